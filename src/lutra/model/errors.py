@@ -1,0 +1,101 @@
+"""Every error Lutra raises on purpose, with the code the Tablestore protocol gives it.
+
+::
+
+    LutraError
+    ├── ParameterInvalid            OTSParameterInvalid            the request is wrong in itself
+    │   ├── InvalidPrimaryKey       OTSInvalidPK                   the key does not fit the table
+    │   └── MetaNotMatch            OTSMetaNotMatch                no such search index
+    ├── RequestBodyTooLarge         OTSRequestBodyTooLarge
+    ├── AuthFailed                  OTSAuthFailed
+    ├── MethodNotAllowed            OTSMethodNotAllowed
+    ├── UnsupportedOperation        OTSUnsupportOperation          the protocol has it, this server does not
+    ├── ObjectNotExist              OTSObjectNotExist
+    ├── ObjectAlreadyExist          OTSObjectAlreadyExist
+    ├── ConditionCheckFail          OTSConditionCheckFail
+    ├── QuotaExhausted              OTSQuotaExhausted
+    ├── OperationConflict           OTSRowOperationConflict
+    ├── RequestTimeout              OTSRequestTimeout
+    ├── ServerBusy                  OTSServerBusy                  over a limit of the moment: try again
+    ├── Corruption                  OTSInternalServerError         stored bytes fail their checksum
+    └── StorageFailure              OTSInternalServerError         the disk or the store refused
+
+``code`` is the protocol's word; which HTTP status goes with it is the server's business.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LutraError(Exception):
+    """Base of all deliberate errors. ``str(error)`` is the text a client sees."""
+
+    code: ClassVar[str] = "OTSInternalServerError"
+
+
+class ParameterInvalid(LutraError):
+    code = "OTSParameterInvalid"
+
+
+class InvalidPrimaryKey(ParameterInvalid):
+    code = "OTSInvalidPK"
+
+
+class MetaNotMatch(ParameterInvalid):
+    code = "OTSMetaNotMatch"
+
+
+class RequestBodyTooLarge(LutraError):
+    code = "OTSRequestBodyTooLarge"
+
+
+class AuthFailed(LutraError):
+    code = "OTSAuthFailed"
+
+
+class MethodNotAllowed(LutraError):
+    code = "OTSMethodNotAllowed"
+
+
+class UnsupportedOperation(LutraError):
+    code = "OTSUnsupportOperation"
+
+
+class ObjectNotExist(LutraError):
+    code = "OTSObjectNotExist"
+
+
+class ObjectAlreadyExist(LutraError):
+    code = "OTSObjectAlreadyExist"
+
+
+class ConditionCheckFail(LutraError):
+    code = "OTSConditionCheckFail"
+
+    def __init__(self, message: str = "Condition check failed.") -> None:
+        super().__init__(message)
+
+
+class QuotaExhausted(LutraError):
+    code = "OTSQuotaExhausted"
+
+
+class OperationConflict(LutraError):
+    code = "OTSRowOperationConflict"
+
+
+class RequestTimeout(LutraError):
+    code = "OTSRequestTimeout"
+
+
+class ServerBusy(LutraError):
+    code = "OTSServerBusy"
+
+
+class Corruption(LutraError):
+    code = "OTSInternalServerError"
+
+
+class StorageFailure(LutraError):
+    code = "OTSInternalServerError"

@@ -1,0 +1,92 @@
+"""What a search index is made of: fields and settings."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from lutra.model.queries import Sorter
+
+
+class FieldType(enum.IntEnum):
+    """The numbers are the protocol's FieldType. Types the protocol has and Lutra does not yet serve are absent."""
+
+    LONG = 1
+    DOUBLE = 2
+    BOOLEAN = 3
+    KEYWORD = 4
+    DATE = 8
+    VECTOR = 9
+
+
+class Metric(enum.IntEnum):
+    """The numbers are the protocol's VectorMetricType."""
+
+    EUCLIDEAN = 0
+    COSINE = 1
+    DOT_PRODUCT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class VectorOptions:
+    """float32 vectors of ``dimension`` (1 to 4096)."""
+
+    dimension: int
+    metric: Metric = Metric.EUCLIDEAN
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSchema:
+    """One field of a search index; its name is the table column it is fed from.
+
+    A VECTOR column holds a JSON string ``"[0.1, 0.2]"`` or little-endian float32 bytes. An array column holds a JSON
+    string ``'["a", "b"]'``. ``date_formats`` apply to DATE fields fed from strings.
+    """
+
+    name: str
+    type: FieldType
+    index: bool = True
+    sort_and_aggregate: bool = True
+    store: bool = True
+    is_array: bool = False
+    vector: VectorOptions | None = None
+    date_formats: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSchema:
+    """A search index as CreateSearchIndex gives it. ``ttl_s`` is -1 for ever, else seconds."""
+
+    fields: tuple[FieldSchema, ...]
+    sort: tuple[Sorter, ...] = ()
+    routing_fields: tuple[str, ...] = ()
+    ttl_s: int = -1
+
+    def field(self, name: str) -> FieldSchema | None:
+        """The field of that name, or None."""
+        return next((f for f in self.fields if f.name == name), None)
+
+
+class SyncPhase(enum.IntEnum):
+    """The numbers are the protocol's SyncPhase: FULL while filling from the table, INCR while following its changes."""
+
+    FULL = 1
+    INCR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDescription:
+    """A search index as DescribeSearchIndex shows it.
+
+    ``synced_us``: every change acknowledged before this time (µs since the epoch) is searchable.
+    """
+
+    table: str
+    name: str
+    schema: IndexSchema
+    created_us: int
+    phase: SyncPhase
+    synced_us: int
+    rows: int
+    unindexed_values: int
+    """Column values that did not fit their field's type and were left out of the index since it was opened."""

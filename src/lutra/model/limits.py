@@ -1,0 +1,56 @@
+"""Limits on everything a client controls. Units are last in the names; sizes are bytes unless said.
+
+Values follow the Tablestore documentation (protocol facts, section 5) where it gives one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+# Tables
+TABLES_PER_INSTANCE_MAX: Final = 64
+NAME_PATTERN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+INSTANCE_NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9_-]{2,64}")
+KEY_COLUMNS_MAX: Final = 4
+DEFINED_COLUMNS_MAX: Final = 32
+TTL_SECONDS_MIN: Final = 86_400
+VERSIONS_MAX: Final = 2_147_483_647
+
+# Rows
+KEY_VALUE_BYTES_MAX: Final = 1_024
+COLUMN_NAME_BYTES_MAX: Final = 255
+COLUMN_VALUE_BYTES_MAX: Final = 2 * 1024 * 1024
+COLUMNS_PER_WRITE_MAX: Final = 1_024
+ROW_BYTES_MAX: Final = 32 * 1024 * 1024
+COLUMNS_TO_GET_MAX: Final = 128
+FILTER_NODES_MAX: Final = 32
+FILTER_DEPTH_MAX: Final = 32
+
+# Requests
+WRITE_BYTES_MAX: Final = 4 * 1024 * 1024
+BATCH_WRITE_ROWS_MAX: Final = 200
+BATCH_GET_ROWS_MAX: Final = 100
+RANGE_ROWS_MAX: Final = 5_000
+RANGE_BYTES_MAX: Final = 4 * 1024 * 1024
+BODY_BYTES_MAX: Final = 5 * 1024 * 1024
+SPLIT_POINTS_MAX: Final = 1_000
+
+# Search indexes
+INDEXES_PER_TABLE_MAX: Final = 20
+INDEX_FIELDS_MAX: Final = 1_000
+VECTOR_FIELDS_MAX: Final = 5
+VECTOR_DIMENSION_MAX: Final = 4_096
+ARRAY_ELEMENTS_MAX: Final = 256
+KEYWORD_BYTES_MAX: Final = 4_096
+TOP_K_MAX: Final = 1_000
+OFFSET_PLUS_LIMIT_MAX: Final = 100_000
+SEARCH_LIMIT_DEFAULT: Final = 10
+SEARCH_LIMIT_MAX: Final = 100
+SEARCH_LIMIT_INDEX_ONLY_MAX: Final = 1_000
+SEARCH_TIMEOUT_MS_MAX: Final = 10_000
+QUERY_NODES_MAX: Final = 1_024
+QUERY_DEPTH_MAX: Final = 64
+TERMS_MAX: Final = 1_024
+PREFIX_BYTES_MAX: Final = 1_000
+SORTERS_MAX: Final = 16

@@ -1,0 +1,193 @@
+"""Search requests: the query tree, sorting, what to return, and the answer."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from lutra.model.rows import PrimaryKey, Row
+from lutra.model.values import Value
+
+
+@dataclass(frozen=True, slots=True)
+class MatchAll:
+    """Every row, with score 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Rows whose field equals ``value`` (any element of an array)."""
+
+    field: str
+    value: Value
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Rows whose field equals one of ``values``."""
+
+    field: str
+    values: tuple[Value, ...]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Rows whose field lies between the bounds; None leaves a side open."""
+
+    field: str
+    lower: Value | None = None
+    upper: Value | None = None
+    include_lower: bool = True
+    include_upper: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """Rows whose KEYWORD field starts with ``prefix``."""
+
+    field: str
+    prefix: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """Rows that have a value in the field."""
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bool:
+    """Combines queries. Scores of ``must`` and ``should`` add; ``filter`` and ``must_not`` do not score.
+
+    ``minimum_should_match`` None means 1 where there is neither ``must`` nor ``filter``, else 0. A string is the
+    protocol's newer form: a count (``"2"``, ``"-1"``), a share (``"75%"``, ``"-25%"``), or conditional
+    (``"2<75%"``), as Lucene reads it.
+    """
+
+    must: tuple[Query, ...] = ()
+    must_not: tuple[Query, ...] = ()
+    filter: tuple[Query, ...] = ()
+    should: tuple[Query, ...] = ()
+    minimum_should_match: int | str | None = None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnnVector:
+    """The ``top_k`` nearest rows to ``vector`` (float32, length = the field's dimension) among those ``filter`` lets pass.
+
+    Score times ``weight``; rows scoring below ``min_score`` are dropped. ``num_candidates`` trades time for recall
+    where the search is approximate.
+    """
+
+    field: str
+    vector: npt.NDArray[np.float32]
+    top_k: int
+    filter: Query | None = None
+    weight: float = 1.0
+    min_score: float | None = None
+    num_candidates: int | None = None
+
+
+Query = MatchAll | Term | Terms | Range | Prefix | Exists | Bool | KnnVector
+
+
+class SortMode(enum.IntEnum):
+    """Which element of an array sorts it; the numbers are the protocol's."""
+
+    MIN = 0
+    MAX = 1
+    AVG = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSort:
+    descending: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PrimaryKeySort:
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSort:
+    """By a field. Rows without it come last, unless ``missing`` gives the value they sort as."""
+
+    field: str
+    descending: bool = False
+    mode: SortMode | None = None
+    missing: Value | None = None
+
+
+Sorter = ScoreSort | PrimaryKeySort | FieldSort
+
+
+class ReturnColumns(enum.IntEnum):
+    """The numbers are the protocol's ColumnReturnType."""
+
+    ALL = 1
+    SPECIFIED = 2
+    NONE = 3
+    ALL_FROM_INDEX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnsToGet:
+    """Which attribute columns a hit carries; ``names`` goes with SPECIFIED."""
+
+    kind: ReturnColumns = ReturnColumns.NONE
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """One search. ``sort`` empty means by primary key; ``token`` continues an earlier search, its sort included."""
+
+    query: Query
+    sort: tuple[Sorter, ...] = ()
+    offset: int = 0
+    limit: int | None = None
+    token: bytes | None = None
+    count_total: bool = False
+    columns: ColumnsToGet = ColumnsToGet()
+    timeout_ms: int | None = None
+    primary_key_tiebreak: bool = True
+
+
+@dataclass(slots=True)
+class SearchStats:
+    """What a search did."""
+
+    strategy: str = ""
+    rows_scanned: int = 0
+    distances: int = 0
+
+
+@dataclass(slots=True)
+class SearchResult:
+    """``scores`` goes with ``rows``; NaN unless the search sorted by score. ``total`` is -1 where not asked for.
+
+    ``next_token`` is empty where nothing follows.
+    """
+
+    rows: list[Row]
+    scores: list[float]
+    total: int = -1
+    next_token: bytes = b""
+    stats: SearchStats = field(default_factory=SearchStats)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One row of an answer before its columns are fetched."""
+
+    key: PrimaryKey
+    score: float

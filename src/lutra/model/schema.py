@@ -1,0 +1,78 @@
+"""What a table is made of: key columns, defined columns, options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lutra.model.values import ColumnType
+
+
+@dataclass(frozen=True, slots=True)
+class KeyColumn:
+    """One primary-key column. The first of a table is its partition key."""
+
+    name: str
+    type: ColumnType
+    auto_increment: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DefinedColumn:
+    """An attribute column whose type is fixed; others may hold any type."""
+
+    name: str
+    type: ColumnType
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """How long and how many versions a table keeps.
+
+    ``ttl_s`` is -1 for ever, else seconds. ``max_deviation_s`` bounds how far a version's timestamp given by a client
+    may lie from the server's clock. ``allow_update`` False forbids UpdateRow.
+    """
+
+    ttl_s: int = -1
+    max_versions: int = 1
+    max_deviation_s: int = 86_400
+    allow_update: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityUnits:
+    """Read and write capacity units (one each 4 KB, rounded up)."""
+
+    read: int = 0
+    write: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TableSchema:
+    """A table as CreateTable gives it."""
+
+    name: str
+    key: tuple[KeyColumn, ...]
+    defined: tuple[DefinedColumn, ...] = ()
+    options: TableOptions = TableOptions()
+    reserved: CapacityUnits = CapacityUnits()
+
+
+@dataclass(frozen=True, slots=True)
+class TableDescription:
+    """A table as DescribeTable shows it. Times are microseconds since the epoch."""
+
+    schema: TableSchema
+    table_id: int
+    created_us: int
+    reserved_changed_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class TableUpdate:
+    """What UpdateTable changes; None leaves a value as it is."""
+
+    ttl_s: int | None = None
+    max_versions: int | None = None
+    max_deviation_s: int | None = None
+    allow_update: bool | None = None
+    reserved: CapacityUnits | None = None
