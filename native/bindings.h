@@ -1,0 +1,10 @@
+// What each kernel family adds to the extension module.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+namespace lutra {
+
+void bind_plainbuffer(nanobind::module_& m);
+
+}  // namespace lutra

@@ -1,0 +1,8 @@
+// The extension module lutra.kernels._native. Each kernel family binds itself.
+#include <nanobind/nanobind.h>
+
+#include "bindings.h"
+
+NB_MODULE(_native, m) {
+    lutra::bind_plainbuffer(m);
+}

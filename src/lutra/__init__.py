@@ -1,0 +1,1 @@
+"""Lutra: an open, self-hosted table store with vector search."""

@@ -1,0 +1,46 @@
+"""What the native extension offers (native/*.cpp); `lutra.kernels` is its face."""
+
+from collections.abc import Sequence
+
+from lutra.model.rows import Cell, CellChange, KeyInput
+from lutra.model.values import KeyMarker, Value
+
+# One more than `Cell` and `KeyInput` on purpose: what is encoded may lack a timestamp, and a list serves as a tuple.
+_Key = Sequence[tuple[str, int | str | bytes | KeyMarker]]
+_Cells = Sequence[tuple[str, Value, int | None]]
+
+def decode_row(data: bytes) -> tuple[KeyInput, list[CellChange], bool]:
+    """The one row in ``data``: its key, its cells, and whether it carries the delete marker.
+
+    Raises ParameterInvalid (InvalidPrimaryKey where a key column's type is one no key has).
+    """
+
+def decode_rows(data: bytes) -> list[tuple[KeyInput, list[CellChange], bool]]:
+    """All rows in ``data``, as `decode_row` gives them, with no bound on columns; none where ``data`` is empty."""
+
+def decode_cells(data: bytes) -> list[Cell]:
+    """The cells `encode_cells` wrote. Raises Corruption where it did not write ``data``."""
+
+def decode_variant(data: bytes) -> Value | KeyMarker | None:
+    """The value in ``data``: type byte and payload, no length before it, nothing after. Raises ParameterInvalid."""
+
+def encode_row(key: _Key, cells: _Cells) -> bytes:
+    """A row: header, ROW_PK (absent where ``key`` is empty), ROW_DATA (absent without cells), checksums.
+
+    A cell is ``(name, value, timestamp in ms or None)``; None leaves the timestamp out.
+    """
+
+def encode_rows(rows: Sequence[tuple[_Key, _Cells]]) -> bytes:
+    """Rows back to back after one header; no bytes at all for no rows."""
+
+def encode_key(key: _Key) -> bytes:
+    """A row of key columns alone."""
+
+def encode_change(key: _Key, changes: Sequence[CellChange], is_delete: bool) -> bytes:
+    """A row as a client sends it: cells may lack value and timestamp and carry an operation."""
+
+def encode_cells(cells: _Cells) -> bytes:
+    """The stored form of a row's cells: a row without key. Every cell needs its timestamp to be read back."""
+
+def encode_variant(value: Value | KeyMarker) -> bytes:
+    """One value: type byte and payload."""
