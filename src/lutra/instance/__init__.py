@@ -1,0 +1,1 @@
+"""Tables and search indexes together, one data directory at a time."""
