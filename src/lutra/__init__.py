@@ -1,1 +1,98 @@
-"""Lutra: an open, self-hosted table store with vector search."""
+"""Lutra: an open, self-hosted table store with vector search.
+
+The public surface is what stands here; see :func:`connect` for where to begin.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from lutra.instance.database import Database, connect
+    from lutra.instance.expression import Column, Expression, Order, col
+    from lutra.instance.field import Stored, Vector
+    from lutra.instance.results import Results
+    from lutra.instance.row import Row
+    from lutra.instance.table import Table
+    from lutra.model.errors import (
+        ConditionCheckFail,
+        Corruption,
+        InvalidPrimaryKey,
+        LutraError,
+        ObjectAlreadyExist,
+        ObjectNotExist,
+        ParameterInvalid,
+        RequestTimeout,
+        ServerBusy,
+        StorageFailure,
+    )
+    from lutra.model.values import AUTO_INCREMENT
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AUTO_INCREMENT",
+    "Column",
+    "ConditionCheckFail",
+    "Corruption",
+    "Database",
+    "Expression",
+    "InvalidPrimaryKey",
+    "LutraError",
+    "ObjectAlreadyExist",
+    "ObjectNotExist",
+    "Order",
+    "ParameterInvalid",
+    "RequestTimeout",
+    "Results",
+    "Row",
+    "ServerBusy",
+    "StorageFailure",
+    "Stored",
+    "Table",
+    "Vector",
+    "__version__",
+    "col",
+    "connect",
+]
+
+_HOMES: Final = {
+    "AUTO_INCREMENT": "lutra.model.values",
+    "Column": "lutra.instance.expression",
+    "ConditionCheckFail": "lutra.model.errors",
+    "Corruption": "lutra.model.errors",
+    "Database": "lutra.instance.database",
+    "Expression": "lutra.instance.expression",
+    "InvalidPrimaryKey": "lutra.model.errors",
+    "LutraError": "lutra.model.errors",
+    "ObjectAlreadyExist": "lutra.model.errors",
+    "ObjectNotExist": "lutra.model.errors",
+    "Order": "lutra.instance.expression",
+    "ParameterInvalid": "lutra.model.errors",
+    "RequestTimeout": "lutra.model.errors",
+    "Results": "lutra.instance.results",
+    "Row": "lutra.instance.row",
+    "ServerBusy": "lutra.model.errors",
+    "StorageFailure": "lutra.model.errors",
+    "Stored": "lutra.instance.field",
+    "Table": "lutra.instance.table",
+    "Vector": "lutra.instance.field",
+    "col": "lutra.instance.expression",
+    "connect": "lutra.instance.database",
+}
+
+
+# Loaded at their first use: every import of a room below (`lutra.model`, a worker's `lutra.kernels`) passes through
+# here, and must not load the whole house.
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'lutra' has no attribute {name!r}")
+    value = getattr(_import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

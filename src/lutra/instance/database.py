@@ -1,0 +1,154 @@
+"""The embedded door: a Lutra database in this process."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from lutra.instance.engine import Engine
+from lutra.instance.field import FieldDeclaration
+from lutra.instance.instance import Instance
+from lutra.instance.layout import INDEX_NAME, KeyDeclaration, Layout
+from lutra.instance.registry import DEFAULT_INSTANCE
+from lutra.instance.table import Table
+from lutra.model.errors import ObjectAlreadyExist, ObjectNotExist, ParameterInvalid
+
+
+def connect(path: str | os.PathLike[str] | None = None, *, instance: str = DEFAULT_INSTANCE) -> Database:
+    """Opens the database in the folder ``path``, making it where there is none.
+
+    Without a path: a throw-away database in a temporary folder that goes when it is closed. One process at a time
+    can have a folder open; ``lutra serve --data path`` serves the same data afterwards. Raises StorageFailure where
+    the folder cannot be opened or another process has it.
+    """
+    if path is not None:
+        return Database(Engine.open(os.fspath(path)), instance)
+    folder = tempfile.TemporaryDirectory(prefix="lutra-")
+    return Database(Engine.open(folder.name), instance, folder)
+
+
+class Database:
+    """The tables of one instance in a folder. A context manager; thread-safe. Made by :func:`lutra.connect`."""
+
+    def __init__(self, engine: Engine, instance: str, folder: tempfile.TemporaryDirectory[str] | None = None) -> None:
+        self._engine = engine
+        self._folder = folder
+        try:
+            if instance not in engine.instance_names():
+                engine.create_instance(instance)
+            self._instance: Instance = engine.instance(instance)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the database and lets its folder go; a second close does nothing."""
+        self._engine.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def create_table(
+        self,
+        name: str,
+        key: Mapping[str, KeyDeclaration],
+        fields: Mapping[str, FieldDeclaration] | None = None,
+        *,
+        exist_ok: bool = False,
+    ) -> Table:
+        """Makes a table and, of its fields, the search index.
+
+        ``key`` names one to four key columns, each ``str``, ``int``, ``bytes`` or ``lutra.AUTO_INCREMENT`` (an int
+        the table chooses). ``fields`` names the other columns and says what they hold: ``str``, ``int``, ``float``,
+        ``bool``, ``datetime.datetime``, ``list[str]`` (or of int, float, bool), ``lutra.Vector(dimension, metric)``;
+        and unindexed ``bytes`` and ``lutra.Stored(str)``. Rows need not have every field, and can have no others.
+        Without fields, rows take any column of a plain type, and cannot be searched.
+
+        ``exist_ok`` accepts a table of that name with the same columns, and gives its index to one that has none.
+        Raises ParameterInvalid, ObjectAlreadyExist.
+        """
+        layout = Layout.declared(name, key, fields or {})
+        if exist_ok and name in self._instance.tables.names():
+            return self._existing(layout)
+        self._instance.tables.create(layout.table_schema())
+        try:
+            self._create_index(layout)
+        except BaseException:
+            self._instance.delete_table(name)
+            raise
+        return Table(self._instance, layout)
+
+    def table(self, name: str, *, index: str | None = None) -> Table:
+        """The table of that name.
+
+        Tables made elsewhere (by an SDK) open as well: their fields are those of their search index. ``index`` names
+        it where a table has several. Raises ObjectNotExist, ParameterInvalid.
+        """
+        if name not in self._instance.tables.names():
+            raise ObjectNotExist(f"there is no table {name!r}")
+        return Table(self._instance, self._layout(name, index))
+
+    def table_names(self) -> list[str]:
+        """The names of all tables, sorted."""
+        return sorted(self._instance.tables.names())
+
+    def delete_table(self, name: str, *, missing_ok: bool = False) -> None:
+        """Deletes a table with its search indexes and all its rows. Raises ObjectNotExist."""
+        if name not in self._instance.tables.names():
+            if missing_ok:
+                return
+            raise ObjectNotExist(f"there is no table {name!r}")
+        for table, index in self._instance.list_search_indexes(name):
+            self._instance.delete_search_index(table, index)
+        self._instance.delete_table(name)
+
+    def _create_index(self, layout: Layout) -> None:
+        schema = layout.index_schema()
+        if layout.index is not None and schema is not None:
+            self._instance.create_search_index(layout.table, layout.index, schema)
+
+    def _existing(self, declared: Layout) -> Table:
+        layout = self._layout(declared.table, None)
+        if layout.index is None and declared.index is not None:
+            unindexed = {name: field for name, field in declared.fields.items() if not field.indexed}
+            if layout.key == declared.key and layout.fields == unindexed:
+                self._create_index(declared)
+                return Table(self._instance, declared)
+        if layout.key != declared.key or layout.fields != declared.fields:
+            raise ObjectAlreadyExist(
+                f"table {declared.table!r} already exists with other columns: key "
+                f"{[column.name for column in layout.key]}, fields {list(layout.fields)}"
+            )
+        return Table(self._instance, layout)
+
+    def _layout(self, name: str, index: str | None) -> Layout:
+        schema = self._instance.tables.describe(name).schema
+        indexes = [found for _, found in self._instance.list_search_indexes(name)]
+        chosen = _choose_index(name, indexes, index)
+        if chosen is None:
+            return Layout.of_table(schema, None, None)
+        return Layout.of_table(schema, chosen, self._instance.describe_search_index(name, chosen).schema)
+
+
+def _choose_index(table: str, indexes: list[str], asked: str | None) -> str | None:
+    if asked is not None:
+        if asked not in indexes:
+            raise ObjectNotExist(f"table {table!r} has no search index {asked!r}")
+        return asked
+    if len(indexes) <= 1:
+        return indexes[0] if indexes else None
+    if INDEX_NAME in indexes:
+        return INDEX_NAME
+    raise ParameterInvalid(
+        f"table {table!r} has several search indexes: say index=, one of {', '.join(sorted(indexes))}"
+    )

@@ -1,0 +1,189 @@
+"""Filter expressions: what ``lutra.col("year") >= 2020`` makes, to be joined by ``&``, ``|`` and ``~``.
+
+Two-valued logic: a comparison with a field the row does not have is false, so ``col("a") != 1`` and
+``~(col("a") == 1)`` both hold of a row without ``a``. On an array field a comparison holds where it holds of any
+element.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NoReturn
+
+
+class Operator(enum.Enum):
+    """How a comparison reads, as in Python."""
+
+    EQUAL = "=="
+    LESS_THAN = "<"
+    LESS_EQUAL = "<="
+    GREATER_THAN = ">"
+    GREATER_EQUAL = ">="
+
+
+class Expression:
+    """What a row must satisfy. Made from :func:`lutra.col`; joined by ``&`` (and), ``|`` (or), ``~`` (not)."""
+
+    __slots__ = ()
+
+    def __and__(self, other: Expression) -> Expression:
+        if not isinstance(other, Expression):
+            return NotImplemented
+        return And((*_parts(self, And), *_parts(other, And)))
+
+    def __or__(self, other: Expression) -> Expression:
+        if not isinstance(other, Expression):
+            return NotImplemented
+        return Or((*_parts(self, Or), *_parts(other, Or)))
+
+    def __invert__(self) -> Expression:
+        return Not(self)
+
+    def __bool__(self) -> NoReturn:
+        # `a and b`, `a or b`, `not a` and `1 < col < 5` would each silently drop a part.
+        raise TypeError(
+            "a filter expression has no truth value: join parts by & | ~ instead of and, or, not, and write "
+            "col(...).between(low, high) for a range"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison(Expression):
+    column: str
+    operator: Operator
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Between(Expression):
+    column: str
+    low: object
+    high: object
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf(Expression):
+    column: str
+    values: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StartsWith(Expression):
+    column: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Present(Expression):
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class And(Expression):
+    parts: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or(Expression):
+    parts: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Expression):
+    part: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A column to sort by; made by :meth:`Column.asc` and :meth:`Column.desc`."""
+
+    column: str
+    descending: bool = False
+
+
+class Column:
+    """A column by its name; comparing it makes an :class:`Expression`."""
+
+    __hash__ = None  # type: ignore[assignment]
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"col() takes the name of a column, not {type(name).__name__}")
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"col({self.name!r})"
+
+    def __eq__(self, value: object) -> Expression:  # type: ignore[override]
+        return self._compare(Operator.EQUAL, value)
+
+    def __ne__(self, value: object) -> Expression:  # type: ignore[override]
+        return Not(self._compare(Operator.EQUAL, value))
+
+    def __lt__(self, value: object) -> Expression:
+        return self._compare(Operator.LESS_THAN, value)
+
+    def __le__(self, value: object) -> Expression:
+        return self._compare(Operator.LESS_EQUAL, value)
+
+    def __gt__(self, value: object) -> Expression:
+        return self._compare(Operator.GREATER_THAN, value)
+
+    def __ge__(self, value: object) -> Expression:
+        return self._compare(Operator.GREATER_EQUAL, value)
+
+    def between(self, low: object, high: object) -> Expression:
+        """Both ends included."""
+        return Between(self.name, self._operand(low), self._operand(high))
+
+    def is_in(self, values: Iterable[object]) -> Expression:
+        """Equal to one of ``values``; false of every row where there are none."""
+        if isinstance(values, str | bytes):
+            raise TypeError(f"{self!r}.is_in() takes a list of values, not one {type(values).__name__}")
+        return OneOf(self.name, tuple(values))
+
+    def starts_with(self, prefix: str) -> Expression:
+        if not isinstance(prefix, str):
+            raise TypeError(f"{self!r}.starts_with() takes a str, not {type(prefix).__name__}")
+        return StartsWith(self.name, prefix)
+
+    def exists(self) -> Expression:
+        """The row has a value in this column."""
+        return Present(self.name)
+
+    def is_missing(self) -> Expression:
+        return Not(Present(self.name))
+
+    def asc(self) -> Order:
+        return Order(self.name)
+
+    def desc(self) -> Order:
+        return Order(self.name, descending=True)
+
+    def _compare(self, operator: Operator, value: object) -> Comparison:
+        return Comparison(self.name, operator, self._operand(value))
+
+    def _operand(self, value: object) -> object:
+        if value is None:
+            raise TypeError(f"a column is never None: write {self!r}.is_missing() or {self!r}.exists()")
+        if isinstance(value, Column | Expression):
+            raise TypeError(f"{self!r} compares with a value, not with another column or expression")
+        return value
+
+    def _unbracketed(self, _other: object) -> NoReturn:
+        raise TypeError("& and | bind tighter than comparisons: put each comparison in parentheses")
+
+    __and__ = __rand__ = __or__ = __ror__ = _unbracketed
+
+
+def col(name: str) -> Column:
+    """The column of that name, for filters and sorting: ``(col("year") >= 2020) & col("kind").is_in(["a", "b"])``."""
+    return Column(name)
+
+
+def _parts(expression: Expression, kind: type[And] | type[Or]) -> tuple[Expression, ...]:
+    # a & b & c becomes one And of three: queries stay shallow.
+    return expression.parts if isinstance(expression, kind) else (expression,)

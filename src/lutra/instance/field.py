@@ -1,0 +1,376 @@
+"""Fields of a table as Python declares them, and how their values are stored and read back."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import json
+import math
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lutra.model import limits
+from lutra.model.errors import ParameterInvalid
+from lutra.model.indexes import FieldSchema, FieldType, Metric, VectorOptions
+from lutra.model.values import INT64_MAX, INT64_MIN, ColumnType, Value
+
+MetricName = Literal["cosine", "euclidean", "dot_product"]
+
+_METRICS: Final[dict[MetricName, Metric]] = {
+    "cosine": Metric.COSINE,
+    "euclidean": Metric.EUCLIDEAN,
+    "dot_product": Metric.DOT_PRODUCT,
+}
+_METRIC_NAMES: Final = {metric: name for name, metric in _METRICS.items()}
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND: Final = dt.timedelta(microseconds=1)
+_DATE_UNITS_US: Final = {"epoch_second": 1_000_000, "epoch_millis": 1_000, "epoch_micros": 1}
+# An index keeps dates as 64 bits of nanoseconds.
+_FIRST_DATE: Final = dt.datetime(1677, 9, 22, tzinfo=dt.UTC)
+_LAST_DATE: Final = dt.datetime(2262, 4, 11, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """Declares a field of float32 vectors, searched by ``metric``.
+
+    ``dimension`` is 1 to 4096. Scores, larger is nearer: cosine ``(1 + cos) / 2``, euclidean ``1 / (1 + d²)``,
+    dot_product ``(1 + dot) / 2``.
+    """
+
+    dimension: int
+    metric: MetricName = "cosine"
+
+    def __post_init__(self) -> None:
+        if type(self.dimension) is not int or not 1 <= self.dimension <= limits.VECTOR_DIMENSION_MAX:
+            raise ParameterInvalid(
+                f"a vector's dimension is an int from 1 to {limits.VECTOR_DIMENSION_MAX}, not {self.dimension!r}"
+            )
+        if self.metric not in _METRICS:
+            raise ParameterInvalid(f"unknown metric {self.metric!r}: use one of {', '.join(_METRICS)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Declares a field that is kept and read back, but not indexed: long text, blobs. ``type`` is a scalar type.
+
+    ``where`` of a search cannot use it; ``where`` of a scan and of a write's condition can.
+    """
+
+    type: type[str] | type[bytes] | type[int] | type[float] | type[bool] = str
+
+
+FieldDeclaration = type[object] | Vector | Stored
+"""``str``, ``int``, ``float``, ``bool``, ``datetime.datetime``, ``list`` of one of the first four, ``bytes``,
+:class:`Vector` or :class:`Stored`."""
+
+
+class Kind(enum.Enum):
+    """What one value (one element, of an array) of a field is in Python."""
+
+    STR = "str"
+    INT = "int"
+    FLOAT = "float"
+    BOOL = "bool"
+    BYTES = "bytes"
+    DATETIME = "datetime"
+    VECTOR = "vector"
+
+
+_PYTHON_TYPES: Final[dict[Kind, type[Any]]] = {
+    Kind.STR: str,
+    Kind.INT: int,
+    Kind.FLOAT: float,
+    Kind.BOOL: bool,
+    Kind.BYTES: bytes,
+    Kind.DATETIME: dt.datetime,
+}
+_KIND_OF_TYPE: Final[dict[object, Kind]] = {type_: kind for kind, type_ in _PYTHON_TYPES.items()}
+_ARRAY_TYPES: Final[dict[Kind, type[object]]] = {
+    Kind.STR: list[str],
+    Kind.INT: list[int],
+    Kind.FLOAT: list[float],
+    Kind.BOOL: list[bool],
+}
+_STORABLE: Final = frozenset({Kind.STR, Kind.INT, Kind.FLOAT, Kind.BOOL, Kind.BYTES})
+_ARRAY_ELEMENTS: Final = frozenset({Kind.STR, Kind.INT, Kind.FLOAT, Kind.BOOL})
+
+_COLUMN_TYPES: Final = {
+    Kind.STR: ColumnType.STRING,
+    Kind.INT: ColumnType.INTEGER,
+    Kind.FLOAT: ColumnType.DOUBLE,
+    Kind.BOOL: ColumnType.BOOLEAN,
+    Kind.BYTES: ColumnType.BINARY,
+    Kind.DATETIME: ColumnType.INTEGER,
+    Kind.VECTOR: ColumnType.BINARY,
+}
+_KIND_OF_COLUMN: Final = {
+    ColumnType.STRING: Kind.STR,
+    ColumnType.INTEGER: Kind.INT,
+    ColumnType.DOUBLE: Kind.FLOAT,
+    ColumnType.BOOLEAN: Kind.BOOL,
+    ColumnType.BINARY: Kind.BYTES,
+}
+_FIELD_TYPES: Final = {
+    Kind.STR: FieldType.KEYWORD,
+    Kind.INT: FieldType.LONG,
+    Kind.FLOAT: FieldType.DOUBLE,
+    Kind.BOOL: FieldType.BOOLEAN,
+    Kind.DATETIME: FieldType.DATE,
+    Kind.VECTOR: FieldType.VECTOR,
+}
+_KIND_OF_FIELD: Final = {type_: kind for kind, type_ in _FIELD_TYPES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a table: its kind, and its way into and out of the store."""
+
+    name: str
+    kind: Kind
+    is_array: bool = False
+    indexed: bool = True
+    vector: VectorOptions | None = None
+    unit_us: int = 1
+    """Of a datetime: the microseconds that its stored integer counts."""
+
+    @classmethod
+    def declared(cls, name: str, declaration: FieldDeclaration) -> Field:
+        """The field a declaration means. Raises ParameterInvalid where it means none."""
+        if isinstance(declaration, Vector):
+            options = VectorOptions(declaration.dimension, _METRICS[declaration.metric])
+            return cls(name, Kind.VECTOR, vector=options)
+        if isinstance(declaration, Stored):
+            kind = _KIND_OF_TYPE.get(declaration.type)
+            if kind not in _STORABLE:
+                raise ParameterInvalid(f"field {name!r}: Stored() takes str, int, float, bool or bytes")
+            return cls(name, kind, indexed=False)
+        if typing.get_origin(declaration) is list:
+            element = _KIND_OF_TYPE.get(typing.get_args(declaration)[0])
+            if element not in _ARRAY_ELEMENTS:
+                raise ParameterInvalid(f"field {name!r}: a list is of str, int, float or bool")
+            return cls(name, element, is_array=True)
+        kind = _KIND_OF_TYPE.get(declaration)
+        if kind is None:
+            raise ParameterInvalid(
+                f"field {name!r}: cannot store {_type_name(declaration)}; declare it str, int, float, bool, bytes, "
+                "datetime.datetime, list[str], list[int], list[float], list[bool], lutra.Vector or lutra.Stored"
+            )
+        return cls(name, kind, indexed=kind is not Kind.BYTES)
+
+    @classmethod
+    def of_schema(cls, schema: FieldSchema) -> Field:
+        """The field that a field of a search index is fed from."""
+        if schema.type is FieldType.DATE:
+            unit_us = _DATE_UNITS_US.get(schema.date_formats[0]) if schema.date_formats else 1_000
+            if unit_us is None:  # dates fed from text stay text here
+                return cls(schema.name, Kind.STR, schema.is_array, schema.index)
+            return cls(schema.name, Kind.DATETIME, schema.is_array, schema.index, unit_us=unit_us)
+        return cls(schema.name, _KIND_OF_FIELD[schema.type], schema.is_array, schema.index, schema.vector)
+
+    @classmethod
+    def of_column(cls, name: str, type_: ColumnType) -> Field:
+        """The field of a column whose type the table fixes and no index has."""
+        return cls(name, _KIND_OF_COLUMN[type_], indexed=False)
+
+    @property
+    def declaration(self) -> FieldDeclaration:
+        """What declares such a field."""
+        if self.vector is not None:
+            return Vector(self.vector.dimension, _METRIC_NAMES[self.vector.metric])
+        if self.is_array:
+            return _ARRAY_TYPES[self.kind]
+        type_ = _PYTHON_TYPES[self.kind]
+        return type_ if self.indexed or self.kind is Kind.BYTES else Stored(type_)
+
+    @property
+    def column_type(self) -> ColumnType:
+        """The type its column has in the table."""
+        return ColumnType.STRING if self.is_array else _COLUMN_TYPES[self.kind]
+
+    def schema(self) -> FieldSchema:
+        """The field of the search index; for indexed fields only."""
+        is_vector = self.kind is Kind.VECTOR
+        return FieldSchema(
+            self.name,
+            _FIELD_TYPES[self.kind],
+            sort_and_aggregate=not is_vector,
+            store=False,
+            is_array=self.is_array,
+            vector=self.vector,
+            date_formats=("epoch_micros",) if self.kind is Kind.DATETIME else (),
+        )
+
+    def encode(self, value: object) -> Value:
+        """The column value that stands for ``value``. Raises ParameterInvalid, naming the field."""
+        if self.vector is not None:
+            return self.vector_of(value).astype("<f4", copy=False).tobytes()
+        if self.is_array:
+            return self._encode_array(value)
+        encoded = self.operand(value)
+        if self.indexed and isinstance(encoded, str):
+            self._check_keyword(encoded)
+        return encoded
+
+    def operand(self, value: object) -> Value:
+        """``value`` as comparisons take it: of one element, where the field is an array."""
+        try:
+            encoded = _ENCODERS[self.kind](value)
+            return encoded // self.unit_us if self.kind is Kind.DATETIME and isinstance(encoded, int) else encoded
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ParameterInvalid(f"field {self.name!r}: {error}") from None
+
+    def vector_of(self, value: object) -> npt.NDArray[np.float32]:
+        """float32 [dimension], finite; for vector fields only. Raises ParameterInvalid."""
+        if self.vector is None:
+            raise ParameterInvalid(f"field {self.name!r} is not a vector")
+        try:
+            array = np.asarray(value)
+        except ValueError:  # a ragged list
+            array = np.empty(0, dtype=object)
+        if array.dtype.kind not in "fiub" or array.shape != (self.vector.dimension,):
+            got = f"an array of {array.dtype} and shape {array.shape}" if array.ndim else _shown(value)
+            raise ParameterInvalid(
+                f"field {self.name!r}: expected a vector of {self.vector.dimension} numbers, got {got}"
+            )
+        with np.errstate(over="ignore"):
+            vector = np.ascontiguousarray(array, dtype=np.float32)
+        finite = np.isfinite(vector)
+        if not finite.all():
+            position = int(np.argmin(finite))
+            what = "NaN" if np.isnan(vector[position]) else "infinite, or too large for float32"
+            raise ParameterInvalid(f"field {self.name!r}: element {position} of the vector is {what}")
+        return vector
+
+    def decode(self, value: Value) -> Any:
+        """What ``value`` stands for; a value of another form (written through another door) as it is stored."""
+        if self.kind is Kind.VECTOR:
+            return _decode_vector(value, self.vector)
+        if self.is_array and isinstance(value, str):
+            return _decode_array(value)
+        if self.kind is Kind.DATETIME and type(value) is int:
+            try:
+                return _EPOCH + value * self.unit_us * _MICROSECOND
+            except OverflowError:
+                return value
+        return value
+
+    def _encode_array(self, value: object) -> str:
+        if not isinstance(value, list | tuple | np.ndarray) or (isinstance(value, np.ndarray) and value.ndim != 1):
+            raise ParameterInvalid(f"field {self.name!r}: expected a list of {self.kind.value}, got {_shown(value)}")
+        if len(value) > limits.ARRAY_ELEMENTS_MAX:
+            raise ParameterInvalid(
+                f"field {self.name!r}: {len(value)} elements, at most {limits.ARRAY_ELEMENTS_MAX} are allowed"
+            )
+        elements = [self.operand(element) for element in value]
+        for element in elements:
+            if isinstance(element, str):
+                self._check_keyword(element)
+            elif isinstance(element, float) and math.isinf(element):
+                raise ParameterInvalid(f"field {self.name!r}: infinity cannot be an element of a list")
+        return json.dumps(elements, ensure_ascii=False)
+
+    def _check_keyword(self, text: str) -> None:
+        size_bytes = len(text.encode())
+        if size_bytes > limits.KEYWORD_BYTES_MAX:
+            raise ParameterInvalid(
+                f"field {self.name!r}: {size_bytes:,} bytes of text, but an indexed str holds at most "
+                f"{limits.KEYWORD_BYTES_MAX:,}; declare the field lutra.Stored(str) to keep long text unindexed"
+            )
+
+
+def _encode_str(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected str, got {_shown(value)}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("the text is not valid Unicode: it holds a lone surrogate") from None
+    return str(value)
+
+
+def _encode_int(value: object) -> int:
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+        raise TypeError(f"expected int, got {_shown(value)}")
+    number = int(value)
+    if not INT64_MIN <= number <= INT64_MAX:
+        raise ValueError(f"{number} does not fit 64 bits")
+    return number
+
+
+def _encode_float(value: object) -> float:
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"expected float, got {_shown(value)}")
+    number = float(value)
+    if math.isnan(number):
+        raise ValueError("the value is NaN")
+    return number
+
+
+def _encode_bool(value: object) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"expected bool, got {_shown(value)}")
+    return bool(value)
+
+
+def _encode_bytes(value: object) -> bytes:
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise TypeError(f"expected bytes, got {_shown(value)}")
+    return bytes(value)
+
+
+def _encode_datetime(value: object) -> int:
+    if not isinstance(value, dt.datetime):
+        raise TypeError(f"expected datetime.datetime, got {_shown(value)}")
+    if value.tzinfo is None:
+        raise ValueError("the datetime has no time zone: give it one, for example datetime.UTC")
+    if not _FIRST_DATE <= value <= _LAST_DATE:
+        raise ValueError(f"{value} is out of range: {_FIRST_DATE:%Y-%m-%d} to {_LAST_DATE:%Y-%m-%d}")
+    return (value - _EPOCH) // _MICROSECOND
+
+
+_ENCODERS: Final[dict[Kind, Callable[[object], Value]]] = {
+    Kind.STR: _encode_str,
+    Kind.INT: _encode_int,
+    Kind.FLOAT: _encode_float,
+    Kind.BOOL: _encode_bool,
+    Kind.BYTES: _encode_bytes,
+    Kind.DATETIME: _encode_datetime,
+}
+
+
+def _decode_vector(value: Value, options: VectorOptions | None) -> object:
+    if isinstance(value, bytes) and len(value) % 4 == 0:
+        return np.frombuffer(value, dtype="<f4")
+    if isinstance(value, str):
+        elements = _decode_array(value)
+        if isinstance(elements, list) and options is not None and len(elements) == options.dimension:
+            try:
+                return np.array(elements, dtype=np.float32)
+            except (TypeError, ValueError):
+                return value
+    return value
+
+
+def _decode_array(value: str) -> object:
+    try:
+        elements = json.loads(value)
+    except ValueError:
+        return value
+    return elements if isinstance(elements, list) else value
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "None"
+    text = repr(value)
+    return f"{_type_name(type(value))} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def _type_name(declaration: object) -> str:
+    return declaration.__name__ if isinstance(declaration, type) else repr(declaration)

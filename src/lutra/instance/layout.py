@@ -1,0 +1,242 @@
+"""How a table's rows look in Python: its key columns and fields, and their way to the store's rows and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lutra.instance.field import Field, FieldDeclaration, Kind
+from lutra.instance.row import Row
+from lutra.model import limits
+from lutra.model.errors import InvalidPrimaryKey, ParameterInvalid
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
+from lutra.model.rows import CellChange, CellOperation, KeyInput
+from lutra.model.rows import Row as StoredRow
+from lutra.model.schema import DefinedColumn, KeyColumn, TableSchema
+from lutra.model.values import AUTO_INCREMENT, INT64_MAX, INT64_MIN, ColumnType, KeyMarker, KeyValue, type_of
+
+KeyDeclaration = type[str] | type[int] | type[bytes] | KeyMarker
+"""``str``, ``int``, ``bytes``, or ``lutra.AUTO_INCREMENT`` for an int that the table chooses."""
+
+INDEX_NAME: Final = "search"
+"""The search index that declaring fields makes."""
+
+_KEY_TYPES: Final[dict[object, ColumnType]] = {
+    str: ColumnType.STRING,
+    int: ColumnType.INTEGER,
+    bytes: ColumnType.BINARY,
+}
+_KEY_NAMES: Final = {ColumnType.STRING: "str", ColumnType.INTEGER: "int", ColumnType.BINARY: "bytes"}
+_KEY_FIELDS: Final = {ColumnType.STRING: FieldType.KEYWORD, ColumnType.INTEGER: FieldType.LONG}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns of one table. Without fields the table is open: its rows take any column of any plain type."""
+
+    table: str
+    key: tuple[KeyColumn, ...]
+    fields: Mapping[str, Field]
+    index: str | None
+    """The search index that serves the table's searches; None where it has none."""
+
+    @classmethod
+    def declared(cls, table: str, key: Mapping[str, KeyDeclaration], fields: Mapping[str, FieldDeclaration]) -> Layout:
+        """What ``create_table`` was asked for. Raises ParameterInvalid."""
+        columns = tuple(_key_column(name, declaration) for name, declaration in key.items())
+        if not 1 <= len(columns) <= limits.KEY_COLUMNS_MAX:
+            raise ParameterInvalid(f"a table has 1 to {limits.KEY_COLUMNS_MAX} key columns, not {len(columns)}")
+        for name in fields:
+            if name in key:
+                raise ParameterInvalid(f"{name!r} is declared both as a key column and as a field")
+            if not isinstance(name, str) or limits.NAME_PATTERN.fullmatch(name) is None:
+                raise ParameterInvalid(f"invalid field name {name!r}: letters, digits and '_', not a digit first")
+        declared = {name: Field.declared(name, declaration) for name, declaration in fields.items()}
+        indexed = any(field.indexed for field in declared.values())
+        return cls(table, columns, declared, INDEX_NAME if indexed else None)
+
+    @classmethod
+    def of_table(cls, schema: TableSchema, index: str | None, index_schema: IndexSchema | None) -> Layout:
+        """The layout of a table that is there, declared here or through another door."""
+        key_names = {column.name for column in schema.key}
+        fields = {column.name: Field.of_column(column.name, column.type) for column in schema.defined}
+        for field in index_schema.fields if index_schema else ():
+            if field.name not in key_names:
+                fields[field.name] = Field.of_schema(field)
+        return cls(schema.name, schema.key, fields, index)
+
+    @property
+    def is_open(self) -> bool:
+        return not self.fields
+
+    def table_schema(self) -> TableSchema:
+        """The table as the store knows it: what no index describes is a defined column."""
+        defined = tuple(
+            DefinedColumn(field.name, field.column_type) for field in self.fields.values() if not field.indexed
+        )
+        return TableSchema(self.table, self.key, defined)
+
+    def index_schema(self) -> IndexSchema | None:
+        """The search index of the declared fields, the key columns included; None where no field is indexed."""
+        if self.index is None:
+            return None
+        key = (FieldSchema(c.name, _KEY_FIELDS[c.type], store=False) for c in self.key if c.type in _KEY_FIELDS)
+        return IndexSchema((*key, *(field.schema() for field in self.fields.values() if field.indexed)))
+
+    def is_key(self, name: str) -> bool:
+        return any(column.name == name for column in self.key)
+
+    def search_field(self, name: str) -> Field | None:
+        """The field that searches see under that name, a key column included; None where there is none."""
+        for column in self.key:
+            if column.name == name:
+                kind = Kind.INT if column.type is ColumnType.INTEGER else Kind.STR
+                return Field(name, kind, indexed=self.index is not None and column.type in _KEY_FIELDS)
+        return self.fields.get(name)
+
+    def result_columns(self, names: Sequence[str] | None, rows: Sequence[Row]) -> dict[str, Field | None]:
+        """The columns of an answer, in order: the key, then those asked for; None where a column's type is open."""
+        kinds = {ColumnType.INTEGER: Kind.INT, ColumnType.STRING: Kind.STR, ColumnType.BINARY: Kind.BYTES}
+        result: dict[str, Field | None] = {c.name: Field(c.name, kinds[c.type], indexed=False) for c in self.key}
+        asked = self.fields if names is None else names
+        found = (name for row in rows for name in row)
+        for name in (*asked, *(found if names is None else ())):
+            result.setdefault(name, self.fields.get(name))
+        return result
+
+    def vector_field(self, name: str | None) -> Field:
+        """The vector field of that name; without a name, the only one. Raises ParameterInvalid."""
+        vectors = [field for field in self.fields.values() if field.kind is Kind.VECTOR and field.indexed]
+        if name is not None:
+            vectors = [field for field in vectors if field.name == name]
+        if not vectors:
+            raise ParameterInvalid(
+                f"table {self.table!r} has no vector field" + (f" {name!r}" if name is not None else "")
+            )
+        if len(vectors) > 1:
+            names = ", ".join(field.name for field in vectors)
+            raise ParameterInvalid(f"table {self.table!r} has several vector fields: say field=, one of {names}")
+        return vectors[0]
+
+    # --- keys ---------------------------------------------------------------------------------------------------
+
+    def encode_key(self, values: Sequence[object], *, put: bool = False) -> KeyInput:
+        """The key of these values, in the table's order. ``put`` lets AUTO_INCREMENT pass. Raises InvalidPrimaryKey."""
+        if len(values) != len(self.key):
+            names = ", ".join(column.name for column in self.key)
+            raise InvalidPrimaryKey(f"table {self.table!r} has the key ({names}): got {len(values)} values")
+        return tuple(
+            (column.name, AUTO_INCREMENT if put and _is_chosen(column, value) else encode_key_value(column, value))
+            for column, value in zip(self.key, values, strict=True)
+        )
+
+    def encode_bound(self, values: Sequence[object], marker: KeyMarker) -> KeyInput:
+        """A range bound: these values of the first key columns, then ``marker`` for the rest."""
+        given = [
+            (column.name, encode_key_value(column, value)) for column, value in zip(self.key, values, strict=False)
+        ]
+        return (*given, *((column.name, marker) for column in self.key[len(given) :]))
+
+    # --- rows ---------------------------------------------------------------------------------------------------
+
+    def encode_row(self, row: Mapping[str, object]) -> tuple[KeyInput, list[CellChange]]:
+        """Key and cells of a row to be put; None stands for an absent column. Raises ParameterInvalid."""
+        if not isinstance(row, Mapping):
+            raise ParameterInvalid(f"a row is a mapping of column names to values, not {type(row).__name__}")
+        key = self.encode_key([self._key_part(column, row) for column in self.key], put=True)
+        names = {column.name for column in self.key}
+        cells: list[CellChange] = [
+            (name, self.encode_value(name, value), None, CellOperation.PUT)
+            for name, value in row.items()
+            if name not in names and value is not None
+        ]
+        return key, cells
+
+    def encode_value(self, name: str, value: object) -> Any:
+        """The column value of a field's value. Raises ParameterInvalid."""
+        field = self.fields.get(name)
+        if field is not None:
+            return field.encode(value)
+        if not self.is_open:
+            raise ParameterInvalid(self.unknown(name))
+        if type_of(value) is None:
+            raise ParameterInvalid(
+                f"column {name!r}: a table without declared fields takes str, int, float, bool and bytes, "
+                f"not {type(value).__name__}"
+            )
+        return value
+
+    def decode_row(self, stored: StoredRow, score: float | None = None) -> Row:
+        """The row as Python shows it; of several versions of a column, the newest."""
+        values: dict[str, Any] = dict(stored.key)
+        key = tuple(values.values())
+        for name, value, _ in stored.cells:
+            if name not in values:
+                field = self.fields.get(name)
+                values[name] = value if field is None else field.decode(value)
+        return Row(key, values, score)
+
+    def columns(self, names: Sequence[str] | None) -> tuple[str, ...]:
+        """The attribute columns among ``names``, checked. Raises ParameterInvalid."""
+        if isinstance(names, str):
+            raise ParameterInvalid(f"columns is a list of names, not one str: write [{names!r}]")
+        for name in names or ():
+            if not self.is_open and name not in self.fields and not self.is_key(name):
+                raise ParameterInvalid(self.unknown(name))
+        return tuple(name for name in names or () if not self.is_key(name))
+
+    def unknown(self, name: object) -> str:
+        """Says that the table has no such column."""
+        known = ", ".join([*(column.name for column in self.key), *self.fields])
+        return f"table {self.table!r} has no column {name!r}: it has {known}"
+
+    def _key_part(self, column: KeyColumn, row: Mapping[str, object]) -> object:
+        value = row.get(column.name)
+        if value is None:
+            if column.auto_increment:
+                return AUTO_INCREMENT
+            raise InvalidPrimaryKey(f"the row has no value for the key column {column.name!r}")
+        return value
+
+
+def encode_key_value(column: KeyColumn, value: object) -> KeyValue:
+    """The key value of ``value``. Raises InvalidPrimaryKey."""
+    expected = _KEY_NAMES[column.type]
+    if column.type is ColumnType.INTEGER and not isinstance(value, bool) and hasattr(value, "__index__"):
+        number = int(value.__index__())
+        if not INT64_MIN <= number <= INT64_MAX:
+            raise InvalidPrimaryKey(f"key column {column.name!r}: {number} does not fit 64 bits")
+        return number
+    if column.type is ColumnType.STRING and isinstance(value, str):
+        text = str(value)
+        try:
+            _check_key_size(column, text.encode())
+        except UnicodeEncodeError:
+            raise InvalidPrimaryKey(f"key column {column.name!r}: the text holds a lone surrogate") from None
+        return text
+    if column.type is ColumnType.BINARY and isinstance(value, bytes | bytearray | memoryview):
+        data = bytes(value)
+        _check_key_size(column, data)
+        return data
+    raise InvalidPrimaryKey(f"key column {column.name!r}: expected {expected}, got {type(value).__name__} {value!r}")
+
+
+def _is_chosen(column: KeyColumn, value: object) -> bool:
+    return column.auto_increment and value is AUTO_INCREMENT
+
+
+def _check_key_size(column: KeyColumn, data: bytes) -> None:
+    if len(data) > limits.KEY_VALUE_BYTES_MAX:
+        raise InvalidPrimaryKey(
+            f"key column {column.name!r}: {len(data):,} bytes, at most {limits.KEY_VALUE_BYTES_MAX:,} are allowed"
+        )
+
+
+def _key_column(name: str, declaration: KeyDeclaration) -> KeyColumn:
+    if declaration is AUTO_INCREMENT:
+        return KeyColumn(name, ColumnType.INTEGER, auto_increment=True)
+    type_ = _KEY_TYPES.get(declaration)
+    if type_ is None:
+        raise ParameterInvalid(f"key column {name!r}: a key is str, int, bytes or lutra.AUTO_INCREMENT")
+    return KeyColumn(name, type_)

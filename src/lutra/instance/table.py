@@ -1,0 +1,402 @@
+"""A table of an embedded database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from lutra.instance import where as filters
+from lutra.instance.expression import Column, Expression, Order
+from lutra.instance.field import FieldDeclaration, Kind
+from lutra.instance.instance import Instance
+from lutra.instance.layout import Layout
+from lutra.instance.results import Results
+from lutra.instance.row import Row
+from lutra.model import limits
+from lutra.model.errors import LutraError, ParameterInvalid
+from lutra.model.queries import (
+    ColumnsToGet,
+    FieldSort,
+    KnnVector,
+    MatchAll,
+    PrimaryKeySort,
+    Query,
+    ReturnColumns,
+    ScoreSort,
+    SearchRequest,
+    SearchStats,
+    Sorter,
+)
+from lutra.model.rows import (
+    CellChange,
+    CellOperation,
+    ChangeKind,
+    Condition,
+    KeyInput,
+    RangeRequest,
+    ReadOptions,
+    ReturnType,
+    RowChange,
+    RowExistence,
+)
+from lutra.model.values import INF_MAX, INF_MIN, KeyMarker, KeyValue
+
+_SCAN_PAGE_ROWS: Final = 1_000
+_WAIT_S: Final = 30.0
+_EXISTENCE: Final = {
+    None: RowExistence.IGNORE,
+    True: RowExistence.EXPECT_EXIST,
+    False: RowExistence.EXPECT_NOT_EXIST,
+}
+
+
+class Table:
+    """Rows under one to four key columns, with declared fields and the search over them. Thread-safe.
+
+    Values are checked and converted before anything is written; every write is on stable storage when it returns.
+    """
+
+    def __init__(self, instance: Instance, layout: Layout) -> None:
+        self._instance = instance
+        self._layout = layout
+
+    @property
+    def name(self) -> str:
+        return self._layout.table
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The names of the key columns, in order."""
+        return tuple(column.name for column in self._layout.key)
+
+    @property
+    def fields(self) -> dict[str, FieldDeclaration]:
+        """The declared fields; empty where the table takes any column."""
+        return {name: field.declaration for name, field in self._layout.fields.items()}
+
+    def __repr__(self) -> str:
+        return f"Table({self.name!r}, key={self.key}, fields={list(self._layout.fields)})"
+
+    # --- writing ------------------------------------------------------------------------------------------------
+
+    def put(
+        self, row: Mapping[str, object], *, exists: bool | None = None, where: Expression | None = None
+    ) -> tuple[KeyValue, ...]:
+        """Writes a row, in place of any row of the same key. Returns its key, with what the table chose.
+
+        A None is a column the row does not have. ``exists`` and ``where`` guard the write: they say whether there
+        must be a row of that key, and what must hold of it. Raises ParameterInvalid, ConditionCheckFail.
+        """
+        key, cells = self._layout.encode_row(row)
+        change = RowChange(ChangeKind.PUT, key, cells, self._condition(exists, where))
+        if any(isinstance(value, KeyMarker) for _, value in key):
+            change.return_type = ReturnType.PRIMARY_KEY
+        result = self._instance.tables.write(self.name, change)
+        chosen = result.row.key if result.row is not None else key
+        return tuple(value for _, value in chosen if not isinstance(value, KeyMarker))
+
+    def put_many(self, rows: Iterable[Mapping[str, object]], *, progress: Callable[[int], object] | None = None) -> int:
+        """Writes rows, 200 to a commit, as the iterable gives them. Returns how many.
+
+        ``progress`` is called after each commit with the number of rows written so far. Raises ParameterInvalid for
+        the first bad row, naming it by its number from 0; the commits before it stay.
+        """
+        written = 0
+        for batch in self._batches(rows):
+            self._write_batch(batch, written)
+            written += len(batch)
+            if progress is not None:
+                progress(written)
+        return written
+
+    def update(
+        self,
+        *key: KeyValue,
+        set: Mapping[str, object] | None = None,
+        increment: Mapping[str, int] | None = None,
+        exists: bool | None = None,
+        where: Expression | None = None,
+    ) -> dict[str, int]:
+        """Changes columns of one row and leaves its others. Makes the row where there is none.
+
+        ``set`` writes columns, and removes those it gives as None; ``increment`` adds to int columns, which count
+        from 0. Returns the incremented columns as they now are. ``exists`` and ``where`` guard the write, as in
+        :meth:`put`. Raises ParameterInvalid, ConditionCheckFail.
+        """
+        counters = dict(increment or {})
+        cells = [*(self._set_cell(name, value) for name, value in (set or {}).items())]
+        for name, amount in counters.items():
+            if name in (set or {}):
+                raise ParameterInvalid(f"column {name!r} is given both in set and in increment")
+            cells.append(self._increment_cell(name, amount))
+        if not cells:
+            raise ParameterInvalid("nothing to update: give set= or increment=")
+        change = RowChange(ChangeKind.UPDATE, self._layout.encode_key(key), cells, self._condition(exists, where))
+        if counters:
+            change.return_type = ReturnType.AFTER_MODIFY
+            change.return_columns = tuple(counters)
+        result = self._instance.tables.write(self.name, change)
+        cells_after = result.row.cells if result.row is not None else ()
+        return {name: value for name, value, _ in cells_after if type(value) is int and name in counters}
+
+    def delete(self, *key: KeyValue, exists: bool | None = None, where: Expression | None = None) -> None:
+        """Deletes the row of that key, if there is one. Guards as in :meth:`put`."""
+        encoded = self._layout.encode_key(key)
+        change = RowChange(ChangeKind.DELETE, encoded, [], self._condition(exists, where))
+        self._instance.tables.write(self.name, change)
+
+    def delete_many(self, keys: Iterable[KeyValue | Sequence[KeyValue]]) -> int:
+        """Deletes the rows of these keys, 200 to a commit. Returns how many keys there were.
+
+        A key of one column is its value; of several, a tuple.
+        """
+        deleted = 0
+        batch: list[RowChange] = []
+        for key in keys:
+            batch.append(RowChange(ChangeKind.DELETE, self._layout.encode_key(_parts(key))))
+            if len(batch) == limits.BATCH_WRITE_ROWS_MAX:
+                self._write_batch(batch, deleted)
+                deleted += len(batch)
+                batch = []
+        self._write_batch(batch, deleted)
+        return deleted + len(batch)
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def get(self, *key: KeyValue, columns: Sequence[str] | None = None) -> Row | None:
+        """The row of that key, or None. ``columns`` names those to read besides the key; None reads all."""
+        options = ReadOptions(columns=self._layout.columns(columns))
+        result = self._instance.tables.read(self.name, self._layout.encode_key(key), options)
+        return None if result.row is None else self._layout.decode_row(result.row)
+
+    def get_many(
+        self, keys: Iterable[KeyValue | Sequence[KeyValue]], *, columns: Sequence[str] | None = None
+    ) -> list[Row | None]:
+        """The rows of these keys, in their order, None where there is no such row."""
+        options = ReadOptions(columns=self._layout.columns(columns))
+        encoded = [self._layout.encode_key(_parts(key)) for key in keys]
+        rows: list[Row | None] = []
+        for first in range(0, len(encoded), limits.BATCH_GET_ROWS_MAX):
+            chunk = encoded[first : first + limits.BATCH_GET_ROWS_MAX]
+            (results,) = self._instance.tables.read_batch([(self.name, chunk, options)])
+            for result in results:
+                if isinstance(result, LutraError):
+                    raise result
+                rows.append(None if result.row is None else self._layout.decode_row(result.row))
+        return rows
+
+    def scan(
+        self,
+        *prefix: KeyValue,
+        start: KeyValue | Sequence[KeyValue] | None = None,
+        end: KeyValue | Sequence[KeyValue] | None = None,
+        reverse: bool = False,
+        where: Expression | None = None,
+        columns: Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Row]:
+        """The rows in key order, read as they are asked for.
+
+        ``prefix`` fixes the first key columns. ``start`` (included) and ``end`` (excluded) bound those that follow;
+        with ``reverse`` the scan goes downwards, from a high ``start`` to a low ``end``. ``where`` drops rows as they
+        are read: it uses no index.
+        """
+        if limit is not None and limit < 0:
+            raise ParameterInvalid(f"limit is at least 0, not {limit}")
+        options = ReadOptions(
+            columns=self._layout.columns(columns),
+            filter=None if where is None else filters.to_condition(where, self._layout),
+        )
+        first = self._bound(prefix, start, above=reverse, default_above=reverse)
+        last = self._bound(prefix, end, above=reverse, default_above=not reverse)
+        return self._scan(RangeRequest(first, last, reverse, _SCAN_PAGE_ROWS, options), limit)
+
+    def count(self, where: Expression | None = None) -> int:
+        """How many rows satisfy ``where``; without it, how many there are."""
+        if self._layout.index is None:
+            return sum(1 for _ in self.scan(where=where))
+        query: Query = MatchAll() if where is None else filters.to_query(where, self._layout)
+        self._instance.wait_searchable(self.name, self._layout.index, _WAIT_S)
+        request = SearchRequest(query, limit=0, count_total=True)
+        return self._instance.search(self.name, self._layout.index, request).total
+
+    def search(
+        self,
+        vector: object = None,
+        *,
+        where: Expression | None = None,
+        limit: int = 10,
+        field: str | None = None,
+        order_by: Column | Order | Sequence[Column | Order] = (),
+        columns: Sequence[str] | None = None,
+        min_score: float | None = None,
+        offset: int = 0,
+        fresh: bool = True,
+    ) -> Results:
+        """The ``limit`` rows nearest to ``vector`` among those that satisfy ``where``, nearest first.
+
+        ``vector`` is a sequence of numbers or an array [dimension], of any float or int type; ``field`` names the
+        vector field where there are several; rows scoring below ``min_score`` are left out. Without a vector: the
+        rows that satisfy ``where``, by ``order_by`` (``lutra.col("year").desc()``), else by key. ``offset`` skips
+        rows; a vector search reaches down to the 1,000th. ``columns`` names those to return besides the key.
+        The search sees every write acknowledged before it; ``fresh=False`` spares the wait for the latest ones.
+        Raises ParameterInvalid, and RequestTimeout where the index does not catch up within 30 s.
+        """
+        if self._layout.index is None:
+            raise ParameterInvalid(f"table {self.name!r} has no indexed field, so it cannot be searched")
+        if type(limit) is not int or type(offset) is not int or limit < 1 or offset < 0:
+            raise ParameterInvalid(f"limit is an int of at least 1, offset of at least 0; not {limit!r} and {offset!r}")
+        query: Query = MatchAll() if where is None else filters.to_query(where, self._layout)
+        sort = self._sorters(order_by)
+        if vector is not None:
+            if sort:
+                raise ParameterInvalid("a vector search is ordered by score: order_by does not go with a vector")
+            query = self._nearest(vector, field, None if where is None else query, limit + offset, min_score)
+            sort = (ScoreSort(),)
+        elif field is not None or min_score is not None:
+            raise ParameterInvalid("field and min_score go with a vector")
+        request = SearchRequest(query, sort, offset, columns=self._columns_to_get(columns))
+        if fresh:
+            self._instance.wait_searchable(self.name, self._layout.index, _WAIT_S)
+        rows, stats = self._pages(self._layout.index, request, limit, scored=vector is not None)
+        return Results(rows, self._layout.result_columns(columns, rows), stats)
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    def _condition(self, exists: bool | None, where: Expression | None) -> Condition:
+        columns = None if where is None else filters.to_condition(where, self._layout)
+        return Condition(_EXISTENCE[exists], columns)
+
+    def _set_cell(self, name: str, value: object) -> CellChange:
+        self._refuse_key(name)
+        if value is None:
+            self._layout.columns([name])
+            return (name, None, None, CellOperation.DELETE_ALL)
+        return (name, self._layout.encode_value(name, value), None, CellOperation.PUT)
+
+    def _increment_cell(self, name: str, amount: object) -> CellChange:
+        self._refuse_key(name)
+        field = self._layout.fields.get(name)
+        if field is not None and (field.kind is not Kind.INT or field.is_array):
+            raise ParameterInvalid(f"field {name!r} is not an int, so it cannot be incremented")
+        value = self._layout.encode_value(name, amount)
+        if type(value) is not int:
+            raise ParameterInvalid(f"column {name!r}: an increment is an int, not {amount!r}")
+        return (name, value, None, CellOperation.INCREMENT)
+
+    def _refuse_key(self, name: str) -> None:
+        if self._layout.is_key(name):
+            raise ParameterInvalid(f"{name!r} is a key column: a key never changes; delete the row and put another")
+
+    def _batches(self, rows: Iterable[Mapping[str, object]]) -> Iterator[list[RowChange]]:
+        """Changes by the batch: at most 200 rows, 4 MB (of values), and no key twice."""
+        batch: list[RowChange] = []
+        keys: set[KeyInput] = set()
+        batch_bytes = 0
+        for number, row in enumerate(rows):
+            try:
+                key, cells = self._layout.encode_row(row)
+            except LutraError as error:
+                kept = number - len(batch)
+                raise type(error)(f"row {number}: {error}; {_kept(kept)}") from None
+            size_bytes = sum(_size_bytes(value) for _, value, _, _ in cells)
+            full = len(batch) == limits.BATCH_WRITE_ROWS_MAX or batch_bytes + size_bytes > limits.WRITE_BYTES_MAX // 2
+            if batch and (full or key in keys):
+                yield batch
+                batch, keys, batch_bytes = [], set(), 0
+            batch.append(RowChange(ChangeKind.PUT, key, cells))
+            keys.add(key)
+            batch_bytes += size_bytes
+        if batch:
+            yield batch
+
+    def _write_batch(self, batch: list[RowChange], first_row: int) -> None:
+        if not batch:
+            return
+        (results,) = self._instance.tables.write_batch([(self.name, batch)])
+        for number, result in enumerate(results, first_row):
+            if isinstance(result, LutraError):
+                raise type(result)(f"row {number}: {result}; {_kept(first_row)}") from result
+
+    def _bound(
+        self,
+        prefix: tuple[KeyValue, ...],
+        bound: KeyValue | Sequence[KeyValue] | None,
+        *,
+        above: bool,
+        default_above: bool,
+    ) -> KeyInput:
+        """A range bound: given key columns, then the lowest or highest value for those left open."""
+        given = (*prefix, *(() if bound is None else _parts(bound)))
+        columns = self._layout.key
+        if len(prefix) >= len(columns) or len(given) > len(columns):
+            raise ParameterInvalid(f"table {self.name!r} has {len(columns)} key columns: a scan got values for more")
+        marker = INF_MAX if (default_above if bound is None else above) else INF_MIN
+        return self._layout.encode_bound(given, marker)
+
+    def _scan(self, request: RangeRequest, limit: int | None) -> Iterator[Row]:
+        left = limit
+        while left is None or left > 0:
+            page = request if left is None else replace(request, limit=min(left, _SCAN_PAGE_ROWS))
+            result = self._instance.tables.read_range(self.name, page)
+            for row in result.rows:
+                yield self._layout.decode_row(row)
+            if result.next_start is None:
+                return
+            request = replace(request, start=result.next_start)
+            left = None if left is None else left - len(result.rows)
+
+    def _nearest(
+        self, vector: object, field: str | None, where: Query | None, top_k: int, min_score: float | None
+    ) -> KnnVector:
+        if top_k > limits.TOP_K_MAX:
+            raise ParameterInvalid(f"a vector search reaches down to the {limits.TOP_K_MAX:,}th row, not {top_k:,}")
+        target = self._layout.vector_field(field)
+        return KnnVector(target.name, target.vector_of(vector), top_k, filter=where, min_score=min_score)
+
+    def _sorters(self, order_by: Column | Order | Sequence[Column | Order]) -> tuple[Sorter, ...]:
+        orders = [order_by] if isinstance(order_by, Column | Order) else order_by
+        sorters: list[Sorter] = []
+        for order in orders:
+            if not isinstance(order, Column | Order):
+                raise ParameterInvalid("order_by takes columns: lutra.col('year') or lutra.col('year').desc()")
+            by = order if isinstance(order, Order) else order.asc()
+            sorters.append(FieldSort(filters.sortable(by.column, self._layout), by.descending))
+        # Rows that compare equal come in key order, so that pages join.
+        return (*sorters, PrimaryKeySort()) if sorters else ()
+
+    def _columns_to_get(self, columns: Sequence[str] | None) -> ColumnsToGet:
+        if columns is None:
+            return ColumnsToGet(ReturnColumns.ALL)
+        names = self._layout.columns(columns)
+        return ColumnsToGet(ReturnColumns.SPECIFIED, names) if names else ColumnsToGet(ReturnColumns.NONE)
+
+    def _pages(self, index: str, request: SearchRequest, limit: int, *, scored: bool) -> tuple[list[Row], SearchStats]:
+        """The first ``limit`` rows: one search answers 100 at most, tokens lead on."""
+        rows: list[Row] = []
+        stats = SearchStats()
+        while True:
+            page = replace(request, limit=min(limit - len(rows), limits.SEARCH_LIMIT_MAX))
+            result = self._instance.search(self.name, index, page)
+            if not rows:
+                stats = result.stats
+            scores: Iterable[float | None] = result.scores if scored else [None] * len(result.rows)
+            rows += [self._layout.decode_row(row, score) for row, score in zip(result.rows, scores, strict=True)]
+            if len(rows) >= limit or not result.next_token:
+                return rows, stats
+            request = replace(request, offset=0, token=result.next_token)
+
+
+def _parts(key: KeyValue | Sequence[KeyValue]) -> tuple[KeyValue, ...]:
+    return (key,) if isinstance(key, str | bytes) or not isinstance(key, Sequence) else tuple(key)
+
+
+def _size_bytes(value: object) -> int:
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode())
+    return len(value) if isinstance(value, bytes) else 8
+
+
+def _kept(rows: int) -> str:
+    return f"the {rows} rows before it are written" if rows else "nothing is written"
