@@ -5,4 +5,5 @@
 
 NB_MODULE(_native, m) {
     lutra::bind_plainbuffer(m);
+    lutra::bind_distance(m);
 }

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lutra.model.rows import Cell, CellChange, KeyInput
 from lutra.model.values import KeyMarker, Value
 
@@ -44,3 +47,20 @@ def encode_cells(cells: _Cells) -> bytes:
 
 def encode_variant(value: Value | KeyMarker) -> bytes:
     """One value: type byte and payload."""
+
+def topk(
+    queries: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    k: int,
+    metric: int,
+    mask: NDArray[np.bool_] | None = None,
+    threads: int = 0,
+    level: str | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """See `lutra.kernels.distance.topk`."""
+
+def first_not_finite(vectors: NDArray[np.float32]) -> int:
+    """The first row of float32 [n, d] ``vectors`` with a NaN or an infinity; -1 where there is none."""
+
+def simd_levels() -> list[str]:
+    """See `lutra.kernels.distance.simd_levels`."""

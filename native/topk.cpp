@@ -1,0 +1,263 @@
+#include "topk.h"
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <exception>
+#include <limits>
+#include <thread>
+#include <vector>
+
+namespace lutra {
+
+namespace {
+
+// A block of rows stays in the second-level cache while all queries look at it.
+constexpr std::size_t kBlockBytes = 256 * 1024;
+constexpr std::size_t kBlockRowsMax = 1024;
+// Multiply-adds that pay for starting one more thread (about half a millisecond of work).
+constexpr std::size_t kWorkPerThread = 4 * 1024 * 1024;
+
+// A distance and a row in one integer that orders as (distance, row) does.
+std::uint64_t key_of(float distance, std::uint32_t row) {
+    if (std::isnan(distance)) distance = std::numeric_limits<float>::infinity();
+    const std::uint32_t bits = std::bit_cast<std::uint32_t>(distance + 0.0f);  // -0 becomes 0
+    const std::uint32_t ordered = (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
+    return static_cast<std::uint64_t>(ordered) << 32 | row;
+}
+
+float distance_of(std::uint64_t key) {
+    const auto ordered = static_cast<std::uint32_t>(key >> 32);
+    return std::bit_cast<float>((ordered & 0x80000000u) != 0 ? ordered & 0x7fffffffu : ~ordered);
+}
+
+// The k smallest keys offered: a heap with the largest of them on top.
+class Nearest {
+  public:
+    explicit Nearest(std::size_t k) : k_(k) { keys_.reserve(k); }
+
+    void offer(std::uint64_t key) {
+        if (key >= worst_) return;
+        if (keys_.size() < k_) {
+            keys_.push_back(key);
+            std::push_heap(keys_.begin(), keys_.end());
+        } else {
+            replace_top(key);
+        }
+        if (keys_.size() == k_) worst_ = keys_.front();
+    }
+
+    const std::vector<std::uint64_t>& keys() const { return keys_; }
+
+  private:
+    void replace_top(std::uint64_t key) {
+        std::size_t at = 0;
+        for (std::size_t child = 1; child < k_; child = 2 * at + 1) {
+            if (child + 1 < k_ && keys_[child + 1] > keys_[child]) ++child;
+            if (keys_[child] <= key) break;
+            keys_[at] = keys_[child];
+            at = child;
+        }
+        keys_[at] = key;
+    }
+
+    std::size_t k_;
+    std::uint64_t worst_ = std::numeric_limits<std::uint64_t>::max();
+    std::vector<std::uint64_t> keys_;
+};
+
+// One thread's part of a scan: blocks it takes from the shared counter, and what it found. All it needs is allocated
+// when it is made, so that `run` cannot fail.
+class Worker {
+  public:
+    Worker(const Scan& scan, std::size_t k, const std::vector<float>& query_norms)
+        : scan_(scan),
+          kernels_(kernels(scan.level)),
+          query_norms_(query_norms),
+          block_rows_(std::clamp<std::size_t>(kBlockBytes / (sizeof(float) * scan.dimension), kTileRows, kBlockRowsMax)),
+          rows_(block_rows_),
+          row_norms_(block_rows_ + kTileRows) {
+        nearest_.reserve(scan.query_count);
+        for (std::size_t q = 0; q < scan.query_count; ++q) nearest_.emplace_back(k);
+    }
+
+    void run(std::atomic<std::size_t>& next_row) noexcept {
+        for (;;) {
+            const std::size_t begin = next_row.fetch_add(block_rows_, std::memory_order_relaxed);
+            if (begin >= scan_.row_count) return;
+            const std::size_t count = select(begin, std::min(begin + block_rows_, scan_.row_count));
+            if (count == 0) continue;
+            for (std::size_t q = 0; q < scan_.query_count;) {
+                const std::size_t together = scan_.query_count - q >= kTileQueries ? kTileQueries : 1;
+                look(q, together, count);
+                q += together;
+            }
+        }
+    }
+
+    const std::vector<std::uint64_t>& keys(std::size_t query) const { return nearest_[query].keys(); }
+
+  private:
+    // Puts the rows of [begin, end) that count into rows_.
+    std::size_t select(std::size_t begin, std::size_t end) {
+        std::size_t count = 0;
+        if (scan_.mask == nullptr) {
+            for (std::size_t row = begin; row < end; ++row) rows_[count++] = static_cast<std::uint32_t>(row);
+            return count;
+        }
+        for (std::size_t row = begin; row < end;) {
+            std::uint64_t eight;
+            if (end - row >= sizeof eight) {
+                std::memcpy(&eight, scan_.mask + row, sizeof eight);
+                if (eight == 0) {
+                    row += sizeof eight;
+                    continue;
+                }
+            }
+            const std::size_t stop = std::min(row + sizeof eight, end);
+            for (; row < stop; ++row) {
+                rows_[count] = static_cast<std::uint32_t>(row);
+                count += scan_.mask[row] != 0;
+            }
+        }
+        return count;
+    }
+
+    // The distances of `together` queries, from the query on, to the first `count` of rows_.
+    void look(std::size_t query, std::size_t together, std::size_t count) {
+        const bool first = query == 0;  // finds the rows' norms, which the other queries use
+        const TileKernel kernel = scan_.metric == Metric::kEuclidean ? kernels_.squared_differences[together - 1]
+                                  : scan_.metric == Metric::kCosine && first
+                                      ? kernels_.products_and_norms[together - 1]
+                                      : kernels_.products[together - 1];
+        const float* queries[kTileQueries];
+        for (std::size_t i = 0; i < together; ++i) queries[i] = scan_.queries + (query + i) * scan_.dimension;
+        for (std::size_t at = 0; at < count; at += kTileRows) {
+            const std::size_t in_tile = std::min(kTileRows, count - at);
+            const float* rows[kTileRows];
+            for (std::size_t r = 0; r < kTileRows; ++r) {
+                rows[r] = scan_.vectors + rows_[at + std::min(r, in_tile - 1)] * scan_.dimension;
+            }
+            float sums[kTileRows * kTileQueries];
+            kernel(rows, queries, scan_.dimension, sums, row_norms_.data() + at);
+            for (std::size_t r = 0; r < in_tile; ++r) {
+                for (std::size_t i = 0; i < together; ++i) {
+                    const float distance = finish(sums[r * together + i], query + i, at + r);
+                    nearest_[query + i].offer(key_of(distance, rows_[at + r]));
+                }
+            }
+        }
+    }
+
+    float finish(float sum, std::size_t query, std::size_t index) const {
+        if (scan_.metric == Metric::kEuclidean) return sum;
+        if (scan_.metric == Metric::kDotProduct) return -sum;
+        const float norms = std::sqrt(row_norms_[index]) * query_norms_[query];
+        if (norms == 0) return 1;
+        return 1 - std::clamp(sum / norms, -1.0f, 1.0f);
+    }
+
+    const Scan& scan_;
+    const Kernels& kernels_;
+    const std::vector<float>& query_norms_;
+    std::size_t block_rows_;
+    std::vector<std::uint32_t> rows_;
+    std::vector<float> row_norms_;  // squared; a tile filled up with repeats writes past the last row
+    std::vector<Nearest> nearest_;
+};
+
+// Lengths of the queries, by the same kernel as the rows', so that equal vectors have equal lengths.
+std::vector<float> lengths(const Scan& scan) {
+    std::vector<float> result(scan.query_count);
+    for (std::size_t q = 0; q < scan.query_count; ++q) {
+        const float* query = scan.queries + q * scan.dimension;
+        const float* rows[kTileRows] = {query, query, query, query};
+        float sums[kTileRows];
+        kernels(scan.level).products[0](rows, &query, scan.dimension, sums, nullptr);
+        result[q] = std::sqrt(sums[0]);
+    }
+    return result;
+}
+
+// Processors this process may use.
+unsigned processors() {
+#if defined(__linux__)
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return static_cast<unsigned>(CPU_COUNT(&set));
+#endif
+    return std::max(1u, std::thread::hardware_concurrency());
+}
+
+std::size_t thread_count(const Scan& scan, std::size_t rows) {
+    const std::size_t most = scan.threads != 0 ? scan.threads : processors();
+    const double work = static_cast<double>(rows) * static_cast<double>(scan.dimension) *
+                        static_cast<double>(scan.query_count);
+    return std::max<std::size_t>(1, std::min(most, static_cast<std::size_t>(work / kWorkPerThread)));
+}
+
+// Runs the workers, the first on this thread.
+void run(std::vector<Worker>& workers) {
+    std::atomic<std::size_t> next_row{0};
+    std::vector<std::thread> threads;
+    threads.reserve(workers.size() - 1);
+    try {
+        for (std::size_t i = 1; i < workers.size(); ++i) {
+            threads.emplace_back([&worker = workers[i], &next_row] { worker.run(next_row); });
+        }
+    } catch (const std::exception&) {  // no thread to be had: those that run do the work
+    }
+    workers[0].run(next_row);
+    for (std::thread& thread : threads) thread.join();
+}
+
+}  // namespace
+
+std::size_t qualifying_rows(const std::uint8_t* mask, std::size_t row_count) {
+    if (mask == nullptr) return row_count;
+    std::size_t count = 0;
+    for (std::size_t row = 0; row < row_count; ++row) count += mask[row] != 0;
+    return count;
+}
+
+void topk(const Scan& scan, std::size_t k, std::int64_t* ids, float* distances) {
+    const std::vector<float> query_norms = scan.metric == Metric::kCosine ? lengths(scan) : std::vector<float>();
+    std::vector<Worker> workers;
+    const std::size_t count = thread_count(scan, qualifying_rows(scan.mask, scan.row_count));
+    workers.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) workers.emplace_back(scan, k, query_norms);
+    std::vector<std::uint64_t> merged;
+    merged.reserve(count * k);
+    run(workers);
+    for (std::size_t q = 0; q < scan.query_count; ++q) {
+        merged.clear();
+        for (const Worker& worker : workers) {
+            merged.insert(merged.end(), worker.keys(q).begin(), worker.keys(q).end());
+        }
+        std::partial_sort(merged.begin(), merged.begin() + static_cast<std::ptrdiff_t>(k), merged.end());
+        for (std::size_t i = 0; i < k; ++i) {
+            ids[q * k + i] = static_cast<std::int64_t>(merged[i] & 0xffffffffu);
+            distances[q * k + i] = distance_of(merged[i]);
+        }
+    }
+}
+
+std::size_t first_not_finite(const float* vectors, std::size_t row_count, std::size_t dimension) {
+    constexpr std::uint32_t kExponent = 0x7f800000u;
+    for (std::size_t row = 0; row < row_count; ++row) {
+        bool finite = true;
+        for (std::size_t i = 0; i < dimension; ++i) {
+            finite &= (std::bit_cast<std::uint32_t>(vectors[row * dimension + i]) & kExponent) != kExponent;
+        }
+        if (!finite) return row;
+    }
+    return row_count;
+}
+
+}  // namespace lutra
