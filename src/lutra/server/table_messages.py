@@ -1,0 +1,234 @@
+"""Tables on the wire: their schemas and options to and from `lutra.model.schema`."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+
+from lutra.kernels.plainbuffer import encode_key
+from lutra.model.errors import ParameterInvalid, UnsupportedOperation
+from lutra.model.rows import KeyInput
+from lutra.model.schema import (
+    CapacityUnits,
+    DefinedColumn,
+    KeyColumn,
+    TableDescription,
+    TableOptions,
+    TableSchema,
+    TableUpdate,
+)
+from lutra.model.values import INF_MIN, ColumnType
+from lutra.server.wire import capacity_pb2
+from lutra.server.wire import table_pb2 as wire
+
+_KEY_TYPES = {
+    wire.PRIMARY_KEY_TYPE_INTEGER: ColumnType.INTEGER,
+    wire.PRIMARY_KEY_TYPE_STRING: ColumnType.STRING,
+    wire.PRIMARY_KEY_TYPE_BINARY: ColumnType.BINARY,
+}
+_KEY_TYPE_NUMBERS = {kind: number for number, kind in _KEY_TYPES.items()}
+_DEFINED_TYPES = {
+    wire.DEFINED_COLUMN_TYPE_INTEGER: ColumnType.INTEGER,
+    wire.DEFINED_COLUMN_TYPE_DOUBLE: ColumnType.DOUBLE,
+    wire.DEFINED_COLUMN_TYPE_BOOLEAN: ColumnType.BOOLEAN,
+    wire.DEFINED_COLUMN_TYPE_STRING: ColumnType.STRING,
+    wire.DEFINED_COLUMN_TYPE_BLOB: ColumnType.BINARY,
+}
+_DEFINED_TYPE_NUMBERS = {kind: number for number, kind in _DEFINED_TYPES.items()}
+
+US_PER_S = 1_000_000
+
+
+# Requests
+
+
+def parse_schema(request: wire.CreateTableRequest) -> TableSchema:
+    """The table a CreateTable asks for. Raises ParameterInvalid, and UnsupportedOperation for what is not served."""
+    if request.index_metas:
+        raise UnsupportedOperation("secondary indexes are not supported; create a search index instead")
+    if request.enable_local_txn:
+        raise UnsupportedOperation("local transactions are not supported")
+    _refuse_stream(request.HasField("stream_spec") and request.stream_spec.enable_stream)
+    if request.sse_spec.enable:
+        raise UnsupportedOperation("server-side encryption is not supported; encrypt the disk of the data directory")
+    meta = request.table_meta
+    key = tuple(_parse_key_column(column) for column in meta.primary_key)
+    _check_partitions(request.partitions, key)
+    return TableSchema(
+        name=meta.table_name,
+        key=key,
+        defined=parse_defined(meta.defined_column),
+        options=_parse_options(request),
+        reserved=_parse_reserved(request.reserved_throughput),
+    )
+
+
+def _parse_key_column(column: wire.PrimaryKeySchema) -> KeyColumn:
+    kind = _KEY_TYPES.get(column.type)
+    if kind is None:
+        raise ParameterInvalid("Invalid column type, only STRING,INTEGER,BINARY is allowed.")
+    if column.option not in (wire.PRIMARY_KEY_OPTION_UNSPECIFIED, wire.PRIMARY_KEY_OPTION_AUTO_INCREMENT):
+        raise ParameterInvalid(f"Invalid primary key option: {column.option}.")
+    return KeyColumn(column.name, kind, auto_increment=column.option == wire.PRIMARY_KEY_OPTION_AUTO_INCREMENT)
+
+
+def parse_defined(columns: Iterable[wire.DefinedColumnSchema]) -> tuple[DefinedColumn, ...]:
+    """Defined columns of a CreateTable or AddDefinedColumn. Raises ParameterInvalid for a type there is not."""
+    parsed = []
+    for column in columns:
+        kind = _DEFINED_TYPES.get(column.type)
+        if kind is None:
+            raise ParameterInvalid(f"Invalid column type: {column.type}.")
+        parsed.append(DefinedColumn(column.name, kind))
+    return tuple(parsed)
+
+
+def _parse_options(request: wire.CreateTableRequest) -> TableOptions:
+    if not request.HasField("table_options"):
+        return TableOptions()
+    options = request.table_options
+    _refuse_full_row(options)
+    defaults = TableOptions()
+    return TableOptions(
+        ttl_s=options.time_to_live if options.HasField("time_to_live") else defaults.ttl_s,
+        max_versions=options.max_versions if options.HasField("max_versions") else defaults.max_versions,
+        max_deviation_s=options.deviation_cell_version_in_sec
+        if options.HasField("deviation_cell_version_in_sec")
+        else defaults.max_deviation_s,
+        allow_update=options.allow_update if options.HasField("allow_update") else defaults.allow_update,
+    )
+
+
+def _parse_reserved(reserved: capacity_pb2.ReservedThroughput) -> CapacityUnits:
+    unit = reserved.capacity_unit
+    if not (unit.HasField("read") and unit.HasField("write")):
+        raise ParameterInvalid("Both read and write capacity unit are required to create table.")
+    return CapacityUnits(read=unit.read, write=unit.write)
+
+
+def _check_partitions(partitions: Iterable[wire.PartitionRange], key: tuple[KeyColumn, ...]) -> None:
+    """Pre-splitting places a table's partitions. There is one here, so the ranges are checked and then not needed."""
+    for partition in partitions:
+        for bound in (partition.begin, partition.end):
+            if not key or not _is_split_value(bound, key[0].type):
+                raise ParameterInvalid("The partition ranges do not match the first primary key column.")
+
+
+def _is_split_value(data: bytes, kind: ColumnType) -> bool:
+    """Whether ``data`` is a bound of that type: a type byte, then eight bytes, or text or bytes without a length."""
+    if data in (b"\x09", b"\x0a"):  # INF_MIN, INF_MAX
+        return True
+    if kind is ColumnType.INTEGER:
+        return data[:1] == b"\x00" and len(data) == 1 + struct.calcsize("<q")
+    if kind is ColumnType.BINARY:
+        return data[:1] == b"\x07"
+    try:
+        return data[:1] == b"\x03" and data[1:].decode() is not None
+    except UnicodeDecodeError:
+        return False
+
+
+def parse_update(request: wire.UpdateTableRequest, current: TableDescription) -> TableUpdate:
+    """What an UpdateTable changes. Raises ParameterInvalid, and UnsupportedOperation for what is not served.
+
+    Only one of read and write may be given; the other stays as it is in ``current``.
+    """
+    _refuse_stream(request.HasField("stream_spec") and request.stream_spec.enable_stream)
+    options = request.table_options
+    _refuse_full_row(options)
+    reserved = None
+    if request.HasField("reserved_throughput"):
+        unit = request.reserved_throughput.capacity_unit
+        before = current.schema.reserved
+        reserved = CapacityUnits(
+            read=unit.read if unit.HasField("read") else before.read,
+            write=unit.write if unit.HasField("write") else before.write,
+        )
+    return TableUpdate(
+        ttl_s=options.time_to_live if options.HasField("time_to_live") else None,
+        max_versions=options.max_versions if options.HasField("max_versions") else None,
+        max_deviation_s=options.deviation_cell_version_in_sec
+        if options.HasField("deviation_cell_version_in_sec")
+        else None,
+        allow_update=options.allow_update if options.HasField("allow_update") else None,
+        reserved=reserved,
+    )
+
+
+def _refuse_stream(enabled: bool) -> None:
+    if enabled:
+        raise UnsupportedOperation("streams are not supported")
+
+
+def _refuse_full_row(options: wire.TableOptions) -> None:
+    if options.update_full_row:
+        raise UnsupportedOperation("update_full_row is not supported")
+
+
+# Responses
+
+
+def describe_message(description: TableDescription) -> wire.DescribeTableResponse:
+    """DescribeTable's answer. Times in it are seconds, but the creation time microseconds, since the epoch."""
+    schema = description.schema
+    return wire.DescribeTableResponse(
+        table_meta=wire.TableMeta(
+            table_name=schema.name,
+            primary_key=[key_column_message(column) for column in schema.key],
+            defined_column=[
+                wire.DefinedColumnSchema(name=column.name, type=_DEFINED_TYPE_NUMBERS[column.type])
+                for column in schema.defined
+            ],
+        ),
+        reserved_throughput_details=_reserved_message(description),
+        table_options=_options_message(schema.options),
+        table_status=wire.TABLE_STATUS_ACTIVE,
+        stream_details=wire.StreamDetails(enable_stream=False),
+        sse_details=wire.SSEDetails(enable=False),
+        creation_time=description.created_us,
+    )
+
+
+def update_message(description: TableDescription) -> wire.UpdateTableResponse:
+    """UpdateTable's answer: the table as it now is."""
+    return wire.UpdateTableResponse(
+        reserved_throughput_details=_reserved_message(description),
+        table_options=_options_message(description.schema.options),
+        stream_details=wire.StreamDetails(enable_stream=False),
+    )
+
+
+def key_column_message(column: KeyColumn) -> wire.PrimaryKeySchema:
+    """One key column; ``option`` is absent unless it auto-increments."""
+    return wire.PrimaryKeySchema(
+        name=column.name,
+        type=_KEY_TYPE_NUMBERS[column.type],
+        option=wire.PRIMARY_KEY_OPTION_AUTO_INCREMENT if column.auto_increment else None,
+    )
+
+
+def _options_message(options: TableOptions) -> wire.TableOptions:
+    return wire.TableOptions(
+        time_to_live=options.ttl_s,
+        max_versions=options.max_versions,
+        deviation_cell_version_in_sec=options.max_deviation_s,
+        allow_update=options.allow_update,
+    )
+
+
+def _reserved_message(description: TableDescription) -> capacity_pb2.ReservedThroughputDetails:
+    reserved = description.schema.reserved
+    changed_s = description.reserved_changed_us // US_PER_S
+    return capacity_pb2.ReservedThroughputDetails(
+        capacity_unit=capacity_pb2.CapacityUnit(read=reserved.read, write=reserved.write),
+        last_increase_time=changed_s,
+        last_decrease_time=changed_s,
+    )
+
+
+def split_point_bytes(key: KeyInput) -> bytes:
+    """A split point: the key without its trailing minus-infinities, which SDKs add again."""
+    columns = list(key)
+    while columns and columns[-1][1] is INF_MIN:
+        columns.pop()
+    return encode_key(columns)
