@@ -7,5 +7,6 @@ namespace lutra {
 
 void bind_plainbuffer(nanobind::module_& m);
 void bind_distance(nanobind::module_& m);
+void bind_vector_values(nanobind::module_& m);
 
 }  // namespace lutra

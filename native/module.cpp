@@ -6,4 +6,5 @@
 NB_MODULE(_native, m) {
     lutra::bind_plainbuffer(m);
     lutra::bind_distance(m);
+    lutra::bind_vector_values(m);
 }

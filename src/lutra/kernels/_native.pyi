@@ -64,3 +64,6 @@ def first_not_finite(vectors: NDArray[np.float32]) -> int:
 
 def simd_levels() -> list[str]:
     """See `lutra.kernels.distance.simd_levels`."""
+
+def read_vectors(values: list[str | bytes], dimension: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """See `lutra.vectors.values.read_vectors`."""

@@ -1,0 +1,1 @@
+"""Columns of vectors: growable float32 matrices, searched exactly."""
