@@ -1,0 +1,414 @@
+"""The embedded store: RocksDB through rocksdict.
+
+**Durability.** Every commit is one write to the write-ahead log, fsynced before `commit` returns. At opening the log is
+replayed with *tolerate corrupted tail records*: a record cut short at the end of the log is a commit that was never
+acknowledged, and is dropped; damage anywhere else would drop acknowledged commits, so opening raises `Corruption`
+instead. (RocksDB's default, *point in time*, would silently drop all that follows the damage; *absolute consistency*
+would refuse to open after a power cut.)
+
+**Memory.** Bounded by the block cache (data, index and filter blocks), the write buffers and the open files. No mmap.
+
+Source for the options: RocksDB 9.8 (`rocksdb/options.h`). Of rocksdict 0.3.29, three things are left unused on purpose:
+`items` and its like end silently at a damaged block, snapshots do not bind their iterators, and the lower bound of an
+iterator is taken for its upper. Hence bare iterators here, with an upper bound and a check of their status.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, cast
+
+import rocksdict
+
+from lutra.kv.batch import DELETE, PUT, WriteBatch
+from lutra.kv.split import cut
+from lutra.kv.store import Pair
+from lutra.model.errors import Corruption, LutraError, StorageFailure
+
+_MIB: Final = 1024 * 1024
+_CHUNK_PAIRS: Final = 128
+_CHUNK_BYTES: Final = _MIB
+_MEASURED_PAIRS_MAX: Final = 200_000
+_MEASURED_BYTES_MAX: Final = 64 * _MIB
+_CLOSE_WAIT_S: Final = 30.0
+
+FailureOf = Callable[[str, Exception], LutraError]
+"""Gives what to raise when an action fails with what the engine raised."""
+
+
+class RocksStore:
+    """An ordered key-value store in one directory, which one process holds at a time.
+
+    ``block_cache_bytes`` bounds what reads keep in memory, ``write_buffer_bytes`` what is written and not yet in a
+    table file; the log on disk is at most about four times the latter.
+
+    Raises StorageFailure where the directory cannot be used or another process holds it, Corruption where what is in it
+    is damaged.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        block_cache_bytes: int = 64 * _MIB,
+        write_buffer_bytes: int = 64 * _MIB,
+        max_open_files: int = 512,
+    ) -> None:
+        self._path = Path(path)
+        self._closed = False
+        self._write_lock = threading.Lock()
+        self._opened_lock = threading.Lock()
+        self._opened: weakref.WeakSet[_Scan | RocksSnapshot] = weakref.WeakSet()
+        self._write_options = rocksdict.WriteOptions()
+        self._write_options.sync = True
+        _make_folder(self._path)
+        options = _options(block_cache_bytes, write_buffer_bytes, max_open_files)
+        try:
+            # Named explicitly, or a reopened store would take its column family's options from the last run's file.
+            self._db = rocksdict.Rdict(str(self._path), options, column_families={"default": options})
+        except Exception as error:
+            raise _opening_failure(self._path, error) from error
+
+    def get(self, key: bytes) -> bytes | None:
+        try:
+            return cast("bytes | None", self._db.get(key))
+        except Exception as error:
+            raise self._failure("read", error) from error
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        try:
+            return cast("list[bytes | None]", self._db.get(list(keys)))
+        except Exception as error:
+            raise self._failure("read", error) from error
+
+    def scan(self, begin: bytes, end: bytes, *, reverse: bool = False) -> Iterator[Pair]:
+        self._check_open()
+        if begin >= end:
+            return iter(())
+        options = rocksdict.ReadOptions()
+        options.set_iterate_upper_bound(end)
+        try:
+            iterator = self._db.iter(options)
+            if reverse:
+                iterator.seek_to_last()
+            else:
+                iterator.seek(begin)
+        except Exception as error:
+            raise self._failure("scan", error) from error
+        scan = _Scan(iterator, begin, end, reverse, self._failure)
+        self._remember(scan)
+        return scan.pairs()
+
+    def snapshot(self) -> RocksSnapshot:
+        self._check_open()
+        try:
+            snapshot = RocksSnapshot(self._db.iter(), self._failure)
+        except Exception as error:
+            raise self._failure("take a snapshot", error) from error
+        self._remember(snapshot)
+        return snapshot
+
+    def commit(self, batch: WriteBatch) -> None:
+        engine_batch = rocksdict.WriteBatch(raw_mode=True)
+        put = engine_batch.put
+        for kind, key, value in batch.operations:
+            if kind == PUT:
+                put(key, value)
+            elif kind == DELETE:
+                engine_batch.delete(key)
+            else:
+                engine_batch.delete_range(key, value)
+        with self._write_lock:
+            self._check_open()
+            try:
+                self._db.write(engine_batch, self._write_options)
+            except Exception as error:
+                raise self._failure("commit", error) from error
+
+    def size_bytes(self, begin: bytes, end: bytes) -> int:
+        measured = self._measure(begin, end)
+        if measured is None:
+            return sum(size for _, size in self._file_sizes(begin, end))
+        return sum(size for _, size in measured)
+
+    def split(self, begin: bytes, end: bytes, piece_bytes: int, limit: int) -> list[bytes]:
+        measured = self._measure(begin, end)
+        return cut(self._file_sizes(begin, end) if measured is None else measured, piece_bytes, limit)
+
+    def close(self) -> None:
+        with self._write_lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._release_iterators()
+        deadline = time.monotonic() + _CLOSE_WAIT_S
+        while True:
+            try:
+                self._db.close()
+                return
+            except RuntimeError as error:
+                # rocksdict: a read of another thread is still inside the engine.
+                if time.monotonic() > deadline:
+                    raise self._failure("close", error) from error
+                time.sleep(0.001)
+            except Exception as error:
+                raise self._failure("close", error) from error
+
+    def _measure(self, begin: bytes, end: bytes) -> list[tuple[bytes, int]] | None:
+        """Every key with the bytes of its pair; None where that would take long."""
+        sizes: list[tuple[bytes, int]] = []
+        total_bytes = 0
+        for key, value in self.scan(begin, end):
+            size = len(key) + len(value)
+            sizes.append((key, size))
+            total_bytes += size
+            if len(sizes) > _MEASURED_PAIRS_MAX or total_bytes > _MEASURED_BYTES_MAX:
+                return None
+        return sizes
+
+    def _file_sizes(self, begin: bytes, end: bytes) -> list[tuple[bytes, int]]:
+        """The start of each table file in the range with its bytes; half of them where it reaches beyond."""
+        try:
+            files = self._db.live_files()
+        except Exception as error:
+            raise self._failure("list files", error) from error
+        sizes: list[tuple[bytes, int]] = []
+        for file in files:
+            first, last, size = file["start_key"], file["end_key"], int(file["size"])
+            if first is None or last is None or last < begin or first >= end:
+                continue
+            whole = first >= begin and last < end
+            sizes.append((max(first, begin), size if whole else size // 2))
+        sizes.sort()
+        return sizes
+
+    def _remember(self, reader: _Scan | RocksSnapshot) -> None:
+        """Closing releases what still reads: a live iterator would keep the directory locked."""
+        with self._opened_lock:
+            self._opened.add(reader)
+
+    def _release_iterators(self) -> None:
+        with self._opened_lock:
+            readers = list(self._opened)
+        for reader in readers:
+            reader.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageFailure(f"the store in {self._path} is closed")
+
+    def _failure(self, action: str, error: Exception) -> LutraError:
+        if self._closed:
+            return StorageFailure(f"the store in {self._path} is closed")
+        return _failure(self._path, action, error)
+
+
+class _Scan:
+    """One iterator read on and on. Reads ahead in growing steps: a page of few rows is not to pay for many."""
+
+    def __init__(
+        self, iterator: rocksdict.RdictIter, begin: bytes, end: bytes, reverse: bool, failure: FailureOf
+    ) -> None:
+        self._iterator: rocksdict.RdictIter | None = iterator
+        self._begin = begin
+        self._end = end
+        self._reverse = reverse
+        self._failure = failure
+
+    def pairs(self) -> Iterator[Pair]:
+        step_pairs = 2
+        while chunk := self._chunk(step_pairs):
+            yield from chunk
+            step_pairs = min(2 * step_pairs, _CHUNK_PAIRS)
+
+    def _chunk(self, pairs_max: int) -> list[Pair]:
+        # Apart from the generator, whose frame would hold the iterator past `close`.
+        iterator = self._iterator
+        if iterator is None:
+            raise StorageFailure("the store was closed under a scan")
+        try:
+            if self._reverse:
+                return _take_down(iterator, self._begin, pairs_max)
+            return _take_up(iterator, self._end, pairs_max)
+        except Exception as error:
+            raise self._failure("scan", error) from error
+
+    def close(self) -> None:
+        self._iterator = None
+
+
+class RocksSnapshot:
+    """One iterator, which RocksDB binds to the instant it is made; every read seeks it, under a lock."""
+
+    def __init__(self, iterator: rocksdict.RdictIter, failure: FailureOf) -> None:
+        self._iterator: rocksdict.RdictIter | None = iterator
+        self._failure = failure
+        self._lock = threading.Lock()
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.get_many((key,))[0]
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        with self._lock:
+            iterator = self._open_iterator()
+            try:
+                return [_seek(iterator, key) for key in keys]
+            except Exception as error:
+                raise self._failure("read a snapshot", error) from error
+
+    def scan(self, begin: bytes, end: bytes, *, reverse: bool = False) -> Iterator[Pair]:
+        while begin < end:
+            chunk = self._chunk(begin, end, reverse)
+            yield from chunk
+            if not chunk:
+                return
+            if reverse:
+                end = chunk[-1][0]
+            else:
+                begin = chunk[-1][0] + b"\0"
+
+    def close(self) -> None:
+        with self._lock:
+            self._iterator = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _chunk(self, begin: bytes, end: bytes, reverse: bool) -> list[Pair]:
+        with self._lock:
+            iterator = self._open_iterator()
+            try:
+                if not reverse:
+                    iterator.seek(begin)
+                    return _take_up(iterator, end, _CHUNK_PAIRS)
+                iterator.seek_for_prev(end)
+                if iterator.valid() and iterator.key() == end:
+                    iterator.prev()
+                return _take_down(iterator, begin, _CHUNK_PAIRS)
+            except Exception as error:
+                raise self._failure("scan a snapshot", error) from error
+
+    def _open_iterator(self) -> rocksdict.RdictIter:
+        if self._iterator is None:
+            raise StorageFailure("the snapshot is closed")
+        return self._iterator
+
+
+def _seek(iterator: rocksdict.RdictIter, key: bytes) -> bytes | None:
+    iterator.seek(key)
+    if iterator.valid():
+        return cast(bytes, iterator.value()) if iterator.key() == key else None
+    iterator.status()
+    return None
+
+
+def _take_up(iterator: rocksdict.RdictIter, end: bytes, pairs_max: int) -> list[Pair]:
+    """The next pairs before ``end``; moves on. An iterator is invalid at its end and at damage: status tells which."""
+    chunk: list[Pair] = []
+    size_bytes = 0
+    while iterator.valid():
+        key = iterator.key()
+        if key >= end:
+            return chunk
+        value = iterator.value()
+        chunk.append((key, value))
+        iterator.next()
+        size_bytes += len(value)
+        if len(chunk) >= pairs_max or size_bytes >= _CHUNK_BYTES:
+            return chunk
+    iterator.status()
+    return chunk
+
+
+def _take_down(iterator: rocksdict.RdictIter, begin: bytes, pairs_max: int) -> list[Pair]:
+    """As `_take_up`, downwards to ``begin`` inclusive."""
+    chunk: list[Pair] = []
+    size_bytes = 0
+    while iterator.valid():
+        key = iterator.key()
+        if key < begin:
+            return chunk
+        value = iterator.value()
+        chunk.append((key, value))
+        iterator.prev()
+        size_bytes += len(value)
+        if len(chunk) >= pairs_max or size_bytes >= _CHUNK_BYTES:
+            return chunk
+    iterator.status()
+    return chunk
+
+
+def _options(block_cache_bytes: int, write_buffer_bytes: int, max_open_files: int) -> rocksdict.Options:
+    table = rocksdict.BlockBasedOptions()
+    table.set_block_cache(rocksdict.Cache(block_cache_bytes))
+    table.set_block_size(16 * 1024)
+    table.set_bloom_filter(10, False)
+    table.set_cache_index_and_filter_blocks(True)
+    table.set_pin_l0_filter_and_index_blocks_in_cache(True)
+    table.set_format_version(5)
+
+    options = rocksdict.Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_block_based_table_factory(table)
+    options.set_paranoid_checks(True)
+    options.set_wal_recovery_mode(rocksdict.DBRecoveryMode.tolerate_corrupted_tail_records())
+    options.set_max_total_wal_size(4 * write_buffer_bytes)
+    options.set_db_write_buffer_size(write_buffer_bytes)
+    options.set_write_buffer_size(max(write_buffer_bytes // 4, _MIB))
+    options.set_max_write_buffer_number(4)
+    options.set_target_file_size_base(32 * _MIB)
+    options.set_max_bytes_for_level_base(256 * _MIB)
+    options.set_level_compaction_dynamic_level_bytes(True)
+    options.set_compression_type(rocksdict.DBCompressionType.lz4())
+    options.set_max_background_jobs(2)
+    options.set_max_open_files(max_open_files)
+    options.set_bytes_per_sync(_MIB)
+    options.set_allow_mmap_reads(False)
+    options.set_allow_mmap_writes(False)
+    options.set_max_log_file_size(4 * _MIB)
+    options.set_keep_log_file_num(4)
+    options.set_max_manifest_file_size(16 * _MIB)
+    options.set_stats_dump_period_sec(0)
+    options.set_stats_persist_period_sec(0)
+    return options
+
+
+def _make_folder(path: Path) -> None:
+    """Makes the directory and sees to it that its name is on stable storage."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        for folder in (path, path.parent):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+    except OSError as error:
+        raise StorageFailure(f"cannot use {path} as a data directory: {error.strerror}") from error
+
+
+def _opening_failure(path: Path, error: Exception) -> LutraError:
+    text = str(error)
+    if "lock hold by current process" in text:
+        return StorageFailure(f"the data directory {path} is already open in this process")
+    if "While lock file" in text:
+        return StorageFailure(f"another process holds the data directory {path}")
+    return _failure(path, "open", error)
+
+
+def _failure(path: Path, action: str, error: Exception) -> LutraError:
+    text = str(error)
+    if text.startswith("Corruption"):
+        return Corruption(f"cannot {action}: the store in {path} is damaged: {text}")
+    return StorageFailure(f"cannot {action}: the store in {path} says: {text}")

@@ -1,0 +1,79 @@
+"""The seam: what the rooms above need of an ordered key-value store.
+
+Keys and values are bytes; keys are ordered bytewise and are not empty. Every method may be called from any thread at
+any time. Any of them raises `StorageFailure` where the disk or the engine refuses or the store is closed, and
+`Corruption` where stored bytes fail their checksum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Protocol
+
+from lutra.kv.batch import WriteBatch
+
+Pair = tuple[bytes, bytes]
+
+
+class Reader(Protocol):
+    """Reads."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value under ``key``, or None."""
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The values under ``keys``, in their order, None where there is none."""
+
+    def scan(self, begin: bytes, end: bytes, *, reverse: bool = False) -> Iterator[Pair]:
+        """The pairs of [begin, end), by key ascending, or descending where ``reverse``.
+
+        Of pairs that change while a store is scanned, either state may be seen; a snapshot has no such pairs. One
+        iterator belongs to one thread.
+        """
+
+
+class Snapshot(Reader, Protocol):
+    """The store as it was when the snapshot was taken. Close it: it holds memory and old files."""
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Snapshot: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class KeyValueStore(Reader, Protocol):
+    """Reads, atomic writes, and what it takes to plan with."""
+
+    def snapshot(self) -> Snapshot:
+        """The store at this instant."""
+
+    def commit(self, batch: WriteBatch) -> None:
+        """Applies ``batch`` as one: on stable storage and visible to every reader when this returns.
+
+        Raises `StorageFailure`; the batch is then not visible. It may still be found, whole, after the store is opened
+        again: an fsync that failed may have reached the disk.
+        """
+
+    def size_bytes(self, begin: bytes, end: bytes) -> int:
+        """About how many bytes [begin, end) takes; exact where it is small."""
+
+    def split(self, begin: bytes, end: bytes, piece_bytes: int, limit: int) -> list[bytes]:
+        """At most ``limit`` keys, ascending, that cut [begin, end) into pieces of about ``piece_bytes``.
+
+        Where the range is large, pieces are no finer than the engine's own files.
+        """
+
+    def close(self) -> None:
+        """Ends all reads and writes; a second close does nothing."""
+
+
+def prefix_end(prefix: bytes) -> bytes:
+    """The least key after every key that starts with ``prefix``, which must have a byte below 0xFF."""
+    kept = prefix.rstrip(b"\xff")
+    if not kept:
+        raise ValueError("no key is after every key of this prefix")
+    return kept[:-1] + bytes((kept[-1] + 1,))
