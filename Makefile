@@ -1,6 +1,6 @@
 # make setup   a virtual environment .venv with everything (safe to run again)
 # make demo    index the Python standard library's documentation and ask it three questions
-# make test    the fast tests; make test-slow: the slow ones too
+# make test    the fast tests, those of the SDK on CPython 3.12 as well where that is; make test-slow: the slow ones too
 # make lint    ruff, mypy strict, import-linter
 # make bench   the benchmarks of bench/, printed as tables
 
@@ -9,6 +9,9 @@ PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 NATIVE := CMakeLists.txt $(wildcard native/*)
+# The SDK's own tests on CPython 3.12, where it uses its native codec; the server runs on the interpreter of $(VENV).
+SDK_VENV := $(VENV)-sdk312
+SDK_TESTS = [ ! -x $(SDK_VENV)/bin/pytest ] || LUTRA_SERVER_PYTHON=$(BIN)/python $(SDK_VENV)/bin/pytest tests/server/sdk
 
 .PHONY: setup demo test test-slow lint bench protos clean
 setup: $(VENV)/.installed
@@ -22,9 +25,11 @@ demo: setup
 
 test: setup
 	$(BIN)/pytest
+	@$(SDK_TESTS)
 
 test-slow: setup
 	$(BIN)/pytest -m "slow or not slow"
+	@$(SDK_TESTS) -m "slow or not slow"
 
 lint: setup
 	$(BIN)/ruff check .
@@ -36,7 +41,7 @@ bench: setup
 	$(BIN)/python -m bench
 
 protos: setup
-	$(BIN)/python tools/generate_protos.py
+	$(BIN)/python -m lutra.server.wire.generate
 
 clean:
-	rm -rf $(VENV) build demo-data
+	rm -rf $(VENV) $(SDK_VENV) build demo-data

@@ -22,11 +22,16 @@ echo "setup: building and installing (about two minutes the first time)"
 $pip install --quiet --no-build-isolation --editable ".[dev,demo]"
 
 # The SDK has a native codec of its own on CPython 3.12 only: its tests run there too where that interpreter is.
-for candidate in python3.12 "$HOME"/.pyenv/versions/3.12*/bin/python; do
-    if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' >/dev/null 2>&1; then
-        [ -x "$VENV-sdk312/bin/pip" ] || "$candidate" -m venv "$VENV-sdk312" || break
-        "$VENV-sdk312/bin/python" -m pip --disable-pip-version-check install --quiet \
-            tablestore==6.4.8 numpy pytest pytest-timeout hypothesis
-        break
-    fi
-done
+is_312() {
+    "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' >/dev/null 2>&1
+}
+if ! is_312 "$VENV/bin/python"; then
+    for candidate in python3.12 "$HOME"/.pyenv/versions/3.12*/bin/python; do
+        if is_312 "$candidate"; then
+            [ -x "$VENV-sdk312/bin/pip" ] || "$candidate" -m venv "$VENV-sdk312" || break
+            "$VENV-sdk312/bin/python" -m pip --disable-pip-version-check install --quiet \
+                tablestore==6.4.8 numpy "pytest>=8.2" "pytest-timeout>=2.3" "hypothesis>=6.100"
+            break
+        fi
+    done
+fi
