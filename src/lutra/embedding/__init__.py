@@ -1,0 +1,1 @@
+"""Text to vectors: one seam, and what stands behind it."""
