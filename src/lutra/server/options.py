@@ -1,0 +1,32 @@
+"""How a server runs: sizes, limits and timeouts, each with the default that suits one machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """``host`` may be a name or an address; ``port`` 0 picks a free one.
+
+    Threads: ``point_threads`` for reads of one row, ``write_threads`` for writes, ``scan_threads`` for all else. In
+    each lane up to ``queue_max`` calls wait; what comes beyond is told that the server is busy.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8087
+    point_threads: int = 2
+    write_threads: int = 32
+    scan_threads: int = 8
+    queue_max: int = 512
+    connections_max: int = 1_024
+    bodies_bytes_max: int = 512 * 1024 * 1024
+    """Request bodies held at one time, all together."""
+    head_bytes_max: int = 64 * 1024
+    head_timeout_s: float = 20
+    body_timeout_s: float = 60
+    write_timeout_s: float = 60
+    keep_alive_s: int = 75
+    """Longer than SDKs keep an idle connection, so that it is they who close it."""
+    drain_s: int = 30
+    """How long a stop waits for requests under way."""

@@ -1,0 +1,72 @@
+"""One request against the engine, from checked head and whole body to finished response. Synchronous, thread-safe."""
+
+from __future__ import annotations
+
+import logging
+
+from lutra.instance.engine import Engine
+from lutra.model.errors import AuthFailed, LutraError, ObjectNotExist
+from lutra.server.errors import INTERNAL_CODE, INTERNAL_MESSAGE, error_body, status_of
+from lutra.server.gate import Admission, open_body
+from lutra.server.metrics import Metrics
+from lutra.server.operations import JSON_UNSERVED, Operation
+from lutra.server.responses import Responder, Response
+
+logger = logging.getLogger(__name__)
+
+
+class Service:
+    """Carries out operations, and makes every response a client gets of the protocol."""
+
+    def __init__(self, engine: Engine, responder: Responder, metrics: Metrics) -> None:
+        self._engine = engine
+        self._responder = responder
+        self._metrics = metrics
+
+    def perform(self, operation: Operation, admission: Admission, body: bytes, request_id: str) -> Response:
+        """Carries out an operation. Whatever goes wrong becomes a response; nothing is raised."""
+        signing_key = admission.signing_key
+        try:
+            message = open_body(admission, body)
+            try:
+                instance = self._engine.instance(admission.instance)
+            except ObjectNotExist:
+                raise AuthFailed("The instance is not found.") from None
+            reply = operation.handle(instance, message)
+        except LutraError as error:
+            return self.refuse(error, operation.name, request_id, signing_key)
+        except Exception:
+            logger.exception("request %s (%s) failed", request_id, operation.name)
+            return self._failed(operation.name, request_id, signing_key)
+        self._metrics.of(operation.name).count_rows(reply)
+        return self._responder.respond(
+            200, reply.body, request_id=request_id, operation=operation.name.encode(), signing_key=signing_key
+        )
+
+    def refuse(self, error: LutraError, name: str, request_id: str, signing_key: bytes | None) -> Response:
+        """The response that tells of an error; ``name`` is the operation's, as the client wrote it.
+
+        What failed inside is logged and not told.
+        """
+        status = status_of(error)
+        if error.code == INTERNAL_CODE:
+            logger.error("request %s (%s) failed", request_id, name, exc_info=error)
+            return self._failed(name, request_id, signing_key)
+        return self._error(status, error.code, str(error), name, request_id, signing_key)
+
+    def _failed(self, name: str, request_id: str, signing_key: bytes | None) -> Response:
+        return self._error(500, INTERNAL_CODE, INTERNAL_MESSAGE, name, request_id, signing_key)
+
+    def _error(
+        self, status: int, code: str, message: str, name: str, request_id: str, signing_key: bytes | None
+    ) -> Response:
+        as_json = name in JSON_UNSERVED
+        return self._responder.respond(
+            status,
+            error_body(code, message, as_json=as_json),
+            request_id=request_id,
+            operation=name.encode("utf-8", "replace"),
+            signing_key=signing_key,
+            code=code,
+            as_json=as_json,
+        )

@@ -1,0 +1,79 @@
+"""Operations on tables."""
+
+from __future__ import annotations
+
+from lutra.instance.instance import Instance
+from lutra.model import limits
+from lutra.model.errors import ParameterInvalid
+from lutra.model.schema import CapacityUnits
+from lutra.server import table_messages as messages
+from lutra.server.capacity_messages import consumed_message
+from lutra.server.parsing import parse
+from lutra.server.reply import Reply
+from lutra.server.wire import table_pb2 as wire
+
+SPLIT_UNIT_BYTES = 100 * 1024 * 1024
+SPLIT_BYTES_MIN = 1024 * 1024
+SPLIT_BYTES_MAX = 2**62
+_SCHEMA_READ = CapacityUnits(read=1)
+
+
+def create_table(instance: Instance, body: bytes) -> Reply:
+    instance.tables.create(messages.parse_schema(parse(wire.CreateTableRequest, body)))
+    return Reply(b"")
+
+
+def list_table(instance: Instance, body: bytes) -> Reply:
+    parse(wire.ListTableRequest, body)
+    return Reply(wire.ListTableResponse(table_names=instance.tables.names()).SerializeToString())
+
+
+def describe_table(instance: Instance, body: bytes) -> Reply:
+    request = parse(wire.DescribeTableRequest, body)
+    return Reply(messages.describe_message(instance.tables.describe(request.table_name)).SerializeToString())
+
+
+def update_table(instance: Instance, body: bytes) -> Reply:
+    request = parse(wire.UpdateTableRequest, body)
+    if not any(map(request.HasField, ("reserved_throughput", "table_options", "stream_spec"))):
+        raise ParameterInvalid("No parameter is specified in UpdateTable.")
+    update = messages.parse_update(request, instance.tables.describe(request.table_name))
+    return Reply(messages.update_message(instance.tables.update(request.table_name, update)).SerializeToString())
+
+
+def delete_table(instance: Instance, body: bytes) -> Reply:
+    instance.delete_table(parse(wire.DeleteTableRequest, body).table_name)
+    return Reply(b"")
+
+
+def add_defined_column(instance: Instance, body: bytes) -> Reply:
+    request = parse(wire.AddDefinedColumnRequest, body)
+    instance.tables.add_defined_columns(request.table_name, list(messages.parse_defined(request.columns)))
+    return Reply(b"")
+
+
+def delete_defined_column(instance: Instance, body: bytes) -> Reply:
+    request = parse(wire.DeleteDefinedColumnRequest, body)
+    instance.tables.delete_defined_columns(request.table_name, list(request.columns))
+    return Reply(b"")
+
+
+def compute_split_points_by_size(instance: Instance, body: bytes) -> Reply:
+    """Keys that cut a table into pieces of about a size; the places of the pieces are all this one server."""
+    request = parse(wire.ComputeSplitPointsBySizeRequest, body)
+    unit_bytes = request.split_size_unit_in_byte if request.HasField("split_size_unit_in_byte") else SPLIT_UNIT_BYTES
+    size_bytes = request.split_size * unit_bytes
+    if request.split_size <= 0 or unit_bytes <= 0 or not SPLIT_BYTES_MIN <= size_bytes <= SPLIT_BYTES_MAX:
+        raise ParameterInvalid(f"The split size must be in [{SPLIT_BYTES_MIN}, {SPLIT_BYTES_MAX}] bytes.")
+    if request.split_point_limit < 0:
+        raise ParameterInvalid(f"Invalid split point limit: {request.split_point_limit}.")
+    description = instance.tables.describe(request.table_name)
+    most = min(request.split_point_limit or limits.SPLIT_POINTS_MAX, limits.SPLIT_POINTS_MAX)
+    points = instance.tables.split_points(request.table_name, size_bytes)[:most]
+    response = wire.ComputeSplitPointsBySizeResponse(
+        consumed=consumed_message(_SCHEMA_READ),
+        schema=[messages.key_column_message(column) for column in description.schema.key],
+        split_points=[messages.split_point_bytes(point) for point in points],
+        locations=[wire.ComputeSplitPointsBySizeResponse.SplitLocation(location="", repeat=len(points) + 1)],
+    )
+    return Reply(response.SerializeToString())
