@@ -22,12 +22,12 @@ KeyDeclaration = type[str] | type[int] | type[bytes] | KeyMarker
 INDEX_NAME: Final = "search"
 """The search index that declaring fields makes."""
 
-_KEY_TYPES: Final[dict[object, ColumnType]] = {
-    str: ColumnType.STRING,
-    int: ColumnType.INTEGER,
-    bytes: ColumnType.BINARY,
+_PYTHON_TYPES: Final[dict[ColumnType, type[str] | type[int] | type[bytes]]] = {
+    ColumnType.STRING: str,
+    ColumnType.INTEGER: int,
+    ColumnType.BINARY: bytes,
 }
-_KEY_NAMES: Final = {ColumnType.STRING: "str", ColumnType.INTEGER: "int", ColumnType.BINARY: "bytes"}
+_KEY_TYPES: Final[dict[object, ColumnType]] = {python_type: type_ for type_, python_type in _PYTHON_TYPES.items()}
 _KEY_FIELDS: Final = {ColumnType.STRING: FieldType.KEYWORD, ColumnType.INTEGER: FieldType.LONG}
 
 
@@ -200,9 +200,14 @@ class Layout:
         return value
 
 
+def key_declaration(column: KeyColumn) -> KeyDeclaration:
+    """What declares such a key column."""
+    return AUTO_INCREMENT if column.auto_increment else _PYTHON_TYPES[column.type]
+
+
 def encode_key_value(column: KeyColumn, value: object) -> KeyValue:
     """The key value of ``value``. Raises InvalidPrimaryKey."""
-    expected = _KEY_NAMES[column.type]
+    expected = _PYTHON_TYPES[column.type].__name__
     if column.type is ColumnType.INTEGER and not isinstance(value, bool) and hasattr(value, "__index__"):
         number = int(value.__index__())
         if not INT64_MIN <= number <= INT64_MAX:

@@ -10,7 +10,7 @@ from lutra.instance import where as filters
 from lutra.instance.expression import Column, Expression, Order
 from lutra.instance.field import FieldDeclaration, Kind
 from lutra.instance.instance import Instance
-from lutra.instance.layout import Layout
+from lutra.instance.layout import KeyDeclaration, Layout, key_declaration
 from lutra.instance.results import Results
 from lutra.instance.row import Row
 from lutra.model import limits
@@ -66,17 +66,17 @@ class Table:
         return self._layout.table
 
     @property
-    def key(self) -> tuple[str, ...]:
-        """The names of the key columns, in order."""
-        return tuple(column.name for column in self._layout.key)
+    def key(self) -> dict[str, KeyDeclaration]:
+        """The key columns, in order, as ``create_table`` takes them."""
+        return {column.name: key_declaration(column) for column in self._layout.key}
 
     @property
     def fields(self) -> dict[str, FieldDeclaration]:
-        """The declared fields; empty where the table takes any column."""
+        """The fields, as ``create_table`` takes them; empty where the table takes any column."""
         return {name: field.declaration for name, field in self._layout.fields.items()}
 
     def __repr__(self) -> str:
-        return f"Table({self.name!r}, key={self.key}, fields={list(self._layout.fields)})"
+        return f"Table({self.name!r}, key={list(self.key)}, fields={list(self._layout.fields)})"
 
     # --- writing ------------------------------------------------------------------------------------------------
 

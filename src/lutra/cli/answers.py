@@ -1,0 +1,67 @@
+"""Answers out of the demo's library, for people and for programs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+from lutra.cli.where import Declarations, parse_where
+from lutra.demo.library import Library
+from lutra.instance.results import Results
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a question found. ``took_ms`` counts from the text to the rows: embedding, search, reading them."""
+
+    question: str
+    where: str | None
+    results: Results
+    rows_searched: int
+    took_ms: float
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "question": self.question,
+            "where": self.where,
+            "rows_searched": self.rows_searched,
+            "took_ms": round(self.took_ms, 3),
+            "results": [{"score": row.score, **row} for row in self.results],
+        }
+
+
+def columns_of(library: Library) -> Declarations:
+    """The columns that a filter on the library can use."""
+    fields = library.table.fields
+    return {**library.table.key, "module": fields["module"], "kind": fields["kind"]}
+
+
+def ask(library: Library, question: str, where: str | None, limit: int) -> Answer:
+    """Searches the library. Raises ParameterInvalid for a question or filter that cannot be used."""
+    expression = None if where is None else parse_where(where, columns_of(library))
+    started = time.perf_counter()
+    results = library.search(question, expression, limit)
+    took_ms = (time.perf_counter() - started) * 1_000
+    return Answer(question, where, results, library.about.rows, took_ms)
+
+
+def print_answer(console: Console, answer: Answer) -> None:
+    """A table of names, scores and summaries, and how long it took."""
+    where = "" if answer.where is None else f"  [dim]where[/dim] [magenta]{escape(answer.where)}[/magenta]"
+    console.print(f"\n[bold cyan]?[/bold cyan] [bold]{escape(answer.question)}[/bold]{where}")
+    if not answer.results:
+        console.print("  nothing found: no row passes the filter")
+    table = RichTable(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(justify="right", style="dim", no_wrap=True)
+    table.add_column(style="green", no_wrap=True)
+    table.add_column(justify="right", style="green", overflow="fold", ratio=3)
+    table.add_column(style="yellow", no_wrap=True)
+    table.add_column(ratio=5)
+    for number, row in enumerate(answer.results, 1):
+        table.add_row(str(number), f"{row.score:.3f}", row["name"], row["kind"], escape(row.get("summary", "")))
+    console.print(table)
+    console.print(f"  [dim]{answer.rows_searched:,} rows searched in {answer.took_ms:.1f} ms[/dim]")
