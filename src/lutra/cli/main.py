@@ -1,0 +1,73 @@
+"""``lutra``: the group of all commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Final
+
+import click
+
+_HELP: Final = """Lutra: a table store with vector search, which the official Tablestore SDKs speak to unchanged.
+
+\b
+Serve a data directory (made at the first start, as is the access key it shows):
+  lutra serve --data ./data
+\b
+Then, from Python:
+  from tablestore import OTSClient
+  client = OTSClient("http://127.0.0.1:8087", ACCESS_KEY_ID, ACCESS_KEY_SECRET, "default")
+  print(client.list_table())
+\b
+Another instance, with tables of its own, beside the running server:
+  lutra instance create photos --data ./data
+\b
+No server at hand? Index Python's documentation and ask it questions:
+  lutra demo --data ./demo-data
+  lutra search --data ./demo-data "split a string"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """Where a command is, and what the list of commands says of it."""
+
+    module: str
+    attribute: str
+    summary: str
+
+
+_COMMANDS: Final = {
+    "serve": _Entry("lutra.cli.serve", "serve", "Serve a data directory over HTTP."),
+    "instance": _Entry("lutra.cli.instance", "instance", "Create and list instances."),
+    "search": _Entry("lutra.cli.search", "search", "Ask the demo's index questions."),
+    "demo": _Entry("lutra.cli.demo", "demo", "Index Python's documentation, and ask it three questions."),
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command when it is used; the list of commands needs none."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        entry = _COMMANDS.get(name)
+        if entry is None:
+            return None
+        command: click.Command = getattr(import_module(entry.module), entry.attribute)
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in _COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="lutra", prog_name="lutra")
+def main() -> None:
+    pass
+
+
+if __name__ == "__main__":
+    main()

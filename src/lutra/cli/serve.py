@@ -1,0 +1,106 @@
+"""``lutra serve``: a data directory over HTTP."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lutra.cli.failures import shown_failures
+from lutra.cli.instance import data_option
+
+if TYPE_CHECKING:
+    from lutra.server.credentials import LoadedCredentials
+
+
+@click.command()
+@data_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8087, show_default=True, type=click.IntRange(0, 65_535), help="0 picks a free port.")
+@click.option(
+    "--instance", "instances", multiple=True, help="Instance to create if absent; repeatable. [default: default]"
+)
+@click.option(
+    "--write-threads",
+    default=32,
+    show_default=True,
+    type=click.IntRange(1, 1_024),
+    help="Writes that can wait for the disk together; those that do share an fsync.",
+)
+@click.option(
+    "--log-level",
+    default="warning",
+    show_default=True,
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="What goes to stderr.",
+)
+def serve(data_dir: Path, host: str, port: int, instances: tuple[str, ...], write_threads: int, log_level: str) -> None:
+    """Serve a data directory over HTTP, to the official Tablestore SDKs.
+
+    Prints "listening on http://HOST:PORT" when ready. SIGTERM and Ctrl-C answer what is under way, then stop. GET
+    /healthz and /metrics (Prometheus) answer on the same port, without a signature.
+
+    The access key comes from LUTRA_ACCESS_KEY_ID and LUTRA_ACCESS_KEY_SECRET, else from credentials.json in the data
+    directory, which the first start makes and shows.
+
+    \b
+    Examples:
+      lutra serve --data ./data
+      lutra serve --data ./data --port 9000 --instance photos --instance music
+    """
+    # Here, so that `lutra --help` needs none of it.
+    from lutra.instance.engine import Engine
+    from lutra.instance.registry import DEFAULT_INSTANCE, create_instance, instance_exists
+    from lutra.server.credentials import load_credentials
+    from lutra.server.options import ServerOptions
+    from lutra.server.server import run_server
+
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _warn_of_plain_http(host)
+    with shown_failures():
+        engine = Engine.open(data_dir)
+        try:
+            for name in instances or (DEFAULT_INSTANCE,):
+                if not instance_exists(data_dir, name):
+                    create_instance(data_dir, name)
+            loaded = load_credentials(data_dir, os.environ)
+            if loaded.is_new:
+                _show(loaded)
+            run_server(
+                engine,
+                loaded.credentials,
+                ServerOptions(host=host, port=port, write_threads=write_threads),
+                on_listening=_announce,
+            )
+        finally:
+            engine.close()
+
+
+def _announce(endpoint: str) -> None:
+    click.echo(f"listening on {endpoint}")
+    sys.stdout.flush()
+
+
+def _show(loaded: LoadedCredentials) -> None:
+    credentials = loaded.credentials
+    click.echo(
+        f"New access key, shown this once and stored in {loaded.source}:\n"
+        f"  access key id      {credentials.access_key_id}\n"
+        f"  access key secret  {credentials.access_key_secret}",
+        err=True,
+    )
+
+
+def _warn_of_plain_http(host: str) -> None:
+    from lutra.server.server import is_loopback
+
+    if not is_loopback(host):
+        click.echo(
+            f"warning: {host} can be reached by other machines, and traffic is plain HTTP: requests are signed, but "
+            "what is in them, and /metrics, can be read on the way. Put a proxy with TLS before it.",
+            err=True,
+        )
