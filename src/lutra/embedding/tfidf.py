@@ -119,7 +119,7 @@ class TfidfEmbedder:
     def load(cls, path: Path) -> TfidfEmbedder:
         """Reads what :meth:`save` wrote. Raises FileNotFoundError, Corruption."""
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 about = json.loads(archive["about"].tobytes())
                 rarity, folding = archive["rarity"], archive["folding"]
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

@@ -6,7 +6,8 @@ import re
 from typing import Final
 
 _NAME: Final = re.compile(r"[^\W\d]\w*|\d+")
-_PART: Final = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
+_RUN: Final = re.compile(r"[^\W\d_]+|\d+")
+_PART: Final = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _WORD_CHARS_MIN: Final = 2
 
 # Words of questions and of grammar. Not here, though English stop lists have them: words that mean something in code,
@@ -36,7 +37,7 @@ def words(text: str) -> list[str]:
     """
     found = []
     for name in _NAME.findall(text):
-        parts = _PART.findall(name)
+        parts = [part for run in _RUN.findall(name) for part in (_PART.findall(run) if run.isascii() else [run])]
         if len(parts) > 1:
             found.append(name.lower().strip("_"))
         for part in parts:
@@ -57,4 +58,4 @@ def stem(word: str) -> str:
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             word = word[: -len(ending)] + replacement
             break
-    return word[:-1] if len(word) > 4 and word.endswith("e") else word
+    return word[:-1] if len(word) > 3 and word.endswith("e") else word
