@@ -1,0 +1,126 @@
+// Flat top-k without Python, at every SIMD level: against distances taken one by one in double. Meant to run under
+// AddressSanitizer and UBSan (or ThreadSanitizer), with vectors, mask and results in heap blocks of exactly their size.
+#include "topk.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "check.h"
+
+namespace {
+
+using namespace lutra;
+
+using Random = std::mt19937_64;
+
+struct Case {
+    std::size_t row_count;
+    std::size_t dimension;
+    std::size_t query_count;
+    std::size_t k;
+    double share;  // of the rows that count; above 1: no mask
+    unsigned threads;
+};
+
+double plain_distance(Metric metric, const float* a, const float* b, std::size_t dimension) {
+    double squared = 0, product = 0, a_norm = 0, b_norm = 0;
+    for (std::size_t i = 0; i < dimension; ++i) {
+        const double x = a[i], y = b[i];
+        squared += (x - y) * (x - y);
+        product += x * y;
+        a_norm += x * x;
+        b_norm += y * y;
+    }
+    if (metric == Metric::kEuclidean) return squared;
+    if (metric == Metric::kDotProduct) return -product;
+    return a_norm == 0 || b_norm == 0 ? 1 : 1 - product / std::sqrt(a_norm * b_norm);
+}
+
+bool close(double a, double b) { return std::abs(a - b) <= 1e-4 * std::max(1.0, std::abs(b)); }
+
+std::unique_ptr<float[]> random_vectors(Random& random, std::size_t size) {
+    std::normal_distribution<float> normal;
+    auto vectors = std::make_unique<float[]>(size);
+    for (std::size_t i = 0; i < size; ++i) vectors[i] = normal(random);
+    return vectors;
+}
+
+void scan_agrees(Random& random, const Case& given, Metric metric, SimdLevel level) {
+    const auto vectors = random_vectors(random, given.row_count * given.dimension);
+    const auto queries = random_vectors(random, given.query_count * given.dimension);
+    std::unique_ptr<std::uint8_t[]> mask;
+    if (given.share <= 1) {
+        mask = std::make_unique<std::uint8_t[]>(given.row_count);
+        std::bernoulli_distribution counts(given.share);
+        for (std::size_t row = 0; row < given.row_count; ++row) {
+            mask[row] = counts(random) ? 1 : 0;
+            // A row that does not count must not count by its content either.
+            if (mask[row] == 0) vectors[row * given.dimension] = std::numeric_limits<float>::quiet_NaN();
+        }
+    }
+    const std::size_t k = std::min(given.k, qualifying_rows(mask.get(), given.row_count));
+    if (k == 0) return;
+    const Scan scan{queries.get(),   given.query_count, vectors.get(), given.row_count, given.dimension,
+                    mask.get(),      metric,            level,         given.threads};
+    const auto ids = std::make_unique<std::int64_t[]>(given.query_count * k);
+    const auto distances = std::make_unique<float[]>(given.query_count * k);
+    topk(scan, k, ids.get(), distances.get());
+
+    for (std::size_t q = 0; q < given.query_count; ++q) {
+        std::vector<double> expected;
+        for (std::size_t row = 0; row < given.row_count; ++row) {
+            if (mask && mask[row] == 0) continue;
+            expected.push_back(plain_distance(metric, queries.get() + q * given.dimension,
+                                              vectors.get() + row * given.dimension, given.dimension));
+        }
+        std::sort(expected.begin(), expected.end());
+        std::pair<float, std::int64_t> last{-std::numeric_limits<float>::infinity(), -1};
+        for (std::size_t i = 0; i < k; ++i) {
+            const std::pair<float, std::int64_t> found{distances[q * k + i], ids[q * k + i]};
+            CHECK(last < found);
+            CHECK(found.second >= 0 && found.second < static_cast<std::int64_t>(given.row_count));
+            CHECK(!mask || mask[found.second] == 1);
+            CHECK(close(found.first, expected[i]));
+            const auto row = static_cast<std::size_t>(found.second);
+            CHECK(close(found.first, plain_distance(metric, queries.get() + q * given.dimension,
+                                                    vectors.get() + row * given.dimension, given.dimension)));
+            last = found;
+        }
+    }
+}
+
+void finite_rows(Random& random) {
+    const auto vectors = random_vectors(random, 40 * 7);
+    CHECK(first_not_finite(vectors.get(), 40, 7) == 40);
+    CHECK(first_not_finite(vectors.get(), 0, 7) == 0);
+    vectors[39 * 7 + 6] = std::numeric_limits<float>::infinity();
+    CHECK(first_not_finite(vectors.get(), 40, 7) == 39);
+    vectors[3 * 7] = std::numeric_limits<float>::quiet_NaN();
+    CHECK(first_not_finite(vectors.get(), 40, 7) == 3);
+}
+
+}  // namespace
+
+int main() {
+    Random random(768);
+    for (SimdLevel level : simd_levels()) {
+        for (Metric metric : {Metric::kEuclidean, Metric::kCosine, Metric::kDotProduct}) {
+            for (std::size_t dimension = 1; dimension <= 40; ++dimension) {
+                scan_agrees(random, {dimension * 3, dimension, 3, 5, 2, 1}, metric, level);
+                scan_agrees(random, {100, dimension, 2, 200, 0.4, 1}, metric, level);
+            }
+            scan_agrees(random, {1, 5, 1, 1, 2, 0}, metric, level);
+            scan_agrees(random, {3000, 4, 1, 1, 0.01, 0}, metric, level);
+            scan_agrees(random, {5, 4096, 3, 5, 2, 0}, metric, level);
+            scan_agrees(random, {13000, 96, 7, 30, 2, 3}, metric, level);
+            scan_agrees(random, {13000, 96, 7, 3, 0.7, 4}, metric, level);
+        }
+    }
+    finite_rows(random);
+    return 0;
+}
