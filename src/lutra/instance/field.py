@@ -271,8 +271,6 @@ class Field:
         for element in elements:
             if isinstance(element, str):
                 self._check_keyword(element)
-            elif isinstance(element, float) and math.isinf(element):
-                raise ParameterInvalid(f"field {self.name!r}: infinity cannot be an element of a list")
         return json.dumps(elements, ensure_ascii=False)
 
     def _check_keyword(self, text: str) -> None:
@@ -307,8 +305,8 @@ def _encode_float(value: object) -> float:
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"expected float, got {_shown(value)}")
     number = float(value)
-    if math.isnan(number):
-        raise ValueError("the value is NaN")
+    if not math.isfinite(number):
+        raise ValueError(f"the value is {'NaN' if math.isnan(number) else 'infinite'}")
     return number
 
 

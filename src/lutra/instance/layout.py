@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ _PYTHON_TYPES: Final[dict[ColumnType, type[str] | type[int] | type[bytes]]] = {
     ColumnType.BINARY: bytes,
 }
 _KEY_TYPES: Final[dict[object, ColumnType]] = {python_type: type_ for type_, python_type in _PYTHON_TYPES.items()}
+_KEY_KINDS: Final = {ColumnType.STRING: Kind.STR, ColumnType.INTEGER: Kind.INT, ColumnType.BINARY: Kind.BYTES}
 _KEY_FIELDS: Final = {ColumnType.STRING: FieldType.KEYWORD, ColumnType.INTEGER: FieldType.LONG}
 
 
@@ -87,18 +88,17 @@ class Layout:
     def is_key(self, name: str) -> bool:
         return any(column.name == name for column in self.key)
 
-    def search_field(self, name: str) -> Field | None:
-        """The field that searches see under that name, a key column included; None where there is none."""
+    def field(self, name: str) -> Field | None:
+        """What filters see under that name, a key column included; None where nothing is declared."""
         for column in self.key:
             if column.name == name:
-                kind = Kind.INT if column.type is ColumnType.INTEGER else Kind.STR
-                return Field(name, kind, indexed=self.index is not None and column.type in _KEY_FIELDS)
+                indexed = self.index is not None and column.type in _KEY_FIELDS
+                return Field(name, _KEY_KINDS[column.type], indexed=indexed)
         return self.fields.get(name)
 
     def result_columns(self, names: Sequence[str] | None, rows: Sequence[Row]) -> dict[str, Field | None]:
         """The columns of an answer, in order: the key, then those asked for; None where a column's type is open."""
-        kinds = {ColumnType.INTEGER: Kind.INT, ColumnType.STRING: Kind.STR, ColumnType.BINARY: Kind.BYTES}
-        result: dict[str, Field | None] = {c.name: Field(c.name, kinds[c.type], indexed=False) for c in self.key}
+        result: dict[str, Field | None] = {c.name: Field(c.name, _KEY_KINDS[c.type]) for c in self.key}
         asked = self.fields if names is None else names
         found = (name for row in rows for name in row)
         for name in (*asked, *(found if names is None else ())):
@@ -167,24 +167,26 @@ class Layout:
             )
         return value
 
-    def decode_row(self, stored: StoredRow, score: float | None = None) -> Row:
-        """The row as Python shows it; of several versions of a column, the newest."""
+    def decode_row(self, stored: StoredRow, score: float | None = None, columns: Collection[str] | None = None) -> Row:
+        """The row as Python shows it, with ``columns`` besides the key; of several versions of a column, the newest."""
         values: dict[str, Any] = dict(stored.key)
         key = tuple(values.values())
         for name, value, _ in stored.cells:
-            if name not in values:
+            if name not in values and (columns is None or name in columns):
                 field = self.fields.get(name)
                 values[name] = value if field is None else field.decode(value)
         return Row(key, values, score)
 
-    def columns(self, names: Sequence[str] | None) -> tuple[str, ...]:
-        """The attribute columns among ``names``, checked. Raises ParameterInvalid."""
+    def columns(self, names: Sequence[str] | None) -> tuple[str, ...] | None:
+        """The attribute columns among ``names``, checked; None, which asks for all, stays. Raises ParameterInvalid."""
+        if names is None:
+            return None
         if isinstance(names, str):
             raise ParameterInvalid(f"columns is a list of names, not one str: write [{names!r}]")
-        for name in names or ():
+        for name in names:
             if not self.is_open and name not in self.fields and not self.is_key(name):
                 raise ParameterInvalid(self.unknown(name))
-        return tuple(name for name in names or () if not self.is_key(name))
+        return tuple(name for name in names if not self.is_key(name))
 
     def unknown(self, name: object) -> str:
         """Says that the table has no such column."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from lutra.instance import where as filters
-from lutra.instance.expression import Column, Expression, Order
+from lutra.instance.expression import Column, Expression, Order, columns_of
 from lutra.instance.field import FieldDeclaration, Kind
 from lutra.instance.instance import Instance
 from lutra.instance.layout import KeyDeclaration, Layout, key_declaration
@@ -166,7 +166,7 @@ class Table:
 
     def get(self, *key: KeyValue, columns: Sequence[str] | None = None) -> Row | None:
         """The row of that key, or None. ``columns`` names those to read besides the key; None reads all."""
-        options = ReadOptions(columns=self._layout.columns(columns))
+        options = self._read_options(columns)
         result = self._instance.tables.read(self.name, self._layout.encode_key(key), options)
         return None if result.row is None else self._layout.decode_row(result.row)
 
@@ -174,7 +174,7 @@ class Table:
         self, keys: Iterable[KeyValue | Sequence[KeyValue]], *, columns: Sequence[str] | None = None
     ) -> list[Row | None]:
         """The rows of these keys, in their order, None where there is no such row."""
-        options = ReadOptions(columns=self._layout.columns(columns))
+        options = self._read_options(columns)
         encoded = [self._layout.encode_key(_parts(key)) for key in keys]
         rows: list[Row | None] = []
         for first in range(0, len(encoded), limits.BATCH_GET_ROWS_MAX):
@@ -204,13 +204,11 @@ class Table:
         """
         if limit is not None and limit < 0:
             raise ParameterInvalid(f"limit is at least 0, not {limit}")
-        options = ReadOptions(
-            columns=self._layout.columns(columns),
-            filter=None if where is None else filters.to_condition(where, self._layout),
-        )
+        options = self._read_options(columns, where)
         first = self._bound(prefix, start, above=reverse, default_above=reverse)
         last = self._bound(prefix, end, above=reverse, default_above=not reverse)
-        return self._scan(RangeRequest(first, last, reverse, _SCAN_PAGE_ROWS, options), limit)
+        request = RangeRequest(first, last, reverse, _SCAN_PAGE_ROWS, options)
+        return self._scan(request, limit, self._layout.columns(columns))
 
     def count(self, where: Expression | None = None) -> int:
         """How many rows satisfy ``where``; without it, how many there are."""
@@ -290,9 +288,8 @@ class Table:
             raise ParameterInvalid(f"{name!r} is a key column: a key never changes; delete the row and put another")
 
     def _batches(self, rows: Iterable[Mapping[str, object]]) -> Iterator[list[RowChange]]:
-        """Changes by the batch: at most 200 rows, 4 MB (of values), and no key twice."""
+        """Changes by the batch: at most 200 rows, and values of half of what one write may bring."""
         batch: list[RowChange] = []
-        keys: set[KeyInput] = set()
         batch_bytes = 0
         for number, row in enumerate(rows):
             try:
@@ -302,11 +299,10 @@ class Table:
                 raise type(error)(f"row {number}: {error}; {_kept(kept)}") from None
             size_bytes = sum(_size_bytes(value) for _, value, _, _ in cells)
             full = len(batch) == limits.BATCH_WRITE_ROWS_MAX or batch_bytes + size_bytes > limits.WRITE_BYTES_MAX // 2
-            if batch and (full or key in keys):
+            if batch and full:
                 yield batch
-                batch, keys, batch_bytes = [], set(), 0
+                batch, batch_bytes = [], 0
             batch.append(RowChange(ChangeKind.PUT, key, cells))
-            keys.add(key)
             batch_bytes += size_bytes
         if batch:
             yield batch
@@ -335,13 +331,22 @@ class Table:
         marker = INF_MAX if (default_above if bound is None else above) else INF_MIN
         return self._layout.encode_bound(given, marker)
 
-    def _scan(self, request: RangeRequest, limit: int | None) -> Iterator[Row]:
+    def _read_options(self, columns: Sequence[str] | None, where: Expression | None = None) -> ReadOptions:
+        condition = None if where is None else filters.to_condition(where, self._layout)
+        names = self._layout.columns(columns)
+        if names is None:
+            return ReadOptions(filter=condition)
+        # A filter sees only what is read; and with a key column among them, rows that have none of them count too.
+        seen = () if where is None else sorted(columns_of(where) - {*names})
+        return ReadOptions(columns=(self._layout.key[0].name, *names, *seen), filter=condition)
+
+    def _scan(self, request: RangeRequest, limit: int | None, columns: tuple[str, ...] | None) -> Iterator[Row]:
         left = limit
         while left is None or left > 0:
             page = request if left is None else replace(request, limit=min(left, _SCAN_PAGE_ROWS))
             result = self._instance.tables.read_range(self.name, page)
             for row in result.rows:
-                yield self._layout.decode_row(row)
+                yield self._layout.decode_row(row, columns=columns)
             if result.next_start is None:
                 return
             request = replace(request, start=result.next_start)
@@ -369,7 +374,7 @@ class Table:
     def _columns_to_get(self, columns: Sequence[str] | None) -> ColumnsToGet:
         if columns is None:
             return ColumnsToGet(ReturnColumns.ALL)
-        names = self._layout.columns(columns)
+        names = self._layout.columns(columns) or ()
         return ColumnsToGet(ReturnColumns.SPECIFIED, names) if names else ColumnsToGet(ReturnColumns.NONE)
 
     def _pages(self, index: str, request: SearchRequest, limit: int, *, scored: bool) -> tuple[list[Row], SearchStats]:

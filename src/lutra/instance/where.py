@@ -1,7 +1,7 @@
 """A filter expression as the store takes it: a query of a search index, or a condition on a row's columns.
 
 Both mean the same of the same row; what each cannot say is refused. A search sees indexed fields and key columns; a
-condition (scans, guarded writes) sees every column that is neither a key column nor an array.
+condition (scans, guarded writes) sees every column that is not an array.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def _prefix_end(prefix: str) -> str | None:
 
 
 def _searched(column: str, layout: Layout) -> Field:
-    field = layout.search_field(column)
+    field = layout.field(column)
     if field is None:
         raise ParameterInvalid(layout.unknown(column))
     if not field.indexed:
@@ -195,22 +195,18 @@ def _operands(field: Field, values: tuple[object, ...]) -> tuple[Value, ...]:
 
 
 def _column_name(column: str, layout: Layout, kinds: set[Kind] | None = None, what: str = "a comparison") -> str:
-    if layout.is_key(column):
-        raise ParameterInvalid(f"{column!r} is a key column: give a scan its key or start= and end= instead")
-    field = layout.fields.get(column)
-    if field is None:
-        if not layout.is_open:
-            raise ParameterInvalid(layout.unknown(column))
-        return column
-    if kinds is not None and field.is_array:
-        raise ParameterInvalid(f"field {column!r} is an array: only a search can filter by it")
-    if kinds is not None:
+    field = layout.field(column)
+    if field is None and not layout.is_open:
+        raise ParameterInvalid(layout.unknown(column))
+    if field is not None and kinds is not None:
+        if field.is_array:
+            raise ParameterInvalid(f"field {column!r} is an array: only a search can filter by it")
         _scalar(field, kinds, what)
     return column
 
 
 def _operand(column: str, value: object, layout: Layout) -> Value:
-    field = layout.fields.get(column)
+    field = layout.field(column)
     if field is not None:
         return field.operand(value)
     if type_of(value) is None:

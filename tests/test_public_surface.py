@@ -1,0 +1,42 @@
+"""The public surface is ``lutra.__all__``, and every name in it says that it is from there."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import lutra
+
+PROJECT = Path(__file__).parent.parent / "pyproject.toml"
+
+
+def test_every_public_name_is_there_sorted_and_documented() -> None:
+    assert lutra.__all__ == sorted(lutra.__all__)
+    for name in lutra.__all__:
+        assert hasattr(lutra, name), name
+    for name in set(lutra.__all__) - {"AUTO_INCREMENT", "__version__"}:
+        assert getattr(lutra, name).__doc__, name
+
+
+def test_nothing_else_looks_public() -> None:
+    # In a fresh process: here, tests have imported rooms, which then hang below the package.
+    program = "import lutra; print(*sorted(n for n in vars(lutra) if not n.startswith('_')))"
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert set(finished.stdout.split()) <= {*lutra.__all__, "TYPE_CHECKING", "Final", "annotations"}
+
+
+def test_importing_lutra_is_light() -> None:
+    program = "import lutra.model.errors, sys; print(*sys.modules)"
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert not {"numpy", "rocksdict", "lutra.instance"} & set(finished.stdout.split())
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = lutra.no_such_name
+
+
+def test_the_version_is_the_projects() -> None:
+    assert lutra.__version__ == tomllib.loads(PROJECT.read_text())["project"]["version"]
