@@ -1,7 +1,9 @@
 """The embedded store: RocksDB through rocksdict.
 
-**Durability.** Every commit is one write to the write-ahead log, fsynced before `commit` returns. At opening the log is
-replayed with *tolerate corrupted tail records*: a record cut short at the end of the log is a commit that was never
+**Durability.** Every commit is one write to the write-ahead log, fsynced before `commit` returns: by two calls, since
+rocksdict holds the GIL for all of a synced write, and lets go of it only in `flush_wal`. Where the fsync fails nobody
+can tell what of the log is on disk, so the store refuses all further use until it is opened again. When opened, the log
+is replayed with *tolerate corrupted tail records*: a record cut short at the end of the log is a commit that was never
 acknowledged, and is dropped; damage anywhere else would drop acknowledged commits, so opening raises `Corruption`
 instead. (RocksDB's default, *point in time*, would silently drop all that follows the damage; *absolute consistency*
 would refuse to open after a power cut.)
@@ -62,11 +64,12 @@ class RocksStore:
     ) -> None:
         self._path = Path(path)
         self._closed = False
+        self._refusal: str | None = None
         self._write_lock = threading.Lock()
         self._opened_lock = threading.Lock()
         self._opened: weakref.WeakSet[_Scan | RocksSnapshot] = weakref.WeakSet()
-        self._write_options = rocksdict.WriteOptions()
-        self._write_options.sync = True
+        self._unsynced = rocksdict.WriteOptions()
+        self._unsynced.sync = False
         _make_folder(self._path)
         options = _options(block_cache_bytes, write_buffer_bytes, max_open_files)
         try:
@@ -76,12 +79,15 @@ class RocksStore:
             raise _opening_failure(self._path, error) from error
 
     def get(self, key: bytes) -> bytes | None:
+        if self._refusal is not None:
+            self._check_open()
         try:
             return cast("bytes | None", self._db.get(key))
         except Exception as error:
             raise self._failure("read", error) from error
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        self._check_open()
         try:
             return cast("list[bytes | None]", self._db.get(list(keys)))
         except Exception as error:
@@ -127,9 +133,16 @@ class RocksStore:
         with self._write_lock:
             self._check_open()
             try:
-                self._db.write(engine_batch, self._write_options)
+                self._db.write(engine_batch, self._unsynced)
             except Exception as error:
                 raise self._failure("commit", error) from error
+            try:
+                self._db.flush_wal(True)
+            except Exception as error:
+                failure = self._failure("fsync the log", error)
+                self._refusal = f"failed ({failure}); open it again"
+                self._release_iterators()
+                raise failure from error
 
     def size_bytes(self, begin: bytes, end: bytes) -> int:
         measured = self._measure(begin, end)
@@ -146,6 +159,7 @@ class RocksStore:
             if self._closed:
                 return
             self._closed = True
+            self._refusal = self._refusal or "is closed"
         self._release_iterators()
         deadline = time.monotonic() + _CLOSE_WAIT_S
         while True:
@@ -200,12 +214,12 @@ class RocksStore:
             reader.close()
 
     def _check_open(self) -> None:
-        if self._closed:
-            raise StorageFailure(f"the store in {self._path} is closed")
+        if self._refusal is not None:
+            raise StorageFailure(f"the store in {self._path} {self._refusal}")
 
     def _failure(self, action: str, error: Exception) -> LutraError:
-        if self._closed:
-            return StorageFailure(f"the store in {self._path} is closed")
+        if self._refusal is not None:
+            return StorageFailure(f"the store in {self._path} {self._refusal}")
         return _failure(self._path, action, error)
 
 

@@ -54,8 +54,9 @@ class KeyValueStore(Reader, Protocol):
     def commit(self, batch: WriteBatch) -> None:
         """Applies ``batch`` as one: on stable storage and visible to every reader when this returns.
 
-        Raises `StorageFailure`; the batch is then not visible. It may still be found, whole, after the store is opened
-        again: an fsync that failed may have reached the disk.
+        Readers may see it, whole, shortly before: while it is being made durable. Raises `StorageFailure`; the batch is
+        then never seen again until the store is opened anew, and may be found, whole, after that: an fsync that failed
+        may have reached the disk.
         """
 
     def size_bytes(self, begin: bytes, end: bytes) -> int:

@@ -1,0 +1,122 @@
+"""Which tables there are, in all instances of a store: in memory to look up, in the store to last."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from lutra.kv.batch import Operation, WriteBatch
+from lutra.kv.store import KeyValueStore, prefix_end
+from lutra.model import limits
+from lutra.model.clock import Clock
+from lutra.model.errors import Corruption, ObjectAlreadyExist, ObjectNotExist, QuotaExhausted, ServerBusy
+from lutra.model.schema import TableDescription, TableSchema
+from lutra.tables import definition, keyspace
+from lutra.tables.committer import GroupCommitter, Pending
+from lutra.tables.gate import Gate
+from lutra.tables.table import Table
+
+SchemaChange = Callable[[TableSchema], TableSchema]
+
+_DRAIN_S: Final = 30.0
+
+
+class Catalog:
+    """All tables. Looking up takes no lock; changes go one at a time and are durable before they show."""
+
+    def __init__(self, store: KeyValueStore, committer: GroupCommitter, clock: Clock) -> None:
+        """Reads all definitions. Raises StorageFailure, Corruption."""
+        self._committer = committer
+        self._clock = clock
+        self._changing = threading.Lock()
+        self._by_id: dict[int, Table] = {}
+        self._by_name: dict[tuple[str, str], Table] = {}
+        stored_format = store.get(keyspace.FORMAT_KEY)
+        if stored_format is None:
+            batch = WriteBatch()
+            batch.put(keyspace.FORMAT_KEY, keyspace.FORMAT)
+            store.commit(batch)
+        elif stored_format != keyspace.FORMAT:
+            raise Corruption(f"the store has format {stored_format!r}; this version reads {keyspace.FORMAT!r}")
+        for _, data in store.scan(keyspace.DEFINITIONS_BEGIN, keyspace.DEFINITIONS_END):
+            self._show(definition.from_json(data))
+        stored_next = store.get(keyspace.NEXT_TABLE_KEY)
+        self._next_id = 1 if stored_next is None else keyspace.unpack(stored_next)
+
+    def by_id(self, table_id: int) -> Table | None:
+        return self._by_id.get(table_id)
+
+    def get(self, instance: str, name: str) -> Table:
+        """Raises ObjectNotExist."""
+        table = self._by_name.get((instance, name))
+        if table is None:
+            raise ObjectNotExist("Requested table does not exist.")
+        return table
+
+    def names(self, instance: str) -> list[str]:
+        """The instance's tables, sorted."""
+        return sorted(name for owner, name in list(self._by_name) if owner == instance)
+
+    def create(self, instance: str, schema: TableSchema) -> Table:
+        """Adds a table of a checked schema. Raises ObjectAlreadyExist, QuotaExhausted, StorageFailure."""
+        with self._changing:
+            if (instance, schema.name) in self._by_name:
+                raise ObjectAlreadyExist("Requested table already exists.")
+            if len(self.names(instance)) >= limits.TABLES_PER_INSTANCE_MAX:
+                raise QuotaExhausted("Number of tables exceeded the quota.")
+            now_us = self._clock.now_us()
+            description = TableDescription(schema, self._next_id, now_us, now_us)
+            table = Table(instance, description, schema.options.max_versions, Gate())
+            batch = WriteBatch()
+            batch.put(keyspace.definition_key(table.table_id), definition.to_json(table))
+            batch.put(keyspace.NEXT_TABLE_KEY, keyspace.pack(self._next_id + 1))
+            # Also where the commit fails: it may be found done when the store is next opened.
+            self._next_id += 1
+            self._commit(batch.operations)
+            self._show(table)
+            return table
+
+    def change(self, instance: str, name: str, changed: SchemaChange) -> Table:
+        """Replaces a table's schema by what ``changed`` makes of it. Raises what that raises, and ObjectNotExist."""
+        with self._changing:
+            old = self.get(instance, name)
+            schema = changed(old.schema)
+            description = replace(old.description, schema=schema)
+            if schema.reserved != old.schema.reserved:
+                description = replace(description, reserved_changed_us=self._clock.now_us())
+            table = Table(instance, description, max(old.versions_ever, schema.options.max_versions), old.gate)
+            batch = WriteBatch()
+            batch.put(keyspace.definition_key(table.table_id), definition.to_json(table))
+            self._commit(batch.operations)
+            self._show(table)
+            return table
+
+    def delete(self, instance: str, name: str) -> None:
+        """Removes a table with its rows, changes and counters. Waits for the writers that are in it.
+
+        Raises ObjectNotExist, ServerBusy where writers do not come to an end, StorageFailure.
+        """
+        with self._changing:
+            table = self.get(instance, name)
+            if not table.gate.close(_DRAIN_S):
+                raise ServerBusy(f"Table {name} is still being written to.")
+            batch = WriteBatch()
+            batch.delete(keyspace.definition_key(table.table_id))
+            for prefix in (keyspace.rows_prefix, keyspace.changes_prefix, keyspace.counters_prefix):
+                batch.delete_range(prefix(table.table_id), prefix_end(prefix(table.table_id)))
+            try:
+                self._commit(batch.operations)
+            except BaseException:
+                table.gate.reopen()
+                raise
+            del self._by_name[instance, name]
+            del self._by_id[table.table_id]
+
+    def _commit(self, operations: list[Operation]) -> None:
+        self._committer.commit(Pending(operations, {}, 0))
+
+    def _show(self, table: Table) -> None:
+        self._by_id[table.table_id] = table
+        self._by_name[table.instance, table.name] = table

@@ -1,0 +1,62 @@
+"""A table's definition as the store holds it: JSON with a format version."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from lutra.model.errors import Corruption
+from lutra.model.schema import CapacityUnits, DefinedColumn, KeyColumn, TableDescription, TableOptions, TableSchema
+from lutra.model.values import ColumnType
+from lutra.tables.gate import Gate
+from lutra.tables.table import Table
+
+_FORMAT: Final = 1
+
+
+def to_json(table: Table) -> bytes:
+    """The stored form."""
+    description = table.description
+    schema = description.schema
+    return json.dumps(
+        {
+            "format": _FORMAT,
+            "instance": table.instance,
+            "name": schema.name,
+            "table_id": description.table_id,
+            "created_us": description.created_us,
+            "reserved_changed_us": description.reserved_changed_us,
+            "versions_ever": table.versions_ever,
+            "key": [
+                {"name": column.name, "type": column.type.value, "auto_increment": column.auto_increment}
+                for column in schema.key
+            ],
+            "defined": [{"name": column.name, "type": column.type.value} for column in schema.defined],
+            "options": {
+                "ttl_s": schema.options.ttl_s,
+                "max_versions": schema.options.max_versions,
+                "max_deviation_s": schema.options.max_deviation_s,
+                "allow_update": schema.options.allow_update,
+            },
+            "reserved": {"read": schema.reserved.read, "write": schema.reserved.write},
+        }
+    ).encode()
+
+
+def from_json(data: bytes) -> Table:
+    """Raises Corruption where ``data`` is not what `to_json` wrote, or of a format this version does not know."""
+    try:
+        stored: dict[str, Any] = json.loads(data)
+        if stored["format"] != _FORMAT:
+            raise Corruption(f"a table definition has format {stored['format']!r}; this version reads {_FORMAT}")
+        schema = TableSchema(
+            name=stored["name"],
+            key=tuple(KeyColumn(c["name"], ColumnType(c["type"]), c["auto_increment"]) for c in stored["key"]),
+            defined=tuple(DefinedColumn(c["name"], ColumnType(c["type"])) for c in stored["defined"]),
+            options=TableOptions(**stored["options"]),
+            reserved=CapacityUnits(**stored["reserved"]),
+        )
+        description = TableDescription(schema, stored["table_id"], stored["created_us"], stored["reserved_changed_us"])
+        return Table(stored["instance"], description, stored["versions_ever"], Gate())
+    except (ValueError, KeyError, TypeError) as error:
+        raise Corruption(f"a table definition cannot be read: {error!r}") from error

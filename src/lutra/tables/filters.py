@@ -1,0 +1,208 @@
+"""Conditions on columns, made into a function once and then asked of many rows.
+
+What is compared are the columns a read returns (a filter), or all of a row (a condition of a write), and key columns.
+A column that is not among them is missing. Values of different types are not equal and not in order, except that an
+INTEGER compares with a DOUBLE by number. Where a transfer rule's pattern does not match, or what it finds cannot be
+cast, or the column is no string, the comparison is false.
+
+Patterns are matched by RE2, in time linear in the text: no pattern can keep the server busy.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import re2
+
+from lutra.model import limits
+from lutra.model.conditions import (
+    ColumnCondition,
+    ColumnPagination,
+    Comparator,
+    Composite,
+    LogicalOperator,
+    SingleColumn,
+    ValueTransfer,
+)
+from lutra.model.errors import ParameterInvalid
+from lutra.model.rows import Cell, PrimaryKey
+from lutra.model.values import INT64_MAX, INT64_MIN, ColumnType, Value, type_of
+
+Predicate = Callable[[PrimaryKey, list[Cell]], bool]
+"""Whether a row with this key and these cells (by name, newest first) passes."""
+
+REGEX_BYTES_MAX: Final = 256
+_REGEX_MEMORY_BYTES: Final = 1024 * 1024
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
+_NUMBERS: Final = (int, float)
+
+_COMPARE: Final[dict[Comparator, Callable[[Any, Any], bool]]] = {
+    Comparator.EQUAL: operator.eq,
+    Comparator.NOT_EQUAL: operator.ne,
+    Comparator.GREATER_THAN: operator.gt,
+    Comparator.GREATER_EQUAL: operator.ge,
+    Comparator.LESS_THAN: operator.lt,
+    Comparator.LESS_EQUAL: operator.le,
+}
+
+
+def compile_condition(condition: ColumnCondition) -> Predicate:
+    """The function of a condition that has no pagination in it. Raises ParameterInvalid where it is not well-formed."""
+    _check_size(condition)
+    return _compile(condition)
+
+
+def _check_size(condition: ColumnCondition) -> None:
+    """Bounds nodes, and by that depth; without recursion, since depth is what a client would attack with."""
+    waiting = [condition]
+    count = 0
+    while waiting:
+        node = waiting.pop()
+        count += 1
+        if count > limits.FILTER_NODES_MAX:
+            raise ParameterInvalid(f"The count of filter exceeds the max: {limits.FILTER_NODES_MAX}.")
+        if isinstance(node, Composite):
+            waiting += node.parts
+
+
+def _compile(condition: ColumnCondition) -> Predicate:
+    if isinstance(condition, SingleColumn):
+        return _compile_single(condition)
+    if isinstance(condition, Composite):
+        return _compile_composite(condition)
+    raise ParameterInvalid("A column pagination can neither guard a write nor be part of another filter.")
+
+
+def _compile_composite(condition: Composite) -> Predicate:
+    parts = [_compile(part) for part in condition.parts]
+    if condition.operator is LogicalOperator.NOT:
+        if len(parts) != 1:
+            raise ParameterInvalid("Invalid NOT operator: the number of sub-filters must be 1.")
+        part = parts[0]
+        return lambda key, cells: not part(key, cells)
+    if len(parts) < 2:
+        raise ParameterInvalid("Invalid AND/OR operator: the number of sub-filters must be at least 2.")
+    if condition.operator is LogicalOperator.AND:
+        return lambda key, cells: all(part(key, cells) for part in parts)
+    return lambda key, cells: any(part(key, cells) for part in parts)
+
+
+def _compile_single(condition: SingleColumn) -> Predicate:
+    passes = _compile_comparison(condition)
+    name = condition.column
+    newest_only = condition.latest_version_only
+    if_missing = condition.pass_if_missing
+    if condition.comparator is Comparator.EXIST:
+        if_missing = False
+    elif condition.comparator is Comparator.NOT_EXIST:
+        if_missing = True
+
+    def predicate(key: PrimaryKey, cells: list[Cell]) -> bool:
+        found = False
+        for cell in cells:
+            if cell[0] == name:
+                if passes(cell[1]):
+                    return True
+                if newest_only:
+                    return False
+                found = True
+        if found:
+            return False
+        for key_name, key_value in key:
+            if key_name == name:
+                return passes(key_value)
+        return if_missing
+
+    return predicate
+
+
+def _compile_comparison(condition: SingleColumn) -> Callable[[Value], bool]:
+    if condition.comparator is Comparator.EXIST:
+        return lambda value: True
+    if condition.comparator is Comparator.NOT_EXIST:
+        return lambda value: False
+    expected = condition.value
+    if type_of(expected) is None:
+        raise ParameterInvalid(f"No value is given to compare column '{condition.column}' with.")
+    compare = _COMPARE[condition.comparator]
+    types = _NUMBERS if type(expected) in _NUMBERS else (type(expected),)
+    if_different = condition.comparator is Comparator.NOT_EQUAL
+
+    def passes(value: Value | None) -> bool:
+        return compare(value, expected) if type(value) in types else if_different
+
+    if condition.transfer is None:
+        return passes
+    transfer = _compile_transfer(condition.transfer)
+
+    def transferred_passes(value: Value) -> bool:
+        transferred = transfer(value)
+        return transferred is not None and passes(transferred)
+
+    return transferred_passes
+
+
+def _compile_transfer(rule: ValueTransfer) -> Callable[[Value], Value | None]:
+    pattern = _compile_regex(rule.regex)
+    if rule.cast not in (ColumnType.STRING, ColumnType.INTEGER, ColumnType.DOUBLE):
+        raise ParameterInvalid(f"A value cannot be transferred to {rule.cast.name}: STRING, INTEGER or DOUBLE can.")
+
+    def transfer(value: Value) -> Value | None:
+        if type(value) is not str:
+            return None
+        try:
+            match = pattern.search(value)
+            text = None if match is None else match.group(1)
+        except UnicodeError:
+            # A group may be made to end within a character (\\C).
+            return None
+        if text is None or rule.cast is ColumnType.STRING:
+            return text
+        return _integer(text) if rule.cast is ColumnType.INTEGER else _double(text)
+
+    return transfer
+
+
+def _compile_regex(regex: str) -> Any:
+    if len(regex.encode(errors="surrogatepass")) > REGEX_BYTES_MAX:
+        raise ParameterInvalid(f"A regular expression of a filter has at most {REGEX_BYTES_MAX} bytes.")
+    options = re2.Options()
+    options.max_mem = _REGEX_MEMORY_BYTES
+    options.log_errors = False
+    try:
+        pattern = re2.compile(regex, options)
+    except (re2.error, UnicodeEncodeError) as error:
+        reason = error.args[0].decode(errors="replace") if isinstance(error, re2.error) else "it is not UTF-8"
+        raise ParameterInvalid(f"The regular expression '{_printable(regex)}' is not valid: {reason}.") from error
+    if pattern.groups < 1:
+        raise ParameterInvalid(f"The regular expression '{_printable(regex)}' has no group to take the value from.")
+    return pattern
+
+
+def _printable(text: str) -> str:
+    return text.encode(errors="replace").decode()
+
+
+def _integer(text: str) -> int | None:
+    if _INTEGER.fullmatch(text) is None:
+        return None
+    number = int(text)
+    return number if INT64_MIN <= number <= INT64_MAX else None
+
+
+def _double(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def check_pagination(pagination: ColumnPagination) -> None:
+    """Raises ParameterInvalid."""
+    if pagination.limit <= 0:
+        raise ParameterInvalid("Limit in ColumnPaginationFilter must be greater than 0.")
+    if pagination.offset < 0:
+        raise ParameterInvalid("Offset in ColumnPaginationFilter must be greater than or equal to 0.")

@@ -1,0 +1,156 @@
+"""Primary keys as bytes whose order is the order of the keys.
+
+One column after the other: an INTEGER as 8 bytes big-endian with the sign flipped, a STRING (its UTF-8) or BINARY as
+itself with 0x00 written as 0x00 0xFF and 0x00 0x00 after it. The last column is what remains and needs no end.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lutra.kv.store import prefix_end
+from lutra.model import limits
+from lutra.model.errors import Corruption, InvalidPrimaryKey, ParameterInvalid
+from lutra.model.rows import KeyInput, PrimaryKey
+from lutra.model.schema import KeyColumn
+from lutra.model.values import (
+    AUTO_INCREMENT,
+    INF_MAX,
+    INF_MIN,
+    ColumnType,
+    KeyMarker,
+    KeyValue,
+    type_of,
+)
+
+_SIGN: Final = 2**63
+_PYTHON_TYPES: Final[dict[ColumnType, type]] = {
+    ColumnType.INTEGER: int,
+    ColumnType.STRING: str,
+    ColumnType.BINARY: bytes,
+}
+
+
+class KeyCodec:
+    """Checks and encodes the keys of one table; every encoded key starts with ``prefix``."""
+
+    def __init__(self, prefix: bytes, columns: tuple[KeyColumn, ...]) -> None:
+        self.prefix = prefix
+        self._columns = [
+            (column.name, _PYTHON_TYPES[column.type], position == len(columns) - 1)
+            for position, column in enumerate(columns)
+        ]
+
+    def encode(self, key: KeyInput) -> bytes:
+        """The encoded key.
+
+        Raises InvalidPrimaryKey where names, number or types are not the table's, ParameterInvalid for a long value.
+        """
+        if len(key) != len(self._columns):
+            raise InvalidPrimaryKey(f"Validate PK size fail. Input: {len(key)}, Meta: {len(self._columns)}.")
+        encoded = self.prefix
+        for (name, value), (own_name, own_type, last) in zip(key, self._columns, strict=True):
+            if name != own_name:
+                raise InvalidPrimaryKey(f"Validate PK name fail. Input: {name}, Meta: {own_name}.")
+            if type(value) is not own_type:
+                raise _type_mismatch(value, own_type)
+            encoded += _encode_value(name, value, last)  # type: ignore[arg-type]
+        return encoded
+
+    def encode_partition(self, key: KeyInput) -> bytes:
+        """The first column alone, of a key of several, without the prefix."""
+        name, value = key[0]
+        own_name, own_type, last = self._columns[0]
+        if name != own_name:
+            raise InvalidPrimaryKey(f"Validate PK name fail. Input: {name}, Meta: {own_name}.")
+        if type(value) is not own_type:
+            raise _type_mismatch(value, own_type)
+        return _encode_value(name, value, last)  # type: ignore[arg-type]
+
+    def encode_bound(self, key: KeyInput) -> bytes:
+        """A bound of a range: as `encode`, but a column may be INF_MIN or INF_MAX, and those after it do not count."""
+        if len(key) != len(self._columns):
+            raise InvalidPrimaryKey(f"Validate PK size fail. Input: {len(key)}, Meta: {len(self._columns)}.")
+        encoded = self.prefix
+        reached: KeyMarker | None = None
+        for (name, value), (own_name, own_type, last) in zip(key, self._columns, strict=True):
+            if name != own_name:
+                raise InvalidPrimaryKey(f"Validate PK name fail. Input: {name}, Meta: {own_name}.")
+            if value is INF_MIN or value is INF_MAX:
+                reached = reached or value
+            elif value is AUTO_INCREMENT:
+                raise ParameterInvalid("PKAutoIncr can't be used for read operations.")
+            elif type(value) is not own_type:
+                raise _type_mismatch(value, own_type)
+            elif reached is None:
+                encoded += _encode_value(name, value, last)
+        return prefix_end(encoded) if reached is INF_MAX else encoded
+
+    def decode(self, encoded: bytes) -> PrimaryKey:
+        """The key of an encoded one, prefix included. Raises Corruption where it is not one of this table's."""
+        try:
+            return self._decode(encoded, len(self.prefix))
+        except ValueError as error:
+            raise Corruption(f"stored key {encoded.hex()} is not a key of its table") from error
+
+    def decode_bare(self, encoded: bytes) -> PrimaryKey:
+        """As `decode`, of a key without its prefix."""
+        try:
+            return self._decode(encoded, 0)
+        except ValueError as error:
+            raise Corruption(f"logged key {encoded.hex()} is not a key of its table") from error
+
+    def _decode(self, encoded: bytes, position: int) -> PrimaryKey:
+        key: list[tuple[str, KeyValue]] = []
+        for name, own_type, last in self._columns:
+            if own_type is int:
+                end = position + 8
+                if end > len(encoded) or (last and end != len(encoded)):
+                    raise ValueError("an integer is cut short or followed by more")
+                key.append((name, int.from_bytes(encoded[position:end], "big") - _SIGN))
+                position = end
+                continue
+            if last:
+                data = encoded[position:]
+            else:
+                # Within a value 0x00 is always followed by 0xFF.
+                end = encoded.index(b"\0\0", position)
+                data = encoded[position:end].replace(b"\0\xff", b"\0")
+                position = end + 2
+            key.append((name, data.decode() if own_type is str else data))
+        return tuple(key)
+
+
+def rank(key: KeyInput) -> tuple[tuple[int, KeyValue | None], ...]:
+    """Orders keys of one table that may hold INF_MIN and INF_MAX."""
+    return tuple(
+        (0, None) if value is INF_MIN else (2, None) if value is INF_MAX else (1, value)  # type: ignore[misc]
+        for _, value in key
+    )
+
+
+def _encode_value(name: str, value: KeyValue, last: bool) -> bytes:
+    if type(value) is int:
+        try:
+            return (value + _SIGN).to_bytes(8, "big")
+        except OverflowError:
+            raise InvalidPrimaryKey(f"The value of primary key column '{name}' does not fit 64 bits.") from None
+    if type(value) is str:
+        try:
+            data = value.encode()
+        except UnicodeEncodeError:
+            raise InvalidPrimaryKey(f"Value of column '{name}' must be UTF8 encoding.") from None
+    else:
+        data = value  # type: ignore[assignment]
+    if len(data) > limits.KEY_VALUE_BYTES_MAX:
+        raise ParameterInvalid(
+            f"The length of primary key column: '{name}' exceeds the MaxLength: {limits.KEY_VALUE_BYTES_MAX}"
+            f" with CurrentLength: {len(data)}."
+        )
+    return data if last else data.replace(b"\0", b"\0\xff") + b"\0\0"
+
+
+def _type_mismatch(value: object, own_type: type) -> InvalidPrimaryKey:
+    given = value.name if isinstance(value, KeyMarker) else getattr(type_of(value), "name", type(value).__name__)
+    own = next(column_type.name for column_type, python in _PYTHON_TYPES.items() if python is own_type)
+    return InvalidPrimaryKey(f"Validate PK type fail. Input: {given}, Meta: {own}.")

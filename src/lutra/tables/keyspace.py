@@ -1,0 +1,50 @@
+"""Which keys of the store hold what.
+
+::
+
+    m/…                                   the store itself: format, last sequence, next table id
+    d <table id>                          a table's definition, JSON
+    r <table id> <key columns>            a row (`storedrow`)
+    c <table id> <first sequence>         the changes one commit made to one table (`changelog`)
+    n <table id> <partition key>          the last value given out by an auto-increment column
+
+Ids and sequences are 8 bytes, big-endian. Ids are never used twice.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+FORMAT_KEY: Final = b"m/format"
+SEQUENCE_KEY: Final = b"m/sequence"
+NEXT_TABLE_KEY: Final = b"m/table"
+
+FORMAT: Final = b"1"
+
+DEFINITIONS_BEGIN: Final = b"d"
+DEFINITIONS_END: Final = b"e"
+
+
+def pack(number: int) -> bytes:
+    """Eight bytes, ordered as the numbers (0 to 2**64 - 1) are."""
+    return number.to_bytes(8, "big")
+
+
+def unpack(data: bytes) -> int:
+    return int.from_bytes(data, "big")
+
+
+def definition_key(table_id: int) -> bytes:
+    return b"d" + pack(table_id)
+
+
+def rows_prefix(table_id: int) -> bytes:
+    return b"r" + pack(table_id)
+
+
+def changes_prefix(table_id: int) -> bytes:
+    return b"c" + pack(table_id)
+
+
+def counters_prefix(table_id: int) -> bytes:
+    return b"n" + pack(table_id)

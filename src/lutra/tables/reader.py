@@ -1,0 +1,145 @@
+"""Reading rows: one, many, a range of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from lutra.kv.store import KeyValueStore, Reader, prefix_end
+from lutra.model import limits
+from lutra.model.clock import Clock
+from lutra.model.errors import InvalidPrimaryKey, LutraError, ParameterInvalid
+from lutra.model.rows import (
+    KeyInput,
+    PrimaryKey,
+    RangeRequest,
+    RangeResult,
+    ReadOptions,
+    ReadResult,
+    Row,
+)
+from lutra.model.values import AUTO_INCREMENT, KeyMarker
+from lutra.tables import storedrow
+from lutra.tables.capacity import consumed, units
+from lutra.tables.keys import rank
+from lutra.tables.reads import ReadPlan
+from lutra.tables.table import Table
+
+
+class RowReader:
+    """Reads rows of any table of one store; each row as one commit left it."""
+
+    def __init__(self, store: KeyValueStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def read(self, table: Table, key: KeyInput, options: ReadOptions) -> ReadResult:
+        """One row. Raises ParameterInvalid, InvalidPrimaryKey, StorageFailure, Corruption."""
+        plan = ReadPlan(table, options)
+        value = self._store.get(_encoded(table, key))
+        return _result(plan, key, value, self._now_ms())
+
+    def read_many(self, table: Table, keys: Sequence[KeyInput], options: ReadOptions) -> list[ReadResult | LutraError]:
+        """Rows in the order of ``keys``; what is wrong with one key stands in its place. Raises as `read` else."""
+        plan = ReadPlan(table, options)
+        encoded: list[bytes | LutraError] = []
+        for key in keys:
+            try:
+                encoded.append(_encoded(table, key))
+            except LutraError as error:
+                encoded.append(error)
+        values = iter(self._store.get_many([stored_key for stored_key in encoded if isinstance(stored_key, bytes)]))
+        now_ms = self._now_ms()
+        results: list[ReadResult | LutraError] = []
+        for key, stored_key in zip(keys, encoded, strict=True):
+            if isinstance(stored_key, LutraError):
+                results.append(stored_key)
+                continue
+            value = next(values)
+            try:
+                results.append(_result(plan, key, value, now_ms))
+            except LutraError as error:
+                results.append(error)
+        return results
+
+    def read_range(self, table: Table, request: RangeRequest) -> RangeResult:
+        """A page of a range: it ends after a number of rows, of rows looked at, or of bytes looked at.
+
+        Raises ParameterInvalid, InvalidPrimaryKey, StorageFailure, Corruption.
+        """
+        begin, end = _bounds(table, request)
+        if request.limit is not None and request.limit <= 0:
+            raise ParameterInvalid("The limit must be greater than 0.")
+        rows_max = min(request.limit or limits.RANGE_ROWS_MAX, limits.RANGE_ROWS_MAX)
+        plan = ReadPlan(table, request.options)
+        now_ms = self._now_ms()
+        rows: list[Row] = []
+        next_start: PrimaryKey | None = None
+        size_bytes = 0
+        pairs = self._store.scan(begin, end, reverse=request.backward)
+        for seen, (stored_key, value) in enumerate(pairs):
+            key = table.keys.decode(stored_key)
+            if len(rows) >= rows_max or seen >= limits.RANGE_ROWS_MAX or size_bytes >= limits.RANGE_BYTES_MAX:
+                next_start = key
+                break
+            size_bytes += len(stored_key) + len(value)
+            row, _ = plan.row(key, value, now_ms)
+            if row is not None:
+                rows.append(row)
+        return RangeResult(rows, consumed(units(size_bytes), 0), next_start)
+
+    def scan_rows(self, table: Table, reader: Reader) -> Iterator[Row]:
+        """All live rows, whole, by key. Raises StorageFailure, Corruption."""
+        now_ms = self._now_ms()
+        prefix = table.keys.prefix
+        for stored_key, value in reader.scan(prefix, prefix_end(prefix)):
+            cells = storedrow.decode(value, table, now_ms)
+            if cells is not None:
+                yield Row(table.keys.decode(stored_key), cells)
+
+    def rows(self, table: Table, keys: Sequence[PrimaryKey]) -> list[Row | None]:
+        """Whole rows as they are now, None where there is none. Raises as `read`."""
+        values = self._store.get_many([table.keys.encode(key) for key in keys])
+        now_ms = self._now_ms()
+        rows: list[Row | None] = []
+        for key, value in zip(keys, values, strict=True):
+            cells = None if value is None else storedrow.decode(value, table, now_ms)
+            rows.append(None if cells is None else Row(key, cells))
+        return rows
+
+    def _now_ms(self) -> int:
+        return self._clock.now_us() // 1_000
+
+
+def _encoded(table: Table, key: KeyInput) -> bytes:
+    try:
+        return table.keys.encode(key)
+    except InvalidPrimaryKey:
+        if any(value is AUTO_INCREMENT for _, value in key):
+            raise ParameterInvalid("PKAutoIncr can't be used for read operations.") from None
+        raise
+
+
+def _result(plan: ReadPlan, key: KeyInput, value: bytes | None, now_ms: int) -> ReadResult:
+    if value is None:
+        return ReadResult(None, consumed(1, 0))
+    row, token = plan.row(key, value, now_ms)  # type: ignore[arg-type]
+    return ReadResult(row, consumed(units(len(value)), 0), token)
+
+
+def _bounds(table: Table, request: RangeRequest) -> tuple[bytes, bytes]:
+    """The range as [begin, end) of stored keys, ascending."""
+    start, end = table.keys.encode_bound(request.start), table.keys.encode_bound(request.end)
+    if request.backward:
+        if not rank(request.start) > rank(request.end):
+            raise ParameterInvalid("Begin key must more than end key in BACKWARD")
+        return _behind(request.end, end), _behind(request.start, start)
+    if not rank(request.start) < rank(request.end):
+        raise ParameterInvalid("Begin key must less than end key in FORWARD")
+    return start, end
+
+
+def _behind(key: KeyInput, encoded: bytes) -> bytes:
+    """The least bound that lies behind the key, where it is one; an infinite bound lies between keys already."""
+    if any(isinstance(value, KeyMarker) for _, value in key):
+        return encoded
+    return encoded + b"\0"

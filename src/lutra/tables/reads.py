@@ -1,0 +1,134 @@
+"""What a read returns of a row: checked and worked out once a request, then asked of each row.
+
+In this order: expiry and the table's own versions (`storedrow`), the columns and times asked for, the versions asked
+for, the filter, the page of columns. A row of which nothing asked for is there is not returned, unless a key column was
+asked for too.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lutra.model import limits
+from lutra.model.conditions import ColumnPagination
+from lutra.model.errors import ParameterInvalid
+from lutra.model.rows import Cell, PrimaryKey, ReadOptions, Row
+from lutra.model.values import INT64_MAX
+from lutra.tables import storedrow
+from lutra.tables.filters import Predicate, check_pagination, compile_condition
+from lutra.tables.table import Table
+
+_TOKEN_FORMAT: Final = b"\x01"
+
+
+class ReadPlan:
+    """One ReadOptions on one table."""
+
+    __slots__ = (
+        "_after_column",
+        "_columns",
+        "_end_column",
+        "_everything",
+        "_key_asked",
+        "_max_versions",
+        "_narrowed",
+        "_pagination",
+        "_predicate",
+        "_start_column",
+        "_table",
+        "_time_range_ms",
+    )
+
+    def __init__(self, table: Table, options: ReadOptions) -> None:
+        """Raises ParameterInvalid."""
+        _check(options)
+        self._table = table
+        self._columns = frozenset(options.columns)
+        self._key_asked = not self._columns.isdisjoint(table.key_names)
+        self._start_column = options.start_column
+        self._end_column = options.end_column
+        self._after_column = None if options.token is None else _column_of(options.token)
+        self._time_range_ms = options.time_range_ms
+        self._max_versions = table.max_versions if options.max_versions is None else options.max_versions
+        bounds = (options.start_column, options.end_column, options.time_range_ms, self._after_column)
+        self._narrowed = bool(self._columns) or any(bound is not None for bound in bounds)
+        self._everything = not self._narrowed and (table.one_version or self._max_versions >= table.max_versions)
+        self._pagination: ColumnPagination | None = None
+        self._predicate: Predicate | None = None
+        if isinstance(options.filter, ColumnPagination):
+            check_pagination(options.filter)
+            self._pagination = options.filter
+        elif options.filter is not None:
+            self._predicate = compile_condition(options.filter)
+
+    def row(self, key: PrimaryKey, value: bytes, now_ms: int) -> tuple[Row | None, bytes | None]:
+        """The row of a stored value as it is returned, or None; and the token where its page of columns ended.
+
+        Raises Corruption.
+        """
+        cells = storedrow.decode(value, self._table, now_ms)
+        if cells is None:
+            return None, None
+        if not self._everything:
+            cells = self._selected(cells)
+            if self._narrowed and not cells and not self._key_asked:
+                return None, None
+        if self._predicate is not None and not self._predicate(key, cells):
+            return None, None
+        if self._pagination is not None:
+            cells, token = self._page(cells, self._pagination)
+            return Row(key, cells), token
+        return Row(key, cells), None
+
+    def _selected(self, cells: list[Cell]) -> list[Cell]:
+        if self._narrowed:
+            cells = [cell for cell in cells if self._asks_for(cell)]
+        return storedrow.newest(cells, self._max_versions)
+
+    def _asks_for(self, cell: Cell) -> bool:
+        name, _, timestamp_ms = cell
+        return (
+            (not self._columns or name in self._columns)
+            and (self._start_column is None or name >= self._start_column)
+            and (self._end_column is None or name < self._end_column)
+            and (self._after_column is None or name > self._after_column)
+            and (self._time_range_ms is None or self._time_range_ms[0] <= timestamp_ms < self._time_range_ms[1])
+        )
+
+    def _page(self, cells: list[Cell], pagination: ColumnPagination) -> tuple[list[Cell], bytes | None]:
+        names = list(dict.fromkeys(cell[0] for cell in cells))
+        # A token goes on behind the page before, whose offset was counted already.
+        begin = pagination.offset if self._after_column is None else 0
+        page = names[begin : begin + pagination.limit]
+        wanted = set(page)
+        more = begin + pagination.limit < len(names)
+        token = _TOKEN_FORMAT + page[-1].encode() if page and more else None
+        return [cell for cell in cells if cell[0] in wanted], token
+
+
+def _check(options: ReadOptions) -> None:
+    if len(options.columns) > limits.COLUMNS_TO_GET_MAX:
+        raise ParameterInvalid(
+            "The number of columns from the request exceeds the limit, limit count:"
+            f"{limits.COLUMNS_TO_GET_MAX}, column count:{len(options.columns)}."
+        )
+    if options.max_versions is None and options.time_range_ms is None:
+        raise ParameterInvalid("No version condition is specified while querying row.")
+    if options.max_versions is not None and options.max_versions <= 0:
+        raise ParameterInvalid(f"Invalid max versions: {options.max_versions}. Reason: Max versions must be positive.")
+    if options.time_range_ms is not None:
+        start_ms, end_ms = options.time_range_ms
+        if not 0 <= start_ms < end_ms <= INT64_MAX:
+            raise ParameterInvalid(
+                f"Invalid time range [{start_ms}, {end_ms}): the start must be at least 0 and before the end."
+            )
+
+
+def _column_of(token: bytes) -> str:
+    try:
+        name = token[1:].decode()
+    except UnicodeDecodeError:
+        name = ""
+    if token[:1] != _TOKEN_FORMAT or not 0 < len(token) - 1 <= limits.COLUMN_NAME_BYTES_MAX or not name:
+        raise ParameterInvalid("The token is not one that a read of this table gave.")
+    return name

@@ -1,0 +1,42 @@
+"""The tables of all instances over one store."""
+
+from __future__ import annotations
+
+import threading
+
+from lutra.kv.store import KeyValueStore
+from lutra.model.clock import Clock, SystemClock
+from lutra.tables.catalog import Catalog
+from lutra.tables.changelog import Changelog
+from lutra.tables.committer import GroupCommitter
+from lutra.tables.reader import RowReader
+from lutra.tables.tables import Tables
+from lutra.tables.writer import RowWriter
+
+
+class TableSpace:
+    """Opens what a store holds: one of it for a store at a time. Thread-safe.
+
+    ``changelog`` is that of all instances. Closing the store is its owner's business, and ends all use of this.
+    """
+
+    def __init__(self, store: KeyValueStore, clock: Clock | None = None) -> None:
+        """Reads the catalog. Raises StorageFailure, and Corruption for a format this version does not know."""
+        clock = clock or SystemClock()
+        committer = GroupCommitter(store)
+        self._store = store
+        self._catalog = Catalog(store, committer, clock)
+        self._reader = RowReader(store, clock)
+        self._writer = RowWriter(store, committer, clock)
+        self._lock = threading.Lock()
+        self._instances: dict[str, Tables] = {}
+        self.changelog = Changelog(store, self._catalog, committer)
+
+    def instance(self, name: str) -> Tables:
+        """The tables of an instance; an instance that has none is as good as any."""
+        with self._lock:
+            tables = self._instances.get(name)
+            if tables is None:
+                tables = Tables(name, self._store, self._catalog, self._reader, self._writer)
+                self._instances[name] = tables
+            return tables

@@ -1,0 +1,183 @@
+"""All tables of one instance: the room's public face."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from lutra.kv.store import KeyValueStore, Reader, prefix_end
+from lutra.model import limits
+from lutra.model.errors import LutraError, ObjectNotExist, ParameterInvalid
+from lutra.model.rows import (
+    KeyInput,
+    PrimaryKey,
+    RangeRequest,
+    RangeResult,
+    ReadOptions,
+    ReadResult,
+    Row,
+    RowChange,
+    WriteResult,
+)
+from lutra.model.schema import DefinedColumn, TableDescription, TableSchema, TableUpdate
+from lutra.model.values import INF_MIN
+from lutra.tables import schemas
+from lutra.tables.catalog import Catalog
+from lutra.tables.reader import RowReader
+from lutra.tables.table import Table
+from lutra.tables.writer import RowWriter
+
+
+class Tables:
+    """The tables of one instance. Thread-safe; what a method acknowledges is on stable storage.
+
+    Every method that names a table raises ObjectNotExist where there is none, and any raises StorageFailure where the
+    store refuses and Corruption where stored bytes are damaged. `lutra.tables.space.TableSpace` makes it.
+    """
+
+    def __init__(
+        self, instance: str, store: KeyValueStore, catalog: Catalog, reader: RowReader, writer: RowWriter
+    ) -> None:
+        self._instance = instance
+        self._store = store
+        self._catalog = catalog
+        self._reader = reader
+        self._writer = writer
+
+    def create(self, schema: TableSchema) -> TableDescription:
+        """Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted (64 tables)."""
+        schemas.check_schema(schema)
+        return self._catalog.create(self._instance, schema).description
+
+    def names(self) -> list[str]:
+        """Sorted."""
+        return self._catalog.names(self._instance)
+
+    def describe(self, name: str) -> TableDescription:
+        return self._table(name).description
+
+    def update(self, name: str, update: TableUpdate) -> TableDescription:
+        """Changes options and reserved throughput; rows follow at their next read. Raises ParameterInvalid."""
+        return self._catalog.change(
+            self._instance, name, lambda schema: schemas.apply_update(schema, update)
+        ).description
+
+    def delete(self, name: str) -> None:
+        """Removes the table and all that belongs to it, at once. Raises ServerBusy where writers do not end."""
+        self._catalog.delete(self._instance, name)
+
+    def add_defined_columns(self, name: str, columns: Sequence[DefinedColumn]) -> None:
+        """Fixes the types of columns for writes from now on; rows stay as they are. Raises ParameterInvalid."""
+
+        def added(schema: TableSchema) -> TableSchema:
+            defined = (*schema.defined, *columns)
+            schemas.check_defined(schema.key, defined)
+            return TableSchema(schema.name, schema.key, defined, schema.options, schema.reserved)
+
+        self._catalog.change(self._instance, name, added)
+
+    def delete_defined_columns(self, name: str, names: Sequence[str]) -> None:
+        """Lets columns hold any type again; rows keep them. Raises ParameterInvalid where one is not defined."""
+
+        def removed(schema: TableSchema) -> TableSchema:
+            known = {column.name for column in schema.defined}
+            for unknown in (column for column in names if column not in known):
+                raise ParameterInvalid(f"Column does not exist:'{unknown}'.")
+            defined = tuple(column for column in schema.defined if column.name not in set(names))
+            return TableSchema(schema.name, schema.key, defined, schema.options, schema.reserved)
+
+        self._catalog.change(self._instance, name, removed)
+
+    def split_points(self, name: str, size_bytes: int) -> list[KeyInput]:
+        """Keys that cut the table into pieces of about ``size_bytes``, at most 1000, ascending.
+
+        Each is a value of the partition key, then INF_MIN: rows of one partition key are never parted. Raises
+        ParameterInvalid.
+        """
+        if size_bytes <= 0:
+            raise ParameterInvalid("The split size must be greater than 0.")
+        table = self._table(name)
+        prefix = table.keys.prefix
+        points: dict[KeyInput, None] = {}
+        for stored_key in self._store.split(prefix, prefix_end(prefix), size_bytes, limits.SPLIT_POINTS_MAX):
+            # Estimates may cut at the range's own begin, which is no key.
+            if len(stored_key) > len(prefix):
+                first, *others = table.keys.decode(stored_key)
+                points[first, *((column, INF_MIN) for column, _ in others)] = None
+        return list(points)
+
+    def write(self, name: str, change: RowChange) -> WriteResult:
+        """One change. Raises ParameterInvalid, InvalidPrimaryKey, ConditionCheckFail, OperationConflict."""
+        return self._writer.write(self._table(name), change)
+
+    def write_batch(self, batch: Sequence[tuple[str, Sequence[RowChange]]]) -> list[list[WriteResult | LutraError]]:
+        """At most 200 changes in one commit, in their order; the results have the shape of ``batch``.
+
+        What is wrong with one change is its result and touches no other. Raises ParameterInvalid where the batch is
+        wrong as a whole, OperationConflict; then nothing is written.
+        """
+        _check_batch(batch)
+        results: list[list[WriteResult | LutraError | None]] = []
+        flat: list[tuple[Table, RowChange]] = []
+        for name, changes in batch:
+            try:
+                table = self._table(name)
+                flat += [(table, change) for change in changes]
+                results.append([None] * len(changes))
+            except ObjectNotExist as error:
+                results.append([error] * len(changes))
+        written = iter(self._writer.write_many(flat) if flat else ())
+        return [[next(written) if one is None else one for one in of_table] for of_table in results]
+
+    def read(self, name: str, key: KeyInput, options: ReadOptions) -> ReadResult:
+        """One row. Raises ParameterInvalid, InvalidPrimaryKey."""
+        return self._reader.read(self._table(name), key, options)
+
+    def read_batch(
+        self, batch: Sequence[tuple[str, Sequence[KeyInput], ReadOptions]]
+    ) -> list[list[ReadResult | LutraError]]:
+        """At most 100 rows; the results have the shape of ``batch``.
+
+        What is wrong with one row is its result. Raises ParameterInvalid where the batch is wrong as a whole.
+        """
+        if not batch:
+            raise ParameterInvalid("No row specified in the request of BatchGetRow.")
+        if sum(len(keys) for _, keys, _ in batch) > limits.BATCH_GET_ROWS_MAX:
+            raise ParameterInvalid(f"Rows count exceeds the upper limit:{limits.BATCH_GET_ROWS_MAX}.")
+        results: list[list[ReadResult | LutraError]] = []
+        for name, keys, options in batch:
+            try:
+                results.append(self._reader.read_many(self._table(name), keys, options))
+            except ObjectNotExist as error:
+                results.append([error] * len(keys))
+        return results
+
+    def read_range(self, name: str, request: RangeRequest) -> RangeResult:
+        """A page of rows by key: at most 5000 rows or 4 MB looked at. Raises ParameterInvalid, InvalidPrimaryKey."""
+        return self._reader.read_range(self._table(name), request)
+
+    def scan_rows(self, table_id: int, snapshot: Reader) -> Iterator[Row]:
+        """All live rows of a snapshot of the store, whole, by key. Raises ObjectNotExist."""
+        return self._reader.scan_rows(self._table_of(table_id), snapshot)
+
+    def read_rows(self, table_id: int, keys: Sequence[PrimaryKey]) -> list[Row | None]:
+        """Whole live rows as they are now, None where there is none. Raises ObjectNotExist, InvalidPrimaryKey."""
+        return self._reader.rows(self._table_of(table_id), keys)
+
+    def _table(self, name: str) -> Table:
+        return self._catalog.get(self._instance, name)
+
+    def _table_of(self, table_id: int) -> Table:
+        table = self._catalog.by_id(table_id)
+        if table is None or table.instance != self._instance:
+            raise ObjectNotExist("Requested table does not exist.")
+        return table
+
+
+def _check_batch(batch: Sequence[tuple[str, Sequence[RowChange]]]) -> None:
+    if not batch:
+        raise ParameterInvalid("No row is specified in BatchWriteRow.")
+    for name, changes in batch:
+        if not changes:
+            raise ParameterInvalid(f"No operation is specified for table: '{name}'.")
+    if sum(len(changes) for _, changes in batch) > limits.BATCH_WRITE_ROWS_MAX:
+        raise ParameterInvalid(f"Rows count exceeds the upper limit:{limits.BATCH_WRITE_ROWS_MAX}.")

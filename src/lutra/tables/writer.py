@@ -1,0 +1,305 @@
+"""Writing rows: check, lock, read where it takes reading, apply, commit.
+
+What is wrong with one row of a batch is that row's result and touches no other. What is right is committed as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from lutra.kv.batch import DELETE, PUT
+from lutra.kv.store import KeyValueStore
+from lutra.model import limits
+from lutra.model.clock import Clock
+from lutra.model.errors import ConditionCheckFail, LutraError, ObjectNotExist, ParameterInvalid
+from lutra.model.rows import (
+    Cell,
+    CellOperation,
+    ChangeKind,
+    KeyInput,
+    ReturnType,
+    Row,
+    RowChange,
+    RowExistence,
+    WriteResult,
+)
+from lutra.model.values import AUTO_INCREMENT, INT64_MAX
+from lutra.tables import cells as cell_changes
+from lutra.tables import changeblock, keyspace, storedrow
+from lutra.tables.capacity import consumed, units
+from lutra.tables.committer import GroupCommitter, Pending
+from lutra.tables.filters import Predicate, compile_condition
+from lutra.tables.locks import RowLocks
+from lutra.tables.table import Table
+
+_BARE: Final = len(keyspace.rows_prefix(0))
+_OPERATION_NAMES: Final = {
+    ChangeKind.PUT: "PutRow",
+    ChangeKind.UPDATE: "UpdateRow",
+    ChangeKind.DELETE: "DeleteRow",
+}
+
+
+class _Prepared:
+    """A change that is right in itself. ``stored_key`` is empty until an auto-increment column has its value."""
+
+    __slots__ = ("cells", "change", "counter_key", "predicate", "size_bytes", "stored_key", "table", "value")
+
+    def __init__(self, table: Table, change: RowChange) -> None:
+        self.table = table
+        self.change = change
+        self.stored_key = b""
+        self.counter_key: bytes | None = None
+        self.predicate: Predicate | None = None
+        self.cells: list[Cell] = []
+        self.value: bytes | None = None
+        self.size_bytes = 0
+
+
+class _Effects:
+    """What a batch has done so far; later changes of it see this before the store."""
+
+    __slots__ = ("changes", "size_bytes", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[bytes, bytes | None] = {}
+        self.changes: dict[int, list[bytes]] = {}
+        self.size_bytes = 0
+
+
+class RowWriter:
+    """Writes rows of any table of one store."""
+
+    def __init__(self, store: KeyValueStore, committer: GroupCommitter, clock: Clock) -> None:
+        self._store = store
+        self._committer = committer
+        self._clock = clock
+        self._locks = RowLocks()
+
+    def write(self, table: Table, change: RowChange) -> WriteResult:
+        """One row. Raises ParameterInvalid, InvalidPrimaryKey, ConditionCheckFail, OperationConflict."""
+        with _entered([table]) as entered:
+            if not entered:
+                raise _not_exist()
+            now_ms = self._now_ms()
+            prepared = _prepare(table, change, now_ms)
+            _check_total(prepared.size_bytes, _OPERATION_NAMES[change.kind])
+            effects = _Effects()
+            locked = _lock_keys([prepared])
+            self._locks.acquire(locked)
+            try:
+                result = self._apply(prepared, effects, now_ms)
+                self._commit(effects)
+            finally:
+                self._locks.release(locked)
+            return result
+
+    def write_many(self, changes: Sequence[tuple[Table, RowChange]]) -> list[WriteResult | LutraError]:
+        """Rows in their order, in one commit; what is wrong with one stands in its place.
+
+        Raises ParameterInvalid where they are too large together, OperationConflict; then none is written.
+        """
+        with _entered([table for table, _ in changes]) as entered:
+            now_ms = self._now_ms()
+            prepared: list[_Prepared | LutraError] = []
+            for table, change in changes:
+                try:
+                    if table.table_id not in entered:
+                        raise _not_exist()
+                    prepared.append(_prepare(table, change, now_ms))
+                except LutraError as error:
+                    prepared.append(error)
+            sound = [one for one in prepared if isinstance(one, _Prepared)]
+            _check_total(sum(one.size_bytes for one in sound), "BatchWriteRow")
+            effects = _Effects()
+            locked = _lock_keys(sound)
+            self._locks.acquire(locked)
+            try:
+                results: list[WriteResult | LutraError] = []
+                for one in prepared:
+                    try:
+                        results.append(self._apply(one, effects, now_ms) if isinstance(one, _Prepared) else one)
+                    except LutraError as error:
+                        results.append(error)
+                self._commit(effects)
+            finally:
+                self._locks.release(locked)
+            return results
+
+    def _apply(self, prepared: _Prepared, effects: _Effects, now_ms: int) -> WriteResult:
+        """Checks the condition and adds what the change does to ``effects``; raises before it adds anything."""
+        change, table = prepared.change, prepared.table
+        key = change.key
+        counter: tuple[bytes, int] | None = None
+        if prepared.counter_key is not None:
+            key, counter = self._counted(prepared, effects)
+        stored_key = prepared.stored_key or table.keys.encode(key)
+        value = prepared.value
+        cells = prepared.cells
+        read_units = 0
+        if change.kind is ChangeKind.UPDATE or not _blind(change):
+            stored = effects.values[stored_key] if stored_key in effects.values else self._store.get(stored_key)
+            if not _blind(change):
+                read_units = units(0 if stored is None else len(stored))
+            old = None if stored is None else storedrow.decode(stored, table, now_ms)
+            _check_condition(prepared, old)
+            if change.kind is ChangeKind.UPDATE:
+                if old is None and cell_changes.only_deletes(change.cells):
+                    return WriteResult(consumed(read_units, units(prepared.size_bytes)), _returned(change, key, []))
+                cells = cell_changes.updated(table, old or [], change.cells, now_ms)
+                value = _encoded(cells, now_ms)
+        effects.values[stored_key] = value
+        if counter is not None:
+            effects.values[counter[0]] = keyspace.pack(counter[1])
+        entry = changeblock.entry(change.kind, stored_key[_BARE:])
+        logged = effects.changes.get(table.table_id)
+        if logged is None:
+            effects.changes[table.table_id] = [entry]
+        else:
+            logged.append(entry)
+        effects.size_bytes += 2 * len(stored_key) + (0 if value is None else len(value))
+        row = None if change.return_type is ReturnType.NONE else _returned(change, key, cells)
+        return WriteResult(consumed(read_units, units(prepared.size_bytes)), row)
+
+    def _counted(self, prepared: _Prepared, effects: _Effects) -> tuple[KeyInput, tuple[bytes, int] | None]:
+        """The key with its auto-increment column, and what the counter is to become.
+
+        The counter is at least every value of its partition key, given out or given by a client.
+        """
+        position, counter_key = prepared.table.auto_increment, prepared.counter_key
+        assert position is not None
+        assert counter_key is not None
+        stored = effects.values.get(counter_key) or self._store.get(counter_key)
+        last = 0 if stored is None else keyspace.unpack(stored)
+        key = prepared.change.key
+        name, value = key[position]
+        if value is AUTO_INCREMENT:
+            if last == INT64_MAX:
+                raise ParameterInvalid(f"Primary key column '{name}' has no larger value left.")
+            return (*key[:position], (name, last + 1), *key[position + 1 :]), (counter_key, last + 1)
+        assert type(value) is int
+        return key, (counter_key, value) if value > last else None
+
+    def _commit(self, effects: _Effects) -> None:
+        if not effects.values:
+            return
+        operations = [
+            (DELETE, key, b"") if value is None else (PUT, key, value) for key, value in effects.values.items()
+        ]
+        self._committer.commit(Pending(operations, effects.changes, effects.size_bytes))
+
+    def _now_ms(self) -> int:
+        return self._clock.now_us() // 1_000
+
+
+@contextmanager
+def _entered(tables: Sequence[Table]) -> Iterator[dict[int, Table]]:
+    """Holds tables against deletion; gives those, by id, that are not being deleted already."""
+    entered: dict[int, Table] = {}
+    try:
+        for table in tables:
+            if table.table_id not in entered and table.gate.enter():
+                entered[table.table_id] = table
+        yield entered
+    finally:
+        for table in entered.values():
+            table.gate.leave()
+
+
+def _not_exist() -> ObjectNotExist:
+    return ObjectNotExist("Requested table does not exist.")
+
+
+def _prepare(table: Table, change: RowChange, now_ms: int) -> _Prepared:
+    """Raises ParameterInvalid, InvalidPrimaryKey."""
+    prepared = _Prepared(table, change)
+    if table.auto_increment is not None and change.kind is not ChangeKind.DELETE:
+        _prepare_counter(prepared, table.auto_increment)
+    else:
+        prepared.stored_key = table.keys.encode(change.key)
+    if change.kind is ChangeKind.PUT:
+        prepared.cells = cell_changes.cells_of_put(table, change.cells, now_ms)
+        prepared.value = _encoded(prepared.cells, now_ms)
+        prepared.size_bytes = len(prepared.stored_key) + len(prepared.value)
+    elif change.kind is ChangeKind.UPDATE:
+        if not table.allow_update:
+            raise ParameterInvalid(f"Table {table.name} does not allow UpdateRow (allow_update is false).")
+        size_bytes = cell_changes.check_update(table, change.cells, now_ms)
+        prepared.size_bytes = len(prepared.stored_key) + size_bytes
+    else:
+        if change.cells:
+            raise ParameterInvalid("Invalid delete row request: unexpected cells in request.")
+        prepared.size_bytes = len(prepared.stored_key)
+    if change.condition.columns is not None:
+        prepared.predicate = compile_condition(change.condition.columns)
+    return prepared
+
+
+def _prepare_counter(prepared: _Prepared, position: int) -> None:
+    """A change of a table with an auto-increment column: the counter of its partition key takes part."""
+    table, change = prepared.table, prepared.change
+    names = table.schema.key
+    key = change.key
+    if len(key) == len(names) and key[position][1] is AUTO_INCREMENT:
+        if change.kind is not ChangeKind.PUT:
+            raise ParameterInvalid("The value of an auto-increment column must be given to update a row.")
+        if change.condition.existence is not RowExistence.IGNORE:
+            raise ParameterInvalid(
+                f"Invalid expect:{change.condition.existence.name} when modify row with pk auto increment."
+            )
+        if change.condition.columns is not None:
+            raise ParameterInvalid("Can't set condition when modify row with pk auto increment.")
+        # The other columns are checked with any value in its place.
+        table.keys.encode((*key[:position], (key[position][0], 0), *key[position + 1 :]))
+    else:
+        prepared.stored_key = table.keys.encode(key)
+    prepared.counter_key = keyspace.counters_prefix(table.table_id) + table.keys.encode_partition(key)
+
+
+def _lock_keys(prepared: Sequence[_Prepared]) -> set[bytes]:
+    keys = {one.stored_key for one in prepared if one.stored_key}
+    keys.update(one.counter_key for one in prepared if one.counter_key is not None)
+    return keys
+
+
+def _blind(change: RowChange) -> bool:
+    """Whether no condition asks what the row is now."""
+    return change.condition.existence is RowExistence.IGNORE and change.condition.columns is None
+
+
+def _check_condition(prepared: _Prepared, old: list[Cell] | None) -> None:
+    existence = prepared.change.condition.existence
+    if existence is not RowExistence.IGNORE and (existence is RowExistence.EXPECT_EXIST) is (old is None):
+        raise ConditionCheckFail
+    if prepared.predicate is not None and not prepared.predicate(prepared.change.key, old or []):  # type: ignore[arg-type]
+        raise ConditionCheckFail
+
+
+def _encoded(cells: list[Cell], now_ms: int) -> bytes:
+    value = storedrow.encode(cells, now_ms)
+    if len(value) > limits.ROW_BYTES_MAX:
+        raise ParameterInvalid(
+            "The total data size of columns in one row exceeded the limit, limit size:"
+            f" {limits.ROW_BYTES_MAX}, data size: {len(value)}."
+        )
+    return value
+
+
+def _check_total(size_bytes: int, operation: str) -> None:
+    if size_bytes > limits.WRITE_BYTES_MAX:
+        raise ParameterInvalid(
+            f"The total data size of {operation} request exceeds the limit, limit size: {limits.WRITE_BYTES_MAX},"
+            f" data size: {size_bytes}."
+        )
+
+
+def _returned(change: RowChange, key: KeyInput, cells: list[Cell]) -> Row | None:
+    """What the change asked to have back: of AFTER_MODIFY the columns named, else those it increments."""
+    if change.return_type is ReturnType.NONE:
+        return None
+    if change.return_type is ReturnType.PRIMARY_KEY:
+        return Row(key)  # type: ignore[arg-type]
+    names = change.return_columns or tuple(cell[0] for cell in change.cells if cell[3] == CellOperation.INCREMENT)
+    return Row(key, cell_changes.newest_of(cells, names))  # type: ignore[arg-type]
