@@ -12,7 +12,7 @@ from typing import Final
 
 from lutra.model.errors import LutraError
 
-_SCRIPT: Final = Path(__file__).with_name("inspection.py")
+SCRIPT: Final = Path(__file__).with_name("inspection.py")
 _READ_TIMEOUT_S: Final = 120
 _SUMMARY_CHARS_MAX: Final = 300
 _DOC_CHARS_MAX: Final = 20_000
@@ -40,7 +40,7 @@ def read_standard_library() -> list[Entry]:
 
     The library's modules are imported in a process of their own. Raises LutraError where that process fails.
     """
-    command = [sys.executable, "-I", "-B", "-W", "ignore", str(_SCRIPT)]
+    command = [sys.executable, "-I", "-B", "-W", "ignore", str(SCRIPT)]
     try:
         finished = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=_READ_TIMEOUT_S

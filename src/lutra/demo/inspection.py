@@ -135,10 +135,10 @@ def _entry(module_name: str, qualified: str, kind: str, signature: str, value: o
 
 def _signature(value: object) -> str:
     try:
-        signature = str(inspect.signature(value))  # type: ignore[arg-type]
+        signature = _text(str(inspect.signature(value)))  # type: ignore[arg-type]
     except Exception:  # many C functions have none
         return ""
-    return _text(signature if len(signature) <= SIGNATURE_CHARS_MAX else signature[: SIGNATURE_CHARS_MAX - 1] + "…")
+    return signature if len(signature) <= SIGNATURE_CHARS_MAX else signature[: SIGNATURE_CHARS_MAX - 1] + "…"
 
 
 def _text(text: str) -> str:

@@ -30,7 +30,8 @@ class SentenceTransformerEmbedder:
             raise EmbeddingError(f"cannot load the model {model!r}: {error}") from error
         self._name = model
         self._batch_texts = batch_texts
-        self._dimension = int(self._model.get_sentence_embedding_dimension())
+        # Asked of a vector: the method that tells has changed its name, and may not know.
+        self._dimension = int(self._encode(["a text"]).shape[1])
 
     @property
     def name(self) -> str:
@@ -44,6 +45,9 @@ class SentenceTransformerEmbedder:
         """float32 [len(texts), dimension]. Raises EmbeddingError."""
         if not texts:
             return np.empty((0, self._dimension), dtype=np.float32)
+        return self._encode(texts)
+
+    def _encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         try:
             vectors = self._model.encode(
                 list(texts),
