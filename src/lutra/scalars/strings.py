@@ -83,6 +83,15 @@ class StringsView:
         rank = {string: place for place, string in enumerate(sorted(set(strings)))}
         return np.fromiter((rank[string] for string in strings), np.int64, len(strings))
 
+    def with_another(self, value: bytes) -> StringsView:
+        """These strings and one more, which gets the number ``size``."""
+        words = tuple(
+            np.append(words, np.uint64(target))
+            for words, target in zip(self.words, _split(value, len(self.words)), strict=True)
+        )
+        exact = self.exact and len(value) <= len(self.words) * WORD_BYTES and not value.endswith(b"\0")
+        return StringsView([*self.strings[: self.size], value], words, self.size + 1, exact)
+
     def order(self) -> npt.NDArray[np.int64]:
         """The ids in ascending order of their strings."""
         if not self.exact:

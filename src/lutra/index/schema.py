@@ -1,0 +1,117 @@
+"""Whether a search index makes sense on a table."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lutra.model import limits
+from lutra.model.errors import ParameterInvalid
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
+from lutra.model.queries import FieldSort, ScoreSort, Sorter
+from lutra.model.schema import TableSchema
+from lutra.model.values import ColumnType
+from lutra.scalars.dates import DateFormats
+
+_COLUMN_TYPES: Final[dict[FieldType, frozenset[ColumnType]]] = {
+    FieldType.LONG: frozenset({ColumnType.INTEGER}),
+    FieldType.DOUBLE: frozenset({ColumnType.DOUBLE, ColumnType.INTEGER}),
+    FieldType.BOOLEAN: frozenset({ColumnType.BOOLEAN}),
+    FieldType.KEYWORD: frozenset({ColumnType.STRING}),
+    FieldType.DATE: frozenset({ColumnType.INTEGER, ColumnType.STRING}),
+    FieldType.VECTOR: frozenset({ColumnType.STRING, ColumnType.BINARY}),
+}
+_ARRAY_COLUMN_TYPES: Final = frozenset({ColumnType.STRING})
+
+
+def validate_schema(schema: IndexSchema, table: TableSchema) -> None:
+    """Raises ParameterInvalid where ``table`` can have no index of ``schema``. Limits are in `lutra.model.limits`."""
+    if not 1 <= len(schema.fields) <= limits.INDEX_FIELDS_MAX:
+        raise ParameterInvalid(
+            f"a search index has 1 to {limits.INDEX_FIELDS_MAX} fields, but {len(schema.fields)} are given"
+        )
+    columns = {column.name: column.type for column in table.key} | {c.name: c.type for c in table.defined}
+    key_names = {column.name for column in table.key}
+    seen: set[str] = set()
+    for field in schema.fields:
+        _validate_field(field)
+        if field.name in seen:
+            raise ParameterInvalid(f"field [{field.name}] is given twice")
+        seen.add(field.name)
+        if field.name in key_names and (field.is_array or field.type is FieldType.VECTOR):
+            raise ParameterInvalid(f"field [{field.name}] is a primary key column: it can be no array and no VECTOR")
+        if field.name in columns:
+            _validate_column(field, columns[field.name])
+    vectors = sum(field.type is FieldType.VECTOR for field in schema.fields)
+    if vectors > limits.VECTOR_FIELDS_MAX:
+        raise ParameterInvalid(f"a search index has at most {limits.VECTOR_FIELDS_MAX} VECTOR fields, not {vectors}")
+    for name in schema.routing_fields:
+        if name not in key_names:
+            raise ParameterInvalid(f"routing field [{name}] is no primary key column")
+    _validate_sort(schema)
+    _validate_ttl(schema.ttl_s, table)
+
+
+def _validate_field(field: FieldSchema) -> None:
+    if limits.NAME_PATTERN.fullmatch(field.name) is None:
+        raise ParameterInvalid(f"field name [{field.name}] is invalid: letters, digits and _, not a digit first")
+    if field.type is FieldType.VECTOR:
+        if field.vector is None:
+            raise ParameterInvalid(f"field [{field.name}] is of type VECTOR: vector options are missing")
+        if not 1 <= field.vector.dimension <= limits.VECTOR_DIMENSION_MAX:
+            raise ParameterInvalid(
+                f"field [{field.name}]: a vector has 1 to {limits.VECTOR_DIMENSION_MAX} dimensions, "
+                f"not {field.vector.dimension}"
+            )
+        if field.is_array:
+            raise ParameterInvalid(f"field [{field.name}] is of type VECTOR: it can be no array")
+    elif field.vector is not None:
+        raise ParameterInvalid(f"field [{field.name}] is of type {field.type.name}: vector options go with VECTOR only")
+    if field.type is FieldType.DATE:
+        try:
+            DateFormats(field.date_formats)
+        except ParameterInvalid as error:
+            raise ParameterInvalid(f"field [{field.name}]: {error}") from None
+    elif field.date_formats:
+        raise ParameterInvalid(f"field [{field.name}] is of type {field.type.name}: date formats go with DATE only")
+
+
+def _validate_column(field: FieldSchema, column: ColumnType) -> None:
+    allowed = _ARRAY_COLUMN_TYPES if field.is_array else _COLUMN_TYPES[field.type]
+    if column not in allowed:
+        kind = f"array of {field.type.name}" if field.is_array else field.type.name
+        raise ParameterInvalid(
+            f"field [{field.name}] of type {kind} does not go with a column of type {column.value}, "
+            f"allow [{', '.join(sorted(t.value for t in allowed))}]"
+        )
+
+
+def _validate_sort(schema: IndexSchema) -> None:
+    if len(schema.sort) > limits.SORTERS_MAX:
+        raise ParameterInvalid(f"an index sort has at most {limits.SORTERS_MAX} sorters")
+    for sorter in schema.sort:
+        if isinstance(sorter, ScoreSort):
+            raise ParameterInvalid("an index cannot be sorted by score: use PrimaryKeySort or FieldSort")
+        check_sorter(schema, sorter)
+
+
+def check_sorter(schema: IndexSchema, sorter: Sorter) -> None:
+    """Raises ParameterInvalid where ``sorter`` names a field that cannot be sorted by."""
+    if not isinstance(sorter, FieldSort):
+        return
+    field = schema.field(sorter.field)
+    if field is None:
+        raise ParameterInvalid(f"[field_sort] field: {sorter.field} does not exist")
+    if field.type is FieldType.VECTOR:
+        raise ParameterInvalid(f"[field_sort] field: {sorter.field} is of type VECTOR: it cannot be sorted by")
+    if not field.sort_and_aggregate:
+        raise ParameterInvalid(f"[field_sort] field: {sorter.field} was created without sort_and_agg")
+
+
+def _validate_ttl(ttl_s: int, table: TableSchema) -> None:
+    if ttl_s == -1:
+        return
+    if ttl_s < limits.TTL_SECONDS_MIN:
+        raise ParameterInvalid(f"time_to_live is -1 or at least {limits.TTL_SECONDS_MIN} seconds, not {ttl_s}")
+    table_ttl_s = table.options.ttl_s
+    if table_ttl_s != -1 and ttl_s > table_ttl_s:
+        raise ParameterInvalid(f"time_to_live of {ttl_s} s is longer than the table's of {table_ttl_s} s")

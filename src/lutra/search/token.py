@@ -1,0 +1,91 @@
+"""What a client hands back to get the next page.
+
+A token holds the sort, where the last document of the page stands on each of its levels, and how many neighbours a
+KNN query had. So the next page begins strictly after it whatever has changed meanwhile. It is checked, not secret: a
+version byte, JSON, and a CRC-32 over both.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lutra.model import limits
+from lutra.model.errors import ParameterInvalid
+from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, Sorter, SortMode
+from lutra.search.order import Mark
+
+_VERSION: Final = b"\x01"
+_CRC_BYTES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """``marks`` has one entry for each level of ``sort``, and the primary key's (bytes) at its end."""
+
+    sort: tuple[Sorter, ...]
+    marks: tuple[Mark, ...]
+    top_k: int | None = None
+
+    def encode(self) -> bytes:
+        """The opaque bytes."""
+        content = {
+            "sort": [_sorter_out(sorter) for sorter in self.sort],
+            "marks": [_mark_out(mark) for mark in self.marks],
+            "top_k": self.top_k,
+        }
+        body = _VERSION + json.dumps(content, separators=(",", ":")).encode()
+        return body + zlib.crc32(body).to_bytes(_CRC_BYTES, "big")
+
+    @classmethod
+    def decode(cls, data: bytes) -> Token:
+        """Raises ParameterInvalid for what `encode` did not make."""
+        body, crc = data[:-_CRC_BYTES], data[-_CRC_BYTES:]
+        if body[:1] != _VERSION or zlib.crc32(body).to_bytes(_CRC_BYTES, "big") != crc:
+            raise ParameterInvalid("[token] is invalid")
+        try:
+            content = json.loads(body[1:])
+            top_k = content["top_k"]
+            if top_k is not None and not (type(top_k) is int and 1 <= top_k <= limits.TOP_K_MAX):
+                raise ValueError("top_k")
+            sort = tuple(_sorter_in(sorter) for sorter in content["sort"])
+            return cls(sort, tuple(_mark_in(mark) for mark in content["marks"]), top_k)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            raise ParameterInvalid("[token] is invalid") from None
+
+
+def _mark_out(mark: Mark) -> Any:
+    return {"bytes": base64.b64encode(mark).decode()} if isinstance(mark, bytes) else mark
+
+
+def _mark_in(mark: Any) -> Mark:
+    if isinstance(mark, dict):
+        return base64.b64decode(mark["bytes"], validate=True)
+    if mark is None or isinstance(mark, int | float | bool | str):
+        return mark
+    raise ValueError("mark")
+
+
+def _sorter_out(sorter: Sorter) -> list[Any]:
+    match sorter:
+        case ScoreSort(descending):
+            return ["score", descending]
+        case PrimaryKeySort(descending):
+            return ["key", descending]
+        case FieldSort(field, descending, mode, missing):
+            return ["field", descending, field, mode, _mark_out(missing)]
+
+
+def _sorter_in(content: Any) -> Sorter:
+    match content:
+        case ["score", bool(descending)]:
+            return ScoreSort(descending)
+        case ["key", bool(descending)]:
+            return PrimaryKeySort(descending)
+        case ["field", bool(descending), str(field), mode, missing]:
+            value = _mark_in(missing)
+            return FieldSort(field, descending, None if mode is None else SortMode(mode), value)
+    raise ValueError("sorter")

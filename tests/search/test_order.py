@@ -1,0 +1,95 @@
+"""Choosing the first documents against sorting them all, where there are enough for sampling to set in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lutra.scalars.strings import Strings
+from lutra.search.order import KeyLevel, Level, NumberLevel, ScoreLevel, StringLevel, after_marks, first
+
+SIZE = 9_000
+
+
+def view_of(strings: list[bytes]) -> Any:
+    column = Strings()
+    column.extend(strings)
+    return column.view()
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from(["constant", "few", "many", "ascending", "descending"]),
+    st.sampled_from([0, 1, 50, SIZE]),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.integers(1, 5_000),
+)
+def test_first(seed: int, shape: str, dead: int, descending: bool, long: bool, by_word: bool, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = {
+        "constant": np.zeros(SIZE, np.int64),
+        "few": rng.integers(0, 3, SIZE),
+        "many": rng.integers(-(2**63), 2**63 - 1, SIZE),
+        "ascending": np.arange(SIZE),
+        "descending": np.arange(SIZE)[::-1].copy(),
+    }[shape]
+    prefix = b"p" * 70 if long else b""
+    keys = [prefix + b"%06d" % n for n in rng.permutation(SIZE).tolist()]
+    mask = np.ones(SIZE, bool)
+    mask[rng.permutation(SIZE)[:dead]] = False
+    words = [b"", b"a", b"b" * 9]
+    ordinals = rng.integers(0, 3, SIZE).astype(np.int32)
+    present = rng.random(SIZE) < 0.9
+    by_field: Level = (
+        StringLevel(view_of(words), ordinals, present, descending) if by_word else NumberLevel(values, None, descending)
+    )
+    levels = [by_field, KeyLevel(view_of(keys), descending)]
+
+    def rank(doc: int) -> tuple[Any, ...]:
+        if by_word:
+            return (not present[doc], ordinals[doc] * (-1 if descending else 1) if present[doc] else 0)
+        return (-int(values[doc]) if descending else int(values[doc]),)
+
+    expected = sorted(np.flatnonzero(mask).tolist(), key=keys.__getitem__, reverse=descending)
+    expected.sort(key=rank)
+    chosen = first(levels, mask, count)
+    assert chosen.tolist() == expected[:count]
+    if len(chosen):
+        marks = [level.mark(int(chosen[-1])) for level in levels]
+        assert np.flatnonzero(after_marks(levels, marks, mask)).tolist() == sorted(expected[count:])
+
+
+def test_scores_of_one_value_and_of_many() -> None:
+    keys = KeyLevel(view_of([b"b", b"a", b"c"]), False)
+    mask = np.ones(3, bool)
+    assert first([ScoreLevel(1.0, True, 3), keys], mask, 2).tolist() == [1, 0]
+    assert first([ScoreLevel(np.array([0.5, 0.5, 2.0]), True, 3), keys], mask, 2).tolist() == [2, 1]
+    assert first([ScoreLevel(np.array([0.5, 0.7, 2.0]), False, 3), keys], mask, 3).tolist() == [0, 1, 2]
+
+
+def test_no_documents() -> None:
+    empty = view_of([])
+    levels: list[Level] = [StringLevel(empty, np.empty(0, np.int32), None, False), KeyLevel(empty, False)]
+    assert first(levels, np.empty(0, bool), 3).tolist() == []
+    lacking = StringLevel(empty, np.zeros(2, np.int32), np.zeros(2, bool), False)
+    levels = [lacking, KeyLevel(view_of([b"b", b"a"]), False)]
+    assert first(levels, np.ones(2, bool), 1).tolist() == [1]
+    assert after_marks(levels, [None, b"a"], np.ones(2, bool)).tolist() == [True, False]
+    assert after_marks(levels, ["x", b"a"], np.ones(2, bool)).tolist() == [True, True]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_sort_of_identical_long_keywords(count: int) -> None:
+    words = view_of([b"x" * 80 + b"2", b"x" * 80 + b"1"])
+    levels: list[Level] = [
+        StringLevel(words, np.array([0, 1, 0, 1], np.int32), None, False),
+        KeyLevel(view_of([b"d", b"c", b"b", b"a"]), False),
+    ]
+    assert first(levels, np.ones(4, bool), count).tolist() == [3, 1, 2, 0][:count]
