@@ -62,7 +62,7 @@ class Engine:
         return registry.instance_names(self._data_dir)
 
     def instance(self, name: str) -> Instance:
-        """The instance of that name; one made by another process since the last call is found. Raises ObjectNotExist."""
+        """The instance of that name, also where another process has just made it. Raises ObjectNotExist."""
         with self._lock:
             if self._closed:
                 raise StorageFailure(f"the data directory {self._data_dir} is closed")

@@ -31,7 +31,10 @@ class LogicalOperator(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ValueTransfer:
-    """Compare with what ``regex``'s first group finds in a string column, cast to ``cast`` (protocol, ValueTransferRule)."""
+    """Compare with what ``regex``'s first group finds in a string column, cast to ``cast``.
+
+    Source: the protocol's ValueTransferRule.
+    """
 
     regex: str
     cast: ColumnType

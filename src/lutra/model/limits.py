@@ -1,7 +1,7 @@
 """Limits on everything a client controls. Units are last in the names; sizes are bytes unless said.
 
-Values follow the Tablestore documentation where it gives one, but for the number of tables: a server of one's own has no
-reason to count to 64.
+Values follow the Tablestore documentation where it gives one, but for the number of tables: a server of one's own
+has no reason to stop at 64.
 """
 
 from __future__ import annotations

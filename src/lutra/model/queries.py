@@ -81,7 +81,7 @@ class Bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KnnVector:
-    """The ``top_k`` nearest rows to ``vector`` (float32, length = the field's dimension) among those ``filter`` lets pass.
+    """The ``top_k`` rows nearest to ``vector`` (float32, of the field's dimension) among those .`filter`` passes.
 
     Score times ``weight``; rows scoring below ``min_score`` are dropped. ``num_candidates`` trades time for recall
     where the search is approximate.

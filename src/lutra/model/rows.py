@@ -103,8 +103,8 @@ class WriteResult:
 class ReadOptions:
     """Which part of a row a read returns.
 
-    ``time_range_ms`` is [start, end). ``start_column`` is inclusive, ``end_column`` exclusive. ``columns`` empty means all.
-    ``token`` continues a wide row where ColumnPagination's page ended.
+    ``time_range_ms`` is [start, end). ``start_column`` is inclusive, ``end_column`` exclusive. No ``columns`` means
+    all. ``token`` continues a wide row where ColumnPagination's page ended.
     At least one of ``max_versions`` and ``time_range_ms`` must be given (protocol, GetRow).
     """
 
