@@ -18,9 +18,13 @@ E = TypeVar("E", bound=IntEnum)
 def parse(kind: type[M], data: bytes, complaint: str = "Failed to parse the ProtoBuf message.") -> M:
     """The message in ``data``. Raises ParameterInvalid with ``complaint`` where there is none or a field lacks."""
     try:
-        return kind.FromString(data)
+        message = kind.FromString(data)
     except DecodeError:
         raise ParameterInvalid(complaint) from None
+    # Not every implementation of protobuf looks for required fields when it reads.
+    if not message.IsInitialized():
+        raise ParameterInvalid(complaint)
+    return message
 
 
 def enum_of(kind: type[E], number: int, noun: str) -> E:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable
 
-from lutra.kernels.plainbuffer import encode_key
+from lutra.kernels.plainbuffer import decode_variant, encode_key
 from lutra.model.errors import ParameterInvalid, UnsupportedOperation
 from lutra.model.rows import KeyInput
 from lutra.model.schema import (
@@ -17,7 +16,7 @@ from lutra.model.schema import (
     TableSchema,
     TableUpdate,
 )
-from lutra.model.values import INF_MIN, ColumnType
+from lutra.model.values import INF_MAX, INF_MIN, ColumnType, type_of
 from lutra.server.wire import capacity_pb2
 from lutra.server.wire import table_pb2 as wire
 
@@ -115,17 +114,9 @@ def _check_partitions(partitions: Iterable[wire.PartitionRange], key: tuple[KeyC
 
 
 def _is_split_value(data: bytes, kind: ColumnType) -> bool:
-    """Whether ``data`` is a bound of that type: a type byte, then eight bytes, or text or bytes without a length."""
-    if data in (b"\x09", b"\x0a"):  # INF_MIN, INF_MAX
-        return True
-    if kind is ColumnType.INTEGER:
-        return data[:1] == b"\x00" and len(data) == 1 + struct.calcsize("<q")
-    if kind is ColumnType.BINARY:
-        return data[:1] == b"\x07"
-    try:
-        return data[:1] == b"\x03" and data[1:].decode() is not None
-    except UnicodeDecodeError:
-        return False
+    """Whether ``data`` is a bound of that type: a key value of its type in variant encoding, or an infinity."""
+    value = decode_variant(data)
+    return value in (INF_MIN, INF_MAX) or type_of(value) is kind
 
 
 def parse_update(request: wire.UpdateTableRequest, current: TableDescription) -> TableUpdate:

@@ -48,12 +48,16 @@ def delete_table(instance: Instance, body: bytes) -> Reply:
 
 def add_defined_column(instance: Instance, body: bytes) -> Reply:
     request = parse(wire.AddDefinedColumnRequest, body)
+    if not request.columns:
+        raise ParameterInvalid("No column is specified in AddDefinedColumn.")
     instance.tables.add_defined_columns(request.table_name, list(messages.parse_defined(request.columns)))
     return Reply(b"")
 
 
 def delete_defined_column(instance: Instance, body: bytes) -> Reply:
     request = parse(wire.DeleteDefinedColumnRequest, body)
+    if not request.columns:
+        raise ParameterInvalid("No column is specified in DeleteDefinedColumn.")
     instance.tables.delete_defined_columns(request.table_name, list(request.columns))
     return Reply(b"")
 

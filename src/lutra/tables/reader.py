@@ -78,10 +78,13 @@ class RowReader:
         pairs = self._store.scan(begin, end, reverse=request.backward)
         for seen, (stored_key, value) in enumerate(pairs):
             key = table.keys.decode(stored_key)
-            if len(rows) >= rows_max or seen >= limits.RANGE_ROWS_MAX or size_bytes >= limits.RANGE_BYTES_MAX:
+            row_bytes = len(stored_key) + len(value)
+            # A row may be larger than a page: the first one goes in whatever its size.
+            is_too_much = seen > 0 and size_bytes + row_bytes > limits.RANGE_BYTES_MAX
+            if len(rows) >= rows_max or seen >= limits.RANGE_ROWS_MAX or is_too_much:
                 next_start = key
                 break
-            size_bytes += len(stored_key) + len(value)
+            size_bytes += row_bytes
             row, _ = plan.row(key, value, now_ms)
             if row is not None:
                 rows.append(row)
