@@ -1,0 +1,56 @@
+"""One server process for all tests of the SDK, and its two clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import tablestore as ots
+from support.sdk import AwaitedClient, SdkClient
+from support.server import ServerProcess
+from support.tables import TableMaker
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("sdk") / "data") as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def sync_client(server: ServerProcess) -> ots.OTSClient:
+    """The plain client, for preparing and for what needs only one of the two."""
+    return server.client()
+
+
+@pytest.fixture(params=["sync", "async"])
+def client(request: pytest.FixtureRequest, server: ServerProcess) -> Iterator[SdkClient]:
+    """Each test that takes it runs with both clients."""
+    if request.param == "sync":
+        yield server.client()
+        return
+    awaited = AwaitedClient(server.async_client())
+    yield awaited
+    awaited.close()
+
+
+@pytest.fixture
+def make(sync_client: ots.OTSClient) -> Iterator[TableMaker]:
+    """Makes tables and indexes for one test."""
+    maker = TableMaker(sync_client)
+    yield maker
+    maker.clean_up()
+
+
+@pytest.fixture(scope="module")
+def make_for_module(sync_client: ots.OTSClient) -> Iterator[TableMaker]:
+    """Makes tables and indexes that the tests of a module read and none changes."""
+    maker = TableMaker(sync_client)
+    yield maker
+    maker.clean_up()
+
+
+@pytest.fixture
+def table(make: TableMaker) -> str:
+    """A fresh table of one STRING key column ``id``."""
+    return make.table()

@@ -1,0 +1,178 @@
+"""What the protocol has and the server does not is refused at once: a clear error that no SDK tries again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import tablestore as ots
+from support.sdk import REFUSED_WITHIN_S, SdkClient, put, send
+from support.searching import field, search
+from support.server import ServerProcess
+from support.tables import TableMaker
+from tablestore import FieldType, MatchAllQuery
+from tablestore.metadata import (
+    CreateTimeseriesTableRequest,
+    GetTimeseriesDataRequest,
+    QueryTimeseriesMetaRequest,
+    TimeseriesKey,
+    TimeseriesRow,
+    TimeseriesTableMeta,
+    TimeseriesTableOptions,
+)
+
+TIMESERIES = TimeseriesTableMeta("series", TimeseriesTableOptions(86_400))
+SERIES_KEY = TimeseriesKey("cpu", "host", {"a": "b"})
+
+
+def _refused_at_once(call: Callable[[], object], *, mentions: str = "") -> None:
+    """Expects a 4xx with a text, soon although the client is one that retries."""
+    started = time.monotonic()
+    with pytest.raises(ots.OTSServiceError) as caught:
+        call()
+    error = caught.value
+    assert 400 <= error.get_http_status() < 500, error
+    assert error.get_error_code().startswith("OTS")
+    assert mentions.lower() in error.get_error_message().lower()
+    assert len(error.get_error_message()) > len(mentions)
+    assert time.monotonic() - started < REFUSED_WITHIN_S
+
+
+@pytest.fixture
+def retrying(server: ServerProcess) -> ots.OTSClient:
+    """The client as its users have it."""
+    return server.client(retry_policy=None)
+
+
+OPERATIONS: dict[str, Callable[[SdkClient], object]] = {
+    "SQLQuery": lambda client: client.exe_sql_query("select 1"),
+    "StartLocalTransaction": lambda client: client.start_local_transaction("t", [("id", "a")]),
+    "CommitTransaction": lambda client: client.commit_transaction("none"),
+    "AbortTransaction": lambda client: client.abort_transaction("none"),
+    "CreateIndex": lambda client: client.create_secondary_index(
+        "t", ots.SecondaryIndexMeta("index", ["a"], ["b"]), False
+    ),
+    "DropIndex": lambda client: client.delete_secondary_index("t", "index"),
+    "ComputeSplits": lambda client: client.compute_splits("t", "index"),
+    "ParallelScan": lambda client: client.parallel_scan(
+        "t", "index", ots.ScanQuery(MatchAllQuery(), 10, None, 0, 1), None
+    ),
+    "UpdateSearchIndex": lambda client: client.update_search_index("t", "index", ots.SearchIndexMeta(None)),
+    "CreateTimeseriesTable": lambda client: client.create_timeseries_table(CreateTimeseriesTableRequest(TIMESERIES)),
+    "ListTimeseriesTable": lambda client: client.list_timeseries_table(),
+    "DescribeTimeseriesTable": lambda client: client.describe_timeseries_table("series"),
+    "UpdateTimeseriesTable": lambda client: client.update_timeseries_table(TIMESERIES),
+    "DeleteTimeseriesTable": lambda client: client.delete_timeseries_table("series"),
+    "PutTimeseriesData": lambda client: client.put_timeseries_data(
+        "series", [TimeseriesRow(SERIES_KEY, {"value": 1}, 1_000_000)]
+    ),
+    "GetTimeseriesData": lambda client: client.get_timeseries_data(
+        GetTimeseriesDataRequest("series", SERIES_KEY, 0, 1_000_000)
+    ),
+    "QueryTimeseriesMeta": lambda client: client.query_timeseries_meta(QueryTimeseriesMetaRequest("series")),
+    "ListKnowledgeBase": lambda client: client.list_knowledge_base({}),
+    "AddDocuments": lambda client: client.add_documents({"documents": []}),
+    "ListMemoryStores": lambda client: client.list_memory_stores({}),
+    "SearchMemories": lambda client: client.search_memories({"query": "otter"}),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_operations(retrying: ots.OTSClient, operation: str) -> None:
+    _refused_at_once(lambda: OPERATIONS[operation](retrying), mentions=operation)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "ListStream",
+        "DescribeStream",
+        "GetShardIterator",
+        "GetStreamRecord",
+        "BulkImport",
+        "CreateDeliveryTask",
+        "CreateGlobalTable",
+        "tunnel/create",
+        "NoSuchOperation",
+        "listtable",
+    ],
+)
+def test_operations_of_other_sdks(retrying: ots.OTSClient, operation: str) -> None:
+    _refused_at_once(lambda: send(retrying, operation, b""))
+
+
+def test_secondary_indexes_of_a_new_table(retrying: ots.OTSClient) -> None:
+    meta = ots.TableMeta("refused_table", [("id", "STRING")], [("a", "STRING")])
+    index = ots.SecondaryIndexMeta("index", ["a"], [])
+    throughput = ots.ReservedThroughput(ots.CapacityUnit(0, 0))
+    _refused_at_once(lambda: retrying.create_table(meta, ots.TableOptions(), throughput, [index]), mentions="secondary")
+    assert "refused_table" not in retrying.list_table()
+
+
+def test_encryption_of_a_new_table(retrying: ots.OTSClient) -> None:
+    meta = ots.TableMeta("refused_table", [("id", "STRING")])
+    spec = ots.metadata.SSESpecification(True, ots.metadata.SSEKeyType.SSE_KMS_SERVICE)
+    throughput = ots.ReservedThroughput(ots.CapacityUnit(0, 0))
+    _refused_at_once(
+        lambda: retrying.create_table(meta, ots.TableOptions(), throughput, sse_spec=spec), mentions="encryption"
+    )
+
+
+FIELDS = {
+    "TEXT": field("f", FieldType.TEXT, analyzer=ots.AnalyzerType.SINGLEWORD),
+    "NESTED": field("f", FieldType.NESTED, sub_field_schemas=[field("g", FieldType.LONG)]),
+    "GEO_POINT": field("f", FieldType.GEOPOINT),
+    "JSON": field("f", FieldType.JSON, json_type=ots.JsonType.OBJECT_JSON),
+    "virtual": field("f", FieldType.LONG, is_virtual_field=True, source_fields=["g"]),
+}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_types_of_field(retrying: ots.OTSClient, table: str, name: str) -> None:
+    meta = ots.SearchIndexMeta([FIELDS[name]])
+    _refused_at_once(lambda: retrying.create_search_index(table, "refused_index", meta), mentions=name)
+    assert retrying.list_search_index(table) == []
+
+
+QUERIES: dict[str, Any] = {
+    "MATCH": ots.MatchQuery("n", "text"),
+    "MATCH_PHRASE": ots.MatchPhraseQuery("n", "text"),
+    "WILDCARD": ots.WildcardQuery("n", "a*"),
+    "NESTED": ots.NestedQuery("n", MatchAllQuery()),
+    "GEO_BOUNDING_BOX": ots.GeoBoundingBoxQuery("n", "1,0", "0,1"),
+    "GEO_DISTANCE": ots.GeoDistanceQuery("n", "0,0", 10),
+    "GEO_POLYGON": ots.GeoPolygonQuery("n", ["0,0", "1,0", "1,1"]),
+    "FUNCTION_SCORE": ots.FunctionScoreQuery(MatchAllQuery(), ots.FieldValueFactor("n")),
+    "DIS_MAX": ots.DisMaxQuery([MatchAllQuery()]),
+}
+
+PARTS: dict[str, dict[str, Any]] = {
+    "collapse": {"collapse_field": ots.Collapse("n")},
+    "aggs": {"aggs": [ots.Max("n", name="m")]},
+    "group_bys": {"group_bys": [ots.GroupByField("n", 10, name="g")]},
+    "highlight": {"highlight": ots.Highlight([ots.HighlightParameter("n")])},
+    "geo_distance_sort": {"sort": ots.Sort([ots.GeoDistanceSort("n", ["0,0"])])},
+    "doc_sort": {"sort": ots.Sort([ots.DocSort()])},
+}
+
+
+@pytest.fixture
+def index(make: TableMaker, sync_client: ots.OTSClient, table: str) -> str:
+    put(sync_client, table, [("id", "a")], n=1)
+    return make.index(table, [field("n", FieldType.LONG)])
+
+
+def test_types_of_query(retrying: ots.OTSClient, table: str, index: str) -> None:
+    for name, query in QUERIES.items():
+        _refused_at_once(lambda query=query: search(retrying, table, index, query), mentions=name)
+        inner = ots.BoolQuery(should_queries=[MatchAllQuery(), query])
+        _refused_at_once(lambda query=inner: search(retrying, table, index, query), mentions=name)
+
+
+def test_parts_of_a_search(retrying: ots.OTSClient, table: str, index: str) -> None:
+    for name, options in PARTS.items():
+        _refused_at_once(
+            lambda options=options: search(retrying, table, index, MatchAllQuery(), **options), mentions=name
+        )
