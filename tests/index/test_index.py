@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -228,3 +229,35 @@ def test_shorter_life_counts() -> None:
     assert index.view().rows == 0
     index.table_ttl_s = -1
     assert index.view().rows == 1
+
+
+def test_readers_beside_a_writer() -> None:
+    """Every view is whole: all columns tell of the same write, and every key is there once."""
+    index = SearchIndex(SCHEMA, KEY)
+    keys = [key_of("a", n) for n in range(50)]
+    index.apply([row_of(key, {"n": 0, "v": "[0, 0]", "tags": '["t0"]'}) for key in keys])
+    done = threading.Event()
+    errors: list[BaseException] = []
+
+    def watch() -> None:
+        try:
+            while not done.is_set():
+                seen = read(index.view())
+                assert set(seen) == set(keys)
+                for content in seen.values():
+                    (n,) = content["n"]
+                    assert content["v"] == [n, n]
+                    assert content["tags"] == [f"t{n}"]
+        except BaseException as error:
+            errors.append(error)
+
+    readers = [threading.Thread(target=watch) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for n in range(1, 400):
+        some = keys[n % 7 :: 7]
+        index.apply([row_of(key, {"n": n, "v": f"[{n}, {n}]", "tags": f'["t{n}"]'}) for key in some], some[:1])
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert not errors

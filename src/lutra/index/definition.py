@@ -1,0 +1,115 @@
+"""A search index's definition as the store holds it: JSON with a format version."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lutra.model.errors import Corruption
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
+from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, Sorter, SortMode
+
+_FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDefinition:
+    """A search index: which table it belongs to, and what it is made of. ``created_us`` is µs since the epoch."""
+
+    instance: str
+    table: str
+    table_id: int
+    name: str
+    schema: IndexSchema
+    created_us: int
+
+
+def to_json(definition: IndexDefinition) -> bytes:
+    """The stored form."""
+    schema = definition.schema
+    return json.dumps(
+        {
+            "format": _FORMAT,
+            "instance": definition.instance,
+            "table": definition.table,
+            "table_id": definition.table_id,
+            "name": definition.name,
+            "created_us": definition.created_us,
+            "fields": [_field_out(field) for field in schema.fields],
+            "sort": [_sorter_out(sorter) for sorter in schema.sort],
+            "routing_fields": list(schema.routing_fields),
+            "ttl_s": schema.ttl_s,
+        }
+    ).encode()
+
+
+def from_json(data: bytes) -> IndexDefinition:
+    """Raises Corruption where ``data`` is not what `to_json` wrote, or of a format this version does not know."""
+    try:
+        stored: dict[str, Any] = json.loads(data)
+        if stored["format"] != _FORMAT:
+            raise Corruption(f"an index definition has format {stored['format']!r}; this version reads {_FORMAT}")
+        schema = IndexSchema(
+            fields=tuple(_field_in(field) for field in stored["fields"]),
+            sort=tuple(_sorter_in(sorter) for sorter in stored["sort"]),
+            routing_fields=tuple(stored["routing_fields"]),
+            ttl_s=stored["ttl_s"],
+        )
+        return IndexDefinition(
+            stored["instance"], stored["table"], stored["table_id"], stored["name"], schema, stored["created_us"]
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise Corruption(f"an index definition cannot be read: {error!r}") from error
+
+
+def _field_out(field: FieldSchema) -> dict[str, Any]:
+    vector = field.vector
+    return {
+        "name": field.name,
+        "type": field.type.name,
+        "index": field.index,
+        "sort_and_aggregate": field.sort_and_aggregate,
+        "store": field.store,
+        "is_array": field.is_array,
+        "vector": None if vector is None else {"dimension": vector.dimension, "metric": vector.metric.name},
+        "date_formats": list(field.date_formats),
+    }
+
+
+def _field_in(stored: dict[str, Any]) -> FieldSchema:
+    vector = stored["vector"]
+    return FieldSchema(
+        name=stored["name"],
+        type=FieldType[stored["type"]],
+        index=stored["index"],
+        sort_and_aggregate=stored["sort_and_aggregate"],
+        store=stored["store"],
+        is_array=stored["is_array"],
+        vector=None if vector is None else VectorOptions(vector["dimension"], Metric[vector["metric"]]),
+        date_formats=tuple(stored["date_formats"]),
+    )
+
+
+def _sorter_out(sorter: Sorter) -> dict[str, Any]:
+    match sorter:
+        case ScoreSort(descending):
+            return {"by": "score", "descending": descending}
+        case PrimaryKeySort(descending):
+            return {"by": "key", "descending": descending}
+        case FieldSort(field, descending, mode, missing):
+            mode_name = None if mode is None else mode.name
+            return {"by": "field", "descending": descending, "field": field, "mode": mode_name, "missing": missing}
+
+
+def _sorter_in(stored: dict[str, Any]) -> Sorter:
+    descending = stored["descending"]
+    match stored["by"]:
+        case "score":
+            return ScoreSort(descending)
+        case "key":
+            return PrimaryKeySort(descending)
+        case "field":
+            mode = None if stored["mode"] is None else SortMode[stored["mode"]]
+            return FieldSort(stored["field"], descending, mode, stored["missing"])
+    raise ValueError(f"unknown sorter {stored['by']!r}")

@@ -1,0 +1,56 @@
+"""Forgets changes that no index needs any more."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from lutra.model.errors import LutraError
+from lutra.tables.changelog import Changelog
+
+_CHANGES_MIN: Final = 50_000
+"""A trim costs an fsync and leaves a tombstone: it is for many changes,"""
+_PERIOD_S: Final = 30.0
+"""or for the last ones, after a while."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Untrimmed:
+    since_s: float
+    through: int
+
+
+class Trimmer:
+    """Trims the changelog of tables that were changed; one thread."""
+
+    def __init__(self, changelog: Changelog) -> None:
+        self._changelog = changelog
+        self._untrimmed: dict[int, _Untrimmed] = {}
+
+    def changed(self, table_ids: set[int], now_s: float) -> None:
+        """Notes that these tables have changes to forget some day."""
+        for table_id in table_ids:
+            if table_id not in self._untrimmed:
+                self._untrimmed[table_id] = _Untrimmed(now_s, self._changelog.last_sequence)
+
+    def run(self, now_s: float, needed_after: Callable[[int], int]) -> None:
+        """Trims what is due. ``needed_after(table id)``: the last sequence nobody needs any more."""
+        for table_id, untrimmed in list(self._untrimmed.items()):
+            waited = now_s - untrimmed.since_s >= _PERIOD_S
+            through = needed_after(table_id)
+            if not waited and through - untrimmed.through < _CHANGES_MIN:
+                continue
+            # Dropped first: a change that comes while this trims is noted anew.
+            del self._untrimmed[table_id]
+            try:
+                self._changelog.trim(table_id, through)
+            except LutraError:
+                _log.warning("the changelog of table %d could not be trimmed", table_id, exc_info=True)
+                self._untrimmed[table_id] = _Untrimmed(now_s, untrimmed.through)
+            else:
+                if through < self._changelog.last_sequence:
+                    self._untrimmed.setdefault(table_id, _Untrimmed(now_s, through))

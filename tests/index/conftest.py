@@ -1,0 +1,68 @@
+"""Tables over stores of every kind, and rows to put in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lutra.kv.memory import MemoryStore
+from lutra.kv.rocksdb import RocksStore
+from lutra.kv.store import KeyValueStore
+from lutra.model.rows import CellOperation, ChangeKind, RowChange
+from lutra.model.schema import KeyColumn, TableDescription, TableOptions, TableSchema
+from lutra.model.values import ColumnType
+from lutra.tables.space import TableSpace
+from lutra.tables.tables import Tables
+
+NewTable = Callable[..., TableDescription]
+
+
+@pytest.fixture(params=["memory", "rocksdb"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyValueStore]:
+    opened: KeyValueStore = MemoryStore() if request.param == "memory" else RocksStore(tmp_path / "store")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def space(store: KeyValueStore) -> TableSpace:
+    return TableSpace(store)
+
+
+@pytest.fixture
+def tables(space: TableSpace) -> Tables:
+    return space.instance("default")
+
+
+@pytest.fixture
+def new_table(tables: Tables) -> NewTable:
+    def create(name: str, ttl_s: int = -1) -> TableDescription:
+        key = (KeyColumn("id", ColumnType.INTEGER),)
+        return tables.create(TableSchema(name, key, options=TableOptions(ttl_s=ttl_s)))
+
+    return create
+
+
+@pytest.fixture
+def put(tables: Tables) -> Callable[..., None]:
+    def write(table: str, number: int, **columns: Any) -> None:
+        cells = [(name, value, None, CellOperation.PUT) for name, value in columns.items()]
+        tables.write(table, RowChange(ChangeKind.PUT, (("id", number),), cells))
+
+    return write
+
+
+@pytest.fixture
+def put_many(tables: Tables) -> Callable[..., None]:
+    def write(table: str, rows: dict[int, dict[str, Any]]) -> None:
+        changes = [
+            RowChange(ChangeKind.PUT, (("id", n),), [(k, v, None, CellOperation.PUT) for k, v in columns.items()])
+            for n, columns in rows.items()
+        ]
+        for first in range(0, len(changes), 200):
+            tables.write_batch([(table, changes[first : first + 200])])
+
+    return write

@@ -1,0 +1,446 @@
+"""The feeder over real tables: filling, following, failing, forgetting."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lutra.index import feeder as feeder_module
+from lutra.index import trimmer as trimmer_module
+from lutra.index.catalog import IndexCatalog
+from lutra.index.definition import IndexDefinition
+from lutra.index.feed import Feed
+from lutra.index.feeder import Feeder
+from lutra.index.index import SearchIndex
+from lutra.index.trimmer import Trimmer
+from lutra.kv.memory import MemoryStore
+from lutra.kv.store import KeyValueStore, Pair
+from lutra.model.clock import SystemClock
+from lutra.model.errors import ObjectNotExist, RequestTimeout, StorageFailure
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, SyncPhase, VectorOptions
+from lutra.model.rows import CellOperation, ChangeKind, RowChange
+from lutra.model.schema import KeyColumn, TableDescription, TableSchema, TableUpdate
+from lutra.model.values import ColumnType
+from lutra.tables import keyspace
+from lutra.tables.space import TableSpace
+from lutra.tables.tables import Tables
+
+WAIT_S = 20.0
+SCHEMA = IndexSchema(
+    (
+        FieldSchema("n", FieldType.LONG),
+        FieldSchema("tags", FieldType.KEYWORD, is_array=True),
+        FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(2)),
+    )
+)
+
+
+@pytest.fixture
+def feeder(space: TableSpace, store: KeyValueStore) -> Iterator[Feeder]:
+    with Feeder(space.changelog, store) as running:
+        yield running
+
+
+def define(store: KeyValueStore, table: TableDescription, name: str = "x") -> IndexDefinition:
+    return IndexCatalog(store).create("default", table, name, SCHEMA)
+
+
+def content(feed: Feed) -> dict[int, tuple[int | None, list[float] | None]]:
+    """``n`` and ``v`` of each searchable row."""
+    view = feed.view()
+    numbers, vectors = view.scalars["n"], view.vectors["v"]
+    n_of: dict[int, int] = {}
+    docs = np.arange(len(numbers.values)) if numbers.docs is None else numbers.docs
+    n_of.update(zip(docs.tolist(), numbers.values.tolist(), strict=True))
+    v_of: dict[int, list[float]] = {}
+    for rows, of in vectors.blocks:
+        v_of.update(zip(of.tolist(), rows.tolist(), strict=True))
+    return {int(view.key(doc)[0][1]): (n_of.get(doc), v_of.get(doc)) for doc in np.flatnonzero(view.live).tolist()}
+
+
+def in_table(tables: Tables, store: KeyValueStore, table: TableDescription) -> dict[int, Any]:
+    result = {}
+    with store.snapshot() as snapshot:
+        for row in tables.scan_rows(table.table_id, snapshot):
+            cells = {name: value for name, value, _ in reversed(row.cells)}
+            v = cells.get("v")
+            vector = json.loads(v) if isinstance(v, str) else []
+            result[int(row.key[0][1])] = (cells.get("n"), vector if len(vector) == 2 else None)
+    return result
+
+
+def test_fills_then_follows(
+    store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, put: Any, put_many: Any, feeder: Feeder
+) -> None:
+    table = new_table("t")
+    put_many("t", {n: {"n": n, "v": f"[{n}, 0]"} for n in range(1_500)})
+    feed = feeder.add(define(store, table), tables)
+    feeder.wait_searchable(feed, WAIT_S)
+    assert content(feed) == {n: (n, [n, 0]) for n in range(1_500)}
+    put("t", 3, n=-3)
+    put("t", 9_999, n=1, v="[1, 2, 3]")
+    tables.write("t", RowChange(ChangeKind.DELETE, (("id", 4),)))
+    tables.write("t", RowChange(ChangeKind.UPDATE, (("id", 5),), [("n", 50, None, CellOperation.PUT)]))
+    feeder.wait_searchable(feed, WAIT_S)
+    seen = content(feed)
+    assert seen[3] == (-3, None)
+    assert seen[9_999] == (1, None)
+    assert 4 not in seen
+    assert seen[5] == (50, [5, 0])
+    assert seen == in_table(tables, store, table)
+    described = feed.description()
+    assert (described.table, described.name, described.schema) == ("t", "x", SCHEMA)
+    assert (described.phase, described.rows, described.unindexed_values) == (SyncPhase.INCR, 1_500, 1)
+    marks = feed.watermarks()
+    assert marks.searchable >= marks.written
+    assert marks.rows == 1_500
+
+
+def test_writers_and_new_indexes_together(store: KeyValueStore, tables: Tables, new_table: Any, feeder: Feeder) -> None:
+    """Indexes that come while writers run end up with what the tables hold."""
+    described = [new_table("a"), new_table("b")]
+    errors: list[BaseException] = []
+
+    def write(seed: int) -> None:
+        rng = random.Random(seed)
+        try:
+            for _ in range(60):
+                changes = []
+                for number in rng.sample(range(150), rng.randint(1, 8)):
+                    key = (("id", number),)
+                    if rng.random() < 0.3:
+                        changes.append(RowChange(ChangeKind.DELETE, key))
+                        continue
+                    kind = rng.choice([ChangeKind.PUT, ChangeKind.UPDATE])
+                    n, v = rng.randint(0, 9), json.dumps([rng.randint(0, 9), seed])
+                    cells = [("n", n, None, CellOperation.PUT), ("v", v, None, CellOperation.PUT)]
+                    changes.append(RowChange(kind, key, cells[: rng.randint(1, 2)]))
+                tables.write_batch([(rng.choice("ab"), changes)])
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=write, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    feeds = [feeder.add(define(store, table, name), tables) for table in described for name in ("x", "y")]
+    for thread in threads:
+        thread.join()
+    assert not errors
+    for feed in feeds:
+        feeder.wait_searchable(feed, WAIT_S)
+        table = described[0] if feed.definition.table == "a" else described[1]
+        assert content(feed) == in_table(tables, store, table)
+
+
+def test_a_change_is_seen_soon_without_asking(
+    store: KeyValueStore, tables: Tables, new_table: Any, put: Any, feeder: Feeder
+) -> None:
+    feed = feeder.add(define(store, new_table("t")), tables)
+    feeder.wait_searchable(feed, WAIT_S)
+    waits_s = []
+    for number in range(20):
+        put("t", number, n=number)
+        started_s = time.monotonic()
+        while feed.view().rows <= number:
+            assert time.monotonic() < started_s + WAIT_S
+            time.sleep(0.001)
+        waits_s.append(time.monotonic() - started_s)
+    assert max(waits_s) < 1.0
+
+
+def test_watermark_moves_on_without_changes(
+    store: KeyValueStore,
+    tables: Tables,
+    new_table: Any,
+    put: Any,
+    feeder: Feeder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feeder_module, "_TICK_S", 0.01)
+    feed = feeder.add(define(store, new_table("t")), tables)
+    new_table("other")
+    feeder.wait_searchable(feed, WAIT_S)
+    put("other", 1, n=1)
+    now_us = SystemClock().now_us()
+    deadline_s = time.monotonic() + WAIT_S
+    while feed.watermarks().synced_us < now_us or feed.watermarks().searchable < feed.watermarks().written:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.005)
+
+
+def test_an_index_is_filled_in_chunks(store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any) -> None:
+    """So the others get their turn in between; what is filled so far can be seen."""
+    table = new_table("t")
+    big = "x" * 200_000
+    for first in range(0, 1_200, 200):
+        changes = [
+            RowChange(ChangeKind.PUT, (("id", n),), [("n", n, None, CellOperation.PUT)])
+            for n in range(first, first + 200)
+        ]
+        tables.write_batch([("t", changes)])
+    for n in range(2_000, 2_030):
+        tables.write("t", RowChange(ChangeKind.PUT, (("id", n),), [("big", big, None, CellOperation.PUT)]))
+    feed = Feed(define(store, table), tables, space.changelog, store, SystemClock())
+    sizes = []
+    while feed.description().phase is SyncPhase.FULL:
+        assert feed.step()
+        sizes.append(feed.view().rows)
+    assert sizes == [512, 1_024, 1_221, 1_230], "by rows twice, by bytes once, and the rest"
+    assert feed.watermarks().searchable >= 0
+    assert not feed.step()
+    feed.close()
+
+
+def test_large_rows_are_taken_in_few_at_a_time(
+    store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, put: Any
+) -> None:
+    table = new_table("t")
+    feed = Feed(define(store, table), tables, space.changelog, store, SystemClock())
+    assert feed.step()
+    for n in range(12):
+        put("t", n, n=n, big="x" * 1_000_000)
+    assert not feed.step()
+    assert feed._chunk_rows < 512
+    assert feed.view().rows == 12
+    for n in range(20, 30):
+        put("t", n, n=n)
+        assert not feed.step()
+    assert feed._chunk_rows == 512
+    feed.close()
+
+
+class ManualClock:
+    def __init__(self) -> None:
+        self.time_us = 1_700_000_000_000_000
+
+    def now_us(self) -> int:
+        return self.time_us
+
+
+def test_rows_expire_with_the_table(store: KeyValueStore) -> None:
+    clock = ManualClock()
+    space = TableSpace(store, clock)
+    tables = space.instance("default")
+    table = tables.create(TableSchema("t", (KeyColumn("id", ColumnType.INTEGER),)))
+
+    def put(number: int) -> None:
+        tables.write("t", RowChange(ChangeKind.PUT, (("id", number),), [("n", 1, None, CellOperation.PUT)]))
+
+    with Feeder(space.changelog, store, clock) as feeder:
+        feed = feeder.add(define(store, table), tables)
+        put(1)
+        clock.time_us += 80_000 * 1_000_000
+        put(2)
+        tables.update("t", TableUpdate(ttl_s=86_400))
+        put(3)
+        feeder.wait_searchable(feed, WAIT_S)
+        assert set(content(feed)) == {1, 2, 3}
+        clock.time_us += 10_000 * 1_000_000
+        assert set(content(feed)) == {2, 3} == set(in_table(tables, store, table))
+
+
+def test_removed_index_stands_still(
+    store: KeyValueStore, tables: Tables, new_table: Any, put: Any, feeder: Feeder
+) -> None:
+    feed = feeder.add(define(store, new_table("t")), tables)
+    feeder.wait_searchable(feed, WAIT_S)
+    feeder.remove(feed)
+    feeder.remove(feed)
+    put("t", 1, n=1)
+    with pytest.raises(RequestTimeout, match=r"\[x\] is not up to date"):
+        feeder.wait_searchable(feed, 0.2)
+    assert feed.view().rows == 0
+
+
+def test_a_table_that_is_gone(store: KeyValueStore, tables: Tables, new_table: Any, feeder: Feeder) -> None:
+    definition = define(store, new_table("t"))
+    tables.delete("t")
+    with pytest.raises(ObjectNotExist):
+        feeder.add(definition, tables)
+
+
+def test_stop_ends_the_thread_and_those_who_wait(
+    store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any
+) -> None:
+    feeder = Feeder(space.changelog, store)
+    feed = feeder.add(define(store, new_table("t")), tables)
+    feeder.wait_searchable(feed, WAIT_S)
+    waited: list[str] = []
+
+    def wait() -> None:
+        try:
+            feed.wait(10**9, WAIT_S)
+        except RequestTimeout as error:
+            waited.append(str(error))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    feeder.stop()
+    feeder.stop()
+    thread.join(WAIT_S)
+    assert not thread.is_alive()
+    assert "closed" in waited[0]
+    assert not any(t.name == "lutra-feeder" for t in threading.enumerate())
+
+
+# --- failure ---------------------------------------------------------------------------------------------------------
+
+
+class FailingStore(MemoryStore):
+    """Refuses reads of keys under ``bad``, while there is one."""
+
+    bad: bytes | None = None
+
+    def _check(self, key: bytes) -> None:
+        if self.bad is not None and key.startswith(self.bad):
+            raise StorageFailure("the disk says no")
+
+    def get_many(self, keys: Any) -> list[bytes | None]:
+        for key in keys:
+            self._check(key)
+        return super().get_many(keys)
+
+    def scan(self, begin: bytes, end: bytes, *, reverse: bool = False) -> Iterator[Pair]:
+        self._check(begin)
+        return super().scan(begin, end, reverse=reverse)
+
+
+def test_a_failing_index_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeder_module, "_TICK_S", 0.02)
+    store = FailingStore()
+    space = TableSpace(store)
+    tables = space.instance("default")
+    key = (KeyColumn("id", ColumnType.INTEGER),)
+    bad, good = tables.create(TableSchema("bad", key)), tables.create(TableSchema("good", key))
+
+    def put(table: str, number: int) -> None:
+        tables.write(table, RowChange(ChangeKind.PUT, (("id", number),), [("n", number, None, CellOperation.PUT)]))
+
+    with Feeder(space.changelog, store) as feeder:
+        feeds = [feeder.add(define(store, table), tables) for table in (bad, good)]
+        for feed in feeds:
+            feeder.wait_searchable(feed, WAIT_S)
+        store.bad = keyspace.changes_prefix(bad.table_id)
+        for number in range(3):
+            put("bad", number)
+            put("good", number)
+        feeder.wait_searchable(feeds[1], WAIT_S)
+        assert feeds[1].view().rows == 3
+        assert feeds[1].error is None
+        with pytest.raises(RequestTimeout, match="the disk says no"):
+            feeder.wait_searchable(feeds[0], 0.3)
+        assert feeds[0].error == "StorageFailure: the disk says no"
+        assert feeds[0].view().rows == 0
+        store.bad = None
+        feeder.wait_searchable(feeds[0], WAIT_S)
+        assert feeds[0].view().rows == 3
+        assert feeds[0].error is None
+
+
+def test_an_index_that_failed_half_way_is_filled_anew(
+    store: KeyValueStore,
+    tables: Tables,
+    new_table: Any,
+    put: Any,
+    feeder: Feeder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feeder_module, "_TICK_S", 0.02)
+    feed = feeder.add(define(store, new_table("t")), tables)
+    put("t", 1, n=1)
+    feeder.wait_searchable(feed, WAIT_S)
+    whole = SearchIndex._stage
+    failures = []
+
+    def failing(self: SearchIndex, doc: int, row: Any, now_ms: int) -> int:
+        newest_ms = whole(self, doc, row, now_ms)
+        if row.key == (("id", 3),) and len(failures) < 2:
+            failures.append(feed.view().rows)
+            raise MemoryError("no room")
+        return newest_ms
+
+    monkeypatch.setattr(SearchIndex, "_stage", failing)
+    tables.write_batch(
+        [("t", [RowChange(ChangeKind.PUT, (("id", n),), [("n", n, None, CellOperation.PUT)]) for n in (2, 3, 4)])]
+    )
+    feeder.wait_searchable(feed, WAIT_S)
+    assert failures == [1, 1], "what was searchable stays so until the index is whole again"
+    assert content(feed) == {n: (n, None) for n in (1, 2, 3, 4)}
+    assert feed.error is None
+
+
+# --- the changelog ---------------------------------------------------------------------------------------------------
+
+
+def test_changes_are_forgotten_once_taken_in(
+    store: KeyValueStore,
+    space: TableSpace,
+    tables: Tables,
+    new_table: Any,
+    put: Any,
+    feeder: Feeder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feeder_module, "_TICK_S", 0.02)
+    monkeypatch.setattr(trimmer_module, "_PERIOD_S", 0.1)
+    indexed, bare = new_table("indexed"), new_table("bare")
+    feeder.add(define(store, indexed), tables)
+    for number in range(5):
+        put("indexed", number, n=number)
+        put("bare", number, n=number)
+    deadline_s = time.monotonic() + WAIT_S
+    while any(space.changelog.read(table.table_id, 0, 10) for table in (indexed, bare)):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+
+
+def test_changes_left_from_before_are_forgotten(
+    store: KeyValueStore, space: TableSpace, new_table: Any, put: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeder_module, "_TICK_S", 0.02)
+    monkeypatch.setattr(trimmer_module, "_PERIOD_S", 0.05)
+    table = new_table("t")
+    put("t", 1, n=1)
+    with Feeder(space.changelog, store) as feeder:
+        feeder.hurry([table.table_id])
+        deadline_s = time.monotonic() + WAIT_S
+        while space.changelog.read(table.table_id, 0, 10):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.01)
+
+
+def test_trimmer_waits_for_many_or_long(
+    space: TableSpace, new_table: Any, put: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trimmer_module, "_CHANGES_MIN", 5)
+    table = new_table("t").table_id
+    trimmer = Trimmer(space.changelog)
+    needed = 0
+
+    def left() -> list[int]:
+        return [change.sequence for change in space.changelog.read(table, 0, 100)]
+
+    def run(now_s: float) -> list[int]:
+        trimmer.run(now_s, lambda _: needed)
+        return left()
+
+    for number in range(3):
+        put("t", number, n=1)
+        trimmer.changed({table}, 0.0)
+    first = left()
+    needed = first[1]
+    assert run(1.0) == first, "few, and not for long"
+    assert run(31.0) == first[2:], "what is needed stays"
+    assert run(32.0) == first[2:]
+    for number in range(6):
+        put("t", number, n=1)
+        trimmer.changed({table}, 33.0)
+    needed = left()[-1]
+    assert run(34.0) == [], "many go at once"
