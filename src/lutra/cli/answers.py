@@ -46,7 +46,7 @@ def ask(library: Library, question: str, where: str | None, limit: int) -> Answe
     started = time.perf_counter()
     results = library.search(question, expression, limit)
     took_ms = (time.perf_counter() - started) * 1_000
-    return Answer(question, where, results, library.about.rows, took_ms)
+    return Answer(question, where, results, results.stats.rows_scanned, took_ms)
 
 
 def print_answer(console: Console, answer: Answer) -> None:

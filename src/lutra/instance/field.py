@@ -178,6 +178,17 @@ class Field:
         """The field of a column whose type the table fixes and no index has."""
         return cls(name, _KIND_OF_COLUMN[type_], indexed=False)
 
+    @classmethod
+    def of_value(cls, name: str, value: object) -> Field:
+        """The field that ``value`` would fit, unindexed: of a column that nobody declared. Raises ParameterInvalid."""
+        kind = _KIND_OF_TYPE.get(type(value.item() if isinstance(value, np.generic) else value))
+        if kind not in _STORABLE:
+            raise ParameterInvalid(
+                f"column {name!r}: a table without declared fields takes str, int, float, bool and bytes, "
+                f"not {type(value).__name__}"
+            )
+        return cls(name, kind, indexed=False)
+
     @property
     def declaration(self) -> FieldDeclaration:
         """What declares such a field."""

@@ -14,7 +14,7 @@ from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
 from lutra.model.rows import CellChange, CellOperation, KeyInput
 from lutra.model.rows import Row as StoredRow
 from lutra.model.schema import DefinedColumn, KeyColumn, TableSchema
-from lutra.model.values import AUTO_INCREMENT, INT64_MAX, INT64_MIN, ColumnType, KeyMarker, KeyValue, type_of
+from lutra.model.values import AUTO_INCREMENT, INT64_MAX, INT64_MIN, ColumnType, KeyMarker, KeyValue, Value
 
 KeyDeclaration = type[str] | type[int] | type[bytes] | KeyMarker
 """``str``, ``int``, ``bytes``, or ``lutra.AUTO_INCREMENT`` for an int that the table chooses."""
@@ -153,19 +153,20 @@ class Layout:
         ]
         return key, cells
 
-    def encode_value(self, name: str, value: object) -> Any:
+    def encode_value(self, name: str, value: object) -> Value:
         """The column value of a field's value. Raises ParameterInvalid."""
         field = self.fields.get(name)
-        if field is not None:
-            return field.encode(value)
-        if not self.is_open:
-            raise ParameterInvalid(self.unknown(name))
-        if type_of(value) is None:
+        if field is None:
+            if not self.is_open:
+                raise ParameterInvalid(self.unknown(name))
+            field = Field.of_value(name, value)
+        encoded = field.encode(value)
+        if value_bytes(encoded) > limits.COLUMN_VALUE_BYTES_MAX:
             raise ParameterInvalid(
-                f"column {name!r}: a table without declared fields takes str, int, float, bool and bytes, "
-                f"not {type(value).__name__}"
+                f"column {name!r}: {value_bytes(encoded):,} bytes, but at most {limits.COLUMN_VALUE_BYTES_MAX:,} "
+                "are allowed"
             )
-        return value
+        return encoded
 
     def decode_row(self, stored: StoredRow, score: float | None = None, columns: Collection[str] | None = None) -> Row:
         """The row as Python shows it, with ``columns`` besides the key; of several versions of a column, the newest."""
@@ -227,6 +228,13 @@ def encode_key_value(column: KeyColumn, value: object) -> KeyValue:
         _check_key_size(column, data)
         return data
     raise InvalidPrimaryKey(f"key column {column.name!r}: expected {expected}, got {type(value).__name__} {value!r}")
+
+
+def value_bytes(value: object) -> int:
+    """The bytes that a column value takes, roughly."""
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode())
+    return len(value) if isinstance(value, bytes) else 8
 
 
 def _is_chosen(column: KeyColumn, value: object) -> bool:

@@ -51,7 +51,7 @@ class Results(Sequence[Row]):
     def to_arrow(self) -> pa.Table:
         """A pyarrow.Table: a column for each column of the rows, and ``_score`` of a vector search.
 
-        Vectors are fixed-size lists of float32, datetimes timestamps in ms, UTC. What a row does not have is null.
+        Vectors are fixed-size lists of float32, datetimes timestamps in µs, UTC. What a row does not have is null.
         Raises ImportError where pyarrow is not installed.
         """
         try:
@@ -89,7 +89,7 @@ def _arrow_type(pa: ModuleType, field: Field) -> pa.DataType:
         Kind.FLOAT: pa.float64(),
         Kind.BOOL: pa.bool_(),
         Kind.BYTES: pa.binary(),
-        Kind.DATETIME: pa.timestamp("ms", tz="UTC"),
+        Kind.DATETIME: pa.timestamp("us", tz="UTC"),
         Kind.VECTOR: pa.float32(),
     }[field.kind]
     if field.vector is not None:

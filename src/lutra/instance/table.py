@@ -10,7 +10,7 @@ from lutra.instance import where as filters
 from lutra.instance.expression import Column, Expression, Order, columns_of
 from lutra.instance.field import FieldDeclaration, Kind
 from lutra.instance.instance import Instance
-from lutra.instance.layout import KeyDeclaration, Layout, key_declaration
+from lutra.instance.layout import KeyDeclaration, Layout, key_declaration, value_bytes
 from lutra.instance.results import Results
 from lutra.instance.row import Row
 from lutra.model import limits
@@ -297,7 +297,7 @@ class Table:
             except LutraError as error:
                 kept = number - len(batch)
                 raise type(error)(f"row {number}: {error}; {_kept(kept)}") from None
-            size_bytes = sum(_size_bytes(value) for _, value, _, _ in cells)
+            size_bytes = sum(value_bytes(value) for _, value, _, _ in cells)
             full = len(batch) == limits.BATCH_WRITE_ROWS_MAX or batch_bytes + size_bytes > limits.WRITE_BYTES_MAX // 2
             if batch and full:
                 yield batch
@@ -313,7 +313,10 @@ class Table:
         (results,) = self._instance.tables.write_batch([(self.name, batch)])
         for number, result in enumerate(results, first_row):
             if isinstance(result, LutraError):
-                raise type(result)(f"row {number}: {result}; {_kept(first_row)}") from result
+                last = first_row + len(batch) - 1
+                raise type(result)(
+                    f"row {number}: {result}; rows {first_row} to {last} are written but for such"
+                ) from result
 
     def _bound(
         self,
@@ -395,12 +398,6 @@ class Table:
 
 def _parts(key: KeyValue | Sequence[KeyValue]) -> tuple[KeyValue, ...]:
     return (key,) if isinstance(key, str | bytes) or not isinstance(key, Sequence) else tuple(key)
-
-
-def _size_bytes(value: object) -> int:
-    if isinstance(value, str):
-        return len(value) if value.isascii() else len(value.encode())
-    return len(value) if isinstance(value, bytes) else 8
 
 
 def _kept(rows: int) -> str:

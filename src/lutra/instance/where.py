@@ -28,7 +28,7 @@ from lutra.model import limits
 from lutra.model.conditions import ColumnCondition, Comparator, Composite, LogicalOperator, SingleColumn
 from lutra.model.errors import ParameterInvalid
 from lutra.model.queries import Bool, Exists, MatchAll, Prefix, Query, Range, Term, Terms
-from lutra.model.values import Value, type_of
+from lutra.model.values import Value
 
 _COMPARATORS: Final = {
     Operator.EQUAL: Comparator.EQUAL,
@@ -206,12 +206,8 @@ def _column_name(column: str, layout: Layout, kinds: set[Kind] | None = None, wh
 
 
 def _operand(column: str, value: object, layout: Layout) -> Value:
-    field = layout.field(column)
-    if field is not None:
-        return field.operand(value)
-    if type_of(value) is None:
-        raise ParameterInvalid(f"column {column!r}: cannot compare with {type(value).__name__}")
-    return value  # type: ignore[return-value]
+    field = layout.field(column) or Field.of_value(column, value)
+    return field.operand(value)
 
 
 def _check(expression: object) -> None:
