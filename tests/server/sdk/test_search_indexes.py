@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import tablestore as ots
-from support.sdk import SdkClient, get, invalid, load, put, refused
+from support.sdk import SdkClient, get, invalid, load, put, refused, wait_until
 from support.searching import field, ids, search, vector_field
 from support.tables import TableMaker
 from tablestore import FieldType
@@ -58,6 +58,15 @@ def test_an_index_on_rows_that_are_there(client: SdkClient, make: TableMaker, sy
     table = make.table()
     load(sync_client, table, [([("id", f"{n:04d}")], {"n": n}) for n in range(1_000)])
     client.create_search_index(table, "filled", ots.SearchIndexMeta([N]))
+    phases = [SyncPhase.FULL]
+
+    def is_following() -> bool:
+        _, stat = client.describe_search_index(table, "filled")
+        phases.append(stat.sync_phase)
+        return stat.sync_phase == SyncPhase.INCR
+
+    wait_until(is_following, within_s=10)
+    assert phases == sorted(phases)
     make.wait_synced(table, "filled")
     response = search(client, table, "filled", ots.MatchAllQuery(), get_total_count=True)
     assert response.total_count == 1_000
