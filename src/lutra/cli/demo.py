@@ -12,9 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 import lutra
 from lutra.cli.answers import ask, print_answer
+from lutra.cli.failures import shown_failures
 from lutra.demo.documentation import read_standard_library
 from lutra.demo.library import Library
-from lutra.model.errors import LutraError
 
 _ANSWERS: Final = 5
 _QUESTIONS: Final[tuple[tuple[str, str | None], ...]] = (
@@ -37,15 +37,19 @@ def demo(data: Path) -> None:
     """Index the documentation of this Python's standard library, and ask it three questions.
 
     A second run takes what the first one wrote.
+
+    \b
+    Example:
+      lutra demo --data demo-data
     """
     console = Console()
-    try:
-        with lutra.connect(data) as database:
+    with shown_failures(), lutra.connect(data) as database:
+        try:
             library = _fill(database, data, console)
-            for question, where in _QUESTIONS:
-                print_answer(console, ask(library, question, where, _ANSWERS))
-    except (LutraError, ImportError) as error:
-        raise click.ClickException(str(error)) from error
+        except ImportError as error:  # scikit-learn is an extra
+            raise click.ClickException(str(error)) from error
+        for question, where in _QUESTIONS:
+            print_answer(console, ask(library, question, where, _ANSWERS))
     console.print(f"\nAsk your own: [bold]lutra search --data {data}[/bold]")
 
 

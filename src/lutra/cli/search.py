@@ -13,6 +13,7 @@ from rich.markup import escape
 
 import lutra
 from lutra.cli.answers import Answer, ask, columns_of, print_answer
+from lutra.cli.failures import shown_failures
 from lutra.cli.where import parse_where
 from lutra.demo.library import Library
 from lutra.model.errors import LutraError
@@ -43,18 +44,23 @@ Type a question, or:
 @click.option("--limit", type=click.IntRange(1, _LIMIT_MAX), default=_LIMIT_DEFAULT, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print answers as JSON, one line for each question.")
 def search(question: str | None, data: Path, where: str | None, limit: int, as_json: bool) -> None:
-    """Ask the demo's library a QUESTION; without one, ask at a prompt."""
+    """Ask the demo's library a QUESTION; without one, at a prompt, or line by line from a pipe.
+
+    \b
+    Examples:
+      lutra search --data demo-data "split a string by a regular expression"
+      lutra search --data demo-data "compress a file" --where "module in (gzip, bz2) and kind = function"
+      lutra search --data demo-data "priority queue" --limit 20 --json
+      lutra search --data demo-data
+    """
     if not Library.is_in(data):  # before connect(), which would make a database of any folder
         raise click.ClickException(f"{data} holds no demo data: run `lutra demo --data {data}` first")
-    try:
-        with lutra.connect(data) as database:
-            session = Session(Library.open(database, data), where, limit, as_json)
-            if question is not None:
-                session.answer(question)
-            else:
-                session.run()
-    except LutraError as error:
-        raise click.ClickException(str(error)) from error
+    with shown_failures(), lutra.connect(data) as database:
+        session = Session(Library.open(database, data), where, limit, as_json)
+        if question is not None:
+            session.answer(question)
+        else:
+            session.run()
 
 
 class Session:

@@ -1,0 +1,178 @@
+"""``lutra search`` as people run it: a process, its output, its exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import lutra
+from lutra.demo.documentation import read_standard_library
+from lutra.demo.library import Library
+
+MODULES = {"json", "re", "subprocess", "shutil", "gzip", "heapq", "string", "time"}
+COMMAND = [sys.executable, "-m", "lutra.cli.main", "search"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = tmp_path_factory.mktemp("demo")
+    with lutra.connect(data) as db:
+        Library.fill(db, data, [entry for entry in read_standard_library() if entry.module in MODULES])
+    return data
+
+
+def search(data: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"COLUMNS": "120", "TERM": "dumb"}
+    return subprocess.run(
+        [*COMMAND, "--data", str(data), *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+    )
+
+
+def test_one_question(data: Path) -> None:
+    found = search(data, "copy a directory tree recursively", "--limit", "3")
+    assert found.returncode == 0, found.stderr
+    assert "shutil.copytree" in found.stdout
+    assert "Recursively copy a directory tree" in found.stdout
+    assert "rows searched in" in found.stdout
+
+
+def test_json_with_a_filter(data: Path) -> None:
+    found = search(
+        data, "open a file", "--where", "kind = function and module in (gzip, json)", "--json", "--limit", "4"
+    )
+    answer = json.loads(found.stdout)
+    assert answer["question"] == "open a file"
+    assert answer["rows_searched"] > 200
+    assert len(answer["results"]) == 4
+    assert {result["module"] for result in answer["results"]} <= {"gzip", "json"}
+    assert {result["kind"] for result in answer["results"]} == {"function"}
+    scores = [result["score"] for result in answer["results"]]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_questions_from_a_pipe_go_on_after_a_wrong_one(data: Path) -> None:
+    lines = [
+        "priority queue",
+        ":where kind = nonsense and",
+        ":where module = json",
+        "parse",
+        "zyzzyva",
+        ":where",
+        ":limit 1",
+        "split a string",
+        "",
+    ]
+    found = search(data, "--json", stdin="\n".join(lines))
+    assert found.returncode == 0
+    answers = [json.loads(line) for line in found.stdout.splitlines()]
+    assert [answer["question"] for answer in answers] == ["priority queue", "parse", "split a string"]
+    assert [answer["where"] for answer in answers] == [None, "module = json", None]
+    assert [len(answer["results"]) for answer in answers] == [5, 5, 1]
+    assert found.stderr.splitlines() == [
+        "Error: filter: expected a column, at its end",
+        "Error: no word of 'zyzzyva' occurs in the documentation",
+    ]
+
+
+def test_commands_of_the_prompt(data: Path) -> None:
+    lines = ["priority queue", ":show 1", ":help", ":nothing", ":show 99", ":limit many", ":quit", "not asked"]
+    found = search(data, stdin="\n".join(lines))
+    assert found.returncode == 0
+    assert "heapq" in found.stdout
+    assert ":where FILTER" in found.stdout
+    assert "not asked" not in found.stdout
+    assert found.stderr.splitlines() == [
+        "Error: there is no command :nothing",
+        "Error: give a number from 1 to 5",
+        "Error: give a number from 1 to 1000",
+    ]
+    assert "nothing to show" in search(data, stdin=":show 1\n").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "complaint"),
+    [
+        (["x", "--where", "color = red"], 1, "no column 'color': use name, module, kind"),
+        (["x", "--limit", "0"], 2, "0 is not in the range"),
+        (["zyzzyva"], 1, "no word of 'zyzzyva'"),
+    ],
+)
+def test_what_is_wrong_is_said(data: Path, arguments: list[str], status: int, complaint: str) -> None:
+    found = search(data, *arguments)
+    assert (found.returncode, found.stdout) == (status, "")
+    assert complaint in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_a_folder_without_demo_data_is_left_alone(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nothing"):
+        found = search(folder, "x")
+        assert found.returncode == 1
+        assert f"holds no demo data: run `lutra demo --data {folder}` first" in found.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_another_process_has(data: Path) -> None:
+    with lutra.connect(data):
+        found = search(data, "x")
+    assert found.returncode == 1
+    assert "Traceback" not in found.stderr
+    assert str(data) in found.stderr
+
+
+@pytest.mark.parametrize("leave", [b"\x04", b"\x03"])
+def test_the_prompt_is_left_cleanly(data: Path, leave: bytes) -> None:
+    terminal, inside = pty.openpty()
+    environment = os.environ | {"TERM": "dumb", "COLUMNS": "100"}
+    process = subprocess.Popen(
+        [*COMMAND, "--data", str(data)],
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=_take_terminal,
+    )
+    os.close(inside)
+    try:
+        shown = _read_until(terminal, b"? ")
+        os.write(terminal, b"priority queue\n")
+        shown += _read_until(terminal, b"rows searched") + _read_until(terminal, b"? ")
+        assert b"heapq" in shown
+        os.write(terminal, leave)
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
+
+
+def _take_terminal() -> None:
+    """Makes the terminal on stdin the process's own, so that Ctrl-C typed there reaches it."""
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def _read_until(terminal: int, wanted: bytes) -> bytes:
+    read = b""
+    deadline = time.monotonic() + 20
+    while wanted not in read:
+        assert time.monotonic() < deadline, read
+        if select.select([terminal], [], [], 0.1)[0]:
+            read += os.read(terminal, 4096)
+    return read
