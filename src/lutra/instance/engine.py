@@ -1,4 +1,4 @@
-"""Everything in one data directory: the store, its tables, and its instances."""
+"""Everything in one data directory: the store, its tables and search indexes, and its instances."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import threading
 from pathlib import Path
 from typing import Final, Self
 
+from lutra.index.catalog import IndexCatalog
+from lutra.index.feeder import Feeder
 from lutra.instance import registry
 from lutra.instance.instance import Instance
 from lutra.kv.rocksdb import RocksStore
@@ -34,6 +36,13 @@ class Engine:
         self._closed = False
         self._instances: dict[str, Instance] = {}
         self._space = TableSpace(store, clock)
+        self._indexes = IndexCatalog(store, clock)
+        self._feeder = Feeder(self._space.changelog, store, clock)
+        try:
+            self._reopen_indexes()
+        except BaseException:
+            self._feeder.stop()
+            raise
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, clock: Clock | None = None) -> Self:
@@ -70,8 +79,7 @@ class Engine:
             if found is None:
                 if not registry.instance_exists(self._data_dir, name):
                     raise ObjectNotExist(f"Requested instance {name!r} does not exist.")
-                found = Instance(name, self._space.instance(name))
-                self._instances[name] = found
+                found = self._made(name)
             return found
 
     def close(self) -> None:
@@ -80,4 +88,15 @@ class Engine:
             if self._closed:
                 return
             self._closed = True
+        self._feeder.stop()
         self._store.close()
+
+    def _made(self, name: str) -> Instance:
+        made = Instance(name, self._space.instance(name), self._indexes, self._feeder)
+        self._instances[name] = made
+        return made
+
+    def _reopen_indexes(self) -> None:
+        for definition in self._indexes.all():
+            instance = self._instances.get(definition.instance) or self._made(definition.instance)
+            instance.reopen_index(definition)

@@ -2,16 +2,152 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import dataclass
+from typing import Final
+
+from lutra.index.catalog import IndexCatalog
+from lutra.index.definition import IndexDefinition
+from lutra.index.feed import Feed
+from lutra.index.feeder import Feeder
+from lutra.instance.hits import HitColumns
+from lutra.model import limits
+from lutra.model.errors import ObjectNotExist, ParameterInvalid, RequestTimeout, ServerBusy
+from lutra.model.indexes import IndexDescription, IndexSchema
+from lutra.model.queries import Hit, SearchRequest, SearchResult
+from lutra.model.rows import Row
+from lutra.search import Answer, search
 from lutra.tables.tables import Tables
+
+_VANISHED_RETRIES: Final = 3
+_VANISHED_WAIT_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenIndex:
+    feed: Feed
+    columns: HitColumns
 
 
 class Instance:
     """Tables and search indexes of one name space. Thread-safe, synchronous. Made by `Engine.instance`."""
 
-    def __init__(self, name: str, tables: Tables) -> None:
+    def __init__(self, name: str, tables: Tables, indexes: IndexCatalog, feeder: Feeder) -> None:
         self.name = name
         self.tables = tables
+        self._indexes = indexes
+        self._feeder = feeder
+        self._defining = threading.Lock()
+        self._open: dict[tuple[str, str], _OpenIndex] = {}
+        self._refilling: set[tuple[str, str]] = set()
+
+    def reopen_index(self, definition: IndexDefinition) -> None:
+        """Begins to refill an index of an earlier run of the engine. Raises ObjectNotExist where its table is gone."""
+        self._refilling.add((definition.table, definition.name))
+        self._begin(definition)
 
     def delete_table(self, name: str) -> None:
-        """Deletes a table with all its rows. Raises ObjectNotExist."""
-        self.tables.delete(name)
+        """Deletes a table with all its rows. Raises ObjectNotExist, ParameterInvalid while it has a search index."""
+        with self._defining:
+            indexes = self._indexes.of_table(self.name, name)
+            if indexes:
+                names = ", ".join(index.name for index in indexes)
+                raise ParameterInvalid(f"table [{name}] has search indexes, delete them first: {names}")
+            self.tables.delete(name)
+
+    def create_search_index(self, table: str, index: str, schema: IndexSchema) -> None:
+        """Makes an index on a table and begins to fill it.
+
+        Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted.
+        """
+        with self._defining:
+            self._check_table(table)
+            self._begin(self._indexes.create(self.name, self.tables.describe(table), index, schema))
+
+    def describe_search_index(self, table: str, index: str) -> IndexDescription:
+        """Raises ParameterInvalid where there is no such table, MetaNotMatch where there is no such index."""
+        return self._opened(table, index).feed.description()
+
+    def list_search_indexes(self, table: str | None = None) -> list[tuple[str, str]]:
+        """``(table, index)`` of all indexes or of one table's. Raises ParameterInvalid where there is no such table."""
+        if table is not None:
+            self._check_table(table)
+        return sorted(key for key in list(self._open) if table is None or key[0] == table)
+
+    def delete_search_index(self, table: str, index: str) -> None:
+        """Raises ParameterInvalid where there is no such table, MetaNotMatch where there is no such index."""
+        with self._defining:
+            opened = self._opened(table, index)
+            self._indexes.delete(self.name, table, index)
+            del self._open[table, index]
+            self._feeder.remove(opened.feed)
+
+    def search(self, table: str, index: str, request: SearchRequest) -> SearchResult:
+        """The rows that a query finds.
+
+        A row that was deleted after the index last looked is not returned: the index is brought up to date and asked
+        again, so that it takes no other row's place. An index that is being refilled after a restart is waited for.
+
+        Raises ParameterInvalid, MetaNotMatch, RequestTimeout, ServerBusy.
+        """
+        opened = self._opened(table, index)
+        self._wait_for_refill(table, index, opened.feed, request)
+        for _ in range(_VANISHED_RETRIES):
+            answer = search(opened.feed.view(), request)
+            rows = self._rows(opened, answer.hits, request)
+            if None not in rows:
+                break
+            self._feeder.wait_searchable(opened.feed, _VANISHED_WAIT_S)
+        return _result(answer, rows)
+
+    def wait_searchable(self, table: str, index: str, timeout_s: float) -> None:
+        """Returns when every write acknowledged so far can be found. Raises RequestTimeout."""
+        self._feeder.wait_searchable(self._opened(table, index).feed, timeout_s)
+
+    def _begin(self, definition: IndexDefinition) -> None:
+        feed = self._feeder.add(definition, self.tables)
+        self._open[definition.table, definition.name] = _OpenIndex(feed, HitColumns(definition.schema))
+
+    def _opened(self, table: str, index: str) -> _OpenIndex:
+        opened = self._open.get((table, index))
+        if opened is None:
+            self._check_table(table)
+            self._indexes.get(self.name, table, index)
+            # Defined, but not open yet: it is being created or deleted at this moment.
+            raise ServerBusy(f"search index [{index}] is being changed, try again")
+        return opened
+
+    def _check_table(self, table: str) -> None:
+        try:
+            self.tables.describe(table)
+        except ObjectNotExist:
+            raise ParameterInvalid(f"table [{table}] does not exist") from None
+
+    def _wait_for_refill(self, table: str, index: str, feed: Feed, request: SearchRequest) -> None:
+        """An index that was complete before a restart does not answer with less after it."""
+        if (table, index) not in self._refilling:
+            return
+        timeout_ms = limits.SEARCH_TIMEOUT_MS_MAX if request.timeout_ms is None else request.timeout_ms
+        try:
+            feed.wait(0, timeout_ms / 1_000)
+        except RequestTimeout as error:
+            raise ServerBusy(f"search index [{index}] is being refilled after a restart, try again: {error}") from None
+        self._refilling.discard((table, index))
+
+    def _rows(self, opened: _OpenIndex, hits: list[Hit], request: SearchRequest) -> list[Row | None]:
+        if not opened.columns.needs_rows(request.columns):
+            return [Row(hit.key) for hit in hits]
+        found = self.tables.read_rows(opened.feed.definition.table_id, [hit.key for hit in hits])
+        return [None if row is None else opened.columns.pick(row, request.columns) for row in found]
+
+
+def _result(answer: Answer, rows: list[Row | None]) -> SearchResult:
+    """Hits whose rows are gone, however often the index was asked, are left out."""
+    kept = [(row, hit.score) for row, hit in zip(rows, answer.hits, strict=True) if row is not None]
+    return SearchResult(
+        rows=[row for row, _ in kept],
+        scores=[score for _, score in kept],
+        total=answer.total,
+        next_token=answer.next_token,
+        stats=answer.stats,
+    )
