@@ -244,6 +244,14 @@ def test_rows_expire_with_the_table(store: KeyValueStore) -> None:
         assert set(content(feed)) == {1, 2, 3}
         clock.time_us += 10_000 * 1_000_000
         assert set(content(feed)) == {2, 3} == set(in_table(tables, store, table))
+        tables.update("t", TableUpdate(ttl_s=200_000))
+        put(4)
+        feeder.wait_searchable(feed, WAIT_S)
+        deadline_s = time.monotonic() + WAIT_S
+        while set(content(feed)) != {1, 2, 3, 4}:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.005)
+        assert set(in_table(tables, store, table)) == {1, 2, 3, 4}
 
 
 def test_removed_index_stands_still(

@@ -93,3 +93,19 @@ def test_sort_of_identical_long_keywords(count: int) -> None:
         KeyLevel(view_of([b"d", b"c", b"b", b"a"]), False),
     ]
     assert first(levels, np.ones(4, bool), count).tolist() == [3, 1, 2, 0][:count]
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_few_of_many_long_strings(descending: bool) -> None:
+    """Where all words agree, Python compares; a sample keeps that to few."""
+    rng = np.random.default_rng(5)
+    keys = [b"p" * 70 + b"%06d" % n for n in rng.permutation(SIZE).tolist()]
+    words = [b"q" * 70 + b"%d" % n for n in range(5)]
+    ordinals = rng.integers(0, 5, SIZE).astype(np.int32)
+    levels: list[Level] = [
+        StringLevel(view_of(words), ordinals, None, descending),
+        KeyLevel(view_of(keys), descending),
+    ]
+    expected = sorted(range(SIZE), key=lambda doc: (words[ordinals[doc]], keys[doc]), reverse=descending)
+    for count in (1, 20, SIZE - 1):
+        assert first(levels, np.ones(SIZE, bool), count).tolist() == expected[:count]

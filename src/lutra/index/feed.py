@@ -65,6 +65,7 @@ class Feed:
         self._retry_s = _RETRY_FIRST_S
         self._expire_at_s = 0.0
         self._chunk_rows = _CHUNK_ROWS_MAX
+        self._table_ttl_s = -1
         self._key_columns = tables.describe(definition.table).schema.key
         self._index = self._building = self._new_index()
         self._applying = False
@@ -123,6 +124,7 @@ class Feed:
         """Takes in one chunk of rows or changes. Whether there is more to take in at once. Raises what goes wrong."""
         more = self._fill() if self._phase is SyncPhase.FULL else self._follow()
         self._expire()
+        more = more or self._phase is SyncPhase.FULL
         if self.error is not None:
             self.error, self._retry_s = None, _RETRY_FIRST_S
         return more
@@ -134,10 +136,7 @@ class Feed:
         self._retry_s = min(2 * self._retry_s, _RETRY_LAST_S)
         if self._applying or self._phase is SyncPhase.FULL:
             self._applying = False
-            self._end_scan()
-            with self._changed:
-                self._phase, self._synced_us = SyncPhase.FULL, 0
-            self._building = self._new_index()
+            self._start_anew()
 
     def close(self) -> None:
         """Lets go of the store, and of those who wait."""
@@ -145,6 +144,13 @@ class Feed:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def _start_anew(self) -> None:
+        """Fills a new index; the old one serves as it is until that is done."""
+        self._end_scan()
+        with self._changed:
+            self._phase, self._synced_us = SyncPhase.FULL, 0
+        self._building = self._new_index()
 
     def _new_index(self) -> SearchIndex:
         return SearchIndex(self.definition.schema, self._key_columns, self._clock)
@@ -203,8 +209,15 @@ class Feed:
         self._applying = False
 
     def _expire(self) -> None:
-        """Follows the table's time to live, and now and then drops what has outlived it."""
-        self._building.table_ttl_s = self._tables.describe(self.definition.table).schema.options.ttl_s
+        """Follows the table's time to live, and now and then drops what has outlived it.
+
+        Where it has become longer, rows may be back in the table that the index left out.
+        """
+        before_s = self._table_ttl_s
+        self._table_ttl_s = self._tables.describe(self.definition.table).schema.options.ttl_s
+        if before_s >= 0 and (self._table_ttl_s < 0 or self._table_ttl_s > before_s):
+            self._start_anew()
+        self._index.table_ttl_s = self._building.table_ttl_s = self._table_ttl_s
         now_s = time.monotonic()
         if now_s >= self._expire_at_s:
             self._expire_at_s = now_s + _EXPIRY_PERIOD_S

@@ -69,6 +69,18 @@ class TieKeys:
         ranks = self.strings.tie_ranks(np.arange(self.strings.size) if chosen is None else chosen)
         return -ranks if self.descending else ranks
 
+    def narrowed(self, docs: Docs, count: int) -> Docs:
+        """``docs`` without most of those that are not among the first ``count``: as `_smallest`, but in Python."""
+        ids = docs if self.ids is None else self.ids[docs]
+        strings = [self.strings.strings[i] for i in ids.tolist()]
+        sample = sorted(strings[:: len(strings) // _SAMPLE_SIZE], reverse=self.descending)
+        if count >= len(sample):
+            return docs
+        bound = sample[count - 1]
+        kept = [s >= bound for s in strings] if self.descending else [s <= bound for s in strings]
+        narrowed: Docs = docs[np.array(kept)]
+        return narrowed
+
 
 class Level(Protocol):
     """One level of a sort."""
@@ -258,6 +270,9 @@ def first(levels: Sequence[Level], mask: Mask, count: int) -> Docs:
     for key in keys:
         if size <= count:
             break
+        if isinstance(key, TieKeys) and size > _SAMPLED_MIN:
+            tied = key.narrowed(np.arange(len(mask)) if tied is None else tied, count)
+            size = len(tied)
         values = key.take(tied)
         bound = _smallest(values, count)
         at = np.flatnonzero(values == bound)

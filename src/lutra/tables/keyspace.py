@@ -7,6 +7,7 @@
     r <table id> <key columns>            a row (`storedrow`)
     c <table id> <first sequence>         the changes one commit made to one table (`changelog`)
     n <table id> <partition key>          the last value given out by an auto-increment column
+    i <table id> <index name>             a search index's definition, JSON (`lutra.index.catalog`)
 
 Ids and sequences are 8 bytes, big-endian. Ids are never used twice.
 """
