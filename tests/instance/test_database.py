@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,17 @@ def test_a_closed_database_is_refused(tmp_path: Path) -> None:
     db = lutra.connect(tmp_path)
     table = db.create_table("t", {"id": int}, {"n": int})
     db.close()
-    for use in (lambda: table.put({"id": 1}), lambda: table.get(1), db.table_names, lambda: db.table("t")):
-        with pytest.raises(lutra.StorageFailure):
+    uses: list[Callable[[], object]] = [
+        lambda: table.put({"id": 1}),
+        lambda: table.get(1),
+        lambda: list(table.scan()),
+        table.search,
+        table.count,
+        db.table_names,
+        lambda: db.table("t"),
+    ]
+    for use in uses:
+        with pytest.raises(lutra.StorageFailure, match="closed"):
             use()
 
 

@@ -35,11 +35,12 @@ class Database:
 
     def __init__(self, engine: Engine, instance: str, folder: tempfile.TemporaryDirectory[str] | None = None) -> None:
         self._engine = engine
+        self._name = instance
         self._folder = folder
         try:
             if instance not in engine.instance_names():
                 engine.create_instance(instance)
-            self._instance: Instance = engine.instance(instance)
+            engine.instance(instance)
         except BaseException:
             self.close()
             raise
@@ -78,15 +79,15 @@ class Database:
         Raises ParameterInvalid, ObjectAlreadyExist.
         """
         layout = Layout.declared(name, key, fields or {})
-        if exist_ok and name in self._instance.tables.names():
+        if exist_ok and name in self._open().tables.names():
             return self._existing(layout)
-        self._instance.tables.create(layout.table_schema())
+        self._open().tables.create(layout.table_schema())
         try:
             self._create_index(layout)
         except BaseException:
-            self._instance.delete_table(name)
+            self._open().delete_table(name)
             raise
-        return Table(self._instance, layout)
+        return Table(self._open, layout)
 
     def table(self, name: str, *, index: str | None = None) -> Table:
         """The table of that name.
@@ -94,28 +95,32 @@ class Database:
         Tables made elsewhere (by an SDK) open as well: their fields are those of their search index. ``index`` names
         it where a table has several. Raises ObjectNotExist, ParameterInvalid.
         """
-        if name not in self._instance.tables.names():
+        if name not in self._open().tables.names():
             raise ObjectNotExist(f"there is no table {name!r}")
-        return Table(self._instance, self._layout(name, index))
+        return Table(self._open, self._layout(name, index))
 
     def table_names(self) -> list[str]:
         """The names of all tables, sorted."""
-        return sorted(self._instance.tables.names())
+        return sorted(self._open().tables.names())
 
     def delete_table(self, name: str, *, missing_ok: bool = False) -> None:
         """Deletes a table with its search indexes and all its rows. Raises ObjectNotExist."""
-        if name not in self._instance.tables.names():
+        if name not in self._open().tables.names():
             if missing_ok:
                 return
             raise ObjectNotExist(f"there is no table {name!r}")
-        for table, index in self._instance.list_search_indexes(name):
-            self._instance.delete_search_index(table, index)
-        self._instance.delete_table(name)
+        for table, index in self._open().list_search_indexes(name):
+            self._open().delete_search_index(table, index)
+        self._open().delete_table(name)
+
+    def _open(self) -> Instance:
+        """The instance. Raises StorageFailure where the database is closed."""
+        return self._engine.instance(self._name)
 
     def _create_index(self, layout: Layout) -> None:
         schema = layout.index_schema()
         if layout.index is not None and schema is not None:
-            self._instance.create_search_index(layout.table, layout.index, schema)
+            self._open().create_search_index(layout.table, layout.index, schema)
 
     def _existing(self, declared: Layout) -> Table:
         layout = self._layout(declared.table, None)
@@ -123,21 +128,21 @@ class Database:
             unindexed = {name: field for name, field in declared.fields.items() if not field.indexed}
             if layout.key == declared.key and layout.fields == unindexed:
                 self._create_index(declared)
-                return Table(self._instance, declared)
+                return Table(self._open, declared)
         if layout.key != declared.key or layout.fields != declared.fields:
             raise ObjectAlreadyExist(
                 f"table {declared.table!r} already exists with other columns: key "
                 f"{[column.name for column in layout.key]}, fields {list(layout.fields)}"
             )
-        return Table(self._instance, layout)
+        return Table(self._open, layout)
 
     def _layout(self, name: str, index: str | None) -> Layout:
-        schema = self._instance.tables.describe(name).schema
-        indexes = [found for _, found in self._instance.list_search_indexes(name)]
+        schema = self._open().tables.describe(name).schema
+        indexes = [found for _, found in self._open().list_search_indexes(name)]
         chosen = _choose_index(name, indexes, index)
         if chosen is None:
             return Layout.of_table(schema, None, None)
-        return Layout.of_table(schema, chosen, self._instance.describe_search_index(name, chosen).schema)
+        return Layout.of_table(schema, chosen, self._open().describe_search_index(name, chosen).schema)
 
 
 def _choose_index(table: str, indexes: list[str], asked: str | None) -> str | None:

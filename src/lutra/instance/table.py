@@ -57,7 +57,8 @@ class Table:
     Values are checked and converted before anything is written; every write is on stable storage when it returns.
     """
 
-    def __init__(self, instance: Instance, layout: Layout) -> None:
+    def __init__(self, instance: Callable[[], Instance], layout: Layout) -> None:
+        """``instance`` gives the open instance, or raises where its database is closed."""
         self._instance = instance
         self._layout = layout
 
@@ -92,7 +93,7 @@ class Table:
         change = RowChange(ChangeKind.PUT, key, cells, self._condition(exists, where))
         if any(isinstance(value, KeyMarker) for _, value in key):
             change.return_type = ReturnType.PRIMARY_KEY
-        result = self._instance.tables.write(self.name, change)
+        result = self._instance().tables.write(self.name, change)
         chosen = result.row.key if result.row is not None else key
         return tuple(value for _, value in chosen if not isinstance(value, KeyMarker))
 
@@ -136,7 +137,7 @@ class Table:
         if counters:
             change.return_type = ReturnType.AFTER_MODIFY
             change.return_columns = tuple(counters)
-        result = self._instance.tables.write(self.name, change)
+        result = self._instance().tables.write(self.name, change)
         cells_after = result.row.cells if result.row is not None else ()
         return {name: value for name, value, _ in cells_after if type(value) is int and name in counters}
 
@@ -144,7 +145,7 @@ class Table:
         """Deletes the row of that key, if there is one. Guards as in :meth:`put`."""
         encoded = self._layout.encode_key(key)
         change = RowChange(ChangeKind.DELETE, encoded, [], self._condition(exists, where))
-        self._instance.tables.write(self.name, change)
+        self._instance().tables.write(self.name, change)
 
     def delete_many(self, keys: Iterable[KeyValue | Sequence[KeyValue]]) -> int:
         """Deletes the rows of these keys, 200 to a commit. Returns how many keys there were.
@@ -167,7 +168,7 @@ class Table:
     def get(self, *key: KeyValue, columns: Sequence[str] | None = None) -> Row | None:
         """The row of that key, or None. ``columns`` names those to read besides the key; None reads all."""
         options = self._read_options(columns)
-        result = self._instance.tables.read(self.name, self._layout.encode_key(key), options)
+        result = self._instance().tables.read(self.name, self._layout.encode_key(key), options)
         return None if result.row is None else self._layout.decode_row(result.row)
 
     def get_many(
@@ -179,7 +180,7 @@ class Table:
         rows: list[Row | None] = []
         for first in range(0, len(encoded), limits.BATCH_GET_ROWS_MAX):
             chunk = encoded[first : first + limits.BATCH_GET_ROWS_MAX]
-            (results,) = self._instance.tables.read_batch([(self.name, chunk, options)])
+            (results,) = self._instance().tables.read_batch([(self.name, chunk, options)])
             for result in results:
                 if isinstance(result, LutraError):
                     raise result
@@ -215,9 +216,9 @@ class Table:
         if self._layout.index is None:
             return sum(1 for _ in self.scan(where=where))
         query: Query = MatchAll() if where is None else filters.to_query(where, self._layout)
-        self._instance.wait_searchable(self.name, self._layout.index, _WAIT_S)
+        self._instance().wait_searchable(self.name, self._layout.index, _WAIT_S)
         request = SearchRequest(query, limit=0, count_total=True)
-        return self._instance.search(self.name, self._layout.index, request).total
+        return self._instance().search(self.name, self._layout.index, request).total
 
     def search(
         self,
@@ -256,7 +257,7 @@ class Table:
             raise ParameterInvalid("field and min_score go with a vector")
         request = SearchRequest(query, sort, offset, columns=self._columns_to_get(columns))
         if fresh:
-            self._instance.wait_searchable(self.name, self._layout.index, _WAIT_S)
+            self._instance().wait_searchable(self.name, self._layout.index, _WAIT_S)
         rows, stats = self._pages(self._layout.index, request, limit, scored=vector is not None)
         return Results(rows, self._layout.result_columns(columns, rows), stats)
 
@@ -310,7 +311,7 @@ class Table:
     def _write_batch(self, batch: list[RowChange], first_row: int) -> None:
         if not batch:
             return
-        (results,) = self._instance.tables.write_batch([(self.name, batch)])
+        (results,) = self._instance().tables.write_batch([(self.name, batch)])
         for number, result in enumerate(results, first_row):
             if isinstance(result, LutraError):
                 last = first_row + len(batch) - 1
@@ -347,7 +348,7 @@ class Table:
         left = limit
         while left is None or left > 0:
             page = request if left is None else replace(request, limit=min(left, _SCAN_PAGE_ROWS))
-            result = self._instance.tables.read_range(self.name, page)
+            result = self._instance().tables.read_range(self.name, page)
             for row in result.rows:
                 yield self._layout.decode_row(row, columns=columns)
             if result.next_start is None:
@@ -386,7 +387,7 @@ class Table:
         stats = SearchStats()
         while True:
             page = replace(request, limit=min(limit - len(rows), limits.SEARCH_LIMIT_MAX))
-            result = self._instance.search(self.name, index, page)
+            result = self._instance().search(self.name, index, page)
             if not rows:
                 stats = result.stats
             scores: Iterable[float | None] = result.scores if scored else [None] * len(result.rows)
