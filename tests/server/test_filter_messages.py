@@ -83,29 +83,33 @@ def test_a_regular_expression_with_a_cast() -> None:
     rule = RegexRule("t1:([0-9]+)", CastType.VT_INTEGER)
     condition = ots.SingleColumnRegexCondition("text", ots.ComparatorType.GREATER_THAN, 7, rule)
     assert parse_filter(encoded(condition)) == SingleColumn(
-        Comparator.GREATER_THAN, "text", 7, transfer=ValueTransfer("t1:([0-9]+)", ColumnType.INTEGER)
+        Comparator.GREATER_THAN,
+        "text",
+        7,
+        pass_if_missing=False,
+        transfer=ValueTransfer("t1:([0-9]+)", ColumnType.INTEGER),
     )
 
 
 def single(comparator: int = 1, value: bytes = encode_variant(1), **changes: object) -> bytes:
     leaf = wire.SingleColumnValueFilter(
-        comparator=comparator,  # type: ignore[arg-type]  # numbers the protocol has not, on purpose
+        comparator=comparator,
         column_name="c",
         column_value=value,
         filter_if_missing=False,
         latest_version_only=True,
-        **changes,  # type: ignore[arg-type]
+        **changes,
     )
     return whole(wire.FILTER_TYPE_SINGLE_COLUMN_VALUE, leaf.SerializeToString())
 
 
 def whole(kind: int, body: bytes) -> bytes:
-    return wire.Filter(type=kind, filter=body).SerializeToString()  # type: ignore[arg-type]
+    return wire.Filter(type=kind, filter=body).SerializeToString()
 
 
 def composite(operator: int, *parts: bytes) -> bytes:
     body = wire.CompositeColumnValueFilter(
-        combinator=operator,  # type: ignore[arg-type]
+        combinator=operator,
         sub_filters=[wire.Filter.FromString(part) for part in parts],
     )
     return whole(wire.FILTER_TYPE_COMPOSITE_COLUMN_VALUE, body.SerializeToString())
@@ -145,7 +149,7 @@ def test_pagination() -> None:
         (composite(LogicalOperator.OR), "Invalid AND/OR operator"),
         (pagination(-1, 5), "Offset in ColumnPaginationFilter must be greater than or equal to 0."),
         (pagination(0, 0), "Limit in ColumnPaginationFilter must be greater than 0."),
-        (single(value_trans_rule=wire.ValueTransferRule(regex="a", cast_type=6)), "Invalid cast type"),  # type: ignore[arg-type]
+        (single(value_trans_rule=wire.ValueTransferRule(regex="a", cast_type=6)), "Invalid cast type"),
     ],
 )
 def test_malformed_conditions(data: bytes, complaint: str) -> None:
