@@ -5,7 +5,7 @@ A column that is not among them is missing. Values of different types are not eq
 INTEGER compares with a DOUBLE by number. Where a transfer rule's pattern does not match, or what it finds cannot be
 cast, or the column is no string, the comparison is false.
 
-Patterns are matched by RE2, in time linear in the text: no pattern can keep the server busy.
+Patterns are matched by RE2 within bounds (`_Match`): no pattern can keep the server busy.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, Final
 
 import re2
@@ -27,7 +28,7 @@ from lutra.model.conditions import (
     SingleColumn,
     ValueTransfer,
 )
-from lutra.model.errors import ParameterInvalid
+from lutra.model.errors import ParameterInvalid, RequestTimeout
 from lutra.model.rows import Cell, PrimaryKey
 from lutra.model.values import INT64_MAX, INT64_MIN, ColumnType, Value, type_of
 
@@ -35,7 +36,10 @@ Predicate = Callable[[PrimaryKey, list[Cell]], bool]
 """Whether a row with this key and these cells (by name, newest first) passes."""
 
 REGEX_BYTES_MAX: Final = 256
+REGEX_SECONDS_MAX: Final = 2.0
 _REGEX_MEMORY_BYTES: Final = 1024 * 1024
+_REGEX_SIZE_MAX: Final = 512
+_REGEX_STEPS_MAX: Final = 2**26
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 _NUMBERS: Final = (int, float)
 
@@ -52,7 +56,7 @@ _COMPARE: Final[dict[Comparator, Callable[[Any, Any], bool]]] = {
 def compile_condition(condition: ColumnCondition) -> Predicate:
     """The function of a condition that has no pagination in it. Raises ParameterInvalid where it is not well-formed."""
     _check_size(condition)
-    return _compile(condition)
+    return _compile(condition, _Stopwatch())
 
 
 def _check_size(condition: ColumnCondition) -> None:
@@ -68,16 +72,16 @@ def _check_size(condition: ColumnCondition) -> None:
             waiting += node.parts
 
 
-def _compile(condition: ColumnCondition) -> Predicate:
+def _compile(condition: ColumnCondition, stopwatch: _Stopwatch) -> Predicate:
     if isinstance(condition, SingleColumn):
-        return _compile_single(condition)
+        return _compile_single(condition, stopwatch)
     if isinstance(condition, Composite):
-        return _compile_composite(condition)
+        return _compile_composite(condition, stopwatch)
     raise ParameterInvalid("A column pagination can neither guard a write nor be part of another filter.")
 
 
-def _compile_composite(condition: Composite) -> Predicate:
-    parts = [_compile(part) for part in condition.parts]
+def _compile_composite(condition: Composite, stopwatch: _Stopwatch) -> Predicate:
+    parts = [_compile(part, stopwatch) for part in condition.parts]
     if condition.operator is LogicalOperator.NOT:
         if len(parts) != 1:
             raise ParameterInvalid("Invalid NOT operator: the number of sub-filters must be 1.")
@@ -90,8 +94,8 @@ def _compile_composite(condition: Composite) -> Predicate:
     return lambda key, cells: any(part(key, cells) for part in parts)
 
 
-def _compile_single(condition: SingleColumn) -> Predicate:
-    passes = _compile_comparison(condition)
+def _compile_single(condition: SingleColumn, stopwatch: _Stopwatch) -> Predicate:
+    passes = _compile_comparison(condition, stopwatch)
     name = condition.column
     newest_only = condition.latest_version_only
     if_missing = condition.pass_if_missing
@@ -119,7 +123,7 @@ def _compile_single(condition: SingleColumn) -> Predicate:
     return predicate
 
 
-def _compile_comparison(condition: SingleColumn) -> Callable[[Value], bool]:
+def _compile_comparison(condition: SingleColumn, stopwatch: _Stopwatch) -> Callable[[Value], bool]:
     if condition.comparator is Comparator.EXIST:
         return lambda value: True
     if condition.comparator is Comparator.NOT_EXIST:
@@ -136,7 +140,7 @@ def _compile_comparison(condition: SingleColumn) -> Callable[[Value], bool]:
 
     if condition.transfer is None:
         return passes
-    transfer = _compile_transfer(condition.transfer)
+    transfer = _compile_transfer(condition.transfer, stopwatch)
 
     def transferred_passes(value: Value) -> bool:
         transferred = transfer(value)
@@ -145,20 +149,13 @@ def _compile_comparison(condition: SingleColumn) -> Callable[[Value], bool]:
     return transferred_passes
 
 
-def _compile_transfer(rule: ValueTransfer) -> Callable[[Value], Value | None]:
-    pattern = _compile_regex(rule.regex)
+def _compile_transfer(rule: ValueTransfer, stopwatch: _Stopwatch) -> Callable[[Value], Value | None]:
     if rule.cast not in (ColumnType.STRING, ColumnType.INTEGER, ColumnType.DOUBLE):
         raise ParameterInvalid(f"A value cannot be transferred to {rule.cast.name}: STRING, INTEGER or DOUBLE can.")
+    match = _Match(rule.regex, stopwatch)
 
     def transfer(value: Value) -> Value | None:
-        if type(value) is not str:
-            return None
-        try:
-            match = pattern.search(value)
-            text = None if match is None else match.group(1)
-        except UnicodeError:
-            # A group may be made to end within a character (\\C).
-            return None
+        text = match.first_group(value) if type(value) is str else None
         if text is None or rule.cast is ColumnType.STRING:
             return text
         return _integer(text) if rule.cast is ColumnType.INTEGER else _double(text)
@@ -166,24 +163,52 @@ def _compile_transfer(rule: ValueTransfer) -> Callable[[Value], Value | None]:
     return transfer
 
 
-def _compile_regex(regex: str) -> Any:
-    if len(regex.encode(errors="surrogatepass")) > REGEX_BYTES_MAX:
-        raise ParameterInvalid(f"A regular expression of a filter has at most {REGEX_BYTES_MAX} bytes.")
-    options = re2.Options()
-    options.max_mem = _REGEX_MEMORY_BYTES
-    options.log_errors = False
-    try:
-        pattern = re2.compile(regex, options)
-    except (re2.error, UnicodeEncodeError) as error:
-        reason = error.args[0].decode(errors="replace") if isinstance(error, re2.error) else "it is not UTF-8"
-        raise ParameterInvalid(f"The regular expression '{_printable(regex)}' is not valid: {reason}.") from error
-    if pattern.groups < 1:
-        raise ParameterInvalid(f"The regular expression '{_printable(regex)}' has no group to take the value from.")
-    return pattern
+class _Stopwatch:
+    """How long all patterns of one request have been matching."""
+
+    __slots__ = ("spent_s",)
+
+    def __init__(self) -> None:
+        self.spent_s = 0.0
 
 
-def _printable(text: str) -> str:
-    return text.encode(errors="replace").decode()
+class _Match:
+    """One pattern during one request.
+
+    RE2 is linear in the text, but by a factor that grows with the pattern: bounded in length, in size once compiled, in
+    the product of size and text, and in the time of all matches together.
+    """
+
+    def __init__(self, regex: str, stopwatch: _Stopwatch) -> None:
+        """Raises ParameterInvalid."""
+        if len(regex.encode(errors="surrogatepass")) > REGEX_BYTES_MAX:
+            raise ParameterInvalid(f"A regular expression of a filter has at most {REGEX_BYTES_MAX} bytes.")
+        options = re2.Options()
+        options.max_mem = _REGEX_MEMORY_BYTES
+        options.log_errors = False
+        self._shown = regex.encode(errors="replace").decode()
+        try:
+            self._pattern = re2.compile(regex, options)
+        except (re2.error, UnicodeEncodeError) as error:
+            reason = error.args[0].decode(errors="replace") if isinstance(error, re2.error) else "it is not UTF-8"
+            raise ParameterInvalid(f"The regular expression '{self._shown}' is not valid: {reason}.") from error
+        if self._pattern.groups < 1:
+            raise ParameterInvalid(f"The regular expression '{self._shown}' has no group to take the value from.")
+        if self._pattern.programsize > _REGEX_SIZE_MAX:
+            raise ParameterInvalid(f"The regular expression '{self._shown}' repeats too much.")
+        self._stopwatch = stopwatch
+
+    def first_group(self, text: str) -> str | None:
+        """What the first group finds, or None. Raises ParameterInvalid, RequestTimeout."""
+        if self._pattern.programsize * len(text) > _REGEX_STEPS_MAX:
+            raise ParameterInvalid(f"The regular expression '{self._shown}' is too large for a text of {len(text)}.")
+        begun_s = perf_counter()
+        match = self._pattern.search(text)
+        found: str | None = None if match is None else match.group(1)
+        self._stopwatch.spent_s += perf_counter() - begun_s
+        if self._stopwatch.spent_s > REGEX_SECONDS_MAX:
+            raise RequestTimeout(f"The regular expression '{self._shown}' takes too long; read fewer rows at once.")
+        return found
 
 
 def _integer(text: str) -> int | None:

@@ -44,7 +44,7 @@ class Tables:
         self._writer = writer
 
     def create(self, schema: TableSchema) -> TableDescription:
-        """Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted (64 tables)."""
+        """Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted."""
         schemas.check_schema(schema)
         return self._catalog.create(self._instance, schema).description
 
