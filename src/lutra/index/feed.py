@@ -95,17 +95,32 @@ class Feed:
             )
 
     def description(self) -> IndexDescription:
+        """How the index is at this moment. Raises StorageFailure, Corruption."""
         definition, index = self.definition, self._index
+        synced_us = self._refreshed_us()
         return IndexDescription(
             table=definition.table,
             name=definition.name,
             schema=definition.schema,
             created_us=definition.created_us,
             phase=self._phase,
-            synced_us=self._synced_us,
+            synced_us=synced_us,
             rows=index.rows,
             unindexed_values=index.unindexed_values,
         )
+
+    def _refreshed_us(self) -> int:
+        """``synced_us``, moved on to now where the table has no change that the index has not.
+
+        SDK users wait for a time later than their last write; without this a quiet index would tell so only at the
+        feeder's next tick.
+        """
+        now_us, position = self._clock.now_us(), self._position
+        has_all = not self._changelog.read(self.definition.table_id, position, 1)
+        with self._changed:
+            if has_all and self._phase is SyncPhase.INCR and position <= self._position:
+                self._synced_us = max(self._synced_us, now_us)
+            return self._synced_us
 
     def wait(self, sequence: int, timeout_s: float) -> None:
         """Returns when every change up to ``sequence`` is searchable. Raises RequestTimeout."""
@@ -188,7 +203,7 @@ class Feed:
         with self._changed:
             self._position = max(reached, last) if drained else reached
             if drained:
-                self._synced_us = now_us
+                self._synced_us = max(self._synced_us, now_us)
             self._changed.notify_all()
         return not drained
 
