@@ -15,6 +15,8 @@ from support.tables import TableMaker
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     with ServerProcess(tmp_path_factory.mktemp("sdk") / "data") as process:
         yield process
+    # Whatever the tests sent, nothing went wrong that the server did not foresee.
+    assert "Traceback" not in process.log_path.read_text()
 
 
 @pytest.fixture(scope="session")
