@@ -1,4 +1,4 @@
-"""kill -9 of a whole server under writers: nothing acknowledged is lost, no row is torn, the index agrees with the table."""
+"""kill -9 of a whole server under writers: nothing acknowledged is lost, no row is torn, index and table agree."""
 
 from __future__ import annotations
 
