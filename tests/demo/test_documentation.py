@@ -59,6 +59,23 @@ def test_signatures_and_summaries_are_one_line(entries: dict[str, Entry]) -> Non
         assert " at 0x" not in entry.signature
 
 
+def test_nothing_of_this_machine_gets_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_OF_THIS_TEST", "a-secret-value")
+    found = read_standard_library()
+    text = "".join(entry.signature + entry.doc for entry in found)
+    assert "a-secret-value" not in text
+    assert sys.prefix not in text
+    assert sys.base_prefix not in text
+    by_name = {entry.name: entry for entry in found}
+    assert by_name["platform.architecture"].signature == "(executable=..., bits='', linkage='')"
+    assert by_name["textwrap.indent"].signature == "(text, prefix, predicate=None)"
+
+
+def test_reading_twice_finds_the_same(entries: dict[str, Entry], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONHASHSEED", "12345")
+    assert read_standard_library() == list(entries.values())
+
+
 def test_private_and_acting_modules_are_not(entries: dict[str, Entry]) -> None:
     modules = {entry.module for entry in entries.values()}
     assert not modules & {"antigravity", "this", "idlelib", "test", "turtledemo", "posix", "_io"}

@@ -42,7 +42,7 @@ def demo(data: Path) -> None:
     Example:
       lutra demo --data demo-data
     """
-    console = Console()
+    console = Console(highlight=False)
     with shown_failures(), lutra.connect(data) as database:
         try:
             library = _fill(database, data, console)

@@ -68,7 +68,7 @@ class Session:
 
     def __init__(self, library: Library, where: str | None, limit: int, as_json: bool) -> None:
         self._library = library
-        self._console = Console()
+        self._console = Console(highlight=False)
         self._limit = limit
         self._as_json = as_json
         self._last: Answer | None = None
@@ -118,7 +118,7 @@ class Session:
         else:
             if command != ":help":
                 click.echo(f"Error: there is no command {command}", err=True)
-            self._console.print(escape(_HELP), highlight=False)
+            self._console.print(escape(_HELP))
 
     def _filter(self, text: str) -> None:
         if text:
@@ -136,7 +136,7 @@ class Session:
         self._console.print(
             f"[green]{escape(name + row.get('signature', ''))}[/green]  [yellow]{row['kind']}[/yellow]\n"
         )
-        self._console.print(escape(row.get("doc", "")), highlight=False)
+        self._console.print(escape(row.get("doc", "")))
 
     def _number(self, text: str, most: int) -> int:
         if not text.isdecimal() or not 1 <= int(text) <= most:

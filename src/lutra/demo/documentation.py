@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from typing import Final
 from lutra.model.errors import LutraError
 
 SCRIPT: Final = Path(__file__).with_name("inspection.py")
+# What an interpreter may need to start.
+_ENVIRONMENT: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 _READ_TIMEOUT_S: Final = 120
 _SUMMARY_CHARS_MAX: Final = 300
 _DOC_CHARS_MAX: Final = 20_000
@@ -41,9 +44,16 @@ def read_standard_library() -> list[Entry]:
     The library's modules are imported in a process of their own. Raises LutraError where that process fails.
     """
     command = [sys.executable, "-I", "-B", "-W", "ignore", str(SCRIPT)]
+    # The environment is no part of the documentation: modules keep it, and parts of it, where inspection finds them.
+    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     try:
         finished = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=_READ_TIMEOUT_S
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+            timeout=_READ_TIMEOUT_S,
+            env=environment,
         )
         found = json.loads(finished.stdout)
     except subprocess.CalledProcessError as error:

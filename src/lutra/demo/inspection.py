@@ -133,12 +133,29 @@ def _entry(module_name: str, qualified: str, kind: str, signature: str, value: o
     return {"name": qualified, "module": module_name, "kind": kind, "signature": signature, "doc": _text(doc)}
 
 
+class _Elided:
+    """A default that is not shown: what is not a plain value may hold the environment, or differ from run to run."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
 def _signature(value: object) -> str:
     try:
-        signature = _text(str(inspect.signature(value)))  # type: ignore[arg-type]
+        signature = inspect.signature(value)  # type: ignore[arg-type]
+        shown = [parameter.replace(default=_default(parameter.default)) for parameter in signature.parameters.values()]
+        text = _text(str(signature.replace(parameters=shown)))
     except Exception:  # many C functions have none
         return ""
-    return signature if len(signature) <= SIGNATURE_CHARS_MAX else signature[: SIGNATURE_CHARS_MAX - 1] + "…"
+    return text if len(text) <= SIGNATURE_CHARS_MAX else text[: SIGNATURE_CHARS_MAX - 1] + "…"
+
+
+def _default(value: object) -> object:
+    plain = value is inspect.Parameter.empty or value is None or isinstance(value, bool | int | float | str | bytes)
+    if isinstance(value, tuple):
+        plain = all(_default(element) is element for element in value)
+    of_this_machine = isinstance(value, str) and (sys.prefix in value or sys.base_prefix in value)
+    return value if plain and not of_this_machine else _Elided()
 
 
 def _text(text: str) -> str:
