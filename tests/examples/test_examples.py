@@ -12,7 +12,8 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 def run(example: str, folder: Path, **environment: str) -> str:
     finished = subprocess.run(
-        [sys.executable, "-W", "error", str(EXAMPLES / example)],
+        # The SDK says at each import that its native codec is built for another Python: an ImportWarning.
+        [sys.executable, "-W", "error", "-W", "default::ImportWarning", str(EXAMPLES / example)],
         cwd=folder,
         env=os.environ | environment,
         capture_output=True,
@@ -24,11 +25,12 @@ def run(example: str, folder: Path, **environment: str) -> str:
 
 
 def test_embedded(tmp_path: Path) -> None:
-    expected = """\
-Most like (250, 110, 90):
-"""
     printed = run("embedded.py", tmp_path)
-    assert printed.startswith(expected)
+    assert [line.split("  ")[2] for line in printed.splitlines() if line.startswith("  ")] == [
+        *("coral", "tomato", "salmon"),
+        *("coral", "orange", "gold"),
+        *("orange", "coral", "gold"),
+    ]
     assert run("embedded.py", tmp_path) == printed, "a second run finds its data and prints the same"
 
 
@@ -42,4 +44,4 @@ def test_sdk(tmp_path: Path) -> None:
         }
         printed = run("sdk.py", tmp_path, **environment)
     names = [line.split()[1] for line in printed.splitlines()[1:]]
-    assert names == ["coral", "gold", "royal"]
+    assert names == ["coral", "gold", "forest"]
