@@ -198,6 +198,22 @@ def test_an_index_is_filled_in_chunks(store: KeyValueStore, space: TableSpace, t
     feed.close()
 
 
+def test_many_changes_are_followed_in_turns(
+    store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, put_many: Any
+) -> None:
+    table = new_table("t")
+    feed = Feed(define(store, table), tables, space.changelog, store, SystemClock())
+    assert feed.step()
+    put_many("t", {n: {"n": n} for n in range(1_500)})
+    assert feed.step(), "there is more"
+    assert feed.view().rows == 1_024
+    assert feed.watermarks().synced_us == 0
+    assert not feed.step()
+    assert feed.view().rows == 1_500
+    assert feed.watermarks().synced_us > 0
+    feed.close()
+
+
 def test_large_rows_are_taken_in_few_at_a_time(
     store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, put: Any
 ) -> None:

@@ -151,6 +151,7 @@ def test_view_stays_as_it_was() -> None:
     column.publish()
     assert view.equals("b").tolist() == [False, True, False]
     assert view.equals("new").tolist() == [False, False, False]
+    assert view.one_of(["new", "a"]).tolist() == [True, False, False]
     assert column.view(5).equals("new").tolist() == [False, False, False, False, True]
 
 

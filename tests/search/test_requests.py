@@ -225,6 +225,22 @@ def test_knn_within_bool_keeps_its_top_k() -> None:
     assert [(hit.key[0][1], hit.score) for hit in hits] == [(0, 3.0), (1, 2.0), (4, 0.5)]
 
 
+def test_rows_that_are_gone_are_no_neighbours() -> None:
+    index = filled(10)
+    for number in (0, 1, 3):
+        index.delete((("id", number),))
+    assert ids(index, SearchRequest(near(top_k=2), limit=2)) == [2, 4]
+    assert ids(index, SearchRequest(near(top_k=2, filter=Exists("n")), limit=2)) == [2, 4]
+    assert ids(index, SearchRequest(near(top_k=2, filter=Range("n", 0, 1)), limit=2)) == [4, 6]
+
+
+@pytest.mark.parametrize(("minimum", "found"), [(0, 30), (1, 20), (2, 10), (3, 0), ("50%", 20), ("-1", 10), ("4", 0)])
+def test_so_many_should_match(minimum: int | str, found: int) -> None:
+    should = (Term("n", 0), Term("n", 1), Range("n", 0, 0))
+    query = Bool(filter=(MatchAll(),), should=should, minimum_should_match=minimum)
+    assert search(INDEX.view(), SearchRequest(query, count_total=True)).total == found
+
+
 def test_stats() -> None:
     stats = search(INDEX.view(), SearchRequest(near(filter=Term("n", 0)))).stats
     assert (stats.strategy, stats.rows_scanned, stats.distances) == ("exact", 30, 10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -39,12 +40,12 @@ from lutra.model.values import ColumnType
 from lutra.search import Answer, search
 
 DIMENSION = 2
-ELEMENTS: dict[str, st.SearchStrategy[Any]] = {
-    "long": st.integers(-2, 3),
-    "double": st.sampled_from([-1.5, 0.0, 0.5, 2.0, math.inf]),
-    "boolean": st.booleans(),
-    "keyword": st.sampled_from(["", "a", "ab", "b", "é", "x" * 70, "x" * 70 + "y", "a\0"]),
-    "date": st.integers(-2, 3),
+ELEMENTS: dict[str, list[Any]] = {
+    "long": [-2, -1, 0, 1, 2, 3],
+    "double": [-1.5, 0.0, 0.5, 2.0, math.inf],
+    "boolean": [False, True],
+    "keyword": ["", "a", "ab", "b", "é", "x" * 70, "x" * 70 + "y", "a\0"],
+    "date": [-2, -1, 0, 1, 2, 3],
 }
 TYPES = {
     "long": FieldType.LONG,
@@ -60,10 +61,10 @@ KEYS = [
     (KeyColumn("pk", ColumnType.BINARY), KeyColumn("id", ColumnType.INTEGER)),
     (KeyColumn("pk", ColumnType.STRING), KeyColumn("id", ColumnType.STRING)),
 ]
-KEY_VALUES: dict[ColumnType, st.SearchStrategy[Any]] = {
-    ColumnType.INTEGER: st.integers(-3, 3) | st.sampled_from([-(2**63), 2**63 - 1, 256, 512]),
-    ColumnType.STRING: st.sampled_from(["", "a", "a\0", "a\0\0", "ab", "z" * 70, "z" * 71, "é"]),
-    ColumnType.BINARY: st.sampled_from([b"", b"\0", b"\0\0", b"\xff", b"a"]),
+KEY_VALUES: dict[ColumnType, list[Any]] = {
+    ColumnType.INTEGER: [*range(-9, 9), -(2**63), 2**63 - 1, 256, 512, 2**40],
+    ColumnType.STRING: ["", "a", "a\0", "a\0\0", "ab", "é", *("z" * n for n in range(60, 75)), *"bcdef"],
+    ColumnType.BINARY: [b"", b"\0", b"\0\0", b"\0\xff", b"\xff", b"a", b"b"],
 }
 
 
@@ -79,6 +80,8 @@ class World:
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
+    """Made from a seed, so that most are full of rows."""
+    rng = random.Random(draw(st.integers(0, 2**32)))
     arrays = draw(st.frozensets(st.sampled_from(sorted(ELEMENTS))))
     metric = draw(st.sampled_from(Metric))
     fields = [FieldSchema(name, TYPES[name], is_array=name in arrays) for name in ELEMENTS]
@@ -86,32 +89,31 @@ def worlds(draw: st.DrawFn) -> World:
     columns = draw(st.sampled_from(KEYS))
     index = SearchIndex(IndexSchema(tuple(fields)), columns)
     rows: dict[PrimaryKey, dict[str, list[Any]]] = {}
-    key_of = st.tuples(*(KEY_VALUES[column.type] for column in columns))
-    for _ in range(draw(st.integers(0, 12))):
-        key = tuple((c.name, value) for c, value in zip(columns, draw(key_of), strict=True))
-        if draw(st.integers(0, 4)) == 0:
-            index.delete(key)
-            rows.pop(key, None)
-            continue
-        row, content = draw(rows_of(key, arrays))
-        index.upsert(row)
+    filling = draw(st.sampled_from([0.5, 0.9, 1.0]))
+    for _ in range(draw(st.sampled_from([40, 60, 20, 30, 3, 0]))):
+        key = tuple((c.name, rng.choice(KEY_VALUES[c.type])) for c in columns)
         rows.pop(key, None)
-        rows[key] = content
+        if rng.random() < 0.2:
+            index.delete(key)
+            continue
+        row, rows[key] = random_row(rng, key, arrays, filling)
+        index.upsert(row)
     return World(index, arrays, metric, rows)
 
 
-@st.composite
-def rows_of(draw: st.DrawFn, key: PrimaryKey, arrays: frozenset[str]) -> tuple[Row, dict[str, list[Any]]]:
+def random_row(
+    rng: random.Random, key: PrimaryKey, arrays: frozenset[str], filling: float
+) -> tuple[Row, dict[str, list[Any]]]:
     content: dict[str, list[Any]] = {}
     cells: list[tuple[str, Any, int]] = []
-    for name, element in ELEMENTS.items():
-        if draw(st.booleans()):
-            elements = draw(st.lists(element, max_size=3)) if name in arrays else [draw(element)]
+    for name, values in ELEMENTS.items():
+        if rng.random() < filling:
+            elements = rng.choices(values, k=rng.randint(0, 3) if name in arrays else 1)
             cells.append((name, json.dumps(elements) if name in arrays else elements[0], 1))
             if elements:
                 content[name] = elements
-    vector = draw(st.none() | VECTOR)
-    if vector is not None:
+    if rng.random() < filling:
+        vector = [float(rng.randint(-2, 2)) for _ in range(DIMENSION)]
         content["vector"] = [vector]
         cells.append(("vector", json.dumps(vector), 1))
     return Row(key, sorted(cells)), content
@@ -120,7 +122,7 @@ def rows_of(draw: st.DrawFn, key: PrimaryKey, arrays: frozenset[str]) -> tuple[R
 @st.composite
 def leaves(draw: st.DrawFn) -> Query:
     name = draw(st.sampled_from(sorted(ELEMENTS)))
-    element = ELEMENTS[name]
+    element = st.sampled_from(ELEMENTS[name])
     weight = draw(st.sampled_from([0.0, 0.5, 1.0, 2.0]))
     kind = draw(st.sampled_from(["all", "term", "terms", "range", "prefix", "exists"]))
     if kind == "term":
@@ -159,7 +161,14 @@ def trees(leaf: st.SearchStrategy[Query]) -> st.SearchStrategy[Query]:
 
 
 FILTERS = trees(leaves())
-QUERIES = trees(leaves() | neighbours(FILTERS)) | neighbours(FILTERS)
+QUERIES = st.one_of(
+    st.just(MatchAll()),
+    st.sampled_from(sorted(ELEMENTS)).map(Exists),
+    neighbours(st.just(MatchAll())),
+    neighbours(FILTERS),
+    trees(leaves() | neighbours(FILTERS)),
+    st.builds(Bool, st.just(()), st.lists(leaves(), max_size=1).map(tuple), st.just(()), st.lists(leaves()).map(tuple)),
+)
 
 
 @st.composite
@@ -176,7 +185,12 @@ def sorts(draw: st.DrawFn, arrays: frozenset[str]) -> tuple[Sorter, ...]:
             name = draw(st.sampled_from(sorted(ELEMENTS)))
             modes = list(SortMode) if name in ("long", "double", "date") else [SortMode.MIN, SortMode.MAX]
             result.append(
-                FieldSort(name, descending, draw(st.none() | st.sampled_from(modes)), draw(st.none() | ELEMENTS[name]))
+                FieldSort(
+                    name,
+                    descending,
+                    draw(st.none() | st.sampled_from(modes)),
+                    draw(st.none() | st.sampled_from(ELEMENTS[name])),
+                )
             )
     return tuple(result)
 
