@@ -72,6 +72,16 @@ def test_by_primary_key_where_nothing_is_said(client: SdkClient, rows: Indexed) 
     assert [int(name) for name in ids(response)] == list(range(COUNT))
 
 
+def test_by_the_order_of_the_index_where_it_has_one(client: SdkClient, make: TableMaker, table: str) -> None:
+    index = make.index(table, [field("n", FieldType.LONG)], index_sort=Sort([FieldSort("n", DESC)]))
+    for name, n in (("a", 2), ("b", 3), ("c", 1), ("d", 3)):
+        put(client, table, [("id", name)], n=n)
+    make.wait_synced(table, index)
+    assert ids(search(client, table, index, MatchAllQuery())) == ["b", "d", "a", "c"]
+    assert every_page(client, table, index, MatchAllQuery(), limit=3) == [["b", "d", "a"], ["c"]]
+    assert ids(search(client, table, index, MatchAllQuery(), sort=Sort([PrimaryKeySort()]))) == ["a", "b", "c", "d"]
+
+
 @pytest.mark.parametrize("order", [ASC, DESC])
 def test_by_one_field(client: SdkClient, rows: Indexed, order: SortOrder) -> None:
     """Rows that are equal come by primary key."""
