@@ -113,6 +113,14 @@ def request(client: WireClient, operation: str, body: bytes) -> bytes:
     return f"POST /{operation} HTTP/1.1\r\n{head}\r\n".encode() + body
 
 
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint of a server that waits for nobody long."""
+    options = {"head_timeout_s": 0.2, "body_timeout_s": 0.2, "keep_alive_s": 1}
+    with server(tmp_path_factory.mktemp("impatient"), **options) as endpoint:
+        yield endpoint
+
+
 def test_connections(tmp_path: Path, sockets: Sockets) -> None:
     with server(tmp_path, connections_max=3) as endpoint:
         client = sockets.client(endpoint)
@@ -129,21 +137,19 @@ def test_connections(tmp_path: Path, sockets: Sockets) -> None:
 @pytest.mark.parametrize(
     "begin", [b"", b"POST /ListTable HTTP/1.1\r\nhost:", b"POST /ListTable HTTP/1.1\r\nhost: x\r\n"]
 )
-def test_heads_that_do_not_end_in_time(tmp_path: Path, sockets: Sockets, begin: bytes) -> None:
-    with server(tmp_path, head_timeout_s=0.2) as endpoint:
-        connection = sockets.connect(endpoint)
-        connection.sendall(begin)
-        assert is_closed(connection)
+def test_heads_that_do_not_end_in_time(impatient: str, sockets: Sockets, begin: bytes) -> None:
+    connection = sockets.connect(impatient)
+    connection.sendall(begin)
+    assert is_closed(connection)
 
 
-def test_a_head_that_drips(tmp_path: Path, sockets: Sockets) -> None:
-    with server(tmp_path, head_timeout_s=0.2) as endpoint:
-        connection = sockets.connect(endpoint)
-        connection.sendall(b"POST /ListTable HTTP/1.1\r\n")
-        connection.setblocking(False)
-        deadline = time.monotonic() + 5
-        with pytest.raises((ConnectionResetError, BrokenPipeError)):
-            _drip(connection, deadline)
+def test_a_head_that_drips(impatient: str, sockets: Sockets) -> None:
+    connection = sockets.connect(impatient)
+    connection.sendall(b"POST /ListTable HTTP/1.1\r\n")
+    connection.setblocking(False)
+    deadline = time.monotonic() + 5
+    with pytest.raises((ConnectionResetError, BrokenPipeError)):
+        _drip(connection, deadline)
 
 
 def _drip(connection: socket.socket, deadline: float) -> None:
@@ -160,33 +166,30 @@ def test_large_heads(tmp_path: Path, sockets: Sockets) -> None:
             assert is_closed(connection)
 
 
-def test_the_second_head_of_a_connection(tmp_path: Path, sockets: Sockets) -> None:
-    with server(tmp_path, head_timeout_s=0.2, keep_alive_s=30) as endpoint:
-        connection = sockets.connect(endpoint)
-        connection.sendall(request(sockets.client(endpoint), "ListTable", b""))
-        assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
-        connection.sendall(b"POST /ListT")
-        assert is_closed(connection)
+def test_the_second_head_of_a_connection(impatient: str, sockets: Sockets) -> None:
+    connection = sockets.connect(impatient)
+    connection.sendall(request(sockets.client(impatient), "ListTable", b""))
+    assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+    connection.sendall(b"POST /ListT")
+    assert is_closed(connection)
 
 
-def test_idle_connections(tmp_path: Path, sockets: Sockets) -> None:
-    with server(tmp_path, keep_alive_s=1) as endpoint:
-        connection = sockets.connect(endpoint)
-        connection.sendall(request(sockets.client(endpoint), "ListTable", b""))
-        assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
-        assert is_closed(connection)
+def test_idle_connections(impatient: str, sockets: Sockets) -> None:
+    connection = sockets.connect(impatient)
+    connection.sendall(request(sockets.client(impatient), "ListTable", b""))
+    assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+    assert is_closed(connection)
 
 
-def test_slow_bodies(tmp_path: Path, sockets: Sockets) -> None:
-    with server(tmp_path, body_timeout_s=0.2) as endpoint:
-        connection = sockets.connect(endpoint)
-        connection.sendall(request(sockets.client(endpoint), "ListTable", b"x" * 100)[:-50])
-        head, _, body = received(connection).partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 408")
-        assert b"connection: close" in head
-        assert b"authorization: OTS " in head
-        error = error_pb2.Error.FromString(body)
-        assert (error.code, error.message) == ("OTSRequestTimeout", "Request timeout.")
+def test_slow_bodies(impatient: str, sockets: Sockets) -> None:
+    connection = sockets.connect(impatient)
+    connection.sendall(request(sockets.client(impatient), "ListTable", b"x" * 100)[:-50])
+    head, _, body = received(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408")
+    assert b"connection: close" in head
+    assert b"authorization: OTS " in head
+    error = error_pb2.Error.FromString(body)
+    assert (error.code, error.message) == ("OTSRequestTimeout", "Request timeout.")
 
 
 def test_bodies_held_together(tmp_path: Path, sockets: Sockets) -> None:
