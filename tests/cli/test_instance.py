@@ -1,0 +1,83 @@
+"""``lutra instance``, and the command as a whole."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lutra.cli.main import main
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def test_create_and_list(tmp_path: Path) -> None:
+    data = str(tmp_path / "data")
+    assert run("instance", "list", "--data", data).output == ""
+    assert run("instance", "create", "photos", "--data", data).output == "created instance photos\n"
+    created = run("instance", "create", "music", "--data", data, "--json")
+    assert json.loads(created.output) == {"created": "music"}
+    assert run("instance", "list", "--data", data).output == "music\nphotos\n"
+    assert json.loads(run("instance", "list", "--data", data, "--json").output) == {"instances": ["music", "photos"]}
+
+
+@pytest.mark.parametrize("name", ["a", "a b", "../up", "x" * 65, ""])
+def test_bad_names(tmp_path: Path, name: str) -> None:
+    result = run("instance", "create", name, "--data", str(tmp_path))
+    assert result.exit_code == 1
+    assert "invalid instance name" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_taken(tmp_path: Path) -> None:
+    for expected in (0, 1):
+        result = run("instance", "create", "photos", "--data", str(tmp_path))
+        assert result.exit_code == expected
+    assert result.stderr == "Error: instance 'photos' already exists\n"
+
+
+def test_the_data_directory_may_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUTRA_DATA", str(tmp_path))
+    assert run("instance", "create", "photos").exit_code == 0
+    assert (tmp_path / "instances" / "photos").is_dir()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["serve", "--help"], ["instance", "--help"]])
+def test_help_teaches_by_example(arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 0
+    assert "\n  " in result.output
+    assert "lutra serve --data ./data" in result.output or "lutra instance create photos --data ./data" in result.output
+
+
+def test_unknown_commands() -> None:
+    result = run("nonsense")
+    assert result.exit_code == 2
+    assert "No such command 'nonsense'" in result.stderr
+
+
+def test_every_command_listed_can_be_had() -> None:
+    for name in main.list_commands(main.make_context("lutra", ["serve"])):
+        assert run(name, "--help").exit_code == 0, name
+
+
+def test_help_and_version_need_none_of_the_engine() -> None:
+    script = (
+        "import sys; from lutra.cli.main import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: print(*sys.modules, file=sys.stderr)"
+    )
+    for arguments in (["--help"], ["--version"]):
+        result = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
+        loaded = set(result.stderr.split())
+        assert not loaded & {"numpy", "rocksdict", "uvicorn", "google.protobuf", "sklearn", "rich", "asyncio"}
+
+
+def test_version() -> None:
+    assert run("--version").output.startswith("lutra, version ")
