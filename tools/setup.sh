@@ -26,7 +26,7 @@ is_312() {
     "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' >/dev/null 2>&1
 }
 if ! is_312 "$VENV/bin/python"; then
-    for candidate in python3.12 "$HOME"/.pyenv/versions/3.12*/bin/python; do
+    for candidate in python3.12 "${HOME:-}"/.pyenv/versions/3.12*/bin/python; do
         if is_312 "$candidate"; then
             [ -x "$VENV-sdk312/bin/pip" ] || "$candidate" -m venv "$VENV-sdk312" || break
             "$VENV-sdk312/bin/python" -m pip --disable-pip-version-check install --quiet \
