@@ -82,8 +82,8 @@ def _manifold(dimension: int, latent: int, noise: float, seed: int) -> Block:
     def block(start: int, count: int) -> Vectors:
         rng = np.random.default_rng((seed, 1, start))
         hidden = np.maximum(rng.standard_normal((count, latent), dtype=np.float32) @ first + bias, 0)
-        smooth = np.logaddexp(np.float32(0), hidden @ second)
-        noisy = smooth * (1 + np.float32(noise) * rng.standard_normal((count, dimension), dtype=np.float32))
-        return np.maximum(noisy, 0).astype(np.float32)
+        smooth: Vectors = np.logaddexp(np.float32(0), hidden @ second)
+        noisy: Vectors = smooth * (1 + np.float32(noise) * rng.standard_normal((count, dimension), dtype=np.float32))
+        return np.maximum(noisy, np.float32(0))
 
     return block

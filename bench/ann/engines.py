@@ -1,0 +1,228 @@
+"""The peers behind one face. Each is imported only in the process that measures it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Vectors = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
+Params = Mapping[str, Any]
+
+
+class Engine(Protocol):
+    """One way to search. ``build`` and ``open`` run in different processes; ``folder`` is all that passes between."""
+
+    def build(self, vectors: Vectors, metric: str, folder: Path, threads: int) -> None: ...
+
+    def open(self, folder: Path, metric: str, dimension: int, memory_cap_bytes: int | None) -> None: ...
+
+    def sweep(self) -> list[Params]:
+        """The settings of a curve, from fast to thorough."""
+
+    def search(self, queries: Vectors, k: int, threads: int, params: Params) -> Ids:
+        """int64[q, k]; -1 where fewer were found."""
+
+    def counters(self) -> Mapping[str, float]:
+        """Per query of the last search, where the engine counts: distances, hops, reads."""
+
+
+class Hnswlib:
+    """hnswlib, M=16, efConstruction=200: the yardstick."""
+
+    def build(self, vectors: Vectors, metric: str, folder: Path, threads: int) -> None:
+        import hnswlib
+
+        index = hnswlib.Index(metric, vectors.shape[1])
+        index.init_index(len(vectors), ef_construction=200, M=16, random_seed=1)
+        index.set_num_threads(threads)
+        index.add_items(vectors)
+        index.save_index(str(folder / "hnswlib"))
+
+    def open(self, folder: Path, metric: str, dimension: int, memory_cap_bytes: int | None) -> None:
+        import hnswlib
+
+        self._index = hnswlib.Index(metric, dimension)
+        self._index.load_index(str(folder / "hnswlib"))
+
+    def sweep(self) -> list[Params]:
+        return [{"ef": ef} for ef in (20, 40, 60, 80, 120, 160, 240, 320, 480, 640, 960, 1_280)]
+
+    def search(self, queries: Vectors, k: int, threads: int, params: Params) -> Ids:
+        self._index.set_ef(max(k, params["ef"]))
+        labels, _ = self._index.knn_query(queries, k, num_threads=threads)
+        return np.asarray(labels, np.int64)
+
+    def counters(self) -> Mapping[str, float]:
+        return {}
+
+
+class Faiss:
+    """faiss: ``kind`` is hnsw, ivf_rabitq (with fast-scan, re-ranked) or flat."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def build(self, vectors: Vectors, metric: str, folder: Path, threads: int) -> None:
+        import faiss
+
+        faiss.omp_set_num_threads(threads)
+        dimension = vectors.shape[1]
+        space = faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT
+        lists = max(16, int(4 * np.sqrt(len(vectors))))
+        factory = {
+            "hnsw": "HNSW16",
+            "ivf_rabitq": f"IVF{lists},RaBitQfs4,RFlat",
+            "flat": "Flat",
+        }[self._kind]
+        try:
+            index = faiss.index_factory(dimension, factory, space)
+        except RuntimeError:  # an older faiss, whose RaBitQ has no fast-scan
+            index = faiss.index_factory(dimension, f"IVF{lists},RaBitQ,RFlat", space)
+        if self._kind == "hnsw":
+            index.hnsw.efConstruction = 200
+        data = _normalised(vectors, metric)
+        if not index.is_trained:
+            index.train(data[: min(len(data), 64 * lists)])
+        index.add(data)
+        faiss.write_index(index, str(folder / f"faiss_{self._kind}"))
+
+    def open(self, folder: Path, metric: str, dimension: int, memory_cap_bytes: int | None) -> None:
+        import faiss
+
+        self._faiss = faiss
+        self._metric = metric
+        self._index = faiss.read_index(str(folder / f"faiss_{self._kind}"))
+
+    def sweep(self) -> list[Params]:
+        if self._kind == "hnsw":
+            return [{"ef": ef} for ef in (20, 40, 80, 160, 320, 640, 1_280)]
+        if self._kind == "ivf_rabitq":
+            return [{"nprobe": n, "rerank": r} for r in (10, 40) for n in (8, 16, 32, 64, 128, 256)]
+        return [{}]
+
+    def search(self, queries: Vectors, k: int, threads: int, params: Params) -> Ids:
+        faiss = self._faiss
+        faiss.omp_set_num_threads(threads)
+        extra = None
+        if self._kind == "hnsw":
+            extra = faiss.SearchParametersHNSW(efSearch=params["ef"])
+        elif self._kind == "ivf_rabitq":
+            base = faiss.SearchParametersIVF(nprobe=params["nprobe"])
+            extra = faiss.IndexRefineSearchParameters(k_factor=params["rerank"], base_index_params=base)
+        _, ids = self._index.search(_normalised(queries, self._metric), k, params=extra)
+        return np.asarray(ids, np.int64)
+
+    def counters(self) -> Mapping[str, float]:
+        return {}
+
+
+class Usearch:
+    """usearch with the connectivity and expansion of the yardstick."""
+
+    def build(self, vectors: Vectors, metric: str, folder: Path, threads: int) -> None:
+        self._make(metric, vectors.shape[1])
+        self._index.add(np.arange(len(vectors)), vectors, threads=threads)
+        self._index.save(str(folder / "usearch"))
+
+    def open(self, folder: Path, metric: str, dimension: int, memory_cap_bytes: int | None) -> None:
+        self._make(metric, dimension)
+        self._index.load(str(folder / "usearch"))
+
+    def sweep(self) -> list[Params]:
+        return [{"ef": ef} for ef in (20, 40, 80, 160, 320, 640, 1_280)]
+
+    def search(self, queries: Vectors, k: int, threads: int, params: Params) -> Ids:
+        self._index.expansion_search = max(k, params["ef"])
+        found = self._index.search(queries, k, threads=threads)
+        return np.asarray(found.keys, np.int64).reshape(len(queries), -1)
+
+    def counters(self) -> Mapping[str, float]:
+        return {}
+
+    def _make(self, metric: str, dimension: int) -> None:
+        from usearch.index import Index
+
+        space = {"l2": "l2sq", "cosine": "cos", "ip": "ip"}[metric]
+        self._index = Index(ndim=dimension, metric=space, dtype="f32", connectivity=16, expansion_add=200)
+
+
+class DiskAnn:
+    """diskannpy's disk index, where it installs (it needs an older numpy than the others)."""
+
+    def build(self, vectors: Vectors, metric: str, folder: Path, threads: int) -> None:
+        import diskannpy
+
+        diskannpy.build_disk_index(
+            data=vectors,
+            distance_metric=_DISKANN_METRICS[metric],
+            index_directory=str(folder),
+            index_prefix="diskann",
+            complexity=100,
+            graph_degree=64,
+            search_memory_maximum=max(0.01, vectors.nbytes * 0.1 / 2**30),
+            build_memory_maximum=max(1.0, vectors.nbytes * 2 / 2**30),
+            num_threads=threads,
+            pq_disk_bytes=0,
+        )
+
+    def open(self, folder: Path, metric: str, dimension: int, memory_cap_bytes: int | None) -> None:
+        import diskannpy
+
+        self._index = diskannpy.StaticDiskIndex(
+            index_directory=str(folder),
+            num_threads=2,
+            num_nodes_to_cache=0,
+            distance_metric=_DISKANN_METRICS[metric],
+            vector_dtype=np.float32,
+            dimensions=dimension,
+            index_prefix="diskann",
+        )
+
+    def sweep(self) -> list[Params]:
+        return [{"complexity": c, "beam": 4} for c in (20, 40, 80, 160, 320)]
+
+    def search(self, queries: Vectors, k: int, threads: int, params: Params) -> Ids:
+        found = self._index.batch_search(
+            queries,
+            k_neighbors=k,
+            complexity=max(k, params["complexity"]),
+            num_threads=threads,
+            beam_width=params["beam"],
+        )
+        return np.asarray(found.identifiers, np.int64)
+
+    def counters(self) -> Mapping[str, float]:
+        return {}
+
+
+_DISKANN_METRICS = {"l2": "l2", "cosine": "cosine", "ip": "mips"}
+
+
+def _normalised(vectors: Vectors, metric: str) -> Vectors:
+    """faiss has no cosine: the inner product of unit vectors is."""
+    if metric != "cosine":
+        return vectors
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: Vectors = vectors / np.maximum(norms, np.float32(1e-30))
+    return unit
+
+
+def engine(name: str) -> Engine:
+    """The engine of that name. Raises KeyError."""
+    makers: dict[str, Engine] = {
+        "hnswlib": Hnswlib(),
+        "faiss-hnsw": Faiss("hnsw"),
+        "faiss-ivf-rabitq": Faiss("ivf_rabitq"),
+        "faiss-flat": Faiss("flat"),
+        "usearch": Usearch(),
+        "diskannpy": DiskAnn(),
+    }
+    return makers[name]
+
+
+NAMES = ("hnswlib", "faiss-hnsw", "faiss-ivf-rabitq", "faiss-flat", "usearch", "diskannpy")
