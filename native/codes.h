@@ -1,0 +1,114 @@
+// Vectors as short codes with an unbiased estimate of distances and a bound on its error.
+//
+// RaBitQ (Gao & Long, SIGMOD 2024) in its form with several bits (SIGMOD 2025): the residual r of a vector against a
+// centroid is rotated at random and each dimension kept as one of 2^B odd integers c, so that t c, t = |r|^2 / <c, r>,
+// is r plus an error e at right angles to it. <t c, q> then estimates <r, q> without bias, and is wrong by <e, q>: the
+// rotation has turned e at random among the directions orthogonal to r, so that error is |e| |q'| / sqrt(P - 1) times
+// a number that is nearly standard normal; q', the part of q orthogonal to r, is no longer than q or than q - r.
+//
+// A record is `code_bytes` of code, then |r| as float32, then t as float32 whose lowest 8 bits hold |e| / |r|; all
+// little-endian. Bytes of code come in blocks of 64 (the last may be shorter, a multiple of 8): byte j of a block of
+// width W from dimension D on holds the codes u = (c + 2^B - 1) / 2 of dimensions D + j, D + W + j, D + 2 W + j, …,
+// the first in its lowest bits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "code_dot.h"
+#include "rotation.h"
+#include "topk.h"
+
+namespace lutra {
+
+inline constexpr std::size_t kCodeFactorBytes = 8;
+
+// How many standard deviations of the estimate's error the bounds allow: 1.9 leaves 3 % outside on either side at most.
+inline constexpr float kBoundSigmas = 1.9f;
+
+// Immutable: any number of threads may use one. The same arguments give the same records on every machine.
+class Quantizer {
+  public:
+    // `centroid` [dimension] is copied: nullptr is the zero vector. dimension: 1 to 4096; bits: 1, 2, 4 or 8. Under
+    // Metric::kCosine vectors and queries are brought to length 1 first, and the centroid is of such vectors.
+    Quantizer(std::size_t dimension, unsigned bits, Metric metric, const float* centroid, std::uint64_t seed,
+              CodeLevel level = code_levels().front());
+
+    std::size_t dimension() const { return dimension_; }
+    std::size_t padded_dimension() const { return rotation_.size(); }
+    unsigned bits() const { return bits_; }
+    Metric metric() const { return metric_; }
+    CodeLevel level() const { return level_; }
+    std::size_t code_bytes() const { return padded_dimension() * bits_ / 8; }
+    std::size_t record_bytes() const { return code_bytes() + kCodeFactorBytes; }
+
+    // Fills records [count, record_bytes] from vectors [count, dimension], which must be finite; 0 threads: as many as
+    // the process may use.
+    void encode(const float* vectors, std::size_t count, std::uint8_t* records, unsigned threads) const;
+
+  private:
+    friend class QueryCode;
+
+    // `rotated` [padded_dimension], 64-byte aligned: the vector (brought to length 1 under cosine) less the centroid
+    // where `centred`, rotated. Returns the vector's squared length before that.
+    float prepare(const float* vector, bool centred, float* rotated) const;
+    void encode_row(const float* vector, std::uint8_t* record, float* rotated, std::uint8_t* levels) const;
+
+    std::size_t dimension_;
+    unsigned bits_;
+    Metric metric_;
+    CodeLevel level_;
+    Rotation rotation_;
+    std::unique_ptr<float[], AlignedDelete> centroid_;  // [padded_dimension]
+};
+
+// One query, rotated and rounded to int8. Owns all it needs: it may outlive its Quantizer. Immutable.
+class QueryCode {
+  public:
+    // `vector` [dimension] must be finite.
+    QueryCode(const Quantizer& quantizer, const float* vector, float bound_sigmas = kBoundSigmas);
+
+    std::size_t record_bytes() const { return code_bytes_ + kCodeFactorBytes; }
+
+    // The distance to a record's vector, of the kind `topk` gives: squared Euclidean, 1 - cosine, minus the product.
+    // Never NaN.
+    float estimate(const std::uint8_t* record) const;
+
+    // The same of several records, which need not be neighbours: each is prefetched while those before it are looked at.
+    void estimate_batch(const std::uint8_t* const* records, std::size_t count, float* out) const;
+
+    // The same of records one after another in memory.
+    void estimate_range(const std::uint8_t* records, std::size_t count, float* out) const;
+
+    // What the true distance is not below, and not above, but for the share that `bound_sigmas` leaves.
+    float lower_bound(const std::uint8_t* record, float estimate) const;
+    float upper_bound(const std::uint8_t* record, float estimate) const;
+
+  private:
+    struct Errors {
+        float code;   // per unit of the length of what is orthogonal to the residual
+        float query;  // of the query's own rounding
+    };
+
+    float finish(const std::uint8_t* record, std::int32_t sum) const;
+    Errors errors(const std::uint8_t* record) const;
+
+    Metric metric_;
+    CodeShape shape_;
+    CodeDot dot_;
+    std::size_t code_bytes_;
+    std::unique_ptr<std::int8_t[], AlignedDelete> query_;  // as code_dot.h lays it out
+    // estimate = norm_weight |r|^2 + offset + t (sum_weight * integer sum + sum_offset)
+    float norm_weight_ = 0;
+    float offset_ = 0;
+    float sum_weight_ = 0;
+    float sum_offset_ = 0;
+    float length_ = 0;             // of the query as it was rotated
+    float code_error_weight_ = 0;  // times |e|: Errors::code
+    float query_error_weight_ = 0;
+};
+
+}  // namespace lutra
