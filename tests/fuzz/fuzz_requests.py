@@ -1,0 +1,298 @@
+"""Coverage-guided fuzzing of requests: headers and signatures, bodies of every operation, all against a real engine.
+
+    python tests/fuzz/fuzz_requests.py [libFuzzer options] CORPUS      fuzz; a directory for inputs worth keeping
+    python tests/fuzz/fuzz_requests.py --replay CORPUS                 translate them all many times: no memory is kept
+
+An input's first byte says what the rest is: the body of an operation, a compressed body, or a request's headers. What
+must hold: no exception gets out, nothing a client sends is a 5xx, every answer is whole.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import resource
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Any
+
+REPLAY_ROUNDS = 100
+REPLAY_GROWTH_BYTES_MAX = 1 << 20
+NOW_US = 1_795_447_465_000_000
+SECRET = "testsk"
+
+
+def load() -> None:
+    """Imports what is fuzzed; called inside atheris's instrumentation where it fuzzes."""
+    import lutra.instance.engine
+    import lutra.server.service  # noqa: F401
+
+
+class FixedClock:
+    def now_us(self) -> int:
+        return NOW_US
+
+
+class Target:
+    """One engine with a table and an index, behind the server's own code."""
+
+    def __init__(self, folder: Path) -> None:
+        from lutra.instance.engine import Engine
+        from lutra.server.credentials import Credentials
+        from lutra.server.gate import Gate
+        from lutra.server.metrics import Metrics
+        from lutra.server.operations import OPERATIONS
+        from lutra.server.responses import Responder
+        from lutra.server.service import Service
+
+        self.engine = Engine.open(folder)
+        self.engine.create_instance("test")
+        clock = FixedClock()
+        self.gate = Gate(Credentials("testak", SECRET), clock)
+        self.service = Service(self.engine, Responder(clock, "testak"), Metrics(self.engine, clock))
+        self.operations = [OPERATIONS[name] for name in sorted(OPERATIONS)]
+
+    def make_table(self) -> None:
+        """The table and the index that inputs speak of, where the last input has deleted them."""
+        from lutra.model.errors import LutraError
+        from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
+        from lutra.model.schema import KeyColumn, TableSchema
+        from lutra.model.values import ColumnType
+
+        instance = self.engine.instance("test")
+        names = instance.tables.names()
+        if "t" in names:
+            return
+        for table, index in instance.list_search_indexes(None):
+            instance.delete_search_index(table, index)
+        for name in names:
+            instance.delete_table(name)
+        key = (KeyColumn("a", ColumnType.STRING), KeyColumn("b", ColumnType.INTEGER))
+        instance.tables.create(TableSchema("t", key))
+        fields = [FieldSchema(kind.name.lower(), kind) for kind in FieldType if kind is not FieldType.VECTOR]
+        fields.append(FieldSchema("vector", FieldType.VECTOR, sort_and_aggregate=False, vector=VectorOptions(2)))
+        try:
+            instance.create_search_index("t", "i", IndexSchema(tuple(fields)))
+        except LutraError as error:
+            raise AssertionError(error) from error
+
+    def check(self, data: bytes) -> None:
+        """Everything that must hold of any input."""
+        if not data:
+            return
+        kind, rest = data[0] % (len(self.operations) + 2), data[1:]
+        if kind == len(self.operations):
+            self.check_headers(rest)
+        elif kind == len(self.operations) + 1:
+            self.check_body(rest[:1], rest[1:])
+        else:
+            self.check_operation(kind, rest)
+
+    def check_operation(self, number: int, body: bytes) -> None:
+        from lutra.server.gate import Admission
+
+        self.make_table()
+        md5 = base64.b64encode(hashlib.md5(body).digest())
+        operation = self.operations[number]
+        response = self.service.perform(operation, Admission("test", b"k", md5, False, None), body, "id")
+        assert response.status < 500, (operation.name, response)
+        names = [name for name, _ in response.headers]
+        assert len(set(names)) == len(names)
+
+    def check_body(self, flags: bytes, body: bytes) -> None:
+        """A body that says it is compressed."""
+        from lutra.model.errors import LutraError
+        from lutra.server.gate import Admission, open_body
+
+        md5 = base64.b64encode(hashlib.md5(body).digest())
+        try:
+            message = open_body(Admission("test", b"k", md5, True, flags[0] if flags else None), body)
+        except LutraError:
+            return
+        assert zlib.decompress(body) == message
+
+    def check_headers(self, data: bytes) -> None:
+        """Lines of ``name:value``. Signed by their last line where that is empty, else as they are."""
+        from lutra.model.errors import LutraError
+        from lutra.server import signing
+
+        lines = [line.partition(b":") for line in data.split(b"\n")]
+        headers = [(name.lower(), value) for name, colon, value in lines if colon]
+        if data.endswith(b"\n"):
+            given = {name: value.strip() for name, value in headers if name.startswith(b"x-ots-")}
+            text = signing.string_to_sign(b"ListTable", signing.header_lines(given, signing.SIGNATURE_V2))
+            headers = [header for header in headers if header[0] != signing.SIGNATURE_V2]
+            headers.append((signing.SIGNATURE_V2, signing.sign_v2(SECRET.encode(), text)))
+        signed = {signing.SIGNATURE_V2, signing.SIGNATURE_V4} & {name for name, _ in headers}
+        try:
+            admission = self.gate.admit(b"ListTable", headers)
+        except LutraError as error:
+            text_shown = str(error)
+        else:
+            text_shown = ""
+            assert admission.signing_key
+            assert signed, "let in without a signature"
+        assert not text_shown or text_shown.isprintable()
+
+
+def seeds(target: Target) -> list[bytes]:
+    """A good request of every operation, as the official SDK encodes it, and good headers."""
+    import tablestore as ots
+    from tablestore.encoder import OTSProtoBufferEncoder
+
+    encode = OTSProtoBufferEncoder("utf8").encode_request
+    numbers = {operation.name: bytes([n]) for n, operation in enumerate(target.operations)}
+    key: list[Any] = [("a", "x"), ("b", 5)]
+    condition = ots.CompositeColumnCondition(ots.LogicalOperator.AND)
+    for value in (1, "s", 1.5, True, bytearray(b"b")):
+        condition.add_sub_condition(ots.SingleColumnCondition("c", value, ots.ComparatorType.GREATER_EQUAL))
+    guarded = ots.Condition(ots.RowExistenceExpectation.IGNORE, condition)
+    ignore = ots.Condition(ots.RowExistenceExpectation.IGNORE)
+    row = ots.Row(
+        key, [("long", 5), ("keyword", "k"), ("vector", "[1, 2]"), ("date", "2026-11-23"), ("bin", bytearray(b"x"))]
+    )
+    changes = ots.Row(
+        key, {"PUT": [("long", 6)], "DELETE_ALL": ["keyword"], "INCREMENT": [("n", 1)], "DELETE": [("m", None, 5)]}
+    )
+    write, read = ots.BatchWriteRowRequest(), ots.BatchGetRowRequest()
+    write.add(
+        ots.TableInBatchWriteRowItem(
+            "t", [ots.PutRowItem(row, ignore), ots.UpdateRowItem(changes, guarded), ots.DeleteRowItem(row, ignore)]
+        )
+    )
+    read.add(ots.TableInBatchGetRowItem("t", [key, key], ["long"], condition, 2))
+    queries = [
+        ots.BoolQuery(
+            [ots.TermQuery("keyword", "k")],
+            [ots.TermsQuery("long", [1, 2])],
+            [ots.RangeQuery("date", "2026-01-01", "2027-01-01")],
+            [ots.PrefixQuery("keyword", "k"), ots.ExistsQuery("double")],
+            "50%",
+        ),
+        ots.KnnVectorQuery("vector", 5, [1.0, 2.0], ots.MatchAllQuery(), 2.0, 0.1, 9),
+    ]
+    sort = ots.Sort(
+        [ots.FieldSort("long", ots.SortOrder.DESC, ots.SortMode.AVG), ots.ScoreSort(), ots.PrimaryKeySort()]
+    )
+    meta = ots.TableMeta("u", [("a", "STRING"), ("b", "INTEGER", ots.PK_AUTO_INCR)], [("d", "DOUBLE")])
+    throughput = ots.ReservedThroughput(ots.CapacityUnit(0, 0))
+    vector = ots.VectorOptions(ots.VectorDataType.VD_FLOAT_32, ots.VectorMetricType.VM_COSINE, 4)
+    index = ots.SearchIndexMeta(
+        [ots.FieldSchema("v", ots.FieldType.VECTOR, vector_options=vector)], ots.IndexSetting(["a"]), sort
+    )
+    columns = ots.ColumnsToGet(["long"], ots.ColumnReturnType.SPECIFIED)
+    infinite = [[("a", bound), ("b", bound)] for bound in (ots.INF_MIN, ots.INF_MAX)]
+    calls: list[tuple[str, tuple[Any, ...]]] = [
+        ("CreateTable", (meta, ots.TableOptions(), throughput, ots.SSESpecification(False), [], ["m"])),
+        ("ListTable", ()),
+        ("DescribeTable", ("t",)),
+        ("UpdateTable", ("t", ots.TableOptions(90_000, 3, 5, True), throughput)),
+        ("DeleteTable", ("u",)),
+        ("GetRow", ("t", key, ["long"], condition, 1, (1, 9), "a", "z", b"t", None)),
+        ("PutRow", ("t", row, guarded, ots.ReturnType.RT_PK, None)),
+        ("UpdateRow", ("t", changes, guarded, None, None)),
+        ("DeleteRow", ("t", key, guarded, None, None)),
+        ("BatchWriteRow", (write,)),
+        ("BatchGetRow", (read,)),
+        ("GetRange", ("t", ots.Direction.FORWARD, *infinite, ["long"], 5, condition, 1, None, "a", "z", None, None)),
+        ("CreateSearchIndex", ("t", "j", index)),
+        ("DescribeSearchIndex", ("t", "i", True)),
+        ("ListSearchIndex", ("t",)),
+        ("DeleteSearchIndex", ("t", "j")),
+        *(
+            ("Search", ("t", "i", ots.SearchQuery(query, sort, True, None, 1, 5), columns, [key], 1))
+            for query in queries
+        ),
+    ]
+    made = [numbers[name] + bytes(encode(name, *arguments).SerializeToString()) for name, arguments in calls]
+    headers = (
+        b"x-ots-accesskeyid:testak\nx-ots-apiversion:2015-12-31\nx-ots-contentmd5:1B2M2Y8AsgTpgAmY7PhCfg==\n"
+        b"x-ots-date:2026-11-23T15:24:25.000Z\nx-ots-instancename:test\nx-ots-request-compress-type:deflate\n"
+    )
+    count = len(target.operations)
+    v4 = b"x-ots-signdate:20261123\nx-ots-signregion:cn\nx-ots-signaturev4:dVfz="
+    return [
+        *made,
+        bytes([count]) + headers,
+        bytes([count]) + headers + v4,
+        bytes([count + 1, 5]) + zlib.compress(b"abcde"),
+    ]
+
+
+def translations() -> list[Callable[[bytes], object]]:
+    """Every translation by itself, with no engine that may keep things."""
+    from lutra.server import filter_messages, index_messages, row_messages, search_messages, table_messages
+    from lutra.server.parsing import parse
+    from lutra.server.wire import index_pb2, query_pb2, row_pb2, table_pb2
+
+    return [
+        filter_messages.parse_filter,
+        lambda data: table_messages.parse_schema(parse(table_pb2.CreateTableRequest, data)),
+        lambda data: row_messages.parse_put(parse(row_pb2.PutRowRequest, data)),
+        lambda data: row_messages.parse_range(parse(row_pb2.GetRangeRequest, data)),
+        lambda data: [
+            row_messages.parse_batch_change(row)
+            for table in parse(row_pb2.BatchWriteRowRequest, data).tables
+            for row in table.rows
+        ],
+        lambda data: index_messages.parse_index_schema(parse(index_pb2.CreateSearchIndexRequest, data)),
+        lambda data: search_messages.parse_search(parse(query_pb2.SearchRequest, data)),
+    ]
+
+
+def replay(corpus: Path, target: Target) -> None:
+    """Translates every input many times. Exits with 1 where the process grows."""
+    from lutra.model.errors import LutraError
+
+    inputs = [path.read_bytes() for path in corpus.iterdir()]
+    translate = translations()
+
+    def once() -> None:
+        for data in inputs:
+            target.check_headers(data[1:])
+            target.check_body(data[1:2], data[2:])
+            for function in translate:
+                with suppress(LutraError):
+                    function(data[1:])
+
+    for _ in range(REPLAY_ROUNDS // 3):  # until caches are warm
+        once()
+    before = resident_bytes()
+    for _ in range(REPLAY_ROUNDS):
+        once()
+    growth = resident_bytes() - before
+    print(f"{len(inputs)} inputs, {REPLAY_ROUNDS} rounds: grew by {growth} bytes")
+    sys.exit(growth > REPLAY_GROWTH_BYTES_MAX)
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def main(arguments: list[str]) -> None:
+    corpus = Path(arguments[-1])
+    with tempfile.TemporaryDirectory(prefix="lutra-fuzz-") as folder:
+        if arguments[0] == "--replay":
+            replay(corpus, Target(Path(folder) / "data"))
+            return
+        import atheris
+
+        # First, so that modules come with the plain loader: atheris cannot instrument what an editable install's gives.
+        sys.meta_path.insert(0, PathFinder)
+        with atheris.instrument_imports(include=["lutra"]):
+            load()
+        target = Target(Path(folder) / "data")
+        for number, seed in enumerate(seeds(target)):
+            target.check(seed)
+            (corpus / f"seed-{number:02d}").write_bytes(seed)
+        atheris.Setup([sys.argv[0], *arguments], target.check)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
