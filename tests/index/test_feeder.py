@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from lutra.index.feeder import Feeder
 from lutra.index.index import SearchIndex
 from lutra.index.trimmer import Trimmer
 from lutra.kv.memory import MemoryStore
+from lutra.kv.rocksdb import RocksStore
 from lutra.kv.store import KeyValueStore, Pair
 from lutra.model.clock import SystemClock
 from lutra.model.errors import ObjectNotExist, RequestTimeout, StorageFailure
@@ -40,6 +42,12 @@ SCHEMA = IndexSchema(
         FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(2)),
     )
 )
+
+
+@pytest.fixture
+def fast_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To be asked for before ``feeder``."""
+    monkeypatch.setattr(feeder_module, "_TICK_S", 0.02)
 
 
 @pytest.fixture
@@ -156,6 +164,7 @@ def test_a_change_is_seen_soon_without_asking(
 
 
 def test_watermark_moves_on_without_changes(
+    fast_ticks: None,
     store: KeyValueStore,
     tables: Tables,
     new_table: Any,
@@ -163,7 +172,6 @@ def test_watermark_moves_on_without_changes(
     feeder: Feeder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(feeder_module, "_TICK_S", 0.01)
     feed = feeder.add(define(store, new_table("t")), tables)
     new_table("other")
     feeder.wait_searchable(feed, WAIT_S)
@@ -314,6 +322,24 @@ def test_stop_ends_the_thread_and_those_who_wait(
     assert not any(t.name == "lutra-feeder" for t in threading.enumerate())
 
 
+def test_an_index_is_whole_again_after_reopening(tmp_path: Path) -> None:
+    key = (KeyColumn("id", ColumnType.INTEGER),)
+    for number in range(3):
+        store = RocksStore(tmp_path / "store")
+        space = TableSpace(store)
+        tables = space.instance("default")
+        catalog = IndexCatalog(store)
+        if number == 0:
+            catalog.create("default", tables.create(TableSchema("t", key)), "x", SCHEMA)
+        with Feeder(space.changelog, store) as feeder:
+            (feed,) = [feeder.add(definition, tables) for definition in catalog.all()]
+            cells = [("n", number, None, CellOperation.PUT)]
+            tables.write("t", RowChange(ChangeKind.PUT, (("id", number),), cells))
+            feeder.wait_searchable(feed, WAIT_S)
+            assert content(feed) == {n: (n, None) for n in range(number + 1)}
+        store.close()
+
+
 # --- failure ---------------------------------------------------------------------------------------------------------
 
 
@@ -336,8 +362,7 @@ class FailingStore(MemoryStore):
         return super().scan(begin, end, reverse=reverse)
 
 
-def test_a_failing_index_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeder_module, "_TICK_S", 0.02)
+def test_a_failing_index_does_not_stop_the_others(fast_ticks: None, monkeypatch: pytest.MonkeyPatch) -> None:
     store = FailingStore()
     space = TableSpace(store)
     tables = space.instance("default")
@@ -369,6 +394,7 @@ def test_a_failing_index_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_index_that_failed_half_way_is_filled_anew(
+    fast_ticks: None,
     store: KeyValueStore,
     tables: Tables,
     new_table: Any,
@@ -376,7 +402,6 @@ def test_an_index_that_failed_half_way_is_filled_anew(
     feeder: Feeder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(feeder_module, "_TICK_S", 0.02)
     feed = feeder.add(define(store, new_table("t")), tables)
     put("t", 1, n=1)
     feeder.wait_searchable(feed, WAIT_S)
@@ -404,6 +429,7 @@ def test_an_index_that_failed_half_way_is_filled_anew(
 
 
 def test_changes_are_forgotten_once_taken_in(
+    fast_ticks: None,
     store: KeyValueStore,
     space: TableSpace,
     tables: Tables,
@@ -412,7 +438,6 @@ def test_changes_are_forgotten_once_taken_in(
     feeder: Feeder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(feeder_module, "_TICK_S", 0.02)
     monkeypatch.setattr(trimmer_module, "_PERIOD_S", 0.1)
     indexed, bare = new_table("indexed"), new_table("bare")
     feeder.add(define(store, indexed), tables)
@@ -426,9 +451,8 @@ def test_changes_are_forgotten_once_taken_in(
 
 
 def test_changes_left_from_before_are_forgotten(
-    store: KeyValueStore, space: TableSpace, new_table: Any, put: Any, monkeypatch: pytest.MonkeyPatch
+    fast_ticks: None, store: KeyValueStore, space: TableSpace, new_table: Any, put: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeder_module, "_TICK_S", 0.02)
     monkeypatch.setattr(trimmer_module, "_PERIOD_S", 0.05)
     table = new_table("t")
     put("t", 1, n=1)

@@ -194,7 +194,7 @@ class SearchIndex:
         newest_ms.extend(self._newest_ms.view()[docs])
         live = LiveMask()
         live.extend(len(docs))
-        doc_of = {keys[doc]: doc for doc in range(len(docs))}
+        doc_of = dict(zip(keys, range(len(docs)), strict=True))
         with self._lock:
             self._columns, self._keys, self._doc_of = columns, keys, doc_of
             self._newest_ms, self._live = newest_ms, live

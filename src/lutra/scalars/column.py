@@ -52,7 +52,7 @@ class Dictionary:
         """A new one with only the strings of ``ordinals``, numbered in that order."""
         result = Dictionary()
         result.strings = self.strings.kept(ordinals)
-        result.ordinal = {result.strings[i].decode(): i for i in range(len(result.strings))}
+        result.ordinal = dict(zip(map(bytes.decode, result.strings), range(len(result.strings)), strict=True))
         return result
 
 
@@ -194,6 +194,16 @@ def _strings_between(
     return chosen
 
 
+def _smaller(dictionary: Dictionary, ordinals: npt.NDArray[Any]) -> tuple[Dictionary, npt.NDArray[Any]]:
+    """The dictionary without unused strings, and ``ordinals`` in it; both as they are where most are used."""
+    used = np.zeros(len(dictionary.strings), bool)
+    used[ordinals] = True
+    if 2 * int(np.count_nonzero(used)) >= len(used):
+        return dictionary, ordinals
+    renumber = np.cumsum(used) - 1
+    return dictionary.kept(np.flatnonzero(used)), renumber[ordinals]
+
+
 class ScalarColumn:
     """Growable values of one scalar field; one writer.
 
@@ -274,7 +284,6 @@ class ScalarColumn:
         kept = new_docs >= 0
         new_docs, values = new_docs[kept], values[kept]
         if self._dictionary is not None:
-            used, values = np.unique(values, return_inverse=True)
-            result._dictionary = self._dictionary.kept(used)
+            result._dictionary, values = _smaller(self._dictionary, values)
         result._append(new_docs, values)
         return result

@@ -7,7 +7,7 @@ in all their words are compared in Python.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -120,18 +120,23 @@ class Strings:
     def __getitem__(self, index: int) -> bytes:
         return self._strings[index]
 
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._strings)
+
     def extend(self, strings: Sequence[bytes]) -> None:
-        if not strings:
-            return
-        longest = max(map(len, strings))
+        if not self._prefix_free and self._exact and any(s.endswith(b"\0") for s in strings):
+            self._exact = False
+        self._append(strings)
+
+    def _append(self, strings: Sequence[bytes]) -> None:
+        longest = max(map(len, strings), default=0)
         needed = min(WORDS_MAX, -(-longest // WORD_BYTES))
         while len(self._words) < needed:
             word = Growable(np.uint64)
             word.extend(np.zeros(len(self._strings), np.uint64))  # what came before is shorter: all padding
             self._words.append(word)
-        if longest > WORDS_MAX * WORD_BYTES or (not self._prefix_free and any(s.endswith(b"\0") for s in strings)):
-            self._exact = False
-        if self._words:
+        self._exact = self._exact and longest <= WORDS_MAX * WORD_BYTES
+        if self._words and strings:
             width = len(self._words) * WORD_BYTES
             block = np.array(strings, f"S{width}").view(">u8").reshape(-1, len(self._words))
             for i, word in enumerate(self._words):
@@ -144,5 +149,6 @@ class Strings:
     def kept(self, ids: npt.NDArray[Any]) -> Strings:
         """A new one with only the strings ``ids``, in that order."""
         result = Strings(self._prefix_free)
-        result.extend([self._strings[i] for i in ids.tolist()])
+        result._exact = self._exact
+        result._append([self._strings[i] for i in ids.tolist()])
         return result

@@ -70,7 +70,7 @@ class TieKeys:
         return -ranks if self.descending else ranks
 
     def narrowed(self, docs: Docs, count: int) -> Docs:
-        """``docs`` without most of those that are not among the first ``count``: as `_smallest`, but in Python."""
+        """``docs`` without most of those that are not among the first ``count``: by a sample, as `_first_of_many`."""
         ids = docs if self.ids is None else self.ids[docs]
         strings = [self.strings.strings[i] for i in ids.tolist()]
         sample = sorted(strings[:: len(strings) // _SAMPLE_SIZE], reverse=self.descending)
@@ -262,44 +262,52 @@ def after_marks(levels: Sequence[Level], marks: Sequence[Mark], mask: Mask) -> M
 
 
 def first(levels: Sequence[Level], mask: Mask, count: int) -> Docs:
-    """The first ``count`` documents of ``mask`` in the order of ``levels``; fewer where there are fewer."""
+    """The first ``count`` documents of ``mask`` in the order of ``levels``; fewer where there are fewer.
+
+    ``count`` is at least 1.
+    """
     keys = [key for level in levels for key in level.arrays()]
-    chosen: list[Docs] = []
-    tied: Docs | None = None if mask.all() else np.flatnonzero(mask)  # None: all, which saves gathering
-    size = len(mask) if tied is None else len(tied)
-    for key in keys:
-        if size <= count:
+    chosen, mask, used = _first_of_many(keys, mask, count)
+    count -= sum(map(len, chosen))
+    tied = np.flatnonzero(mask)
+    for key in keys[used:]:
+        if len(tied) <= count:
             break
-        if isinstance(key, TieKeys) and size > _SAMPLED_MIN:
-            tied = key.narrowed(np.arange(len(mask)) if tied is None else tied, count)
-            size = len(tied)
+        if isinstance(key, TieKeys) and len(tied) > _SAMPLED_MIN:
+            tied = key.narrowed(tied, count)
         values = key.take(tied)
-        bound = _smallest(values, count)
-        at = np.flatnonzero(values == bound)
-        if len(at) == size:
-            continue
-        below = np.flatnonzero(values < bound)
-        chosen.append(below if tied is None else tied[below])
-        tied = at if tied is None else tied[at]
-        size = len(tied)
+        bound = np.partition(values, count - 1)[count - 1]
+        below = tied[values < bound]
+        chosen.append(below)
         count -= len(below)
-    chosen.append(np.arange(len(mask))[:count] if tied is None else tied[:count])
+        tied = tied[values == bound]
+    chosen.append(tied[:count])
     docs = np.concatenate(chosen)
-    if len(docs) < 2:
-        return docs
     return docs[np.lexsort([key.take(docs) for key in reversed(keys)])] if keys else docs
 
 
-def _smallest(values: npt.NDArray[Any], count: int) -> Any:
-    """The ``count``-th smallest of more than ``count`` values; ``count`` at least 1.
+def _first_of_many(keys: Sequence[Keys], mask: Mask, count: int) -> tuple[list[Docs], Mask, int]:
+    """Narrows ``mask`` while it has many documents, without listing them.
 
-    The ``count``-th smallest of a sample is no less, and rules most of many values out in one pass.
+    Returns documents that are in, a mask of those that compete for the other places, and how many keys are used up. The
+    ``count``-th smallest key of a sample is no less than that of all, and rules most of them out in one pass.
     """
-    if len(values) > _SAMPLED_MIN:
-        sample = values[:: len(values) // _SAMPLE_SIZE]
-        if count < len(sample):
-            ceiling = np.partition(sample, count - 1)[count - 1]
-            values = values[values <= ceiling]
-            if values[0] == ceiling and not (values < ceiling).any():
-                return ceiling
-    return np.partition(values, count - 1)[count - 1]
+    chosen: list[Docs] = []
+    for used, key in enumerate(keys):
+        size = int(np.count_nonzero(mask))
+        if size <= max(_SAMPLED_MIN, count) or isinstance(key, TieKeys):
+            return chosen, mask, used
+        step = max(1, len(mask) // _SAMPLE_SIZE)
+        sample = key.take(np.flatnonzero(mask[::step]) * step)
+        if count >= len(sample):
+            return chosen, mask, used
+        ceiling = np.partition(sample, count - 1)[count - 1]
+        values = key.take(None)
+        below = mask & (values < ceiling)
+        found = int(np.count_nonzero(below))
+        if found >= count:
+            return chosen, below, used
+        chosen.append(np.flatnonzero(below))
+        count -= found
+        mask = mask & (values == ceiling)
+    return chosen, mask, len(keys)
