@@ -109,6 +109,11 @@ class Application:
             response = self._service.refuse(error, name, request_id, signing_key)
             if not has_ended:
                 response.headers.append(_CLOSE)
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            response = self._service.fail(error, name, request_id, signing_key)
+            response.headers.append(_CLOSE)
         await _send(send, response)
         known = name if name in OPERATIONS else OTHER_OPERATIONS
         seconds = perf_counter() - started_s

@@ -18,7 +18,7 @@ DISCARD_BYTES_MAX: Final = 64 * 1024 * 1024
 _DIGITS: Final = re.compile(rb"\d{1,18}")
 
 
-class ClientDisconnect(Exception):  # noqa: N818 (nobody waits for an answer any more: not an error)
+class ClientDisconnect(Exception):
     """The client went away before its request was complete."""
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+import math
+from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -16,9 +17,13 @@ from lutra.server.options import ServerOptions
 
 logger = logging.getLogger(__name__)
 
+WARNING_INTERVAL_S: Final = 10.0
+
 
 class BoundedHttpProtocol(HttpToolsProtocol):
     """One connection. Bounds on the body are the application's: it can answer."""
+
+    _warned_s: ClassVar[float] = -math.inf
 
     def __init__(self, *, options: ServerOptions, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -31,7 +36,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > self._options.connections_max:
-            logger.warning("refused a connection: %d are open", self._options.connections_max)
+            self._warn_of_refusal()
             transport.abort()
             return
         self._head_timer = self.loop.call_later(self._options.head_timeout_s, self._give_up, "no request came in time")
@@ -80,6 +85,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
                 timer.cancel()
         self._head_timer = self._write_timer = None
         super().connection_lost(exc)
+
+    def _warn_of_refusal(self) -> None:
+        """Says so once in a while: who opens too many connections must not fill the log as well."""
+        now_s = self.loop.time()
+        if now_s - BoundedHttpProtocol._warned_s >= WARNING_INTERVAL_S:
+            BoundedHttpProtocol._warned_s = now_s
+            logger.warning("connections are being refused: %d are open", self._options.connections_max)
 
     def _give_up(self, reason: str) -> None:
         if not self.transport.is_closing():

@@ -51,6 +51,8 @@ def run_server(
     ``on_listening`` is given the endpoint, ``http://HOST:PORT``, once it accepts connections. Raises AddressError.
     """
     _raise_descriptor_limit()
+    # Below an error it tells of what clients do wrong, as often as they do.
+    logging.getLogger("uvicorn.error").setLevel(max(logging.ERROR, logging.getLogger().level))
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     listener = _listen(options)
     holder = _ApplicationHolder(lambda: Application(engine, credentials, clock or SystemClock(), options))

@@ -35,26 +35,22 @@ class Service:
             reply = operation.handle(instance, message)
         except LutraError as error:
             return self.refuse(error, operation.name, request_id, signing_key)
-        except Exception:
-            logger.exception("request %s (%s) failed", request_id, operation.name)
-            return self._failed(operation.name, request_id, signing_key)
+        except Exception as error:
+            return self.fail(error, operation.name, request_id, signing_key)
         self._metrics.of(operation.name).count_rows(reply)
         return self._responder.respond(
             200, reply.body, request_id=request_id, operation=operation.name.encode(), signing_key=signing_key
         )
 
     def refuse(self, error: LutraError, name: str, request_id: str, signing_key: bytes | None) -> Response:
-        """The response that tells of an error; ``name`` is the operation's, as the client wrote it.
-
-        What failed inside is logged and not told.
-        """
-        status = status_of(error)
+        """The response that tells of an error; ``name`` is the operation's, as the client wrote it."""
         if error.code == INTERNAL_CODE:
-            logger.error("request %s (%s) failed", request_id, name, exc_info=error)
-            return self._failed(name, request_id, signing_key)
-        return self._error(status, error.code, str(error), name, request_id, signing_key)
+            return self.fail(error, name, request_id, signing_key)
+        return self._error(status_of(error), error.code, str(error), name, request_id, signing_key)
 
-    def _failed(self, name: str, request_id: str, signing_key: bytes | None) -> Response:
+    def fail(self, error: Exception, name: str, request_id: str, signing_key: bytes | None) -> Response:
+        """The response where something failed inside: logged with the request's id, and not told."""
+        logger.error("request %s (%s) failed", request_id, name, exc_info=error)
         return self._error(500, INTERNAL_CODE, INTERNAL_MESSAGE, name, request_id, signing_key)
 
     def _error(
