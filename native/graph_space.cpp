@@ -1,0 +1,284 @@
+#include "graph_space.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <new>
+
+#include "int8_product.h"
+#include "parallel.h"
+
+namespace lutra {
+
+namespace {
+
+constexpr std::size_t kChunkRows = 256;  // of a pass over all rows
+
+// What makes a metric a squared Euclidean distance: x * scale(row), and one coordinate more.
+class Lift {
+  public:
+    Lift(const GraphVectors& vectors, SimdLevel level, unsigned threads) : vectors_(vectors) {
+        if (vectors.metric == Metric::kEuclidean) return;
+        norms_.resize(vectors.row_count);
+        parallel_for(threads, vectors.row_count, kChunkRows, [&](unsigned, std::size_t begin, std::size_t end) {
+            for (std::size_t row = begin; row < end; ++row) norms_[row] = squared_norm(row, level);
+        });
+        for (const float norm : norms_) norm_max_ = std::max(norm_max_, norm);
+    }
+
+    std::size_t dimension() const { return vectors_.dimension + (vectors_.metric == Metric::kDotProduct ? 1 : 0); }
+
+    float scale(std::size_t row) const {
+        if (vectors_.metric != Metric::kCosine) return 1;
+        return norms_[row] > 0 ? 1 / std::sqrt(norms_[row]) : 0;
+    }
+
+    // The coordinate added under inner product; 0 otherwise.
+    float added(std::size_t row) const {
+        return vectors_.metric == Metric::kDotProduct ? std::sqrt(std::max(0.0f, norm_max_ - norms_[row])) : 0;
+    }
+
+    // Fills `lifted`, of dimension().
+    void apply(std::size_t row, float* lifted) const {
+        const float* vector = vectors_.data + row * vectors_.dimension;
+        const float scale_of_row = scale(row);
+        for (std::size_t i = 0; i < vectors_.dimension; ++i) lifted[i] = vector[i] * scale_of_row;
+        if (vectors_.metric == Metric::kDotProduct) lifted[vectors_.dimension] = added(row);
+    }
+
+    std::size_t size_bytes() const { return norms_.size() * sizeof(float); }
+
+  private:
+    float squared_norm(std::size_t row, SimdLevel level) const {
+        const float* vector = vectors_.data + row * vectors_.dimension;
+        const float* rows[kTileRows] = {vector, vector, vector, vector};
+        float sums[kTileRows];
+        kernels(level).products[0](rows, &vector, vectors_.dimension, sums, nullptr);
+        return sums[0];
+    }
+
+    GraphVectors vectors_;
+    std::vector<float> norms_;  // squared
+    float norm_max_ = 0;
+};
+
+class Float32Space final : public RowSpace {
+  public:
+    Float32Space(const GraphVectors& vectors, SimdLevel level, unsigned threads)
+        : RowSpace(vectors.row_count), vectors_(vectors), lift_(vectors, level, threads), kernels_(kernels(level)) {
+        if (vectors.metric == Metric::kEuclidean) return;
+        extra_.resize(vectors.row_count);
+        for (std::size_t row = 0; row < vectors.row_count; ++row) {
+            extra_[row] = vectors.metric == Metric::kCosine ? lift_.scale(row) : lift_.added(row);
+        }
+    }
+
+    void load(std::uint32_t row, Probe& probe) const override { probe.row = row; }
+
+    void distances(const Probe& probe, const std::uint32_t* rows, std::size_t count, float* distances) const override {
+        const TileKernel kernel =
+            vectors_.metric == Metric::kCosine ? kernels_.products[0] : kernels_.squared_differences[0];
+        const float* query = vector(probe.row);
+        for (std::size_t i = 0; i < count; i += kTileRows) {
+            const float* tile[kTileRows];
+            float sums[kTileRows];
+            for (std::size_t t = 0; t < kTileRows; ++t) tile[t] = vector(rows[std::min(i + t, count - 1)]);
+            kernel(tile, &query, vectors_.dimension, sums, nullptr);
+            for (std::size_t t = 0; t < kTileRows && i + t < count; ++t) {
+                distances[i + t] = finish(sums[t], probe.row, rows[i + t]);
+            }
+        }
+    }
+
+    void prefetch(std::uint32_t row) const override {
+        const auto* begin = reinterpret_cast<const char*>(vector(row));
+        const std::size_t size = std::min<std::size_t>(vectors_.dimension * sizeof(float), 1024);
+        for (std::size_t at = 0; at < size; at += 64) __builtin_prefetch(begin + at);
+    }
+
+    Precision precision() const override { return Precision::kFloat32; }
+    std::size_t size_bytes() const override { return lift_.size_bytes() + extra_.size() * sizeof(float); }
+
+  private:
+    const float* vector(std::uint32_t row) const { return vectors_.data + std::size_t{row} * vectors_.dimension; }
+
+    float finish(float sum, std::uint32_t a, std::uint32_t b) const {
+        if (vectors_.metric == Metric::kCosine) {
+            const float lengths = (extra_[a] > 0 ? 1.0f : 0.0f) + (extra_[b] > 0 ? 1.0f : 0.0f);
+            return std::max(0.0f, lengths - 2 * sum * extra_[a] * extra_[b]);
+        }
+        if (vectors_.metric == Metric::kEuclidean) return limited(sum);
+        const float difference = extra_[a] - extra_[b];
+        return limited(sum + difference * difference);
+    }
+
+    // Squares that leave float32 compare as the largest number, not as no number.
+    static float limited(float sum) { return sum <= 3e38f ? sum : 3e38f; }
+
+    GraphVectors vectors_;
+    Lift lift_;
+    const Kernels& kernels_;
+    std::vector<float> extra_;  // cosine: 1 / length; inner product: the coordinate added
+};
+
+// Codes are round((x - mean) / step) + 128, stored as bytes: one range for all dimensions, so that their squared
+// differences add up to a squared distance.
+class Int8Space final : public RowSpace {
+  public:
+    Int8Space(const GraphVectors& vectors, SimdLevel level, unsigned threads)
+        : RowSpace(vectors.row_count), lift_(vectors, level, threads), products_(byte_products(level)) {
+        stride_ = (lift_.dimension() + kByteLanes - 1) / kByteLanes * kByteLanes;
+        const std::size_t size = std::max<std::size_t>(1, stride_ * vectors.row_count);
+        codes_.reset(static_cast<std::uint8_t*>(std::aligned_alloc(kByteLanes, (size + 63) / 64 * 64)));
+        if (!codes_) throw std::bad_alloc();
+        norms_.resize(vectors.row_count);
+        fit();
+        parallel_for(threads, vectors.row_count, kChunkRows, [&](unsigned, std::size_t begin, std::size_t end) {
+            std::vector<float> lifted(lift_.dimension());
+            for (std::size_t row = begin; row < end; ++row) encode(row, lifted);
+        });
+    }
+
+    void load(std::uint32_t row, Probe& probe) const override {
+        probe.row = row;
+        probe.norm = norms_[row];
+        probe.codes.resize(stride_);
+        probe.sum = 0;
+        const std::uint8_t* codes = code(row);
+        for (std::size_t i = 0; i < stride_; ++i) {
+            const auto value = static_cast<std::int8_t>(codes[i] ^ 0x80);
+            probe.codes[i] = value;
+            probe.sum += value;
+        }
+    }
+
+    void distances(const Probe& probe, const std::uint32_t* rows, std::size_t count, float* distances) const override {
+        const std::int32_t shift = 128 * probe.sum;
+        for (std::size_t i = 0; i < count; i += kByteTileRows) {
+            const std::uint8_t* tile[kByteTileRows];
+            std::int32_t sums[kByteTileRows];
+            for (std::size_t t = 0; t < kByteTileRows; ++t) tile[t] = code(rows[std::min(i + t, count - 1)]);
+            products_(tile, probe.codes.data(), stride_, sums);
+            for (std::size_t t = 0; t < kByteTileRows && i + t < count; ++t) {
+                // Whole numbers below 2^29: the sum is exact in double, and one rounding makes it a float.
+                const double norms = static_cast<double>(probe.norm) + static_cast<double>(norms_[rows[i + t]]);
+                distances[i + t] = static_cast<float>(norms - 2.0 * (sums[t] - shift));
+            }
+        }
+    }
+
+    void prefetch(std::uint32_t row) const override {
+        const std::uint8_t* begin = code(row);
+        for (std::size_t at = 0; at < stride_; at += 64) __builtin_prefetch(begin + at);
+    }
+
+    Precision precision() const override { return Precision::kInt8; }
+    std::size_t size_bytes() const override {
+        return lift_.size_bytes() + row_count() * (stride_ + sizeof(std::int32_t));
+    }
+
+  private:
+    struct Free {
+        void operator()(std::uint8_t* p) const { std::free(p); }
+    };
+
+    static constexpr std::size_t kSampleRows = 2000;
+    static constexpr double kInsideShare = 0.9999;  // of a sample's elements that the range holds
+
+    // What is not a number, after an overflow of float32, is an end of the range too.
+    static float inside(float steps) { return steps > 127 ? 127.0f : steps > -127 ? steps : -127.0f; }
+
+    std::uint8_t* code(std::uint32_t row) const { return codes_.get() + std::size_t{row} * stride_; }
+
+    // Mean of each dimension and the range of what is left, from a sample of rows evenly apart.
+    void fit() {
+        const std::size_t dimension = lift_.dimension();
+        const std::size_t sample = std::min(row_count(), kSampleRows);
+        mean_.assign(dimension, 0);
+        if (sample == 0) return;
+        std::vector<float> rows(sample * dimension);
+        std::vector<double> totals(dimension, 0.0);
+        for (std::size_t i = 0; i < sample; ++i) {
+            lift_.apply(i * row_count() / sample, rows.data() + i * dimension);
+            for (std::size_t j = 0; j < dimension; ++j) totals[j] += rows[i * dimension + j];
+        }
+        for (std::size_t j = 0; j < dimension; ++j) mean_[j] = static_cast<float>(totals[j] / static_cast<double>(sample));
+        for (std::size_t i = 0; i < sample; ++i) {
+            for (std::size_t j = 0; j < dimension; ++j) {
+                rows[i * dimension + j] = std::abs(rows[i * dimension + j] - mean_[j]);
+            }
+        }
+        const auto inside = static_cast<std::ptrdiff_t>(kInsideShare * static_cast<double>(rows.size() - 1));
+        std::nth_element(rows.begin(), rows.begin() + inside, rows.end());
+        const float range = rows[static_cast<std::size_t>(inside)];
+        steps_per_unit_ = range > 0 ? 127 / range : 0;
+    }
+
+    void encode(std::size_t row, std::vector<float>& lifted) {
+        lift_.apply(row, lifted.data());
+        std::uint8_t* codes = code(static_cast<std::uint32_t>(row));
+        std::int32_t norm = 0;
+        for (std::size_t i = 0; i < stride_; ++i) {
+            int value = 0;
+            if (i < lifted.size()) {
+                const float steps = (lifted[i] - mean_[i]) * steps_per_unit_;
+                value = static_cast<int>(std::nearbyint(inside(steps)));
+            }
+            codes[i] = static_cast<std::uint8_t>(value + 128);
+            norm += value * value;
+        }
+        norms_[row] = norm;
+    }
+
+    Lift lift_;
+    ByteProducts products_;
+    std::size_t stride_ = 0;
+    std::vector<float> mean_;
+    float steps_per_unit_ = 0;
+    std::unique_ptr<std::uint8_t[], Free> codes_;  // [row_count, stride_]
+    std::vector<std::int32_t> norms_;              // squared, of the codes
+};
+
+}  // namespace
+
+std::unique_ptr<RowSpace> float32_space(const GraphVectors& vectors, SimdLevel level, unsigned threads) {
+    return std::make_unique<Float32Space>(vectors, level, threads);
+}
+
+std::unique_ptr<RowSpace> int8_space(const GraphVectors& vectors, SimdLevel level, unsigned threads) {
+    return std::make_unique<Int8Space>(vectors, level, threads);
+}
+
+double agreement(const RowSpace& coarse, const RowSpace& exact, unsigned threads) {
+    constexpr std::size_t kProbes = 32, kSample = 50'000, kNearest = 10;
+    const std::size_t rows = exact.row_count();
+    if (rows < 100) return 1;
+    const std::size_t sample = std::min(rows, kSample);
+    std::vector<std::uint32_t> others(sample);
+    for (std::size_t i = 0; i < sample; ++i) others[i] = static_cast<std::uint32_t>(i * rows / sample);
+    std::vector<std::size_t> shared(kProbes);
+    parallel_for(threads, kProbes, 1, [&](unsigned, std::size_t p, std::size_t) {
+        std::vector<float> near(sample), by_coarse(sample);
+        std::vector<std::uint32_t> order(sample);
+        Probe probe;
+        const auto row = static_cast<std::uint32_t>(p * rows / kProbes);
+        exact.load(row, probe);
+        exact.distances(probe, others.data(), sample, near.data());
+        coarse.load(row, probe);
+        coarse.distances(probe, others.data(), sample, by_coarse.data());
+        for (std::size_t i = 0; i < sample; ++i) order[i] = static_cast<std::uint32_t>(i);
+        std::nth_element(order.begin(), order.begin() + kNearest, order.end(), [&](std::uint32_t a, std::uint32_t b) {
+            return by_coarse[a] != by_coarse[b] ? by_coarse[a] < by_coarse[b] : a < b;
+        });
+        std::vector<float> sorted = near;
+        std::nth_element(sorted.begin(), sorted.begin() + kNearest, sorted.end());
+        // Distances rounded by float32 alone count as equal.
+        const float limit = sorted[kNearest] * 1.00001f;
+        for (std::size_t i = 0; i < kNearest; ++i) shared[p] += near[order[i]] <= limit ? 1 : 0;
+    });
+    std::size_t total = 0;
+    for (const std::size_t count : shared) total += count;
+    return static_cast<double>(total) / static_cast<double>(kProbes * kNearest);
+}
+
+}  // namespace lutra
