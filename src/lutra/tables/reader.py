@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from lutra.kv.store import KeyValueStore, Reader, prefix_end
 from lutra.model import limits
@@ -23,6 +24,8 @@ from lutra.tables.capacity import consumed, units
 from lutra.tables.keys import rank
 from lutra.tables.reads import ReadPlan
 from lutra.tables.table import Table
+
+_READ_AT_ONCE: Final = 16
 
 
 class RowReader:
@@ -47,14 +50,19 @@ class RowReader:
                 encoded.append(_encoded(table, key))
             except LutraError as error:
                 encoded.append(error)
-        values = iter(self._store.get_many([stored_key for stored_key in encoded if isinstance(stored_key, bytes)]))
+        values = self._values([stored_key for stored_key in encoded if isinstance(stored_key, bytes)])
         now_ms = self._now_ms()
         results: list[ReadResult | LutraError] = []
+        size_bytes = 0
         for key, stored_key in zip(keys, encoded, strict=True):
             if isinstance(stored_key, LutraError):
                 results.append(stored_key)
                 continue
+            if size_bytes > limits.ANSWER_BYTES_MAX:
+                results.append(_too_much("BatchGetRow"))
+                continue
             value = next(values)
+            size_bytes += 0 if value is None else len(value)
             try:
                 results.append(_result(plan, key, value, now_ms))
             except LutraError as error:
@@ -99,18 +107,38 @@ class RowReader:
             if cells is not None:
                 yield Row(table.keys.decode(stored_key), cells)
 
-    def rows(self, table: Table, keys: Sequence[PrimaryKey]) -> list[Row | None]:
-        """Whole rows as they are now, None where there is none. Raises as `read`."""
-        values = self._store.get_many([table.keys.encode(key) for key in keys])
+    def rows(self, table: Table, keys: Sequence[PrimaryKey], size_bytes_max: int | None = None) -> list[Row | None]:
+        """Whole rows as they are now, None where there is none.
+
+        Raises as `read`, and ParameterInvalid where they take more than ``size_bytes_max`` together.
+        """
         now_ms = self._now_ms()
         rows: list[Row | None] = []
-        for key, value in zip(keys, values, strict=True):
-            cells = None if value is None else storedrow.decode(value, table, now_ms)
+        size_bytes = 0
+        for key, value in zip(keys, self._values([table.keys.encode(key) for key in keys]), strict=True):
+            if value is None:
+                rows.append(None)
+                continue
+            size_bytes += len(value)
+            if size_bytes_max is not None and size_bytes > size_bytes_max:
+                raise _too_much("Search")
+            cells = storedrow.decode(value, table, now_ms)
             rows.append(None if cells is None else Row(key, cells))
         return rows
 
+    def _values(self, stored_keys: Sequence[bytes]) -> Iterator[bytes | None]:
+        """What is stored under each, a few read at a time: whoever has enough stops, and the rest is never in memory."""
+        for start in range(0, len(stored_keys), _READ_AT_ONCE):
+            yield from self._store.get_many(stored_keys[start : start + _READ_AT_ONCE])
+
     def _now_ms(self) -> int:
         return self._clock.now_us() // 1_000
+
+
+def _too_much(operation: str) -> ParameterInvalid:
+    return ParameterInvalid(
+        f"The rows of this {operation} exceed {limits.ANSWER_BYTES_MAX} bytes together: ask for fewer at a time."
+    )
 
 
 def _encoded(table: Table, key: KeyInput) -> bytes:

@@ -159,9 +159,15 @@ class Tables:
         """All live rows of a snapshot of the store, whole, by key. Raises ObjectNotExist."""
         return self._reader.scan_rows(self._table_of(table_id), snapshot)
 
-    def read_rows(self, table_id: int, keys: Sequence[PrimaryKey]) -> list[Row | None]:
-        """Whole live rows as they are now, None where there is none. Raises ObjectNotExist, InvalidPrimaryKey."""
-        return self._reader.rows(self._table_of(table_id), keys)
+    def read_rows(
+        self, table_id: int, keys: Sequence[PrimaryKey], size_bytes_max: int | None = None
+    ) -> list[Row | None]:
+        """Whole live rows as they are now, None where there is none.
+
+        Raises ObjectNotExist, InvalidPrimaryKey, and ParameterInvalid where they are stored in more than
+        ``size_bytes_max`` together.
+        """
+        return self._reader.rows(self._table_of(table_id), keys, size_bytes_max)
 
     def _table(self, name: str) -> Table:
         return self._catalog.get(self._instance, name)
