@@ -100,3 +100,7 @@ class Engine:
         for definition in self._indexes.all():
             instance = self._instances.get(definition.instance) or self._made(definition.instance)
             instance.reopen_index(definition)
+        # An earlier run may have left changes that nobody needs any more.
+        for name in self.instance_names():
+            tables = self._space.instance(name)
+            self._feeder.hurry(tables.describe(table).table_id for table in tables.names())

@@ -249,7 +249,7 @@ class Field:
             raise ParameterInvalid(
                 f"field {self.name!r}: expected a vector of {self.vector.dimension} numbers, got {got}"
             )
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is named below
             vector = np.ascontiguousarray(array, dtype=np.float32)
         finite = np.isfinite(vector)
         if not finite.all():

@@ -137,7 +137,8 @@ class Instance:
     def _rows(self, opened: _OpenIndex, hits: list[Hit], request: SearchRequest) -> list[Row | None]:
         if not opened.columns.needs_rows(request.columns):
             return [Row(hit.key) for hit in hits]
-        found = self.tables.read_rows(opened.feed.definition.table_id, [hit.key for hit in hits])
+        keys = [hit.key for hit in hits]
+        found = self.tables.read_rows(opened.feed.definition.table_id, keys, limits.ANSWER_BYTES_MAX)
         return [None if row is None else opened.columns.pick(row, request.columns) for row in found]
 
 

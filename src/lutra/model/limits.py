@@ -33,6 +33,8 @@ WRITE_BYTES_MAX: Final = 4 * 1024 * 1024
 BATCH_WRITE_ROWS_MAX: Final = 200
 BATCH_GET_ROWS_MAX: Final = 100
 RANGE_ROWS_MAX: Final = 5_000
+ANSWER_BYTES_MAX: Final = 32 * 1024 * 1024
+"""What the rows of one BatchGetRow or Search may take together as they are stored."""
 RANGE_BYTES_MAX: Final = 4 * 1024 * 1024
 BODY_BYTES_MAX: Final = 5 * 1024 * 1024
 SPLIT_POINTS_MAX: Final = 1_000

@@ -127,7 +127,7 @@ class RowReader:
         return rows
 
     def _values(self, stored_keys: Sequence[bytes]) -> Iterator[bytes | None]:
-        """What is stored under each, a few read at a time: whoever has enough stops, and the rest is never in memory."""
+        """What is stored under each, a few read at a time: who has enough stops, and the rest is never in memory."""
         for start in range(0, len(stored_keys), _READ_AT_ONCE):
             yield from self._store.get_many(stored_keys[start : start + _READ_AT_ONCE])
 
