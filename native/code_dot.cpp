@@ -13,22 +13,47 @@ namespace lutra {
 
 namespace {
 
+using CodeTile = const std::uint8_t* const (&)[kCodeTile];
+
+// Eight bytes at a time, as vectors that the compiler brings to any machine's baseline. The sum over the codes of a byte
+// fits 16 bits: 8 / bits products of at most (2^bits - 1) * 127.
+typedef std::uint8_t Bytes __attribute__((vector_size(8)));
+typedef std::int8_t SignedBytes __attribute__((vector_size(8)));
+typedef std::int16_t Shorts __attribute__((vector_size(16)));
+typedef std::int32_t Ints __attribute__((vector_size(32)));
+
+template <unsigned bits>
+inline void add_portable(Ints& sum, const std::uint8_t* code, const std::int8_t* query) {
+    Bytes bytes;
+    std::memcpy(&bytes, code, sizeof bytes);
+    Shorts lanes = {};
+    for (unsigned k = 0; k < 8 / bits; ++k) {
+        SignedBytes q;
+        std::memcpy(&q, query + k * kCodeBlockBytes, sizeof q);
+        const Bytes level = bytes & static_cast<std::uint8_t>((1u << bits) - 1);
+        lanes += __builtin_convertvector(level, Shorts) * __builtin_convertvector(q, Shorts);
+        if constexpr (bits < 8) bytes >>= bits;
+    }
+    sum += __builtin_convertvector(lanes, Ints);
+}
+
 template <unsigned bits>
 std::int32_t dot_portable(const std::uint8_t* code, const std::int8_t* query, const CodeShape& shape) {
-    constexpr unsigned kPerByte = 8 / bits;
-    constexpr unsigned kMask = (1u << bits) - 1;
-    std::int32_t sum = 0;
-    for (std::size_t block = 0; block < shape.blocks + (shape.tail_bytes != 0); ++block) {
-        const std::size_t width = block < shape.blocks ? kCodeBlockBytes : shape.tail_bytes;
-        for (unsigned k = 0; k < kPerByte; ++k) {
-            for (std::size_t j = 0; j < width; ++j) {
-                sum += static_cast<std::int32_t>(code[j] >> (k * bits) & kMask) * query[j];
-            }
-            query += kCodeBlockBytes;
-        }
-        code += width;
+    Ints sum = {};
+    for (std::size_t block = 0; block < shape.blocks; ++block) {
+        for (std::size_t at = 0; at < kCodeBlockBytes; at += 8) add_portable<bits>(sum, code + at, query + at);
+        code += kCodeBlockBytes;
+        query += 8 / bits * kCodeBlockBytes;
     }
-    return sum;
+    for (std::size_t at = 0; at < shape.tail_bytes; at += 8) add_portable<bits>(sum, code + at, query + at);
+    std::int32_t all = 0;
+    for (unsigned i = 0; i < 8; ++i) all += sum[i];
+    return all;
+}
+
+template <unsigned bits>
+void tile_portable(CodeTile codes, const std::int8_t* query, const CodeShape& shape, std::int32_t* sums) {
+    for (std::size_t i = 0; i < kCodeTile; ++i) sums[i] = dot_portable<bits>(codes[i], query, shape);
 }
 
 #if defined(__x86_64__)
@@ -49,44 +74,74 @@ __attribute__((target("avx2"), always_inline)) inline __m256i levels_of(__m256i 
     return _mm256_and_si256(_mm256_srli_epi16(code, k * bits), mask);
 }
 
-// Four running sums: an addition does not wait for the one before it.
-struct Sums512 {
-    __m512i part[4];
+// Several running sums: an addition does not wait for the one before it.
+template <std::size_t count>
+struct Sums {
+    __m512i of[count];
 };
 
-template <unsigned bits, unsigned k = 0>
-__attribute__((target("avx512f,avx512bw,avx512vnni"), always_inline)) inline void add_vnni(Sums512& sums, __m512i code,
-                                                                                           const std::int8_t* query) {
+// One code: its four sums take turns over the codes of a byte. Several: one sum each, the query loaded once for all.
+template <unsigned bits, std::size_t codes, unsigned k = 0>
+__attribute__((target("avx512f,avx512bw,avx512vnni"), always_inline)) inline void add_vnni(
+    Sums<4>& sums, const __m512i (&code)[codes], const std::int8_t* query) {
     const __m512i q = _mm512_load_si512(query + k * kCodeBlockBytes);
-    sums.part[k % 4] = _mm512_dpbusd_epi32(sums.part[k % 4], levels_of<bits, k>(code), q);
-    if constexpr ((k + 1) * bits < 8) add_vnni<bits, k + 1>(sums, code, query);
+    for (std::size_t i = 0; i < codes; ++i) {
+        __m512i& sum = sums.of[codes == 1 ? k % 4 : i];
+        sum = _mm512_dpbusd_epi32(sum, levels_of<bits, k>(code[i]), q);
+    }
+    if constexpr ((k + 1) * bits < 8) add_vnni<bits, codes, k + 1>(sums, code, query);
 }
 
-__attribute__((target("avx512f"), always_inline)) inline std::int32_t total(const Sums512& sums) {
-    return _mm512_reduce_add_epi32(_mm512_add_epi32(_mm512_add_epi32(sums.part[0], sums.part[1]),
-                                                    _mm512_add_epi32(sums.part[2], sums.part[3])));
+template <unsigned bits, std::size_t codes>
+__attribute__((target("avx512f,avx512bw,avx512vnni"), always_inline)) inline void sum_vnni(
+    const std::uint8_t* const (&code)[codes], const std::int8_t* query, const CodeShape& shape, Sums<4>& sums) {
+    for (__m512i& sum : sums.of) sum = _mm512_setzero_si512();
+    __m512i bytes[codes];
+    for (std::size_t block = 0; block < shape.blocks; ++block) {
+        for (std::size_t i = 0; i < codes; ++i) bytes[i] = _mm512_loadu_si512(code[i] + block * kCodeBlockBytes);
+        add_vnni<bits, codes>(sums, bytes, query);
+        query += 8 / bits * kCodeBlockBytes;
+    }
+    if (shape.tail_bytes == 0) return;
+    const __mmask64 inside = (std::uint64_t{1} << shape.tail_bytes) - 1;
+    for (std::size_t i = 0; i < codes; ++i) {
+        bytes[i] = _mm512_maskz_loadu_epi8(inside, code[i] + shape.blocks * kCodeBlockBytes);
+    }
+    add_vnni<bits, codes>(sums, bytes, query);
 }
 
 template <unsigned bits>
 __attribute__((target("avx512f,avx512bw,avx512vnni"))) std::int32_t dot_vnni(const std::uint8_t* code,
                                                                              const std::int8_t* query,
                                                                              const CodeShape& shape) {
-    Sums512 sums;
-    for (__m512i& part : sums.part) part = _mm512_setzero_si512();
-    for (std::size_t block = 0; block < shape.blocks; ++block) {
-        add_vnni<bits>(sums, _mm512_loadu_si512(code), query);
-        code += kCodeBlockBytes;
-        query += 8 / bits * kCodeBlockBytes;
+    Sums<4> sums;
+    sum_vnni<bits, 1>({code}, query, shape, sums);
+    return _mm512_reduce_add_epi32(_mm512_add_epi32(_mm512_add_epi32(sums.of[0], sums.of[1]),
+                                                    _mm512_add_epi32(sums.of[2], sums.of[3])));
+}
+
+// The sums of four vectors at once: halves, then quarters, are added and interleaved until one element is left of each.
+__attribute__((target("avx512f,avx512bw"), always_inline)) inline void store_totals(const Sums<4>& sums,
+                                                                                   std::int32_t* totals) {
+    __m256i half[4];
+    for (std::size_t i = 0; i < 4; ++i) {
+        half[i] = _mm256_add_epi32(_mm512_castsi512_si256(sums.of[i]), _mm512_extracti64x4_epi64(sums.of[i], 1));
     }
-    if (shape.tail_bytes != 0) {
-        const __mmask64 inside = (std::uint64_t{1} << shape.tail_bytes) - 1;
-        add_vnni<bits>(sums, _mm512_maskz_loadu_epi8(inside, code), query);
-    }
-    return total(sums);
+    const __m256i pairs = _mm256_hadd_epi32(_mm256_hadd_epi32(half[0], half[1]), _mm256_hadd_epi32(half[2], half[3]));
+    _mm_storeu_si128((__m128i*)totals,
+                     _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1)));
+}
+
+template <unsigned bits>
+__attribute__((target("avx512f,avx512bw,avx512vnni"))) void tile_vnni(CodeTile codes, const std::int8_t* query,
+                                                                      const CodeShape& shape, std::int32_t* sums) {
+    Sums<4> tile;
+    sum_vnni<bits, kCodeTile>(codes, query, shape, tile);
+    store_totals(tile, sums);
 }
 
 // Without VNNI: pairs of products in 16 bits, which cannot overflow for codes of up to 4 bits over the codes of a byte
-// (8 / bits sums of 2 products of at most (2^bits - 1) * 128); then in 32.
+// (8 / bits sums of 2 products of at most (2^bits - 1) * 127); then in 32.
 template <unsigned bits, unsigned k = 0>
 __attribute__((target("avx512f,avx512bw"), always_inline)) inline __m512i pairs(__m512i code, const std::int8_t* query) {
     const __m512i q = _mm512_load_si512(query + k * kCodeBlockBytes);
@@ -107,8 +162,8 @@ __attribute__((target("avx512f,avx512bw"), always_inline)) inline __m512i produc
 }
 
 template <unsigned bits>
-__attribute__((target("avx512f,avx512bw"))) std::int32_t dot_avx512(const std::uint8_t* code, const std::int8_t* query,
-                                                                    const CodeShape& shape) {
+__attribute__((target("avx512f,avx512bw"), always_inline)) inline std::int32_t inline_dot_avx512(
+    const std::uint8_t* code, const std::int8_t* query, const CodeShape& shape) {
     __m512i sum = _mm512_setzero_si512();
     for (std::size_t block = 0; block < shape.blocks; ++block) {
         sum = _mm512_add_epi32(sum, products<bits>(_mm512_loadu_si512(code), query));
@@ -120,6 +175,18 @@ __attribute__((target("avx512f,avx512bw"))) std::int32_t dot_avx512(const std::u
         sum = _mm512_add_epi32(sum, products<bits>(_mm512_maskz_loadu_epi8(inside, code), query));
     }
     return _mm512_reduce_add_epi32(sum);
+}
+
+template <unsigned bits>
+__attribute__((target("avx512f,avx512bw"))) std::int32_t dot_avx512(const std::uint8_t* code, const std::int8_t* query,
+                                                                    const CodeShape& shape) {
+    return inline_dot_avx512<bits>(code, query, shape);
+}
+
+template <unsigned bits>
+__attribute__((target("avx512f,avx512bw"))) void tile_avx512(CodeTile codes, const std::int8_t* query,
+                                                             const CodeShape& shape, std::int32_t* sums) {
+    for (std::size_t i = 0; i < kCodeTile; ++i) sums[i] = inline_dot_avx512<bits>(codes[i], query, shape);
 }
 
 template <unsigned bits, unsigned k = 0>
@@ -141,8 +208,9 @@ __attribute__((target("avx2"), always_inline)) inline __m256i products(__m256i c
 }
 
 template <unsigned bits>
-__attribute__((target("avx2"))) std::int32_t dot_avx2(const std::uint8_t* code, const std::int8_t* query,
-                                                      const CodeShape& shape) {
+__attribute__((target("avx2"), always_inline)) inline std::int32_t inline_dot_avx2(const std::uint8_t* code,
+                                                                                  const std::int8_t* query,
+                                                                                  const CodeShape& shape) {
     __m256i sum = _mm256_setzero_si256();
     for (std::size_t block = 0; block < shape.blocks; ++block) {
         const __m256i low = _mm256_loadu_si256((const __m256i*)code);
@@ -163,21 +231,33 @@ __attribute__((target("avx2"))) std::int32_t dot_avx2(const std::uint8_t* code, 
     return _mm_cvtsi128_si32(half);
 }
 
+template <unsigned bits>
+__attribute__((target("avx2"))) std::int32_t dot_avx2(const std::uint8_t* code, const std::int8_t* query,
+                                                      const CodeShape& shape) {
+    return inline_dot_avx2<bits>(code, query, shape);
+}
+
+template <unsigned bits>
+__attribute__((target("avx2"))) void tile_avx2(CodeTile codes, const std::int8_t* query, const CodeShape& shape,
+                                               std::int32_t* sums) {
+    for (std::size_t i = 0; i < kCodeTile; ++i) sums[i] = inline_dot_avx2<bits>(codes[i], query, shape);
+}
+
 #endif
 
 template <unsigned bits>
-CodeDot dot_of(CodeLevel level) {
+CodeProducts products_of(CodeLevel level) {
     switch (level) {
 #if defined(__x86_64__)
         case CodeLevel::kAvx512Vnni:
-            return dot_vnni<bits>;
+            return {dot_vnni<bits>, tile_vnni<bits>};
         case CodeLevel::kAvx512:
-            return dot_avx512<bits>;
+            return {dot_avx512<bits>, tile_avx512<bits>};
         case CodeLevel::kAvx2:
-            return dot_avx2<bits>;
+            return {dot_avx2<bits>, tile_avx2<bits>};
 #endif
         default:
-            return dot_portable<bits>;
+            return {dot_portable<bits>, tile_portable<bits>};
     }
 }
 
@@ -210,16 +290,16 @@ std::vector<CodeLevel> code_levels() {
     return levels;
 }
 
-CodeDot code_dot(CodeLevel level, unsigned bits) {
+CodeProducts code_products(CodeLevel level, unsigned bits) {
     switch (bits) {
         case 1:
-            return dot_of<1>(level);
+            return products_of<1>(level);
         case 2:
-            return dot_of<2>(level);
+            return products_of<2>(level);
         case 4:
-            return dot_of<4>(level);
+            return products_of<4>(level);
         default:
-            return dot_of<8>(level);
+            return products_of<8>(level);
     }
 }
 
@@ -232,18 +312,6 @@ void arrange_query(const std::int8_t* values, const CodeShape& shape, unsigned b
             values += width;
             query += kCodeBlockBytes;
         }
-    }
-}
-
-void pack_code(const std::uint8_t* levels, const CodeShape& shape, unsigned bits, std::uint8_t* code) {
-    for (std::size_t block = 0; block < shape.blocks + (shape.tail_bytes != 0); ++block) {
-        const std::size_t width = block < shape.blocks ? kCodeBlockBytes : shape.tail_bytes;
-        std::memset(code, 0, width);
-        for (unsigned k = 0; k < 8 / bits; ++k) {
-            for (std::size_t j = 0; j < width; ++j) code[j] |= static_cast<std::uint8_t>(levels[j] << (k * bits));
-            levels += width;
-        }
-        code += width;
     }
 }
 

@@ -42,11 +42,18 @@ std::unique_ptr<T[], AlignedDelete> aligned_array(std::size_t count) {
     return std::unique_ptr<T[], AlignedDelete>(static_cast<T*>(place));
 }
 
-// The sum over dimensions of code times query. `query`: for each block and each of the 8 / bits codes of a byte,
-// 64 elements, those past the width of the block 0; 64-byte aligned.
-using CodeDot = std::int32_t (*)(const std::uint8_t* code, const std::int8_t* query, const CodeShape& shape);
+// Codes a kernel takes at once.
+inline constexpr std::size_t kCodeTile = 4;
 
-CodeDot code_dot(CodeLevel level, unsigned bits);
+// The sum over dimensions of code times query. `query`: for each block and each of the 8 / bits codes of a byte,
+// 64 elements from -127 to 127, those past the width of the block 0; 64-byte aligned.
+struct CodeProducts {
+    std::int32_t (*one)(const std::uint8_t* code, const std::int8_t* query, const CodeShape& shape);
+    void (*tile)(const std::uint8_t* const (&codes)[kCodeTile], const std::int8_t* query, const CodeShape& shape,
+                 std::int32_t* sums);
+};
+
+CodeProducts code_products(CodeLevel level, unsigned bits);
 
 // How many elements `query` has.
 inline std::size_t query_elements(const CodeShape& shape, unsigned bits) {
@@ -55,8 +62,5 @@ inline std::size_t query_elements(const CodeShape& shape, unsigned bits) {
 
 // Puts `values` [padded dimension] into that order.
 void arrange_query(const std::int8_t* values, const CodeShape& shape, unsigned bits, std::int8_t* query);
-
-// Packs `levels` [padded dimension], each below 2^bits.
-void pack_code(const std::uint8_t* levels, const CodeShape& shape, unsigned bits, std::uint8_t* code);
 
 }  // namespace lutra

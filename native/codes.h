@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "code_arithmetic.h"
 #include "code_dot.h"
 #include "rotation.h"
 #include "topk.h"
@@ -52,10 +53,10 @@ class Quantizer {
   private:
     friend class QueryCode;
 
-    // `rotated` [padded_dimension], 64-byte aligned: the vector (brought to length 1 under cosine) less the centroid
-    // where `centred`, rotated. Returns the vector's squared length before that.
-    float prepare(const float* vector, bool centred, float* rotated) const;
-    void encode_row(const float* vector, std::uint8_t* record, float* rotated, std::uint8_t* levels) const;
+    // `rotated` [padded_dimension], 64-byte aligned: the vector (brought to length 1 under cosine), less the centroid
+    // where `centred`, rotated.
+    SquaredLengths prepare(const float* vector, bool centred, float* rotated) const;
+    void encode_row(const float* vector, std::uint8_t* record, float* rotated) const;
 
     std::size_t dimension_;
     unsigned bits_;
@@ -94,11 +95,12 @@ class QueryCode {
     };
 
     float finish(const std::uint8_t* record, std::int32_t sum) const;
+    void estimate_tile(const std::uint8_t* const (&records)[kCodeTile], float* out) const;
     Errors errors(const std::uint8_t* record) const;
 
     Metric metric_;
     CodeShape shape_;
-    CodeDot dot_;
+    CodeProducts products_;
     std::size_t code_bytes_;
     std::unique_ptr<std::int8_t[], AlignedDelete> query_;  // as code_dot.h lays it out
     // estimate = norm_weight |r|^2 + offset + t (sum_weight * integer sum + sum_offset)
