@@ -323,7 +323,7 @@ def test_long_scans_page_and_filter(docs: lutra.Table) -> None:
         max_size=20,
     )
 )
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 def test_a_table_behaves_as_a_dict_of_dicts(operations: list[tuple[str, int, int]]) -> None:
     model: dict[int, dict[str, Any]] = {}
     with lutra.connect() as database:

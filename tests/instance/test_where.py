@@ -146,14 +146,14 @@ def expressions(columns: dict[str, list[Any]]) -> st.SearchStrategy[Expression]:
 
 
 @given(expressions(VALUES | ELEMENTS))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 def test_a_search_finds_the_rows_that_python_finds(table: lutra.Table, expression: Expression) -> None:
     found = [row["id"] for row in table.search(where=expression, limit=1_000, columns=[], fresh=False)]
     assert found == [row["id"] for row in ROWS if holds(expression, row)]
 
 
 @given(expressions(VALUES))
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 def test_a_scan_finds_the_rows_that_python_finds(table: lutra.Table, expression: Expression) -> None:
     # The protocol allows 32 nodes in a filter.
     if nodes(filters.to_condition(expression, LAYOUT)) <= 32:
@@ -162,7 +162,7 @@ def test_a_scan_finds_the_rows_that_python_finds(table: lutra.Table, expression:
 
 
 @given(expressions(VALUES | ELEMENTS))
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=20)
 def test_a_vector_search_finds_only_rows_that_pass(table: lutra.Table, expression: Expression) -> None:
     everything = table.search([0.0, 0.0], where=expression, limit=5, fresh=False)
     assert len(everything) == 0, "no row has a vector"

@@ -58,7 +58,7 @@ def print_answer(console: Console, answer: Answer) -> None:
     table = RichTable(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(justify="right", style="dim", no_wrap=True)
     table.add_column(style="green", no_wrap=True)
-    table.add_column(justify="right", style="green", overflow="fold", ratio=3)
+    table.add_column(style="green", overflow="fold", ratio=3)
     table.add_column(style="yellow", no_wrap=True)
     table.add_column(ratio=5)
     for number, row in enumerate(answer.results, 1):

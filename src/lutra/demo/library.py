@@ -6,13 +6,15 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from lutra.demo.documentation import Entry
+from lutra.demo.texts import search_texts
 from lutra.embedding.embedder import Embedder
 from lutra.embedding.tfidf import TfidfEmbedder
 from lutra.instance.database import Database
@@ -66,7 +68,11 @@ class Library:
             embedder = TfidfEmbedder.load(data / _FOLDER / _EMBEDDER_FILE)
         except FileNotFoundError as error:
             raise Corruption(f"{error.filename} is missing: run `lutra demo --data {data}` again") from error
-        return cls(database.table(TABLE), embedder, about)
+        library = cls(database.table(TABLE), embedder, about)
+        rows = library.table.count()
+        if rows != about.rows:
+            raise Corruption(f"{data} has {rows} of {about.rows} rows: run `lutra demo --data {data}` again")
+        return library
 
     @classmethod
     def fill(
@@ -83,9 +89,8 @@ class Library:
         fingerprint = _fingerprint(entries)
         about = _read_about(data)
         if about is not None and about.fingerprint == fingerprint:
-            library = cls.open(database, data)
-            if library.table.count() == about.rows:
-                return library
+            with suppress(Corruption, ObjectNotExist):  # what is damaged is filled anew
+                return cls.open(database, data)
         folder = data / _FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _ABOUT_FILE).unlink(missing_ok=True)
@@ -110,23 +115,6 @@ class Library:
         if not vector.any():
             raise ParameterInvalid(f"no word of {question!r} occurs in the documentation")
         return self.table.search(vector, where=where, limit=limit, columns=["module", "kind", "signature", "summary"])
-
-
-def search_texts(entries: Sequence[Entry]) -> list[str]:
-    """What is embedded for each entry: its names, its summary, and what it is part of.
-
-    The last name and the summary count twice, what surrounds them once: without the summaries of its class and
-    module, ``gzip.open`` would not be found by "compress".
-    """
-    by_name: Mapping[str, Entry] = {entry.name: entry for entry in entries}
-    return [_search_text(entry, by_name) for entry in entries]
-
-
-def _search_text(entry: Entry, by_name: Mapping[str, Entry]) -> str:
-    parts = entry.name.split(".")
-    around = [by_name.get(".".join(parts[:depth])) for depth in range(1, len(parts))]
-    summaries = [other.summary for other in around if other is not None]
-    return "\n".join([*parts, parts[-1], entry.summary, entry.summary, *summaries])
 
 
 def _rows(entries: Iterable[Entry], texts: Iterable[str], embedder: Embedder) -> Iterator[dict[str, object]]:
