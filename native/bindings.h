@@ -5,6 +5,7 @@
 
 namespace lutra {
 
+void bind_checksum(nanobind::module_& m);
 void bind_plainbuffer(nanobind::module_& m);
 void bind_distance(nanobind::module_& m);
 void bind_vector_values(nanobind::module_& m);

@@ -4,6 +4,7 @@
 #include "bindings.h"
 
 NB_MODULE(_native, m) {
+    lutra::bind_checksum(m);
     lutra::bind_plainbuffer(m);
     lutra::bind_distance(m);
     lutra::bind_vector_values(m);

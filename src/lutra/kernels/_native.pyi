@@ -67,3 +67,6 @@ def simd_levels() -> list[str]:
 
 def read_vectors(values: list[str | bytes], dimension: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """See `lutra.vectors.values.read_vectors`."""
+
+def crc32c_blocks(data: NDArray[np.uint8], block_bytes: int, covered_bytes: int) -> NDArray[np.uint32]:
+    """See `lutra.kernels.checksum.crc32c_blocks`."""

@@ -1,0 +1,199 @@
+"""The footer of a vector segment: what it is made of and where; the bytes that are read first."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lutra.kernels.checksum import crc32c
+from lutra.model.errors import Corruption, StorageFailure
+from lutra.model.indexes import Metric
+from lutra.vectors.layout import (
+    CHECKSUM_BLOCK_BYTES,
+    CHECKSUM_BYTES,
+    DEGREE_MAX,
+    DIMENSION_MAX,
+    PAGE_BYTES,
+    ROWS_MAX,
+    NodeLayout,
+    Section,
+    SectionName,
+    SegmentKind,
+    whole_pages,
+)
+
+FORMAT_VERSION: Final = 1
+MAGIC: Final = b"lutraVEC"
+_TRAILER: Final = struct.Struct("<III8s")
+TRAILER_BYTES: Final = _TRAILER.size
+FOOTER_BYTES_MAX: Final = 16 * 1024 * 1024
+
+Sections = Mapping[SectionName, Section]
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """What a segment says of itself. ``calibration`` is JSON whose meaning is the searcher's."""
+
+    kind: SegmentKind
+    rows: int
+    dimension: int
+    metric: Metric
+    seed: int
+    code_bits: int
+    """0: no codes."""
+    record_bytes: int
+    degree: int
+    """0: no graph."""
+    entry_count: int
+    block_bytes: int
+    """Of a block of nodes."""
+    sections: Sections
+    """All but the footer, in the order they lie in."""
+    navigation_checksum: int
+    checksums_checksum: int
+    build: Mapping[str, Any]
+    """How it was built, for people."""
+    calibration: Mapping[str, Any]
+
+    @property
+    def nodes(self) -> NodeLayout:
+        return NodeLayout(self.dimension, self.degree, self.block_bytes)
+
+    @property
+    def offset(self) -> int:
+        """Where the footer begins."""
+        return max(section.end for section in self.sections.values())
+
+    def to_bytes(self) -> bytes:
+        """The footer with its trailer, whole pages."""
+        document = {
+            "kind": self.kind.value,
+            "rows": self.rows,
+            "dimension": self.dimension,
+            "metric": self.metric.name.lower(),
+            "seed": self.seed,
+            "code_bits": self.code_bits,
+            "record_bytes": self.record_bytes,
+            "degree": self.degree,
+            "entry_count": self.entry_count,
+            "block_bytes": self.block_bytes,
+            "sections": {name.value: [section.offset, section.size_bytes] for name, section in self.sections.items()},
+            "navigation_checksum": self.navigation_checksum,
+            "checksums_checksum": self.checksums_checksum,
+            "build": dict(self.build),
+            "calibration": dict(self.calibration),
+        }
+        text = json.dumps(document, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
+        size_bytes = whole_pages(len(text) + TRAILER_BYTES)
+        if size_bytes > FOOTER_BYTES_MAX:
+            raise ValueError(f"the footer takes {size_bytes} bytes, more than {FOOTER_BYTES_MAX}")
+        body = text.ljust(size_bytes - TRAILER_BYTES)
+        head = body + struct.pack("<II", size_bytes, FORMAT_VERSION)
+        return head + struct.pack("<I8s", crc32c(head), MAGIC)
+
+
+def footer_size(tail: bytes, name: str) -> int:
+    """How many bytes the footer at the end of ``tail`` takes, trailer included.
+
+    Raises Corruption where ``tail`` does not end as a segment does.
+    """
+    if len(tail) < PAGE_BYTES or tail[-len(MAGIC) :] != MAGIC:
+        raise Corruption(f"{name}: does not end as a vector segment does: it is cut short, or something else.")
+    size_bytes = int(_TRAILER.unpack(tail[-TRAILER_BYTES:])[0])
+    if not PAGE_BYTES <= size_bytes <= FOOTER_BYTES_MAX or size_bytes % PAGE_BYTES:
+        raise Corruption(f"{name}: section 'footer' (the object's end): its length fails its checksum.")
+    return size_bytes
+
+
+def parse_footer(data: bytes, object_bytes: int, name: str) -> Footer:
+    """The footer in ``data``, which is as long as `footer_size` says, of an object of ``object_bytes``.
+
+    Raises Corruption where it fails its checksum, and StorageFailure where a newer Lutra wrote it.
+    """
+    _, version, checksum, _ = _TRAILER.unpack(data[-TRAILER_BYTES:])
+    if crc32c(data[: -CHECKSUM_BYTES - len(MAGIC)]) != checksum:
+        begin = object_bytes - len(data)
+        raise Corruption(f"{name}: section 'footer' (bytes {begin} to {object_bytes}) fails its checksum.")
+    if version > FORMAT_VERSION:
+        raise StorageFailure(
+            f"{name}: a vector segment of format version {version}; this Lutra reads up to {FORMAT_VERSION}."
+        )
+    try:
+        footer = _footer(json.loads(data[:-TRAILER_BYTES]))
+        _check(footer, object_bytes - len(data))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Corruption(f"{name}: the footer of this vector segment makes no sense: {error!r}.") from error
+    return footer
+
+
+def _footer(document: dict[str, Any]) -> Footer:
+    sections = {SectionName(name): Section(int(at), int(size)) for name, (at, size) in document["sections"].items()}
+    return Footer(
+        kind=SegmentKind(document["kind"]),
+        rows=int(document["rows"]),
+        dimension=int(document["dimension"]),
+        metric=Metric[document["metric"].upper()],
+        seed=int(document["seed"]),
+        code_bits=int(document["code_bits"]),
+        record_bytes=int(document["record_bytes"]),
+        degree=int(document["degree"]),
+        entry_count=int(document["entry_count"]),
+        block_bytes=int(document["block_bytes"]),
+        sections=dict(sorted(sections.items(), key=lambda item: item[1].offset)),
+        navigation_checksum=int(document["navigation_checksum"]),
+        checksums_checksum=int(document["checksums_checksum"]),
+        build=dict(document["build"]),
+        calibration=dict(document["calibration"]),
+    )
+
+
+def section_sizes(footer: Footer) -> dict[SectionName, int]:
+    """The size in bytes of each section, in the order they lie in."""
+    has_codes = footer.kind is not SegmentKind.FLAT
+    has_graph = footer.kind is SegmentKind.GRAPH
+    codes = footer.rows * footer.record_bytes
+    graph = 4 * footer.rows * footer.degree
+    blocks = -(-whole_pages(codes) // CHECKSUM_BLOCK_BYTES) + -(-whole_pages(graph) // CHECKSUM_BLOCK_BYTES)
+    return {
+        SectionName.NODES: footer.nodes.blocks(footer.rows) * footer.block_bytes,
+        SectionName.CODES: codes if has_codes else 0,
+        SectionName.GRAPH: graph if has_graph else 0,
+        SectionName.CHECKSUMS: CHECKSUM_BYTES * blocks,
+        SectionName.NAVIGATION: 4 * (footer.dimension + footer.entry_count) if has_codes else 0,
+    }
+
+
+def lay_out(sizes: Mapping[SectionName, int]) -> dict[SectionName, Section]:
+    """Sections of those sizes, one after the other from byte 0, each at a page."""
+    sections: dict[SectionName, Section] = {}
+    offset = 0
+    for name, size_bytes in sizes.items():
+        sections[name] = Section(offset, size_bytes)
+        offset = sections[name].end
+    return sections
+
+
+def _check(footer: Footer, offset: int) -> None:
+    """Raises ValueError where numbers are out of range, or the sections are not those that follow from them."""
+    has_codes = footer.kind is not SegmentKind.FLAT
+    has_graph = footer.kind is SegmentKind.GRAPH
+    limits = [
+        ("rows", footer.rows, 0, ROWS_MAX),
+        ("dimension", footer.dimension, 1, DIMENSION_MAX),
+        ("code_bits", footer.code_bits, int(has_codes), 8 * has_codes),
+        ("record_bytes", footer.record_bytes, int(has_codes), 2 * DIMENSION_MAX * has_codes),
+        ("degree", footer.degree, int(has_graph), DEGREE_MAX * has_graph),
+        ("entry_count", footer.entry_count, int(has_graph and footer.rows > 0), footer.rows * has_graph),
+        ("block_bytes", footer.block_bytes, PAGE_BYTES, whole_pages(CHECKSUM_BLOCK_BYTES)),
+    ]
+    for name, value, least, most in limits:
+        if not least <= value <= most:
+            raise ValueError(f"{name} is {value}, not {least} to {most}")
+    if footer.block_bytes % PAGE_BYTES or footer.nodes.nodes_per_block < 1:
+        raise ValueError(f"blocks of {footer.block_bytes} bytes hold no node")
+    if footer.sections != lay_out(section_sizes(footer)) or footer.offset != offset:
+        raise ValueError("the sections are not where they have to be")

@@ -1,0 +1,88 @@
+"""Ranges of bytes of one object that does not change: a local file, read past the page cache."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lutra.model.errors import StorageFailure
+from lutra.vectors.layout import PAGE_BYTES, whole_pages
+
+Bytes = NDArray[np.uint8]
+
+_READ_BYTES_MAX: Final = 8 * 1024 * 1024
+"""One system call: large enough for a disk's full rate, small enough that other threads' reads get between."""
+
+
+class RangeReader(Protocol):
+    """What a segment is read from: the seam for objects elsewhere than on a local disk. Thread-safe."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    def read(self, offset: int, size_bytes: int) -> Bytes:
+        """uint8 [size_bytes] from ``offset`` on, in memory of the caller's own.
+
+        Raises StorageFailure where they cannot be read, or are not all there.
+        """
+
+    def close(self) -> None: ...
+
+
+class LocalFile:
+    """A local file by direct I/O; where the file system has none, the page cache is told to drop what was read."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.name = str(Path(path))
+        self._file = -1
+        try:
+            try:
+                self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECT)
+                self.direct = True
+            except OSError:
+                self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                self.direct = False
+            self.size_bytes = os.fstat(self._file).st_size
+        except OSError as error:
+            self.close()
+            raise StorageFailure(f"{self.name}: cannot be opened: {error.strerror}.") from error
+
+    def read(self, offset: int, size_bytes: int) -> Bytes:
+        """As `RangeReader` says; the memory is page-aligned where ``offset`` is."""
+        begin = offset // PAGE_BYTES * PAGE_BYTES
+        end = offset + size_bytes
+        buffer = page_aligned(whole_pages(end - begin))
+        at = begin
+        while at < end:
+            part = buffer[at - begin :][:_READ_BYTES_MAX]
+            try:
+                count = os.preadv(self._file, [part.data], at)
+            except OSError as error:
+                raise StorageFailure(f"{self.name}: cannot be read at byte {at}: {error.strerror}.") from error
+            at += count
+            if at < end and (count == 0 or count % PAGE_BYTES):
+                raise StorageFailure(f"{self.name}: ends at byte {at}, but should go on to byte {end} at least.")
+        if not self.direct:
+            with contextlib.suppress(OSError):  # advice only
+                os.posix_fadvise(self._file, begin, len(buffer), os.POSIX_FADV_DONTNEED)
+        return buffer[offset - begin : end - begin]
+
+    def close(self) -> None:
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
+
+
+def page_aligned(size_bytes: int) -> Bytes:
+    """uint8 [size_bytes] that begins at a page, as direct I/O wants it; in no defined state."""
+    memory = np.empty(size_bytes + PAGE_BYTES, np.uint8)
+    begin = -memory.ctypes.data % PAGE_BYTES
+    return memory[begin : begin + size_bytes]
