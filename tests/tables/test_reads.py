@@ -157,6 +157,16 @@ def test_batches_read_in_order_and_report_row_by_row(wide: Tables) -> None:
         wide.read_batch([("t", [KEY] * 60, ReadOptions()), ("t", [KEY] * 41, ReadOptions())])
 
 
+def test_a_batch_is_answered_up_to_a_number_of_bytes(wide: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lutra.model.limits.ANSWER_BYTES_MAX", 1_000)
+    (results,) = wide.read_batch([("t", [KEY] * 20, ReadOptions())])
+    answered = [isinstance(one, ReadResult) for one in results]
+    assert answered == sorted(answered, reverse=True)
+    assert 1 <= sum(answered) < 20
+    with pytest.raises(ParameterInvalid, match="ask for fewer"):
+        wide.read_rows(wide.describe("t").table_id, [KEY] * 20, 1_000)
+
+
 TWO = (KeyColumn("p", ColumnType.STRING), KeyColumn("n", ColumnType.INTEGER))
 
 

@@ -386,13 +386,16 @@ def test_sizes_are_bounded(tables: Tables) -> None:
     put(tables, *((f"c{i}", 1, None, PUT) for i in range(1_024)))
 
 
-def test_a_row_grows_to_its_limit_and_no_further(tables: Tables) -> None:
+def test_a_row_grows_to_its_limit_and_no_further(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lutra.model.limits.ROW_BYTES_MAX", 100_000)
     create(tables)
-    for i in range(16):
-        update(tables, (f"c{i}", b"x" * (2**21 - 1_000), None, PUT))
+    for i in range(9):
+        update(tables, (f"c{i}", b"x" * 11_000, None, PUT))
     with pytest.raises(ParameterInvalid, match="total data size of columns in one row exceeded the limit"):
-        update(tables, ("more", b"x" * 20_000, None, PUT))
-    assert len(cells(tables) or ()) == 16
+        update(tables, ("more", b"x" * 1_000, None, PUT))
+    with pytest.raises(ParameterInvalid, match="total data size of columns in one row exceeded the limit"):
+        put(tables, ("a", b"x" * 100_000, None, PUT))
+    assert len(cells(tables) or ()) == 9
 
 
 def test_defined_columns_have_their_type(tables: Tables) -> None:

@@ -18,7 +18,7 @@ from lutra.kv.store import KeyValueStore
 from lutra.model.errors import LutraError, StorageFailure
 from lutra.tables import changeblock, keyspace
 
-GROUP_BYTES_MAX: Final = 8 * 1024 * 1024
+GROUP_BYTES_MAX: Final = 4 * 1024 * 1024
 
 _log = logging.getLogger(__name__)
 
