@@ -20,7 +20,7 @@ from lutra.model.errors import (
     StorageFailure,
 )
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
-from lutra.model.queries import ColumnsToGet, KnnVector, MatchAll, ReturnColumns, ScoreSort, SearchRequest
+from lutra.model.queries import ColumnsToGet, KnnVector, MatchAll, ReturnColumns, ScoreSort, SearchRequest, Term
 from lutra.model.rows import Cell, CellChange, ChangeKind, ReadOptions, RowChange
 from lutra.model.schema import KeyColumn, TableSchema
 from lutra.model.values import ColumnType
@@ -192,3 +192,31 @@ def test_one_table_for_many_who_create_and_drop_its_index(instance: Instance) ->
         thread.join()
     assert errors == []
     assert instance.list_search_indexes("t") == [("t", "x")]
+
+
+def test_writers_find_what_they_wrote(instance: Instance) -> None:
+    """After `wait_searchable` a search finds every row its caller wrote before, whoever else writes meanwhile."""
+    errors: list[BaseException] = []
+
+    def work(writer: int) -> None:
+        try:
+            for batch in range(15):
+                changes = [
+                    RowChange(
+                        ChangeKind.PUT, (("id", writer * 10_000 + batch * 100 + n),), [("number", writer, None, 0)]
+                    )
+                    for n in range(100)
+                ]
+                instance.tables.write_batch([("t", changes)])
+                instance.wait_searchable("t", "x", 10)
+                own = SearchRequest(Term("number", writer), count_total=True)
+                assert instance.search("t", "x", own).total == (batch + 1) * 100
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(writer,)) for writer in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
