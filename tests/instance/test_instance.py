@@ -201,6 +201,7 @@ def test_writers_find_what_they_wrote(instance: Instance) -> None:
     def work(writer: int) -> None:
         try:
             for batch in range(15):
+                start = writer * 10_000 + batch * 100
                 changes = [
                     RowChange(
                         ChangeKind.PUT, (("id", writer * 10_000 + batch * 100 + n),), [("number", writer, None, 0)]
