@@ -203,10 +203,7 @@ def test_writers_find_what_they_wrote(instance: Instance) -> None:
             for batch in range(15):
                 start = writer * 10_000 + batch * 100
                 changes = [
-                    RowChange(
-                        ChangeKind.PUT, (("id", writer * 10_000 + batch * 100 + n),), [("number", writer, None, 0)]
-                    )
-                    for n in range(100)
+                    RowChange(ChangeKind.PUT, (("id", start + n),), [("number", writer, None, 0)]) for n in range(100)
                 ]
                 instance.tables.write_batch([("t", changes)])
                 instance.wait_searchable("t", "x", 10)
