@@ -6,6 +6,8 @@
 namespace lutra {
 
 void bind_checksum(nanobind::module_& m);
+void bind_block_cache(nanobind::module_& m);
+void bind_codes(nanobind::module_& m);
 void bind_plainbuffer(nanobind::module_& m);
 void bind_distance(nanobind::module_& m);
 void bind_vector_values(nanobind::module_& m);

@@ -5,7 +5,9 @@
 
 NB_MODULE(_native, m) {
     lutra::bind_checksum(m);
+    lutra::bind_codes(m);
     lutra::bind_plainbuffer(m);
     lutra::bind_distance(m);
     lutra::bind_vector_values(m);
+    lutra::bind_block_cache(m);
 }

@@ -1,6 +1,7 @@
 """What the native extension offers (native/*.cpp); `lutra.kernels` is its face."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,3 +71,98 @@ def read_vectors(values: list[str | bytes], dimension: int) -> tuple[NDArray[np.
 
 def crc32c_blocks(data: NDArray[np.uint8], block_bytes: int, covered_bytes: int) -> NDArray[np.uint32]:
     """See `lutra.kernels.checksum.crc32c_blocks`."""
+
+def crc32c(data: bytes, before: int = 0) -> int:
+    """See `lutra.kernels.blocks.crc32c`."""
+
+class BlockCache:
+    """See `lutra.kernels.blocks.BlockCache`. All arguments are given there; ``kind`` is a BlockKind's number."""
+
+    def __init__(self, budget_bytes: int, shards: int = 0) -> None: ...
+    def open_file(
+        self,
+        path: str,
+        offset: int,
+        length: int | None,
+        block_bytes: int,
+        owner: str,
+        kind: int,
+        checksums: bool,
+        engine: str,
+        direct: bool,
+        queue_depth: int,
+    ) -> BlockSource: ...
+    def open_remote(
+        self,
+        fetch: Callable[[list[tuple[int, int]]], Sequence[bytes]],
+        size_bytes: int,
+        name: str,
+        block_bytes: int,
+        owner: str,
+        kind: int,
+        checksums: bool,
+    ) -> BlockSource: ...
+    def counters(self) -> dict[str, Any]:
+        """Sizes by name, and ``owners``: a list of (owner, kind, counters by name)."""
+
+    def resize(self, budget_bytes: int) -> None: ...
+    def close(self) -> None: ...
+
+class BlockSource:
+    """See `lutra.kernels.blocks.BlockSource`."""
+
+    def section(
+        self, offset: int, length: int, block_bytes: int, owner: str, kind: int, checksums: bool
+    ) -> BlockSource: ...
+    def read(self, numbers: Sequence[int], bypass: bool) -> list[bytes]: ...
+    def read_range(self, offset: int, length: int, bypass: bool) -> bytes: ...
+    def prefetch(self, numbers: Sequence[int]) -> None: ...
+    def close(self) -> None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def block_bytes(self) -> int: ...
+    @property
+    def block_count(self) -> int: ...
+    @property
+    def reads_by(self) -> str: ...
+
+class _CodeQuery:
+    """See `lutra.kernels.codes.Query`, `scan` and `scan_candidates`."""
+
+    def estimate(self, records: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+    def bounds(self, records: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
+    def nearest(
+        self, records: NDArray[np.uint8], k: int, mask: NDArray[np.bool_] | None, threads: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]: ...
+    def candidates(
+        self, records: NDArray[np.uint8], k: int, mask: NDArray[np.bool_] | None, threads: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]: ...
+
+class QueryCode(_CodeQuery): ...
+class ProductQuery(_CodeQuery): ...
+
+class Quantizer:
+    """See `lutra.kernels.codes.Quantizer`."""
+
+    record_bytes: int
+    def __init__(
+        self, dimension: int, bits: int, metric: int, centroid: NDArray[np.float32] | None, seed: int, level: str | None
+    ) -> None: ...
+    def encode(self, vectors: NDArray[np.float32], threads: int) -> NDArray[np.uint8]: ...
+    def query(self, vector: NDArray[np.float32], bound_sigmas: float) -> QueryCode: ...
+
+class ProductQuantizer:
+    """See `lutra.kernels.codes.ProductQuantizer`."""
+
+    record_bytes: int
+    def __init__(
+        self, vectors: NDArray[np.float32], groups: int, metric: int, seed: int, threads: int, level: str | None
+    ) -> None: ...
+    def encode(self, vectors: NDArray[np.float32], threads: int) -> NDArray[np.uint8]: ...
+    def query(self, vector: NDArray[np.float32]) -> ProductQuery: ...
+
+def code_levels() -> list[str]:
+    """See `lutra.kernels.codes.code_levels`."""
