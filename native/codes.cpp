@@ -19,37 +19,16 @@ constexpr float kLengthMax = 1e18f;
 constexpr float kLengthMin = 1e-18f;  // shorter residuals count as 0
 constexpr std::size_t kBlockRows = 64;
 
-// |e| / |r| in 8 bits, rounded up: 4 bits of exponent from 2^-12 on and 4 of mantissa; 0 is 0.
-constexpr std::uint32_t kRatioShift = 19;
-constexpr std::uint32_t kRatioLeast = (127 - 12) << 4;
+static_assert(sizeof(CodeFactors) == kCodeFactorBytes);
 
 std::uint32_t ratio_bits(float ratio) {
     if (!(ratio > 0)) return 0;
-    const std::uint32_t up = (std::bit_cast<std::uint32_t>(ratio) + (1u << kRatioShift) - 1) >> kRatioShift;
-    return up <= kRatioLeast ? 1 : std::min(up - kRatioLeast, 255u);
+    constexpr std::uint32_t kRoundUp = (1u << CodeFactors::kRatioShift) - 1;
+    const std::uint32_t up = (std::bit_cast<std::uint32_t>(ratio) + kRoundUp) >> CodeFactors::kRatioShift;
+    return up <= CodeFactors::kRatioLeast ? 1 : std::min(up - CodeFactors::kRatioLeast, 255u);
 }
 
-float ratio_of(std::uint32_t bits) {
-    return bits == 0 ? 0 : std::bit_cast<float>((bits + kRatioLeast) << kRatioShift);
-}
-
-struct Factors {
-    float norm;  // |r|
-    std::uint32_t scale_and_ratio;
-
-    float scale() const { return std::bit_cast<float>(scale_and_ratio & ~0xffu); }
-    float ratio() const { return ratio_of(scale_and_ratio & 0xffu); }
-};
-
-static_assert(sizeof(Factors) == kCodeFactorBytes);
-
-Factors factors_of(const std::uint8_t* record, std::size_t code_bytes) {
-    Factors factors;
-    std::memcpy(&factors, record + code_bytes, sizeof factors);
-    return factors;
-}
-
-Factors pack_factors(float norm, float scale, float ratio) {
+CodeFactors pack_factors(float norm, float scale, float ratio) {
     const std::uint32_t rounded = (std::bit_cast<std::uint32_t>(scale) + 0x80u) & ~0xffu;
     return {norm, rounded | ratio_bits(ratio)};
 }
@@ -83,11 +62,12 @@ SquaredLengths Quantizer::prepare(const float* vector, bool centred, float* rota
 
 void Quantizer::encode_row(const float* vector, std::uint8_t* record, float* rotated) const {
     const SquaredLengths squared = prepare(vector, true, rotated);
-    Factors factors{0, 0};
+    CodeFactors factors{0, 0};
     if (squared.rotated >= kLengthMin * kLengthMin && squared.rotated <= kLengthMax * kLengthMax) {
         const float norm = std::sqrt(squared.rotated);
         const Fit fit = code_arithmetic(level_).encode(rotated, padded_dimension(), bits_, norm, record);
-        const double cosine = static_cast<double>(fit.product) / std::sqrt(static_cast<double>(fit.squared) * squared.rotated);
+        const double lengths = std::sqrt(static_cast<double>(fit.squared) * squared.rotated);
+        const double cosine = fit.product / lengths;
         const double ratio = std::sqrt(std::max(0.0, 1 / (cosine * cosine) - 1));
         factors = pack_factors(norm, squared.rotated / fit.product, static_cast<float>(ratio));
     } else {
@@ -157,10 +137,12 @@ QueryCode::QueryCode(const Quantizer& quantizer, const float* vector, float boun
     sum_offset_ = -weight * step * static_cast<float>((1 << quantizer.bits()) - 1) * static_cast<float>(found.sum);
     // The scale t is kept to a relative 2^-17 and the sums to about 2^-20.
     query_error_weight_ = bound_sigmas * std::sqrt(found.squared_error / static_cast<float>(size)) + length_ * 0x1p-16f;
+    loose_code_weight_ = -weight * code_error_weight_ * length_;
+    loose_query_weight_ = -weight * query_error_weight_;
 }
 
 float QueryCode::finish(const std::uint8_t* record, std::int32_t sum) const {
-    const Factors factors = factors_of(record, code_bytes_);
+    const CodeFactors factors = factors_of(record);
     return norm_weight_ * factors.norm * factors.norm + offset_ +
            factors.scale() * (sum_weight_ * static_cast<float>(sum) + sum_offset_);
 }
@@ -198,7 +180,7 @@ void QueryCode::estimate_range(const std::uint8_t* records, std::size_t count, f
 }
 
 QueryCode::Errors QueryCode::errors(const std::uint8_t* record) const {
-    const Factors factors = factors_of(record, code_bytes_);
+    const CodeFactors factors = factors_of(record);
     const float ratio = factors.ratio();
     return {factors.norm * ratio * code_error_weight_, factors.norm * (1 + ratio) * query_error_weight_};
 }

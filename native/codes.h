@@ -12,8 +12,10 @@
 // the first in its lowest bits.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -29,6 +31,23 @@ inline constexpr std::size_t kCodeFactorBytes = 8;
 
 // How many standard deviations of the estimate's error the bounds allow: 1.9 leaves 3 % outside on either side at most.
 inline constexpr float kBoundSigmas = 1.9f;
+
+// What follows the code in a record.
+struct CodeFactors {
+    float norm;  // |r|
+    std::uint32_t scale_and_ratio;
+
+    // t, to a relative 2^-17.
+    float scale() const { return std::bit_cast<float>(scale_and_ratio & ~0xffu); }
+    // |e| / |r|, rounded up to 4 bits of mantissa; the other 4 are the exponent, from 2^-12 on, and 0 is 0.
+    float ratio() const {
+        const std::uint32_t bits = scale_and_ratio & 0xffu;
+        return bits == 0 ? 0 : std::bit_cast<float>((bits + kRatioLeast) << kRatioShift);
+    }
+
+    static constexpr std::uint32_t kRatioShift = 19;
+    static constexpr std::uint32_t kRatioLeast = (127 - 12) << 4;
+};
 
 // Immutable: any number of threads may use one. The same arguments give the same records on every machine.
 class Quantizer {
@@ -88,7 +107,20 @@ class QueryCode {
     float lower_bound(const std::uint8_t* record, float estimate) const;
     float upper_bound(const std::uint8_t* record, float estimate) const;
 
+    // Never above lower_bound and quicker to find: enough to rule most rows out.
+    float loose_lower_bound(const std::uint8_t* record, float estimate) const {
+        const CodeFactors factors = factors_of(record);
+        const float ratio = factors.ratio();
+        return estimate - factors.norm * (ratio * loose_code_weight_ + (1 + ratio) * loose_query_weight_);
+    }
+
   private:
+    CodeFactors factors_of(const std::uint8_t* record) const {
+        CodeFactors factors;
+        std::memcpy(&factors, record + code_bytes_, sizeof factors);
+        return factors;
+    }
+
     struct Errors {
         float code;   // per unit of the length of what is orthogonal to the residual
         float query;  // of the query's own rounding
@@ -111,6 +143,8 @@ class QueryCode {
     float length_ = 0;             // of the query as it was rotated
     float code_error_weight_ = 0;  // times |e|: Errors::code
     float query_error_weight_ = 0;
+    float loose_code_weight_ = 0;   // of |e| and of |r| + |e| in loose_lower_bound
+    float loose_query_weight_ = 0;
 };
 
 }  // namespace lutra

@@ -5,9 +5,6 @@
 
 namespace lutra {
 
-namespace {
-
-// SplitMix64: the same numbers everywhere.
 std::uint64_t next_random(std::uint64_t& state) {
     state += 0x9e3779b97f4a7c15;
     std::uint64_t z = state;
@@ -15,8 +12,6 @@ std::uint64_t next_random(std::uint64_t& state) {
     z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
     return z ^ (z >> 31);
 }
-
-}  // namespace
 
 Rotation::Rotation(std::size_t dimension, std::uint64_t seed)
     : size_((dimension + kRotationMultiple - 1) / kRotationMultiple * kRotationMultiple),

@@ -13,6 +13,9 @@ namespace lutra {
 
 inline constexpr std::size_t kRotationMultiple = 64;
 
+// SplitMix64: the same numbers from the same state everywhere.
+std::uint64_t next_random(std::uint64_t& state);
+
 class Rotation {
   public:
     // Of `dimension` elements filled up with zeros to a multiple of 64.

@@ -1,18 +1,16 @@
 #include "topk.h"
 
-#if defined(__linux__)
-#include <sched.h>
-#endif
-
 #include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <exception>
-#include <limits>
 #include <thread>
 #include <vector>
+
+#include "nearest.h"
+#include "threads.h"
 
 namespace lutra {
 
@@ -23,54 +21,6 @@ constexpr std::size_t kBlockBytes = 256 * 1024;
 constexpr std::size_t kBlockRowsMax = 1024;
 // Multiply-adds that pay for starting one more thread (about half a millisecond of work).
 constexpr std::size_t kWorkPerThread = 4 * 1024 * 1024;
-
-// A distance and a row in one integer that orders as (distance, row) does.
-std::uint64_t key_of(float distance, std::uint32_t row) {
-    if (std::isnan(distance)) distance = std::numeric_limits<float>::infinity();
-    const std::uint32_t bits = std::bit_cast<std::uint32_t>(distance + 0.0f);  // -0 becomes 0
-    const std::uint32_t ordered = (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
-    return static_cast<std::uint64_t>(ordered) << 32 | row;
-}
-
-float distance_of(std::uint64_t key) {
-    const auto ordered = static_cast<std::uint32_t>(key >> 32);
-    return std::bit_cast<float>((ordered & 0x80000000u) != 0 ? ordered & 0x7fffffffu : ~ordered);
-}
-
-// The k smallest keys offered: a heap with the largest of them on top.
-class Nearest {
-  public:
-    explicit Nearest(std::size_t k) : k_(k) { keys_.reserve(k); }
-
-    void offer(std::uint64_t key) {
-        if (key >= worst_) return;
-        if (keys_.size() < k_) {
-            keys_.push_back(key);
-            std::push_heap(keys_.begin(), keys_.end());
-        } else {
-            replace_top(key);
-        }
-        if (keys_.size() == k_) worst_ = keys_.front();
-    }
-
-    const std::vector<std::uint64_t>& keys() const { return keys_; }
-
-  private:
-    void replace_top(std::uint64_t key) {
-        std::size_t at = 0;
-        for (std::size_t child = 1; child < k_; child = 2 * at + 1) {
-            if (child + 1 < k_ && keys_[child + 1] > keys_[child]) ++child;
-            if (keys_[child] <= key) break;
-            keys_[at] = keys_[child];
-            at = child;
-        }
-        keys_[at] = key;
-    }
-
-    std::size_t k_;
-    std::uint64_t worst_ = std::numeric_limits<std::uint64_t>::max();
-    std::vector<std::uint64_t> keys_;
-};
 
 // One thread's part of a scan: blocks it takes from the shared counter, and what it found. All it needs is allocated
 // when it is made, so that `run` cannot fail.
@@ -183,16 +133,6 @@ std::vector<float> lengths(const Scan& scan) {
         result[q] = std::sqrt(sums[0]);
     }
     return result;
-}
-
-// Processors this process may use.
-unsigned processors() {
-#if defined(__linux__)
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) == 0) return static_cast<unsigned>(CPU_COUNT(&set));
-#endif
-    return std::max(1u, std::thread::hardware_concurrency());
 }
 
 std::size_t thread_count(const Scan& scan, std::size_t rows) {
