@@ -12,16 +12,17 @@ from lutra.kernels.checksum import crc32c
 from lutra.model.errors import Corruption, StorageFailure
 from lutra.model.indexes import Metric
 from lutra.vectors.layout import (
-    CHECKSUM_BLOCK_BYTES,
     CHECKSUM_BYTES,
     DEGREE_MAX,
     DIMENSION_MAX,
     PAGE_BYTES,
     ROWS_MAX,
-    NodeLayout,
+    SWEEP_BLOCK_BYTES,
+    BlockLayout,
     Section,
     SectionName,
     SegmentKind,
+    block_layout,
     whole_pages,
 )
 
@@ -54,14 +55,18 @@ class Footer:
     sections: Sections
     """All but the footer, in the order they lie in."""
     navigation_checksum: int
-    checksums_checksum: int
     build: Mapping[str, Any]
     """How it was built, for people."""
     calibration: Mapping[str, Any]
 
-    @property
-    def nodes(self) -> NodeLayout:
-        return NodeLayout(self.dimension, self.degree, self.block_bytes)
+    def layout(self, name: SectionName) -> BlockLayout:
+        """How items lie in blocks; raises KeyError for a section that this kind has not, or that has no blocks."""
+        if name is SectionName.NODES:
+            return BlockLayout(4 * (self.dimension + self.degree), self.block_bytes)
+        item_bytes = {SectionName.CODES: self.record_bytes, SectionName.GRAPH: 4 * self.degree}[name]
+        if item_bytes == 0:
+            raise KeyError(name)
+        return block_layout(item_bytes)
 
     @property
     def offset(self) -> int:
@@ -83,7 +88,6 @@ class Footer:
             "block_bytes": self.block_bytes,
             "sections": {name.value: [section.offset, section.size_bytes] for name, section in self.sections.items()},
             "navigation_checksum": self.navigation_checksum,
-            "checksums_checksum": self.checksums_checksum,
             "build": dict(self.build),
             "calibration": dict(self.calibration),
         }
@@ -143,28 +147,25 @@ def _footer(document: dict[str, Any]) -> Footer:
         degree=int(document["degree"]),
         entry_count=int(document["entry_count"]),
         block_bytes=int(document["block_bytes"]),
-        sections=dict(sorted(sections.items(), key=lambda item: item[1].offset)),
+        sections={name: sections[name] for name in SectionName if name in sections},
         navigation_checksum=int(document["navigation_checksum"]),
-        checksums_checksum=int(document["checksums_checksum"]),
         build=dict(document["build"]),
         calibration=dict(document["calibration"]),
     )
 
 
 def section_sizes(footer: Footer) -> dict[SectionName, int]:
-    """The size in bytes of each section, in the order they lie in."""
-    has_codes = footer.kind is not SegmentKind.FLAT
-    has_graph = footer.kind is SegmentKind.GRAPH
-    codes = footer.rows * footer.record_bytes
-    graph = 4 * footer.rows * footer.degree
-    blocks = -(-whole_pages(codes) // CHECKSUM_BLOCK_BYTES) + -(-whole_pages(graph) // CHECKSUM_BLOCK_BYTES)
-    return {
-        SectionName.NODES: footer.nodes.blocks(footer.rows) * footer.block_bytes,
-        SectionName.CODES: codes if has_codes else 0,
-        SectionName.GRAPH: graph if has_graph else 0,
-        SectionName.CHECKSUMS: CHECKSUM_BYTES * blocks,
-        SectionName.NAVIGATION: 4 * (footer.dimension + footer.entry_count) if has_codes else 0,
-    }
+    """The size in bytes of each section the kind has, in the order they lie in."""
+    names = {
+        SegmentKind.FLAT: [SectionName.NODES],
+        SegmentKind.CODES: [SectionName.NODES, SectionName.CODES],
+        SegmentKind.GRAPH: [SectionName.NODES, SectionName.CODES, SectionName.GRAPH],
+    }[footer.kind]
+    layouts = {name: footer.layout(name) for name in names}
+    sizes = {name: layout.blocks(footer.rows) * layout.block_bytes for name, layout in layouts.items()}
+    if footer.kind is not SegmentKind.FLAT:
+        sizes[SectionName.NAVIGATION] = 4 * (footer.dimension + footer.entry_count)
+    return sizes
 
 
 def lay_out(sizes: Mapping[SectionName, int]) -> dict[SectionName, Section]:
@@ -188,12 +189,12 @@ def _check(footer: Footer, offset: int) -> None:
         ("record_bytes", footer.record_bytes, int(has_codes), 2 * DIMENSION_MAX * has_codes),
         ("degree", footer.degree, int(has_graph), DEGREE_MAX * has_graph),
         ("entry_count", footer.entry_count, int(has_graph and footer.rows > 0), footer.rows * has_graph),
-        ("block_bytes", footer.block_bytes, PAGE_BYTES, whole_pages(CHECKSUM_BLOCK_BYTES)),
+        ("block_bytes", footer.block_bytes, PAGE_BYTES, SWEEP_BLOCK_BYTES),
     ]
     for name, value, least, most in limits:
         if not least <= value <= most:
             raise ValueError(f"{name} is {value}, not {least} to {most}")
-    if footer.block_bytes % PAGE_BYTES or footer.nodes.nodes_per_block < 1:
+    if footer.block_bytes % PAGE_BYTES or footer.layout(SectionName.NODES).items_per_block < 1:
         raise ValueError(f"blocks of {footer.block_bytes} bytes hold no node")
     if footer.sections != lay_out(section_sizes(footer)) or footer.offset != offset:
         raise ValueError("the sections are not where they have to be")

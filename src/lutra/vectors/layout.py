@@ -1,16 +1,15 @@
 """Where the bytes of a vector segment lie. One object, little-endian, written once (design note 0003)::
 
-    nodes        blocks of whole pages: [node] x nodes_per_block, zeros, crc32c of all before it
-                 a node: [float32 x dimension] and, where there is a graph, [uint32 neighbour x degree]
-    codes        uint8 [rows, record_bytes]                                  kinds CODES and GRAPH
-    graph        uint32 [rows, degree], unused places NO_ROW                 kind GRAPH
-    checksums    uint32 [64 KB blocks of codes, then of graph]: crc32c each
-    navigation   float32 [dimension] centroid, uint32 [entries]              kinds CODES and GRAPH
+    nodes        a node a row: float32 [dimension], then uint32 [degree] neighbours in kind GRAPH
+    codes        uint8 [record_bytes] a row                      kinds CODES and GRAPH
+    graph        uint32 [degree] a row, unused places NO_ROW     kind GRAPH
+    navigation   float32 [dimension] centroid, uint32 [entries]  kinds CODES and GRAPH
     footer       JSON, spaces up to a page less the trailer
-    trailer      [footer bytes u32][format version u32][crc32c of all before it in the footer u32][magic 8]
+    trailer      footer bytes u32, format version u32, crc32c of all before it in the footer u32, magic 8
 
-Sections begin at pages and are filled up with zeros, which the checksums cover: so every byte of a segment has one that
-covers it. Every block of nodes is whole, so that a block's place is its number times its size.
+Nodes, codes and graph are blocks of whole pages, each with as many whole items as fit, zeros, and the crc32c of all
+before it: what `lutra.kernels.blocks` checks where a source has ``checksums``. All blocks of a section are of one size.
+Navigation is filled up with zeros to a page; its checksum is in the footer. So every byte of a segment is covered.
 """
 
 from __future__ import annotations
@@ -21,8 +20,6 @@ from typing import Final
 
 PAGE_BYTES: Final = 4096
 """What direct I/O reads at least."""
-CHECKSUM_BLOCK_BYTES: Final = 64 * 1024
-"""Codes and graph are read in sweeps; a fault in them is told to this precision."""
 SWEEP_BLOCK_BYTES: Final = 64 * 1024
 """The largest block of nodes where they are only ever read all together (kind FLAT): little waste, few checksums."""
 TAIL_BYTES: Final = 64 * 1024
@@ -48,7 +45,6 @@ class SectionName(enum.StrEnum):
     NODES = "nodes"
     CODES = "codes"
     GRAPH = "graph"
-    CHECKSUMS = "checksums"
     NAVIGATION = "navigation"
     FOOTER = "footer"
 
@@ -75,43 +71,33 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeLayout:
-    """Where the node of a row lies in the section of nodes, which begins at byte 0 of the object."""
+class BlockLayout:
+    """How the items of a section, one a row, lie in its blocks."""
 
-    dimension: int
-    degree: int
-    """0: nodes carry no neighbours."""
+    item_bytes: int
     block_bytes: int
+    """A multiple of 4096."""
 
     @property
-    def vector_bytes(self) -> int:
-        return 4 * self.dimension
-
-    @property
-    def node_bytes(self) -> int:
-        return 4 * (self.dimension + self.degree)
-
-    @property
-    def nodes_per_block(self) -> int:
-        return (self.block_bytes - CHECKSUM_BYTES) // self.node_bytes
+    def items_per_block(self) -> int:
+        return (self.block_bytes - CHECKSUM_BYTES) // self.item_bytes
 
     def place(self, row: int) -> tuple[int, int]:
-        """The number of the block that holds ``row``, and where its node begins in the block."""
-        block, number = divmod(row, self.nodes_per_block)
-        return block, number * self.node_bytes
+        """The number of the block that holds the item of ``row``, and where it begins in the block, in bytes."""
+        block, number = divmod(row, self.items_per_block)
+        return block, number * self.item_bytes
 
     def blocks(self, rows: int) -> int:
         """How many blocks ``rows`` take."""
-        return -(-rows // self.nodes_per_block)
+        return -(-rows // self.items_per_block)
 
 
-def node_layout(kind: SegmentKind, rows: int, dimension: int, degree: int) -> NodeLayout:
-    """As many whole nodes as fit a page, or one in as few pages as hold it; larger blocks where only vectors are."""
-    if kind is not SegmentKind.GRAPH:
-        degree = 0
-    node_bytes = 4 * (dimension + degree)
-    block_bytes = whole_pages(node_bytes + CHECKSUM_BYTES)
-    if kind is SegmentKind.FLAT:
-        # No larger than what there is: many small segments have to be cheap.
-        block_bytes = max(block_bytes, min(SWEEP_BLOCK_BYTES, whole_pages(rows * node_bytes + CHECKSUM_BYTES)))
-    return NodeLayout(dimension, degree, block_bytes)
+def block_layout(item_bytes: int) -> BlockLayout:
+    """For items read one by one: as many as fit a page, or one in as few pages as hold it."""
+    return BlockLayout(item_bytes, whole_pages(item_bytes + CHECKSUM_BYTES))
+
+
+def sweep_layout(item_bytes: int, rows: int) -> BlockLayout:
+    """For items only ever read all together: larger blocks waste less; no larger than what there is."""
+    needed = whole_pages(rows * item_bytes + CHECKSUM_BYTES)
+    return BlockLayout(item_bytes, max(block_layout(item_bytes).block_bytes, min(SWEEP_BLOCK_BYTES, needed)))

@@ -21,16 +21,15 @@ from lutra.model.errors import Corruption
 from lutra.model.indexes import Metric
 from lutra.vectors.footer import Footer, Sections, footer_size, parse_footer
 from lutra.vectors.layout import (
-    CHECKSUM_BLOCK_BYTES,
     CHECKSUM_BYTES,
     NO_ROW,
     TAIL_BYTES,
-    NodeLayout,
+    BlockLayout,
     Section,
     SectionName,
     SegmentKind,
 )
-from lutra.vectors.range_reader import Bytes, LocalFile, RangeReader
+from lutra.vectors.range_reader import Bytes, LocalFile, RangeReader, page_aligned
 
 Matrix = NDArray[np.float32]
 Rows = NDArray[np.uint32]
@@ -46,7 +45,7 @@ class Fault:
 
     section: SectionName
     block: int
-    """In blocks of the section: as `NodeLayout` has them for nodes, of 64 KB for codes and graph, else one."""
+    """Of the blocks `SegmentFile.layout` gives the section; navigation is one."""
     offset: int
     size_bytes: int
 
@@ -155,30 +154,25 @@ class SegmentFile:
         """Place and size of each section, in the order they lie in."""
         return self._footer.sections
 
-    @property
-    def nodes(self) -> NodeLayout:
-        """How nodes lie in their blocks: ``block_bytes`` (a multiple of 4096), ``nodes_per_block``, ``node_bytes``.
-
-        Block i is bytes ``i * block_bytes`` and on of the object; the crc32c of all before it is its last 4 bytes.
-        """
-        return self._footer.nodes
+    def layout(self, name: SectionName) -> BlockLayout:
+        """How the items of NODES, CODES or GRAPH lie in the section's blocks. Raises KeyError for any other section."""
+        return self._footer.layout(name)
 
     def node_block(self, row: int) -> tuple[int, int]:
-        """``(block, offset)`` of a row's node: its vector as given, then its neighbours where there is a graph."""
-        return self.nodes.place(row)
+        """``(block of section NODES, offset in it)`` of a row's node: its vector as given, then its neighbours."""
+        return self._footer.layout(SectionName.NODES).place(row)
 
     def load_codes(self) -> Bytes:
         """uint8 [rows, record_bytes], of `lutra.kernels.codes.Quantizer`; [0, 0] in a segment without codes."""
-        return self._load(SectionName.CODES).reshape(self.rows if self.record_bytes else 0, self.record_bytes)
+        return self._load(SectionName.CODES)
 
     def load_graph(self) -> Rows:
         """uint32 [rows, degree], nearest first, then NO_ROW; [0, 0] in a segment without a graph."""
         neighbours: Rows = self._load(SectionName.GRAPH).view("<u4")
-        for begin in range(0, len(neighbours), _SWEEP_BYTES):
-            part = neighbours[begin : begin + _SWEEP_BYTES]
+        for part in np.array_split(neighbours, -(-neighbours.nbytes // _SWEEP_BYTES) or 1):
             if not ((part < self.rows) | (part == NO_ROW)).all():
                 raise Corruption(f"{self.name}: section 'graph' has a neighbour that is no row of the segment.")
-        return neighbours.reshape(self.rows if self.degree else 0, self.degree)
+        return neighbours
 
     def read_vectors(self, rows: NDArray[np.integer[Any]]) -> Matrix:
         """float32 [n, dimension]: the vectors of ``rows`` as they were given, read block by block past any cache.
@@ -190,121 +184,96 @@ class SegmentFile:
             raise ValueError(f"rows are 0 to {self.rows - 1}")
         vectors = np.empty((len(wanted), self.dimension), np.float32)
         order = np.argsort(wanted, kind="stable")
-        blocks, places = np.divmod(wanted[order], self.nodes.nodes_per_block)
+        blocks, places = np.divmod(wanted[order], self.layout(SectionName.NODES).items_per_block)
         starts = np.flatnonzero(np.diff(blocks, prepend=-1))
         for begin, end in itertools.pairwise([*starts.tolist(), len(order)]):
-            nodes = self._read_nodes(int(blocks[begin]), 1)
-            vectors[order[begin:end]] = nodes[places[begin:end], : self.dimension]
+            nodes = self._read_items(SectionName.NODES, int(blocks[begin]), 1)
+            vectors[order[begin:end]] = self._vectors_of(nodes)[places[begin:end]]
         return vectors
 
     def vector_blocks(self) -> Iterator[Matrix]:
         """All vectors in order, float32 [n, dimension] at a time, a few MB each: what a merge reads."""
         left = self.rows
         for first, count in self._sweeps(SectionName.NODES):
-            nodes = self._read_nodes(first, count)
-            yield np.ascontiguousarray(nodes[:left, : self.dimension])
+            nodes = self._read_items(SectionName.NODES, first, count)[:left]
+            yield np.ascontiguousarray(self._vectors_of(nodes))
             left -= len(nodes)
 
     def verify(self, progress: Progress | None = None) -> list[Fault]:
         """Reads the whole segment and checks every checksum; the faults found, in the order they lie in.
 
-        Where the section of checksums is faulty itself, codes and graph cannot be checked: it alone is named.
-
         :raises StorageFailure: it cannot be read.
         """
         faults: list[Fault] = []
         done, total = 0, self._footer.offset
-        try:
-            self._checksums()
-            names = [SectionName.NODES, SectionName.CODES, SectionName.GRAPH]
-        except Corruption:
-            section = self.sections[SectionName.CHECKSUMS]
-            faults.append(Fault(SectionName.CHECKSUMS, 0, section.offset, section.stored_bytes))
-            names = [SectionName.NODES]
-        for name in names:
+        for name, section in self.sections.items():
+            if name is SectionName.NAVIGATION:
+                data = self._reader.read(section.offset, section.stored_bytes)
+                faults += _navigation_faults(section, data, self._footer)
+                continue
             for first, count in self._sweeps(name):
                 data = self._read_blocks(name, first, count)
                 faults += self._faults(name, first, data)
                 done += len(data)
                 if progress is not None:
                     progress(done, total)
-        section = self.sections[SectionName.NAVIGATION]
-        if crc32c(_read(self._reader, section).tobytes()) != self._footer.navigation_checksum:
-            faults.append(Fault(SectionName.NAVIGATION, 0, section.offset, section.stored_bytes))
         if progress is not None:
             progress(total, total)
-        return sorted(faults, key=lambda fault: fault.offset)
-
-    def _block_bytes(self, name: SectionName) -> int:
-        return self._footer.block_bytes if name is SectionName.NODES else CHECKSUM_BLOCK_BYTES
+        return faults
 
     def _sweeps(self, name: SectionName) -> Iterator[tuple[int, int]]:
         """First block and number of blocks, a few MB at a time, of a section."""
-        block_bytes = self._block_bytes(name)
-        blocks = -(-self.sections[name].stored_bytes // block_bytes)
-        per_sweep = max(1, _SWEEP_BYTES // block_bytes)
+        layout = self.layout(name)
+        blocks, per_sweep = layout.blocks(self.rows), max(1, _SWEEP_BYTES // layout.block_bytes)
         for first in range(0, blocks, per_sweep):
             yield first, min(per_sweep, blocks - first)
 
     def _read_blocks(self, name: SectionName, first: int, count: int) -> Bytes:
-        """Blocks of a section as they lie, unchecked; the last may be shorter."""
-        section, block_bytes = self.sections[name], self._block_bytes(name)
-        size_bytes = min(count * block_bytes, section.stored_bytes - first * block_bytes)
-        return self._reader.read(section.offset + first * block_bytes, size_bytes)
+        """uint8 [count, block_bytes]: blocks of a section as they lie, unchecked."""
+        block_bytes = self.layout(name).block_bytes
+        data = self._reader.read(self.sections[name].offset + first * block_bytes, count * block_bytes)
+        return data.reshape(count, block_bytes)
 
-    def _faults(self, name: SectionName, first: int, data: Bytes) -> list[Fault]:
-        """Which of the blocks from ``first`` on in ``data`` fail their checksum."""
-        block_bytes = self._block_bytes(name)
-        if name is SectionName.NODES:
-            written = data.reshape(-1, block_bytes)[:, -CHECKSUM_BYTES:].copy().view("<u4")[:, 0]
-            found = crc32c_blocks(data, block_bytes, block_bytes - CHECKSUM_BYTES)
-        else:
-            found = crc32c_blocks(data, block_bytes)
-            written = self._checksums()[name][first : first + len(found)]
+    def _faults(self, name: SectionName, first: int, blocks: Bytes) -> list[Fault]:
+        """Which of ``blocks``, those from ``first`` on, fail their checksum."""
+        size_bytes = self.layout(name).block_bytes
+        found = crc32c_blocks(blocks.reshape(-1), size_bytes, size_bytes - CHECKSUM_BYTES)
+        wrong = np.flatnonzero(found != np.ascontiguousarray(blocks[:, -CHECKSUM_BYTES:]).view("<u4")[:, 0])
         offset = self.sections[name].offset
-        return [
-            Fault(name, first + i, offset + (first + i) * block_bytes, min(block_bytes, len(data) - i * block_bytes))
-            for i in np.flatnonzero(found != written).tolist()
-        ]
+        return [Fault(name, i, offset + i * size_bytes, size_bytes) for i in (first + wrong).tolist()]
 
-    def _require_intact(self, name: SectionName, first: int, data: Bytes) -> None:
-        faults = self._faults(name, first, data)
-        if faults:
-            raise Corruption(f"{self.name}: {faults[0]}")
+    def _read_items(self, name: SectionName, first: int, count: int) -> Bytes:
+        """uint8 [items, item_bytes] of whole blocks, checked; zeros after the section's last item."""
+        layout = self.layout(name)
+        blocks = self._read_blocks(name, first, count)
+        for fault in self._faults(name, first, blocks):
+            raise Corruption(f"{self.name}: {fault}")
+        items = blocks[:, : layout.items_per_block * layout.item_bytes]
+        return items.reshape(-1, layout.item_bytes)
 
-    def _read_nodes(self, first: int, count: int) -> Matrix:
-        """float32 [nodes, dimension + degree] of whole blocks, checked; rows past the last are zeros."""
-        data = self._read_blocks(SectionName.NODES, first, count)
-        self._require_intact(SectionName.NODES, first, data)
-        layout = self.nodes
-        nodes = data.reshape(count, layout.block_bytes)[:, : layout.nodes_per_block * layout.node_bytes]
-        return np.ascontiguousarray(nodes).view("<f4").reshape(-1, layout.dimension + layout.degree)
+    def _vectors_of(self, nodes: Bytes) -> Matrix:
+        """float32 [n, dimension] of uint8 [n, item_bytes]."""
+        vectors: Matrix = nodes.view("<f4")[:, : self.dimension]
+        return vectors
 
     def _load(self, name: SectionName) -> Bytes:
-        """A section of codes or graph in one read, checked."""
-        section = self.sections[name]
-        data = _read(self._reader, section)
-        self._require_intact(name, 0, data)
-        return data[: section.size_bytes]
-
-    def _checksums(self) -> dict[SectionName, Rows]:
-        """Those of each block of codes and graph."""
-        section = self.sections[SectionName.CHECKSUMS]
-        data = _read(self._reader, section)
-        _require(self.name, SectionName.CHECKSUMS, section, data, self._footer.checksums_checksum)
-        checksums = data[: section.size_bytes].view("<u4")
-        codes = -(-self.sections[SectionName.CODES].stored_bytes // CHECKSUM_BLOCK_BYTES)
-        return {SectionName.CODES: checksums[:codes], SectionName.GRAPH: checksums[codes:]}
+        """uint8 [rows, item_bytes]: a whole section in memory of its own and no more; [0, 0] where there is none."""
+        if name not in self.sections:
+            return np.empty((0, 0), np.uint8)
+        layout = self.layout(name)
+        loaded = page_aligned(self.rows * layout.item_bytes).reshape(self.rows, layout.item_bytes)
+        begin = 0
+        for first, count in self._sweeps(name):
+            items = self._read_items(name, first, count)[: self.rows - begin]
+            loaded[begin : begin + len(items)] = items
+            begin += len(items)
+        return loaded
 
 
-def _read(reader: RangeReader, section: Section) -> Bytes:
-    """A whole section with the zeros that fill its last page."""
-    return reader.read(section.offset, section.stored_bytes)
-
-
-def _require(name: str, section_name: SectionName, section: Section, data: Bytes, checksum: int) -> None:
-    if crc32c(data.tobytes()) != checksum:
-        raise Corruption(f"{name}: {Fault(section_name, 0, section.offset, section.stored_bytes)}")
+def _navigation_faults(section: Section, data: Bytes, footer: Footer) -> list[Fault]:
+    if crc32c(data.tobytes()) == footer.navigation_checksum:
+        return []
+    return [Fault(SectionName.NAVIGATION, 0, section.offset, section.stored_bytes)]
 
 
 def _read_tail(reader: RangeReader) -> tuple[Footer, int, Bytes]:
@@ -323,15 +292,16 @@ def _read_tail(reader: RangeReader) -> tuple[Footer, int, Bytes]:
 
 def _read_navigation(reader: RangeReader, footer: Footer, begin: int, tail: Bytes) -> tuple[Matrix, Rows]:
     """Centroid and entry points, from ``tail`` (the object from ``begin`` on) where it holds them."""
+    if footer.kind is SegmentKind.FLAT:
+        return np.empty(0, np.float32), np.empty(0, np.uint32)
     section = footer.sections[SectionName.NAVIGATION]
     if section.offset >= begin:
         data = tail[section.offset - begin : section.end - begin]
     else:
-        data = _read(reader, section)
-    _require(reader.name, SectionName.NAVIGATION, section, data, footer.navigation_checksum)
+        data = reader.read(section.offset, section.stored_bytes)
+    for fault in _navigation_faults(section, data, footer):
+        raise Corruption(f"{reader.name}: {fault}")
     words = data[: section.size_bytes].copy()
-    if footer.kind is SegmentKind.FLAT:
-        return np.empty(0, np.float32), np.empty(0, np.uint32)
     centroid: Matrix = words[: 4 * footer.dimension].view("<f4")
     entries: Rows = words[4 * footer.dimension :].view("<u4")
     if (entries >= footer.rows).any() or not np.isfinite(centroid).all():
