@@ -140,87 +140,111 @@ class Target:
         assert not text_shown or text_shown.isprintable()
 
 
+Call = tuple[str, tuple[Any, ...]]
+KEY: list[Any] = [("a", "x"), ("b", 5)]
+
+
 def seeds(target: Target) -> list[bytes]:
-    """A good request of every operation, as the official SDK encodes it, and good headers."""
-    import tablestore as ots
+    """A good request of every operation, as the official SDK encodes it where it can, and good headers."""
     from tablestore.encoder import OTSProtoBufferEncoder
 
+    from lutra.server.wire import table_pb2
+
     encode = OTSProtoBufferEncoder("utf8").encode_request
+    calls = [*table_calls(), *row_calls(), *search_calls()]
+    made = {name: bytes(encode(name, *arguments).SerializeToString()) for name, arguments in calls}
+    column = table_pb2.DefinedColumnSchema(name="d", type=table_pb2.DEFINED_COLUMN_TYPE_DOUBLE)
+    for message in (
+        table_pb2.AddDefinedColumnRequest(table_name="t", columns=[column]),
+        table_pb2.DeleteDefinedColumnRequest(table_name="t", columns=["d"]),
+        table_pb2.ComputeSplitPointsBySizeRequest(table_name="t", split_size=1, split_size_unit_in_byte=1 << 20),
+    ):
+        made[message.DESCRIPTOR.name.removesuffix("Request")] = message.SerializeToString()
     numbers = {operation.name: bytes([n]) for n, operation in enumerate(target.operations)}
-    key: list[Any] = [("a", "x"), ("b", 5)]
-    condition = ots.CompositeColumnCondition(ots.LogicalOperator.AND)
-    for value in (1, "s", 1.5, True, bytearray(b"b")):
-        condition.add_sub_condition(ots.SingleColumnCondition("c", value, ots.ComparatorType.GREATER_EQUAL))
-    guarded = ots.Condition(ots.RowExistenceExpectation.IGNORE, condition)
-    ignore = ots.Condition(ots.RowExistenceExpectation.IGNORE)
-    row = ots.Row(
-        key, [("long", 5), ("keyword", "k"), ("vector", "[1, 2]"), ("date", "2026-11-23"), ("bin", bytearray(b"x"))]
+    assert set(made) == set(numbers)
+    headers = (
+        b"x-ots-accesskeyid:testak\nx-ots-apiversion:2015-12-31\nx-ots-contentmd5:1B2M2Y8AsgTpgAmY7PhCfg==\n"
+        b"x-ots-date:2026-11-23T15:24:25.000Z\nx-ots-instancename:test\nx-ots-request-compress-type:deflate\n"
     )
-    changes = ots.Row(
-        key, {"PUT": [("long", 6)], "DELETE_ALL": ["keyword"], "INCREMENT": [("n", 1)], "DELETE": [("m", None, 5)]}
-    )
-    write, read = ots.BatchWriteRowRequest(), ots.BatchGetRowRequest()
-    write.add(
-        ots.TableInBatchWriteRowItem(
-            "t", [ots.PutRowItem(row, ignore), ots.UpdateRowItem(changes, guarded), ots.DeleteRowItem(row, ignore)]
-        )
-    )
-    read.add(ots.TableInBatchGetRowItem("t", [key, key], ["long"], condition, 2))
-    queries = [
-        ots.BoolQuery(
-            [ots.TermQuery("keyword", "k")],
-            [ots.TermsQuery("long", [1, 2])],
-            [ots.RangeQuery("date", "2026-01-01", "2027-01-01")],
-            [ots.PrefixQuery("keyword", "k"), ots.ExistsQuery("double")],
-            "50%",
-        ),
-        ots.KnnVectorQuery("vector", 5, [1.0, 2.0], ots.MatchAllQuery(), 2.0, 0.1, 9),
+    v4 = b"x-ots-signdate:20261123\nx-ots-signregion:cn\nx-ots-signaturev4:dVfz="
+    count = len(target.operations)
+    return [
+        *(numbers[name] + body for name, body in made.items()),
+        bytes([count]) + headers,
+        bytes([count]) + headers + v4,
+        bytes([count + 1, 5]) + zlib.compress(b"abcde"),
     ]
-    sort = ots.Sort(
-        [ots.FieldSort("long", ots.SortOrder.DESC, ots.SortMode.AVG), ots.ScoreSort(), ots.PrimaryKeySort()]
-    )
+
+
+def table_calls() -> list[Call]:
+    import tablestore as ots
+
     meta = ots.TableMeta("u", [("a", "STRING"), ("b", "INTEGER", ots.PK_AUTO_INCR)], [("d", "DOUBLE")])
     throughput = ots.ReservedThroughput(ots.CapacityUnit(0, 0))
-    vector = ots.VectorOptions(ots.VectorDataType.VD_FLOAT_32, ots.VectorMetricType.VM_COSINE, 4)
-    index = ots.SearchIndexMeta(
-        [ots.FieldSchema("v", ots.FieldType.VECTOR, vector_options=vector)], ots.IndexSetting(["a"]), sort
-    )
-    columns = ots.ColumnsToGet(["long"], ots.ColumnReturnType.SPECIFIED)
-    infinite = [[("a", bound), ("b", bound)] for bound in (ots.INF_MIN, ots.INF_MAX)]
-    calls: list[tuple[str, tuple[Any, ...]]] = [
+    return [
         ("CreateTable", (meta, ots.TableOptions(), throughput, ots.SSESpecification(False), [], ["m"])),
         ("ListTable", ()),
         ("DescribeTable", ("t",)),
         ("UpdateTable", ("t", ots.TableOptions(90_000, 3, 5, True), throughput)),
         ("DeleteTable", ("u",)),
-        ("GetRow", ("t", key, ["long"], condition, 1, (1, 9), "a", "z", b"t", None)),
+    ]
+
+
+def row_calls() -> list[Call]:
+    import tablestore as ots
+
+    condition = ots.CompositeColumnCondition(ots.LogicalOperator.AND)
+    for value in (1, "s", 1.5, True, bytearray(b"b")):
+        condition.add_sub_condition(ots.SingleColumnCondition("c", value, ots.ComparatorType.GREATER_EQUAL))
+    guarded = ots.Condition(ots.RowExistenceExpectation.IGNORE, condition)
+    ignore = ots.Condition(ots.RowExistenceExpectation.IGNORE)
+    put = [("long", 5), ("keyword", "k"), ("vector", "[1, 2]"), ("date", "2026-11-23"), ("bin", bytearray(b"x"))]
+    row = ots.Row(KEY, put)
+    changes = ots.Row(
+        KEY, {"PUT": [("long", 6)], "DELETE_ALL": ["keyword"], "INCREMENT": [("n", 1)], "DELETE": [("m", None, 5)]}
+    )
+    items = [ots.PutRowItem(row, ignore), ots.UpdateRowItem(changes, guarded), ots.DeleteRowItem(row, ignore)]
+    write, read = ots.BatchWriteRowRequest(), ots.BatchGetRowRequest()
+    write.add(ots.TableInBatchWriteRowItem("t", items))
+    read.add(ots.TableInBatchGetRowItem("t", [KEY, KEY], ["long"], condition, 2))
+    infinite = [[("a", bound), ("b", bound)] for bound in (ots.INF_MIN, ots.INF_MAX)]
+    return [
+        ("GetRow", ("t", KEY, ["long"], condition, 1, (1, 9), "a", "z", b"t", None)),
         ("PutRow", ("t", row, guarded, ots.ReturnType.RT_PK, None)),
         ("UpdateRow", ("t", changes, guarded, None, None)),
-        ("DeleteRow", ("t", key, guarded, None, None)),
+        ("DeleteRow", ("t", KEY, guarded, None, None)),
         ("BatchWriteRow", (write,)),
         ("BatchGetRow", (read,)),
         ("GetRange", ("t", ots.Direction.FORWARD, *infinite, ["long"], 5, condition, 1, None, "a", "z", None, None)),
+    ]
+
+
+def search_calls() -> list[Call]:
+    import tablestore as ots
+
+    query = ots.BoolQuery(
+        [ots.TermQuery("keyword", "k")],
+        [ots.TermsQuery("long", [1, 2])],
+        [ots.RangeQuery("date", "2026-01-01", "2027-01-01")],
+        [
+            ots.PrefixQuery("keyword", "k"),
+            ots.ExistsQuery("double"),
+            ots.KnnVectorQuery("vector", 5, [1.0, 2.0], ots.MatchAllQuery(), 2.0, 0.1, 9),
+        ],
+        "50%",
+    )
+    by_field = ots.FieldSort("long", ots.SortOrder.DESC, ots.SortMode.AVG)
+    sort = ots.Sort([by_field, ots.ScoreSort(), ots.PrimaryKeySort()])
+    vector = ots.VectorOptions(ots.VectorDataType.VD_FLOAT_32, ots.VectorMetricType.VM_COSINE, 4)
+    field = ots.FieldSchema("v", ots.FieldType.VECTOR, vector_options=vector)
+    index = ots.SearchIndexMeta([field], ots.IndexSetting(["a"]), ots.Sort([by_field]))
+    columns = ots.ColumnsToGet(["long"], ots.ColumnReturnType.SPECIFIED)
+    return [
         ("CreateSearchIndex", ("t", "j", index)),
         ("DescribeSearchIndex", ("t", "i", True)),
         ("ListSearchIndex", ("t",)),
         ("DeleteSearchIndex", ("t", "j")),
-        *(
-            ("Search", ("t", "i", ots.SearchQuery(query, sort, True, None, 1, 5), columns, [key], 1))
-            for query in queries
-        ),
-    ]
-    made = [numbers[name] + bytes(encode(name, *arguments).SerializeToString()) for name, arguments in calls]
-    headers = (
-        b"x-ots-accesskeyid:testak\nx-ots-apiversion:2015-12-31\nx-ots-contentmd5:1B2M2Y8AsgTpgAmY7PhCfg==\n"
-        b"x-ots-date:2026-11-23T15:24:25.000Z\nx-ots-instancename:test\nx-ots-request-compress-type:deflate\n"
-    )
-    count = len(target.operations)
-    v4 = b"x-ots-signdate:20261123\nx-ots-signregion:cn\nx-ots-signaturev4:dVfz="
-    return [
-        *made,
-        bytes([count]) + headers,
-        bytes([count]) + headers + v4,
-        bytes([count + 1, 5]) + zlib.compress(b"abcde"),
+        ("Search", ("t", "i", ots.SearchQuery(query, sort, True, None, 1, 5), columns, [KEY], 1)),
     ]
 
 
