@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 namespace lutra {
@@ -41,11 +42,29 @@ class Beam {
         return &items_[next_++];
     }
 
-    // The one that `expand` would give, for prefetching.
-    const Candidate* peek() const {
-        std::size_t at = next_;
-        while (at < items_.size() && expanded_[at] != 0) ++at;
-        return at == items_.size() ? nullptr : &items_[at];
+    // Fills `rows` with those that `expand` would give next, at most `count`; returns how many there are.
+    std::size_t peek(std::uint32_t* rows, std::size_t count) const {
+        std::size_t found = 0;
+        for (std::size_t at = next_; at < items_.size() && found < count; ++at) {
+            if (expanded_[at] == 0) rows[found++] = items_[at].row;
+        }
+        return found;
+    }
+
+    // Takes out those from the place `from` on that `leaves`; those not expanded go to `spilled`.
+    template <class Leaves>
+    void drop(std::size_t from, const Leaves& leaves, std::vector<Candidate>& spilled) {
+        std::size_t kept = std::min(from, items_.size());
+        for (std::size_t i = kept; i < items_.size(); ++i) {
+            if (leaves(items_[i])) {
+                if (expanded_[i] == 0) spilled.push_back(items_[i]);
+                continue;
+            }
+            items_[kept] = items_[i];
+            expanded_[kept++] = expanded_[i];
+        }
+        items_.resize(kept);
+        next_ = std::min({next_, from, kept});
     }
 
     // Takes in candidates (which get sorted), none of them in the beam already. Those that fall off, old or new, and
@@ -66,16 +85,19 @@ class Beam {
         std::size_t place = old_left + fresh_left;
         items_.resize(place);
         expanded_.resize(std::max(expanded_.size(), place));
+        // From the farthest on: what lies behind a fresh one moves to its place in one piece.
         while (fresh_left > 0) {
-            --place;
-            if (old_left > 0 && fresh[fresh_left - 1] < items_[old_left - 1]) {
-                items_[place] = items_[--old_left];
-                expanded_[place] = expanded_[old_left];
-            } else {
-                items_[place] = fresh[--fresh_left];
-                expanded_[place] = 0;
-                next_ = std::min(next_, place);
-            }
+            const Candidate& last = fresh[--fresh_left];
+            const auto begin = items_.begin();
+            const auto behind = std::upper_bound(begin, begin + static_cast<std::ptrdiff_t>(old_left), last);
+            const auto at = static_cast<std::size_t>(behind - begin);
+            place -= old_left - at;
+            std::memmove(items_.data() + place, items_.data() + at, (old_left - at) * sizeof(Candidate));
+            std::memmove(expanded_.data() + place, expanded_.data() + at, old_left - at);
+            old_left = at;
+            items_[--place] = last;
+            expanded_[place] = 0;
+            next_ = std::min(next_, place);
         }
         next_ = std::min(next_, items_.size());
     }

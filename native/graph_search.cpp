@@ -48,8 +48,8 @@ const std::vector<Candidate>& GraphSearch::near(std::uint32_t row, std::span<con
     look_at(entries);
     for (const Candidate* next = beam_.expand(); next != nullptr; next = beam_.expand()) {
         expanded_.push_back(*next);
-        const Candidate* after = beam_.peek();
-        if (after != nullptr) links_.prefetch(after->row);
+        std::uint32_t after;
+        if (beam_.peek(&after, 1) == 1) links_.prefetch(after);
         look_at(links_.of(expanded_.back().row));
     }
     std::sort(expanded_.begin(), expanded_.end());

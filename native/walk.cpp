@@ -1,0 +1,214 @@
+#include "walk.h"
+
+#include <algorithm>
+
+#include "graph.h"
+
+namespace lutra {
+
+namespace {
+
+// Distances after which the pass rate seen is taken for that of the query's neighbourhood (DiskANN, 2026).
+constexpr std::uint32_t kAdaptAfter = 500;
+// At most so many times as many candidates are kept on the way as were asked for.
+constexpr double kWidenMax = 16;
+// Below this share of rows that count, those that do not are read through instead of being estimated (ACORN-1): a list
+// then holds enough rows that do not count to pay for it.
+constexpr double kBridgeBelow = 0.25;
+// Rows that do not count which stay in the beam then: the way to what counts nearby, where there is any.
+constexpr std::size_t kLeadingOn = 16;
+
+}  // namespace
+
+std::span<const std::uint32_t> Walk::neighbours_of(std::uint32_t row) const {
+    const std::uint32_t* begin = graph_->neighbours + std::size_t{row} * graph_->degree;
+    return {begin, static_cast<std::size_t>(std::find(begin, begin + graph_->degree, kNoRow) - begin)};
+}
+
+void Walk::prefetch_neighbours(std::uint32_t row) const {
+    const auto* begin = reinterpret_cast<const char*>(graph_->neighbours + std::size_t{row} * graph_->degree);
+    for (std::size_t at = 0; at < graph_->degree * sizeof(std::uint32_t); at += 64) __builtin_prefetch(begin + at);
+}
+
+void Walk::prefetch_record(std::uint32_t row) const {
+    const std::uint8_t* record = graph_->records + std::size_t{row} * graph_->record_bytes;
+    for (std::size_t at = 0; at < graph_->record_bytes; at += 64) __builtin_prefetch(record + at);
+}
+
+// What the next hop will most likely need, while this one is worked on: records of the row that is next, and the list of
+// the one after it. A wrong guess is seldom lost, as most of what is in a beam gets expanded.
+void Walk::prefetch_ahead() const {
+    std::uint32_t next;
+    if (beam_.peek(&next, 1) == 1) prefetch_neighbours(next);
+}
+
+void Walk::collect(std::uint32_t row) {
+    rows_.push_back(row);
+    records_.push_back(graph_->records + std::size_t{row} * graph_->record_bytes);
+}
+
+void Walk::estimate() {
+    if (rows_.empty()) return;
+    estimates_.resize(rows_.size());
+    query_->estimate_batch(records_.data(), records_.size(), estimates_.data());
+    counters_.distances += static_cast<std::uint32_t>(rows_.size());
+    const bool is_filtered = options_->mask != nullptr;
+    fresh_.clear();
+    fresh_found_.clear();
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+        const Candidate candidate{estimates_[i], rows_[i]};
+        if (beam_.takes(candidate.distance)) {
+            fresh_.push_back(candidate);
+        } else if (is_filtered) {
+            spilled_.push_back(candidate);
+        }
+        if (is_filtered && found_.takes(candidate.distance) && counts(candidate.row)) fresh_found_.push_back(candidate);
+    }
+    beam_.merge(fresh_, is_filtered ? &spilled_ : nullptr);
+    if (is_filtered) found_.merge(fresh_found_);
+    rows_.clear();
+    records_.clear();
+}
+
+void Walk::look_at_all(std::span<const std::uint32_t> rows) {
+    for (const std::uint32_t row : rows) {
+        if (!seen_.insert(row)) continue;
+        if (options_->mask != nullptr) {
+            ++counters_.looked;
+            counters_.qualified += counts(row) ? 1 : 0;
+        }
+        collect(row);
+    }
+    estimate();
+}
+
+void Walk::look_through(std::span<const std::uint32_t> rows) {
+    to_bridge_.clear();
+    for (const std::uint32_t row : rows) {
+        if (!seen_.insert(row)) continue;
+        ++counters_.looked;
+        if (counts(row)) {
+            ++counters_.qualified;
+            collect(row);
+        } else {
+            prefetch_neighbours(row);
+            to_bridge_.push_back(row);
+        }
+    }
+    bridge();
+    estimate();
+}
+
+// Collects what counts among the neighbours of rows that do not.
+void Walk::bridge() {
+    counters_.bridges += static_cast<std::uint32_t>(to_bridge_.size());
+    bridged_.insert(bridged_.end(), to_bridge_.begin(), to_bridge_.end());
+    for (const std::uint32_t row : to_bridge_) {
+        for (const std::uint32_t neighbour : neighbours_of(row)) {
+            if (!counts(neighbour) || !seen_.insert(neighbour)) continue;
+            collect(neighbour);
+        }
+    }
+}
+
+// Under a mask, once enough was seen: what share of rows counts near the query, and what that means for the walk.
+void Walk::adapt() {
+    adapted_ = true;
+    const double pass_rate = std::max(1.0, static_cast<double>(counters_.qualified)) / std::max(1u, counters_.looked);
+    bridging_ = pass_rate < kBridgeBelow;
+    if (bridging_) {
+        keep_what_counts();
+    } else {
+        beam_.widen(static_cast<std::size_t>(static_cast<double>(beam_.width()) * std::min(kWidenMax, 1 / pass_rate)));
+    }
+}
+
+// Leaves the beam to rows that count, and to the nearest of those that do not, which lead to more. The rest waits.
+void Walk::keep_what_counts() {
+    fresh_.swap(spilled_);
+    spilled_.clear();
+    beam_.drop(kLeadingOn, [this](const Candidate& candidate) { return !counts(candidate.row); }, spilled_);
+    const auto middle =
+        std::partition(fresh_.begin(), fresh_.end(), [this](const Candidate& candidate) { return counts(candidate.row); });
+    spilled_.insert(spilled_.end(), middle, fresh_.end());
+    fresh_.erase(middle, fresh_.end());
+    beam_.merge(fresh_, &spilled_);
+}
+
+// Whether the walk may end: nothing left to expand, or no effort left.
+bool Walk::expand_all() {
+    for (;;) {
+        if (options_->effort_max != 0 && counters_.distances + counters_.bridges >= options_->effort_max) {
+            counters_.end = WalkEnd::kGaveUp;
+            return false;
+        }
+        const Candidate* next = beam_.expand();
+        if (next == nullptr) return true;
+        const std::uint32_t row = next->row;
+        prefetch_ahead();
+        ++counters_.hops;
+        if (bridging_) {
+            look_through(neighbours_of(row));
+        } else {
+            look_at_all(neighbours_of(row));
+        }
+        if (options_->mask != nullptr && !adapted_ && counters_.distances >= kAdaptAfter) adapt();
+    }
+}
+
+// Under a mask, when too few rows were found: takes back what fell off the beam, or what was only read through.
+bool Walk::go_on_wider() {
+    if (found_.items().size() >= options_->least) return false;
+    if (!spilled_.empty()) {
+        beam_.widen(std::min(graph_->row_count, beam_.width() * 2));
+        fresh_.swap(spilled_);
+        spilled_.clear();
+        beam_.merge(fresh_, &spilled_);
+        return true;
+    }
+    if (bridged_.empty()) {
+        counters_.end = WalkEnd::kExhausted;
+        return false;
+    }
+    bridging_ = false;
+    for (const std::uint32_t row : bridged_) collect(row);
+    bridged_.clear();
+    estimate();
+    return true;
+}
+
+const std::vector<Candidate>& Walk::run(const WalkGraph& graph, const QueryCode& query, const WalkOptions& options) {
+    graph_ = &graph;
+    query_ = &query;
+    options_ = &options;
+    counters_ = {};
+    bridging_ = false;
+    adapted_ = false;
+    beam_.reset(std::max(options.beam, options.count));
+    found_.reset(options.count);
+    seen_.reset(graph.row_count);
+    spilled_.clear();
+    bridged_.clear();
+    look_at_all(graph.entries);
+    look_at_all(options.seeds);
+    counters_.looked = counters_.qualified = 0;  // of neither is near the query
+    while (expand_all() && options.mask != nullptr && go_on_wider()) {
+    }
+    const std::vector<Candidate>& items = options.mask != nullptr ? found_.items() : beam_.items();
+    result_.assign(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(std::min(items.size(), options.count)));
+    return result_;
+}
+
+std::vector<std::uint32_t> qualifying_seeds(const std::uint8_t* mask, std::size_t row_count, std::size_t most) {
+    std::vector<std::uint32_t> seeds;
+    const std::size_t parts = std::min(most, row_count);
+    for (std::size_t part = 0; part < parts; ++part) {
+        const std::uint8_t* end = mask + (part + 1) * row_count / parts;
+        const std::uint8_t* at = mask + part * row_count / parts;
+        at = std::find_if(at, end, [](std::uint8_t counts) { return counts != 0; });
+        if (at != end) seeds.push_back(static_cast<std::uint32_t>(at - mask));
+    }
+    return seeds;
+}
+
+}  // namespace lutra
