@@ -10,6 +10,8 @@ void bind_block_cache(nanobind::module_& m);
 void bind_codes(nanobind::module_& m);
 void bind_plainbuffer(nanobind::module_& m);
 void bind_distance(nanobind::module_& m);
+void bind_graph(nanobind::module_& m);
 void bind_vector_values(nanobind::module_& m);
+void bind_walk(nanobind::module_& m);
 
 }  // namespace lutra

@@ -73,8 +73,8 @@ nb::object array_of(std::vector<T>&& elements, std::initializer_list<std::size_t
     return nb::ndarray<nb::numpy, T>(owned->data(), shape, owner).cast();
 }
 
-// None where on_progress said False. An exception of on_progress, or a signal's, goes on to the caller.
-nb::object py_build_graph(const Matrix& vectors, int metric, std::int64_t degree, std::int64_t beam, double alpha,
+// An exception of on_progress, or a signal's, stops the build and goes on to the caller.
+nb::tuple py_build_graph(const Matrix& vectors, int metric, std::int64_t degree, std::int64_t beam, double alpha,
                           unsigned threads, std::uint64_t seed, const std::optional<Neighbours>& start,
                           const nb::object& on_progress, const std::string& precision,
                           const std::optional<std::string>& level) {
@@ -97,14 +97,14 @@ nb::object py_build_graph(const Matrix& vectors, int metric, std::int64_t degree
     const auto progress = [&](std::size_t done, std::size_t total) {
         const nb::gil_scoped_acquire gil;
         if (PyErr_CheckSignals() != 0) throw nb::python_error();
-        return on_progress.is_none() || !on_progress(done, total).equal(nb::bool_(false));
+        if (!on_progress.is_none()) on_progress(done, total);
+        return true;
     };
     std::optional<Graph> graph;
     {
         const nb::gil_scoped_release no_gil;
         graph = build_graph(given, options, start_graph ? &*start_graph : nullptr, progress);
     }
-    if (!graph) return nb::none();
     const GraphCounters& counters = graph->counters;
     const nb::tuple figures =
         nb::make_tuple(counters.distances, counters.repaired, counters.peak_bytes,

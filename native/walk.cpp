@@ -85,10 +85,12 @@ void Walk::look_at_all(std::span<const std::uint32_t> rows) {
 void Walk::look_through(std::span<const std::uint32_t> rows) {
     to_bridge_.clear();
     for (const std::uint32_t row : rows) {
-        if (!seen_.insert(row)) continue;
+        // Of all, seen or not: those seen before are mostly ones that count, found by reading through.
+        const bool qualifies = counts(row);
         ++counters_.looked;
-        if (counts(row)) {
-            ++counters_.qualified;
+        counters_.qualified += qualifies ? 1 : 0;
+        if (!seen_.insert(row)) continue;
+        if (qualifies) {
             collect(row);
         } else {
             prefetch_neighbours(row);

@@ -72,9 +72,6 @@ def read_vectors(values: list[str | bytes], dimension: int) -> tuple[NDArray[np.
 def crc32c_blocks(data: NDArray[np.uint8], block_bytes: int, covered_bytes: int) -> NDArray[np.uint32]:
     """See `lutra.kernels.checksum.crc32c_blocks`."""
 
-def crc32c(data: bytes, before: int = 0) -> int:
-    """See `lutra.kernels.blocks.crc32c`."""
-
 class BlockCache:
     """See `lutra.kernels.blocks.BlockCache`. All arguments are given there; ``kind`` is a BlockKind's number."""
 
@@ -166,3 +163,43 @@ class ProductQuantizer:
 
 def code_levels() -> list[str]:
     """See `lutra.kernels.codes.code_levels`."""
+
+NO_ROW: int
+
+def build_graph(
+    vectors: NDArray[np.float32],
+    metric: int,
+    degree: int,
+    beam: int,
+    alpha: float,
+    threads: int,
+    seed: int,
+    start: NDArray[np.uint32] | None,
+    on_progress: Callable[[int, int], object] | None,
+    precision: str,
+    level: str | None,
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32], tuple[int, int, int, str]]:
+    """See `lutra.kernels.graph.build`: neighbours, entries, (distances, repaired, peak_bytes, precision)."""
+
+class Walker:
+    """See `lutra.kernels.graph.Walker`."""
+
+    def __init__(
+        self,
+        neighbours: NDArray[np.uint32],
+        entries: NDArray[np.uint32],
+        records: NDArray[np.uint8],
+        quantizer: Quantizer,
+    ) -> None: ...
+    def walk(
+        self,
+        queries: NDArray[np.float32],
+        beam: int,
+        count: int,
+        least: int,
+        mask: NDArray[np.bool_] | None,
+        effort_max: int,
+        threads: int,
+    ) -> tuple[
+        NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]
+    ]: ...
