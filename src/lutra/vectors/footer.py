@@ -189,7 +189,7 @@ def _check(footer: Footer, offset: int) -> None:
         ("record_bytes", footer.record_bytes, int(has_codes), 2 * DIMENSION_MAX * has_codes),
         ("degree", footer.degree, int(has_graph), DEGREE_MAX * has_graph),
         ("entry_count", footer.entry_count, int(has_graph and footer.rows > 0), footer.rows * has_graph),
-        ("block_bytes", footer.block_bytes, PAGE_BYTES, SWEEP_BLOCK_BYTES),
+        ("block_bytes", footer.block_bytes, PAGE_BYTES, 2 * SWEEP_BLOCK_BYTES),
     ]
     for name, value, least, most in limits:
         if not least <= value <= most:

@@ -21,7 +21,7 @@ from typing import Final
 PAGE_BYTES: Final = 4096
 """What direct I/O reads at least."""
 SWEEP_BLOCK_BYTES: Final = 64 * 1024
-"""The largest block of nodes where they are only ever read all together (kind FLAT): little waste, few checksums."""
+"""About the size of a block of nodes where they are only ever read all together (kind FLAT)."""
 TAIL_BYTES: Final = 64 * 1024
 """What opening reads. Footer and navigation fit in it up to 4096 dimensions and thousands of entries."""
 CHECKSUM_BYTES: Final = 4
@@ -98,6 +98,8 @@ def block_layout(item_bytes: int) -> BlockLayout:
 
 
 def sweep_layout(item_bytes: int, rows: int) -> BlockLayout:
-    """For items only ever read all together: larger blocks waste less; no larger than what there is."""
-    needed = whole_pages(rows * item_bytes + CHECKSUM_BYTES)
-    return BlockLayout(item_bytes, max(block_layout(item_bytes).block_bytes, min(SWEEP_BLOCK_BYTES, needed)))
+    """For items only ever read all together: larger blocks, evenly filled, waste less."""
+    page = block_layout(item_bytes)
+    blocks = max(1, -(-rows * item_bytes // SWEEP_BLOCK_BYTES))
+    block_bytes = whole_pages(-(-rows // blocks) * item_bytes + CHECKSUM_BYTES)
+    return BlockLayout(item_bytes, max(page.block_bytes, block_bytes))

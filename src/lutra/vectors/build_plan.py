@@ -1,0 +1,52 @@
+"""What a segment gets besides its vectors: decided by how many there are and how long they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from lutra.vectors.layout import DEGREE_MAX, SegmentKind
+
+FLAT_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Vectors that are read and compared with in about a millisecond: codes save nothing a user would feel."""
+CODES_ROWS_MAX: Final = 20_000
+"""Codes that are scanned in well under a millisecond on one core: there a graph's walk is no faster."""
+CODE_BITS_2_DIMENSION_MIN: Final = 384
+"""From here on 2 bits a dimension put the true ten among the best 15 to 25; below it takes 4 (design note 0003)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPlan:
+    """What is built: ``code_bits`` (1, 2, 4 or 8) counts where there are codes, the rest where there is a graph."""
+
+    kind: SegmentKind
+    code_bits: int
+    degree: int = 32
+    """Neighbours a row at most."""
+    beam: int = 100
+    """Width of the search for a new row's neighbours."""
+    alpha: float = 1.2
+    """An edge is left out where a kept one is so many times nearer."""
+
+    def __post_init__(self) -> None:
+        if self.code_bits not in (1, 2, 4, 8):
+            raise ValueError(f"codes have 1, 2, 4 or 8 bits a dimension, not {self.code_bits}")
+        if not 1 <= self.degree <= DEGREE_MAX:
+            raise ValueError(f"degree is 1 to {DEGREE_MAX}, not {self.degree}")
+
+
+def choose_kind(rows: int, dimension: int) -> SegmentKind:
+    """Flat for few rows, codes for a medium number, a graph for many."""
+    if 4 * rows * dimension <= FLAT_BYTES_MAX:
+        return SegmentKind.FLAT
+    return SegmentKind.CODES if rows <= CODES_ROWS_MAX else SegmentKind.GRAPH
+
+
+def choose_code_bits(dimension: int) -> int:
+    """2 or 4 bits a dimension."""
+    return 2 if dimension >= CODE_BITS_2_DIMENSION_MIN else 4
+
+
+def choose_plan(rows: int, dimension: int) -> BuildPlan:
+    """What a segment of ``rows`` vectors of ``dimension`` gets, where nobody says."""
+    return BuildPlan(choose_kind(rows, dimension), choose_code_bits(dimension))

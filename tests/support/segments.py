@@ -1,0 +1,56 @@
+"""Vector segments for tests: small data with a known order, and objects in memory that can be damaged."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lutra.kernels.distance import topk
+from lutra.model.errors import StorageFailure
+from lutra.model.indexes import Metric
+
+
+def lattice(rows: int, dimension: int, seed: int = 1) -> NDArray[np.float32]:
+    """float32 [rows, dimension] of whole eighths in [-4, 4), the same with any numpy on any machine."""
+    with np.errstate(over="ignore"):
+        numbers = np.arange(rows * dimension, dtype=np.uint64) + np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)
+        numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    eighths = (numbers >> np.uint64(40)) % np.uint64(64)
+    return ((eighths.astype(np.float32) - 32) / 8).reshape(rows, dimension)
+
+
+def nearest(vectors: NDArray[np.float32], query: NDArray[np.float32], k: int, metric: Metric) -> list[int]:
+    """The exact answer."""
+    ids, _ = topk(query[None, :], vectors, k, metric)
+    found: list[int] = ids[0].tolist()
+    return found
+
+
+class MemoryObject:
+    """An object in memory, as `lutra.vectors.range_reader.RangeReader`: counts its reads."""
+
+    name = "memory"
+
+    def __init__(self, data: bytes | bytearray) -> None:
+        self.data = data
+        self.reads: list[tuple[int, int]] = []
+        self.closed = False
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.data)
+
+    def read(self, offset: int, size_bytes: int) -> NDArray[np.uint8]:
+        self.reads.append((offset, size_bytes))
+        stream = io.BytesIO(self.data)
+        stream.seek(offset)
+        data = stream.read(size_bytes)
+        if len(data) < size_bytes:
+            raise StorageFailure(f"{self.name}: ends before byte {offset + size_bytes}.")
+        return np.frombuffer(bytearray(data), np.uint8)
+
+    def close(self) -> None:
+        self.closed = True
