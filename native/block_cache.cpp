@@ -51,12 +51,12 @@ std::uint16_t BlockCache::cell_of(const std::string& owner, BlockKind kind) {
     const auto found = std::find(cells_.begin(), cells_.end(), std::pair(owner, kind));
     if (found != cells_.end()) return static_cast<std::uint16_t>(found - cells_.begin());
     if (cells_.size() > 0xffff) throw std::invalid_argument("a block cache counts for at most 65,536 owners and kinds");
-    cells_.reserve(cells_.size() + 1);
+    const auto cell = static_cast<std::uint16_t>(cells_.size());
     for (const auto& shard : shards_) {
-        if (!shard->add_cell()) throw NoRoomError("the block cache's memory is all in use: nothing can be opened now");
+        if (!shard->add_cell(cell)) throw NoRoomError("the block cache's memory is all in use: nothing can be opened now");
     }
     cells_.emplace_back(owner, kind);
-    return static_cast<std::uint16_t>(cells_.size() - 1);
+    return cell;
 }
 
 std::shared_ptr<BlockSource> BlockCache::open(std::shared_ptr<RangeReader> reader, Section section) {

@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "bindings.h"
-#include "crc32c.h"
 #include "io_file.h"
 #include "io_remote_python.h"
 
@@ -209,16 +208,10 @@ void translate(const std::exception_ptr& thrown, void*) {
     }
 }
 
-std::uint32_t checksum(const nb::bytes& data, std::uint32_t before) {
-    nb::gil_scoped_release no_gil;
-    return crc32c(data.data(), data.size(), before);
-}
-
 }  // namespace
 
 void bind_block_cache(nb::module_& m) {
     nb::register_exception_translator(translate);
-    m.def("crc32c", &checksum, "data"_a, "before"_a = 0);
     nb::class_<HeldCache>(m, "BlockCache")
         .def(
             "__init__",

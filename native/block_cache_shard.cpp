@@ -222,8 +222,9 @@ bool CacheShard::resize(std::size_t capacity_bytes) {
     return true;
 }
 
-bool CacheShard::add_cell() {
+bool CacheShard::add_cell(std::uint16_t cell) {
     const std::lock_guard lock(mutex_);
+    if (cell < cells_.size()) return true;
     if (!make_room(capacity_bytes_, 0, sizeof(BlockCounters))) return false;
     cells_.emplace_back();
     fixed_bytes_ += sizeof(BlockCounters);

@@ -127,8 +127,8 @@ public:
     // Takes the capacity down or up. False, and nothing is changed for good, where pinned blocks do not let it.
     bool resize(std::size_t capacity_bytes);
 
-    // Adds the next cell of counters; false where pinned blocks leave no room for it.
-    bool add_cell();
+    // Sees to it that there is a cell of counters of this number; false where pinned blocks leave no room for it.
+    bool add_cell(std::uint16_t cell);
 
     Usage usage();
     BlockCounters counters(std::uint16_t cell);

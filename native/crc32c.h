@@ -68,14 +68,14 @@ inline std::uint32_t crc32c_portable(const void* data, std::size_t size) {
     return ~crc32c_detail::portable(~0u, static_cast<const unsigned char*>(data), size);
 }
 
-// The checksum of `size` bytes. Goes on from `before`, the checksum of the bytes that precede them.
-inline std::uint32_t crc32c(const void* data, std::size_t size, std::uint32_t before = 0) {
+// The checksum of `size` bytes.
+inline std::uint32_t crc32c(const void* data, std::size_t size) {
     const auto* bytes = static_cast<const unsigned char*>(data);
 #if defined(__x86_64__)
     static const bool has_sse42 = __builtin_cpu_supports("sse4.2") != 0;
-    if (has_sse42) return ~crc32c_detail::sse42(~before, bytes, size);
+    if (has_sse42) return ~crc32c_detail::sse42(~0u, bytes, size);
 #endif
-    return ~crc32c_detail::portable(~before, bytes, size);
+    return ~crc32c_detail::portable(~0u, bytes, size);
 }
 
 }  // namespace lutra

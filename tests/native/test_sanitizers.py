@@ -12,6 +12,16 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 SOURCES = {
+    "block_cache": [
+        "block_cache.cpp",
+        "block_cache_frames.cpp",
+        "block_cache_prefetch.cpp",
+        "block_cache_shard.cpp",
+        "block_cache_source.cpp",
+        "io_file.cpp",
+        "io_pool.cpp",
+        "io_ring.cpp",
+    ],
     "plainbuffer": ["plainbuffer.cpp"],
     "topk": ["topk.cpp", "distance.cpp"],
     "vector_values": ["vector_values.cpp"],
@@ -53,8 +63,9 @@ def test_no_memory_error_and_no_undefined_behaviour(tmp_path: Path, name: str) -
 
 
 @pytest.mark.slow
-def test_no_data_race_between_the_threads_of_a_scan(tmp_path: Path) -> None:
-    run(build(tmp_path, sources_of("topk"), "thread"))
+@pytest.mark.parametrize("name", ["block_cache", "topk"])
+def test_no_data_race_between_threads(tmp_path: Path, name: str) -> None:
+    run(build(tmp_path, sources_of(name), "thread"))
 
 
 def test_the_sanitizer_is_on(tmp_path: Path) -> None:

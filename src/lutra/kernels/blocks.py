@@ -20,7 +20,6 @@ from typing import Final
 from lutra.kernels import _native
 
 BLOCK_BYTES_DEFAULT: Final = 4096
-CHECKSUM_BYTES: Final = 4
 
 Fetch = Callable[[list[tuple[int, int]]], Sequence[bytes]]
 """``fetch([(offset, length), ...])`` returns the bytes of each range of a remote object, in order."""
@@ -82,16 +81,6 @@ class CacheCounters:
     """Blocks remembered but no longer held."""
     kinds: Mapping[BlockKind, BlockCounters] = field(default_factory=dict)
     owners: Mapping[str, BlockCounters] = field(default_factory=dict)
-
-
-def crc32c(data: bytes, before: int = 0) -> int:
-    """The CRC-32C (Castagnoli) of ``data``, going on from ``before``, the checksum of what precedes it."""
-    return _native.crc32c(data, before)
-
-
-def with_checksum(content: bytes) -> bytes:
-    """``content`` and its CRC-32C, little-endian: a block that a source with ``checksums`` takes for whole."""
-    return content + crc32c(content).to_bytes(CHECKSUM_BYTES, "little")
 
 
 class BlockSource:
@@ -210,7 +199,7 @@ class BlockCache:
 
         :param block_bytes: a multiple of 4,096, at most 1 MiB; so must ``offset`` be a multiple of 4,096.
         :param owner: whose counters its reads go to: a table, an index, a tenant. Kept for the cache's life.
-        :param checksums: each block's last 4 bytes are the CRC-32C of those before (`with_checksum`).
+        :param checksums: each block's last 4 bytes are the CRC-32C of those before, little-endian.
         :param engine: ``io_uring``, ``threads``, or ``auto``: io_uring where the kernel lets.
         :param direct: past the page cache where the file system can.
         :param queue_depth: reads of one batch under way at once, 1 to 64.
