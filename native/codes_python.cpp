@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -168,17 +167,17 @@ void bind_query(nb::class_<Query>& query) {
              "mask"_a.noconvert().none(), "threads"_a);
 }
 
-std::unique_ptr<QueryCode> query_of(const Quantizer& quantizer, const Vector& vector, float bound_sigmas) {
+QueryCode query_of(const Quantizer& quantizer, const Vector& vector, float bound_sigmas) {
     check_same("dimensions of the query", vector.shape(0), quantizer.dimension());
     if (!(bound_sigmas >= 0) || !std::isfinite(bound_sigmas)) {
         throw std::invalid_argument("bound_sigmas is a number of at least 0");
     }
-    return std::make_unique<QueryCode>(quantizer, vector.data(), bound_sigmas);
+    return QueryCode(quantizer, vector.data(), bound_sigmas);
 }
 
-std::unique_ptr<ProductQuery> product_query_of(const ProductQuantizer& quantizer, const Vector& vector) {
+ProductQuery product_query_of(const ProductQuantizer& quantizer, const Vector& vector) {
     check_same("dimensions of the query", vector.shape(0), quantizer.dimension());
-    return std::make_unique<ProductQuery>(quantizer, vector.data());
+    return ProductQuery(quantizer, vector.data());
 }
 
 std::vector<std::string> level_names() {
