@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from lutra.kernels.distance import topk
 from lutra.model.errors import StorageFailure
 from lutra.model.indexes import Metric
+from lutra.vectors.build_plan import BuildPlan
+from lutra.vectors.footer import FORMAT_VERSION
+from lutra.vectors.layout import SegmentKind
 
 
 def lattice(rows: int, dimension: int, seed: int = 1) -> NDArray[np.float32]:
@@ -54,3 +57,20 @@ class MemoryObject:
 
     def close(self) -> None:
         self.closed = True
+
+
+def golden_name(kind: SegmentKind, metric: Metric, version: int = FORMAT_VERSION) -> str:
+    """Of a file in tests/vectors/golden."""
+    return f"v{version}-{kind.value}-{metric.name.lower()}.segment"
+
+
+def golden_vectors() -> NDArray[np.float32]:
+    """What is in each golden segment: float32 [60, 20], one of length 0 and two alike."""
+    vectors = lattice(60, 20)
+    vectors[7] = 0
+    vectors[40] = vectors[41]
+    return vectors
+
+
+def golden_plan(kind: SegmentKind) -> BuildPlan:
+    return BuildPlan(kind, 4, degree=6, beam=20)

@@ -30,8 +30,8 @@ from lutra.vectors.segment_file import SegmentFile
 
 UNFINISHED_SUFFIX: Final = ".unfinished"
 """Of a file that a build writes; one left by a build that was killed may be deleted."""
-SAMPLE_BYTES: Final = 64 * 1024 * 1024
-"""Of vectors whose mean is the centroid: 17,000 rows of 960 dimensions, whose mean is off by a 130th of the spread."""
+SAMPLE_BYTES: Final = 16 * 1024 * 1024
+"""Of vectors whose mean is the centroid: 1,024 rows or more, which lengthens squared residuals by a thousandth."""
 _SWEEP_BYTES: Final = 8 * 1024 * 1024
 
 
@@ -64,8 +64,8 @@ def write_segment(
 ) -> SegmentFile:
     """Builds a segment of ``vectors`` at ``path`` and opens it. The same arguments give the same bytes on any threads.
 
-    Memory: a few dozen MB, and while a graph is built what `lutra.kernels.graph.build` states, about
-    ``dimension + 200`` bytes a vector. Disk: the segment, and once more the vectors where they come in blocks.
+    Memory: up to 100 MB, and what `lutra.kernels.graph.build` states, some ``dimension + 250`` bytes a vector, where
+    there is a graph. Disk: the segment, and once more the vectors where they come in blocks.
 
     :param vectors: float32 [n, d], which may be memory-mapped, or blocks of it in order. They are kept as given.
     :param dimension: needed where ``vectors`` may be no block at all.

@@ -1,0 +1,26 @@
+"""Writes the golden segments of the format's version: ``python tests/vectors/golden/renew.py``, from the repository.
+
+Those of a version that was ever released stay for ever: a file that is there is left alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER.parents[1]))
+
+from support.segments import golden_name, golden_plan, golden_vectors  # noqa: E402
+
+from lutra.model.indexes import Metric  # noqa: E402
+from lutra.vectors.layout import SegmentKind  # noqa: E402
+from lutra.vectors.writer import write_segment  # noqa: E402
+
+if __name__ == "__main__":
+    for kind in SegmentKind:
+        for metric in Metric:
+            path = FOLDER / golden_name(kind, metric)
+            if not path.exists():
+                write_segment(path, golden_vectors(), metric, plan=golden_plan(kind), seed=7).close()
+                print(path)
