@@ -80,7 +80,7 @@ class Faiss:
             "flat": "Flat",
         }[self._kind]
         try:
-            index = faiss.index_factory(dimension, factory, space)
+            index: Any = faiss.index_factory(dimension, factory, space)
         except RuntimeError:  # an older faiss, whose RaBitQ has no fast-scan
             index = faiss.index_factory(dimension, f"IVF{lists},RaBitQ,RFlat", space)
         if self._kind == "hnsw":
