@@ -139,12 +139,13 @@ class Builder {
     void insert(std::span<const std::uint32_t> rows) {
         const std::size_t degree = options_.degree;
         chosen_.assign(rows.size() * degree, kNoRow);
-        parallel_for(options_.threads, rows.size(), kBlockRows, [&](unsigned thread, std::size_t begin, std::size_t end) {
+        const auto choose_some = [&](unsigned thread, std::size_t begin, std::size_t end) {
             for (std::size_t i = begin; i < end; ++i) {
                 const std::vector<std::uint32_t>& kept = choose(searches_[thread], rows[i]);
                 std::copy(kept.begin(), kept.end(), chosen_.data() + i * degree);
             }
-        });
+        };
+        parallel_for(options_.threads, rows.size(), kBlockRows, choose_some);
         std::vector<std::size_t> ends(kTargetRanges + 1, 0);
         for (const std::uint32_t row : chosen_) {
             if (row != kNoRow) ++ends[row / targets_per_range_ + 1];
@@ -223,7 +224,7 @@ class Builder {
     std::vector<std::uint32_t> entries_;
     std::vector<std::uint32_t> roots_;  // where searches start
     std::vector<std::uint32_t> order_;  // rows to insert
-    std::vector<std::uint32_t> chosen_;  // [batch, degree]
+    std::vector<std::uint32_t> chosen_;  // [batch, degree], then kNoRow
     std::vector<Edge> back_edges_;
     std::size_t repaired_ = 0;
 };

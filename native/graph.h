@@ -1,5 +1,6 @@
-// A Vamana graph (DiskANN, NeurIPS'19) over the rows of a float32 matrix, built by inserting batches of rows (ParlayANN,
-// PPoPP'24): all rows of a batch search the graph as it was before it, so the result does not depend on the threads.
+// A Vamana graph (DiskANN, NeurIPS'19) over the rows of a float32 matrix, built by inserting batches of rows
+// (ParlayANN, PPoPP'24): all rows of a batch search the graph as it was before it, so the result does not depend on the
+// threads.
 #pragma once
 
 #include <cstddef>
@@ -51,8 +52,8 @@ struct Graph {
 // Rows inserted so far, of how many. False stops the build.
 using Progress = std::function<bool(std::size_t done, std::size_t total)>;
 
-// Nothing where `progress` stopped the build. Throws std::bad_alloc. Equal arguments but for threads and level give equal
-// graphs where the rows are compared by int8; by float32, equal threads or not, at equal levels.
+// Nothing where `progress` stopped the build. Throws std::bad_alloc. The threads make no difference to the graph; nor
+// does the level where the rows are compared by int8.
 std::optional<Graph> build_graph(const GraphVectors& vectors, const GraphOptions& options, const StartGraph* start,
                                  const Progress& progress);
 

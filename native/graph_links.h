@@ -19,7 +19,9 @@ class Links {
     std::size_t row_count() const { return counts_.size(); }
     std::size_t degree() const { return degree_; }
     std::size_t room() const { return room_; }
-    std::size_t size_bytes() const { return rows_.size() * sizeof(std::uint32_t) + counts_.size() * sizeof(std::uint16_t); }
+    std::size_t size_bytes() const {
+        return rows_.size() * sizeof(std::uint32_t) + counts_.size() * sizeof(std::uint16_t);
+    }
 
     std::span<const std::uint32_t> of(std::uint32_t row) const { return {place(row), counts_[row]}; }
 

@@ -29,7 +29,8 @@ constexpr std::size_t kDimensionMax = 4096;
 SimdLevel level_of(const std::optional<std::string>& wanted) {
     const std::vector<SimdLevel> levels = simd_levels();
     if (!wanted) return levels.front();
-    const auto found = std::find_if(levels.begin(), levels.end(), [&](SimdLevel level) { return name(level) == *wanted; });
+    const auto found =
+        std::find_if(levels.begin(), levels.end(), [&](SimdLevel level) { return name(level) == *wanted; });
     if (found == levels.end()) throw std::invalid_argument("this machine has no SIMD level '" + *wanted + "'");
     return *found;
 }
@@ -58,8 +59,9 @@ StartGraph start_of(const Neighbours& neighbours, std::size_t row_count) {
     const std::size_t size = rows * neighbours.shape(1);
     for (std::size_t i = 0; i < size; ++i) {
         if (neighbours.data()[i] >= rows && neighbours.data()[i] != kNoRow) {
-            throw std::invalid_argument("row " + std::to_string(i / neighbours.shape(1)) + " of the start has neighbour " +
-                                        std::to_string(neighbours.data()[i]) + " of " + std::to_string(rows) + " rows");
+            throw std::invalid_argument("row " + std::to_string(i / neighbours.shape(1)) +
+                                        " of the start has neighbour " + std::to_string(neighbours.data()[i]) + " of " +
+                                        std::to_string(rows) + " rows");
         }
     }
     return {neighbours.data(), rows, neighbours.shape(1)};

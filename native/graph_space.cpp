@@ -17,11 +17,11 @@ constexpr std::size_t kChunkRows = 256;  // of a pass over all rows
 // What makes a metric a squared Euclidean distance: x * scale(row), and one coordinate more.
 class Lift {
   public:
-    Lift(const GraphVectors& vectors, SimdLevel level, unsigned threads) : vectors_(vectors) {
+    Lift(const GraphVectors& vectors, unsigned threads) : vectors_(vectors) {
         if (vectors.metric == Metric::kEuclidean) return;
         norms_.resize(vectors.row_count);
         parallel_for(threads, vectors.row_count, kChunkRows, [&](unsigned, std::size_t begin, std::size_t end) {
-            for (std::size_t row = begin; row < end; ++row) norms_[row] = squared_norm(row, level);
+            for (std::size_t row = begin; row < end; ++row) norms_[row] = squared_norm(row);
         });
         for (const float norm : norms_) norm_max_ = std::max(norm_max_, norm);
     }
@@ -49,11 +49,12 @@ class Lift {
     std::size_t size_bytes() const { return norms_.size() * sizeof(float); }
 
   private:
-    float squared_norm(std::size_t row, SimdLevel level) const {
+    // By the portable kernel, so that what is made of it is the same at every level.
+    float squared_norm(std::size_t row) const {
         const float* vector = vectors_.data + row * vectors_.dimension;
         const float* rows[kTileRows] = {vector, vector, vector, vector};
         float sums[kTileRows];
-        kernels(level).products[0](rows, &vector, vectors_.dimension, sums, nullptr);
+        kernels(SimdLevel::kPortable).products[0](rows, &vector, vectors_.dimension, sums, nullptr);
         return sums[0];
     }
 
@@ -65,7 +66,7 @@ class Lift {
 class Float32Space final : public RowSpace {
   public:
     Float32Space(const GraphVectors& vectors, SimdLevel level, unsigned threads)
-        : RowSpace(vectors.row_count), vectors_(vectors), lift_(vectors, level, threads), kernels_(kernels(level)) {
+        : RowSpace(vectors.row_count), vectors_(vectors), lift_(vectors, threads), kernels_(kernels(level)) {
         if (vectors.metric == Metric::kEuclidean) return;
         extra_.resize(vectors.row_count);
         for (std::size_t row = 0; row < vectors.row_count; ++row) {
@@ -126,7 +127,7 @@ class Float32Space final : public RowSpace {
 class Int8Space final : public RowSpace {
   public:
     Int8Space(const GraphVectors& vectors, SimdLevel level, unsigned threads)
-        : RowSpace(vectors.row_count), lift_(vectors, level, threads), products_(byte_products(level)) {
+        : RowSpace(vectors.row_count), lift_(vectors, threads), products_(byte_products(level)) {
         stride_ = (lift_.dimension() + kByteLanes - 1) / kByteLanes * kByteLanes;
         const std::size_t size = std::max<std::size_t>(1, stride_ * vectors.row_count);
         codes_.reset(static_cast<std::uint8_t*>(std::aligned_alloc(kByteLanes, (size + 63) / 64 * 64)));
@@ -202,7 +203,9 @@ class Int8Space final : public RowSpace {
             lift_.apply(i * row_count() / sample, rows.data() + i * dimension);
             for (std::size_t j = 0; j < dimension; ++j) totals[j] += rows[i * dimension + j];
         }
-        for (std::size_t j = 0; j < dimension; ++j) mean_[j] = static_cast<float>(totals[j] / static_cast<double>(sample));
+        for (std::size_t j = 0; j < dimension; ++j) {
+            mean_[j] = static_cast<float>(totals[j] / static_cast<double>(sample));
+        }
         for (std::size_t i = 0; i < sample; ++i) {
             for (std::size_t j = 0; j < dimension; ++j) {
                 rows[i * dimension + j] = std::abs(rows[i * dimension + j] - mean_[j]);

@@ -35,8 +35,7 @@ void Walk::prefetch_record(std::uint32_t row) const {
     for (std::size_t at = 0; at < graph_->record_bytes; at += 64) __builtin_prefetch(record + at);
 }
 
-// What the next hop will most likely need, while this one is worked on: records of the row that is next, and the list of
-// the one after it. A wrong guess is seldom lost, as most of what is in a beam gets expanded.
+// The list that the next hop will most likely need, while this one is worked on. (Its records as well was no gain.)
 void Walk::prefetch_ahead() const {
     std::uint32_t next;
     if (beam_.peek(&next, 1) == 1) prefetch_neighbours(next);
@@ -130,8 +129,8 @@ void Walk::keep_what_counts() {
     fresh_.swap(spilled_);
     spilled_.clear();
     beam_.drop(kLeadingOn, [this](const Candidate& candidate) { return !counts(candidate.row); }, spilled_);
-    const auto middle =
-        std::partition(fresh_.begin(), fresh_.end(), [this](const Candidate& candidate) { return counts(candidate.row); });
+    const auto middle = std::partition(fresh_.begin(), fresh_.end(),
+                                       [this](const Candidate& candidate) { return counts(candidate.row); });
     spilled_.insert(spilled_.end(), middle, fresh_.end());
     fresh_.erase(middle, fresh_.end());
     beam_.merge(fresh_, &spilled_);
@@ -189,6 +188,7 @@ const std::vector<Candidate>& Walk::run(const WalkGraph& graph, const QueryCode&
     beam_.reset(std::max(options.beam, options.count));
     found_.reset(options.count);
     seen_.reset(graph.row_count);
+    if (options.left_out < graph.row_count) seen_.insert(options.left_out);
     spilled_.clear();
     bridged_.clear();
     look_at_all(graph.entries);

@@ -1,5 +1,5 @@
-// Best-first walk over a graph held in memory, on the codes of its rows; under a filter, one walk through rows that count
-// and rows that only lead on.
+// Best-first walk over a graph held in memory, on the codes of its rows; under a filter, one walk through rows that
+// count and rows that only lead on.
 #pragma once
 
 #include <cstddef>
@@ -29,6 +29,7 @@ struct WalkOptions {
     std::uint64_t effort_max;     // distances and lists read through at which the walk gives up; 0: none
     const std::uint8_t* mask;     // [row_count], a row counts where it is not 0; nullptr: all count
     std::span<const std::uint32_t> seeds;  // rows that count, looked at beside the entries
+    std::uint32_t left_out = 0xffffffff;   // a row to walk as if it were not there: a query that is one of the rows
 };
 
 enum class WalkEnd : std::uint8_t {

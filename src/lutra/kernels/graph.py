@@ -1,8 +1,9 @@
 """Neighbourhood graphs: building one over vectors, and walking it on codes (``native/graph.*``, ``native/walk.*``).
 
-The graph is Vamana's (DiskANN, NeurIPS 2019), built by inserting rows batch by batch (ParlayANN, PPoPP 2024): the result
-does not depend on the number of threads. COSINE is built over vectors brought to length 1, DOT_PRODUCT over vectors with
-one dimension more that makes all lengths equal (Bachrach et al., RecSys 2014), so every metric walks the same way.
+The graph is Vamana's (DiskANN, NeurIPS 2019), built by inserting rows batch by batch (ParlayANN, PPoPP 2024): the
+result does not depend on the number of threads. COSINE is built over vectors brought to length 1, DOT_PRODUCT over
+vectors with one dimension more that makes all lengths equal (Bachrach et al., RecSys 2014), so every metric walks the
+same way.
 
 Arrays are not converted in silence: a TypeError is raised where dtype, rank or layout are not as given. The GIL is
 released.
@@ -58,12 +59,13 @@ def build(
     :param vectors: float32 [n, d], C-contiguous; d is 1 to 4096, n below 2^31. Not to be changed meanwhile.
     :param degree: neighbours of a row, at most; 1 to 1024.
     :param beam: how wide to search for a new row's neighbours; 1 to 4096. More: a better graph, later.
-    :param alpha: 1 to 10; an edge is left out where one kept ends ``alpha`` times nearer to its end (squared distances).
+    :param alpha: 1 to 10; an edge is left out where one kept ends ``alpha`` times nearer to its end (distances squared
+        under every metric).
     :param threads: 0: as many as the process may use.
     :param start: uint32 [m, degree of that graph], m <= n: a graph over the first m rows to go on from. Rows of it
         without any neighbour are inserted like new ones.
-    :param on_progress: called with the rows inserted and n, now and then and at the end, on this thread. An exception of
-        it stops the build and goes on to the caller.
+    :param on_progress: called with the rows inserted and n, now and then and at the end, on this thread. An exception
+        of it stops the build and goes on to the caller.
     :param precision: what rows are compared by: int8 codes, float32, or int8 unless a sample shows that it does not
         tell neighbours apart.
     :param level: one of `lutra.kernels.distance.simd_levels`; None: the best. Graphs built by int8 do not depend on it.
