@@ -30,16 +30,17 @@ struct EstimatedBlock {
     void look(const Query& query, const CodeScan& scan, std::size_t begin, std::size_t end) {
         const std::size_t bytes = query.record_bytes();
         count = 0;
+        if (scan.mask == nullptr) {
+            for (std::size_t row = begin; row < end; ++row) rows[count++] = static_cast<std::uint32_t>(row);
+            query.estimate_range(scan.records + begin * bytes, count, estimates.data());
+            return;
+        }
         for (std::size_t row = begin; row < end; ++row) {
             rows[count] = static_cast<std::uint32_t>(row);
             records[count] = scan.records + row * bytes;
-            count += scan.mask == nullptr || scan.mask[row] != 0;
+            count += scan.mask[row] != 0;
         }
-        if (count == end - begin) {
-            query.estimate_range(scan.records + begin * bytes, count, estimates.data());
-        } else {
-            query.estimate_batch(records.data(), count, estimates.data());
-        }
+        query.estimate_batch(records.data(), count, estimates.data());
     }
 };
 

@@ -153,7 +153,7 @@ def test_product_codes_of_many_rows_are_near() -> None:
     query = vectors[0]
     truth = ((vectors - query) ** 2).sum(axis=1)
     error = codec.query(query).estimate(records) - truth
-    # A centroid for each of 256 cells of two normal dimensions leaves about 1 % of the variance, twice 8 of which count.
+    # 256 cells of two normal dimensions leave about 1 % of the variance.
     assert np.std(error) < 0.1 * np.std(truth) + 1
     assert len(np.unique(records)) == 256
 

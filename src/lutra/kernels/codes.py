@@ -1,8 +1,8 @@
-"""Vectors as short codes whose distances are estimated, and scans of them (``native/codes.*``, ``native/code_ranking.*``).
+"""Vectors as short codes whose distances are estimated, and scans of them (``native/codes.*``, ``code_ranking.*``).
 
-`Quantizer` is RaBitQ (Gao & Long, SIGMOD 2024; several bits: SIGMOD 2025): rotated residuals in 1 to 8 bits a dimension,
-an unbiased estimate and a bound on its error. `ProductQuantizer` (Jégou, Douze & Schmid, PAMI 2011) is there to compare
-with: at equal bytes it finds less (``bench/codes.py``). Both have the same seam, `Codec`.
+`Quantizer` is RaBitQ (Gao & Long, SIGMOD 2024; several bits: SIGMOD 2025): rotated residuals in 1 to 8 bits a
+dimension, an unbiased estimate and a bound on its error. `ProductQuantizer` (Jégou, Douze & Schmid, PAMI 2011) is there
+to compare with (``bench/codes.py``). Both have the same seam, `Codec`.
 
 Distances are those of `lutra.kernels.distance.topk`: EUCLIDEAN the squared distance; COSINE one minus the cosine, where
 a vector of length 0 has cosine 0 to every other; DOT_PRODUCT minus the product. Vectors with an element beyond about
@@ -183,7 +183,8 @@ def centroid_of(vectors: Vectors, metric: Metric) -> Vectors:
     if metric is Metric.COSINE:
         lengths = np.linalg.norm(sample, axis=1, keepdims=True)
         sample = np.divide(sample, lengths, out=np.zeros_like(sample), where=lengths > 0)
-    return sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+    centroid: Vectors = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return centroid
 
 
 def scan(
@@ -195,8 +196,8 @@ def scan(
     :param k: at least 1.
     :param mask: bool [n]; records where it is False are neither read nor returned. None: all.
     :param threads: at most so many; 0: as many as the process may use. Small scans use one.
-    :return: ``(ids int64 [k'], estimates float32 [k'], lower bounds float32 [k'])`` with k' the smaller of ``k`` and the
-        records that count; estimates ascend, and equal ones go by id.
+    :return: ``(ids int64 [k'], estimates float32 [k'], lower bounds float32 [k'])`` with k' the smaller of ``k`` and
+        the records that count; estimates ascend, and equal ones go by id.
     :raises ValueError: shapes or ``k`` make no sense.
     """
     return query.native.nearest(records, k, mask, threads)
