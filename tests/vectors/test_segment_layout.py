@@ -138,10 +138,10 @@ def test_sections_elsewhere_than_they_must_be_are_refused() -> None:
 
 def test_few_rows_are_flat_more_get_codes_and_many_a_graph() -> None:
     assert choose_kind(0, 960) is SegmentKind.FLAT
-    assert choose_kind(1_000, 960) is SegmentKind.FLAT
+    assert choose_kind(250, 960) is SegmentKind.FLAT
     assert choose_kind(10_000, 960) is SegmentKind.CODES
     assert choose_kind(1_000_000, 960) is SegmentKind.GRAPH
-    assert choose_kind(1_000_000, 1) is SegmentKind.FLAT
+    assert choose_kind(200_000, 1) is SegmentKind.FLAT
     assert [choose_code_bits(d) for d in (2, 128, 383, 384, 960)] == [4, 4, 4, 2, 2]
     assert choose_plan(1_000_000, 128) == BuildPlan(SegmentKind.GRAPH, 4)
 

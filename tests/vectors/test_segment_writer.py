@@ -131,11 +131,8 @@ def not_a_number(vectors: np.ndarray) -> np.ndarray:
     return changed
 
 
-def raises(error: Exception) -> Callable[..., None]:
-    def raise_it(*_: object) -> None:
-        raise error
-
-    return raise_it
+def no_queries(segment: SegmentFile) -> dict[str, object]:
+    raise RuntimeError("no queries")
 
 
 def cancels_at(phase: BuildPhase) -> Callable[[BuildPhase, int, int], None]:
@@ -159,7 +156,7 @@ def cancels_at(phase: BuildPhase) -> Callable[[BuildPhase, int, int], None]:
         (lambda v: v[0], {}, TypeError, "float32 with two axes"),
         (failing_input, {}, OSError, "Input/output error"),
         (lambda v: v, {"start_graph": np.full((9, 8), 9, np.uint32)}, ValueError, "row 0 of the start"),
-        (lambda v: v, {"calibrate": raises(RuntimeError("no queries"))}, RuntimeError, "no queries"),
+        (lambda v: v, {"calibrate": no_queries}, RuntimeError, "no queries"),
         (lambda v: v, {"calibrate": lambda segment: {"x": float("nan")}}, ValueError, "not JSON compliant"),
         (lambda v: v, {"on_progress": cancels_at(BuildPhase.CHECK)}, KeyboardInterrupt, "stopped"),
         (lambda v: v, {"on_progress": cancels_at(BuildPhase.GRAPH)}, KeyboardInterrupt, "stopped"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import weakref
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -34,7 +36,7 @@ class RangeReader(Protocol):
         Raises StorageFailure where they cannot be read, or are not all there.
         """
 
-    def close(self) -> None: ...
+    def close(self) -> object: ...
 
 
 class LocalFile:
@@ -42,18 +44,18 @@ class LocalFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.name = str(Path(path))
-        self._file = -1
         try:
-            try:
-                self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECT)
-                self.direct = True
-            except OSError:
-                self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                self.direct = False
-            self.size_bytes = os.fstat(self._file).st_size
+            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            self.close()
             raise StorageFailure(f"{self.name}: cannot be opened: {error.strerror}.") from error
+        self.close = weakref.finalize(self, os.close, self._file)
+        """Safe to call again; not while another thread reads."""
+        self.size_bytes = os.fstat(self._file).st_size
+        try:
+            fcntl.fcntl(self._file, fcntl.F_SETFL, fcntl.fcntl(self._file, fcntl.F_GETFL) | os.O_DIRECT)
+            self.direct = True
+        except OSError:
+            self.direct = False
 
     def read(self, offset: int, size_bytes: int) -> Bytes:
         """As `RangeReader` says; the memory is page-aligned where ``offset`` is."""
@@ -74,11 +76,6 @@ class LocalFile:
             with contextlib.suppress(OSError):  # advice only
                 os.posix_fadvise(self._file, begin, len(buffer), os.POSIX_FADV_DONTNEED)
         return buffer[offset - begin : end - begin]
-
-    def close(self) -> None:
-        file, self._file = self._file, -1
-        if file >= 0:
-            os.close(file)
 
 
 def page_aligned(size_bytes: int) -> Bytes:

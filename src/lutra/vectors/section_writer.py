@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from types import TracebackType
@@ -44,11 +45,13 @@ class ObjectFile:
         os.close(self._file)
 
     def reserve(self, size_bytes: int) -> None:
-        """Takes the space, so that a disk too full is known before the work and not after."""
-        if size_bytes:
-            try:
-                os.posix_fallocate(self._file, 0, size_bytes)
-            except OSError as error:
+        """Takes the space where the file system can, so that a disk too full is known before the work, not after."""
+        if size_bytes == 0:
+            return
+        try:
+            os.posix_fallocate(self._file, 0, size_bytes)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
                 raise self._failure(error) from error
 
     def write(self, offset: int, data: Bytes) -> None:

@@ -75,7 +75,8 @@ def write_segment(
     :raises ParameterInvalid: a vector is not finite (its row is named) or of another dimension.
     :raises StorageFailure: ``path`` is there already; the disk is full or fails.
 
-    Whatever it raises, nothing is left at ``path`` or beside it.
+    A build that fails, for whatever reason, leaves nothing at ``path`` or beside it; one that is killed may leave a
+    file whose name ends in `UNFINISHED_SUFFIX`.
     """
     target = Path(path)
     with input_vectors(vectors, dimension, str(target.parent)) as matrix, _unfinished(target) as (file, place):
@@ -101,7 +102,7 @@ def _unfinished(target: Path) -> Iterator[tuple[ObjectFile, str]]:
         try:
             yield file, place
         finally:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 os.unlink(place)
 
 
@@ -110,16 +111,23 @@ def _publish(place: str, target: Path) -> None:
     if os.path.lexists(target):
         raise StorageFailure(f"{target}: is there already.")
     try:
-        os.rename(place, target)
         folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.fsync(folder)
+            os.rename(place, target)
+            _sync_folder(folder, target)
         finally:
             os.close(folder)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(target)
         raise StorageFailure(f"{target}: cannot be written: {error.strerror}.") from error
+
+
+def _sync_folder(folder: int, target: Path) -> None:
+    """Has the new name on stable storage, or takes it back."""
+    try:
+        os.fsync(folder)
+    except OSError:
+        target.unlink(missing_ok=True)
+        raise
 
 
 def _write_footer(file: ObjectFile, footer: Footer) -> int:
