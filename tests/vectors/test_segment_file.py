@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -181,3 +184,33 @@ def test_a_file_that_is_not_there_or_no_file_is_a_clear_error(tmp_path: Path) ->
         SegmentFile.open(tmp_path / "missing")
     with pytest.raises(StorageFailure, match="cannot be"):
         SegmentFile.open(tmp_path)
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no file system in memory")
+def test_a_file_system_in_memory_serves_too() -> None:
+    vectors = lattice(300, 100)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        plan = BuildPlan(SegmentKind.GRAPH, 4, degree=8)
+        with write_segment(Path(folder) / "s", iter([vectors]), Metric.EUCLIDEAN, plan=plan) as segment:
+            assert segment.verify() == []
+            assert np.array_equal(segment.read_vectors(np.arange(300)), vectors)
+
+
+def test_threads_read_one_segment_together(tmp_path: Path) -> None:
+    vectors = lattice(2_000, 50)
+    with (
+        write_segment(tmp_path / "s", vectors, Metric.EUCLIDEAN, plan=BuildPlan(SegmentKind.CODES, 4)) as segment,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        picks = [np.arange(i, 2_000, 37) for i in range(37)]
+        for pick, found in zip(picks, pool.map(segment.read_vectors, picks), strict=True):
+            assert np.array_equal(found, vectors[pick])
+
+
+def test_a_segment_that_is_forgotten_gives_its_file_back(tmp_path: Path) -> None:
+    write_segment(tmp_path / "s", lattice(3, 2), Metric.EUCLIDEAN).close()
+    before = len(os.listdir("/proc/self/fd"))
+    segment = SegmentFile.open(tmp_path / "s")
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    del segment
+    assert len(os.listdir("/proc/self/fd")) == before

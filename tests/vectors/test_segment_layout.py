@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import struct
 
 import pytest
@@ -14,7 +15,16 @@ from lutra.kernels.checksum import crc32c
 from lutra.model.errors import Corruption, StorageFailure
 from lutra.model.indexes import Metric
 from lutra.vectors.build_plan import BuildPlan, choose_code_bits, choose_kind, choose_plan
-from lutra.vectors.footer import FORMAT_VERSION, MAGIC, Footer, footer_size, lay_out, parse_footer, section_sizes
+from lutra.vectors.footer import (
+    FORMAT_VERSION,
+    MAGIC,
+    TRAILER_BYTES,
+    Footer,
+    footer_size,
+    lay_out,
+    parse_footer,
+    section_sizes,
+)
 from lutra.vectors.layout import (
     CHECKSUM_BYTES,
     PAGE_BYTES,
@@ -123,6 +133,35 @@ def test_a_footer_whose_numbers_make_no_sense_is_refused(changes: dict[str, int]
     data = footer.to_bytes()
     with pytest.raises(Corruption, match="makes no sense"):
         parse_footer(data, footer.offset + len(data), "x")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@given(st.data(), st.sampled_from(SegmentKind), JSON)
+def test_any_other_document_is_refused_or_a_footer(data: st.DataObject, kind: SegmentKind, value: object) -> None:
+    footer = footer_of(kind)
+    document = json.loads(footer.to_bytes()[:-TRAILER_BYTES])
+    field = data.draw(st.sampled_from([None, *document, *document["sections"]]))
+    if field is None:
+        document = value
+    elif field in document:
+        document[field] = value
+    else:
+        document["sections"][field] = value
+    text = json.dumps(document).encode().ljust(PAGE_BYTES - TRAILER_BYTES)
+    head = text + struct.pack("<II", PAGE_BYTES, FORMAT_VERSION)
+    changed = head + struct.pack("<I", crc32c(head)) + MAGIC
+    try:
+        parsed = parse_footer(changed, footer.offset + PAGE_BYTES, "x")
+    except Corruption:
+        return
+    assert parsed.sections == footer.sections
+    assert section_sizes(parsed) == section_sizes(footer)
 
 
 def test_sections_elsewhere_than_they_must_be_are_refused() -> None:

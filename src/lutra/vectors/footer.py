@@ -129,7 +129,7 @@ def parse_footer(data: bytes, object_bytes: int, name: str) -> Footer:
     try:
         footer = _footer(json.loads(data[:-TRAILER_BYTES]))
         _check(footer, object_bytes - len(data))
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise Corruption(f"{name}: the footer of this vector segment makes no sense: {error!r}.") from error
     return footer
 

@@ -1,7 +1,8 @@
 """The vectors a segment is built from, as one float32 matrix that can be read in any order.
 
 What comes block by block is written to a file of its own first and mapped from there: memory stays bounded, and a build
-reads its input several times.
+reads its input several times. (Mapped, against the rule for searches: a graph is built over all vectors in any order. A
+disk that fails under a mapping ends the process, which is why builds run in one of their own.)
 """
 
 from __future__ import annotations
