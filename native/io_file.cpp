@@ -71,6 +71,20 @@ void BlockFile::read(std::span<ReadRequest> requests) {
     } else {
         read_by_threads(file_, requests);
     }
+    complete(requests);
+}
+
+bool BlockFile::start(std::span<ReadRequest> requests) {
+    IoRing* ring = engine_ == IoEngine::kThreads ? nullptr : IoRing::of_thread();
+    return ring != nullptr && ring->start(file_, requests);
+}
+
+void BlockFile::finish(std::span<ReadRequest> requests) {
+    IoRing::of_thread()->finish(requests);
+    complete(requests);
+}
+
+void BlockFile::complete(std::span<ReadRequest> requests) const {
     for (ReadRequest& request : requests) {
         if (request.result < static_cast<std::int64_t>(request.length)) complete(request);
         if (!direct_) {

@@ -33,6 +33,8 @@ public:
     ~BlockFile() override;
 
     void read(std::span<ReadRequest> requests) override;
+    bool start(std::span<ReadRequest> requests) override;
+    void finish(std::span<ReadRequest> requests) override;
 
     bool direct() const { return direct_; }
     // What the calling thread's reads go through: "io_uring" or "threads".
@@ -41,6 +43,7 @@ public:
 private:
     BlockFile(const std::string& path, std::uint64_t size_bytes, int file, bool direct, const FileOptions& options);
 
+    void complete(std::span<ReadRequest> requests) const;
     void complete(ReadRequest& request) const;
 
     const int file_;

@@ -49,6 +49,15 @@ public:
     // Throws only std::bad_alloc, and then nothing is under way any more.
     virtual void read(std::span<ReadRequest> requests) = 0;
 
+    // `read` in two steps, for who can compute meanwhile. `start` sets the reads going and says so, or does nothing (it
+    // cannot, or has no room). Where it did, `finish` has to follow with the same requests on the same thread, and
+    // returns as `read` does. A thread may have several batches under way.
+    virtual bool start(std::span<ReadRequest> requests) {
+        static_cast<void>(requests);
+        return false;
+    }
+    virtual void finish(std::span<ReadRequest> requests) { static_cast<void>(requests); }
+
     // Lets go of what it holds on to but memory and files. Reads that begin later may fail.
     virtual void close() {}
 

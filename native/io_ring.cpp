@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 
 // Newer than the headers of some systems that run on newer kernels. An old kernel answers EINVAL, and gets none of it.
 #ifndef IORING_SETUP_SINGLE_ISSUER
@@ -36,6 +37,14 @@ void count_forks() {
 
 std::uint32_t load_acquire(const std::uint32_t* at) { return __atomic_load_n(at, __ATOMIC_ACQUIRE); }
 void store_release(std::uint32_t* at, std::uint32_t value) { __atomic_store_n(at, value, __ATOMIC_RELEASE); }
+
+// A result that no read has.
+constexpr std::int64_t kPending = std::numeric_limits<std::int64_t>::min();
+
+std::size_t pending(std::span<const ReadRequest> requests) {
+    return static_cast<std::size_t>(std::count_if(requests.begin(), requests.end(),
+                                                  [](const ReadRequest& r) { return r.result == kPending; }));
+}
 
 int setup(io_uring_params& params) {
     // Completions are handed over when this thread asks for them, rather than by interrupting it.
@@ -120,7 +129,7 @@ IoRing* IoRing::of_thread() {
     return ring.get();
 }
 
-void IoRing::submit(int file, const ReadRequest& request, std::size_t number) {
+void IoRing::submit(int file, ReadRequest& request) {
     const std::uint32_t tail = *memory_->submitted_tail;
     io_uring_sqe& entry = memory_->entries[tail & memory_->submitted_mask];
     std::memset(&entry, 0, sizeof entry);
@@ -129,43 +138,65 @@ void IoRing::submit(int file, const ReadRequest& request, std::size_t number) {
     entry.off = request.offset;
     entry.addr = reinterpret_cast<std::uint64_t>(request.buffer);
     entry.len = static_cast<std::uint32_t>(round_up_to_page(request.length));
-    entry.user_data = number;
+    entry.user_data = reinterpret_cast<std::uint64_t>(&request);
+    request.result = kPending;
     store_release(memory_->submitted_tail, tail + 1);
+    ++unsubmitted_;
 }
 
-unsigned IoRing::reap(std::span<ReadRequest> requests) {
+void IoRing::reap() {
     std::uint32_t head = *memory_->completed_head;
     const std::uint32_t tail = load_acquire(memory_->completed_tail);
-    const unsigned count = tail - head;
     for (; head != tail; ++head) {
         const io_uring_cqe& entry = memory_->completed[head & memory_->completed_mask];
-        requests[entry.user_data].result = entry.res;
+        reinterpret_cast<ReadRequest*>(entry.user_data)->result = entry.res;
     }
     store_release(memory_->completed_head, head);
-    return count;
+}
+
+// Hands over what was submitted, waits for so many to be done, and takes in all that are.
+void IoRing::enter(unsigned wanted) {
+    const long taken = syscall(__NR_io_uring_enter, memory_->ring, unsubmitted_, wanted,
+                               wanted > 0 ? IORING_ENTER_GETEVENTS : 0, nullptr, 0);
+    if (taken >= 0) {
+        unsubmitted_ -= static_cast<unsigned>(taken);
+    } else if (errno != EINTR && errno != EAGAIN && errno != EBUSY) {
+        // The kernel may still write to these buffers, and will not say when it is done: no way to go on.
+        std::fprintf(stderr, "lutra: io_uring lost its reads: %s\n", std::strerror(errno));
+        std::abort();
+    }
+    reap();
 }
 
 void IoRing::read(int file, std::span<ReadRequest> requests, unsigned depth) {
     depth = std::clamp(depth, 1U, kDepthMax);
     std::size_t next = 0;
-    unsigned under_way = 0, unsubmitted = 0;
+    unsigned under_way = 0;
     while (next < requests.size() || under_way > 0) {
-        for (; next < requests.size() && under_way < depth; ++next, ++under_way, ++unsubmitted) {
-            submit(file, requests[next], next);
+        // The submission queue holds kDepthMax; what a `start` could not hand over yet is in it too.
+        for (; next < requests.size() && under_way < depth && unsubmitted_ < kDepthMax; ++next, ++under_way) {
+            submit(file, requests[next]);
         }
         // While more are to come, go on when a few are done: each wait is a system call, an idle disk a loss.
-        const unsigned wanted = next < requests.size() ? std::max(1U, under_way / 4) : under_way;
-        const long taken =
-            syscall(__NR_io_uring_enter, memory_->ring, unsubmitted, wanted, IORING_ENTER_GETEVENTS, nullptr, 0);
-        if (taken >= 0) {
-            unsubmitted -= static_cast<unsigned>(taken);
-        } else if (errno != EINTR && errno != EAGAIN && errno != EBUSY) {
-            // The kernel may still write to these buffers, and will not say when it is done: no way to go on.
-            std::fprintf(stderr, "lutra: io_uring lost its reads: %s\n", std::strerror(errno));
-            std::abort();
-        }
-        under_way -= reap(requests);
+        enter(next < requests.size() ? std::max(1U, under_way / 4) : under_way);
+        under_way = static_cast<unsigned>(pending(requests.first(next)));
     }
+}
+
+bool IoRing::start(int file, std::span<ReadRequest> requests) {
+    if (started_ + requests.size() > kDepthMax) return false;
+    started_ += requests.size();
+    for (ReadRequest& request : requests) submit(file, request);
+    enter(0);
+    return true;
+}
+
+void IoRing::finish(std::span<ReadRequest> requests) {
+    reap();
+    for (std::size_t left = pending(requests); left > 0; left = pending(requests)) {
+        enter(static_cast<unsigned>(left));
+    }
+    started_ -= requests.size();
 }
 
 }  // namespace lutra

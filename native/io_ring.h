@@ -21,6 +21,11 @@ public:
     // minus an errno. Returns when none is under way.
     void read(int file, std::span<ReadRequest> requests, unsigned depth);
 
+    // Sets the reads of whole pages going, all of them, or none (false) where more than kDepthMax would be under way.
+    bool start(int file, std::span<ReadRequest> requests);
+    // Returns when those that `start` was given are done, each with its `result`.
+    void finish(std::span<ReadRequest> requests);
+
     static constexpr unsigned kDepthMax = 64;
 
 private:
@@ -29,10 +34,13 @@ private:
     explicit IoRing(std::unique_ptr<Memory> memory);
     static std::unique_ptr<IoRing> open();
 
-    void submit(int file, const ReadRequest& request, std::size_t number);
-    unsigned reap(std::span<ReadRequest> requests);
+    void submit(int file, ReadRequest& request);
+    void enter(unsigned wanted);
+    void reap();
 
     std::unique_ptr<Memory> memory_;
+    unsigned unsubmitted_ = 0;
+    std::size_t started_ = 0;  // by `start`, and not yet finished
 };
 
 }  // namespace lutra

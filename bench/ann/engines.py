@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from bench.ann.lutra_engine import Lutra
+
 Vectors = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 Params = Mapping[str, Any]
@@ -221,8 +223,9 @@ def engine(name: str) -> Engine:
         "faiss-flat": Faiss("flat"),
         "usearch": Usearch(),
         "diskannpy": DiskAnn(),
+        "lutra": Lutra(),
     }
     return makers[name]
 
 
-NAMES = ("hnswlib", "faiss-hnsw", "faiss-ivf-rabitq", "faiss-flat", "usearch", "diskannpy")
+NAMES = ("lutra", "hnswlib", "faiss-hnsw", "faiss-ivf-rabitq", "faiss-flat", "usearch", "diskannpy")

@@ -79,7 +79,7 @@ def _point(one: Engine, queries: Vectors, truth: Ids, params: Params, job: dict[
 
 def _import_peer(name: str) -> None:
     """Its code is not what an index keeps in memory."""
-    module = name.split("-")[0]
+    module = {"lutra": "bench.ann.lutra_engine"}.get(name, name.split("-")[0])
     __import__(module)
 
 

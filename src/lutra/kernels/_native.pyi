@@ -203,3 +203,38 @@ class Walker:
     ) -> tuple[
         NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]
     ]: ...
+
+class Searcher:
+    """See `lutra.kernels.searcher.Searcher`."""
+
+    def __init__(
+        self,
+        nodes: BlockSource,
+        through_cache: bool,
+        rows: int,
+        dimension: int,
+        degree: int,
+        metric: int,
+        bits: int,
+        seed: int,
+        centroid: NDArray[np.float32] | None,
+        records: NDArray[np.uint8] | None,
+        neighbours: NDArray[np.uint32] | None,
+        entries: NDArray[np.uint32],
+    ) -> None: ...
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        strategy: int,
+        beam: int,
+        candidates: int,
+        first: int,
+        bound_sigmas: float,
+        effort_max: int,
+        mask: NDArray[np.bool_] | None,
+        left_out: NDArray[np.uint32] | None,
+        threads: int,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]: ...
+    @property
+    def scratch_bytes(self) -> int: ...

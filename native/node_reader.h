@@ -1,0 +1,82 @@
+// Nodes of a segment (a vector, and its neighbours where there is a graph) read block by block, each block checked.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "block_cache.h"
+#include "io_read.h"
+
+namespace lutra {
+
+// Where the node of a row lies: lutra.vectors.layout.NodeLayout. Blocks begin at byte 0 of the object.
+struct NodeLayout {
+    std::size_t dimension;
+    std::size_t degree;  // 0: nodes carry no neighbours
+    std::size_t block_bytes;
+
+    std::size_t node_bytes() const { return 4 * (dimension + degree); }
+    std::size_t nodes_per_block() const { return (block_bytes - 4) / node_bytes(); }
+};
+
+// The nodes of one segment. Thread-safe.
+struct NodeFile {
+    std::shared_ptr<RangeReader> reader;
+    std::shared_ptr<BlockSource> cached;  // nullptr: every block is read from the reader, one batch after the other
+    NodeLayout layout;
+    std::size_t row_count;
+};
+
+struct ReadCounters {
+    std::uint64_t reads = 0;  // requests to the disk or the remote store
+    std::uint64_t bytes = 0;
+};
+
+// A thread's memory for reading nodes. What `node` gives stays until the next `start`.
+class NodeReader {
+  public:
+    explicit NodeReader(const NodeFile& file);
+    NodeReader(const NodeReader&) = delete;
+    NodeReader& operator=(const NodeReader&) = delete;
+    ~NodeReader();
+
+    // How many rows one batch may have.
+    std::size_t rows_max() const { return blocks_max_; }
+
+    // Sets reads of these rows' blocks going, as far as the source can; each block is read once.
+    void start(std::span<const std::uint32_t> rows);
+    // Returns when all are there and checked. Throws StorageError, CorruptionError or what the source threw.
+    void finish();
+
+    const float* vector(std::size_t index) const { return nodes_[index]; }
+    // Of row `index` of the batch: [degree], in memory that need not be aligned to more than 4 bytes.
+    const std::uint32_t* neighbours(std::size_t index) const {
+        return reinterpret_cast<const std::uint32_t*>(nodes_[index] + file_.layout.dimension);
+    }
+
+    const ReadCounters& counters() const { return counters_; }
+    void reset_counters() { counters_ = {}; }
+    std::size_t size_bytes() const { return buffer_bytes_; }
+
+  private:
+    void finish_direct();
+    void finish_cached();
+    void abandon();
+
+    const NodeFile& file_;
+    const std::size_t blocks_max_;
+    std::size_t buffer_bytes_ = 0;
+    std::byte* buffer_ = nullptr;
+    std::vector<std::uint32_t> rows_;
+    std::vector<std::uint64_t> blocks_;  // sorted, each once
+    std::vector<ReadRequest> requests_;
+    bool is_under_way_ = false;
+    std::vector<PinnedBlock> pinned_;
+    std::vector<const float*> nodes_;
+    ReadCounters counters_;
+};
+
+}  // namespace lutra

@@ -1,0 +1,42 @@
+// How one query is to be answered, and what doing so took.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace lutra {
+
+// The numbers are those of lutra.vectors.strategies.Strategy.
+enum class Strategy : std::uint8_t {
+    kBruteForce = 0,  // the vectors of all rows that count
+    kCodeScan = 1,    // the codes of all rows that count, then the vectors of those in doubt
+    kWalk = 2,        // the graph and the codes in memory, then the vectors of those in doubt
+    kNodeWalk = 3,    // the graph on disk: every row whose neighbours are looked at gives its vector too
+};
+
+struct SearchPlan {
+    Strategy strategy;
+    std::size_t k;           // answers wanted; at most the rows that count
+    std::size_t beam;        // of a walk
+    std::size_t candidates;  // rows, by estimate, that may be compared exactly at all; at least k
+    std::size_t first;       // of these, so many without asking; at least k
+    float bound_sigmas;      // of the bound that decides for the others
+    std::uint64_t effort_max;          // what a walk under a mask may cost before it becomes a scan; 0: anything
+    std::size_t qualifying;  // rows that count
+    const std::uint8_t* mask;          // [rows], a row counts where it is not 0; nullptr: all count
+    std::span<const std::uint32_t> seeds;  // rows that count, for a walk to start from
+    std::span<const std::uint32_t> rows;   // kBruteForce: all rows that count
+};
+
+struct SearchCounters {
+    std::uint64_t distances = 0;  // estimates and exact ones
+    std::uint64_t exact = 0;      // of these
+    std::uint64_t hops = 0;
+    std::uint64_t reads = 0;
+    std::uint64_t bytes = 0;
+    Strategy planned = Strategy::kBruteForce;
+    Strategy used = Strategy::kBruteForce;  // another one where the plan was changed on the way
+};
+
+}  // namespace lutra

@@ -1,0 +1,59 @@
+// One query on its way: candidates are chosen at once, their vectors come in rounds of reads others may compute during.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "beam.h"
+#include "exact_distance.h"
+#include "node_reader.h"
+#include "search_plan.h"
+#include "searcher.h"
+#include "walk.h"
+
+namespace lutra {
+
+class SearchSlot {
+  public:
+    // `walk` may be shared with other slots of the thread: none needs it while it waits for reads.
+    SearchSlot(const SegmentParts& parts, Walk& walk) : parts_(parts), walk_(walk), reader_(parts.nodes) {}
+
+    // Chooses candidates and sets the first reads going. `query` and `plan` have to stay until it is done. `left_out`:
+    // a row that does not count; kNoRow: none.
+    void begin(std::size_t number, const float* query, std::uint32_t left_out, const SearchPlan& plan);
+    // Takes in what was read, and sets further reads going where doubt remains. False: the answer is complete.
+    bool go_on();
+
+    bool is_busy() const { return is_busy_; }
+    std::size_t number() const { return number_; }
+    // Nearest first; as many as the plan's k where so many rows count.
+    const std::vector<Candidate>& nearest() const { return nearest_; }
+    const SearchCounters& counters() const { return counters_; }
+    std::size_t size_bytes() const;
+
+  private:
+    void choose(const float* query);
+    void walk(const QueryCode& code);
+    void scan(const QueryCode& code);
+    bool start_round();
+    void take(std::uint32_t row, float distance);
+
+    const SegmentParts& parts_;
+    Walk& walk_;
+    NodeReader reader_;
+    const SearchPlan* plan_ = nullptr;
+    std::size_t number_ = 0;
+    std::uint32_t left_out_ = 0;
+    bool is_busy_ = false;
+    std::optional<ExactDistance> exact_;
+    std::vector<std::uint32_t> rows_;   // still to be compared, those nearest by estimate first
+    std::vector<float> lower_bounds_;   // of these; empty: they are compared anyway
+    std::size_t next_ = 0;
+    std::vector<std::uint32_t> round_;  // being read
+    std::vector<Candidate> nearest_;
+    SearchCounters counters_;
+};
+
+}  // namespace lutra

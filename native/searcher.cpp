@@ -1,0 +1,108 @@
+#include "searcher.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+
+#include "graph.h"
+#include "parallel.h"
+#include "search_slot.h"
+
+namespace lutra {
+
+namespace {
+
+// Queries a thread has on their way at once: while reads of one are under way, it computes for another.
+constexpr std::size_t kSlots = 3;
+
+}  // namespace
+
+// One thread's part of a search.
+class SearchThread {
+  public:
+    explicit SearchThread(const SegmentParts& parts)
+        : slots_{SearchSlot(parts, walk_), SearchSlot(parts, walk_), SearchSlot(parts, walk_)} {}
+
+    // Calls `answered(slot)` for each query it takes from the counter.
+    template <class Answered>
+    void run(const Queries& queries, std::size_t dimension, const SearchPlan& plan, std::atomic<std::size_t>& next,
+             const Answered& answered) {
+        for (std::size_t busy = kSlots; busy > 0;) {
+            busy = 0;
+            for (SearchSlot& slot : slots_) {
+                if (slot.is_busy()) {
+                    if (!slot.go_on()) answered(slot);
+                }
+                while (!slot.is_busy()) {
+                    const std::size_t query = next.fetch_add(1, std::memory_order_relaxed);
+                    if (query >= queries.count) break;
+                    const std::uint32_t left_out = queries.left_out != nullptr ? queries.left_out[query] : kNoRow;
+                    slot.begin(query, queries.vectors + query * dimension, left_out, plan);
+                    if (!slot.is_busy()) answered(slot);
+                }
+                busy += slot.is_busy();
+            }
+        }
+    }
+
+    std::size_t size_bytes() const {
+        std::size_t bytes = 0;
+        for (const SearchSlot& slot : slots_) bytes += slot.size_bytes();
+        return bytes;
+    }
+
+  private:
+    Walk walk_;
+    std::array<SearchSlot, kSlots> slots_;
+};
+
+Searcher::Searcher(SegmentParts parts) : parts_(std::move(parts)) {}
+
+Searcher::~Searcher() = default;
+
+std::unique_ptr<SearchThread> Searcher::borrow() const {
+    {
+        const std::lock_guard lock(mutex_);
+        if (!idle_.empty()) {
+            std::unique_ptr<SearchThread> thread = std::move(idle_.back());
+            idle_.pop_back();
+            return thread;
+        }
+    }
+    return std::make_unique<SearchThread>(parts_);
+}
+
+void Searcher::give_back(std::unique_ptr<SearchThread> thread) const {
+    const std::lock_guard lock(mutex_);
+    idle_.push_back(std::move(thread));
+}
+
+std::size_t Searcher::scratch_bytes() const {
+    const std::lock_guard lock(mutex_);
+    std::size_t bytes = 0;
+    for (const auto& thread : idle_) bytes += thread->size_bytes();
+    return bytes;
+}
+
+void Searcher::search(const Queries& queries, const SearchPlan& plan, unsigned threads, std::int64_t* ids,
+                      float* distances, SearchCounters* counters) const {
+    const auto answered = [&](const SearchSlot& slot) {
+        const std::vector<Candidate>& nearest = slot.nearest();
+        std::int64_t* slot_ids = ids + slot.number() * plan.k;
+        float* slot_distances = distances + slot.number() * plan.k;
+        for (std::size_t i = 0; i < plan.k; ++i) {
+            slot_ids[i] = nearest.at(i).row;
+            slot_distances[i] = nearest[i].distance;
+        }
+        counters[slot.number()] = slot.counters();
+    };
+    std::atomic<std::size_t> next{0};
+    const unsigned most = static_cast<unsigned>(std::min<std::size_t>(threads, queries.count));
+    parallel_for(most, most, 1, [&](unsigned, std::size_t, std::size_t) {
+        std::unique_ptr<SearchThread> thread = borrow();
+        thread->run(queries, parts_.nodes.layout.dimension, plan, next, answered);
+        give_back(std::move(thread));  // one that threw is not used again
+    });
+}
+
+}  // namespace lutra

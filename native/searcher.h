@@ -1,0 +1,64 @@
+// Nearest neighbours in one segment: choose candidates by their codes, compare exactly those the bound leaves in doubt.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "codes.h"
+#include "distance.h"
+#include "node_reader.h"
+#include "search_plan.h"
+#include "walk.h"
+
+namespace lutra {
+
+// A segment as far as it is in memory. All that is pointed to outlives the searcher and does not change.
+struct SegmentParts {
+    NodeFile nodes;
+    Metric metric;
+    std::optional<Quantizer> quantizer;
+    const std::uint8_t* records = nullptr;       // [rows, record_bytes]; nullptr: not in memory
+    const std::uint32_t* neighbours = nullptr;   // [rows, degree]; nullptr: not in memory
+    std::span<const std::uint32_t> entries;
+    SimdLevel level;
+};
+
+struct Queries {
+    const float* vectors;  // [count, dimension], finite
+    std::size_t count;
+    const std::uint32_t* left_out;  // [count], a row each that does not count, kNoRow: none; nullptr: none for all
+};
+
+class SearchThread;
+
+// Thread-safe.
+class Searcher {
+  public:
+    explicit Searcher(SegmentParts parts);
+    ~Searcher();
+
+    const SegmentParts& parts() const { return parts_; }
+
+    // Fills ids and distances [queries, plan.k], nearest first and equals by id, and counters [queries]. On at most
+    // `threads` threads. Throws StorageError, CorruptionError, what the source threw, or std::bad_alloc.
+    void search(const Queries& queries, const SearchPlan& plan, unsigned threads, std::int64_t* ids, float* distances,
+                SearchCounters* counters) const;
+
+    // Memory of searches, kept for the next ones: as much as the most that ran at once needed.
+    std::size_t scratch_bytes() const;
+
+  private:
+    std::unique_ptr<SearchThread> borrow() const;
+    void give_back(std::unique_ptr<SearchThread> thread) const;
+
+    const SegmentParts parts_;
+    mutable std::mutex mutex_;
+    mutable std::vector<std::unique_ptr<SearchThread>> idle_;
+};
+
+}  // namespace lutra

@@ -1,0 +1,219 @@
+// Searching a segment for Python: one call answers many queries on several threads, without the GIL.
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "bindings.h"
+#include "block_cache_python.h"
+#include "graph.h"
+#include "parallel.h"
+#include "searcher.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace lutra {
+
+namespace {
+
+using Matrix = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Centroid = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Records = nb::ndarray<const std::uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Neighbours = nb::ndarray<const std::uint32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Entries = nb::ndarray<const std::uint32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Mask = nb::ndarray<const bool, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+constexpr std::size_t kCounters = 7;
+constexpr std::size_t kDimensionMax = 4096;
+constexpr std::size_t kSeedsMax = 64;  // rows that count where a walk under a mask starts, beside the entries
+
+void require(bool holds, const std::string& message) {
+    if (!holds) throw std::invalid_argument(message);
+}
+
+template <class T>
+std::pair<nb::object, T*> new_array(std::size_t rows, std::size_t columns) {
+    T* data = new T[rows * columns];
+    nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
+    return {nb::ndarray<nb::numpy, T, nb::ndim<2>>(data, {rows, columns}, owner).cast(), data};
+}
+
+// What a caller of `search` asks for, beside queries and mask.
+struct Wanted {
+    std::size_t k, beam, candidates, first;
+    float bound_sigmas;
+    std::uint64_t effort_max;
+};
+
+// Keeps the arrays alive; they must not change while it lives.
+class PySearcher {
+  public:
+    PySearcher(const HeldSource& nodes, bool through_cache, std::size_t rows, std::size_t dimension, std::size_t degree,
+               int metric, unsigned bits, std::uint64_t seed, const std::optional<Centroid>& centroid,
+               std::optional<Records> records, std::optional<Neighbours> neighbours, Entries entries)
+        : records_(std::move(records)), neighbours_(std::move(neighbours)), entries_(std::move(entries)) {
+        require(dimension >= 1 && dimension <= kDimensionMax, "dimension is 1 to 4096");
+        require(rows <= kGraphRowsMax, "more than 2^31 - 1 rows in a segment");
+        require(metric >= 0 && metric <= 2, "there is no metric " + std::to_string(metric));
+        require(degree <= kDegreeMax, "degree is at most 1024");
+        SegmentParts parts{.nodes = {nodes->reader(), through_cache ? nodes.shared() : nullptr,
+                                     {dimension, degree, nodes->section().block_bytes}, rows},
+                           .metric = static_cast<Metric>(metric),
+                           .quantizer = std::nullopt,
+                           .entries = {},
+                           .level = simd_levels().front()};
+        require(nodes->section().offset == 0, "nodes begin at byte 0 of the object");
+        require(parts.nodes.layout.node_bytes() + 4 <= nodes->section().block_bytes, "a block holds no node");
+        const std::size_t per_block = parts.nodes.layout.nodes_per_block();
+        require((rows + per_block - 1) / per_block <= nodes->block_count(), "there are fewer blocks than rows need");
+        require(bits == 0 || bits == 1 || bits == 2 || bits == 4 || bits == 8, "codes have 1, 2, 4 or 8 bits");
+        require((bits != 0) == centroid.has_value(), "a centroid goes with codes");
+        if (bits != 0) {
+            require(centroid->shape(0) == dimension, "the centroid has another dimension");
+            parts.quantizer.emplace(dimension, bits, parts.metric, centroid->data(), seed);
+        }
+        set_arrays(parts);
+        searcher_.emplace(std::move(parts));
+    }
+
+    nb::tuple search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam, std::int64_t candidates,
+                     std::int64_t first, float bound_sigmas, std::uint64_t effort_max, const std::optional<Mask>& mask,
+                     const std::optional<Entries>& left_out, unsigned threads) const;
+
+    std::size_t scratch_bytes() const { return searcher_->scratch_bytes(); }
+
+  private:
+    const SegmentParts& parts() const { return searcher_->parts(); }
+
+    void set_arrays(SegmentParts& parts) {
+        const std::size_t rows = parts.nodes.row_count;
+        if (records_) {
+            require(parts.quantizer.has_value(), "records without codes");
+            require(records_->shape(0) == rows && records_->shape(1) == parts.quantizer->record_bytes(),
+                    "the records do not fit the rows");
+            parts.records = records_->data();
+        }
+        if (neighbours_) {
+            require(neighbours_->shape(0) == rows && neighbours_->shape(1) == parts.nodes.layout.degree,
+                    "the neighbours do not fit the rows");
+            const std::uint32_t* end = neighbours_->data() + rows * parts.nodes.layout.degree;
+            const bool inside = std::all_of(neighbours_->data(), end,
+                                            [rows](std::uint32_t row) { return row < rows || row == kNoRow; });
+            require(inside, "a neighbour is no row");
+            parts.neighbours = neighbours_->data();
+        }
+        parts.entries = {entries_.data(), entries_.shape(0)};
+        require(std::all_of(parts.entries.begin(), parts.entries.end(), [rows](std::uint32_t row) { return row < rows; }),
+                "an entry is no row");
+    }
+
+    void check(const Matrix& queries, const Wanted& wanted, int strategy, const std::optional<Mask>& mask) const;
+
+    std::optional<Records> records_;
+    std::optional<Neighbours> neighbours_;
+    Entries entries_;
+    std::optional<Searcher> searcher_;
+};
+
+void PySearcher::check(const Matrix& queries, const Wanted& wanted, int strategy, const std::optional<Mask>& mask) const {
+    const SegmentParts& of = parts();
+    require(queries.shape(1) == of.nodes.layout.dimension,
+            "queries have " + std::to_string(queries.shape(1)) + " dimensions, the vectors " +
+                std::to_string(of.nodes.layout.dimension));
+    require(!mask || mask->shape(0) == of.nodes.row_count, "the mask has another number of rows");
+    require(strategy >= 0 && strategy <= 3, "there is no strategy " + std::to_string(strategy));
+    const auto wants = static_cast<Strategy>(strategy);
+    require(wants == Strategy::kBruteForce || of.records != nullptr, "this strategy needs codes in memory");
+    require(wants != Strategy::kWalk || of.neighbours != nullptr, "a walk needs the graph in memory");
+    require(wants != Strategy::kNodeWalk || of.nodes.layout.degree > 0, "a walk needs a graph");
+    require(wanted.k >= 1 && wanted.candidates >= wanted.k && wanted.first >= wanted.k,
+            "k is at least 1, and candidates and first at least k");
+    if (wants == Strategy::kWalk || wants == Strategy::kNodeWalk) {
+        require(wanted.beam >= 1 && wanted.beam <= kBeamMax && wanted.candidates <= kBeamMax,
+                "beam and candidates of a walk are 1 to 4096");
+    }
+}
+
+std::size_t positive(std::int64_t value, const char* what) {
+    require(value >= 0, std::string(what) + " is negative");
+    return static_cast<std::size_t>(value);
+}
+
+nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam,
+                             std::int64_t candidates, std::int64_t first, float bound_sigmas, std::uint64_t effort_max,
+                             const std::optional<Mask>& mask, const std::optional<Entries>& left_out,
+                             unsigned threads) const {
+    const Wanted wanted{positive(k, "k"), positive(beam, "beam"), positive(candidates, "candidates"),
+                        positive(first, "first"), bound_sigmas, effort_max};
+    check(queries, wanted, strategy, mask);
+    require(!left_out || left_out->shape(0) == queries.shape(0), "left_out has another number of queries");
+    const auto* mask_data = mask ? reinterpret_cast<const std::uint8_t*>(mask->data()) : nullptr;
+    const std::size_t rows = parts().nodes.row_count;
+    std::vector<std::uint32_t> selected;
+    SearchPlan plan{.strategy = static_cast<Strategy>(strategy),
+                    .k = 0,
+                    .beam = wanted.beam,
+                    .candidates = wanted.candidates,
+                    .first = wanted.first,
+                    .bound_sigmas = wanted.bound_sigmas,
+                    .effort_max = wanted.effort_max,
+                    .qualifying = qualifying_rows(mask_data, rows),
+                    .mask = mask_data,
+                    .seeds = {},
+                    .rows = {}};
+    plan.k = std::min(wanted.k, plan.qualifying);
+    const std::size_t count = queries.shape(0);
+    auto [ids, ids_data] = new_array<std::int64_t>(count, plan.k);
+    auto [distances, distances_data] = new_array<float>(count, plan.k);
+    auto [counters, counters_data] = new_array<std::int64_t>(count, kCounters);
+    std::vector<SearchCounters> found(count);
+    if (count > 0 && plan.k > 0) {
+        const nb::gil_scoped_release no_gil;
+        if (plan.strategy == Strategy::kBruteForce) {
+            for (std::size_t row = 0; row < rows; ++row) {
+                if (mask_data == nullptr || mask_data[row] != 0) selected.push_back(static_cast<std::uint32_t>(row));
+            }
+            plan.rows = selected;
+        } else if (mask_data != nullptr && plan.strategy != Strategy::kCodeScan) {
+            selected = qualifying_seeds(mask_data, rows, kSeedsMax);
+            plan.seeds = selected;
+        }
+        searcher_->search({queries.data(), count, left_out ? left_out->data() : nullptr}, plan, threads != 0 ? threads : processors(), ids_data, distances_data,
+                          found.data());
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+        const SearchCounters& c = found[i];
+        const std::int64_t figures[kCounters] = {static_cast<std::int64_t>(c.distances),
+                                                 static_cast<std::int64_t>(c.exact),
+                                                 static_cast<std::int64_t>(c.hops),
+                                                 static_cast<std::int64_t>(c.reads),
+                                                 static_cast<std::int64_t>(c.bytes),
+                                                 static_cast<std::int64_t>(c.planned),
+                                                 static_cast<std::int64_t>(c.used)};
+        std::copy(figures, figures + kCounters, counters_data + i * kCounters);
+    }
+    return nb::make_tuple(ids, distances, counters);
+}
+
+}  // namespace
+
+void bind_searcher(nb::module_& m) {
+    nb::class_<PySearcher>(m, "Searcher")
+        .def(nb::init<const HeldSource&, bool, std::size_t, std::size_t, std::size_t, int, unsigned, std::uint64_t,
+                      const std::optional<Centroid>&, std::optional<Records>, std::optional<Neighbours>, Entries>(),
+             "nodes"_a, "through_cache"_a, "rows"_a, "dimension"_a, "degree"_a, "metric"_a, "bits"_a, "seed"_a,
+             "centroid"_a.noconvert().none(), "records"_a.noconvert().none(), "neighbours"_a.noconvert().none(),
+             "entries"_a.noconvert())
+        .def("search", &PySearcher::search, "queries"_a.noconvert(), "k"_a, "strategy"_a, "beam"_a, "candidates"_a,
+             "first"_a, "bound_sigmas"_a, "effort_max"_a, "mask"_a.noconvert().none(),
+             "left_out"_a.noconvert().none(), "threads"_a)
+        .def_prop_ro("scratch_bytes", &PySearcher::scratch_bytes);
+}
+
+}  // namespace lutra

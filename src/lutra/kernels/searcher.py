@@ -1,0 +1,166 @@
+"""Answering queries over one segment (``native/searcher.*``): walk or scan codes, compare exactly what is in doubt.
+
+Reads of a query go on while its thread computes for another; many queries are shared out to threads. The GIL is
+released for the whole of a call.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lutra.kernels import _native
+from lutra.kernels.blocks import BlockSource
+from lutra.kernels.distance import require_finite
+from lutra.model.indexes import Metric
+
+Vectors = NDArray[np.float32]
+
+
+class Strategy(enum.IntEnum):
+    """How a query is answered; the numbers are those of ``native/search_plan.h``."""
+
+    BRUTE_FORCE = 0
+    """The vectors of all rows that count are read."""
+    CODE_SCAN = 1
+    """The codes of all rows that count are looked at, then the vectors of those in doubt."""
+    WALK = 2
+    """The graph is walked in memory by codes, then the vectors of those in doubt are read."""
+    NODE_WALK = 3
+    """The graph is walked on disk: each row expanded gives neighbours and vector in one read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to answer queries."""
+
+    strategy: Strategy
+    beam: int = 0
+    """Of a walk: candidates it keeps going with, 1 to 4096."""
+    candidates: int = 0
+    """Rows, by estimate, that may be compared exactly at all; at least k."""
+    first: int = 0
+    """Of these, so many are compared at once; at least k. The others only as far as the bound leaves them in doubt."""
+    bound_sigmas: float = 0.0
+    """Standard deviations of the estimates' error that the bound allows."""
+    effort_max: int = 0
+    """Distances after which a walk under a mask becomes a scan; 0: never."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchCounters:
+    """What answering took; one array element a query."""
+
+    distances: NDArray[np.int64]
+    """Estimates and exact ones."""
+    exact: NDArray[np.int64]
+    """Of these: compared exactly."""
+    hops: NDArray[np.int64]
+    """Rows whose neighbours were looked at."""
+    reads: NDArray[np.int64]
+    """Requests to disk or remote store; blocks asked of the cache where it is read through."""
+    bytes: NDArray[np.int64]
+    planned: NDArray[np.int64]
+    """`Strategy` it began with."""
+    used: NDArray[np.int64]
+    """`Strategy` it ended with."""
+
+    def means(self) -> Mapping[str, float]:
+        """Distances, exact, hops, reads and bytes a query."""
+        names = ("distances", "exact", "hops", "reads", "bytes")
+        return {name: float(getattr(self, name).mean()) if len(self.hops) else 0.0 for name in names}
+
+
+class Searcher:
+    """One segment as far as it is in memory. Thread-safe; the arrays are kept, not copied, and must not change.
+
+    :param nodes: blocks of the section of nodes, from byte 0 of the object, ended by their checksums.
+    :param through_cache: whether nodes are read through the cache of ``nodes``, or past it.
+    :param degree: neighbours a node carries; 0: none.
+    :param bits: of the codes; 0: none. Then ``centroid`` and ``records`` are None.
+    :param records: uint8 [rows, record bytes]; None: not in memory.
+    :param neighbours: uint32 [rows, degree]; None: not in memory.
+    :param entries: uint32 [e].
+    :raises ValueError: these do not fit each other.
+    """
+
+    __slots__ = ("_native", "nodes")
+
+    def __init__(
+        self,
+        nodes: BlockSource,
+        through_cache: bool,
+        rows: int,
+        dimension: int,
+        degree: int,
+        metric: Metric,
+        bits: int,
+        seed: int,
+        centroid: Vectors | None,
+        records: NDArray[np.uint8] | None,
+        neighbours: NDArray[np.uint32] | None,
+        entries: NDArray[np.uint32],
+    ) -> None:
+        self.nodes = nodes
+        self._native = _native.Searcher(
+            nodes.native,
+            through_cache,
+            rows,
+            dimension,
+            degree,
+            metric,
+            bits,
+            seed,
+            centroid,
+            records,
+            neighbours,
+            entries,
+        )
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Memory kept for the next searches."""
+        return self._native.scratch_bytes
+
+    def search(
+        self,
+        queries: Vectors,
+        k: int,
+        plan: Plan,
+        *,
+        mask: NDArray[np.bool_] | None = None,
+        left_out: NDArray[np.uint32] | None = None,
+        threads: int = 0,
+    ) -> tuple[NDArray[np.int64], Vectors, SearchCounters]:
+        """``(ids int64 [q, k'], distances float32 [q, k'], counters)``, nearest first and equals by id.
+
+        k' is the smaller of ``k`` and the rows that count. Distances are those of `lutra.kernels.distance.topk`.
+
+        :param queries: float32 [q, d], C-contiguous.
+        :param mask: bool [rows]; False: the row does not count.
+        :param left_out: uint32 [q]: for each query a row that does not count for it; ``k`` must leave room for it.
+        :param threads: at most so many; 0: as many as the process may use.
+        :raises ParameterInvalid: a query has an element that is not finite.
+        :raises ValueError: shapes or numbers make no sense, or the plan needs what is not in memory.
+        :raises Corruption: a block that was read fails its checksum.
+        :raises StorageFailure: a read failed.
+        """
+        require_finite(queries)
+        ids, distances, figures = self._native.search(
+            queries,
+            k,
+            plan.strategy,
+            plan.beam,
+            plan.candidates,
+            plan.first,
+            plan.bound_sigmas,
+            plan.effort_max,
+            mask,
+            left_out,
+            threads,
+        )
+        return ids, distances, SearchCounters(*figures.T)
