@@ -83,7 +83,8 @@ void Quantizer::encode_row(const float* vector, std::uint8_t* record, float* rot
 }
 
 void Quantizer::encode(const float* vectors, std::size_t count, std::uint8_t* records, unsigned threads) const {
-    const unsigned most = threads != 0 ? threads : processors();
+    const std::size_t blocks = count / kBlockRows + 1;
+    const auto most = static_cast<unsigned>(std::min<std::size_t>(threads != 0 ? threads : processors(), blocks));
     const auto rotated = aligned_array<float>(padded_dimension() * most);
     in_blocks(count, kBlockRows, most, [&](unsigned thread, std::size_t begin, std::size_t end) {
         for (std::size_t row = begin; row < end; ++row) {

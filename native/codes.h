@@ -17,8 +17,6 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <string_view>
-#include <vector>
 
 #include "code_arithmetic.h"
 #include "code_dot.h"

@@ -88,7 +88,7 @@ def test_no_memory_error_and_no_undefined_behaviour(tmp_path: Path, name: str) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["block_cache", "graph", "topk"])
+@pytest.mark.parametrize("name", ["block_cache", "codes", "graph", "topk"])
 def test_no_data_race_between_threads(tmp_path: Path, name: str) -> None:
     run(build(tmp_path, sources_of(name), "thread"))
 
