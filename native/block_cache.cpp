@@ -15,7 +15,9 @@ constexpr unsigned kShardsMax = 64;
 unsigned shards_for(std::size_t budget_bytes, unsigned shards) {
     constexpr std::size_t kShardBytes = std::size_t{16} << 20;
     if (shards == 0) shards = static_cast<unsigned>(std::clamp<std::size_t>(budget_bytes / kShardBytes, 1, 16));
-    if (shards > kShardsMax) throw std::invalid_argument("a block cache has 1 to 64 shards, not " + std::to_string(shards));
+    if (shards > kShardsMax) {
+        throw std::invalid_argument("a block cache has 1 to 64 shards, not " + std::to_string(shards));
+    }
     return std::bit_floor(shards);
 }
 
@@ -53,7 +55,9 @@ std::uint16_t BlockCache::cell_of(const std::string& owner, BlockKind kind) {
     if (cells_.size() > 0xffff) throw std::invalid_argument("a block cache counts for at most 65,536 owners and kinds");
     const auto cell = static_cast<std::uint16_t>(cells_.size());
     for (const auto& shard : shards_) {
-        if (!shard->add_cell(cell)) throw NoRoomError("the block cache's memory is all in use: nothing can be opened now");
+        if (!shard->add_cell(cell)) {
+            throw NoRoomError("the block cache's memory is all in use: nothing can be opened now");
+        }
     }
     cells_.emplace_back(owner, kind);
     return cell;

@@ -88,7 +88,8 @@ public:
         std::vector<OwnerCounters> owners;
     };
 
-    // `shards` 1 to 64, 0: by the budget; each takes an equal part of it, at least 64 KiB. Throws std::invalid_argument.
+    // `shards` 1 to 64, 0: by the budget; each takes an equal part of it, at least 64 KiB. Throws
+    // std::invalid_argument.
     static std::shared_ptr<BlockCache> create(std::size_t budget_bytes, unsigned shards = 0);
     ~BlockCache();
 

@@ -241,7 +241,8 @@ void bind_block_cache(nb::module_& m) {
         .def_prop_ro("block_count", [](const HeldSource& self) { return self->block_count(); })
         .def_prop_ro("reads_by", [](const HeldSource& self) {
             const auto* file = dynamic_cast<const BlockFile*>(self->reader().get());
-            return file == nullptr ? "fetch" : std::string(file->engine()) + (file->direct() ? ", direct" : ", buffered");
+            if (file == nullptr) return std::string("fetch");
+            return std::string(file->engine()) + (file->direct() ? ", direct" : ", buffered");
         });
 }
 

@@ -263,8 +263,8 @@ bool CacheShard::make_room(std::size_t capacity_bytes, std::size_t frame_bytes, 
 }
 
 // S3-FIFO (Yang et al., SOSP 2023), by bytes: new blocks pass through a small queue of a tenth, which most leave
-// unread; what was asked for again meanwhile, or is again after it left, gets into the main queue, a FIFO in which a hit
-// is worth one more round. Pinned blocks go round without losing anything. False where all are pinned.
+// unread; what was asked for again meanwhile, or is again after it left, gets into the main queue, a FIFO in which a
+// hit is worth one more round. Pinned blocks go round without losing anything. False where all are pinned.
 bool CacheShard::evict_one() {
     const Fifo& small = fifo(Block::kSmall);
     const Fifo& main = fifo(Block::kMain);

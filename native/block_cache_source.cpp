@@ -127,8 +127,8 @@ CacheShard::Wanted BlockSource::wanted(std::uint64_t number) const {
 
 std::exception_ptr BlockSource::corruption(std::uint64_t number) const {
     return std::make_exception_ptr(
-        CorruptionError(reader_->name() + ": block " + std::to_string(number) + " (" + std::to_string(length_of(number)) +
-                        " bytes at offset " + std::to_string(section_.offset + number * section_.block_bytes) +
+        CorruptionError(reader_->name() + ": block " + std::to_string(number) + " (" +
+                        std::to_string(length_of(number)) + " bytes at offset " + std::to_string(section_.offset + number * section_.block_bytes) +
                         ") fails its checksum"));
 }
 

@@ -14,7 +14,9 @@ namespace lutra {
 // What direct I/O wants offsets, lengths and buffers to be multiples of.
 inline constexpr std::size_t kPageBytes = 4096;
 
-constexpr std::uint64_t round_up_to_page(std::uint64_t bytes) { return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes; }
+constexpr std::uint64_t round_up_to_page(std::uint64_t bytes) {
+    return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+}
 
 // The disk or the remote store refused, or has fewer bytes than it should. The text names the source and the offset.
 struct StorageError : std::runtime_error {

@@ -126,7 +126,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(steps, st.randoms(use_true_random=False))
 def test_as_the_model(given_steps: list[tuple[int, int]], generator: random.Random) -> None:
     """After every read: the same answer (found or not), the same bytes in use."""
