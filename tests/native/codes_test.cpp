@@ -130,12 +130,17 @@ void rankings_are_right(Random& random, const Query& query, const std::uint8_t* 
 }
 
 void scans(Random& random, std::size_t count, std::size_t dimension) {
-    const auto vectors = random_vectors(random, count * dimension);
+    const std::size_t distinct = std::min<std::size_t>(count, 700);
+    const auto vectors = random_vectors(random, distinct * dimension);
     const auto query = random_vectors(random, dimension);
     const Quantizer quantizer(dimension, 8, Metric::kEuclidean, nullptr, 1);
     const auto records = std::make_unique<std::uint8_t[]>(count * quantizer.record_bytes());
-    quantizer.encode(vectors.get(), count, records.get(), 0);
-    const std::size_t few = std::min<std::size_t>(count, 700);  // product codes take long in a build for sanitizers
+    quantizer.encode(vectors.get(), distinct, records.get(), 2);
+    for (std::size_t row = distinct; row < count; ++row) {
+        std::copy_n(records.get() + row % distinct * quantizer.record_bytes(), quantizer.record_bytes(),
+                    records.get() + row * quantizer.record_bytes());
+    }
+    const std::size_t few = std::min(count, 20000 / dimension);  // k-means takes long in a build for sanitizers
     const ProductQuantizer product(vectors.get(), few, dimension, (dimension + 9) / 10, Metric::kCosine, 1, 2);
     const auto product_records = std::make_unique<std::uint8_t[]>(few * product.record_bytes());
     product.encode(vectors.get(), few, product_records.get(), 2);
