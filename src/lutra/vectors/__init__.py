@@ -1,1 +1,1 @@
-"""Columns of vectors: growable float32 matrices, searched exactly."""
+"""Columns of vectors in memory, searched exactly; segments of vectors on disk, with codes and a graph beside them."""
