@@ -30,11 +30,6 @@ void Walk::prefetch_neighbours(std::uint32_t row) const {
     for (std::size_t at = 0; at < graph_->degree * sizeof(std::uint32_t); at += 64) __builtin_prefetch(begin + at);
 }
 
-void Walk::prefetch_record(std::uint32_t row) const {
-    const std::uint8_t* record = graph_->records + std::size_t{row} * graph_->record_bytes;
-    for (std::size_t at = 0; at < graph_->record_bytes; at += 64) __builtin_prefetch(record + at);
-}
-
 // The list that the next hop will most likely need, while this one is worked on. (Its records as well was no gain.)
 void Walk::prefetch_ahead() const {
     std::uint32_t next;

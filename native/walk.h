@@ -68,7 +68,6 @@ class Walk {
 
     std::span<const std::uint32_t> neighbours_of(std::uint32_t row) const;
     void prefetch_neighbours(std::uint32_t row) const;
-    void prefetch_record(std::uint32_t row) const;
     void prefetch_ahead() const;
     bool counts(std::uint32_t row) const { return options_->mask == nullptr || options_->mask[row] != 0; }
 
