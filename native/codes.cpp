@@ -76,7 +76,7 @@ void Quantizer::encode_row(const float* vector, std::uint8_t* record, float* rot
     }
     if (metric_ == Metric::kCosine && squared.vector == 0) {
         // Its cosine to any query is to be 0: with |r|^2 + 1 in place of |r|^2 the estimate is of exactly that.
-        const float longer = std::sqrt(squared.rotated + 1);
+        const float longer = std::min(std::sqrt(squared.rotated + 1), kLengthMax);
         factors = pack_factors(longer, factors.scale(), factors.ratio() * factors.norm / longer);
     }
     std::memcpy(record + code_bytes(), &factors, sizeof factors);

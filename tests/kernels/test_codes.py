@@ -271,6 +271,13 @@ def test_no_finite_input_gives_nan(level: str, metric: Metric, data: st.DataObje
     assert sorted(ids.tolist()) == list(range(len(vectors)))
 
 
+def test_a_zero_vector_far_from_the_centroid_is_no_nan() -> None:
+    """Found by the property above: the length that makes a cosine 0 overflows as well."""
+    far = np.array([2e19], dtype=np.float32)
+    quantizer = Quantizer(1, 1, Metric.COSINE, far)
+    assert not np.isnan(quantizer.query(far).estimate(quantizer.encode(np.zeros((1, 1), np.float32)))).any()
+
+
 def test_overflow_comes_last() -> None:
     vectors = np.array([[3e38, -3e38], [1, 1], [1e20, 0]], dtype=np.float32)
     quantizer = Quantizer(2, 4, Metric.EUCLIDEAN)
