@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 #include <string>
 
@@ -12,6 +13,8 @@ namespace {
 // A batch: enough for a disk's full rate, little enough that a thread's memory for it does not matter.
 constexpr std::size_t kBatchBytes = 512 * 1024;
 constexpr std::size_t kBatchBlocksMax = 64;
+// Room for so many blocks is what a query mostly needs.
+constexpr std::size_t kBlocksAtFirst = 16;
 // Neighbouring blocks are read by one request up to this size.
 constexpr std::size_t kRequestBytesMax = 128 * 1024;
 
@@ -39,12 +42,9 @@ void NodeReader::start(std::span<const std::uint32_t> rows) {
     std::sort(blocks_.begin(), blocks_.end());
     blocks_.erase(std::unique(blocks_.begin(), blocks_.end()), blocks_.end());
     nodes_.clear();
-    if (file_.cached != nullptr || blocks_.empty()) return;
-    if (buffer_ == nullptr) {
-        buffer_bytes_ = blocks_max_ * file_.layout.block_bytes;
-        buffer_ = static_cast<std::byte*>(std::aligned_alloc(kPageBytes, buffer_bytes_));
-        if (buffer_ == nullptr) throw std::bad_alloc();
-    }
+    if (blocks_.empty()) return;
+    make_room(blocks_.size());
+    if (file_.cached != nullptr) return;
     const std::size_t block_bytes = file_.layout.block_bytes;
     requests_.clear();
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
@@ -61,16 +61,32 @@ void NodeReader::start(std::span<const std::uint32_t> rows) {
     is_under_way_ = file_.reader->start(requests_);
 }
 
+void NodeReader::make_room(std::size_t blocks) {
+    if (blocks * file_.layout.block_bytes <= buffer_bytes_) return;
+    std::free(buffer_);
+    buffer_bytes_ = 0;
+    const std::size_t bytes = std::min(blocks_max_, std::max(2 * blocks, kBlocksAtFirst)) * file_.layout.block_bytes;
+    buffer_ = static_cast<std::byte*>(std::aligned_alloc(kPageBytes, bytes));
+    if (buffer_ == nullptr) throw std::bad_alloc();
+    buffer_bytes_ = bytes;
+}
+
 void NodeReader::finish() {
     if (blocks_.empty()) return;
     if (file_.cached != nullptr) {
-        finish_cached();
+        copy_cached();
     } else {
-        finish_direct();
+        wait_and_check();
+    }
+    const std::size_t per_block = file_.layout.nodes_per_block();
+    for (const std::uint32_t row : rows_) {
+        const auto at = std::lower_bound(blocks_.begin(), blocks_.end(), row / per_block) - blocks_.begin();
+        const std::byte* block = buffer_ + static_cast<std::size_t>(at) * file_.layout.block_bytes;
+        nodes_.push_back(reinterpret_cast<const float*>(block + row % per_block * file_.layout.node_bytes()));
     }
 }
 
-void NodeReader::finish_direct() {
+void NodeReader::wait_and_check() {
     if (is_under_way_) {
         is_under_way_ = false;
         file_.reader->finish(requests_);
@@ -87,24 +103,22 @@ void NodeReader::finish_direct() {
                               " (bytes " + std::to_string(blocks_[i] * block_bytes) + " to " +
                               std::to_string((blocks_[i] + 1) * block_bytes) + ") fails its checksum");
     }
-    for (const std::uint32_t row : rows_) {
-        const std::size_t per_block = file_.layout.nodes_per_block();
-        const auto at = std::lower_bound(blocks_.begin(), blocks_.end(), row / per_block) - blocks_.begin();
-        const std::byte* block = buffer_ + static_cast<std::size_t>(at) * block_bytes;
-        nodes_.push_back(reinterpret_cast<const float*>(block + row % per_block * file_.layout.node_bytes()));
-    }
 }
 
-void NodeReader::finish_cached() {
-    const std::size_t per_block = file_.layout.nodes_per_block();
-    file_.cached->pin(blocks_, pinned_);
-    counters_.reads += blocks_.size();
-    counters_.bytes += blocks_.size() * file_.layout.block_bytes;
-    for (const std::uint32_t row : rows_) {
-        const auto at = std::lower_bound(blocks_.begin(), blocks_.end(), row / per_block) - blocks_.begin();
-        const std::byte* block = pinned_[static_cast<std::size_t>(at)].bytes().data();
-        nodes_.push_back(reinterpret_cast<const float*>(block + row % per_block * file_.layout.node_bytes()));
+// Copied, and as many at a time as there is room for: who keeps hold of blocks while it waits for others may wait for
+// somebody that waits for it.
+void NodeReader::copy_cached() {
+    const std::span<const std::uint64_t> blocks = blocks_;
+    const std::size_t block_bytes = file_.layout.block_bytes;
+    for (std::size_t done = 0; done < blocks.size();) {
+        file_.cached->pin_some(blocks.subspan(done), pinned_);
+        for (const PinnedBlock& pinned : pinned_) {
+            std::memcpy(buffer_ + done++ * block_bytes, pinned.bytes().data(), block_bytes);
+        }
+        pinned_.clear();
     }
+    counters_.reads += blocks.size();
+    counters_.bytes += blocks.size() * block_bytes;
 }
 
 }  // namespace lutra

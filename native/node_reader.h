@@ -62,8 +62,9 @@ class NodeReader {
     std::size_t size_bytes() const { return buffer_bytes_; }
 
   private:
-    void finish_direct();
-    void finish_cached();
+    void make_room(std::size_t blocks);
+    void wait_and_check();
+    void copy_cached();
     void abandon();
 
     const NodeFile& file_;

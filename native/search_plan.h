@@ -22,7 +22,7 @@ struct SearchPlan {
     std::size_t candidates;  // rows, by estimate, that may be compared exactly at all; at least k
     std::size_t first;       // of these, so many without asking; at least k
     float bound_sigmas;      // of the bound that decides for the others
-    std::uint64_t effort_max;          // what a walk under a mask may cost before it becomes a scan; 0: anything
+    std::uint64_t effort_max;  // distances (reads of a kNodeWalk) after which a walk under a mask ends; 0: never
     std::size_t qualifying;  // rows that count
     const std::uint8_t* mask;          // [rows], a row counts where it is not 0; nullptr: all count
     std::span<const std::uint32_t> seeds;  // rows that count, for a walk to start from

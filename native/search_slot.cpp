@@ -20,6 +20,7 @@ void SearchSlot::begin(std::size_t number, const float* query, std::uint32_t lef
     rows_.clear();
     lower_bounds_.clear();
     next_ = 0;
+    is_node_walking_ = false;
     choose(query);
     start_round();
 }
@@ -30,11 +31,15 @@ void SearchSlot::choose(const float* query) {
         std::erase(rows_, left_out_);
         return;
     }
-    const QueryCode code(*parts_.quantizer, query, plan_->bound_sigmas);
+    code_.reset();
+    if (parts_.records != nullptr) code_.emplace(*parts_.quantizer, query, plan_->bound_sigmas);
     if (plan_->strategy == Strategy::kWalk) {
-        walk(code);
+        walk(*code_);
+    } else if (plan_->strategy == Strategy::kCodeScan) {
+        scan(*code_);
     } else {
-        scan(code);
+        is_node_walking_ = true;
+        node_walk_.begin(code_ ? &*code_ : nullptr, plan_->beam, left_out_);
     }
 }
 
@@ -78,8 +83,53 @@ void SearchSlot::scan(const QueryCode& code) {
     counters_.distances += plan_->qualifying;
 }
 
+bool SearchSlot::has_enough() const {
+    if (nearest_.size() < plan_->k) return false;
+    return plan_->mask == nullptr || node_walk_.has_looked_through(nearest_.back().distance);
+}
+
+bool SearchSlot::go_on_wider() {
+    if (has_enough()) return false;
+    const std::uint64_t effort = node_walk_.hops() + (code_ ? 0 : counters_.exact);
+    if (plan_->effort_max != 0 && effort >= plan_->effort_max) return false;
+    return node_walk_.widen();
+}
+
+void SearchSlot::end_node_walk() {
+    is_node_walking_ = false;
+    counters_.hops += node_walk_.hops();
+    counters_.distances += node_walk_.estimates();
+    if (has_enough()) return;
+    nearest_.clear();
+    if (code_) {
+        scan(*code_);
+    } else {
+        read_all_that_count();
+    }
+}
+
+// After a walk that found too few: what the plan was not made for, so it is read in order, all of it.
+void SearchSlot::read_all_that_count() {
+    counters_.used = Strategy::kBruteForce;
+    for (std::uint32_t row = 0; row < parts_.nodes.row_count; ++row) {
+        if (counts(row) && row != left_out_) rows_.push_back(row);
+    }
+}
+
 // The first round takes the plan's first rows, the others all that the bound leaves in doubt, as many as fit.
 bool SearchSlot::start_round() {
+    if (is_node_walking_) {
+        node_walk_.next(reader_.rows_max(), round_);
+        while (round_.empty() && go_on_wider()) node_walk_.next(reader_.rows_max(), round_);
+        if (round_.empty()) end_node_walk();
+    }
+    if (!is_node_walking_) choose_round();
+    is_busy_ = !round_.empty();
+    if (is_busy_) reader_.start(round_);
+    return is_busy_;
+}
+
+void SearchSlot::choose_round() {
     round_.clear();
     const std::size_t without_asking = lower_bounds_.empty() ? rows_.size() : plan_->first;
     for (; next_ < rows_.size() && round_.size() < reader_.rows_max(); ++next_) {
@@ -92,9 +142,6 @@ bool SearchSlot::start_round() {
         }
         round_.push_back(rows_[next_]);
     }
-    is_busy_ = !round_.empty();
-    if (is_busy_) reader_.start(round_);
-    return is_busy_;
 }
 
 bool SearchSlot::go_on() {
@@ -107,8 +154,17 @@ bool SearchSlot::go_on() {
         float distances[kTileRows];
         for (std::size_t i = 0; i < count; ++i) vectors[i] = reader_.vector(begin + i);
         exact_->tile(vectors, count, distances);
-        for (std::size_t i = 0; i < count; ++i) take(round_[begin + i], distances[i]);
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::uint32_t row = round_[begin + i];
+            if (!is_node_walking_) {
+                take(row, distances[i]);
+                continue;
+            }
+            if (node_walk_.is_measuring() && counts(row)) take(row, distances[i]);
+            node_walk_.give(row, distances[i], reader_.neighbours(begin + i));
+        }
     }
+    if (is_node_walking_) node_walk_.end_round();
     const bool goes_on = start_round();
     counters_.reads = reader_.counters().reads;
     counters_.bytes = reader_.counters().bytes;

@@ -9,6 +9,7 @@
 #include "beam.h"
 #include "exact_distance.h"
 #include "node_reader.h"
+#include "node_walk.h"
 #include "search_plan.h"
 #include "searcher.h"
 #include "walk.h"
@@ -18,7 +19,7 @@ namespace lutra {
 class SearchSlot {
   public:
     // `walk` may be shared with other slots of the thread: none needs it while it waits for reads.
-    SearchSlot(const SegmentParts& parts, Walk& walk) : parts_(parts), walk_(walk), reader_(parts.nodes) {}
+    SearchSlot(const SegmentParts& parts, Walk& walk) : parts_(parts), walk_(walk), node_walk_(parts), reader_(parts.nodes) {}
 
     // Chooses candidates and sets the first reads going. `query` and `plan` have to stay until it is done. `left_out`:
     // a row that does not count; kNoRow: none.
@@ -37,11 +38,20 @@ class SearchSlot {
     void choose(const float* query);
     void walk(const QueryCode& code);
     void scan(const QueryCode& code);
+    void read_all_that_count();
+    bool counts(std::uint32_t row) const { return plan_->mask == nullptr || plan_->mask[row] != 0; }
     bool start_round();
+    void choose_round();
+    bool has_enough() const;
+    bool go_on_wider();
+    void end_node_walk();
     void take(std::uint32_t row, float distance);
 
     const SegmentParts& parts_;
     Walk& walk_;
+    NodeWalk node_walk_;
+    bool is_node_walking_ = false;
+    std::optional<QueryCode> code_;
     NodeReader reader_;
     const SearchPlan* plan_ = nullptr;
     std::size_t number_ = 0;

@@ -129,7 +129,8 @@ void PySearcher::check(const Matrix& queries, const Wanted& wanted, int strategy
     require(!mask || mask->shape(0) == of.nodes.row_count, "the mask has another number of rows");
     require(strategy >= 0 && strategy <= 3, "there is no strategy " + std::to_string(strategy));
     const auto wants = static_cast<Strategy>(strategy);
-    require(wants == Strategy::kBruteForce || of.records != nullptr, "this strategy needs codes in memory");
+    const bool needs_codes = wants == Strategy::kCodeScan || wants == Strategy::kWalk;
+    require(!needs_codes || of.records != nullptr, "this strategy needs codes in memory");
     require(wants != Strategy::kWalk || of.neighbours != nullptr, "a walk needs the graph in memory");
     require(wants != Strategy::kNodeWalk || of.nodes.layout.degree > 0, "a walk needs a graph");
     require(wanted.k >= 1 && wanted.candidates >= wanted.k && wanted.first >= wanted.k,
@@ -180,7 +181,7 @@ nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy
                 if (mask_data == nullptr || mask_data[row] != 0) selected.push_back(static_cast<std::uint32_t>(row));
             }
             plan.rows = selected;
-        } else if (mask_data != nullptr && plan.strategy != Strategy::kCodeScan) {
+        } else if (mask_data != nullptr && plan.strategy == Strategy::kWalk) {
             selected = qualifying_seeds(mask_data, rows, kSeedsMax);
             plan.seeds = selected;
         }

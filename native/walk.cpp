@@ -152,9 +152,17 @@ bool Walk::expand_all() {
     }
 }
 
+// Whether the rows wanted were found, and lie within what the walk has looked through: what is farther than the end of
+// the beam was met by chance, and nearer ones may not have been.
+bool Walk::is_enough() const {
+    const std::size_t least = options_->least;
+    if (found_.items().size() < least) return false;
+    return least == 0 || !beam_.is_full() || !(beam_.items().back() < found_.items()[least - 1]);
+}
+
 // Under a mask, when too few rows were found: takes back what fell off the beam, or what was only read through.
 bool Walk::go_on_wider() {
-    if (found_.items().size() >= options_->least) return false;
+    if (is_enough()) return false;
     if (!spilled_.empty()) {
         beam_.widen(std::min(graph_->row_count, beam_.width() * 2));
         fresh_.swap(spilled_);

@@ -25,7 +25,7 @@ struct WalkGraph {
 struct WalkOptions {
     std::size_t beam;             // candidates the walk keeps going with; 1 to kBeamMax
     std::size_t count;            // candidates wanted: 1 to kBeamMax; a beam is never narrower
-    std::size_t least;            // under a mask the walk goes on until it has so many, at most `count`
+    std::size_t least;            // under a mask the walk goes on until it has the nearest so many, at most `count`
     std::uint64_t effort_max;     // distances and lists read through at which the walk gives up; 0: none
     const std::uint8_t* mask;     // [row_count], a row counts where it is not 0; nullptr: all count
     std::span<const std::uint32_t> seeds;  // rows that count, looked at beside the entries
@@ -65,6 +65,7 @@ class Walk {
     void adapt();
     void keep_what_counts();
     bool go_on_wider();
+    bool is_enough() const;
 
     std::span<const std::uint32_t> neighbours_of(std::uint32_t row) const;
     void prefetch_neighbours(std::uint32_t row) const;

@@ -200,9 +200,7 @@ class Walker:
         mask: NDArray[np.bool_] | None,
         effort_max: int,
         threads: int,
-    ) -> tuple[
-        NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]
-    ]: ...
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]: ...
 
 class Searcher:
     """See `lutra.kernels.searcher.Searcher`."""

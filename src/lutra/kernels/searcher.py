@@ -48,7 +48,7 @@ class Plan:
     bound_sigmas: float = 0.0
     """Standard deviations of the estimates' error that the bound allows."""
     effort_max: int = 0
-    """Distances after which a walk under a mask becomes a scan; 0: never."""
+    """Distances (of a NODE_WALK: reads) after which a walk under a mask becomes a scan; 0: never."""
 
 
 @dataclass(frozen=True, slots=True)

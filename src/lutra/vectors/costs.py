@@ -41,6 +41,10 @@ class SegmentCosts:
     def filtered_walk_us(self, distances: float, reads: float) -> float:
         return FILTERED_WALK_FACTOR * distances * self.walk_estimate_us + reads * READ_US
 
+    def node_walk_us(self, distances: float, hops: float, has_codes: bool) -> float:
+        """A walk on disk: a read a hop, or one for every distance where codes are not in memory."""
+        return hops * READ_US + distances * (self.walk_estimate_us if has_codes else READ_US)
+
     def scan_us(self, qualifying: int, reads: float) -> float:
         """The codes of so many rows, and the reads after it."""
         estimates_us = qualifying * (SCAN_ESTIMATE_US + SCAN_BYTE_US * self.record_bytes)

@@ -22,8 +22,12 @@ from lutra.vectors.segment_file import SegmentFile
 from lutra.vectors.strategies import Residency, choose_plan
 
 RECALL_TARGET_DEFAULT: Final = 0.95
-CACHE_BYTES_MIN: Final = 2 * 1024 * 1024
+CACHE_BYTES_MIN: Final = 256 * 1024
 """Of a segment's own cache; reads need somewhere to land."""
+
+
+CACHE_BLOCKS_MIN: Final = 8
+"""What a cache needs at least (`lutra.kernels.blocks.BlockCache`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +91,9 @@ class Segment:
         resident_bytes = sum(array.nbytes for array in (records, neighbours) if array is not None)
         has_all = residency.graph or file.kind is not SegmentKind.GRAPH
         through_cache = cache is not None or not has_all
-        left_bytes = CACHE_BYTES_MIN
+        left_bytes = max(CACHE_BYTES_MIN, CACHE_BLOCKS_MIN * file.layout(SectionName.NODES).block_bytes)
         if cache is None and through_cache and budget_bytes is not None:
-            left_bytes = max(CACHE_BYTES_MIN, budget_bytes - resident_bytes)
+            left_bytes = max(left_bytes, budget_bytes - resident_bytes)
         nodes = _open_nodes(file, BlockCache(left_bytes) if cache is None else cache)
         searcher = Searcher(
             nodes,
@@ -124,6 +128,11 @@ class Segment:
         return self._file
 
     @property
+    def searcher(self) -> Searcher:
+        """For measurements: answers by a plan of the caller's."""
+        return self._searcher
+
+    @property
     def rows(self) -> int:
         return self._file.rows
 
@@ -137,8 +146,13 @@ class Segment:
 
     @property
     def resident_bytes(self) -> int:
-        """Codes and graph in memory, and what searches keep for the next ones; a cache counts its own."""
-        return self._resident_bytes + self._searcher.scratch_bytes
+        """Codes and graph in memory; a cache counts its own."""
+        return self._resident_bytes
+
+    @property
+    def scratch_bytes(self) -> int:
+        """What searches keep for the next ones: some 200 KB for each that ran at once, however many rows there are."""
+        return self._searcher.scratch_bytes
 
     def search(
         self,
@@ -163,7 +177,8 @@ class Segment:
         """
         self._check(queries, k, mask, recall_target, num_candidates)
         qualifying = None if mask is None else int(np.count_nonzero(mask))
-        effort = self._calibration.effort(max(1, min(k, self.rows)), recall_target)
+        k = max(1, min(k, self.rows if qualifying is None else qualifying))
+        effort = self._calibration.effort(k, recall_target)
         plan = choose_plan(
             self._costs, self._residency, k, effort, qualifying=qualifying, num_candidates=num_candidates
         )

@@ -5,11 +5,12 @@ BRUTE_FORCE    so few rows qualify that comparing all is cheaper than telling th
 CODE_SCAN      the codes of all that qualify cost less than a walk
 WALK           the rest; rows that do not qualify are walked through. The walk watches its pass rate: it widens its beam
                where some qualify, reads through those that do not where few do, and goes on until it has k
+NODE_WALK      in place of WALK where the graph is not in memory; what it finds of too few is read in full
 =============  =====================================================================================================
 
 A walk cannot know how far from the query the qualifying rows are: a filter may be correlated with it either way. It
-gives up and becomes a scan when it has spent what the scan would have cost: whatever the filter, no query costs more
-than twice the better of the two.
+goes on until the rows it found lie within what it looked through, and becomes a scan when it has spent what the scan
+would have cost, or much more than was planned: no query costs more than twice the better of the two.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from typing import Final
 
 from lutra.kernels.searcher import Plan, Strategy
 from lutra.vectors.calibration import Effort, rerank_plan
-from lutra.vectors.costs import SegmentCosts
+from lutra.vectors.costs import READ_US, SegmentCosts
 
 BEAM_MAX: Final = 4_096
 """As in native/graph.h."""
+PATIENCE: Final = 1.5
+"""A walk under a mask that costs so many times what was planned is taken for one the filter is set against."""
 EXHAUSTIVE_SIGMAS: Final = 3.0
 """Of the bound where the caller says how many candidates to compare: nearly all of them."""
 
@@ -46,30 +49,37 @@ def choose_plan(
 ) -> Plan:
     """The plan of the least cost.
 
+    :param k: at least 1, at most the rows that count where there are any.
     :param qualifying: rows under the mask, exactly; None: there is no mask.
     :param num_candidates: rows to keep going with and to compare, in place of what ``effort`` says.
     """
     counting = costs.rows if qualifying is None else qualifying
-    k = min(k, counting)
     reads = max(effort.reads, 1.5 * k)
     options = {Strategy.BRUTE_FORCE: costs.brute_force_us(counting)}
     if residency.codes:
         options[Strategy.CODE_SCAN] = costs.scan_us(counting, reads)
+    wanted = max(k, effort.beam if num_candidates is None else num_candidates)
     if costs.has_graph and k <= BEAM_MAX:
-        walk_us = (costs.effort_us if qualifying is None else costs.filtered_walk_us)(effort.distances, reads)
         if residency.codes and residency.graph:
-            options[Strategy.WALK] = walk_us
-        elif residency.codes and qualifying is None:
-            options[Strategy.NODE_WALK] = walk_us
+            walk_us = costs.effort_us if qualifying is None else costs.filtered_walk_us
+            options[Strategy.WALK] = walk_us(effort.distances, reads)
+        else:
+            wanted = min(BEAM_MAX, int(wanted * costs.rows / max(1, counting)))
+            options[Strategy.NODE_WALK] = costs.node_walk_us(
+                effort.distances * wanted / effort.beam, wanted, residency.codes
+            )
     strategy = min(options, key=lambda one: options[one])
     if strategy is Strategy.BRUTE_FORCE:
-        return Plan(strategy, 0, max(1, k), max(1, k))
-    beam = max(k, effort.beam if num_candidates is None else num_candidates)
+        return Plan(strategy, 0, k, k)
     sigmas = effort.bound_sigmas if num_candidates is None else EXHAUSTIVE_SIGMAS
     give_up = 0
     if strategy is Strategy.WALK and qualifying is not None:
-        give_up = max(1, int(options[Strategy.CODE_SCAN] / costs.walk_estimate_us))
-    plan = rerank_plan(strategy, k, min(beam, BEAM_MAX), sigmas, give_up)
+        spend_us = min(options[Strategy.CODE_SCAN], PATIENCE * options[Strategy.WALK])
+        give_up = max(1, int(spend_us / costs.walk_estimate_us))
+    if strategy is Strategy.NODE_WALK and qualifying is not None:
+        instead_us = options[Strategy.CODE_SCAN if residency.codes else Strategy.BRUTE_FORCE]
+        give_up = max(1, int(min(instead_us, PATIENCE * options[Strategy.NODE_WALK]) / READ_US))
+    plan = rerank_plan(strategy, k, min(wanted, BEAM_MAX), sigmas, give_up)
     if num_candidates is None:
         return plan
     return Plan(strategy, plan.beam, min(max(k, num_candidates), BEAM_MAX), plan.first, sigmas, give_up)

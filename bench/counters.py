@@ -1,0 +1,115 @@
+"""Counters of searches over 20,000 x 96 vectors, held against a baseline: recall, distances, reads. See ``--help``.
+
+Counters do not depend on how busy a machine is: a change that costs recall, work or reads shows at once. The baseline
+is ``bench/counters.json``; renew it where a change is meant, and say why in the commit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.ann import data
+from lutra.kernels.distance import topk
+from lutra.kernels.searcher import Plan, Strategy
+from lutra.model.indexes import Metric
+from lutra.vectors.build_plan import BuildPlan
+from lutra.vectors.calibration import rerank_plan
+from lutra.vectors.layout import SegmentKind
+from lutra.vectors.segment import Segment
+from lutra.vectors.writer import write_segment
+
+BASELINE: Final = Path(__file__).with_name("counters.json")
+ROWS: Final = 20_000
+DIMENSION: Final = 96
+QUERIES: Final = 200
+K: Final = 10
+TOLERANCES: Final = {"recall": 0.01, "distances": 0.05, "reads": 0.01}
+"""Shares of the baseline; of recall, points."""
+
+Figures = dict[str, dict[str, float]]
+Mask = npt.NDArray[np.bool_]
+
+
+def measure() -> Figures:
+    """Recall, distances and reads a query, by what was searched how."""
+    block = data.hard(DIMENSION)
+    vectors, queries = data.rows(block, ROWS), data.queries(block, ROWS, QUERIES)
+    figures: Figures = {}
+    with tempfile.TemporaryDirectory(prefix="lutra-counters-") as folder:
+        path = Path(folder) / "segment"
+        write_segment(path, vectors, Metric.EUCLIDEAN, plan=BuildPlan(SegmentKind.GRAPH, 4, beam=64)).close()
+        with Segment.open(path) as segment:
+            for name, plan, mask in _cases():
+                truth, _ = topk(queries, vectors, K, Metric.EUCLIDEAN, mask)
+                ids, _, counters = segment.searcher.search(queries, K, plan, mask=mask)
+                hits = sum(len(np.intersect1d(a, b)) for a, b in zip(ids, truth, strict=True))
+                means = counters.means()
+                figures[name] = {
+                    "recall": hits / truth.size,
+                    "distances": means["distances"],
+                    "reads": means["reads"],
+                }
+    return figures
+
+
+def _cases() -> Iterator[tuple[str, Plan, Mask | None]]:
+    rng = np.random.default_rng(1)
+    third, hundredth = rng.random(ROWS) < 0.3, rng.random(ROWS) < 0.01
+    for beam in (48, 96, 192):
+        yield f"walk, beam {beam}", rerank_plan(Strategy.WALK, K, beam, 1.3), None
+    yield "walk, beam 96, 30 % pass", rerank_plan(Strategy.WALK, K, 96, 1.3), third
+    yield "walk, beam 96, 1 % pass", rerank_plan(Strategy.WALK, K, 96, 1.3), hundredth
+    yield "walk on disk, beam 48", rerank_plan(Strategy.NODE_WALK, K, 48, 1.3), None
+    yield "scan of codes", rerank_plan(Strategy.CODE_SCAN, K, 0, 1.3), None
+    yield "scan of codes, 1 % pass", rerank_plan(Strategy.CODE_SCAN, K, 0, 1.3), hundredth
+
+
+def differences(found: Figures, baseline: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """What lies outside the tolerances, in words."""
+    if found.keys() != baseline.keys():
+        return [f"the cases differ: {sorted(found.keys() ^ baseline.keys())}"]
+    wrong = []
+    for name, figures in found.items():
+        for key, tolerance in TOLERANCES.items():
+            value, expected = figures[key], baseline[name][key]
+            allowed = tolerance if key == "recall" else tolerance * expected
+            if abs(value - expected) > allowed:
+                wrong.append(f"{name}: {key} {value:.4g}, baseline {expected:.4g} ± {allowed:.2g}")
+    return wrong
+
+
+def baseline() -> Figures:
+    """What is checked in."""
+    document: Figures = json.loads(BASELINE.read_text())
+    return document
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.counters", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--renew", action="store_true", help="write what is measured as the new baseline")
+    arguments = parser.parse_args()
+    found = measure()
+    for name, figures in found.items():
+        print(f"{name:28}", "  ".join(f"{key} {value:,.4g}" for key, value in figures.items()))
+    if arguments.renew:
+        rounded = {name: {key: round(value, 4) for key, value in figures.items()} for name, figures in found.items()}
+        BASELINE.write_text(json.dumps(rounded, indent=1) + "\n")
+        print(f"wrote {BASELINE}")
+        return
+    wrong = differences(found, baseline())
+    if wrong:
+        sys.exit("\n".join(wrong))
+
+
+if __name__ == "__main__":
+    main()
