@@ -1,0 +1,188 @@
+"""Searches under filters of every pass rate and correlation: recall, queries/s against no filter, what was done.
+
+  python -m bench.filters --hard 200000
+  python -m bench.filters --segment /data/lutra.segment --hard 200000     # built earlier from the same data
+
+A filter passes rows at random, or by a threshold on how far a row lies the query's way (correlated), or the other way
+(anti-correlated): each query then has its own. The answer is compared with the exact one under the same filter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.table import Table
+
+from bench.ann import data
+from lutra.kernels.distance import topk
+from lutra.kernels.searcher import Strategy
+from lutra.model.indexes import Metric
+from lutra.vectors.build_plan import BuildPlan, choose_code_bits
+from lutra.vectors.layout import SegmentKind
+from lutra.vectors.segment import Segment, calibrate
+from lutra.vectors.writer import write_segment
+
+Vectors = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+KINDS: Final = ("random", "correlated", "anti-correlated")
+PASS_RATES: Final = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001, 0.0001)
+_SOURCES: Final = {"gistlike": data.gistlike, "hard": data.hard, "clustered": data.clustered, "uniform": data.uniform}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One kind of filter at one pass rate; one client, one thread."""
+
+    kind: str
+    pass_rate: float
+    recall: float
+    qps: float
+    share_of_unfiltered: float
+    cpu_ms: float
+    fewest: int
+    """Rows of the shortest answer."""
+    distances: float
+    reads: float
+    strategies: str
+    """How many queries ended how."""
+
+
+class Filters:
+    """Masks over the rows of one data set."""
+
+    def __init__(self, vectors: Vectors) -> None:
+        self._vectors = vectors
+        self._centre = vectors.mean(axis=0)
+        self._rng = np.random.default_rng(5)
+
+    def mask(self, kind: str, pass_rate: float, query: Vectors) -> Mask:
+        """bool [n]; at least one row passes."""
+        rows = len(self._vectors)
+        count = max(1, round(pass_rate * rows))
+        mask = np.zeros(rows, np.bool_)
+        if kind == "random":
+            mask[self._rng.choice(rows, count, replace=False)] = True
+            return mask
+        along = self._vectors @ (query - self._centre)
+        order = np.argpartition(-along if kind == "correlated" else along, count - 1)
+        mask[order[:count]] = True
+        return mask
+
+
+def run(segment: Segment, vectors: Vectors, queries: Vectors, k: int, recall_target: float) -> Iterator[Point]:
+    """The unfiltered point first, then all others."""
+    filters = Filters(vectors)
+    nothing: list[Mask | None] = [None] * len(queries)
+    whole = _point("none", 1.0, segment, vectors, queries, nothing, k, recall_target, None)
+    yield whole
+    for kind in KINDS:
+        for pass_rate in PASS_RATES:
+            masks: list[Mask | None] = [filters.mask(kind, pass_rate, query) for query in queries]
+            yield _point(kind, pass_rate, segment, vectors, queries, masks, k, recall_target, whole.qps)
+
+
+def _point(
+    kind: str,
+    pass_rate: float,
+    segment: Segment,
+    vectors: Vectors,
+    queries: Vectors,
+    masks: list[Mask | None],
+    k: int,
+    recall_target: float,
+    unfiltered_qps: float | None,
+) -> Point:
+    segment.search(queries[:1], k, mask=masks[0], recall_target=recall_target, threads=1)
+    start_s, start_cpu_s = time.perf_counter(), time.process_time()
+    answers = [
+        segment.search(query[None], k, mask=mask, recall_target=recall_target, threads=1)
+        for query, mask in zip(queries, masks, strict=True)
+    ]
+    seconds, cpu_s = time.perf_counter() - start_s, time.process_time() - start_cpu_s
+    hits = wanted = 0
+    for query, mask, answer in zip(queries, masks, answers, strict=True):
+        truth, _ = topk(query[None], vectors, k, segment.file.metric, mask)
+        hits += len(np.intersect1d(truth, answer.ids))
+        wanted += truth.size
+    qps = len(queries) / seconds
+    used = collections.Counter(Strategy(int(answer.counters.used[0])).name.lower() for answer in answers)
+    return Point(
+        kind,
+        pass_rate,
+        hits / wanted,
+        qps,
+        1.0 if unfiltered_qps is None else qps / unfiltered_qps,
+        1e3 * cpu_s / len(queries),
+        min(answer.ids.shape[1] for answer in answers),
+        float(np.mean([answer.counters.distances[0] for answer in answers])),
+        float(np.mean([answer.counters.reads[0] for answer in answers])),
+        " ".join(f"{name} {count}" for name, count in used.most_common()),
+    )
+
+
+def print_table(points: list[Point]) -> None:
+    """To standard output."""
+    table = Table("filter", "pass", "recall", "q/s", "x none", "cpu ms", "fewest", "distances", "reads", "ended as")
+    for p in points:
+        table.add_row(
+            p.kind,
+            f"{100 * p.pass_rate:g} %",
+            f"{p.recall:.3f}",
+            f"{p.qps:,.0f}",
+            f"{p.share_of_unfiltered:.2f}",
+            f"{p.cpu_ms:.2f}",
+            str(p.fewest),
+            f"{p.distances:,.0f}",
+            f"{p.reads:.1f}",
+            p.strategies,
+        )
+    Console(width=150).print(table)
+
+
+def main() -> None:
+    """Command line."""
+    arguments = _parser().parse_args()
+    kind, rows = next((k, getattr(arguments, k)) for k in _SOURCES if getattr(arguments, k))
+    block = _SOURCES[kind](arguments.dim)
+    vectors, queries = data.rows(block, rows), data.queries(block, rows, arguments.queries)
+    with tempfile.TemporaryDirectory(prefix="lutra-filters-") as folder:
+        path = arguments.segment or Path(folder) / "segment"
+        if not path.exists():
+            plan = BuildPlan(SegmentKind.GRAPH, choose_code_bits(arguments.dim))
+            write_segment(path, vectors, Metric.EUCLIDEAN, plan=plan, calibrate=calibrate).close()
+        with Segment.open(path) as segment:
+            points = list(run(segment, vectors, queries, arguments.k, arguments.recall))
+    print_table(points)
+    if arguments.json:
+        arguments.json.write_text(json.dumps([asdict(point) for point in points], indent=1) + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.filters", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    for kind, maker in _SOURCES.items():
+        source.add_argument(f"--{kind}", type=int, metavar="N", help=(maker.__doc__ or "").splitlines()[0])
+    parser.add_argument("--dim", type=int, default=960)
+    parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--k", type=int, default=10)
+    parser.add_argument("--recall", type=float, default=0.95, help="the target")
+    parser.add_argument("--segment", type=Path, help="a segment of these data; written there where it is not yet")
+    parser.add_argument("--json", type=Path)
+    return parser
+
+
+if __name__ == "__main__":
+    main()
