@@ -28,11 +28,6 @@ std::uint32_t ratio_bits(float ratio) {
     return up <= CodeFactors::kRatioLeast ? 1 : std::min(up - CodeFactors::kRatioLeast, 255u);
 }
 
-CodeFactors pack_factors(float norm, float scale, float ratio) {
-    const std::uint32_t rounded = (std::bit_cast<std::uint32_t>(scale) + 0x80u) & ~0xffu;
-    return {norm, rounded | ratio_bits(ratio)};
-}
-
 // Records to prefetch before the one looked at: about 2 KB of them.
 std::size_t records_ahead(std::size_t record_bytes) { return std::max<std::size_t>(2048 / record_bytes, kCodeTile); }
 
@@ -42,6 +37,11 @@ void prefetch(const std::uint8_t* record, std::size_t bytes) {
 }
 
 }  // namespace
+
+CodeFactors pack_factors(float norm, float scale, float ratio) {
+    const std::uint32_t rounded = (std::bit_cast<std::uint32_t>(scale) + 0x80u) & ~0xffu;
+    return {norm, rounded | ratio_bits(ratio)};
+}
 
 Quantizer::Quantizer(std::size_t dimension, unsigned bits, Metric metric, const float* centroid, std::uint64_t seed,
                      CodeLevel level)

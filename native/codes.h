@@ -47,6 +47,9 @@ struct CodeFactors {
     static constexpr std::uint32_t kRatioLeast = (127 - 12) << 4;
 };
 
+// |r|, t and |e| / |r|, as a record keeps them.
+CodeFactors pack_factors(float norm, float scale, float ratio);
+
 // Immutable: any number of threads may use one. The same arguments give the same records on every machine.
 class Quantizer {
   public:

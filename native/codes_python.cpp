@@ -14,6 +14,7 @@
 
 #include "bindings.h"
 #include "code_ranking.h"
+#include "code_reduction.h"
 #include "codes.h"
 #include "product_codes.h"
 
@@ -180,6 +181,23 @@ ProductQuery product_query_of(const ProductQuantizer& quantizer, const Vector& v
     return ProductQuery(quantizer, vector.data());
 }
 
+nb::object reduce(const Records& records, unsigned bits, unsigned reduced_bits) {
+    const auto is_width = [](unsigned width) { return width == 1 || width == 2 || width == 4 || width == 8; };
+    if (!is_width(bits) || !is_width(reduced_bits) || reduced_bits >= bits) {
+        throw std::invalid_argument("codes have 1, 2, 4 or 8 bits, and reduced ones fewer");
+    }
+    const std::size_t record_bytes = records.shape(1);
+    const std::size_t padded_dimension = record_bytes <= kCodeFactorBytes ? 0 : (record_bytes - kCodeFactorBytes) * 8 / bits;
+    if (padded_dimension == 0 || padded_dimension % kRotationMultiple != 0) {
+        throw std::invalid_argument("there are no records of " + std::to_string(record_bytes) + " bytes");
+    }
+    auto [reduced, data] =
+        new_array<std::uint8_t>({records.shape(0), padded_dimension * reduced_bits / 8 + kCodeFactorBytes});
+    nb::gil_scoped_release no_gil;
+    reduce_codes(padded_dimension, bits, reduced_bits, records.data(), records.shape(0), data);
+    return reduced;
+}
+
 std::vector<std::string> level_names() {
     std::vector<std::string> names;
     for (CodeLevel level : code_levels()) names.emplace_back(name(level));
@@ -206,6 +224,7 @@ void bind_codes(nb::module_& m) {
         .def("encode", &encode<ProductQuantizer>, "vectors"_a.noconvert(), "threads"_a)
         .def("query", &product_query_of, "vector"_a.noconvert());
     m.def("code_levels", &level_names);
+    m.def("reduce_codes", &reduce, "records"_a.noconvert(), "bits"_a, "reduced_bits"_a);
 }
 
 }  // namespace lutra

@@ -30,7 +30,7 @@ class Lutra:
         self._segment = Segment.open(folder / "lutra.segment", memory_budget_bytes=memory_cap_bytes)
 
     def sweep(self) -> list[Mapping[str, Any]]:
-        return [{"recall_target": r} for r in (0.8, 0.9, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995)]
+        return [{"recall_target": r} for r in (0.8, 0.9, 0.92, 0.93, 0.94, 0.95, 0.97, 0.98, 0.985, 0.99, 0.995)]
 
     def search(
         self, queries: npt.NDArray[np.float32], k: int, threads: int, params: Mapping[str, Any]

@@ -42,15 +42,16 @@ def metric(request: pytest.FixtureRequest) -> Metric:
 @pytest.fixture(scope="module")
 def graph_path(tmp_path_factory: pytest.TempPathFactory, metric: Metric) -> Path:
     path = tmp_path_factory.mktemp("segment") / "graph"
-    plan = BuildPlan(SegmentKind.GRAPH, 4, degree=24, beam=64)
+    plan = BuildPlan(SegmentKind.GRAPH, 4, degree=32, beam=64)
     write_segment(path, VECTORS, metric, plan=plan, calibrate=calibrate).close()
     return path
 
 
 def budgets() -> Iterator[tuple[str, int | None]]:
-    codes = 40  # bytes a row; the graph's are 96
     yield "all in memory", None
-    yield "codes in memory", ROWS * codes + 270_000
+    yield "short codes and graph in memory", ROWS * (16 + 128) + 1_000
+    yield "codes in memory", ROWS * 40 + 280_000
+    yield "short codes in memory", ROWS * 16 + 270_000
     yield "nothing in memory", 1_000
 
 
@@ -87,11 +88,11 @@ def test_distances_are_those_of_a_scan_to_the_bit(graph_path: Path, metric: Metr
 
 
 def test_residency_follows_the_budget(graph_path: Path) -> None:
-    expected = [(True, True), (True, False), (False, False)]
-    used = [Strategy.WALK, Strategy.NODE_WALK, Strategy.NODE_WALK]
-    for (_, budget), (codes, graph), strategy in zip(budgets(), expected, used, strict=True):
+    expected = [(4, True), (1, True), (4, False), (1, False), (0, False)]
+    for (_, budget), (code_bits, graph) in zip(budgets(), expected, strict=True):
+        strategy = Strategy.WALK if graph else Strategy.NODE_WALK
         with Segment.open(graph_path, memory_budget_bytes=budget) as segment:
-            assert (segment.residency.codes, segment.residency.graph) == (codes, graph)
+            assert (segment.residency.code_bits, segment.residency.graph) == (code_bits, graph)
             counters = segment.search(QUERIES, 1, recall_target=0.5).counters
             assert set(counters.used.tolist()) <= {strategy, Strategy.CODE_SCAN, Strategy.BRUTE_FORCE}
             if budget is not None:
@@ -109,12 +110,13 @@ def test_a_shared_cache_serves_what_it_holds(graph_path: Path, metric: Metric) -
     cache.close()
 
 
-@pytest.mark.parametrize("k", [1, 2, 17, 150, ROWS, ROWS + 5])
+@pytest.mark.parametrize("k", [1, 2, 17, 150, ROWS + 5])
 def test_any_k(graph_path: Path, metric: Metric, k: int) -> None:
-    truth, _ = topk(QUERIES[:8], VECTORS, k, metric)
+    queries = QUERIES if k < ROWS else QUERIES[:4]
+    truth, _ = topk(queries, VECTORS, k, metric)
     for _, budget in budgets():
         with Segment.open(graph_path, memory_budget_bytes=budget) as segment:
-            found = segment.search(QUERIES[:8], k)
+            found = segment.search(queries, k)
             assert found.ids.shape == truth.shape
             assert all(len(set(row)) == len(row) for row in found.ids.tolist())
             assert recall(found.ids, truth) >= 0.9

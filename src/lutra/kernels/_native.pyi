@@ -161,6 +161,9 @@ class ProductQuantizer:
     def encode(self, vectors: NDArray[np.float32], threads: int) -> NDArray[np.uint8]: ...
     def query(self, vector: NDArray[np.float32]) -> ProductQuery: ...
 
+def reduce_codes(records: NDArray[np.uint8], bits: int, reduced_bits: int) -> NDArray[np.uint8]:
+    """See `lutra.kernels.codes.reduce_codes`."""
+
 def code_levels() -> list[str]:
     """See `lutra.kernels.codes.code_levels`."""
 

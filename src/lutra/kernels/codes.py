@@ -214,6 +214,17 @@ def scan_candidates(
     return query.native.candidates(records, k, mask, threads)
 
 
+def reduce_codes(records: Records, bits: int, reduced_bits: int) -> Records:
+    """Records of ``reduced_bits`` bits a dimension, uint8 [n, fewer bytes], from those of a `Quantizer` of ``bits``.
+
+    They are to be compared with queries of a Quantizer that differs in its bits only. A little worse than codes made
+    from the vectors, they take no more than the codes to make.
+
+    :raises ValueError: the reduced bits are not fewer, or records of so many bytes do not exist.
+    """
+    return _native.reduce_codes(records, bits, reduced_bits)
+
+
 def code_levels() -> list[str]:
     """The SIMD levels of this machine for codes, best first; the last is ``"portable"``."""
     return _native.code_levels()

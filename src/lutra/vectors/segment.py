@@ -18,16 +18,13 @@ from lutra.vectors import calibration
 from lutra.vectors.calibration import Calibration
 from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.layout import SectionName, SegmentKind
+from lutra.vectors.residency import Residency, cache_bytes_min, choose_residency, code_widths, load_codes, record_bytes
 from lutra.vectors.segment_file import SegmentFile
-from lutra.vectors.strategies import Residency, choose_plan
+from lutra.vectors.strategies import choose_plan
 
 RECALL_TARGET_DEFAULT: Final = 0.95
-CACHE_BYTES_MIN: Final = 256 * 1024
-"""Of a segment's own cache; reads need somewhere to land."""
-
-
-CACHE_BLOCKS_MIN: Final = 8
-"""What a cache needs at least (`lutra.kernels.blocks.BlockCache`)."""
+CACHE_SHARE_MIN: Final = 0.05
+"""Of the nodes: a segment's own cache that holds less is not made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +41,8 @@ class Neighbours:
 class Segment:
     """One segment. Thread-safe; a context manager.
 
-    Codes and graph stay in memory where the budget holds both; else the codes, and the graph is read node by node
-    through the cache; else neither, and every query reads what it looks at. Vectors stay on disk.
+    What of codes and graph stays in memory is `lutra.vectors.residency`'s to say; what does not is read node by node
+    through the cache. Vectors stay on disk.
     """
 
     def __init__(self, file: SegmentFile, searcher: Searcher, residency: Residency, resident_bytes: int) -> None:
@@ -54,9 +51,9 @@ class Segment:
         self._searcher = searcher
         self._residency = residency
         self._resident_bytes = resident_bytes
-        self._costs = _costs(file)
+        self._costs = _costs(file, residency)
         try:
-            self._calibration = Calibration.from_json(file.calibration)
+            self._calibration = Calibration.from_json(file.calibration.get(str(residency.code_bits or 1), {}))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise Corruption(f"{file.name}: the footer's calibration makes no sense: {error!r}.") from error
 
@@ -70,30 +67,35 @@ class Segment:
     ) -> Segment:
         """Opens a local file, or a segment file that is open already and then belongs to this.
 
-        :param memory_budget_bytes: for codes, graph and a cache of its own where ``cache`` is None. None: whatever they
-            need.
-        :param cache: through which nodes are read, shared with other segments; its budget is its own. None: nodes are
-            read past any cache where codes and graph are in memory, else through one made of what the budget leaves.
+        :param memory_budget_bytes: for codes, graph and, where ``cache`` is None, a cache of what they leave, where
+            that is worth making. None: whatever codes and graph need, and no cache.
+        :param cache: through which nodes are read, shared with other segments; its budget is its own.
         :raises Corruption: bytes fail their checksum. :raises StorageFailure: a read failed.
         """
         file = source if isinstance(source, SegmentFile) else SegmentFile.open(source)
         try:
-            return cls._open(file, memory_budget_bytes, cache)
+            return cls.load(file, choose_residency(file, memory_budget_bytes), memory_budget_bytes, cache)
         except BaseException:
             file.close()
             raise
 
     @classmethod
-    def _open(cls, file: SegmentFile, budget_bytes: int | None, cache: BlockCache | None) -> Segment:
-        residency = choose_residency(file, budget_bytes)
-        records = file.load_codes() if residency.codes else None
+    def load(
+        cls,
+        file: SegmentFile,
+        residency: Residency,
+        budget_bytes: int | None = None,
+        cache: BlockCache | None = None,
+    ) -> Segment:
+        """As `open`, with what is to be in memory said; ``budget_bytes`` then only sizes a cache of its own."""
+        records = load_codes(file, residency.code_bits)
         neighbours = file.load_graph() if residency.graph else None
         resident_bytes = sum(array.nbytes for array in (records, neighbours) if array is not None)
-        has_all = residency.graph or file.kind is not SegmentKind.GRAPH
-        through_cache = cache is not None or not has_all
-        left_bytes = max(CACHE_BYTES_MIN, CACHE_BLOCKS_MIN * file.layout(SectionName.NODES).block_bytes)
-        if cache is None and through_cache and budget_bytes is not None:
-            left_bytes = max(left_bytes, budget_bytes - resident_bytes)
+        left_bytes = 0 if budget_bytes is None else budget_bytes - resident_bytes
+        # A cache of little of the nodes finds little, and past it the reads of several queries overlap.
+        is_worth = left_bytes >= CACHE_SHARE_MIN * file.sections[SectionName.NODES].size_bytes
+        through_cache = cache is not None or is_worth
+        left_bytes = max(left_bytes if is_worth else 0, cache_bytes_min(file))
         nodes = _open_nodes(file, BlockCache(left_bytes) if cache is None else cache)
         searcher = Searcher(
             nodes,
@@ -102,9 +104,9 @@ class Segment:
             file.dimension,
             file.degree,
             file.metric,
-            file.code_bits,
+            residency.code_bits,
             file.seed,
-            file.centroid if file.code_bits else None,
+            file.centroid if residency.codes else None,
             records,
             neighbours,
             file.entries,
@@ -185,15 +187,6 @@ class Segment:
         found = self._searcher.search(queries, k, plan, mask=mask, threads=threads)
         return Neighbours(*found)
 
-    def calibrate(self) -> Mapping[str, Any]:
-        """Measures recall against effort; what `SegmentFile.calibration` is to hold. Codes have to be in memory."""
-        if not self._residency.codes or self.rows < 2:
-            return {}
-        count = min(calibration.QUERIES, self.rows)
-        rows = np.random.default_rng(self._file.seed).choice(self.rows, count, replace=False).astype(np.uint32)
-        vectors = self._file.read_vectors(rows)
-        return calibration.measure(self._searcher, rows, vectors, self._costs).to_json()
-
     def _check(
         self,
         queries: NDArray[np.float32],
@@ -215,23 +208,23 @@ class Segment:
 
 
 def calibrate(file: SegmentFile) -> Mapping[str, Any]:
-    """For `lutra.vectors.writer.write_segment`: opens the segment all but finished beside ``file`` and measures it."""
-    with Segment.open(file.name) as segment:
-        return segment.calibrate()
+    """For `lutra.vectors.writer.write_segment`: what to spend on which recall, by bits of the codes kept in memory."""
+    if file.kind is SegmentKind.FLAT or file.rows < 2:
+        return {}
+    curves, sample = {}, None
+    cache = BlockCache(calibration.CACHE_BYTES)
+    for bits in code_widths(file.code_bits):
+        residency = Residency(bits, file.kind is SegmentKind.GRAPH)
+        with Segment.load(SegmentFile.open(file.name), residency, cache=cache) as segment:
+            sample = sample or calibration.sample(segment.searcher, file)  # by the longest codes
+            curves[str(bits)] = calibration.measure(segment.searcher, sample, _costs(file, residency)).to_json()
+    cache.close()
+    return curves
 
 
-def choose_residency(file: SegmentFile, budget_bytes: int | None) -> Residency:
-    """What of codes and graph a budget holds: both, or the codes, or nothing."""
-    codes_bytes = file.rows * file.record_bytes
-    graph_bytes = 4 * file.rows * file.degree
-    has_codes, has_graph = file.kind is not SegmentKind.FLAT, file.kind is SegmentKind.GRAPH
-    if budget_bytes is None or codes_bytes + graph_bytes <= budget_bytes:
-        return Residency(has_codes, has_graph)
-    return Residency(has_codes and codes_bytes + CACHE_BYTES_MIN <= budget_bytes, False)
-
-
-def _costs(file: SegmentFile) -> SegmentCosts:
-    return SegmentCosts(file.rows, file.record_bytes, file.kind is SegmentKind.GRAPH)
+def _costs(file: SegmentFile, residency: Residency) -> SegmentCosts:
+    code_bytes = record_bytes(file.dimension, residency.code_bits) if residency.codes else 0
+    return SegmentCosts(file.rows, code_bytes, file.kind is SegmentKind.GRAPH)
 
 
 def _open_nodes(file: SegmentFile, cache: BlockCache) -> BlockSource:

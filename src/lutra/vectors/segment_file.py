@@ -166,6 +166,14 @@ class SegmentFile:
         """uint8 [rows, record_bytes], of `lutra.kernels.codes.Quantizer`; [0, 0] in a segment without codes."""
         return self._load(SectionName.CODES)
 
+    def code_blocks(self) -> Iterator[Bytes]:
+        """All codes in order, uint8 [n, record_bytes] at a time, a few MB each: for who keeps less than all of them."""
+        left = self.rows
+        for first, count in self._sweeps(SectionName.CODES):
+            records = self._read_items(SectionName.CODES, first, count)[:left]
+            yield np.ascontiguousarray(records)
+            left -= len(records)
+
     def load_graph(self) -> Rows:
         """uint32 [rows, degree], nearest first, then NO_ROW; [0, 0] in a segment without a graph."""
         neighbours: Rows = self._load(SectionName.GRAPH).view("<u4")

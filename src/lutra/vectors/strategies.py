@@ -15,12 +15,12 @@ would have cost, or much more than was planned: no query costs more than twice t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from lutra.kernels.searcher import Plan, Strategy
 from lutra.vectors.calibration import Effort, rerank_plan
 from lutra.vectors.costs import READ_US, SegmentCosts
+from lutra.vectors.residency import Residency
 
 BEAM_MAX: Final = 4_096
 """As in native/graph.h."""
@@ -28,14 +28,6 @@ PATIENCE: Final = 1.5
 """A walk under a mask that costs so many times what was planned is taken for one the filter is set against."""
 EXHAUSTIVE_SIGMAS: Final = 3.0
 """Of the bound where the caller says how many candidates to compare: nearly all of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Residency:
-    """What of a segment is in memory."""
-
-    codes: bool
-    graph: bool
 
 
 def choose_plan(
