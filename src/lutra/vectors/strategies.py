@@ -9,8 +9,8 @@ NODE_WALK      in place of WALK where the graph is not in memory; what it finds 
 =============  =====================================================================================================
 
 A walk cannot know how far from the query the qualifying rows are: a filter may be correlated with it either way. It
-goes on until the rows it found lie within what it looked through, and becomes a scan when it has spent what the scan
-would have cost, or much more than was planned: no query costs more than twice the better of the two.
+goes on until the rows it found lie within what it looked through, and becomes a scan when it has spent half as much
+again as the scan would have cost, or much more than was planned: no query costs more than 2.5 times the scan.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lutra.vectors.residency import Residency
 
 BEAM_MAX: Final = 4_096
 """As in native/graph.h."""
-PATIENCE: Final = 1.5
+PATIENCE: Final = 2.5
 """A walk under a mask that costs so many times what was planned is taken for one the filter is set against."""
 EXHAUSTIVE_SIGMAS: Final = 3.0
 """Of the bound where the caller says how many candidates to compare: nearly all of them."""
@@ -66,7 +66,7 @@ def choose_plan(
     sigmas = effort.bound_sigmas if num_candidates is None else EXHAUSTIVE_SIGMAS
     give_up = 0
     if strategy is Strategy.WALK and qualifying is not None:
-        spend_us = min(options[Strategy.CODE_SCAN], PATIENCE * options[Strategy.WALK])
+        spend_us = min(1.5 * options[Strategy.CODE_SCAN], PATIENCE * options[Strategy.WALK])
         give_up = max(1, int(spend_us / costs.walk_estimate_us))
     if strategy is Strategy.NODE_WALK and qualifying is not None:
         instead_us = options[Strategy.CODE_SCAN if residency.codes else Strategy.BRUTE_FORCE]
