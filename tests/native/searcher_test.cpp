@@ -1,0 +1,185 @@
+// Searches of a segment's nodes on disk, without Python: every strategy, past the cache and through one, on several
+// threads, and over damaged blocks. Meant to run under the sanitizers, with codes, graph and masks in heap blocks of
+// exactly their size.
+#include "searcher.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "check.h"
+#include "crc32c.h"
+#include "graph.h"
+#include "io_file.h"
+
+namespace {
+
+using namespace lutra;
+
+constexpr std::size_t kRows = 700, kDimension = 50, kDegree = 12, kPerBlock = 16, kQueries = 9, kK = 10;
+const std::string kPath = "searcher_test.segment";
+
+struct World {
+    std::vector<float> vectors = std::vector<float>(kRows * kDimension);
+    Quantizer quantizer{kDimension, 4, Metric::kEuclidean, nullptr, 1};
+    std::unique_ptr<std::uint8_t[]> records;
+    std::unique_ptr<std::uint32_t[]> neighbours = std::make_unique<std::uint32_t[]>(kRows * kDegree);
+    std::vector<std::uint32_t> entries;
+    NodeLayout layout{kDimension, kDegree, kPageBytes};
+
+    World() {
+        std::mt19937 random(1);
+        std::normal_distribution<float> normal;
+        for (float& element : vectors) element = normal(random);
+        records = std::make_unique<std::uint8_t[]>(kRows * quantizer.record_bytes());
+        quantizer.encode(vectors.data(), kRows, records.get(), 2);
+        GraphOptions options;
+        options.degree = kDegree;
+        options.beam = 40;
+        const auto graph = build_graph({vectors.data(), kRows, kDimension, Metric::kEuclidean}, options, nullptr,
+                                       [](std::size_t, std::size_t) { return true; });
+        std::copy(graph->neighbours.begin(), graph->neighbours.end(), neighbours.get());
+        entries = graph->entries;
+        CHECK(layout.nodes_per_block() == kPerBlock);
+    }
+
+    // `damaged`: a block with a flipped bit.
+    void write(std::size_t damaged) const {
+        const std::size_t blocks = (kRows + kPerBlock - 1) / kPerBlock;
+        std::vector<char> bytes(blocks * kPageBytes);
+        for (std::size_t row = 0; row < kRows; ++row) {
+            char* node = bytes.data() + row / kPerBlock * kPageBytes + row % kPerBlock * layout.node_bytes();
+            std::memcpy(node, vectors.data() + row * kDimension, 4 * kDimension);
+            std::memcpy(node + 4 * kDimension, neighbours.get() + row * kDegree, 4 * kDegree);
+        }
+        for (std::size_t block = 0; block < blocks; ++block) {
+            char* begin = bytes.data() + block * kPageBytes;
+            const std::uint32_t checksum = crc32c(begin, kPageBytes - 4);
+            std::memcpy(begin + kPageBytes - 4, &checksum, 4);
+            if (block == damaged) begin[40] ^= 1;
+        }
+        std::FILE* file = std::fopen(kPath.c_str(), "wb");
+        CHECK(file != nullptr && std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size());
+        CHECK(std::fclose(file) == 0);
+    }
+
+    SegmentParts parts(bool has_records, bool has_graph, const std::shared_ptr<BlockSource>& cached) const {
+        SegmentParts parts{.nodes = {cached ? cached->reader() : BlockFile::open(kPath, {}), cached, layout, kRows},
+                           .metric = Metric::kEuclidean,
+                           .quantizer = std::nullopt,
+                           .entries = entries,
+                           .level = simd_levels().front()};
+        if (has_records) {
+            parts.quantizer.emplace(kDimension, 4, Metric::kEuclidean, nullptr, 1);
+            parts.records = records.get();
+        }
+        if (has_graph) parts.neighbours = neighbours.get();
+        return parts;
+    }
+};
+
+constexpr std::size_t kNone = ~std::size_t{0};
+
+std::shared_ptr<BlockSource> small_cache() {
+    const auto file = BlockFile::open(kPath, {});
+    const Section section{.length = file->size_bytes(), .kind = BlockKind::kVectors, .verify = ends_in_its_crc32c};
+    return BlockCache::create(64 * 1024)->open(file, section);
+}
+
+// How many of the true neighbours were found, by all queries.
+std::size_t search(const World& world, const Searcher& searcher, Strategy strategy, const std::uint8_t* mask,
+                   unsigned threads) {
+    std::vector<std::uint32_t> rows;
+    for (std::uint32_t row = 0; row < kRows; ++row) {
+        if (mask == nullptr || mask[row] != 0) rows.push_back(row);
+    }
+    const std::size_t k = std::min(kK, rows.size());
+    SearchPlan plan{};
+    plan.strategy = strategy;
+    plan.k = k;
+    plan.beam = 120;
+    plan.candidates = 60;
+    plan.first = 12;
+    plan.bound_sigmas = 2;
+    plan.qualifying = rows.size();
+    plan.mask = mask;
+    if (strategy == Strategy::kBruteForce) plan.rows = rows;
+    std::vector<std::int64_t> ids(kQueries * k), truth(kQueries * k);
+    std::vector<float> distances(kQueries * k), exact(kQueries * k);
+    std::vector<SearchCounters> counters(kQueries);
+    searcher.search({world.vectors.data(), kQueries, nullptr}, plan, threads, ids.data(), distances.data(),
+                    counters.data());
+    topk({world.vectors.data(), kQueries, world.vectors.data(), kRows, kDimension, mask, Metric::kEuclidean,
+          simd_levels().front(), 1},
+         k, truth.data(), exact.data());
+    std::size_t found = 0;
+    for (std::size_t i = 0; i < kQueries * k; ++i) {
+        const auto* begin = ids.data() + i / k * k;
+        found += std::find(begin, begin + k, truth[i]) != begin + k;
+        CHECK(counters[i / k].reads > 0);
+        CHECK(mask == nullptr || mask[ids[i]] != 0);
+    }
+    return found;
+}
+
+void every_strategy_finds(const World& world, const std::shared_ptr<BlockSource>& cached) {
+    const Searcher resident(world.parts(true, true, cached)), codes(world.parts(true, false, cached)),
+        paged(world.parts(false, false, cached));
+    const auto mask = std::make_unique<std::uint8_t[]>(kRows), few = std::make_unique<std::uint8_t[]>(kRows);
+    for (std::size_t row = 0; row < kRows; row += 3) mask[row] = 1;
+    few[5] = few[600] = 1;
+    for (const std::uint8_t* one : {static_cast<const std::uint8_t*>(nullptr), static_cast<const std::uint8_t*>(mask.get())}) {
+        const std::size_t all = kQueries * kK;
+        CHECK(search(world, resident, Strategy::kBruteForce, one, 3) == all);
+        CHECK(search(world, resident, Strategy::kCodeScan, one, 1) >= all * 95 / 100);
+        CHECK(search(world, resident, Strategy::kWalk, one, 3) >= all * 9 / 10);
+        CHECK(search(world, codes, Strategy::kNodeWalk, one, 3) >= all * 9 / 10);
+        CHECK(search(world, paged, Strategy::kNodeWalk, one, 2) >= all * 9 / 10);
+    }
+    for (const Strategy strategy : {Strategy::kBruteForce, Strategy::kCodeScan, Strategy::kWalk}) {
+        CHECK(search(world, resident, strategy, few.get(), 2) == kQueries * 2);
+    }
+    CHECK(search(world, paged, Strategy::kNodeWalk, few.get(), 1) == kQueries * 2);
+}
+
+void damage_is_told(const World& world, const std::shared_ptr<BlockSource>& cached) {
+    const Searcher searcher(world.parts(true, true, cached));
+    for (const unsigned threads : {1u, 3u}) {
+        bool is_told = false;
+        try {
+            search(world, searcher, Strategy::kBruteForce, nullptr, threads);
+        } catch (const CorruptionError& error) {
+            is_told = std::string(error.what()).find("block 3 ") != std::string::npos;
+        }
+        CHECK(is_told);
+    }
+}
+
+void many_callers_at_once(const World& world) {
+    const Searcher searcher(world.parts(true, true, nullptr));
+    std::vector<std::thread> callers;
+    for (int i = 0; i < 4; ++i) {
+        callers.emplace_back([&] { CHECK(search(world, searcher, Strategy::kWalk, nullptr, 2) >= kQueries * kK * 9 / 10); });
+    }
+    for (std::thread& caller : callers) caller.join();
+    CHECK(searcher.scratch_bytes() > 0);
+}
+
+}  // namespace
+
+int main() {
+    const World world;
+    world.write(kNone);
+    every_strategy_finds(world, nullptr);
+    every_strategy_finds(world, small_cache());
+    many_callers_at_once(world);
+    world.write(3);
+    damage_is_told(world, nullptr);
+    damage_is_told(world, small_cache());
+    std::remove(kPath.c_str());
+}
