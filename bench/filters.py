@@ -4,7 +4,8 @@
   python -m bench.filters --segment /data/lutra.segment --hard 200000     # built earlier from the same data
 
 A filter passes rows at random, or by a threshold on how far a row lies the query's way (correlated), or the other way
-(anti-correlated): each query then has its own. The answer is compared with the exact one under the same filter.
+(anti-correlated): each query then has its own. The answer is compared with the exact one under the same filter, and its
+time with those of queries without a filter, one before each: a busy machine is busy for both.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from lutra.kernels.searcher import Strategy
 from lutra.model.indexes import Metric
 from lutra.vectors.build_plan import BuildPlan, choose_code_bits
 from lutra.vectors.layout import SegmentKind
-from lutra.vectors.segment import Segment, calibrate
+from lutra.vectors.segment import Neighbours, Segment, calibrate
 from lutra.vectors.writer import write_segment
 
 Vectors = npt.NDArray[np.float32]
@@ -80,50 +81,53 @@ class Filters:
         return mask
 
 
-def run(segment: Segment, vectors: Vectors, queries: Vectors, k: int, recall_target: float) -> Iterator[Point]:
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What every point asks."""
+
+    segment: Segment
+    vectors: Vectors
+    queries: Vectors
+    k: int
+    recall_target: float
+
+    def ask(self, query: Vectors, mask: Mask | None) -> tuple[Neighbours, float, float]:
+        """The answer, and the seconds it took: on the clock, and of the processor."""
+        start_s, start_cpu_s = time.perf_counter(), time.thread_time()
+        answer = self.segment.search(query[None], self.k, mask=mask, recall_target=self.recall_target, threads=1)
+        return answer, time.perf_counter() - start_s, time.thread_time() - start_cpu_s
+
+
+def run(question: Question) -> Iterator[Point]:
     """The unfiltered point first, then all others."""
-    filters = Filters(vectors)
-    nothing: list[Mask | None] = [None] * len(queries)
-    whole = _point("none", 1.0, segment, vectors, queries, nothing, k, recall_target, None)
-    yield whole
+    filters = Filters(question.vectors)
+    yield _point("none", 1.0, question, [None] * len(question.queries))
     for kind in KINDS:
         for pass_rate in PASS_RATES:
-            masks: list[Mask | None] = [filters.mask(kind, pass_rate, query) for query in queries]
-            yield _point(kind, pass_rate, segment, vectors, queries, masks, k, recall_target, whole.qps)
+            masks: list[Mask | None] = [filters.mask(kind, pass_rate, query) for query in question.queries]
+            yield _point(kind, pass_rate, question, masks)
 
 
-def _point(
-    kind: str,
-    pass_rate: float,
-    segment: Segment,
-    vectors: Vectors,
-    queries: Vectors,
-    masks: list[Mask | None],
-    k: int,
-    recall_target: float,
-    unfiltered_qps: float | None,
-) -> Point:
-    segment.search(queries[:1], k, mask=masks[0], recall_target=recall_target, threads=1)
-    start_s, start_cpu_s = time.perf_counter(), time.process_time()
-    answers = [
-        segment.search(query[None], k, mask=mask, recall_target=recall_target, threads=1)
-        for query, mask in zip(queries, masks, strict=True)
-    ]
-    seconds, cpu_s = time.perf_counter() - start_s, time.process_time() - start_cpu_s
+def _point(kind: str, pass_rate: float, question: Question, masks: list[Mask | None]) -> Point:
+    answers, seconds, cpu_s, unfiltered_s = [], 0.0, 0.0, 0.0
+    for i, (query, mask) in enumerate(zip(question.queries, masks, strict=True)):
+        unfiltered_s += question.ask(question.queries[i - 1], None)[1]
+        answer, clock_s, processor_s = question.ask(query, mask)
+        seconds, cpu_s = seconds + clock_s, cpu_s + processor_s
+        answers.append(answer)
     hits = wanted = 0
-    for query, mask, answer in zip(queries, masks, answers, strict=True):
-        truth, _ = topk(query[None], vectors, k, segment.file.metric, mask)
+    for query, mask, answer in zip(question.queries, masks, answers, strict=True):
+        truth, _ = topk(query[None], question.vectors, question.k, question.segment.file.metric, mask)
         hits += len(np.intersect1d(truth, answer.ids))
         wanted += truth.size
-    qps = len(queries) / seconds
     used = collections.Counter(Strategy(int(answer.counters.used[0])).name.lower() for answer in answers)
     return Point(
         kind,
         pass_rate,
         hits / wanted,
-        qps,
-        1.0 if unfiltered_qps is None else qps / unfiltered_qps,
-        1e3 * cpu_s / len(queries),
+        len(answers) / seconds,
+        unfiltered_s / seconds,
+        1e3 * cpu_s / len(answers),
         min(answer.ids.shape[1] for answer in answers),
         float(np.mean([answer.counters.distances[0] for answer in answers])),
         float(np.mean([answer.counters.reads[0] for answer in answers])),
@@ -162,7 +166,7 @@ def main() -> None:
             plan = BuildPlan(SegmentKind.GRAPH, choose_code_bits(arguments.dim))
             write_segment(path, vectors, Metric.EUCLIDEAN, plan=plan, calibrate=calibrate).close()
         with Segment.open(path) as segment:
-            points = list(run(segment, vectors, queries, arguments.k, arguments.recall))
+            points = list(run(Question(segment, vectors, queries, arguments.k, arguments.recall)))
     print_table(points)
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(point) for point in points], indent=1) + "\n")
