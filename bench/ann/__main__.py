@@ -6,6 +6,7 @@ left out, and said to be. Examples:
   python -m bench.ann --hard 50000 --engines hnswlib,faiss-ivf-rabitq
   python -m bench.ann --base gist_base.fvecs --query gist_query.fvecs --truth gist_groundtruth.ivecs --json gist.json
   python -m bench.ann --base gist-960-euclidean.hdf5 --query gist-960-euclidean.hdf5
+  python -m bench.ann --gistlike 1000000 --engines lutra,hnswlib --memory-cap 404 --keep gist1m --plots gist1m
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from bench.ann import data, files, report
-from bench.ann.engines import NAMES
+from bench.ann.engines import KEEP_TO_A_CAP, NAMES
 from bench.ann.report import Point
 from lutra.kernels.distance import topk
 from lutra.model.indexes import Metric
@@ -29,15 +30,19 @@ from lutra.model.indexes import Metric
 _METRICS = {"l2": Metric.EUCLIDEAN, "cosine": Metric.COSINE, "ip": Metric.DOT_PRODUCT}
 _SOURCES = {"gistlike": data.gistlike, "hard": data.hard, "clustered": data.clustered, "uniform": data.uniform}
 _PHASE_LIMIT_S = 4 * 3_600
+# What a kept folder's data depend on.
+_DATA_ARGUMENTS = (*_SOURCES, "base", "query", "truth", "dim", "queries", "metric", "k")
 
 
 def main() -> None:
     """Command line."""
     arguments = _parser().parse_args()
-    with tempfile.TemporaryDirectory(prefix="lutra-ann-", dir=arguments.work) as name:
-        folder = Path(name)
-        title = prepare(arguments, folder)
-        points = run(arguments, folder)
+    if arguments.keep:
+        arguments.keep.mkdir(parents=True, exist_ok=True)
+        points, title = measure(arguments, arguments.keep)
+    else:
+        with tempfile.TemporaryDirectory(prefix="lutra-ann-", dir=arguments.work) as name:
+            points, title = measure(arguments, Path(name))
     if not points:
         sys.exit("bench.ann: no engine ran; install some: pip install '.[bench]'")
     report.print_table(points, arguments.threads)
@@ -47,6 +52,21 @@ def main() -> None:
         arguments.plots.mkdir(parents=True, exist_ok=True)
         for path in report.plot(points, arguments.plots, title, arguments.threads[-1]):
             print(f"wrote {path}")
+
+
+def measure(arguments: argparse.Namespace, folder: Path) -> tuple[list[Point], str]:
+    """The points of all engines, and what the data are called."""
+    of = {name: str(getattr(arguments, name)) for name in _DATA_ARGUMENTS}
+    kept = folder / "data.json"
+    if kept.exists():
+        about = json.loads(kept.read_text())
+        if about["of"] != of:
+            sys.exit(f"bench.ann: {folder} keeps other data ({about['title']}); name another folder or empty it")
+    else:
+        about = {"of": of, "title": prepare(arguments, folder)}
+        kept.write_text(json.dumps(about))
+    arguments.rows = len(np.load(folder / "base.npy", mmap_mode="r"))
+    return run(arguments, folder), about["title"]
 
 
 def prepare(arguments: argparse.Namespace, folder: Path) -> str:
@@ -74,7 +94,6 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> str:
     else:
         truth, _ = topk(queries, base, arguments.k, _METRICS[arguments.metric])
     np.save(folder / "truth.npy", truth)
-    arguments.rows = len(base)
     print(f"{title}, {len(queries):,} queries, {arguments.metric}, k={arguments.k}", flush=True)
     return title
 
@@ -93,14 +112,46 @@ def run(arguments: argparse.Namespace, folder: Path) -> list[Point]:
             "memory_cap_bytes": int(arguments.memory_cap * arguments.rows) if arguments.memory_cap else None,
             "latency_queries": min(arguments.queries, 300),
         }
-        built = _phase("build", job)
-        if built is None:
+        built = _built(folder, job)
+        if built is None or arguments.build_only:
             continue
-        print(f"{name}: built in {built['build_s']:.1f} s, peak {built['build_peak_mb']:,.0f} MB", flush=True)
         searched = _phase("search", job)
         if searched is not None:
             points += [point | built for point in searched["points"]]
+            points += _under_caps(job, points, built, arguments.memory_shares)
     return points
+
+
+def _built(folder: Path, job: dict[str, Any]) -> dict[str, Any] | None:
+    """Builds, unless a kept folder has the engine's index already; None, said why, where it failed."""
+    kept = folder / f"{job['engine']}.build.json"
+    if kept.exists():
+        built: dict[str, Any] | None = json.loads(kept.read_text())
+    else:
+        built = _phase("build", job)
+        if built is not None:
+            kept.write_text(json.dumps(built))
+    if built is not None:
+        print(
+            f"{job['engine']}: built in {built['build_s']:.1f} s ({built['build_cpu_s']:.1f} s of processor), "
+            f"peak {built['build_peak_mb']:,.0f} MB",
+            flush=True,
+        )
+    return built
+
+
+def _under_caps(job: dict[str, Any], points: list[Point], built: dict[str, Any], shares: list[float]) -> list[Point]:
+    """The curve again under each share of hnswlib's memory, where the engine keeps to a cap and hnswlib ran before."""
+    yardstick = [p["bytes_per_vector"] for p in points if p["engine"] == "hnswlib"]
+    if job["engine"] not in KEEP_TO_A_CAP or not yardstick:
+        return []
+    capped: list[Point] = []
+    for share in shares:
+        print(f"{job['engine']}: under {100 * share:g} % of hnswlib's memory", flush=True)
+        searched = _phase("search", job | {"memory_cap_bytes": int(share * yardstick[0] * job["rows"])})
+        if searched is not None:
+            capped += [point | built | {"memory_cap_share": share} for point in searched["points"]]
+    return capped
 
 
 def _phase(phase: str, job: dict[str, Any]) -> dict[str, Any] | None:
@@ -137,9 +188,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--k", type=int, default=10)
     parser.add_argument("--threads", type=lambda text: [int(t) for t in text.split(",")], default=[1, 2])
     parser.add_argument("--memory-cap", type=float, metavar="BYTES_PER_VECTOR", help="for engines that keep to one")
+    parser.add_argument(
+        "--memory-shares",
+        type=lambda text: [float(share) / 100 for share in text.split(",")],
+        default=[],
+        metavar="PERCENT,...",
+        help="also under these shares of hnswlib's memory, e.g. 3,5,10,25,100 (name hnswlib first)",
+    )
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write PNGs there")
     parser.add_argument("--work", type=Path, help="folder for data and indexes meanwhile [default: the temporary one]")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="data and indexes stay there, for the next run")
+    parser.add_argument("--build-only", action="store_true", help="with --keep: search another time")
     return parser
 
 

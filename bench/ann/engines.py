@@ -229,3 +229,5 @@ def engine(name: str) -> Engine:
 
 
 NAMES = ("lutra", "hnswlib", "faiss-hnsw", "faiss-ivf-rabitq", "faiss-flat", "usearch", "diskannpy")
+# These take a cap on their memory and keep to it.
+KEEP_TO_A_CAP = frozenset({"lutra"})
