@@ -45,7 +45,7 @@ LUTRA_INLINE float squared_length(const float* values, std::size_t size) {
 
 template <int lanes>
 LUTRA_INLINE SquaredLengths prepare(const Preparation& how, const float* vector, float* rotated) {
-    const std::size_t size = how.rotation.size();
+    const std::size_t size = how.size;
     std::memcpy(rotated, vector, how.dimension * sizeof(float));
     std::fill(rotated + how.dimension, rotated + size, 0.0f);
     SquaredLengths squared{squared_length<lanes>(rotated, size), 0};
@@ -58,8 +58,8 @@ LUTRA_INLINE SquaredLengths prepare(const Preparation& how, const float* vector,
         const auto* centroid = reinterpret_cast<const FloatLanes<lanes>*>(how.centroid);
         for (std::size_t i = 0; i < size / lanes; ++i) x[i] -= centroid[i];
     }
-    how.rotation.apply<lanes>(rotated);
-    squared.rotated = squared_length<lanes>(rotated, size);
+    if (how.rotation != nullptr) how.rotation->apply<lanes>(rotated);
+    squared.residual = squared_length<lanes>(rotated, size);
     return squared;
 }
 
@@ -175,21 +175,17 @@ LUTRA_INLINE void pack(const std::uint8_t* levels, std::size_t size, std::uint8_
     pack_block<bits>(levels + done * (8 / bits), shape.tail_bytes, code + done);
 }
 
+// Fills `code` with the packed levels that a step gives.
 template <int lanes>
-LUTRA_INLINE Fit encode(const float* rotated, std::size_t size, unsigned bits, float norm, std::uint8_t* code) {
-    alignas(64) float sides[kPaddedDimensionMax];
+LUTRA_INLINE void encode_step(const float* rotated, std::size_t size, unsigned bits, float inverse_step,
+                              std::uint8_t* code) {
     const auto* x = reinterpret_cast<const FloatLanes<lanes>*>(rotated);
-    auto* side = reinterpret_cast<FloatLanes<lanes>*>(sides);
-    for (std::size_t i = 0; i < size / lanes; ++i) {
-        side[i] = (FloatLanes<lanes>)((IntLanes<lanes>)x[i] & 0x7fffffff);
-    }
-    const Choice choice = choose_step<lanes>(sides, size, bits, norm);
     alignas(64) std::int32_t wide[kPaddedDimensionMax];
     auto* out = reinterpret_cast<IntLanes<lanes>*>(wide);
     const std::int32_t most = (1 << (bits - 1)) - 1;
     for (std::size_t i = 0; i < size / lanes; ++i) {
         IntLanes<lanes> level;
-        find_level<lanes>(side[i], choice.inverse_step, most, level);
+        find_level<lanes>((FloatLanes<lanes>)((IntLanes<lanes>)x[i] & 0x7fffffff), inverse_step, most, level);
         // u = most + 1 + m on the positive side, most - m, which is ~(m - most - 1), on the negative one.
         const IntLanes<lanes> sign = (IntLanes<lanes>)x[i] >> 31;
         out[i] = ((level + (most + 1)) & ~sign) | ((most - level) & sign);
@@ -200,7 +196,39 @@ LUTRA_INLINE Fit encode(const float* rotated, std::size_t size, unsigned bits, f
     if (bits == 2) pack<2>(levels, size, code);
     if (bits == 4) pack<4>(levels, size, code);
     if (bits == 8) pack<8>(levels, size, code);
+}
+
+template <int lanes>
+LUTRA_INLINE void absolute(const float* values, std::size_t size, float* sides) {
+    const auto* x = reinterpret_cast<const FloatLanes<lanes>*>(values);
+    auto* side = reinterpret_cast<FloatLanes<lanes>*>(sides);
+    for (std::size_t i = 0; i < size / lanes; ++i) {
+        side[i] = (FloatLanes<lanes>)((IntLanes<lanes>)x[i] & 0x7fffffff);
+    }
+}
+
+template <int lanes>
+LUTRA_INLINE Fit encode(const float* rotated, std::size_t size, unsigned bits, float norm, std::uint8_t* code) {
+    alignas(64) float sides[kPaddedDimensionMax];
+    absolute<lanes>(rotated, size, sides);
+    const Choice choice = choose_step<lanes>(sides, size, bits, norm);
+    encode_step<lanes>(rotated, size, bits, choice.inverse_step, code);
     return choice.fit;
+}
+
+template <int lanes>
+LUTRA_INLINE void round_to_int16(const float* values, std::size_t size, float scale, std::int16_t* rounded) {
+    alignas(64) std::int32_t wide[kPaddedDimensionMax];
+    const auto* x = reinterpret_cast<const FloatLanes<lanes>*>(values);
+    auto* out = reinterpret_cast<IntLanes<lanes>*>(wide);
+    for (std::size_t i = 0; i < size / lanes; ++i) {
+        // Rounded down from 0.5 above, where the conversion, towards 0, does that: above 0.
+        const FloatLanes<lanes> moved = x[i] * scale + 32768.5f;
+        out[i] = __builtin_convertvector(moved, IntLanes<lanes>) - 32768;
+    }
+    for (std::size_t i = 0; i < size; ++i) {
+        rounded[i] = static_cast<std::int16_t>(std::clamp(wide[i], -32767, 32767));
+    }
 }
 
 template <int lanes>
@@ -240,7 +268,24 @@ LUTRA_INLINE RoundedQuery round(const float* rotated, std::size_t size, float st
     attributes RoundedQuery round_##level(const float* rotated, std::size_t size, float step, std::int8_t* rounded) { \
         return round<lanes>(rotated, size, step, rounded);                                                            \
     }                                                                                                                 \
-    constexpr CodeArithmetic kArithmetic_##level{prepare_##level, encode_##level, round_##level};
+    attributes Fit fit_##level(const float* sides, std::size_t size, unsigned bits, float inverse_step) {              \
+        return fit<lanes>(sides, size, inverse_step, (1 << (bits - 1)) - 1);                                          \
+    }                                                                                                                 \
+    attributes void encode_step_##level(const float* rotated, std::size_t size, unsigned bits, float inverse_step,    \
+                                        std::uint8_t* code) {                                                         \
+        encode_step<lanes>(rotated, size, bits, inverse_step, code);                                                  \
+    }                                                                                                                 \
+    attributes void absolute_##level(const float* values, std::size_t size, float* sides) {                           \
+        absolute<lanes>(values, size, sides);                                                                         \
+    }                                                                                                                 \
+    attributes void round_to_int16_##level(const float* values, std::size_t size, float scale,                        \
+                                           std::int16_t* rounded) {                                                   \
+        round_to_int16<lanes>(values, size, scale, rounded);                                                          \
+    }                                                                                                                 \
+    attributes void rotate_##level(const Rotation& rotation, float* values) { rotation.apply<lanes>(values); }        \
+    constexpr CodeArithmetic kArithmetic_##level{                                                                     \
+        prepare_##level, encode_##level,   round_##level,          fit_##level,                                       \
+        encode_step_##level, absolute_##level, round_to_int16_##level, rotate_##level};
 
 LUTRA_CODE_ARITHMETIC(portable, 4, )
 #if defined(__x86_64__)

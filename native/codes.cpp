@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <span>
 
 #include "threads.h"
 
@@ -20,6 +21,14 @@ constexpr float kLengthMin = 1e-18f;  // shorter residuals count as 0
 constexpr std::size_t kBlockRows = 64;
 
 static_assert(sizeof(CodeFactors) == kCodeFactorBytes);
+
+// By which the steps of all parts are multiplied, to be tried for each vector.
+constexpr float kStepFactors[] = {0.80f, 0.90f, 1.0f, 1.12f, 1.26f};
+
+// Of a residual; false for NaN.
+bool can_be_coded(float squared_length) {
+    return squared_length >= kLengthMin * kLengthMin && squared_length <= kLengthMax * kLengthMax;
+}
 
 std::uint32_t ratio_bits(float ratio) {
     if (!(ratio > 0)) return 0;
@@ -43,40 +52,108 @@ CodeFactors pack_factors(float norm, float scale, float ratio) {
     return {norm, rounded | ratio_bits(ratio)};
 }
 
+namespace {
+
+// Of a code c fitted to a residual r; what is beside it is known by the two lengths.
+CodeFactors fitted_factors(const Fit& fit, float squared_length) {
+    if (!(fit.product > 0)) return pack_factors(std::sqrt(squared_length), 0, 1);  // nothing of it lies along the basis
+    const double lengths = std::sqrt(static_cast<double>(fit.squared) * squared_length);
+    const double cosine = fit.product / lengths;
+    const double ratio = std::sqrt(std::max(0.0, 1 / (cosine * cosine) - 1));
+    return pack_factors(std::sqrt(squared_length), squared_length / fit.product, static_cast<float>(ratio));
+}
+
+}  // namespace
+
 Quantizer::Quantizer(std::size_t dimension, unsigned bits, Metric metric, const float* centroid, std::uint64_t seed,
                      CodeLevel level)
     : dimension_(dimension),
-      bits_(bits),
       metric_(metric),
       level_(level),
       rotation_(dimension, seed),
+      parts_{{bits, rotation_.size(), 1}},
+      code_bytes_(rotation_.size() * bits / 8),
       centroid_(aligned_array<float>(rotation_.size())) {
     std::fill_n(centroid_.get(), padded_dimension(), 0.0f);
     if (centroid != nullptr) std::copy_n(centroid, dimension, centroid_.get());
 }
 
+Quantizer::Quantizer(std::size_t dimension, std::shared_ptr<const CodeBasis> basis, Metric metric,
+                     const float* centroid, CodeLevel level)
+    : Quantizer(dimension, 1, metric, centroid, 0, level) {
+    basis_ = std::move(basis);
+    parts_ = basis_->parts();
+    code_bytes_ = basis_->code_bytes();
+}
+
 SquaredLengths Quantizer::prepare(const float* vector, bool centred, float* rotated) const {
-    const Preparation how{dimension_, metric_ == Metric::kCosine, centred ? centroid_.get() : nullptr, rotation_};
-    return code_arithmetic(level_).prepare(how, vector, rotated);
+    alignas(64) float residual[kPaddedDimensionMax];
+    const Preparation how{dimension_, padded_dimension(), metric_ == Metric::kCosine,
+                          centred ? centroid_.get() : nullptr, basis_ ? nullptr : &rotation_};
+    const SquaredLengths squared = code_arithmetic(level_).prepare(how, vector, basis_ ? residual : rotated);
+    if (basis_ && can_be_coded(squared.residual)) {
+        basis_->project(residual, std::sqrt(squared.residual), level_, rotated);
+    }
+    return squared;
+}
+
+// By how much all steps are multiplied for this residual, so that its code comes nearest in direction.
+float Quantizer::best_factor(const float* rotated, float norm) const {
+    alignas(64) float sides[kPaddedDimensionMax];
+    const CodeArithmetic& arithmetic = code_arithmetic(level_);
+    arithmetic.absolute(rotated, coded_dimension(), sides);
+    float best = 1;
+    Fit best_fit{0, 1};
+    for (const float factor : kStepFactors) {
+        Fit all{0, 0};
+        const float* side = sides;
+        for (const CodePart& part : parts_) {
+            const Fit fit = arithmetic.fit(side, part.dimensions, part.bits, 1 / (part.step * norm * factor));
+            all.product += part.step * fit.product;
+            all.squared += part.step * part.step * fit.squared;
+            side += part.dimensions;
+        }
+        if (all.product * all.product * best_fit.squared > best_fit.product * best_fit.product * all.squared) {
+            best = factor;
+            best_fit = all;
+        }
+    }
+    return best;
+}
+
+Fit Quantizer::encode_parts(const float* rotated, float norm, std::uint8_t* code) const {
+    alignas(64) float sides[kPaddedDimensionMax];
+    const CodeArithmetic& arithmetic = code_arithmetic(level_);
+    const float factor = best_factor(rotated, norm);
+    Fit all{0, 0};
+    for (const CodePart& part : parts_) {
+        const float inverse_step = 1 / (part.step * norm * factor);
+        arithmetic.encode_step(rotated, part.dimensions, part.bits, inverse_step, code);
+        arithmetic.absolute(rotated, part.dimensions, sides);
+        const Fit fit = arithmetic.fit(sides, part.dimensions, part.bits, inverse_step);
+        all.product += part.step * fit.product;
+        all.squared += part.step * part.step * fit.squared;
+        rotated += part.dimensions;
+        code += part.dimensions * part.bits / 8;
+    }
+    return all;
 }
 
 void Quantizer::encode_row(const float* vector, std::uint8_t* record, float* rotated) const {
     const SquaredLengths squared = prepare(vector, true, rotated);
     CodeFactors factors{0, 0};
-    if (squared.rotated >= kLengthMin * kLengthMin && squared.rotated <= kLengthMax * kLengthMax) {
-        const float norm = std::sqrt(squared.rotated);
-        const Fit fit = code_arithmetic(level_).encode(rotated, padded_dimension(), bits_, norm, record);
-        const double lengths = std::sqrt(static_cast<double>(fit.squared) * squared.rotated);
-        const double cosine = fit.product / lengths;
-        const double ratio = std::sqrt(std::max(0.0, 1 / (cosine * cosine) - 1));
-        factors = pack_factors(norm, squared.rotated / fit.product, static_cast<float>(ratio));
+    if (can_be_coded(squared.residual)) {
+        const float norm = std::sqrt(squared.residual);
+        const Fit fit = basis_ ? encode_parts(rotated, norm, record)
+                               : code_arithmetic(level_).encode(rotated, padded_dimension(), parts_[0].bits, norm, record);
+        factors = fitted_factors(fit, squared.residual);
     } else {
         std::memset(record, 0, code_bytes());
-        if (!(squared.rotated < kLengthMin * kLengthMin)) factors.norm = kLengthMax;
+        if (!(squared.residual < kLengthMin * kLengthMin)) factors.norm = kLengthMax;
     }
     if (metric_ == Metric::kCosine && squared.vector == 0) {
         // Its cosine to any query is to be 0: with |r|^2 + 1 in place of |r|^2 the estimate is of exactly that.
-        const float longer = std::min(std::sqrt(squared.rotated + 1), kLengthMax);
+        const float longer = std::min(std::sqrt(squared.residual + 1), kLengthMax);
         factors = pack_factors(longer, factors.scale(), factors.ratio() * factors.norm / longer);
     }
     std::memcpy(record + code_bytes(), &factors, sizeof factors);
@@ -85,25 +162,29 @@ void Quantizer::encode_row(const float* vector, std::uint8_t* record, float* rot
 void Quantizer::encode(const float* vectors, std::size_t count, std::uint8_t* records, unsigned threads) const {
     const std::size_t blocks = count / kBlockRows + 1;
     const auto most = static_cast<unsigned>(std::min<std::size_t>(threads != 0 ? threads : processors(), blocks));
-    const auto rotated = aligned_array<float>(padded_dimension() * most);
+    const auto rotated = aligned_array<float>(coded_dimension() * most);
     in_blocks(count, kBlockRows, most, [&](unsigned thread, std::size_t begin, std::size_t end) {
         for (std::size_t row = begin; row < end; ++row) {
             encode_row(vectors + row * dimension_, records + row * record_bytes(),
-                       rotated.get() + thread * padded_dimension());
+                       rotated.get() + thread * coded_dimension());
         }
     });
 }
 
 QueryCode::QueryCode(const Quantizer& quantizer, const float* vector, float bound_sigmas)
-    : metric_(quantizer.metric()),
-      shape_(code_shape(quantizer.code_bytes())),
-      products_(code_products(quantizer.level(), quantizer.bits())),
-      code_bytes_(quantizer.code_bytes()),
-      query_(aligned_array<std::int8_t>(query_elements(shape_, quantizer.bits()))) {
-    const std::size_t size = quantizer.padded_dimension();
-    const auto rotated = aligned_array<float>(size);
-    const auto rounded = aligned_array<std::int8_t>(size);
-    std::fill_n(query_.get(), query_elements(shape_, quantizer.bits()), std::int8_t{0});
+    : metric_(quantizer.metric()), code_bytes_(quantizer.code_bytes()), part_count_(quantizer.parts().size()) {
+    std::size_t code_offset = 0, elements = 0;
+    for (std::size_t i = 0; i < part_count_; ++i) {
+        const CodePart& part = quantizer.parts()[i];
+        const std::size_t bytes = part.dimensions * part.bits / 8;
+        const CodeShape shape = code_shape(bytes);
+        parts_[i] = {shape, code_products(quantizer.level(), part.bits), code_offset, elements, 0};
+        code_offset += bytes;
+        elements += query_elements(shape, part.bits);
+    }
+    query_ = aligned_array<std::int8_t>(elements);
+    std::fill_n(query_.get(), elements, std::int8_t{0});
+    const auto rotated = aligned_array<float>(quantizer.coded_dimension());
     const bool centred = metric_ != Metric::kDotProduct;
     const auto [vector_squared, squared] = quantizer.prepare(vector, centred, rotated.get());
     if (metric_ == Metric::kCosine && vector_squared == 0) {  // its cosine to every vector is 0
@@ -125,37 +206,63 @@ QueryCode::QueryCode(const Quantizer& quantizer, const float* vector, float boun
         }
         offset_ = static_cast<float>(-centroid_product);
     }
-    code_error_weight_ = bound_sigmas / std::sqrt(static_cast<float>(size - 1));
-    if (squared < kLengthMin * kLengthMin) return;
+    const std::size_t size = quantizer.coded_dimension();
+    code_error_weight_ =
+        bound_sigmas * (quantizer.basis_ ? quantizer.basis_->spread() : 1 / std::sqrt(static_cast<float>(size - 1)));
+    if (squared >= kLengthMin * kLengthMin) round_parts(quantizer, rotated.get(), bound_sigmas);
+}
 
-    float most = 0;
-    for (std::size_t i = 0; i < size; ++i) most = std::max(most, std::abs(rotated[i]));
-    const float step = most / 127;
-    const RoundedQuery found = code_arithmetic(quantizer.level()).round(rotated.get(), size, step, rounded.get());
-    arrange_query(rounded.get(), shape_, quantizer.bits(), query_.get());
+void QueryCode::round_parts(const Quantizer& quantizer, const float* rotated, float bound_sigmas) {
     const float weight = metric_ == Metric::kEuclidean ? -2.0f : -1.0f;
-    sum_weight_ = weight * 2 * step;
-    sum_offset_ = -weight * step * static_cast<float>((1 << quantizer.bits()) - 1) * static_cast<float>(found.sum);
+    const auto rounded = aligned_array<std::int8_t>(quantizer.coded_dimension());
+    float squared_error = 0;  // of rounding an element, in the part where it is largest
+    for (std::size_t i = 0; i < part_count_; ++i) {
+        const CodePart& part = quantizer.parts()[i];
+        float most = 0;
+        for (std::size_t at = 0; at < part.dimensions; ++at) most = std::max(most, std::abs(rotated[at]));
+        if (most > 0) {
+            const float step = most / 127;
+            const RoundedQuery found =
+                code_arithmetic(quantizer.level()).round(rotated, part.dimensions, step, rounded.get());
+            arrange_query(rounded.get(), parts_[i].shape, part.bits, query_.get() + parts_[i].query_offset);
+            parts_[i].sum_weight = weight * 2 * step * part.step;
+            sum_offset_ -=
+                weight * step * part.step * static_cast<float>((1 << part.bits) - 1) * static_cast<float>(found.sum);
+            squared_error = std::max(squared_error, found.squared_error / static_cast<float>(part.dimensions));
+        }
+        rotated += part.dimensions;
+    }
     // The scale t is kept to a relative 2^-17 and the sums to about 2^-20.
-    query_error_weight_ = bound_sigmas * std::sqrt(found.squared_error / static_cast<float>(size)) + length_ * 0x1p-16f;
+    query_error_weight_ = bound_sigmas * std::sqrt(squared_error) + length_ * 0x1p-16f;
     loose_code_weight_ = -weight * code_error_weight_ * length_;
     loose_query_weight_ = -weight * query_error_weight_;
 }
 
-float QueryCode::finish(const std::uint8_t* record, std::int32_t sum) const {
+// `sum`: over parts, of sum_weight * integer sum.
+float QueryCode::finish(const std::uint8_t* record, float sum) const {
     const CodeFactors factors = factors_of(record);
-    return norm_weight_ * factors.norm * factors.norm + offset_ +
-           factors.scale() * (sum_weight_ * static_cast<float>(sum) + sum_offset_);
+    return norm_weight_ * factors.norm * factors.norm + offset_ + factors.scale() * (sum + sum_offset_);
 }
 
 float QueryCode::estimate(const std::uint8_t* record) const {
-    return finish(record, products_.one(record, query_.get(), shape_));
+    float all = 0;
+    for (const Part& part : std::span(parts_, part_count_)) {
+        const std::int32_t sum = part.products.one(record + part.code_offset, query_.get() + part.query_offset, part.shape);
+        all += part.sum_weight * static_cast<float>(sum);
+    }
+    return finish(record, all);
 }
 
 void QueryCode::estimate_tile(const std::uint8_t* const (&records)[kCodeTile], float* out) const {
-    std::int32_t sums[kCodeTile];
-    products_.tile(records, query_.get(), shape_, sums);
-    for (std::size_t i = 0; i < kCodeTile; ++i) out[i] = finish(records[i], sums[i]);
+    float all[kCodeTile] = {};
+    for (const Part& part : std::span(parts_, part_count_)) {
+        std::int32_t sums[kCodeTile];
+        const std::size_t at = part.code_offset;
+        part.products.tile({records[0] + at, records[1] + at, records[2] + at, records[3] + at},
+                           query_.get() + part.query_offset, part.shape, sums);
+        for (std::size_t i = 0; i < kCodeTile; ++i) all[i] += part.sum_weight * static_cast<float>(sums[i]);
+    }
+    for (std::size_t i = 0; i < kCodeTile; ++i) out[i] = finish(records[i], all[i]);
 }
 
 void QueryCode::estimate_batch(const std::uint8_t* const* records, std::size_t count, float* out) const {

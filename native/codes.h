@@ -10,6 +10,10 @@
 // little-endian. Bytes of code come in blocks of 64 (the last may be shorter, a multiple of 8): byte j of a block of
 // width W from dimension D on holds the codes u = (c + 2^B - 1) / 2 of dimensions D + j, D + W + j, D + 2 W + j, …,
 // the first in its lowest bits.
+//
+// With a CodeBasis (code_basis.h) the residual is first turned to the directions along which vectors vary most, and its
+// parts are coded with bits and steps of their own, one code after the other. All above holds of their sum, in which the
+// odd integers of a part are multiplied by its step; e then also has what lies along no direction.
 #pragma once
 
 #include <bit>
@@ -19,6 +23,7 @@
 #include <memory>
 
 #include "code_arithmetic.h"
+#include "code_basis.h"
 #include "code_dot.h"
 #include "rotation.h"
 #include "topk.h"
@@ -57,13 +62,18 @@ class Quantizer {
     // Metric::kCosine vectors and queries are brought to length 1 first, and the centroid is of such vectors.
     Quantizer(std::size_t dimension, unsigned bits, Metric metric, const float* centroid, std::uint64_t seed,
               CodeLevel level = code_levels().front());
+    // With a basis of the same dimension.
+    Quantizer(std::size_t dimension, std::shared_ptr<const CodeBasis> basis, Metric metric, const float* centroid,
+              CodeLevel level = code_levels().front());
 
     std::size_t dimension() const { return dimension_; }
     std::size_t padded_dimension() const { return rotation_.size(); }
-    unsigned bits() const { return bits_; }
     Metric metric() const { return metric_; }
     CodeLevel level() const { return level_; }
-    std::size_t code_bytes() const { return padded_dimension() * bits_ / 8; }
+    const std::vector<CodePart>& parts() const { return parts_; }
+    // Elements of all parts.
+    std::size_t coded_dimension() const { return basis_ ? basis_->size() : padded_dimension(); }
+    std::size_t code_bytes() const { return code_bytes_; }
     std::size_t record_bytes() const { return code_bytes() + kCodeFactorBytes; }
 
     // Fills records [count, record_bytes] from vectors [count, dimension], which must be finite; 0 threads: as many as
@@ -73,16 +83,20 @@ class Quantizer {
   private:
     friend class QueryCode;
 
-    // `rotated` [padded_dimension], 64-byte aligned: the vector (brought to length 1 under cosine), less the centroid
-    // where `centred`, rotated.
+    // `rotated` [coded_dimension], 64-byte aligned: the vector (brought to length 1 under cosine), less the centroid
+    // where `centred`, rotated; of a length too short or too long to be coded it may be left as it was.
     SquaredLengths prepare(const float* vector, bool centred, float* rotated) const;
     void encode_row(const float* vector, std::uint8_t* record, float* rotated) const;
+    Fit encode_parts(const float* rotated, float norm, std::uint8_t* code) const;
+    float best_factor(const float* rotated, float norm) const;
 
     std::size_t dimension_;
-    unsigned bits_;
     Metric metric_;
     CodeLevel level_;
     Rotation rotation_;
+    std::shared_ptr<const CodeBasis> basis_;  // nullptr: none, and one part
+    std::vector<CodePart> parts_;
+    std::size_t code_bytes_;
     std::unique_ptr<float[], AlignedDelete> centroid_;  // [padded_dimension]
 };
 
@@ -127,19 +141,29 @@ class QueryCode {
         float query;  // of the query's own rounding
     };
 
-    float finish(const std::uint8_t* record, std::int32_t sum) const;
+    float finish(const std::uint8_t* record, float sum) const;
     void estimate_tile(const std::uint8_t* const (&records)[kCodeTile], float* out) const;
     Errors errors(const std::uint8_t* record) const;
 
+    // Of one part of the code.
+    struct Part {
+        CodeShape shape;
+        CodeProducts products;
+        std::size_t code_offset;   // bytes
+        std::size_t query_offset;  // elements
+        float sum_weight;
+    };
+
+    void round_parts(const Quantizer& quantizer, const float* rotated, float bound_sigmas);
+
     Metric metric_;
-    CodeShape shape_;
-    CodeProducts products_;
     std::size_t code_bytes_;
-    std::unique_ptr<std::int8_t[], AlignedDelete> query_;  // as code_dot.h lays it out
-    // estimate = norm_weight |r|^2 + offset + t (sum_weight * integer sum + sum_offset)
+    std::size_t part_count_;
+    Part parts_[kCodePartsMax];
+    std::unique_ptr<std::int8_t[], AlignedDelete> query_;  // part by part, as code_dot.h lays it out
+    // estimate = norm_weight |r|^2 + offset + t (sum over parts of sum_weight * integer sum, + sum_offset)
     float norm_weight_ = 0;
     float offset_ = 0;
-    float sum_weight_ = 0;
     float sum_offset_ = 0;
     float length_ = 0;             // of the query as it was rotated
     float code_error_weight_ = 0;  // times |e|: Errors::code

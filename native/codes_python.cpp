@@ -2,6 +2,7 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -75,6 +77,49 @@ void make_quantizer(Quantizer* place, std::int64_t dimension, std::int64_t bits,
     if (centroid) check_same("dimensions of the centroid", centroid->shape(0), static_cast<std::size_t>(dimension));
     new (place) Quantizer(static_cast<std::size_t>(dimension), static_cast<unsigned>(bits), metric_of(metric),
                           centroid ? centroid->data() : nullptr, seed, level_of(level));
+}
+
+void check_part(unsigned bits, std::size_t dimensions, float step, unsigned bits_before) {
+    if ((bits != 1 && bits != 2 && bits != 4 && bits != 8) || bits >= bits_before) {
+        throw std::invalid_argument("parts have 8, 4, 2 and 1 bits a dimension, in this order");
+    }
+    if (dimensions == 0 || dimensions % kRotationMultiple != 0 || dimensions > kPaddedDimensionMax) {
+        throw std::invalid_argument("a part has a multiple of 64 dimensions, at most 4096");
+    }
+    if (!(step > 0) || !(step < 1e6f)) throw std::invalid_argument("a step is a share of a length, above 0");
+}
+
+using Directions = nb::ndarray<const std::int16_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+void make_quantizer_with_basis(Quantizer* place, const Directions& directions,
+                               const std::vector<std::tuple<unsigned, std::size_t, float>>& parts, float spread,
+                               int metric, const Vector& centroid, std::uint64_t seed,
+                               const std::optional<std::string>& level) {
+    const std::size_t dimension = directions.shape(1);
+    check_dimension(static_cast<std::int64_t>(dimension));
+    check_same("dimensions of the centroid", centroid.shape(0), dimension);
+    if (parts.empty()) throw std::invalid_argument("a basis has at least one part");
+    if (!(spread > 0) || !(spread <= 1)) throw std::invalid_argument("a spread is above 0 and at most 1");
+    std::vector<CodePart> made;
+    std::size_t size = 0;
+    for (const auto& [bits, dimensions, step] : parts) {
+        check_part(bits, dimensions, step, made.empty() ? 9 : made.back().bits);
+        made.push_back({bits, dimensions, step});
+        size += dimensions;
+    }
+    if (size > kPaddedDimensionMax) throw std::invalid_argument("a basis has at most 4096 directions");
+    check_same("directions of the basis", directions.shape(0), size);
+    for (std::size_t row = 0; row < size; ++row) {
+        double squared = 0;
+        for (std::size_t i = 0; i < dimension; ++i) {
+            const double element = directions.data()[row * dimension + i];
+            squared += element * element;
+        }
+        // Sums of products have to fit 32 bits.
+        if (squared > 33100.0 * 33100.0) throw std::invalid_argument("a direction is longer than 1");
+    }
+    auto basis = std::make_shared<const CodeBasis>(dimension, directions.data(), std::move(made), spread, seed);
+    new (place) Quantizer(dimension, std::move(basis), metric_of(metric), centroid.data(), level_of(level));
 }
 
 void make_product_quantizer(ProductQuantizer* place, const Matrix& vectors, std::int64_t groups, int metric,
@@ -214,6 +259,8 @@ void bind_codes(nb::module_& m) {
     nb::class_<Quantizer>(m, "Quantizer")
         .def("__init__", &make_quantizer, "dimension"_a, "bits"_a, "metric"_a, "centroid"_a.noconvert().none(),
              "seed"_a, "level"_a.none())
+        .def("__init__", &make_quantizer_with_basis, "directions"_a.noconvert(), "parts"_a, "spread"_a, "metric"_a,
+             "centroid"_a.noconvert(), "seed"_a, "level"_a.none())
         .def_prop_ro("record_bytes", &Quantizer::record_bytes)
         .def("encode", &encode<Quantizer>, "vectors"_a.noconvert(), "threads"_a)
         .def("query", &query_of, "vector"_a.noconvert(), "bound_sigmas"_a);

@@ -21,7 +21,7 @@ namespace lutra {
 struct SegmentParts {
     NodeFile nodes;
     Metric metric;
-    std::optional<Quantizer> quantizer;
+    const Quantizer* quantizer = nullptr;         // of the codes, in memory or not; nullptr: there are none
     const std::uint8_t* records = nullptr;       // [rows, record_bytes]; nullptr: not in memory
     const std::uint32_t* neighbours = nullptr;   // [rows, degree]; nullptr: not in memory
     std::span<const std::uint32_t> entries;

@@ -23,7 +23,6 @@ namespace lutra {
 namespace {
 
 using Matrix = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-using Centroid = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Records = nb::ndarray<const std::uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Neighbours = nb::ndarray<const std::uint32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Entries = nb::ndarray<const std::uint32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
@@ -55,8 +54,8 @@ struct Wanted {
 class PySearcher {
   public:
     PySearcher(const HeldSource& nodes, bool through_cache, std::size_t rows, std::size_t dimension, std::size_t degree,
-               int metric, unsigned bits, std::uint64_t seed, const std::optional<Centroid>& centroid,
-               std::optional<Records> records, std::optional<Neighbours> neighbours, Entries entries)
+               int metric, const Quantizer* quantizer, std::optional<Records> records, std::optional<Neighbours> neighbours,
+               Entries entries)
         : records_(std::move(records)), neighbours_(std::move(neighbours)), entries_(std::move(entries)) {
         require(dimension >= 1 && dimension <= kDimensionMax, "dimension is 1 to 4096");
         require(rows <= kGraphRowsMax, "more than 2^31 - 1 rows in a segment");
@@ -65,19 +64,15 @@ class PySearcher {
         SegmentParts parts{.nodes = {nodes->reader(), through_cache ? nodes.shared() : nullptr,
                                      {dimension, degree, nodes->section().block_bytes}, rows},
                            .metric = static_cast<Metric>(metric),
-                           .quantizer = std::nullopt,
+                           .quantizer = quantizer,
                            .entries = {},
                            .level = simd_levels().front()};
         require(nodes->section().offset == 0, "nodes begin at byte 0 of the object");
         require(parts.nodes.layout.node_bytes() + 4 <= nodes->section().block_bytes, "a block holds no node");
         const std::size_t per_block = parts.nodes.layout.nodes_per_block();
         require((rows + per_block - 1) / per_block <= nodes->block_count(), "there are fewer blocks than rows need");
-        require(bits == 0 || bits == 1 || bits == 2 || bits == 4 || bits == 8, "codes have 1, 2, 4 or 8 bits");
-        require((bits != 0) == centroid.has_value(), "a centroid goes with codes");
-        if (bits != 0) {
-            require(centroid->shape(0) == dimension, "the centroid has another dimension");
-            parts.quantizer.emplace(dimension, bits, parts.metric, centroid->data(), seed);
-        }
+        require(quantizer == nullptr || (quantizer->dimension() == dimension && quantizer->metric() == parts.metric),
+                "the quantizer has another dimension or metric");
         set_arrays(parts);
         searcher_.emplace(std::move(parts));
     }
@@ -94,7 +89,7 @@ class PySearcher {
     void set_arrays(SegmentParts& parts) {
         const std::size_t rows = parts.nodes.row_count;
         if (records_) {
-            require(parts.quantizer.has_value(), "records without codes");
+            require(parts.quantizer != nullptr, "records without a quantizer");
             require(records_->shape(0) == rows && records_->shape(1) == parts.quantizer->record_bytes(),
                     "the records do not fit the rows");
             parts.records = records_->data();
@@ -206,11 +201,11 @@ nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy
 
 void bind_searcher(nb::module_& m) {
     nb::class_<PySearcher>(m, "Searcher")
-        .def(nb::init<const HeldSource&, bool, std::size_t, std::size_t, std::size_t, int, unsigned, std::uint64_t,
-                      const std::optional<Centroid>&, std::optional<Records>, std::optional<Neighbours>, Entries>(),
-             "nodes"_a, "through_cache"_a, "rows"_a, "dimension"_a, "degree"_a, "metric"_a, "bits"_a, "seed"_a,
-             "centroid"_a.noconvert().none(), "records"_a.noconvert().none(), "neighbours"_a.noconvert().none(),
-             "entries"_a.noconvert())
+        .def(nb::init<const HeldSource&, bool, std::size_t, std::size_t, std::size_t, int, const Quantizer*,
+                      std::optional<Records>, std::optional<Neighbours>, Entries>(),
+             "nodes"_a, "through_cache"_a, "rows"_a, "dimension"_a, "degree"_a, "metric"_a, "quantizer"_a.none(),
+             "records"_a.noconvert().none(), "neighbours"_a.noconvert().none(), "entries"_a.noconvert(),
+             nb::keep_alive<1, 8>())
         .def("search", &PySearcher::search, "queries"_a.noconvert(), "k"_a, "strategy"_a, "beam"_a, "candidates"_a,
              "first"_a, "bound_sigmas"_a, "effort_max"_a, "mask"_a.noconvert().none(),
              "left_out"_a.noconvert().none(), "threads"_a)

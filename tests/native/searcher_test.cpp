@@ -71,11 +71,11 @@ struct World {
     SegmentParts parts(bool has_records, bool has_graph, const std::shared_ptr<BlockSource>& cached) const {
         SegmentParts parts{.nodes = {cached ? cached->reader() : BlockFile::open(kPath, {}), cached, layout, kRows},
                            .metric = Metric::kEuclidean,
-                           .quantizer = std::nullopt,
+                           .quantizer = nullptr,
                            .entries = entries,
                            .level = simd_levels().front()};
         if (has_records) {
-            parts.quantizer.emplace(kDimension, 4, Metric::kEuclidean, nullptr, 1);
+            parts.quantizer = &quantizer;
             parts.records = records.get();
         }
         if (has_graph) parts.neighbours = neighbours.get();

@@ -1,7 +1,7 @@
 """What the native extension offers (native/*.cpp); `lutra.kernels` is its face."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,8 +145,20 @@ class Quantizer:
     """See `lutra.kernels.codes.Quantizer`."""
 
     record_bytes: int
+    @overload
     def __init__(
         self, dimension: int, bits: int, metric: int, centroid: NDArray[np.float32] | None, seed: int, level: str | None
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        directions: NDArray[np.int16],
+        parts: Sequence[tuple[int, int, float]],
+        spread: float,
+        metric: int,
+        centroid: NDArray[np.float32],
+        seed: int,
+        level: str | None,
     ) -> None: ...
     def encode(self, vectors: NDArray[np.float32], threads: int) -> NDArray[np.uint8]: ...
     def query(self, vector: NDArray[np.float32], bound_sigmas: float) -> QueryCode: ...
@@ -216,9 +228,7 @@ class Searcher:
         dimension: int,
         degree: int,
         metric: int,
-        bits: int,
-        seed: int,
-        centroid: NDArray[np.float32] | None,
+        quantizer: Quantizer | None,
         records: NDArray[np.uint8] | None,
         neighbours: NDArray[np.uint32] | None,
         entries: NDArray[np.uint32],

@@ -12,6 +12,7 @@ a TypeError is raised where dtype, rank or layout are not as given. The GIL is r
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -26,6 +27,9 @@ Records = NDArray[np.uint8]
 
 # How many standard deviations of an estimate's error its bounds allow.
 BOUND_SIGMAS = 1.9
+
+# Of a record, beside its code.
+FACTOR_BYTES = 8
 
 # Rows a centroid is the mean of: more do not move it by what the codes could tell.
 _CENTROID_ROWS = 65_536
@@ -73,8 +77,35 @@ class Query:
         return self.native.bounds(records)
 
 
+@dataclass(frozen=True, slots=True)
+class CodePart:
+    """Some of a basis' directions, one after the other, that are coded alike."""
+
+    bits: int
+    """8, 4, 2 or 1 a direction; parts have ever fewer."""
+    dimensions: int
+    """How many directions: a multiple of 64."""
+    step: float
+    """Between levels, as a share of a residual's length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Directions to code vectors along, in place of their dimensions (``native/code_basis.h``)."""
+
+    directions: NDArray[np.int16]
+    """[parts' dimensions, dimension]: unit vectors, times 32767, orthogonal to each other; or zeros."""
+    parts: tuple[CodePart, ...]
+    spread: float
+    """The standard deviation of a code's error in a direction, as a share of the error's length."""
+
+    @property
+    def record_bytes(self) -> int:
+        return sum(part.bits * part.dimensions for part in self.parts) // 8 + FACTOR_BYTES
+
+
 class Quantizer:
-    """RaBitQ codes of ``bits`` bits a dimension.
+    """RaBitQ codes of ``bits`` bits a dimension, or along the directions of a `Basis` (`of_basis`).
 
     :param dimension: 1 to 4096; padded to a multiple of 64.
     :param bits: 1, 2, 4 or 8.
@@ -101,6 +132,18 @@ class Quantizer:
             require_finite(centroid[None, :])
         self._native = _native.Quantizer(dimension, bits, metric, centroid, seed, level)
         self.dimension = dimension
+
+    @classmethod
+    def of_basis(
+        cls, basis: Basis, metric: Metric, centroid: Vectors, seed: int = 0, level: str | None = None
+    ) -> Quantizer:
+        """Codes along the directions of ``basis``. Raises ValueError where it makes no sense."""
+        require_finite(centroid[None, :])
+        made = cls.__new__(cls)
+        parts = [(part.bits, part.dimensions, part.step) for part in basis.parts]
+        made._native = _native.Quantizer(basis.directions, parts, basis.spread, metric, centroid, seed, level)
+        made.dimension = len(centroid)
+        return made
 
     @property
     def native(self) -> _native.Quantizer:

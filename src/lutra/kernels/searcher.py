@@ -81,7 +81,7 @@ class Searcher:
     :param nodes: blocks of the section of nodes, from byte 0 of the object, ended by their checksums.
     :param through_cache: whether nodes are read through the cache of ``nodes``, or past it.
     :param degree: neighbours a node carries; 0: none.
-    :param bits: of the codes; 0: none. Then ``centroid`` and ``records`` are None.
+    :param quantizer: of the codes; None: there are none, and ``records`` is None.
     :param records: uint8 [rows, record bytes]; None: not in memory.
     :param neighbours: uint32 [rows, degree]; None: not in memory.
     :param entries: uint32 [e].
@@ -98,9 +98,7 @@ class Searcher:
         dimension: int,
         degree: int,
         metric: Metric,
-        bits: int,
-        seed: int,
-        centroid: Vectors | None,
+        quantizer: Quantizer | None,
         records: NDArray[np.uint8] | None,
         neighbours: NDArray[np.uint32] | None,
         entries: NDArray[np.uint32],
@@ -113,9 +111,7 @@ class Searcher:
             dimension,
             degree,
             metric,
-            bits,
-            seed,
-            centroid,
+            None if quantizer is None else quantizer.native,
             records,
             neighbours,
             entries,
