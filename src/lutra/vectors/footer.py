@@ -11,6 +11,7 @@ from typing import Any, Final
 from lutra.kernels.checksum import crc32c
 from lutra.model.errors import Corruption, StorageFailure
 from lutra.model.indexes import Metric
+from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.layout import (
     CHECKSUM_BYTES,
     DEGREE_MAX,
@@ -26,7 +27,8 @@ from lutra.vectors.layout import (
     whole_pages,
 )
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+"""2: codes may have a basis, and finer ones beside them."""
 MAGIC: Final = b"lutraVEC"
 _TRAILER: Final = struct.Struct("<III8s")
 TRAILER_BYTES: Final = _TRAILER.size
@@ -44,9 +46,10 @@ class Footer:
     dimension: int
     metric: Metric
     seed: int
-    code_bits: int
-    """0: no codes."""
-    record_bytes: int
+    codes: CodeFormat | None
+    """None: no codes."""
+    fine: CodeFormat | None
+    """Longer codes, of what the others leave in doubt; None: none."""
     degree: int
     """0: no graph."""
     entry_count: int
@@ -63,10 +66,24 @@ class Footer:
         """How items lie in blocks; raises KeyError for a section that this kind has not, or that has no blocks."""
         if name is SectionName.NODES:
             return BlockLayout(4 * (self.dimension + self.degree), self.block_bytes)
-        item_bytes = {SectionName.CODES: self.record_bytes, SectionName.GRAPH: 4 * self.degree}[name]
+        item_bytes = {
+            SectionName.CODES: self.codes.record_bytes if self.codes else 0,
+            SectionName.FINE: self.fine.record_bytes if self.fine else 0,
+            SectionName.GRAPH: 4 * self.degree,
+            SectionName.BASIS: 2 * self.dimension if self.directions else 0,
+        }[name]
         if item_bytes == 0:
             raise KeyError(name)
         return block_layout(item_bytes)
+
+    @property
+    def directions(self) -> int:
+        """Of the basis; 0: there is none."""
+        return max((codes.directions for codes in (self.codes, self.fine) if codes), default=0)
+
+    def items(self, name: SectionName) -> int:
+        """How many items a section of blocks has: a row each, or a direction."""
+        return self.directions if name is SectionName.BASIS else self.rows
 
     @property
     def offset(self) -> int:
@@ -81,8 +98,8 @@ class Footer:
             "dimension": self.dimension,
             "metric": self.metric.name.lower(),
             "seed": self.seed,
-            "code_bits": self.code_bits,
-            "record_bytes": self.record_bytes,
+            "codes": self.codes.to_json() if self.codes else None,
+            "fine": self.fine.to_json() if self.fine else None,
             "degree": self.degree,
             "entry_count": self.entry_count,
             "block_bytes": self.block_bytes,
@@ -127,23 +144,31 @@ def parse_footer(data: bytes, object_bytes: int, name: str) -> Footer:
             f"{name}: a vector segment of format version {version}; this Lutra reads up to {FORMAT_VERSION}."
         )
     try:
-        footer = _footer(json.loads(data[:-TRAILER_BYTES]))
+        footer = _footer(json.loads(data[:-TRAILER_BYTES]), version)
         _check(footer, object_bytes - len(data))
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise Corruption(f"{name}: the footer of this vector segment makes no sense: {error!r}.") from error
     return footer
 
 
-def _footer(document: dict[str, Any]) -> Footer:
+def _footer(document: dict[str, Any], version: int) -> Footer:
     sections = {SectionName(name): Section(int(at), int(size)) for name, (at, size) in document["sections"].items()}
+    dimension = int(document["dimension"])
+    if version == 1:
+        codes = CodeFormat(dimension, int(document["code_bits"])) if document["code_bits"] else None
+        fine = None
+    else:
+        codes, fine = (
+            CodeFormat.from_json(dimension, document[name]) if document[name] else None for name in ("codes", "fine")
+        )
     return Footer(
         kind=SegmentKind(document["kind"]),
         rows=int(document["rows"]),
-        dimension=int(document["dimension"]),
+        dimension=dimension,
         metric=Metric[document["metric"].upper()],
         seed=int(document["seed"]),
-        code_bits=int(document["code_bits"]),
-        record_bytes=int(document["record_bytes"]),
+        codes=codes,
+        fine=fine,
         degree=int(document["degree"]),
         entry_count=int(document["entry_count"]),
         block_bytes=int(document["block_bytes"]),
@@ -161,8 +186,12 @@ def section_sizes(footer: Footer) -> dict[SectionName, int]:
         SegmentKind.CODES: [SectionName.NODES, SectionName.CODES],
         SegmentKind.GRAPH: [SectionName.NODES, SectionName.CODES, SectionName.GRAPH],
     }[footer.kind]
+    if footer.fine is not None:
+        names.insert(2, SectionName.FINE)
+    if footer.directions:
+        names.append(SectionName.BASIS)
     layouts = {name: footer.layout(name) for name in names}
-    sizes = {name: layout.blocks(footer.rows) * layout.block_bytes for name, layout in layouts.items()}
+    sizes = {name: layout.blocks(footer.items(name)) * layout.block_bytes for name, layout in layouts.items()}
     if footer.kind is not SegmentKind.FLAT:
         sizes[SectionName.NAVIGATION] = 4 * (footer.dimension + footer.entry_count)
     return sizes
@@ -185,8 +214,9 @@ def _check(footer: Footer, offset: int) -> None:
     limits = [
         ("rows", footer.rows, 0, ROWS_MAX),
         ("dimension", footer.dimension, 1, DIMENSION_MAX),
-        ("code_bits", footer.code_bits, int(has_codes), 8 * has_codes),
-        ("record_bytes", footer.record_bytes, int(has_codes), 2 * DIMENSION_MAX * has_codes),
+        ("codes", int(footer.codes is not None), int(has_codes), int(has_codes)),
+        ("fine codes", int(footer.fine is not None), 0, int(has_codes and footer.directions > 0)),
+        ("directions", footer.directions, 0, DIMENSION_MAX),
         ("degree", footer.degree, int(has_graph), DEGREE_MAX * has_graph),
         ("entry_count", footer.entry_count, int(has_graph and footer.rows > 0), footer.rows * has_graph),
         ("block_bytes", footer.block_bytes, PAGE_BYTES, 2 * SWEEP_BLOCK_BYTES),

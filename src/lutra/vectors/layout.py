@@ -2,12 +2,14 @@
 
     nodes        a node a row: float32 [dimension], then uint32 [degree] neighbours in kind GRAPH
     codes        uint8 [record_bytes] a row                      kinds CODES and GRAPH
+    fine         uint8 [record_bytes] a row: longer codes        where codes have a basis, maybe
     graph        uint32 [degree] a row, unused places NO_ROW     kind GRAPH
+    basis        int16 [dimension] a direction                   where codes have a basis
     navigation   float32 [dimension] centroid, uint32 [entries]  kinds CODES and GRAPH
     footer       JSON, spaces up to a page less the trailer
     trailer      footer bytes u32, format version u32, crc32c of all before it in the footer u32, magic 8
 
-Nodes, codes and graph are blocks of whole pages, each with as many whole items as fit, zeros, and the crc32c of all
+All these are blocks of whole pages, each with as many whole items as fit, zeros, and the crc32c of all
 before it: what `lutra.kernels.blocks` checks where a source has ``checksums``. All blocks of a section are of one size.
 Navigation is filled up with zeros to a page; its checksum is in the footer. So every byte of a segment is covered.
 """
@@ -44,7 +46,9 @@ class SegmentKind(enum.Enum):
 class SectionName(enum.StrEnum):
     NODES = "nodes"
     CODES = "codes"
+    FINE = "fine"
     GRAPH = "graph"
+    BASIS = "basis"
     NAVIGATION = "navigation"
     FOOTER = "footer"
 

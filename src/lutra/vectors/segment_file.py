@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from lutra.kernels.checksum import crc32c, crc32c_blocks
 from lutra.model.errors import Corruption
 from lutra.model.indexes import Metric
+from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.footer import Footer, Sections, footer_size, parse_footer
 from lutra.vectors.layout import (
     CHECKSUM_BYTES,
@@ -29,7 +30,7 @@ from lutra.vectors.layout import (
     SectionName,
     SegmentKind,
 )
-from lutra.vectors.range_reader import Bytes, LocalFile, RangeReader, page_aligned
+from lutra.vectors.range_reader import Bytes, LocalFile, RangeReader, huge_pages
 
 Matrix = NDArray[np.float32]
 Rows = NDArray[np.uint32]
@@ -125,14 +126,14 @@ class SegmentFile:
         return self._footer.seed
 
     @property
-    def code_bits(self) -> int:
-        """Bits a dimension; 0: no codes."""
-        return self._footer.code_bits
+    def codes(self) -> CodeFormat | None:
+        """How codes are made; None: there are none."""
+        return self._footer.codes
 
     @property
-    def record_bytes(self) -> int:
-        """Of one row's code; 0: no codes."""
-        return self._footer.record_bytes
+    def fine(self) -> CodeFormat | None:
+        """How the longer ones beside them are made; None: there are none."""
+        return self._footer.fine
 
     @property
     def degree(self) -> int:
@@ -155,7 +156,7 @@ class SegmentFile:
         return self._footer.sections
 
     def layout(self, name: SectionName) -> BlockLayout:
-        """How the items of NODES, CODES or GRAPH lie in the section's blocks. Raises KeyError for any other section."""
+        """How the items of a section lie in its blocks. Raises KeyError for one that has none."""
         return self._footer.layout(name)
 
     def node_block(self, row: int) -> tuple[int, int]:
@@ -165,6 +166,14 @@ class SegmentFile:
     def load_codes(self) -> Bytes:
         """uint8 [rows, record_bytes], of `lutra.kernels.codes.Quantizer`; [0, 0] in a segment without codes."""
         return self._load(SectionName.CODES)
+
+    def load_fine(self) -> Bytes:
+        """uint8 [rows, record_bytes] of the longer codes; [0, 0] where there are none."""
+        return self._load(SectionName.FINE)
+
+    def load_basis(self) -> NDArray[np.int16]:
+        """int16 [directions, dimension] of the codes' basis; [0, 0] where they have none."""
+        return self._load(SectionName.BASIS).view("<i2")
 
     def code_blocks(self) -> Iterator[Bytes]:
         """All codes in order, uint8 [n, record_bytes] at a time, a few MB each: for who keeps less than all of them."""
@@ -232,7 +241,7 @@ class SegmentFile:
     def _sweeps(self, name: SectionName) -> Iterator[tuple[int, int]]:
         """First block and number of blocks, a few MB at a time, of a section."""
         layout = self.layout(name)
-        blocks, per_sweep = layout.blocks(self.rows), max(1, _SWEEP_BYTES // layout.block_bytes)
+        blocks, per_sweep = layout.blocks(self._footer.items(name)), max(1, _SWEEP_BYTES // layout.block_bytes)
         for first in range(0, blocks, per_sweep):
             yield first, min(per_sweep, blocks - first)
 
@@ -269,10 +278,11 @@ class SegmentFile:
         if name not in self.sections:
             return np.empty((0, 0), np.uint8)
         layout = self.layout(name)
-        loaded = page_aligned(self.rows * layout.item_bytes).reshape(self.rows, layout.item_bytes)
+        total = self._footer.items(name)
+        loaded = huge_pages(total * layout.item_bytes).reshape(total, layout.item_bytes)
         begin = 0
         for first, count in self._sweeps(name):
-            items = self._read_items(name, first, count)[: self.rows - begin]
+            items = self._read_items(name, first, count)[: total - begin]
             loaded[begin : begin + len(items)] = items
             begin += len(items)
         return loaded

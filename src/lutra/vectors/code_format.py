@@ -1,0 +1,76 @@
+"""How a segment's codes are made: alike along all dimensions, or along the directions of a basis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lutra.kernels.codes import FACTOR_BYTES, Basis, CodePart, Quantizer
+from lutra.model.indexes import Metric
+
+PADDED_DIMENSION_MULTIPLE: Final = 64
+"""As in native/rotation.h."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeFormat:
+    """Of ``bits`` a dimension, or, where these are 0, of the ``parts`` of a basis."""
+
+    dimension: int
+    bits: int
+    parts: tuple[CodePart, ...] = ()
+    spread: float = 0.0
+    """Of a basis: `lutra.kernels.codes.Basis`."""
+
+    @property
+    def record_bytes(self) -> int:
+        """Of a code and its factors."""
+        if self.bits == 0:
+            return sum(part.bits * part.dimensions for part in self.parts) // 8 + FACTOR_BYTES
+        padded = -(-self.dimension // PADDED_DIMENSION_MULTIPLE) * PADDED_DIMENSION_MULTIPLE
+        return padded * self.bits // 8 + FACTOR_BYTES
+
+    @property
+    def directions(self) -> int:
+        """Of the basis; 0: there is none."""
+        return sum(part.dimensions for part in self.parts)
+
+    def widths(self) -> Iterator[CodeFormat]:
+        """This one, and those that its codes can be reduced to, ever shorter."""
+        yield self
+        bits = self.bits // 2
+        while bits >= 1:
+            yield CodeFormat(self.dimension, bits)
+            bits //= 2
+
+    def quantizer(self, metric: Metric, centroid: NDArray[np.float32], seed: int, basis: NDArray[np.int16]) -> Quantizer:
+        """For a segment's vectors; ``basis`` int16 [directions or more, dimension] is its."""
+        if self.bits:
+            return Quantizer(self.dimension, self.bits, metric, centroid, seed)
+        directions = np.ascontiguousarray(basis[: self.directions])
+        return Quantizer.of_basis(Basis(directions, self.parts, self.spread), metric, centroid, seed)
+
+    def to_json(self) -> dict[str, Any]:
+        if self.bits:
+            return {"bits": self.bits}
+        parts = [[part.bits, part.dimensions, part.step] for part in self.parts]
+        return {"bits": 0, "parts": parts, "spread": self.spread}
+
+    @classmethod
+    def from_json(cls, dimension: int, document: dict[str, Any]) -> CodeFormat:
+        """What `to_json` gave. Raises KeyError, TypeError or ValueError."""
+        bits = int(document["bits"])
+        if bits:
+            if bits not in (1, 2, 4, 8):
+                raise ValueError(f"codes of {bits} bits")
+            return cls(dimension, bits)
+        parts = tuple(CodePart(int(bits), int(count), float(step)) for bits, count, step in document["parts"])
+        widths = [part.bits for part in parts]
+        fits = all(part.dimensions > 0 and part.dimensions % PADDED_DIMENSION_MULTIPLE == 0 for part in parts)
+        if not parts or not fits or not set(widths) <= {1, 2, 4, 8} or widths != sorted(set(widths), reverse=True):
+            raise ValueError(f"codes of parts {parts}")
+        return cls(dimension, 0, parts, float(document["spread"]))
