@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,34 +14,8 @@ from lutra.model.rows import PrimaryKey
 from lutra.model.schema import KeyColumn
 from lutra.scalars.column import ScalarView
 from lutra.scalars.strings import Mask, StringsView
+from lutra.segments.part import Part
 from lutra.vectors.column import VectorView
-from lutra.vectors.part import VectorPart
-
-
-class Part(Protocol):
-    """Documents 0 to ``size`` - 1, unchanging; those that ``live`` (bool[size]) leaves out are deleted or expired.
-
-    ``rows`` counts the live ones. ``keys`` are the encoded primary keys by document, in whose byte order rows sort. No
-    key is live in two parts of one view.
-    """
-
-    @property
-    def size(self) -> int: ...
-
-    @property
-    def rows(self) -> int: ...
-
-    @property
-    def live(self) -> Mask: ...
-
-    @property
-    def keys(self) -> StringsView: ...
-
-    @property
-    def scalars(self) -> Mapping[str, ScalarView]: ...
-
-    @property
-    def vectors(self) -> Mapping[str, VectorPart]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +33,10 @@ class PartView:
     scalars: Mapping[str, ScalarView]
     vectors: Mapping[str, VectorView]
 
+    @property
+    def in_key_order(self) -> bool:
+        return False
+
     def newest_ms(self) -> npt.NDArray[np.int64]:
         """int64[size], by document: the newest timestamp of its cells."""
         return self.newest
@@ -69,7 +46,7 @@ class PartView:
 class IndexView:
     """An index at one instant, unchanging. Its parts, buffers and segments, stay readable while the view is kept.
 
-    The order of ``parts`` means nothing, and the next view may have others in another order.
+    There is at least one of ``parts``; their order means nothing, and the next view may have others in another order.
     """
 
     schema: IndexSchema

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from lutra.index.view import IndexView, Part
+from lutra.index.view import IndexView
 from lutra.model.errors import Corruption, ParameterInvalid
 from lutra.model.queries import Hit, KnnVector, PrimaryKeySort, Query, ScoreSort, SearchRequest, SearchStats, Sorter
 from lutra.search.checks import QueryChecks, check_sort, page_of
@@ -15,6 +15,7 @@ from lutra.search.deadline import Deadline
 from lutra.search.matcher import Matcher, Scores
 from lutra.search.order import Docs, Level, after_marks, first, levels_of
 from lutra.search.token import Token
+from lutra.segments.part import Part
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lutra.index.view import Part
 from lutra.model.queries import (
     Bool,
     Exists,
@@ -25,6 +24,7 @@ from lutra.scalars.strings import Mask
 from lutra.search.deadline import Deadline
 from lutra.search.minimum import minimum_should_match
 from lutra.search.scores import similarity
+from lutra.segments.part import Part
 from lutra.vectors.part import VectorPart
 
 Scores = float | npt.NDArray[np.float64]

@@ -14,12 +14,12 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lutra.index.view import Part
 from lutra.model.errors import ParameterInvalid
 from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, Sorter, SortMode
 from lutra.scalars.sorting import SortKeys, sort_keys
 from lutra.scalars.strings import Mask, StringsView
 from lutra.search.matcher import Scores
+from lutra.segments.part import Part
 
 Docs = npt.NDArray[np.int64]
 Mark = int | float | bool | str | bytes | None

@@ -37,6 +37,10 @@ class Part(Protocol):
         """Encoded primary keys by document, in whose byte order rows sort."""
 
     @property
+    def in_key_order(self) -> bool:
+        """Whether documents are numbered in the order of their keys, as a segment's are."""
+
+    @property
     def scalars(self) -> Mapping[str, ScalarView]: ...
 
     @property
