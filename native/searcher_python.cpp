@@ -63,12 +63,11 @@ class PySearcher {
         require(metric >= 0 && metric <= 2, "there is no metric " + std::to_string(metric));
         require(degree <= kDegreeMax, "degree is at most 1024");
         SegmentParts parts{.nodes = {nodes->reader(), through_cache ? nodes.shared() : nullptr,
-                                     {dimension, degree, nodes->section().block_bytes}, rows},
+                                     {dimension, degree, nodes->section().block_bytes}, rows, nodes->section().offset},
                            .metric = static_cast<Metric>(metric),
                            .quantizer = std::nullopt,
                            .entries = {},
                            .level = simd_levels().front()};
-        require(nodes->section().offset == 0, "nodes begin at byte 0 of the object");
         require(parts.nodes.layout.node_bytes() + 4 <= nodes->section().block_bytes, "a block holds no node");
         const std::size_t per_block = parts.nodes.layout.nodes_per_block();
         require((rows + per_block - 1) / per_block <= nodes->block_count(), "there are fewer blocks than rows need");

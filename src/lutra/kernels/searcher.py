@@ -78,7 +78,7 @@ class SearchCounters:
 class Searcher:
     """One segment as far as it is in memory. Thread-safe; the arrays are kept, not copied, and must not change.
 
-    :param nodes: blocks of the section of nodes, from byte 0 of the object, ended by their checksums.
+    :param nodes: blocks of the section of nodes, ended by their checksums.
     :param through_cache: whether nodes are read through the cache of ``nodes``, or past it.
     :param degree: neighbours a node carries; 0: none.
     :param bits: of the codes; 0: none. Then ``centroid`` and ``records`` are None.

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lutra.kernels.blocks import BlockCache, BlockKind, BlockSource
+from lutra.kernels.blocks import BlockCache
 from lutra.kernels.searcher import SearchCounters, Searcher
 from lutra.model.errors import Corruption, ParameterInvalid
 from lutra.vectors import calibration
@@ -96,7 +96,7 @@ class Segment:
         is_worth = left_bytes >= CACHE_SHARE_MIN * file.sections[SectionName.NODES].size_bytes
         through_cache = cache is not None or is_worth
         left_bytes = max(left_bytes if is_worth else 0, cache_bytes_min(file))
-        nodes = _open_nodes(file, BlockCache(left_bytes) if cache is None else cache)
+        nodes = file.open_nodes(BlockCache(left_bytes) if cache is None else cache)
         searcher = Searcher(
             nodes,
             through_cache,
@@ -215,9 +215,10 @@ def calibrate(file: SegmentFile) -> Mapping[str, Any]:
     cache = BlockCache(calibration.CACHE_BYTES)
     for bits in code_widths(file.code_bits):
         residency = Residency(bits, file.kind is SegmentKind.GRAPH)
-        with Segment.load(SegmentFile.open(file.name), residency, cache=cache) as segment:
-            sample = sample or calibration.sample(segment.searcher, file)  # by the longest codes
-            curves[str(bits)] = calibration.measure(segment.searcher, sample, _costs(file, residency)).to_json()
+        searcher = Segment.load(file, residency, cache=cache).searcher
+        sample = sample or calibration.sample(searcher, file)  # by the longest codes
+        curves[str(bits)] = calibration.measure(searcher, sample, _costs(file, residency)).to_json()
+        searcher.nodes.close()
     cache.close()
     return curves
 
@@ -225,16 +226,3 @@ def calibrate(file: SegmentFile) -> Mapping[str, Any]:
 def _costs(file: SegmentFile, residency: Residency) -> SegmentCosts:
     code_bytes = record_bytes(file.dimension, residency.code_bits) if residency.codes else 0
     return SegmentCosts(file.rows, code_bytes, file.kind is SegmentKind.GRAPH)
-
-
-def _open_nodes(file: SegmentFile, cache: BlockCache) -> BlockSource:
-    layout = file.layout(SectionName.NODES)
-    return cache.open_file(
-        file.name,
-        layout.block_bytes,
-        owner=file.name,
-        kind=BlockKind.VECTORS,
-        checksums=True,
-        length=file.sections[SectionName.NODES].stored_bytes,
-        queue_depth=64,
-    )

@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lutra.kernels.blocks import BlockCache, BlockKind, BlockSource
 from lutra.kernels.checksum import crc32c, crc32c_blocks
 from lutra.model.errors import Corruption
 from lutra.model.indexes import Metric
@@ -96,7 +97,7 @@ class SegmentFile:
 
     @property
     def name(self) -> str:
-        """Where it lies; a local file's path."""
+        """Of the object it lies in; a local file's path."""
         return self._reader.name
 
     @property
@@ -157,6 +158,13 @@ class SegmentFile:
     def layout(self, name: SectionName) -> BlockLayout:
         """How the items of NODES, CODES or GRAPH lie in the section's blocks. Raises KeyError for any other section."""
         return self._footer.layout(name)
+
+    def open_nodes(self, cache: BlockCache) -> BlockSource:
+        """Section NODES by blocks, through ``cache``; the caller closes it. Raises StorageFailure."""
+        section, layout = self.sections[SectionName.NODES], self.layout(SectionName.NODES)
+        return self._reader.open_blocks(
+            cache, section.offset, section.stored_bytes, block_bytes=layout.block_bytes, kind=BlockKind.VECTORS
+        )
 
     def node_block(self, row: int) -> tuple[int, int]:
         """``(block of section NODES, offset in it)`` of a row's node: its vector as given, then its neighbours."""

@@ -24,7 +24,7 @@ from lutra.vectors.build_plan import BuildPlan, choose_plan
 from lutra.vectors.footer import Footer, lay_out, section_sizes
 from lutra.vectors.input_vectors import Matrix, input_vectors
 from lutra.vectors.layout import SectionName, SegmentKind, block_layout, sweep_layout, whole_pages
-from lutra.vectors.range_reader import Bytes, page_aligned
+from lutra.vectors.range_reader import Bytes, LocalFile, PartReader, page_aligned
 from lutra.vectors.section_writer import ObjectFile, SectionWriter
 from lutra.vectors.segment_file import SegmentFile
 
@@ -79,41 +79,83 @@ def write_segment(
     file whose name ends in `UNFINISHED_SUFFIX`.
     """
     target = Path(path)
-    with input_vectors(vectors, dimension, str(target.parent)) as matrix, _unfinished(target) as (file, place):
-        chosen = choose_plan(*matrix.shape) if plan is None else plan
-        builder = _Builder(matrix, metric, chosen, threads, seed, on_progress)
-        footer = builder.write(file, start_graph)
-        file.finish(_write_footer(file, footer))
-        if calibrate is not None:
-            with SegmentFile.open(place) as segment:
-                footer = dataclasses.replace(footer, calibration=dict(calibrate(segment)))
-            file.finish(_write_footer(file, footer))
-        _publish(place, target)
+    with unfinished(target) as file:
+        write_segment_into(
+            file,
+            vectors,
+            metric,
+            dimension=dimension,
+            plan=plan,
+            threads=threads,
+            seed=seed,
+            start_graph=start_graph,
+            calibrate=calibrate,
+            on_progress=on_progress,
+        )
+        publish(file, target)
     return SegmentFile.open(target)
 
 
+def write_segment_into(
+    file: ObjectFile,
+    vectors: Matrix | Iterable[Matrix],
+    metric: Metric,
+    *,
+    offset: int = 0,
+    dimension: int | None = None,
+    plan: BuildPlan | None = None,
+    threads: int = 0,
+    seed: int = 0,
+    start_graph: NDArray[np.uint32] | None = None,
+    calibrate: Calibrate | None = None,
+    on_progress: Progress | None = None,
+) -> int:
+    """As `write_segment`, at the end of an object that is being written: from its byte ``offset`` on, a whole page.
+
+    Returns the segment's size in bytes, whole pages; the file ends after it, and is on stable storage so far.
+    """
+    with input_vectors(vectors, dimension, os.path.dirname(file.path) or ".") as matrix:
+        chosen = choose_plan(*matrix.shape) if plan is None else plan
+        builder = _Builder(matrix, metric, chosen, threads, seed, on_progress)
+        part = file.part(offset)
+        footer = builder.write(part, start_graph)
+        size_bytes = _write_footer(part, footer)
+        part.finish(size_bytes)
+        if calibrate is None:
+            return size_bytes
+        with contextlib.closing(LocalFile(file.path)) as whole:
+            segment = SegmentFile.open(PartReader(whole, offset, size_bytes, file.name))
+            footer = dataclasses.replace(footer, calibration=dict(calibrate(segment)))
+        size_bytes = _write_footer(part, footer)
+        part.finish(size_bytes)
+        return size_bytes
+
+
 @contextlib.contextmanager
-def _unfinished(target: Path) -> Iterator[tuple[ObjectFile, str]]:
-    """A new file beside ``target`` and its path; it is gone afterwards, unless it was renamed."""
+def unfinished(target: Path) -> Iterator[ObjectFile]:
+    """A new file beside ``target``, its name ending in `UNFINISHED_SUFFIX`; gone afterwards, unless `publish` named it.
+
+    Raises StorageFailure where ``target`` is there already, or the file cannot be made.
+    """
     if os.path.lexists(target):
         raise StorageFailure(f"{target}: is there already.")
     place = str(target.with_name(f".{target.name}.{secrets.token_hex(8)}{UNFINISHED_SUFFIX}"))
     with ObjectFile(place, str(target)) as file:
         try:
-            yield file, place
+            yield file
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(place)
 
 
-def _publish(place: str, target: Path) -> None:
-    """Gives the finished file its name, for good."""
+def publish(file: ObjectFile, target: Path) -> None:
+    """Gives a finished file its name, for good. Raises StorageFailure."""
     if os.path.lexists(target):
         raise StorageFailure(f"{target}: is there already.")
     try:
         folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.rename(place, target)
+            os.rename(file.path, target)
             _sync_folder(folder, target)
         finally:
             os.close(folder)
