@@ -53,7 +53,7 @@ void NodeReader::start(std::span<const std::uint32_t> rows) {
         if (follows) {
             requests_.back().length += block_bytes;
         } else {
-            requests_.push_back({blocks_[i] * block_bytes, block_bytes, buffer_ + i * block_bytes});
+            requests_.push_back({file_.offset + blocks_[i] * block_bytes, block_bytes, buffer_ + i * block_bytes});
         }
     }
     counters_.reads += requests_.size();
@@ -99,9 +99,10 @@ void NodeReader::wait_and_check() {
     const std::size_t block_bytes = file_.layout.block_bytes;
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
         if (ends_in_its_crc32c(blocks_[i], {buffer_ + i * block_bytes, block_bytes})) continue;
+        const std::uint64_t offset = file_.offset + blocks_[i] * block_bytes;
         throw CorruptionError(file_.reader->name() + ": section 'nodes', block " + std::to_string(blocks_[i]) +
-                              " (bytes " + std::to_string(blocks_[i] * block_bytes) + " to " +
-                              std::to_string((blocks_[i] + 1) * block_bytes) + ") fails its checksum");
+                              " (bytes " + std::to_string(offset) + " to " + std::to_string(offset + block_bytes) +
+                              ") fails its checksum");
     }
 }
 

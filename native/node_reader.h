@@ -12,7 +12,7 @@
 
 namespace lutra {
 
-// Where the node of a row lies: lutra.vectors.layout.NodeLayout. Blocks begin at byte 0 of the object.
+// Where the node of a row lies: lutra.vectors.layout.BlockLayout.
 struct NodeLayout {
     std::size_t dimension;
     std::size_t degree;  // 0: nodes carry no neighbours
@@ -28,6 +28,7 @@ struct NodeFile {
     std::shared_ptr<BlockSource> cached;  // nullptr: every block is read from the reader, one batch after the other
     NodeLayout layout;
     std::size_t row_count;
+    std::uint64_t offset = 0;  // of the first block in what the reader reads
 };
 
 struct ReadCounters {

@@ -9,6 +9,7 @@ namespace lutra {
 
 void SearchSlot::begin(std::size_t number, const float* query, std::uint32_t left_out, const SearchPlan& plan) {
     number_ = number;
+    query_ = query;
     plan_ = &plan;
     left_out_ = left_out;
     is_busy_ = true;
@@ -32,6 +33,7 @@ void SearchSlot::choose(const float* query) {
         return;
     }
     code_.reset();
+    fine_code_.reset();
     if (parts_.records != nullptr) code_.emplace(*parts_.quantizer, query, plan_->bound_sigmas);
     if (plan_->strategy == Strategy::kWalk) {
         walk(*code_);
@@ -70,6 +72,28 @@ void SearchSlot::walk(const QueryCode& code) {
         const std::uint8_t* record = parts_.records + std::size_t{candidate.row} * code.record_bytes();
         lower_bounds_.push_back(code.lower_bound(record, candidate.distance));
     }
+    refine();
+}
+
+// Puts what was found in order by the longer codes, where they are in memory.
+void SearchSlot::refine() {
+    if (parts_.fine_records == nullptr) return;
+    fine_code_.emplace(*parts_.fine_quantizer, query_, plan_->bound_sigmas);
+    const std::size_t record_bytes = fine_code_->record_bytes();
+    records_.clear();
+    for (const std::uint32_t row : rows_) records_.push_back(parts_.fine_records + std::size_t{row} * record_bytes);
+    estimates_.resize(rows_.size());
+    fine_code_->estimate_batch(records_.data(), records_.size(), estimates_.data());
+    counters_.distances += rows_.size();
+    ordered_.clear();
+    for (std::size_t i = 0; i < rows_.size(); ++i) ordered_.push_back({estimates_[i], rows_[i]});
+    std::sort(ordered_.begin(), ordered_.end());
+    lower_bounds_.clear();
+    for (std::size_t i = 0; i < ordered_.size(); ++i) {
+        rows_[i] = ordered_[i].row;
+        const std::uint8_t* record = parts_.fine_records + std::size_t{ordered_[i].row} * record_bytes;
+        lower_bounds_.push_back(fine_code_->lower_bound(record, ordered_[i].distance));
+    }
 }
 
 void SearchSlot::scan(const QueryCode& code) {
@@ -81,6 +105,7 @@ void SearchSlot::scan(const QueryCode& code) {
         lower_bounds_.push_back(found.lower_bound);
     }
     counters_.distances += plan_->qualifying;
+    refine();
 }
 
 bool SearchSlot::has_enough() const {

@@ -38,6 +38,7 @@ class SearchSlot {
     void choose(const float* query);
     void walk(const QueryCode& code);
     void scan(const QueryCode& code);
+    void refine();
     void read_all_that_count();
     bool counts(std::uint32_t row) const { return plan_->mask == nullptr || plan_->mask[row] != 0; }
     bool start_round();
@@ -52,15 +53,20 @@ class SearchSlot {
     NodeWalk node_walk_;
     bool is_node_walking_ = false;
     std::optional<QueryCode> code_;
+    std::optional<QueryCode> fine_code_;
     NodeReader reader_;
     const SearchPlan* plan_ = nullptr;
     std::size_t number_ = 0;
+    const float* query_ = nullptr;
     std::uint32_t left_out_ = 0;
     bool is_busy_ = false;
     std::optional<ExactDistance> exact_;
     std::vector<std::uint32_t> rows_;   // still to be compared, those nearest by estimate first
     std::vector<float> lower_bounds_;   // of these; empty: they are compared anyway
     std::size_t next_ = 0;
+    std::vector<const std::uint8_t*> records_;  // scratch of refine
+    std::vector<float> estimates_;
+    std::vector<Candidate> ordered_;
     std::vector<std::uint32_t> round_;  // being read
     std::vector<Candidate> nearest_;
     SearchCounters counters_;

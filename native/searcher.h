@@ -23,6 +23,8 @@ struct SegmentParts {
     Metric metric;
     const Quantizer* quantizer = nullptr;         // of the codes, in memory or not; nullptr: there are none
     const std::uint8_t* records = nullptr;       // [rows, record_bytes]; nullptr: not in memory
+    const Quantizer* fine_quantizer = nullptr;   // of longer codes; nullptr: there are none in memory
+    const std::uint8_t* fine_records = nullptr;  // [rows, record_bytes of those]
     const std::uint32_t* neighbours = nullptr;   // [rows, degree]; nullptr: not in memory
     std::span<const std::uint32_t> entries;
     SimdLevel level;

@@ -55,24 +55,28 @@ class PySearcher {
   public:
     PySearcher(const HeldSource& nodes, bool through_cache, std::size_t rows, std::size_t dimension, std::size_t degree,
                int metric, const Quantizer* quantizer, std::optional<Records> records, std::optional<Neighbours> neighbours,
-               Entries entries)
-        : records_(std::move(records)), neighbours_(std::move(neighbours)), entries_(std::move(entries)) {
+               Entries entries, const Quantizer* fine_quantizer, std::optional<Records> fine_records)
+        : fine_records_(std::move(fine_records)), records_(std::move(records)), neighbours_(std::move(neighbours)), entries_(std::move(entries)) {
         require(dimension >= 1 && dimension <= kDimensionMax, "dimension is 1 to 4096");
         require(rows <= kGraphRowsMax, "more than 2^31 - 1 rows in a segment");
         require(metric >= 0 && metric <= 2, "there is no metric " + std::to_string(metric));
         require(degree <= kDegreeMax, "degree is at most 1024");
         SegmentParts parts{.nodes = {nodes->reader(), through_cache ? nodes.shared() : nullptr,
-                                     {dimension, degree, nodes->section().block_bytes}, rows},
+                                     {dimension, degree, nodes->section().block_bytes}, rows, nodes->section().offset},
                            .metric = static_cast<Metric>(metric),
                            .quantizer = quantizer,
                            .entries = {},
                            .level = simd_levels().front()};
-        require(nodes->section().offset == 0, "nodes begin at byte 0 of the object");
         require(parts.nodes.layout.node_bytes() + 4 <= nodes->section().block_bytes, "a block holds no node");
         const std::size_t per_block = parts.nodes.layout.nodes_per_block();
         require((rows + per_block - 1) / per_block <= nodes->block_count(), "there are fewer blocks than rows need");
         require(quantizer == nullptr || (quantizer->dimension() == dimension && quantizer->metric() == parts.metric),
                 "the quantizer has another dimension or metric");
+        require(fine_quantizer == nullptr || (quantizer != nullptr && fine_quantizer->dimension() == dimension &&
+                                              fine_quantizer->metric() == parts.metric),
+                "the finer codes do not go with the others");
+        require((fine_quantizer != nullptr) == fine_records_.has_value(), "finer codes are records and a quantizer");
+        parts.fine_quantizer = fine_quantizer;
         set_arrays(parts);
         searcher_.emplace(std::move(parts));
     }
@@ -94,6 +98,11 @@ class PySearcher {
                     "the records do not fit the rows");
             parts.records = records_->data();
         }
+        if (fine_records_) {
+            require(fine_records_->shape(0) == rows && fine_records_->shape(1) == parts.fine_quantizer->record_bytes(),
+                    "the finer records do not fit the rows");
+            parts.fine_records = fine_records_->data();
+        }
         if (neighbours_) {
             require(neighbours_->shape(0) == rows && neighbours_->shape(1) == parts.nodes.layout.degree,
                     "the neighbours do not fit the rows");
@@ -110,6 +119,7 @@ class PySearcher {
 
     void check(const Matrix& queries, const Wanted& wanted, int strategy, const std::optional<Mask>& mask) const;
 
+    std::optional<Records> fine_records_;
     std::optional<Records> records_;
     std::optional<Neighbours> neighbours_;
     Entries entries_;
@@ -202,10 +212,12 @@ nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy
 void bind_searcher(nb::module_& m) {
     nb::class_<PySearcher>(m, "Searcher")
         .def(nb::init<const HeldSource&, bool, std::size_t, std::size_t, std::size_t, int, const Quantizer*,
-                      std::optional<Records>, std::optional<Neighbours>, Entries>(),
+                      std::optional<Records>, std::optional<Neighbours>, Entries, const Quantizer*,
+                      std::optional<Records>>(),
              "nodes"_a, "through_cache"_a, "rows"_a, "dimension"_a, "degree"_a, "metric"_a, "quantizer"_a.none(),
              "records"_a.noconvert().none(), "neighbours"_a.noconvert().none(), "entries"_a.noconvert(),
-             nb::keep_alive<1, 8>())
+             "fine_quantizer"_a.none(), "fine_records"_a.noconvert().none(), nb::keep_alive<1, 8>(),
+             nb::keep_alive<1, 12>())
         .def("search", &PySearcher::search, "queries"_a.noconvert(), "k"_a, "strategy"_a, "beam"_a, "candidates"_a,
              "first"_a, "bound_sigmas"_a, "effort_max"_a, "mask"_a.noconvert().none(),
              "left_out"_a.noconvert().none(), "threads"_a)

@@ -21,6 +21,7 @@ from lutra.index.feed import Feed
 from lutra.index.feeder import Feeder
 from lutra.index.index import SearchIndex
 from lutra.index.trimmer import Trimmer
+from lutra.index.view import PartView
 from lutra.kv.memory import MemoryStore
 from lutra.kv.rocksdb import RocksStore
 from lutra.kv.store import KeyValueStore, Pair
@@ -63,14 +64,17 @@ def define(store: KeyValueStore, table: TableDescription, name: str = "x") -> In
 def content(feed: Feed) -> dict[int, tuple[int | None, list[float] | None]]:
     """``n`` and ``v`` of each searchable row."""
     view = feed.view()
-    numbers, vectors = view.scalars["n"], view.vectors["v"]
+    (part,) = view.parts
+    assert isinstance(part, PartView)
+    numbers, vectors = part.scalars["n"], part.vectors["v"]
     n_of: dict[int, int] = {}
     docs = np.arange(len(numbers.values)) if numbers.docs is None else numbers.docs
     n_of.update(zip(docs.tolist(), numbers.values.tolist(), strict=True))
     v_of: dict[int, list[float]] = {}
     for rows, of in vectors.blocks:
         v_of.update(zip(of.tolist(), rows.tolist(), strict=True))
-    return {int(view.key(doc)[0][1]): (n_of.get(doc), v_of.get(doc)) for doc in np.flatnonzero(view.live).tolist()}
+    keys = {doc: view.decode_key(part.keys.strings[doc]) for doc in np.flatnonzero(part.live).tolist()}
+    return {int(key[0][1]): (n_of.get(doc), v_of.get(doc)) for doc, key in keys.items()}
 
 
 def in_table(tables: Tables, store: KeyValueStore, table: TableDescription) -> dict[int, Any]:

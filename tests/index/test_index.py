@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from lutra.index import index as index_module
 from lutra.index.index import SearchIndex
-from lutra.index.view import IndexView
+from lutra.index.view import IndexView, PartView
 from lutra.model.errors import InvalidPrimaryKey
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
 from lutra.model.rows import PrimaryKey, Row
@@ -50,23 +50,30 @@ def row_of(key: PrimaryKey, content: Content, timestamp_ms: int = 1) -> Row:
     return Row(key, [(name, value, timestamp_ms) for name, value in sorted(content.items())])
 
 
+def buffer_of(view: IndexView) -> PartView:
+    (part,) = view.parts
+    assert isinstance(part, PartView)
+    return part
+
+
 def read(view: IndexView) -> dict[PrimaryKey, Content]:
     """What the view holds, by way of its columns."""
     result: dict[PrimaryKey, Content] = {}
-    for doc in np.flatnonzero(view.live).tolist():
+    part = buffer_of(view)
+    for doc in np.flatnonzero(part.live).tolist():
         content: Content = {}
         for name in ("n", "tags", "user"):
-            column = view.scalars[name]
+            column = part.scalars[name]
             docs = np.arange(len(column.values)) if column.docs is None else column.docs
             values = column.values[docs == doc].tolist()
             if column.dictionary is not None:
                 values = [column.dictionary.strings.strings[v].decode() for v in values]
             if values:
                 content[name] = values
-        for rows, docs in view.vectors["v"].blocks:
+        for rows, docs in part.vectors["v"].blocks:
             for row in rows[docs == doc]:
                 content["v"] = row.tolist()
-        key = view.key(doc)
+        key = view.decode_key(part.keys.strings[doc])
         assert key not in result, "a key is live twice"
         result[key] = content
     assert view.rows == len(result)
@@ -152,7 +159,7 @@ class CompactingMachine(IndexMachine):
 
     @invariant()
     def stays_small(self) -> None:
-        assert self.index.view().size <= 2 * len(self.model) + 1
+        assert buffer_of(self.index.view()).size <= 2 * len(self.model) + 1
 
     def teardown(self) -> None:
         index_module._DEAD_MIN = 1_024  # type: ignore[misc]
@@ -170,14 +177,15 @@ def test_compacts_by_itself_and_frees() -> None:
     for n in range(30):
         index.apply([row_of(key_of("a", i), {"n": n, "v": f"[{n}, {i}]", "tags": f'["t{n}"]'}) for i in range(1_000)])
     view = index.view()
+    part = buffer_of(view)
     assert view.rows == 1_000
-    assert view.size <= 2 * 1_000 + 1_024
-    dictionary = view.scalars["tags"].dictionary
+    assert part.size <= 2 * 1_000 + 1_024
+    dictionary = part.scalars["tags"].dictionary
     assert dictionary is not None
     assert dictionary.strings.size <= 4
-    assert view.scalars["n"].equals(29)[view.live].all()
-    docs, _ = view.vectors["v"].topk(np.array([29, 7], np.float32), 1, view.live)
-    assert view.key(int(docs[0])) == key_of("a", 7)
+    assert part.scalars["n"].equals(29)[part.live].all()
+    docs, _, _ = part.vectors["v"].topk(np.array([29, 7], np.float32), 1, part.live)
+    assert view.decode_key(part.keys.strings[int(docs[0])]) == key_of("a", 7)
 
 
 def test_a_bad_key_changes_nothing() -> None:

@@ -7,6 +7,7 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
+from lutra.kernels.blocks import BlockCache, BlockKind, BlockSource
 from lutra.kernels.distance import topk
 from lutra.model.errors import StorageFailure
 from lutra.model.indexes import Metric
@@ -54,6 +55,15 @@ class MemoryObject:
         if len(data) < size_bytes:
             raise StorageFailure(f"{self.name}: ends before byte {offset + size_bytes}.")
         return np.frombuffer(bytearray(data), np.uint8)
+
+    def open_blocks(
+        self, cache: BlockCache, offset: int, length: int, *, block_bytes: int, kind: BlockKind
+    ) -> BlockSource:
+        def fetch(ranges: list[tuple[int, int]]) -> list[bytes]:
+            return [self.read(begin, size_bytes).tobytes() for begin, size_bytes in ranges]
+
+        whole = cache.open_remote(fetch, self.size_bytes, name=self.name)
+        return whole.section(offset, length, block_bytes=block_bytes, kind=kind, checksums=True)
 
     def close(self) -> None:
         self.closed = True

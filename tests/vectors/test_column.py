@@ -77,7 +77,7 @@ def check_topk(
     mask: list[bool] | None,
 ) -> None:
     among = None if mask is None else np.array(mask, bool)
-    docs, distances = view.topk(np.array(query, np.float32), k, among)
+    docs, distances, _ = view.topk(np.array(query, np.float32), k, among)
     allowed = {d: v for d, v in enumerate(model) if v is not None and (mask is None or mask[d])}
     expected = sorted(distance(metric, query, v) for v in allowed.values())[:k]
     assert distances.tolist() == pytest.approx(expected, abs=1e-5)
@@ -110,7 +110,7 @@ def test_view_stays_as_it_was() -> None:
     add(column, 0, [[1.0, 0.0, 0.0], [2.0, 0.0, 0.0]])
     view = column.view(2)
     add(column, 2, [[0.0, 0.0, 0.0]] * 20)
-    docs, distances = view.topk(np.zeros(3, np.float32), 5)
+    docs, distances, _ = view.topk(np.zeros(3, np.float32), 5)
     assert docs.tolist() == [0, 1]
     assert distances.tolist() == [1.0, 4.0]
 
@@ -131,5 +131,5 @@ def test_values_that_do_not_fit() -> None:
 
 
 def test_empty() -> None:
-    docs, distances = new_column().view(0).topk(np.zeros(3, np.float32), 5)
+    docs, distances, _ = new_column().view(0).topk(np.zeros(3, np.float32), 5)
     assert docs.tolist() == distances.tolist() == []

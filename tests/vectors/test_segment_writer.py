@@ -206,7 +206,7 @@ def test_what_is_there_already_is_left_alone(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_or_goes_away_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StorageFailure, match="s: cannot be written: No such file or directory"):
         write_segment(tmp_path / "none" / "s", lattice(5, 4), Metric.EUCLIDEAN)
-    with pytest.raises(StorageFailure, match="none: cannot be written: No such file or directory"):
+    with pytest.raises(StorageFailure, match="s: cannot be written: No such file or directory"):
         write_segment(tmp_path / "none" / "s", iter([lattice(5, 4)]), Metric.EUCLIDEAN)
     folder = tmp_path / "folder"
     folder.mkdir()

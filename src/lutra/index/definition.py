@@ -27,7 +27,6 @@ class IndexDefinition:
 
 def to_json(definition: IndexDefinition) -> bytes:
     """The stored form."""
-    schema = definition.schema
     return json.dumps(
         {
             "format": _FORMAT,
@@ -36,10 +35,7 @@ def to_json(definition: IndexDefinition) -> bytes:
             "table_id": definition.table_id,
             "name": definition.name,
             "created_us": definition.created_us,
-            "fields": [_field_out(field) for field in schema.fields],
-            "sort": [_sorter_out(sorter) for sorter in schema.sort],
-            "routing_fields": list(schema.routing_fields),
-            "ttl_s": schema.ttl_s,
+            **schema_out(definition.schema),
         }
     ).encode()
 
@@ -50,17 +46,36 @@ def from_json(data: bytes) -> IndexDefinition:
         stored: dict[str, Any] = json.loads(data)
         if stored["format"] != _FORMAT:
             raise Corruption(f"an index definition has format {stored['format']!r}; this version reads {_FORMAT}")
-        schema = IndexSchema(
-            fields=tuple(_field_in(field) for field in stored["fields"]),
-            sort=tuple(_sorter_in(sorter) for sorter in stored["sort"]),
-            routing_fields=tuple(stored["routing_fields"]),
-            ttl_s=stored["ttl_s"],
-        )
         return IndexDefinition(
-            stored["instance"], stored["table"], stored["table_id"], stored["name"], schema, stored["created_us"]
+            stored["instance"],
+            stored["table"],
+            stored["table_id"],
+            stored["name"],
+            schema_in(stored),
+            stored["created_us"],
         )
     except (ValueError, KeyError, TypeError) as error:
         raise Corruption(f"an index definition cannot be read: {error!r}") from error
+
+
+def schema_out(schema: IndexSchema) -> dict[str, Any]:
+    """The schema as JSON has it."""
+    return {
+        "fields": [_field_out(field) for field in schema.fields],
+        "sort": [_sorter_out(sorter) for sorter in schema.sort],
+        "routing_fields": list(schema.routing_fields),
+        "ttl_s": schema.ttl_s,
+    }
+
+
+def schema_in(stored: dict[str, Any]) -> IndexSchema:
+    """Of what `schema_out` gave. Raises ValueError, KeyError, TypeError for anything else."""
+    return IndexSchema(
+        fields=tuple(_field_in(field) for field in stored["fields"]),
+        sort=tuple(_sorter_in(sorter) for sorter in stored["sort"]),
+        routing_fields=tuple(stored["routing_fields"]),
+        ttl_s=stored["ttl_s"],
+    )
 
 
 def _field_out(field: FieldSchema) -> dict[str, Any]:

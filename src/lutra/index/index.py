@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.index.live import LiveMask
-from lutra.index.view import IndexView
+from lutra.index.view import IndexView, PartView
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.indexes import FieldType, IndexSchema
 from lutra.model.rows import PrimaryKey, Row
@@ -134,30 +134,31 @@ class SearchIndex:
         """The index as it is now: everything applied, less what has expired."""
         with self._lock:
             if self._view is None:
-                self._view = self._new_view()
+                self._view = self._view_of(self._buffer())
             view = self._view
-            newest_ms = self._newest_ms.view()
         oldest_ms = self._oldest_ms()
         if oldest_ms is None:
             return view
-        live = view.live & (newest_ms >= oldest_ms)
-        return replace(view, live=live, rows=int(np.count_nonzero(live)))
+        (part,) = view.parts
+        assert isinstance(part, PartView)
+        live = part.live & (part.newest >= oldest_ms)
+        return self._view_of(replace(part, live=live, rows=int(np.count_nonzero(live))))
 
-    def _new_view(self) -> IndexView:
+    def _buffer(self) -> PartView:
         size = self._live.size
         columns = self._columns.values()
-        return IndexView(
-            schema=self.schema,
-            key_columns=self.key_columns,
+        return PartView(
             size=size,
             rows=size - self._live.dead,
             live=self._live.view(),
             keys=self._keys.view(),
+            newest=self._newest_ms.view(),
             scalars={c.field.name: c.view(size) for c in columns if isinstance(c, ScalarColumn)},
             vectors={c.field.name: c.view(size) for c in columns if isinstance(c, VectorColumn)},
-            decode_key=self._codec.decode,
-            clock=self._clock,
         )
+
+    def _view_of(self, part: PartView) -> IndexView:
+        return IndexView(self.schema, self.key_columns, (part,), self._codec.decode, self._clock)
 
     def _oldest_ms(self) -> int | None:
         """The least timestamp that has not expired; None where nothing expires."""

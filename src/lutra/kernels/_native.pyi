@@ -232,6 +232,8 @@ class Searcher:
         records: NDArray[np.uint8] | None,
         neighbours: NDArray[np.uint32] | None,
         entries: NDArray[np.uint32],
+        fine_quantizer: Quantizer | None,
+        fine_records: NDArray[np.uint8] | None,
     ) -> None: ...
     def search(
         self,

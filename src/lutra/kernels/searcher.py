@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lutra.kernels import _native
 from lutra.kernels.blocks import BlockSource
+from lutra.kernels.codes import Quantizer
 from lutra.kernels.distance import require_finite
 from lutra.model.indexes import Metric
 
@@ -78,13 +79,15 @@ class SearchCounters:
 class Searcher:
     """One segment as far as it is in memory. Thread-safe; the arrays are kept, not copied, and must not change.
 
-    :param nodes: blocks of the section of nodes, from byte 0 of the object, ended by their checksums.
+    :param nodes: blocks of the section of nodes, ended by their checksums.
     :param through_cache: whether nodes are read through the cache of ``nodes``, or past it.
     :param degree: neighbours a node carries; 0: none.
     :param quantizer: of the codes; None: there are none, and ``records`` is None.
     :param records: uint8 [rows, record bytes]; None: not in memory.
     :param neighbours: uint32 [rows, degree]; None: not in memory.
     :param entries: uint32 [e].
+    :param fine_records: uint8 [rows, record bytes], of ``fine_quantizer``: longer codes, by which what a walk or scan
+        found is put in order before vectors are read. None: there are none.
     :raises ValueError: these do not fit each other.
     """
 
@@ -102,6 +105,9 @@ class Searcher:
         records: NDArray[np.uint8] | None,
         neighbours: NDArray[np.uint32] | None,
         entries: NDArray[np.uint32],
+        *,
+        fine_quantizer: Quantizer | None = None,
+        fine_records: NDArray[np.uint8] | None = None,
     ) -> None:
         self.nodes = nodes
         self._native = _native.Searcher(
@@ -115,6 +121,8 @@ class Searcher:
             records,
             neighbours,
             entries,
+            None if fine_quantizer is None else fine_quantizer.native,
+            fine_records,
         )
 
     @property

@@ -18,7 +18,9 @@
     ├── RequestTimeout              OTSRequestTimeout
     ├── ServerBusy                  OTSServerBusy                  over a limit of the moment: try again
     ├── Corruption                  OTSInternalServerError         stored bytes fail their checksum
+    ├── Fenced                      OTSInternalServerError         another writer has taken over: stop writing
     └── StorageFailure              OTSInternalServerError         the disk or the store refused
+        └── ObjectMissing           OTSInternalServerError         there is no object of that name
 
 ``code`` is the protocol's word; which HTTP status goes with it is the server's business.
 """
@@ -97,5 +99,13 @@ class Corruption(LutraError):
     code = "OTSInternalServerError"
 
 
+class Fenced(LutraError):
+    code = "OTSInternalServerError"
+
+
 class StorageFailure(LutraError):
+    code = "OTSInternalServerError"
+
+
+class ObjectMissing(StorageFailure):
     code = "OTSInternalServerError"

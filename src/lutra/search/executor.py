@@ -15,6 +15,7 @@ from lutra.search.deadline import Deadline
 from lutra.search.matcher import Matcher, Scores
 from lutra.search.order import Docs, Level, after_marks, first, levels_of
 from lutra.search.token import Token
+from lutra.segments.part import Part
 
 
 @dataclass(slots=True)
@@ -49,17 +50,18 @@ def search(view: IndexView, request: SearchRequest) -> Answer:
     scoring = any(isinstance(sorter, ScoreSort) for sorter in sort)
     stats = SearchStats(strategy="exact" if isinstance(query, KnnVector) else "columns", rows_scanned=view.rows)
 
-    matches = Matcher(view, deadline, stats, scoring).match(query)
-    mask = matches.mask & view.live
+    (part,) = view.parts
+    matches = Matcher(part, deadline, stats, scoring).match(query)
+    mask = matches.mask & part.live
     total = int(np.count_nonzero(mask)) if request.count_total else -1
-    levels = levels_of(view, sort, matches.scores)
+    levels = levels_of(part, sort, matches.scores)
     deadline.check()
     if token is not None:
         mask = after_marks(levels, token.marks, mask)
     docs = first(levels, mask, offset + limit)[offset:] if limit else np.empty(0, np.int64)
     deadline.check()
 
-    hits = _hits(view, docs, matches.scores if scoring else math.nan)
+    hits = _hits(view, part, docs, matches.scores if scoring else math.nan)
     answer = Answer(hits, total, stats=stats)
     is_knn = isinstance(query, KnnVector)
     if len(docs) == limit and limit and (is_knn or int(np.count_nonzero(mask)) > offset + limit):
@@ -89,10 +91,11 @@ def _widened(query: Query, limit: int, token: Token | None) -> Query:
     return replace(query, top_k=max(query.top_k, limit))
 
 
-def _hits(view: IndexView, docs: Docs, scores: Scores) -> list[Hit]:
+def _hits(view: IndexView, part: Part, docs: Docs, scores: Scores) -> list[Hit]:
+    keys = [view.decode_key(part.keys.strings[doc]) for doc in docs.tolist()]
     if isinstance(scores, float):
-        return [Hit(view.key(doc), scores) for doc in docs.tolist()]
-    return [Hit(view.key(doc), score) for doc, score in zip(docs.tolist(), scores[docs].tolist(), strict=True)]
+        return [Hit(key, scores) for key in keys]
+    return [Hit(key, score) for key, score in zip(keys, scores[docs].tolist(), strict=True)]
 
 
 def _next_token(sort: tuple[Sorter, ...], levels: list[Level], doc: int, query: Query) -> bytes:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lutra.index.view import IndexView
 from lutra.model.queries import (
     Bool,
     Exists,
@@ -25,7 +24,8 @@ from lutra.scalars.strings import Mask
 from lutra.search.deadline import Deadline
 from lutra.search.minimum import minimum_should_match
 from lutra.search.scores import similarity
-from lutra.vectors.column import VectorView
+from lutra.segments.part import Part
+from lutra.vectors.part import VectorPart
 
 Scores = float | npt.NDArray[np.float64]
 """One score for all that match, or one for each document (of use where it matches)."""
@@ -42,7 +42,7 @@ class Matches:
 class Matcher:
     """Evaluates queries that `lutra.search.checks` has passed. ``scoring`` False leaves scores out."""
 
-    def __init__(self, view: IndexView, deadline: Deadline, stats: SearchStats, scoring: bool) -> None:
+    def __init__(self, view: Part, deadline: Deadline, stats: SearchStats, scoring: bool) -> None:
         self._view = view
         self._deadline = deadline
         self._stats = stats
@@ -74,7 +74,7 @@ class Matcher:
     def _scalar(self, name: str) -> ScalarView:
         return self._view.scalars[name]
 
-    def _column(self, name: str) -> ScalarView | VectorView:
+    def _column(self, name: str) -> ScalarView | VectorPart:
         return self._view.scalars.get(name) or self._view.vectors[name]
 
     def _range(self, query: Range) -> Mask:
@@ -115,8 +115,8 @@ class Matcher:
             mask = plain.match(query.filter).mask & view.live
         elif view.rows < view.size:
             mask = view.live
-        self._stats.distances += column.count(mask)
-        docs, distances = column.topk(query.vector, query.top_k, mask)
+        docs, distances, counters = column.topk(query.vector, query.top_k, mask, num_candidates=query.num_candidates)
+        self._stats.distances += counters.distances
         self._deadline.check()
         near = similarity(distances, column.options.metric) * query.weight
         if query.min_score:

@@ -14,12 +14,12 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lutra.index.view import IndexView
 from lutra.model.errors import ParameterInvalid
 from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, Sorter, SortMode
 from lutra.scalars.sorting import SortKeys, sort_keys
 from lutra.scalars.strings import Mask, StringsView
 from lutra.search.matcher import Scores
+from lutra.segments.part import Part
 
 Docs = npt.NDArray[np.int64]
 Mark = int | float | bool | str | bytes | None
@@ -208,7 +208,7 @@ def _bad_mark() -> ParameterInvalid:
     return ParameterInvalid("[token] is invalid")
 
 
-def levels_of(view: IndexView, sort: Sequence[Sorter], scores: Scores) -> list[Level]:
+def levels_of(view: Part, sort: Sequence[Sorter], scores: Scores) -> list[Level]:
     """The levels of a sort, up to the primary key, which is added where it is not there.
 
     Raises ParameterInvalid for a ``missing`` or a mode that does not fit its field.
@@ -226,7 +226,7 @@ def levels_of(view: IndexView, sort: Sequence[Sorter], scores: Scores) -> list[L
     return levels
 
 
-def _field_level(view: IndexView, sorter: FieldSort) -> Level:
+def _field_level(view: Part, sorter: FieldSort) -> Level:
     column = view.scalars[sorter.field]
     mode = sorter.mode
     if mode is None:

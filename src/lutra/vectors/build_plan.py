@@ -14,14 +14,22 @@ CODES_ROWS_MAX: Final = 20_000
 that follow on a walk too; 40,000 take twice that, a walk 0.05 ms."""
 CODE_BITS_2_DIMENSION_MIN: Final = 384
 """From here on 2 bits a dimension put the true ten among the best 15 to 25; below it takes 4 (design note 0003)."""
+RECORD_BYTES_MIN: Final = 16
+RECORD_BYTES_MAX: Final = 4_104
 
 
 @dataclass(frozen=True, slots=True)
 class BuildPlan:
-    """What is built: ``code_bits`` (1, 2, 4 or 8) counts where there are codes, the rest where there is a graph."""
+    """What is built: codes where the kind has them, and what follows ``code_bytes`` where it has a graph."""
 
     kind: SegmentKind
     code_bits: int
+    """1, 2, 4 or 8 a dimension, of codes without a basis."""
+    code_bytes: int | None = None
+    """Of a record, of codes along the directions of a basis. None: what a sample of the vectors asks for, where there
+    are enough of them to pay for a basis; 0: no basis."""
+    fine_bytes: int | None = None
+    """Of a record of the finer codes beside those. None: what the sample asks for; 0: none."""
     degree: int = 32
     """Neighbours a row at most."""
     beam: int = 100
@@ -32,6 +40,9 @@ class BuildPlan:
     def __post_init__(self) -> None:
         if self.code_bits not in (1, 2, 4, 8):
             raise ValueError(f"codes have 1, 2, 4 or 8 bits a dimension, not {self.code_bits}")
+        for record_bytes in (self.code_bytes, self.fine_bytes):
+            if record_bytes and not RECORD_BYTES_MIN <= record_bytes <= RECORD_BYTES_MAX:
+                raise ValueError(f"a record has {RECORD_BYTES_MIN} to {RECORD_BYTES_MAX} bytes, not {record_bytes}")
         if not 1 <= self.degree <= DEGREE_MAX:
             raise ValueError(f"degree is 1 to {DEGREE_MAX}, not {self.degree}")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -23,6 +24,11 @@ Matrix = NDArray[np.float32]
 GROUP: Final = 64
 """Directions that get bits together, as native/rotation.h wants them."""
 WIDTHS: Final = (8, 4, 2, 1)
+LINE_BYTES: Final = 64
+RECORD_BYTES_MAX: Final = 1_024
+HITS_MIN: Final = 0.98
+CODE_BEST: Final = 20
+FINE_BEST: Final = 12
 _DISTORTION: Final = {8: 0.0001, 4: 0.01154, 2: 0.1175, 1: 0.3634}
 """Mean squared error of the best uniform quantiser of normal values of variance 1 (Max, 1960)."""
 _STEPS: Final = {8: 0.0308, 4: 0.3352, 2: 0.9957, 1: 1.5958}
@@ -85,6 +91,17 @@ class BasisTrainer:
             found += int(np.isin(near[:10], chosen).sum())
         return found / (10 * len(self._queries))
 
+    def smallest(self, best: int) -> Basis:
+        """The smallest that puts `HITS_MIN` of the true 10 neighbours among the ``best`` by estimate.
+
+        Records take whole cache lines, so that none is read in vain.
+        """
+        for record_bytes in range(LINE_BYTES, RECORD_BYTES_MAX, LINE_BYTES):
+            basis = self.train(record_bytes)
+            if self.hits(basis, best) >= HITS_MIN:
+                break
+        return basis
+
     def _quantizer(self, basis: Basis) -> Quantizer:
         return Quantizer.of_basis(basis, Metric.EUCLIDEAN, self._centroid, self._seed)
 
@@ -131,6 +148,33 @@ class BasisTrainer:
         every = np.concatenate(errors)
         measured = float(np.sqrt(np.mean(every * every))) if len(every) else 0.0
         return min(1.0, max(_SPREAD_MIN, measured))
+
+
+@dataclass(frozen=True, slots=True)
+class Bases:
+    """Two bases of one set of directions."""
+
+    codes: Basis
+    """What walks and scans go by."""
+    fine: Basis | None
+    """By which their finds are put in order."""
+
+    @property
+    def directions(self) -> NDArray[np.int16]:
+        """int16 [m, d] of both: the one's are the first of the other's."""
+        return max((one.directions for one in (self.codes, self.fine) if one is not None), key=len)
+
+
+def choose_bases(
+    sample: Matrix, metric: Metric, centroid: Matrix, code_bytes: int | None, fine_bytes: int | None, seed: int = 0
+) -> Bases:
+    """Bases for the vectors that ``sample`` is of; record sizes as given, or as small as do (None). 0: no finer one."""
+    trainer = BasisTrainer(sample, metric, centroid, seed)
+    codes = trainer.smallest(CODE_BEST) if code_bytes is None else trainer.train(code_bytes)
+    if fine_bytes == 0:
+        return Bases(codes, None)
+    fine = trainer.smallest(FINE_BEST) if fine_bytes is None else trainer.train(fine_bytes)
+    return Bases(codes, fine if fine.record_bytes > codes.record_bytes else None)
 
 
 def _by_group(values: NDArray[np.floating]) -> NDArray[np.float64]:

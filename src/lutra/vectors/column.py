@@ -11,9 +11,9 @@ import numpy.typing as npt
 from lutra.kernels.distance import topk
 from lutra.model.indexes import FieldSchema, VectorOptions
 from lutra.model.values import Value
+from lutra.vectors.part import KnnCounters, Mask
 from lutra.vectors.values import read_vectors
 
-Mask = npt.NDArray[np.bool_]
 Matrix = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int32]
 
@@ -72,8 +72,10 @@ class VectorView:
             mask[docs] = True
         return mask
 
-    def topk(self, query: Matrix, k: int, mask: Mask | None = None) -> tuple[npt.NDArray[np.int64], Matrix]:
-        """The ``k`` documents nearest to ``query`` (float32[dimension]), exactly.
+    def topk(
+        self, query: Matrix, k: int, mask: Mask | None = None, *, num_candidates: int | None = None
+    ) -> tuple[npt.NDArray[np.int64], Matrix, KnnCounters]:
+        """The ``k`` documents nearest to ``query`` (float32[dimension]), exactly, whatever ``num_candidates``.
 
         ``mask`` (bool[size]) leaves only some in question. Returns documents and distances, int64[k'] and float32[k'],
         nearest first and equals by document; k' is less than ``k`` where fewer qualify. Distances as
@@ -89,14 +91,15 @@ class VectorView:
             first += len(rows)
             ids, distances = topk(queries, rows, k, self.options.metric, among)
             found.append((docs[ids[0]].astype(np.int64), distances[0]))
+        counters = KnnCounters("exact", self.count(mask))
         if not found:
-            return np.empty(0, np.int64), np.empty(0, np.float32)
+            return np.empty(0, np.int64), np.empty(0, np.float32), counters
         if len(found) == 1:
-            return found[0]
+            return *found[0], counters
         documents = np.concatenate([ids for ids, _ in found])
         distances = np.concatenate([near for _, near in found])
         nearest = np.argsort(distances, kind="stable")[:k]
-        return documents[nearest], distances[nearest]
+        return documents[nearest], distances[nearest], counters
 
     def count(self, mask: Mask | None) -> int:
         """How many vectors ``topk`` looks at under ``mask``."""

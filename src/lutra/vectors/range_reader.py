@@ -13,12 +13,15 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lutra.kernels.blocks import BlockCache, BlockKind, BlockSource
 from lutra.model.errors import StorageFailure
 from lutra.vectors.layout import PAGE_BYTES, whole_pages
 
 Bytes = NDArray[np.uint8]
 
 _HUGE_BYTES_MIN: Final = 4 * 1024 * 1024
+QUEUE_DEPTH: Final = 64
+"""Reads of one batch under way at once: of nodes, a local disk gives most so."""
 _READ_BYTES_MAX: Final = 8 * 1024 * 1024
 """One system call: large enough for a disk's full rate, small enough that other threads' reads get between."""
 
@@ -36,6 +39,14 @@ class RangeReader(Protocol):
         """uint8 [size_bytes] from ``offset`` on, in memory of the caller's own.
 
         Raises StorageFailure where they cannot be read, or are not all there.
+        """
+
+    def open_blocks(
+        self, cache: BlockCache, offset: int, length: int, *, block_bytes: int, kind: BlockKind
+    ) -> BlockSource:
+        """``length`` bytes from ``offset``, a whole page, by blocks that end in their checksums, through ``cache``.
+
+        The caller closes them. Raises StorageFailure where they cannot be opened.
         """
 
     def close(self) -> object: ...
@@ -78,6 +89,50 @@ class LocalFile:
             with contextlib.suppress(OSError):  # advice only
                 os.posix_fadvise(self._file, begin, len(buffer), os.POSIX_FADV_DONTNEED)
         return buffer[offset - begin : end - begin]
+
+    def open_blocks(
+        self, cache: BlockCache, offset: int, length: int, *, block_bytes: int, kind: BlockKind
+    ) -> BlockSource:
+        """As `RangeReader` says."""
+        return cache.open_file(
+            self.name,
+            block_bytes,
+            owner=self.name,
+            kind=kind,
+            checksums=True,
+            offset=offset,
+            length=length,
+            queue_depth=QUEUE_DEPTH,
+        )
+
+
+class PartReader:
+    """``size_bytes`` of what another reads, from byte ``offset`` on, a whole page. Closing it leaves the other open."""
+
+    def __init__(self, whole: RangeReader, offset: int, size_bytes: int, name: str | None = None) -> None:
+        """``name`` is what errors call it. Raises ValueError where there are no such bytes."""
+        if offset % PAGE_BYTES or not 0 <= offset <= offset + size_bytes <= whole.size_bytes:
+            raise ValueError(f"{whole.name}: of {whole.size_bytes} bytes, {size_bytes} from {offset} are no part")
+        self.name = whole.name if name is None else name
+        self.size_bytes = size_bytes
+        self._whole = whole
+        self._offset = offset
+
+    def read(self, offset: int, size_bytes: int) -> Bytes:
+        """As `RangeReader` says."""
+        if offset + size_bytes > self.size_bytes:
+            raise StorageFailure(f"{self.name}: a part of {self.size_bytes} bytes ends before {offset + size_bytes}.")
+        return self._whole.read(self._offset + offset, size_bytes)
+
+    def open_blocks(
+        self, cache: BlockCache, offset: int, length: int, *, block_bytes: int, kind: BlockKind
+    ) -> BlockSource:
+        """As `RangeReader` says."""
+        begin = self._offset + offset
+        return self._whole.open_blocks(cache, begin, length, block_bytes=block_bytes, kind=kind)
+
+    def close(self) -> None:
+        """Nothing: the other is its owner's to close."""
 
 
 def page_aligned(size_bytes: int) -> Bytes:

@@ -2,71 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lutra.kernels.codes import reduce_codes
+from lutra.kernels.codes import Quantizer, reduce_codes
+from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.layout import SectionName, SegmentKind
+from lutra.vectors.range_reader import huge_pages
 from lutra.vectors.segment_file import SegmentFile
 
 CACHE_BYTES_MIN: Final = 256 * 1024
 """Of a segment's own cache; reads need somewhere to land."""
 CACHE_BLOCKS_MIN: Final = 8
 """What a cache needs at least (`lutra.kernels.blocks.BlockCache`)."""
-PADDED_DIMENSION_MULTIPLE: Final = 64
-"""As in native/rotation.h."""
-FACTOR_BYTES: Final = 8
-"""Of a record, beside its code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Residency:
-    """``code_bits`` a dimension of the codes are in memory (0: none), and the graph or not."""
+    """Which codes are in memory (None: none), the graph or not, and the finer codes or not."""
 
-    code_bits: int
+    codes: CodeFormat | None
     graph: bool
+    fine: bool = False
 
     @property
-    def codes(self) -> bool:
-        return self.code_bits > 0
+    def name(self) -> str:
+        """Of what the codes are, for what is measured with them."""
+        if self.codes is None:
+            return "none"
+        return "fine" if self.fine else str(self.codes.bits or "basis")
 
 
 def choose_residency(file: SegmentFile, budget_bytes: int | None) -> Residency:
-    """The best a budget holds: codes as long as fit beside the graph; else codes as long as fit alone; else nothing.
+    """The best a budget holds: codes as good as fit beside the graph; else codes as good as fit alone; else nothing.
 
-    With both in memory a query reads what its re-rank needs, more of it by shorter codes; with codes alone it reads a
-    node a hop, several times as many; with neither, one for every distance.
+    With both in memory a query reads what its re-rank needs, more of it by shorter codes; with codes alone all of them
+    are looked at, or a node is read a hop; with neither, one for every distance.
     """
+    if file.codes is None:
+        return Residency(None, False)
     has_graph = file.kind is SegmentKind.GRAPH
-    if file.kind is SegmentKind.FLAT:
-        return Residency(0, False)
-    if budget_bytes is None:
-        return Residency(file.code_bits, has_graph)
     for graph in (True, False) if has_graph else (False,):
-        left_bytes = budget_bytes - (4 * file.rows * file.degree if graph else 0)
-        if has_graph and not graph:
-            left_bytes -= cache_bytes_min(file)
-        for bits in code_widths(file.code_bits):
-            if file.rows * record_bytes(file.dimension, bits) <= left_bytes:
-                return Residency(bits, graph)
-    return Residency(0, False)
+        for residency in code_residencies(file, graph):
+            if budget_bytes is None or _bytes(file, residency) <= budget_bytes:
+                return residency
+    return Residency(None, False)
 
 
-def code_widths(code_bits: int) -> Iterator[int]:
-    """``code_bits`` and what codes of so many can be reduced to."""
-    while code_bits >= 1:
-        yield code_bits
-        code_bits //= 2
+def code_residencies(file: SegmentFile, graph: bool) -> list[Residency]:
+    """Those with codes in memory, from the best to the smallest."""
+    if file.codes is None:
+        return []
+    fine = [Residency(file.codes, graph, True)] if file.fine is not None else []
+    return fine + [Residency(codes, graph) for codes in file.codes.widths()]
 
 
-def record_bytes(dimension: int, code_bits: int) -> int:
-    """Of a code and its factors."""
-    padded = -(-dimension // PADDED_DIMENSION_MULTIPLE) * PADDED_DIMENSION_MULTIPLE
-    return padded * code_bits // 8 + FACTOR_BYTES
+def _bytes(file: SegmentFile, residency: Residency) -> int:
+    """What it takes, a cache for the nodes of a walk on disk included."""
+    total = 2 * file.dimension * file.directions
+    if residency.codes is not None:
+        total += file.rows * residency.codes.record_bytes
+    if residency.fine and file.fine is not None:
+        total += file.rows * file.fine.record_bytes
+    if residency.graph:
+        total += 4 * file.rows * file.degree
+    elif file.kind is SegmentKind.GRAPH:
+        total += cache_bytes_min(file)
+    return total
 
 
 def cache_bytes_min(file: SegmentFile) -> int:
@@ -74,18 +79,36 @@ def cache_bytes_min(file: SegmentFile) -> int:
     return max(CACHE_BYTES_MIN, CACHE_BLOCKS_MIN * file.layout(SectionName.NODES).block_bytes)
 
 
-def load_codes(file: SegmentFile, code_bits: int) -> NDArray[np.uint8] | None:
-    """uint8 [rows, record_bytes] of the codes, reduced where they have more bits; None for 0 bits.
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """Codes in memory: uint8 [rows, record bytes], and what made them."""
+
+    quantizer: Quantizer
+    records: NDArray[np.uint8]
+
+
+def load_codes(file: SegmentFile, residency: Residency) -> tuple[Codes | None, Codes | None]:
+    """The codes, shorter than on disk where that is wanted, and the finer ones.
 
     No more than a few MB beside what is returned.
     """
-    if code_bits == 0:
-        return None
-    if code_bits == file.code_bits:
-        return file.load_codes()
-    records = np.empty((file.rows, record_bytes(file.dimension, code_bits)), np.uint8)
+    if residency.codes is None or file.codes is None:
+        return None, None
+    basis = file.load_basis()
+    quantizer = residency.codes.quantizer(file.metric, file.centroid, file.seed, basis)
+    if residency.codes == file.codes:
+        codes = Codes(quantizer, file.load_codes())
+    else:
+        codes = Codes(quantizer, _reduced(file, file.codes, residency.codes))
+    if not residency.fine or file.fine is None:
+        return codes, None
+    return codes, Codes(file.fine.quantizer(file.metric, file.centroid, file.seed, basis), file.load_fine())
+
+
+def _reduced(file: SegmentFile, codes: CodeFormat, reduced: CodeFormat) -> NDArray[np.uint8]:
+    records = huge_pages(file.rows * reduced.record_bytes).reshape(file.rows, reduced.record_bytes)
     begin = 0
     for block in file.code_blocks():
-        records[begin : begin + len(block)] = reduce_codes(block, file.code_bits, code_bits)
+        records[begin : begin + len(block)] = reduce_codes(block, codes.bits, reduced.bits)
         begin += len(block)
     return records

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import fcntl
 import os
@@ -28,7 +29,9 @@ class ObjectFile:
 
     def __init__(self, path: str, name: str) -> None:
         """Makes the file ``path``, which must not be there; ``name`` is what errors call it."""
+        self.path = path
         self.name = name
+        self._base = 0
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except OSError as error:
@@ -44,12 +47,18 @@ class ObjectFile:
     ) -> None:
         os.close(self._file)
 
+    def part(self, offset: int) -> ObjectFile:
+        """The same file from byte ``offset`` on, a whole page: places and sizes count from there. Not to be closed."""
+        part = copy.copy(self)
+        part._base = self._base + offset
+        return part
+
     def reserve(self, size_bytes: int) -> None:
         """Takes the space where the file system can, so that a disk too full is known before the work, not after."""
         if size_bytes == 0:
             return
         try:
-            os.posix_fallocate(self._file, 0, size_bytes)
+            os.posix_fallocate(self._file, self._base, size_bytes)
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
                 raise self._failure(error) from error
@@ -59,7 +68,7 @@ class ObjectFile:
         done = 0
         while done < len(data):
             try:
-                done += os.pwrite(self._file, data[done:].data, offset + done)
+                done += os.pwrite(self._file, data[done:].data, self._base + offset + done)
             except OSError as error:
                 raise self._failure(error) from error
             if done % PAGE_BYTES:
@@ -68,7 +77,7 @@ class ObjectFile:
     def finish(self, size_bytes: int) -> None:
         """Ends the file at ``size_bytes`` and has it on stable storage."""
         try:
-            os.ftruncate(self._file, size_bytes)
+            os.ftruncate(self._file, self._base + size_bytes)
             os.fsync(self._file)
             os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_DONTNEED)
         except OSError as error:

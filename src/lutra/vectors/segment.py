@@ -11,14 +11,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lutra.kernels.blocks import BlockCache, BlockKind, BlockSource
+from lutra.kernels.blocks import BlockCache
 from lutra.kernels.searcher import SearchCounters, Searcher
 from lutra.model.errors import Corruption, ParameterInvalid
 from lutra.vectors import calibration
 from lutra.vectors.calibration import Calibration
 from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.layout import SectionName, SegmentKind
-from lutra.vectors.residency import Residency, cache_bytes_min, choose_residency, code_widths, load_codes, record_bytes
+from lutra.vectors.residency import Residency, cache_bytes_min, choose_residency, code_residencies, load_codes
 from lutra.vectors.segment_file import SegmentFile
 from lutra.vectors.strategies import choose_plan
 
@@ -53,7 +53,7 @@ class Segment:
         self._resident_bytes = resident_bytes
         self._costs = _costs(file, residency)
         try:
-            self._calibration = Calibration.from_json(file.calibration.get(str(residency.code_bits or 1), {}))
+            self._calibration = Calibration.from_json(_measured(file, residency))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise Corruption(f"{file.name}: the footer's calibration makes no sense: {error!r}.") from error
 
@@ -88,15 +88,17 @@ class Segment:
         cache: BlockCache | None = None,
     ) -> Segment:
         """As `open`, with what is to be in memory said; ``budget_bytes`` then only sizes a cache of its own."""
-        records = load_codes(file, residency.code_bits)
+        codes, fine = load_codes(file, residency)
         neighbours = file.load_graph() if residency.graph else None
-        resident_bytes = sum(array.nbytes for array in (records, neighbours) if array is not None)
+        resident_bytes = sum(one.records.nbytes for one in (codes, fine) if one is not None)
+        resident_bytes += 0 if neighbours is None else neighbours.nbytes
+        resident_bytes += 2 * file.dimension * file.directions
         left_bytes = 0 if budget_bytes is None else budget_bytes - resident_bytes
         # A cache of little of the nodes finds little, and past it the reads of several queries overlap.
         is_worth = left_bytes >= CACHE_SHARE_MIN * file.sections[SectionName.NODES].size_bytes
         through_cache = cache is not None or is_worth
         left_bytes = max(left_bytes if is_worth else 0, cache_bytes_min(file))
-        nodes = _open_nodes(file, BlockCache(left_bytes) if cache is None else cache)
+        nodes = file.open_nodes(BlockCache(left_bytes) if cache is None else cache)
         searcher = Searcher(
             nodes,
             through_cache,
@@ -104,12 +106,12 @@ class Segment:
             file.dimension,
             file.degree,
             file.metric,
-            residency.code_bits,
-            file.seed,
-            file.centroid if residency.codes else None,
-            records,
+            None if codes is None else codes.quantizer,
+            None if codes is None else codes.records,
             neighbours,
             file.entries,
+            fine_quantizer=None if fine is None else fine.quantizer,
+            fine_records=None if fine is None else fine.records,
         )
         return cls(file, searcher, residency, resident_bytes)
 
@@ -213,28 +215,23 @@ def calibrate(file: SegmentFile) -> Mapping[str, Any]:
         return {}
     curves, sample = {}, None
     cache = BlockCache(calibration.CACHE_BYTES)
-    for bits in code_widths(file.code_bits):
-        residency = Residency(bits, file.kind is SegmentKind.GRAPH)
-        with Segment.load(SegmentFile.open(file.name), residency, cache=cache) as segment:
-            sample = sample or calibration.sample(segment.searcher, file)  # by the longest codes
-            curves[str(bits)] = calibration.measure(segment.searcher, sample, _costs(file, residency)).to_json()
+    for residency in code_residencies(file, file.kind is SegmentKind.GRAPH):
+        searcher = Segment.load(file, residency, cache=cache).searcher
+        sample = sample or calibration.sample(searcher, file)  # by the best codes
+        curves[residency.name] = calibration.measure(searcher, sample, _costs(file, residency)).to_json()
+        searcher.nodes.close()
     cache.close()
     return curves
 
 
+def _measured(file: SegmentFile, residency: Residency) -> Mapping[str, Any]:
+    """What the build measured with such codes; with the smallest, where none are in memory."""
+    if residency.codes is None:
+        return next(reversed(file.calibration.values()), {})
+    found: Mapping[str, Any] = file.calibration.get(residency.name, {})
+    return found
+
+
 def _costs(file: SegmentFile, residency: Residency) -> SegmentCosts:
-    code_bytes = record_bytes(file.dimension, residency.code_bits) if residency.codes else 0
+    code_bytes = residency.codes.record_bytes if residency.codes else 0
     return SegmentCosts(file.rows, code_bytes, file.kind is SegmentKind.GRAPH)
-
-
-def _open_nodes(file: SegmentFile, cache: BlockCache) -> BlockSource:
-    layout = file.layout(SectionName.NODES)
-    return cache.open_file(
-        file.name,
-        layout.block_bytes,
-        owner=file.name,
-        kind=BlockKind.VECTORS,
-        checksums=True,
-        length=file.sections[SectionName.NODES].stored_bytes,
-        queue_depth=64,
-    )

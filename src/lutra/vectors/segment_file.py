@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lutra.kernels.blocks import BlockCache, BlockKind, BlockSource
 from lutra.kernels.checksum import crc32c, crc32c_blocks
 from lutra.model.errors import Corruption
 from lutra.model.indexes import Metric
@@ -97,7 +98,7 @@ class SegmentFile:
 
     @property
     def name(self) -> str:
-        """Where it lies; a local file's path."""
+        """Of the object it lies in; a local file's path."""
         return self._reader.name
 
     @property
@@ -136,6 +137,11 @@ class SegmentFile:
         return self._footer.fine
 
     @property
+    def directions(self) -> int:
+        """Of the codes' basis; 0: there is none."""
+        return self._footer.directions
+
+    @property
     def degree(self) -> int:
         """Places for neighbours a row; 0: no graph."""
         return self._footer.degree
@@ -158,6 +164,13 @@ class SegmentFile:
     def layout(self, name: SectionName) -> BlockLayout:
         """How the items of a section lie in its blocks. Raises KeyError for one that has none."""
         return self._footer.layout(name)
+
+    def open_nodes(self, cache: BlockCache) -> BlockSource:
+        """Section NODES by blocks, through ``cache``; the caller closes it. Raises StorageFailure."""
+        section, layout = self.sections[SectionName.NODES], self.layout(SectionName.NODES)
+        return self._reader.open_blocks(
+            cache, section.offset, section.stored_bytes, block_bytes=layout.block_bytes, kind=BlockKind.VECTORS
+        )
 
     def node_block(self, row: int) -> tuple[int, int]:
         """``(block of section NODES, offset in it)`` of a row's node: its vector as given, then its neighbours."""

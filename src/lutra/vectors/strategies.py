@@ -58,7 +58,7 @@ def choose_plan(
         else:
             wanted = min(BEAM_MAX, int(wanted * costs.rows / max(1, counting)))
             options[Strategy.NODE_WALK] = costs.node_walk_us(
-                effort.distances * wanted / effort.beam, wanted, residency.codes
+                effort.distances * wanted / effort.beam, wanted, residency.codes is not None
             )
     strategy = min(options, key=lambda one: options[one])
     if strategy is Strategy.BRUTE_FORCE:

@@ -21,10 +21,12 @@ from lutra.kernels.graph import build
 from lutra.model.errors import ParameterInvalid, StorageFailure
 from lutra.model.indexes import Metric
 from lutra.vectors.build_plan import BuildPlan, choose_plan
+from lutra.vectors.code_basis import choose_bases
+from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.footer import Footer, lay_out, section_sizes
 from lutra.vectors.input_vectors import Matrix, input_vectors
 from lutra.vectors.layout import SectionName, SegmentKind, block_layout, sweep_layout, whole_pages
-from lutra.vectors.range_reader import Bytes, page_aligned
+from lutra.vectors.range_reader import Bytes, LocalFile, PartReader, page_aligned
 from lutra.vectors.section_writer import ObjectFile, SectionWriter
 from lutra.vectors.segment_file import SegmentFile
 
@@ -32,6 +34,10 @@ UNFINISHED_SUFFIX: Final = ".unfinished"
 """Of a file that a build writes; one left by a build that was killed may be deleted."""
 SAMPLE_BYTES: Final = 16 * 1024 * 1024
 """Of vectors whose mean is the centroid: 1,024 rows or more, which lengthens squared residuals by a thousandth."""
+BASIS_SAMPLE_BYTES: Final = 64 * 1024 * 1024
+"""Of vectors that a basis is found from: 16,384 rows at 960 dimensions."""
+BASIS_ROWS_MIN: Final = 4
+"""Times the dimension: of fewer rows too little is known of the directions they vary along."""
 _SWEEP_BYTES: Final = 8 * 1024 * 1024
 
 
@@ -79,41 +85,83 @@ def write_segment(
     file whose name ends in `UNFINISHED_SUFFIX`.
     """
     target = Path(path)
-    with input_vectors(vectors, dimension, str(target.parent)) as matrix, _unfinished(target) as (file, place):
-        chosen = choose_plan(*matrix.shape) if plan is None else plan
-        builder = _Builder(matrix, metric, chosen, threads, seed, on_progress)
-        footer = builder.write(file, start_graph)
-        file.finish(_write_footer(file, footer))
-        if calibrate is not None:
-            with SegmentFile.open(place) as segment:
-                footer = dataclasses.replace(footer, calibration=dict(calibrate(segment)))
-            file.finish(_write_footer(file, footer))
-        _publish(place, target)
+    with unfinished(target) as file:
+        write_segment_into(
+            file,
+            vectors,
+            metric,
+            dimension=dimension,
+            plan=plan,
+            threads=threads,
+            seed=seed,
+            start_graph=start_graph,
+            calibrate=calibrate,
+            on_progress=on_progress,
+        )
+        publish(file, target)
     return SegmentFile.open(target)
 
 
+def write_segment_into(
+    file: ObjectFile,
+    vectors: Matrix | Iterable[Matrix],
+    metric: Metric,
+    *,
+    offset: int = 0,
+    dimension: int | None = None,
+    plan: BuildPlan | None = None,
+    threads: int = 0,
+    seed: int = 0,
+    start_graph: NDArray[np.uint32] | None = None,
+    calibrate: Calibrate | None = None,
+    on_progress: Progress | None = None,
+) -> int:
+    """As `write_segment`, at the end of an object that is being written: from its byte ``offset`` on, a whole page.
+
+    Returns the segment's size in bytes, whole pages; the file ends after it, and is on stable storage so far.
+    """
+    with input_vectors(vectors, dimension, os.path.dirname(file.path) or ".") as matrix:
+        chosen = choose_plan(*matrix.shape) if plan is None else plan
+        builder = _Builder(matrix, metric, chosen, threads, seed, on_progress)
+        part = file.part(offset)
+        footer = builder.write(part, start_graph)
+        size_bytes = _write_footer(part, footer)
+        part.finish(size_bytes)
+        if calibrate is None:
+            return size_bytes
+        with contextlib.closing(LocalFile(file.path)) as whole:
+            segment = SegmentFile.open(PartReader(whole, offset, size_bytes, file.name))
+            footer = dataclasses.replace(footer, calibration=dict(calibrate(segment)))
+        size_bytes = _write_footer(part, footer)
+        part.finish(size_bytes)
+        return size_bytes
+
+
 @contextlib.contextmanager
-def _unfinished(target: Path) -> Iterator[tuple[ObjectFile, str]]:
-    """A new file beside ``target`` and its path; it is gone afterwards, unless it was renamed."""
+def unfinished(target: Path) -> Iterator[ObjectFile]:
+    """A new file beside ``target``, its name ending in `UNFINISHED_SUFFIX`; gone afterwards, unless `publish` named it.
+
+    Raises StorageFailure where ``target`` is there already, or the file cannot be made.
+    """
     if os.path.lexists(target):
         raise StorageFailure(f"{target}: is there already.")
     place = str(target.with_name(f".{target.name}.{secrets.token_hex(8)}{UNFINISHED_SUFFIX}"))
     with ObjectFile(place, str(target)) as file:
         try:
-            yield file, place
+            yield file
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(place)
 
 
-def _publish(place: str, target: Path) -> None:
-    """Gives the finished file its name, for good."""
+def publish(file: ObjectFile, target: Path) -> None:
+    """Gives a finished file its name, for good. Raises StorageFailure."""
     if os.path.lexists(target):
         raise StorageFailure(f"{target}: is there already.")
     try:
         folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.rename(place, target)
+            os.rename(file.path, target)
             _sync_folder(folder, target)
         finally:
             os.close(folder)
@@ -158,7 +206,10 @@ class _Builder:
         self._threads = threads
         self._seed = seed
         self._on_progress = on_progress
-        self._codec: Quantizer | None = None
+        self._codes: CodeFormat | None = None
+        self._fine: CodeFormat | None = None
+        self._codecs: dict[SectionName, Quantizer] = {}
+        self._basis = np.empty((0, 0), np.int16)
         self._neighbours: NDArray[np.uint32] | None = None
         self._entries = np.empty(0, np.uint32)
         self._centroid = np.empty(0, np.float32)
@@ -168,7 +219,7 @@ class _Builder:
         self._require_finite()
         if self._plan.kind is not SegmentKind.FLAT:
             self._centroid = self._mean()
-            self._codec = Quantizer(self._dimension, self._plan.code_bits, self._metric, self._centroid, self._seed)
+            self._choose_codes()
         file.reserve(self._footer().offset)
         if self._plan.kind is SegmentKind.GRAPH:
             self._build_graph(start_graph)
@@ -196,8 +247,28 @@ class _Builder:
             self._report(BuildPhase.CHECK, begin + len(block))
 
     def _mean(self) -> Matrix:
-        rows_max = max(1, SAMPLE_BYTES // (4 * self._dimension))
-        return centroid_of(np.ascontiguousarray(self._vectors[:: -(-self._rows // rows_max) or 1]), self._metric)
+        return centroid_of(self._sample(SAMPLE_BYTES), self._metric)
+
+    def _sample(self, sample_bytes: int) -> Matrix:
+        """Of rows, evenly spread."""
+        rows_max = max(1, sample_bytes // (4 * self._dimension))
+        return np.ascontiguousarray(self._vectors[:: -(-self._rows // rows_max) or 1])
+
+    def _choose_codes(self) -> None:
+        plan = self._plan
+        if plan.code_bytes is None and self._rows < BASIS_ROWS_MIN * self._dimension or plan.code_bytes == 0:
+            self._codes = CodeFormat(self._dimension, plan.code_bits)
+        else:
+            chosen = choose_bases(
+                self._sample(BASIS_SAMPLE_BYTES), self._metric, self._centroid, plan.code_bytes, plan.fine_bytes, self._seed
+            )
+            self._codes = CodeFormat(self._dimension, 0, chosen.codes.parts, chosen.codes.spread)
+            self._basis = chosen.directions
+            if chosen.fine is not None:
+                self._fine = CodeFormat(self._dimension, 0, chosen.fine.parts, chosen.fine.spread)
+        for name, codes in ((SectionName.CODES, self._codes), (SectionName.FINE, self._fine)):
+            if codes is not None:
+                self._codecs[name] = codes.quantizer(self._metric, self._centroid, self._seed, self._basis)
 
     def _build_graph(self, start_graph: NDArray[np.uint32] | None) -> None:
         graph = build(
@@ -228,8 +299,8 @@ class _Builder:
             dimension=self._dimension,
             metric=self._metric,
             seed=self._seed,
-            code_bits=0 if self._codec is None else plan.code_bits,
-            record_bytes=0 if self._codec is None else self._codec.record_bytes,
+            codes=self._codes,
+            fine=self._fine,
             degree=plan.degree * has_graph,
             entry_count=len(self._entries),
             block_bytes=nodes.block_bytes,
@@ -247,6 +318,8 @@ class _Builder:
             for name, section in footer.sections.items()
             if name is not SectionName.NAVIGATION
         }
+        if len(self._basis):
+            writers[SectionName.BASIS].append(np.ascontiguousarray(self._basis, "<i2").view(np.uint8))
         for begin, block in self._sweeps():
             nodes = np.ascontiguousarray(block, "<f4").view(np.uint8)
             if self._neighbours is not None:
@@ -254,8 +327,8 @@ class _Builder:
                 writers[SectionName.GRAPH].append(adjacency)
                 nodes = np.concatenate([nodes, adjacency], axis=1)
             writers[SectionName.NODES].append(nodes)
-            if self._codec is not None:
-                writers[SectionName.CODES].append(self._codec.encode(np.ascontiguousarray(block), self._threads))
+            for name, codec in self._codecs.items():
+                writers[name].append(codec.encode(np.ascontiguousarray(block), self._threads))
             self._report(BuildPhase.WRITE, begin + len(block))
         for writer in writers.values():
             writer.finish()

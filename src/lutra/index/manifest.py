@@ -1,0 +1,154 @@
+"""What a search index consists of at one moment, as an object says it: JSON, whole or damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from lutra.index.definition import schema_out
+from lutra.index.policy import SegmentShape, VectorsShape
+from lutra.model.errors import Corruption
+from lutra.model.indexes import IndexSchema
+from lutra.model.schema import KeyColumn
+from lutra.vectors.layout import SegmentKind
+
+_FORMAT: Final = 1
+SEGMENTS: Final = "segments/"
+DELETIONS: Final = "deletions/"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentEntry:
+    """One segment: its shape, whose name is the object's below the index's prefix, and the object of its dead."""
+
+    shape: SegmentShape
+    deletions: str | None = None
+
+    @property
+    def names(self) -> set[str]:
+        """Of its objects."""
+        return {self.shape.name} if self.deletions is None else {self.shape.name, self.deletions}
+
+
+@dataclass(frozen=True, slots=True)
+class BytesWritten:
+    """Objects an index has put since it was created: what write amplification is made of."""
+
+    flushed: int = 0
+    """Of rows that came in."""
+    built: int = 0
+    """Of segments made of other segments."""
+    deletions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All changes of the table up to sequence ``position`` are in ``segments``, or were made good by a later one.
+
+    While ``filled`` is False, only rows whose encoded key is at most ``filled_through`` have been looked at (None:
+    none), and changes from ``position`` on are still needed for them. ``table_ttl_s`` is the table's time to live by
+    which rows were dropped.
+    """
+
+    writer: str
+    schema: str
+    position: int
+    filled: bool = False
+    filled_through: bytes | None = None
+    table_ttl_s: int = -1
+    segments: tuple[SegmentEntry, ...] = ()
+    written: BytesWritten = BytesWritten()
+
+    @property
+    def names(self) -> set[str]:
+        """Of all objects it needs."""
+        return set().union(*(entry.names for entry in self.segments))
+
+    def to_json(self) -> bytes:
+        stored = {
+            "format": _FORMAT,
+            "writer": self.writer,
+            "schema": self.schema,
+            "position": self.position,
+            "filled": self.filled,
+            "filled_through": None if self.filled_through is None else self.filled_through.hex(),
+            "table_ttl_s": self.table_ttl_s,
+            "written": asdict(self.written),
+            "segments": [_entry_out(entry) for entry in self.segments],
+        }
+        return json.dumps(stored, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Manifest:
+        """Raises Corruption where ``data`` is not what `to_json` wrote, or of a format this version does not know."""
+        try:
+            stored = json.loads(data)
+            if stored["format"] != _FORMAT:
+                raise Corruption(f"a manifest has format {stored['format']!r}; this version reads {_FORMAT}")
+            through = _checked(stored["filled_through"], str, type(None))
+            manifest = cls(
+                writer=_checked(stored["writer"], str),
+                schema=_checked(stored["schema"], str),
+                position=_count(stored["position"]),
+                filled=_checked(stored["filled"], bool),
+                filled_through=None if through is None else bytes.fromhex(through),
+                table_ttl_s=_checked(stored["table_ttl_s"], int),
+                segments=tuple(_entry_in(entry) for entry in stored["segments"]),
+                written=BytesWritten(**{name: _count(value) for name, value in stored["written"].items()}),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Corruption(f"a manifest cannot be read: {error!r}") from error
+        if len({entry.shape.name for entry in manifest.segments}) < len(manifest.segments):
+            raise Corruption("a manifest names a segment twice")
+        return manifest
+
+
+def schema_identity(schema: IndexSchema, key_columns: tuple[KeyColumn, ...]) -> str:
+    """The same for two indexes whose segments can stand in for each other."""
+    key = [[column.name, column.type.value] for column in key_columns]
+    described = json.dumps({"fields": schema_out(schema)["fields"], "key": key}, sort_keys=True)
+    return hashlib.sha256(described.encode()).hexdigest()
+
+
+def _entry_out(entry: SegmentEntry) -> dict[str, Any]:
+    shape = entry.shape
+    return {
+        "name": shape.name,
+        "rows": shape.rows,
+        "dead": shape.dead,
+        "bytes": shape.bytes,
+        "scalar_bytes": shape.scalar_bytes,
+        "vectors": [[field.dimension, field.rows, field.kind.value] for field in shape.vectors],
+        "deletions": entry.deletions,
+    }
+
+
+def _entry_in(stored: dict[str, Any]) -> SegmentEntry:
+    name = _checked(stored["name"], str)
+    deletions = _checked(stored["deletions"], str, type(None))
+    if not name.startswith(SEGMENTS) or not (deletions is None or deletions.startswith(DELETIONS)):
+        raise ValueError(f"{name!r} and {deletions!r} are no names of a segment and its deletions")
+    rows, dead = _count(stored["rows"]), _count(stored["dead"])
+    if dead > rows:
+        raise ValueError(f"{dead} of {rows} rows are dead")
+    vectors = tuple(
+        VectorsShape(_count(dimension), _count(count), SegmentKind(kind))
+        for dimension, count, kind in stored["vectors"]
+    )
+    return SegmentEntry(
+        SegmentShape(name, rows, dead, _count(stored["bytes"]), _count(stored["scalar_bytes"]), vectors), deletions
+    )
+
+
+def _checked(value: Any, *types: type) -> Any:
+    if type(value) not in types:
+        raise TypeError(f"{value!r} is of another type")
+    return value
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no count")
+    return value

@@ -1,0 +1,145 @@
+"""When a buffer is flushed and which segments are merged: decisions over descriptions, without any I/O.
+
+Size-tiered: segments of about the same size are merged, so that every row is written once for each tier its segment
+passes, and the number of segments grows with the logarithm of the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lutra.vectors.build_plan import choose_kind
+from lutra.vectors.layout import SegmentKind
+
+_RANK: Final = {SegmentKind.FLAT: 0, SegmentKind.CODES: 1, SegmentKind.GRAPH: 2}
+_BUILD_BASE_BYTES: Final = 160 * 1024 * 1024
+"""What any build may take: an interpreter's arrays, sweeps and buffers (`lutra.vectors.writer`: up to 100 MB)."""
+_GRAPH_ROW_BYTES: Final = 250
+"""Of a graph build, beside a byte a dimension (`lutra.kernels.graph.build`)."""
+_SCALAR_FACTOR: Final = 6
+"""Columns and keys are held as Python and numpy objects while they are merged and sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class VectorsShape:
+    """The vectors of one field in one segment."""
+
+    dimension: int
+    rows: int
+    kind: SegmentKind
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentShape:
+    """A segment as a decision sees it. ``rows`` counts the dead too; ``scalar_bytes`` are columns and keys."""
+
+    name: str
+    rows: int
+    dead: int
+    bytes: int
+    scalar_bytes: int = 0
+    vectors: tuple[VectorsShape, ...] = ()
+
+    @property
+    def live(self) -> int:
+        return self.rows - self.dead
+
+    @property
+    def live_bytes(self) -> int:
+        return self._of_living(self.bytes)
+
+    def _of_living(self, amount: int) -> int:
+        """The share of ``amount`` that belongs to live rows."""
+        return -(-amount * self.live // self.rows) if self.rows else 0
+
+    @property
+    def has_its_kind(self) -> bool:
+        """Whether every field has codes and a graph where so many live rows are to have them."""
+        return all(
+            _RANK[field.kind] >= _RANK[choose_kind(self._of_living(field.rows), field.dimension)]
+            for field in self.vectors
+        )
+
+    @property
+    def build_bytes(self) -> int:
+        """Memory that a build needs for its live rows, beside what any build takes."""
+        graph = max((self._of_living(f.rows) * (f.dimension + _GRAPH_ROW_BYTES) for f in self.vectors), default=0)
+        return graph + _SCALAR_FACTOR * self._of_living(self.scalar_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The numbers behind the decisions; the defaults are what production runs with."""
+
+    flush_bytes: int = 8 * 1024 * 1024
+    """Of a buffer's rows: so many vectors are scanned in under a millisecond."""
+    flush_age_s: float = 60.0
+    """Changes wait at most so long for a segment: what a restart reads again, and the changelog keeps, is bounded."""
+    fan_in: int = 4
+    """So many segments of about one size are merged."""
+    size_ratio: float = 4.0
+    """About one size: the largest is at most so many times the smallest."""
+    size_floor_bytes: int = 64 * 1024
+    """Smaller ones count as so large: the smallest tier."""
+    dead_share: float = 0.25
+    """A segment with more dead rows is written anew."""
+    segments_max: int = 32
+    """More of them are merged whatever their sizes."""
+    build_memory_bytes: int = 2 * 1024 * 1024 * 1024
+    """What one build may take. No merge is chosen that needs more."""
+
+    def is_flush_due(self, size_bytes: int, age_s: float) -> bool:
+        """Whether a buffer of ``size_bytes``, whose first change came ``age_s`` ago, is to be flushed."""
+        return size_bytes >= self.flush_bytes or age_s >= self.flush_age_s
+
+    def build_need_bytes(self, inputs: Iterable[SegmentShape]) -> int:
+        """Memory for a build of ``inputs``."""
+        return _BUILD_BASE_BYTES + sum(segment.build_bytes for segment in inputs)
+
+    def choose_merge(self, segments: Sequence[SegmentShape]) -> tuple[SegmentShape, ...]:
+        """Which of ``segments`` to make one of next, largest first; empty where nothing is to be done.
+
+        One segment alone is to be written anew: without its dead rows, or as the kind that its size calls for. What is
+        returned has a live row. Doing what is said, over and over, ends.
+        """
+        by_size = sorted((s for s in segments if s.live), key=lambda s: (s.live_bytes, s.name))
+        chosen = self._tier(by_size) or self._renewal(by_size) or self._surplus(by_size)
+        return tuple(reversed(chosen))
+
+    def _fits(self, inputs: Sequence[SegmentShape]) -> bool:
+        return self.build_need_bytes(inputs) <= self.build_memory_bytes
+
+    def _tier(self, by_size: Sequence[SegmentShape]) -> Sequence[SegmentShape]:
+        """The smallest ``fan_in`` or more segments of about one size that fit a build together."""
+        for first in range(len(by_size) - self.fan_in + 1):
+            bound = self.size_ratio * self._tier_bytes(by_size[first])
+            end = first
+            while end < len(by_size) and self._tier_bytes(by_size[end]) <= bound:
+                end += 1
+            while end - first >= self.fan_in:
+                if self._fits(by_size[first:end]):
+                    return by_size[first:end]
+                end -= 1
+        return ()
+
+    def _tier_bytes(self, segment: SegmentShape) -> int:
+        return max(segment.live_bytes, self.size_floor_bytes)
+
+    def _renewal(self, by_size: Sequence[SegmentShape]) -> Sequence[SegmentShape]:
+        """The smallest segment that is of another kind than it should be, or has too many dead rows."""
+        for segment in by_size:
+            stale = segment.dead > self.dead_share * segment.rows
+            if (stale or not segment.has_its_kind) and self._fits([segment]):
+                return [segment]
+        return ()
+
+    def _surplus(self, by_size: Sequence[SegmentShape]) -> Sequence[SegmentShape]:
+        """The smallest ones, as many as are too many; fewer where a build does not hold them."""
+        end = min(len(by_size), len(by_size) - self.segments_max + 1)
+        while end >= 2:
+            if self._fits(by_size[:end]):
+                return by_size[:end]
+            end -= 1
+        return ()

@@ -1,0 +1,50 @@
+"""A part of a search index, as searches, builds and the index itself see it: a buffer in memory, or a segment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from lutra.scalars.column import ScalarView
+from lutra.scalars.strings import Mask, StringsView
+from lutra.vectors.part import VectorPart
+
+Timestamps = npt.NDArray[np.int64]
+
+
+class Part(Protocol):
+    """Documents 0 to ``size`` - 1, unchanging; those that ``live`` leaves out are deleted or expired. Thread-safe.
+
+    Over all parts of one index at one instant at most one live document has a given key.
+    """
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def rows(self) -> int:
+        """How many are live."""
+
+    @property
+    def live(self) -> Mask:
+        """bool[size], read-only."""
+
+    @property
+    def keys(self) -> StringsView:
+        """Encoded primary keys by document, in whose byte order rows sort."""
+
+    @property
+    def in_key_order(self) -> bool:
+        """Whether documents are numbered in the order of their keys, as a segment's are."""
+
+    @property
+    def scalars(self) -> Mapping[str, ScalarView]: ...
+
+    @property
+    def vectors(self) -> Mapping[str, VectorPart]: ...
+
+    def newest_ms(self) -> Timestamps:
+        """int64[size], by document: the newest timestamp of its cells."""

@@ -1,0 +1,57 @@
+"""One vector field of a part of an index, in memory or on disk, as a search sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from lutra.model.indexes import FieldSchema, VectorOptions
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class KnnCounters:
+    """What one search among the vectors of one part took."""
+
+    strategy: str
+    """``exact``, or the name of a `lutra.kernels.searcher.Strategy` in lower case."""
+    distances: int
+    """Estimates and exact ones."""
+    hops: int = 0
+    reads: int = 0
+    bytes: int = 0
+
+
+class VectorPart(Protocol):
+    """The vectors of a part's documents 0 to ``size`` - 1, unchanging. Thread-safe."""
+
+    @property
+    def field(self) -> FieldSchema: ...
+
+    @property
+    def options(self) -> VectorOptions: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def exists(self) -> Mask:
+        """bool[size]: documents with a vector."""
+
+    def count(self, mask: Mask | None) -> int:
+        """How many documents of ``mask`` (bool[size]; None: of all) have a vector."""
+
+    def topk(
+        self, query: npt.NDArray[np.float32], k: int, mask: Mask | None = None, *, num_candidates: int | None = None
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], KnnCounters]:
+        """The ``k`` documents nearest to ``query`` (float32[dimension]) among those of ``mask`` (bool[size]).
+
+        Returns documents int64[k'] and exact distances float32[k'], as `lutra.kernels.distance` defines them, nearest
+        first and equals by document; k' is less than ``k`` where fewer qualify. ``num_candidates`` trades time for
+        recall where the search is approximate.
+
+        Raises Corruption, StorageFailure.
+        """

@@ -1,0 +1,118 @@
+"""Manifests come back as they were, or are refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lutra.index.manifest import BytesWritten, Manifest, SegmentEntry, schema_identity
+from lutra.index.policy import SegmentShape, VectorsShape
+from lutra.model.errors import Corruption
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
+from lutra.model.queries import PrimaryKeySort
+from lutra.model.schema import KeyColumn
+from lutra.model.values import ColumnType
+from lutra.vectors.layout import SegmentKind
+
+COUNTS = st.integers(0, 2**62)
+NAMES = st.text("0123456789abcdef", min_size=32, max_size=32)
+SHAPES = st.builds(
+    lambda name, rows, dead, size, scalars, vectors: SegmentShape(
+        "segments/" + name, max(rows, dead), min(rows, dead), size, scalars, tuple(vectors)
+    ),
+    NAMES,
+    COUNTS,
+    COUNTS,
+    COUNTS,
+    COUNTS,
+    st.lists(st.builds(VectorsShape, COUNTS, COUNTS, st.sampled_from(SegmentKind)), max_size=2),
+)
+ENTRIES = st.builds(SegmentEntry, SHAPES, st.none() | NAMES.map("deletions/".__add__))
+MANIFESTS = st.builds(
+    Manifest,
+    NAMES,
+    NAMES,
+    COUNTS,
+    st.booleans(),
+    st.none() | st.binary(),
+    st.integers(-1, 10**9),
+    st.lists(ENTRIES, max_size=3, unique_by=lambda entry: entry.shape.name).map(tuple),
+    st.builds(BytesWritten, COUNTS, COUNTS, COUNTS),
+)
+ENTRY = SegmentEntry(SegmentShape("segments/a", 3, 1, 400, 100, (VectorsShape(4, 3, SegmentKind.FLAT),)), "deletions/b")
+GOOD = Manifest("w", "s", 7, True, b"\0key", 86_400, (ENTRY,), BytesWritten(1, 2, 3))
+
+
+@given(MANIFESTS)
+def test_manifests_come_back_as_they_were(manifest: Manifest) -> None:
+    assert Manifest.from_json(manifest.to_json()) == manifest
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"[]", b"null", b"\xff", b'{"format": 2}', b'{"format": 1}'])
+def test_nonsense(damage: bytes) -> None:
+    with pytest.raises(Corruption):
+        Manifest.from_json(damage)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("writer", 1),
+        ("position", -1),
+        ("position", "7"),
+        ("filled", 1),
+        ("filled_through", "xy"),
+        ("table_ttl_s", None),
+        ("written", {"other": 1}),
+        ("written", []),
+        ("segments", 3),
+        ("segments", [None]),
+    ],
+)
+def test_nonsense_in_one_place(key: str, value: Any) -> None:
+    with pytest.raises(Corruption, match="manifest"):
+        Manifest.from_json(json.dumps({**json.loads(GOOD.to_json()), key: value}).encode())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("name", "elsewhere/a"),
+        ("deletions", "segments/a"),
+        ("rows", True),
+        ("dead", 4),
+        ("vectors", [[4, 3, "glass"]]),
+        ("vectors", [[4, 3]]),
+    ],
+)
+def test_nonsense_in_a_segment(key: str, value: Any) -> None:
+    stored = json.loads(GOOD.to_json())
+    stored["segments"][0][key] = value
+    with pytest.raises(Corruption, match="manifest"):
+        Manifest.from_json(json.dumps(stored).encode())
+
+
+def test_a_segment_named_twice() -> None:
+    with pytest.raises(Corruption, match="twice"):
+        Manifest.from_json(replace(GOOD, segments=(ENTRY, ENTRY)).to_json())
+
+
+def test_names() -> None:
+    other = SegmentEntry(replace(ENTRY.shape, name="segments/c"))
+    assert replace(GOOD, segments=(ENTRY, other)).names == {"segments/a", "deletions/b", "segments/c"}
+    assert replace(GOOD, segments=()).names == set()
+
+
+def test_what_makes_segments_alike() -> None:
+    key = (KeyColumn("id", ColumnType.INTEGER),)
+    schema = IndexSchema((FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(4)),))
+    identity = schema_identity(schema, key)
+    assert schema_identity(replace(schema, ttl_s=86_400, sort=(PrimaryKeySort(),)), key) == identity
+    assert schema_identity(schema, (KeyColumn("id", ColumnType.STRING),)) != identity
+    longer = IndexSchema((FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(5)),))
+    assert schema_identity(longer, key) != identity
