@@ -25,6 +25,17 @@ static_assert(sizeof(CodeFactors) == kCodeFactorBytes);
 // By which the steps of all parts are multiplied, to be tried for each vector.
 constexpr float kStepFactors[] = {0.80f, 0.90f, 1.0f, 1.12f, 1.26f};
 
+// Of the steps of a query's part against the largest.
+constexpr unsigned kHalvingsMax = 12;
+constexpr unsigned kPartsBits = 2;  // what adding up kCodePartsMax sums takes
+static_assert(kCodePartsMax <= 1u << kPartsBits);
+
+float largest(const float* values, std::size_t size) {
+    float most = 0;
+    for (std::size_t i = 0; i < size; ++i) most = std::max(most, std::abs(values[i]));
+    return most;
+}
+
 // Of a residual; false for NaN.
 bool can_be_coded(float squared_length) {
     return squared_length >= kLengthMin * kLengthMin && squared_length <= kLengthMax * kLengthMax;
@@ -36,6 +47,8 @@ std::uint32_t ratio_bits(float ratio) {
     const std::uint32_t up = (std::bit_cast<std::uint32_t>(ratio) + kRoundUp) >> CodeFactors::kRatioShift;
     return up <= CodeFactors::kRatioLeast ? 1 : std::min(up - CodeFactors::kRatioLeast, 255u);
 }
+
+constexpr std::size_t kLineBytes = 64;
 
 // Records to prefetch before the one looked at: about 2 KB of them.
 std::size_t records_ahead(std::size_t record_bytes) { return std::max<std::size_t>(2048 / record_bytes, kCodeTile); }
@@ -172,18 +185,18 @@ void Quantizer::encode(const float* vectors, std::size_t count, std::uint8_t* re
 }
 
 QueryCode::QueryCode(const Quantizer& quantizer, const float* vector, float bound_sigmas)
-    : metric_(quantizer.metric()), code_bytes_(quantizer.code_bytes()), part_count_(quantizer.parts().size()) {
-    std::size_t code_offset = 0, elements = 0;
-    for (std::size_t i = 0; i < part_count_; ++i) {
-        const CodePart& part = quantizer.parts()[i];
-        const std::size_t bytes = part.dimensions * part.bits / 8;
-        const CodeShape shape = code_shape(bytes);
-        parts_[i] = {shape, code_products(quantizer.level(), part.bits), code_offset, elements, 0};
-        code_offset += bytes;
-        elements += query_elements(shape, part.bits);
+    : metric_(quantizer.metric()),
+      shape_(code_shape(quantizer.code_bytes())),
+      products_(code_products(quantizer.level(), quantizer.parts()[0].bits)),
+      code_bytes_(quantizer.code_bytes()) {
+    if (quantizer.has_basis()) {
+        lanes_.emplace(quantizer.parts(), record_bytes());
+        lane_products_ = lane_products(quantizer.level());
+    } else {
+        const std::size_t elements = query_elements(shape_, quantizer.parts()[0].bits);
+        query_ = aligned_array<std::int8_t>(elements);
+        std::fill_n(query_.get(), elements, std::int8_t{0});
     }
-    query_ = aligned_array<std::int8_t>(elements);
-    std::fill_n(query_.get(), elements, std::int8_t{0});
     const auto rotated = aligned_array<float>(quantizer.coded_dimension());
     const bool centred = metric_ != Metric::kDotProduct;
     const auto [vector_squared, squared] = quantizer.prepare(vector, centred, rotated.get());
@@ -209,65 +222,108 @@ QueryCode::QueryCode(const Quantizer& quantizer, const float* vector, float boun
     const std::size_t size = quantizer.coded_dimension();
     code_error_weight_ =
         bound_sigmas * (quantizer.basis_ ? quantizer.basis_->spread() : 1 / std::sqrt(static_cast<float>(size - 1)));
-    if (squared >= kLengthMin * kLengthMin) round_parts(quantizer, rotated.get(), bound_sigmas);
+    if (squared < kLengthMin * kLengthMin) return;
+    if (lanes_) {
+        round_parts(quantizer, rotated.get(), bound_sigmas);
+    } else {
+        round_whole(quantizer, rotated.get(), bound_sigmas);
+    }
 }
 
-void QueryCode::round_parts(const Quantizer& quantizer, const float* rotated, float bound_sigmas) {
+void QueryCode::round_whole(const Quantizer& quantizer, const float* rotated, float bound_sigmas) {
+    const std::size_t size = quantizer.padded_dimension();
+    const unsigned bits = quantizer.parts()[0].bits;
+    const auto rounded = aligned_array<std::int8_t>(size);
+    const float step = largest(rotated, size) / 127;
+    const RoundedQuery found = code_arithmetic(quantizer.level()).round(rotated, size, step, rounded.get());
+    arrange_query(rounded.get(), shape_, bits, query_.get());
     const float weight = metric_ == Metric::kEuclidean ? -2.0f : -1.0f;
-    const auto rounded = aligned_array<std::int8_t>(quantizer.coded_dimension());
-    float squared_error = 0;  // of rounding an element, in the part where it is largest
-    for (std::size_t i = 0; i < part_count_; ++i) {
-        const CodePart& part = quantizer.parts()[i];
-        float most = 0;
-        for (std::size_t at = 0; at < part.dimensions; ++at) most = std::max(most, std::abs(rotated[at]));
-        if (most > 0) {
-            const float step = most / 127;
-            const RoundedQuery found =
-                code_arithmetic(quantizer.level()).round(rotated, part.dimensions, step, rounded.get());
-            arrange_query(rounded.get(), parts_[i].shape, part.bits, query_.get() + parts_[i].query_offset);
-            parts_[i].sum_weight = weight * 2 * step * part.step;
-            sum_offset_ -=
-                weight * step * part.step * static_cast<float>((1 << part.bits) - 1) * static_cast<float>(found.sum);
-            squared_error = std::max(squared_error, found.squared_error / static_cast<float>(part.dimensions));
-        }
-        rotated += part.dimensions;
+    sum_weight_ = weight * 2 * step;
+    sum_offset_ = -weight * step * static_cast<float>((1 << bits) - 1) * static_cast<float>(found.sum);
+    set_errors(found.squared_error / static_cast<float>(size), bound_sigmas);
+}
+
+// Steps of the query's elements times those of the code are to be the same in all parts, but for powers of two: the sums
+// of the parts are then one. So a step is up to twice what would do, or more where sums would not fit 32 bits.
+void QueryCode::round_parts(const Quantizer& quantizer, const float* rotated, float bound_sigmas) {
+    const std::vector<CodePart>& parts = quantizer.parts();
+    float products[kCodePartsMax] = {};  // of the two steps
+    const float* part_values = rotated;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        products[i] = largest(part_values, parts[i].dimensions) / 127 * parts[i].step;
+        part_values += parts[i].dimensions;
     }
+    const float most = *std::max_element(products, products + parts.size());
+    if (!(most > 0)) return;
+    unsigned halvings[kCodePartsMax] = {};
+    unsigned halvings_max = 0;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        while (halvings[i] < kHalvingsMax && products[i] <= std::ldexp(most, -static_cast<int>(halvings[i]) - 1)) {
+            ++halvings[i];
+        }
+        halvings_max = std::max(halvings_max, halvings[i]);
+    }
+    // A part halved less often counts more; with all parts it has to fit.
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        const unsigned bits = CodeLanes::sum_bits(parts[i]) + kPartsBits;
+        const unsigned room = bits < kSumBits ? kSumBits - bits : 0;
+        halvings_max = std::min(halvings_max, halvings[i] + room);
+    }
+    const auto rounded = aligned_array<std::int8_t>(quantizer.coded_dimension());
+    const float weight = metric_ == Metric::kEuclidean ? -2.0f : -1.0f;
+    float squared_error = 0;  // of rounding an element, in the part where it is largest
+    part_values = rotated;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        const unsigned halved = std::min(halvings[i], halvings_max);
+        const float product = std::ldexp(most, -static_cast<int>(halved));
+        const RoundedQuery found = code_arithmetic(quantizer.level())
+                                       .round(part_values, parts[i].dimensions, product / parts[i].step, rounded.get());
+        lanes_->set_part(i, rounded.get(), halvings_max - halved);
+        sum_offset_ -= weight * product * static_cast<float>((1 << parts[i].bits) - 1) * static_cast<float>(found.sum);
+        squared_error = std::max(squared_error, found.squared_error / static_cast<float>(parts[i].dimensions));
+        part_values += parts[i].dimensions;
+    }
+    sum_weight_ = weight * 2 * std::ldexp(most, -static_cast<int>(halvings_max));
+    set_errors(squared_error, bound_sigmas);
+}
+
+void QueryCode::set_errors(float squared_error, float bound_sigmas) {
     // The scale t is kept to a relative 2^-17 and the sums to about 2^-20.
     query_error_weight_ = bound_sigmas * std::sqrt(squared_error) + length_ * 0x1p-16f;
-    loose_code_weight_ = -weight * code_error_weight_ * length_;
-    loose_query_weight_ = -weight * query_error_weight_;
+    const float weight = metric_ == Metric::kEuclidean ? 2.0f : 1.0f;
+    loose_code_weight_ = weight * code_error_weight_ * length_;
+    loose_query_weight_ = weight * query_error_weight_;
 }
 
-// `sum`: over parts, of sum_weight * integer sum.
-float QueryCode::finish(const std::uint8_t* record, float sum) const {
+float QueryCode::finish(const std::uint8_t* record, std::int32_t sum) const {
     const CodeFactors factors = factors_of(record);
-    return norm_weight_ * factors.norm * factors.norm + offset_ + factors.scale() * (sum + sum_offset_);
+    return norm_weight_ * factors.norm * factors.norm + offset_ +
+           factors.scale() * (sum_weight_ * static_cast<float>(sum) + sum_offset_);
 }
 
 float QueryCode::estimate(const std::uint8_t* record) const {
-    float all = 0;
-    for (const Part& part : std::span(parts_, part_count_)) {
-        const std::int32_t sum = part.products.one(record + part.code_offset, query_.get() + part.query_offset, part.shape);
-        all += part.sum_weight * static_cast<float>(sum);
-    }
-    return finish(record, all);
+    if (!lanes_) return finish(record, products_.one(record, query_.get(), shape_));
+    float estimates[kCodeTile];
+    estimate_tile({record, record, record, record}, estimates);
+    return estimates[0];
 }
 
 void QueryCode::estimate_tile(const std::uint8_t* const (&records)[kCodeTile], float* out) const {
-    float all[kCodeTile] = {};
-    for (const Part& part : std::span(parts_, part_count_)) {
-        std::int32_t sums[kCodeTile];
-        const std::size_t at = part.code_offset;
-        part.products.tile({records[0] + at, records[1] + at, records[2] + at, records[3] + at},
-                           query_.get() + part.query_offset, part.shape, sums);
-        for (std::size_t i = 0; i < kCodeTile; ++i) all[i] += part.sum_weight * static_cast<float>(sums[i]);
+    std::int32_t sums[kCodeTile];
+    if (lanes_) {
+        lane_products_(records, lanes_->chunks(), sums);
+    } else {
+        products_.tile(records, query_.get(), shape_, sums);
     }
-    for (std::size_t i = 0; i < kCodeTile; ++i) out[i] = finish(records[i], all[i]);
+    for (std::size_t i = 0; i < kCodeTile; ++i) out[i] = finish(records[i], sums[i]);
 }
 
 void QueryCode::estimate_batch(const std::uint8_t* const* records, std::size_t count, float* out) const {
     const std::size_t ahead = records_ahead(record_bytes());
-    for (std::size_t i = 0; i < std::min(ahead, count); ++i) prefetch(records[i], record_bytes());
+    const bool fits_line = record_bytes() <= kLineBytes;
+    if (!fits_line || count > ahead) {
+        for (std::size_t i = 0; i < std::min(ahead, count); ++i) prefetch(records[i], record_bytes());
+    }
     std::size_t i = 0;
     for (; i + kCodeTile <= count; i += kCodeTile) {
         for (std::size_t next = i + ahead; next < std::min(i + ahead + kCodeTile, count); ++next) {
@@ -275,7 +331,12 @@ void QueryCode::estimate_batch(const std::uint8_t* const* records, std::size_t c
         }
         estimate_tile({records[i], records[i + 1], records[i + 2], records[i + 3]}, out + i);
     }
-    for (; i < count; ++i) out[i] = estimate(records[i]);
+    if (i == count) return;
+    const std::uint8_t* last[kCodeTile];
+    for (std::size_t j = 0; j < kCodeTile; ++j) last[j] = records[std::min(i + j, count - 1)];
+    float estimates[kCodeTile];
+    estimate_tile(last, estimates);
+    std::copy_n(estimates, count - i, out + i);
 }
 
 void QueryCode::estimate_range(const std::uint8_t* records, std::size_t count, float* out) const {

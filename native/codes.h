@@ -21,10 +21,12 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 
 #include "code_arithmetic.h"
 #include "code_basis.h"
 #include "code_dot.h"
+#include "code_lanes.h"
 #include "rotation.h"
 #include "topk.h"
 
@@ -71,6 +73,7 @@ class Quantizer {
     Metric metric() const { return metric_; }
     CodeLevel level() const { return level_; }
     const std::vector<CodePart>& parts() const { return parts_; }
+    bool has_basis() const { return basis_ != nullptr; }
     // Elements of all parts.
     std::size_t coded_dimension() const { return basis_ ? basis_->size() : padded_dimension(); }
     std::size_t code_bytes() const { return code_bytes_; }
@@ -141,29 +144,25 @@ class QueryCode {
         float query;  // of the query's own rounding
     };
 
-    float finish(const std::uint8_t* record, float sum) const;
+    float finish(const std::uint8_t* record, std::int32_t sum) const;
     void estimate_tile(const std::uint8_t* const (&records)[kCodeTile], float* out) const;
     Errors errors(const std::uint8_t* record) const;
 
-    // Of one part of the code.
-    struct Part {
-        CodeShape shape;
-        CodeProducts products;
-        std::size_t code_offset;   // bytes
-        std::size_t query_offset;  // elements
-        float sum_weight;
-    };
-
+    void round_whole(const Quantizer& quantizer, const float* rotated, float bound_sigmas);
     void round_parts(const Quantizer& quantizer, const float* rotated, float bound_sigmas);
+    void set_errors(float squared_error, float bound_sigmas);
 
     Metric metric_;
+    CodeShape shape_;
+    CodeProducts products_;
     std::size_t code_bytes_;
-    std::size_t part_count_;
-    Part parts_[kCodePartsMax];
-    std::unique_ptr<std::int8_t[], AlignedDelete> query_;  // part by part, as code_dot.h lays it out
-    // estimate = norm_weight |r|^2 + offset + t (sum over parts of sum_weight * integer sum, + sum_offset)
+    std::unique_ptr<std::int8_t[], AlignedDelete> query_;  // as code_dot.h lays it out; nullptr with a basis
+    std::optional<CodeLanes> lanes_;                       // with a basis
+    LaneProducts lane_products_ = nullptr;
+    // estimate = norm_weight |r|^2 + offset + t (sum_weight * integer sum + sum_offset)
     float norm_weight_ = 0;
     float offset_ = 0;
+    float sum_weight_ = 0;
     float sum_offset_ = 0;
     float length_ = 0;             // of the query as it was rotated
     float code_error_weight_ = 0;  // times |e|: Errors::code

@@ -1,6 +1,7 @@
 #include "search_slot.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "code_ranking.h"
@@ -19,7 +20,9 @@ void SearchSlot::begin(std::size_t number, const float* query, std::uint32_t lef
     exact_.emplace(query, parts_.nodes.layout.dimension, parts_.metric, parts_.level);
     nearest_.clear();
     rows_.clear();
-    lower_bounds_.clear();
+    estimates_.clear();
+    chosen_by_ = nullptr;
+    bias_sum_ = 0;
     next_ = 0;
     is_node_walking_ = false;
     choose(query);
@@ -69,9 +72,9 @@ void SearchSlot::walk(const QueryCode& code) {
     }
     for (const Candidate& candidate : found) {
         rows_.push_back(candidate.row);
-        const std::uint8_t* record = parts_.records + std::size_t{candidate.row} * code.record_bytes();
-        lower_bounds_.push_back(code.lower_bound(record, candidate.distance));
+        estimates_.push_back(candidate.distance);
     }
+    chosen_by_ = &code;
     refine();
 }
 
@@ -88,12 +91,22 @@ void SearchSlot::refine() {
     ordered_.clear();
     for (std::size_t i = 0; i < rows_.size(); ++i) ordered_.push_back({estimates_[i], rows_[i]});
     std::sort(ordered_.begin(), ordered_.end());
-    lower_bounds_.clear();
     for (std::size_t i = 0; i < ordered_.size(); ++i) {
         rows_[i] = ordered_[i].row;
-        const std::uint8_t* record = parts_.fine_records + std::size_t{ordered_[i].row} * record_bytes;
-        lower_bounds_.push_back(fine_code_->lower_bound(record, ordered_[i].distance));
+        estimates_[i] = ordered_[i].distance;
     }
+    chosen_by_ = &*fine_code_;
+}
+
+// The row's distance is not below it, as far as the code's bound holds. Codes along a basis leave out what rows near each
+// other have in common beside it, and estimate all of them too far by about as much: so much as they were found to do.
+float SearchSlot::lower_bound(std::size_t index) const {
+    const bool is_fine = chosen_by_ != &*code_;
+    const std::uint8_t* records = is_fine ? parts_.fine_records : parts_.records;
+    const bool is_biased = parts_.quantizer->has_basis() && counters_.exact > 0;
+    const float bias = is_biased ? static_cast<float>(bias_sum_ / static_cast<double>(counters_.exact)) : 0.0f;
+    return chosen_by_->lower_bound(records + std::size_t{rows_[index]} * chosen_by_->record_bytes(),
+                                   estimates_[index] + bias);
 }
 
 void SearchSlot::scan(const QueryCode& code) {
@@ -102,8 +115,9 @@ void SearchSlot::scan(const QueryCode& code) {
     for (const Estimated& found : nearest_by_code(code, all, plan_->candidates)) {
         if (found.row == left_out_) continue;
         rows_.push_back(found.row);
-        lower_bounds_.push_back(found.lower_bound);
+        estimates_.push_back(found.estimate);
     }
+    chosen_by_ = &code;
     counters_.distances += plan_->qualifying;
     refine();
 }
@@ -156,16 +170,18 @@ bool SearchSlot::start_round() {
 
 void SearchSlot::choose_round() {
     round_.clear();
-    const std::size_t without_asking = lower_bounds_.empty() ? rows_.size() : plan_->first;
+    round_estimates_.clear();
+    const std::size_t without_asking = chosen_by_ == nullptr ? rows_.size() : plan_->first;
     for (; next_ < rows_.size() && round_.size() < reader_.rows_max(); ++next_) {
         if (next_ >= without_asking) {
             if (nearest_.size() < plan_->k) {
                 if (!round_.empty()) break;  // whether it is in doubt is known when these are
-            } else if (lower_bounds_[next_] > nearest_.back().distance) {
+            } else if (lower_bound(next_) > nearest_.back().distance) {
                 continue;
             }
         }
         round_.push_back(rows_[next_]);
+        round_estimates_.push_back(chosen_by_ == nullptr ? 0 : estimates_[next_]);
     }
 }
 
@@ -182,6 +198,7 @@ bool SearchSlot::go_on() {
         for (std::size_t i = 0; i < count; ++i) {
             const std::uint32_t row = round_[begin + i];
             if (!is_node_walking_) {
+                if (std::isfinite(distances[i])) bias_sum_ += distances[i] - round_estimates_[begin + i];
                 take(row, distances[i]);
                 continue;
             }
@@ -206,7 +223,7 @@ void SearchSlot::take(std::uint32_t row, float distance) {
 }
 
 std::size_t SearchSlot::size_bytes() const {
-    return reader_.size_bytes() + rows_.capacity() * 4 + lower_bounds_.capacity() * 4 + round_.capacity() * 4 +
+    return reader_.size_bytes() + rows_.capacity() * 4 + estimates_.capacity() * 4 + round_.capacity() * 4 +
            nearest_.capacity() * sizeof(Candidate);
 }
 

@@ -39,6 +39,7 @@ class SearchSlot {
     void walk(const QueryCode& code);
     void scan(const QueryCode& code);
     void refine();
+    float lower_bound(std::size_t index) const;
     void read_all_that_count();
     bool counts(std::uint32_t row) const { return plan_->mask == nullptr || plan_->mask[row] != 0; }
     bool start_round();
@@ -62,10 +63,12 @@ class SearchSlot {
     bool is_busy_ = false;
     std::optional<ExactDistance> exact_;
     std::vector<std::uint32_t> rows_;   // still to be compared, those nearest by estimate first
-    std::vector<float> lower_bounds_;   // of these; empty: they are compared anyway
+    std::vector<float> estimates_;      // of these, by a code
+    const QueryCode* chosen_by_ = nullptr;  // that code; nullptr: none, and they are compared anyway
+    double bias_sum_ = 0;                   // of exact distances less their estimates
+    std::vector<float> round_estimates_;    // of the rows being read
     std::size_t next_ = 0;
     std::vector<const std::uint8_t*> records_;  // scratch of refine
-    std::vector<float> estimates_;
     std::vector<Candidate> ordered_;
     std::vector<std::uint32_t> round_;  // being read
     std::vector<Candidate> nearest_;

@@ -56,6 +56,7 @@ class Walk {
     const WalkCounters& counters() const { return counters_; }
 
   private:
+    void collect_all(std::span<const std::uint32_t> rows);
     void look_at_all(std::span<const std::uint32_t> rows);
     void look_through(std::span<const std::uint32_t> rows);
     void collect(std::uint32_t row);

@@ -43,6 +43,8 @@ def main() -> None:
     else:
         with tempfile.TemporaryDirectory(prefix="lutra-ann-", dir=arguments.work) as name:
             points, title = measure(arguments, Path(name))
+    if arguments.build_only:
+        return
     if not points:
         sys.exit("bench.ann: no engine ran; install some: pip install '.[bench]'")
     report.print_table(points, arguments.threads)

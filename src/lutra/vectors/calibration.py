@@ -53,7 +53,11 @@ K_MAX: Final = max(trial.k for trial in TRIALS)
 ENOUGH: Final = 0.998
 """Of recall: wider beams are not tried."""
 MARGIN: Final = 0.2
-"""Share of the misses a target allows that is kept back for what a sample does not show."""
+"""Share of the misses a target allows that is kept back for what a sample does not show,"""
+MARGIN_MIN: Final = 0.005
+"""but at least so much of recall: rows that were linked into the graph are found more easily than other vectors,"""
+MARGIN_MAX: Final = 0.6
+"""and at most this share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +223,7 @@ def _frontier(points: Sequence[Point], costs: SegmentCosts) -> list[Point]:
 
 
 def _reach(points: Sequence[Point], target: float) -> Effort:
-    wanted = target + MARGIN * (1 - target)
+    wanted = target + min(max(MARGIN * (1 - target), MARGIN_MIN), MARGIN_MAX * (1 - target))
     if points[0].recall >= wanted:
         return points[0].effort
     for before, after in itertools.pairwise(points):

@@ -135,7 +135,10 @@ class BasisTrainer:
         return min(_allocations(code_bytes, len(self._variance)), key=error)
 
     def _spread(self, basis: Basis) -> float:
-        """Measured on near rows: the error of ``<r, q>`` against its length times the distance."""
+        """Measured on near rows: the error of ``<r, q>`` against its length times the distance.
+
+        Less its mean for each query: a search finds that out (native/search_slot.cpp).
+        """
         quantizer = self._quantizer(basis)
         errors = []
         for row, near in zip(self._queries.tolist(), self._near, strict=True):
@@ -144,7 +147,8 @@ class BasisTrainer:
             difference = self._residuals[near] - self._residuals[row]
             distances = np.einsum("nd,nd->n", difference, difference)
             unit = _error_lengths(records) * np.sqrt(distances)
-            errors.append((distances - estimates)[unit > 0] / (2 * unit[unit > 0]))
+            relative = (distances - estimates)[unit > 0] / (2 * unit[unit > 0])
+            errors.append(relative - relative.mean() if len(relative) else relative)
         every = np.concatenate(errors)
         measured = float(np.sqrt(np.mean(every * every))) if len(every) else 0.0
         return min(1.0, max(_SPREAD_MIN, measured))

@@ -47,7 +47,9 @@ class CodeFormat:
             yield CodeFormat(self.dimension, bits)
             bits //= 2
 
-    def quantizer(self, metric: Metric, centroid: NDArray[np.float32], seed: int, basis: NDArray[np.int16]) -> Quantizer:
+    def quantizer(
+        self, metric: Metric, centroid: NDArray[np.float32], seed: int, basis: NDArray[np.int16]
+    ) -> Quantizer:
         """For a segment's vectors; ``basis`` int16 [directions or more, dimension] is its."""
         if self.bits:
             return Quantizer(self.dimension, self.bits, metric, centroid, seed)

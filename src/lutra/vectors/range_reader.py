@@ -150,7 +150,7 @@ def huge_pages(size_bytes: int) -> Bytes:
     """
     if size_bytes < _HUGE_BYTES_MIN:
         return page_aligned(size_bytes)
-    memory = mmap.mmap(-1, size_bytes)
+    memory = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     with contextlib.suppress(OSError, AttributeError):  # advice only
         memory.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(memory, np.uint8)

@@ -227,7 +227,7 @@ def calibrate(file: SegmentFile) -> Mapping[str, Any]:
 def _measured(file: SegmentFile, residency: Residency) -> Mapping[str, Any]:
     """What the build measured with such codes; with the smallest, where none are in memory."""
     if residency.codes is None:
-        return next(reversed(file.calibration.values()), {})
+        return next(reversed(list(file.calibration.values())), {})
     found: Mapping[str, Any] = file.calibration.get(residency.name, {})
     return found
 

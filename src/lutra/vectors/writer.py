@@ -256,11 +256,16 @@ class _Builder:
 
     def _choose_codes(self) -> None:
         plan = self._plan
-        if plan.code_bytes is None and self._rows < BASIS_ROWS_MIN * self._dimension or plan.code_bytes == 0:
+        if (plan.code_bytes is None and self._rows < BASIS_ROWS_MIN * self._dimension) or plan.code_bytes == 0:
             self._codes = CodeFormat(self._dimension, plan.code_bits)
         else:
             chosen = choose_bases(
-                self._sample(BASIS_SAMPLE_BYTES), self._metric, self._centroid, plan.code_bytes, plan.fine_bytes, self._seed
+                self._sample(BASIS_SAMPLE_BYTES),
+                self._metric,
+                self._centroid,
+                plan.code_bytes,
+                plan.fine_bytes,
+                self._seed,
             )
             self._codes = CodeFormat(self._dimension, 0, chosen.codes.parts, chosen.codes.spread)
             self._basis = chosen.directions
