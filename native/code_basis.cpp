@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <stdexcept>
 
 #include "code_arithmetic.h"
 
@@ -87,6 +88,18 @@ TileProducts tile_products(CodeLevel level) {
 }
 
 }  // namespace
+
+void require_unit_directions(const std::int16_t* directions, std::size_t count, std::size_t dimension) {
+    constexpr double kLengthMax = 33'100;  // rounding of 4096 elements included
+    for (std::size_t row = 0; row < count; ++row) {
+        double squared = 0;
+        for (std::size_t i = 0; i < dimension; ++i) {
+            const double element = directions[row * dimension + i];
+            squared += element * element;
+        }
+        if (squared > kLengthMax * kLengthMax) throw std::invalid_argument("a direction is longer than 1");
+    }
+}
 
 CodeBasis::CodeBasis(std::size_t dimension, const std::int16_t* directions, std::vector<CodePart> parts, float spread,
                      std::uint64_t seed)

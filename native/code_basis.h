@@ -13,6 +13,7 @@
 #include <memory>
 #include <vector>
 
+#include "code_arithmetic.h"
 #include "code_dot.h"
 #include "rotation.h"
 
@@ -25,6 +26,10 @@ struct CodePart {
     std::size_t dimensions;  // a multiple of 64
     float step;              // between levels, as a share of the length of a residual
 };
+
+// Throws std::invalid_argument where one of `directions` [count, dimension] is longer than a unit vector times 32767: sums
+// of products would not fit.
+void require_unit_directions(const std::int16_t* directions, std::size_t count, std::size_t dimension);
 
 // Immutable.
 class CodeBasis {

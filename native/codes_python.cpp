@@ -109,15 +109,7 @@ void make_quantizer_with_basis(Quantizer* place, const Directions& directions,
     }
     if (size > kPaddedDimensionMax) throw std::invalid_argument("a basis has at most 4096 directions");
     check_same("directions of the basis", directions.shape(0), size);
-    for (std::size_t row = 0; row < size; ++row) {
-        double squared = 0;
-        for (std::size_t i = 0; i < dimension; ++i) {
-            const double element = directions.data()[row * dimension + i];
-            squared += element * element;
-        }
-        // Sums of products have to fit 32 bits.
-        if (squared > 33100.0 * 33100.0) throw std::invalid_argument("a direction is longer than 1");
-    }
+    require_unit_directions(directions.data(), size, dimension);
     auto basis = std::make_shared<const CodeBasis>(dimension, directions.data(), std::move(made), spread, seed);
     new (place) Quantizer(dimension, std::move(basis), metric_of(metric), centroid.data(), level_of(level));
 }

@@ -39,7 +39,14 @@ std::unique_ptr<RowSpace> make_space(const GraphVectors& vectors, const GraphOpt
     std::unique_ptr<RowSpace> exact = float32_space(vectors, options.level, options.threads);
     if (options.precision == Precision::kFloat32) return exact;
     std::unique_ptr<RowSpace> codes = int8_space(vectors, options.level, options.threads);
-    return agreement(*codes, *exact, options.threads) >= kAgreementMin ? std::move(codes) : std::move(exact);
+    if (agreement(*codes, *exact, options.threads) >= kAgreementMin) return codes;
+    if (vectors.basis != nullptr) {
+        codes.reset();
+        GraphVectors without = vectors;
+        without.basis = nullptr;
+        return make_space(without, options);
+    }
+    return exact;
 }
 
 class Builder {

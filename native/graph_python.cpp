@@ -67,6 +67,18 @@ StartGraph start_of(const Neighbours& neighbours, std::size_t row_count) {
     return {neighbours.data(), rows, neighbours.shape(1)};
 }
 
+using Directions = nb::ndarray<const std::int16_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+CodeBasis basis_of(const Directions& directions, std::size_t dimension, Metric metric, std::uint64_t seed) {
+    const std::size_t count = directions.shape(0);
+    if (metric == Metric::kDotProduct) throw std::invalid_argument("directions do not go with inner products");
+    if (directions.shape(1) != dimension || count == 0 || count % kRotationMultiple != 0 || count > kPaddedDimensionMax) {
+        throw std::invalid_argument("directions are a multiple of 64, of the vectors' dimension");
+    }
+    require_unit_directions(directions.data(), count, dimension);
+    return {dimension, directions.data(), {{8, count, 1}}, 1, seed};
+}
+
 // A numpy array that owns the vector's elements.
 template <class T>
 nb::object array_of(std::vector<T>&& elements, std::initializer_list<std::size_t> shape) {
@@ -79,12 +91,15 @@ nb::object array_of(std::vector<T>&& elements, std::initializer_list<std::size_t
 nb::tuple py_build_graph(const Matrix& vectors, int metric, std::int64_t degree, std::int64_t beam, double alpha,
                           unsigned threads, std::uint64_t seed, const std::optional<Neighbours>& start,
                           const nb::object& on_progress, const std::string& precision,
-                          const std::optional<std::string>& level) {
+                          const std::optional<std::string>& level, const std::optional<Directions>& directions) {
     between("dimension", static_cast<std::int64_t>(vectors.shape(1)), 1, kDimensionMax);
     between("the number of vectors", static_cast<std::int64_t>(vectors.shape(0)), 0, kGraphRowsMax);
     between("metric", metric, 0, 2);
     if (!(alpha >= 1) || !(alpha <= 10)) throw std::invalid_argument("alpha is 1 to 10, not " + std::to_string(alpha));
-    const GraphVectors given{vectors.data(), vectors.shape(0), vectors.shape(1), static_cast<Metric>(metric)};
+    std::optional<CodeBasis> basis;
+    if (directions) basis.emplace(basis_of(*directions, vectors.shape(1), static_cast<Metric>(metric), seed));
+    const GraphVectors given{vectors.data(), vectors.shape(0), vectors.shape(1), static_cast<Metric>(metric),
+                             basis ? &*basis : nullptr};
     const GraphOptions options{
         .degree = between("degree", degree, 1, kDegreeMax),
         .beam = between("beam", beam, 1, kBeamMax),
@@ -121,7 +136,7 @@ nb::tuple py_build_graph(const Matrix& vectors, int metric, std::int64_t degree,
 void bind_graph(nb::module_& m) {
     m.def("build_graph", &py_build_graph, "vectors"_a.noconvert(), "metric"_a, "degree"_a, "beam"_a, "alpha"_a,
           "threads"_a, "seed"_a, "start"_a.noconvert().none(), "on_progress"_a.none(), "precision"_a,
-          "level"_a.none());
+          "level"_a.none(), "directions"_a.noconvert().none());
     m.attr("NO_ROW") = kNoRow;
 }
 

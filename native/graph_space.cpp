@@ -127,16 +127,16 @@ class Float32Space final : public RowSpace {
 class Int8Space final : public RowSpace {
   public:
     Int8Space(const GraphVectors& vectors, SimdLevel level, unsigned threads)
-        : RowSpace(vectors.row_count), lift_(vectors, threads), products_(byte_products(level)) {
-        stride_ = (lift_.dimension() + kByteLanes - 1) / kByteLanes * kByteLanes;
+        : RowSpace(vectors.row_count), lift_(vectors, threads), basis_(vectors.basis), products_(byte_products(level)) {
+        stride_ = (coded_dimension() + kByteLanes - 1) / kByteLanes * kByteLanes;
         const std::size_t size = std::max<std::size_t>(1, stride_ * vectors.row_count);
         codes_.reset(static_cast<std::uint8_t*>(std::aligned_alloc(kByteLanes, (size + 63) / 64 * 64)));
         if (!codes_) throw std::bad_alloc();
         norms_.resize(vectors.row_count);
         fit();
         parallel_for(threads, vectors.row_count, kChunkRows, [&](unsigned, std::size_t begin, std::size_t end) {
-            std::vector<float> lifted(lift_.dimension());
-            for (std::size_t row = begin; row < end; ++row) encode(row, lifted);
+            Scratch scratch;
+            for (std::size_t row = begin; row < end; ++row) encode(row, scratch);
         });
     }
 
@@ -191,40 +191,66 @@ class Int8Space final : public RowSpace {
 
     std::uint8_t* code(std::uint32_t row) const { return codes_.get() + std::size_t{row} * stride_; }
 
+    struct Scratch {
+        // Room for the dimension added under inner products, and for the zeros a basis wants behind a vector.
+        alignas(64) float lifted[kPaddedDimensionMax + kByteLanes] = {};
+        alignas(64) float projected[kPaddedDimensionMax];
+    };
+
+    std::size_t coded_dimension() const { return basis_ != nullptr ? basis_->size() : lift_.dimension(); }
+
+    // The row less the mean, along the basis where there is one: [coded_dimension], until the next call.
+    const float* residual(std::size_t row, Scratch& scratch) const {
+        lift_.apply(row, scratch.lifted);
+        double squared = 0;
+        for (std::size_t i = 0; i < mean_.size(); ++i) {
+            scratch.lifted[i] -= mean_[i];
+            squared += static_cast<double>(scratch.lifted[i]) * scratch.lifted[i];
+        }
+        if (basis_ == nullptr) return scratch.lifted;
+        if (squared > 0 && squared < 1e36) {
+            basis_->project(scratch.lifted, static_cast<float>(std::sqrt(squared)), best_level_,
+                            scratch.projected);
+        } else {
+            std::fill_n(scratch.projected, basis_->size(), 0.0f);
+        }
+        return scratch.projected;
+    }
+
     // Mean of each dimension and the range of what is left, from a sample of rows evenly apart.
     void fit() {
         const std::size_t dimension = lift_.dimension();
         const std::size_t sample = std::min(row_count(), kSampleRows);
         mean_.assign(dimension, 0);
         if (sample == 0) return;
-        std::vector<float> rows(sample * dimension);
+        Scratch scratch;
         std::vector<double> totals(dimension, 0.0);
         for (std::size_t i = 0; i < sample; ++i) {
-            lift_.apply(i * row_count() / sample, rows.data() + i * dimension);
-            for (std::size_t j = 0; j < dimension; ++j) totals[j] += rows[i * dimension + j];
+            lift_.apply(i * row_count() / sample, scratch.lifted);
+            for (std::size_t j = 0; j < dimension; ++j) totals[j] += scratch.lifted[j];
         }
         for (std::size_t j = 0; j < dimension; ++j) {
             mean_[j] = static_cast<float>(totals[j] / static_cast<double>(sample));
         }
+        std::vector<float> sizes;
         for (std::size_t i = 0; i < sample; ++i) {
-            for (std::size_t j = 0; j < dimension; ++j) {
-                rows[i * dimension + j] = std::abs(rows[i * dimension + j] - mean_[j]);
-            }
+            const float* elements = residual(i * row_count() / sample, scratch);
+            for (std::size_t j = 0; j < coded_dimension(); ++j) sizes.push_back(std::abs(elements[j]));
         }
-        const auto inside = static_cast<std::ptrdiff_t>(kInsideShare * static_cast<double>(rows.size() - 1));
-        std::nth_element(rows.begin(), rows.begin() + inside, rows.end());
-        const float range = rows[static_cast<std::size_t>(inside)];
+        const auto inside = static_cast<std::ptrdiff_t>(kInsideShare * static_cast<double>(sizes.size() - 1));
+        std::nth_element(sizes.begin(), sizes.begin() + inside, sizes.end());
+        const float range = sizes[static_cast<std::size_t>(inside)];
         steps_per_unit_ = range > 0 ? 127 / range : 0;
     }
 
-    void encode(std::size_t row, std::vector<float>& lifted) {
-        lift_.apply(row, lifted.data());
+    void encode(std::size_t row, Scratch& scratch) {
+        const float* elements = residual(row, scratch);
         std::uint8_t* codes = code(static_cast<std::uint32_t>(row));
         std::int32_t norm = 0;
         for (std::size_t i = 0; i < stride_; ++i) {
             int value = 0;
-            if (i < lifted.size()) {
-                const float steps = (lifted[i] - mean_[i]) * steps_per_unit_;
+            if (i < coded_dimension()) {
+                const float steps = elements[i] * steps_per_unit_;
                 value = static_cast<int>(std::nearbyint(inside(steps)));
             }
             codes[i] = static_cast<std::uint8_t>(value + 128);
@@ -234,6 +260,8 @@ class Int8Space final : public RowSpace {
     }
 
     Lift lift_;
+    const CodeBasis* basis_;
+    const CodeLevel best_level_ = code_levels().front();  // all give the same
     ByteProducts products_;
     std::size_t stride_ = 0;
     std::vector<float> mean_;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "code_basis.h"
 #include "distance.h"
 #include "topk.h"
 
@@ -19,6 +20,8 @@ struct GraphVectors {
     std::size_t row_count;
     std::size_t dimension;
     Metric metric;
+    // Directions that tell rows apart nearly as well as all dimensions do; nullptr: none. Not with inner products.
+    const CodeBasis* basis = nullptr;
 };
 
 // A row made ready to be compared with others. Each thread needs its own.
@@ -55,7 +58,8 @@ class RowSpace {
 // Compares the vectors themselves; holds at most two floats a row.
 std::unique_ptr<RowSpace> float32_space(const GraphVectors& vectors, SimdLevel level, unsigned threads);
 
-// Compares int8 codes, in dimension rounded up to 64 and one float a row. Distances are whole numbers in units of the
+// Compares int8 codes of the dimensions, or of the basis' directions where there is one: in so many bytes, rounded up to
+// 64, and one float a row. Distances are whole numbers in units of the
 // codes' step, the same at every SIMD level.
 std::unique_ptr<RowSpace> int8_space(const GraphVectors& vectors, SimdLevel level, unsigned threads);
 

@@ -193,6 +193,7 @@ def build_graph(
     on_progress: Callable[[int, int], object] | None,
     precision: str,
     level: str | None,
+    directions: NDArray[np.int16] | None,
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32], tuple[int, int, int, str]]:
     """See `lutra.kernels.graph.build`: neighbours, entries, (distances, repaired, peak_bytes, precision)."""
 

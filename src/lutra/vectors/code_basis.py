@@ -26,6 +26,7 @@ GROUP: Final = 64
 WIDTHS: Final = (8, 4, 2, 1)
 LINE_BYTES: Final = 64
 RECORD_BYTES_MAX: Final = 1_024
+SHARE: Final = 0.92
 HITS_MIN: Final = 0.98
 CODE_BEST: Final = 20
 FINE_BEST: Final = 12
@@ -73,11 +74,20 @@ class BasisTrainer:
             step = _STEPS[bits] * max(deviation / max(self._length, 1e-30), 1e-6)
             parts.append(CodePart(bits, GROUP * count, step))
             begin += count
-        directions = np.zeros((GROUP * begin, self._directions.shape[1]), np.int16)
-        kept = self._directions[: GROUP * begin]
-        directions[: len(kept)] = np.rint(kept * _DIRECTION_SCALE)
+        directions = self._scaled(GROUP * begin)
         rough = Basis(directions, tuple(parts), 1.0)
         return Basis(directions, tuple(parts), self._spread(rough))
+
+    def telling(self) -> NDArray[np.int16]:
+        """int16 [m, d]: as many directions as hold `SHARE` of the variance, what a graph is built by."""
+        share = np.cumsum(self._variance) / max(float(self._variance.sum()), 1e-30)
+        return self._scaled(GROUP * (int(np.searchsorted(share, SHARE)) + 1))
+
+    def _scaled(self, count: int) -> NDArray[np.int16]:
+        directions = np.zeros((count, self._directions.shape[1]), np.int16)
+        kept = self._directions[:count]
+        directions[: len(kept)] = np.rint(kept * _DIRECTION_SCALE)
+        return directions
 
     def hits(self, basis: Basis, best: int) -> float:
         """The share of the true 10 neighbours in the sample among the ``best`` by estimate."""
@@ -162,6 +172,8 @@ class Bases:
     """What walks and scans go by."""
     fine: Basis | None
     """By which their finds are put in order."""
+    telling: NDArray[np.int16]
+    """int16 [m, d]: directions to build a graph by."""
 
     @property
     def directions(self) -> NDArray[np.int16]:
@@ -176,9 +188,9 @@ def choose_bases(
     trainer = BasisTrainer(sample, metric, centroid, seed)
     codes = trainer.smallest(CODE_BEST) if code_bytes is None else trainer.train(code_bytes)
     if fine_bytes == 0:
-        return Bases(codes, None)
+        return Bases(codes, None, trainer.telling())
     fine = trainer.smallest(FINE_BEST) if fine_bytes is None else trainer.train(fine_bytes)
-    return Bases(codes, fine if fine.record_bytes > codes.record_bytes else None)
+    return Bases(codes, fine if fine.record_bytes > codes.record_bytes else None, trainer.telling())
 
 
 def _by_group(values: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -210,6 +210,7 @@ class _Builder:
         self._fine: CodeFormat | None = None
         self._codecs: dict[SectionName, Quantizer] = {}
         self._basis = np.empty((0, 0), np.int16)
+        self._telling: NDArray[np.int16] | None = None
         self._neighbours: NDArray[np.uint32] | None = None
         self._entries = np.empty(0, np.uint32)
         self._centroid = np.empty(0, np.float32)
@@ -268,7 +269,7 @@ class _Builder:
                 self._seed,
             )
             self._codes = CodeFormat(self._dimension, 0, chosen.codes.parts, chosen.codes.spread)
-            self._basis = chosen.directions
+            self._basis, self._telling = chosen.directions, chosen.telling
             if chosen.fine is not None:
                 self._fine = CodeFormat(self._dimension, 0, chosen.fine.parts, chosen.fine.spread)
         for name, codes in ((SectionName.CODES, self._codes), (SectionName.FINE, self._fine)):
@@ -285,6 +286,7 @@ class _Builder:
             threads=self._threads,
             seed=self._seed,
             start=start_graph,
+            directions=None if self._metric is Metric.DOT_PRODUCT else self._telling,
             on_progress=lambda done, total: self._report(BuildPhase.GRAPH, done),
         )
         self._neighbours, self._entries = graph.neighbours, graph.entries
