@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from lutra.scalars.strings import Mask
 
@@ -20,6 +21,15 @@ class LiveMask:
         self.size = 0
         self.dead = 0
 
+    @classmethod
+    def of(cls, live: Mask) -> LiveMask:
+        """One that begins as ``live`` is, which stays as it is."""
+        result = cls()
+        result._data, result._shared = live, True
+        result.size = len(live)
+        result.dead = len(live) - int(np.count_nonzero(live))
+        return result
+
     def extend(self, count: int) -> None:
         """Appends ``count`` live documents."""
         end = self.size + count
@@ -30,14 +40,18 @@ class LiveMask:
         self._data[self.size : end] = True
         self.size = end
 
-    def kill(self, docs: Sequence[int]) -> None:
+    def kill(self, docs: Sequence[int] | npt.NDArray[np.int64]) -> None:
         """Kills live documents. Copies first where a view looks on: some 30 µs for a million documents."""
-        if not docs:
+        if not len(docs):
             return
         if self._shared:
             self._data, self._shared = self._data.copy(), False
         self._data[np.asarray(docs)] = False
         self.dead += len(docs)
+
+    def alive(self, docs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Those of ``docs`` that live."""
+        return docs[self._data[docs]]
 
     def view(self) -> Mask:
         self._shared = True

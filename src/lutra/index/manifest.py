@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from lutra.index.definition import schema_out
@@ -65,6 +65,10 @@ class Manifest:
     def names(self) -> set[str]:
         """Of all objects it needs."""
         return set().union(*(entry.names for entry in self.segments))
+
+    def by(self, writer: str) -> Manifest:
+        """The same of another writer."""
+        return replace(self, writer=writer)
 
     def to_json(self) -> bytes:
         stored = {
