@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lutra.scalars.strings import Strings
-from lutra.search.order import KeyLevel, Level, NumberLevel, ScoreLevel, StringLevel, after_marks, first
+from lutra.search.level import KeyLevel, Level, NumberLevel, ScoreLevel, StringLevel
+from lutra.search.order import after_marks, first, first_of
 
 SIZE = 9_000
 
@@ -61,8 +62,9 @@ def test_first(seed: int, shape: str, dead: int, descending: bool, long: bool, b
     expected.sort(key=rank)
     chosen = first(levels, mask, count)
     assert chosen.tolist() == expected[:count]
+    assert first_of(levels, np.flatnonzero(mask), count).tolist() == expected[:count]
     if len(chosen):
-        marks = [level.mark(int(chosen[-1])) for level in levels]
+        marks = [mark for level in levels for mark in level.marks(chosen[-1:])]
         assert np.flatnonzero(after_marks(levels, marks, mask)).tolist() == sorted(expected[count:])
 
 

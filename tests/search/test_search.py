@@ -271,7 +271,7 @@ class Model:
             for key, row in self.world.rows.items()
             if key in among and "vector" in row
         ]
-        near.sort(key=lambda pair: pair[0])  # stable: equals in the order of writing
+        near.sort(key=lambda pair: (pair[0], key_order(pair[1])))
         scored = {key: score_of(self.world.metric, d) * query.weight for d, key in near[:top_k]}
         return {key: score for key, score in scored.items() if score >= (query.min_score or 0) or not query.min_score}
 

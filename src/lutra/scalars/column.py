@@ -17,7 +17,7 @@ from lutra.model.queries import SortMode
 from lutra.model.values import Value
 from lutra.scalars.elements import Elements
 from lutra.scalars.growable import Growable
-from lutra.scalars.sorting import SortKeys, check_mode, reduced, spread
+from lutra.scalars.sorting import SortKeys, averaged, check_mode, reduced, spread
 from lutra.scalars.strings import Mask, Strings, StringsView
 from lutra.scalars.values import DTYPES, Scalar, ScalarReader
 
@@ -157,7 +157,7 @@ class ScalarView:
         check_mode(self.field, mode)
         strings = None if self.dictionary is None else self.dictionary.strings
         if self.docs is None or self.single:
-            docs, values = self.docs, self.values
+            docs, values = self.docs, averaged(self.field, mode, self.values)
         elif self.dictionary is None:
             docs, values = reduced(self.docs, self.values, mode)
         else:

@@ -48,6 +48,11 @@ def check_mode(field: FieldSchema, mode: SortMode) -> None:
         raise ParameterInvalid(f"field [{field.name}] is of type {field.type.name}: it has no AVG to sort by")
 
 
+def averaged(field: FieldSchema, mode: SortMode, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """``values``, as float64 where averages of arrays sort: of a column without arrays of several elements too."""
+    return values.astype(np.float64) if mode is SortMode.AVG and field.is_array else values
+
+
 def reduced(docs: Docs, values: npt.NDArray[Any], mode: SortMode) -> tuple[Docs, npt.NDArray[Any]]:
     """One value a document: the least, the greatest or the average of those with the same document.
 
