@@ -17,7 +17,7 @@ from obstore.store import S3Config
 from obstore.store import S3Store as Bucket
 
 from lutra.model.errors import ObjectMissing, ParameterInvalid, StorageFailure
-from lutra.objects.name import require_name, require_prefix
+from lutra.objects.name import is_name, require_name, require_prefix
 from lutra.objects.ranges import Range, join_ranges, pick_range, require_ranges
 from lutra.objects.request_counters import RequestCounter, RequestCounters
 
@@ -173,7 +173,8 @@ class S3Store:
         with self._writing(folder or self.url):
             found = obstore.list(self._bucket, folder or None, chunk_size=_LIST_PAGE).collect()
         self._requests.add(lists=max(1, -(-len(found) // _LIST_PAGE)))
-        return sorted(meta["path"] for meta in found)
+        # Others may keep things in the bucket that are no objects of ours.
+        return sorted(path for meta in found if is_name(path := meta["path"]))
 
     def delete(self, name: str) -> None:
         require_name(name)
