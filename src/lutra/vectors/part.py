@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from lutra.model.indexes import FieldSchema, VectorOptions
 
 Mask = npt.NDArray[np.bool_]
+Docs = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,15 @@ class VectorPart(Protocol):
 
     def count(self, mask: Mask | None) -> int:
         """How many documents of ``mask`` (bool[size]; None: of all) have a vector."""
+
+    def docs(self) -> Docs:
+        """int32[rows], read-only or the caller's own: the document of each vector, in the order of `row_blocks`."""
+
+    def row_blocks(self) -> Iterator[npt.NDArray[np.float32]]:
+        """All vectors, float32[n, dimension] at a time, a few MB each or views: what a build reads.
+
+        Raises Corruption, StorageFailure.
+        """
 
     def topk(
         self, query: npt.NDArray[np.float32], k: int, mask: Mask | None = None, *, num_candidates: int | None = None
