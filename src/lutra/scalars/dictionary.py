@@ -21,16 +21,20 @@ def write_numbers(sink: Sink, values: npt.NDArray[Any]) -> dict[str, Any]:
     """Writes numbers, ascending and distinct. Returns what `NumberDictionary` wants to know, for JSON."""
     stored = StoredNumbers.write(sink, values)
     firsts = StoredNumbers.write(sink, values[::_BLOCK_VALUES])
-    return {"values": stored.meta(), "firsts": firsts.meta()}
+    return {"values": stored.meta(), "block": _BLOCK_VALUES, "firsts": firsts.meta()}
 
 
 class NumberDictionary:
-    """Of LONG, DATE, DOUBLE and BOOLEAN. Every 512th value is read when first needed and kept. Thread-safe."""
+    """Of LONG, DATE, DOUBLE and BOOLEAN. Thread-safe.
+
+    The first value of each block is read when first needed and kept.
+    """
 
     def __init__(self, source: Source, meta: Mapping[str, Any], dtype: np.dtype[Any]) -> None:
         self._dtype = dtype
         self._source = source
         self._values = StoredNumbers.of(meta["values"])
+        self._block_values: int = meta["block"]
         self._firsts_at = StoredNumbers.of(meta["firsts"])
         self._firsts: npt.NDArray[Any] | None = None
 
@@ -49,7 +53,7 @@ class NumberDictionary:
         block = self._block_of(value)
         values = self._values.unpack(self._source.read(*self._place(block)))
         place = int(np.searchsorted(values, value))
-        return block * _BLOCK_VALUES + place, place < len(values) and bool(values[place] == value)
+        return block * self._block_values + place, place < len(values) and bool(values[place] == value)
 
     def find(self, values: Sequence[Scalar]) -> list[int]:
         """The numbers of those of ``values`` that are there, each once, ascending."""
@@ -65,7 +69,7 @@ class NumberDictionary:
             places = np.searchsorted(own, wanted)
             for value, place in zip(wanted, places.tolist(), strict=True):
                 if place < len(own) and own[place] == value:
-                    found.add(block * _BLOCK_VALUES + place)
+                    found.add(block * self._block_values + place)
         return sorted(found)
 
     def read(self) -> npt.NDArray[Any]:
@@ -82,8 +86,8 @@ class NumberDictionary:
         return max(0, int(np.searchsorted(self._first_values(), value, side="right")) - 1)
 
     def _place(self, block: int) -> tuple[int, int]:
-        begin = block * _BLOCK_VALUES
-        return self._values.place(begin, min(self._values.count, begin + _BLOCK_VALUES))
+        begin = block * self._block_values
+        return self._values.place(begin, min(self._values.count, begin + self._block_values))
 
     def _first_values(self) -> npt.NDArray[Any]:
         if self._firsts is None:

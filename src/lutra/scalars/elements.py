@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -41,12 +42,13 @@ def merged(inputs: Sequence[Elements]) -> Elements:
     docs = np.concatenate([np.arange(len(e.values), dtype=np.int32) if e.docs is None else e.docs for e in inputs])
     if inputs[0].strings is None:
         return _in_order(docs, np.concatenate([e.values for e in inputs]), None)
-    strings = sorted({string for e in inputs for string in e.strings or ()})
-    ordinal = {string: number for number, string in enumerate(strings)}
+    # Sorting merges what is sorted already; a set would undo that.
+    strings = list(dict.fromkeys(sorted(chain.from_iterable(e.strings or () for e in inputs))))
+    ordinal = dict(zip(strings, range(len(strings)), strict=True))
     values = []
     for e in inputs:
         own = e.strings or ()
-        renumber = np.fromiter((ordinal[string] for string in own), np.int32, len(own))
+        renumber = np.fromiter(map(ordinal.__getitem__, own), np.int32, len(own))
         values.append(renumber[e.values])
     return _in_order(docs, np.concatenate(values), strings)
 

@@ -23,6 +23,7 @@ PAYLOAD_BYTES: Final = PAGE_BYTES - CHECKSUM_BYTES
 
 _BUFFER_PAGES: Final = 256
 _SWEEP_PAGES: Final = 1024
+_LONG_BYTES: Final = 16 * PAYLOAD_BYTES
 
 Pages = npt.NDArray[np.uint8]
 
@@ -108,6 +109,8 @@ class PageReader:
         return b"".join(parts)
 
     def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        if any(length > _LONG_BYTES for _, length in ranges):  # whose pages are a batch by themselves
+            return [self.read(offset, length) for offset, length in ranges]
         wanted: dict[int, int] = {}
         for offset, length in ranges:
             for page in _pages_of(offset, length):
@@ -118,13 +121,15 @@ class PageReader:
             raise self._named(error) from error
         result = []
         for offset, length in ranges:
-            begin = offset % PAYLOAD_BYTES
-            if begin + length <= PAYLOAD_BYTES:
-                only = pages[wanted[offset // PAYLOAD_BYTES]] if length else b""
-                result.append(only[begin : begin + length])
+            first, begin = divmod(offset, PAYLOAD_BYTES)
+            end = begin + length
+            if not length:
+                result.append(b"")
+            elif end <= PAYLOAD_BYTES:
+                result.append(pages[wanted[first]][begin:end])
             else:
                 whole = b"".join([pages[wanted[page]][:PAYLOAD_BYTES] for page in _pages_of(offset, length)])
-                result.append(whole[begin : begin + length])
+                result.append(whole[begin:end])
         return result
 
     def faults(self) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,9 +24,9 @@ class StoredStrings:
         self.strings = strings
         self.size = len(strings)
 
-    @cached_property
+    @property
     def words(self) -> tuple[npt.NDArray[Any], ...]:
-        """One array: each number."""
+        """One array: each number. Made anew each time: it would be most of what is kept in memory."""
         return (np.arange(self.size, dtype=np.int32),)
 
     def compare(self, value: bytes) -> tuple[Mask, Mask]:

@@ -49,6 +49,8 @@ def write_strings(sink: Sink, strings: Sequence[bytes]) -> dict[str, Any]:
     at = 0
     for begin, end in pairwise(bounds):
         block = strings[begin:end]
+        if begin and last >= block[0]:
+            raise ValueError("strings are not ascending")
         data = _encoded(block)
         at = sink.write(data)
         places.append(at)
@@ -146,14 +148,13 @@ class _Block:
         if not string.startswith(prefix):
             return (0 if string < prefix else self.count), False
         wanted = string[len(prefix) :]
-        low, high = 0, self.count
-        while low < high:
-            middle = (low + high) // 2
-            if self.suffix(middle) < wanted:
-                low = middle + 1
-            else:
-                high = middle
-        return low, low < self.count and self.suffix(low) == wanted
+        if self._ends:
+            rank = bisect_left(range(self.count), wanted, key=self.suffix)
+            return rank, rank < self.count and self.suffix(rank) == wanted
+        data, body, width = self._data, self._body, self._width or 1
+        starts = range(body, body + self.count * width, width)
+        rank = bisect_left(starts, wanted, key=lambda begin: data[begin : begin + width])
+        return rank, rank < self.count and data[starts[rank] : starts[rank] + width] == wanted
 
 
 @dataclass(frozen=True, slots=True)
