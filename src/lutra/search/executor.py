@@ -118,7 +118,8 @@ def _found(
     found = []
     for part, own in zip(parts, neighbours, strict=True):
         if isinstance(query, KnnVector):
-            found.append(Found.near(part, own[query], scoring))
+            if len(own[query].docs):
+                found.append(Found.near(part, own[query], scoring))
         else:
             matches = Matcher(part, deadline, scoring, own).match(query)
             found.append(Found.masked(part, matches.mask & part.live, matches.scores))

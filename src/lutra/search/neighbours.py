@@ -29,6 +29,9 @@ class Neighbours:
     scores: npt.NDArray[np.float64]
 
 
+_NONE: Final = Neighbours(np.empty(0, np.int64), np.empty(0, np.float64))
+
+
 def knn_queries(query: Query) -> Iterator[KnnVector]:
     """Those that ``query`` combines, or is."""
     if isinstance(query, KnnVector):
@@ -55,10 +58,12 @@ def nearest(
     for scan in scans:
         deadline.check()
         scan.run()
-    chosen = _chosen(scans, query.top_k, deadline)
     metric = parts[0].vectors[query.field].options.metric
     result = []
-    for docs, distances in chosen:
+    for docs, distances in _chosen(scans, query.top_k, deadline):
+        if not len(docs):
+            result.append(_NONE)
+            continue
         scores = similarity(distances, metric) * query.weight
         if query.min_score:
             kept = scores >= query.min_score
@@ -117,15 +122,17 @@ def _chosen(scans: list[_Scan], top_k: int, deadline: Deadline) -> list[tuple[Do
     if len(distances) <= top_k:
         return [(scan.docs, scan.distances) for scan in scans]
     bound: np.float32 = np.partition(distances, top_k - 1)[top_k - 1]
-    ends = [int(np.searchsorted(scan.distances, bound)) for scan in scans]
-    places = top_k - sum(ends)
-    if int(np.count_nonzero(distances == bound)) == places:
-        tied = [scan.docs[scan.distances == bound] for scan in scans]
-    else:
-        tied = _first_by_key(scans, [scan.at(bound, places, deadline) for scan in scans], places)
+    owner = np.repeat(np.arange(len(scans)), [len(scan.distances) for scan in scans])
+    nearer = np.bincount(owner[distances < bound], minlength=len(scans)).tolist()
+    at_bound = np.bincount(owner[distances == bound], minlength=len(scans)).tolist()
+    places = top_k - sum(nearer)
+    if sum(at_bound) == places:
+        ends = [a + b for a, b in zip(nearer, at_bound, strict=True)]
+        return [(scan.docs[:end], scan.distances[:end]) for scan, end in zip(scans, ends, strict=True)]
+    tied = _first_by_key(scans, [scan.at(bound, places, deadline) for scan in scans], places)
     return [
-        (np.concatenate([scan.docs[:end], more]), np.append(scan.distances[:end], np.full(len(more), bound)))
-        for scan, end, more in zip(scans, ends, tied, strict=True)
+        (np.append(scan.docs[:end], more), np.append(scan.distances[:end], np.full(len(more), bound)))
+        for scan, end, more in zip(scans, nearer, tied, strict=True)
     ]
 
 
