@@ -8,18 +8,21 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import S3Config
+from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
 from obstore.store import S3Store as Bucket
 
 from lutra.model.errors import ObjectMissing, ParameterInvalid, StorageFailure
 from lutra.objects.name import is_name, require_name, require_prefix
 from lutra.objects.ranges import Range, join_ranges, pick_range, require_ranges
 from lutra.objects.request_counters import RequestCounter, RequestCounters
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+    from obstore.store import S3Config
 
 PART_BYTES: Final = 8 << 20
 """Of uploads and of long reads: 10,000 parts are at most allowed, so an object can have 80 GB."""
@@ -70,6 +73,7 @@ class S3Store:
         bucket, self._prefix = _bucket_and_prefix(url)
         self.url = url
         self._gap_bytes, self._part_bytes = gap_bytes, part_bytes
+        self._retries_max = retries_max
         self._requests = RequestCounter()
         self._readers = ThreadPoolExecutor(reads_at_once, thread_name_prefix="lutra-s3-read")
         # Not every server that speaks S3 has the request that deletes many.
@@ -104,13 +108,13 @@ class S3Store:
     def put(self, name: str, data: bytes) -> None:
         require_name(name)
         self._count_put(len(data))
-        with self._writing(name):
+        with self._failing(name):
             obstore.put(self._bucket, name, data, chunk_size=self._part_bytes, max_concurrency=_UPLOADS_AT_ONCE)
 
     def put_if_absent(self, name: str, data: bytes) -> bool:
         require_name(name)
         self._requests.add(puts=1, written_bytes=len(data))
-        with self._writing(name):
+        with self._failing(name):
             try:
                 obstore.put(self._bucket, name, data, mode="create")
             except AlreadyExistsError:
@@ -119,7 +123,7 @@ class S3Store:
 
     def put_file(self, name: str, path: Path) -> None:
         require_name(name)
-        with self._writing(name):
+        with self._failing(name):
             self._count_put(path.stat().st_size)
             obstore.put(self._bucket, name, path, chunk_size=self._part_bytes, max_concurrency=_UPLOADS_AT_ONCE)
             path.unlink()
@@ -170,11 +174,21 @@ class S3Store:
 
     def list(self, prefix: str) -> list[str]:
         folder = require_prefix(prefix)
-        with self._writing(folder or self.url):
-            found = obstore.list(self._bucket, folder or None, chunk_size=_LIST_PAGE).collect()
-        self._requests.add(lists=max(1, -(-len(found) // _LIST_PAGE)))
+        with self._failing(folder or self.url):
+            found = self._listed(folder)
+        self._requests.add(lists=-(-len(found) // _LIST_PAGE) or 1)
         # Others may keep things in the bucket that are no objects of ours.
         return sorted(path for meta in found if is_name(path := meta["path"]))
+
+    def _listed(self, folder: str) -> Sequence[ObjectMeta]:
+        for _ in range(self._retries_max):
+            try:
+                return obstore.list(self._bucket, folder or None, chunk_size=_LIST_PAGE).collect()
+            except GenericError as error:
+                # obstore repeats all but this: a connection that breaks within a page.
+                if "list response body" not in str(error):
+                    raise
+        return obstore.list(self._bucket, folder or None, chunk_size=_LIST_PAGE).collect()
 
     def delete(self, name: str) -> None:
         require_name(name)
@@ -196,7 +210,7 @@ class S3Store:
         self._requests.add(puts=parts + 2 if parts > 1 else 1, written_bytes=size_bytes)
 
     @contextlib.contextmanager
-    def _writing(self, name: str) -> Iterator[None]:
+    def _failing(self, name: str) -> Iterator[None]:
         try:
             yield
         except (BaseError, ValueError, OSError) as error:
@@ -204,6 +218,7 @@ class S3Store:
 
     @contextlib.contextmanager
     def _reading(self, name: str) -> Iterator[None]:
+        """As `_failing`, but what is not there is missing."""
         try:
             yield
         except (BaseError, ValueError, OSError) as error:
