@@ -78,6 +78,13 @@ class Presence:
             docs = np.repeat(docs, ends)
         return docs
 
+    def starts(self) -> tuple[Docs | None, npt.NDArray[np.int64]]:
+        """The documents that have values (None: all), and where those of each begin; for columns that have `ends`."""
+        assert self._ends is not None
+        starts = np.zeros(self._ends.count, np.int64)
+        starts[1:] = self._ends.read(self._source, 0, max(0, self._ends.count - 1))
+        return (None if self.full else np.flatnonzero(self.mask()).astype(np.int32)), starts
+
     def values_of(self, doc: int) -> tuple[int, int]:
         """The values of a document: from one number up to another, which may be the same."""
         rank = self._rank(doc)

@@ -27,7 +27,7 @@ from lutra.scalars.elements import Elements
 from lutra.scalars.pages import Sink, Source
 from lutra.scalars.postings import Postings, Run, write_postings
 from lutra.scalars.presence import Presence, write_presence
-from lutra.scalars.sorting import SortKeys, averaged, check_mode, reduced, spread
+from lutra.scalars.sorting import SortKeys, averaged, check_mode, reduced_at, spread
 from lutra.scalars.stored_numbers import StoredNumbers
 from lutra.scalars.string_blocks import write_strings
 from lutra.scalars.values import DTYPES, Scalar, ScalarReader
@@ -161,13 +161,13 @@ class SegmentColumn:
 
     def sort_keys(self, mode: SortMode) -> SortKeys:
         check_mode(self.field, mode)
-        docs = self._presence.docs()
         # Numbers of the dictionary are in the order of its values; an average needs the values themselves.
         values = self._read_values() if self._strings is None else self._read_ordinals()
-        if docs is not None and not self._single:
-            docs, values = reduced(docs, values, mode)
+        if self._single:
+            docs, values = self._presence.docs(), averaged(self.field, mode, values)
         else:
-            values = averaged(self.field, mode, values)
+            docs, starts = self._presence.starts()
+            values = reduced_at(starts, values, mode)
         present = None if docs is None and len(values) == self.size else self.exists()
         strings = None if self._strings is None else self._strings.sorted
         return SortKeys(spread(docs, values, self.size), present, strings)

@@ -59,15 +59,20 @@ def reduced(docs: Docs, values: npt.NDArray[Any], mode: SortMode) -> tuple[Docs,
     ``docs`` are ascending.
     """
     starts = np.flatnonzero(np.diff(docs, prepend=-1))
-    kept = docs[starts]
+    return docs[starts], reduced_at(starts, values, mode)
+
+
+def reduced_at(starts: npt.NDArray[np.int64], values: npt.NDArray[Any], mode: SortMode) -> npt.NDArray[Any]:
+    """As `reduced`, of documents whose values begin at ``starts``."""
     if mode is SortMode.AVG:
-        counts = np.diff(starts, append=len(docs))
+        counts = np.diff(starts, append=len(values))
         with np.errstate(invalid="ignore", over="ignore"):
             average = np.add.reduceat(values.astype(np.float64), starts) / counts
         average[np.isnan(average)] = 0.0  # of infinities of both signs; any fixed place will do
-        return kept, average
+        return average
     pick: Any = np.minimum if mode is SortMode.MIN else np.maximum
-    return kept, pick.reduceat(values, starts)
+    result: npt.NDArray[Any] = pick.reduceat(values, starts)
+    return result
 
 
 def spread(docs: Docs | None, values: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
