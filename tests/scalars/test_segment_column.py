@@ -147,7 +147,8 @@ def test_bitmaps(single: bool) -> None:
         docs = np.repeat(docs, generator.integers(1, 4, len(docs)))
     values = generator.integers(0, 1000, len(docs))
     field = FieldSchema("f", FieldType.LONG, is_array=not single)
-    segment = in_segment(field, size, Elements(docs, values))
+    stream = MemoryStream()
+    segment = SegmentColumn(stream, field, write_column(stream, field, size, Elements(docs, values)), size)
     for low, high in [(0, 999), (0, 500), (17, 990), (300, 310), (500, 999), (63, 125), (1, 63), (990, 2000), (-5, -1)]:
         expected = np.zeros(size, bool)
         expected[docs[(values >= low) & (values <= high)]] = True
@@ -156,6 +157,10 @@ def test_bitmaps(single: bool) -> None:
     expected = np.zeros(size, bool)
     expected[docs[np.isin(values, chosen)]] = True
     assert np.array_equal(segment.one_of(list(chosen)), expected)
+    stream.read_bytes = 0
+    segment.between(100, 900)
+    postings_bytes = 2 * int(np.count_nonzero((values >= 100) & (values <= 900)))  # documents fit 16 bits
+    assert stream.read_bytes < (0.5 if single else 1.0) * postings_bytes
 
 
 def test_dense_terms() -> None:

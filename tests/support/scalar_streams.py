@@ -30,7 +30,7 @@ _VALUES: dict[str, tuple[FieldType, Callable[[int], Any]]] = {
 
 
 def golden_columns() -> dict[str, ScalarView]:
-    """In memory, by name, of `GOLDEN_SIZE` documents: each of `_VALUES` for all of them, with gaps, and as arrays of 0 to 3."""
+    """In memory, by name, `GOLDEN_SIZE` documents: each of `_VALUES` for all, with gaps, and as arrays of 0 to 3."""
     columns = {}
     for name, (kind, value) in _VALUES.items():
         formats = ("epoch_nanos",) if kind is FieldType.DATE else ()
