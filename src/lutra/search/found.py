@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lutra.scalars.strings import Mask
-from lutra.search.level import Docs, Level, Scores
+from lutra.search.level import Docs, KeyLevel, Level, Scores
 from lutra.search.mark import Mark
 from lutra.search.neighbours import Neighbours
-from lutra.search.order import after_marks, first, first_of
+from lutra.search.order import after_marks, first, first_numbers, first_of
 from lutra.segments.part import Part
 
 
@@ -51,4 +51,6 @@ class Found:
         if self.docs is not None:
             return first_of(levels, self.docs, count)
         assert self.mask is not None
+        if self.part.in_key_order and isinstance(levels[0], KeyLevel):
+            return first_numbers(self.mask, count, levels[0].descending)
         return first(levels, self.mask, count)

@@ -81,16 +81,14 @@ class _Scan:
     mask: Mask | None
     stats: PartStats
     asked: int = 0
+    exact: bool = True
     docs: Docs = field(default_factory=lambda: np.empty(0, np.int64))
     distances: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
 
     def run(self) -> None:
-        """Finds the ``top_k``; one more where equally near ones come in another order than that of their keys.
-
-        So it shows whether there are more of them.
-        """
+        """Finds the ``top_k`` and one more, which shows whether there are more as near as the last."""
         if self.part.rows and (self.mask is None or self.mask.any()):
-            self._ask(self.query.top_k if self.part.in_key_order else self.query.top_k + 1)
+            self._ask(self.query.top_k + 1)
 
     def _ask(self, count: int) -> None:
         query = self.query
@@ -98,18 +96,18 @@ class _Scan:
         self.docs, self.distances, counters = column.topk(
             query.vector, count, self.mask, num_candidates=query.num_candidates
         )
-        self.asked = count
+        self.asked, self.exact = count, counters.exact
         self.stats.strategy = counters.strategy
         self.stats.distances += counters.distances
         self.stats.reads += counters.reads
         self.stats.bytes += counters.bytes
 
     def at(self, bound: np.float32, count: int, deadline: Deadline) -> Docs:
-        """The first ``count`` by key of the documents as near as ``bound``, in that order."""
-        if self.part.in_key_order:
-            begin, end = np.searchsorted(self.distances, bound), np.searchsorted(self.distances, bound, "right")
-            return self.docs[begin : min(end, begin + count)]
-        while len(self.docs) == self.asked > 0 and self.distances[-1] == bound:
+        """The first ``count`` by key of the documents as near as ``bound``.
+
+        Where the search is exact, so is this: it goes on until it has them all.
+        """
+        while len(self.docs) == self.asked > 0 and self.distances[-1] == bound and self.exact:
             deadline.check()
             self._ask(_GROWTH * self.asked)
         tied = np.sort(self.docs[self.distances == bound])

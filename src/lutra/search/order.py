@@ -17,6 +17,7 @@ from lutra.search.level import SAMPLE_SIZE, Docs, Keys, Level, TieKeys
 from lutra.search.mark import Mark
 
 _SAMPLED_MIN: Final = 4_096
+_CHUNK: Final = 65_536
 
 
 def after_marks(levels: Sequence[Level], marks: Sequence[Mark], mask: Mask) -> Mask:
@@ -45,6 +46,23 @@ def first_of(levels: Sequence[Level], docs: Docs, count: int) -> Docs:
     """As `first`, of ``docs``."""
     keys = [key for level in levels for key in level.arrays()]
     return _ordered(keys, _settle(keys, docs, count))
+
+
+def first_numbers(mask: Mask, count: int, descending: bool) -> Docs:
+    """The first ``count`` documents of ``mask`` in the order of their numbers; looks at no more than it needs."""
+    chosen: list[Docs] = []
+    for begin in range(0, len(mask), _CHUNK):
+        if descending:
+            end = len(mask) - begin
+            start = max(0, end - _CHUNK)
+            docs = np.flatnonzero(mask[start:end])[::-1][:count] + start
+        else:
+            docs = np.flatnonzero(mask[begin : begin + _CHUNK])[:count] + begin
+        chosen.append(docs)
+        count -= len(docs)
+        if not count:
+            break
+    return np.concatenate(chosen) if chosen else np.empty(0, np.int64)
 
 
 def _settle(keys: Sequence[Keys], tied: Docs, count: int) -> list[Docs]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from lutra.model.indexes import FieldSchema, VectorOptions
 
 Mask = npt.NDArray[np.bool_]
+_EXACT: Final = frozenset({"exact", "brute_force"})
 Docs = npt.NDArray[np.int32]
 
 
@@ -26,6 +27,11 @@ class KnnCounters:
     hops: int = 0
     reads: int = 0
     bytes: int = 0
+
+    @property
+    def exact(self) -> bool:
+        """Whether all documents in question were compared."""
+        return self.strategy in _EXACT
 
 
 class VectorPart(Protocol):
@@ -61,8 +67,8 @@ class VectorPart(Protocol):
         """The ``k`` documents nearest to ``query`` (float32[dimension]) among those of ``mask`` (bool[size]).
 
         Returns documents int64[k'] and exact distances float32[k'], as `lutra.kernels.distance` defines them, nearest
-        first and equals by document; k' is less than ``k`` where fewer qualify. ``num_candidates`` trades time for
-        recall where the search is approximate.
+        first; of documents as near as the last one, any. k' is less than ``k`` where fewer qualify. ``num_candidates``
+        trades time for recall where the search is approximate.
 
         Raises Corruption, StorageFailure.
         """
