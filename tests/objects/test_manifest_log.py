@@ -58,6 +58,21 @@ def test_who_comes_second_is_fenced(store: ObjectStore) -> None:
     assert mine.latest() == (2, b"theirs")
 
 
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_who_has_slept_is_fenced_though_its_number_is_free_again(store: ObjectStore, forgotten: bool) -> None:
+    slept, went_on = ManifestLog(store, FOLDER), ManifestLog(store, FOLDER)
+    slept.commit(1, b"slept")
+    for number in range(2, 10):
+        went_on.commit(number, b"went on")
+        if forgotten:
+            went_on.forget(number - 1)
+    for number in range(2, 10):
+        with pytest.raises(Fenced):
+            slept.commit(number, b"slept")
+    assert went_on.latest() == (9, b"went on")
+    assert went_on.commit(10, b"went on") == 10
+
+
 def test_a_number_already_committed_is_not_committed_again(local: LocalStore) -> None:
     log = ManifestLog(local, FOLDER)
     log.commit(1, b"one")
@@ -190,7 +205,7 @@ def test_its_own_put_is_recognised_where_the_reply_was_lost(store: ObjectStore) 
     faulty = FaultyStore(store, [Fault(1, Effect.AFTER)])
     log = ManifestLog(faulty, FOLDER)
     assert log.commit(1, b"mine") == 1
-    assert [operation.kind for operation in faulty.history] == ["put_if_absent", "get"]
+    assert [operation.kind for operation in faulty.history] == ["put_if_absent", "get", "list"]
     assert log.commit(2, b"next") == 2
 
 
@@ -297,7 +312,7 @@ def test_commit_and_forget_take_few_round_trips(store: ObjectStore) -> None:
     log.commit(1, b"1")
     before = store.requests
     log.commit(2, b"2")
-    assert (store.requests - before).round_trips == 1
+    assert (store.requests - before).round_trips == 2
     before = store.requests
     log.forget(2)
     assert (store.requests - before).round_trips == 2
