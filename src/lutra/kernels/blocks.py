@@ -154,6 +154,13 @@ class BlockSource:
         """A copy of ``length`` bytes from byte ``offset``; checksums that lie within are part of it."""
         return self.native.read_range(offset, length, bypass)
 
+    def read_payloads(self, ranges: Sequence[tuple[int, int]], *, bypass: bool = False) -> list[bytes]:
+        """Copies of ``(offset, length)`` of the stream that the blocks are without their checksums, all in one batch.
+
+        :raises ValueError: the source has no ``checksums``.
+        """
+        return self.native.read_payloads(ranges, bypass)
+
     def prefetch(self, numbers: Sequence[int]) -> None:
         """Has the blocks read by another thread, and returns at once.
 

@@ -23,7 +23,6 @@ PAYLOAD_BYTES: Final = PAGE_BYTES - CHECKSUM_BYTES
 
 _BUFFER_PAGES: Final = 256
 _SWEEP_PAGES: Final = 1024
-_LONG_BYTES: Final = 16 * PAYLOAD_BYTES
 
 Pages = npt.NDArray[np.uint8]
 
@@ -95,42 +94,13 @@ class PageReader:
         self.name = name
 
     def read(self, offset: int, length: int) -> bytes:
-        first, begin = divmod(offset, PAYLOAD_BYTES)
-        end = begin + length
-        try:
-            if end <= PAYLOAD_BYTES:
-                return self._blocks.read_range(first * PAGE_BYTES + begin, length)
-            last, rest = divmod(end, PAYLOAD_BYTES)
-            raw = memoryview(self._blocks.read_range(first * PAGE_BYTES, last * PAGE_BYTES + rest))
-        except Corruption as error:
-            raise self._named(error) from error
-        parts = [raw[at : at + PAYLOAD_BYTES] for at in range(0, len(raw), PAGE_BYTES)]
-        parts[0] = parts[0][begin:]
-        return b"".join(parts)
+        return self.read_many([(offset, length)])[0]
 
     def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        if any(length > _LONG_BYTES for _, length in ranges):  # whose pages are a batch by themselves
-            return [self.read(offset, length) for offset, length in ranges]
-        wanted: dict[int, int] = {}
-        for offset, length in ranges:
-            for page in _pages_of(offset, length):
-                wanted.setdefault(page, len(wanted))
         try:
-            pages = self._blocks.read(list(wanted))
+            return self._blocks.read_payloads(ranges)
         except Corruption as error:
             raise self._named(error) from error
-        result = []
-        for offset, length in ranges:
-            first, begin = divmod(offset, PAYLOAD_BYTES)
-            end = begin + length
-            if not length:
-                result.append(b"")
-            elif end <= PAYLOAD_BYTES:
-                result.append(pages[wanted[first]][begin:end])
-            else:
-                whole = b"".join([pages[wanted[page]][:PAYLOAD_BYTES] for page in _pages_of(offset, length)])
-                result.append(whole[begin:end])
-        return result
 
     def faults(self) -> Iterator[str]:
         """Reads all pages past the cache; says of each that fails its checksum where it lies.
@@ -155,7 +125,3 @@ class PageReader:
 
     def _named(self, error: Corruption) -> Corruption:
         return Corruption(f"section '{self.name}': {error}")
-
-
-def _pages_of(offset: int, length: int) -> range:
-    return range(offset // PAYLOAD_BYTES, -(-(offset + length) // PAYLOAD_BYTES))
