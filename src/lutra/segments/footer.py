@@ -105,7 +105,7 @@ class SegmentMeta:
     @property
     def vectors(self) -> tuple[VectorsMeta, ...]:
         """By field, in the order they lie in."""
-        return tuple(_vectors_meta(section) for section in self.sections if section.kind is SectionKind.VECTORS)
+        return tuple(vectors_meta(section) for section in self.sections if section.kind is SectionKind.VECTORS)
 
     @property
     def scalar_bytes(self) -> int:
@@ -208,7 +208,8 @@ def vectors_json(meta: VectorsMeta) -> dict[str, Any]:
     return {"rows": meta.rows, "dimension": meta.dimension, "kind": meta.kind.value, "bytes": dict(meta.bytes)}
 
 
-def _vectors_meta(section: Section) -> VectorsMeta:
+def vectors_meta(section: Section) -> VectorsMeta:
+    """What a section VECTORS says. Raises LookupError, TypeError or ValueError where that is none."""
     meta = section.meta
     sizes = {str(name): int(size_bytes) for name, size_bytes in meta["bytes"].items()}
     return VectorsMeta(section.field, int(meta["dimension"]), int(meta["rows"]), SegmentKind(meta["kind"]), sizes)

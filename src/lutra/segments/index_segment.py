@@ -20,7 +20,7 @@ from lutra.scalars.segment_keys import SegmentKeys
 from lutra.scalars.stored_numbers import StoredNumbers
 from lutra.segments.deletions import live_of
 from lutra.segments.fault import Fault
-from lutra.segments.footer import Section, SectionKind, SegmentMeta
+from lutra.segments.footer import Section, SectionKind, SegmentMeta, vectors_meta
 from lutra.segments.segment_object import SegmentObject
 from lutra.segments.vectors import SegmentVectors
 from lutra.segments.verification import verify_object
@@ -112,11 +112,8 @@ class IndexSegment:
 
     def _open_vectors(self, cache: BlockCache, budget_bytes: int | None) -> None:
         fields = [field for field in self.schema.fields if field.type is FieldType.VECTOR]
-        metas = {vectors.field: vectors for vectors in self.meta.vectors}
-        needs = {
-            field.name: metas[field.name].bytes.get("codes", 0) + metas[field.name].bytes.get("graph", 0)
-            for field in fields
-        }
+        sizes = {f.name: vectors_meta(self._section(SectionKind.VECTORS, f)).bytes for f in fields}
+        needs = {name: of.get("codes", 0) + of.get("graph", 0) for name, of in sizes.items()}
         vectors = {}
         for field in fields:
             own = None if budget_bytes is None else budget_bytes * needs[field.name] // max(1, sum(needs.values()))

@@ -5,20 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from lutra.kernels.blocks import BlockCache, BlockKind, BlockSource
+from lutra.model.errors import StorageFailure
 from lutra.objects.store import ObjectStore
 from lutra.scalars.pages import PageReader
 from lutra.segments.footer import TAIL_BYTES, Section, SectionKind, SegmentMeta, footer_size, parse_footer
 from lutra.vectors.layout import PAGE_BYTES
 from lutra.vectors.range_reader import QUEUE_DEPTH, Bytes, PartReader
 
-_KINDS = {SectionKind.COLUMN: BlockKind.COLUMNS}
-
 
 class SegmentObject:
-    """A `lutra.vectors.range_reader.RangeReader` whose reads all count with the cache's ``owner``. Thread-safe.
+    """A `lutra.vectors.range_reader.RangeReader` over one object. Thread-safe.
 
-    ``read`` goes past the cache; blocks and streams go through it. It stays readable when the object is deleted from a
-    local store.
+    ``read`` goes past the cache; blocks and streams go through it, and count with its ``owner``. It stays readable when
+    the object is deleted from a local store.
     """
 
     def __init__(
@@ -31,7 +30,9 @@ class SegmentObject:
         self.name = name
         self.size_bytes = store.size(name) if size_bytes is None else size_bytes
         self._owner = owner
+        self._store = store
         path = store.local_path(name)
+        self._is_remote = path is None
         if path is None:
             self._blocks = cache.open_remote(
                 lambda ranges: store.read_many(name, ranges),
@@ -56,8 +57,17 @@ class SegmentObject:
         if offset >= begin:
             data = tail[offset - begin : offset - begin + size_bytes]
         else:
-            data = self._blocks.read_range(offset, size_bytes, bypass=True)
+            data = self._fetch(offset, size_bytes)
         return np.frombuffer(bytearray(data), np.uint8)
+
+    def _fetch(self, offset: int, size_bytes: int) -> bytes:
+        """A sweep. From a remote store it is asked for in one request, which that may share out to several."""
+        if not self._is_remote:
+            return self._blocks.read_range(offset, size_bytes, bypass=True)
+        data = self._store.read(self.name, offset, size_bytes)
+        if len(data) != size_bytes:
+            raise StorageFailure(f"{self.name}: {len(data)} bytes came of {size_bytes} from byte {offset}.")
+        return data
 
     def open_blocks(
         self, cache: BlockCache, offset: int, length: int, *, block_bytes: int, kind: BlockKind
@@ -80,7 +90,7 @@ class SegmentObject:
 
     def _keep_tail(self, size_bytes: int) -> None:
         begin = max(0, self.size_bytes - size_bytes) // PAGE_BYTES * PAGE_BYTES
-        self._tail = begin, self._blocks.read_range(begin, self.size_bytes - begin, bypass=True)
+        self._tail = begin, self._fetch(begin, self.size_bytes - begin)
 
     def forget(self) -> None:
         """Lets go of the end of the object that `read_meta` kept."""
@@ -88,20 +98,11 @@ class SegmentObject:
 
     def stream(self, section: Section) -> tuple[PageReader, BlockSource]:
         """A section that is a stream, read through the cache, and its blocks, which the caller closes."""
-        kind = _KINDS.get(section.kind, BlockKind.METADATA)
-        blocks = self.open_blocks_of(section, kind)
-        return PageReader(blocks, section.name), blocks
-
-    def open_blocks_of(self, section: Section, kind: BlockKind) -> BlockSource:
-        """The pages of a stream."""
-        return self._blocks.section(
-            section.offset,
-            section.size_bytes,
-            block_bytes=PAGE_BYTES,
-            owner=self._owner,
-            kind=kind,
-            checksums=True,
+        kind = BlockKind.COLUMNS if section.kind is SectionKind.COLUMN else BlockKind.METADATA
+        blocks = self._blocks.section(
+            section.offset, section.size_bytes, block_bytes=PAGE_BYTES, owner=self._owner, kind=kind, checksums=True
         )
+        return PageReader(blocks, section.name), blocks
 
     def part(self, section: Section) -> PartReader:
         """A section that is a vector segment."""

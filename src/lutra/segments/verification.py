@@ -12,7 +12,7 @@ from lutra.model.errors import Corruption
 from lutra.objects.store import ObjectStore
 from lutra.scalars.pages import PAGE_BYTES, PAYLOAD_BYTES
 from lutra.segments.fault import Fault
-from lutra.segments.footer import Section, SectionKind
+from lutra.segments.footer import Section, SectionKind, footer_size, vectors_meta
 from lutra.segments.segment_object import SegmentObject
 from lutra.vectors.segment_file import Progress, SegmentFile
 
@@ -45,7 +45,8 @@ def verify_object(obj: SegmentObject, progress: Progress | None = None) -> list[
     try:
         meta = obj.read_meta()
     except Corruption as error:
-        return [_footer_fault(obj, FOOTER, 0, obj.size_bytes, error)]
+        footer_bytes = _footer_bytes(obj)
+        return [_fault(FOOTER, obj.size_bytes - footer_bytes, footer_bytes, error)]
     finally:
         obj.forget()
     faults: list[Fault] = []
@@ -72,18 +73,25 @@ def _stream_faults(obj: SegmentObject, section: Section) -> Iterator[Fault]:
 
 
 def _vector_faults(obj: SegmentObject, section: Section) -> list[Fault]:
-    part = obj.part(section)
     try:
-        with SegmentFile.open(part) as file:
-            return [
-                Fault(f"{section.name}/{fault.section}", fault.block, section.offset + fault.offset, fault.size_bytes)
-                for fault in file.verify()
-            ]
+        faults = SegmentFile.check(obj.part(section))
     except Corruption as error:
-        return [_footer_fault(obj, f"{section.name}/{FOOTER}", section.offset, section.end, error)]
+        footer_bytes = vectors_meta(section).bytes[FOOTER]
+        return [_fault(f"{section.name}/{FOOTER}", section.end - footer_bytes, footer_bytes, error)]
+    return [
+        Fault(f"{section.name}/{fault.section}", fault.block, section.offset + fault.offset, fault.size_bytes)
+        for fault in faults
+    ]
 
 
-def _footer_fault(obj: SegmentObject, section: str, begin: int, end: int, error: Corruption) -> Fault:
-    """Of a footer, or what is read with it: somewhere at the end of those bytes."""
-    offset = max(begin, end - PAGE_BYTES)
-    return Fault(section, 0, offset, end - offset, str(error).removeprefix(f"{obj.name}: ").removesuffix("."))
+def _footer_bytes(obj: SegmentObject) -> int:
+    """Of the object's footer; where that cannot be told, of the page in which it says so."""
+    tail = obj.read(max(0, obj.size_bytes - PAGE_BYTES), min(PAGE_BYTES, obj.size_bytes)).tobytes()
+    try:
+        return footer_size(tail, obj.size_bytes, obj.name)
+    except Corruption:
+        return len(tail)
+
+
+def _fault(section: str, offset: int, size_bytes: int, error: Corruption) -> Fault:
+    return Fault(section, 0, offset, size_bytes, str(error).removesuffix("."))
