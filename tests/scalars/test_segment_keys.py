@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.streams import MemoryStream
 
+from lutra.model.errors import Corruption
 from lutra.scalars.bloom import Bloom, hashes_of
 from lutra.scalars.segment_keys import SegmentKeys, write_keys
 from lutra.scalars.stored_strings import StoredStrings
@@ -127,6 +128,13 @@ def test_what_is_not_in_order_is_refused() -> None:
             write_strings(MemoryStream(), strings)
     with pytest.raises(ValueError, match="more than"):
         write_keys(MemoryStream(), [b"x" * (STRING_BYTES_MAX + 1)])
+
+
+def test_unknown_format() -> None:
+    stream = MemoryStream()
+    meta = write_keys(stream, [b"a"])
+    with pytest.raises(Corruption, match="format 99"):
+        SegmentKeys(stream, meta | {"format": 99})
 
 
 def test_nothing() -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from lutra.model.errors import Corruption
 from lutra.scalars.bloom import Bloom, Hashes, hashes_of
 from lutra.scalars.pages import Sink, Source
 from lutra.scalars.stored_strings import StoredStrings
 from lutra.scalars.string_blocks import StringBlocks, write_strings
 
-FORMAT: int = 1
+FORMAT: Final = 1
 
 
 def write_keys(sink: Sink, keys: Sequence[bytes]) -> dict[str, Any]:
@@ -30,9 +31,13 @@ class SegmentKeys(StoredStrings):
     """Keys of the documents 0 to ``size`` - 1, in ascending order. Thread-safe.
 
     The filter and the index of blocks are read when first needed and kept. Methods raise what the source raises.
+
+    :raises Corruption: ``meta`` is of a format that is not known here.
     """
 
     def __init__(self, source: Source, meta: Mapping[str, Any]) -> None:
+        if meta["format"] != FORMAT:
+            raise Corruption(f"keys are of format {meta['format']}: this release reads {FORMAT}")
         super().__init__(StringBlocks(source, meta["strings"]))
         self._source = source
         self._place: tuple[int, int] = tuple(meta["bloom"])

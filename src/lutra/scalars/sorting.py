@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -26,20 +26,6 @@ class SortKeys:
     values: npt.NDArray[Any]
     present: Mask | None
     strings: DictionaryPart | None
-
-
-class SortedPart(Protocol):
-    """What has sort keys: a `lutra.scalars.part.ScalarPart`."""
-
-    def sort_keys(self, mode: SortMode) -> SortKeys: ...
-
-
-def sort_keys(part: SortedPart, mode: SortMode) -> SortKeys:
-    """The keys of ``part``'s documents; ``mode`` says which element of an array counts.
-
-    Raises ParameterInvalid for the average of what has none.
-    """
-    return part.sort_keys(mode)
 
 
 def check_mode(field: FieldSchema, mode: SortMode) -> None:
