@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.indexes import memory_index
 from support.search_model import QUERIES, World, expected_order, sorts, worlds
 
 from lutra.index.index import SearchIndex
@@ -43,7 +44,7 @@ def shared_out(index: SearchIndex, rows: list[Row], rng: random.Random) -> Index
     homes = [(row, rng.randrange(count)) for row in rng.sample(rows, len(rows))]
     parts = []
     for number in range(count):
-        part = SearchIndex(index.schema, index.key_columns)
+        part = memory_index(index.schema, index.key_columns)
         strangers = {row.key for row, home in homes if home != number and rng.random() < 0.2}
         part.apply([row for row, home in homes if home == number or row.key in strangers])
         part.apply([], list(strangers))
@@ -117,7 +118,7 @@ def pairs(index: SearchIndex, rows: list[Row], request: SearchRequest, seed: int
 @pytest.fixture(scope="module", params=list(Metric))
 def filled(request: pytest.FixtureRequest) -> tuple[SearchIndex, list[Row]]:
     rows = rows_of(1)
-    index = SearchIndex(schema_of(request.param), KEY)
+    index = memory_index(schema_of(request.param), KEY)
     index.apply(rows)
     return index, rows
 
@@ -151,7 +152,7 @@ def test_many_rows(filled: tuple[SearchIndex, list[Row]], case: int) -> None:
 @pytest.mark.parametrize("top_k", [1, 3, 40])
 def test_equally_near_rows_go_by_key(top_k: int) -> None:
     """However many there are, and whatever the order they came in."""
-    index = SearchIndex(schema_of(Metric.EUCLIDEAN), KEY)
+    index = memory_index(schema_of(Metric.EUCLIDEAN), KEY)
     vector = np.ones(DIMENSION, "<f4").tobytes()
     rows = [Row((("id", f"{i:04d}"),), [("v", vector, 1)]) for i in range(500)]
     index.apply(random.Random(3).sample(rows, len(rows)))
@@ -165,7 +166,7 @@ def test_equally_near_rows_go_by_key(top_k: int) -> None:
 
 def test_stats_by_part() -> None:
     rows = [Row((("id", str(i)),), [("n", i, 1), ("v", bytes(4 * DIMENSION), 1)]) for i in range(30)]
-    indexes = [SearchIndex(schema_of(Metric.COSINE), KEY) for _ in range(3)]
+    indexes = [memory_index(schema_of(Metric.COSINE), KEY) for _ in range(3)]
     for i, index in enumerate(indexes[:2]):
         index.apply(rows[i * 10 : i * 10 + 10])
     view = replace(indexes[0].view(), parts=tuple(index.view().parts[0] for index in indexes))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+from support.indexes import memory_index
 
 from lutra.index.index import SearchIndex
 from lutra.kernels.distance import topk
@@ -85,7 +86,7 @@ def worlds(draw: st.DrawFn) -> World:
     fields = [FieldSchema(name, TYPES[name], is_array=name in arrays) for name in ELEMENTS]
     fields.append(FieldSchema("vector", FieldType.VECTOR, vector=VectorOptions(DIMENSION, metric)))
     columns = draw(st.sampled_from(KEYS))
-    index = SearchIndex(IndexSchema(tuple(fields)), columns)
+    index = memory_index(IndexSchema(tuple(fields)), columns)
     rows: dict[PrimaryKey, dict[str, list[Any]]] = {}
     written: dict[PrimaryKey, Row] = {}
     filling = draw(st.sampled_from([0.5, 0.9, 1.0]))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from lutra.index.definition import schema_out
 from lutra.index.policy import SegmentShape, VectorsShape
-from lutra.index.progress import Progress
+from lutra.index.progress import NO_PROGRESS, Progress
 from lutra.model.errors import Corruption
 from lutra.model.indexes import IndexSchema
 from lutra.model.schema import KeyColumn
@@ -53,7 +53,7 @@ class Manifest:
 
     writer: str
     schema: str
-    progress: Progress = Progress()
+    progress: Progress = NO_PROGRESS
     table_ttl_s: int = -1
     segments: tuple[SegmentEntry, ...] = ()
     written: BytesWritten = BytesWritten()

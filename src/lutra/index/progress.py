@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,5 @@ class Progress:
     filled: bool = False
     filled_through: bytes | None = None
 
-    @property
-    def is_of_use(self) -> bool:
-        """Whether anything is gained by going on from here, and not from nothing."""
-        return self.filled or self.filled_through is not None
+
+NO_PROGRESS: Final = Progress()
