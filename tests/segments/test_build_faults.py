@@ -51,7 +51,8 @@ def test_a_build_is_told_of_and_ended_at_any_report(tmp_path: Path) -> None:
     build_segment(tmp_path / "s", [part], SCHEMA, plans=PLANS, on_progress=lambda *report: reports.append(report))
     phases = list(dict.fromkeys(phase for phase, _, _ in reports))
     assert phases[:2] == ["keys", "column of n"]
-    assert phases[-3:] == ["vectors of v: write", "vectors of w: check", "vectors of w: write"]
+    assert phases[-3:] == ["vectors of v: calibrate", "vectors of w: check", "vectors of w: write"]
+    assert phases.index("vectors of v: graph") < phases.index("vectors of v: calibrate")
     assert all(done <= total for _, done, total in reports)
     (tmp_path / "s").unlink()
     for number in range(len(reports)):

@@ -58,7 +58,7 @@ class SegmentObject:
             data = tail[offset - begin : offset - begin + size_bytes]
         else:
             data = self._fetch(offset, size_bytes)
-        return np.frombuffer(bytearray(data), np.uint8)
+        return np.frombuffer(data, np.uint8)
 
     def _fetch(self, offset: int, size_bytes: int) -> bytes:
         """A sweep. From a remote store it is asked for in one request, which that may share out to several."""
