@@ -9,6 +9,7 @@ import argparse
 import json
 import resource
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,8 @@ import numpy as np
 from lutra.index.definition import IndexDefinition
 from lutra.index.feeder import Feeder
 from lutra.index.index import SearchIndex
+from lutra.index.resources import Resources
+from lutra.index.storage import IndexStorage
 from lutra.kv.memory import MemoryStore
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
 from lutra.model.queries import (
@@ -57,6 +60,10 @@ def key_of(number: int) -> tuple[tuple[str, str], ...]:
     return (("id", f"row-{number * 7919 % 100_000_007:09d}"),)
 
 
+FOLDER = tempfile.TemporaryDirectory(prefix="lutra-bench-")
+RESOURCES = Resources.open(f"{FOLDER.name}/objects", Path(FOLDER.name, "scratch"), 512 * 1024 * 1024)
+
+
 def scalar_rows(count: int) -> list[Row]:
     rng = np.random.default_rng(1)
     numbers, prices = rng.integers(0, 1000, count).tolist(), rng.random(count).tolist()
@@ -75,6 +82,11 @@ def vector_rows(count: int, text: bool) -> list[Row]:
     return [Row(key_of(i), [("n", i % 1000, 1), ("v", value, 1)]) for i, value in enumerate(values)]
 
 
+def new_index(schema: IndexSchema) -> SearchIndex:
+    """One that is never opened: all rows are in its buffer."""
+    return SearchIndex(schema, KEY, IndexStorage(RESOURCES.store, "indexes/bench"), RESOURCES)
+
+
 def ingest(index: SearchIndex, rows: list[Row]) -> float:
     """Seconds to take the rows in, 200 at a time as the feeder does."""
     begin = time.perf_counter()
@@ -91,7 +103,7 @@ def measure_ingest(count: int) -> list[dict[str, Any]]:
     }
     results = []
     for name, (fields, rows) in kinds.items():
-        seconds = min(ingest(SearchIndex(IndexSchema(fields), KEY), rows) for _ in range(3))
+        seconds = min(ingest(new_index(IndexSchema(fields)), rows) for _ in range(3))
         results.append({"ingest": name, "rows_per_s": count / seconds})
         print(f"ingest {name:24} {count / seconds:12,.0f} rows/s", flush=True)
     return results
@@ -115,7 +127,7 @@ def measure_feeder(count: int) -> list[dict[str, Any]]:
             tables.write_batch([("t", changes[first : first + BATCH])])
 
     write()
-    with Feeder(space.changelog, store) as feeder:
+    with Feeder(space.changelog, store, RESOURCES) as feeder:
         begin = time.perf_counter()
         feed = feeder.add(definition, tables)
         feeder.wait_searchable(feed, 600)
@@ -152,7 +164,7 @@ def measure(index: SearchIndex, label: str, cases: dict[str, tuple[Query, tuple[
 
 
 def measure_knn(count: int) -> list[dict[str, Any]]:
-    index = SearchIndex(IndexSchema((SCALARS[0], VECTOR)), KEY)
+    index = new_index(IndexSchema((SCALARS[0], VECTOR)))
     ingest(index, vector_rows(count, text=False))
     query = np.random.default_rng(3).standard_normal(DIMENSION).astype(np.float32)
     by_score = (ScoreSort(),)
@@ -169,7 +181,7 @@ def measure_knn(count: int) -> list[dict[str, Any]]:
 def measure_scalars(count: int) -> list[dict[str, Any]]:
     rows = scalar_rows(count)
     before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    index = SearchIndex(IndexSchema(SCALARS), KEY)
+    index = new_index(IndexSchema(SCALARS))
     ingest(index, rows)
     grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb
     print(f"memory {count // 1000}k rows of 4 scalars: {grown_kb * 1024 / count:.0f} bytes a row", flush=True)

@@ -2,6 +2,7 @@
 #include "block_cache_python.h"
 
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -11,6 +12,7 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bindings.h"
@@ -26,6 +28,7 @@ namespace {
 
 // Copied at once, at most: what a call holds of the cache, or needs beside it.
 constexpr std::size_t kWindowBytes = std::size_t{1} << 20;
+constexpr std::uint64_t kChecksumBytes = 4;  // of a block that ends in its crc32c
 
 IoEngine engine_of(const std::string& name) {
     if (name == "auto") return IoEngine::kAuto;
@@ -152,6 +155,48 @@ nb::object read_range(const HeldSource& source, std::uint64_t offset, std::uint6
     return bytes;
 }
 
+// Bytes of the stream that blocks are without the checksums at their ends: each range as if it were all there is.
+nb::list read_payloads(const HeldSource& source, const std::vector<std::pair<std::uint64_t, std::uint64_t>>& ranges,
+                       bool bypass) {
+    struct Piece {
+        char* to;
+        std::uint64_t begin, size;  // in the block
+    };
+    const Section& section = source->section();
+    if (!section.verify) throw std::invalid_argument(source->reader()->name() + ": its blocks have no checksums");
+    source->check({});
+    const std::uint64_t payload = section.block_bytes - kChecksumBytes;
+    const std::uint64_t count = source->block_count();
+    const std::uint64_t last = count == 0 ? 0 : source->length_of(count - 1);
+    const std::uint64_t total = count == 0 ? 0 : (count - 1) * payload + last - std::min(last, kChecksumBytes);
+    nb::list parts;
+    std::vector<std::uint64_t> numbers;
+    std::vector<Piece> pieces;
+    for (const auto& [offset, length] : ranges) {
+        if (offset > total || length > total - offset) {
+            throw std::out_of_range(source->reader()->name() + ": " + std::to_string(length) + " bytes at offset " +
+                                    std::to_string(offset) + " are not among the " + std::to_string(total) +
+                                    " of its blocks without their checksums");
+        }
+        nb::object bytes = new_bytes(length);
+        char* to = PyBytes_AS_STRING(bytes.ptr());
+        parts.append(std::move(bytes));
+        for (std::uint64_t at = offset; at < offset + length;) {
+            const std::uint64_t begin = at % payload;
+            const std::uint64_t size = std::min(payload - begin, offset + length - at);
+            numbers.push_back(at / payload);
+            pieces.push_back({to, begin, size});
+            to += size;
+            at += size;
+        }
+    }
+    nb::gil_scoped_release no_gil;
+    copy_blocks(*source, numbers, bypass, [&](std::size_t i, std::span<const std::byte> block) {
+        std::memcpy(pieces[i].to, block.data() + pieces[i].begin, pieces[i].size);
+    });
+    return parts;
+}
+
 nb::dict as_dict(const BlockCounters& counters) {
     nb::dict dict;
     dict["hits"] = counters.hits;
@@ -231,6 +276,7 @@ void bind_block_cache(nb::module_& m) {
         .def("section", &section, "offset"_a, "length"_a, "block_bytes"_a, "owner"_a, "kind"_a, "checksums"_a)
         .def("read", &read, "numbers"_a, "bypass"_a)
         .def("read_range", &read_range, "offset"_a, "length"_a, "bypass"_a)
+        .def("read_payloads", &read_payloads, "ranges"_a, "bypass"_a)
         .def("prefetch",
              [](const HeldSource& self, const std::vector<std::uint64_t>& numbers) { self->prefetch(numbers); },
              "numbers"_a, nb::call_guard<nb::gil_scoped_release>())

@@ -19,16 +19,16 @@
 
 namespace lutra {
 
-// What a block is for, dearest first. The numbers are those of lutra.kernels.blocks.BlockKind.
-enum class BlockKind : std::uint8_t { kMetadata = 0, kAdjacency = 1, kCodes = 2, kVectors = 3 };
-inline constexpr std::size_t kBlockKinds = 4;
+// What a block is for, dearest first but for the last. The numbers are those of lutra.kernels.blocks.BlockKind.
+enum class BlockKind : std::uint8_t { kMetadata = 0, kAdjacency = 1, kCodes = 2, kVectors = 3, kColumns = 4 };
+inline constexpr std::size_t kBlockKinds = 5;
 
 // How a kind weighs in S3-FIFO, whose own figures are those of kVectors.
 struct BlockWorth {
     std::uint8_t hits_to_stay;  // hits in the small queue that take a block to the main one
     std::uint8_t head_start;    // hits it has when it gets there: rounds of the main queue it lasts without one
 };
-inline constexpr std::array<BlockWorth, kBlockKinds> kBlockWorth{{{0, 3}, {1, 2}, {1, 1}, {2, 0}}};
+inline constexpr std::array<BlockWorth, kBlockKinds> kBlockWorth{{{0, 3}, {1, 2}, {1, 1}, {2, 0}, {1, 1}}};
 
 // Memory that a block takes besides its frame (itself, its bucket, its place in the pool's lists), and that a block
 // takes which is remembered but no longer held.
@@ -77,7 +77,7 @@ struct Block {
     std::uint32_t length;  // bytes of it that the source has
     std::uint16_t cell;    // whose counters
     Queue queue = kNone;
-    std::uint8_t kind : 2;
+    std::uint8_t kind : 3;
     std::uint8_t hits : 2;
     std::uint8_t prefetched : 1;  // and not asked for since: to be asked for then is no second use
 

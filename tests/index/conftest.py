@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.indexes import resources_in
 
+from lutra.index.resources import Resources
 from lutra.kv.memory import MemoryStore
 from lutra.kv.rocksdb import RocksStore
 from lutra.kv.store import KeyValueStore
@@ -30,6 +32,13 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyValueSt
 @pytest.fixture
 def space(store: KeyValueStore) -> TableSpace:
     return TableSpace(store)
+
+
+@pytest.fixture
+def resources(tmp_path: Path) -> Iterator[Resources]:
+    opened = resources_in(tmp_path)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

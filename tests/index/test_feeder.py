@@ -6,29 +6,34 @@ import json
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support.indexes import resources_in
 
 from lutra.index import feeder as feeder_module
 from lutra.index import trimmer as trimmer_module
+from lutra.index.buffer import Buffer
 from lutra.index.catalog import IndexCatalog
 from lutra.index.definition import IndexDefinition
 from lutra.index.feed import Feed
 from lutra.index.feeder import Feeder
 from lutra.index.index import SearchIndex
+from lutra.index.policy import Policy
+from lutra.index.progress import Progress
+from lutra.index.resources import Resources
 from lutra.index.trimmer import Trimmer
-from lutra.index.view import PartView
+from lutra.index.view import IndexView, PartView
 from lutra.kv.memory import MemoryStore
 from lutra.kv.rocksdb import RocksStore
 from lutra.kv.store import KeyValueStore, Pair
 from lutra.model.clock import SystemClock
-from lutra.model.errors import ObjectNotExist, RequestTimeout, StorageFailure
+from lutra.model.errors import Fenced, ObjectNotExist, RequestTimeout, StorageFailure
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, SyncPhase, VectorOptions
-from lutra.model.rows import CellOperation, ChangeKind, RowChange
+from lutra.model.rows import CellOperation, ChangeKind, Row, RowChange
 from lutra.model.schema import KeyColumn, TableDescription, TableSchema, TableUpdate
 from lutra.model.values import ColumnType
 from lutra.tables import keyspace
@@ -52,8 +57,8 @@ def fast_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def feeder(space: TableSpace, store: KeyValueStore) -> Iterator[Feeder]:
-    with Feeder(space.changelog, store) as running:
+def feeder(space: TableSpace, store: KeyValueStore, resources: Resources) -> Iterator[Feeder]:
+    with Feeder(space.changelog, store, resources) as running:
         yield running
 
 
@@ -75,6 +80,15 @@ def content(feed: Feed) -> dict[int, tuple[int | None, list[float] | None]]:
         v_of.update(zip(of.tolist(), rows.tolist(), strict=True))
     keys = {doc: view.decode_key(part.keys.strings[doc]) for doc in np.flatnonzero(part.live).tolist()}
     return {int(key[0][1]): (n_of.get(doc), v_of.get(doc)) for doc, key in keys.items()}
+
+
+def content_of(view: IndexView) -> dict[int, Any]:
+    """``n`` of each row, whatever parts there are."""
+    return {
+        int(view.decode_key(part.keys.taken(np.array([doc]))[0])[0][1]): part.scalars["n"].value(doc)
+        for part in view.parts
+        for doc in np.flatnonzero(part.live).tolist()
+    }
 
 
 def in_table(tables: Tables, store: KeyValueStore, table: TableDescription) -> dict[int, Any]:
@@ -187,7 +201,9 @@ def test_watermark_moves_on_without_changes(
         time.sleep(0.005)
 
 
-def test_an_index_is_filled_in_chunks(store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any) -> None:
+def test_an_index_is_filled_in_chunks(
+    store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, resources: Resources
+) -> None:
     """So the others get their turn in between; what is filled so far can be seen."""
     table = new_table("t")
     big = "x" * 200_000
@@ -199,7 +215,7 @@ def test_an_index_is_filled_in_chunks(store: KeyValueStore, space: TableSpace, t
         tables.write_batch([("t", changes)])
     for n in range(2_000, 2_030):
         tables.write("t", RowChange(ChangeKind.PUT, (("id", n),), [("big", big, None, CellOperation.PUT)]))
-    feed = Feed(define(store, table), tables, space.changelog, store, SystemClock())
+    feed = Feed(define(store, table), tables, space.changelog, store, resources, SystemClock())
     sizes = []
     while feed.description().phase is SyncPhase.FULL:
         assert feed.step()
@@ -211,10 +227,10 @@ def test_an_index_is_filled_in_chunks(store: KeyValueStore, space: TableSpace, t
 
 
 def test_many_changes_are_followed_in_turns(
-    store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, put_many: Any
+    store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, put_many: Any, resources: Resources
 ) -> None:
     table = new_table("t")
-    feed = Feed(define(store, table), tables, space.changelog, store, SystemClock())
+    feed = Feed(define(store, table), tables, space.changelog, store, resources, SystemClock())
     assert feed.step()
     put_many("t", {n: {"n": n} for n in range(1_500)})
     assert feed.step(), "there is more"
@@ -227,10 +243,10 @@ def test_many_changes_are_followed_in_turns(
 
 
 def test_large_rows_are_taken_in_few_at_a_time(
-    store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, put: Any
+    store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, put: Any, resources: Resources
 ) -> None:
     table = new_table("t")
-    feed = Feed(define(store, table), tables, space.changelog, store, SystemClock())
+    feed = Feed(define(store, table), tables, space.changelog, store, resources, SystemClock())
     assert feed.step()
     for n in range(12):
         put("t", n, n=n, big="x" * 1_000_000)
@@ -252,7 +268,7 @@ class ManualClock:
         return self.time_us
 
 
-def test_rows_expire_with_the_table(store: KeyValueStore) -> None:
+def test_rows_expire_with_the_table(store: KeyValueStore, resources: Resources) -> None:
     clock = ManualClock()
     space = TableSpace(store, clock)
     tables = space.instance("default")
@@ -261,7 +277,7 @@ def test_rows_expire_with_the_table(store: KeyValueStore) -> None:
     def put(number: int) -> None:
         tables.write("t", RowChange(ChangeKind.PUT, (("id", number),), [("n", 1, None, CellOperation.PUT)]))
 
-    with Feeder(space.changelog, store, clock) as feeder:
+    with Feeder(space.changelog, store, resources, clock) as feeder:
         feed = feeder.add(define(store, table), tables)
         put(1)
         clock.time_us += 80_000 * 1_000_000
@@ -303,9 +319,9 @@ def test_a_table_that_is_gone(store: KeyValueStore, tables: Tables, new_table: A
 
 
 def test_stop_ends_the_thread_and_those_who_wait(
-    store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any
+    store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, resources: Resources
 ) -> None:
-    feeder = Feeder(space.changelog, store)
+    feeder = Feeder(space.changelog, store, resources)
     feed = feeder.add(define(store, new_table("t")), tables)
     feeder.wait_searchable(feed, WAIT_S)
     waited: list[str] = []
@@ -326,7 +342,7 @@ def test_stop_ends_the_thread_and_those_who_wait(
     assert not any(t.name == "lutra-feeder" for t in threading.enumerate())
 
 
-def test_an_index_is_whole_again_after_reopening(tmp_path: Path) -> None:
+def test_an_index_is_whole_again_after_reopening(tmp_path: Path, resources: Resources) -> None:
     key = (KeyColumn("id", ColumnType.INTEGER),)
     for number in range(3):
         store = RocksStore(tmp_path / "store")
@@ -335,7 +351,7 @@ def test_an_index_is_whole_again_after_reopening(tmp_path: Path) -> None:
         catalog = IndexCatalog(store)
         if number == 0:
             catalog.create("default", tables.create(TableSchema("t", key)), "x", SCHEMA)
-        with Feeder(space.changelog, store) as feeder:
+        with Feeder(space.changelog, store, resources) as feeder:
             (feed,) = [feeder.add(definition, tables) for definition in catalog.all()]
             cells = [("n", number, None, CellOperation.PUT)]
             tables.write("t", RowChange(ChangeKind.PUT, (("id", number),), cells))
@@ -366,7 +382,9 @@ class FailingStore(MemoryStore):
         return super().scan(begin, end, reverse=reverse)
 
 
-def test_a_failing_index_does_not_stop_the_others(fast_ticks: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_index_does_not_stop_the_others(
+    fast_ticks: None, monkeypatch: pytest.MonkeyPatch, resources: Resources
+) -> None:
     store = FailingStore()
     space = TableSpace(store)
     tables = space.instance("default")
@@ -376,7 +394,7 @@ def test_a_failing_index_does_not_stop_the_others(fast_ticks: None, monkeypatch:
     def put(table: str, number: int) -> None:
         tables.write(table, RowChange(ChangeKind.PUT, (("id", number),), [("n", number, None, CellOperation.PUT)]))
 
-    with Feeder(space.changelog, store) as feeder:
+    with Feeder(space.changelog, store, resources) as feeder:
         feeds = [feeder.add(define(store, table), tables) for table in (bad, good)]
         for feed in feeds:
             feeder.wait_searchable(feed, WAIT_S)
@@ -409,17 +427,17 @@ def test_an_index_that_failed_half_way_is_filled_anew(
     feed = feeder.add(define(store, new_table("t")), tables)
     put("t", 1, n=1)
     feeder.wait_searchable(feed, WAIT_S)
-    whole = SearchIndex._stage
+    whole = Buffer._stage
     failures = []
 
-    def failing(self: SearchIndex, doc: int, row: Any, now_ms: int) -> int:
+    def failing(self: Buffer, doc: int, row: Any, now_ms: int) -> int:
         newest_ms = whole(self, doc, row, now_ms)
         if row.key == (("id", 3),) and len(failures) < 2:
             failures.append(feed.view().rows)
             raise MemoryError("no room")
         return newest_ms
 
-    monkeypatch.setattr(SearchIndex, "_stage", failing)
+    monkeypatch.setattr(Buffer, "_stage", failing)
     tables.write_batch(
         [("t", [RowChange(ChangeKind.PUT, (("id", n),), [("n", n, None, CellOperation.PUT)]) for n in (2, 3, 4)])]
     )
@@ -432,35 +450,200 @@ def test_an_index_that_failed_half_way_is_filled_anew(
 # --- the changelog ---------------------------------------------------------------------------------------------------
 
 
-def test_changes_are_forgotten_once_taken_in(
+def test_changes_are_forgotten_once_they_are_in_a_manifest(
     fast_ticks: None,
     store: KeyValueStore,
     space: TableSpace,
     tables: Tables,
     new_table: Any,
     put: Any,
-    feeder: Feeder,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(trimmer_module, "_PERIOD_S", 0.1)
     indexed, bare = new_table("indexed"), new_table("bare")
-    feeder.add(define(store, indexed), tables)
-    for number in range(5):
-        put("indexed", number, n=number)
-        put("bare", number, n=number)
+    definition = define(store, indexed)
+
+    def left(table: TableDescription) -> bool:
+        return bool(space.changelog.read(table.table_id, 0, 10))
+
+    with Feeder(space.changelog, store, resources_in(tmp_path, policy=Policy(flush_age_s=3_600))) as feeder:
+        feed = feeder.add(definition, tables)
+        for number in range(5):
+            put("indexed", number, n=number)
+            put("bare", number, n=number)
+        feeder.wait_searchable(feed, WAIT_S)
+        wait_until(lambda: not left(bare))
+        time.sleep(0.3)
+        assert left(indexed), "they are in memory only"
+    with Feeder(space.changelog, store, resources_in(tmp_path, policy=Policy(flush_age_s=0.1))) as feeder:
+        feed = feeder.add(definition, tables)
+        feeder.wait_searchable(feed, WAIT_S)
+        put("indexed", 9, n=9)
+        wait_until(lambda: not left(indexed))
+        assert feed.view().rows == 6
+        assert feed.index.stats().durable >= 11
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
     deadline_s = time.monotonic() + WAIT_S
-    while any(space.changelog.read(table.table_id, 0, 10) for table in (indexed, bare)):
+    while not reached():
         assert time.monotonic() < deadline_s
         time.sleep(0.01)
 
 
+@pytest.mark.parametrize("kill", [False, True])
+def test_an_index_goes_on_from_its_manifest(
+    fast_ticks: None,
+    store: KeyValueStore,
+    space: TableSpace,
+    tables: Tables,
+    new_table: Any,
+    put: Any,
+    put_many: Any,
+    tmp_path: Path,
+    kill: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing that a manifest covers is read again; what came after it, or while nobody looked, is."""
+    definition = define(store, new_table("t"))
+    resources = resources_in(tmp_path, policy=Policy(flush_age_s=3_600))
+    with Feeder(space.changelog, store, resources) as feeder:
+        feed = feeder.add(definition, tables)
+        put_many("t", {n: {"n": n, "v": f"[{n}, 0]"} for n in range(300)})
+        feeder.wait_searchable(feed, WAIT_S)
+        feed.index.flush()
+        put("t", 1, n=-1)
+        tables.write("t", RowChange(ChangeKind.DELETE, (("id", 2),)))
+        feeder.wait_searchable(feed, WAIT_S)
+        if not kill:
+            feed.index.flush()
+    put("t", 3, n=-3)
+    taken: list[Any] = []
+    whole = SearchIndex.apply
+
+    def watched(self: SearchIndex, rows: Any, deleted: Any = ()) -> None:
+        taken.extend([row.key[0][1] for row in rows] + [key[0][1] for key in deleted])
+        whole(self, rows, deleted)
+
+    monkeypatch.setattr(SearchIndex, "apply", watched)
+    with Feeder(space.changelog, store, resources) as feeder:
+        feed = feeder.add(definition, tables)
+        assert feed.watermarks().searchable == -1
+        feeder.wait_searchable(feed, WAIT_S)
+        assert sorted(taken) == ([1, 2, 3] if kill else [3])
+        view = feed.view()
+        assert view.rows == 299
+        assert content_of(view) == {n: -n if n in (1, 3) else n for n in range(300) if n != 2}
+        marks = feed.watermarks()
+        assert marks.written == marks.searchable >= marks.indexed > 0
+
+
+def test_a_fill_that_was_broken_off_goes_on(
+    store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, put: Any, put_many: Any, tmp_path: Path
+) -> None:
+    table = new_table("t")
+    definition = define(store, table)
+    put_many("t", {n: {"n": n} for n in range(2_000)})
+    resources = resources_in(tmp_path, policy=Policy(flush_bytes=1))
+    feed = Feed(definition, tables, space.changelog, store, resources, SystemClock())
+    for _ in range(2):
+        assert feed.step()
+    feed.index.maintain()
+    assert feed.step()
+    feed.close()
+    for number in (5, 1_999):
+        put("t", number, n=-number)
+    tables.write("t", RowChange(ChangeKind.DELETE, (("id", 6),)))
+    feed = Feed(definition, tables, space.changelog, store, resources, SystemClock())
+    assert feed.step()
+    assert feed.index.progress.filled_through == feed.index.encode((("id", 1_535),)), "from 1,024 on"
+    assert feed.description().phase is SyncPhase.FULL
+    while feed.step():
+        pass
+    assert feed.description().phase is SyncPhase.INCR
+    assert feed.view().rows == 1_999
+    assert content_of(feed.view()) == {n: -n if n in (5, 1_999) else n for n in range(2_000) if n != 6}
+    feed.close()
+
+
+def test_what_waits_to_be_built_holds_the_feed_up(
+    store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, put: Any, tmp_path: Path
+) -> None:
+    definition = define(store, new_table("t"))
+    resources = resources_in(tmp_path, policy=Policy(flush_bytes=1))
+    feed = Feed(definition, tables, space.changelog, store, resources, SystemClock())
+    while feed.step():
+        pass
+    for number in range(12):
+        put("t", number, n=number)
+        feed.step()
+    assert feed.index.waiting_buffers == 8
+    assert feed.view().rows == 8
+    assert feed.paused_until_s > time.monotonic() - 1
+    feed.index.maintain()
+    assert feed.index.waiting_buffers == 0
+    assert not feed.step()
+    assert feed.view().rows == 12
+    feed.close()
+
+
+def test_an_index_of_another_table_s_past_is_filled_anew(
+    store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, put: Any, resources: Resources
+) -> None:
+    """Where the table is an older backup than its index."""
+    definition = define(store, new_table("t"))
+    put("t", 1, n=1)
+    feed = Feed(definition, tables, space.changelog, store, resources, SystemClock())
+    while feed.step():
+        pass
+    feed.index.apply([Row((("id", 7),), [("n", 7, 1)])])
+    feed.index.reached(Progress(10_000, True))
+    feed.index.flush()
+    feed.close()
+    feed = Feed(definition, tables, space.changelog, store, resources, SystemClock())
+    while feed.step():
+        pass
+    assert content(feed) == {1: (1, None)}
+    feed.close()
+
+
+def test_another_writer_stops_this_one(
+    store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, put: Any, resources: Resources
+) -> None:
+    definition = define(store, new_table("t"))
+    feeds = [Feed(definition, tables, space.changelog, store, resources, SystemClock()) for _ in range(2)]
+    for feed in feeds:
+        while feed.step():
+            pass
+    put("t", 1, n=1)
+    for feed in feeds:
+        assert not feed.step()
+    with pytest.raises(Fenced):
+        feeds[0].index.flush()
+    with pytest.raises(Fenced):
+        feeds[0].step()
+    with pytest.raises(Fenced):
+        feeds[0].view()
+    feeds[1].index.flush()
+    assert content_of(feeds[1].view()) == {1: 1}
+    for feed in feeds:
+        feed.close()
+
+
 def test_changes_left_from_before_are_forgotten(
-    fast_ticks: None, store: KeyValueStore, space: TableSpace, new_table: Any, put: Any, monkeypatch: pytest.MonkeyPatch
+    fast_ticks: None,
+    store: KeyValueStore,
+    space: TableSpace,
+    new_table: Any,
+    put: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    resources: Resources,
 ) -> None:
     monkeypatch.setattr(trimmer_module, "_PERIOD_S", 0.05)
     table = new_table("t")
     put("t", 1, n=1)
-    with Feeder(space.changelog, store) as feeder:
+    with Feeder(space.changelog, store, resources) as feeder:
         feeder.hurry([table.table_id])
         deadline_s = time.monotonic() + WAIT_S
         while space.changelog.read(table.table_id, 0, 10):

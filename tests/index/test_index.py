@@ -12,9 +12,9 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from support.indexes import memory_index
 
-from lutra.index import index as index_module
-from lutra.index.index import SearchIndex
+from lutra.index import buffer as buffer_module
 from lutra.index.view import IndexView, PartView
 from lutra.model.errors import InvalidPrimaryKey
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
@@ -107,7 +107,7 @@ CONTENTS = st.fixed_dictionaries(
 class IndexMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.index = SearchIndex(SCHEMA, KEY)
+        self.index = memory_index(SCHEMA, KEY)
         self.model: dict[PrimaryKey, Content] = {}
         self.misfits = 0
         self.views: list[tuple[IndexView, dict[PrimaryKey, Content]]] = []
@@ -131,7 +131,7 @@ class IndexMachine(RuleBasedStateMachine):
         self.index.apply([row_of(key, content) for key, content in rows], deleted)
         for key in deleted:
             self.model.pop(key, None)
-        for key, content in rows:
+        for key, content in dict(rows).items():
             self.put(key, content)
 
     @rule()
@@ -155,14 +155,14 @@ class CompactingMachine(IndexMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        index_module._DEAD_MIN = 0  # type: ignore[misc]
+        buffer_module._DEAD_MIN = 0  # type: ignore[misc]
 
     @invariant()
     def stays_small(self) -> None:
         assert buffer_of(self.index.view()).size <= 2 * len(self.model) + 1
 
     def teardown(self) -> None:
-        index_module._DEAD_MIN = 1_024  # type: ignore[misc]
+        buffer_module._DEAD_MIN = 1_024  # type: ignore[misc]
         super().teardown()
 
 
@@ -173,7 +173,7 @@ TestCompactingIndex.settings = settings(max_examples=20, stateful_step_count=20)
 
 
 def test_compacts_by_itself_and_frees() -> None:
-    index = SearchIndex(SCHEMA, KEY)
+    index = memory_index(SCHEMA, KEY)
     for n in range(30):
         index.apply([row_of(key_of("a", i), {"n": n, "v": f"[{n}, {i}]", "tags": f'["t{n}"]'}) for i in range(1_000)])
     view = index.view()
@@ -189,7 +189,7 @@ def test_compacts_by_itself_and_frees() -> None:
 
 
 def test_a_bad_key_changes_nothing() -> None:
-    index = SearchIndex(SCHEMA, KEY)
+    index = memory_index(SCHEMA, KEY)
     index.upsert(row_of(key_of("a", 1), {"n": 1}))
     with pytest.raises(InvalidPrimaryKey):
         index.apply([row_of(key_of("a", 1), {"n": 2}), row_of((("user", "a"),), {"n": "bad"})], [key_of("a", 1)])
@@ -198,7 +198,7 @@ def test_a_bad_key_changes_nothing() -> None:
 
 
 def test_newest_version_counts() -> None:
-    index = SearchIndex(SCHEMA, KEY)
+    index = memory_index(SCHEMA, KEY)
     index.upsert(Row(key_of("a", 1), [("n", 5, 9), ("n", 4, 8), ("n", "bad", 7)]))
     assert read(index.view())[key_of("a", 1)]["n"] == [5]
     assert index.unindexed_values == 0
@@ -207,7 +207,7 @@ def test_newest_version_counts() -> None:
 @pytest.mark.parametrize("of_table", [True, False])
 def test_expiry(of_table: bool) -> None:
     clock = ManualClock(1_000_000_000)
-    index = SearchIndex(SCHEMA if of_table else IndexSchema(SCHEMA.fields, ttl_s=10), KEY, clock)
+    index = memory_index(SCHEMA if of_table else IndexSchema(SCHEMA.fields, ttl_s=10), KEY, clock)
     if of_table:
         index.table_ttl_s = 10
     now_ms = clock.time_us // 1_000
@@ -231,7 +231,7 @@ def test_expiry(of_table: bool) -> None:
 
 def test_shorter_life_counts() -> None:
     clock = ManualClock(1_000_000_000)
-    index = SearchIndex(IndexSchema(SCHEMA.fields, ttl_s=10), KEY, clock)
+    index = memory_index(IndexSchema(SCHEMA.fields, ttl_s=10), KEY, clock)
     index.upsert(Row(key_of("a", 1), [("n", 1, clock.time_us // 1_000 - 7_000)]))
     index.table_ttl_s = 5
     assert index.view().rows == 0
@@ -241,7 +241,7 @@ def test_shorter_life_counts() -> None:
 
 def test_readers_beside_a_writer() -> None:
     """Every view is whole: all columns tell of the same write, and every key is there once."""
-    index = SearchIndex(SCHEMA, KEY)
+    index = memory_index(SCHEMA, KEY)
     keys = [key_of("a", n) for n in range(50)]
     index.apply([row_of(key, {"n": 0, "v": "[0, 0]", "tags": '["t0"]'}) for key in keys])
     done = threading.Event()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lutra.index.manifest import BytesWritten, Manifest, SegmentEntry, schema_identity
 from lutra.index.policy import SegmentShape, VectorsShape
+from lutra.index.progress import Progress
 from lutra.model.errors import Corruption
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
 from lutra.model.queries import PrimaryKeySort
@@ -37,15 +38,13 @@ MANIFESTS = st.builds(
     Manifest,
     NAMES,
     NAMES,
-    COUNTS,
-    st.booleans(),
-    st.none() | st.binary(),
+    st.builds(Progress, COUNTS, st.booleans(), st.none() | st.binary()),
     st.integers(-1, 10**9),
     st.lists(ENTRIES, max_size=3, unique_by=lambda entry: entry.shape.name).map(tuple),
     st.builds(BytesWritten, COUNTS, COUNTS, COUNTS),
 )
 ENTRY = SegmentEntry(SegmentShape("segments/a", 3, 1, 400, 100, (VectorsShape(4, 3, SegmentKind.FLAT),)), "deletions/b")
-GOOD = Manifest("w", "s", 7, True, b"\0key", 86_400, (ENTRY,), BytesWritten(1, 2, 3))
+GOOD = Manifest("w", "s", Progress(7, True, b"\0key"), 86_400, (ENTRY,), BytesWritten(1, 2, 3))
 
 
 @given(MANIFESTS)

@@ -305,9 +305,11 @@ def test_a_flipped_bit_is_named_and_never_answered_from(cache: BlockCache, tmp_p
                         source.read([3, number, 5], bypass=bypass)
                 with pytest.raises(Corruption, match=where):
                     source.read_range(number * BLOCK, 10, bypass=bypass)
+                with pytest.raises(Corruption, match=where):
+                    source.read_payloads([(0, 10), (number * (BLOCK - 4), 10)], bypass=bypass)
                 assert source.read([3, 5], bypass=bypass) == [blocks[3], blocks[5]]
                 source.close()
-    assert total(cache).failures == (0 if bypass else 3 * 11 * 2 * 3)
+    assert total(cache).failures == (0 if bypass else 3 * 11 * 2 * 4)
     assert total(cache).held_blocks == 0
 
 
@@ -415,3 +417,25 @@ def test_a_cache_goes_with_its_prefetch_under_way() -> None:
     wait_until(lambda: len(remote.calls) == 1)
     del cache, source
     remote.go.set()
+
+
+@pytest.mark.parametrize("bypass", [False, True])
+def test_the_stream_without_checksums(cache: BlockCache, tmp_path: Path, bypass: bool) -> None:
+    blocks = checked_blocks(5)
+    stream = b"".join(block[:-4] for block in blocks)
+    path = tmp_path / "data"
+    path.write_bytes(b"".join(blocks))
+    source = cache.open_file(path, checksums=True)
+    page = BLOCK - 4
+    ranges = [(0, 0), (0, 1), (page - 1, 2), (5, 3 * page), (2 * page, page), (0, len(stream)), (len(stream), 0)]
+    expected = [stream[offset : offset + length] for offset, length in ranges]
+    assert source.read_payloads(ranges, bypass=bypass) == expected
+    assert source.read_payloads([], bypass=bypass) == []
+    for beyond in ((0, len(stream) + 1), (len(stream) + 1, 0), (2**63, 2**63)):
+        with pytest.raises(IndexError, match="are not among"):
+            source.read_payloads([beyond], bypass=bypass)
+    with pytest.raises(ValueError, match="no checksums"):
+        cache.open_file(path).read_payloads([(0, 1)])
+    source.close()
+    with pytest.raises(ValueError, match="closed"):
+        source.read_payloads([(0, 1)], bypass=bypass)

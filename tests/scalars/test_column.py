@@ -17,7 +17,6 @@ from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.limits import ARRAY_ELEMENTS_MAX, KEYWORD_BYTES_MAX
 from lutra.model.queries import SortMode
 from lutra.scalars.column import ScalarColumn, ScalarView
-from lutra.scalars.sorting import sort_keys
 
 ELEMENTS: dict[FieldType, st.SearchStrategy[Any]] = {
     FieldType.LONG: st.integers(-3, 3) | st.integers(-(2**63), 2**63 - 1),
@@ -89,7 +88,7 @@ def test_predicates(drawn: tuple[FieldType, bool, list[list[list[Any] | None]]],
 
 
 def keys_of(view: ScalarView, mode: SortMode) -> list[Any]:
-    keys = sort_keys(view, mode)
+    keys = view.sort_keys(mode)
     present = np.ones(view.size, bool) if keys.present is None else keys.present
     values = keys.values.tolist()
     if keys.strings is not None:
@@ -105,7 +104,7 @@ def test_sort_keys(drawn: tuple[FieldType, bool, list[list[list[Any] | None]]], 
     if is_array and mode is SortMode.AVG:
         if kind in (FieldType.KEYWORD, FieldType.BOOLEAN):
             with pytest.raises(ParameterInvalid, match="AVG"):
-                sort_keys(view, mode)
+                view.sort_keys(mode)
         else:
             for got, elements in zip(keys_of(view, mode), model, strict=True):
                 assert (got is None) == (not elements)

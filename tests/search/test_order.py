@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lutra.scalars.strings import Strings
-from lutra.search.order import KeyLevel, Level, NumberLevel, ScoreLevel, StringLevel, after_marks, first
+from lutra.search.level import KeyLevel, Level, NumberLevel, ScoreLevel, StringLevel
+from lutra.search.order import after_marks, first, first_numbers, first_of
 
 SIZE = 9_000
 
@@ -61,8 +62,9 @@ def test_first(seed: int, shape: str, dead: int, descending: bool, long: bool, b
     expected.sort(key=rank)
     chosen = first(levels, mask, count)
     assert chosen.tolist() == expected[:count]
+    assert first_of(levels, np.flatnonzero(mask), count).tolist() == expected[:count]
     if len(chosen):
-        marks = [level.mark(int(chosen[-1])) for level in levels]
+        marks = [mark for level in levels for mark in level.marks(chosen[-1:])]
         assert np.flatnonzero(after_marks(levels, marks, mask)).tolist() == sorted(expected[count:])
 
 
@@ -109,3 +111,13 @@ def test_few_of_many_long_strings(descending: bool) -> None:
     expected = sorted(range(SIZE), key=lambda doc: (words[ordinals[doc]], keys[doc]), reverse=descending)
     for count in (1, 20, SIZE - 1):
         assert first(levels, np.ones(SIZE, bool), count).tolist() == expected[:count]
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_536, 150_000])
+@pytest.mark.parametrize("share", [0.0, 0.001, 1.0])
+@pytest.mark.parametrize("count", [1, 70_000, 200_000])
+def test_first_numbers(size: int, share: float, count: int) -> None:
+    mask = np.random.default_rng(size).random(size) < share
+    docs = np.flatnonzero(mask)
+    assert np.array_equal(first_numbers(mask, count, descending=False), docs[:count])
+    assert np.array_equal(first_numbers(mask, count, descending=True), docs[::-1][:count])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.indexes import memory_index
 
 from lutra.index.index import SearchIndex
 from lutra.model import limits
@@ -55,7 +56,7 @@ SCHEMA = IndexSchema(
 
 
 def filled(rows: int, schema: IndexSchema = SCHEMA, clock: Any = None) -> SearchIndex:
-    index = SearchIndex(schema, KEY, clock)
+    index = memory_index(schema, KEY, clock)
     vectors = [np.array([n, 0], "<f4").tobytes() for n in range(rows)]
     index.apply([Row((("id", n),), [("n", n % 3, 1), ("v", vectors[n], 1)]) for n in range(rows)])
     return index
@@ -319,9 +320,9 @@ def test_forged_tokens_do_no_harm(content: Any) -> None:
 
 
 def test_refuses_a_token_of_another_index() -> None:
-    other = SearchIndex(IndexSchema((FieldSchema("k", FieldType.KEYWORD),)), KEY)
+    other = memory_index(IndexSchema((FieldSchema("k", FieldType.KEYWORD),)), KEY)
     assert refused(other, a_token())
-    strings = SearchIndex(SCHEMA, (KeyColumn("a", ColumnType.INTEGER), KeyColumn("b", ColumnType.INTEGER)))
+    strings = memory_index(SCHEMA, (KeyColumn("a", ColumnType.INTEGER), KeyColumn("b", ColumnType.INTEGER)))
     assert refused(strings, a_token())
     typed = replace(SCHEMA, fields=(FieldSchema("n", FieldType.KEYWORD),))
     assert refused(filled(3, typed), a_token())

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from lutra.index.definition import IndexDefinition
 from lutra.index.index import SearchIndex
+from lutra.index.progress import NO_PROGRESS, Progress
+from lutra.index.resources import Resources
+from lutra.index.storage import IndexStorage, prefix_of
 from lutra.index.view import IndexView
 from lutra.kv.store import KeyValueStore, Snapshot
 from lutra.model.clock import Clock
@@ -22,9 +26,16 @@ from lutra.tables.tables import Tables
 _CHUNK_ROWS_MAX: Final = 512
 _CHUNK_BYTES: Final = 4 * 1024 * 1024
 _CHANGES_MAX: Final = 1_024
+_BUFFERS_SLOW: Final = 4
+"""With so many buffers that wait to be built the index takes in less, the more there are the less,"""
+_BUFFERS_MAX: Final = 8
+"""and with so many nothing: 64 MB of vectors wait. The changes wait in the changelog."""
+_PAUSE_S: Final = 0.02
 _RETRY_FIRST_S: Final = 0.1
 _RETRY_LAST_S: Final = 30.0
 _EXPIRY_PERIOD_S: Final = 60.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,33 +43,49 @@ class Watermarks:
     """How far an index is behind its table.
 
     ``written``: the last sequence of the changelog. ``searchable``: every change up to that sequence is in the index;
-    -1 while it is being filled. ``synced_us``: every change acknowledged before that time is; 0 while filling.
+    ``indexed``: and in segments of the kind that their size calls for; -1 while it is being filled. ``synced_us``:
+    every change acknowledged before that time is searchable; 0 while filling.
     """
 
     written: int
     searchable: int
+    indexed: int
     synced_us: int
     rows: int
 
 
 class Feed:
-    """Fills one index from its table and follows the table's changes; the feeder's thread drives it step by step.
+    """Opens one index, fills it from its table and follows the changes; the feeder's thread drives it step by step.
 
     All but ``step``, ``failed`` and ``close`` may be called from any thread.
     """
 
     def __init__(
-        self, definition: IndexDefinition, tables: Tables, changelog: Changelog, store: KeyValueStore, clock: Clock
+        self,
+        definition: IndexDefinition,
+        tables: Tables,
+        changelog: Changelog,
+        store: KeyValueStore,
+        resources: Resources,
+        clock: Clock,
     ) -> None:
-        """Raises ObjectNotExist where the table is gone."""
+        """Reads nothing of the index yet. Raises ObjectNotExist where the table is gone."""
         self.definition = definition
         self.error: str | None = None
         """What went wrong last, until a step succeeds."""
         self.retry_at_s = 0.0
         """No step before this time (``time.monotonic``)."""
+        self.paused_until_s = 0.0
+        """The same, because too much waits to be built."""
+        self.on_due: Callable[[SearchIndex], None] = lambda index: None
+        """Called, from any thread, with the index when it has something to maintain."""
+        self.opened_at = changelog.last_sequence
+        """Of the changelog, when the feed was made: an index that has been there before has to get so far first."""
         self._tables = tables
         self._changelog = changelog
         self._store = store
+        self._resources = resources
+        self._storage = IndexStorage(resources.store, prefix_of(definition))
         self._clock = clock
         self._changed = threading.Condition()
         self._closed = False
@@ -67,32 +94,40 @@ class Feed:
         self._chunk_rows = _CHUNK_ROWS_MAX
         self._table_ttl_s = -1
         self._key_columns = tables.describe(definition.table).schema.key
-        self._index = self._building = self._new_index()
-        self._applying = False
-        self._phase = SyncPhase.FULL
+        self._index = self._new_index()
+        self._before: IndexView | None = None
+        # What an index showed that failed, until the one in its place shows as much.
         self._snapshot: Snapshot | None = None
         self._scan: Iterator[Row] | None = None
         self._synced_us = 0
-        # Where following begins. The changelog is kept from here on, so it is set before anything is read.
-        self._position = changelog.last_sequence
 
     # --- for everybody ----------------------------------------------------------------------------------------------
 
     @property
-    def position(self) -> int:
+    def index(self) -> SearchIndex:
+        """To look at."""
+        return self._index
+
+    @property
+    def needed_after(self) -> int:
         """Changes up to this sequence are not needed any more."""
-        return self._position
+        return self._index.durable_position
 
     def view(self) -> IndexView:
-        """What is searchable now; while the index is filled for the first time, what there is so far."""
-        return self._index.view()
+        """What is searchable now; while the index is filled for the first time, what there is so far. Raises Fenced."""
+        before = self._before
+        return self._index.view() if before is None else before
 
     def watermarks(self) -> Watermarks:
         with self._changed:
-            filling = self._phase is SyncPhase.FULL
-            return Watermarks(
-                self._changelog.last_sequence, -1 if filling else self._position, self._synced_us, self._index.rows
-            )
+            index, written = self._index, self._changelog.last_sequence
+            if self._phase is SyncPhase.FULL:
+                return Watermarks(written, -1, -1, self._synced_us, index.rows)
+            return Watermarks(written, index.progress.position, index.indexed_position, self._synced_us, index.rows)
+
+    @property
+    def _phase(self) -> SyncPhase:
+        return SyncPhase.INCR if self._index.progress.filled else SyncPhase.FULL
 
     def description(self) -> IndexDescription:
         """How the index is at this moment. Raises StorageFailure, Corruption."""
@@ -115,10 +150,10 @@ class Feed:
         SDK users wait for a time later than their last write; without this a quiet index would tell so only at the
         feeder's next tick.
         """
-        now_us, position = self._clock.now_us(), self._position
+        now_us, position = self._clock.now_us(), self._index.progress.position
         has_all = not self._changelog.read(self.definition.table_id, position, 1)
         with self._changed:
-            if has_all and self._phase is SyncPhase.INCR and position <= self._position:
+            if has_all and self._phase is SyncPhase.INCR and position <= self._index.progress.position:
                 self._synced_us = max(self._synced_us, now_us)
             return self._synced_us
 
@@ -127,101 +162,141 @@ class Feed:
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._reached(sequence), timeout_s)
             if not self._reached(sequence):
-                why = "it was closed" if self._closed else self.error or f"it is at {self._position} of {sequence}"
+                at = f"it is at {self._index.progress.position} of {sequence}"
+                why = "it was closed" if self._closed else self.error or self._index.error or at
                 raise RequestTimeout(f"search index [{self.definition.name}] is not up to date: {why}")
 
     def _reached(self, sequence: int) -> bool:
-        return self._phase is SyncPhase.INCR and self._position >= sequence
+        return self._phase is SyncPhase.INCR and self._index.progress.position >= sequence
 
     # --- for the feeder's thread ------------------------------------------------------------------------------------
 
     def step(self) -> bool:
         """Takes in one chunk of rows or changes. Whether there is more to take in at once. Raises what goes wrong."""
-        more = self._fill() if self._phase is SyncPhase.FULL else self._follow()
+        if not self._index.is_open:
+            self._table_ttl_s = self._index.open()
+            self._check_position()
+        self._index.require_writer()
+        more = self._is_pressed() or (self._fill() if self._phase is SyncPhase.FULL else self._follow())
         self._expire()
         more = more or self._phase is SyncPhase.FULL
         if self.error is not None:
             self.error, self._retry_s = None, _RETRY_FIRST_S
+        if self._index.is_due(time.monotonic()):
+            self.on_due(self._index)
         return more
 
     def failed(self, error: Exception) -> None:
-        """Puts the next step off, longer each time. An index that failed in the middle of a change is filled anew."""
+        """Puts the next step off, longer each time. An index that failed in the middle of a change is opened anew."""
         self.error = f"{type(error).__name__}: {error}"
         self.retry_at_s = time.monotonic() + self._retry_s
         self._retry_s = min(2 * self._retry_s, _RETRY_LAST_S)
-        if self._applying or self._phase is SyncPhase.FULL:
-            self._applying = False
-            self._start_anew()
+        self._end_scan()
+        if self._index.torn:
+            self._before = self.view()
+            self._index.close()
+            with self._changed:
+                self._index, self._synced_us = self._new_index(), 0
 
     def close(self) -> None:
-        """Lets go of the store, and of those who wait."""
+        """Lets go of the stores, and of those who wait."""
         self._end_scan()
+        self._index.close()
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
-    def _start_anew(self) -> None:
-        """Fills a new index; the old one serves as it is until that is done."""
-        self._end_scan()
-        with self._changed:
-            self._phase, self._synced_us = SyncPhase.FULL, 0
-        self._building = self._new_index()
+    def delete_objects(self) -> None:
+        """Of an index that is closed, and no more. Raises StorageFailure."""
+        self._storage.delete_all()
 
     def _new_index(self) -> SearchIndex:
-        return SearchIndex(self.definition.schema, self._key_columns, self._clock)
+        index = SearchIndex(self.definition.schema, self._key_columns, self._storage, self._resources, self._clock)
+        index.on_due = lambda: self.on_due(index)
+        return index
+
+    def _check_position(self) -> None:
+        """An index that has seen changes the changelog has yet to give out is another table's: of a backup, say."""
+        if self._index.progress.position > self._changelog.last_sequence:
+            _log.warning("index [%s] is ahead of its table: it is filled anew", self.definition.name)
+            self._index.forget_all()
+
+    def _is_pressed(self) -> bool:
+        """Whether so much waits to be built that nothing may be taken in now."""
+        waiting = self._index.waiting_buffers
+        if waiting >= _BUFFERS_SLOW:
+            self.paused_until_s = time.monotonic() + _PAUSE_S * (waiting - _BUFFERS_SLOW + 1)
+        return waiting >= _BUFFERS_MAX
+
+    def _fill_anew(self) -> None:
+        """Goes through all rows of the table once more; what the index has serves as it is until that is done."""
+        self._end_scan()
+        self._advance(Progress(self._index.progress.position), 0)
 
     def _fill(self) -> bool:
+        index = self._index
         if self._scan is None:
-            self._position = self._changelog.last_sequence  # before the snapshot: what lies in both is read twice
-            self._snapshot = self._store.snapshot()
-            self._scan = self._tables.scan_rows(self.definition.table_id, self._snapshot)
+            self._begin_scan()
+        assert self._scan is not None
         rows: list[Row] = []
         size_bytes = 0
         for row in self._scan:
             rows.append(row)
             size_bytes += _size_bytes(row)
             if len(rows) == _CHUNK_ROWS_MAX or size_bytes >= _CHUNK_BYTES:
-                self._apply(rows, [])
+                index.apply(rows)
+                self._advance(Progress(index.progress.position, filled_through=index.encode(rows[-1].key)), 0)
                 return True
-        self._apply(rows, [])
+        index.apply(rows)
         self._end_scan()
-        with self._changed:
-            self._index = self._building
-            self._phase = SyncPhase.INCR
-            self._changed.notify_all()
+        self._before = None
+        self._advance(Progress(index.progress.position, filled=True), 0)
         return True
+
+    def _begin_scan(self) -> None:
+        """Goes on where an earlier scan broke off. Changes are needed from its beginning on."""
+        index = self._index
+        if index.progress == NO_PROGRESS and not index.rows:
+            # Before the snapshot: what lies in both is read twice.
+            self._advance(Progress(self._changelog.last_sequence), 0)
+        through = index.progress.filled_through
+        after = None if through is None else index.decode(through)
+        self._snapshot = self._store.snapshot()
+        self._scan = self._tables.scan_rows(self.definition.table_id, self._snapshot, after)
 
     def _follow(self) -> bool:
         now_us, last = self._clock.now_us(), self._changelog.last_sequence
-        changes = self._changelog.read(self.definition.table_id, self._position, _CHANGES_MAX)
+        position = self._index.progress.position
+        changes = self._changelog.read(self.definition.table_id, position, _CHANGES_MAX)
         keys = list(dict.fromkeys(change.key for change in changes))
         while keys:
             chunk, keys = keys[: self._chunk_rows], keys[self._chunk_rows :]
             self._take_in(chunk)
         drained = len(changes) < _CHANGES_MAX
-        reached = changes[-1].sequence if changes else self._position
-        with self._changed:
-            self._position = max(reached, last) if drained else reached
-            if drained:
-                self._synced_us = max(self._synced_us, now_us)
-            self._changed.notify_all()
+        reached = changes[-1].sequence if changes else position
+        if drained:
+            self._before = None
+        self._advance(Progress(max(reached, last) if drained else reached, True), now_us if drained else None)
         return not drained
+
+    def _advance(self, progress: Progress, synced_us: int | None) -> None:
+        """``synced_us`` None leaves it as it is, 0 begins anew."""
+        with self._changed:
+            self._index.reached(progress)
+            if synced_us is not None:
+                self._synced_us = max(self._synced_us, synced_us) if synced_us else 0
+            self._changed.notify_all()
 
     def _take_in(self, keys: list[PrimaryKey]) -> None:
         """Brings the rows of ``keys`` up to what they are now."""
         found = self._tables.read_rows(self.definition.table_id, keys)
         rows = [row for row in found if row is not None]
-        self._apply(rows, [key for key, row in zip(keys, found, strict=True) if row is None])
+        self._index.apply(rows, [key for key, row in zip(keys, found, strict=True) if row is None])
         size_bytes = sum(map(_size_bytes, rows))
         if size_bytes > _CHUNK_BYTES:
             self._chunk_rows = max(1, self._chunk_rows // 2)
         elif size_bytes < _CHUNK_BYTES // 4:
             self._chunk_rows = min(_CHUNK_ROWS_MAX, self._chunk_rows * 2)
-
-    def _apply(self, rows: list[Row], deleted: list[PrimaryKey]) -> None:
-        self._applying = True
-        self._building.apply(rows, deleted)
-        self._applying = False
 
     def _expire(self) -> None:
         """Follows the table's time to live, and now and then drops what has outlived it.
@@ -231,12 +306,12 @@ class Feed:
         before_s = self._table_ttl_s
         self._table_ttl_s = self._tables.describe(self.definition.table).schema.options.ttl_s
         if before_s >= 0 and (self._table_ttl_s < 0 or self._table_ttl_s > before_s):
-            self._start_anew()
-        self._index.table_ttl_s = self._building.table_ttl_s = self._table_ttl_s
+            self._fill_anew()
+        self._index.table_ttl_s = self._table_ttl_s
         now_s = time.monotonic()
         if now_s >= self._expire_at_s:
             self._expire_at_s = now_s + _EXPIRY_PERIOD_S
-            self._building.drop_expired()
+            self._index.drop_expired()
 
     def _end_scan(self) -> None:
         self._scan = None

@@ -11,14 +11,19 @@ from typing import Final
 
 from lutra.index.definition import IndexDefinition
 from lutra.index.feed import Feed
+from lutra.index.housekeeper import Housekeeper
+from lutra.index.resources import Resources
 from lutra.index.trimmer import Trimmer
 from lutra.kv.store import KeyValueStore
 from lutra.model.clock import Clock, SystemClock
+from lutra.model.errors import StorageFailure
 from lutra.tables.changelog import Changelog
 from lutra.tables.tables import Tables
 
 LINGER_S: Final = 0.02
 """After a change, so long is waited for more: many small commits then cost one round."""
+_PAUSE_S: Final = 0.01
+"""So long the thread rests where all that is left waits for builds."""
 _TICK_S: Final = 1.0
 """So often every index is looked at, changed or not: watermarks move on, rows expire, the changelog is trimmed."""
 
@@ -29,13 +34,17 @@ class Feeder:
     """Fills new indexes and follows the changelog for all, a chunk of each in turn, so that none starves another.
 
     An index that fails is tried again later, longer apart each time, and does not hold up the others; its ``Feed``
-    tells. The changes of a table are trimmed once all its indexes have them: indexes are filled anew at each start, so
-    the running ones are all there is. Stop it before the store is closed.
+    tells. The changes of a table are trimmed once all its indexes have them in manifests. Stop it before the stores
+    are closed.
     """
 
-    def __init__(self, changelog: Changelog, store: KeyValueStore, clock: Clock | None = None) -> None:
+    def __init__(
+        self, changelog: Changelog, store: KeyValueStore, resources: Resources, clock: Clock | None = None
+    ) -> None:
         self._changelog = changelog
         self._store = store
+        self._resources = resources
+        self._housekeeper = Housekeeper()
         self._clock: Clock = clock or SystemClock()
         self._trimmer = Trimmer(changelog)
         self._mutex = threading.Lock()
@@ -58,15 +67,16 @@ class Feeder:
         self.stop()
 
     def add(self, definition: IndexDefinition, tables: Tables) -> Feed:
-        """Begins to fill an index. Raises ObjectNotExist where its table is gone."""
+        """Begins to open or fill an index. Raises ObjectNotExist where its table is gone."""
         with self._mutex:
-            feed = Feed(definition, tables, self._changelog, self._store, self._clock)
+            feed = Feed(definition, tables, self._changelog, self._store, self._resources, self._clock)
+            feed.on_due = self._housekeeper.due
             self._feeds.append(feed)
         self.hurry([definition.table_id])
         return feed
 
     def remove(self, feed: Feed) -> None:
-        """Ends the following of an index. Views already taken stay good."""
+        """Ends the following of an index, and deletes its objects."""
         with self._mutex:
             if feed in self._feeds:
                 self._feeds.remove(feed)
@@ -95,6 +105,7 @@ class Feeder:
         self._urgent.set()
         self._wake.set()
         self._thread.join()
+        self._housekeeper.stop()
 
     def _on_commit(self, table_ids: set[int]) -> None:
         """Between commits, on a writer's thread: brief."""
@@ -132,6 +143,10 @@ class Feeder:
             feeds = list(self._feeds)
         for feed in removed:
             feed.close()
+            try:
+                feed.delete_objects()
+            except StorageFailure:  # found by the sweep at the next start
+                _log.warning("objects of index [%s] could not be deleted", feed.definition.name, exc_info=True)
         now_s = time.monotonic()
         self._trimmer.changed(dirty, now_s)
         due = [feed for feed in feeds if ticked or feed.definition.table_id in dirty]
@@ -139,6 +154,8 @@ class Feeder:
         if ticked:
             self._trimmer.run(now_s, self._needed_after)
         if unfinished:
+            if all(time.monotonic() < feed.paused_until_s for feed in unfinished):
+                time.sleep(_PAUSE_S)
             with self._mutex:
                 self._dirty.update(feed.definition.table_id for feed in unfinished)
             self._urgent.set()
@@ -148,6 +165,8 @@ class Feeder:
         """Whether the index has more to do at once."""
         if now_s < feed.retry_at_s:
             return False
+        if now_s < feed.paused_until_s:
+            return True
         try:
             return feed.step()
         except Exception as error:
@@ -159,5 +178,5 @@ class Feeder:
         """The last sequence of a table's changes that no index needs any more."""
         last = self._changelog.last_sequence
         with self._mutex:
-            positions = [feed.position for feed in self._feeds if feed.definition.table_id == table_id]
+            positions = [feed.needed_after for feed in self._feeds if feed.definition.table_id == table_id]
         return min(positions, default=last)

@@ -1,76 +1,245 @@
-"""One search index in memory.
+"""One search index: a buffer of the newest rows in memory, and segments on an object store (design note 0005).
 
-Rows become documents, numbered as they come and never changed: an update appends a new document and kills the old one,
-and when most are dead the living are copied together. So a view is a handful of references, and readers and the writer
-do not wait for each other.
+Rows go into the buffer. A full buffer is sealed, goes on serving, and is written out as a flat segment; what its size
+calls for is built from that by a builder, and takes the buffer's place once a manifest names it. Segments are merged in
+the same way. Whatever is not in a manifest's segments can be read again from the table and its changelog.
 """
 
 from __future__ import annotations
 
+import logging
+import secrets
 import threading
-from collections.abc import Sequence
-from dataclasses import replace
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import wait
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from lutra.index.live import LiveMask
+from lutra.index.buffer import Buffer
+from lutra.index.build import scratch_folder, shape_of
+from lutra.index.job import BuildDone
+from lutra.index.manifest import Manifest, schema_identity
+from lutra.index.merges import Merge, Merges
+from lutra.index.open_segment import Docs, OpenSegment, SegmentView
+from lutra.index.progress import Progress
+from lutra.index.resources import Resources
+from lutra.index.segment_set import SegmentSet
+from lutra.index.stats import IndexStats, SegmentStats
+from lutra.index.storage import IndexStorage
 from lutra.index.view import IndexView, PartView
 from lutra.model.clock import Clock, SystemClock
-from lutra.model.indexes import FieldType, IndexSchema
+from lutra.model.errors import Corruption, Fenced, ObjectMissing, StorageFailure
+from lutra.model.indexes import IndexSchema
 from lutra.model.rows import PrimaryKey, Row
 from lutra.model.schema import KeyColumn
-from lutra.model.values import ColumnType
-from lutra.scalars.column import ScalarColumn
-from lutra.scalars.growable import Growable
-from lutra.scalars.strings import Strings
+from lutra.scalars.bloom import hashes_of
+from lutra.segments.build import build_segment
 from lutra.tables.keys import KeyCodec
-from lutra.vectors.column import VectorColumn
+from lutra.vectors.build_plan import BuildPlan, choose_code_bits
+from lutra.vectors.layout import SegmentKind
 
-_DEAD_MIN: Final = 1_024
-"""So many dead documents are carried along before a copy is thought of."""
+_RETRY_FIRST_S: Final = 0.5
+_RETRY_LAST_S: Final = 60.0
+_CLOSE_WAIT_S: Final = 20.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Sealed:
+    """A full buffer, which serves until what is built from it does."""
+
+    buffer: Buffer
+    since: int
+    """Changes up to this sequence were sealed before."""
+    progress: Progress
+    segment: str | None = None
+    """Its rows as a flat segment, where it has any."""
+    written: bool = False
 
 
 class SearchIndex:
-    """The documents of one index. Thread-safe; writers take turns, readers (``view``) wait for none.
+    """The documents of one index. Thread-safe; readers (``view``) wait for nobody.
 
-    ``schema`` has been validated (`lutra.index.schema.validate_schema`). A value that does not fit its field's type is
-    left out and counted in ``unindexed_values``; its row is indexed all the same.
+    ``schema`` has been validated (`lutra.index.schema.validate_schema`). What is applied before ``open`` is in memory
+    only. One thread applies; another calls ``maintain``, which does what takes long.
+
+    Once another writer has taken over the index, all methods that need it raise Fenced.
     """
 
-    def __init__(self, schema: IndexSchema, key_columns: tuple[KeyColumn, ...], clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        schema: IndexSchema,
+        key_columns: tuple[KeyColumn, ...],
+        storage: IndexStorage,
+        resources: Resources,
+        clock: Clock | None = None,
+    ) -> None:
+        """Reads nothing yet."""
         self.schema = schema
         self.key_columns = key_columns
-        self.unindexed_values = 0
+        self.table_ttl_s = -1
+        """The table's time to live in seconds, -1 for ever. What is older than it, or the index's own, is not seen."""
+        self.on_due: Callable[[], None] = lambda: None
+        """Called, from any thread, when there is something to maintain."""
         self._clock: Clock = clock or SystemClock()
         self._codec = KeyCodec(b"", key_columns)
-        self._table_ttl_s = -1
-        self._writer = threading.Lock()
+        self._storage = storage
+        self._resources = resources
+        self._policy = resources.policy
+        self._identity = schema_identity(schema, key_columns)
+        self._writer_id = secrets.token_hex(16)
+        self._maintaining = threading.Lock()  # flushes, merges, manifests
+        self._writer = threading.Lock()  # what changes documents, and which segments hear of it
         self._lock = threading.Lock()  # held for moments: where what readers see changes as one
+        self._fenced: Fenced | None = None
+        self._failure: str | None = None
+        self._retry_s, self._retry_at_s = _RETRY_FIRST_S, 0.0
+        self._opened = self._closed = self._torn = self._is_fresh = False
         self._view: IndexView | None = None
-        self._doc_of: dict[bytes, int] = {}
-        self._keys = Strings(prefix_free=key_columns[-1].type is ColumnType.INTEGER)
-        self._live = LiveMask()
-        self._newest_ms = Growable(np.int64)
-        self._columns: dict[str, ScalarColumn | VectorColumn] = {
-            f.name: VectorColumn(f) if f.type is FieldType.VECTOR else ScalarColumn(f) for f in schema.fields
-        }
-        self._has_key_fields = any(column.name in self._columns for column in key_columns)
+        self._active = Buffer(schema, key_columns)
+        self._sealed: list[_Sealed] = []
+        self._sealed_through = 0
+        self._unindexed_before = 0
+        self._progress = self._written = self._durable = Progress()
+        self._dirty_since_s: float | None = None
+        self._commits_wanted = self._commits_done = 0
+        self._segments = SegmentSet(storage, schema, resources)
+        self._merges = Merges(storage, schema, resources, self._due)
+
+    # --- what there is ----------------------------------------------------------------------------------------------
 
     @property
     def rows(self) -> int:
         """Rows that are searchable, those included that have expired but not been dropped yet."""
-        return len(self._doc_of)
+        with self._lock:
+            in_segments = sum(segment.rows for segment in self._segments.searched)
+            return sum(buffer.rows for buffer in self._buffers()) + in_segments
 
     @property
-    def table_ttl_s(self) -> int:
-        """The table's time to live in seconds, -1 for ever. What is older than it, or the index's own, is not seen."""
-        return self._table_ttl_s
+    def unindexed_values(self) -> int:
+        """Values that did not fit their field's type and were left out since the index was opened."""
+        return self._unindexed_before + self._active.unindexed_values
 
-    @table_ttl_s.setter
-    def table_ttl_s(self, ttl_s: int) -> None:
-        self._table_ttl_s = ttl_s
+    @property
+    def progress(self) -> Progress:
+        """Of what has been applied."""
+        return self._progress
+
+    @property
+    def durable_position(self) -> int:
+        """Changes up to this sequence are not needed any more, not even after a crash."""
+        with self._lock:
+            return self._settled()
+
+    @property
+    def indexed_position(self) -> int:
+        """Changes up to this sequence are in segments of the kind that their size calls for, and in a manifest."""
+        with self._lock:
+            return min([self._settled(), *(sealed.since for sealed in self._sealed[:1])])
+
+    def _settled(self) -> int:
+        if not self._opened:
+            return 0
+        is_clean = not (self._sealed or self._is_commit_due) and self._dirty_since_s is None
+        is_filled = self._durable.filled and self._progress.filled
+        return (self._progress if is_clean and is_filled else self._durable).position
+
+    @property
+    def waiting_buffers(self) -> int:
+        """Sealed buffers that are still in memory: what has come in faster than it was written and built."""
+        return len(self._sealed)
+
+    @property
+    def torn(self) -> bool:
+        """Whether an ``apply`` failed half way: only opening the index anew makes it whole."""
+        return self._torn
+
+    @property
+    def error(self) -> str | None:
+        """Why maintenance or builds last failed, until they succeed."""
+        failure = self._merges.failure
+        return self._failure or (None if failure is None else f"{type(failure).__name__}: {failure}")
+
+    def stats(self) -> IndexStats:
+        """The index in numbers, as of now."""
+        with self._lock:
+            segments = list(self._segments.named.values())
+            buffers = self._buffers()
+            return IndexStats(
+                manifest=self._storage.number,
+                segments=tuple(_stats_of(segment) for segment in segments),
+                buffer_rows=sum(buffer.rows for buffer in buffers),
+                buffer_bytes=sum(buffer.size_bytes for buffer in buffers),
+                sealed_buffers=len(self._sealed),
+                merges=len(self._merges.futures),
+                searchable=self._progress,
+                durable=self._settled(),
+                indexed=min([self._settled(), *(sealed.since for sealed in self._sealed[:1])]),
+                written=self._segments.written,
+                error=self.error,
+            )
+
+    def view(self) -> IndexView:
+        """The index as it is now: everything applied, less what has expired.
+
+        Raises Fenced; StorageFailure and Corruption where rows expire and segments cannot be read.
+        """
+        if self._fenced is not None:
+            raise self._fenced
+        oldest_ms = self._oldest_ms()
+        with self._lock:
+            if self._view is None:
+                self._view = self._view_of(self._parts())
+            view, parts = self._view, [] if oldest_ms is None else self._parts()
+        return view if oldest_ms is None else self._view_of([part.since(oldest_ms) for part in parts])
+
+    def _parts(self) -> list[PartView | SegmentView]:
+        buffers = [buffer.view() for buffer in self._buffers()]
+        filled: list[PartView | SegmentView] = [part for part in buffers if part.size]
+        filled += [segment.view() for segment in self._segments.searched]
+        return filled or [buffers[0]]  # one part at least, however little there is
+
+    def _view_of(self, parts: Sequence[PartView | SegmentView]) -> IndexView:
+        return IndexView(self.schema, self.key_columns, tuple(parts), self._codec.decode, self._clock)
+
+    def _buffers(self) -> list[Buffer]:
+        return [self._active, *(sealed.buffer for sealed in self._sealed)]
+
+    def _oldest_ms(self) -> int | None:
+        """The least timestamp that has not expired; None where nothing expires."""
+        ttls_s = [ttl_s for ttl_s in (self.schema.ttl_s, self.table_ttl_s) if ttl_s >= 0]
+        return self._clock.now_us() // 1_000 - min(ttls_s) * 1_000 if ttls_s else None
+
+    # --- changing it ------------------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        return self._opened
+
+    def open(self) -> int:
+        """Becomes the index's writer, and searches what the newest manifest names.
+
+        Returns the table's time to live that rows were dropped by, -1 where none were. Raises StorageFailure, Fenced
+        where another writer opens it at the same time, and Corruption where objects are damaged or of another schema.
+        """
+        with self._maintaining:
+            manifest = self._storage.take_over(Manifest(self._writer_id, self._identity))
+            if manifest.schema != self._identity:
+                raise Corruption(f"{self._storage.prefix}: these segments are of another schema")
+            segments = self._segments.open_all(manifest.segments)
+            self._storage.find_garbage()
+            with self._writer, self._lock:
+                self._segments.begin_with(segments, manifest.written)
+                self._progress = self._written = self._durable = manifest.progress
+                self._sealed_through = manifest.progress.position
+                self._opened, self._view = True, None
+                self._is_fresh = True
+            return manifest.table_ttl_s
 
     def upsert(self, row: Row) -> None:
         """Adds a row, in place of the one of its key."""
@@ -81,122 +250,318 @@ class SearchIndex:
         self.apply([], [key])
 
     def apply(self, rows: Sequence[Row], deleted: Sequence[PrimaryKey] = ()) -> None:
-        """Removes the rows of ``deleted``, then adds ``rows``, the later one where a key comes twice; all as one."""
-        with self._writer:
-            keys = [self._codec.encode(row.key) for row in rows]
-            gone = [self._codec.encode(key) for key in deleted]
-            now_ms = self._clock.now_us() // 1_000
-            first = self._live.size
-            newest_ms = [self._stage(doc, row, now_ms) for doc, row in enumerate(rows, first)]
-            for column in self._columns.values():
-                self.unindexed_values += column.settle()
-            dead = [doc for key in gone if (doc := self._doc_of.pop(key, None)) is not None]
-            for doc, key in enumerate(keys, first):
-                before = self._doc_of.get(key)
-                if before is not None:
-                    dead.append(before)
-                self._doc_of[key] = doc
-            with self._lock:
-                for column in self._columns.values():
-                    column.publish()
-                self._keys.extend(keys)
-                self._newest_ms.extend(newest_ms)
-                self._live.extend(len(keys))
-                self._live.kill(dead)
-                self._view = None
-            self._compact_if_due()
+        """Removes the rows of ``deleted``, then adds ``rows``, the later one where a key comes twice; all as one.
 
-    def _stage(self, doc: int, row: Row, now_ms: int) -> int:
-        """Hands the newest version of each column to its field.
-
-        Returns the newest timestamp of all, in ms; ``now_ms`` for a row without cells, whose time only the table knows.
+        Raises InvalidPrimaryKey, Fenced, and StorageFailure and Corruption where segments cannot be read; then nothing
+        has changed. After any other error the index is ``torn``.
         """
-        columns = self._columns
-        if self._has_key_fields:
-            for name, key_value in row.key:
-                column = columns.get(name)
-                if column is not None and not column.stage(doc, key_value):
-                    self.unindexed_values += 1
-        last = None
-        newest_ms = row.cells[0][2] if row.cells else now_ms
-        for name, value, timestamp_ms in row.cells:
-            if timestamp_ms > newest_ms:
-                newest_ms = timestamp_ms
-            if name == last:  # an older version
-                continue
-            last = name
-            column = columns.get(name)
-            if column is not None and not column.stage(doc, value):
-                self.unindexed_values += 1
-        return newest_ms
+        self.require_writer()
+        added = {self._codec.encode(row.key): row for row in rows}
+        gone = [self._codec.encode(key) for key in deleted]
+        touched = list(dict.fromkeys([*gone, *added]))
+        with self._writer:
+            found = self._find(touched)
+            self._torn = True
+            self._active.stage(list(added), list(added.values()), self._clock.now_us() // 1_000)
+            with self._lock:
+                changed = self._active.kill(gone) or bool(added)
+                self._active.publish()
+                self._kill(found, touched, changed)
+            self._torn = False
+            if self._active.is_mostly_dead:
+                compacted = self._active.compacted(self.schema, self.key_columns)
+                with self._lock:
+                    self._active, self._view = compacted, None
+            if self._opened and self._policy.is_flush_due(self._active.size_bytes, 0.0):
+                self._seal()
 
-    def view(self) -> IndexView:
-        """The index as it is now: everything applied, less what has expired."""
-        with self._lock:
-            if self._view is None:
-                self._view = self._view_of(self._buffer())
-            view = self._view
-        oldest_ms = self._oldest_ms()
-        if oldest_ms is None:
-            return view
-        (part,) = view.parts
-        assert isinstance(part, PartView)
-        live = part.live & (part.newest >= oldest_ms)
-        return self._view_of(replace(part, live=live, rows=int(np.count_nonzero(live))))
+    def _find(self, keys: Sequence[bytes]) -> list[tuple[OpenSegment, Docs]]:
+        """The documents of ``keys`` in all segments that have any."""
+        segments = self._segments.all()
+        if not segments or not keys:
+            return []
+        hashes = hashes_of(keys)
+        return [(segment, docs) for segment in segments if len(docs := segment.find(keys, hashes))]
 
-    def _buffer(self) -> PartView:
-        size = self._live.size
-        columns = self._columns.values()
-        return PartView(
-            size=size,
-            rows=size - self._live.dead,
-            live=self._live.view(),
-            keys=self._keys.view(),
-            newest=self._newest_ms.view(),
-            scalars={c.field.name: c.view(size) for c in columns if isinstance(c, ScalarColumn)},
-            vectors={c.field.name: c.view(size) for c in columns if isinstance(c, VectorColumn)},
-        )
+    def _kill(self, found: Sequence[tuple[OpenSegment, Docs]], keys: Sequence[bytes], changed: bool) -> None:
+        """Within both locks: kills documents of segments, and ``keys`` in sealed buffers."""
+        for sealed in self._sealed:
+            changed = sealed.buffer.kill(keys) or changed
+        for segment, docs in found:
+            changed = segment.kill(docs) or changed
+        if changed:
+            self._view = None
+            if self._dirty_since_s is None:
+                self._dirty_since_s = time.monotonic()
 
-    def _view_of(self, part: PartView) -> IndexView:
-        return IndexView(self.schema, self.key_columns, (part,), self._codec.decode, self._clock)
+    def encode(self, key: PrimaryKey) -> bytes:
+        """The form in which ``Progress`` names keys. Raises InvalidPrimaryKey."""
+        return self._codec.encode(key)
 
-    def _oldest_ms(self) -> int | None:
-        """The least timestamp that has not expired; None where nothing expires."""
-        ttls_s = [ttl_s for ttl_s in (self.schema.ttl_s, self._table_ttl_s) if ttl_s >= 0]
-        return self._clock.now_us() // 1_000 - min(ttls_s) * 1_000 if ttls_s else None
+    def decode(self, key: bytes) -> PrimaryKey:
+        """The key of that form. Raises Corruption."""
+        return self._codec.decode(key)
+
+    def reached(self, progress: Progress) -> None:
+        """Tells how far all that was applied so far brings the index."""
+        with self._writer, self._lock:
+            self._progress = progress
 
     def drop_expired(self) -> int:
-        """Removes what has expired; returns how many rows. To be called now and then where rows expire."""
+        """Removes what has expired; returns how many rows. To be called now and then where rows expire.
+
+        Raises StorageFailure, Corruption.
+        """
         oldest_ms = self._oldest_ms()
         if oldest_ms is None:
             return 0
+        before = self.rows
         with self._writer:
-            expired = np.flatnonzero(self._live.view() & (self._newest_ms.view() < oldest_ms)).tolist()
-            for doc in expired:
-                del self._doc_of[self._keys[doc]]
+            found = [(segment, segment.expired(oldest_ms)) for segment in self._segments.all()]
+            keys = [key for buffer in self._buffers() for key in buffer.expired(oldest_ms)]
             with self._lock:
-                self._live.kill(expired)
-                self._view = None
-            self._compact_if_due()
-        return len(expired)
+                self._kill(found, keys, self._active.kill(keys))
+        return before - self.rows
 
-    def _compact_if_due(self) -> None:
-        """Copies the living together once they are the smaller part. Views already taken keep the old arrays."""
-        if self._live.dead <= max(_DEAD_MIN, self._live.size // 2):
-            return
-        alive = self._live.view()
-        docs = np.flatnonzero(alive)
-        renumber: npt.NDArray[np.int32] = np.where(alive, np.cumsum(alive) - 1, -1).astype(np.int32)
-        columns: dict[str, ScalarColumn | VectorColumn] = {
-            name: column.compacted(renumber) for name, column in self._columns.items()
-        }
-        keys = self._keys.kept(docs)
-        newest_ms = Growable(np.int64)
-        newest_ms.extend(self._newest_ms.view()[docs])
-        live = LiveMask()
-        live.extend(len(docs))
-        doc_of = dict(zip(keys, range(len(docs)), strict=True))
+    def forget_all(self) -> None:
+        """Empties the index, which is to be filled from nothing."""
+        with self._maintaining, self._writer, self._lock:
+            self._merges.cancel()
+            self._segments.let_go()
+            self._active, self._sealed = Buffer(self.schema, self.key_columns), []
+            self._progress = self._written = Progress()
+            self._dirty_since_s, self._view = None, None
+            self._commits_wanted += 1
+
+    def _seal(self) -> None:
+        """Within the writer's lock: the active buffer is to be written out, and a new one takes its place."""
         with self._lock:
-            self._columns, self._keys, self._doc_of = columns, keys, doc_of
-            self._newest_ms, self._live = newest_ms, live
-            self._view = None
+            if self._active.rows:
+                self._sealed.append(_Sealed(self._active, self._sealed_through, self._progress))
+            self._unindexed_before += self._active.unindexed_values
+            self._active = Buffer(self.schema, self.key_columns)
+            self._sealed_through = self._progress.position
+            self._dirty_since_s, self._view = None, None
+            self._commits_wanted += 1
+        self._due()
+
+    # --- maintenance ------------------------------------------------------------------------------------------------
+
+    def _due(self) -> None:
+        self.on_due()
+
+    @property
+    def _is_commit_due(self) -> bool:
+        return self._commits_done != self._commits_wanted
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether ``maintain`` has something to do at ``time.monotonic`` ``now_s``."""
+        if not self._opened or self._closed or self._fenced is not None or now_s < self._retry_at_s:
+            return False
+        return (
+            self._is_fresh
+            or self._is_commit_due
+            or self._is_old(now_s)
+            or self._merges.any_done
+            or self._merges.is_retry_due(now_s)
+            or self._segments.any_retired
+        )
+
+    def _is_old(self, now_s: float) -> bool:
+        since_s = self._dirty_since_s
+        return since_s is not None and self._policy.is_flush_due(0, now_s - since_s)
+
+    def maintain(self) -> None:
+        """Writes out what is sealed, takes in what was built, begins builds, deletes what nobody needs.
+
+        Does not wait for builders. What goes wrong is told by ``error`` and tried again later, longer apart each time.
+        """
+        with self._maintaining:
+            if self._closed:
+                return
+            try:
+                if self._is_old(time.monotonic()):
+                    with self._writer:
+                        self._seal()
+                self._round()
+            except Exception as error:
+                _log.warning("%s could not be maintained", self._storage.prefix, exc_info=True)
+                self._failure = f"{type(error).__name__}: {error}"
+                self._retry_at_s = time.monotonic() + self._retry_s
+                self._retry_s = min(2 * self._retry_s, _RETRY_LAST_S)
+            else:
+                self._failure, self._retry_s, self._retry_at_s = None, _RETRY_FIRST_S, 0.0
+
+    def flush(self) -> None:
+        """Has all that was applied in segments and in a manifest. Raises StorageFailure, Corruption, Fenced."""
+        with self._maintaining:
+            with self._writer:
+                self._seal()
+            self._round()
+
+    def compact(self) -> None:
+        """Merges until nothing is left to merge, and waits for it. Raises as ``flush``, and what a build raises."""
+        self._merges.retry()
+        while True:
+            with self._maintaining:
+                self._round()
+                if self._merges.failure is not None:
+                    raise self._merges.failure
+                futures = self._merges.futures
+            if not futures:
+                return
+            wait(futures)
+
+    def close(self) -> None:
+        """Breaks off builds and stops. What is in memory only is read again when the index is next opened.
+
+        Views already taken stay good. A second close does nothing.
+        """
+        self._closed = True
+        self._merges.cancel()
+        if self._maintaining.acquire(timeout=_CLOSE_WAIT_S):
+            try:
+                with self._writer, self._lock:
+                    self._segments.let_go()
+                    self._sealed, self._view = [], None
+                self._segments.close_retired()
+            finally:
+                self._maintaining.release()
+
+    def require_writer(self) -> None:
+        """Raises Fenced where another writer has taken over, StorageFailure where the index is closed."""
+        if self._fenced is not None:
+            raise self._fenced
+        if self._closed:
+            raise StorageFailure(f"{self._storage.prefix}: this index is closed")
+
+    def _round(self) -> None:
+        """Once through all that there is to do. Within ``_maintaining``."""
+        self.require_writer()
+        while True:
+            for sealed in [sealed for sealed in self._sealed if not sealed.written]:
+                self._write_out(sealed)
+            for merge, done in self._merges.take_done():
+                try:
+                    self._take_in(merge, done)
+                except (Corruption, ObjectMissing) as error:
+                    self._merges.failed(merge, error)
+            if self._is_commit_due:
+                self._commit()
+            self._merges.begin([s for s in self._segments.named.values() if s.is_in_manifest])
+            if not self._merges.any_done:
+                break
+        with self._writer, self._lock:
+            self._search_committed()
+        self._is_fresh = False
+        kept = self._segments.close_retired()
+        self._storage.collect(kept | self._merges.needed)
+
+    def _write_out(self, sealed: _Sealed) -> None:
+        """Puts a sealed buffer's rows on the store, as they are found soonest: a flat segment."""
+        with self._lock:
+            part = sealed.buffer.view()
+        if part.rows:
+            storage = self._storage
+            name = storage.new_segment()
+            storage.discard(name)  # unless a manifest comes to name it
+            with scratch_folder(self._resources.scratch / Path(name).name) as folder:
+                path = folder / "segment"
+                meta = build_segment(path, [part], self.schema, plans=_flat_plans(self.schema), threads=1)
+                self._resources.store.put_file(storage.full(name), path)
+            opened = self._segments.open(shape_of(name, meta), None)
+            with self._writer:
+                with self._lock:
+                    died = np.flatnonzero(part.live & ~sealed.buffer.view().live)
+                self._kill_in(opened, part.keys.taken(died))
+                self._segments.named[name] = opened
+            sealed.segment = name
+            self._segments.count(flushed=meta.size_bytes)
+        sealed.written = True
+        self._written = sealed.progress
+
+    def _take_in(self, merge: Merge, done: BuildDone) -> None:
+        """Has the next manifest name what was built in place of what it was built from."""
+        opened = self._segments.open(replace(done.shape, name=merge.output), None, replacing=merge.inputs)
+        with self._writer:
+            for segment, base in zip(merge.inputs, merge.bases, strict=True):
+                died = np.flatnonzero(base & ~segment.live())
+                if len(died):
+                    self._kill_in(opened, segment.segment.keys.keys(died))
+            with self._lock:
+                for segment in merge.inputs:
+                    self._segments.named.pop(segment.name, None)
+                self._segments.named[opened.name] = opened
+                self._commits_wanted += 1
+        self._segments.count(built=done.shape.bytes)
+        self._merges.forget(merge)
+        self._merges.succeeded()
+
+    def _kill_in(self, opened: OpenSegment, keys: Sequence[bytes]) -> None:
+        """Kills in a segment that nobody searches yet what died while it was built."""
+        if keys:
+            opened.kill(opened.find(keys, hashes_of(keys)))
+
+    def _commit(self) -> None:
+        """Writes a manifest of what there is, and searches that."""
+        with self._writer, self._lock:
+            wanted = self._commits_wanted
+            is_whole = not self._active.rows and all(sealed.written for sealed in self._sealed)
+            covered = self._progress if is_whole else self._written
+            if is_whole:
+                self._dirty_since_s = None
+            frozen = self._segments.freeze(self._merges.busy)
+        try:
+            frozen = self._segments.with_deletions(frozen)
+            self._storage.commit(
+                Manifest(
+                    writer=self._writer_id,
+                    schema=self._identity,
+                    progress=covered,
+                    table_ttl_s=self.table_ttl_s,
+                    segments=tuple(segment.entry for segment in frozen),
+                    written=self._segments.written,
+                )
+            )
+        except Fenced as error:
+            self._fenced = error
+            raise
+        with self._writer, self._lock:
+            self._durable = self._written = covered
+            self._commits_done = wanted
+            self._segments.adopt(frozen)
+            self._search_committed()
+
+    def _search_committed(self) -> None:
+        """Within both locks: searches what the last manifest names, but buffers where something better is to come."""
+        named = self._segments.named
+        kept = [sealed for sealed in self._sealed if not sealed.written or self._is_awaited(sealed.segment)]
+        shadowed = {sealed.segment for sealed in kept}
+        searched = tuple(segment for name, segment in named.items() if name not in shadowed)
+        if len(kept) < len(self._sealed) or searched != self._segments.searched:
+            self._sealed, self._segments.searched, self._view = kept, searched, None
+
+    def _is_awaited(self, name: str | None) -> bool:
+        """Whether a flat segment is yet to become what its size calls for."""
+        segment = None if name is None else self._segments.named.get(name)
+        return segment is not None and self._merges.failure is None and self._policy.is_awaited(segment.shape)
+
+
+def _flat_plans(schema: IndexSchema) -> dict[str, BuildPlan]:
+    return {
+        field.name: BuildPlan(SegmentKind.FLAT, choose_code_bits(field.vector.dimension))
+        for field in schema.fields
+        if field.vector is not None
+    }
+
+
+def _stats_of(opened: OpenSegment) -> SegmentStats:
+    segment = opened.segment
+    return SegmentStats(
+        name=opened.name,
+        rows=segment.size,
+        dead=opened.dead,
+        kinds={field: kind.value for field, kind in segment.kinds.items()},
+        bytes=segment.meta.bytes_by_class,
+        resident_bytes=segment.resident_bytes,
+    )

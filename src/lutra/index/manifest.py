@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from lutra.index.definition import schema_out
 from lutra.index.policy import SegmentShape, VectorsShape
+from lutra.index.progress import NO_PROGRESS, Progress
 from lutra.model.errors import Corruption
 from lutra.model.indexes import IndexSchema
 from lutra.model.schema import KeyColumn
@@ -45,18 +46,14 @@ class BytesWritten:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All changes of the table up to sequence ``position`` are in ``segments``, or were made good by a later one.
+    """``segments`` hold all that ``progress`` says has been taken in; what they say of later changes does no harm.
 
-    While ``filled`` is False, only rows whose encoded key is at most ``filled_through`` have been looked at (None:
-    none), and changes from ``position`` on are still needed for them. ``table_ttl_s`` is the table's time to live by
-    which rows were dropped.
+    ``table_ttl_s`` is the table's time to live by which rows were dropped.
     """
 
     writer: str
     schema: str
-    position: int
-    filled: bool = False
-    filled_through: bytes | None = None
+    progress: Progress = NO_PROGRESS
     table_ttl_s: int = -1
     segments: tuple[SegmentEntry, ...] = ()
     written: BytesWritten = BytesWritten()
@@ -66,14 +63,19 @@ class Manifest:
         """Of all objects it needs."""
         return set().union(*(entry.names for entry in self.segments))
 
+    def by(self, writer: str) -> Manifest:
+        """The same of another writer."""
+        return replace(self, writer=writer)
+
     def to_json(self) -> bytes:
+        through = self.progress.filled_through
         stored = {
             "format": _FORMAT,
             "writer": self.writer,
             "schema": self.schema,
-            "position": self.position,
-            "filled": self.filled,
-            "filled_through": None if self.filled_through is None else self.filled_through.hex(),
+            "position": self.progress.position,
+            "filled": self.progress.filled,
+            "filled_through": None if through is None else through.hex(),
             "table_ttl_s": self.table_ttl_s,
             "written": asdict(self.written),
             "segments": [_entry_out(entry) for entry in self.segments],
@@ -91,9 +93,11 @@ class Manifest:
             manifest = cls(
                 writer=_checked(stored["writer"], str),
                 schema=_checked(stored["schema"], str),
-                position=_count(stored["position"]),
-                filled=_checked(stored["filled"], bool),
-                filled_through=None if through is None else bytes.fromhex(through),
+                progress=Progress(
+                    position=_count(stored["position"]),
+                    filled=_checked(stored["filled"], bool),
+                    filled_through=None if through is None else bytes.fromhex(through),
+                ),
                 table_ttl_s=_checked(stored["table_ttl_s"], int),
                 segments=tuple(_entry_in(entry) for entry in stored["segments"]),
                 written=BytesWritten(**{name: _count(value) for name, value in stored["written"].items()}),

@@ -10,14 +10,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lutra.vectors.build_plan import choose_kind
+from lutra.vectors.build_plan import BuildPlan, choose_code_bits, choose_kind
 from lutra.vectors.layout import SegmentKind
+from lutra.vectors.residency import record_bytes
 
 _RANK: Final = {SegmentKind.FLAT: 0, SegmentKind.CODES: 1, SegmentKind.GRAPH: 2}
 _BUILD_BASE_BYTES: Final = 160 * 1024 * 1024
 """What any build may take: an interpreter's arrays, sweeps and buffers (`lutra.vectors.writer`: up to 100 MB)."""
 _GRAPH_ROW_BYTES: Final = 250
 """Of a graph build, beside a byte a dimension (`lutra.kernels.graph.build`)."""
+_DEGREE: Final = BuildPlan(SegmentKind.GRAPH, 4).degree
 _SCALAR_FACTOR: Final = 6
 """Columns and keys are held as Python and numpy objects while they are merged and sorted."""
 
@@ -63,6 +65,13 @@ class SegmentShape:
         )
 
     @property
+    def resident_bytes(self) -> int:
+        """Memory that searching it takes where there is plenty: codes and graphs."""
+        coded = [field for field in self.vectors if field.kind is not SegmentKind.FLAT]
+        codes = sum(f.rows * record_bytes(f.dimension, choose_code_bits(f.dimension)) for f in coded)
+        return codes + sum(4 * _DEGREE * field.rows for field in coded if field.kind is SegmentKind.GRAPH)
+
+    @property
     def build_bytes(self) -> int:
         """Memory that a build needs for its live rows, beside what any build takes."""
         graph = max((self._of_living(f.rows) * (f.dimension + _GRAPH_ROW_BYTES) for f in self.vectors), default=0)
@@ -87,12 +96,22 @@ class Policy:
     """A segment with more dead rows is written anew."""
     segments_max: int = 32
     """More of them are merged whatever their sizes."""
+    inline_bytes: int = 1024 * 1024
+    """Segments without codes that are no larger together are merged without a process for it."""
     build_memory_bytes: int = 2 * 1024 * 1024 * 1024
     """What one build may take. No merge is chosen that needs more."""
 
     def is_flush_due(self, size_bytes: int, age_s: float) -> bool:
         """Whether a buffer of ``size_bytes``, whose first change came ``age_s`` ago, is to be flushed."""
         return size_bytes >= self.flush_bytes or age_s >= self.flush_age_s
+
+    def is_small(self, inputs: Sequence[SegmentShape]) -> bool:
+        """Whether merging ``inputs`` takes less than a process for it would."""
+        vectors: dict[int, int] = {}
+        for field in (field for segment in inputs for field in segment.vectors):
+            vectors[field.dimension] = vectors.get(field.dimension, 0) + field.rows
+        flat = all(choose_kind(rows, dimension) is SegmentKind.FLAT for dimension, rows in vectors.items())
+        return flat and sum(segment.bytes for segment in inputs) <= self.inline_bytes
 
     def build_need_bytes(self, inputs: Iterable[SegmentShape]) -> int:
         """Memory for a build of ``inputs``."""
@@ -107,6 +126,10 @@ class Policy:
         by_size = sorted((s for s in segments if s.live), key=lambda s: (s.live_bytes, s.name))
         chosen = self._tier(by_size) or self._renewal(by_size) or self._surplus(by_size)
         return tuple(reversed(chosen))
+
+    def is_awaited(self, segment: SegmentShape) -> bool:
+        """Whether ``segment`` is yet to be built as the kind that its size calls for."""
+        return bool(segment.live) and not segment.has_its_kind and self._fits([segment])
 
     def _fits(self, inputs: Sequence[SegmentShape]) -> bool:
         return self.build_need_bytes(inputs) <= self.build_memory_bytes

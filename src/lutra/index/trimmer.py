@@ -30,6 +30,7 @@ class Trimmer:
     def __init__(self, changelog: Changelog) -> None:
         self._changelog = changelog
         self._untrimmed: dict[int, _Untrimmed] = {}
+        self._trimmed: dict[int, int] = {}
 
     def changed(self, table_ids: set[int], now_s: float) -> None:
         """Notes that these tables have changes to forget some day."""
@@ -44,6 +45,8 @@ class Trimmer:
             through = needed_after(table_id)
             if not waited and through - untrimmed.through < _CHANGES_MIN:
                 continue
+            if through <= self._trimmed.get(table_id, 0):  # an index holds on to what is left
+                continue
             # Dropped first: a change that comes while this trims is noted anew.
             del self._untrimmed[table_id]
             try:
@@ -52,5 +55,6 @@ class Trimmer:
                 _log.warning("the changelog of table %d could not be trimmed", table_id, exc_info=True)
                 self._untrimmed[table_id] = _Untrimmed(now_s, untrimmed.through)
             else:
+                self._trimmed[table_id] = through
                 if through < self._changelog.last_sequence:
                     self._untrimmed.setdefault(table_id, _Untrimmed(now_s, through))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,11 @@ class PartView:
     def newest_ms(self) -> npt.NDArray[np.int64]:
         """int64[size], by document: the newest timestamp of its cells."""
         return self.newest
+
+    def since(self, oldest_ms: int) -> PartView:
+        """The same without what is older."""
+        live = self.live & (self.newest >= oldest_ms)
+        return replace(self, live=live, rows=int(np.count_nonzero(live)))
 
 
 @dataclass(frozen=True, slots=True)

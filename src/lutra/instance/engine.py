@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Final, Self
 
 from lutra.index.catalog import IndexCatalog
 from lutra.index.feeder import Feeder
+from lutra.index.resources import Resources
+from lutra.index.storage import sweep
 from lutra.instance import registry
 from lutra.instance.instance import Instance
 from lutra.kv.rocksdb import RocksStore
@@ -17,6 +20,10 @@ from lutra.model.errors import ObjectNotExist, StorageFailure
 from lutra.tables.space import TableSpace
 
 _FOLDER_MODE: Final = 0o700
+MEMORY_BYTES_DEFAULT: Final = 512 * 1024 * 1024
+"""Codes and graphs of a million vectors of 960 dimensions, or of several millions of 128."""
+
+_log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -25,19 +32,22 @@ class Engine:
     ::
 
         DIR/kv/           rows, changes and definitions (RocksDB)
+        DIR/objects/      segments of search indexes, unless they are elsewhere
+        DIR/scratch/      segments that are being built
         DIR/instances/    a folder for each instance
     """
 
-    def __init__(self, data_dir: Path, store: RocksStore, clock: Clock) -> None:
+    def __init__(self, data_dir: Path, store: RocksStore, resources: Resources, clock: Clock) -> None:
         self._data_dir = data_dir
         self._store = store
+        self._resources = resources
         self._clock = clock
         self._lock = threading.Lock()
         self._closed = False
         self._instances: dict[str, Instance] = {}
         self._space = TableSpace(store, clock)
         self._indexes = IndexCatalog(store, clock)
-        self._feeder = Feeder(self._space.changelog, store, clock)
+        self._feeder = Feeder(self._space.changelog, store, resources, clock)
         try:
             self._reopen_indexes()
         except BaseException:
@@ -45,10 +55,20 @@ class Engine:
             raise
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], *, clock: Clock | None = None) -> Self:
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        objects: str | os.PathLike[str] | None = None,
+        memory_bytes: int = MEMORY_BYTES_DEFAULT,
+        clock: Clock | None = None,
+    ) -> Self:
         """Opens the data directory ``path``, making it where there is none.
 
-        Raises StorageFailure where it cannot be used or another process has it, Corruption where it is damaged.
+        :param objects: where segments of search indexes are: a folder, or ``s3://bucket/prefix``; None: in ``path``.
+        :param memory_bytes: what search indexes keep in memory of their segments; their buffers come beside it.
+        :raises ParameterInvalid: objects cannot be there. :raises Corruption: it is damaged.
+        :raises StorageFailure: it cannot be used, or another process has it.
         """
         data_dir = Path(path)
         try:
@@ -57,7 +77,13 @@ class Engine:
             raise StorageFailure(f"cannot use {data_dir} as a data directory: {error.strerror}") from error
         store = RocksStore(data_dir / "kv")
         try:
-            return cls(data_dir, store, clock or SystemClock())
+            address = os.fspath(data_dir / "objects" if objects is None else objects)
+            resources = Resources.open(address, data_dir / "scratch", memory_bytes)
+            try:
+                return cls(data_dir, store, resources, clock or SystemClock())
+            except BaseException:
+                resources.close()
+                raise
         except BaseException:
             store.close()
             raise
@@ -89,6 +115,7 @@ class Engine:
                 return
             self._closed = True
         self._feeder.stop()
+        self._resources.close()
         self._store.close()
 
     def _made(self, name: str) -> Instance:
@@ -97,6 +124,10 @@ class Engine:
         return made
 
     def _reopen_indexes(self) -> None:
+        try:
+            sweep(self._resources.store, self._indexes.all())
+        except StorageFailure:  # they cost room, no more
+            _log.warning("objects of deleted indexes could not be deleted", exc_info=True)
         for definition in self._indexes.all():
             instance = self._instances.get(definition.instance) or self._made(definition.instance)
             instance.reopen_index(definition)

@@ -39,11 +39,11 @@ class Instance:
         self._feeder = feeder
         self._defining = threading.Lock()
         self._open: dict[tuple[str, str], _OpenIndex] = {}
-        self._refilling: set[tuple[str, str]] = set()
+        self._opening: set[tuple[str, str]] = set()
 
     def reopen_index(self, definition: IndexDefinition) -> None:
-        """Begins to refill an index of an earlier run of the engine. Raises ObjectNotExist where its table is gone."""
-        self._refilling.add((definition.table, definition.name))
+        """Begins to open an index of an earlier run of the engine. Raises ObjectNotExist where its table is gone."""
+        self._opening.add((definition.table, definition.name))
         self._begin(definition)
 
     def delete_table(self, name: str) -> None:
@@ -86,12 +86,12 @@ class Instance:
         """The rows that a query finds.
 
         A row that was deleted after the index last looked is not returned: the index is brought up to date and asked
-        again, so that it takes no other row's place. An index that is being refilled after a restart is waited for.
+        again, so that it takes no other row's place. An index that is being opened after a restart is waited for.
 
         Raises ParameterInvalid, MetaNotMatch, RequestTimeout, ServerBusy.
         """
         opened = self._opened(table, index)
-        self._wait_for_refill(table, index, opened.feed, request)
+        self._wait_for_opening(table, index, opened.feed, request)
         for _ in range(_VANISHED_RETRIES):
             answer = search(opened.feed.view(), request)
             rows = self._rows(opened, answer.hits, request)
@@ -123,16 +123,16 @@ class Instance:
         except ObjectNotExist:
             raise ParameterInvalid(f"table [{table}] does not exist") from None
 
-    def _wait_for_refill(self, table: str, index: str, feed: Feed, request: SearchRequest) -> None:
+    def _wait_for_opening(self, table: str, index: str, feed: Feed, request: SearchRequest) -> None:
         """An index that was complete before a restart does not answer with less after it."""
-        if (table, index) not in self._refilling:
+        if (table, index) not in self._opening:
             return
         timeout_ms = limits.SEARCH_TIMEOUT_MS_MAX if request.timeout_ms is None else request.timeout_ms
         try:
-            feed.wait(0, timeout_ms / 1_000)
+            feed.wait(feed.opened_at, timeout_ms / 1_000)
         except RequestTimeout as error:
-            raise ServerBusy(f"search index [{index}] is being refilled after a restart, try again: {error}") from None
-        self._refilling.discard((table, index))
+            raise ServerBusy(f"search index [{index}] is being opened after a restart, try again: {error}") from None
+        self._opening.discard((table, index))
 
     def _rows(self, opened: _OpenIndex, hits: list[Hit], request: SearchRequest) -> list[Row | None]:
         if not opened.columns.needs_rows(request.columns):

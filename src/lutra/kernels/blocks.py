@@ -26,17 +26,19 @@ Fetch = Callable[[list[tuple[int, int]]], Sequence[bytes]]
 
 
 class BlockKind(enum.IntEnum):
-    """What a block is for, dearest first.
+    """What a block is for, dearest first but for the last.
 
     S3-FIFO lets a new block pass through a small queue (a tenth of the budget) and keeps it where it is asked for
-    again meanwhile: two more times for VECTORS, as in the paper, once for CODES and ADJACENCY, not at all for
-    METADATA. Kept, it lasts as many rounds of the main queue without being asked for as it is dear: 0, 1, 2, 3.
+    again meanwhile: two more times for VECTORS, as in the paper, once for COLUMNS, CODES and ADJACENCY, not at all for
+    METADATA. Kept, it lasts as many rounds of the main queue without being asked for as it is dear: 0 for VECTORS, 1
+    for COLUMNS and CODES, 2, 3.
     """
 
     METADATA = 0
     ADJACENCY = 1
     CODES = 2
     VECTORS = 3
+    COLUMNS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,13 @@ class BlockSource:
     def read_range(self, offset: int, length: int, *, bypass: bool = False) -> bytes:
         """A copy of ``length`` bytes from byte ``offset``; checksums that lie within are part of it."""
         return self.native.read_range(offset, length, bypass)
+
+    def read_payloads(self, ranges: Sequence[tuple[int, int]], *, bypass: bool = False) -> list[bytes]:
+        """Copies of ``(offset, length)`` of the stream that the blocks are without their checksums, all in one batch.
+
+        :raises ValueError: the source has no ``checksums``.
+        """
+        return self.native.read_payloads(ranges, bypass)
 
     def prefetch(self, numbers: Sequence[int]) -> None:
         """Has the blocks read by another thread, and returns at once.

@@ -163,12 +163,43 @@ class SearchRequest:
 
 
 @dataclass(slots=True)
+class PartStats:
+    """What a search did in one part of an index: in a buffer, or in a segment."""
+
+    rows: int
+    strategy: str = "columns"
+    """How neighbours were looked for; ``columns`` where none were."""
+    distances: int = 0
+    reads: int = 0
+    """Requests to the disk, or blocks asked of the cache, in search of neighbours."""
+    bytes: int = 0
+
+
+@dataclass(slots=True)
 class SearchStats:
-    """What a search did."""
+    """What a search did: in all parts together, and in each of ``parts``.
+
+    ``strategy`` names those of the parts, each once, in order of the alphabet, with a ``+`` between them.
+    """
 
     strategy: str = ""
     rows_scanned: int = 0
     distances: int = 0
+    reads: int = 0
+    bytes: int = 0
+    parts: list[PartStats] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, parts: list[PartStats]) -> SearchStats:
+        """The sums of ``parts``."""
+        return cls(
+            strategy="+".join(sorted({part.strategy for part in parts})),
+            rows_scanned=sum(part.rows for part in parts),
+            distances=sum(part.distances for part in parts),
+            reads=sum(part.reads for part in parts),
+            bytes=sum(part.bytes for part in parts),
+            parts=parts,
+        )
 
 
 @dataclass(slots=True)

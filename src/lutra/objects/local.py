@@ -22,6 +22,7 @@ from typing import Final
 
 from lutra.model.errors import ObjectMissing, ParameterInvalid, StorageFailure
 from lutra.objects.name import is_part, require_name, require_prefix
+from lutra.objects.ranges import Range, require_ranges
 from lutra.objects.request_counters import RequestCounter, RequestCounters
 
 UNFINISHED: Final = ".unfinished"
@@ -101,10 +102,9 @@ class LocalStore:
     def read(self, name: str, offset: int, length: int) -> bytes:
         return self.read_many(name, [(offset, length)])[0]
 
-    def read_many(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+    def read_many(self, name: str, ranges: Sequence[Range]) -> list[bytes]:
         target = self._target(name)
-        for offset, length in ranges:
-            require_range(name, offset, length)
+        require_ranges(name, ranges)
         self._requests.add(ranged_reads=len(ranges))
         with self._reading(name):
             fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
@@ -251,12 +251,6 @@ class LocalStore:
                 if leftover.name != _LOCK:
                     leftover.unlink()
         fcntl.flock(lock, fcntl.LOCK_SH)
-
-
-def require_range(name: str, offset: int, length: int) -> None:
-    """Raises ParameterInvalid where that is no range of bytes."""
-    if offset < 0 or length < 0:
-        raise ParameterInvalid(f"{name}: not a range: {length} bytes from {offset}")
 
 
 def _is_there(target: Path) -> bool:

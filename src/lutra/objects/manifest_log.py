@@ -1,6 +1,8 @@
 """What there is, said by numbered objects of which the newest counts: each is put only where its number is free.
 
-So of two writers one loses, is fenced, and stops. The object of a number (little-endian)::
+So of two writers one loses, is fenced, and stops: at its next commit, however long it has slept.
+
+The object of a number (little-endian)::
 
     magic 8 | format version u32 | number u64 | writer 16 | payload bytes u64 | payload | crc32c u32 of all before it
 
@@ -90,15 +92,20 @@ class ManifestLog:
         later one, and until that succeeds take the manifest for there: delete nothing it names. Where it turns out
         to be there, and the payload is another, that is committed as the number after it.
 
-        Returns the number committed: ``number``, but for that case.
+        Returns the number committed: ``number``, but for that case. One put and one list.
         """
         with self._lock:
-            while not self._commit(number, payload):
+            while not self._put(number, payload):
                 number += 1
+            # Old numbers are free again once they are forgotten, so that a number was free says only that nobody has
+            # it now. There is always a newest, which is not forgotten: where there is none newer, there never was.
+            newest = max(self.numbers(), default=number)
+            if newest > number:
+                raise Fenced(f"{self.name(newest)}: another writer has gone on to this number.")
             self._unsure.clear()
             return number
 
-    def _commit(self, number: int, payload: bytes) -> bool:
+    def _put(self, number: int, payload: bytes) -> bool:
         """False where the number has gone to an earlier payload of this writer, whose put had seemed to fail."""
         name = self.name(number)
         data = _encode(number, self._writer, payload)

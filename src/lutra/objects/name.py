@@ -21,9 +21,14 @@ def is_part(text: str) -> bool:
     return _PART.fullmatch(text) is not None
 
 
+def is_name(text: str) -> bool:
+    """Whether an object may be called so."""
+    return len(text) <= NAME_BYTES_MAX and all(map(is_part, text.split("/")))
+
+
 def require_name(name: str) -> str:
     """``name``, where it is one. Raises ParameterInvalid where not, before anything is touched."""
-    if len(name) > NAME_BYTES_MAX or not all(map(is_part, name.split("/"))):
+    if not is_name(name):
         raise ParameterInvalid(f"Not the name of an object: {name[:NAME_BYTES_MAX]!r}")
     return name
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from lutra.objects.ranges import Range
 from lutra.objects.request_counters import RequestCounters
 
 
@@ -43,7 +44,7 @@ class ObjectStore(Protocol):
     def read(self, name: str, offset: int, length: int) -> bytes:
         """Exactly ``length`` bytes from byte ``offset``; StorageFailure where the object ends before."""
 
-    def read_many(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+    def read_many(self, name: str, ranges: Sequence[Range]) -> list[bytes]:
         """The bytes of each ``(offset, length)``, in their order, as `read`: in few requests, several at once."""
 
     def size(self, name: str) -> int:

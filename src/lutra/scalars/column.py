@@ -13,8 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.model.indexes import FieldSchema, FieldType
+from lutra.model.queries import SortMode
 from lutra.model.values import Value
+from lutra.scalars.elements import Elements
 from lutra.scalars.growable import Growable
+from lutra.scalars.sorting import SortKeys, averaged, check_mode, reduced, spread
 from lutra.scalars.strings import Mask, Strings, StringsView
 from lutra.scalars.values import DTYPES, Scalar, ScalarReader
 
@@ -145,6 +148,45 @@ class ScalarView:
     def exists(self) -> Mask:
         """Documents with at least one element."""
         return self.spread(np.ones(len(self.values), bool))
+
+    def sort_keys(self, mode: SortMode) -> SortKeys:
+        """What the documents sort by; ``mode`` says which element of an array counts.
+
+        Raises ParameterInvalid for the average of what has none.
+        """
+        check_mode(self.field, mode)
+        strings = None if self.dictionary is None else self.dictionary.strings
+        if self.docs is None or self.single:
+            docs, values = self.docs, averaged(self.field, mode, self.values)
+        elif self.dictionary is None:
+            docs, values = reduced(self.docs, self.values, mode)
+        else:
+            rank, order = self.dictionary.ranks()
+            docs, ranks = reduced(self.docs, rank[self.values], mode)
+            values = order[ranks]
+        present = None if docs is None and len(values) == self.size else self.exists()
+        return SortKeys(spread(docs, values, self.size), present, strings)
+
+    def value(self, doc: int) -> Scalar | list[Scalar] | None:
+        """What document ``doc`` holds: a list where the field holds arrays; None where it has no element."""
+        if self.docs is None:
+            begin, end = min(doc, len(self.values)), min(doc + 1, len(self.values))
+        else:
+            begin, end = np.searchsorted(self.docs, [doc, doc + 1]).tolist()
+        values: list[Scalar] = self.values[begin:end].tolist()
+        if not values:
+            return None
+        if self.dictionary is not None:
+            values = [string.decode() for string in self.dictionary.strings.taken(self.values[begin:end])]
+        return values if self.field.is_array else values[0]
+
+    def elements(self, renumber: npt.NDArray[np.int32] | None = None) -> Elements:
+        """All values in document order, for a segment; ``renumber`` as in `lutra.scalars.part.ScalarPart`."""
+        if self.dictionary is None:
+            return Elements(self.docs, self.values).renumbered(renumber)
+        rank, order = self.dictionary.ranks()
+        strings = self.dictionary.strings.taken(order)
+        return Elements(self.docs, rank[self.values].astype(np.int32), strings).renumbered(renumber)
 
     def _of_ordinals(self, chosen: Mask) -> Mask:
         if not chosen.any():

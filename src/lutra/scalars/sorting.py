@@ -9,56 +9,65 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.model.errors import ParameterInvalid
-from lutra.model.indexes import FieldType
+from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.queries import SortMode
-from lutra.scalars.column import ScalarView
-from lutra.scalars.strings import Mask, StringsView
+from lutra.scalars.strings_part import DictionaryPart
+
+Mask = npt.NDArray[np.bool_]
+Docs = npt.NDArray[np.int32]
 
 _AVERAGED: Final = frozenset({FieldType.LONG, FieldType.DOUBLE, FieldType.DATE})
 
 
 @dataclass(frozen=True, slots=True)
 class SortKeys:
-    """``values[doc]`` sorts ``doc`` where ``present`` (None: everywhere); an ordinal of ``strings`` where there are."""
+    """``values[doc]`` sorts ``doc`` where ``present`` (None: everywhere); a number of ``strings`` where there are."""
 
     values: npt.NDArray[Any]
     present: Mask | None
-    strings: StringsView | None
+    strings: DictionaryPart | None
 
 
-def sort_keys(view: ScalarView, mode: SortMode) -> SortKeys:
-    """The keys of ``view``'s documents; ``mode`` says which element of an array counts.
+def check_mode(field: FieldSchema, mode: SortMode) -> None:
+    """Raises ParameterInvalid for the average of what has none."""
+    if mode is SortMode.AVG and field.is_array and field.type not in _AVERAGED:
+        raise ParameterInvalid(f"field [{field.name}] is of type {field.type.name}: it has no AVG to sort by")
 
-    Raises ParameterInvalid for the average of what has none.
+
+def averaged(field: FieldSchema, mode: SortMode, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """``values``, as float64 where averages of arrays sort: of a column without arrays of several elements too."""
+    return values.astype(np.float64) if mode is SortMode.AVG and field.is_array else values
+
+
+def reduced(docs: Docs, values: npt.NDArray[Any], mode: SortMode) -> tuple[Docs, npt.NDArray[Any]]:
+    """One value a document: the least, the greatest or the average of those with the same document.
+
+    ``docs`` are ascending.
     """
-    if mode is SortMode.AVG and view.field.is_array and view.field.type not in _AVERAGED:
-        raise ParameterInvalid(f"field [{view.field.name}] is of type {view.field.type.name}: it has no AVG to sort by")
-    strings = None if view.dictionary is None else view.dictionary.strings
-    if view.docs is None:
-        if len(view.values) == view.size:
-            return SortKeys(view.values, None, strings)
-        values = np.zeros(view.size, view.values.dtype)
-        values[: len(view.values)] = view.values
-        return SortKeys(values, view.exists(), strings)
-    docs, reduced = (view.docs, view.values) if view.single else _reduced(view, mode)
-    values = np.zeros(view.size, reduced.dtype)
-    values[docs] = reduced
-    return SortKeys(values, view.exists(), strings)
+    starts = np.flatnonzero(np.diff(docs, prepend=-1))
+    return docs[starts], reduced_at(starts, values, mode)
 
 
-def _reduced(view: ScalarView, mode: SortMode) -> tuple[npt.NDArray[np.int32], npt.NDArray[Any]]:
-    """One value a document of an array column."""
-    assert view.docs is not None
-    starts = np.flatnonzero(np.diff(view.docs, prepend=-1))
-    docs = view.docs[starts]
+def reduced_at(starts: npt.NDArray[np.int64], values: npt.NDArray[Any], mode: SortMode) -> npt.NDArray[Any]:
+    """As `reduced`, of documents whose values begin at ``starts``."""
     if mode is SortMode.AVG:
-        counts = np.diff(starts, append=len(view.docs))
+        counts = np.diff(starts, append=len(values))
         with np.errstate(invalid="ignore", over="ignore"):
-            average = np.add.reduceat(view.values.astype(np.float64), starts) / counts
+            average = np.add.reduceat(values.astype(np.float64), starts) / counts
         average[np.isnan(average)] = 0.0  # of infinities of both signs; any fixed place will do
-        return docs, average
+        return average
     pick: Any = np.minimum if mode is SortMode.MIN else np.maximum
-    if view.dictionary is None:
-        return docs, pick.reduceat(view.values, starts)
-    rank, order = view.dictionary.ranks()
-    return docs, order[pick.reduceat(rank[view.values], starts)]
+    result: npt.NDArray[Any] = pick.reduceat(values, starts)
+    return result
+
+
+def spread(docs: Docs | None, values: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+    """``values`` as one for each of ``size`` documents: those of ``docs`` (None: 0, 1, 2, …), and zeros."""
+    if docs is None and len(values) == size:
+        return values
+    result = np.zeros(size, values.dtype)
+    if docs is None:
+        result[: len(values)] = values
+    else:
+        result[docs] = values
+    return result

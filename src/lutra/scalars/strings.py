@@ -79,9 +79,13 @@ class StringsView:
 
     def tie_ranks(self, ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Ranks that order the strings ``ids``: for the few that agree in all words."""
-        strings = [self.strings[i] for i in ids.tolist()]
+        strings = self.taken(ids)
         rank = {string: place for place, string in enumerate(sorted(set(strings)))}
         return np.fromiter((rank[string] for string in strings), np.int64, len(strings))
+
+    def taken(self, ids: npt.NDArray[Any]) -> list[bytes]:
+        """The strings ``ids``, in that order."""
+        return [self.strings[i] for i in ids.tolist()]
 
     def with_another(self, value: bytes) -> StringsView:
         """These strings and one more, which gets the number ``size``."""

@@ -17,18 +17,19 @@ from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.queries import (
     Bool,
     Exists,
+    FieldSort,
     KnnVector,
     MatchAll,
     Prefix,
     Query,
     Range,
     ReturnColumns,
-    ScoreSort,
     SearchRequest,
     Sorter,
     Term,
     Terms,
 )
+from lutra.scalars.sorting import check_mode
 
 _SCALARS: Final = (FieldType.LONG, FieldType.DOUBLE, FieldType.BOOLEAN, FieldType.KEYWORD, FieldType.DATE)
 _ORDERED: Final = (FieldType.LONG, FieldType.DOUBLE, FieldType.KEYWORD, FieldType.DATE)
@@ -59,12 +60,17 @@ def _is_index_only(view: IndexView, request: SearchRequest) -> bool:
 
 
 def check_sort(view: IndexView, sort: tuple[Sorter, ...]) -> None:
-    """Raises ParameterInvalid where the sort is too long or names a field that cannot be sorted by."""
+    """Raises ParameterInvalid where the sort is too long, or does not fit a field."""
     if len(sort) > limits.SORTERS_MAX:
         raise ParameterInvalid(f"[sort] has at most {limits.SORTERS_MAX} sorters, not {len(sort)}")
     for sorter in sort:
-        if not isinstance(sorter, ScoreSort):
-            check_sorter(view.schema, sorter)
+        check_sorter(view.schema, sorter)
+        if isinstance(sorter, FieldSort):
+            column = view.parts[0].scalars[sorter.field]
+            if sorter.mode is not None:
+                check_mode(column.field, sorter.mode)
+            if sorter.missing is not None:
+                column.reader.operand(sorter.missing)
 
 
 class QueryChecks:

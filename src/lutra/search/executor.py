@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from lutra.index.view import IndexView
 from lutra.model.errors import Corruption, ParameterInvalid
-from lutra.model.queries import Hit, KnnVector, PrimaryKeySort, Query, ScoreSort, SearchRequest, SearchStats, Sorter
+from lutra.model.queries import (
+    Hit,
+    KnnVector,
+    PartStats,
+    PrimaryKeySort,
+    Query,
+    ScoreSort,
+    SearchRequest,
+    SearchStats,
+    Sorter,
+)
+from lutra.scalars.strings import Mask
 from lutra.search.checks import QueryChecks, check_sort, page_of
 from lutra.search.deadline import Deadline
-from lutra.search.matcher import Matcher, Scores
-from lutra.search.order import Docs, Level, after_marks, first, levels_of
+from lutra.search.found import Found
+from lutra.search.level import levels_of
+from lutra.search.mark import check_marks, settled
+from lutra.search.matcher import Matcher
+from lutra.search.merge import Place, Run, merged
+from lutra.search.neighbours import Neighbours, knn_queries, nearest
 from lutra.search.token import Token
 from lutra.segments.part import Part
 
@@ -32,40 +48,39 @@ class Answer:
 
 
 def search(view: IndexView, request: SearchRequest) -> Answer:
-    """Runs ``request`` over ``view``.
+    """Runs ``request`` over ``view``: in each of its parts, whose answers are then merged.
+
+    The answer does not depend on how rows are shared out to the parts, but for neighbours that are searched
+    approximately. So a token goes on where it was, whatever became of the parts since.
 
     Rows come in the order of the token's sort, else the request's, else the index's, else by primary key, which settles
-    ties in any case. A KNN query at the root finds as many neighbours as the page is long where ``top_k`` is less, as
-    Tablestore's does; paging ends with them: a full page of neighbours comes with a token, and the page after the last
-    is empty.
+    ties in any case, of neighbours too. A KNN query at the root finds as many neighbours as the page is long where
+    ``top_k`` is less, as Tablestore's does; paging ends with them: a full page of neighbours comes with a token, and
+    the page after the last is empty.
 
-    Raises ParameterInvalid, RequestTimeout.
+    Raises ParameterInvalid, RequestTimeout; Corruption, StorageFailure where a part is read from storage.
     """
     deadline = Deadline(view.clock, request.timeout_ms)
     offset, limit = page_of(view, request)
     token = _read_token(view, request.token) if request.token else None
     sort = token.sort if token is not None else request.sort or view.schema.sort or (PrimaryKeySort(),)
     check_sort(view, sort)
+    order = settled(sort)
+    if token is not None:
+        check_marks(view.schema, order, token.marks)
     query = _widened(QueryChecks(view).checked(request.query), limit, token)
     scoring = any(isinstance(sorter, ScoreSort) for sorter in sort)
-    stats = SearchStats(strategy="exact" if isinstance(query, KnnVector) else "columns", rows_scanned=view.rows)
 
-    (part,) = view.parts
-    matches = Matcher(part, deadline, stats, scoring).match(query)
-    mask = matches.mask & part.live
-    total = int(np.count_nonzero(mask)) if request.count_total else -1
-    levels = levels_of(part, sort, matches.scores)
-    deadline.check()
-    if token is not None:
-        mask = after_marks(levels, token.marks, mask)
-    docs = first(levels, mask, offset + limit)[offset:] if limit else np.empty(0, np.int64)
+    stats = [PartStats(part.rows) for part in view.parts]
+    found = _found(view.parts, query, stats, deadline, scoring)
+    total = sum(matching.count for matching in found) if request.count_total else -1
+    runs, left = _runs(found, order, token, offset + limit, deadline) if limit else ([], 0)
+    places = merged(runs, offset, limit)
     deadline.check()
 
-    hits = _hits(view, part, docs, matches.scores if scoring else math.nan)
-    answer = Answer(hits, total, stats=stats)
-    is_knn = isinstance(query, KnnVector)
-    if len(docs) == limit and limit and (is_knn or int(np.count_nonzero(mask)) > offset + limit):
-        answer.next_token = _next_token(sort, levels, int(docs[-1]), query)
+    answer = Answer(_hits(view, runs, places, scoring), total, stats=SearchStats.of(stats))
+    if places and len(places) == limit and (isinstance(query, KnnVector) or left > offset + limit):
+        answer.next_token = _next_token(sort, runs, places[-1], query)
     return answer
 
 
@@ -91,13 +106,64 @@ def _widened(query: Query, limit: int, token: Token | None) -> Query:
     return replace(query, top_k=max(query.top_k, limit))
 
 
-def _hits(view: IndexView, part: Part, docs: Docs, scores: Scores) -> list[Hit]:
-    keys = [view.decode_key(part.keys.strings[doc]) for doc in docs.tolist()]
-    if isinstance(scores, float):
-        return [Hit(key, scores) for key in keys]
-    return [Hit(key, score) for key, score in zip(keys, scores[docs].tolist(), strict=True)]
+def _found(
+    parts: Sequence[Part], query: Query, stats: list[PartStats], deadline: Deadline, scoring: bool
+) -> list[Found]:
+    """What matches, for each part in which something does."""
+    neighbours: list[dict[KnnVector, Neighbours]] = [{} for _ in parts]
+    for knn in knn_queries(query):
+        masks = [_in_question(part, knn, deadline) for part in parts]
+        for own, near in zip(neighbours, nearest(knn, parts, masks, stats, deadline), strict=True):
+            own[knn] = near
+    found = []
+    for part, own in zip(parts, neighbours, strict=True):
+        if isinstance(query, KnnVector):
+            if len(own[query].docs):
+                found.append(Found.near(part, own[query], scoring))
+        else:
+            matches = Matcher(part, deadline, scoring, own).match(query)
+            found.append(Found.masked(part, matches.mask & part.live, matches.scores))
+    return [matching for matching in found if matching.count]
 
 
-def _next_token(sort: tuple[Sorter, ...], levels: list[Level], doc: int, query: Query) -> bytes:
-    top_k = query.top_k if isinstance(query, KnnVector) else None
-    return Token(sort, tuple(level.mark(doc) for level in levels), top_k).encode()
+def _in_question(part: Part, query: KnnVector, deadline: Deadline) -> Mask | None:
+    """Which documents may be neighbours; None where all may."""
+    if query.filter is not None:
+        return Matcher(part, deadline, scoring=False).match(query.filter).mask & part.live
+    return part.live if part.rows < part.size else None
+
+
+def _runs(
+    found: Sequence[Found], order: Sequence[Sorter], token: Token | None, count: int, deadline: Deadline
+) -> tuple[list[Run], int]:
+    """The first ``count`` documents of each part after the token, and how many come after it in all."""
+    runs, left = [], 0
+    for matching in found:
+        deadline.check()
+        levels = levels_of(matching.part, order, matching.scores)
+        after = matching if token is None else matching.after(levels, token.marks)
+        left += after.count
+        if after.count:
+            runs.append(Run(after.part, levels, after.first(levels, count), after.scores))
+    return runs, left
+
+
+def _hits(view: IndexView, runs: Sequence[Run], places: Sequence[Place], scoring: bool) -> list[Hit]:
+    """Keys are asked for run by run: they may have to be read."""
+    keys: list[bytes] = [b""] * len(places)
+    scores = [math.nan] * len(places)
+    for number, run in enumerate(runs):
+        own = [at for at, place in enumerate(places) if place.run == number]
+        docs = np.array([places[at].doc for at in own], np.int64)
+        for at, key in zip(own, run.part.keys.taken(docs), strict=True):
+            keys[at] = key
+        if scoring:
+            for at, score in zip(own, run.scores_of(docs), strict=True):
+                scores[at] = score
+    return [Hit(view.decode_key(key), score) for key, score in zip(keys, scores, strict=True)]
+
+
+def _next_token(sort: tuple[Sorter, ...], runs: Sequence[Run], last: Place, query: Query) -> bytes:
+    doc = np.array([last.doc], np.int64)
+    marks = [mark for level in runs[last.run].levels for mark in level.marks(doc)]
+    return Token(sort, tuple(marks), query.top_k if isinstance(query, KnnVector) else None).encode()

@@ -1,11 +1,12 @@
-"""Runs a query tree over a view: which documents match, and with what score."""
+"""Runs a query tree over one part of an index: which documents match, and with what score."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from lutra.model.queries import (
     Bool,
@@ -15,20 +16,19 @@ from lutra.model.queries import (
     Prefix,
     Query,
     Range,
-    SearchStats,
     Term,
     Terms,
 )
-from lutra.scalars.column import ScalarView
+from lutra.scalars.part import ScalarPart
 from lutra.scalars.strings import Mask
 from lutra.search.deadline import Deadline
+from lutra.search.level import Scores
 from lutra.search.minimum import minimum_should_match
-from lutra.search.scores import similarity
+from lutra.search.neighbours import Neighbours
 from lutra.segments.part import Part
 from lutra.vectors.part import VectorPart
 
-Scores = float | npt.NDArray[np.float64]
-"""One score for all that match, or one for each document (of use where it matches)."""
+_NO_NEIGHBOURS: Final[Mapping[KnnVector, Neighbours]] = {}
 
 
 @dataclass(slots=True)
@@ -40,30 +40,35 @@ class Matches:
 
 
 class Matcher:
-    """Evaluates queries that `lutra.search.checks` has passed. ``scoring`` False leaves scores out."""
+    """Evaluates queries that `lutra.search.checks` has passed.
 
-    def __init__(self, view: Part, deadline: Deadline, stats: SearchStats, scoring: bool) -> None:
-        self._view = view
+    ``neighbours`` are this part's share of what each KNN query found in all parts. ``scoring`` False leaves scores out.
+    """
+
+    def __init__(
+        self, part: Part, deadline: Deadline, scoring: bool, neighbours: Mapping[KnnVector, Neighbours] = _NO_NEIGHBOURS
+    ) -> None:
+        self._part = part
         self._deadline = deadline
-        self._stats = stats
         self._scoring = scoring
+        self._neighbours = neighbours
 
     def match(self, query: Query) -> Matches:
         """Raises ParameterInvalid for operands of the wrong type, RequestTimeout."""
         self._deadline.check()
         match query:
             case MatchAll():
-                return Matches(self._view.live, 1.0)
+                return Matches(self._part.live, 1.0)
             case Term(field, value, weight):
                 column = self._scalar(field)
-                return Matches(column.equals(column.reader.operand(value)), weight)
+                return Matches(column.equals(column.reader.operand(value)), float(weight))
             case Terms(field, values, weight):
                 column = self._scalar(field)
-                return Matches(column.one_of([column.reader.operand(value) for value in values]), weight)
+                return Matches(column.one_of([column.reader.operand(value) for value in values]), float(weight))
             case Range():
                 return Matches(self._range(query), 1.0)
             case Prefix(field, prefix, weight):
-                return Matches(self._scalar(field).starts_with(prefix), weight)
+                return Matches(self._scalar(field).starts_with(prefix), float(weight))
             case Exists(field):
                 return Matches(self._column(field).exists(), 1.0)
             case Bool():
@@ -71,11 +76,11 @@ class Matcher:
             case KnnVector():
                 return self._knn(query)
 
-    def _scalar(self, name: str) -> ScalarView:
-        return self._view.scalars[name]
+    def _scalar(self, name: str) -> ScalarPart:
+        return self._part.scalars[name]
 
-    def _column(self, name: str) -> ScalarView | VectorPart:
-        return self._view.scalars.get(name) or self._view.vectors[name]
+    def _column(self, name: str) -> ScalarPart | VectorPart:
+        return self._part.scalars.get(name) or self._part.vectors[name]
 
     def _range(self, query: Range) -> Mask:
         column = self._scalar(query.field)
@@ -88,7 +93,7 @@ class Matcher:
         should = [self.match(part) for part in query.should]
         alone = not query.must and not query.filter
         needed = minimum_should_match(query.minimum_should_match, len(should), alone)
-        mask = self._view.live
+        mask = self._part.live
         for part in must:
             mask = mask & part.mask
         for other in query.filter:
@@ -107,28 +112,14 @@ class Matcher:
         return Matches(mask, scores * query.weight)
 
     def _knn(self, query: KnnVector) -> Matches:
-        view = self._view
-        column = view.vectors[query.field]
-        mask: Mask | None = None
-        if query.filter is not None:
-            plain = Matcher(view, self._deadline, self._stats, scoring=False)
-            mask = plain.match(query.filter).mask & view.live
-        elif view.rows < view.size:
-            mask = view.live
-        docs, distances, counters = column.topk(query.vector, query.top_k, mask, num_candidates=query.num_candidates)
-        self._stats.distances += counters.distances
-        self._deadline.check()
-        near = similarity(distances, column.options.metric) * query.weight
-        if query.min_score:
-            kept = near >= query.min_score
-            docs, near = docs[kept], near[kept]
-        found = np.zeros(view.size, bool)
-        found[docs] = True
+        found = self._neighbours[query]
+        mask = np.zeros(self._part.size, bool)
+        mask[found.docs] = True
         if not self._scoring:
-            return Matches(found, 0.0)
-        scores = np.zeros(view.size, np.float64)
-        scores[docs] = near
-        return Matches(found, scores)
+            return Matches(mask, 0.0)
+        scores = np.zeros(self._part.size, np.float64)
+        scores[found.docs] = found.scores
+        return Matches(mask, scores)
 
 
 def _at_least(needed: int, masks: list[Mask], size: int) -> Mask:

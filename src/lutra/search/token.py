@@ -16,7 +16,7 @@ from typing import Any, Final
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, Sorter, SortMode
-from lutra.search.order import Mark
+from lutra.search.mark import Mark
 
 _VERSION: Final = b"\x01"
 _CRC_BYTES: Final = 4

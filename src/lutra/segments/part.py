@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lutra.scalars.column import ScalarView
-from lutra.scalars.strings import Mask, StringsView
+from lutra.scalars.part import ScalarPart, StringsPart
+from lutra.scalars.strings import Mask
 from lutra.vectors.part import VectorPart
 
 Timestamps = npt.NDArray[np.int64]
@@ -33,7 +33,7 @@ class Part(Protocol):
         """bool[size], read-only."""
 
     @property
-    def keys(self) -> StringsView:
+    def keys(self) -> StringsPart:
         """Encoded primary keys by document, in whose byte order rows sort."""
 
     @property
@@ -41,7 +41,7 @@ class Part(Protocol):
         """Whether documents are numbered in the order of their keys, as a segment's are."""
 
     @property
-    def scalars(self) -> Mapping[str, ScalarView]: ...
+    def scalars(self) -> Mapping[str, ScalarPart]: ...
 
     @property
     def vectors(self) -> Mapping[str, VectorPart]: ...

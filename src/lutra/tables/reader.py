@@ -98,11 +98,12 @@ class RowReader:
                 rows.append(row)
         return RangeResult(rows, consumed(units(size_bytes), 0), next_start)
 
-    def scan_rows(self, table: Table, reader: Reader) -> Iterator[Row]:
-        """All live rows, whole, by key. Raises StorageFailure, Corruption."""
+    def scan_rows(self, table: Table, reader: Reader, after: PrimaryKey | None = None) -> Iterator[Row]:
+        """All live rows, whole, by key; from the one after ``after`` on. Raises StorageFailure, Corruption."""
         now_ms = self._now_ms()
         prefix = table.keys.prefix
-        for stored_key, value in reader.scan(prefix, prefix_end(prefix)):
+        begin = prefix if after is None else table.keys.encode(after) + b"\0"
+        for stored_key, value in reader.scan(begin, prefix_end(prefix)):
             cells = storedrow.decode(value, table, now_ms)
             if cells is not None:
                 yield Row(table.keys.decode(stored_key), cells)

@@ -155,9 +155,12 @@ class Tables:
         """A page of rows by key: at most 5000 rows or 4 MB looked at. Raises ParameterInvalid, InvalidPrimaryKey."""
         return self._reader.read_range(self._table(name), request)
 
-    def scan_rows(self, table_id: int, snapshot: Reader) -> Iterator[Row]:
-        """All live rows of a snapshot of the store, whole, by key. Raises ObjectNotExist."""
-        return self._reader.scan_rows(self._table_of(table_id), snapshot)
+    def scan_rows(self, table_id: int, snapshot: Reader, after: PrimaryKey | None = None) -> Iterator[Row]:
+        """All live rows of a snapshot of the store, whole, by key; from the one after ``after`` on.
+
+        Raises ObjectNotExist, InvalidPrimaryKey.
+        """
+        return self._reader.scan_rows(self._table_of(table_id), snapshot, after)
 
     def read_rows(
         self, table_id: int, keys: Sequence[PrimaryKey], size_bytes_max: int | None = None

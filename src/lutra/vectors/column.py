@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,6 +72,14 @@ class VectorView:
         for _, docs in self.blocks:
             mask[docs] = True
         return mask
+
+    def docs(self) -> Numbers:
+        """int32[rows]: the document of each vector."""
+        return np.concatenate([docs for _, docs in self.blocks]) if self.blocks else np.empty(0, np.int32)
+
+    def row_blocks(self) -> Iterator[Matrix]:
+        """The vectors, block by block."""
+        return (rows for rows, _ in self.blocks)
 
     def topk(
         self, query: Matrix, k: int, mask: Mask | None = None, *, num_candidates: int | None = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,8 @@ import numpy.typing as npt
 from lutra.model.indexes import FieldSchema, VectorOptions
 
 Mask = npt.NDArray[np.bool_]
+_EXACT: Final = frozenset({"exact", "brute_force"})
+Docs = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,11 @@ class KnnCounters:
     hops: int = 0
     reads: int = 0
     bytes: int = 0
+
+    @property
+    def exact(self) -> bool:
+        """Whether all documents in question were compared."""
+        return self.strategy in _EXACT
 
 
 class VectorPart(Protocol):
@@ -44,14 +52,23 @@ class VectorPart(Protocol):
     def count(self, mask: Mask | None) -> int:
         """How many documents of ``mask`` (bool[size]; None: of all) have a vector."""
 
+    def docs(self) -> Docs:
+        """int32[rows], read-only or the caller's own: the document of each vector, in the order of `row_blocks`."""
+
+    def row_blocks(self) -> Iterator[npt.NDArray[np.float32]]:
+        """All vectors, float32[n, dimension] at a time, a few MB each or views: what a build reads.
+
+        Raises Corruption, StorageFailure.
+        """
+
     def topk(
         self, query: npt.NDArray[np.float32], k: int, mask: Mask | None = None, *, num_candidates: int | None = None
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], KnnCounters]:
         """The ``k`` documents nearest to ``query`` (float32[dimension]) among those of ``mask`` (bool[size]).
 
         Returns documents int64[k'] and exact distances float32[k'], as `lutra.kernels.distance` defines them, nearest
-        first and equals by document; k' is less than ``k`` where fewer qualify. ``num_candidates`` trades time for
-        recall where the search is approximate.
+        first; of documents as near as the last one, any. k' is less than ``k`` where fewer qualify. ``num_candidates``
+        trades time for recall where the search is approximate.
 
         Raises Corruption, StorageFailure.
         """

@@ -85,6 +85,15 @@ class SegmentFile:
             raise
         return cls(reader, footer, centroid, entries)
 
+    @classmethod
+    def check(cls, reader: RangeReader, progress: Progress | None = None) -> list[Fault]:
+        """As `verify`, of a segment that need not be one that can be opened: it raises Corruption for its footer only.
+
+        ``reader`` stays the caller's.
+        """
+        footer, _, _ = _read_tail(reader)
+        return cls(reader, footer, np.empty(0, np.float32), np.empty(0, np.uint32)).verify(progress)
+
     def close(self) -> None:
         self._reader.close()
 

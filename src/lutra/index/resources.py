@@ -1,0 +1,84 @@
+"""What all search indexes of a process share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from lutra.index.builder import Builder, ProcessBuilder
+from lutra.index.policy import Policy
+from lutra.kernels.blocks import BlockCache
+from lutra.objects.opening import open_store
+from lutra.objects.store import ObjectStore
+
+CACHE_SHARE: Final = 0.25
+"""Of the memory of all indexes: blocks read from segments. The rest is what segments keep: codes, graphs, filters."""
+CACHE_BYTES_MIN: Final = 4 * 1024 * 1024
+
+
+class MemoryBudget:
+    """Memory that open segments share out among themselves. Thread-safe."""
+
+    def __init__(self, total_bytes: int) -> None:
+        self.total_bytes = total_bytes
+        self._lock = threading.Lock()
+        self._granted_bytes = 0
+
+    @property
+    def granted_bytes(self) -> int:
+        return self._granted_bytes
+
+    def grant(self, wanted_bytes: int, replacing_bytes: int = 0) -> int:
+        """Up to ``wanted_bytes``, as much as is left; what others will soon give back counts as left."""
+        with self._lock:
+            left = max(0, self.total_bytes - self._granted_bytes + replacing_bytes)
+            granted = min(wanted_bytes, left)
+            self._granted_bytes += granted
+            return granted
+
+    def give_back(self, granted_bytes: int) -> None:
+        with self._lock:
+            self._granted_bytes -= granted_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """``address`` is where ``store`` is, for builders in other processes; ``scratch`` a local folder for them."""
+
+    store: ObjectStore
+    address: str
+    scratch: Path
+    cache: BlockCache
+    memory: MemoryBudget
+    builder: Builder
+    policy: Policy = field(default_factory=Policy)
+
+    @classmethod
+    def open(cls, address: str, scratch: Path, memory_bytes: int) -> Resources:
+        """For all indexes whose objects are at ``address`` (`lutra.objects.opening.open_store`).
+
+        ``memory_bytes``: of what is read and kept of segments. What builds that were killed left in ``scratch`` is
+        deleted. Raises ParameterInvalid, StorageFailure.
+        """
+        if "://" not in address:
+            address = os.path.abspath(address)  # the same in every process
+        store = open_store(address)
+        shutil.rmtree(scratch, ignore_errors=True)
+        cache_bytes = max(CACHE_BYTES_MIN, int(CACHE_SHARE * memory_bytes))
+        return cls(
+            store=store,
+            address=address,
+            scratch=scratch.absolute(),
+            cache=BlockCache(cache_bytes),
+            memory=MemoryBudget(max(0, memory_bytes - cache_bytes)),
+            builder=ProcessBuilder(),
+        )
+
+    def close(self) -> None:
+        """Breaks off builds, and gives the memory back. Safe to call again."""
+        self.builder.close()
+        self.cache.close()

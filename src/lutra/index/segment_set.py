@@ -1,0 +1,141 @@
+"""The segments of one index: those that are searched, and those the next manifest names."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Final
+
+from lutra.index.manifest import BytesWritten, SegmentEntry
+from lutra.index.open_segment import OpenSegment, Retired
+from lutra.index.policy import SegmentShape
+from lutra.index.resources import Resources
+from lutra.index.storage import IndexStorage
+from lutra.model.indexes import IndexSchema
+from lutra.scalars.strings import Mask
+from lutra.segments.deletions import dead_of, read_deletions, write_deletions
+from lutra.segments.index_segment import IndexSegment
+
+_OPENED_AT_ONCE: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenSegment:
+    """A segment as a manifest is to name it: with the documents that live at this moment."""
+
+    opened: OpenSegment
+    live: Mask
+    dead: int
+    deletions: str | None
+
+    @property
+    def entry(self) -> SegmentEntry:
+        return SegmentEntry(replace(self.opened.shape, dead=self.dead), self.deletions)
+
+
+class SegmentSet:
+    """Its owner sees to locks: ``named`` and ``searched`` change, and segments are killed in, by turns."""
+
+    def __init__(self, storage: IndexStorage, schema: IndexSchema, resources: Resources) -> None:
+        self.named: dict[str, OpenSegment] = {}
+        """What the next manifest names."""
+        self.searched: tuple[OpenSegment, ...] = ()
+        """What views are made of, besides buffers: as the last manifest has it, less those a buffer serves for."""
+        self.written = BytesWritten()
+        self._storage = storage
+        self._schema = schema
+        self._resources = resources
+        self._retired: Retired = deque()
+        self._alive: set[str] = set()
+
+    def begin_with(self, segments: Sequence[OpenSegment], written: BytesWritten) -> None:
+        """What the manifest names that the index is opened by."""
+        self.named = {segment.name: segment for segment in segments}
+        self.searched = tuple(segments)
+        self.written = written
+        for segment in segments:
+            segment.is_in_manifest = True
+
+    def all(self) -> list[OpenSegment]:
+        """Every segment that must hear of a change."""
+        return list({segment.name: segment for segment in (*self.searched, *self.named.values())}.values())
+
+    def open(self, shape: SegmentShape, deletions: str | None, replacing: Iterable[OpenSegment] = ()) -> OpenSegment:
+        """Opens a segment; the memory of those it replaces counts as free. Raises StorageFailure, Corruption."""
+        resources = self._resources
+        wanted_bytes = shape.resident_bytes
+        granted_bytes = resources.memory.grant(wanted_bytes, sum(old.granted_bytes for old in replacing))
+        try:
+            segment = IndexSegment.open(
+                resources.store,
+                self._storage.full(shape.name),
+                self._schema,
+                cache=resources.cache,
+                size_bytes=shape.bytes,
+                memory_budget_bytes=None if granted_bytes == wanted_bytes else granted_bytes,
+                deletions=None if deletions is None else read_deletions(resources.store, self._storage.full(deletions)),
+            )
+        except BaseException:
+            resources.memory.give_back(granted_bytes)
+            raise
+        self._alive.add(shape.name)
+        return OpenSegment(shape, deletions, segment, granted_bytes, self._retired)
+
+    def open_all(self, entries: Sequence[SegmentEntry]) -> list[OpenSegment]:
+        """Several at a time, in their order. Raises as ``open``."""
+        if len(entries) <= 1:
+            return [self.open(entry.shape, entry.deletions) for entry in entries]
+        with ThreadPoolExecutor(_OPENED_AT_ONCE) as openers:
+            return list(openers.map(lambda entry: self.open(entry.shape, entry.deletions), entries))
+
+    def freeze(self, busy: set[str]) -> list[FrozenSegment]:
+        """What the next manifest is to name; what is dead altogether, and not ``busy``, is named no more."""
+        self.named = {name: segment for name, segment in self.named.items() if segment.rows or name in busy}
+        return [FrozenSegment(s, s.live(), s.dead, s.deletions) for s in self.named.values()]
+
+    def with_deletions(self, frozen: Sequence[FrozenSegment]) -> list[FrozenSegment]:
+        """The same, where documents died since the last manifest with new objects of deletions.
+
+        Raises StorageFailure.
+        """
+        result = []
+        for segment in frozen:
+            if segment.dead != segment.opened.shape.dead:
+                name = self._storage.new_deletions()
+                self._storage.discard(name)  # unless a manifest comes to name it
+                size_bytes = write_deletions(self._resources.store, self._storage.full(name), dead_of(segment.live))
+                self.count(deletions=size_bytes)
+                segment = replace(segment, deletions=name)
+            result.append(segment)
+        return result
+
+    def adopt(self, frozen: Sequence[FrozenSegment]) -> None:
+        """A manifest names ``frozen`` now."""
+        for segment in frozen:
+            opened = segment.opened
+            opened.shape, opened.deletions = segment.entry.shape, segment.deletions
+            opened.committed, opened.is_in_manifest = segment.live, True
+
+    def count(self, *, flushed: int = 0, built: int = 0, deletions: int = 0) -> None:
+        """Adds to the bytes written."""
+        before = self.written
+        self.written = BytesWritten(before.flushed + flushed, before.built + built, before.deletions + deletions)
+
+    @property
+    def any_retired(self) -> bool:
+        return bool(self._retired)
+
+    def close_retired(self) -> set[str]:
+        """Closes segments that nobody holds any more; returns the names of those that somebody does."""
+        while self._retired:
+            name, segment, granted_bytes = self._retired.popleft()
+            segment.close()
+            self._resources.memory.give_back(granted_bytes)
+            self._alive.discard(name)
+        return set(self._alive)
+
+    def let_go(self) -> None:
+        """Of all."""
+        self.named, self.searched = {}, ()

@@ -1,0 +1,67 @@
+"""What an index consists of and what it has cost, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lutra.index.manifest import BytesWritten
+from lutra.index.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentStats:
+    """One segment. ``kinds``: by vector field. ``bytes``: of the object, by class, as its footer says."""
+
+    name: str
+    rows: int
+    dead: int
+    kinds: Mapping[str, str]
+    bytes: Mapping[str, int]
+    resident_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStats:
+    """An index at one moment. Sequences are of the changelog.
+
+    ``searchable``: changes up to it are in views; ``durable``: in a manifest's segments; ``indexed``: in segments of
+    the kind that their size calls for.
+    """
+
+    manifest: int
+    segments: tuple[SegmentStats, ...]
+    buffer_rows: int
+    buffer_bytes: int
+    sealed_buffers: int
+    merges: int
+    """Under way."""
+    searchable: Progress
+    durable: int
+    indexed: int
+    written: BytesWritten
+    error: str | None
+
+    @property
+    def rows(self) -> int:
+        """In segments, the dead included."""
+        return sum(segment.rows for segment in self.segments)
+
+    @property
+    def dead(self) -> int:
+        return sum(segment.dead for segment in self.segments)
+
+    @property
+    def bytes_by_class(self) -> dict[str, int]:
+        """Of all segments."""
+        total: dict[str, int] = {}
+        for segment in self.segments:
+            for name, size_bytes in segment.bytes.items():
+                total[name] = total.get(name, 0) + size_bytes
+        return total
+
+    @property
+    def write_amplification(self) -> float:
+        """Bytes put on the store for each byte of rows flushed; 0 where none were."""
+        written = self.written
+        return (written.flushed + written.built + written.deletions) / written.flushed if written.flushed else 0.0

@@ -1,0 +1,69 @@
+"""The face that a column in memory and one in a segment share, so that a search sees no difference."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from lutra.model.indexes import FieldSchema
+from lutra.model.queries import SortMode
+from lutra.scalars.elements import Elements
+from lutra.scalars.sorting import SortKeys
+from lutra.scalars.strings_part import StringsPart
+from lutra.scalars.values import Scalar, ScalarReader
+
+__all__ = ["ScalarPart", "StringsPart"]
+
+Mask = npt.NDArray[np.bool_]
+
+
+class ScalarPart(Protocol):
+    """One field over the documents 0 to ``size`` - 1, unchanging. Thread-safe.
+
+    Every predicate returns a mask, bool[size], the caller's own. One that is read from storage raises StorageFailure
+    where that fails, Corruption, naming place and block, where bytes are not those that were written.
+    """
+
+    @property
+    def field(self) -> FieldSchema: ...
+
+    @property
+    def reader(self) -> ScalarReader:
+        """Turns a query's operand into what the predicates take."""
+
+    @property
+    def size(self) -> int: ...
+
+    def equals(self, value: Scalar) -> Mask:
+        """Documents with an element equal to ``value``."""
+
+    def one_of(self, values: list[Scalar]) -> Mask:
+        """Documents with an element among ``values``."""
+
+    def between(
+        self, lower: Scalar | None, upper: Scalar | None, include_lower: bool = True, include_upper: bool = True
+    ) -> Mask:
+        """Documents with an element between the bounds; None leaves a side open."""
+
+    def starts_with(self, prefix: str) -> Mask:
+        """Documents with an element that starts with ``prefix``; KEYWORD fields only."""
+
+    def exists(self) -> Mask:
+        """Documents with at least one element."""
+
+    def sort_keys(self, mode: SortMode) -> SortKeys:
+        """What the documents sort by; ``mode`` says which element of an array counts.
+
+        Raises ParameterInvalid for the average of what has none.
+        """
+
+    def value(self, doc: int) -> Scalar | list[Scalar] | None:
+        """What document ``doc`` holds: a list where the field holds arrays; None where it has no element."""
+
+    def elements(self, renumber: npt.NDArray[np.int32] | None = None) -> Elements:
+        """All values in document order, for a merge.
+
+        ``renumber`` (int32[size]) gives each document its new number, negative where it is left out.
+        """

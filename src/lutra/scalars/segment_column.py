@@ -1,0 +1,221 @@
+"""One scalar field of a segment: written once, read block by block as predicates ask for it.
+
+A column is
+
+- a dictionary: its distinct values, ascending, in blocks (`lutra.scalars.dictionary`);
+- postings: its documents in the order of their values (`lutra.scalars.postings`), and where each value's begin;
+- its values in document order: numbers of the dictionary, or the values themselves where so many are distinct that
+  looking them up would cost more than it saves; and whose they are (`lutra.scalars.presence`).
+
+So every predicate is a few runs of postings, found by the dictionary; nothing is scanned but for sorts and merges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import groupby
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lutra.model.errors import Corruption
+from lutra.model.indexes import FieldSchema, FieldType
+from lutra.model.queries import SortMode
+from lutra.scalars.dictionary import NumberDictionary, StringDictionary, write_numbers
+from lutra.scalars.elements import Elements
+from lutra.scalars.pages import Sink, Source
+from lutra.scalars.postings import Postings, Run, write_postings
+from lutra.scalars.presence import Presence, write_presence
+from lutra.scalars.sorting import SortKeys, averaged, check_mode, reduced_at, spread
+from lutra.scalars.stored_numbers import StoredNumbers
+from lutra.scalars.string_blocks import write_strings
+from lutra.scalars.values import DTYPES, Scalar, ScalarReader
+
+FORMAT: Final = 1
+
+_LOOKED_UP_MAX: Final = 1 << 16
+"""Distinct numbers of which a document's value is kept as a number of the dictionary."""
+
+Mask = npt.NDArray[np.bool_]
+
+
+def write_column(sink: Sink, field: FieldSchema, size: int, elements: Elements) -> dict[str, Any]:
+    """Writes the column of ``field`` over documents 0 to ``size`` - 1.
+
+    Returns what `SegmentColumn` wants to know, for JSON. Takes some 40 bytes of memory a value while it works.
+
+    :raises ValueError: the documents are not ascending or none of these, or strings are not ascending.
+    """
+    docs, values = elements.docs, elements.values
+    single = _checked(docs, len(values), size)
+    if field.type is FieldType.DOUBLE:
+        values = values + 0.0  # -0.0 becomes 0.0: they are one value
+    order = np.argsort(values, kind="stable").astype(np.int32)
+    ordered = values[order]
+    firsts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1]))) if len(ordered) else order[:0]
+    distinct = ordered[firsts]
+    numbers = np.repeat(np.arange(len(firsts), dtype=np.int32), np.diff(firsts, append=len(ordered)))
+    ordinals = np.empty(len(values), np.int32)
+    ordinals[order] = numbers
+
+    meta: dict[str, Any] = {"format": FORMAT, "single": single, "values": None, "ordinals": None, "starts": None}
+    if field.type is FieldType.KEYWORD:
+        assert elements.strings is not None
+        meta["dictionary"] = write_strings(sink, [elements.strings[i] for i in distinct.tolist()])
+    else:
+        meta["dictionary"] = write_numbers(sink, distinct)
+    if field.type is FieldType.KEYWORD or len(distinct) <= _LOOKED_UP_MAX:
+        meta["ordinals"] = StoredNumbers.write(sink, ordinals).meta()
+    else:
+        meta["values"] = StoredNumbers.write(sink, values).meta()
+    meta["presence"] = write_presence(sink, size, docs, len(values), single)
+
+    postings = order if docs is None else docs[order]
+    if not single and len(postings):
+        again = (postings[1:] == postings[:-1]) & (numbers[1:] == numbers[:-1])
+        kept = np.concatenate(([True], ~again))
+        postings, numbers = postings[kept], numbers[kept]
+    if len(postings) != len(distinct):
+        starts = np.searchsorted(numbers, np.arange(len(distinct) + 1, dtype=np.int32))
+        meta["starts"] = StoredNumbers.write(sink, starts).meta()
+    meta["postings"] = write_postings(sink, size, postings, single)
+    return meta
+
+
+def _checked(docs: npt.NDArray[np.int32] | None, count: int, size: int) -> bool:
+    """Whether no document comes twice. Raises ValueError."""
+    if docs is None:
+        if count > size:
+            raise ValueError(f"{count} values are more than {size} documents have")
+        return True
+    if len(docs) != count:
+        raise ValueError(f"{count} values belong to {len(docs)} documents")
+    if not count:
+        return True
+    steps = np.diff(docs)
+    if int(docs[0]) < 0 or int(docs[-1]) >= size or bool(np.any(steps < 0)):
+        raise ValueError(f"documents are not ascending from 0 to {size - 1}")
+    return bool(np.all(steps > 0))
+
+
+class SegmentColumn:
+    """A `lutra.scalars.part.ScalarPart` over what `write_column` wrote to the sink that ``source`` reads.
+
+    :raises Corruption: ``meta`` is of a format that is not known here.
+    """
+
+    def __init__(self, source: Source, field: FieldSchema, meta: Mapping[str, Any], size: int) -> None:
+        if meta["format"] != FORMAT:
+            raise Corruption(f"column [{field.name}] is of format {meta['format']}: this release reads {FORMAT}")
+        self.field = field
+        self.reader = ScalarReader(field)
+        self.size = size
+        self._source = source
+        self._dtype = np.dtype(DTYPES[field.type])
+        self._single: bool = meta["single"]
+        self._dictionary: StringDictionary | NumberDictionary
+        self._strings: StringDictionary | None = None
+        self._numbers: NumberDictionary | None = None
+        if field.type is FieldType.KEYWORD:
+            self._dictionary = self._strings = StringDictionary(source, meta["dictionary"])
+        else:
+            self._dictionary = self._numbers = NumberDictionary(source, meta["dictionary"], self._dtype)
+        self._values, self._ordinals, self._starts = (
+            None if meta[name] is None else StoredNumbers.of(meta[name]) for name in ("values", "ordinals", "starts")
+        )
+        self._presence = Presence(source, meta["presence"], size)
+        self._postings = Postings(source, meta["postings"], size, self._single)
+
+    @property
+    def state_bytes(self) -> int:
+        """About what is kept in memory, now that it has been used: the indexes of the dictionary's blocks."""
+        return self._dictionary.state_bytes
+
+    def equals(self, value: Scalar) -> Mask:
+        rank, found = self._dictionary.rank(value)
+        return self._of_ranks([(rank, rank + found)])
+
+    def one_of(self, values: list[Scalar]) -> Mask:
+        return self._of_ranks(_runs(self._dictionary.find(values)))
+
+    def between(
+        self, lower: Scalar | None, upper: Scalar | None, include_lower: bool = True, include_upper: bool = True
+    ) -> Mask:
+        begin, end = 0, len(self._dictionary)
+        if lower is not None:
+            rank, found = self._dictionary.rank(lower)
+            begin = rank + (found and not include_lower)
+        if upper is not None:
+            rank, found = self._dictionary.rank(upper)
+            end = rank + (found and include_upper)
+        return self._of_ranks([(begin, end)])
+
+    def starts_with(self, prefix: str) -> Mask:
+        assert self._strings is not None
+        begin, _ = self._strings.rank(prefix)
+        return self._of_ranks([(begin, self._strings.rank_after(prefix))])
+
+    def exists(self) -> Mask:
+        return self._presence.mask()
+
+    def sort_keys(self, mode: SortMode) -> SortKeys:
+        check_mode(self.field, mode)
+        # Numbers of the dictionary are in the order of its values; an average needs the values themselves.
+        values = self._read_values() if self._strings is None else self._read_ordinals()
+        if self._single:
+            docs, values = self._presence.docs(), averaged(self.field, mode, values)
+        else:
+            docs, starts = self._presence.starts()
+            values = reduced_at(starts, values, mode)
+        present = None if docs is None and len(values) == self.size else self.exists()
+        strings = None if self._strings is None else self._strings.sorted
+        return SortKeys(spread(docs, values, self.size), present, strings)
+
+    def value(self, doc: int) -> Scalar | list[Scalar] | None:
+        begin, end = self._presence.values_of(doc)
+        if begin == end:
+            return None
+        values: list[Scalar]
+        if self._values is not None:
+            values = self._values.read(self._source, begin, end).tolist()
+        else:
+            assert self._ordinals is not None
+            values = self._dictionary.take(self._ordinals.read(self._source, begin, end))
+        return values if self.field.is_array else values[0]
+
+    def elements(self, renumber: npt.NDArray[np.int32] | None = None) -> Elements:
+        docs = self._presence.docs()
+        if self._strings is None:
+            return Elements(docs, self._read_values()).renumbered(renumber)
+        ordinals = self._read_ordinals().astype(np.int32)
+        return Elements(docs, ordinals, self._strings.read()).renumbered(renumber)
+
+    def _read_values(self) -> npt.NDArray[Any]:
+        """The values of a field of numbers in document order, of the field's type."""
+        if self._values is not None:
+            return self._values.read(self._source).astype(self._dtype, copy=False)
+        assert self._numbers is not None
+        values: npt.NDArray[Any] = self._numbers.read()[self._read_ordinals()]
+        return values
+
+    def _read_ordinals(self) -> npt.NDArray[Any]:
+        """The numbers in the dictionary of all values, in document order."""
+        assert self._ordinals is not None
+        return self._ordinals.read(self._source)
+
+    def _of_ranks(self, runs: list[Run]) -> Mask:
+        """Documents with a value whose number is in one of the ``runs``, ascending and apart."""
+        runs = [run for run in runs if run[0] < run[1]]
+        starts = self._starts
+        if starts is None or not runs:
+            return self._postings.mask(runs)
+        places = [starts.place(n, n + 1) for run in runs for n in run]
+        bounds = starts.unpack(b"".join(self._source.read_many(places))).tolist()
+        return self._postings.mask(zip(bounds[::2], bounds[1::2], strict=True))
+
+
+def _runs(numbers: list[int]) -> list[Run]:
+    """Ascending ``numbers`` as runs of neighbours."""
+    groups = (list(group) for _, group in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]))
+    return [(group[0][1], group[-1][1] + 1) for group in groups]

@@ -1,0 +1,52 @@
+"""The face that numbered strings in memory and in a segment share, for sorts."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Mask = npt.NDArray[np.bool_]
+
+
+class StringSequence(Protocol):
+    """Strings by number."""
+
+    def __getitem__(self, index: int, /) -> bytes: ...
+
+
+class StringsPart(Protocol):
+    """Numbered byte strings that can be sorted by and compared with: the keys of documents, or a dictionary.
+
+    ``words`` are arrays by number; comparing them one after the other compares the strings, but for ties where not
+    ``exact``.
+    """
+
+    @property
+    def strings(self) -> StringSequence: ...
+
+    @property
+    def words(self) -> tuple[npt.NDArray[Any], ...]: ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def exact(self) -> bool: ...
+
+    def compare(self, value: bytes) -> tuple[Mask, Mask]:
+        """``(greater, equal)``: bool[size] each, by byte order against ``value``."""
+
+    def tie_ranks(self, ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Ranks that order the strings ``ids``: for the few that agree in all words."""
+
+    def taken(self, ids: npt.NDArray[Any]) -> list[bytes]:
+        """The strings ``ids``, in that order."""
+
+
+class DictionaryPart(StringsPart, Protocol):
+    """The distinct strings of a KEYWORD column."""
+
+    def with_another(self, value: bytes) -> StringsPart:
+        """These strings and one more, which gets the number ``size``."""

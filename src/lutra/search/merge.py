@@ -1,0 +1,60 @@
+"""One order from the orders of several parts."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, NamedTuple
+
+from lutra.search.level import Docs, Level, Scores
+from lutra.search.mark import ranks
+from lutra.segments.part import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The first documents of a part, in the order of ``levels``."""
+
+    part: Part
+    levels: Sequence[Level]
+    docs: Docs
+    scores: Scores
+
+    def scores_of(self, docs: Docs) -> list[float]:
+        scores: list[float] = (
+            [self.scores] * len(docs) if isinstance(self.scores, float) else self.scores[docs].tolist()
+        )
+        return scores
+
+
+class Place(NamedTuple):
+    """A document ``doc`` of the run that has the number ``run``."""
+
+    run: int
+    doc: int
+
+
+def merged(runs: Sequence[Run], offset: int, limit: int) -> list[Place]:
+    """The documents ``offset`` to ``offset + limit`` of all runs together; no two stand at the same place.
+
+    Looks at some ``offset + limit`` documents in all, and as many again at most: where a document stands may have to be
+    read from storage.
+    """
+    if len(runs) == 1:
+        return [Place(0, doc) for doc in runs[0].docs[offset : offset + limit].tolist()]
+    if not runs:
+        return []
+    chunk = (offset + limit) // len(runs) + 1
+    together = heapq.merge(*(_entries(run, number, chunk) for number, run in enumerate(runs)))
+    return [place for _, place in islice(together, offset, offset + limit)]
+
+
+def _entries(run: Run, number: int, chunk: int) -> Iterator[tuple[tuple[Any, ...], Place]]:
+    """Where each document stands, as comes in order, and which it is."""
+    for first in range(0, len(run.docs), chunk):
+        docs = run.docs[first : first + chunk]
+        columns = [ranks(level.marks(docs), level.descending) for level in run.levels]
+        for rank, doc in zip(zip(*columns, strict=True), docs.tolist(), strict=True):
+            yield rank, Place(number, doc)

@@ -1,0 +1,215 @@
+"""Where the bytes of an index segment lie. One object, little-endian, written once (design note 0005)::
+
+    keys                 encoded primary keys, ascending, and a filter over them    lutra.scalars.segment_keys
+    newest               the newest timestamp of each document, ms                 lutra.scalars.stored_numbers
+    column of a field    of each scalar field                                      lutra.scalars.segment_column
+    documents of a field, then vectors of a field, of each vector field:
+                         the document of each vector                               lutra.scalars.stored_numbers
+                         a vector segment                                          lutra.vectors.layout
+    footer               JSON, spaces up to a page less the trailer
+    trailer              footer bytes u32, format version u32, crc32c of all before it in the footer u32, magic 8
+
+Each section is whole pages. All but vector segments, which have checksums of their own, are streams in pages that end
+in their crc32c (`lutra.scalars.pages`): so every byte is covered. Documents are numbered in the order of their keys;
+vectors have an order of their own, so that a merge can go on from the largest input's graph.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lutra.kernels.checksum import crc32c
+from lutra.model.errors import Corruption, StorageFailure
+from lutra.vectors.layout import PAGE_BYTES, ROWS_MAX, SegmentKind, whole_pages
+
+FORMAT_VERSION: Final = 1
+MAGIC: Final = b"lutraSEG"
+_TRAILER: Final = struct.Struct("<III8s")
+TRAILER_BYTES: Final = _TRAILER.size
+FOOTER_BYTES_MAX: Final = 64 * 1024 * 1024
+TAIL_BYTES: Final = 128 * 1024
+"""What opening reads: the footer, and the end of the last vector segment, which opening that one reads next."""
+
+
+class SectionKind(enum.StrEnum):
+    """What a section holds; of one field but for the first two."""
+
+    KEYS = "keys"
+    NEWEST = "newest"
+    COLUMN = "column"
+    DOCUMENTS = "documents"
+    VECTORS = "vectors"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Whole pages of an object. ``meta`` is JSON, whose meaning is that of what reads the section."""
+
+    kind: SectionKind
+    field: str
+    """Empty where it is of no field."""
+    offset: int
+    size_bytes: int
+    meta: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind} of {self.field}" if self.field else self.kind.value
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.size_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class VectorsMeta:
+    """The vectors of one field: what the footer says of section VECTORS."""
+
+    field: str
+    dimension: int
+    rows: int
+    """Documents that have one."""
+    kind: SegmentKind
+    bytes: Mapping[str, int]
+    """Of the vector segment's sections, by name; its footer under ``footer``."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentMeta:
+    """What a segment says of itself."""
+
+    size: int
+    """Documents."""
+    newest_ms: tuple[int, int]
+    """Least and greatest of the documents' timestamps; 0 where there is none."""
+    sections: tuple[Section, ...]
+    """All but the footer, in the order they lie in."""
+    footer_bytes: int
+    """Trailer included; 0: not written yet."""
+
+    @property
+    def offset(self) -> int:
+        """Where the footer begins."""
+        return self.sections[-1].end if self.sections else 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the object."""
+        return self.offset + self.footer_bytes
+
+    @property
+    def vectors(self) -> tuple[VectorsMeta, ...]:
+        """By field, in the order they lie in."""
+        return tuple(vectors_meta(section) for section in self.sections if section.kind is SectionKind.VECTORS)
+
+    @property
+    def scalar_bytes(self) -> int:
+        """Of columns and keys."""
+        return self._bytes_of(SectionKind.COLUMN) + self._bytes_of(SectionKind.KEYS)
+
+    @property
+    def bytes_by_class(self) -> Mapping[str, int]:
+        """Bytes of the object: ``metadata``, ``keys``, ``columns``, ``codes``, ``graph`` and ``vectors``."""
+        within = [vectors.bytes for vectors in self.vectors]
+        codes, graph, nodes = (sum(part.get(name, 0) for part in within) for name in ("codes", "graph", "nodes"))
+        keys, columns = self._bytes_of(SectionKind.KEYS), self._bytes_of(SectionKind.COLUMN)
+        rest = self.size_bytes - keys - columns - codes - graph - nodes
+        return {"metadata": rest, "keys": keys, "columns": columns, "codes": codes, "graph": graph, "vectors": nodes}
+
+    def section(self, kind: SectionKind, field: str = "") -> Section | None:
+        """The section of that kind and field; None where there is none."""
+        return next((s for s in self.sections if s.kind is kind and s.field == field), None)
+
+    def _bytes_of(self, kind: SectionKind) -> int:
+        return sum(section.size_bytes for section in self.sections if section.kind is kind)
+
+    def to_bytes(self) -> bytes:
+        """The footer with its trailer, whole pages. Raises ValueError where it is too long."""
+        document = {
+            "size": self.size,
+            "newest_ms": list(self.newest_ms),
+            "sections": [[s.kind.value, s.field, s.offset, s.size_bytes, dict(s.meta)] for s in self.sections],
+        }
+        text = json.dumps(document, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
+        size_bytes = whole_pages(len(text) + TRAILER_BYTES)
+        if size_bytes > FOOTER_BYTES_MAX:
+            raise ValueError(f"the footer takes {size_bytes} bytes, more than {FOOTER_BYTES_MAX}")
+        head = text.ljust(size_bytes - TRAILER_BYTES) + struct.pack("<II", size_bytes, FORMAT_VERSION)
+        return head + struct.pack("<I8s", crc32c(head), MAGIC)
+
+
+def footer_size(tail: bytes, object_bytes: int, name: str) -> int:
+    """How many bytes the footer at the end of ``tail``, and of an object of ``object_bytes``, takes.
+
+    Raises Corruption where ``tail`` does not end as a segment does.
+    """
+    if len(tail) < PAGE_BYTES or tail[-len(MAGIC) :] != MAGIC:
+        raise Corruption(f"{name}: does not end as an index segment does: it is cut short, or something else.")
+    size_bytes = int(_TRAILER.unpack(tail[-TRAILER_BYTES:])[0])
+    if not PAGE_BYTES <= size_bytes <= min(FOOTER_BYTES_MAX, object_bytes) or size_bytes % PAGE_BYTES:
+        raise Corruption(f"{name}: section 'footer' (the object's end): its length fails its checksum.")
+    return size_bytes
+
+
+def parse_footer(data: bytes, object_bytes: int, name: str) -> SegmentMeta:
+    """What the footer ``data``, which is as long as `footer_size` says, tells of an object of ``object_bytes``.
+
+    Raises Corruption where it fails its checksum, and StorageFailure where a newer Lutra wrote it.
+    """
+    _, version, checksum, _ = _TRAILER.unpack(data[-TRAILER_BYTES:])
+    begin = object_bytes - len(data)
+    if crc32c(data[: -TRAILER_BYTES + 8]) != checksum:
+        raise Corruption(f"{name}: section 'footer' (bytes {begin} to {object_bytes}) fails its checksum.")
+    if version > FORMAT_VERSION:
+        raise StorageFailure(
+            f"{name}: an index segment of format version {version}; this Lutra reads up to {FORMAT_VERSION}."
+        )
+    try:
+        meta = _parse(json.loads(data[:-TRAILER_BYTES]), len(data))
+        _check(meta, begin)
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise Corruption(f"{name}: the footer of this index segment makes no sense: {error!r}.") from error
+    return meta
+
+
+def _parse(document: dict[str, Any], footer_bytes: int) -> SegmentMeta:
+    oldest, newest = document["newest_ms"]
+    sections = tuple(
+        Section(SectionKind(kind), str(field), int(offset), int(size_bytes), dict(meta))
+        for kind, field, offset, size_bytes, meta in document["sections"]
+    )
+    return SegmentMeta(int(document["size"]), (int(oldest), int(newest)), sections, footer_bytes)
+
+
+def _check(meta: SegmentMeta, offset: int) -> None:
+    """Raises ValueError where numbers are out of range, or the sections do not follow each other up to the footer."""
+    if not 0 <= meta.size <= ROWS_MAX:
+        raise ValueError(f"{meta.size} documents")
+    end = 0
+    for section in meta.sections:
+        if section.offset != end or section.size_bytes < 0 or section.size_bytes % PAGE_BYTES:
+            raise ValueError(f"section '{section.name}' is not where it has to be")
+        end = section.end
+    if end != offset:
+        raise ValueError("the sections do not end where the footer begins")
+    if len({(section.kind, section.field) for section in meta.sections}) != len(meta.sections):
+        raise ValueError("there are two sections of one kind and field")
+    if any(not 0 <= vectors.rows <= meta.size for vectors in meta.vectors):
+        raise ValueError("there are more vectors than documents")
+
+
+def vectors_json(meta: VectorsMeta) -> dict[str, Any]:
+    """The meta of a section VECTORS."""
+    return {"rows": meta.rows, "dimension": meta.dimension, "kind": meta.kind.value, "bytes": dict(meta.bytes)}
+
+
+def vectors_meta(section: Section) -> VectorsMeta:
+    """What a section VECTORS says. Raises LookupError, TypeError or ValueError where that is none."""
+    meta = section.meta
+    sizes = {str(name): int(size_bytes) for name, size_bytes in meta["bytes"].items()}
+    return VectorsMeta(section.field, int(meta["dimension"]), int(meta["rows"]), SegmentKind(meta["kind"]), sizes)

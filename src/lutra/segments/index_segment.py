@@ -1,0 +1,206 @@
+"""A segment of a search index, opened for searching: the documents it holds, with the face of a part."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+from pyroaring import BitMap
+
+from lutra.kernels.blocks import BlockCache
+from lutra.model.errors import Corruption
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
+from lutra.objects.store import ObjectStore
+from lutra.scalars.pages import PageReader
+from lutra.scalars.segment_column import SegmentColumn
+from lutra.scalars.segment_keys import SegmentKeys
+from lutra.scalars.stored_numbers import StoredNumbers
+from lutra.segments.deletions import live_of
+from lutra.segments.fault import Fault
+from lutra.segments.footer import Section, SectionKind, SegmentMeta, vectors_meta
+from lutra.segments.segment_object import SegmentObject
+from lutra.segments.vectors import SegmentVectors
+from lutra.segments.verification import verify_object
+from lutra.vectors.layout import SegmentKind
+from lutra.vectors.segment import Segment
+from lutra.vectors.segment_file import Progress, SegmentFile
+
+Mask = npt.NDArray[np.bool_]
+
+
+class IndexSegment:
+    """Documents 0 to ``size`` - 1 in the order of their keys, unchanging. A `Part`. Thread-safe; a context manager.
+
+    Keys and columns are read as they are asked for, through the cache; of vector fields codes and graph are in memory
+    as far as the budget goes. Whatever is read raises StorageFailure where that fails, and Corruption, naming section
+    and block, where bytes are not those that were written. Nothing may be asked of it once it is closed.
+    """
+
+    def __init__(
+        self, obj: SegmentObject, meta: SegmentMeta, schema: IndexSchema, live: Mask, closing: contextlib.ExitStack
+    ) -> None:
+        """For `open`."""
+        self.meta = meta
+        self.schema = schema
+        self.live = live
+        """bool[size], read-only: what the deletions it was opened with leave."""
+        self._object = obj
+        self._closing = closing
+        self.keys: SegmentKeys
+        self.scalars: Mapping[str, SegmentColumn]
+        self.vectors: Mapping[str, SegmentVectors]
+
+    @classmethod
+    def open(
+        cls,
+        store: ObjectStore,
+        name: str,
+        schema: IndexSchema,
+        *,
+        cache: BlockCache,
+        memory_budget_bytes: int | None = None,
+        deletions: BitMap | None = None,
+        owner: str = "",
+        size_bytes: int | None = None,
+    ) -> IndexSegment:
+        """Opens object ``name``: one read of its end, and for each vector field whose documents it has and what of
+        codes and graph is to be in memory, in sweeps of some MB; where there are several vector fields, one more each.
+
+        :param schema: the index's; fields it does not have are not opened.
+        :param cache: through which everything is read, shared with other segments.
+        :param memory_budget_bytes: for codes and graphs (`lutra.vectors.segment.Segment.open`), shared out between
+            vector fields by what they would need; None: whatever they need.
+        :param deletions: documents that are dead from the start.
+        :param owner: whose counters in the cache its reads go to.
+        :param size_bytes: of the object, where it is known: spares a remote store a request.
+        :raises ObjectMissing: there is no such object.
+        :raises Corruption: it is damaged, or not of this schema, or the deletions are of another segment.
+        :raises StorageFailure: it cannot be read, or a newer Lutra wrote it.
+        """
+        with contextlib.ExitStack() as closing:
+            obj = SegmentObject(store, name, cache, owner=owner, size_bytes=size_bytes)
+            closing.callback(obj.close)
+            meta = obj.read_meta()
+            try:
+                live = live_of(meta.size, deletions)
+            except ValueError as error:
+                raise Corruption(f"{name}: its deletions are those of another segment: {error}.") from error
+            segment = cls(obj, meta, schema, live, closing)
+            try:
+                segment._open_keys_and_columns()
+                segment._open_vectors(cache, memory_budget_bytes)
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+                raise Corruption(f"{name}: the footer of this index segment makes no sense: {error!r}.") from error
+            obj.forget()
+            segment._closing = closing.pop_all()
+            return segment
+
+    def _open_keys_and_columns(self) -> None:
+        section = self._section(SectionKind.KEYS)
+        self.keys = SegmentKeys(self._stream(section), section.meta)
+        scalars = {}
+        for field in self.schema.fields:
+            if field.type is not FieldType.VECTOR:
+                section = self._section(SectionKind.COLUMN, field)
+                if (section.meta["type"], section.meta["is_array"]) != (field.type.value, field.is_array):
+                    raise Corruption(f"{self.name}: {section.name} is not of the type that the index has it of.")
+                scalars[field.name] = SegmentColumn(self._stream(section), field, section.meta["column"], self.size)
+        self.scalars = scalars
+
+    def _open_vectors(self, cache: BlockCache, budget_bytes: int | None) -> None:
+        fields = [field for field in self.schema.fields if field.type is FieldType.VECTOR]
+        sizes = {f.name: vectors_meta(self._section(SectionKind.VECTORS, f)).bytes for f in fields}
+        needs = {name: of.get("codes", 0) + of.get("graph", 0) for name, of in sizes.items()}
+        vectors = {}
+        for field in fields:
+            own = None if budget_bytes is None else budget_bytes * needs[field.name] // max(1, sum(needs.values()))
+            vectors[field.name] = self._open_field(field, cache, own)
+        self.vectors = vectors
+
+    def _open_field(self, field: FieldSchema, cache: BlockCache, budget_bytes: int | None) -> SegmentVectors:
+        assert field.vector is not None
+        section = self._section(SectionKind.VECTORS, field)
+        file = SegmentFile.open(self._object.part(section))
+        if (file.dimension, file.metric) != (field.vector.dimension, field.vector.metric):
+            raise Corruption(f"{self.name}: {section.name} are not of the dimension or metric that the index has.")
+        segment = Segment.open(file, cache=cache, memory_budget_bytes=budget_bytes)
+        self._closing.callback(segment.close)
+        return SegmentVectors(field, self.size, self._read_docs(field), segment)
+
+    def _read_docs(self, field: FieldSchema) -> npt.NDArray[np.int32]:
+        section = self._section(SectionKind.DOCUMENTS, field)
+        source, blocks = self._object.stream(section)
+        with contextlib.closing(blocks):
+            docs: npt.NDArray[np.int32] = StoredNumbers.of(section.meta["numbers"]).read(source).astype(np.int32)
+        return docs
+
+    def _section(self, kind: SectionKind, field: FieldSchema | None = None) -> Section:
+        section = self.meta.section(kind, "" if field is None else field.name)
+        if section is None:
+            of = "" if field is None else f" of {field.name}"
+            raise Corruption(f"{self.name}: has no section '{kind}{of}': it is not of this index's schema.")
+        return section
+
+    def close(self) -> None:
+        """Gives memory and blocks back; safe to call again."""
+        self._closing.close()
+
+    def __enter__(self) -> IndexSegment:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def name(self) -> str:
+        """Of the object."""
+        return self._object.name
+
+    @property
+    def size(self) -> int:
+        return self.meta.size
+
+    @property
+    def rows(self) -> int:
+        """That ``live`` leaves."""
+        return int(np.count_nonzero(self.live))
+
+    @property
+    def in_key_order(self) -> bool:
+        return True
+
+    @property
+    def kinds(self) -> Mapping[str, SegmentKind]:
+        """By vector field."""
+        return {vectors.field: vectors.kind for vectors in self.meta.vectors}
+
+    @property
+    def resident_bytes(self) -> int:
+        """In memory beside the cache: of vector fields, and of keys and columns as far as they were used."""
+        used = self.keys.state_bytes + sum(column.state_bytes for column in self.scalars.values())
+        return self.live.nbytes + used + sum(vectors.resident_bytes for vectors in self.vectors.values())
+
+    def newest_ms(self) -> npt.NDArray[np.int64]:
+        """int64[size], by document: the newest timestamp of its cells. Read anew each time."""
+        section = self._section(SectionKind.NEWEST)
+        source, blocks = self._object.stream(section)
+        with contextlib.closing(blocks):
+            newest: npt.NDArray[np.int64] = StoredNumbers.of(section.meta["numbers"]).read(source).astype(np.int64)
+        return newest
+
+    def verify(self, progress: Progress | None = None) -> list[Fault]:
+        """Reads the whole object past the cache and checks every checksum; the faults found, in the order they lie in.
+
+        Raises StorageFailure where it cannot be read.
+        """
+        return verify_object(self._object, progress)
+
+    def _stream(self, section: Section) -> PageReader:
+        source, blocks = self._object.stream(section)
+        self._closing.callback(blocks.close)
+        return source

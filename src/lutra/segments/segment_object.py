@@ -1,0 +1,110 @@
+"""The object a segment lies in, read by ranges and by blocks, on a local disk or in a remote store."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lutra.kernels.blocks import BlockCache, BlockKind, BlockSource
+from lutra.model.errors import StorageFailure
+from lutra.objects.store import ObjectStore
+from lutra.scalars.pages import PageReader
+from lutra.segments.footer import TAIL_BYTES, Section, SectionKind, SegmentMeta, footer_size, parse_footer
+from lutra.vectors.layout import PAGE_BYTES
+from lutra.vectors.range_reader import QUEUE_DEPTH, Bytes, PartReader
+
+
+class SegmentObject:
+    """A `lutra.vectors.range_reader.RangeReader` over one object. Thread-safe.
+
+    ``read`` goes past the cache; blocks and streams go through it, and count with its ``owner``. It stays readable when
+    the object is deleted from a local store.
+    """
+
+    def __init__(
+        self, store: ObjectStore, name: str, cache: BlockCache, *, owner: str = "", size_bytes: int | None = None
+    ) -> None:
+        """
+        :param size_bytes: of the object, where it is known; a remote store is asked for it otherwise.
+        :raises ObjectMissing: there is no such object. :raises StorageFailure: it cannot be opened.
+        """
+        self.name = name
+        self.size_bytes = store.size(name) if size_bytes is None else size_bytes
+        self._owner = owner
+        self._store = store
+        path = store.local_path(name)
+        self._is_remote = path is None
+        if path is None:
+            self._blocks = cache.open_remote(
+                lambda ranges: store.read_many(name, ranges),
+                self.size_bytes,
+                name=name,
+                owner=owner,
+                kind=BlockKind.METADATA,
+            )
+        else:
+            self._blocks = cache.open_file(
+                path, owner=owner, kind=BlockKind.METADATA, length=self.size_bytes, queue_depth=QUEUE_DEPTH
+            )
+        self._tail: tuple[int, bytes] = (self.size_bytes, b"")
+
+    def close(self) -> None:
+        """Sections opened by `blocks` and `stream` are the caller's to close."""
+        self._blocks.close()
+
+    def read(self, offset: int, size_bytes: int) -> Bytes:
+        """As `RangeReader` says."""
+        begin, tail = self._tail
+        if offset >= begin:
+            data = tail[offset - begin : offset - begin + size_bytes]
+        else:
+            data = self._fetch(offset, size_bytes)
+        return np.frombuffer(data, np.uint8)
+
+    def _fetch(self, offset: int, size_bytes: int) -> bytes:
+        """A sweep. From a remote store it is asked for in one request, which that may share out to several."""
+        if not self._is_remote:
+            return self._blocks.read_range(offset, size_bytes, bypass=True)
+        data = self._store.read(self.name, offset, size_bytes)
+        if len(data) != size_bytes:
+            raise StorageFailure(f"{self.name}: {len(data)} bytes came of {size_bytes} from byte {offset}.")
+        return data
+
+    def open_blocks(
+        self, cache: BlockCache, offset: int, length: int, *, block_bytes: int, kind: BlockKind
+    ) -> BlockSource:
+        """As `RangeReader` says, through the cache it was opened with, whatever ``cache``."""
+        return self._blocks.section(
+            offset, length, block_bytes=block_bytes, owner=self._owner, kind=kind, checksums=True
+        )
+
+    def read_meta(self) -> SegmentMeta:
+        """The footer, by one read of the object's end, and one more where it is longer.
+
+        What lies in that read is not read again until `forget`. Raises Corruption, StorageFailure.
+        """
+        self._keep_tail(TAIL_BYTES)
+        footer_bytes = footer_size(self._tail[1], self.size_bytes, self.name)
+        if footer_bytes > len(self._tail[1]):
+            self._keep_tail(footer_bytes + TAIL_BYTES)
+        return parse_footer(self._tail[1][-footer_bytes:], self.size_bytes, self.name)
+
+    def _keep_tail(self, size_bytes: int) -> None:
+        begin = max(0, self.size_bytes - size_bytes) // PAGE_BYTES * PAGE_BYTES
+        self._tail = begin, self._fetch(begin, self.size_bytes - begin)
+
+    def forget(self) -> None:
+        """Lets go of the end of the object that `read_meta` kept."""
+        self._tail = (self.size_bytes, b"")
+
+    def stream(self, section: Section) -> tuple[PageReader, BlockSource]:
+        """A section that is a stream, read through the cache, and its blocks, which the caller closes."""
+        kind = BlockKind.COLUMNS if section.kind is SectionKind.COLUMN else BlockKind.METADATA
+        blocks = self._blocks.section(
+            section.offset, section.size_bytes, block_bytes=PAGE_BYTES, owner=self._owner, kind=kind, checksums=True
+        )
+        return PageReader(blocks, section.name), blocks
+
+    def part(self, section: Section) -> PartReader:
+        """A section that is a vector segment."""
+        name = f"{self.name}, {section.name} (from byte {section.offset})"
+        return PartReader(self, section.offset, section.size_bytes, name)

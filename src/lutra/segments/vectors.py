@@ -1,0 +1,126 @@
+"""One vector field of a segment: a `lutra.vectors.part.VectorPart` over a vector segment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from lutra.kernels.searcher import Strategy
+from lutra.model.errors import Corruption
+from lutra.model.indexes import FieldSchema, VectorOptions
+from lutra.vectors.part import KnnCounters
+from lutra.vectors.segment import RECALL_TARGET_DEFAULT, Segment
+from lutra.vectors.segment_file import SegmentFile
+
+Mask = npt.NDArray[np.bool_]
+Docs = npt.NDArray[np.int32]
+
+
+class SegmentVectors:
+    """Rows of the vector segment belong to documents by ``docs`` (int32[rows]). Thread-safe."""
+
+    def __init__(self, field: FieldSchema, size: int, docs: Docs, segment: Segment) -> None:
+        """Raises Corruption where ``docs`` are not documents 0 to ``size`` - 1, each once, one for each row."""
+        assert field.vector is not None
+        self.field = field
+        self.options: VectorOptions = field.vector
+        self.size = size
+        self._docs = docs
+        self._segment = segment
+        # Whether the document of each row has its number: then masks need no turning.
+        self._aligned = len(docs) == size and bool(np.array_equal(docs, np.arange(size)))
+        self._turned: tuple[Mask, Mask] | None = None
+        has = self.exists_or_raise()
+        if len(docs) != segment.rows or int(np.count_nonzero(has)) != len(docs):
+            raise Corruption(f"{segment.file.name}: its vectors do not belong to a document each.")
+
+    def exists_or_raise(self) -> Mask:
+        """As `exists`; raises Corruption where there are other documents than 0 to ``size`` - 1."""
+        if len(self._docs) and not 0 <= int(self._docs.min()) <= int(self._docs.max()) < self.size:
+            raise Corruption(f"{self._segment.file.name}: a vector belongs to none of {self.size} documents.")
+        return self.exists()
+
+    def close(self) -> None:
+        self._segment.close()
+
+    @property
+    def file(self) -> SegmentFile:
+        """For builds."""
+        return self._segment.file
+
+    @property
+    def segment(self) -> Segment:
+        """For measurements and checks."""
+        return self._segment
+
+    @property
+    def resident_bytes(self) -> int:
+        """In memory: codes, graph, and whose rows they are."""
+        return self._segment.resident_bytes + self._docs.nbytes
+
+    def exists(self) -> Mask:
+        mask = np.zeros(self.size, bool)
+        mask[self._docs] = True
+        return mask
+
+    def count(self, mask: Mask | None) -> int:
+        return len(self._docs) if mask is None else int(np.count_nonzero(self._rows_of(mask)))
+
+    def docs(self) -> Docs:
+        return self._docs
+
+    def row_blocks(self) -> Iterator[npt.NDArray[np.float32]]:
+        return self._segment.file.vector_blocks()
+
+    def topk(
+        self,
+        query: npt.NDArray[np.float32],
+        k: int,
+        mask: Mask | None = None,
+        *,
+        num_candidates: int | None = None,
+        recall_target: float = RECALL_TARGET_DEFAULT,
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], KnnCounters]:
+        """As `VectorPart` says; ``recall_target`` is the share of the true neighbours to find, on average.
+
+        Of documents at the same distance as the last one, any may be returned. Raises ParameterInvalid as
+        `lutra.vectors.segment.Segment.search`.
+        """
+        if not len(self._docs):
+            return np.empty(0, np.int64), np.empty(0, np.float32), KnnCounters("brute_force", 0)
+        found = self._segment.search(
+            np.ascontiguousarray(query, np.float32).reshape(1, -1),
+            k,
+            mask=None if mask is None else self._rows_of(mask),
+            recall_target=recall_target,
+            num_candidates=num_candidates,
+            threads=1,
+        )
+        rows, distances = found.ids[0], found.distances[0]
+        rows, distances = rows[rows >= 0], distances[rows >= 0]
+        docs = self._docs[rows].astype(np.int64)
+        order = np.lexsort((docs, distances))
+        took = found.counters
+        counters = KnnCounters(
+            Strategy(int(took.used[0])).name.lower(),
+            int(took.distances[0]),
+            int(took.hops[0]),
+            int(took.reads[0]),
+            int(took.bytes[0]),
+        )
+        return docs[order], distances[order], counters
+
+    def _rows_of(self, mask: Mask) -> Mask:
+        """bool[rows] of bool[size]. Of a mask that nobody can change, such as that of live documents, the last is
+        kept: it is asked for query after query, and turning it takes about a nanosecond a row."""
+        if self._aligned:
+            return mask
+        turned = self._turned
+        if turned is not None and turned[0] is mask:
+            return turned[1]
+        rows = mask[self._docs]
+        if not mask.flags.writeable:
+            self._turned = mask, rows
+        return rows

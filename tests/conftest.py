@@ -1,0 +1,20 @@
+"""What several rooms' tests share."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+from support.s3_server import S3Server, S3ServerUnavailable
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """One S3 server for all tests of a run; those that need it are skipped where it cannot be had."""
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(S3Server(tmp_path_factory.mktemp("s3")))
+        except S3ServerUnavailable as reason:
+            pytest.skip(f"no S3 server: {reason}")
+        yield server

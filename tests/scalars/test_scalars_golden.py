@@ -1,0 +1,90 @@
+"""Columns and keys of every format version that ever was are read, and give the answers they gave."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.scalar_streams import (
+    DENSE_SIZE,
+    GOLDEN_SIZE,
+    golden_columns,
+    golden_dense,
+    golden_keys,
+    golden_stream,
+)
+
+from lutra.kernels.blocks import BlockCache
+from lutra.model.indexes import FieldType
+from lutra.model.queries import SortMode
+from lutra.scalars.pages import PageReader
+from lutra.scalars.part import ScalarPart
+from lutra.scalars.segment_column import SegmentColumn
+from lutra.scalars.segment_keys import SegmentKeys
+
+GOLDEN = Path(__file__).parent / "golden"
+COLUMNS = golden_columns()
+
+
+@pytest.fixture
+def stored() -> Iterator[tuple[PageReader, dict[str, Any]]]:
+    cache = BlockCache(4 << 20)
+    reader = PageReader(cache.open_file(GOLDEN / "v1.pages", checksums=True), "golden")
+    yield reader, json.loads((GOLDEN / "v1.json").read_bytes())
+    cache.close()
+
+
+def sorted_docs(part: ScalarPart, mode: SortMode) -> list[Any]:
+    """What each document sorts by; None where it has no value."""
+    keys = part.sort_keys(mode)
+    values: list[Any] = keys.values.tolist()
+    if keys.strings is not None:
+        values = list(keys.strings.taken(keys.values))
+    return values if keys.present is None else [v if p else None for v, p in zip(values, keys.present, strict=True)]
+
+
+@pytest.mark.parametrize("name", list(COLUMNS))
+def test_a_golden_column_answers_as_it_did(name: str, stored: tuple[PageReader, dict[str, Any]]) -> None:
+    reader, metas = stored
+    memory = COLUMNS[name]
+    column = SegmentColumn(reader, memory.field, metas[name], GOLDEN_SIZE)
+    values = [memory.value(doc) for doc in range(GOLDEN_SIZE)]
+    assert [column.value(doc) for doc in range(GOLDEN_SIZE)] == values
+    assert sorted_docs(column, SortMode.MIN) == sorted_docs(memory, SortMode.MIN)
+    assert np.array_equal(column.exists(), memory.exists())
+    some = [v for value in values[:40] for v in (value if isinstance(value, list) else [value]) if v is not None]
+    for low, high in zip(some, some[7:], strict=False):
+        assert np.array_equal(column.equals(low), memory.equals(low))
+        assert np.array_equal(column.between(low, high, False, True), memory.between(low, high, False, True))
+    assert np.array_equal(column.one_of(some), memory.one_of(some))
+    if memory.field.type is FieldType.KEYWORD:
+        for prefix in ("", "a", "word-01", "\U0001f9a6"):
+            assert np.array_equal(column.starts_with(prefix), memory.starts_with(prefix))
+
+
+def test_golden_bitmaps_are_read(stored: tuple[PageReader, dict[str, Any]]) -> None:
+    reader, metas = stored
+    memory = golden_dense()
+    column = SegmentColumn(reader, memory.field, metas["dense"], DENSE_SIZE)
+    for low, high in ((0, 4), (1, 3), (0, 0), (1, 6), (2, 6)):
+        assert np.array_equal(column.between(low, high), memory.between(low, high))
+
+
+def test_golden_keys_are_found(stored: tuple[PageReader, dict[str, Any]]) -> None:
+    reader, metas = stored
+    keys = SegmentKeys(reader, metas["keys"])
+    expected = golden_keys()
+    assert keys.find(expected).tolist() == list(range(len(expected)))
+    assert keys.keys(np.arange(len(expected))) == expected
+    assert (keys.find([key + b"\1" for key in expected]) == -1).all()
+    assert list(reader.faults()) == []
+
+
+def test_the_bytes_are_those_that_were_written_once() -> None:
+    pages, metas = golden_stream()
+    assert pages == (GOLDEN / "v1.pages").read_bytes()
+    assert metas == json.loads((GOLDEN / "v1.json").read_bytes())

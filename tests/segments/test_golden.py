@@ -1,0 +1,57 @@
+"""Index segments of every format version that ever was open, and give the answers they gave."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.golden_segment import DEAD, PLANS, SCHEMA, golden_name, golden_rows
+from support.parts import part_of
+from support.stored_segments import Shelf, check_against, nearest_keys
+
+from lutra.segments.build import build_segment
+from lutra.segments.deletions import dead_of, read_deletions
+from lutra.segments.footer import FORMAT_VERSION
+from lutra.segments.index_segment import IndexSegment
+from lutra.vectors.layout import SegmentKind
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(params=range(1, FORMAT_VERSION + 1))
+def segment(request: pytest.FixtureRequest, shelf: Shelf) -> IndexSegment:
+    for suffix in ("segment", "deletions"):
+        copy = shelf.folder / suffix
+        shutil.copy(GOLDEN / golden_name(suffix, request.param), copy)
+        shelf.store.put_file(f"golden/{suffix}", copy)
+    dead = read_deletions(shelf.store, "golden/deletions")
+    return IndexSegment.open(shelf.store, "golden/segment", SCHEMA, cache=shelf.cache, deletions=dead)
+
+
+def test_a_golden_segment_holds_what_it_did(segment: IndexSegment) -> None:
+    with segment:
+        check_against(segment, SCHEMA, golden_rows())
+        assert list(dead_of(segment.live)) == DEAD
+        assert segment.kinds == {"v": SegmentKind.GRAPH, "w": SegmentKind.FLAT}
+        assert segment.verify() == []
+
+
+def test_a_golden_segment_answers_as_it_did(segment: IndexSegment) -> None:
+    with segment:
+        rows = sorted(golden_rows(), key=lambda row: row.key)
+        living = [row for doc, row in enumerate(rows) if doc not in DEAD]
+        for field in SCHEMA.fields:
+            if field.vector is not None:
+                query = np.arange(field.vector.dimension, dtype=np.float32)
+                _, distances = nearest_keys(living, field, query, 5)
+                _, found, _ = segment.vectors[field.name].topk(query, 5, segment.live, recall_target=1.0)
+                assert np.allclose(found, distances)
+
+
+def test_the_bytes_are_those_that_were_written_once(tmp_path: Path) -> None:
+    """But of a graph: the format does not say how it is built."""
+    written = {name: plan for name, plan in PLANS.items() if plan.kind is not SegmentKind.GRAPH}
+    build_segment(tmp_path / "s", [part_of(SCHEMA, golden_rows())], SCHEMA, plans=written)
+    assert (tmp_path / "s").read_bytes() == (GOLDEN / golden_name("flat", FORMAT_VERSION)).read_bytes()

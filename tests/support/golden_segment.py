@@ -1,0 +1,58 @@
+"""What is in the golden index segments. ``python tests/support/golden_segment.py`` writes those of this version."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from pyroaring import BitMap
+from support.parts import TestRow, part_of, schema_of
+from support.segment_rows import plain_rows
+
+from lutra.objects.local import LocalStore
+from lutra.segments.build import build_segment
+from lutra.segments.deletions import write_deletions
+from lutra.segments.footer import FORMAT_VERSION
+from lutra.vectors.build_plan import BuildPlan
+from lutra.vectors.layout import SegmentKind
+
+SCHEMA: Final = schema_of(6)
+PLANS: Final = {
+    "v": BuildPlan(SegmentKind.GRAPH, 4, degree=6, beam=20),
+    "w": BuildPlan(SegmentKind.FLAT, 4),
+}
+DEAD: Final = [0, 7, 59]
+
+
+def golden_rows() -> list[TestRow]:
+    return plain_rows(60)
+
+
+def golden_name(suffix: str, version: int) -> str:
+    """Of a file in tests/segments/golden: a ``segment``, one without a graph (``flat``), or ``deletions``."""
+    return f"v{version}.{suffix}"
+
+
+def write(folder: Path) -> None:
+    """Writes the files of this version; those that are there are left alone."""
+    part = part_of(SCHEMA, golden_rows())
+    for suffix, plans in (("segment", PLANS), ("flat", {"w": PLANS["w"]})):
+        target = folder / golden_name(suffix, FORMAT_VERSION)
+        if not target.exists():
+            build_segment(target, [part], SCHEMA, plans=plans)
+    with tempfile.TemporaryDirectory() as scratch:
+        store = LocalStore(scratch)
+        write_deletions(store, "deletions", BitMap(DEAD))
+        target = folder / golden_name("deletions", FORMAT_VERSION)
+        if not target.exists():
+            target.write_bytes(store.get("deletions"))
+
+
+if __name__ == "__main__":
+    golden = Path(__file__).parents[1] / "segments" / "golden"
+    golden.mkdir(exist_ok=True)
+    write(golden)

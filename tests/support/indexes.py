@@ -1,0 +1,57 @@
+"""Search indexes over a folder of their own, with a builder in the same thread."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from lutra.index.builder import Builder, InlineBuilder
+from lutra.index.index import SearchIndex
+from lutra.index.policy import Policy
+from lutra.index.resources import MemoryBudget, Resources
+from lutra.index.storage import IndexStorage
+from lutra.kernels.blocks import BlockCache
+from lutra.model.clock import Clock
+from lutra.model.indexes import IndexSchema
+from lutra.model.schema import KeyColumn
+from lutra.objects.local import LocalStore
+from lutra.objects.store import ObjectStore
+
+PREFIX = "indexes/1-x-1/"
+
+
+def resources_in(
+    folder: Path,
+    *,
+    policy: Policy | None = None,
+    builder: Builder | None = None,
+    store: ObjectStore | None = None,
+    memory_bytes: int = 1 << 30,
+) -> Resources:
+    """Resources whose objects are in ``folder``/objects, unless ``store`` is given."""
+    objects = LocalStore(folder / "objects") if store is None else store
+    return Resources(
+        store=objects,
+        address=str(folder / "objects"),
+        scratch=folder / "scratch",
+        cache=BlockCache(4 * 1024 * 1024, shards=1),
+        memory=MemoryBudget(memory_bytes),
+        builder=InlineBuilder(objects) if builder is None else builder,
+        policy=policy or Policy(),
+    )
+
+
+def index_in(
+    resources: Resources, schema: IndexSchema, key: tuple[KeyColumn, ...], clock: Clock | None = None
+) -> SearchIndex:
+    """An index over ``resources``, not opened yet."""
+    return SearchIndex(schema, key, IndexStorage(resources.store, PREFIX), resources, clock)
+
+
+def memory_index(schema: IndexSchema, key: tuple[KeyColumn, ...], clock: Clock | None = None) -> SearchIndex:
+    """An index that is never opened: what is applied is in its buffer."""
+    return index_in(_SHARED, schema, key, clock)
+
+
+_FOLDER = tempfile.TemporaryDirectory(prefix="lutra-test-")
+_SHARED = resources_in(Path(_FOLDER.name))

@@ -1,0 +1,93 @@
+"""Parts of an index for tests: documents in memory with the columns a buffer has, and rows to fill them with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
+from lutra.scalars.column import ScalarColumn, ScalarView
+from lutra.scalars.strings import Mask, Strings, StringsView
+from lutra.vectors.column import VectorColumn, VectorView
+
+
+@dataclass(frozen=True)
+class TestRow:
+    """``content`` is by field: what a table's column holds; fields may be absent."""
+
+    __test__ = False
+
+    key: bytes
+    newest_ms: int
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class MemoryPart:
+    """A `lutra.segments.part.Part`: documents in the order in which they came."""
+
+    size: int
+    live: Mask
+    keys: StringsView
+    newest: npt.NDArray[np.int64]
+    scalars: Mapping[str, ScalarView]
+    vectors: Mapping[str, VectorView]
+    in_key_order: bool = False
+
+    @property
+    def rows(self) -> int:
+        return int(np.count_nonzero(self.live))
+
+    def newest_ms(self) -> npt.NDArray[np.int64]:
+        return self.newest
+
+
+def part_of(schema: IndexSchema, rows: Sequence[TestRow], dead: Sequence[int] = ()) -> MemoryPart:
+    """The documents of ``rows``, of which ``dead`` are dead."""
+    columns: dict[str, ScalarColumn | VectorColumn] = {
+        f.name: VectorColumn(f) if f.type is FieldType.VECTOR else ScalarColumn(f) for f in schema.fields
+    }
+    keys = Strings()
+    keys.extend([row.key for row in rows])
+    for doc, row in enumerate(rows):
+        for name, value in row.content.items():
+            assert columns[name].stage(doc, value)
+    for column in columns.values():
+        assert column.settle() == 0
+        column.publish()
+    live = np.ones(len(rows), bool)
+    live[list(dead)] = False
+    live.flags.writeable = False
+    return MemoryPart(
+        len(rows),
+        live,
+        keys.view(),
+        np.array([row.newest_ms for row in rows], np.int64),
+        {c.field.name: c.view(len(rows)) for c in columns.values() if isinstance(c, ScalarColumn)},
+        {c.field.name: c.view(len(rows)) for c in columns.values() if isinstance(c, VectorColumn)},
+    )
+
+
+def schema_of(dimension: int = 6, metric: Metric = Metric.EUCLIDEAN) -> IndexSchema:
+    """A field of each type, arrays among them, and two of vectors."""
+    return IndexSchema(
+        (
+            FieldSchema("n", FieldType.LONG),
+            FieldSchema("x", FieldType.DOUBLE),
+            FieldSchema("ok", FieldType.BOOLEAN),
+            FieldSchema("word", FieldType.KEYWORD),
+            FieldSchema("when", FieldType.DATE, date_formats=("yyyy-MM-dd HH:mm:ss",)),
+            FieldSchema("tags", FieldType.KEYWORD, is_array=True),
+            FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(dimension, metric)),
+            FieldSchema("w", FieldType.VECTOR, vector=VectorOptions(3, Metric.COSINE)),
+        )
+    )
+
+
+def vector(values: Sequence[float]) -> bytes:
+    """As a table's column holds it."""
+    return np.array(values, "<f4").tobytes()
