@@ -88,11 +88,11 @@ def test_distances_are_those_of_a_scan_to_the_bit(graph_path: Path, metric: Metr
 
 
 def test_residency_follows_the_budget(graph_path: Path) -> None:
-    expected = [(4, True), (1, True), (4, False), (1, False), (0, False)]
-    for (_, budget), (code_bits, graph) in zip(budgets(), expected, strict=True):
+    expected = [("4", True), ("1", True), ("4", False), ("1", False), ("none", False)]
+    for (_, budget), (codes, graph) in zip(budgets(), expected, strict=True):
         strategy = Strategy.WALK if graph else Strategy.NODE_WALK
         with Segment.open(graph_path, memory_budget_bytes=budget) as segment:
-            assert (segment.residency.code_bits, segment.residency.graph) == (code_bits, graph)
+            assert (segment.residency.name, segment.residency.graph) == (codes, graph)
             counters = segment.search(QUERIES, 1, recall_target=0.5).counters
             assert set(counters.used.tolist()) <= {strategy, Strategy.CODE_SCAN, Strategy.BRUTE_FORCE}
             if budget is not None:

@@ -19,6 +19,7 @@ from lutra.kernels.codes import Quantizer, scan_candidates
 from lutra.model.errors import StorageFailure
 from lutra.model.indexes import Metric
 from lutra.vectors.build_plan import BuildPlan
+from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.layout import NO_ROW, TAIL_BYTES, SectionName, SegmentKind
 from lutra.vectors.segment_file import SegmentFile
 from lutra.vectors.writer import write_segment
@@ -52,11 +53,12 @@ def test_everything_reads_back(
         picked = np.arange(rows)[::-1].repeat(2)
         assert np.array_equal(segment.read_vectors(picked), vectors[picked])
         if kind is SegmentKind.FLAT:
-            assert (segment.code_bits, segment.record_bytes, segment.centroid.size) == (0, 0, 0)
+            assert (segment.codes, segment.fine, segment.centroid.size) == (None, None, 0)
             assert segment.load_codes().size == 0
         else:
             codec = Quantizer(dimension, bits, metric, segment.centroid, seed)
-            assert (segment.code_bits, segment.record_bytes) == (bits, codec.record_bytes)
+            assert segment.codes == CodeFormat(dimension, bits)
+            assert segment.codes.record_bytes == codec.record_bytes
             assert np.array_equal(segment.load_codes(), codec.encode(vectors))
         graph = segment.load_graph()
         if kind is SegmentKind.GRAPH:
@@ -118,7 +120,7 @@ def test_codes_and_graph_read_through_the_cache_too(tmp_path: Path) -> None:
 def test_codes_and_vectors_give_the_exact_answer(tmp_path: Path, metric: Metric) -> None:
     vectors = lattice(400, 64)
     with write_segment(tmp_path / "s", vectors, metric, plan=BuildPlan(SegmentKind.CODES, 4)) as segment:
-        codec = Quantizer(64, segment.code_bits, metric, segment.centroid, segment.seed)
+        codec = Quantizer(64, segment.codes.bits, metric, segment.centroid, segment.seed)
         codes = segment.load_codes()
         for query in lattice(10, 64, seed=2):
             candidates, _, _ = scan_candidates(codec.query(query, 4.0), codes, 5, threads=1)

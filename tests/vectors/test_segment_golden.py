@@ -11,12 +11,13 @@ from support.segments import golden_name, golden_plan, golden_vectors, lattice, 
 from lutra.kernels.codes import Quantizer, scan_candidates
 from lutra.kernels.graph import Walker
 from lutra.model.indexes import Metric
+from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.layout import SegmentKind
 from lutra.vectors.segment_file import SegmentFile
 from lutra.vectors.writer import write_segment
 
 GOLDEN = Path(__file__).parent / "golden"
-ALL = [(kind, metric, version) for version in (1,) for kind in SegmentKind for metric in Metric]
+ALL = [(kind, metric, version) for version in (1, 2) for kind in SegmentKind for metric in Metric]
 
 
 @pytest.mark.parametrize(("kind", "metric", "version"), ALL)
@@ -24,7 +25,7 @@ def test_a_golden_segment_says_and_holds_what_it_did(kind: SegmentKind, metric: 
     with SegmentFile.open(GOLDEN / golden_name(kind, metric, version)) as segment:
         assert (segment.kind, segment.metric, segment.rows, segment.dimension) == (kind, metric, 60, 20)
         assert segment.seed == 7
-        assert segment.code_bits == (0 if kind is SegmentKind.FLAT else 4)
+        assert segment.codes == (None if kind is SegmentKind.FLAT else CodeFormat(20, 4))
         assert segment.degree == (6 if kind is SegmentKind.GRAPH else 0)
         assert segment.verify() == []
         assert np.array_equal(segment.read_vectors(np.arange(60)), golden_vectors())
@@ -38,7 +39,7 @@ def test_a_golden_segment_answers_as_it_did(kind: SegmentKind, metric: Metric, v
             if kind is SegmentKind.FLAT:
                 found = np.arange(60)
             else:
-                codec = Quantizer(20, segment.code_bits, metric, segment.centroid, segment.seed)
+                codec = Quantizer(20, segment.codes.bits, metric, segment.centroid, segment.seed)
                 codes = segment.load_codes()
                 if kind is SegmentKind.CODES:
                     found, _, _ = scan_candidates(codec.query(query, 4.0), codes, 3)

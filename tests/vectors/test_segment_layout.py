@@ -15,6 +15,7 @@ from lutra.kernels.checksum import crc32c
 from lutra.model.errors import Corruption, StorageFailure
 from lutra.model.indexes import Metric
 from lutra.vectors.build_plan import BuildPlan, choose_code_bits, choose_kind, choose_plan
+from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.footer import (
     FORMAT_VERSION,
     MAGIC,
@@ -45,8 +46,8 @@ def footer_of(kind: SegmentKind, rows: int = 100, **changes: object) -> Footer:
         dimension=24,
         metric=Metric.COSINE,
         seed=2**64 - 1,
-        code_bits=4 * codes,
-        record_bytes=40 * codes,
+        codes=CodeFormat(24, 4) if codes else None,
+        fine=None,
         degree=8 * graph,
         entry_count=3 * graph,
         block_bytes=(block_layout(node) if codes else sweep_layout(node, rows)).block_bytes,
@@ -117,8 +118,8 @@ def test_a_newer_format_is_told_from_a_damaged_one() -> None:
         {"rows": 2**31},
         {"dimension": 0},
         {"dimension": 4097},
-        {"code_bits": 0},
-        {"record_bytes": 0},
+        {"codes": None},
+        {"fine": CodeFormat(24, 4)},
         {"degree": 0},
         {"degree": 2000},
         {"entry_count": 0},

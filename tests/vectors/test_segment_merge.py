@@ -98,7 +98,7 @@ def test_a_surviving_graph_has_the_old_edges_between_the_living(rows: int, degre
 
 def recall(segment: SegmentFile, queries: np.ndarray) -> float:
     vectors = segment.read_vectors(np.arange(segment.rows))
-    codec = Quantizer(segment.dimension, segment.code_bits, segment.metric, segment.centroid, segment.seed)
+    codec = Quantizer(segment.dimension, segment.codes.bits, segment.metric, segment.centroid, segment.seed)
     walker = Walker(segment.load_graph(), segment.entries, segment.load_codes(), codec)
     rows = walker.walk(queries, beam=30, count=20).rows
     truth, _ = topk(queries, vectors, 10, segment.metric)

@@ -61,7 +61,7 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path, kind: SegmentKind) 
 
 def test_no_plan_is_the_policys(tmp_path: Path) -> None:
     with write_segment(tmp_path / "s", lattice(4_000, 400), Metric.EUCLIDEAN) as segment:
-        assert (segment.kind, segment.code_bits) == (SegmentKind.CODES, 2)
+        assert (segment.kind, segment.codes.bits) == (SegmentKind.CODES, 2)
         assert choose_plan(4_000, 400) == BuildPlan(SegmentKind.CODES, 2)
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from lutra.vectors.build_plan import BuildPlan, choose_code_bits, choose_kind
+from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.layout import SegmentKind
-from lutra.vectors.residency import record_bytes
 
 _RANK: Final = {SegmentKind.FLAT: 0, SegmentKind.CODES: 1, SegmentKind.GRAPH: 2}
 _BUILD_BASE_BYTES: Final = 160 * 1024 * 1024
@@ -66,9 +66,9 @@ class SegmentShape:
 
     @property
     def resident_bytes(self) -> int:
-        """Memory that searching it takes where there is plenty: codes and graphs."""
+        """Memory that searching it takes at most where there is plenty: codes and graphs."""
         coded = [field for field in self.vectors if field.kind is not SegmentKind.FLAT]
-        codes = sum(f.rows * record_bytes(f.dimension, choose_code_bits(f.dimension)) for f in coded)
+        codes = sum(f.rows * CodeFormat(f.dimension, choose_code_bits(f.dimension)).record_bytes for f in coded)
         return codes + sum(4 * _DEGREE * field.rows for field in coded if field.kind is SegmentKind.GRAPH)
 
     @property

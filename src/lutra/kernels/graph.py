@@ -76,8 +76,8 @@ def build(
     :raises ParameterInvalid: a vector has an element that is not finite; the text names the row.
     :raises ValueError: a parameter is out of its range, or ``start`` names a row it does not have.
 
-    Memory: by int8, d (or m) rounded up to 64, plus 5.2 ``degree`` + 14 bytes a row; by float32 nothing for d; and up to
-    20 ``degree`` bytes for each row of a batch (a fiftieth of the rows, at most 10,000).
+    Memory: by int8, d (or m) rounded up to 64, plus 5.2 ``degree`` + 14 bytes a row; by float32 nothing for d; and up
+    to 20 ``degree`` bytes for each row of a batch (a fiftieth of the rows, at most 10,000).
     """
     require_finite(vectors)
     neighbours, entries, (distances, repaired, peak_bytes, used) = _native.build_graph(

@@ -26,8 +26,8 @@ class BuildPlan:
     code_bits: int
     """1, 2, 4 or 8 a dimension, of codes without a basis."""
     code_bytes: int | None = None
-    """Of a record, of codes along the directions of a basis. None: what a sample of the vectors asks for, where there
-    are enough of them to pay for a basis; 0: no basis."""
+    """Of a record, of codes along the directions of a basis. None: what a sample of the vectors asks for, beside a
+    graph and where there are enough of them; 0: no basis."""
     fine_bytes: int | None = None
     """Of a record of the finer codes beside those. None: what the sample asks for; 0: none."""
     degree: int = 32

@@ -93,13 +93,14 @@ class BasisTrainer:
         """The share of the true 10 neighbours in the sample among the ``best`` by estimate."""
         quantizer = self._quantizer(basis)
         records = quantizer.encode(self._sample)
+        best = min(best, len(records) - 1)
         found = 0
         for row, near in zip(self._queries.tolist(), self._near, strict=True):
             estimates = quantizer.query(self._sample[row]).estimate(records)
             estimates[row] = np.inf
             chosen = np.argpartition(estimates, best)[:best]
             found += int(np.isin(near[:10], chosen).sum())
-        return found / (10 * len(self._queries))
+        return found / self._near[:, :10].size
 
     def smallest(self, best: int) -> Basis:
         """The smallest that puts `HITS_MIN` of the true 10 neighbours among the ``best`` by estimate.

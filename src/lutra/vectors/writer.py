@@ -36,8 +36,9 @@ SAMPLE_BYTES: Final = 16 * 1024 * 1024
 """Of vectors whose mean is the centroid: 1,024 rows or more, which lengthens squared residuals by a thousandth."""
 BASIS_SAMPLE_BYTES: Final = 64 * 1024 * 1024
 """Of vectors that a basis is found from: 16,384 rows at 960 dimensions."""
-BASIS_ROWS_MIN: Final = 4
-"""Times the dimension: of fewer rows too little is known of the directions they vary along."""
+BASIS_ROWS_MIN: Final = 4_096
+"""And four times the dimension: of fewer rows too little is known of the directions they vary along. And only beside a
+graph: finding a basis takes longer than all else a segment without one takes to build."""
 _SWEEP_BYTES: Final = 8 * 1024 * 1024
 
 
@@ -257,7 +258,8 @@ class _Builder:
 
     def _choose_codes(self) -> None:
         plan = self._plan
-        if (plan.code_bytes is None and self._rows < BASIS_ROWS_MIN * self._dimension) or plan.code_bytes == 0:
+        pays = plan.kind is SegmentKind.GRAPH and self._rows >= max(BASIS_ROWS_MIN, 4 * self._dimension)
+        if plan.code_bytes == 0 or (plan.code_bytes is None and not pays) or self._rows < 2:
             self._codes = CodeFormat(self._dimension, plan.code_bits)
         else:
             chosen = choose_bases(
@@ -320,7 +322,7 @@ class _Builder:
 
     def _write_rows(self, file: ObjectFile, footer: Footer) -> None:
         """Nodes, codes and graph, side by side in one sweep over the vectors."""
-        writers = {
+        writers: dict[SectionName, SectionWriter] = {
             name: SectionWriter(file, section.offset, footer.layout(name))
             for name, section in footer.sections.items()
             if name is not SectionName.NAVIGATION
