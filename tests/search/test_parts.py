@@ -177,3 +177,20 @@ def test_stats_by_part() -> None:
         ("exact", 10, 10),
         ("columns", 0, 0),
     ]
+
+
+def test_averages_of_parts_without_an_array_of_several() -> None:
+    """They are of the same kind in all parts, so that a token of one goes on in the other."""
+    buffers = []
+    for arrays in (["[3]", "[1]"], ["[1, 3]", "[0, 1]"]):
+        buffer = memory_index(schema_of(Metric.COSINE), KEY)
+        buffer.apply([Row((("id", array),), [("many", array, 1)]) for array in arrays])
+        buffers.append(buffer)
+    view = replace(buffers[0].view(), parts=tuple(buffer.view().parts[0] for buffer in buffers))
+    request = SearchRequest(MatchAll(), (FieldSort("many", mode=SortMode.AVG),), limit=1)
+    seen = []
+    for _ in range(4):
+        answer = search(view, request)
+        seen += [hit.key[0][1] for hit in answer.hits]
+        request = SearchRequest(MatchAll(), limit=1, token=answer.next_token)
+    assert seen == ["[0, 1]", "[1]", "[1, 3]", "[3]"]

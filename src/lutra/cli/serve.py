@@ -25,6 +25,16 @@ if TYPE_CHECKING:
     "--instance", "instances", multiple=True, help="Instance to create if absent; repeatable. [default: default]"
 )
 @click.option(
+    "--objects", help="Where segments of search indexes are: a folder or s3://bucket/prefix. [default: DATA/objects]"
+)
+@click.option(
+    "--memory-mb",
+    default=512,
+    show_default=True,
+    type=click.IntRange(16, 16_777_216),
+    help="What search indexes keep in memory of their segments.",
+)
+@click.option(
     "--write-threads",
     default=32,
     show_default=True,
@@ -38,7 +48,16 @@ if TYPE_CHECKING:
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="What goes to stderr.",
 )
-def serve(data_dir: Path, host: str, port: int, instances: tuple[str, ...], write_threads: int, log_level: str) -> None:
+def serve(
+    data_dir: Path,
+    host: str,
+    port: int,
+    instances: tuple[str, ...],
+    objects: str | None,
+    memory_mb: int,
+    write_threads: int,
+    log_level: str,
+) -> None:
     """Serve a data directory over HTTP, to the official Tablestore SDKs.
 
     Prints "listening on http://HOST:PORT" when ready. SIGTERM and Ctrl-C answer what is under way, then stop. GET
@@ -62,7 +81,7 @@ def serve(data_dir: Path, host: str, port: int, instances: tuple[str, ...], writ
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     _warn_of_plain_http(host)
     with shown_failures():
-        engine = Engine.open(data_dir)
+        engine = Engine.open(data_dir, objects=objects, memory_bytes=memory_mb * 1024 * 1024)
         try:
             for name in instances or (DEFAULT_INSTANCE,):
                 if not instance_exists(data_dir, name):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 from zlib import crc32
 
 from lutra.index.definition import IndexDefinition
 from lutra.index.manifest import DELETIONS, SEGMENTS, Manifest
-from lutra.model.errors import Fenced
+from lutra.model.errors import Corruption, Fenced
 from lutra.objects.manifest_log import ManifestLog
 from lutra.objects.store import ObjectStore
 
@@ -78,6 +78,14 @@ class IndexStorage:
             before = set().union(*self._named[:-2])
             self._named = self._named[-2:]
             self._garbage |= before - set().union(*self._named)
+
+    def manifests(self) -> Iterator[tuple[str, Manifest | Corruption]]:
+        """All there are, the newest last, by name; the error in the place of one that is damaged."""
+        for number in self._log.numbers():
+            try:
+                yield self._log.name(number), Manifest.from_json(self._log.read(number).payload)
+            except Corruption as error:
+                yield self._log.name(number), error
 
     def new_segment(self) -> str:
         """A name for a segment to be."""

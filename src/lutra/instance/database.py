@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-from lutra.instance.engine import Engine
+from lutra.instance.engine import MEMORY_BYTES_DEFAULT, Engine
 from lutra.instance.field import FieldDeclaration
 from lutra.instance.instance import Instance
 from lutra.instance.layout import INDEX_NAME, KeyDeclaration, Layout
@@ -17,17 +17,31 @@ from lutra.instance.table import Table
 from lutra.model.errors import ObjectAlreadyExist, ObjectNotExist, ParameterInvalid
 
 
-def connect(path: str | os.PathLike[str] | None = None, *, instance: str = DEFAULT_INSTANCE) -> Database:
+def connect(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    instance: str = DEFAULT_INSTANCE,
+    objects: str | os.PathLike[str] | None = None,
+    memory_bytes: int = MEMORY_BYTES_DEFAULT,
+) -> Database:
     """Opens the database in the folder ``path``, making it where there is none.
 
     Without a path: a throw-away database in a temporary folder that goes when it is closed. One process at a time
-    can have a folder open; ``lutra serve --data path`` serves the same data afterwards. Raises StorageFailure where
-    the folder cannot be opened or another process has it.
+    can have a folder open; ``lutra serve --data path`` serves the same data afterwards.
+
+    ``objects``: where the segments of search indexes are, if not in the folder: another, or ``s3://bucket/prefix``
+    (with the usual ``AWS_*`` variables). ``memory_bytes``: how much of them is kept in memory. Raises StorageFailure
+    where the folder cannot be opened or another process has it, ParameterInvalid where objects cannot be there.
     """
     if path is not None:
-        return Database(Engine.open(os.fspath(path)), instance)
+        return Database(Engine.open(path, objects=objects, memory_bytes=memory_bytes), instance)
     folder = tempfile.TemporaryDirectory(prefix="lutra-")
-    return Database(Engine.open(folder.name), instance, folder)
+    try:
+        engine = Engine.open(folder.name, objects=objects, memory_bytes=memory_bytes)
+    except BaseException:
+        folder.cleanup()
+        raise
+    return Database(engine, instance, folder)
 
 
 class Database:

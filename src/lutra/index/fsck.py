@@ -1,0 +1,233 @@
+"""Whether an index is what it should be: every byte of its objects, every graph, every row against the table."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lutra.index.buffer import Buffer
+from lutra.index.manifest import Manifest, SegmentEntry, schema_identity
+from lutra.index.storage import IndexStorage
+from lutra.index.view import PartView
+from lutra.kernels.blocks import BlockCache
+from lutra.model.errors import Corruption, LutraError
+from lutra.model.indexes import IndexSchema
+from lutra.model.rows import PrimaryKey, Row
+from lutra.model.schema import KeyColumn
+from lutra.scalars.bloom import hashes_of
+from lutra.segments.deletions import read_deletions
+from lutra.segments.index_segment import IndexSegment
+from lutra.segments.vectors import SegmentVectors
+from lutra.segments.verification import verify_segment
+from lutra.tables.keys import KeyCodec
+from lutra.vectors.layout import NO_ROW, SegmentKind
+from lutra.vectors.segment_file import SegmentFile
+
+_CACHE_BYTES: Final = 16 * 1024 * 1024
+_CHUNK_ROWS: Final = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFault:
+    """Something that is not as it should be, and where: an object's name, or a row's key."""
+
+    place: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.text}"
+
+
+class IndexCheck:
+    """A check of one index that nobody writes to. A context manager. Raises StorageFailure where it cannot be read."""
+
+    def __init__(self, storage: IndexStorage, schema: IndexSchema, key_columns: tuple[KeyColumn, ...]) -> None:
+        self.faults: list[IndexFault] = []
+        self._storage = storage
+        self._schema = schema
+        self._key_columns = key_columns
+        self._codec = KeyCodec(b"", key_columns)
+        self._cache = BlockCache(_CACHE_BYTES, shards=1)
+        self._opened = contextlib.ExitStack()
+        self._opened.callback(self._cache.close)
+        self._segments: list[IndexSegment] = []
+        self.manifest: Manifest | None = None
+        """The newest, once ``check_objects`` has found it whole."""
+
+    def __enter__(self) -> IndexCheck:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._opened.close()
+
+    def _fault(self, place: str, text: str) -> None:
+        self.faults.append(IndexFault(place, text))
+
+    def check_objects(self) -> None:
+        """Every manifest, and every object that the newest names: checksums, counts, graphs, keys."""
+        for name, manifest in self._storage.manifests():
+            if isinstance(manifest, Corruption):
+                self._fault(name, str(manifest))
+                self.manifest = None
+            else:
+                self.manifest = manifest
+        if self.manifest is None:
+            return
+        if self.manifest.schema != schema_identity(self._schema, self._key_columns):
+            self._fault(self._storage.prefix, "its segments are of another schema")
+            self.manifest = None
+            return
+        for entry in self.manifest.segments:
+            try:
+                self._check_segment(entry)
+            except LutraError as error:
+                self._fault(self._storage.full(entry.shape.name), str(error))
+                self.manifest = None
+        self._check_keys()
+
+    def _check_segment(self, entry: SegmentEntry) -> None:
+        store, name = self._storage.store, self._storage.full(entry.shape.name)
+        damaged = verify_segment(store, name)
+        for fault in damaged:
+            self._fault(name, str(fault))
+        if damaged:
+            self.manifest = None
+            return
+        deletions = None if entry.deletions is None else read_deletions(store, self._storage.full(entry.deletions))
+        segment = self._opened.enter_context(
+            IndexSegment.open(store, name, self._schema, cache=self._cache, memory_budget_bytes=0, deletions=deletions)
+        )
+        counted = (segment.size, segment.size - segment.rows)
+        if counted != (entry.shape.rows, entry.shape.dead):
+            self._fault(
+                name, f"has {counted} rows and dead ones, but the manifest says {entry.shape.rows, entry.shape.dead}"
+            )
+        for field, vectors in segment.vectors.items():
+            lost = _unreachable(vectors.file)
+            if lost:
+                self._fault(name, f"the graph of [{field}] does not lead to {lost} of its rows")
+        self._segments.append(segment)
+
+    def _check_keys(self) -> None:
+        """No key lives in two segments."""
+        for number, segment in enumerate(self._segments):
+            for begin in range(0, segment.size, _CHUNK_ROWS):
+                docs = np.flatnonzero(segment.live[begin : begin + _CHUNK_ROWS]) + begin
+                keys = segment.keys.keys(docs)
+                for other in self._segments[number + 1 :]:
+                    found = other.keys.find(keys)
+                    for place in np.flatnonzero((found >= 0) & other.live[found]).tolist():
+                        self._fault(_shown(self._codec.decode(keys[place])), "lives in two segments")
+
+    def check_rows(self, rows: Iterable[Row], changed: set[bytes], oldest_ms: int | None) -> None:
+        """The rows of the table, by key, against what the newest manifest has.
+
+        Rows whose encoded key is in ``changed`` have been written to since; what is older than ``oldest_ms`` may have
+        expired. Call ``check_objects`` first; where that found an object damaged, or the index is not filled yet, there
+        is nothing to compare.
+        """
+        if self.manifest is None or not self.manifest.progress.filled:
+            return
+        seen = [np.zeros(segment.size, bool) for segment in self._segments]
+        for chunk in _chunks(row for row in rows if self._codec.encode(row.key) not in changed):
+            self._check_chunk(chunk, seen)
+        for segment, was_seen in zip(self._segments, seen, strict=True):
+            newest_ms = segment.newest_ms()
+            for doc in np.flatnonzero(segment.live & ~was_seen).tolist():
+                key = segment.keys.key(doc)
+                if key not in changed and (oldest_ms is None or newest_ms[doc] >= oldest_ms):
+                    self._fault(_shown(self._codec.decode(key)), "is in the index, but not in the table")
+
+    def _check_chunk(self, rows: Sequence[Row], seen: Sequence[npt.NDArray[np.bool_]]) -> None:
+        keys = [self._codec.encode(row.key) for row in rows]
+        expected = Buffer(self._schema, self._key_columns)
+        expected.stage(keys, rows, 0)
+        expected.publish()
+        missing = np.ones(len(rows), bool)
+        hashes = hashes_of(keys)
+        for segment, was_seen in zip(self._segments, seen, strict=True):
+            docs = segment.keys.find(keys, hashes)
+            places = np.flatnonzero((docs >= 0) & segment.live[docs])
+            missing[places] = False
+            was_seen[docs[places]] = True
+            for place in self._different(expected.view(), places, segment, docs[places]):
+                self._fault(_shown(rows[place].key), f"is otherwise in {segment.name} than in the table")
+        for place in np.flatnonzero(missing).tolist():
+            self._fault(_shown(rows[place].key), "is in the table, but not in the index")
+
+    def _different(
+        self, expected: PartView, places: npt.NDArray[np.int64], segment: IndexSegment, docs: npt.NDArray[np.int64]
+    ) -> list[int]:
+        """Those of ``places`` whose columns or vectors are not those of ``docs``."""
+        wrong = np.zeros(len(places), bool)
+        for name, column in expected.scalars.items():
+            stored = segment.scalars[name]
+            wrong |= [
+                not _equal(column.value(place), stored.value(doc))
+                for place, doc in zip(places.tolist(), docs.tolist(), strict=True)
+            ]
+        for name, vectors in expected.vectors.items():
+            ours = np.full((expected.size, vectors.options.dimension), np.nan, np.float32)
+            for block, of in vectors.blocks:
+                ours[of] = block
+            wrong |= ~_same(ours[places], _vectors_of(segment.vectors[name], docs))
+        different: list[int] = places[wrong].tolist()
+        return different
+
+
+def _equal(left: object, right: object) -> bool:
+    """Also where both are NaN, or lists of it."""
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_equal, left, right))
+    return bool(left == right or (left != left and right != right))
+
+
+def _same(left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """bool[n]: rows that are equal; NaN, which stands for none, equals NaN."""
+    return np.asarray(((left == right) | (np.isnan(left) & np.isnan(right))).all(axis=1))
+
+
+def _vectors_of(vectors: SegmentVectors, docs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """float32[n, dimension], NaN where a document has none."""
+    result = np.full((len(docs), vectors.options.dimension), np.nan, np.float32)
+    row_of = np.full(vectors.size, -1, np.int64)
+    row_of[vectors.docs()] = np.arange(len(vectors.docs()))
+    rows = row_of[docs]
+    if (rows >= 0).any():
+        result[rows >= 0] = vectors.file.read_vectors(rows[rows >= 0])
+    return result
+
+
+def _unreachable(file: SegmentFile) -> int:
+    """Rows to which no way leads from the graph's entries; 0 where there is no graph."""
+    if file.kind is not SegmentKind.GRAPH:
+        return 0
+    graph = file.load_graph()
+    reached = np.zeros(len(graph), bool)
+    front = np.unique(file.entries)
+    while len(front):
+        reached[front] = True
+        following = np.unique(graph[front])
+        following = following[following != NO_ROW]
+        front = following[~reached[following]]
+    return int(np.count_nonzero(~reached))
+
+
+def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    chunk: list[Row] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == _CHUNK_ROWS:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _shown(key: PrimaryKey) -> str:
+    return f"row {dict(key)}"

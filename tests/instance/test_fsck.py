@@ -1,0 +1,68 @@
+"""A data directory that is reopened, moved to other objects, damaged, and checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lutra
+from lutra.instance.fsck import check_directory
+from lutra.model.errors import StorageFailure
+
+
+def wait(db: lutra.Database) -> None:
+    ((table, index),) = db._open().list_search_indexes("t")
+    db._open().wait_searchable(table, index, 20)
+
+
+def filled(path: Path, rows: int = 400, **options: Any) -> None:
+    """A database with a table and an index, all of it in segments, but for some rows changed after that."""
+    with lutra.connect(path, **options) as db:
+        table = db.create_table("t", {"id": int}, {"n": int, "tags": list[str], "v": lutra.Vector(4)})
+        table.put_many({"id": n, "n": n % 7, "tags": ["a", str(n)], "v": [n, 1, 2, 3]} for n in range(rows))
+        wait(db)
+        db._engine._feeder._feeds[0].index.flush()
+        table.put({"id": 1, "n": 3})
+        table.delete(2)
+        wait(db)
+
+
+def segments(path: Path) -> list[Path]:
+    return sorted(found for found in path.rglob("segments/*") if found.is_file())
+
+
+def test_a_whole_directory(tmp_path: Path) -> None:
+    filled(tmp_path / "d")
+    assert check_directory(tmp_path / "d") == []
+    with lutra.connect(tmp_path / "d") as db:
+        wait(db)
+        assert db._engine._feeder._feeds[0].view().rows == 399
+    assert check_directory(tmp_path / "d") == []
+
+
+def test_objects_elsewhere(tmp_path: Path) -> None:
+    filled(tmp_path / "d", objects=tmp_path / "o")
+    assert not (tmp_path / "d" / "objects").exists()
+    assert segments(tmp_path / "o")
+    assert check_directory(tmp_path / "d", objects=tmp_path / "o") == []
+
+
+def test_damage_is_named(tmp_path: Path) -> None:
+    filled(tmp_path / "d")
+    (segment,) = segments(tmp_path / "d")
+    data = bytearray(segment.read_bytes())
+    data[100] ^= 1
+    segment.write_bytes(data)
+    faults = check_directory(tmp_path / "d")
+    assert faults
+    assert segment.name in str(faults[0])
+    segment.unlink()
+    faults = check_directory(tmp_path / "d")
+    assert any("no such object" in str(fault) for fault in faults)
+
+
+def test_a_missing_directory(tmp_path: Path) -> None:
+    with pytest.raises(StorageFailure, match="no data directory"):
+        check_directory(tmp_path / "nothing")
