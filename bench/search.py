@@ -12,6 +12,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from lutra.index.feeder import Feeder
 from lutra.index.index import SearchIndex
 from lutra.index.resources import Resources
 from lutra.index.storage import IndexStorage
+from lutra.index.view import IndexView
 from lutra.kv.memory import MemoryStore
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
 from lutra.model.queries import (
@@ -153,29 +155,46 @@ def median_ms(call: Callable[[], object], calls: int) -> float:
     return statistics.median(times) * 1e3
 
 
-def measure(index: SearchIndex, label: str, cases: dict[str, tuple[Query, tuple[Sorter, ...]]]) -> list[dict[str, Any]]:
+def measure(
+    view: Callable[[], IndexView], label: str, cases: dict[str, tuple[Query, tuple[Sorter, ...]]]
+) -> list[dict[str, Any]]:
     results = []
     for name, (query, sort) in cases.items():
         request = SearchRequest(query, sort, limit=10)
-        ms = median_ms(lambda request=request: search(index.view(), request), 30)  # type: ignore[misc]
+        ms = median_ms(lambda request=request: search(view(), request), 30)  # type: ignore[misc]
         results.append({"search": name, "rows": label, "ms": ms})
-        print(f"search {label:>6} {name:30} {ms:8.3f} ms", flush=True)
+        print(f"search {label:>8} {name:30} {ms:8.3f} ms", flush=True)
     return results
 
 
 def measure_knn(count: int) -> list[dict[str, Any]]:
     index = new_index(IndexSchema((SCALARS[0], VECTOR)))
     ingest(index, vector_rows(count, text=False))
+    return measure(index.view, f"{count // 1000}k", knn_cases())
+
+
+def knn_cases() -> dict[str, tuple[Query, tuple[Sorter, ...]]]:
     query = np.random.default_rng(3).standard_normal(DIMENSION).astype(np.float32)
     by_score = (ScoreSort(),)
     near = KnnVector("v", query, 10)
-    cases: dict[str, tuple[Query, tuple[Sorter, ...]]] = {
+    return {
         "knn by score": (near, by_score),
         "knn by key": (near, ()),
         "knn, filter 1 %": (KnnVector("v", query, 10, Range("n", 0, 9)), by_score),
         "knn, filter 50 %": (KnnVector("v", query, 10, Range("n", 0, 499)), by_score),
     }
-    return measure(index, f"{count // 1000}k", cases)
+
+
+def measure_parts(count: int) -> list[dict[str, Any]]:
+    """What it costs to search the same rows in several parts: all of them buffers, so that nothing is read."""
+    rows, results = vector_rows(count, text=False), []
+    for number in (1, 10, 50):
+        buffers = [new_index(IndexSchema((SCALARS[0], VECTOR))) for _ in range(number)]
+        for first, buffer in enumerate(buffers):
+            buffer.apply(rows[first::number])
+        view = replace(buffers[0].view(), parts=tuple(part for buffer in buffers for part in buffer.view().parts))
+        results += measure(lambda view=view: view, f"{count // 1000}k/{number}", knn_cases())  # type: ignore[misc]
+    return results
 
 
 def measure_scalars(count: int) -> list[dict[str, Any]]:
@@ -202,7 +221,7 @@ def measure_scalars(count: int) -> list[dict[str, Any]]:
     }
     return [
         {"memory_bytes_per_row": grown_kb * 1024 / count},
-        *measure(index, f"{count // 1000}k", cases),
+        *measure(index.view, f"{count // 1000}k", cases),
     ]
 
 
@@ -217,6 +236,7 @@ def main() -> None:
         *measure_feeder(20_000 // scale * 2),
         *measure_knn(10_000),
         *measure_knn(100_000 // scale),
+        *measure_parts(10_000),
         *measure_scalars(1_000_000 // scale),
     ]
     if arguments.json:
