@@ -1,6 +1,7 @@
 #include "code_ranking.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "codes.h"
@@ -14,6 +15,7 @@ namespace lutra {
 namespace {
 
 constexpr std::size_t kBlockRows = 1024;
+constexpr std::size_t kMaskWord = 8;  // rows whose part of a mask is looked at as one
 // Bytes of records that pay for starting one more thread (about half a millisecond of work).
 constexpr std::size_t kBytesPerThread = 4 * 1024 * 1024;
 // Candidates kept before those that have meanwhile been ruled out are dropped.
@@ -35,10 +37,19 @@ struct EstimatedBlock {
             query.estimate_range(scan.records + begin * bytes, count, estimates.data());
             return;
         }
-        for (std::size_t row = begin; row < end; ++row) {
-            rows[count] = static_cast<std::uint32_t>(row);
-            records[count] = scan.records + row * bytes;
-            count += scan.mask[row] != 0;
+        for (std::size_t row = begin; row < end;) {
+            const std::size_t next = std::min(row + kMaskWord, end);
+            std::uint64_t word = 0;
+            std::memcpy(&word, scan.mask + row, next - row);
+            if (word == 0) {  // most are, where few rows count
+                row = next;
+                continue;
+            }
+            for (; row < next; ++row) {
+                rows[count] = static_cast<std::uint32_t>(row);
+                records[count] = scan.records + row * bytes;
+                count += scan.mask[row] != 0;
+            }
         }
         query.estimate_batch(records.data(), count, estimates.data());
     }

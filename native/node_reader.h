@@ -44,8 +44,8 @@ class NodeReader {
     NodeReader& operator=(const NodeReader&) = delete;
     ~NodeReader();
 
-    // How many rows one batch may have.
-    std::size_t rows_max() const { return blocks_max_; }
+    // Of how many blocks the rows of one batch may be.
+    std::size_t blocks_max() const { return blocks_max_; }
 
     // Sets reads of these rows' blocks going, as far as the source can; each block is read once.
     void start(std::span<const std::uint32_t> rows);

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "code_ranking.h"
+#include "graph.h"
 
 namespace lutra {
 
@@ -158,8 +159,8 @@ void SearchSlot::read_all_that_count() {
 // The first round takes the plan's first rows, the others all that the bound leaves in doubt, as many as fit.
 bool SearchSlot::start_round() {
     if (is_node_walking_) {
-        node_walk_.next(reader_.rows_max(), round_);
-        while (round_.empty() && go_on_wider()) node_walk_.next(reader_.rows_max(), round_);
+        node_walk_.next(reader_.blocks_max(), round_);
+        while (round_.empty() && go_on_wider()) node_walk_.next(reader_.blocks_max(), round_);
         if (round_.empty()) end_node_walk();
     }
     if (!is_node_walking_) choose_round();
@@ -172,7 +173,12 @@ void SearchSlot::choose_round() {
     round_.clear();
     round_estimates_.clear();
     const std::size_t without_asking = chosen_by_ == nullptr ? rows_.size() : plan_->first;
-    for (; next_ < rows_.size() && round_.size() < reader_.rows_max(); ++next_) {
+    std::size_t blocks = 0;
+    std::uint32_t last_block = kNoRow;
+    for (; next_ < rows_.size(); ++next_) {
+        // Rows that are all compared come in order: those of one block are read together.
+        const auto block = static_cast<std::uint32_t>(rows_[next_] / parts_.nodes.layout.nodes_per_block());
+        if (block != last_block && blocks == reader_.blocks_max()) break;
         if (next_ >= without_asking) {
             if (nearest_.size() < plan_->k) {
                 if (!round_.empty()) break;  // whether it is in doubt is known when these are
@@ -180,6 +186,8 @@ void SearchSlot::choose_round() {
                 continue;
             }
         }
+        blocks += block != last_block;
+        last_block = block;
         round_.push_back(rows_[next_]);
         round_estimates_.push_back(chosen_by_ == nullptr ? 0 : estimates_[next_]);
     }
