@@ -25,6 +25,7 @@ from lutra.index.index import SearchIndex
 from lutra.index.policy import Policy
 from lutra.index.progress import Progress
 from lutra.index.resources import Resources
+from lutra.index.storage import prefix_of
 from lutra.index.trimmer import Trimmer
 from lutra.index.view import IndexView, PartView
 from lutra.kv.memory import MemoryStore
@@ -309,6 +310,21 @@ def test_removed_index_stands_still(
     with pytest.raises(RequestTimeout, match=r"\[x\] is not up to date"):
         feeder.wait_searchable(feed, 0.2)
     assert feed.view().rows == 0
+
+
+def test_the_objects_of_a_removed_index_go(
+    store: KeyValueStore, tables: Tables, new_table: Any, put: Any, feeder: Feeder, resources: Resources
+) -> None:
+    feeds = [feeder.add(define(store, new_table(name)), tables) for name in "tu"]
+    for feed in feeds:
+        put(feed.definition.table, 1, n=1)
+        feeder.wait_searchable(feed, WAIT_S)
+        feed.index.flush()
+    both = resources.store.list("indexes")
+    feeder.remove(feeds[0])
+    prefix = prefix_of(feeds[0].definition)
+    wait_until(lambda: not resources.store.list(prefix))
+    assert resources.store.list("indexes") == [name for name in both if not name.startswith(prefix)]
 
 
 def test_a_table_that_is_gone(store: KeyValueStore, tables: Tables, new_table: Any, feeder: Feeder) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from support.lsm import Harness, Model, check
+from support.indexes import PREFIX, index_in, resources_in
+from support.lsm import EAGER, KEY, SCHEMA, Harness, Model, check, row_of
 
 from lutra.index.view import IndexView
-from lutra.model.rows import PrimaryKey
+from lutra.model.rows import PrimaryKey, Row
 
 VECTORS = st.none() | st.tuples(st.integers(-2, 2), st.integers(-2, 2)).map(lambda v: [float(x) for x in v])
 CONTENT = st.tuples(st.none() | st.integers(0, 3), st.none() | st.sampled_from(["x", "y", "z"]), VECTORS)
@@ -84,3 +85,69 @@ class LsmMachine(RuleBasedStateMachine):
 
 TestLsm = LsmMachine.TestCase
 TestLsm.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)
+
+
+class ManualClock:
+    def __init__(self) -> None:
+        self.time_us = 1_000_000_000
+
+    def now_us(self) -> int:
+        return self.time_us
+
+
+def test_rows_of_segments_expire(tmp_path: Path) -> None:
+    clock = ManualClock()
+    resources = resources_in(tmp_path, policy=EAGER)
+    index = index_in(resources, SCHEMA, KEY, clock)
+    index.open()
+    index.table_ttl_s = 10
+    now_ms = clock.time_us // 1_000
+    keys = [(("user", "a"), ("id", number)) for number in range(6)]
+    for part in (keys[:3], keys[3:]):
+        index.apply([Row(key, [("n", 1, now_ms + 1_000 * number)]) for number, key in enumerate(part)])
+        index.flush()
+    index.compact()
+    assert index.view().rows == 6
+    assert index.drop_expired() == 0
+    before = index.view()
+    clock.time_us += 11_500_000
+    assert index.view().rows == 2, "those of the first two seconds have expired"
+    assert index.rows == 6
+    assert index.drop_expired() == 4
+    assert index.rows == index.view().rows == 2
+    assert before.rows == 6
+    index.flush()
+    index.compact()
+    (segment,) = index.stats().segments
+    assert (segment.rows, segment.dead) == (2, 0)
+    index.close()
+    again = index_in(resources, SCHEMA, KEY, clock)
+    assert again.open() == 10
+    assert again.rows == 2
+    again.close()
+
+
+def test_a_view_keeps_its_segments(tmp_path: Path) -> None:
+    resources = resources_in(tmp_path, policy=EAGER)
+    index = index_in(resources, SCHEMA, KEY)
+    index.open()
+    model: Model = {}
+    for number in range(4):
+        key = (("user", "a"), ("id", number))
+        model[key] = (number, "x", [float(number), 0.0])
+        index.apply([row_of(key, model[key])])
+        index.flush()
+    kept, then = index.view(), dict(model)
+    index.apply([row_of(key, (9, None, None)) for key in model])
+    for _ in range(4):
+        index.flush()
+    index.compact()
+    check(kept, then)
+    held = len(resources.store.list(PREFIX + "segments"))
+    del kept
+    index.flush()
+    index.maintain()
+    index.maintain()
+    assert len(resources.store.list(PREFIX + "segments")) < held
+    assert resources.memory.granted_bytes == 0, "nothing here has codes"
+    index.close()

@@ -128,6 +128,14 @@ def test_what_a_build_cannot_hold_is_left() -> None:
     assert policy.choose_merge([replace(lone, dead=30_000)]) == (replace(lone, dead=30_000),)
 
 
+def test_beside_a_large_build_small_ones_go_on() -> None:
+    large = [shape(f"l{n}", 400_000) for n in range(4)]
+    small = shape("s", 16_000, kind=SegmentKind.FLAT)
+    assert set(POLICY.choose_merge([*large, small])) == set(large)
+    assert POLICY.choose_merge([*large, small], 256 * MIB) == (small,)
+    assert POLICY.choose_merge(large, 256 * MIB) == ()
+
+
 def test_kinds_and_the_dead() -> None:
     flat = shape("flat", 15_000, kind=SegmentKind.FLAT)
     assert POLICY.choose_merge([flat]) == (flat,)

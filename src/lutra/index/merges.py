@@ -8,7 +8,7 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Final
 
-from lutra.index.builder import InlineBuilder
+from lutra.index.builder import QUICK_BYTES, InlineBuilder
 from lutra.index.job import BuildDone, BuildInput, BuildJob
 from lutra.index.open_segment import OpenSegment
 from lutra.index.resources import Resources
@@ -17,7 +17,7 @@ from lutra.model.indexes import IndexSchema
 from lutra.scalars.strings import Mask
 
 _MERGES_MAX: Final = 2
-"""A small one can overtake a large one."""
+"""Beside a large one a small one: buffers must not wait for what takes minutes."""
 _RETRY_FIRST_S: Final = 1.0
 _RETRY_LAST_S: Final = 300.0
 
@@ -32,6 +32,8 @@ class Merge:
     needs: frozenset[str]
     """Objects that are not to be deleted meanwhile."""
     future: Future[BuildDone]
+    is_large: bool
+    """More than what `lutra.index.builder.QUICK_BYTES` is for."""
 
 
 class Merges:
@@ -82,7 +84,8 @@ class Merges:
         while len(self._running) < _MERGES_MAX:
             busy = self.busy
             free = {segment.name: segment for segment in candidates if segment.name not in busy}
-            chosen = self._resources.policy.choose_merge([segment.shape for segment in free.values()])
+            bytes_max = QUICK_BYTES if any(merge.is_large for merge in self._running.values()) else None
+            chosen = self._resources.policy.choose_merge([segment.shape for segment in free.values()], bytes_max)
             if not chosen:
                 return
             self._begin([free[shape.name] for shape in chosen])
@@ -107,7 +110,9 @@ class Merges:
         future = builder.submit(job)
         names = {s.name for s in inputs} | {s.deletions for s in inputs if s.deletions is not None}
         bases = tuple(segment.committed for segment in inputs)
-        self._running[output] = Merge(output, tuple(inputs), bases, frozenset(names), future)
+        self._running[output] = Merge(
+            output, tuple(inputs), bases, frozenset(names), future, job.memory_bytes > QUICK_BYTES
+        )
         future.add_done_callback(lambda _: self._on_done())
 
     def take_done(self) -> list[tuple[Merge, BuildDone]]:

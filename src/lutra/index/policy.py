@@ -7,7 +7,7 @@ passes, and the number of segments grows with the logarithm of the rows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lutra.vectors.build_plan import BuildPlan, choose_code_bits, choose_kind
@@ -117,13 +117,19 @@ class Policy:
         """Memory for a build of ``inputs``."""
         return _BUILD_BASE_BYTES + sum(segment.build_bytes for segment in inputs)
 
-    def choose_merge(self, segments: Sequence[SegmentShape]) -> tuple[SegmentShape, ...]:
+    def choose_merge(
+        self, segments: Sequence[SegmentShape], memory_bytes_max: int | None = None
+    ) -> tuple[SegmentShape, ...]:
         """Which of ``segments`` to make one of next, largest first; empty where nothing is to be done.
+
+        ``memory_bytes_max``: what the build may take, where that is less than any may.
 
         One segment alone is to be written anew: without its dead rows, or as the kind that its size calls for. What is
         returned has a live row. Doing what is said, over and over, ends.
         """
         by_size = sorted((s for s in segments if s.live), key=lambda s: (s.live_bytes, s.name))
+        if memory_bytes_max is not None and memory_bytes_max < self.build_memory_bytes:
+            return replace(self, build_memory_bytes=memory_bytes_max).choose_merge(segments)
         chosen = self._tier(by_size) or self._renewal(by_size) or self._surplus(by_size)
         return tuple(reversed(chosen))
 

@@ -115,12 +115,20 @@ class IndexStorage:
             self.store.delete(self._log.name(self._number - 2))
 
     def find_garbage(self) -> None:
-        """Finds what earlier writers left behind, for ``collect``: two lists."""
+        """Finds what earlier writers left behind, for ``collect``: three lists.
+
+        Raises Fenced where another writer has taken over, whose objects may be among what was found.
+        """
         begin = len(self.prefix)
         found = {name[begin:] for part in (SEGMENTS, DELETIONS) for name in self.store.list(self.prefix + part)}
+        numbers = self._log.numbers()  # after the others: who put one of them has put a manifest before
+        if max(numbers, default=0) > self._number:
+            raise Fenced(f"{self.prefix}: another writer has taken over this index")
         with self._lock:
             self._garbage |= found - set().union(*self._named)
-        self._log.forget(self._number - 1)
+        for number in numbers:
+            if number < self._number - 1:
+                self.store.delete(self._log.name(number))
 
     def delete_all(self) -> None:
         """Of an index that is no more."""
