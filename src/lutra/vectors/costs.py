@@ -19,8 +19,12 @@ WALK_BYTE_US: Final = 0.000_2
 """A code looked at on a walk, the keeping of the beam included: 50 ns for 64 bytes."""
 MASK_ROW_US: Final = 0.000_2
 """A row of the mask looked at on a scan."""
-FILTERED_WALK_FACTOR: Final = 1.8
-"""A walk under a mask against one without: 1.0 to 1.9 times the distances, and lists read through beside."""
+FILTERED_WALK_FACTOR: Final = 1.4
+"""A walk under a mask that half of the rows pass, against one without: 1.0 to 1.6 times the distances."""
+BRIDGED_WALK_FACTOR: Final = 2.4
+"""Where few pass, and lists are read through beside."""
+BRIDGED_BELOW: Final = 0.4
+"""As in native/walk.cpp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,9 @@ class SegmentCosts:
         estimate_us = self.walk_estimate_us if self.has_graph else SCAN_ESTIMATE_US + SCAN_BYTE_US * self.record_bytes
         return distances * estimate_us + reads * READ_US
 
-    def filtered_walk_us(self, distances: float, reads: float) -> float:
-        return FILTERED_WALK_FACTOR * distances * self.walk_estimate_us + reads * READ_US
+    def filtered_walk_us(self, qualifying: int, distances: float, reads: float) -> float:
+        factor = FILTERED_WALK_FACTOR if qualifying >= BRIDGED_BELOW * self.rows else BRIDGED_WALK_FACTOR
+        return factor * distances * self.walk_estimate_us + reads * READ_US
 
     def node_walk_us(self, distances: float, hops: float, has_codes: bool) -> float:
         """A walk on disk: a read a hop, or one for every distance where codes are not in memory."""

@@ -53,8 +53,10 @@ def choose_plan(
     wanted = max(k, effort.beam if num_candidates is None else num_candidates)
     if costs.has_graph and k <= BEAM_MAX:
         if residency.codes and residency.graph:
-            walk_us = costs.effort_us if qualifying is None else costs.filtered_walk_us
-            options[Strategy.WALK] = walk_us(effort.distances, reads)
+            if qualifying is None:
+                options[Strategy.WALK] = costs.effort_us(effort.distances, reads)
+            else:
+                options[Strategy.WALK] = costs.filtered_walk_us(qualifying, effort.distances, reads)
         else:
             wanted = min(BEAM_MAX, int(wanted * costs.rows / max(1, counting)))
             options[Strategy.NODE_WALK] = costs.node_walk_us(
