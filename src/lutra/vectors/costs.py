@@ -8,6 +8,8 @@ from typing import Final
 # Measured on 2 vCPUs (EPYC, AVX-512 VNNI) at 200k x 960 with codes of 64 and of 248 bytes. Only their ratios matter.
 READ_US: Final = 8.0
 """A page from a local disk, a batch at a time: 7 us of processor time, and waiting that nothing else fills."""
+NODE_READ_US: Final = 18.0
+"""A node on a walk on disk, six at a time: what is read next is known only when they are there."""
 SCAN_ESTIMATE_US: Final = 0.008
 SCAN_BYTE_US: Final = 0.000_04
 """A code looked at, one after the other: 10 ns for 64 bytes, 18 for 248."""
@@ -51,7 +53,7 @@ class SegmentCosts:
 
     def node_walk_us(self, distances: float, hops: float, has_codes: bool) -> float:
         """A walk on disk: a read a hop, or one for every distance where codes are not in memory."""
-        return hops * READ_US + distances * (self.walk_estimate_us if has_codes else READ_US)
+        return hops * NODE_READ_US + distances * (self.walk_estimate_us if has_codes else READ_US)
 
     def scan_us(self, qualifying: int, reads: float) -> float:
         """The codes of so many rows, and the reads after it."""

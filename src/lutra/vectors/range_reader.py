@@ -20,6 +20,7 @@ from lutra.vectors.layout import PAGE_BYTES, whole_pages
 Bytes = NDArray[np.uint8]
 
 _HUGE_BYTES_MIN: Final = 4 * 1024 * 1024
+_OWN_PAGES_MIN: Final = 256 * 1024
 QUEUE_DEPTH: Final = 64
 """Reads of one batch under way at once: of nodes, a local disk gives most so."""
 _READ_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -137,6 +138,8 @@ class PartReader:
 
 def page_aligned(size_bytes: int) -> Bytes:
     """uint8 [size_bytes] that begins at a page, as direct I/O wants it; in no defined state."""
+    if size_bytes >= _OWN_PAGES_MIN:  # given back to the system as soon as it is not used, which malloc's is not
+        return np.frombuffer(mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), np.uint8)
     memory = np.empty(size_bytes + PAGE_BYTES, np.uint8)
     begin = -memory.ctypes.data % PAGE_BYTES
     return memory[begin : begin + size_bytes]
