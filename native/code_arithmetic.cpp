@@ -88,7 +88,8 @@ LUTRA_INLINE Fit fit(const float* sides, std::size_t size, float inverse_step, s
     return {product.total(), squared.total()};
 }
 
-// Of 1 or 2 bits, where m is 0 or 1: <c, r> = sum of |r| + 2 * sum of those at level 1, <c, c> = size + 8 * their number.
+// Of 1 or 2 bits, where m is 0 or 1: <c, r> = sum of |r| + 2 * sum of those at level 1, <c, c> = size + 8 * their
+// number.
 template <int lanes>
 LUTRA_INLINE Fit fit_two_levels(const float* sides, std::size_t size, float inverse_step, float side_sum) {
     const auto* x = reinterpret_cast<const FloatLanes<lanes>*>(sides);
@@ -284,7 +285,7 @@ LUTRA_INLINE RoundedQuery round(const float* rotated, std::size_t size, float st
     }                                                                                                                 \
     attributes void rotate_##level(const Rotation& rotation, float* values) { rotation.apply<lanes>(values); }        \
     constexpr CodeArithmetic kArithmetic_##level{                                                                     \
-        prepare_##level, encode_##level,   round_##level,          fit_##level,                                       \
+        prepare_##level,     encode_##level,   round_##level,          fit_##level,                                   \
         encode_step_##level, absolute_##level, round_to_int16_##level, rotate_##level};
 
 LUTRA_CODE_ARITHMETIC(portable, 4, )

@@ -1,8 +1,9 @@
 // Directions that vectors are turned to before they are coded: those along which they vary most, first.
 //
 // A code then spends its bits where the variance is (Gersho & Gray, Vector Quantization and Signal Compression, 1992,
-// ch. 8; for RaBitQ codes: MRQ, 2024, and SAQ, 2025): the first directions get 8 or 4 bits, the next 2 and 1, the rest
-// none. Directions of equal bits are a part; each part is rotated at random within itself, so that its elements vary alike.
+// ch. 8; for RaBitQ codes: MRQ, 2024, and SAQ, 2025): the first directions get 8 or 4 bits, the next 2 and 1, the
+// rest none. Directions of equal bits are a part; each part is rotated at random within itself, so that its elements
+// vary alike.
 //
 // Directions are kept as int16 multiples of 1 / 32767, vectors are rounded to multiples of their length / 32767: sums of
 // products of the two are exact in 32 bits (Cauchy-Schwarz), hence the same at every SIMD level.
@@ -20,22 +21,25 @@
 namespace lutra {
 
 inline constexpr std::size_t kCodePartsMax = 4;
+// A residual is at most 1 / kCodeStepMin steps long: a count that is not lost on its way to an int32.
+inline constexpr float kCodeStepMin = 1e-9f;
+inline constexpr float kCodeStepMax = 1e6f;
 
 struct CodePart {
     unsigned bits;           // 8, 4, 2 or 1; each at most once, in this order
     std::size_t dimensions;  // a multiple of 64
-    float step;              // between levels, as a share of the length of a residual
+    float step;              // between levels, as a share of the length of a residual: kCodeStepMin to kCodeStepMax
 };
 
-// Throws std::invalid_argument where one of `directions` [count, dimension] is longer than a unit vector times 32767: sums
-// of products would not fit.
+// Throws std::invalid_argument where one of `directions` [count, dimension] is longer than a unit vector times 32767:
+// sums of products would not fit.
 void require_unit_directions(const std::int16_t* directions, std::size_t count, std::size_t dimension);
 
 // Immutable.
 class CodeBasis {
   public:
-    // `directions` [sum of the parts' dimensions, dimension], each of about unit length times 32767 (or all zero, to fill
-    // a part up). `spread`: the standard deviation of a code's error in a direction, as a share of the error's length.
+    // `directions` [sum of the parts' dimensions, dimension], each of about unit length times 32767 (or all zero, to
+    // fill a part up). `spread`: the standard deviation of a code's error in a direction, as a share of its length.
     CodeBasis(std::size_t dimension, const std::int16_t* directions, std::vector<CodePart> parts, float spread,
               std::uint64_t seed);
 
@@ -45,7 +49,8 @@ class CodeBasis {
     std::size_t size() const { return size_; }
     std::size_t code_bytes() const { return code_bytes_; }
 
-    // Fills `projected` [size], 64-byte aligned, from `vector` [padded dimension] of `length` above 0.
+    // Fills `projected` [size], 64-byte aligned, from `vector`, aligned too and zeros up to a multiple of 64. `length`,
+    // that of the vector, is 1e-18 to 1e18.
     void project(const float* vector, float length, CodeLevel level, float* projected) const;
 
   private:

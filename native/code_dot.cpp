@@ -15,8 +15,8 @@ namespace {
 
 using CodeTile = const std::uint8_t* const (&)[kCodeTile];
 
-// Eight bytes at a time, as vectors that the compiler brings to any machine's baseline. The sum over the codes of a byte
-// fits 16 bits: 8 / bits products of at most (2^bits - 1) * 127.
+// Eight bytes at a time, as vectors that the compiler brings to any machine's baseline. The sum over the codes of a
+// byte fits 16 bits: 8 / bits products of at most (2^bits - 1) * 127.
 typedef std::uint8_t Bytes __attribute__((vector_size(8)));
 typedef std::int8_t SignedBytes __attribute__((vector_size(8)));
 typedef std::int16_t Shorts __attribute__((vector_size(16)));
@@ -143,7 +143,8 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) void tile_vnni(CodeTile c
 // Without VNNI: pairs of products in 16 bits, which cannot overflow for codes of up to 4 bits over the codes of a byte
 // (8 / bits sums of 2 products of at most (2^bits - 1) * 127); then in 32.
 template <unsigned bits, unsigned k = 0>
-__attribute__((target("avx512f,avx512bw"), always_inline)) inline __m512i pairs(__m512i code, const std::int8_t* query) {
+__attribute__((target("avx512f,avx512bw"), always_inline)) inline __m512i pairs(__m512i code,
+                                                                                const std::int8_t* query) {
     const __m512i q = _mm512_load_si512(query + k * kCodeBlockBytes);
     const __m512i products = _mm512_maddubs_epi16(levels_of<bits, k>(code), q);
     if constexpr ((k + 1) * bits < 8) return _mm512_add_epi16(products, pairs<bits, k + 1>(code, query));

@@ -11,8 +11,6 @@
 #include <bit>
 #include <cstring>
 
-#include "code_basis.h"
-
 namespace lutra {
 
 namespace {
@@ -25,8 +23,7 @@ std::int32_t chunk_portable(const std::uint8_t* code, const CodeChunk& chunk) {
         std::int32_t sum = 0;
         for (std::size_t at = lane * 4; at < std::min(lane * 4 + 4, chunk.bytes); ++at) {
             for (std::size_t step = 0; step < chunk.steps; ++step) {
-                const unsigned shift = chunk.shifts[step][lane];
-                const int level = shift < 8 ? code[at] >> shift & chunk.masks[at] : 0;
+                const int level = code[at] >> chunk.shifts[step][lane] & chunk.masks[at];
                 sum += level * chunk.query[step][at];
             }
         }
@@ -38,7 +35,11 @@ std::int32_t chunk_portable(const std::uint8_t* code, const CodeChunk& chunk) {
 void tile_portable(CodeTile codes, std::span<const CodeChunk> chunks, std::int32_t* sums) {
     for (std::size_t i = 0; i < kCodeTile; ++i) {
         sums[i] = 0;
-        for (std::size_t c = 0; c < chunks.size(); ++c) sums[i] += chunk_portable(codes[i] + c * kCodeBlockBytes, chunks[c]);
+        const std::uint8_t* code = codes[i];
+        for (const CodeChunk& chunk : chunks) {
+            sums[i] += chunk_portable(code, chunk);
+            code += kCodeBlockBytes;
+        }
     }
 }
 
@@ -58,7 +59,8 @@ LUTRA_AVX512 __attribute__((always_inline)) inline void sum_lanes(const __m512i 
 }
 
 struct AddVnni {
-    LUTRA_VNNI __attribute__((always_inline)) static inline __m512i add(__m512i sum, __m512i levels, __m512i query, bool) {
+    LUTRA_VNNI __attribute__((always_inline)) static inline __m512i add(__m512i sum, __m512i levels, __m512i query,
+                                                                        bool) {
         return _mm512_dpbusd_epi32(sum, levels, query);
     }
 };
@@ -124,8 +126,9 @@ __attribute__((target("avx2"), always_inline)) inline __m256i add_avx2(__m256i s
     return _mm256_add_epi32(sum, _mm256_add_epi32(even, odd));
 }
 
-__attribute__((target("avx2"), always_inline)) inline __m256i half_chunk(const std::uint8_t* code, const CodeChunk& chunk,
-                                                                         std::size_t begin) {
+// From byte `begin` on, 0 or 32.
+__attribute__((target("avx2"), always_inline)) inline __m256i half_chunk(const std::uint8_t* code,
+                                                                         const CodeChunk& chunk, std::size_t begin) {
     const __m256i places = _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
     const __m256i left = _mm256_set1_epi32(static_cast<int>(chunk.bytes) - static_cast<int>(begin));
     const __m256i bytes = _mm256_maskload_epi32((const int*)(code + begin), _mm256_cmpgt_epi32(left, places));
@@ -166,10 +169,9 @@ CodeLanes::CodeLanes(std::span<const CodePart> parts, std::size_t record_bytes) 
         bytes += places_[i].size_bytes;
     }
     count_ = (bytes + kCodeBlockBytes - 1) / kCodeBlockBytes;
-    chunks_ = std::make_unique<CodeChunk[]>(count_);
+    chunks_ = std::make_unique<CodeChunk[]>(count_);  // all zero
     for (std::size_t c = 0; c < count_; ++c) {
         CodeChunk& chunk = chunks_[c];
-        std::memset(&chunk, 0, sizeof chunk);
         chunk.bytes = std::min(kCodeBlockBytes, record_bytes - c * kCodeBlockBytes);
         for (std::size_t lane = 0; lane < kLanes; ++lane) {
             const std::size_t at = c * kCodeBlockBytes + lane * 4;
@@ -177,9 +179,9 @@ CodeLanes::CodeLanes(std::span<const CodePart> parts, std::size_t record_bytes) 
                 if (at < place.begin_bytes || at >= place.begin_bytes + place.size_bytes) continue;
                 const std::size_t steps = 8 / place.bits;
                 chunk.steps = std::max(chunk.steps, steps);
-                chunk.is_bytes = place.bits == 8;
-                for (std::size_t step = 0; step < kStepsMax; ++step) {
-                    chunk.shifts[step][lane] = step < steps ? static_cast<std::uint32_t>(step * place.bits) : 31;
+                chunk.is_bytes = place.bits == 8;  // a part of them comes first, and takes whole chunks
+                for (std::size_t step = 0; step < steps; ++step) {
+                    chunk.shifts[step][lane] = static_cast<std::uint32_t>(step * place.bits);
                 }
                 std::memset(chunk.masks + lane * 4, (1 << place.bits) - 1, 4);
             }

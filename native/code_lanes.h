@@ -10,15 +10,14 @@
 #include <memory>
 #include <span>
 
+#include "code_basis.h"
 #include "code_dot.h"
 
 namespace lutra {
 
-struct CodePart;
-
-inline constexpr std::size_t kLanes = 16;      // 32-bit ones of a chunk of 64 bytes
-inline constexpr std::size_t kStepsMax = 8;    // codes of 1 bit in a byte
-inline constexpr unsigned kSumBits = 30;       // what sums of all parts take at most, beside the sign
+inline constexpr std::size_t kLanes = 16;    // 32-bit ones of a chunk of 64 bytes
+inline constexpr std::size_t kStepsMax = 8;  // codes of 1 bit in a byte
+inline constexpr unsigned kSumBits = 30;     // what sums of all parts take at most, beside the sign
 
 struct CodeChunk {
     alignas(64) std::int8_t query[kStepsMax][kCodeBlockBytes];  // 0 where a lane has no such step, or is no code
@@ -33,7 +32,7 @@ struct CodeChunk {
 // A query arranged for the codes of a quantizer.
 class CodeLanes {
   public:
-    // `record_bytes` of a whole record: bytes that may be read.
+    // Of records of `record_bytes`, which is as far as codes are read.
     CodeLanes(std::span<const CodePart> parts, std::size_t record_bytes);
 
     // Sets the elements of one part, from -127 to 127, in the order of its dimensions; its sum counts 2^weight-fold.
@@ -52,7 +51,7 @@ class CodeLanes {
 
     std::size_t count_;
     std::unique_ptr<CodeChunk[]> chunks_;
-    Place places_[4];
+    Place places_[kCodePartsMax];
 };
 
 // Fills sums [kCodeTile].

@@ -29,7 +29,8 @@ struct Products {
     std::int64_t reduced_squared = 0;
 };
 
-// The code stands for r = t c - e with e orthogonal to r; the reduced one is fitted to it as codes.cpp fits a code to r.
+// The code stands for r = t c - e with e orthogonal to r; the reduced one is fitted to it as codes.cpp fits a code
+// to r.
 CodeFactors reduced_factors(const CodeFactors& factors, const Products& products) {
     if (factors.scale() == 0) return factors;
     const double scale = factors.scale();

@@ -67,12 +67,15 @@ CodeFactors pack_factors(float norm, float scale, float ratio) {
 
 namespace {
 
+// Beyond this |e| / |r| an estimate of <r, q> is farther from it than 0 is: r has next to nothing along the basis.
+constexpr double kRatioUseful = 8;
+
 // Of a code c fitted to a residual r; what is beside it is known by the two lengths.
 CodeFactors fitted_factors(const Fit& fit, float squared_length) {
-    if (!(fit.product > 0)) return pack_factors(std::sqrt(squared_length), 0, 1);  // nothing of it lies along the basis
     const double lengths = std::sqrt(static_cast<double>(fit.squared) * squared_length);
     const double cosine = fit.product / lengths;
     const double ratio = std::sqrt(std::max(0.0, 1 / (cosine * cosine) - 1));
+    if (!(ratio <= kRatioUseful)) return pack_factors(std::sqrt(squared_length), 0, CodeFactors::kRatioMost);
     return pack_factors(std::sqrt(squared_length), squared_length / fit.product, static_cast<float>(ratio));
 }
 
@@ -157,8 +160,9 @@ void Quantizer::encode_row(const float* vector, std::uint8_t* record, float* rot
     CodeFactors factors{0, 0};
     if (can_be_coded(squared.residual)) {
         const float norm = std::sqrt(squared.residual);
+        const CodeArithmetic& arithmetic = code_arithmetic(level_);
         const Fit fit = basis_ ? encode_parts(rotated, norm, record)
-                               : code_arithmetic(level_).encode(rotated, padded_dimension(), parts_[0].bits, norm, record);
+                               : arithmetic.encode(rotated, padded_dimension(), parts_[0].bits, norm, record);
         factors = fitted_factors(fit, squared.residual);
     } else {
         std::memset(record, 0, code_bytes());
@@ -185,17 +189,16 @@ void Quantizer::encode(const float* vectors, std::size_t count, std::uint8_t* re
 }
 
 QueryCode::QueryCode(const Quantizer& quantizer, const float* vector, float bound_sigmas)
-    : metric_(quantizer.metric()),
-      shape_(code_shape(quantizer.code_bytes())),
-      products_(code_products(quantizer.level(), quantizer.parts()[0].bits)),
-      code_bytes_(quantizer.code_bytes()) {
+    : metric_(quantizer.metric()), code_bytes_(quantizer.code_bytes()) {
     if (quantizer.has_basis()) {
         lanes_.emplace(quantizer.parts(), record_bytes());
         lane_products_ = lane_products(quantizer.level());
     } else {
-        const std::size_t elements = query_elements(shape_, quantizer.parts()[0].bits);
-        query_ = aligned_array<std::int8_t>(elements);
-        std::fill_n(query_.get(), elements, std::int8_t{0});
+        const unsigned bits = quantizer.parts()[0].bits;
+        shape_ = code_shape(code_bytes_);
+        products_ = code_products(quantizer.level(), bits);
+        query_ = aligned_array<std::int8_t>(query_elements(shape_, bits));
+        std::fill_n(query_.get(), query_elements(shape_, bits), std::int8_t{0});
     }
     const auto rotated = aligned_array<float>(quantizer.coded_dimension());
     const bool centred = metric_ != Metric::kDotProduct;
@@ -243,8 +246,8 @@ void QueryCode::round_whole(const Quantizer& quantizer, const float* rotated, fl
     set_errors(found.squared_error / static_cast<float>(size), bound_sigmas);
 }
 
-// Steps of the query's elements times those of the code are to be the same in all parts, but for powers of two: the sums
-// of the parts are then one. So a step is up to twice what would do, or more where sums would not fit 32 bits.
+// Steps of the query's elements times those of the code are to be the same in all parts, but for powers of two: the
+// sums of the parts are then one. So a step is up to twice what would do, or more where sums would not fit 32 bits.
 void QueryCode::round_parts(const Quantizer& quantizer, const float* rotated, float bound_sigmas) {
     const std::vector<CodePart>& parts = quantizer.parts();
     float products[kCodePartsMax] = {};  // of the two steps

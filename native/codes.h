@@ -8,12 +8,13 @@
 //
 // A record is `code_bytes` of code, then |r| as float32, then t as float32 whose lowest 8 bits hold |e| / |r|; all
 // little-endian. Bytes of code come in blocks of 64 (the last may be shorter, a multiple of 8): byte j of a block of
-// width W from dimension D on holds the codes u = (c + 2^B - 1) / 2 of dimensions D + j, D + W + j, D + 2 W + j, …,
-// the first in its lowest bits.
+// width W from dimension D on holds the codes u = (c + 2^B - 1) / 2 of dimensions D + j, D + W + j, D + 2 W + j,
+// and so on, the first in its lowest bits.
 //
 // With a CodeBasis (code_basis.h) the residual is first turned to the directions along which vectors vary most, and its
 // parts are coded with bits and steps of their own, one code after the other. All above holds of their sum, in which the
-// odd integers of a part are multiplied by its step; e then also has what lies along no direction.
+// odd integers of a part are multiplied by its step; e then also has what lies along no direction. Of a residual that
+// has next to nothing along them t is 0 and |e| / |r| the largest there is: its products with queries are not known.
 #pragma once
 
 #include <bit>
@@ -52,6 +53,7 @@ struct CodeFactors {
 
     static constexpr std::uint32_t kRatioShift = 19;
     static constexpr std::uint32_t kRatioLeast = (127 - 12) << 4;
+    static constexpr float kRatioMost = 15.5f;
 };
 
 // |r|, t and |e| / |r|, as a record keeps them.
@@ -115,7 +117,7 @@ class QueryCode {
     // Never NaN.
     float estimate(const std::uint8_t* record) const;
 
-    // The same of several records, which need not be neighbours: each is prefetched while those before it are looked at.
+    // The same of several records, which need not be neighbours: each is prefetched while others are looked at.
     void estimate_batch(const std::uint8_t* const* records, std::size_t count, float* out) const;
 
     // The same of records one after another in memory.
@@ -153,12 +155,14 @@ class QueryCode {
     void set_errors(float squared_error, float bound_sigmas);
 
     Metric metric_;
-    CodeShape shape_;
-    CodeProducts products_;
     std::size_t code_bytes_;
-    std::unique_ptr<std::int8_t[], AlignedDelete> query_;  // as code_dot.h lays it out; nullptr with a basis
-    std::optional<CodeLanes> lanes_;                       // with a basis
+    // With a basis:
+    std::optional<CodeLanes> lanes_;
     LaneProducts lane_products_ = nullptr;
+    // Without one:
+    CodeShape shape_{};
+    CodeProducts products_{};
+    std::unique_ptr<std::int8_t[], AlignedDelete> query_;  // as code_dot.h lays it out
     // estimate = norm_weight |r|^2 + offset + t (sum_weight * integer sum + sum_offset)
     float norm_weight_ = 0;
     float offset_ = 0;

@@ -31,13 +31,15 @@ using Matrix = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::c
 using Vector = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Records = nb::ndarray<const std::uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Mask = nb::ndarray<const bool, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Directions = nb::ndarray<const std::int16_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 CodeLevel level_of(const std::optional<std::string>& wanted) {
     const std::vector<CodeLevel> levels = code_levels();
     if (!wanted) return levels.front();
-    const auto found = std::find_if(levels.begin(), levels.end(), [&](CodeLevel level) { return name(level) == *wanted; });
-    if (found == levels.end()) throw std::invalid_argument("this machine has no SIMD level '" + *wanted + "' for codes");
-    return *found;
+    const auto found =
+        std::find_if(levels.begin(), levels.end(), [&](CodeLevel level) { return name(level) == *wanted; });
+    if (found != levels.end()) return *found;
+    throw std::invalid_argument("this machine has no SIMD level '" + *wanted + "' for codes");
 }
 
 Metric metric_of(int metric) {
@@ -86,10 +88,10 @@ void check_part(unsigned bits, std::size_t dimensions, float step, unsigned bits
     if (dimensions == 0 || dimensions % kRotationMultiple != 0 || dimensions > kPaddedDimensionMax) {
         throw std::invalid_argument("a part has a multiple of 64 dimensions, at most 4096");
     }
-    if (!(step > 0) || !(step < 1e6f)) throw std::invalid_argument("a step is a share of a length, above 0");
+    if (!(step >= kCodeStepMin) || !(step <= kCodeStepMax)) {
+        throw std::invalid_argument("a step is a share of a length, 1e-9 to 1e6");
+    }
 }
-
-using Directions = nb::ndarray<const std::int16_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 void make_quantizer_with_basis(Quantizer* place, const Directions& directions,
                                const std::vector<std::tuple<unsigned, std::size_t, float>>& parts, float spread,
@@ -224,7 +226,8 @@ nb::object reduce(const Records& records, unsigned bits, unsigned reduced_bits) 
         throw std::invalid_argument("codes have 1, 2, 4 or 8 bits, and reduced ones fewer");
     }
     const std::size_t record_bytes = records.shape(1);
-    const std::size_t padded_dimension = record_bytes <= kCodeFactorBytes ? 0 : (record_bytes - kCodeFactorBytes) * 8 / bits;
+    const std::size_t code_bytes = record_bytes - std::min(record_bytes, kCodeFactorBytes);
+    const std::size_t padded_dimension = code_bytes * 8 / bits;
     if (padded_dimension == 0 || padded_dimension % kRotationMultiple != 0) {
         throw std::invalid_argument("there are no records of " + std::to_string(record_bytes) + " bytes");
     }

@@ -23,6 +23,7 @@ namespace {
 
 using Matrix = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Neighbours = nb::ndarray<const std::uint32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Directions = nb::ndarray<const std::int16_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 constexpr std::size_t kDimensionMax = 4096;
 
@@ -67,13 +68,12 @@ StartGraph start_of(const Neighbours& neighbours, std::size_t row_count) {
     return {neighbours.data(), rows, neighbours.shape(1)};
 }
 
-using Directions = nb::ndarray<const std::int16_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-
 CodeBasis basis_of(const Directions& directions, std::size_t dimension, Metric metric, std::uint64_t seed) {
     const std::size_t count = directions.shape(0);
     if (metric == Metric::kDotProduct) throw std::invalid_argument("directions do not go with inner products");
-    if (directions.shape(1) != dimension || count == 0 || count % kRotationMultiple != 0 || count > kPaddedDimensionMax) {
-        throw std::invalid_argument("directions are a multiple of 64, of the vectors' dimension");
+    const bool is_multiple = count > 0 && count % kRotationMultiple == 0 && count <= kPaddedDimensionMax;
+    if (directions.shape(1) != dimension || !is_multiple) {
+        throw std::invalid_argument("directions are a multiple of 64, at most 4096, of the vectors' dimension");
     }
     require_unit_directions(directions.data(), count, dimension);
     return {dimension, directions.data(), {{8, count, 1}}, 1, seed};

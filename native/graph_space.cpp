@@ -185,6 +185,9 @@ class Int8Space final : public RowSpace {
 
     static constexpr std::size_t kSampleRows = 2000;
     static constexpr double kInsideShare = 0.9999;  // of a sample's elements that the range holds
+    // Of residuals that a basis projects, by their squared lengths; others count as the mean.
+    static constexpr double kSquaredMin = 1e-36;
+    static constexpr double kSquaredMax = 1e36;
 
     // What is not a number, after an overflow of float32, is an end of the range too.
     static float inside(float steps) { return steps > 127 ? 127.0f : steps > -127 ? steps : -127.0f; }
@@ -208,9 +211,9 @@ class Int8Space final : public RowSpace {
             squared += static_cast<double>(scratch.lifted[i]) * scratch.lifted[i];
         }
         if (basis_ == nullptr) return scratch.lifted;
-        if (squared > 0 && squared < 1e36) {
-            basis_->project(scratch.lifted, static_cast<float>(std::sqrt(squared)), best_level_,
-                            scratch.projected);
+        if (squared >= kSquaredMin && squared <= kSquaredMax) {
+            const auto length = static_cast<float>(std::sqrt(squared));
+            basis_->project(scratch.lifted, length, best_level_, scratch.projected);
         } else {
             std::fill_n(scratch.projected, basis_->size(), 0.0f);
         }

@@ -58,9 +58,8 @@ class RowSpace {
 // Compares the vectors themselves; holds at most two floats a row.
 std::unique_ptr<RowSpace> float32_space(const GraphVectors& vectors, SimdLevel level, unsigned threads);
 
-// Compares int8 codes of the dimensions, or of the basis' directions where there is one: in so many bytes, rounded up to
-// 64, and one float a row. Distances are whole numbers in units of the
-// codes' step, the same at every SIMD level.
+// Compares int8 codes of the dimensions, or of the basis' directions where there is one: holds so many bytes, rounded
+// up to 64, and one float a row. Distances are whole numbers in units of the codes' step, the same at every SIMD level.
 std::unique_ptr<RowSpace> int8_space(const GraphVectors& vectors, SimdLevel level, unsigned threads);
 
 // The share of the ten nearest rows by `coarse` that are among the ten nearest by `exact`, equal distances included,

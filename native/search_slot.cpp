@@ -24,6 +24,7 @@ void SearchSlot::begin(std::size_t number, const float* query, std::uint32_t lef
     estimates_.clear();
     chosen_by_ = nullptr;
     bias_sum_ = 0;
+    bias_count_ = 0;
     next_ = 0;
     is_node_walking_ = false;
     choose(query);
@@ -99,13 +100,13 @@ void SearchSlot::refine() {
     chosen_by_ = &*fine_code_;
 }
 
-// The row's distance is not below it, as far as the code's bound holds. Codes along a basis leave out what rows near each
-// other have in common beside it, and estimate all of them too far by about as much: so much as they were found to do.
+// The row's distance is not below it, as far as the code's bound holds. Codes along a basis leave out what rows near
+// each other have in common beside it, and estimate all of them too far by about as much: as was found of those read.
 float SearchSlot::lower_bound(std::size_t index) const {
     const bool is_fine = chosen_by_ != &*code_;
     const std::uint8_t* records = is_fine ? parts_.fine_records : parts_.records;
-    const bool is_biased = parts_.quantizer->has_basis() && counters_.exact > 0;
-    const float bias = is_biased ? static_cast<float>(bias_sum_ / static_cast<double>(counters_.exact)) : 0.0f;
+    const bool is_biased = parts_.quantizer->has_basis() && bias_count_ > 0;
+    const float bias = is_biased ? static_cast<float>(bias_sum_ / static_cast<double>(bias_count_)) : 0.0f;
     return chosen_by_->lower_bound(records + std::size_t{rows_[index]} * chosen_by_->record_bytes(),
                                    estimates_[index] + bias);
 }
@@ -206,7 +207,7 @@ bool SearchSlot::go_on() {
         for (std::size_t i = 0; i < count; ++i) {
             const std::uint32_t row = round_[begin + i];
             if (!is_node_walking_) {
-                if (std::isfinite(distances[i])) bias_sum_ += distances[i] - round_estimates_[begin + i];
+                learn(distances[i], round_estimates_[begin + i]);
                 take(row, distances[i]);
                 continue;
             }
@@ -221,6 +222,13 @@ bool SearchSlot::go_on() {
     return goes_on;
 }
 
+void SearchSlot::learn(float distance, float estimate) {
+    const float bias = distance - estimate;
+    if (!std::isfinite(bias)) return;
+    bias_sum_ += bias;
+    ++bias_count_;
+}
+
 void SearchSlot::take(std::uint32_t row, float distance) {
     const Candidate candidate{distance, row};
     if (nearest_.size() == plan_->k) {
@@ -231,8 +239,10 @@ void SearchSlot::take(std::uint32_t row, float distance) {
 }
 
 std::size_t SearchSlot::size_bytes() const {
-    return reader_.size_bytes() + rows_.capacity() * 4 + estimates_.capacity() * 4 + round_.capacity() * 4 +
-           nearest_.capacity() * sizeof(Candidate);
+    return reader_.size_bytes() + (rows_.capacity() + round_.capacity()) * sizeof(std::uint32_t) +
+           (estimates_.capacity() + round_estimates_.capacity()) * sizeof(float) +
+           records_.capacity() * sizeof(const std::uint8_t*) +
+           (ordered_.capacity() + nearest_.capacity()) * sizeof(Candidate);
 }
 
 }  // namespace lutra

@@ -19,7 +19,8 @@ namespace lutra {
 class SearchSlot {
   public:
     // `walk` may be shared with other slots of the thread: none needs it while it waits for reads.
-    SearchSlot(const SegmentParts& parts, Walk& walk) : parts_(parts), walk_(walk), node_walk_(parts), reader_(parts.nodes) {}
+    SearchSlot(const SegmentParts& parts, Walk& walk)
+        : parts_(parts), walk_(walk), node_walk_(parts), reader_(parts.nodes) {}
 
     // Chooses candidates and sets the first reads going. `query` and `plan` have to stay until it is done. `left_out`:
     // a row that does not count; kNoRow: none.
@@ -47,6 +48,8 @@ class SearchSlot {
     bool has_enough() const;
     bool go_on_wider();
     void end_node_walk();
+    // How far a row really is, against its estimate.
+    void learn(float distance, float estimate);
     void take(std::uint32_t row, float distance);
 
     const SegmentParts& parts_;
@@ -66,6 +69,7 @@ class SearchSlot {
     std::vector<float> estimates_;      // of these, by a code
     const QueryCode* chosen_by_ = nullptr;  // that code; nullptr: none, and they are compared anyway
     double bias_sum_ = 0;                   // of exact distances less their estimates
+    std::size_t bias_count_ = 0;            // of those
     std::vector<float> round_estimates_;    // of the rows being read
     std::size_t next_ = 0;
     std::vector<const std::uint8_t*> records_;  // scratch of refine

@@ -54,9 +54,13 @@ struct Wanted {
 class PySearcher {
   public:
     PySearcher(const HeldSource& nodes, bool through_cache, std::size_t rows, std::size_t dimension, std::size_t degree,
-               int metric, const Quantizer* quantizer, std::optional<Records> records, std::optional<Neighbours> neighbours,
-               Entries entries, const Quantizer* fine_quantizer, std::optional<Records> fine_records)
-        : fine_records_(std::move(fine_records)), records_(std::move(records)), neighbours_(std::move(neighbours)), entries_(std::move(entries)) {
+               int metric, const Quantizer* quantizer, std::optional<Records> records,
+               std::optional<Neighbours> neighbours, Entries entries, const Quantizer* fine_quantizer,
+               std::optional<Records> fine_records)
+        : records_(std::move(records)),
+          fine_records_(std::move(fine_records)),
+          neighbours_(std::move(neighbours)),
+          entries_(std::move(entries)) {
         require(dimension >= 1 && dimension <= kDimensionMax, "dimension is 1 to 4096");
         require(rows <= kGraphRowsMax, "more than 2^31 - 1 rows in a segment");
         require(metric >= 0 && metric <= 2, "there is no metric " + std::to_string(metric));
@@ -113,20 +117,22 @@ class PySearcher {
             parts.neighbours = neighbours_->data();
         }
         parts.entries = {entries_.data(), entries_.shape(0)};
-        require(std::all_of(parts.entries.begin(), parts.entries.end(), [rows](std::uint32_t row) { return row < rows; }),
-                "an entry is no row");
+        const bool are_rows =
+            std::all_of(parts.entries.begin(), parts.entries.end(), [rows](std::uint32_t row) { return row < rows; });
+        require(are_rows, "an entry is no row");
     }
 
     void check(const Matrix& queries, const Wanted& wanted, int strategy, const std::optional<Mask>& mask) const;
 
-    std::optional<Records> fine_records_;
     std::optional<Records> records_;
+    std::optional<Records> fine_records_;
     std::optional<Neighbours> neighbours_;
     Entries entries_;
     std::optional<Searcher> searcher_;
 };
 
-void PySearcher::check(const Matrix& queries, const Wanted& wanted, int strategy, const std::optional<Mask>& mask) const {
+void PySearcher::check(const Matrix& queries, const Wanted& wanted, int strategy,
+                       const std::optional<Mask>& mask) const {
     const SegmentParts& of = parts();
     require(queries.shape(1) == of.nodes.layout.dimension,
             "queries have " + std::to_string(queries.shape(1)) + " dimensions, the vectors " +
@@ -190,8 +196,8 @@ nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy
             selected = qualifying_seeds(mask_data, rows, kSeedsMax);
             plan.seeds = selected;
         }
-        searcher_->search({queries.data(), count, left_out ? left_out->data() : nullptr}, plan, threads != 0 ? threads : processors(), ids_data, distances_data,
-                          found.data());
+        searcher_->search({queries.data(), count, left_out ? left_out->data() : nullptr}, plan,
+                          threads != 0 ? threads : processors(), ids_data, distances_data, found.data());
     }
     for (std::size_t i = 0; i < count; ++i) {
         const SearchCounters& c = found[i];

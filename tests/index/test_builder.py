@@ -66,7 +66,7 @@ def flat_segment(resources: Resources, rows: int) -> str:
     return PREFIX + name
 
 
-def job_of(resources: Resources, rows: int, output: str = "built", memory_bytes: int = 400 * MIB) -> BuildJob:
+def job_of(resources: Resources, rows: int, output: str = "built", memory_bytes: int = 420 * MIB) -> BuildJob:
     inputs = (BuildInput(flat_segment(resources, rows)),)
     return BuildJob(resources.address, inputs, output, SCHEMA, str(resources.scratch), memory_bytes)
 
@@ -141,7 +141,7 @@ def test_memory_is_bounded(resources: Resources, builder: ProcessBuilder) -> Non
     job = job_of(resources, 20_000, memory_bytes=1 * MIB)
     with pytest.raises(MemoryError, match="more than its 1048576 bytes"):
         builder.submit(job).result(WAIT_S)
-    assert builder.submit(replace(job, memory_bytes=400 * MIB)).result(WAIT_S).shape.rows == 20_000
+    assert builder.submit(replace(job, memory_bytes=420 * MIB)).result(WAIT_S).shape.rows == 20_000
 
 
 def test_killed_in_the_middle(resources: Resources) -> None:

@@ -76,7 +76,7 @@ class Lsm:
 @given(
     st.lists(st.tuples(st.integers(1, 20_000), st.floats(0, 1)), min_size=1, max_size=60),
     st.sampled_from([4, 128, 960]),
-    st.sampled_from([POLICY, Policy(segments_max=3), Policy(build_memory_bytes=200 * MIB), Policy(fan_in=2)]),
+    st.sampled_from([POLICY, Policy(segments_max=3), Policy(build_memory_bytes=420 * MIB), Policy(fan_in=2)]),
     st.integers(0, 9),
 )
 def test_whatever_comes_settles(steps: list[tuple[int, float]], dimension: int, policy: Policy, seed: int) -> None:
@@ -118,7 +118,7 @@ def test_updates_are_paid_for_by_the_dead() -> None:
 
 
 def test_what_a_build_cannot_hold_is_left() -> None:
-    policy = Policy(build_memory_bytes=160 * MIB + 50_000 * 378 + 50_000 * 600)
+    policy = Policy(build_memory_bytes=POLICY.build_need_bytes([shape("", 50_000)]))
     assert policy.choose_merge([shape(str(n), 12_000) for n in range(4)])
     many = [shape(str(n), 15_000) for n in range(4)]
     assert policy.choose_merge(many) == (), "three would fit, but four are a tier"
@@ -129,11 +129,11 @@ def test_what_a_build_cannot_hold_is_left() -> None:
 
 
 def test_beside_a_large_build_small_ones_go_on() -> None:
-    large = [shape(f"l{n}", 400_000) for n in range(4)]
+    large = [shape(f"l{n}", 200_000) for n in range(4)]
     small = shape("s", 16_000, kind=SegmentKind.FLAT)
     assert set(POLICY.choose_merge([*large, small])) == set(large)
-    assert POLICY.choose_merge([*large, small], 256 * MIB) == (small,)
-    assert POLICY.choose_merge(large, 256 * MIB) == ()
+    assert POLICY.choose_merge([*large, small], 448 * MIB) == (small,)
+    assert POLICY.choose_merge(large, 448 * MIB) == ()
 
 
 def test_kinds_and_the_dead() -> None:

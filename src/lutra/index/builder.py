@@ -19,7 +19,7 @@ from lutra.index.worker import WorkerProcess, serve
 from lutra.model.errors import StorageFailure
 from lutra.objects.store import ObjectStore
 
-QUICK_BYTES: Final = 256 * 1024 * 1024
+QUICK_BYTES: Final = 448 * 1024 * 1024
 """A build that may take no more memory need not wait for larger ones."""
 _IDLE_S: Final = 30.0
 """A process without work is kept so long: its start takes longer than a small build."""

@@ -18,6 +18,9 @@ from lutra.scalars.strings import Mask
 
 _MERGES_MAX: Final = 2
 """Beside a large one a small one: buffers must not wait for what takes minutes."""
+_MEMORY_FACTOR_STEP: Final = 1.5
+_MEMORY_FACTOR_MAX: Final = 4.0
+"""A build that runs out of memory is given more the next time, up to so much more than was thought."""
 _RETRY_FIRST_S: Final = 1.0
 _RETRY_LAST_S: Final = 300.0
 
@@ -51,6 +54,7 @@ class Merges:
         self._on_done = on_done
         self._running: dict[str, Merge] = {}
         self._retry_s, self._retry_at_s = _RETRY_FIRST_S, 0.0
+        self._memory_factor = 1.0
 
     @property
     def any_done(self) -> bool:
@@ -103,7 +107,7 @@ class Merges:
             output=storage.full(output),
             schema=self._schema,
             scratch=str(resources.scratch),
-            memory_bytes=resources.policy.build_need_bytes(shapes),
+            memory_bytes=int(self._memory_factor * resources.policy.build_need_bytes(shapes)),
         )
         storage.discard(output)  # unless a manifest comes to name it
         builder = self._inline if resources.policy.is_small(shapes) else resources.builder
@@ -134,6 +138,8 @@ class Merges:
         """It is given up, and what it was for tried again later, longer apart each time."""
         self.forget(merge)
         self.failure = error
+        if isinstance(error, MemoryError):  # what a build needs is an estimate
+            self._memory_factor = min(_MEMORY_FACTOR_STEP * self._memory_factor, _MEMORY_FACTOR_MAX)
         self._retry_at_s = time.monotonic() + self._retry_s
         self._retry_s = min(2 * self._retry_s, _RETRY_LAST_S)
 

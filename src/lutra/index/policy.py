@@ -15,10 +15,14 @@ from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.layout import SegmentKind
 
 _RANK: Final = {SegmentKind.FLAT: 0, SegmentKind.CODES: 1, SegmentKind.GRAPH: 2}
-_BUILD_BASE_BYTES: Final = 160 * 1024 * 1024
-"""What any build may take: an interpreter's arrays, sweeps and buffers (`lutra.vectors.writer`: up to 100 MB)."""
+_BUILD_BASE_BYTES: Final = 256 * 1024 * 1024
+"""What any build may take: sweeps and buffers of `lutra.segments.build.build_segment`, and stacks of threads."""
+_GATHERED_FACTOR: Final = 3
+_GATHERED_BYTES_MAX: Final = 192 * 1024 * 1024
+"""Vectors are gathered in memory, and copied there, up to 64 MB of them; more go through a file."""
 _GRAPH_ROW_BYTES: Final = 250
 """Of a graph build, beside a byte a dimension (`lutra.kernels.graph.build`)."""
+_ROW_BYTES: Final = 150
 _DEGREE: Final = BuildPlan(SegmentKind.GRAPH, 4).degree
 _SCALAR_FACTOR: Final = 6
 """Columns and keys are held as Python and numpy objects while they are merged and sorted."""
@@ -73,9 +77,20 @@ class SegmentShape:
 
     @property
     def build_bytes(self) -> int:
-        """Memory that a build needs for its live rows, beside what any build takes."""
+        """Memory that a build needs for its live rows, beside what any build takes: of graphs as if it built one."""
         graph = max((self._of_living(f.rows) * (f.dimension + _GRAPH_ROW_BYTES) for f in self.vectors), default=0)
-        return graph + _SCALAR_FACTOR * self._of_living(self.scalar_bytes)
+        searched = max((self._of_living(f.rows) * _searched_bytes(f.dimension) for f in self.vectors), default=0)
+        return graph + searched + self.live * _ROW_BYTES + _SCALAR_FACTOR * self._of_living(self.scalar_bytes)
+
+    @property
+    def vector_bytes(self) -> int:
+        """Of the field that has most of them, of live rows."""
+        return max((4 * self._of_living(field.rows) * field.dimension for field in self.vectors), default=0)
+
+
+def _searched_bytes(dimension: int) -> int:
+    """Of codes and graph a row, which are loaded to be calibrated."""
+    return CodeFormat(dimension, choose_code_bits(dimension)).record_bytes + 4 * _DEGREE
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +130,9 @@ class Policy:
 
     def build_need_bytes(self, inputs: Iterable[SegmentShape]) -> int:
         """Memory for a build of ``inputs``."""
-        return _BUILD_BASE_BYTES + sum(segment.build_bytes for segment in inputs)
+        parts = list(inputs)
+        gathered = min(_GATHERED_FACTOR * sum(segment.vector_bytes for segment in parts), _GATHERED_BYTES_MAX)
+        return _BUILD_BASE_BYTES + gathered + sum(segment.build_bytes for segment in parts)
 
     def choose_merge(
         self, segments: Sequence[SegmentShape], memory_bytes_max: int | None = None
