@@ -104,7 +104,7 @@ def test_a_process_builds_what_this_one_would(resources: Resources, builder: Pro
     assert resources.store.get("inline") == resources.store.get("built")
     again = builder.submit(replace(job, output="again")).result(WAIT_S)
     assert again.shape.rows == 5_000
-    assert builder.pids == [pid], "it is kept for the next"
+    assert pid in builder.pids, "it is kept for the next; which of the two lanes is free first takes the job"
     assert not any(resources.scratch.iterdir())
     builder.close()
     assert not psutil.pid_exists(pid)

@@ -15,7 +15,6 @@ import pytest
 from support.indexes import resources_in
 
 from lutra.index import feeder as feeder_module
-from lutra.index import trimmer as trimmer_module
 from lutra.index.buffer import Buffer
 from lutra.index.catalog import IndexCatalog
 from lutra.index.definition import IndexDefinition
@@ -474,16 +473,16 @@ def test_changes_are_forgotten_once_they_are_in_a_manifest(
     new_table: Any,
     put: Any,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(trimmer_module, "_PERIOD_S", 0.1)
     indexed, bare = new_table("indexed"), new_table("bare")
     definition = define(store, indexed)
 
     def left(table: TableDescription) -> bool:
         return bool(space.changelog.read(table.table_id, 0, 10))
 
-    with Feeder(space.changelog, store, resources_in(tmp_path, policy=Policy(flush_age_s=3_600))) as feeder:
+    with Feeder(
+        space.changelog, store, resources_in(tmp_path, policy=Policy(flush_age_s=3_600, trim_period_s=0.1))
+    ) as feeder:
         feed = feeder.add(definition, tables)
         for number in range(5):
             put("indexed", number, n=number)
@@ -492,7 +491,9 @@ def test_changes_are_forgotten_once_they_are_in_a_manifest(
         wait_until(lambda: not left(bare))
         time.sleep(0.3)
         assert left(indexed), "they are in memory only"
-    with Feeder(space.changelog, store, resources_in(tmp_path, policy=Policy(flush_age_s=0.1))) as feeder:
+    with Feeder(
+        space.changelog, store, resources_in(tmp_path, policy=Policy(flush_age_s=0.1, trim_period_s=0.1))
+    ) as feeder:
         feed = feeder.add(definition, tables)
         feeder.wait_searchable(feed, WAIT_S)
         put("indexed", 9, n=9)
@@ -653,13 +654,11 @@ def test_changes_left_from_before_are_forgotten(
     space: TableSpace,
     new_table: Any,
     put: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    resources: Resources,
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(trimmer_module, "_PERIOD_S", 0.05)
     table = new_table("t")
     put("t", 1, n=1)
-    with Feeder(space.changelog, store, resources) as feeder:
+    with Feeder(space.changelog, store, resources_in(tmp_path, policy=Policy(trim_period_s=0.05))) as feeder:
         feeder.hurry([table.table_id])
         deadline_s = time.monotonic() + WAIT_S
         while space.changelog.read(table.table_id, 0, 10):
@@ -667,12 +666,9 @@ def test_changes_left_from_before_are_forgotten(
             time.sleep(0.01)
 
 
-def test_trimmer_waits_for_many_or_long(
-    space: TableSpace, new_table: Any, put: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(trimmer_module, "_CHANGES_MIN", 5)
+def test_trimmer_waits_for_many_or_long(space: TableSpace, new_table: Any, put: Any) -> None:
     table = new_table("t").table_id
-    trimmer = Trimmer(space.changelog)
+    trimmer = Trimmer(space.changelog, changes_min=5, period_s=30.0)
     needed = 0
 
     def left() -> list[int]:

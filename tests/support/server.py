@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,6 +19,7 @@ ACCESS_KEY_ID = "test-id"
 ACCESS_KEY_SECRET = "test-secret-of-a-throw-away-server"
 STARTS_WITHIN_S = 30
 STOPS_WITHIN_S = 30
+_TESTS = Path(__file__).parents[1]
 
 
 def _server_python() -> str:
@@ -25,11 +27,22 @@ def _server_python() -> str:
     return str(Path(os.environ.get("LUTRA_SERVER_PYTHON", sys.executable)).absolute())
 
 
+class ServerNotStarted(RuntimeError):
+    """It ended, or did not listen in time. ``status``: the process's, -9 where it was killed."""
+
+    def __init__(self, status: int, printed: str) -> None:
+        super().__init__(f"the server did not start (status {status}); it printed:\n{printed}")
+        self.status = status
+
+
 class ServerProcess:
     """``lutra serve`` over ``data_dir``, which outlives it: start, kill or stop it, and start it again.
 
     What the server prints goes to ``log_path``, beside ``data_dir``.
     """
+
+    command: Sequence[str] = ("lutra.cli.main", "serve")
+    """The module that is run, and its arguments before those of every server."""
 
     def __init__(self, data_dir: Path, *, instance: str = "test", arguments: tuple[str, ...] = ()) -> None:
         self.data_dir, self.instance, self.arguments = data_dir, instance, arguments
@@ -52,12 +65,18 @@ class ServerProcess:
         """The server's process id. Raises RuntimeError where it does not run."""
         return self._running().pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started, and neither ended nor was seen to end."""
+        return self._process is not None
+
     def start(self) -> None:
-        """Returns once the server listens. Raises RuntimeError with what it printed where it does not."""
+        """Returns once the server listens. Raises ServerNotStarted with what it printed where it does not."""
         if self._process is not None:
             raise RuntimeError("the server is already running")
-        command = [_server_python(), "-m", "lutra.cli.main", "serve", "--data", str(self.data_dir), "--port", "0"]
+        command = [_server_python(), "-m", *self.command, "--data", str(self.data_dir), "--port", "0"]
         environment = os.environ | {
+            "PYTHONPATH": str(_TESTS),  # for modules of tests/support
             "LUTRA_ACCESS_KEY_ID": ACCESS_KEY_ID,
             "LUTRA_ACCESS_KEY_SECRET": ACCESS_KEY_SECRET,
         }
@@ -81,8 +100,7 @@ class ServerProcess:
             if has_ended:
                 break
             time.sleep(0.01)
-        self._end(process)
-        raise RuntimeError(f"the server did not start; it printed:\n{self.log_path.read_text()}")
+        raise ServerNotStarted(self._end(process), self.log_path.read_text())
 
     def kill(self) -> None:
         """SIGKILL: the server has no time to do anything."""
@@ -93,6 +111,15 @@ class ServerProcess:
         status = self._end(self._running(), signal.SIGTERM)
         if status != 0:
             raise RuntimeError(f"the server ended with status {status}; it printed:\n{self.log_path.read_text()}")
+
+    def wait_ended(self, within_s: float) -> int | None:
+        """The server's status once it has ended by itself; None where it still runs after that time."""
+        try:
+            status = self._running().wait(within_s)
+        except subprocess.TimeoutExpired:
+            return None
+        self._process = None
+        return status
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:

@@ -46,7 +46,7 @@ class Feeder:
         self._resources = resources
         self._housekeeper = Housekeeper()
         self._clock: Clock = clock or SystemClock()
-        self._trimmer = Trimmer(changelog)
+        self._trimmer = Trimmer(changelog, resources.policy.trim_changes, resources.policy.trim_period_s)
         self._mutex = threading.Lock()
         self._feeds: list[Feed] = []
         self._removed: list[Feed] = []

@@ -115,6 +115,10 @@ class Policy:
     """Segments without codes that are no larger together are merged without a process for it."""
     build_memory_bytes: int = 2 * 1024 * 1024 * 1024
     """What one build may take. No merge is chosen that needs more."""
+    trim_changes: int = 50_000
+    """The changelog forgets changes that no index needs: so many at once, as it costs an fsync and a tombstone,"""
+    trim_period_s: float = 30.0
+    """or what there is after a while."""
 
     def is_flush_due(self, size_bytes: int, age_s: float) -> bool:
         """Whether a buffer of ``size_bytes``, whose first change came ``age_s`` ago, is to be flushed."""

@@ -5,15 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from lutra.model.errors import LutraError
 from lutra.tables.changelog import Changelog
-
-_CHANGES_MIN: Final = 50_000
-"""A trim costs an fsync and leaves a tombstone: it is for many changes,"""
-_PERIOD_S: Final = 30.0
-"""or for the last ones, after a while."""
 
 _log = logging.getLogger(__name__)
 
@@ -27,8 +21,11 @@ class _Untrimmed:
 class Trimmer:
     """Trims the changelog of tables that were changed; one thread."""
 
-    def __init__(self, changelog: Changelog) -> None:
+    def __init__(self, changelog: Changelog, changes_min: int, period_s: float) -> None:
+        """Trims ``changes_min`` changes or more at once, or what there is after ``period_s``."""
         self._changelog = changelog
+        self._changes_min = changes_min
+        self._period_s = period_s
         self._untrimmed: dict[int, _Untrimmed] = {}
         self._trimmed: dict[int, int] = {}
 
@@ -41,9 +38,9 @@ class Trimmer:
     def run(self, now_s: float, needed_after: Callable[[int], int]) -> None:
         """Trims what is due. ``needed_after(table id)``: the last sequence nobody needs any more."""
         for table_id, untrimmed in list(self._untrimmed.items()):
-            waited = now_s - untrimmed.since_s >= _PERIOD_S
+            waited = now_s - untrimmed.since_s >= self._period_s
             through = needed_after(table_id)
-            if not waited and through - untrimmed.through < _CHANGES_MIN:
+            if not waited and through - untrimmed.through < self._changes_min:
                 continue
             if through <= self._trimmed.get(table_id, 0):  # an index holds on to what is left
                 continue

@@ -224,7 +224,8 @@ def centroid_of(vectors: Vectors, metric: Metric) -> Vectors:
     if len(sample) == 0:
         return np.zeros(vectors.shape[1], dtype=np.float32)
     if metric is Metric.COSINE:
-        lengths = np.linalg.norm(sample, axis=1, keepdims=True)
+        with np.errstate(over="ignore"):  # such vectors have no direction in float32, in native/codes.cpp either
+            lengths = np.linalg.norm(sample, axis=1, keepdims=True)
         sample = np.divide(sample, lengths, out=np.zeros_like(sample), where=lengths > 0)
     centroid: Vectors = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
     return centroid

@@ -27,9 +27,16 @@ WIDTHS: Final = (8, 4, 2, 1)
 LINE_BYTES: Final = 64
 RECORD_BYTES_MAX: Final = 1_024
 SHARE: Final = 0.92
+"""Of the variance: directions that hold as much tell rows apart well enough to build a graph."""
 HITS_MIN: Final = 0.98
 CODE_BEST: Final = 20
+"""Rows by estimate that are to hold `HITS_MIN` of the true 10 neighbours: by the codes of walks and scans,"""
 FINE_BEST: Final = 12
+"""and by the finer ones."""
+LENGTH_MAX: Final = 1e18
+"""Of residuals: longer ones count as infinitely far (native/codes.cpp)."""
+LENGTHS_MAX: Final = 8.0
+"""Median lengths: longer residuals of the sample are cut to it, or a few would decide on all directions."""
 _DISTORTION: Final = {8: 0.0001, 4: 0.01154, 2: 0.1175, 1: 0.3634}
 """Mean squared error of the best uniform quantiser of normal values of variance 1 (Max, 1960)."""
 _STEPS: Final = {8: 0.0308, 4: 0.3352, 2: 0.9957, 1: 1.5958}
@@ -37,31 +44,34 @@ _STEPS: Final = {8: 0.0308, 4: 0.3352, 2: 0.9957, 1: 1.5958}
 _QUERIES: Final = 256
 _NEAR: Final = 20
 """Neighbours of a row of the sample whose distances errors are measured against."""
+_HITS: Final = 10
+"""Of these, those that `BasisTrainer.hits` looks for."""
+_EQUAL: Final = 1 + 1e-5
+"""Distances that differ by less count as equal."""
 _DIRECTION_SCALE: Final = 32_767
+_STEP_MIN: Final = 1e-6
+"""In lengths of a residual, of a deviation that a step is taken for: where nothing varies a step still has to be."""
 _SPREAD_MIN: Final = 1e-4
 
 
 class BasisTrainer:
-    """Finds bases of different sizes for the vectors that ``sample`` (float32 [n, d], n at least 2) is of."""
+    """Finds bases of different sizes for the vectors that ``sample`` (float32 [n, d], finite, n at least 2) is of.
 
-    def __init__(self, sample: Matrix, metric: Metric, centroid: Matrix, seed: int = 0) -> None:
-        if metric is Metric.COSINE:
-            lengths = np.linalg.norm(sample, axis=1, keepdims=True)
-            sample = np.divide(sample, lengths, out=np.zeros_like(sample), where=lengths > 0)
-        self._sample = sample
-        self._centroid = centroid
+    ``centroid`` is the codes', ``seed`` that of their rotation; on at most ``threads`` threads (0: as many as the
+    process may use), what numpy's linear algebra takes left aside.
+    """
+
+    def __init__(self, sample: Matrix, metric: Metric, centroid: Matrix, seed: int = 0, threads: int = 0) -> None:
+        self._residuals = _residuals(sample, metric, centroid)
         self._seed = seed
-        self._residuals: Matrix = sample - centroid
-        self._length = float(np.sqrt(np.mean(np.einsum("nd,nd->n", self._residuals, self._residuals))))
-        covariance = self._residuals.T @ self._residuals / np.float32(len(sample))
-        variances, vectors = np.linalg.eigh(covariance)
-        self._directions = np.ascontiguousarray(vectors[:, ::-1].T)
-        self._variance = _by_group(np.maximum(variances[::-1], 0))
+        self._threads = threads
+        squared = np.einsum("nd,nd->n", self._residuals, self._residuals)
+        self._length = max(float(np.sqrt(np.mean(squared))), 1e-30)
+        self._directions, variance = _principal(self._residuals)
+        self._variance = _by_group(variance)
         self._queries = np.linspace(0, len(sample) - 1, min(_QUERIES, len(sample))).astype(np.int64)
-        self._near = self._neighbours()
-        differences = self._residuals[self._queries][:, None, :] - self._residuals[self._near]
-        along = differences.reshape(-1, sample.shape[1]) @ self._directions.T
-        self._near_variance = _by_group(np.mean(along * along, axis=0))
+        self._near, self._near_squared = self._neighbours()
+        self._near_variance = _by_group(self._variance_of_near())
 
     def train(self, record_bytes: int) -> Basis:
         """The best basis for records of at most so many bytes, which must be 16 or more."""
@@ -71,8 +81,7 @@ class BasisTrainer:
             if count == 0:
                 continue
             deviation = float(np.sqrt(self._variance[begin : begin + count].mean()))
-            step = _STEPS[bits] * max(deviation / max(self._length, 1e-30), 1e-6)
-            parts.append(CodePart(bits, GROUP * count, step))
+            parts.append(CodePart(bits, GROUP * count, _STEPS[bits] * max(deviation / self._length, _STEP_MIN)))
             begin += count
         directions = self._scaled(GROUP * begin)
         rough = Basis(directions, tuple(parts), 1.0)
@@ -80,48 +89,65 @@ class BasisTrainer:
 
     def telling(self) -> NDArray[np.int16]:
         """int16 [m, d]: as many directions as hold `SHARE` of the variance, what a graph is built by."""
-        share = np.cumsum(self._variance) / max(float(self._variance.sum()), 1e-30)
-        return self._scaled(GROUP * (int(np.searchsorted(share, SHARE)) + 1))
+        held = np.cumsum(self._variance)
+        groups = int(np.searchsorted(held, SHARE * held[-1])) + 1
+        return self._scaled(GROUP * min(groups, len(held)))
 
     def _scaled(self, count: int) -> NDArray[np.int16]:
+        """int16 [count, d]: the first directions, filled up with zeros past the last."""
         directions = np.zeros((count, self._directions.shape[1]), np.int16)
         kept = self._directions[:count]
         directions[: len(kept)] = np.rint(kept * _DIRECTION_SCALE)
         return directions
 
     def hits(self, basis: Basis, best: int) -> float:
-        """The share of the true 10 neighbours in the sample among the ``best`` by estimate."""
+        """The share of the true 10 neighbours in the sample among the ``best`` by estimate; equally near ones count."""
         quantizer = self._quantizer(basis)
-        records = quantizer.encode(self._sample)
+        records = quantizer.encode(self._residuals, self._threads)
         best = min(best, len(records) - 1)
+        wanted = min(_HITS, self._near.shape[1])
         found = 0
-        for row, near in zip(self._queries.tolist(), self._near, strict=True):
-            estimates = quantizer.query(self._sample[row]).estimate(records)
+        for row, limit in zip(self._queries.tolist(), self._near_squared[:, wanted - 1].tolist(), strict=True):
+            estimates = quantizer.query(self._residuals[row]).estimate(records)
             estimates[row] = np.inf
             chosen = np.argpartition(estimates, best)[:best]
-            found += int(np.isin(near[:10], chosen).sum())
-        return found / self._near[:, :10].size
+            squared = _squared_distances(self._residuals[chosen], self._residuals[row])
+            found += min(wanted, int(np.count_nonzero(squared <= limit * _EQUAL)))
+        return float(found / (wanted * len(self._queries)))
 
     def smallest(self, best: int) -> Basis:
         """The smallest that puts `HITS_MIN` of the true 10 neighbours among the ``best`` by estimate.
 
-        Records take whole cache lines, so that none is read in vain.
+        Records take whole cache lines, so that none is read in vain. Where none does, the largest that is worth it.
         """
-        for record_bytes in range(LINE_BYTES, RECORD_BYTES_MAX, LINE_BYTES):
-            basis = self.train(record_bytes)
+        basis = self.train(LINE_BYTES)
+        for record_bytes in range(2 * LINE_BYTES, RECORD_BYTES_MAX, LINE_BYTES):
             if self.hits(basis, best) >= HITS_MIN:
                 break
+            longer = self.train(record_bytes)
+            if longer.record_bytes <= basis.record_bytes:
+                break  # there is nothing left to spend bits on
+            basis = longer
         return basis
 
     def _quantizer(self, basis: Basis) -> Quantizer:
-        return Quantizer.of_basis(basis, Metric.EUCLIDEAN, self._centroid, self._seed)
+        return Quantizer.of_basis(basis, Metric.EUCLIDEAN, np.zeros(self._residuals.shape[1], np.float32), self._seed)
 
-    def _neighbours(self) -> NDArray[np.int64]:
-        """int64 [queries, `_NEAR` or fewer]: the nearest other rows of each query."""
-        count = min(_NEAR, len(self._sample) - 1)
-        found, _ = topk(self._sample[self._queries], self._sample, count + 1, Metric.EUCLIDEAN)
-        others = [row[row != own][:count] for row, own in zip(found, self._queries, strict=True)]
-        return np.stack(others)
+    def _neighbours(self) -> tuple[NDArray[np.int64], Matrix]:
+        """[queries, `_NEAR` or fewer]: the nearest other rows of each query, and their squared distances."""
+        count = min(_NEAR, len(self._residuals) - 1)
+        queries = self._residuals[self._queries]
+        found, squared = topk(queries, self._residuals, count + 1, Metric.EUCLIDEAN, threads=self._threads)
+        others = found != self._queries[:, None]
+        others &= np.cumsum(others, axis=1) <= count  # of more rows equal to it than are found, it need not be one
+        return found[others].reshape(-1, count), squared[others].reshape(-1, count)
+
+    def _variance_of_near(self) -> NDArray[np.float64]:
+        """float64 [d]: the mean square, along each direction, of the differences between near rows."""
+        differences = self._residuals[self._queries][:, None, :] - self._residuals[self._near]
+        along = differences.reshape(-1, differences.shape[-1]) @ self._directions.T
+        variance: NDArray[np.float64] = np.mean(along * along, axis=0, dtype=np.float64)
+        return variance
 
     def _allocate(self, code_bytes: int) -> tuple[int, ...]:
         """How many groups get 8, 4, 2 and 1 bits: what leaves the least error in the distances of near rows.
@@ -153,12 +179,11 @@ class BasisTrainer:
         quantizer = self._quantizer(basis)
         errors = []
         for row, near in zip(self._queries.tolist(), self._near, strict=True):
-            records = quantizer.encode(np.ascontiguousarray(self._sample[near]))
-            estimates = quantizer.query(self._sample[row]).estimate(records)
-            difference = self._residuals[near] - self._residuals[row]
-            distances = np.einsum("nd,nd->n", difference, difference)
-            unit = _error_lengths(records) * np.sqrt(distances)
-            relative = (distances - estimates)[unit > 0] / (2 * unit[unit > 0])
+            records = quantizer.encode(self._residuals[near], self._threads)
+            estimates = quantizer.query(self._residuals[row]).estimate(records)
+            squared = _squared_distances(self._residuals[near], self._residuals[row])
+            unit = _error_lengths(records) * np.sqrt(squared)
+            relative = (squared - estimates)[unit > 0] / (2 * unit[unit > 0])
             errors.append(relative - relative.mean() if len(relative) else relative)
         every = np.concatenate(errors)
         measured = float(np.sqrt(np.mean(every * every))) if len(every) else 0.0
@@ -183,10 +208,19 @@ class Bases:
 
 
 def choose_bases(
-    sample: Matrix, metric: Metric, centroid: Matrix, code_bytes: int | None, fine_bytes: int | None, seed: int = 0
+    sample: Matrix,
+    metric: Metric,
+    centroid: Matrix,
+    code_bytes: int | None,
+    fine_bytes: int | None,
+    seed: int = 0,
+    threads: int = 0,
 ) -> Bases:
-    """Bases for the vectors that ``sample`` is of; record sizes as given, or as small as do (None). 0: no finer one."""
-    trainer = BasisTrainer(sample, metric, centroid, seed)
+    """Bases for the vectors that ``sample`` is of; record sizes as given, or as small as do (None). 0: no finer one.
+
+    The other parameters are those of `BasisTrainer`.
+    """
+    trainer = BasisTrainer(sample, metric, centroid, seed, threads)
     codes = trainer.smallest(CODE_BEST) if code_bytes is None else trainer.train(code_bytes)
     if fine_bytes == 0:
         return Bases(codes, None, trainer.telling())
@@ -194,8 +228,49 @@ def choose_bases(
     return Bases(codes, fine if fine.record_bytes > codes.record_bytes else None, trainer.telling())
 
 
-def _by_group(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Sums over groups of `GROUP`."""
+def _residuals(sample: Matrix, metric: Metric, centroid: Matrix) -> Matrix:
+    """float32 [n, d]: what native/codes.cpp makes of vectors, in median lengths; nothing of those it does not code.
+
+    The unit makes no difference to codes, whose steps are shares of lengths; squares then stay within float32.
+    """
+    if metric is Metric.COSINE:
+        lengths = _lengths(sample)[:, None]
+        sample = np.divide(sample, lengths, out=np.zeros_like(sample), where=lengths > 0)
+    with np.errstate(over="ignore"):
+        residuals = sample - centroid
+    residuals[~np.isfinite(residuals).all(axis=1)] = 0
+    lengths = _lengths(residuals)
+    lengths[lengths > LENGTH_MAX] = 0
+    residuals[lengths == 0] = 0
+    if not lengths.any():
+        return residuals
+    unit = float(np.median(lengths[lengths > 0]))
+    cut = np.minimum(1, LENGTHS_MAX * unit / np.maximum(lengths, unit))
+    scaled: Matrix = (residuals * (cut / unit)[:, None]).astype(np.float32)
+    return scaled
+
+
+def _lengths(vectors: Matrix) -> NDArray[np.float64]:
+    """float64 [n]: so that squares of any float32 fit."""
+    lengths: NDArray[np.float64] = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))
+    return lengths
+
+
+def _principal(residuals: Matrix) -> tuple[Matrix, NDArray[np.float64]]:
+    """float32 [d, d]: orthogonal directions, and the variance along each, largest first."""
+    variances, vectors = np.linalg.eigh(residuals.T @ residuals / np.float32(len(residuals)))
+    return np.ascontiguousarray(vectors[:, ::-1].T), np.maximum(variances[::-1].astype(np.float64), 0)
+
+
+def _squared_distances(vectors: Matrix, to: Matrix) -> Matrix:
+    """float32 [n] of float32 [n, d] and [d]."""
+    differences = vectors - to
+    squared: Matrix = np.einsum("nd,nd->n", differences, differences)
+    return squared
+
+
+def _by_group(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means over groups of `GROUP`; the last is filled up with zeros, as its directions are."""
     padded = np.zeros(-(-len(values) // GROUP) * GROUP)
     padded[: len(values)] = values
     result: NDArray[np.float64] = padded.reshape(-1, GROUP).mean(axis=1)

@@ -14,6 +14,12 @@ from lutra.model.indexes import Metric
 
 PADDED_DIMENSION_MULTIPLE: Final = 64
 """As in native/rotation.h."""
+STRIDE_MULTIPLE: Final = 32
+"""Elements of a direction in memory, as in native/code_basis.cpp."""
+STEP_MIN: Final = 1e-9
+STEP_MAX: Final = 1e6
+SPREAD_MIN: Final = 1e-30
+"""As in native/code_basis.h."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,11 @@ class CodeFormat:
     def directions(self) -> int:
         """Of the basis; 0: there is none."""
         return sum(part.dimensions for part in self.parts)
+
+    @property
+    def basis_bytes(self) -> int:
+        """What a quantizer's directions take in memory."""
+        return 2 * self.directions * -(-self.dimension // STRIDE_MULTIPLE) * STRIDE_MULTIPLE
 
     def widths(self) -> Iterator[CodeFormat]:
         """This one, and those that its codes can be reduced to, ever shorter."""
@@ -71,8 +82,11 @@ class CodeFormat:
                 raise ValueError(f"codes of {bits} bits")
             return cls(dimension, bits)
         parts = tuple(CodePart(int(bits), int(count), float(step)) for bits, count, step in document["parts"])
-        widths = [part.bits for part in parts]
-        fits = all(part.dimensions > 0 and part.dimensions % PADDED_DIMENSION_MULTIPLE == 0 for part in parts)
-        if not parts or not fits or not set(widths) <= {1, 2, 4, 8} or widths != sorted(set(widths), reverse=True):
+        widths, spread = [part.bits for part in parts], float(document["spread"])
+        if not parts or not set(widths) <= {1, 2, 4, 8} or widths != sorted(set(widths), reverse=True):
             raise ValueError(f"codes of parts {parts}")
-        return cls(dimension, 0, parts, float(document["spread"]))
+        if not all(part.dimensions > 0 and part.dimensions % PADDED_DIMENSION_MULTIPLE == 0 for part in parts):
+            raise ValueError(f"codes of parts {parts}")
+        if not all(STEP_MIN <= part.step <= STEP_MAX for part in parts) or not SPREAD_MIN <= spread <= 1:
+            raise ValueError(f"codes of parts {parts} with a spread of {spread}")
+        return cls(dimension, 0, parts, spread)

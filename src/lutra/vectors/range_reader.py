@@ -146,7 +146,7 @@ def page_aligned(size_bytes: int) -> Bytes:
 
 
 def huge_pages(size_bytes: int) -> Bytes:
-    """uint8 [size_bytes] that begins at a page, all zero, in huge pages where it is large and the system has them.
+    """uint8 [size_bytes] that begins at a page, in no defined state, in huge pages where it is large and there are any.
 
     For what is read at random all the time: a walk over 100 MB of ordinary pages misses the processor's table of
     them at every step.

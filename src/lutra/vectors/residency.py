@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutra.kernels.codes import Quantizer, reduce_codes
+from lutra.model.errors import Corruption
 from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.layout import SectionName, SegmentKind
 from lutra.vectors.range_reader import huge_pages
@@ -60,13 +61,16 @@ def code_residencies(file: SegmentFile, graph: bool) -> list[Residency]:
     return fine + [Residency(codes, graph) for codes in file.codes.widths()]
 
 
+def formats_in_memory(file: SegmentFile, residency: Residency) -> list[CodeFormat]:
+    """Of the codes, and of the finer ones."""
+    both = (residency.codes, file.fine if residency.fine else None)
+    return [codes for codes in both if codes is not None]
+
+
 def _bytes(file: SegmentFile, residency: Residency) -> int:
     """What it takes, a cache for the nodes of a walk on disk included."""
-    total = 2 * file.dimension * file.directions
-    if residency.codes is not None:
-        total += file.rows * residency.codes.record_bytes
-    if residency.fine and file.fine is not None:
-        total += file.rows * file.fine.record_bytes
+    formats = formats_in_memory(file, residency)
+    total = sum(file.rows * codes.record_bytes + codes.basis_bytes for codes in formats)
     if residency.graph:
         total += 4 * file.rows * file.degree
     elif file.kind is SegmentKind.GRAPH:
@@ -90,19 +94,23 @@ class Codes:
 def load_codes(file: SegmentFile, residency: Residency) -> tuple[Codes | None, Codes | None]:
     """The codes, shorter than on disk where that is wanted, and the finer ones.
 
-    No more than a few MB beside what is returned.
+    No more than a few MB, and the basis, beside what is returned. Raises Corruption where a basis makes no sense.
     """
     if residency.codes is None or file.codes is None:
         return None, None
     basis = file.load_basis()
-    quantizer = residency.codes.quantizer(file.metric, file.centroid, file.seed, basis)
+    try:
+        quantizer, *finer = (
+            codes.quantizer(file.metric, file.centroid, file.seed, basis)
+            for codes in formats_in_memory(file, residency)
+        )
+    except ValueError as error:
+        raise Corruption(f"{file.name}: section 'basis' makes no sense: {error}.") from error
     if residency.codes == file.codes:
         codes = Codes(quantizer, file.load_codes())
     else:
         codes = Codes(quantizer, _reduced(file, file.codes, residency.codes))
-    if not residency.fine or file.fine is None:
-        return codes, None
-    return codes, Codes(file.fine.quantizer(file.metric, file.centroid, file.seed, basis), file.load_fine())
+    return codes, Codes(finer[0], file.load_fine()) if finer else None
 
 
 def _reduced(file: SegmentFile, codes: CodeFormat, reduced: CodeFormat) -> NDArray[np.uint8]:

@@ -18,7 +18,14 @@ from lutra.vectors import calibration
 from lutra.vectors.calibration import Calibration
 from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.layout import SectionName, SegmentKind
-from lutra.vectors.residency import Residency, cache_bytes_min, choose_residency, code_residencies, load_codes
+from lutra.vectors.residency import (
+    Residency,
+    cache_bytes_min,
+    choose_residency,
+    code_residencies,
+    formats_in_memory,
+    load_codes,
+)
 from lutra.vectors.segment_file import SegmentFile
 from lutra.vectors.strategies import choose_plan
 
@@ -92,7 +99,7 @@ class Segment:
         neighbours = file.load_graph() if residency.graph else None
         resident_bytes = sum(one.records.nbytes for one in (codes, fine) if one is not None)
         resident_bytes += 0 if neighbours is None else neighbours.nbytes
-        resident_bytes += 2 * file.dimension * file.directions
+        resident_bytes += sum(one.basis_bytes for one in formats_in_memory(file, residency))
         left_bytes = 0 if budget_bytes is None else budget_bytes - resident_bytes
         # A cache of little of the nodes finds little, and past it the reads of several queries overlap.
         is_worth = left_bytes >= CACHE_SHARE_MIN * file.sections[SectionName.NODES].size_bytes
@@ -225,9 +232,10 @@ def calibrate(file: SegmentFile) -> Mapping[str, Any]:
 
 
 def _measured(file: SegmentFile, residency: Residency) -> Mapping[str, Any]:
-    """What the build measured with such codes; with the smallest, where none are in memory."""
+    """What the build measured with such codes; with the best, where none are in memory and distances are exact."""
     if residency.codes is None:
-        return next(reversed(list(file.calibration.values())), {})
+        names = [one.name for one in code_residencies(file, file.kind is SegmentKind.GRAPH)]
+        return next((file.calibration[name] for name in names if name in file.calibration), {})
     found: Mapping[str, Any] = file.calibration.get(residency.name, {})
     return found
 

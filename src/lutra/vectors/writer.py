@@ -269,6 +269,7 @@ class _Builder:
                 plan.code_bytes,
                 plan.fine_bytes,
                 self._seed,
+                self._threads,
             )
             self._codes = CodeFormat(self._dimension, 0, chosen.codes.parts, chosen.codes.spread)
             self._basis, self._telling = chosen.directions, chosen.telling

@@ -1,0 +1,135 @@
+"""What a table and its search indexes show to the official client, and what is left on the store: for crash tests."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+import tablestore as ots
+from support.crash_writer import CrashWriter
+from support.sdk import NO_THROUGHPUT
+
+from lutra.index.storage import ROOT, IndexStorage
+from lutra.model.errors import Corruption
+from lutra.objects.store import ObjectStore
+
+TABLE: Final = "crash"
+DIMENSION: Final = 256
+"""So that a thousand rows are searched by codes, and have a builder."""
+_PAGE_ROWS: Final = 100
+_NEAREST: Final = 20
+_KNN_QUERIES: Final = 5
+_RECALL_MIN: Final = 0.9
+
+
+@lru_cache(maxsize=20_000)
+def vector_of(version: int) -> bytes:
+    return np.random.default_rng(version).standard_normal(DIMENSION).astype("<f4").tobytes()
+
+
+def columns_of(version: int) -> list[tuple[str, Any]]:
+    """Three columns that say the same number: a row that mixes two versions is torn."""
+    return [("number", version), ("text", f"{version}-" * 20), ("vector", bytearray(vector_of(version)))]
+
+
+def create_table(client: ots.OTSClient) -> None:
+    client.create_table(ots.TableMeta(TABLE, [("id", "STRING")]), ots.TableOptions(), NO_THROUGHPUT)
+
+
+def create_index(client: ots.OTSClient, name: str) -> None:
+    options = ots.VectorOptions(ots.VectorDataType.VD_FLOAT_32, ots.VectorMetricType.VM_EUCLIDEAN, DIMENSION)
+    fields = [
+        ots.FieldSchema("number", ots.FieldType.LONG, index=True, enable_sort_and_agg=True),
+        ots.FieldSchema("vector", ots.FieldType.VECTOR, vector_options=options),
+    ]
+    client.create_search_index(TABLE, name, ots.SearchIndexMeta(fields))
+
+
+def writers(client: ots.OTSClient, known: dict[str, int | None], *, seed: int, keys: int) -> list[CrashWriter]:
+    """Three, each with ``keys`` keys of its own; they leave builders a share of the processor."""
+    return [
+        CrashWriter(
+            client,
+            TABLE,
+            [f"w{n}-{number:04d}" for number in range(keys)],
+            columns_of,
+            known,
+            seed=3 * seed + n,
+            batch_rows=40,
+            pause_s=0.005,
+        )
+        for n in range(3)
+    ]
+
+
+def table_state(client: ots.OTSClient) -> dict[str, int]:
+    """Every row's number, by GetRange; fails on a torn row."""
+    state: dict[str, int] = {}
+    start: Any = [("id", ots.INF_MIN)]
+    while start:
+        _, start, rows, _ = client.get_range(TABLE, "FORWARD", start, [("id", ots.INF_MAX)], max_version=1)
+        for row in rows:
+            columns = {name: value for name, value, _ in row.attribute_columns}
+            assert columns == dict(columns_of(columns["number"])), f"torn row {row.primary_key}"
+            state[row.primary_key[0][1]] = columns["number"]
+    return state
+
+
+def index_order(client: ots.OTSClient, index: str) -> list[str]:
+    """Every key that the index finds, ordered by its number there, then by key."""
+    found: list[str] = []
+    token = None
+    sort = ots.Sort([ots.FieldSort("number", ots.SortOrder.ASC), ots.PrimaryKeySort(ots.SortOrder.ASC)])
+    while token != b"":
+        query = ots.SearchQuery(
+            ots.MatchAllQuery(), sort=None if token else sort, limit=_PAGE_ROWS, next_token=token or None
+        )
+        answer = client.search(TABLE, index, query, ots.ColumnsToGet(return_type=ots.ColumnReturnType.NONE))
+        found += [key[0][1] for key, _ in answer.rows]
+        token = answer.next_token
+    return found
+
+
+def expected_order(state: dict[str, int]) -> list[str]:
+    return sorted(state, key=lambda key: (state[key], key))
+
+
+def check_nearest(client: ots.OTSClient, index: str, state: dict[str, int], seed: int) -> None:
+    """Distances are those of the rows as they are in the table, and nearly all that are nearest are found."""
+    if not state:
+        return
+    keys = list(state)
+    vectors = np.stack([np.frombuffer(vector_of(state[key]), "<f4") for key in keys])
+    k = min(_NEAREST, len(keys))
+    right = 0
+    for query in np.random.default_rng(seed).standard_normal((_KNN_QUERIES, DIMENSION)).astype("<f4"):
+        distances = dict(zip(keys, ((vectors - query) ** 2).sum(axis=1).tolist(), strict=True))
+        knn = ots.KnnVectorQuery("vector", k, query.tolist())
+        asked = ots.SearchQuery(knn, sort=ots.Sort([ots.ScoreSort()]), limit=k)
+        answer = client.search(TABLE, index, asked, ots.ColumnsToGet(return_type=ots.ColumnReturnType.NONE))
+        found = {hit.row[0][0][1]: hit.score for hit in answer.search_hits}
+        assert len(found) == k
+        np.testing.assert_allclose(list(found.values()), [1 / (1 + distances[key]) for key in found], rtol=1e-3)
+        right += len(set(found) & set(sorted(keys, key=lambda key: distances[key])[:k]))
+    assert right >= _RECALL_MIN * k * _KNN_QUERIES
+
+
+def unnamed(store: ObjectStore) -> set[str]:
+    """Objects of indexes that no manifest there is names, and manifests beyond the last two."""
+    prefixes = {"/".join(name.split("/")[:2]) + "/" for name in store.list(ROOT)}
+    extra: set[str] = set()
+    for prefix in prefixes:
+        storage = IndexStorage(store, prefix)
+        found = set(store.list(prefix))
+        manifests = list(storage.manifests())
+        for name, manifest in manifests:
+            assert not isinstance(manifest, Corruption), name
+            found -= {prefix + part for part in manifest.names}
+        extra |= found - {name for name, _ in manifests[-2:]}
+    return extra
+
+
+def prefixes_of(store: ObjectStore) -> set[str]:
+    """The names of the indexes that have objects."""
+    return {name.split("/")[1].split("-")[1] for name in store.list(ROOT)}
