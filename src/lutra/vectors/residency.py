@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 from typing import Final
 
@@ -111,6 +112,13 @@ def load_codes(file: SegmentFile, residency: Residency) -> tuple[Codes | None, C
     else:
         codes = Codes(quantizer, _reduced(file, file.codes, residency.codes))
     return codes, Codes(finer[0], file.load_fine()) if finer else None
+
+
+def give_back_memory() -> None:
+    """Has malloc return what loading left free: glibc keeps up to 64 MB of it for the next large blocks."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _reduced(file: SegmentFile, codes: CodeFormat, reduced: CodeFormat) -> NDArray[np.uint8]:

@@ -24,6 +24,7 @@ from lutra.vectors.residency import (
     choose_residency,
     code_residencies,
     formats_in_memory,
+    give_back_memory,
     load_codes,
 )
 from lutra.vectors.segment_file import SegmentFile
@@ -97,6 +98,7 @@ class Segment:
         """As `open`, with what is to be in memory said; ``budget_bytes`` then only sizes a cache of its own."""
         codes, fine = load_codes(file, residency)
         neighbours = file.load_graph() if residency.graph else None
+        give_back_memory()
         resident_bytes = sum(one.records.nbytes for one in (codes, fine) if one is not None)
         resident_bytes += 0 if neighbours is None else neighbours.nbytes
         resident_bytes += sum(one.basis_bytes for one in formats_in_memory(file, residency))
