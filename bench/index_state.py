@@ -1,0 +1,81 @@
+"""How far a server's search index is, read from the manifests it writes: nothing is asked of the server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from lutra.index.manifest import BytesWritten, Manifest
+from lutra.index.policy import Policy, SegmentShape
+from lutra.objects.local import LocalStore
+from lutra.objects.manifest_log import ManifestLog
+
+_POLICY: Final = Policy()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """As of the newest manifest."""
+
+    number: int = 0
+    segments: tuple[SegmentShape, ...] = ()
+    written: BytesWritten = field(default_factory=BytesWritten)
+
+    @property
+    def rows(self) -> int:
+        """That live."""
+        return sum(segment.live for segment in self.segments)
+
+    @property
+    def bytes(self) -> int:
+        return sum(segment.bytes for segment in self.segments)
+
+    @property
+    def indexed_rows(self) -> int:
+        """In segments of the kind that their size calls for."""
+        return sum(segment.live for segment in self.segments if not _POLICY.is_awaited(segment))
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is nothing left to build."""
+        return self.indexed_rows == self.rows and not _POLICY.choose_merge(self.segments)
+
+    @property
+    def kinds(self) -> str:
+        """Such as ``2 graph, 1 codes``."""
+        kinds = [of.kind.value for segment in self.segments for of in segment.vectors]
+        return ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+
+
+class IndexWatch:
+    """The only index of a server that keeps its objects in its data directory."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._objects = data_dir / "objects"
+        self._log: ManifestLog | None = None
+
+    def state(self) -> IndexState:
+        """Of this moment."""
+        if self._log is None:
+            found = list((self._objects / "indexes").glob("*/manifest"))
+            if not found:
+                return IndexState()
+            self._log = ManifestLog(LocalStore(self._objects), found[0].relative_to(self._objects).as_posix())
+        latest = self._log.latest()
+        if latest is None:
+            return IndexState()
+        manifest = Manifest.from_json(latest.payload)
+        shapes = tuple(entry.shape for entry in manifest.segments)
+        return IndexState(latest.number, shapes, manifest.written)
+
+    def wait(self, reached: Callable[[IndexState], bool], timeout_s: float, period_s: float = 0.25) -> IndexState:
+        """The first state that ``reached`` is true of. Raises RuntimeError where none is within ``timeout_s``."""
+        deadline_s = time.monotonic() + timeout_s
+        while not reached(state := self.state()):
+            if time.monotonic() > deadline_s:
+                raise RuntimeError(f"the index did not get there within {timeout_s:g} s: {state}")
+            time.sleep(period_s)
+        return state
