@@ -66,3 +66,16 @@ def test_damage_is_named(tmp_path: Path) -> None:
 def test_a_missing_directory(tmp_path: Path) -> None:
     with pytest.raises(StorageFailure, match="no data directory"):
         check_directory(tmp_path / "nothing")
+
+
+def test_rows_are_looked_for_in_every_segment(tmp_path: Path) -> None:
+    """Also where a segment has none of those that are compared at once."""
+    with lutra.connect(tmp_path / "d") as db:
+        table = db.create_table("t", {"id": int}, {"n": int, "v": lutra.Vector(4)})
+        index = db._engine._feeder._feeds[0].index
+        for begin in (0, 2_000):
+            table.put_many({"id": n, "n": n % 7, "v": [n, 1, 2, 3]} for n in range(begin, begin + 1_500))
+            wait(db)
+            index.flush()
+        assert len(index.stats().segments) == 2
+    assert check_directory(tmp_path / "d") == []

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
 import time
 from collections import Counter
@@ -83,6 +84,7 @@ FILLING: Final = {
 DROPPING: Final = {"dropping: some objects are gone": KillPoint("delete", "-{index}-[0-9]+/", 2)}
 RANDOM: Final = "at random"
 BUILDERS: Final = "at random, builders before"
+COMPLAINTS: Final = re.compile("Traceback|WARNING|ERROR|leaked")
 POINTS: Final = {**DURING, **BUILDING, **OPENING, **FILLING, **DROPPING}
 
 
@@ -162,6 +164,7 @@ class Rounds:
         """One life and death of the server, and the check of what it left."""
         self._round += 1
         self._writers = []
+        self.server.log_path.unlink(missing_ok=True)
         rng = random.Random(seed)
         point = POINTS.get(kind)
         if kind in OPENING:
@@ -173,7 +176,7 @@ class Rounds:
             self.summary.kills[kind] += 1
         else:
             self._live_until(kind, point, rng)
-        self._check(seed)
+        self._check(kind, seed)
 
     # --- a life -----------------------------------------------------------------------------------------------------
 
@@ -248,7 +251,7 @@ class Rounds:
 
     # --- what is left -----------------------------------------------------------------------------------------------
 
-    def _check(self, seed: int) -> None:
+    def _check(self, kind: str, seed: int) -> None:
         self._begin(None, random.Random(seed))
         client = self.server.client()
         actual = table_state(client)
@@ -265,6 +268,8 @@ class Rounds:
         for name in self._shown:
             assert index_order(client, name) == expected_order(actual)
         self.server.stop()
+        complaints = self.server.log_path.read_text()
+        assert kind == BUILDERS or not COMPLAINTS.search(complaints), complaints
         place = self.server.data_dir / "objects" if self.objects is None else self.objects
         assert check_directory(self.server.data_dir, objects=place) == []
 

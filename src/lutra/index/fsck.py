@@ -164,6 +164,8 @@ class IndexCheck:
         self, expected: PartView, places: npt.NDArray[np.int64], segment: IndexSegment, docs: npt.NDArray[np.int64]
     ) -> list[int]:
         """Those of ``places`` whose columns or vectors are not those of ``docs``."""
+        if not len(places):
+            return []
         wrong = np.zeros(len(places), bool)
         for name, column in expected.scalars.items():
             stored = segment.scalars[name]

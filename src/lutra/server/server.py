@@ -82,6 +82,7 @@ def run_server(
     finally:
         listener.close()
         holder.close()
+        gc.unfreeze()  # so that all is let go at the end of the process
 
 
 def endpoint_of(listener: socket.socket) -> str:
