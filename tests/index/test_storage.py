@@ -76,23 +76,67 @@ def test_what_an_earlier_writer_left_goes(store: LocalStore) -> None:
     for _ in range(3):
         before.commit(naming("segments/named"))
     storage = opened(store)
-    storage.find_garbage()
     storage.collect(set())
     assert left(storage) == ["segments/named"]
     assert len(store.list(PREFIX + "manifest")) == 2
+
+
+class Overtaken(LocalStore):
+    """Another writer opens the index, and puts an object, at the end of the first list."""
+
+    def list(self, prefix: str) -> list[str]:
+        names = super().list(prefix)
+        if not hasattr(self, "fast"):
+            self.fast = opened(LocalStore(self.root))
+            put(self.fast, "segments/new")
+            names = sorted({*names, *super().list(prefix + "segments")})  # seen, though listed before its manifest
+        return names
 
 
 def test_a_writer_that_was_overtaken_takes_nothing_away(store: LocalStore) -> None:
     slow = opened(store)
     fast = opened(store)
     put(fast, "segments/new")
-    with pytest.raises(Fenced, match="another writer"):
-        slow.find_garbage()
     slow.collect(set())
     assert left(fast) == ["segments/new"]
     fast.commit(naming("segments/new"))
     with pytest.raises(Fenced):
         slow.commit(FIRST)
+
+
+def test_a_writer_that_is_overtaken_while_it_lists_looks_again(store: LocalStore) -> None:
+    opened(store).commit(naming())
+    racing = Overtaken(store.root)
+    slow = opened(racing)
+    assert slow.number == 4, "two before, and one of the other's"
+    with pytest.raises(Fenced):
+        racing.fast.commit(naming("segments/new"))
+    slow.collect(set())
+    assert left(slow) == [], "nobody has named it, and nobody will"
+
+
+def test_opening_takes_four_requests(store: LocalStore) -> None:
+    storage = opened(store)
+    storage.commit(naming(*(put(storage, f"segments/{number}") for number in range(200))))
+    before = store.requests
+    opened(store)
+    spent = store.requests - before
+    assert (spent.lists, spent.gets, spent.puts, spent.round_trips) == (2, 1, 1, 4)
+
+
+def test_beginning_anew_needs_nothing_that_was_there(store: LocalStore) -> None:
+    storage = opened(store)
+    storage.commit(naming(put(storage, "segments/lost")))
+    for name in store.list(PREFIX + "manifest"):
+        store.put(name, b"damaged")
+    fresh = IndexStorage(store, PREFIX)
+    fresh.begin_anew(FIRST)
+    with pytest.raises(Fenced):
+        storage.commit(FIRST)
+    assert [m for _, m in fresh.manifests() if not isinstance(m, Corruption)] == [FIRST]
+    fresh.collect(set())
+    assert left(fresh) == []
+    assert IndexStorage(store, PREFIX).take_over(FIRST) == FIRST
 
 
 def test_damaged_manifests_are_told(store: LocalStore) -> None:

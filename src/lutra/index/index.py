@@ -232,7 +232,6 @@ class SearchIndex:
             if manifest.schema != self._identity:
                 raise Corruption(f"{self._storage.prefix}: these segments are of another schema")
             segments = self._segments.open_all(manifest.segments)
-            self._storage.find_garbage()
             with self._writer, self._lock:
                 self._segments.begin_with(segments, manifest.written)
                 self._progress = self._written = self._durable = manifest.progress

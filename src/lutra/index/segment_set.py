@@ -19,6 +19,8 @@ from lutra.segments.deletions import dead_of, read_deletions, write_deletions
 from lutra.segments.index_segment import IndexSegment
 
 _OPENED_AT_ONCE: Final = 8
+_OPENED_AT_ONCE_REMOTE: Final = 32
+"""Of a remote store, where opening is waiting: as many as an index has segments of, but for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ class SegmentSet:
         """Several at a time, in their order. Raises as ``open``."""
         if len(entries) <= 1:
             return [self.open(entry.shape, entry.deletions) for entry in entries]
-        with ThreadPoolExecutor(_OPENED_AT_ONCE) as openers:
+        is_remote = self._resources.store.local_path(self._storage.full(entries[0].shape.name)) is None
+        with ThreadPoolExecutor(_OPENED_AT_ONCE_REMOTE if is_remote else _OPENED_AT_ONCE) as openers:
             return list(openers.map(lambda entry: self.open(entry.shape, entry.deletions), entries))
 
     def freeze(self, busy: set[str]) -> list[FrozenSegment]:

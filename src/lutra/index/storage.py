@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 from zlib import crc32
 
 from lutra.index.definition import IndexDefinition
 from lutra.index.manifest import DELETIONS, SEGMENTS, Manifest
-from lutra.model.errors import Corruption, Fenced
+from lutra.model.errors import Corruption, Fenced, ObjectMissing
 from lutra.objects.manifest_log import ManifestLog
 from lutra.objects.store import ObjectStore
 
@@ -40,6 +40,8 @@ class IndexStorage:
         self._named: list[set[str]] = []
         """By the last two manifests, and by those of which it is not known whether they were written."""
         self._garbage: set[str] = set()
+        self._old_numbers: set[int] = set()
+        """Of manifests that nobody needs any more."""
 
     @property
     def number(self) -> int:
@@ -49,21 +51,42 @@ class IndexStorage:
     def take_over(self, first: Manifest) -> Manifest:
         """Becomes the index's writer: the newest manifest, or ``first`` where there is none, under its writer's id.
 
-        Raises Corruption where the newest manifest is damaged.
+        Two lists, one get and one put, however many segments there are. What earlier writers left behind, which is in
+        the first of the lists, is found for ``collect``: who put it has no manifest to come, once this one is there.
+
+        Raises Fenced where another writer opens it at the same time, Corruption where the newest manifest is damaged.
         """
+        return self._begin(lambda number: Manifest.from_json(self._log.read(number).payload).by(first.writer), first)
+
+    def begin_anew(self, first: Manifest) -> None:
+        """Becomes the index's writer with ``first``, whatever was there, also where that cannot be read.
+
+        Raises Fenced where another writer opens it at the same time.
+        """
+        self._begin(lambda number: first, first)
+
+    def _begin(self, manifest_after: Callable[[int], Manifest], first: Manifest) -> Manifest:
         for tries_left in reversed(range(_OPENING_TRIES)):
-            found = self._log.latest()
-            newest = first if found is None else Manifest.from_json(found.payload).by(first.writer)
-            self._number = 0 if found is None else found.number
-            self._named = [newest.names]
+            names = self.store.list(self.prefix)
+            self._number = max(self._log.numbers_among(names), default=0)
             try:
+                newest = manifest_after(self._number) if self._number else first
+                self._named = [newest.names]
                 self.commit(newest)
-            except Fenced:
+            except (Fenced, ObjectMissing):  # another writer has gone on meanwhile
                 if not tries_left:
                     raise
             else:
+                self._find_garbage(names)
                 break
         return newest
+
+    def _find_garbage(self, names: Iterable[str]) -> None:
+        begin = len(self.prefix)
+        objects = {name[begin:] for name in names if name[begin:].startswith((SEGMENTS, DELETIONS))}
+        with self._lock:
+            self._garbage |= objects - set().union(*self._named)
+            self._old_numbers.update(n for n in self._log.numbers_among(names) if n < self._number - 1)
 
     def commit(self, manifest: Manifest) -> None:
         """Makes ``manifest`` what counts. Raises Fenced where another writer has taken over.
@@ -73,8 +96,10 @@ class IndexStorage:
         names = manifest.names
         with self._lock:
             self._named.append(names)
-        self._number = self._log.commit(self._number + 1, manifest.to_json())
+        last = self._number
+        self._number = self._log.commit(last + 1, manifest.to_json())
         with self._lock:
+            self._old_numbers.update(range(max(1, last - 1), self._number - 1))
             before = set().union(*self._named[:-2])
             self._named = self._named[-2:]
             self._garbage |= before - set().union(*self._named)
@@ -111,24 +136,9 @@ class IndexStorage:
             self.store.delete(self.full(name))
             with self._lock:
                 self._garbage.discard(name)
-        if self._number > 2:
-            self.store.delete(self._log.name(self._number - 2))
-
-    def find_garbage(self) -> None:
-        """Finds what earlier writers left behind, for ``collect``: three lists.
-
-        Raises Fenced where another writer has taken over, whose objects may be among what was found.
-        """
-        begin = len(self.prefix)
-        found = {name[begin:] for part in (SEGMENTS, DELETIONS) for name in self.store.list(self.prefix + part)}
-        numbers = self._log.numbers()  # after the others: who put one of them has put a manifest before
-        if max(numbers, default=0) > self._number:
-            raise Fenced(f"{self.prefix}: another writer has taken over this index")
-        with self._lock:
-            self._garbage |= found - set().union(*self._named)
-        for number in numbers:
-            if number < self._number - 1:
-                self.store.delete(self._log.name(number))
+        for number in sorted(self._old_numbers):
+            self.store.delete(self._log.name(number))
+            self._old_numbers.discard(number)
 
     def delete_all(self) -> None:
         """Of an index that is no more."""

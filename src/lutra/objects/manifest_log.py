@@ -15,6 +15,7 @@ import re
 import struct
 import threading
 import uuid
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from lutra.kernels.checksum import crc32c
@@ -74,8 +75,12 @@ class ManifestLog:
 
     def numbers(self) -> list[int]:
         """The numbers there are, ascending: one list."""
-        begin = len(self._prefix) + 1
-        endings = (name[begin:] for name in self._store.list(self._prefix))
+        return self.numbers_among(self._store.list(self._prefix))
+
+    def numbers_among(self, names: Iterable[str]) -> list[int]:
+        """Those of the manifests among ``names``, which a list of the store gave, in their order: no request."""
+        folder = self._prefix + "/"
+        endings = (name[len(folder) :] for name in names if name.startswith(folder))
         return [int(ending) for ending in endings if _NUMBER.fullmatch(ending)]
 
     def read(self, number: int) -> Manifest:

@@ -2,15 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 import numpy as np
 
-from lutra.kernels.blocks import BlockCache, BlockKind, BlockSource
+from lutra.kernels.blocks import BlockCache, BlockKind, BlockSource, Fetch
 from lutra.model.errors import StorageFailure
+from lutra.objects.ranges import Range
 from lutra.objects.store import ObjectStore
 from lutra.scalars.pages import PageReader
 from lutra.segments.footer import TAIL_BYTES, Section, SectionKind, SegmentMeta, footer_size, parse_footer
 from lutra.vectors.layout import PAGE_BYTES
 from lutra.vectors.range_reader import QUEUE_DEPTH, Bytes, PartReader
+
+WHOLE_BYTES: Final = 1024 * 1024
+"""A remote object that is no larger is opened by one request: 1 MB more takes less time than another one."""
+
+
+class _End:
+    """Bytes of an object's end that were read already. Thread-safe."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self.held: tuple[int, bytes] = (size_bytes, b"")
+        """Where they begin, and they."""
+
+    def read(self, offset: int, size_bytes: int) -> bytes | None:
+        """None where they begin later."""
+        begin, data = self.held
+        return data[offset - begin : offset - begin + size_bytes] if offset >= begin else None
+
+
+def _fetcher(store: ObjectStore, name: str, end: _End) -> Fetch:
+    """For the cache, which keeps it: so it holds nothing that holds the cache."""
+
+    def fetch(ranges: Sequence[Range]) -> list[bytes]:
+        held = [end.read(offset, length) for offset, length in ranges]
+        found = [data for data in held if data is not None]
+        return found if len(found) == len(ranges) else store.read_many(name, ranges)
+
+    return fetch
 
 
 class SegmentObject:
@@ -33,9 +64,10 @@ class SegmentObject:
         self._store = store
         path = store.local_path(name)
         self._is_remote = path is None
+        self._end = _End(self.size_bytes)
         if path is None:
             self._blocks = cache.open_remote(
-                lambda ranges: store.read_many(name, ranges),
+                _fetcher(store, name, self._end),
                 self.size_bytes,
                 name=name,
                 owner=owner,
@@ -45,7 +77,6 @@ class SegmentObject:
             self._blocks = cache.open_file(
                 path, owner=owner, kind=BlockKind.METADATA, length=self.size_bytes, queue_depth=QUEUE_DEPTH
             )
-        self._tail: tuple[int, bytes] = (self.size_bytes, b"")
 
     def close(self) -> None:
         """Sections opened by `blocks` and `stream` are the caller's to close."""
@@ -53,12 +84,8 @@ class SegmentObject:
 
     def read(self, offset: int, size_bytes: int) -> Bytes:
         """As `RangeReader` says."""
-        begin, tail = self._tail
-        if offset >= begin:
-            data = tail[offset - begin : offset - begin + size_bytes]
-        else:
-            data = self._fetch(offset, size_bytes)
-        return np.frombuffer(data, np.uint8)
+        held = self._end.read(offset, size_bytes)
+        return np.frombuffer(self._fetch(offset, size_bytes) if held is None else held, np.uint8)
 
     def _fetch(self, offset: int, size_bytes: int) -> bytes:
         """A sweep. From a remote store it is asked for in one request, which that may share out to several."""
@@ -82,19 +109,19 @@ class SegmentObject:
 
         What lies in that read is not read again until `forget`. Raises Corruption, StorageFailure.
         """
-        self._keep_tail(TAIL_BYTES)
-        footer_bytes = footer_size(self._tail[1], self.size_bytes, self.name)
-        if footer_bytes > len(self._tail[1]):
+        self._keep_tail(WHOLE_BYTES if self._is_remote and self.size_bytes <= WHOLE_BYTES else TAIL_BYTES)
+        footer_bytes = footer_size(self._end.held[1], self.size_bytes, self.name)
+        if footer_bytes > len(self._end.held[1]):
             self._keep_tail(footer_bytes + TAIL_BYTES)
-        return parse_footer(self._tail[1][-footer_bytes:], self.size_bytes, self.name)
+        return parse_footer(self._end.held[1][-footer_bytes:], self.size_bytes, self.name)
 
     def _keep_tail(self, size_bytes: int) -> None:
         begin = max(0, self.size_bytes - size_bytes) // PAGE_BYTES * PAGE_BYTES
-        self._tail = begin, self._fetch(begin, self.size_bytes - begin)
+        self._end.held = begin, self._fetch(begin, self.size_bytes - begin)
 
     def forget(self) -> None:
         """Lets go of the end of the object that `read_meta` kept."""
-        self._tail = (self.size_bytes, b"")
+        self._end.held = self.size_bytes, b""
 
     def stream(self, section: Section) -> tuple[PageReader, BlockSource]:
         """A section that is a stream, read through the cache, and its blocks, which the caller closes."""

@@ -1,0 +1,108 @@
+"""What opening an index asks of its store: few round trips, one after the other, however many segments there are."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from support.faulty_store import FaultyStore
+from support.indexes import index_in, resources_in
+from support.lsm import KEY, SCHEMA, found, row_of
+from support.s3_server import S3Server
+
+from lutra.index.policy import Policy
+from lutra.index.progress import Progress
+from lutra.index.resources import Resources
+from lutra.model.queries import MatchAll
+from lutra.model.rows import PrimaryKey
+from lutra.objects.local import LocalStore
+from lutra.objects.s3 import S3Store
+from lutra.objects.store import ObjectStore
+
+SEGMENTS = 100
+ROWS = 5
+WITH_DELETIONS = SEGMENTS // 2
+UNMERGED = Policy(fan_in=10_000, segments_max=10_000, flush_age_s=3_600, dead_share=2)
+FIXED = 4
+"""A list, the newest manifest, a put of the next, and a list that sees that there is none newer."""
+LATENCY_MS = 100
+
+
+def key(number: int) -> PrimaryKey:
+    return (("user", "u"), ("id", number))
+
+
+def content(number: int) -> tuple[int, str, list[float]]:
+    return number % 5, "x" if number % 3 else "y", [number / 7, number % 11]
+
+
+def fill(resources: Resources) -> dict[PrimaryKey, tuple[int | None, str | None, list[float] | None]]:
+    """An index of ``SEGMENTS``, every other with a dead row; the rows it is to have."""
+    index = index_in(resources, SCHEMA, KEY)
+    index.open()
+    for begin in range(0, SEGMENTS * ROWS, ROWS):
+        index.apply([row_of(key(number), content(number)) for number in range(begin, begin + ROWS)])
+        index.flush()
+    dead = [number * 2 * ROWS for number in range(WITH_DELETIONS)]
+    index.apply([], [key(number) for number in dead])
+    index.reached(Progress(len(dead) + SEGMENTS * ROWS, True))
+    index.flush()
+    assert len(index.stats().segments) == SEGMENTS
+    index.close()
+    return {key(number): content(number) for number in range(SEGMENTS * ROWS) if number not in dead}
+
+
+def open_counted(folder: Path, store: ObjectStore, rows: int, where: str) -> float:
+    """Opens the index over ``store`` and counts; seconds it took."""
+    resources = resources_in(folder, store=store, policy=UNMERGED)
+    index = index_in(resources, SCHEMA, KEY)
+    before, begin_s = store.requests, time.monotonic()
+    index.open()
+    took_s, spent = time.monotonic() - begin_s, store.requests - before
+    told = (
+        f"{where}: {SEGMENTS} segments, {WITH_DELETIONS} with deletions, opened in {took_s:.3f} s by "
+        f"{spent.round_trips} requests: {spent.lists} lists, {spent.gets} gets, {spent.puts} puts, "
+        f"{spent.ranged_reads} reads, {spent.heads} heads; {spent.read_bytes:,} bytes read"
+    )
+    print(told)
+    assert (spent.lists, spent.gets, spent.puts) == (2, 1 + WITH_DELETIONS, 1), told
+    assert spent.ranged_reads == SEGMENTS, told
+    assert spent.round_trips == FIXED + SEGMENTS + WITH_DELETIONS, told
+    assert index.rows == rows
+    index.close()
+    resources.close()
+    return took_s
+
+
+def test_a_hundred_segments(tmp_path: Path) -> None:
+    """Each segment is one request, with its deletions two, and those of different segments do not wait for each other:
+    how many come one after the other is seen from the time they take where each takes long."""
+    resources = resources_in(tmp_path, policy=UNMERGED)
+    model = fill(resources)
+    resources.close()
+    slow = FaultyStore(LocalStore(tmp_path / "objects"), latency_ms=(LATENCY_MS, LATENCY_MS))
+    took_s = open_counted(tmp_path, slow, len(model), f"a store that takes {LATENCY_MS} ms")
+    in_turn = took_s * 1_000 / LATENCY_MS
+    told = f"at most {in_turn:.1f} round trips one after the other, of {Counter(o.kind for o in slow.history)}"
+    print(told)
+    assert in_turn <= FIXED + 2 * -(-SEGMENTS // 32) + 5, told
+    slow.heal()
+    again = resources_in(tmp_path, store=slow, policy=UNMERGED)
+    index = index_in(again, SCHEMA, KEY)
+    index.open()
+    in_order = [key(number) for number in range(SEGMENTS * ROWS) if key(number) in model]
+    assert [one for one, _ in found(index.view(), MatchAll())] == in_order[:100]
+    index.close()
+    again.close()
+
+
+@pytest.mark.slow
+def test_a_hundred_segments_on_s3(tmp_path: Path, s3_server: S3Server) -> None:
+    store = S3Store(s3_server.url(uuid.uuid4().hex), **s3_server.options)
+    resources = resources_in(tmp_path, store=store, policy=UNMERGED)
+    model = fill(resources)
+    resources.close()
+    open_counted(tmp_path, store, len(model), "S3")
