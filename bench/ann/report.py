@@ -95,6 +95,8 @@ def _plot_caps(points: Sequence[Point], path: Path, title: str, threads: int) ->
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(8, 5))
+    axes.set_xscale("log")
+    axes.minorticks_off()
     capped = [p for p in points if p.get("memory_cap_share") and p["recall"] >= TARGETS[0]]
     for engine in dict.fromkeys(p["engine"] for p in capped):
         shares = sorted({p["memory_cap_share"] for p in capped if p["engine"] == engine})
@@ -103,8 +105,11 @@ def _plot_caps(points: Sequence[Point], path: Path, title: str, threads: int) ->
             for share in shares
         ]
         axes.plot([100 * share for share in shares], fastest, marker="o", label=engine)
+    yardstick = best(points, "hnswlib", TARGETS[0], threads)
+    if yardstick is not None:
+        axes.plot(100, yardstick[f"qps_{threads}"], marker="s", linestyle="", label="hnswlib")
+    axes.set_xticks([3, 5, 10, 25, 100], labels=["3", "5", "10", "25", "100"])
     axes.set(title=title, xlabel="memory, % of hnswlib's", ylabel=f"queries/s at recall 0.95, {threads} threads")
-    axes.set_xscale("log")
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=120, bbox_inches="tight")
