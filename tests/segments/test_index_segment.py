@@ -75,6 +75,29 @@ def test_what_it_holds(stored: tuple[Shelf, dict[SegmentKind, str]], kind: Segme
         assert segment.resident_bytes > 4 * 1_200 + (64 * 16 + 8 if kind is not SegmentKind.FLAT else 0)
 
 
+def test_masks_that_follow_one_another_say_of_each_row_what_they_say_of_its_document(
+    stored: tuple[Shelf, dict[SegmentKind, str]],
+) -> None:
+    shelf, names = stored
+    random = np.random.default_rng(3)
+    live = np.ones(1_500, bool)
+    with shelf.open(names[SegmentKind.FLAT], SCHEMA) as segment:
+        vectors = segment.vectors["v"]
+        has = vectors.exists()
+        assert 0 < np.count_nonzero(has) < 1_500, "some have no vector"
+        for died in (0, 1, 30, 0, 200, 5, 400):
+            live = live.copy()
+            live[random.choice(np.flatnonzero(live), died, replace=False)] = False
+            live.flags.writeable = False
+            for query in lattice(3, 32, seed=5 + died):
+                docs, _, _ = vectors.topk(query, 1_500, live)
+                assert sorted(docs.tolist()) == np.flatnonzero(has & live).tolist()
+        back = np.ones(1_500, bool)
+        back.flags.writeable = False
+        docs, _, _ = vectors.topk(lattice(1, 32)[0], 1_500, back)
+        assert len(docs) == np.count_nonzero(has)
+
+
 def test_opening_reads_the_end_once_and_what_is_to_be_in_memory(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     plans = {"v": BuildPlan(SegmentKind.GRAPH, 4, degree=64, beam=32)}
