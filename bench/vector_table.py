@@ -38,7 +38,7 @@ def create(client: OTSClient, dimension: int) -> None:
 
 def raw_row_bytes(dimension: int) -> int:
     """Of key, number and vector."""
-    return len(_key(0)) + 8 + 4 * dimension
+    return len(key_of(0)) + 8 + 4 * dimension
 
 
 def put_call(numbers: Iterable[int], vectors: Vectors) -> Call:
@@ -46,7 +46,7 @@ def put_call(numbers: Iterable[int], vectors: Vectors) -> Call:
     ignore = ots.Condition(ots.RowExistenceExpectation.IGNORE)
     rows = [
         ots.PutRowItem(
-            ots.Row([("id", _key(number))], [("embedding", bytearray(vector.tobytes())), ("n", number % NUMBERS)]),
+            ots.Row([("id", key_of(number))], [("embedding", bytearray(vector.tobytes())), ("n", number % NUMBERS)]),
             ignore,
         )
         for number, vector in zip(numbers, vectors, strict=True)
@@ -75,7 +75,8 @@ def count(client: OTSClient) -> int:
     return int(client.search(TABLE, INDEX, wanted).total_count)
 
 
-def _key(number: int) -> str:
+def key_of(number: int) -> str:
+    """Of the row of that number."""
     # Scattered, so that rows that come together are not neighbours in the order of keys.
     return f"{number * 7_919 % 100_000_007:09d}-{number:08d}"
 

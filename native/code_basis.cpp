@@ -1,6 +1,7 @@
 #include "code_basis.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <stdexcept>
 
@@ -124,10 +125,12 @@ void CodeBasis::project(const float* vector, float length, CodeLevel level, floa
     const CodeArithmetic& arithmetic = code_arithmetic(level);
     arithmetic.round_to_int16(vector, stride_, 32767 / length, rounded);
     const TileProducts products = tile_products(level);
-    const float scale = length / (32767.0f * 32767.0f);
+    std::int32_t found[kTile];
+    // Of the length that rounding gave, so that it cancels out: codes of 8 bits would be seen to fit too well, or ill.
+    products({rounded, rounded, rounded, rounded}, rounded, stride_, found);
+    const float scale = length / (32767.0f * std::sqrt(static_cast<float>(found[0])));
     const std::int16_t* direction = directions_.get();
     for (std::size_t i = 0; i < size_; i += kTile, direction += kTile * stride_) {
-        std::int32_t found[kTile];
         products({direction, direction + stride_, direction + 2 * stride_, direction + 3 * stride_}, rounded, stride_,
                  found);
         for (std::size_t j = 0; j < kTile; ++j) projected[i + j] = static_cast<float>(found[j]) * scale;

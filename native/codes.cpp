@@ -70,11 +70,14 @@ namespace {
 // Beyond this |e| / |r| an estimate of <r, q> is farther from it than 0 is: r has next to nothing along the basis.
 constexpr double kRatioUseful = 8;
 
-// Of a code c fitted to a residual r; what is beside it is known by the two lengths.
-CodeFactors fitted_factors(const Fit& fit, float squared_length) {
+// What rounding of directions may take from |e|^2 / |r|^2: a fifth of what codes of 8 bits leave there.
+constexpr double kProjectionError = 1e-5;
+
+// Of a code c fitted to a residual r; what is beside it is known by the two lengths. `unsure`: of |e|^2 / |r|^2.
+CodeFactors fitted_factors(const Fit& fit, float squared_length, double unsure) {
     const double lengths = std::sqrt(static_cast<double>(fit.squared) * squared_length);
     const double cosine = fit.product / lengths;
-    const double ratio = std::sqrt(std::max(0.0, 1 / (cosine * cosine) - 1));
+    const double ratio = std::sqrt(std::max(0.0, 1 / (cosine * cosine) - 1) + unsure);
     if (!(ratio <= kRatioUseful)) return pack_factors(std::sqrt(squared_length), 0, CodeFactors::kRatioMost);
     return pack_factors(std::sqrt(squared_length), squared_length / fit.product, static_cast<float>(ratio));
 }
@@ -163,7 +166,7 @@ void Quantizer::encode_row(const float* vector, std::uint8_t* record, float* rot
         const CodeArithmetic& arithmetic = code_arithmetic(level_);
         const Fit fit = basis_ ? encode_parts(rotated, norm, record)
                                : arithmetic.encode(rotated, padded_dimension(), parts_[0].bits, norm, record);
-        factors = fitted_factors(fit, squared.residual);
+        factors = fitted_factors(fit, squared.residual, basis_ ? kProjectionError : 0);
     } else {
         std::memset(record, 0, code_bytes());
         if (!(squared.residual < kLengthMin * kLengthMin)) factors.norm = kLengthMax;
@@ -212,6 +215,8 @@ QueryCode::QueryCode(const Quantizer& quantizer, const float* vector, float boun
         return;
     }
     length_ = std::sqrt(squared);
+    // Of float32's own errors a little more.
+    longest_weight_ = (metric_ == Metric::kEuclidean ? 2.0f : 1.0f) * length_ * (1 + 0x1p-16f);
     norm_weight_ = metric_ == Metric::kEuclidean ? 1 : metric_ == Metric::kCosine ? 0.5f : 0;
     if (centred) {
         offset_ = norm_weight_ * squared;
@@ -351,8 +356,7 @@ void QueryCode::estimate_range(const std::uint8_t* records, std::size_t count, f
     for (; i < count; ++i, records += bytes) out[i] = estimate(records);
 }
 
-QueryCode::Errors QueryCode::errors(const std::uint8_t* record) const {
-    const CodeFactors factors = factors_of(record);
+QueryCode::Errors QueryCode::errors(const CodeFactors& factors) const {
     const float ratio = factors.ratio();
     return {factors.norm * ratio * code_error_weight_, factors.norm * (1 + ratio) * query_error_weight_};
 }
@@ -360,7 +364,9 @@ QueryCode::Errors QueryCode::errors(const std::uint8_t* record) const {
 // With x the squared distance and E the error of <r, q>: the estimate is x - 2 E, and |E| <= code sqrt(x) + query as
 // well as |E| <= code length + query. The first, solved for sqrt(x), is the sharper one near the query.
 float QueryCode::lower_bound(const std::uint8_t* record, float estimate) const {
-    const Errors error = errors(record);
+    const CodeFactors factors = factors_of(record);
+    if (factors.tells_nothing()) return estimate - factors.norm * longest_weight_;
+    const Errors error = errors(factors);
     if (metric_ == Metric::kDotProduct) return estimate - error.code * length_ - error.query;
     const float scale = metric_ == Metric::kCosine ? 2.0f : 1.0f;
     const float least = scale * estimate - 2 * error.query;
@@ -369,7 +375,9 @@ float QueryCode::lower_bound(const std::uint8_t* record, float estimate) const {
 }
 
 float QueryCode::upper_bound(const std::uint8_t* record, float estimate) const {
-    const Errors error = errors(record);
+    const CodeFactors factors = factors_of(record);
+    if (factors.tells_nothing()) return estimate + factors.norm * longest_weight_;
+    const Errors error = errors(factors);
     if (metric_ == Metric::kDotProduct) return estimate + error.code * length_ + error.query;
     const float scale = metric_ == Metric::kCosine ? 2.0f : 1.0f;
     const float most = scale * estimate + 2 * error.query;

@@ -51,6 +51,9 @@ struct CodeFactors {
         return bits == 0 ? 0 : std::bit_cast<float>((bits + kRatioLeast) << kRatioShift);
     }
 
+    // Of the product with a query, but that it is no more than that of the lengths.
+    bool tells_nothing() const { return scale() == 0 && ratio() > 0; }
+
     static constexpr std::uint32_t kRatioShift = 19;
     static constexpr std::uint32_t kRatioLeast = (127 - 12) << 4;
     static constexpr float kRatioMost = 15.5f;
@@ -130,6 +133,7 @@ class QueryCode {
     // Never above lower_bound and quicker to find: enough to rule most rows out.
     float loose_lower_bound(const std::uint8_t* record, float estimate) const {
         const CodeFactors factors = factors_of(record);
+        if (factors.tells_nothing()) return estimate - factors.norm * longest_weight_;
         const float ratio = factors.ratio();
         return estimate - factors.norm * (ratio * loose_code_weight_ + (1 + ratio) * loose_query_weight_);
     }
@@ -148,7 +152,7 @@ class QueryCode {
 
     float finish(const std::uint8_t* record, std::int32_t sum) const;
     void estimate_tile(const std::uint8_t* const (&records)[kCodeTile], float* out) const;
-    Errors errors(const std::uint8_t* record) const;
+    Errors errors(const CodeFactors& factors) const;
 
     void round_whole(const Quantizer& quantizer, const float* rotated, float bound_sigmas);
     void round_parts(const Quantizer& quantizer, const float* rotated, float bound_sigmas);
@@ -171,6 +175,7 @@ class QueryCode {
     float length_ = 0;             // of the query as it was rotated
     float code_error_weight_ = 0;  // times |e|: Errors::code
     float query_error_weight_ = 0;
+    float longest_weight_ = 0;      // of |r| where a code tells nothing
     float loose_code_weight_ = 0;   // of |e| and of |r| + |e| in loose_lower_bound
     float loose_query_weight_ = 0;
 };

@@ -12,10 +12,13 @@ import pytest
 from support.faulty_store import Effect, Fault, FaultyStore
 from support.indexes import PREFIX
 from support.lsm import Harness, check
+from support.s3_server import S3Server
 
 from lutra.model.errors import LutraError
 from lutra.model.rows import PrimaryKey
 from lutra.objects.local import LocalStore
+from lutra.objects.s3 import S3Store
+from lutra.objects.store import ObjectStore
 
 KEYS: Final[list[PrimaryKey]] = [(("user", "a"), ("id", number)) for number in range(12)]
 
@@ -46,9 +49,13 @@ def scenario(harness: Harness) -> None:
     attempt(harness.index.compact)
 
 
-def run(folder: Path, fault: Fault, *, answers: bool) -> bool:
-    """Whether the scenario came to the fault. ``answers``: whether the index can answer when it is over."""
-    store = FaultyStore(LocalStore(folder / "objects"), [fault])
+def run(folder: Path, fault: Fault, *, answers: bool, opened: Callable[[], ObjectStore] | None = None) -> bool:
+    """Whether the scenario came to the fault.
+
+    ``answers``: whether the index can answer when it is over; ``opened``: opens the store, in place of a local one.
+    """
+    opened = opened or (lambda: LocalStore(folder / "objects"))
+    store = FaultyStore(opened(), [fault])
     harness: Harness | None = None
     with contextlib.suppress(LutraError):
         harness = Harness(folder, store)
@@ -58,7 +65,7 @@ def run(folder: Path, fault: Fault, *, answers: bool) -> bool:
         store.heal()
         attempt(lambda: harness.restart(kill=False) if not harness.index.is_open else harness.catch_up())
         check(harness.index.view(), harness.model)
-    again = Harness(folder, before=harness)
+    again = Harness(folder, opened(), before=harness)
     check(again.index.view(), again.model)
     assert again.faults() == []
     again.index.flush()
@@ -68,7 +75,7 @@ def run(folder: Path, fault: Fault, *, answers: bool) -> bool:
     check(again.index.view(), again.model)
     assert again.faults() == []
     again.close()
-    final = Harness(folder, before=again)
+    final = Harness(folder, opened(), before=again)
     final.index.maintain()
     left = final.resources.store.list(PREFIX)
     named = final.index.stats().segments
@@ -110,3 +117,17 @@ def test_any_operation_fails(effect: Effect, tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_everything_fails_from_any_operation_on(tmp_path: Path) -> None:
     run_all(tmp_path, Effect.AFTER, first=1, step=1, lasts=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("effect", EFFECTS)
+def test_an_operation_fails_on_s3(effect: Effect, tmp_path: Path, s3_server: S3Server) -> None:
+    number = 1 + EFFECTS.index(effect)
+    while True:
+        place = s3_server.url(f"{effect.value}-{number}")
+        opened = partial(S3Store, place, **s3_server.options)
+        if not run(tmp_path / str(number), Fault(number, effect), answers=True, opened=opened):
+            break
+        number += 7
+    assert number > 60

@@ -91,7 +91,7 @@ def run_at_random(folder: Path, seed: int, batches: int) -> None:
 
 
 def test_operations_fail_at_random_and_are_slow(tmp_path: Path) -> None:
-    run_at_random(tmp_path, seed=1, batches=30)
+    run_at_random(tmp_path, seed=1, batches=12)
 
 
 @pytest.mark.slow

@@ -24,11 +24,10 @@ def require_mounts(folder: Path) -> None:
         pytest.skip(f"no disk may be mounted here: {tried.stderr.decode(errors='replace').strip()}")
 
 
-@pytest.mark.parametrize("full", ["objects", "scratch"])
+@pytest.mark.parametrize("full", ["objects", pytest.param("scratch", marks=pytest.mark.slow)])
 def test_a_full_disk_loses_nothing(full: str, tmp_path: Path) -> None:
     require_mounts(tmp_path / "tried")
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    # A folder of its own: LUTRA's data directory is not on the small disk, but for the part that is to be full.
     ran = subprocess.run(
         [*UNSHARED, sys.executable, "-m", "support.full_disk", str(tmp_path / "data"), full],
         env=environment,

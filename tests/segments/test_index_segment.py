@@ -20,6 +20,7 @@ from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, Vec
 from lutra.segments.deletions import dead_of
 from lutra.segments.footer import TAIL_BYTES
 from lutra.segments.index_segment import IndexSegment
+from lutra.segments.segment_object import WHOLE_BYTES
 from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.layout import SegmentKind
 
@@ -74,10 +75,34 @@ def test_what_it_holds(stored: tuple[Shelf, dict[SegmentKind, str]], kind: Segme
         assert segment.resident_bytes > 4 * 1_200 + (64 * 16 + 8 if kind is not SegmentKind.FLAT else 0)
 
 
+def test_masks_that_follow_one_another_say_of_each_row_what_they_say_of_its_document(
+    stored: tuple[Shelf, dict[SegmentKind, str]],
+) -> None:
+    shelf, names = stored
+    random = np.random.default_rng(3)
+    live = np.ones(1_500, bool)
+    with shelf.open(names[SegmentKind.FLAT], SCHEMA) as segment:
+        vectors = segment.vectors["v"]
+        has = vectors.exists()
+        assert 0 < np.count_nonzero(has) < 1_500, "some have no vector"
+        for died in (0, 1, 30, 0, 200, 5, 400):
+            live = live.copy()
+            live[random.choice(np.flatnonzero(live), died, replace=False)] = False
+            live.flags.writeable = False
+            for query in lattice(3, 32, seed=5 + died):
+                docs, _, _ = vectors.topk(query, 1_500, live)
+                assert sorted(docs.tolist()) == np.flatnonzero(has & live).tolist()
+        back = np.ones(1_500, bool)
+        back.flags.writeable = False
+        docs, _, _ = vectors.topk(lattice(1, 32)[0], 1_500, back)
+        assert len(docs) == np.count_nonzero(has)
+
+
 def test_opening_reads_the_end_once_and_what_is_to_be_in_memory(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     plans = {"v": BuildPlan(SegmentKind.GRAPH, 4, degree=64, beam=32)}
-    name, meta = shelf.build([part_of(ONE_VECTOR, plain_rows_without_w(1_000))], ONE_VECTOR, plans)
+    name, meta = shelf.build([part_of(ONE_VECTOR, plain_rows_without_w(3_000))], ONE_VECTOR, plans)
+    assert meta.size_bytes > WHOLE_BYTES
     store = FaultyStore(shelf.store)
     with IndexSegment.open(store, name, ONE_VECTOR, cache=shelf.cache, size_bytes=meta.size_bytes):
         # The end; documents of vectors; codes and graph in sweeps of 4 MB, which is one each.
@@ -91,6 +116,19 @@ def test_opening_reads_the_end_once_and_what_is_to_be_in_memory(tmp_path: Path) 
         assert [operation.kind for operation in store.history] == ["read", "read_many"]
     with IndexSegment.open(store, name, ONE_VECTOR, cache=shelf.cache, memory_budget_bytes=0):
         assert [operation.kind for operation in store.history[2:]] == ["size", "read", "read_many"]
+    shelf.close()
+
+
+def test_a_small_one_is_opened_by_one_read(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    plans = {"v": BuildPlan(SegmentKind.GRAPH, 4, degree=64, beam=32)}
+    name, meta = shelf.build([part_of(ONE_VECTOR, plain_rows_without_w(1_000))], ONE_VECTOR, plans)
+    assert TAIL_BYTES < meta.size_bytes <= WHOLE_BYTES
+    store = FaultyStore(shelf.store)
+    with IndexSegment.open(store, name, ONE_VECTOR, cache=shelf.cache, size_bytes=meta.size_bytes) as segment:
+        assert [operation.kind for operation in store.history] == ["read"]
+        assert segment.keys.key(0) < segment.keys.key(999)
+        assert len(store.history) > 1, "what is kept of the object is let go of"
     shelf.close()
 
 

@@ -74,7 +74,7 @@ def _wait_until_index_agrees(client: ots.OTSClient, expected: dict[str, int]) ->
 
 def _writer(server: ServerProcess, name: str, seed: int, known: State) -> CrashWriter:
     keys = [f"{name}-{number:02d}" for number in range(KEYS_PER_WRITER)]
-    return CrashWriter(server.client(), TABLE, keys, _columns, known, seed=seed)
+    return CrashWriter(server.client(), TABLE, keys, lambda _, version: _columns(version), known, seed=seed)
 
 
 def _round(server: ServerProcess, seed: int, known: State) -> tuple[State, int]:

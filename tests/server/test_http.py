@@ -256,6 +256,9 @@ def test_metrics(wire: WireClient) -> None:
         "lutra_requests_in_flight 0",
         'lutra_queue_length{lane="write"} 0',
         "process_resident_memory_bytes",
+        'lutra_objects_requests_total{kind="lists"} ',
+        "lutra_blocks_read_bytes_total ",
+        "lutra_blocks_budget_bytes 1",
     ):
         assert name in text
     # Names of operations come from clients: those there are not must not each make a time series.

@@ -24,13 +24,14 @@ _RECALL_MIN: Final = 0.9
 
 
 @lru_cache(maxsize=20_000)
-def vector_of(version: int) -> bytes:
-    return np.random.default_rng(version).standard_normal(DIMENSION).astype("<f4").tobytes()
+def vector_of(key: str, version: int) -> bytes:
+    seed = [version, *key.encode()]
+    return np.random.default_rng(seed).standard_normal(DIMENSION).astype("<f4").tobytes()
 
 
-def columns_of(version: int) -> list[tuple[str, Any]]:
+def columns_of(key: str, version: int) -> list[tuple[str, Any]]:
     """Three columns that say the same number: a row that mixes two versions is torn."""
-    return [("number", version), ("text", f"{version}-" * 20), ("vector", bytearray(vector_of(version)))]
+    return [("number", version), ("text", f"{version}-" * 20), ("vector", bytearray(vector_of(key, version)))]
 
 
 def create_table(client: ots.OTSClient) -> None:
@@ -71,8 +72,9 @@ def table_state(client: ots.OTSClient) -> dict[str, int]:
         _, start, rows, _ = client.get_range(TABLE, "FORWARD", start, [("id", ots.INF_MAX)], max_version=1)
         for row in rows:
             columns = {name: value for name, value, _ in row.attribute_columns}
-            assert columns == dict(columns_of(columns["number"])), f"torn row {row.primary_key}"
-            state[row.primary_key[0][1]] = columns["number"]
+            key = row.primary_key[0][1]
+            assert columns == dict(columns_of(key, columns["number"])), f"torn row {key}"
+            state[key] = columns["number"]
     return state
 
 
@@ -100,7 +102,7 @@ def check_nearest(client: ots.OTSClient, index: str, state: dict[str, int], seed
     if not state:
         return
     keys = list(state)
-    vectors = np.stack([np.frombuffer(vector_of(state[key]), "<f4") for key in keys])
+    vectors = np.stack([np.frombuffer(vector_of(key, state[key]), "<f4") for key in keys])
     k = min(_NEAREST, len(keys))
     right = 0
     for query in np.random.default_rng(seed).standard_normal((_KNN_QUERIES, DIMENSION)).astype("<f4"):

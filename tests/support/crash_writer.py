@@ -18,8 +18,8 @@ State = dict[str, int | None]
 class CrashWriter(threading.Thread):
     """Puts, updates and deletes rows of its own keys (column "id") of ``table``, one by one and in batches.
 
-    ``columns_of(version)`` are a row's columns; versions rise. A killed server ends a request in many ways, and all of
-    them end the writer; ``failure`` is what else did: an answer that says the write was refused.
+    ``columns_of(key, version)`` are a row's columns; versions rise. A killed server ends a request in many ways, and
+    all of them end the writer; ``failure`` is what else did: an answer that says the write was refused.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class CrashWriter(threading.Thread):
         client: ots.OTSClient,
         table: str,
         keys: Sequence[str],
-        columns_of: Callable[[int], list[tuple[str, Any]]],
+        columns_of: Callable[[str, int], list[tuple[str, Any]]],
         known: State,
         *,
         seed: int,
@@ -77,11 +77,11 @@ class CrashWriter(threading.Thread):
 
     def _put_row(self) -> None:
         key = self._one_key(self._version)
-        self._client.put_row(self._table, ots.Row([("id", key)], self._columns_of(self._version)), IGNORE)
+        self._client.put_row(self._table, ots.Row([("id", key)], self._columns_of(key, self._version)), IGNORE)
 
     def _update_row(self) -> None:
         key = self._one_key(self._version)
-        changes = {"PUT": self._columns_of(self._version)}
+        changes = {"PUT": self._columns_of(key, self._version)}
         self._client.update_row(self._table, ots.Row([("id", key)], changes), IGNORE)
 
     def _delete_row(self) -> None:
@@ -96,7 +96,7 @@ class CrashWriter(threading.Thread):
         items: list[Any] = [
             ots.DeleteRowItem(ots.Row([("id", key)]), IGNORE)
             if key in gone
-            else ots.PutRowItem(ots.Row([("id", key)], self._columns_of(self._version)), IGNORE)
+            else ots.PutRowItem(ots.Row([("id", key)], self._columns_of(key, self._version)), IGNORE)
             for key in keys
         ]
         assert write_batch(self._client, self._table, items).is_all_succeed()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import tempfile
 from pathlib import Path
 
@@ -50,8 +52,18 @@ def index_in(
 
 def memory_index(schema: IndexSchema, key: tuple[KeyColumn, ...], clock: Clock | None = None) -> SearchIndex:
     """An index that is never opened: what is applied is in its buffer."""
-    return index_in(_SHARED, schema, key, clock)
+    return index_in(_shared(), schema, key, clock)
 
 
-_FOLDER = tempfile.TemporaryDirectory(prefix="lutra-test-")
-_SHARED = resources_in(Path(_FOLDER.name))
+@functools.cache
+def _shared() -> Resources:
+    folder = tempfile.TemporaryDirectory(prefix="lutra-test-")
+    resources = resources_in(Path(folder.name))
+
+    def close() -> None:
+        resources.close()
+        folder.cleanup()
+        _shared.cache_clear()
+
+    atexit.register(close)
+    return resources

@@ -42,17 +42,39 @@ def rotate(vectors: Array, seed: int) -> Array:
     size = -(-vectors.shape[1] // 64) * 64
     x = np.zeros((len(vectors), size))
     x[:, : vectors.shape[1]] = vectors
+    for signs, window in _rounds(size, seed):
+        x = x * signs
+        x[:, window] = _hadamard(x[:, window])
+        x = _mixed(x)
+    return x
+
+
+def rotate_back(rotated: Array, seed: int) -> Array:
+    """float64 [n, padded]: what `rotate` made ``rotated`` [n, padded] of; each of its steps undoes itself."""
+    x = rotated.copy()
+    for signs, window in reversed(_rounds(x.shape[1], seed)):
+        x = _mixed(x)
+        x[:, window] = _hadamard(x[:, window])
+        x = x * signs
+    return x
+
+
+def _rounds(size: int, seed: int) -> list[tuple[Array, slice]]:
+    """Signs and window of each round."""
     window = 1 << (size.bit_length() - 1)
     rounds = 3 if window == size else 4
     signs = np.where(_random_bits(seed, rounds * size), -1.0, 1.0).reshape(rounds, size)
-    for i in range(rounds):
-        x = x * signs[i]
-        place = slice(0, window) if i % 2 == 0 else slice(size - window, size)
-        x[:, place] = _hadamard(x[:, place])
-        if window < size:
-            a, b = x[:, : size // 2], x[:, size // 2 :]
-            x = np.concatenate([a + b, a - b], axis=1) / np.sqrt(2)
-    return x
+    windows = (slice(0, window), slice(size - window, size))
+    return [(signs[i], windows[i % 2]) for i in range(rounds)]
+
+
+def _mixed(x: Array) -> Array:
+    """The halves mixed pairwise, where a window is not all."""
+    size = x.shape[1]
+    if size & (size - 1) == 0:
+        return x
+    a, b = x[:, : size // 2], x[:, size // 2 :]
+    return np.concatenate([a + b, a - b], axis=1) / np.sqrt(2)
 
 
 class Decoded(NamedTuple):

@@ -88,6 +88,11 @@ class Engine:
             store.close()
             raise
 
+    @property
+    def resources(self) -> Resources:
+        """What all search indexes share: their store, cache, memory and builders. To look at."""
+        return self._resources
+
     def create_instance(self, name: str) -> None:
         """Makes an instance. Raises ParameterInvalid, ObjectAlreadyExist, StorageFailure."""
         registry.create_instance(self._data_dir, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ from lutra.vectors.segment_file import SegmentFile
 
 Mask = npt.NDArray[np.bool_]
 Docs = npt.NDArray[np.int32]
+_FEW_SHARE: Final = 32
+"""Where more than this part of the documents changed, a mask is turned anew."""
 
 
 class SegmentVectors:
@@ -32,6 +35,8 @@ class SegmentVectors:
         # Whether the document of each row has its number: then masks need no turning.
         self._aligned = len(docs) == size and bool(np.array_equal(docs, np.arange(size)))
         self._turned: tuple[Mask, Mask] | None = None
+        self._row_of: Docs | None = None
+        """int32[size], the row of each document or -1: from the second mask of live documents on."""
         has = self.exists_or_raise()
         if len(docs) != segment.rows or int(np.count_nonzero(has)) != len(docs):
             raise Corruption(f"{segment.file.name}: its vectors do not belong to a document each.")
@@ -58,7 +63,8 @@ class SegmentVectors:
     @property
     def resident_bytes(self) -> int:
         """In memory: codes, graph, and whose rows they are."""
-        return self._segment.resident_bytes + self._docs.nbytes
+        row_of = self._row_of
+        return self._segment.resident_bytes + self._docs.nbytes + (0 if row_of is None else row_of.nbytes)
 
     def exists(self) -> Mask:
         mask = np.zeros(self.size, bool)
@@ -117,10 +123,27 @@ class SegmentVectors:
         kept: it is asked for query after query, and turning it takes about a nanosecond a row."""
         if self._aligned:
             return mask
+        if mask.flags.writeable:
+            return np.take(mask, self._docs)
         turned = self._turned
         if turned is not None and turned[0] is mask:
             return turned[1]
-        rows = mask[self._docs]
-        if not mask.flags.writeable:
-            self._turned = mask, rows
+        rows = np.take(mask, self._docs) if turned is None else self._turned_from(turned, mask)
+        self._turned = mask, rows
+        return rows
+
+    def _turned_from(self, turned: tuple[Mask, Mask], mask: Mask) -> Mask:
+        """What `_rows_of` gives, made of another mask's: from one moment to the next few documents die."""
+        before, rows = turned
+        changed = np.flatnonzero(before != mask)
+        if len(changed) > self.size // _FEW_SHARE:
+            return np.take(mask, self._docs)
+        if self._row_of is None:
+            row_of = np.full(self.size, -1, np.int32)
+            row_of[self._docs] = np.arange(len(self._docs), dtype=np.int32)
+            self._row_of = row_of
+        at = self._row_of[changed]
+        has = at >= 0
+        rows = rows.copy()
+        rows[at[has]] = mask[changed[has]]
         return rows

@@ -16,6 +16,7 @@ from lutra.model.errors import LutraError
 from lutra.server.operations import Lane
 from lutra.server.pool import WorkerPool
 from lutra.server.reply import Reply
+from lutra.server.storage_metrics import StorageCollector
 
 _LATENCY_BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -81,6 +82,7 @@ class Metrics:
         self._running = Gauge("lutra_requests_in_flight", "Requests being answered", registry=registry)
         self._waiting = Gauge("lutra_queue_length", "Calls that wait for a thread", ["lane"], registry=registry)
         registry.register(_IndexCollector(engine, clock))
+        registry.register(StorageCollector(engine.resources))
         ProcessCollector(registry=registry)
         self._by_operation: dict[str, OperationMetrics] = {}
 
