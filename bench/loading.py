@@ -18,17 +18,18 @@ _TIMEOUT_S: Final = 3_600.0
 def load(
     server: RunningServer, blocks: Iterable[vector_table.Vectors], rows: int, dimension: int, folder: Path
 ) -> IndexState:
-    """Sees that the first ``rows`` of ``blocks`` are there, if nothing is yet, and that nothing is left to build."""
+    """Writes those of the first ``rows`` rows that are not there yet, and waits until nothing is left to build."""
     client = prepared.client(server.endpoint)
     if vector_table.TABLE not in client.list_table():
         vector_table.create(client, dimension)
-        first = 0
-        with Connection(server.endpoint) as connection:
-            for block in blocks:
+    there, first = vector_table.count(client), 0
+    with Connection(server.endpoint, _TIMEOUT_S) as connection:
+        for block in blocks:
+            first += len(block)
+            if first > there:  # else it was written by a run before, in the same order
                 path = folder / "load"
-                prepared.record(server.endpoint, vector_table.put_calls(block, first), path)
+                prepared.record(server.endpoint, vector_table.put_calls(block, first - len(block)), path)
                 connection.send_all(read_requests(path))
-                first += len(block)
     return settled(server, rows)
 
 

@@ -47,7 +47,7 @@ class Trouble(threading.Thread):
         self._proxy, self._random, self._kinds = proxy, random.Random(seed), kinds
 
     def run(self) -> None:
-        while not self.ended.wait(self._random.uniform(0.02, 0.2)):
+        while not self.ended.wait(self._random.uniform(0.1, 0.8)):
             if not self._proxy.pending:
                 self._proxy.next(self._random.choice(self._kinds))
                 self.count += 1
@@ -64,10 +64,10 @@ def run(folder: Path, url: str, proxy: FlakyProxy, *, seed: int, batches: int, k
         trouble.start()
         for _ in range(batches):
             table.write(rng, 40, KEYS)
-            table.check_while_failing(2.0)
+            table.check_while_failing(1.0)
         trouble.ended.set()
         trouble.join()
-        assert trouble.count > batches // 10
+        assert trouble.count > 5
         table.settle()
         table.check()
     finally:
@@ -88,7 +88,7 @@ def run(folder: Path, url: str, proxy: FlakyProxy, *, seed: int, batches: int, k
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_connections_that_break(seed: int, tmp_path: Path, s3_server: S3Server, proxy: FlakyProxy) -> None:
     kinds = [Mishap.RESET_REQUEST, Mishap.RESET_REPLY, Mishap.CUT_REPLY]
     run(tmp_path, s3_server.url(f"broken-{seed}"), proxy, seed=seed, batches=60, kinds=kinds)
@@ -97,4 +97,4 @@ def test_connections_that_break(seed: int, tmp_path: Path, s3_server: S3Server, 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_server_that_falls_silent(tmp_path: Path, s3_server: S3Server, proxy: FlakyProxy) -> None:
-    run(tmp_path, s3_server.url("silent"), proxy, seed=7, batches=30, kinds=[Mishap.SILENCE, Mishap.RESET_REPLY])
+    run(tmp_path, s3_server.url("silent"), proxy, seed=7, batches=40, kinds=[Mishap.SILENCE, Mishap.RESET_REPLY])

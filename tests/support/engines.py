@@ -128,6 +128,7 @@ class IndexedTable:
         deadline_s = time.monotonic() + within_s
         while True:
             try:
+                self.feed.index.flush()  # first, as the feed waits where too much does
                 self.wait()
                 self.feed.index.flush()
                 self.feed.index.compact()

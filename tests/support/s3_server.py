@@ -126,10 +126,9 @@ class S3Server:
                     raise S3ServerUnavailable("s3proxy needs Java 17 or later")
                 return False
             with contextlib.suppress(OSError, http.client.HTTPException):
-                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
-                connection.request("GET", "/")
-                connection.getresponse().read()
-                connection.close()
+                with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=1)) as connection:
+                    connection.request("GET", "/")
+                    connection.getresponse().read()
                 return True
             time.sleep(0.05)
         self._stop()

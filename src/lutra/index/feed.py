@@ -17,7 +17,7 @@ from lutra.index.storage import IndexStorage, prefix_of
 from lutra.index.view import IndexView
 from lutra.kv.store import KeyValueStore, Snapshot
 from lutra.model.clock import Clock
-from lutra.model.errors import RequestTimeout
+from lutra.model.errors import Corruption, ObjectMissing, RequestTimeout
 from lutra.model.indexes import IndexDescription, SyncPhase
 from lutra.model.rows import PrimaryKey, Row
 from lutra.tables.changelog import Changelog
@@ -32,7 +32,9 @@ _BUFFERS_MAX: Final = 8
 """and with so many nothing: 64 MB of vectors wait. The changes wait in the changelog."""
 _PAUSE_S: Final = 0.02
 _RETRY_FIRST_S: Final = 0.1
-_RETRY_LAST_S: Final = 30.0
+_DAMAGED_TRIES: Final = 2
+"""So often an index fails by its objects before who waits for it is told: a read may have gone wrong once."""
+_RETRY_LAST_S: Final = 10.0
 _EXPIRY_PERIOD_S: Final = 60.0
 
 _log = logging.getLogger(__name__)
@@ -100,6 +102,9 @@ class Feed:
         self._snapshot: Snapshot | None = None
         self._scan: Iterator[Row] | None = None
         self._synced_us = 0
+        self._damage: str | None = None
+        """What to tell of the objects that the last step failed by."""
+        self._failures = self._waiting = 0
 
     # --- for everybody ----------------------------------------------------------------------------------------------
 
@@ -157,11 +162,37 @@ class Feed:
                 self._synced_us = max(self._synced_us, now_us)
             return self._synced_us
 
+    def damage(self, error: Corruption | ObjectMissing) -> Corruption:
+        """What to tell of objects that are lost or damaged."""
+        definition = self.definition
+        return Corruption(
+            f"search index [{definition.name}] of table [{definition.table}] is damaged: "
+            f"{str(error).removesuffix('.')}. The table has all its rows: delete the index and create it again, or "
+            "stop the server and run `lutra index rebuild`. `lutra fsck` tells all that is damaged."
+        )
+
     def wait(self, sequence: int, timeout_s: float) -> None:
-        """Returns when every change up to ``sequence`` is searchable. Raises RequestTimeout."""
+        """Returns when every change up to ``sequence`` is searchable.
+
+        Raises RequestTimeout, and soon Corruption where objects that are lost or damaged keep it from that.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._reached(sequence), timeout_s)
+            self._waiting += 1
+            if self._damage is not None:  # it may be whole again
+                self.retry_at_s = min(self.retry_at_s, time.monotonic() + _RETRY_FIRST_S)
+            given_up_at = self._failures + _DAMAGED_TRIES
+            self._changed.wait_for(
+                lambda: (
+                    self._closed
+                    or (self._damage is not None and self._failures >= given_up_at)
+                    or self._reached(sequence)
+                ),
+                timeout_s,
+            )
+            self._waiting -= 1
             if not self._reached(sequence):
+                if self._damage is not None:
+                    raise Corruption(self._damage)
                 at = f"it is at {self._index.progress.position} of {sequence}"
                 why = "it was closed" if self._closed else self.error or self._index.error or at
                 raise RequestTimeout(f"search index [{self.definition.name}] is not up to date: {why}")
@@ -181,7 +212,7 @@ class Feed:
         self._expire()
         more = more or self._phase is SyncPhase.FULL
         if self.error is not None:
-            self.error, self._retry_s = None, _RETRY_FIRST_S
+            self.error, self._retry_s, self._damage = None, _RETRY_FIRST_S, None
         if self._index.is_due(time.monotonic()):
             self.on_due(self._index)
         return more
@@ -189,9 +220,14 @@ class Feed:
     def failed(self, error: Exception) -> None:
         """Puts the next step off, longer each time. An index that failed in the middle of a change is opened anew."""
         self.error = f"{type(error).__name__}: {error}"
-        self.retry_at_s = time.monotonic() + self._retry_s
-        self._retry_s = min(2 * self._retry_s, _RETRY_LAST_S)
         self._end_scan()
+        with self._changed:
+            self._damage = str(self.damage(error)) if isinstance(error, Corruption | ObjectMissing) else None
+            self._failures += 1
+            is_awaited = self._waiting and self._damage is not None
+            self.retry_at_s = time.monotonic() + (_RETRY_FIRST_S if is_awaited else self._retry_s)
+            self._changed.notify_all()
+        self._retry_s = min(2 * self._retry_s, _RETRY_LAST_S)
         if self._index.torn:
             self._before = self.view()
             self._index.close()

@@ -16,7 +16,7 @@ from lutra.index.resources import Resources
 from lutra.index.trimmer import Trimmer
 from lutra.kv.store import KeyValueStore
 from lutra.model.clock import Clock, SystemClock
-from lutra.model.errors import StorageFailure
+from lutra.model.errors import Corruption, LutraError, ObjectMissing, StorageFailure
 from lutra.tables.changelog import Changelog
 from lutra.tables.tables import Tables
 
@@ -170,9 +170,23 @@ class Feeder:
         try:
             return feed.step()
         except Exception as error:
-            _log.exception("search index [%s] of table [%s] failed", feed.definition.name, feed.definition.table)
+            with self._mutex:
+                is_removed = feed not in self._feeds
+            if is_removed:  # and its table perhaps, too
+                return False
+            self._tell(feed, error)
             feed.failed(error)
             return False
+
+    def _tell(self, feed: Feed, error: Exception) -> None:
+        """What comes from outside has said all there is to say; anything else is told with where it came from."""
+        name, table = feed.definition.name, feed.definition.table
+        if isinstance(error, Corruption | ObjectMissing):
+            _log.error("%s", feed.damage(error))
+        elif isinstance(error, LutraError):
+            _log.error("search index [%s] of table [%s] failed: %s", name, table, error)
+        else:
+            _log.error("search index [%s] of table [%s] failed", name, table, exc_info=error)
 
     def _needed_after(self, table_id: int) -> int:
         """The last sequence of a table's changes that no index needs any more."""

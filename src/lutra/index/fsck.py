@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+import enum
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -15,7 +17,7 @@ from lutra.index.manifest import Manifest, SegmentEntry, schema_identity
 from lutra.index.storage import IndexStorage
 from lutra.index.view import PartView
 from lutra.kernels.blocks import BlockCache
-from lutra.model.errors import Corruption, LutraError
+from lutra.model.errors import Corruption, LutraError, ObjectMissing, StorageFailure
 from lutra.model.indexes import IndexSchema
 from lutra.model.rows import PrimaryKey, Row
 from lutra.model.schema import KeyColumn
@@ -30,6 +32,24 @@ from lutra.vectors.segment_file import SegmentFile
 
 _CACHE_BYTES: Final = 16 * 1024 * 1024
 _CHUNK_ROWS: Final = 1_024
+_ROW_FAULTS_MAX: Final = 100
+"""Of one index: where all rows are wrong, as many say so as all of them."""
+
+OnBytes = Callable[[int, int], None]
+"""Called with the bytes done and the bytes in all."""
+
+
+class Remedy(enum.Enum):
+    """What to do about a fault."""
+
+    REBUILD = "rebuild"
+    """Fill the index anew from its table."""
+    RESTORE = "restore"
+    """Put the directory back as it was when it was last whole: what is lost is nowhere else."""
+    START = "start"
+    """Nothing: it is put right when the directory is next served."""
+    RETRY = "retry"
+    """See to it that the store can be read, and check again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +58,17 @@ class IndexFault:
 
     place: str
     text: str
+    remedy: Remedy = Remedy.REBUILD
 
     def __str__(self) -> str:
         return f"{self.place}: {self.text}"
 
 
 class IndexCheck:
-    """A check of one index that nobody writes to. A context manager. Raises StorageFailure where it cannot be read."""
+    """A check of one index that nobody writes to. A context manager.
+
+    Raises StorageFailure where the store cannot say what objects there are, or a newer Lutra wrote them.
+    """
 
     def __init__(self, storage: IndexStorage, schema: IndexSchema, key_columns: tuple[KeyColumn, ...]) -> None:
         self.faults: list[IndexFault] = []
@@ -56,6 +80,7 @@ class IndexCheck:
         self._opened = contextlib.ExitStack()
         self._opened.callback(self._cache.close)
         self._segments: list[IndexSegment] = []
+        self._row_faults = 0
         self.manifest: Manifest | None = None
         """The newest, once ``check_objects`` has found it whole."""
 
@@ -65,53 +90,94 @@ class IndexCheck:
     def __exit__(self, *error: object) -> None:
         self._opened.close()
 
-    def _fault(self, place: str, text: str) -> None:
-        self.faults.append(IndexFault(place, text))
+    def _fault(self, place: str, error: LutraError | str) -> None:
+        is_away = isinstance(error, StorageFailure) and not isinstance(error, ObjectMissing)
+        self.faults.append(IndexFault(place, str(error), Remedy.RETRY if is_away else Remedy.REBUILD))
 
-    def check_objects(self) -> None:
+    def _row_fault(self, key: str, text: str) -> None:
+        self._row_faults += 1
+        if self._row_faults <= _ROW_FAULTS_MAX:
+            self._fault(key, text)
+
+    @property
+    def segments(self) -> int:
+        """That could be opened."""
+        return len(self._segments)
+
+    def check_objects(self, on_bytes: OnBytes | None = None) -> None:
         """Every manifest, and every object that the newest names: checksums, counts, graphs, keys."""
-        for name, manifest in self._storage.manifests():
-            if isinstance(manifest, Corruption):
-                self._fault(name, str(manifest))
-                self.manifest = None
-            else:
-                self.manifest = manifest
+        self.manifest = self._check_manifests()
         if self.manifest is None:
             return
         if self.manifest.schema != schema_identity(self._schema, self._key_columns):
             self._fault(self._storage.prefix, "its segments are of another schema")
             self.manifest = None
             return
+        done, total = 0, sum(entry.shape.bytes for entry in self.manifest.segments)
+        report = on_bytes or (lambda done, total: None)
         for entry in self.manifest.segments:
-            try:
-                self._check_segment(entry)
-            except LutraError as error:
-                self._fault(self._storage.full(entry.shape.name), str(error))
-                self.manifest = None
+            self._check_segment(entry, partial(_add, report, done, total))
+            done += entry.shape.bytes
+            report(done, total)
+        if len(self._segments) < len(self.manifest.segments):
+            self.manifest = None
         self._check_keys()
 
-    def _check_segment(self, entry: SegmentEntry) -> None:
-        store, name = self._storage.store, self._storage.full(entry.shape.name)
-        damaged = verify_segment(store, name)
-        for fault in damaged:
-            self._fault(name, str(fault))
-        if damaged:
-            self.manifest = None
+    def _check_manifests(self) -> Manifest | None:
+        """The newest, None where there is none or it is damaged."""
+        found = list(self._storage.manifests())
+        for name, manifest in found[:-1]:
+            if isinstance(manifest, Corruption):
+                self.faults.append(IndexFault(name, str(manifest), Remedy.START))
+        if not found:
+            objects = self._storage.store.list(self._storage.prefix)
+            if objects:
+                self._fault(self._storage.prefix, f"there are {len(objects)} objects, but no manifest that names them")
+            return None
+        name, newest = found[-1]
+        if isinstance(newest, Corruption):
+            self._fault(name, newest)
+            return None
+        return newest
+
+    def _check_segment(self, entry: SegmentEntry, on_bytes: OnBytes) -> None:
+        """Keeps it open for the checks of rows, where all of it can be read."""
+        store, place = self._storage.store, self._storage.full(entry.shape.name)
+        try:
+            size_bytes = store.size(place)
+            if size_bytes != entry.shape.bytes:
+                self._fault(place, f"has {size_bytes} bytes, but the manifest says {entry.shape.bytes}")
+            damaged = verify_segment(store, place, on_bytes, size_bytes=size_bytes)
+            for fault in damaged:
+                self._fault(place, str(fault))
+            deletions = None
+            if entry.deletions is not None:
+                place = self._storage.full(entry.deletions)
+                deletions = read_deletions(store, place)
+            if damaged:
+                return
+            place = self._storage.full(entry.shape.name)
+            segment = self._opened.enter_context(
+                IndexSegment.open(
+                    store, place, self._schema, cache=self._cache, memory_budget_bytes=0, deletions=deletions
+                )
+            )
+            self._check_opened(place, segment, entry)
+        except LutraError as error:
+            self._fault(place, error)
             return
-        deletions = None if entry.deletions is None else read_deletions(store, self._storage.full(entry.deletions))
-        segment = self._opened.enter_context(
-            IndexSegment.open(store, name, self._schema, cache=self._cache, memory_budget_bytes=0, deletions=deletions)
-        )
+        self._segments.append(segment)
+
+    def _check_opened(self, place: str, segment: IndexSegment, entry: SegmentEntry) -> None:
         counted = (segment.size, segment.size - segment.rows)
         if counted != (entry.shape.rows, entry.shape.dead):
             self._fault(
-                name, f"has {counted} rows and dead ones, but the manifest says {entry.shape.rows, entry.shape.dead}"
+                place, f"has {counted} rows and dead ones, but the manifest says {entry.shape.rows, entry.shape.dead}"
             )
         for field, vectors in segment.vectors.items():
-            lost = _unreachable(vectors.file)
+            lost = unreachable_rows(vectors.file)
             if lost:
-                self._fault(name, f"the graph of [{field}] does not lead to {lost} of its rows")
-        self._segments.append(segment)
+                self._fault(place, f"the graph of [{field}] does not lead to {lost} of its rows")
 
     def _check_keys(self) -> None:
         """No key lives in two segments."""
@@ -122,9 +188,15 @@ class IndexCheck:
                 for other in self._segments[number + 1 :]:
                     found = other.keys.find(keys)
                     for place in np.flatnonzero((found >= 0) & other.live[found]).tolist():
-                        self._fault(_shown(self._codec.decode(keys[place])), "lives in two segments")
+                        self._row_fault(_shown(self._codec.decode(keys[place])), "lives in two segments")
 
-    def check_rows(self, rows: Iterable[Row], changed: set[bytes], oldest_ms: int | None) -> None:
+    def check_rows(
+        self,
+        rows: Iterable[Row],
+        changed: set[bytes],
+        oldest_ms: int | None,
+        on_rows: Callable[[int], None] | None = None,
+    ) -> None:
         """The rows of the table, by key, against what the newest manifest has.
 
         Rows whose encoded key is in ``changed`` have been written to since; what is older than ``oldest_ms`` may have
@@ -134,14 +206,20 @@ class IndexCheck:
         if self.manifest is None or not self.manifest.progress.filled:
             return
         seen = [np.zeros(segment.size, bool) for segment in self._segments]
+        done = 0
         for chunk in _chunks(row for row in rows if self._codec.encode(row.key) not in changed):
             self._check_chunk(chunk, seen)
+            done += len(chunk)
+            if on_rows is not None:
+                on_rows(done)
         for segment, was_seen in zip(self._segments, seen, strict=True):
             newest_ms = segment.newest_ms()
             for doc in np.flatnonzero(segment.live & ~was_seen).tolist():
                 key = segment.keys.key(doc)
                 if key not in changed and (oldest_ms is None or newest_ms[doc] >= oldest_ms):
-                    self._fault(_shown(self._codec.decode(key)), "is in the index, but not in the table")
+                    self._row_fault(_shown(self._codec.decode(key)), "is in the index, but not in the table")
+        if self._row_faults > _ROW_FAULTS_MAX:
+            self._fault(self._storage.prefix, f"{self._row_faults - _ROW_FAULTS_MAX} more rows are wrong")
 
     def _check_chunk(self, rows: Sequence[Row], seen: Sequence[npt.NDArray[np.bool_]]) -> None:
         keys = [self._codec.encode(row.key) for row in rows]
@@ -156,9 +234,9 @@ class IndexCheck:
             missing[places] = False
             was_seen[docs[places]] = True
             for place in self._different(expected.view(), places, segment, docs[places]):
-                self._fault(_shown(rows[place].key), f"is otherwise in {segment.name} than in the table")
+                self._row_fault(_shown(rows[place].key), f"is otherwise in {segment.name} than in the table")
         for place in np.flatnonzero(missing).tolist():
-            self._fault(_shown(rows[place].key), "is in the table, but not in the index")
+            self._row_fault(_shown(rows[place].key), "is in the table, but not in the index")
 
     def _different(
         self, expected: PartView, places: npt.NDArray[np.int64], segment: IndexSegment, docs: npt.NDArray[np.int64]
@@ -180,6 +258,11 @@ class IndexCheck:
             wrong |= ~_same(ours[places], _vectors_of(segment.vectors[name], docs))
         different: list[int] = places[wrong].tolist()
         return different
+
+
+def _add(on_bytes: OnBytes, before: int, total: int, done: int, _: int) -> None:
+    """Of one object, as part of all."""
+    on_bytes(before + done, total)
 
 
 def _equal(left: object, right: object) -> bool:
@@ -205,7 +288,7 @@ def _vectors_of(vectors: SegmentVectors, docs: npt.NDArray[np.int64]) -> npt.NDA
     return result
 
 
-def _unreachable(file: SegmentFile) -> int:
+def unreachable_rows(file: SegmentFile) -> int:
     """Rows to which no way leads from the graph's entries; 0 where there is no graph."""
     if file.kind is not SegmentKind.GRAPH:
         return 0

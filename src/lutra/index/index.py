@@ -43,7 +43,8 @@ from lutra.vectors.build_plan import BuildPlan, choose_code_bits
 from lutra.vectors.layout import SegmentKind
 
 _RETRY_FIRST_S: Final = 0.5
-_RETRY_LAST_S: Final = 60.0
+_RETRY_LAST_S: Final = 10.0
+"""After an outage of the store, what waited for it is written out at most so long after."""
 _CLOSE_WAIT_S: Final = 20.0
 
 _log = logging.getLogger(__name__)
@@ -384,12 +385,17 @@ class SearchIndex:
                         self._seal()
                 self._round()
             except Exception as error:
-                _log.warning("%s could not be maintained", self._storage.prefix, exc_info=True)
-                self._failure = f"{type(error).__name__}: {error}"
-                self._retry_at_s = time.monotonic() + self._retry_s
-                self._retry_s = min(2 * self._retry_s, _RETRY_LAST_S)
+                self._maintenance_failed(error)
             else:
                 self._failure, self._retry_s, self._retry_at_s = None, _RETRY_FIRST_S, 0.0
+
+    def _maintenance_failed(self, error: Exception) -> None:
+        if self._closed:  # meanwhile: what it works with is being let go
+            return
+        _log.warning("%s could not be maintained", self._storage.prefix, exc_info=error)
+        self._failure = f"{type(error).__name__}: {error}"
+        self._retry_at_s = time.monotonic() + self._retry_s
+        self._retry_s = min(2 * self._retry_s, _RETRY_LAST_S)
 
     def flush(self) -> None:
         """Has all that was applied in segments and in a manifest. Raises StorageFailure, Corruption, Fenced."""

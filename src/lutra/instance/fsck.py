@@ -1,25 +1,153 @@
-"""Whether the search indexes of a data directory are what they should be."""
+"""Whether a data directory is what it should be: its tables, and their search indexes against them."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
-from lutra.index.catalog import IndexCatalog
 from lutra.index.definition import IndexDefinition
-from lutra.index.fsck import IndexCheck, IndexFault
-from lutra.index.storage import IndexStorage, prefix_of
-from lutra.kv.rocksdb import RocksStore
-from lutra.kv.store import KeyValueStore
-from lutra.model.clock import Clock, SystemClock
-from lutra.model.errors import ObjectNotExist, StorageFailure
-from lutra.objects.opening import open_store
-from lutra.objects.store import ObjectStore
+from lutra.index.fsck import IndexCheck, IndexFault, Remedy
+from lutra.instance.registry import instance_names
+from lutra.instance.stopped import StoppedDirectory
+from lutra.model.clock import Clock
+from lutra.model.errors import LutraError, ObjectNotExist
+from lutra.model.rows import Row
+from lutra.model.schema import TableDescription
+from lutra.tables.changelog import Change
 from lutra.tables.keys import KeyCodec
-from lutra.tables.space import TableSpace
 
 _CHANGES_AT_ONCE: Final = 10_000
+_ROWS_PER_REPORT: Final = 1_024
+
+OnProgress = Callable[[str, int, int | None], None]
+"""Called with what is being checked, how much of it is done, and how much there is, where that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that is not as it should be. ``table`` and ``index`` are "" where it is of none."""
+
+    instance: str
+    table: str
+    index: str
+    place: str
+    """An object's name, or a row's key."""
+    text: str
+    remedy: Remedy
+
+    def __str__(self) -> str:
+        of = f"index [{self.index}] of " if self.index else ""
+        return f"{of}table [{self.table}] in instance [{self.instance}]: {self.place}: {self.text}"
+
+
+class DirectoryCheck:
+    """A check of all tables and all indexes of a directory that nobody serves."""
+
+    def __init__(self, directory: StoppedDirectory, on_progress: OnProgress | None = None) -> None:
+        self.faults: list[Fault] = []
+        self.notes: list[str] = []
+        """What is as it may be, but good to know."""
+        self.tables = self.rows = self.indexes = self.segments = self.segment_bytes = 0
+        """That were looked at."""
+        self._directory = directory
+        self._report: OnProgress = on_progress or (lambda what, done, total: None)
+
+    def run(self) -> None:
+        """Reads all there is. Raises StorageFailure where the store of objects cannot be read at all."""
+        directory = self._directory
+        rows_of: dict[int, int | None] = {}
+        definitions = directory.definitions()
+        instances = {*instance_names(directory.path), *(of.instance for of in definitions)}
+        for instance in sorted(instances):
+            tables = directory.space.instance(instance)
+            for table in tables.names():
+                described = tables.describe(table)
+                rows_of[described.table_id] = self._check_table(instance, described)
+        for definition in definitions:
+            self._check_index(definition, rows_of)
+
+    def _check_table(self, instance: str, table: TableDescription) -> int | None:
+        """How many rows it has; None where they cannot be read."""
+        name, count = table.schema.name, 0
+        self.tables += 1
+        try:
+            for _ in self._scan(instance, table.table_id):
+                count += 1
+                if count % _ROWS_PER_REPORT == 0:
+                    self._report(f"rows of [{name}]", count, None)
+            for _ in self._changes(table, 0):
+                pass
+        except LutraError as error:
+            self.faults.append(Fault(instance, name, "", f"after row {count}", str(error), Remedy.RESTORE))
+            return None
+        self._report(f"rows of [{name}]", count, count)
+        self.rows += count
+        return count
+
+    def _check_index(self, definition: IndexDefinition, rows_of: dict[int, int | None]) -> None:
+        self.indexes += 1
+        found = self._faults_of(definition, rows_of)
+        of = (definition.instance, definition.table, definition.name)
+        self.faults += [Fault(*of, fault.place, fault.text, fault.remedy) for fault in found]
+
+    def _faults_of(self, definition: IndexDefinition, rows_of: dict[int, int | None]) -> list[IndexFault]:
+        directory, name = self._directory, definition.name
+        storage = directory.storage(definition)
+        try:
+            table = directory.space.instance(definition.instance).describe(definition.table)
+        except ObjectNotExist:
+            lost = f"the table [{definition.table}] of this index does not exist"
+            return [IndexFault(storage.prefix, lost, Remedy.RESTORE)]
+        with IndexCheck(storage, definition.schema, table.schema.key) as check:
+            check.check_objects(lambda done, total: self._report(f"objects of [{name}]", done, total))
+            self.segments += check.segments
+            manifest = check.manifest
+            if manifest is None:
+                if not check.faults:
+                    self.notes.append(
+                        f"index [{name}] of table [{definition.table}] has no objects: it is yet to be filled"
+                    )
+                return check.faults
+            self.segment_bytes += sum(entry.shape.bytes for entry in manifest.segments)
+            last = directory.space.changelog.last_sequence
+            if manifest.progress.position > last:
+                ahead = f"knows changes up to {manifest.progress.position}, but the table only those up to {last}"
+                return [*check.faults, IndexFault(storage.prefix, ahead, Remedy.START)]
+            if not manifest.progress.filled:
+                self.notes.append(f"index [{name}] of table [{definition.table}] is not filled yet")
+            rows = rows_of[table.table_id]
+            if rows is not None:
+                self._check_rows(check, definition, table, manifest.progress.position, rows)
+            return check.faults
+
+    def _check_rows(
+        self, check: IndexCheck, definition: IndexDefinition, table: TableDescription, position: int, rows: int
+    ) -> None:
+        ttls_s = [ttl_s for ttl_s in (definition.schema.ttl_s, table.schema.options.ttl_s) if ttl_s >= 0]
+        oldest_ms = self._directory.clock.now_us() // 1_000 - 1_000 * min(ttls_s) if ttls_s else None
+        what = f"rows of [{definition.table}] in [{definition.name}]"
+        check.check_rows(
+            self._scan(definition.instance, table.table_id),
+            self._changed(table, position),
+            oldest_ms,
+            lambda done: self._report(what, done, rows),
+        )
+
+    def _scan(self, instance: str, table_id: int) -> Iterator[Row]:
+        with self._directory.store.snapshot() as snapshot:
+            yield from self._directory.space.instance(instance).scan_rows(table_id, snapshot)
+
+    def _changed(self, table: TableDescription, after: int) -> set[bytes]:
+        """The encoded keys of rows that were written to since."""
+        codec = KeyCodec(b"", table.schema.key)
+        return {codec.encode(change.key) for change in self._changes(table, after)}
+
+    def _changes(self, table: TableDescription, after: int) -> Iterator[Change]:
+        while changes := self._directory.space.changelog.read(table.table_id, after, _CHANGES_AT_ONCE):
+            yield from changes
+            after = changes[-1].sequence
 
 
 def check_directory(
@@ -27,52 +155,13 @@ def check_directory(
     *,
     objects: str | os.PathLike[str] | None = None,
     clock: Clock | None = None,
-) -> list[IndexFault]:
-    """Reads all objects of all indexes, and all rows of their tables; what is wrong, index by index.
+) -> list[Fault]:
+    """Reads all rows of all tables, and all objects of all indexes; what is wrong, table by table, then index by index.
 
-    Nobody may have the directory open. ``objects`` as in `lutra.instance.engine.Engine.open`. Raises StorageFailure
-    where something cannot be read, Corruption where the tables are damaged, ParameterInvalid.
+    Nobody may have the directory open. ``objects`` as in `lutra.instance.engine.Engine.open`. Raises as
+    `StoppedDirectory` and `DirectoryCheck.run`.
     """
-    data_dir = Path(path)
-    if not (data_dir / "kv").is_dir():
-        raise StorageFailure(f"{data_dir} is no data directory")
-    clock = clock or SystemClock()
-    store = RocksStore(data_dir / "kv")
-    try:
-        objects_store = open_store(data_dir / "objects" if objects is None else objects, probe=False)
-        space = TableSpace(store, clock)
-        faults: list[IndexFault] = []
-        for definition in IndexCatalog(store, clock).all():
-            faults += _check_index(definition, space, store, objects_store, clock)
-        return faults
-    finally:
-        store.close()
-
-
-def _check_index(
-    definition: IndexDefinition, space: TableSpace, store: KeyValueStore, objects: ObjectStore, clock: Clock
-) -> list[IndexFault]:
-    tables = space.instance(definition.instance)
-    prefix = prefix_of(definition)
-    try:
-        table = tables.describe(definition.table).schema
-    except ObjectNotExist:
-        return [IndexFault(prefix, f"the table [{definition.table}] of this index does not exist")]
-    with IndexCheck(IndexStorage(objects, prefix), definition.schema, table.key) as check:
-        check.check_objects()
-        if check.manifest is not None:
-            changed = _changed(space, definition.table_id, check.manifest.progress.position, KeyCodec(b"", table.key))
-            ttls_s = [ttl_s for ttl_s in (definition.schema.ttl_s, table.options.ttl_s) if ttl_s >= 0]
-            oldest_ms = clock.now_us() // 1_000 - 1_000 * min(ttls_s) if ttls_s else None
-            with store.snapshot() as snapshot:
-                check.check_rows(tables.scan_rows(definition.table_id, snapshot), changed, oldest_ms)
+    with StoppedDirectory(path, objects=objects, clock=clock) as directory:
+        check = DirectoryCheck(directory)
+        check.run()
         return check.faults
-
-
-def _changed(space: TableSpace, table_id: int, after: int, codec: KeyCodec) -> set[bytes]:
-    """The encoded keys of rows that were written to since."""
-    changed: set[bytes] = set()
-    while changes := space.changelog.read(table_id, after, _CHANGES_AT_ONCE):
-        changed.update(codec.encode(change.key) for change in changes)
-        after = changes[-1].sequence
-    return changed

@@ -12,7 +12,14 @@ from lutra.index.feed import Feed
 from lutra.index.feeder import Feeder
 from lutra.instance.hits import HitColumns
 from lutra.model import limits
-from lutra.model.errors import ObjectNotExist, ParameterInvalid, RequestTimeout, ServerBusy
+from lutra.model.errors import (
+    Corruption,
+    ObjectMissing,
+    ObjectNotExist,
+    ParameterInvalid,
+    RequestTimeout,
+    ServerBusy,
+)
 from lutra.model.indexes import IndexDescription, IndexSchema
 from lutra.model.queries import Hit, SearchRequest, SearchResult
 from lutra.model.rows import Row
@@ -88,12 +95,16 @@ class Instance:
         A row that was deleted after the index last looked is not returned: the index is brought up to date and asked
         again, so that it takes no other row's place. An index that is being opened after a restart is waited for.
 
-        Raises ParameterInvalid, MetaNotMatch, RequestTimeout, ServerBusy.
+        Raises ParameterInvalid, MetaNotMatch, RequestTimeout, ServerBusy, and Corruption, saying what to do, where
+        objects of the index are lost or damaged.
         """
         opened = self._opened(table, index)
         self._wait_for_opening(table, index, opened.feed, request)
         for _ in range(_VANISHED_RETRIES):
-            answer = search(opened.feed.view(), request)
+            try:
+                answer = search(opened.feed.view(), request)
+            except (Corruption, ObjectMissing) as error:
+                raise opened.feed.damage(error) from error
             rows = self._rows(opened, answer.hits, request)
             if None not in rows:
                 break
@@ -129,7 +140,7 @@ class Instance:
             return
         timeout_ms = limits.SEARCH_TIMEOUT_MS_MAX if request.timeout_ms is None else request.timeout_ms
         try:
-            feed.wait(feed.opened_at, timeout_ms / 1_000)
+            self._feeder.wait_searchable(feed, timeout_ms / 1_000, feed.opened_at)
         except RequestTimeout as error:
             raise ServerBusy(f"search index [{index}] is being opened after a restart, try again: {error}") from None
         self._opening.discard((table, index))
