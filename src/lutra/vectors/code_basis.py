@@ -28,6 +28,10 @@ LINE_BYTES: Final = 64
 RECORD_BYTES_MAX: Final = 1_024
 SHARE: Final = 0.92
 """Of the variance: directions that hold as much tell rows apart well enough to build a graph."""
+HNSW_LINK_BYTES: Final = 200
+"""Of a vector in hnswlib (M=16), beside the vector itself."""
+GRAPH_BYTES: Final = 128
+"""Of a row's 32 neighbours here."""
 HITS_MIN: Final = 0.98
 CODE_BEST: Final = 20
 """Rows by estimate that are to hold `HITS_MIN` of the true 10 neighbours: by the codes of walks and scans,"""
@@ -115,13 +119,14 @@ class BasisTrainer:
             found += min(wanted, int(np.count_nonzero(squared <= limit * _EQUAL)))
         return float(found / (wanted * len(self._queries)))
 
-    def smallest(self, best: int) -> Basis:
+    def smallest(self, best: int, bytes_max: int = RECORD_BYTES_MAX) -> Basis:
         """The smallest that puts `HITS_MIN` of the true 10 neighbours among the ``best`` by estimate.
 
-        Records take whole cache lines, so that none is read in vain. Where none does, the largest that is worth it.
+        Records take whole cache lines, so that none is read in vain, and ``bytes_max`` at most. Where none does, the
+        largest that is worth it.
         """
         basis = self.train(LINE_BYTES)
-        for record_bytes in range(2 * LINE_BYTES, RECORD_BYTES_MAX, LINE_BYTES):
+        for record_bytes in range(2 * LINE_BYTES, bytes_max + 1, LINE_BYTES):
             if self.hits(basis, best) >= HITS_MIN:
                 break
             longer = self.train(record_bytes)
@@ -224,8 +229,17 @@ def choose_bases(
     codes = trainer.smallest(CODE_BEST) if code_bytes is None else trainer.train(code_bytes)
     if fine_bytes == 0:
         return Bases(codes, None, trainer.telling())
-    fine = trainer.smallest(FINE_BEST) if fine_bytes is None else trainer.train(fine_bytes)
+    if fine_bytes is None:
+        fine = trainer.smallest(FINE_BEST, _fine_bytes_max(sample.shape[1], codes))
+    else:
+        fine = trainer.train(fine_bytes)
     return Bases(codes, fine if fine.record_bytes > codes.record_bytes else None, trainer.telling())
+
+
+def _fine_bytes_max(dimension: int, codes: Basis) -> int:
+    """What a tenth of HNSW's memory leaves beside codes and graph, as far as that is worth having."""
+    left_bytes = (4 * dimension + HNSW_LINK_BYTES) // 10 - codes.record_bytes - GRAPH_BYTES
+    return min(RECORD_BYTES_MAX, max(2 * LINE_BYTES, left_bytes))
 
 
 def _residuals(sample: Matrix, metric: Metric, centroid: Matrix) -> Matrix:
