@@ -5,8 +5,8 @@
 // rest none. Directions of equal bits are a part; each part is rotated at random within itself, so that its elements
 // vary alike.
 //
-// Directions are kept as int16 multiples of 1 / 32767, vectors are rounded to multiples of their length / 32767: sums of
-// products of the two are exact in 32 bits (Cauchy-Schwarz), hence the same at every SIMD level.
+// Directions are kept as int16 multiples of 1 / 32767, vectors are rounded to multiples of their length / 32767: sums
+// of products of the two are exact in 32 bits (Cauchy-Schwarz), hence the same at every SIMD level.
 #pragma once
 
 #include <cstddef>
@@ -21,8 +21,9 @@
 namespace lutra {
 
 inline constexpr std::size_t kCodePartsMax = 4;
-// A residual is at most 1 / kCodeStepMin steps long: a count that is not lost on its way to an int32.
-inline constexpr float kCodeStepMin = 1e-9f;
+// Along 4096 directions, were they one and the same, a residual comes out 64 times as long; in steps that has to fit
+// an int32.
+inline constexpr float kCodeStepMin = 1e-7f;
 inline constexpr float kCodeStepMax = 1e6f;
 
 struct CodePart {

@@ -89,7 +89,7 @@ void check_part(unsigned bits, std::size_t dimensions, float step, unsigned bits
         throw std::invalid_argument("a part has a multiple of 64 dimensions, at most 4096");
     }
     if (!(step >= kCodeStepMin) || !(step <= kCodeStepMax)) {
-        throw std::invalid_argument("a step is a share of a length, 1e-9 to 1e6");
+        throw std::invalid_argument("a step is a share of a length, 1e-7 to 1e6");
     }
 }
 

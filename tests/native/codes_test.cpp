@@ -1,8 +1,10 @@
 // Codes without Python, at every SIMD level: the same records, estimates and rankings at each; records, masks and
-// queries in heap blocks of exactly their size, so that AddressSanitizer sees a step past any of them.
+// queries in heap blocks of exactly their size, so that AddressSanitizer sees a step past any of them; and single records
+// at the end of what may be read.
 #include "codes.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -12,6 +14,7 @@
 
 #include "check.h"
 #include "code_ranking.h"
+#include "guarded.h"
 #include "product_codes.h"
 
 namespace {
@@ -36,11 +39,11 @@ template <class Query>
 Made made_by(const Query& query, std::unique_ptr<std::uint8_t[]> records, std::size_t count) {
     Made made{std::move(records), std::make_unique<float[]>(count)};
     query.estimate_range(made.records.get(), count, made.estimates.get());
-    // Records apart from each other, each in a block of its own.
-    std::vector<std::unique_ptr<std::uint8_t[]>> own;
+    // Records apart from each other, each at the end of what may be read.
+    std::vector<Guarded> own;
     std::vector<const std::uint8_t*> places;
     for (std::size_t row = 0; row < count; ++row) {
-        own.push_back(std::make_unique<std::uint8_t[]>(query.record_bytes()));
+        own.emplace_back(query.record_bytes());
         std::memcpy(own[row].get(), made.records.get() + row * query.record_bytes(), query.record_bytes());
         places.push_back(own[row].get());
     }
@@ -74,6 +77,173 @@ void codes_agree(Random& random, std::size_t dimension, unsigned bits, Metric me
             CHECK(std::equal(first.estimates.get(), first.estimates.get() + kCount, made.estimates.get()));
         }
     }
+}
+
+// Unit vectors in directions by chance; nothing says that they are at right angles to each other.
+std::vector<std::int16_t> random_directions(Random& random, std::size_t count, std::size_t dimension) {
+    std::normal_distribution<double> normal;
+    std::vector<std::int16_t> directions(count * dimension);
+    std::vector<double> one(dimension);
+    for (std::size_t i = 0; i < count; ++i) {
+        double squared = 0;
+        for (double& element : one) {
+            element = normal(random);
+            squared += element * element;
+        }
+        for (std::size_t j = 0; j < dimension; ++j) {
+            directions[i * dimension + j] = static_cast<std::int16_t>(std::lround(32767 * one[j] / std::sqrt(squared)));
+        }
+    }
+    return directions;
+}
+
+std::shared_ptr<const CodeBasis> random_basis(Random& random, std::size_t dimension, std::vector<CodePart> parts) {
+    std::size_t count = 0;
+    for (const CodePart& part : parts) count += part.dimensions;
+    const std::vector<std::int16_t> directions = random_directions(random, count, dimension);
+    require_unit_directions(directions.data(), count, dimension);
+    return std::make_shared<const CodeBasis>(dimension, directions.data(), std::move(parts), 0.1f, 3);
+}
+
+void basis_codes_agree(Random& random, std::size_t dimension, const std::vector<CodePart>& parts, Metric metric) {
+    constexpr std::size_t kCount = 6;
+    const auto vectors = random_vectors(random, kCount * dimension);
+    std::fill_n(vectors.get() + 3 * dimension, dimension, 0.0f);
+    const auto centroid = random_vectors(random, dimension);
+    const auto query = random_vectors(random, dimension);
+    const auto basis = random_basis(random, dimension, parts);
+    Made first;
+    for (CodeLevel level : code_levels()) {
+        const Quantizer quantizer(dimension, basis, metric, centroid.get(), level);
+        auto records = std::make_unique<std::uint8_t[]>(kCount * quantizer.record_bytes());
+        quantizer.encode(vectors.get(), kCount, records.get(), 2);
+        Made made = made_by(QueryCode(quantizer, query.get()), std::move(records), kCount);
+        if (first.records == nullptr) {
+            first = std::move(made);
+        } else {
+            CHECK(std::memcmp(first.records.get(), made.records.get(), kCount * quantizer.record_bytes()) == 0);
+            CHECK(std::equal(first.estimates.get(), first.estimates.get() + kCount, made.estimates.get()));
+        }
+    }
+}
+
+// Directions that are all one and the same make the longest there is of a residual.
+void one_direction_many_times(Random& random) {
+    const std::vector<std::int16_t> directions(4096, 32767);
+    for (CodeLevel level : code_levels()) {
+        const std::vector<CodePart> parts{{8, 4096, kCodeStepMin}};
+        const auto basis = std::make_shared<const CodeBasis>(1, directions.data(), parts, 0.1f, random());
+        const Quantizer quantizer(1, basis, Metric::kEuclidean, nullptr, level);
+        const float vector = 1e18f;
+        const auto record = std::make_unique<std::uint8_t[]>(quantizer.record_bytes());
+        quantizer.encode(&vector, 1, record.get(), 1);
+        CHECK(!std::isnan(QueryCode(quantizer, &vector).estimate(record.get())));
+    }
+}
+
+// Parts alone, two and two and all: their records end before, at and after 64 bytes, and parts meet within such blocks.
+void every_shape_of_parts(Random& random) {
+    for (unsigned shape = 1; shape < 16; ++shape) {
+        for (std::size_t groups : {1, 3}) {
+            std::vector<CodePart> parts;
+            for (unsigned bits : {8u, 4u, 2u, 1u}) {
+                const std::size_t dimensions = 64 * (groups + random() % 2);
+                if ((shape & bits) != 0) parts.push_back({bits, dimensions, 0.3f / static_cast<float>(bits)});
+            }
+            for (std::size_t dimension : {1, 33, 130}) {
+                for (Metric metric : {Metric::kEuclidean, Metric::kCosine, Metric::kDotProduct}) {
+                    basis_codes_agree(random, dimension, parts, metric);
+                }
+            }
+        }
+    }
+    basis_codes_agree(random, 4096, {{8, 64, 0.01f}, {1, 64, 0.1f}}, Metric::kEuclidean);
+    basis_codes_agree(random, 4095, {{4, 128, 0.01f}}, Metric::kCosine);
+}
+
+// The sum that lanes stand for, in 64 bits.
+std::int64_t lane_sum(const std::vector<CodePart>& parts, const std::vector<unsigned>& weights,
+                      const std::uint8_t* code, const std::int8_t* values) {
+    std::int64_t sum = 0;
+    for (std::size_t part = 0; part < parts.size(); ++part) {
+        const std::size_t bytes = parts[part].dimensions * parts[part].bits / 8;
+        for (std::size_t begin = 0; begin < bytes; begin += kCodeBlockBytes) {
+            const std::size_t width = std::min(kCodeBlockBytes, bytes - begin);
+            for (unsigned shift = 0; shift < 8; shift += parts[part].bits) {
+                for (std::size_t j = 0; j < width; ++j) {
+                    const int level = code[begin + j] >> shift & ((1 << parts[part].bits) - 1);
+                    sum += std::int64_t{level * *values++} << weights[part];
+                }
+            }
+        }
+        code += bytes;
+    }
+    return sum;
+}
+
+void check_lanes(const std::vector<CodePart>& parts, const std::vector<unsigned>& weights,
+                 const std::vector<std::int8_t>& values, const std::vector<std::uint8_t>& record) {
+    const Guarded own(record.size());
+    std::copy(record.begin(), record.end(), own.get());
+    CodeLanes lanes(parts, record.size());
+    const std::int8_t* at = values.data();
+    for (std::size_t i = 0; i < parts.size(); at += parts[i++].dimensions) lanes.set_part(i, at, weights[i]);
+    const std::int64_t expected = lane_sum(parts, weights, record.data(), values.data());
+    CHECK(std::abs(expected) < std::int64_t{1} << 31);
+    for (CodeLevel level : code_levels()) {
+        std::int32_t sums[kCodeTile];
+        lane_products(level)({own.get(), own.get(), own.get(), own.get()}, lanes.chunks(), sums);
+        for (std::int32_t sum : sums) CHECK(sum == expected);
+    }
+}
+
+// Sums at both ends of what a query may come to, each part as heavy as it may be, and numbers by chance.
+void lanes_are_exact(Random& random) {
+    const std::vector<std::vector<CodePart>> shapes{
+        {{8, 4096, 1}},
+        {{8, 3904, 1}, {4, 64, 1}, {2, 64, 1}, {1, 64, 1}},
+        {{8, 64, 1}, {4, 3904, 1}, {2, 64, 1}, {1, 64, 1}},
+        {{4, 64, 1}, {2, 64, 1}, {1, 64, 1}},
+        {{8, 64, 1}, {1, 64, 1}},
+        {{1, 4096, 1}},
+        {{2, 192, 1}, {1, 320, 1}},
+    };
+    for (const std::vector<CodePart>& parts : shapes) {
+        std::size_t size = 0, bytes = kCodeFactorBytes;
+        std::vector<unsigned> weights;
+        for (const CodePart& part : parts) {
+            size += part.dimensions;
+            bytes += part.dimensions * part.bits / 8;
+            weights.push_back(kSumBits - 2 - CodeLanes::sum_bits(part));
+            CHECK(std::bit_width(part.dimensions * 127 * ((1u << part.bits) - 1)) == CodeLanes::sum_bits(part));
+        }
+        std::vector<std::int8_t> values(size);
+        std::vector<std::uint8_t> record(bytes, 0xff);
+        for (int value : {127, -127}) {
+            std::fill(values.begin(), values.end(), static_cast<std::int8_t>(value));
+            check_lanes(parts, weights, values, record);
+        }
+        for (int round = 0; round < 5; ++round) {
+            for (std::int8_t& value : values) value = static_cast<std::int8_t>(static_cast<int>(random() % 255) - 127);
+            for (std::uint8_t& byte : record) byte = static_cast<std::uint8_t>(random());
+            for (unsigned& weight : weights) weight = random() % (weight + 1);
+            check_lanes(parts, weights, values, record);
+        }
+    }
+}
+
+void long_directions_are_refused() {
+    std::vector<std::int16_t> directions(2 * 4096, 0);
+    directions[4096] = 32767;
+    require_unit_directions(directions.data(), 2, 4096);
+    directions[4097] = -32767;
+    bool is_refused = false;
+    try {
+        require_unit_directions(directions.data(), 2, 4096);
+    } catch (const std::invalid_argument&) {
+        is_refused = true;
+    }
+    CHECK(is_refused);
 }
 
 // Every code value against every query value, as the kernels sum them: the largest sums must not overflow.
@@ -129,6 +299,17 @@ void rankings_are_right(Random& random, const Query& query, const std::uint8_t* 
     }
 }
 
+void basis_scans(Random& random, std::size_t count) {
+    const auto vectors = random_vectors(random, count * 40);
+    const auto basis = random_basis(random, 40, {{4, 64, 0.05f}, {1, 64, 0.1f}});
+    const Quantizer quantizer(40, basis, Metric::kEuclidean, nullptr);
+    const auto records = std::make_unique<std::uint8_t[]>(count * quantizer.record_bytes());
+    quantizer.encode(vectors.get(), count, records.get(), 2);
+    for (double share : {2.0, 0.3, 0.0}) {
+        rankings_are_right(random, QueryCode(quantizer, vectors.get()), records.get(), count, share);
+    }
+}
+
 void scans(Random& random, std::size_t count, std::size_t dimension) {
     const std::size_t distinct = std::min<std::size_t>(count, 700);
     const auto vectors = random_vectors(random, distinct * dimension);
@@ -150,22 +331,29 @@ void scans(Random& random, std::size_t count, std::size_t dimension) {
     }
 }
 
-void extreme_values() {
+void no_number_is_lost(const Quantizer& quantizer, const std::vector<float>& vectors) {
+    std::vector<std::uint8_t> records(5 * quantizer.record_bytes());
+    quantizer.encode(vectors.data(), 5, records.data(), 1);
+    for (std::size_t row = 0; row < 5; ++row) {
+        const QueryCode query(quantizer, vectors.data() + row * 3);
+        float estimates[5];
+        query.estimate_range(records.data(), 5, estimates);
+        for (float estimate : estimates) CHECK(!std::isnan(estimate));
+    }
+}
+
+void extreme_values(Random& random) {
     constexpr float kMost = std::numeric_limits<float>::max();
     constexpr float kLeast = std::numeric_limits<float>::denorm_min();
     const std::vector<float> vectors{0, 0, 0, kMost, kMost, kMost, kMost, -kMost, 1, kLeast, 0, -kLeast, 1e18f, 0, 1};
     for (Metric metric : {Metric::kEuclidean, Metric::kCosine, Metric::kDotProduct}) {
-        for (unsigned bits : {1u, 2u, 4u, 8u}) {
-            for (CodeLevel level : code_levels()) {
-                const Quantizer quantizer(3, bits, metric, nullptr, 1, level);
-                std::vector<std::uint8_t> records(5 * quantizer.record_bytes());
-                quantizer.encode(vectors.data(), 5, records.data(), 1);
-                for (std::size_t row = 0; row < 5; ++row) {
-                    const QueryCode query(quantizer, vectors.data() + row * 3);
-                    float estimates[5];
-                    query.estimate_range(records.data(), 5, estimates);
-                    for (float estimate : estimates) CHECK(!std::isnan(estimate));
-                }
+        for (CodeLevel level : code_levels()) {
+            for (unsigned bits : {1u, 2u, 4u, 8u}) {
+                no_number_is_lost(Quantizer(3, bits, metric, nullptr, 1, level), vectors);
+            }
+            for (float step : {kCodeStepMin, 1.0f, kCodeStepMax}) {
+                const auto basis = random_basis(random, 3, {{8, 64, step}, {2, 64, 0.1f}});
+                no_number_is_lost(Quantizer(3, basis, metric, nullptr, level), vectors);
             }
         }
     }
@@ -183,7 +371,12 @@ int main() {
             }
         }
     }
-    extreme_values();
+    every_shape_of_parts(random);
+    one_direction_many_times(random);
+    lanes_are_exact(random);
+    long_directions_are_refused();
+    extreme_values(random);
+    basis_scans(random, 700);
     scans(random, 0, 5);
     scans(random, 1, 1);
     scans(random, 700, 20);

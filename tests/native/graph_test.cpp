@@ -94,6 +94,64 @@ void graphs_are_whole_and_the_same(Random& random) {
     }
 }
 
+// Half of the dimensions, as directions to build along.
+CodeBasis half_of(std::size_t dimension) {
+    std::vector<std::int16_t> directions(64 * dimension, 0);
+    for (std::size_t i = 0; i < std::min<std::size_t>(64, dimension / 2); ++i) directions[i * dimension + i] = 32767;
+    return {dimension, directions.data(), {{8, 64, 1}}, 1, 5};
+}
+
+void directions_give_the_same_graph_at_every_level(Random& random) {
+    for (const std::size_t dimension : {2, 130, 4096}) {
+        const std::size_t rows = dimension > 200 ? 60 : 300;
+        Data data = random_data(random, rows, dimension, rows);
+        // Nothing along the directions, or next to nothing; lengths that no code has.
+        std::fill_n(data.vectors.get() + 3 * dimension, dimension, 0.0f);
+        std::fill_n(data.vectors.get() + 4 * dimension, dimension / 2, 0.0f);
+        data.vectors[5 * dimension] = 1e30f;
+        const CodeBasis basis = half_of(dimension);
+        for (const Metric metric : {Metric::kEuclidean, Metric::kCosine}) {
+            GraphVectors given = data.as(metric);
+            given.basis = &basis;
+            std::vector<std::uint32_t> expected;
+            for (const SimdLevel level : simd_levels()) {
+                for (const unsigned threads : {1u, 3u}) {
+                    const auto options = options_of(threads, 9, level, Precision::kInt8);
+                    const auto graph = build_graph(given, options, nullptr, go_on);
+                    shape_is_right(*graph, rows, 9);
+                    if (expected.empty()) expected = graph->neighbours;
+                    CHECK(graph->neighbours == expected);
+                }
+            }
+        }
+    }
+}
+
+// Rows that differ only where no direction tells: a build finds out and goes by all dimensions.
+void directions_that_tell_nothing_are_left(Random& random) {
+    Data data = random_data(random, 400, 40, 400);
+    for (std::size_t row = 0; row < data.rows; ++row) std::fill_n(data.vectors.get() + row * 40, 20, 1.0f);
+    const CodeBasis basis = half_of(40);
+    GraphVectors given = data.as(Metric::kEuclidean);
+    const auto options = options_of(2, 12, simd_levels().front(), std::nullopt);
+    const auto without = build_graph(given, options, nullptr, go_on);
+    given.basis = &basis;
+    CHECK(build_graph(given, options, nullptr, go_on)->neighbours == without->neighbours);
+}
+
+void tiny_residuals_project_to_nothing() {
+    constexpr std::size_t kRows = 40;
+    Data data{kRows, 3, std::make_unique<float[]>(kRows * 3)};
+    for (std::size_t i = 0; i < kRows * 3; ++i) data.vectors[i] = static_cast<float>(i % 7) * 1e-44f;
+    const CodeBasis basis = half_of(3);
+    GraphVectors given = data.as(Metric::kEuclidean);
+    given.basis = &basis;
+    for (const auto precision : {std::optional(Precision::kInt8), std::optional<Precision>()}) {
+        const auto options = options_of(2, 6, simd_levels().front(), precision);
+        shape_is_right(*build_graph(given, options, nullptr, go_on), kRows, 6);
+    }
+}
+
 void a_graph_is_gone_on_from(Random& random) {
     const Data data = random_data(random, 500, 24, 500);
     const auto options = options_of(2, 12, simd_levels().front(), std::nullopt);
@@ -203,6 +261,9 @@ void walks_run_side_by_side(Random& random) {
 int main() {
     Random random(2019);
     graphs_are_whole_and_the_same(random);
+    directions_give_the_same_graph_at_every_level(random);
+    directions_that_tell_nothing_are_left(random);
+    tiny_residuals_project_to_nothing();
     a_graph_is_gone_on_from(random);
     a_build_is_stopped(random);
     walks_find_what_counts(random);

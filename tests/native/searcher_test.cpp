@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <cstring>
 #include <functional>
+#include <initializer_list>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -15,6 +17,7 @@
 #include "check.h"
 #include "crc32c.h"
 #include "graph.h"
+#include "guarded.h"
 #include "io_file.h"
 
 namespace {
@@ -24,20 +27,47 @@ using namespace lutra;
 constexpr std::size_t kRows = 700, kDimension = 50, kDegree = 12, kPerBlock = 16, kQueries = 9, kK = 10;
 const std::string kPath = "searcher_test.segment";
 
+enum class Coded { kAlike, kAlongBasis, kAlongBasisAndFine };
+
+// Along the dimensions themselves: all that count, and zeros to fill up.
+Quantizer along_axes(std::vector<CodePart> parts) {
+    std::size_t count = 0;
+    for (const CodePart& part : parts) count += part.dimensions;
+    std::vector<std::int16_t> directions(count * kDimension, 0);
+    for (std::size_t i = 0; i < kDimension; ++i) directions[i * kDimension + i] = 32767;
+    const auto basis = std::make_shared<const CodeBasis>(kDimension, directions.data(), std::move(parts), 0.12f, 1);
+    return {kDimension, basis, Metric::kEuclidean, nullptr};
+}
+
+Quantizer quantizer_of(Coded coded) {
+    if (coded == Coded::kAlike) return {kDimension, 4, Metric::kEuclidean, nullptr, 1};
+    return along_axes({{2, 64, 0.14f}});
+}
+
+// A quantizer with a row's record each, all at the end of what may be read.
+struct Codes {
+    Quantizer quantizer;
+    Guarded records;
+
+    Codes(Quantizer made, const std::vector<float>& vectors)
+        : quantizer(std::move(made)), records(kRows * quantizer.record_bytes()) {
+        quantizer.encode(vectors.data(), kRows, records.get(), 2);
+    }
+};
+
 struct World {
     std::vector<float> vectors = std::vector<float>(kRows * kDimension);
-    Quantizer quantizer{kDimension, 4, Metric::kEuclidean, nullptr, 1};
-    std::unique_ptr<std::uint8_t[]> records;
+    std::optional<Codes> codes, fine;
     std::unique_ptr<std::uint32_t[]> neighbours = std::make_unique<std::uint32_t[]>(kRows * kDegree);
     std::vector<std::uint32_t> entries;
     NodeLayout layout{kDimension, kDegree, kPageBytes};
 
-    World() {
+    explicit World(Coded coded) {
         std::mt19937 random(1);
         std::normal_distribution<float> normal;
         for (float& element : vectors) element = normal(random);
-        records = std::make_unique<std::uint8_t[]>(kRows * quantizer.record_bytes());
-        quantizer.encode(vectors.data(), kRows, records.get(), 2);
+        codes.emplace(quantizer_of(coded), vectors);
+        if (coded == Coded::kAlongBasisAndFine) fine.emplace(along_axes({{8, 64, 0.005f}}), vectors);
         GraphOptions options;
         options.degree = kDegree;
         options.beam = 40;
@@ -75,8 +105,12 @@ struct World {
                            .entries = entries,
                            .level = simd_levels().front()};
         if (has_records) {
-            parts.quantizer = &quantizer;
-            parts.records = records.get();
+            parts.quantizer = &codes->quantizer;
+            parts.records = codes->records.get();
+            if (fine) {
+                parts.fine_quantizer = &fine->quantizer;
+                parts.fine_records = fine->records.get();
+            }
         }
         if (has_graph) parts.neighbours = neighbours.get();
         return parts;
@@ -91,9 +125,9 @@ std::shared_ptr<BlockSource> small_cache() {
     return BlockCache::create(64 * 1024)->open(file, section);
 }
 
-// How many of the true neighbours were found, by all queries.
+// How many of the true neighbours were found, by all queries. `compared`: rows read for it, where wanted.
 std::size_t search(const World& world, const Searcher& searcher, Strategy strategy, const std::uint8_t* mask,
-                   unsigned threads) {
+                   unsigned threads, std::uint64_t* compared = nullptr) {
     std::vector<std::uint32_t> rows;
     for (std::uint32_t row = 0; row < kRows; ++row) {
         if (mask == nullptr || mask[row] != 0) rows.push_back(row);
@@ -124,6 +158,10 @@ std::size_t search(const World& world, const Searcher& searcher, Strategy strate
         CHECK(counters[i / k].reads > 0);
         CHECK(mask == nullptr || mask[ids[i]] != 0);
     }
+    if (compared != nullptr) {
+        *compared = 0;
+        for (const SearchCounters& one : counters) *compared += one.exact;
+    }
     return found;
 }
 
@@ -133,7 +171,7 @@ void every_strategy_finds(const World& world, const std::shared_ptr<BlockSource>
     const auto mask = std::make_unique<std::uint8_t[]>(kRows), few = std::make_unique<std::uint8_t[]>(kRows);
     for (std::size_t row = 0; row < kRows; row += 3) mask[row] = 1;
     few[5] = few[600] = 1;
-    for (const std::uint8_t* one : {static_cast<const std::uint8_t*>(nullptr), static_cast<const std::uint8_t*>(mask.get())}) {
+    for (const std::uint8_t* one : std::initializer_list<const std::uint8_t*>{nullptr, mask.get()}) {
         const std::size_t all = kQueries * kK;
         CHECK(search(world, resident, Strategy::kBruteForce, one, 3) == all);
         CHECK(search(world, resident, Strategy::kCodeScan, one, 1) >= all * 95 / 100);
@@ -145,6 +183,20 @@ void every_strategy_finds(const World& world, const std::shared_ptr<BlockSource>
         CHECK(search(world, resident, strategy, few.get(), 2) == kQueries * 2);
     }
     CHECK(search(world, paged, Strategy::kNodeWalk, few.get(), 1) == kQueries * 2);
+}
+
+// The longer codes leave less in doubt, and lose nothing.
+void fine_codes_save_reads(const World& world) {
+    SegmentParts without = world.parts(true, true, nullptr);
+    without.fine_quantizer = nullptr;
+    without.fine_records = nullptr;
+    const Searcher coarse(without), finer(world.parts(true, true, nullptr));
+    for (const Strategy strategy : {Strategy::kWalk, Strategy::kCodeScan}) {
+        std::uint64_t by_coarse = 0, by_fine = 0;
+        const std::size_t found = search(world, coarse, strategy, nullptr, 1, &by_coarse);
+        CHECK(search(world, finer, strategy, nullptr, 3, &by_fine) >= found);
+        CHECK(by_fine < by_coarse);
+    }
 }
 
 void damage_is_told(const World& world, const std::shared_ptr<BlockSource>& cached) {
@@ -164,7 +216,9 @@ void many_callers_at_once(const World& world) {
     const Searcher searcher(world.parts(true, true, nullptr));
     std::vector<std::thread> callers;
     for (int i = 0; i < 4; ++i) {
-        callers.emplace_back([&] { CHECK(search(world, searcher, Strategy::kWalk, nullptr, 2) >= kQueries * kK * 9 / 10); });
+        callers.emplace_back([&] {
+            CHECK(search(world, searcher, Strategy::kWalk, nullptr, 2) >= kQueries * kK * 9 / 10);
+        });
     }
     for (std::thread& caller : callers) caller.join();
     CHECK(searcher.scratch_bytes() > 0);
@@ -173,7 +227,14 @@ void many_callers_at_once(const World& world) {
 }  // namespace
 
 int main() {
-    const World world;
+    for (const Coded coded : {Coded::kAlongBasis, Coded::kAlongBasisAndFine}) {
+        const World along(coded);
+        along.write(kNone);
+        every_strategy_finds(along, nullptr);
+        many_callers_at_once(along);
+        if (along.fine) fine_codes_save_reads(along);
+    }
+    const World world(Coded::kAlike);
     world.write(kNone);
     every_strategy_finds(world, nullptr);
     every_strategy_finds(world, small_cache());

@@ -30,9 +30,9 @@ from support.crash_index import (
     create_table,
     expected_order,
     index_order,
+    is_tidy,
     prefixes_of,
     table_state,
-    unnamed,
     writers,
 )
 from support.crash_writer import CrashWriter, State
@@ -69,12 +69,12 @@ BUILDING: Final = {
 }
 OPENING: Final = {
     "opening: before what is left is swept": KillPoint("list", "^indexes/$"),
-    "opening: manifests were listed": KillPoint("list", "/manifest$"),
+    "opening: what is there was listed": KillPoint("list", "^indexes/[^/]+/$"),
     "opening: the manifest was read": KillPoint("get", "/manifest/"),
     "opening: before it is taken over": KillPoint("put_if_absent", "/manifest/", moment="before"),
     "opening: taken over": KillPoint("put_if_absent", "/manifest/"),
     "opening: segments are opened": KillPoint("local_path", "/segments/"),
-    "opening: what is left was listed": KillPoint("list", "/deletions"),
+    "opening: no newer writer was found": KillPoint("list", "/manifest$"),
 }
 FILLING: Final = {
     "filling: taken over": KillPoint("put_if_absent", "-{index}-[0-9]+/manifest/"),
@@ -277,7 +277,7 @@ class Rounds:
         """Nothing is left that nobody names, soon after the opening."""
         place = self.server.data_dir / "objects" if self.objects is None else self.objects
         store = open_store(place, probe=False)
-        wait_until(lambda: not unnamed(store), SETTLED_WITHIN_S)
+        wait_until(lambda: is_tidy(store), SETTLED_WITHIN_S)
         assert prefixes_of(store) == set(self._shown)
         if isinstance(store, LocalStore):
             wait_until(lambda: os.listdir(store.root / UNFINISHED) == ["lock"], SETTLED_WITHIN_S)

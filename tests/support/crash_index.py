@@ -8,10 +8,11 @@ from typing import Any, Final
 import numpy as np
 import tablestore as ots
 from support.crash_writer import CrashWriter
+from support.engines import unnamed
 from support.sdk import NO_THROUGHPUT
 
-from lutra.index.storage import ROOT, IndexStorage
-from lutra.model.errors import Corruption
+from lutra.index.storage import ROOT
+from lutra.model.errors import ObjectMissing
 from lutra.objects.store import ObjectStore
 
 TABLE: Final = "crash"
@@ -117,19 +118,12 @@ def check_nearest(client: ots.OTSClient, index: str, state: dict[str, int], seed
     assert right >= _RECALL_MIN * k * _KNN_QUERIES
 
 
-def unnamed(store: ObjectStore) -> set[str]:
-    """Objects of indexes that no manifest there is names, and manifests beyond the last two."""
-    prefixes = {"/".join(name.split("/")[:2]) + "/" for name in store.list(ROOT)}
-    extra: set[str] = set()
-    for prefix in prefixes:
-        storage = IndexStorage(store, prefix)
-        found = set(store.list(prefix))
-        manifests = list(storage.manifests())
-        for name, manifest in manifests:
-            assert not isinstance(manifest, Corruption), name
-            found -= {prefix + part for part in manifest.names}
-        extra |= found - {name for name, _ in manifests[-2:]}
-    return extra
+def is_tidy(store: ObjectStore) -> bool:
+    """Whether nothing is there that no manifest names, though somebody may be about to delete it."""
+    try:
+        return not unnamed(store)
+    except ObjectMissing:  # a manifest went between listing and reading it
+        return False
 
 
 def prefixes_of(store: ObjectStore) -> set[str]:

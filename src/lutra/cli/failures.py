@@ -1,4 +1,4 @@
-"""Deliberate errors as a command ends with them: one line on stderr, status 1."""
+"""Deliberate errors as a command ends with them: one line on stderr, and a status."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from lutra.model.errors import LutraError
 
 
 @contextmanager
-def shown_failures() -> Iterator[None]:
-    """Turns a LutraError into the message and status of a failed command."""
+def shown_failures(shown_as: type[click.ClickException] = click.ClickException) -> Iterator[None]:
+    """Turns a LutraError into the message of a failed command, and its status into that of ``shown_as``."""
     try:
         yield
     except LutraError as error:
-        raise click.ClickException(str(error)) from error
+        raise shown_as(str(error)) from error

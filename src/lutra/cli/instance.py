@@ -8,17 +8,7 @@ from pathlib import Path
 import click
 
 from lutra.cli.failures import shown_failures
-
-data_option = click.option(
-    "--data",
-    "data_dir",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    envvar="LUTRA_DATA",
-    show_envvar=True,
-    help="The data directory.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+from lutra.cli.options import data_option, json_option
 
 
 @click.group()

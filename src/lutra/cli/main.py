@@ -22,6 +22,13 @@ Then, from Python:
 Another instance, with tables of its own, beside the running server:
   lutra instance create photos --data ./data
 \b
+Segments of search indexes on S3, and 4 GB of memory for them:
+  lutra serve --data ./data --objects s3://bucket/prefix --memory-mb 4096
+\b
+With the server stopped: what indexes consist of, and whether all is whole:
+  lutra index stats --data ./data
+  lutra fsck --data ./data
+\b
 No server at hand? Index Python's documentation and ask it questions:
   lutra demo --data ./demo-data
   lutra search --data ./demo-data "split a string"
@@ -40,6 +47,8 @@ class _Entry:
 _COMMANDS: Final = {
     "serve": _Entry("lutra.cli.serve", "serve", "Serve a data directory over HTTP."),
     "instance": _Entry("lutra.cli.instance", "instance", "Create and list instances."),
+    "index": _Entry("lutra.cli.index", "index", "Look at search indexes, and fill one anew."),
+    "fsck": _Entry("lutra.cli.fsck", "fsck", "Check a data directory: tables, indexes, every byte."),
     "search": _Entry("lutra.cli.search", "search", "Ask the demo's index questions."),
     "demo": _Entry("lutra.cli.demo", "demo", "Index Python's documentation, and ask it three questions."),
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lutra.cli.failures import shown_failures
-from lutra.cli.instance import data_option
+from lutra.cli.options import data_option, objects_option
 
 if TYPE_CHECKING:
     from lutra.server.credentials import LoadedCredentials
@@ -24,15 +24,13 @@ if TYPE_CHECKING:
 @click.option(
     "--instance", "instances", multiple=True, help="Instance to create if absent; repeatable. [default: default]"
 )
-@click.option(
-    "--objects", help="Where segments of search indexes are: a folder or s3://bucket/prefix. [default: DATA/objects]"
-)
+@objects_option
 @click.option(
     "--memory-mb",
     default=512,
     show_default=True,
     type=click.IntRange(16, 16_777_216),
-    help="What search indexes keep in memory of their segments.",
+    help="What search indexes keep in memory of their segments: codes, graphs, blocks read last.",
 )
 @click.option(
     "--write-threads",
@@ -66,10 +64,16 @@ def serve(
     The access key comes from LUTRA_ACCESS_KEY_ID and LUTRA_ACCESS_KEY_SECRET, else from credentials.json in the data
     directory, which the first start makes and shows.
 
+    Rows lie in the data directory, all of them. Search indexes lie in segments, there or where --objects says; for S3
+    the usual AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for servers like it, AWS_ENDPOINT_URL. A search
+    index whose segments are not found there is filled anew from its table. Buffers of the newest rows and builds come
+    beside --memory-mb. `lutra fsck` checks it all.
+
     \b
     Examples:
       lutra serve --data ./data
       lutra serve --data ./data --port 9000 --instance photos --instance music
+      lutra serve --data ./data --objects s3://bucket/prefix --memory-mb 4096
     """
     # Here, so that `lutra --help` needs none of it.
     from lutra.instance.engine import Engine

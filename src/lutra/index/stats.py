@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from lutra.index.manifest import BytesWritten
 from lutra.index.progress import Progress
+from lutra.vectors.layout import SegmentKind
+
+_SCALAR: Final = "scalar"
+_KINDS: Final = tuple(kind.value for kind in (SegmentKind.FLAT, SegmentKind.CODES, SegmentKind.GRAPH))
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,11 @@ class SegmentStats:
     kinds: Mapping[str, str]
     bytes: Mapping[str, int]
     resident_bytes: int
+
+    @property
+    def kind(self) -> str:
+        """That of the field with most to it; "scalar" where there are no vectors."""
+        return max(self.kinds.values(), key=_KINDS.index, default=_SCALAR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,20 @@ class IndexStats:
             for name, size_bytes in segment.bytes.items():
                 total[name] = total.get(name, 0) + size_bytes
         return total
+
+    @property
+    def resident_bytes(self) -> int:
+        """Of all segments, beside what they share: the block cache."""
+        return sum(segment.resident_bytes for segment in self.segments)
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """How many segments are of each kind."""
+        counts: dict[str, int] = {}
+        for segment in self.segments:
+            kind = segment.kind
+            counts[kind] = counts.get(kind, 0) + 1
+        return counts
 
     @property
     def write_amplification(self) -> float:

@@ -104,6 +104,11 @@ class IndexStorage:
             self._named = self._named[-2:]
             self._garbage |= before - set().union(*self._named)
 
+    def newest(self) -> tuple[int, Manifest] | None:
+        """The newest manifest and its number, to look at: who writes takes over. Raises Corruption."""
+        found = self._log.latest()
+        return None if found is None else (found.number, Manifest.from_json(found.payload))
+
     def manifests(self) -> Iterator[tuple[str, Manifest | Corruption]]:
         """All there are, the newest last, by name; the error in the place of one that is damaged."""
         for number in self._log.numbers():

@@ -8,8 +8,9 @@ from typing import Final
 
 from lutra.index.catalog import IndexCatalog
 from lutra.index.definition import IndexDefinition
-from lutra.index.feed import Feed
+from lutra.index.feed import Feed, Watermarks
 from lutra.index.feeder import Feeder
+from lutra.index.stats import IndexStats
 from lutra.instance.hits import HitColumns
 from lutra.model import limits
 from lutra.model.errors import (
@@ -74,6 +75,11 @@ class Instance:
     def describe_search_index(self, table: str, index: str) -> IndexDescription:
         """Raises ParameterInvalid where there is no such table, MetaNotMatch where there is no such index."""
         return self._opened(table, index).feed.description()
+
+    def index_stats(self, table: str, index: str) -> tuple[Watermarks, IndexStats]:
+        """How far an index is, and what it consists of. Raises as ``describe_search_index``."""
+        feed = self._opened(table, index).feed
+        return feed.watermarks(), feed.index.stats()
 
     def list_search_indexes(self, table: str | None = None) -> list[tuple[str, str]]:
         """``(table, index)`` of all indexes or of one table's. Raises ParameterInvalid where there is no such table."""

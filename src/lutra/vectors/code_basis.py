@@ -53,8 +53,8 @@ _HITS: Final = 10
 _EQUAL: Final = 1 + 1e-5
 """Distances that differ by less count as equal."""
 _DIRECTION_SCALE: Final = 32_767
-_STEP_MIN: Final = 1e-6
-"""In lengths of a residual, of a deviation that a step is taken for: where nothing varies a step still has to be."""
+_DEVIATION_MIN: Final = 1e-5
+"""In lengths of a residual: what a step is taken for where nothing varies."""
 _SPREAD_MIN: Final = 1e-4
 
 
@@ -85,7 +85,7 @@ class BasisTrainer:
             if count == 0:
                 continue
             deviation = float(np.sqrt(self._variance[begin : begin + count].mean()))
-            parts.append(CodePart(bits, GROUP * count, _STEPS[bits] * max(deviation / self._length, _STEP_MIN)))
+            parts.append(CodePart(bits, GROUP * count, _STEPS[bits] * max(deviation / self._length, _DEVIATION_MIN)))
             begin += count
         directions = self._scaled(GROUP * begin)
         rough = Basis(directions, tuple(parts), 1.0)

@@ -16,7 +16,7 @@ PADDED_DIMENSION_MULTIPLE: Final = 64
 """As in native/rotation.h."""
 STRIDE_MULTIPLE: Final = 32
 """Elements of a direction in memory, as in native/code_basis.cpp."""
-STEP_MIN: Final = 1e-9
+STEP_MIN: Final = 1e-7
 STEP_MAX: Final = 1e6
 SPREAD_MIN: Final = 1e-30
 """As in native/code_basis.h."""

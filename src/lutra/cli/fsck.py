@@ -1,0 +1,128 @@
+"""``lutra fsck``: whether a data directory is whole."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lutra.cli.failures import shown_failures
+from lutra.cli.options import data_option, json_option, objects_option
+from lutra.cli.progress import shown_progress
+
+if TYPE_CHECKING:
+    from lutra.instance.fsck import DirectoryCheck, Fault
+
+FAULTY = 1
+
+
+class NotChecked(click.ClickException):
+    """Not to be mistaken for a directory with faults."""
+
+    exit_code = 2
+
+
+@click.command()
+@data_option
+@objects_option
+@json_option
+def fsck(data_dir: Path, objects: str | None, as_json: bool) -> None:
+    """Check a data directory: read every row of every table and every byte of every search index.
+
+    Of indexes it checks all manifests, all checksums, that every graph leads to all its rows, and each row against the
+    table. Nothing is changed. The directory must not be in use: stop the server first.
+
+    \b
+    Exit status:
+      0  all is as it should be
+      1  there are faults: each is named, with where it is and what to do next
+      2  it could not be checked: wrong options, a server has it open, objects cannot be reached
+    \b
+    Examples:
+      lutra fsck --data ./data
+      lutra fsck --data ./data --objects s3://bucket/prefix --json
+    """
+    # Here, so that `lutra --help` needs none of it.
+    from lutra.instance.fsck import DirectoryCheck
+    from lutra.instance.stopped import StoppedDirectory
+
+    with (
+        shown_failures(NotChecked),
+        StoppedDirectory(data_dir, objects=objects) as directory,
+        shown_progress() as report,
+    ):
+        check = DirectoryCheck(directory, report)
+        check.run()
+    following = {id(fault): _next(fault, data_dir, objects) for fault in check.faults}
+    if as_json:
+        click.echo(json.dumps(_as_json(check, following), ensure_ascii=False))
+    else:
+        _print(check, following)
+    if check.faults:
+        sys.exit(FAULTY)
+
+
+def _next(fault: Fault, data_dir: Path, objects: str | None) -> str:
+    """What to do about a fault."""
+    from lutra.index.fsck import Remedy
+
+    if fault.remedy is Remedy.REBUILD:
+        where = ["--data", str(data_dir), *(() if objects is None else ("--objects", objects))]
+        of = ["--instance", fault.instance, fault.table, fault.index]
+        return f"fill the index anew from its table: {shlex.join(['lutra', 'index', 'rebuild', *where, *of])}"
+    return {
+        Remedy.RESTORE: "restore the data directory from a backup: what is lost is nowhere else",
+        Remedy.START: "nothing: it is put right when the directory is next served",
+        Remedy.RETRY: "see to it that the objects can be read, and check again",
+    }[fault.remedy]
+
+
+def _as_json(check: DirectoryCheck, following: dict[int, str]) -> dict[str, object]:
+    return {
+        "clean": not check.faults,
+        "tables": check.tables,
+        "rows": check.rows,
+        "indexes": check.indexes,
+        "segments": check.segments,
+        "segment_bytes": check.segment_bytes,
+        "faults": [
+            {
+                "instance": fault.instance,
+                "table": fault.table,
+                "index": fault.index or None,
+                "place": fault.place,
+                "text": fault.text,
+                "remedy": fault.remedy.value,
+                "next": following[id(fault)],
+            }
+            for fault in check.faults
+        ],
+        "notes": check.notes,
+    }
+
+
+def _print(check: DirectoryCheck, following: dict[int, str]) -> None:
+    """Faults that belong together under one heading, and what to do about them once."""
+    told = ""
+    for number, fault in enumerate(check.faults):
+        heading = (
+            f"index {fault.index} of " if fault.index else ""
+        ) + f"table {fault.table}, instance {fault.instance}"
+        if heading != told:
+            click.echo(f"{heading}:")
+            told = heading
+        click.echo(f"  {fault.place}: {fault.text}")
+        after = check.faults[number + 1 :][:1]
+        if not after or (after[0].index, after[0].table, after[0].remedy) != (fault.index, fault.table, fault.remedy):
+            click.echo(f"  next: {following[id(fault)]}")
+    for note in check.notes:
+        click.echo(f"note: {note}")
+    looked_at = (
+        f"{check.tables:,} tables with {check.rows:,} rows; "
+        f"{check.indexes:,} indexes of {check.segments:,} segments with {check.segment_bytes:,} bytes"
+    )
+    click.echo(f"{len(check.faults):,} faults in {looked_at}" if check.faults else f"clean: {looked_at}")

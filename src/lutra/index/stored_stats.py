@@ -1,0 +1,65 @@
+"""What an index consists of, as its objects say it: of one that nobody has open."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from lutra.index.manifest import SegmentEntry
+from lutra.index.stats import IndexStats, SegmentStats
+from lutra.index.storage import IndexStorage
+from lutra.kernels.blocks import BlockCache
+from lutra.segments.segment_object import SegmentObject
+
+_READ_AT_ONCE: Final = 16
+_CACHE_BYTES: Final = 256 * 1024
+"""For nothing: ends of objects are read past the cache."""
+
+
+def stored_stats(storage: IndexStorage) -> IndexStats | None:
+    """Of the newest manifest: a list, a get, and a read of each segment's end. None where there is none.
+
+    ``resident_bytes`` is what each segment takes in memory once it is opened, where there is plenty. Raises
+    StorageFailure, ObjectMissing, Corruption.
+    """
+    numbered = storage.newest()
+    if numbered is None:
+        return None
+    number, manifest = numbered
+    cache = BlockCache(_CACHE_BYTES, shards=1)
+    try:
+        with ThreadPoolExecutor(_READ_AT_ONCE) as readers:
+            segments = list(readers.map(lambda entry: _segment(storage, entry, cache), manifest.segments))
+    finally:
+        cache.close()
+    position = manifest.progress.position
+    return IndexStats(
+        manifest=number,
+        segments=tuple(segments),
+        buffer_rows=0,
+        buffer_bytes=0,
+        sealed_buffers=0,
+        merges=0,
+        searchable=manifest.progress,
+        durable=position,
+        indexed=position,
+        written=manifest.written,
+        error=None,
+    )
+
+
+def _segment(storage: IndexStorage, entry: SegmentEntry, cache: BlockCache) -> SegmentStats:
+    shape = entry.shape
+    obj = SegmentObject(storage.store, storage.full(shape.name), cache, size_bytes=shape.bytes)
+    try:
+        meta = obj.read_meta()
+    finally:
+        obj.close()
+    return SegmentStats(
+        name=shape.name,
+        rows=shape.rows,
+        dead=shape.dead,
+        kinds={vectors.field: vectors.kind.value for vectors in meta.vectors},
+        bytes=meta.bytes_by_class,
+        resident_bytes=shape.resident_bytes,
+    )

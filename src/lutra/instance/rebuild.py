@@ -1,0 +1,62 @@
+"""Filling a search index anew from its table, whatever became of its objects."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final
+
+from lutra.index.feed import Feed
+from lutra.index.housekeeper import Housekeeper
+from lutra.index.manifest import Manifest, schema_identity
+from lutra.index.resources import Resources
+from lutra.index.stats import IndexStats
+from lutra.instance.engine import MEMORY_BYTES_DEFAULT
+from lutra.instance.stopped import StoppedDirectory
+
+_PAUSE_S: Final = 0.02
+
+
+def rebuild_index(
+    directory: StoppedDirectory,
+    instance: str,
+    table: str,
+    index: str,
+    *,
+    memory_bytes: int = MEMORY_BYTES_DEFAULT,
+    on_rows: Callable[[int], None] = lambda rows: None,
+) -> IndexStats:
+    """Empties an index, fills it with all rows of its table, and writes them out; then its old objects are deleted.
+
+    Stopped at any instant it leaves an index that is filled further when the directory is next served. Segments that
+    are yet to become the kind that their size calls for do so then.
+
+    :param memory_bytes: as in `lutra.instance.engine.Engine.open`.
+    :param on_rows: called with the rows taken in so far.
+    :raises MetaNotMatch: there is no such index. :raises ObjectNotExist: its table is gone.
+    :raises StorageFailure: objects cannot be written. :raises Corruption: rows of the table cannot be read.
+    """
+    definition = directory.indexes.get(instance, table, index)
+    tables = directory.space.instance(instance)
+    identity = schema_identity(definition.schema, tables.describe(table).schema.key)
+    directory.storage(definition).begin_anew(Manifest(secrets.token_hex(16), identity))
+    resources = Resources.open(directory.address, directory.path / "scratch", memory_bytes)
+    try:
+        feed = Feed(definition, tables, directory.space.changelog, directory.store, resources, directory.clock)
+        housekeeper = Housekeeper()
+        feed.on_due = housekeeper.due
+        try:
+            while feed.step():
+                on_rows(feed.index.rows)
+                if time.monotonic() < feed.paused_until_s:
+                    time.sleep(_PAUSE_S)
+            on_rows(feed.index.rows)
+            housekeeper.stop()
+            feed.index.flush()
+            return feed.index.stats()
+        finally:
+            housekeeper.stop()
+            feed.close()
+    finally:
+        resources.close()
