@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from lutra.kernels.blocks import BlockCache, BlockKind, BlockSource, Fetch
-from lutra.model.errors import StorageFailure
+from lutra.model.errors import Corruption, StorageFailure
 from lutra.objects.ranges import Range
 from lutra.objects.store import ObjectStore
 from lutra.scalars.pages import PageReader
@@ -18,6 +18,9 @@ from lutra.vectors.range_reader import QUEUE_DEPTH, Bytes, PartReader
 
 WHOLE_BYTES: Final = 1024 * 1024
 """A remote object that is no larger is opened by one request: 1 MB more takes less time than another one."""
+_PIECE_BYTES: Final = 256 * 1024
+"""Asked of a local disk at once in a sweep. A read of one page that comes meanwhile waits for what the disk was asked
+for before: behind sweeps of 4 MB, one in twenty waited 3 to 6 ms, behind these 0.1 to 0.7 (alone: 0.1)."""
 
 
 class _End:
@@ -56,7 +59,8 @@ class SegmentObject:
     ) -> None:
         """
         :param size_bytes: of the object, where it is known; a remote store is asked for it otherwise.
-        :raises ObjectMissing: there is no such object. :raises StorageFailure: it cannot be opened.
+        :raises ObjectMissing: there is no such object. :raises Corruption: it is shorter.
+        :raises StorageFailure: it cannot be opened.
         """
         self.name = name
         self.size_bytes = store.size(name) if size_bytes is None else size_bytes
@@ -74,9 +78,13 @@ class SegmentObject:
                 kind=BlockKind.METADATA,
             )
         else:
-            self._blocks = cache.open_file(
-                path, owner=owner, kind=BlockKind.METADATA, length=self.size_bytes, queue_depth=QUEUE_DEPTH
-            )
+            try:
+                self._blocks = cache.open_file(
+                    path, owner=owner, kind=BlockKind.METADATA, length=self.size_bytes, queue_depth=QUEUE_DEPTH
+                )
+            except (StorageFailure, ValueError):  # the file is not there, or shorter
+                self._require_size()
+                raise
 
     def close(self) -> None:
         """Sections opened by `blocks` and `stream` are the caller's to close."""
@@ -90,7 +98,12 @@ class SegmentObject:
     def _fetch(self, offset: int, size_bytes: int) -> bytes:
         """A sweep. From a remote store it is asked for in one request, which that may share out to several."""
         if not self._is_remote:
-            return self._blocks.read_range(offset, size_bytes, bypass=True)
+            end = offset + size_bytes
+            pieces = [
+                self._blocks.read_range(at, min(_PIECE_BYTES, end - at), bypass=True)
+                for at in range(offset, end, _PIECE_BYTES)
+            ]
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         data = self._store.read(self.name, offset, size_bytes)
         if len(data) != size_bytes:
             raise StorageFailure(f"{self.name}: {len(data)} bytes came of {size_bytes} from byte {offset}.")
@@ -109,7 +122,11 @@ class SegmentObject:
 
         What lies in that read is not read again until `forget`. Raises Corruption, StorageFailure.
         """
-        self._keep_tail(WHOLE_BYTES if self._is_remote and self.size_bytes <= WHOLE_BYTES else TAIL_BYTES)
+        try:
+            self._keep_tail(WHOLE_BYTES if self._is_remote and self.size_bytes <= WHOLE_BYTES else TAIL_BYTES)
+        except StorageFailure:
+            self._require_size()
+            raise
         footer_bytes = footer_size(self._end.held[1], self.size_bytes, self.name)
         if footer_bytes > len(self._end.held[1]):
             self._keep_tail(footer_bytes + TAIL_BYTES)
@@ -118,6 +135,12 @@ class SegmentObject:
     def _keep_tail(self, size_bytes: int) -> None:
         begin = max(0, self.size_bytes - size_bytes) // PAGE_BYTES * PAGE_BYTES
         self._end.held = begin, self._fetch(begin, self.size_bytes - begin)
+
+    def _require_size(self) -> None:
+        """After a failure: raises ObjectMissing or Corruption where the object is at fault, not the way to it."""
+        size_bytes = self._store.size(self.name)
+        if size_bytes != self.size_bytes:
+            raise Corruption(f"{self.name}: has {size_bytes} bytes where {self.size_bytes} were written.")
 
     def forget(self) -> None:
         """Lets go of the end of the object that `read_meta` kept."""
