@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from support.indexes import resources_in
 
+from lutra.index import feeder as feeder_module
+from lutra.index.feeder import Feeder
 from lutra.index.resources import Resources
 from lutra.kv.memory import MemoryStore
 from lutra.kv.rocksdb import RocksStore
@@ -75,3 +77,15 @@ def put_many(tables: Tables) -> Callable[..., None]:
             tables.write_batch([(table, changes[first : first + 200])])
 
     return write
+
+
+@pytest.fixture
+def fast_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To be asked for before ``feeder``."""
+    monkeypatch.setattr(feeder_module, "_TICK_S", 0.02)
+
+
+@pytest.fixture
+def feeder(space: TableSpace, store: KeyValueStore, resources: Resources) -> Iterator[Feeder]:
+    with Feeder(space.changelog, store, resources) as running:
+        yield running
