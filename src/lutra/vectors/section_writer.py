@@ -19,6 +19,8 @@ from lutra.vectors.layout import CHECKSUM_BYTES, PAGE_BYTES, BlockLayout
 from lutra.vectors.range_reader import Bytes, page_aligned
 
 _BUFFER_BYTES: Final = 4 * 1024 * 1024
+_PIECE_BYTES: Final = 256 * 1024
+"""Written at once: what searches read meanwhile waits for no more (`lutra.segments.segment_object`)."""
 
 
 class ObjectFile:
@@ -68,7 +70,7 @@ class ObjectFile:
         done = 0
         while done < len(data):
             try:
-                done += os.pwrite(self._file, data[done:].data, self._base + offset + done)
+                done += os.pwrite(self._file, data[done : done + _PIECE_BYTES].data, self._base + offset + done)
             except OSError as error:
                 raise self._failure(error) from error
             if done % PAGE_BYTES:
