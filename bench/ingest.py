@@ -102,7 +102,6 @@ def measure(server: RunningServer, rows: int, dimension: int, folder: Path) -> d
         seconds["indexed, all"] = time.monotonic() - begin_s
         state = watch.wait(lambda state: state.is_settled, TIMEOUT_S, SAMPLE_S)
         seconds["settled"] = time.monotonic() - begin_s
-        time.sleep(1.0)  # what the last merge replaced is deleted
     used = processes.usage()
     written, raw = state.written, rows * vector_table.raw_row_bytes(dimension)
     return {
@@ -112,6 +111,7 @@ def measure(server: RunningServer, rows: int, dimension: int, folder: Path) -> d
         "rows_per_s": {name: rows / taken_s for name, taken_s in seconds.items()},
         "segments": state.kinds,
         "raw_bytes_per_row": raw / rows,
+        "segment_bytes_per_row": state.bytes / rows,
         "store_bytes_per_row": object_bytes(server.data_dir) / rows,
         "written": {"flushed": written.flushed, "built": written.built, "deletions": written.deletions},
         "write_amplification": (written.flushed + written.built + written.deletions) / max(1, written.flushed),
@@ -128,7 +128,8 @@ def show(result: dict[str, Any]) -> None:
     for name, rate in result["rows_per_s"].items():
         print(f"  {name:14}{rate:10,.0f} rows/s {result['seconds'][name]:8.1f} s")
     print(
-        f"  bytes a row   {result['store_bytes_per_row']:10,.0f} on the store, {result['raw_bytes_per_row']:,.0f} raw; "
+        f"  bytes a row   {result['segment_bytes_per_row']:10,.0f} in segments, {result['store_bytes_per_row']:,.0f} "
+        f"with what the manifest before names, {result['raw_bytes_per_row']:,.0f} raw; "
         f"written {result['write_amplification']:.2f} times what was flushed, "
         f"{result['write_amplification_of_raw']:.2f} times raw"
     )
