@@ -14,7 +14,7 @@ from lutra.instance.fsck import check_directory
 from lutra.instance.layout import INDEX_NAME
 from lutra.instance.rebuild import rebuild_index
 from lutra.instance.stopped import StoppedDirectory
-from lutra.model.errors import Corruption, MetaNotMatch, StorageFailure
+from lutra.model.errors import IndexDamaged, MetaNotMatch, StorageFailure
 
 ROWS = 1_500
 FIELDS = {"n": int, "v": lutra.Vector(4)}
@@ -86,7 +86,7 @@ def test_it_says_so_and_is_filled_anew(tmp_path: Path, damage: Callable[[Path], 
     assert any(lost.name in fault.place for fault in faults)
     with lutra.connect(tmp_path) as db:
         began_s = time.monotonic()
-        with pytest.raises(Corruption, match=r"is damaged: .*delete the index and create it again.*rebuild") as told:
+        with pytest.raises(IndexDamaged, match=r"is damaged: .*delete the index and create it again.*rebuild") as told:
             db.table("t").search(QUERY, limit=1)
         assert lost.name in str(told.value)
         assert time.monotonic() - began_s < 10, "who asks is not kept waiting"
@@ -126,7 +126,7 @@ def test_a_block_that_is_damaged_while_it_is_searched(tmp_path: Path) -> None:
     data = bytearray(segment.read_bytes())
     data[8:64] = bytes(56)  # of the first block of keys
     segment.write_bytes(data)
-    with lutra.connect(tmp_path) as db, pytest.raises(Corruption, match=r"is damaged: .*'keys'.*rebuild"):
+    with lutra.connect(tmp_path) as db, pytest.raises(IndexDamaged, match=r"is damaged: .*'keys'.*rebuild"):
         db.table("t").search(where=lutra.col("n") == 3, limit=10)
 
 
@@ -136,7 +136,7 @@ def test_what_is_put_back_is_taken_up_again(tmp_path: Path) -> None:
     data = segment.read_bytes()
     segment.unlink()
     with lutra.connect(tmp_path) as db:
-        with pytest.raises(Corruption, match="no such object"):
+        with pytest.raises(IndexDamaged, match="no such object"):
             db.table("t").search(QUERY, limit=1)
         segment.write_bytes(data)
         assert db.table("t").search(QUERY, limit=1)[0]["id"] == 7

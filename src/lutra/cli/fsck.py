@@ -122,7 +122,12 @@ def _print(check: DirectoryCheck, following: dict[int, str]) -> None:
     for note in check.notes:
         click.echo(f"note: {note}")
     looked_at = (
-        f"{check.tables:,} tables with {check.rows:,} rows; "
-        f"{check.indexes:,} indexes of {check.segments:,} segments with {check.segment_bytes:,} bytes"
+        f"{_count(check.tables, 'table')} with {_count(check.rows, 'row')}; "
+        f"{_count(check.indexes, 'index', 'indexes')} of {_count(check.segments, 'segment')} "
+        f"with {check.segment_bytes:,} bytes"
     )
-    click.echo(f"{len(check.faults):,} faults in {looked_at}" if check.faults else f"clean: {looked_at}")
+    click.echo(f"{_count(len(check.faults), 'fault')} in {looked_at}" if check.faults else f"clean: {looked_at}")
+
+
+def _count(count: int, one: str, many: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

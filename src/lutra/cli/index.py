@@ -103,11 +103,11 @@ def rebuild(data_dir: Path, objects: str | None, instance: str, as_json: bool, t
             name,
             on_rows=lambda rows: report(f"filling {name}", rows, total),
         )
-    rows = built.rows - built.dead
+    rows, segments = built.rows - built.dead, f"{len(built.segments):,} segment{'s' * (len(built.segments) != 1)}"
     if as_json:
         click.echo(json.dumps({"rebuilt": name, "table": table, "instance": instance, "rows": rows}))
     else:
-        click.echo(f"index {name} of table {table} is filled anew: {rows:,} rows in {len(built.segments):,} segments")
+        click.echo(f"index {name} of table {table} is filled anew: {rows:,} rows in {segments}")
 
 
 def _rows_of(directory: StoppedDirectory, instance: str, table: str) -> int | None:

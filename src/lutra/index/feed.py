@@ -17,7 +17,7 @@ from lutra.index.storage import IndexStorage, prefix_of
 from lutra.index.view import IndexView
 from lutra.kv.store import KeyValueStore, Snapshot
 from lutra.model.clock import Clock
-from lutra.model.errors import Corruption, ObjectMissing, RequestTimeout
+from lutra.model.errors import Corruption, IndexDamaged, ObjectMissing, RequestTimeout
 from lutra.model.indexes import IndexDescription, SyncPhase
 from lutra.model.rows import PrimaryKey, Row
 from lutra.tables.changelog import Changelog
@@ -162,10 +162,10 @@ class Feed:
                 self._synced_us = max(self._synced_us, now_us)
             return self._synced_us
 
-    def damage(self, error: Corruption | ObjectMissing) -> Corruption:
+    def damage(self, error: Corruption | ObjectMissing) -> IndexDamaged:
         """What to tell of objects that are lost or damaged."""
         definition = self.definition
-        return Corruption(
+        return IndexDamaged(
             f"search index [{definition.name}] of table [{definition.table}] is damaged: "
             f"{str(error).removesuffix('.')}. The table has all its rows: delete the index and create it again, or "
             "stop the server and run `lutra index rebuild`. `lutra fsck` tells all that is damaged."
@@ -174,7 +174,7 @@ class Feed:
     def wait(self, sequence: int, timeout_s: float) -> None:
         """Returns when every change up to ``sequence`` is searchable.
 
-        Raises RequestTimeout, and soon Corruption where objects that are lost or damaged keep it from that.
+        Raises RequestTimeout, and soon IndexDamaged where objects that are lost or damaged keep it from that.
         """
         with self._changed:
             self._waiting += 1
@@ -192,7 +192,7 @@ class Feed:
             self._waiting -= 1
             if not self._reached(sequence):
                 if self._damage is not None:
-                    raise Corruption(self._damage)
+                    raise IndexDamaged(self._damage)
                 at = f"it is at {self._index.progress.position} of {sequence}"
                 why = "it was closed" if self._closed else self.error or self._index.error or at
                 raise RequestTimeout(f"search index [{self.definition.name}] is not up to date: {why}")

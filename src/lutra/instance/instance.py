@@ -101,7 +101,7 @@ class Instance:
         A row that was deleted after the index last looked is not returned: the index is brought up to date and asked
         again, so that it takes no other row's place. An index that is being opened after a restart is waited for.
 
-        Raises ParameterInvalid, MetaNotMatch, RequestTimeout, ServerBusy, and Corruption, saying what to do, where
+        Raises ParameterInvalid, MetaNotMatch, RequestTimeout, ServerBusy, and IndexDamaged where
         objects of the index are lost or damaged.
         """
         opened = self._opened(table, index)

@@ -18,6 +18,7 @@
     ├── RequestTimeout              OTSRequestTimeout
     ├── ServerBusy                  OTSServerBusy                  over a limit of the moment: try again
     ├── Corruption                  OTSInternalServerError         stored bytes fail their checksum
+    │   └── IndexDamaged            OTSInternalServerError         objects of a search index; its table is whole
     ├── Fenced                      OTSInternalServerError         another writer has taken over: stop writing
     └── StorageFailure              OTSInternalServerError         the disk or the store refused
         └── ObjectMissing           OTSInternalServerError         there is no object of that name
@@ -97,6 +98,10 @@ class ServerBusy(LutraError):
 
 class Corruption(LutraError):
     code = "OTSInternalServerError"
+
+
+class IndexDamaged(Corruption):
+    """Objects of a search index are lost or damaged, its table is whole. Tells clients which, and what to do."""
 
 
 class Fenced(LutraError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from lutra.instance.engine import Engine
-from lutra.model.errors import AuthFailed, LutraError, ObjectNotExist
+from lutra.model.errors import AuthFailed, IndexDamaged, LutraError, ObjectNotExist
 from lutra.server.errors import INTERNAL_CODE, INTERNAL_MESSAGE, error_body, status_of
 from lutra.server.gate import Admission, open_body
 from lutra.server.metrics import Metrics
@@ -44,7 +44,9 @@ class Service:
 
     def refuse(self, error: LutraError, name: str, request_id: str, signing_key: bytes | None) -> Response:
         """The response that tells of an error; ``name`` is the operation's, as the client wrote it."""
-        if error.code == INTERNAL_CODE:
+        if isinstance(error, IndexDamaged):
+            logger.error("request %s (%s) failed: %s", request_id, name, error)
+        elif error.code == INTERNAL_CODE:
             return self.fail(error, name, request_id, signing_key)
         return self._error(status_of(error), error.code, str(error), name, request_id, signing_key)
 

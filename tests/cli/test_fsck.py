@@ -1,0 +1,210 @@
+"""``lutra fsck`` and ``lutra index`` as processes, over directories that are whole, damaged, served, and not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.s3_server import S3Server
+from support.server import ServerProcess
+
+import lutra
+
+LUTRA = [sys.executable, "-m", "lutra.cli.main"]
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("LUTRA_")}
+ROWS = 700
+
+
+def run(*arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str, str]:
+    """Status, stdout and stderr."""
+    done = subprocess.run(
+        [*LUTRA, *arguments],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT | {"COLUMNS": "120"} | (environment or {}),
+        timeout=100,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def fill(path: Path, **options: str) -> None:
+    """Tables ``notes``, whose index has a segment with dead rows, and ``plain``, which has none."""
+    with lutra.connect(path, **options) as db:
+        plain = db.create_table("plain", {"id": str})
+        plain.put_many({"id": str(n), "x": "y" * 100} for n in range(50))
+        notes = db.create_table("notes", {"id": int}, {"n": int, "v": lutra.Vector(8)})
+        notes.put_many({"id": n, "n": n % 5, "v": [n, *range(7)]} for n in range(ROWS))
+        (feed,) = db._engine._feeder._feeds
+        for removed in (None, 11):
+            if removed is not None:
+                notes.delete(removed)
+            db._open().wait_searchable("notes", "search", 20)
+            feed.index.flush()
+
+
+def objects(path: Path, kind: str) -> list[Path]:
+    return sorted(path.rglob(f"{kind}/*"))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    fill(tmp_path / "data")
+    return tmp_path / "data"
+
+
+def test_a_whole_directory(data: Path) -> None:
+    status, printed, errors = run("fsck", "--data", str(data))
+    assert (status, errors) == (0, "")
+    assert printed.startswith(f"clean: 2 tables with {ROWS - 1 + 50} rows; 1 index of 1 segment with ")
+    status, printed, _ = run("fsck", "--data", str(data), "--json")
+    told = json.loads(printed)
+    assert status == 0
+    assert (told["clean"], told["faults"], told["notes"]) == (True, [], [])
+    (segment,) = objects(data, "segments")
+    assert told["segment_bytes"] == segment.stat().st_size
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 4
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("kind", "damage"),
+    [
+        ("segments", flip),
+        ("manifest", Path.unlink),
+        ("deletions", Path.unlink),
+        pytest.param("segments", Path.unlink, marks=pytest.mark.slow),
+        pytest.param("manifest", flip, marks=pytest.mark.slow),
+        pytest.param("deletions", flip, marks=pytest.mark.slow),
+    ],
+)
+def test_a_fault_is_named_and_mended_as_it_says(data: Path, kind: str, damage: Callable[[Path], None]) -> None:
+    damaged = objects(data, kind)[-1]
+    if (kind, damage) == ("manifest", Path.unlink):
+        for name in objects(data, kind):
+            name.unlink()
+    else:
+        damage(damaged)
+    status, printed, errors = run("fsck", "--data", str(data))
+    assert (status, errors) == (1, "")
+    assert "index search of table notes, instance default:\n" in printed
+    assert (damaged.name if damaged.exists() or kind != "manifest" else "no manifest") in printed
+    assert printed.splitlines()[-1].split()[1].startswith("fault")
+    (following,) = [line for line in printed.splitlines() if line.startswith("  next: ")]
+    command = shlex.split(following.partition("anew from its table: ")[2])
+    assert command[:3] == ["lutra", "index", "rebuild"]
+    status, printed, _ = run("fsck", "--data", str(data), "--json")
+    told = json.loads(printed)
+    assert status == 1
+    assert not told["clean"]
+    assert {fault["remedy"] for fault in told["faults"]} == {"rebuild"}
+    assert {fault["next"] for fault in told["faults"]} == {following.removeprefix("  next: ")}
+
+    status, printed, _ = run(*command[1:])
+    assert (status, printed) == (0, f"index search of table notes is filled anew: {ROWS - 1} rows in 1 segment\n")
+    assert run("fsck", "--data", str(data))[0] == 0
+
+
+def test_damaged_tables_are_told(data: Path) -> None:
+    tables = sorted((data / "kv").glob("*.sst"), key=lambda path: path.stat().st_size)
+    assert tables, "rows are in table files once a store is closed"
+    flip(tables[-1])
+    status, printed, errors = run("fsck", "--data", str(data))
+    assert (status == 1 and "restore the data directory from a backup" in printed) or (
+        status == 2 and "damaged" in errors
+    ), (printed, errors)
+
+
+def test_a_directory_without_indexes(data: Path) -> None:
+    with lutra.connect(data) as db:
+        db.delete_table("notes")
+    assert run("fsck", "--data", str(data))[:2] == (
+        0,
+        "clean: 1 table with 50 rows; 0 indexes of 0 segments with 0 bytes\n",
+    )
+
+
+def test_what_cannot_be_checked(data: Path, tmp_path: Path) -> None:
+    for arguments, text in (
+        (["--data", str(tmp_path / "none")], "is no data directory"),
+        (["--data", str(data), "--objects", str(tmp_path / "none")], "there is no folder"),
+        (["--data", str(data), "--objects", "ftp://x/y"], "Objects can be in a folder or at s3://bucket/prefix"),
+        ([], "Missing option '--data'"),
+    ):
+        status, printed, errors = run("fsck", *arguments)
+        assert (status, printed) == (2, "")
+        assert text in errors
+        if arguments:
+            assert run("index", "stats", *arguments)[0] == 1
+    assert not (tmp_path / "none").exists()
+
+
+def test_beside_a_running_server(data: Path) -> None:
+    with ServerProcess(data):
+        for command in ("fsck", "index stats", "index rebuild"):
+            named = ["notes", "search"] if command == "index rebuild" else []
+            status, printed, errors = run(*command.split(), "--data", str(data), *named)
+            assert (status, printed) == (2 if command == "fsck" else 1, "")
+            assert errors == f"Error: another process holds the data directory {data / 'kv'}\n"
+    assert run("fsck", "--data", str(data))[0] == 0
+
+
+def test_stats(data: Path) -> None:
+    status, printed, _ = run("index", "stats", "--data", str(data), "--json")
+    (told,) = json.loads(printed)["indexes"]
+    assert status == 0
+    assert (told["instance"], told["table"], told["index"]) == ("default", "notes", "search")
+    assert (told["rows"], told["dead"], told["kinds"]) == (ROWS - 1, 1, {"flat": 1})
+    (segment,) = objects(data, "segments")
+    assert sum(told["disk_bytes"].values()) == segment.stat().st_size == told["bytes_written"]["flushed"]
+    assert told["disk_bytes"]["vectors"] >= 4 * 8 * ROWS
+    marks = told["watermarks"]
+    assert marks == {
+        "written": marks["written"],
+        "searchable": marks["written"],
+        "indexed": marks["written"],
+        "filled": True,
+    }
+    assert 1 < told["write_amplification"] < 1.1
+    assert told["segments"][0]["name"] == f"segments/{segment.name}"
+
+    status, printed, _ = run("index", "stats", "--data", str(data), "notes", "search")
+    assert status == 0
+    for text in ("index search of table notes, instance default", segment.name[:12], "flat", "1 in all", "vectors"):
+        assert text in printed
+    status, _, errors = run("index", "stats", "--data", str(data), "other")
+    assert (status, errors) == (1, "Error: there is no such search index\n")
+
+
+def test_rebuild_says_what_it_did(data: Path) -> None:
+    status, printed, _ = run("index", "rebuild", "--data", str(data), "notes", "search", "--json")
+    assert (status, json.loads(printed)["rows"]) == (0, ROWS - 1)
+    status, _, errors = run("index", "rebuild", "--data", str(data), "notes", "none")
+    assert (status, errors) == (1, "Error: search index [none] does not exist\n")
+
+
+@pytest.mark.slow
+def test_objects_on_s3(tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    url, data = s3_server.url(uuid.uuid4().hex), str(tmp_path / "data")
+    fill(tmp_path / "data", objects=url)
+    environment = {**s3_server.environment, "LUTRA_OBJECTS": url}
+    assert run("fsck", "--data", data, environment=environment)[0] == 0
+    assert run("fsck", "--data", data, environment=s3_server.environment)[0] == 2
+    printed = run("index", "stats", "--data", data, "--objects", url, "--json", environment=environment)[1]
+    assert json.loads(printed)["indexes"][0]["rows"] == ROWS - 1
+    assert run("index", "rebuild", "--data", data, "notes", "search", environment=environment)[0] == 0
+    assert run("fsck", "--data", data, environment=environment)[0] == 0
