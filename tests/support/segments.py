@@ -69,9 +69,9 @@ class MemoryObject:
         self.closed = True
 
 
-def golden_name(kind: SegmentKind, metric: Metric, version: int = FORMAT_VERSION) -> str:
+def golden_name(kind: SegmentKind, metric: Metric, version: int = FORMAT_VERSION, has_basis: bool = False) -> str:
     """Of a file in tests/vectors/golden."""
-    return f"v{version}-{kind.value}-{metric.name.lower()}.segment"
+    return f"v{version}-{kind.value}{'-basis' if has_basis else ''}-{metric.name.lower()}.segment"
 
 
 def golden_vectors() -> NDArray[np.float32]:
@@ -82,5 +82,7 @@ def golden_vectors() -> NDArray[np.float32]:
     return vectors
 
 
-def golden_plan(kind: SegmentKind) -> BuildPlan:
-    return BuildPlan(kind, 4, degree=6, beam=20)
+def golden_plan(kind: SegmentKind, has_basis: bool = False) -> BuildPlan:
+    """With a basis: codes of 1 bit and finer ones of 4 bits along 64 directions, 20 of which are not zeros."""
+    code_bytes, fine_bytes = (16, 40) if has_basis else (None, None)
+    return BuildPlan(kind, 4, code_bytes=code_bytes, fine_bytes=fine_bytes, degree=6, beam=20)

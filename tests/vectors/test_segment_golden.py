@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support.segments import golden_name, golden_plan, golden_vectors, lattice, nearest
 
-from lutra.kernels.codes import Quantizer, scan_candidates
+from lutra.kernels.codes import Quantizer, scan, scan_candidates
 from lutra.kernels.graph import Walker
 from lutra.model.indexes import Metric
 from lutra.vectors.code_format import CodeFormat
@@ -52,10 +52,45 @@ def test_a_golden_segment_answers_as_it_did(kind: SegmentKind, metric: Metric, v
             assert np.sort(found)[best].tolist() == expected
 
 
+WITH_BASIS = [(kind, metric) for kind in (SegmentKind.CODES, SegmentKind.GRAPH) for metric in Metric]
+
+
+@pytest.mark.parametrize(("kind", "metric"), WITH_BASIS)
+def test_a_golden_segment_with_a_basis_holds_what_it_did(kind: SegmentKind, metric: Metric) -> None:
+    with SegmentFile.open(GOLDEN / golden_name(kind, metric, 2, has_basis=True)) as segment:
+        assert (segment.kind, segment.metric, segment.rows, segment.dimension) == (kind, metric, 60, 20)
+        assert segment.verify() == []
+        assert np.array_equal(segment.read_vectors(np.arange(60)), golden_vectors())
+        basis = segment.load_basis()
+        assert basis.shape == (64, 20)
+        assert not basis[20:].any()
+        for codes, bits, records in ((segment.codes, 1, segment.load_codes()), (segment.fine, 4, segment.load_fine())):
+            assert codes is not None
+            assert [(part.bits, part.dimensions) for part in codes.parts] == [(bits, 64)]
+            # Made anew of the vectors and the directions that were found then, they are the same to the bit.
+            codec = codes.quantizer(metric, segment.centroid, 7, basis)
+            assert np.array_equal(codec.encode(golden_vectors()), records)
+
+
+@pytest.mark.parametrize(("kind", "metric"), WITH_BASIS)
+def test_a_golden_segment_with_a_basis_answers_as_it_did(kind: SegmentKind, metric: Metric) -> None:
+    with SegmentFile.open(GOLDEN / golden_name(kind, metric, 2, has_basis=True)) as segment:
+        assert segment.fine is not None
+        codec = segment.fine.quantizer(metric, segment.centroid, 7, segment.load_basis())
+        for query in lattice(20, 20, seed=3):
+            if kind is SegmentKind.CODES:
+                found, _, _ = scan(codec.query(query), segment.load_fine(), 20)
+            else:
+                walker = Walker(segment.load_graph(), segment.entries, segment.load_fine(), codec)
+                found = walker.walk(query[None, :], beam=60, count=20).rows[0]
+            best = nearest(segment.read_vectors(np.sort(found)), query, 3, metric)
+            assert np.sort(found)[best].tolist() == nearest(golden_vectors(), query, 3, metric)
+
+
 @pytest.mark.parametrize("kind", [SegmentKind.FLAT, SegmentKind.CODES])
 @pytest.mark.parametrize("metric", Metric)
 def test_the_bytes_are_those_that_were_written_once(tmp_path: Path, kind: SegmentKind, metric: Metric) -> None:
-    """Of a graph the format does not say how it is built: that may get better."""
+    """Of a graph the format does not say how it is built, nor of a basis how it is found: these may get better."""
     path = tmp_path / "s"
     write_segment(path, golden_vectors(), metric, plan=golden_plan(kind), seed=7).close()
     assert path.read_bytes() == (GOLDEN / golden_name(kind, metric)).read_bytes()

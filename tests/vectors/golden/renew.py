@@ -5,6 +5,7 @@ Those of a version that was ever released stay for ever: a file that is there is
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -18,9 +19,8 @@ from lutra.vectors.layout import SegmentKind  # noqa: E402
 from lutra.vectors.writer import write_segment  # noqa: E402
 
 if __name__ == "__main__":
-    for kind in SegmentKind:
-        for metric in Metric:
-            path = FOLDER / golden_name(kind, metric)
-            if not path.exists():
-                write_segment(path, golden_vectors(), metric, plan=golden_plan(kind), seed=7).close()
-                print(path)
+    for kind, metric, has_basis in itertools.product(SegmentKind, Metric, (False, True)):
+        path = FOLDER / golden_name(kind, metric, has_basis=has_basis)
+        if not path.exists() and not (has_basis and kind is SegmentKind.FLAT):
+            write_segment(path, golden_vectors(), metric, plan=golden_plan(kind, has_basis), seed=7).close()
+            print(path)
