@@ -77,7 +77,7 @@ def check_levels(vectors: Vectors, query: Vectors, basis: Basis, metric: Metric,
 @pytest.mark.parametrize("metric", list(Metric))
 @pytest.mark.parametrize("groups", SHAPES, ids=str)
 def test_every_shape_at_every_level(groups: Groups, metric: Metric) -> None:
-    for dimension in (1, 65, 300):
+    for dimension in (1, 200):
         rng = np.random.default_rng(dimension)
         vectors = latent_vectors(rng, 11, dimension)
         vectors[4] = 0
@@ -209,10 +209,10 @@ def test_a_whole_basis_of_eight_bits_is_nearly_exact(metric: Metric) -> None:
 def test_bounds_hold_as_often_as_they_say(groups: Groups, metric: Metric) -> None:
     """Where the basis holds all there is: what lies beside it is alike for near rows, which a search finds out."""
     rng = np.random.default_rng(4)
-    vectors = (0.4 + rng.standard_normal((1_500, 192))).astype(np.float32)
+    vectors = (0.4 + rng.standard_normal((900, 192))).astype(np.float32)
     centroid = centroid_of(vectors, metric)
     below, above, width = [], [], []
-    for seed in range(6):
+    for seed in range(4):
         basis = basis_of(192, groups, seed)
         quantizer = Quantizer.of_basis(basis, metric, centroid, seed)
         records = quantizer.encode(vectors)
@@ -377,8 +377,8 @@ def test_no_finite_input_gives_nan(level: str, metric: Metric, data: st.DataObje
     [
         (4096, {8: 64}, {8: 1.0}),
         (4096, {8: 61, 4: 1, 2: 1, 1: 1}, {8: 1e-6, 4: 1.0, 2: 1e-3, 1: 1e6}),
-        (4096, {8: 61, 4: 1, 2: 1, 1: 1}, {8: 1e6, 4: 1e-7, 2: 1e-3, 1: 1.0}),
-        (4096, {8: 1, 4: 61, 2: 1, 1: 1}, {8: 1e-7, 4: 1e6, 2: 1e6, 1: 1e-7}),
+        pytest.param(4096, {8: 61, 4: 1, 2: 1, 1: 1}, {8: 1e6, 4: 1e-7, 2: 1e-3, 1: 1.0}, marks=pytest.mark.slow),
+        pytest.param(4096, {8: 1, 4: 61, 2: 1, 1: 1}, {8: 1e-7, 4: 1e6, 2: 1e6, 1: 1e-7}, marks=pytest.mark.slow),
         (256, {8: 1, 4: 1, 2: 1, 1: 1}, {8: 1.0, 4: 1e-6, 2: 1e-6, 1: 1e-6}),
         (256, {8: 1, 4: 1, 2: 1, 1: 1}, {8: 1e-6, 4: 1.0, 2: 1e-6, 1: 1e6}),
     ],
