@@ -97,5 +97,5 @@ def test_operations_fail_at_random_and_are_slow(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1_200)
 def test_operations_fail_at_random_over_and_over(tmp_path: Path) -> None:
-    for seed in range(2, 22):
-        run_at_random(tmp_path / str(seed), seed, batches=60)
+    for seed in range(2, 7):
+        run_at_random(tmp_path / str(seed), seed, batches=30)
