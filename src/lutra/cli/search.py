@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Final
@@ -98,6 +99,8 @@ class Session:
                 self._do(line)
             except (EOFError, KeyboardInterrupt):
                 if interactive:
+                    # What is left is to close the library: briefly, and not to be cut short by a second Ctrl-C.
+                    signal.signal(signal.SIGINT, signal.SIG_IGN)
                     self._console.print()
                 return
             except LutraError as error:
