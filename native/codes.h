@@ -11,9 +11,9 @@
 // width W from dimension D on holds the codes u = (c + 2^B - 1) / 2 of dimensions D + j, D + W + j, D + 2 W + j,
 // and so on, the first in its lowest bits.
 //
-// With a CodeBasis (code_basis.h) the residual is first turned to the directions along which vectors vary most, and its
-// parts are coded with bits and steps of their own, one code after the other. All above holds of their sum, in which the
-// odd integers of a part are multiplied by its step; e then also has what lies along no direction. Of a residual that
+// With a CodeBasis (code_basis.h) the residual is first turned to the directions along which vectors vary most, and
+// its parts are coded with bits and steps of their own, one code after the other. All above holds of their sum, in which
+// the odd integers of a part are multiplied by its step; e then also has what lies along no direction. Of a residual that
 // has next to nothing along them t is 0 and |e| / |r| the largest there is: its products with queries are not known.
 #pragma once
 
