@@ -12,9 +12,10 @@
 // and so on, the first in its lowest bits.
 //
 // With a CodeBasis (code_basis.h) the residual is first turned to the directions along which vectors vary most, and
-// its parts are coded with bits and steps of their own, one code after the other. All above holds of their sum, in which
-// the odd integers of a part are multiplied by its step; e then also has what lies along no direction. Of a residual that
-// has next to nothing along them t is 0 and |e| / |r| the largest there is: its products with queries are not known.
+// its parts are coded with bits and steps of their own, one code after the other. All above holds of their sum, in
+// which the odd integers of a part are multiplied by its step; e then also has what lies along no direction. Of a
+// residual that has next to nothing along them t is 0 and |e| / |r| the largest there is: its products with queries
+// are not known.
 #pragma once
 
 #include <bit>
