@@ -127,7 +127,9 @@ def test_what_is_stored_reads_back_the_same(data: st.DataObject) -> None:
     declaration = data.draw(st.sampled_from(list(VALUES)))
     value = data.draw(VALUES[declaration])
     kept = field(declaration)
-    assert kept.decode(kept.encode(value)) == value
+    # Of two zones Python takes times that summer time skips or repeats for unequal, whatever instant they are.
+    expected = value.astimezone(UTC) if isinstance(value, dt.datetime) else value
+    assert kept.decode(kept.encode(value)) == expected
     assert kept.declaration == declaration
 
 
