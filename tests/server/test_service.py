@@ -47,7 +47,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 )
 def test_failures_are_logged_not_told(service: Service, caplog: pytest.LogCaptureFixture, error: Exception) -> None:
     def fail(instance: Instance, body: bytes) -> Reply:
-        raise error
+        raise type(error)(*error.args)  # the parameter lives on, and would keep this frame with all that it holds
 
     with caplog.at_level(logging.ERROR):
         response = service.perform(Operation("GetRow", Lane.POINT, fail), EMPTY, b"", "id-1")
