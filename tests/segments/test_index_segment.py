@@ -105,7 +105,7 @@ def test_opening_reads_the_end_once_and_what_is_to_be_in_memory(tmp_path: Path) 
     assert meta.size_bytes > WHOLE_BYTES
     store = FaultyStore(shelf.store)
     with IndexSegment.open(store, name, ONE_VECTOR, cache=shelf.cache, size_bytes=meta.size_bytes):
-        # The end; documents of vectors; codes and graph in sweeps of 4 MB, which is one each.
+        # The end; documents of vectors; codes and graph in sweeps, which is one each.
         assert [operation.kind for operation in store.history] == ["read", "read", "read", "read_many"]
         sizes = meta.bytes_by_class
         assert store.requests.read_bytes <= TAIL_BYTES + 4096 + sizes["codes"] + sizes["graph"] + 2 * 4096

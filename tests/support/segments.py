@@ -37,6 +37,7 @@ class MemoryObject:
     """An object in memory, as `lutra.vectors.range_reader.RangeReader`: counts its reads."""
 
     name = "memory"
+    sweep_bytes = 4 * 1024 * 1024
 
     def __init__(self, data: bytes | bytearray) -> None:
         self.data = data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from types import TracebackType
 
 import numpy as np
@@ -65,6 +66,7 @@ class IndexSegment:
         deletions: BitMap | None = None,
         owner: str = "",
         size_bytes: int | None = None,
+        sweepers: Executor | None = None,
     ) -> IndexSegment:
         """Opens object ``name``: one read of its end, and for each vector field whose documents it has and what of
         codes and graph is to be in memory, in sweeps of some MB; where there are several vector fields, one more each.
@@ -76,6 +78,8 @@ class IndexSegment:
         :param deletions: documents that are dead from the start.
         :param owner: whose counters in the cache its reads go to.
         :param size_bytes: of the object, where it is known: spares a remote store a request.
+        :param sweepers: threads that read codes and graphs, several sweeps at a time; None: the one that asks, one
+            after the other, so that others get at the disk between.
         :raises ObjectMissing: there is no such object.
         :raises Corruption: it is damaged, or not of this schema, or the deletions are of another segment.
         :raises StorageFailure: it cannot be read, or a newer Lutra wrote it.
@@ -91,7 +95,7 @@ class IndexSegment:
             segment = cls(obj, meta, schema, live, closing)
             try:
                 segment._open_keys_and_columns()
-                segment._open_vectors(cache, memory_budget_bytes)
+                segment._open_vectors(cache, memory_budget_bytes, sweepers)
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
                 raise Corruption(f"{name}: the footer of this index segment makes no sense: {error!r}.") from error
             obj.forget()
@@ -110,23 +114,25 @@ class IndexSegment:
                 scalars[field.name] = SegmentColumn(self._stream(section), field, section.meta["column"], self.size)
         self.scalars = scalars
 
-    def _open_vectors(self, cache: BlockCache, budget_bytes: int | None) -> None:
+    def _open_vectors(self, cache: BlockCache, budget_bytes: int | None, sweepers: Executor | None) -> None:
         fields = [field for field in self.schema.fields if field.type is FieldType.VECTOR]
         sizes = {f.name: vectors_meta(self._section(SectionKind.VECTORS, f)).bytes for f in fields}
         needs = {name: of.get("codes", 0) + of.get("graph", 0) for name, of in sizes.items()}
         vectors = {}
         for field in fields:
             own = None if budget_bytes is None else budget_bytes * needs[field.name] // max(1, sum(needs.values()))
-            vectors[field.name] = self._open_field(field, cache, own)
+            vectors[field.name] = self._open_field(field, cache, own, sweepers)
         self.vectors = vectors
 
-    def _open_field(self, field: FieldSchema, cache: BlockCache, budget_bytes: int | None) -> SegmentVectors:
+    def _open_field(
+        self, field: FieldSchema, cache: BlockCache, budget_bytes: int | None, sweepers: Executor | None
+    ) -> SegmentVectors:
         assert field.vector is not None
         section = self._section(SectionKind.VECTORS, field)
         file = SegmentFile.open(self._object.part(section))
         if (file.dimension, file.metric) != (field.vector.dimension, field.vector.metric):
             raise Corruption(f"{self.name}: {section.name} are not of the dimension or metric that the index has.")
-        segment = Segment.open(file, cache=cache, memory_budget_bytes=budget_bytes)
+        segment = Segment.open(file, cache=cache, memory_budget_bytes=budget_bytes, sweepers=sweepers)
         self._closing.callback(segment.close)
         return SegmentVectors(field, self.size, self._read_docs(field), segment)
 

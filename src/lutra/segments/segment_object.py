@@ -14,10 +14,11 @@ from lutra.objects.store import ObjectStore
 from lutra.scalars.pages import PageReader
 from lutra.segments.footer import TAIL_BYTES, Section, SectionKind, SegmentMeta, footer_size, parse_footer
 from lutra.vectors.layout import PAGE_BYTES
-from lutra.vectors.range_reader import QUEUE_DEPTH, Bytes, PartReader
+from lutra.vectors.range_reader import QUEUE_DEPTH, SWEEP_BYTES, Bytes, PartReader
 
 WHOLE_BYTES: Final = 1024 * 1024
 """A remote object that is no larger is opened by one request: 1 MB more takes less time than another one."""
+_SWEEP_BYTES_REMOTE: Final = 4 * 1024 * 1024
 _PIECE_BYTES: Final = 256 * 1024
 """Asked of a local disk at once in a sweep. A read of one page that comes meanwhile waits for what the disk was asked
 for before: behind sweeps of 4 MB, one in twenty waited 3 to 6 ms, behind these 0.1 to 0.7 (alone: 0.1)."""
@@ -68,6 +69,7 @@ class SegmentObject:
         self._store = store
         path = store.local_path(name)
         self._is_remote = path is None
+        self.sweep_bytes = _SWEEP_BYTES_REMOTE if self._is_remote else SWEEP_BYTES
         self._end = _End(self.size_bytes)
         if path is None:
             self._blocks = cache.open_remote(

@@ -23,6 +23,8 @@ _HUGE_BYTES_MIN: Final = 4 * 1024 * 1024
 _OWN_PAGES_MIN: Final = 256 * 1024
 QUEUE_DEPTH: Final = 64
 """Reads of one batch under way at once: of nodes, a local disk gives most so."""
+SWEEP_BYTES: Final = 1024 * 1024
+"""Of a local disk: more gives no higher rate, and is not in the processor's cache any more when it is checked."""
 _READ_BYTES_MAX: Final = 8 * 1024 * 1024
 """One system call: large enough for a disk's full rate, small enough that other threads' reads get between."""
 
@@ -35,6 +37,10 @@ class RangeReader(Protocol):
 
     @property
     def size_bytes(self) -> int: ...
+
+    @property
+    def sweep_bytes(self) -> int:
+        """What who reads all of a section best asks for at a time."""
 
     def read(self, offset: int, size_bytes: int) -> Bytes:
         """uint8 [size_bytes] from ``offset`` on, in memory of the caller's own.
@@ -55,6 +61,8 @@ class RangeReader(Protocol):
 
 class LocalFile:
     """A local file by direct I/O; where the file system has none, the page cache is told to drop what was read."""
+
+    sweep_bytes: Final = SWEEP_BYTES
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.name = str(Path(path))
@@ -116,6 +124,7 @@ class PartReader:
             raise ValueError(f"{whole.name}: of {whole.size_bytes} bytes, {size_bytes} from {offset} are no part")
         self.name = whole.name if name is None else name
         self.size_bytes = size_bytes
+        self.sweep_bytes = whole.sweep_bytes
         self._whole = whole
         self._offset = offset
 

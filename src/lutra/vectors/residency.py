@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
 
@@ -92,7 +93,9 @@ class Codes:
     records: NDArray[np.uint8]
 
 
-def load_codes(file: SegmentFile, residency: Residency) -> tuple[Codes | None, Codes | None]:
+def load_codes(
+    file: SegmentFile, residency: Residency, sweepers: Executor | None = None
+) -> tuple[Codes | None, Codes | None]:
     """The codes, shorter than on disk where that is wanted, and the finer ones.
 
     No more than a few MB, and the basis, beside what is returned. Raises Corruption where a basis makes no sense.
@@ -108,10 +111,10 @@ def load_codes(file: SegmentFile, residency: Residency) -> tuple[Codes | None, C
     except ValueError as error:
         raise Corruption(f"{file.name}: section 'basis' makes no sense: {error}.") from error
     if residency.codes == file.codes:
-        codes = Codes(quantizer, file.load_codes())
+        codes = Codes(quantizer, file.load_codes(sweepers))
     else:
         codes = Codes(quantizer, _reduced(file, file.codes, residency.codes))
-    return codes, Codes(finer[0], file.load_fine()) if finer else None
+    return codes, Codes(finer[0], file.load_fine(sweepers)) if finer else None
 
 
 def give_back_memory() -> None:

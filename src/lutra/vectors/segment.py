@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
@@ -72,17 +73,19 @@ class Segment:
         *,
         memory_budget_bytes: int | None = None,
         cache: BlockCache | None = None,
+        sweepers: Executor | None = None,
     ) -> Segment:
         """Opens a local file, or a segment file that is open already and then belongs to this.
 
         :param memory_budget_bytes: for codes, graph and, where ``cache`` is None, a cache of what they leave, where
             that is worth making. None: whatever codes and graph need, and no cache.
         :param cache: through which nodes are read, shared with other segments; its budget is its own.
+        :param sweepers: threads that read codes and graph, several sweeps at a time; None: the one that asks.
         :raises Corruption: bytes fail their checksum. :raises StorageFailure: a read failed.
         """
         file = source if isinstance(source, SegmentFile) else SegmentFile.open(source)
         try:
-            return cls.load(file, choose_residency(file, memory_budget_bytes), memory_budget_bytes, cache)
+            return cls.load(file, choose_residency(file, memory_budget_bytes), memory_budget_bytes, cache, sweepers)
         except BaseException:
             file.close()
             raise
@@ -94,10 +97,11 @@ class Segment:
         residency: Residency,
         budget_bytes: int | None = None,
         cache: BlockCache | None = None,
+        sweepers: Executor | None = None,
     ) -> Segment:
         """As `open`, with what is to be in memory said; ``budget_bytes`` then only sizes a cache of its own."""
-        codes, fine = load_codes(file, residency)
-        neighbours = file.load_graph() if residency.graph else None
+        codes, fine = load_codes(file, residency, sweepers)
+        neighbours = file.load_graph(sweepers) if residency.graph else None
         give_back_memory()
         resident_bytes = sum(one.records.nbytes for one in (codes, fine) if one is not None)
         resident_bytes += 0 if neighbours is None else neighbours.nbytes

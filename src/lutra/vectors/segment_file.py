@@ -9,9 +9,10 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_EXCEPTION, Executor, Future, wait
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +38,6 @@ Matrix = NDArray[np.float32]
 Rows = NDArray[np.uint32]
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all."""
-
-_SWEEP_BYTES: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,13 +184,16 @@ class SegmentFile:
         """``(block of section NODES, offset in it)`` of a row's node: its vector as given, then its neighbours."""
         return self._footer.layout(SectionName.NODES).place(row)
 
-    def load_codes(self) -> Bytes:
-        """uint8 [rows, record_bytes], of `lutra.kernels.codes.Quantizer`; [0, 0] in a segment without codes."""
-        return self._load(SectionName.CODES)
+    def load_codes(self, sweepers: Executor | None = None) -> Bytes:
+        """uint8 [rows, record_bytes], of `lutra.kernels.codes.Quantizer`; [0, 0] in a segment without codes.
 
-    def load_fine(self) -> Bytes:
+        ``sweepers``: threads that read it, several sweeps at a time; None: the one that asks.
+        """
+        return self._load(SectionName.CODES, sweepers)
+
+    def load_fine(self, sweepers: Executor | None = None) -> Bytes:
         """uint8 [rows, record_bytes] of the longer codes; [0, 0] where there are none."""
-        return self._load(SectionName.FINE)
+        return self._load(SectionName.FINE, sweepers)
 
     def load_basis(self) -> NDArray[np.int16]:
         """int16 [directions, dimension] of the codes' basis; [0, 0] where they have none."""
@@ -205,13 +207,14 @@ class SegmentFile:
             yield np.ascontiguousarray(records)
             left -= len(records)
 
-    def load_graph(self) -> Rows:
+    def load_graph(self, sweepers: Executor | None = None) -> Rows:
         """uint32 [rows, degree], nearest first, then NO_ROW; [0, 0] in a segment without a graph."""
-        neighbours: Rows = self._load(SectionName.GRAPH).view("<u4")
-        for part in np.array_split(neighbours, -(-neighbours.nbytes // _SWEEP_BYTES) or 1):
-            if not ((part < self.rows) | (part == NO_ROW)).all():
-                raise Corruption(f"{self.name}: section 'graph' has a neighbour that is no row of the segment.")
-        return neighbours
+        return self._load(SectionName.GRAPH, sweepers, self._require_rows).view("<u4")
+
+    def _require_rows(self, lists: Bytes) -> None:
+        neighbours = lists.view("<u4")
+        if not ((neighbours < self.rows) | (neighbours == NO_ROW)).all():
+            raise Corruption(f"{self.name}: section 'graph' has a neighbour that is no row of the segment.")
 
     def read_vectors(self, rows: NDArray[np.integer[Any]]) -> Matrix:
         """float32 [n, dimension]: the vectors of ``rows`` as they were given, read block by block past any cache.
@@ -261,9 +264,10 @@ class SegmentFile:
         return faults
 
     def _sweeps(self, name: SectionName) -> Iterator[tuple[int, int]]:
-        """First block and number of blocks, a few MB at a time, of a section."""
+        """First block and number of blocks, as many at a time as are best asked for, of a section."""
         layout = self.layout(name)
-        blocks, per_sweep = layout.blocks(self._footer.items(name)), max(1, _SWEEP_BYTES // layout.block_bytes)
+        blocks = layout.blocks(self._footer.items(name))
+        per_sweep = max(1, self._reader.sweep_bytes // layout.block_bytes)
         for first in range(0, blocks, per_sweep):
             yield first, min(per_sweep, blocks - first)
 
@@ -295,19 +299,44 @@ class SegmentFile:
         vectors: Matrix = nodes.view("<f4")[:, : self.dimension]
         return vectors
 
-    def _load(self, name: SectionName) -> Bytes:
-        """uint8 [rows, item_bytes]: a whole section in memory of its own and no more; [0, 0] where there is none."""
+    def _load(
+        self,
+        name: SectionName,
+        sweepers: Executor | None = None,
+        check: Callable[[Bytes], None] = lambda items: None,
+    ) -> Bytes:
+        """uint8 [rows, item_bytes]: a whole section in memory of its own and no more; [0, 0] where there is none.
+
+        ``check`` is given its items as they come, and raises where they make no sense.
+        """
         if name not in self.sections:
             return np.empty((0, 0), np.uint8)
         layout = self.layout(name)
         total = self._footer.items(name)
         loaded = huge_pages(total * layout.item_bytes).reshape(total, layout.item_bytes)
-        begin = 0
-        for first, count in self._sweeps(name):
-            items = self._read_items(name, first, count)[: total - begin]
-            loaded[begin : begin + len(items)] = items
-            begin += len(items)
+
+        def sweep(first: int, count: int) -> None:
+            part = loaded[first * layout.items_per_block :][: count * layout.items_per_block]
+            part[:] = self._read_items(name, first, count)[: len(part)]
+            check(part)
+
+        if sweepers is None:
+            for first, count in self._sweeps(name):
+                sweep(first, count)
+        else:
+            _finish([sweepers.submit(sweep, first, count) for first, count in self._sweeps(name)])
         return loaded
+
+
+def _finish(sweeps: list[Future[None]]) -> None:
+    """Waits until none of ``sweeps`` is under way. Raises what the first of them raised."""
+    wait(sweeps, return_when=FIRST_EXCEPTION)
+    for one in sweeps:
+        one.cancel()
+    wait(sweeps)
+    for one in sweeps:
+        if not one.cancelled():
+            one.result()
 
 
 def _navigation_faults(section: Section, data: Bytes, footer: Footer) -> list[Fault]:
