@@ -78,15 +78,17 @@ def serve(
     # Here, so that `lutra --help` needs none of it.
     from lutra.instance.engine import Engine
     from lutra.instance.registry import DEFAULT_INSTANCE, create_instance, instance_exists
-    from lutra.server.credentials import load_credentials
-    from lutra.server.options import ServerOptions
-    from lutra.server.server import run_server
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    _warn_of_plain_http(host)
     with shown_failures():
         engine = Engine.open(data_dir, objects=objects, memory_bytes=memory_mb * 1024 * 1024)
         try:
+            # Threads of the engine read its indexes meanwhile.
+            from lutra.server.credentials import load_credentials
+            from lutra.server.options import ServerOptions
+            from lutra.server.server import run_server
+
+            _warn_of_plain_http(host)
             for name in instances or (DEFAULT_INSTANCE,):
                 if not instance_exists(data_dir, name):
                     create_instance(data_dir, name)
