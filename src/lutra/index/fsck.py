@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import enum
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from lutra.index.buffer import Buffer
 from lutra.index.manifest import Manifest, SegmentEntry, schema_identity
+from lutra.index.row_check import RowCheck
 from lutra.index.storage import IndexStorage
-from lutra.index.view import PartView
 from lutra.kernels.blocks import BlockCache
 from lutra.model.errors import Corruption, LutraError, ObjectMissing, StorageFailure
 from lutra.model.indexes import IndexSchema
 from lutra.model.rows import PrimaryKey, Row
 from lutra.model.schema import KeyColumn
-from lutra.scalars.bloom import hashes_of
 from lutra.segments.deletions import read_deletions
 from lutra.segments.index_segment import IndexSegment
-from lutra.segments.vectors import SegmentVectors
 from lutra.segments.verification import verify_segment
 from lutra.tables.keys import KeyCodec
 from lutra.vectors.layout import NO_ROW, SegmentKind
@@ -34,6 +30,9 @@ _CACHE_BYTES: Final = 16 * 1024 * 1024
 _CHUNK_ROWS: Final = 1_024
 _ROW_FAULTS_MAX: Final = 100
 """Of one index: where all rows are wrong, as many say so as all of them."""
+
+_NONSENSE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What reading raises where checksums are right and numbers lead nowhere: who wrote it was wrong."""
 
 OnBytes = Callable[[int, int], None]
 """Called with the bytes done and the bytes in all."""
@@ -92,7 +91,8 @@ class IndexCheck:
 
     def _fault(self, place: str, error: LutraError | str) -> None:
         is_away = isinstance(error, StorageFailure) and not isinstance(error, ObjectMissing)
-        self.faults.append(IndexFault(place, str(error), Remedy.RETRY if is_away else Remedy.REBUILD))
+        text = str(error).removeprefix(f"{place}: ")  # errors name the object, too
+        self.faults.append(IndexFault(place, text, Remedy.RETRY if is_away else Remedy.REBUILD))
 
     def _row_fault(self, key: str, text: str) -> None:
         self._row_faults += 1
@@ -166,6 +166,9 @@ class IndexCheck:
         except LutraError as error:
             self._fault(place, error)
             return
+        except _NONSENSE as error:
+            self._fault(place, f"its checksums are right, but what it says makes no sense: {error!r}")
+            return
         self._segments.append(segment)
 
     def _check_opened(self, place: str, segment: IndexSegment, entry: SegmentEntry) -> None:
@@ -205,87 +208,34 @@ class IndexCheck:
         """
         if self.manifest is None or not self.manifest.progress.filled:
             return
-        seen = [np.zeros(segment.size, bool) for segment in self._segments]
+        try:
+            self._compare(rows, changed, oldest_ms, on_rows or (lambda rows: None))
+        except (Corruption, StorageFailure) as error:
+            self._fault(self._storage.prefix, error)
+        except _NONSENSE as error:
+            self._fault(self._storage.prefix, f"its checksums are right, but what it says makes no sense: {error!r}")
+        if self._row_faults > _ROW_FAULTS_MAX:
+            self._fault(self._storage.prefix, f"{self._row_faults - _ROW_FAULTS_MAX:,} more rows are wrong")
+
+    def _compare(
+        self, rows: Iterable[Row], changed: set[bytes], oldest_ms: int | None, on_rows: Callable[[int], None]
+    ) -> None:
+        check = RowCheck(self._segments, self._schema, self._key_columns, oldest_ms)
         done = 0
         for chunk in _chunks(row for row in rows if self._codec.encode(row.key) not in changed):
-            self._check_chunk(chunk, seen)
+            for found in check.differences(chunk):
+                self._row_fault(_shown(self._codec.decode(found.key)), found.text)
+                check.is_brief = self._row_faults >= _ROW_FAULTS_MAX
             done += len(chunk)
-            if on_rows is not None:
-                on_rows(done)
-        for segment, was_seen in zip(self._segments, seen, strict=True):
-            newest_ms = segment.newest_ms()
-            for doc in np.flatnonzero(segment.live & ~was_seen).tolist():
-                key = segment.keys.key(doc)
-                if key not in changed and (oldest_ms is None or newest_ms[doc] >= oldest_ms):
-                    self._row_fault(_shown(self._codec.decode(key)), "is in the index, but not in the table")
-        if self._row_faults > _ROW_FAULTS_MAX:
-            self._fault(self._storage.prefix, f"{self._row_faults - _ROW_FAULTS_MAX} more rows are wrong")
-
-    def _check_chunk(self, rows: Sequence[Row], seen: Sequence[npt.NDArray[np.bool_]]) -> None:
-        keys = [self._codec.encode(row.key) for row in rows]
-        expected = Buffer(self._schema, self._key_columns)
-        expected.stage(keys, rows, 0)
-        expected.publish()
-        missing = np.ones(len(rows), bool)
-        hashes = hashes_of(keys)
-        for segment, was_seen in zip(self._segments, seen, strict=True):
-            docs = segment.keys.find(keys, hashes)
-            places = np.flatnonzero((docs >= 0) & segment.live[docs])
-            missing[places] = False
-            was_seen[docs[places]] = True
-            for place in self._different(expected.view(), places, segment, docs[places]):
-                self._row_fault(_shown(rows[place].key), f"is otherwise in {segment.name} than in the table")
-        for place in np.flatnonzero(missing).tolist():
-            self._row_fault(_shown(rows[place].key), "is in the table, but not in the index")
-
-    def _different(
-        self, expected: PartView, places: npt.NDArray[np.int64], segment: IndexSegment, docs: npt.NDArray[np.int64]
-    ) -> list[int]:
-        """Those of ``places`` whose columns or vectors are not those of ``docs``."""
-        if not len(places):
-            return []
-        wrong = np.zeros(len(places), bool)
-        for name, column in expected.scalars.items():
-            stored = segment.scalars[name]
-            wrong |= [
-                not _equal(column.value(place), stored.value(doc))
-                for place, doc in zip(places.tolist(), docs.tolist(), strict=True)
-            ]
-        for name, vectors in expected.vectors.items():
-            ours = np.full((expected.size, vectors.options.dimension), np.nan, np.float32)
-            for block, of in vectors.blocks:
-                ours[of] = block
-            wrong |= ~_same(ours[places], _vectors_of(segment.vectors[name], docs))
-        different: list[int] = places[wrong].tolist()
-        return different
+            on_rows(done)
+        for found in check.left_over():
+            if found.key not in changed:
+                self._row_fault(_shown(self._codec.decode(found.key)), found.text)
 
 
 def _add(on_bytes: OnBytes, before: int, total: int, done: int, _: int) -> None:
     """Of one object, as part of all."""
     on_bytes(before + done, total)
-
-
-def _equal(left: object, right: object) -> bool:
-    """Also where both are NaN, or lists of it."""
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(_equal, left, right))
-    return bool(left == right or (left != left and right != right))
-
-
-def _same(left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """bool[n]: rows that are equal; NaN, which stands for none, equals NaN."""
-    return np.asarray(((left == right) | (np.isnan(left) & np.isnan(right))).all(axis=1))
-
-
-def _vectors_of(vectors: SegmentVectors, docs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """float32[n, dimension], NaN where a document has none."""
-    result = np.full((len(docs), vectors.options.dimension), np.nan, np.float32)
-    row_of = np.full(vectors.size, -1, np.int64)
-    row_of[vectors.docs()] = np.arange(len(vectors.docs()))
-    rows = row_of[docs]
-    if (rows >= 0).any():
-        result[rows >= 0] = vectors.file.read_vectors(rows[rows >= 0])
-    return result
 
 
 def unreachable_rows(file: SegmentFile) -> int:

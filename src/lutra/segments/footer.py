@@ -116,10 +116,11 @@ class SegmentMeta:
     def bytes_by_class(self) -> Mapping[str, int]:
         """Bytes of the object: ``metadata``, ``keys``, ``columns``, ``codes``, ``graph`` and ``vectors``."""
         within = [vectors.bytes for vectors in self.vectors]
-        codes, graph, nodes = (sum(part.get(name, 0) for part in within) for name in ("codes", "graph", "nodes"))
+        coded = sum(part.get(name, 0) for part in within for name in ("codes", "fine", "basis"))
+        graph, nodes = (sum(part.get(name, 0) for part in within) for name in ("graph", "nodes"))
         keys, columns = self._bytes_of(SectionKind.KEYS), self._bytes_of(SectionKind.COLUMN)
-        rest = self.size_bytes - keys - columns - codes - graph - nodes
-        return {"metadata": rest, "keys": keys, "columns": columns, "codes": codes, "graph": graph, "vectors": nodes}
+        rest = self.size_bytes - keys - columns - coded - graph - nodes
+        return {"metadata": rest, "keys": keys, "columns": columns, "codes": coded, "graph": graph, "vectors": nodes}
 
     def section(self, kind: SectionKind, field: str = "") -> Section | None:
         """The section of that kind and field; None where there is none."""

@@ -46,7 +46,7 @@ def verify_object(obj: SegmentObject, progress: Progress | None = None) -> list[
         meta = obj.read_meta()
     except Corruption as error:
         footer_bytes = _footer_bytes(obj)
-        return [_fault(FOOTER, obj.size_bytes - footer_bytes, footer_bytes, error)]
+        return [_fault(FOOTER, obj.size_bytes - footer_bytes, footer_bytes, error, obj.name)]
     finally:
         obj.forget()
     faults: list[Fault] = []
@@ -77,7 +77,8 @@ def _vector_faults(obj: SegmentObject, section: Section) -> list[Fault]:
         faults = SegmentFile.check(obj.part(section))
     except Corruption as error:
         footer_bytes = vectors_meta(section).bytes[FOOTER]
-        return [_fault(f"{section.name}/{FOOTER}", section.end - footer_bytes, footer_bytes, error)]
+        reader = obj.part(section).name
+        return [_fault(f"{section.name}/{FOOTER}", section.end - footer_bytes, footer_bytes, error, reader)]
     return [
         Fault(f"{section.name}/{fault.section}", fault.block, section.offset + fault.offset, fault.size_bytes)
         for fault in faults
@@ -93,5 +94,7 @@ def _footer_bytes(obj: SegmentObject) -> int:
         return len(tail)
 
 
-def _fault(section: str, offset: int, size_bytes: int, error: Corruption) -> Fault:
-    return Fault(section, 0, offset, size_bytes, str(error).removesuffix("."))
+def _fault(section: str, offset: int, size_bytes: int, error: Corruption, reader: str) -> Fault:
+    """Of a footer. Its error names what was read, and where in that: the fault says so for the whole object."""
+    text = str(error).removeprefix(f"{reader}: ").removesuffix(".")
+    return Fault(section, 0, offset, size_bytes, "fails its checksum" if text.startswith("section 'footer'") else text)
