@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lutra.instance.fsck import DirectoryCheck, Fault
 
 FAULTY = 1
+_NAMED_MAX = 10
+"""Objects left behind that are named one by one; with --json all are."""
 
 
 class NotChecked(click.ClickException):
@@ -102,6 +104,7 @@ def _as_json(check: DirectoryCheck, following: dict[int, str]) -> dict[str, obje
             for fault in check.faults
         ],
         "notes": check.notes,
+        "left_behind": check.left_behind,
     }
 
 
@@ -121,6 +124,13 @@ def _print(check: DirectoryCheck, following: dict[int, str]) -> None:
             click.echo(f"  next: {following[id(fault)]}")
     for note in check.notes:
         click.echo(f"note: {note}")
+    if left := check.left_behind:
+        click.echo(
+            f"note: {_count(len(left), 'object')} that nothing names, deleted when the directory is next served:"
+        )
+        more = [f"and {len(left) - _NAMED_MAX:,} more"] if len(left) > _NAMED_MAX else []
+        for name in [*left[:_NAMED_MAX], *more]:
+            click.echo(f"  {name}")
     looked_at = (
         f"{_count(check.tables, 'table')} with {_count(check.rows, 'row')}; "
         f"{_count(check.indexes, 'index', 'indexes')} of {_count(check.segments, 'segment')} "

@@ -81,7 +81,11 @@ class IndexCheck:
         self._segments: list[IndexSegment] = []
         self._row_faults = 0
         self.manifest: Manifest | None = None
-        """The newest, once ``check_objects`` has found it whole."""
+        """The newest, once ``check_objects`` has found it whole, and all that it names."""
+        self.segments = self.segment_bytes = 0
+        """That were read."""
+        self.left_behind: list[str] = []
+        """Objects that no manifest names, of what a crash cut short. Opening the index deletes them."""
 
     def __enter__(self) -> IndexCheck:
         return self
@@ -89,20 +93,16 @@ class IndexCheck:
     def __exit__(self, *error: object) -> None:
         self._opened.close()
 
-    def _fault(self, place: str, error: LutraError | str) -> None:
-        is_away = isinstance(error, StorageFailure) and not isinstance(error, ObjectMissing)
+    def _fault(self, place: str, error: LutraError | str, remedy: Remedy = Remedy.REBUILD) -> None:
+        if isinstance(error, StorageFailure) and not isinstance(error, ObjectMissing):
+            remedy = Remedy.RETRY
         text = str(error).removeprefix(f"{place}: ")  # errors name the object, too
-        self.faults.append(IndexFault(place, text, Remedy.RETRY if is_away else Remedy.REBUILD))
+        self.faults.append(IndexFault(place, text, remedy))
 
     def _row_fault(self, key: str, text: str) -> None:
         self._row_faults += 1
         if self._row_faults <= _ROW_FAULTS_MAX:
             self._fault(key, text)
-
-    @property
-    def segments(self) -> int:
-        """That could be opened."""
-        return len(self._segments)
 
     def check_objects(self, on_bytes: OnBytes | None = None) -> None:
         """Every manifest, and every object that the newest names: checksums, counts, graphs, keys."""
@@ -128,7 +128,7 @@ class IndexCheck:
         found = list(self._storage.manifests())
         for name, manifest in found[:-1]:
             if isinstance(manifest, Corruption):
-                self.faults.append(IndexFault(name, str(manifest), Remedy.START))
+                self._fault(name, manifest, Remedy.START)
         if not found:
             objects = self._storage.store.list(self._storage.prefix)
             if objects:
@@ -138,6 +138,10 @@ class IndexCheck:
         if isinstance(newest, Corruption):
             self._fault(name, newest)
             return None
+        named = {name for name, _ in found}.union(
+            *({self._storage.full(of) for of in one.names} for _, one in found if isinstance(one, Manifest))
+        )
+        self.left_behind = [name for name in self._storage.store.list(self._storage.prefix) if name not in named]
         return newest
 
     def _check_segment(self, entry: SegmentEntry, on_bytes: OnBytes) -> None:
@@ -148,6 +152,7 @@ class IndexCheck:
             if size_bytes != entry.shape.bytes:
                 self._fault(place, f"has {size_bytes} bytes, but the manifest says {entry.shape.bytes}")
             damaged = verify_segment(store, place, on_bytes, size_bytes=size_bytes)
+            self.segments, self.segment_bytes = self.segments + 1, self.segment_bytes + size_bytes
             for fault in damaged:
                 self._fault(place, str(fault))
             deletions = None

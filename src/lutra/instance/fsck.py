@@ -9,6 +9,7 @@ from typing import Final
 
 from lutra.index.definition import IndexDefinition
 from lutra.index.fsck import IndexCheck, IndexFault, Remedy
+from lutra.index.storage import ROOT, prefix_of
 from lutra.instance.registry import instance_names
 from lutra.instance.stopped import StoppedDirectory
 from lutra.model.clock import Clock
@@ -49,6 +50,8 @@ class DirectoryCheck:
         self.faults: list[Fault] = []
         self.notes: list[str] = []
         """What is as it may be, but good to know."""
+        self.left_behind: list[str] = []
+        """Objects that nothing names: what a crash left. They are deleted when the directory is next served."""
         self.tables = self.rows = self.indexes = self.segments = self.segment_bytes = 0
         """That were looked at."""
         self._directory = directory
@@ -67,6 +70,8 @@ class DirectoryCheck:
                 rows_of[described.table_id] = self._check_table(instance, described)
         for definition in definitions:
             self._check_index(definition, rows_of)
+        known = tuple(prefix_of(definition) for definition in definitions)
+        self.left_behind += [name for name in directory.objects.list(ROOT) if not name.startswith(known)]
 
     def _check_table(self, instance: str, table: TableDescription) -> int | None:
         """How many rows it has; None where they cannot be read."""
@@ -103,14 +108,14 @@ class DirectoryCheck:
         with IndexCheck(storage, definition.schema, table.schema.key) as check:
             check.check_objects(lambda done, total: self._report(f"objects of [{name}]", done, total))
             self.segments += check.segments
+            self.segment_bytes += check.segment_bytes
+            self.left_behind += check.left_behind
             manifest = check.manifest
             if manifest is None:
-                if not check.faults:
-                    self.notes.append(
-                        f"index [{name}] of table [{definition.table}] has no objects: it is yet to be filled"
-                    )
+                of = f"index [{name}] of table [{definition.table}]"
+                without = "is not compared with its table: that takes all of its objects"
+                self.notes.append(f"{of} {without if check.faults else 'has no objects: it is yet to be filled'}")
                 return check.faults
-            self.segment_bytes += sum(entry.shape.bytes for entry in manifest.segments)
             last = directory.space.changelog.last_sequence
             if manifest.progress.position > last:
                 ahead = f"knows changes up to {manifest.progress.position}, but the table only those up to {last}"
