@@ -119,6 +119,31 @@ def test_opening_reads_the_end_once_and_what_is_to_be_in_memory(tmp_path: Path) 
     shelf.close()
 
 
+def test_memory_is_asked_for_once_and_holds_all_there_is(tmp_path: Path) -> None:
+    """Finer codes and the basis they lie along, too."""
+    shelf = Shelf(tmp_path)
+    plans = {"v": BuildPlan(SegmentKind.GRAPH, 4, code_bytes=16, fine_bytes=40, degree=16, beam=32)}
+    name, meta = shelf.build([part_of(ONE_VECTOR, plain_rows_without_w(3_000))], ONE_VECTOR, plans)
+    assert {"codes", "fine", "basis", "graph"} <= set(meta.vectors[0].bytes)
+    assert meta.bytes_by_class["codes"] + meta.bytes_by_class["graph"] == meta.resident_bytes
+    residents = []
+    for share in (1.0, 0.8, 0.3, 0.0):
+        asked: list[int] = []
+
+        def grant(wanted_bytes: int, share: float = share, asked: list[int] = asked) -> int:
+            asked.append(wanted_bytes)
+            return int(share * wanted_bytes)
+
+        with IndexSegment.open(shelf.store, name, ONE_VECTOR, cache=shelf.cache, grant=grant) as segment:
+            assert asked == [meta.resident_bytes]
+            residents.append(segment.vectors["v"].segment.resident_bytes)
+            assert residents[-1] <= share * meta.resident_bytes
+    assert residents == sorted(residents, reverse=True)
+    assert residents[0] > 0.9 * meta.resident_bytes
+    assert residents[0] > residents[1] > residents[-1] == 0
+    shelf.close()
+
+
 def test_a_small_one_is_opened_by_one_read(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     plans = {"v": BuildPlan(SegmentKind.GRAPH, 4, degree=64, beam=32)}

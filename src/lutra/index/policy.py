@@ -69,13 +69,6 @@ class SegmentShape:
         )
 
     @property
-    def resident_bytes(self) -> int:
-        """Memory that searching it takes at most where there is plenty: codes and graphs."""
-        coded = [field for field in self.vectors if field.kind is not SegmentKind.FLAT]
-        codes = sum(f.rows * CodeFormat(f.dimension, choose_code_bits(f.dimension)).record_bytes for f in coded)
-        return codes + sum(4 * _DEGREE * field.rows for field in coded if field.kind is SegmentKind.GRAPH)
-
-    @property
     def build_bytes(self) -> int:
         """Memory that a build needs for its live rows, beside what any build takes: of graphs as if it built one."""
         graph = max((self._of_living(f.rows) * (f.dimension + _GRAPH_ROW_BYTES) for f in self.vectors), default=0)

@@ -79,8 +79,13 @@ class SegmentSet:
         ``sweepers``: threads that read what it keeps in memory; None: this one, which leaves the disk to searches.
         """
         resources = self._resources
-        wanted_bytes = shape.resident_bytes
-        granted_bytes = resources.memory.grant(wanted_bytes, sum(old.granted_bytes for old in replacing))
+        freed_bytes, granted_bytes = sum(old.granted_bytes for old in replacing), 0
+
+        def grant(wanted_bytes: int) -> int:
+            nonlocal granted_bytes
+            granted_bytes = resources.memory.grant(wanted_bytes, freed_bytes)
+            return granted_bytes
+
         try:
             segment = IndexSegment.open(
                 resources.store,
@@ -88,7 +93,7 @@ class SegmentSet:
                 self._schema,
                 cache=resources.cache,
                 size_bytes=shape.bytes,
-                memory_budget_bytes=None if granted_bytes == wanted_bytes else granted_bytes,
+                grant=grant,
                 deletions=None if deletions is None else read_deletions(resources.store, self._storage.full(deletions)),
                 sweepers=sweepers,
             )

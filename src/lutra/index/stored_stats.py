@@ -61,5 +61,5 @@ def _segment(storage: IndexStorage, entry: SegmentEntry, cache: BlockCache) -> S
         dead=shape.dead,
         kinds={vectors.field: vectors.kind.value for vectors in meta.vectors},
         bytes=meta.bytes_by_class,
-        resident_bytes=shape.resident_bytes,
+        resident_bytes=meta.resident_bytes,
     )

@@ -78,6 +78,16 @@ class VectorsMeta:
     bytes: Mapping[str, int]
     """Of the vector segment's sections, by name; its footer under ``footer``."""
 
+    @property
+    def code_bytes(self) -> int:
+        """Of codes, the finer ones and the basis they lie along included."""
+        return sum(self.bytes.get(name, 0) for name in ("codes", "fine", "basis"))
+
+    @property
+    def resident_bytes(self) -> int:
+        """Memory that searching them takes at most where there is plenty: codes and graph."""
+        return self.code_bytes + self.bytes.get("graph", 0)
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentMeta:
@@ -116,11 +126,16 @@ class SegmentMeta:
     def bytes_by_class(self) -> Mapping[str, int]:
         """Bytes of the object: ``metadata``, ``keys``, ``columns``, ``codes``, ``graph`` and ``vectors``."""
         within = [vectors.bytes for vectors in self.vectors]
-        coded = sum(part.get(name, 0) for part in within for name in ("codes", "fine", "basis"))
+        coded = sum(part.code_bytes for part in self.vectors)
         graph, nodes = (sum(part.get(name, 0) for part in within) for name in ("graph", "nodes"))
         keys, columns = self._bytes_of(SectionKind.KEYS), self._bytes_of(SectionKind.COLUMN)
         rest = self.size_bytes - keys - columns - coded - graph - nodes
         return {"metadata": rest, "keys": keys, "columns": columns, "codes": coded, "graph": graph, "vectors": nodes}
+
+    @property
+    def resident_bytes(self) -> int:
+        """Memory that searching its vectors takes at most where there is plenty."""
+        return sum(vectors.resident_bytes for vectors in self.vectors)
 
     def section(self, kind: SectionKind, field: str = "") -> Section | None:
         """The section of that kind and field; None where there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from types import TracebackType
 
@@ -30,6 +30,8 @@ from lutra.vectors.segment import Segment
 from lutra.vectors.segment_file import Progress, SegmentFile
 
 Mask = npt.NDArray[np.bool_]
+Grant = Callable[[int], int]
+"""Asked for so many bytes of memory, gives so many."""
 
 
 class IndexSegment:
@@ -63,6 +65,7 @@ class IndexSegment:
         *,
         cache: BlockCache,
         memory_budget_bytes: int | None = None,
+        grant: Grant | None = None,
         deletions: BitMap | None = None,
         owner: str = "",
         size_bytes: int | None = None,
@@ -75,6 +78,7 @@ class IndexSegment:
         :param cache: through which everything is read, shared with other segments.
         :param memory_budget_bytes: for codes and graphs (`lutra.vectors.segment.Segment.open`), shared out between
             vector fields by what they would need; None: whatever they need.
+        :param grant: in place of ``memory_budget_bytes``: is told what they would need, once, and says what they get.
         :param deletions: documents that are dead from the start.
         :param owner: whose counters in the cache its reads go to.
         :param size_bytes: of the object, where it is known: spares a remote store a request.
@@ -95,6 +99,9 @@ class IndexSegment:
             segment = cls(obj, meta, schema, live, closing)
             try:
                 segment._open_keys_and_columns()
+                if grant is not None:
+                    granted_bytes = grant(meta.resident_bytes)
+                    memory_budget_bytes = None if granted_bytes >= meta.resident_bytes else granted_bytes
                 segment._open_vectors(cache, memory_budget_bytes, sweepers)
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
                 raise Corruption(f"{name}: the footer of this index segment makes no sense: {error!r}.") from error
@@ -116,8 +123,7 @@ class IndexSegment:
 
     def _open_vectors(self, cache: BlockCache, budget_bytes: int | None, sweepers: Executor | None) -> None:
         fields = [field for field in self.schema.fields if field.type is FieldType.VECTOR]
-        sizes = {f.name: vectors_meta(self._section(SectionKind.VECTORS, f)).bytes for f in fields}
-        needs = {name: of.get("codes", 0) + of.get("graph", 0) for name, of in sizes.items()}
+        needs = {f.name: vectors_meta(self._section(SectionKind.VECTORS, f)).resident_bytes for f in fields}
         vectors = {}
         for field in fields:
             own = None if budget_bytes is None else budget_bytes * needs[field.name] // max(1, sum(needs.values()))
