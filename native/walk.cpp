@@ -231,16 +231,4 @@ const std::vector<Candidate>& Walk::run(const WalkGraph& graph, const QueryCode&
     return result_;
 }
 
-std::vector<std::uint32_t> qualifying_seeds(const std::uint8_t* mask, std::size_t row_count, std::size_t most) {
-    std::vector<std::uint32_t> seeds;
-    const std::size_t parts = std::min(most, row_count);
-    for (std::size_t part = 0; part < parts; ++part) {
-        const std::uint8_t* end = mask + (part + 1) * row_count / parts;
-        const std::uint8_t* at = mask + part * row_count / parts;
-        at = std::find_if(at, end, [](std::uint8_t counts) { return counts != 0; });
-        if (at != end) seeds.push_back(static_cast<std::uint32_t>(at - mask));
-    }
-    return seeds;
-}
-
 }  // namespace lutra
