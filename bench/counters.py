@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from bench.ann import data
 from lutra.kernels.distance import topk
-from lutra.kernels.searcher import Plan, Strategy
+from lutra.kernels.searcher import Plan, RowMask, Strategy
 from lutra.model.indexes import Metric
 from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.calibration import rerank_plan
@@ -50,7 +50,8 @@ def measure() -> Figures:
         with Segment.open(path) as segment:
             for name, plan, mask in _cases():
                 truth, _ = topk(queries, vectors, K, Metric.EUCLIDEAN, mask)
-                ids, _, counters = segment.searcher.search(queries, K, plan, mask=mask)
+                counting = None if mask is None else RowMask(mask)
+                ids, _, counters = segment.searcher.search(queries, K, plan, mask=counting)
                 hits = sum(len(np.intersect1d(a, b)) for a, b in zip(ids, truth, strict=True))
                 means = counters.means()
                 figures[name] = {

@@ -1,7 +1,6 @@
 #include "code_ranking.h"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 
 #include "codes.h"
@@ -14,44 +13,45 @@ namespace lutra {
 
 namespace {
 
-constexpr std::size_t kBlockRows = 1024;
-constexpr std::size_t kMaskWord = 8;  // rows whose part of a mask is looked at as one
+constexpr std::size_t kBatchRows = 1024;
+// Rows that a thread takes at once are more where few count: a batch is full then too, and its records come from
+// memory while others are looked at.
+constexpr std::size_t kBlockRowsMax = 64 * kBatchRows;
 // Bytes of records that pay for starting one more thread (about half a millisecond of work).
 constexpr std::size_t kBytesPerThread = 4 * 1024 * 1024;
 // Candidates kept before those that have meanwhile been ruled out are dropped.
 constexpr std::size_t kCandidatesKept = 4096;
 
-// One thread's block of rows: those that count, and their estimates.
-struct EstimatedBlock {
-    std::vector<std::uint32_t> rows = std::vector<std::uint32_t>(kBlockRows);
-    std::vector<const std::uint8_t*> records = std::vector<const std::uint8_t*>(kBlockRows);
-    std::vector<float> estimates = std::vector<float>(kBlockRows);
+// One thread's batch of rows that count, and their estimates.
+struct EstimatedBatch {
+    std::vector<std::uint32_t> rows = std::vector<std::uint32_t>(kBatchRows);
+    std::vector<const std::uint8_t*> records = std::vector<const std::uint8_t*>(kBatchRows);
+    std::vector<float> estimates = std::vector<float>(kBatchRows);
     std::size_t count = 0;
 
-    template <class Query>
-    void look(const Query& query, const CodeScan& scan, std::size_t begin, std::size_t end) {
+    // Calls look() for each batch of the rows of [begin, end) that count.
+    template <class Query, class Look>
+    void each(const Query& query, const CodeScan& scan, std::size_t begin, std::size_t end, const Look& look) {
         const std::size_t bytes = query.record_bytes();
         count = 0;
         if (scan.mask == nullptr) {
             for (std::size_t row = begin; row < end; ++row) rows[count++] = static_cast<std::uint32_t>(row);
             query.estimate_range(scan.records + begin * bytes, count, estimates.data());
+            look();
             return;
         }
-        for (std::size_t row = begin; row < end;) {
-            const std::size_t next = std::min(row + kMaskWord, end);
-            std::uint64_t word = 0;
-            std::memcpy(&word, scan.mask + row, next - row);
-            if (word == 0) {  // most are, where few rows count
-                row = next;
-                continue;
-            }
-            for (; row < next; ++row) {
-                rows[count] = static_cast<std::uint32_t>(row);
-                records[count] = scan.records + row * bytes;
-                count += scan.mask[row] != 0;
-            }
-        }
-        query.estimate_batch(records.data(), count, estimates.data());
+        const auto flush = [&] {
+            query.estimate_batch(records.data(), count, estimates.data());
+            look();
+            count = 0;
+        };
+        scan.mask->each(begin, end, [&](std::size_t row) {
+            rows[count] = static_cast<std::uint32_t>(row);
+            records[count] = scan.records + row * bytes;
+            __builtin_prefetch(records[count]);  // the rest of a longer one follows
+            if (++count == kBatchRows) flush();
+        });
+        if (count > 0) flush();
     }
 };
 
@@ -59,7 +59,7 @@ struct EstimatedBlock {
 struct RankingWorker {
     explicit RankingWorker(std::size_t k) : nearest(k) {}
 
-    EstimatedBlock block;
+    EstimatedBatch batch;
     Nearest nearest;
     std::vector<Estimated> kept;
     std::size_t kept_before_next_sweep = kCandidatesKept;
@@ -86,10 +86,10 @@ std::vector<RankingWorker> run(const Query& query, const CodeScan& scan, std::si
                                const Look& look) {
     const unsigned threads = ranking_threads(scan, rows, query.record_bytes());
     std::vector<RankingWorker> workers(threads, RankingWorker(k));
-    parallel_for(threads, scan.row_count, kBlockRows, [&](unsigned thread, std::size_t begin, std::size_t end) {
+    const std::size_t block_rows = std::clamp(kBatchRows * (scan.row_count / rows), kBatchRows, kBlockRowsMax);
+    parallel_for(threads, scan.row_count, block_rows, [&](unsigned thread, std::size_t begin, std::size_t end) {
         RankingWorker& worker = workers[thread];
-        worker.block.look(query, scan, begin, end);
-        look(worker);
+        worker.batch.each(query, scan, begin, end, [&] { look(worker); });
     });
     return workers;
 }
@@ -109,14 +109,14 @@ std::vector<std::uint64_t> merged(const std::vector<RankingWorker>& workers, std
 
 template <class Query>
 std::vector<Estimated> nearest_by_code(const Query& query, const CodeScan& scan, std::size_t k) {
-    const std::size_t rows = qualifying_rows(scan.mask, scan.row_count);
+    const std::size_t rows = scan.counting();
     k = std::min(k, rows);
     if (k == 0) return {};
     const std::vector<RankingWorker> workers = run(query, scan, rows, k, [](RankingWorker& worker) {
         float limit = worker.limit();
-        for (std::size_t i = 0; i < worker.block.count; ++i) {
-            if (worker.block.estimates[i] > limit) continue;
-            worker.nearest.offer(key_of(worker.block.estimates[i], worker.block.rows[i]));
+        for (std::size_t i = 0; i < worker.batch.count; ++i) {
+            if (worker.batch.estimates[i] > limit) continue;
+            worker.nearest.offer(key_of(worker.batch.estimates[i], worker.batch.rows[i]));
             limit = worker.limit();
         }
     });
@@ -131,14 +131,14 @@ std::vector<Estimated> nearest_by_code(const Query& query, const CodeScan& scan,
 
 template <class Query>
 std::vector<Estimated> candidates_by_code(const Query& query, const CodeScan& scan, std::size_t k) {
-    const std::size_t rows = qualifying_rows(scan.mask, scan.row_count);
+    const std::size_t rows = scan.counting();
     k = std::min(k, rows);
     if (k == 0) return {};
     std::vector<RankingWorker> workers = run(query, scan, rows, k, [&](RankingWorker& worker) {
-        for (std::size_t i = 0; i < worker.block.count; ++i) {
-            const std::uint32_t row = worker.block.rows[i];
+        for (std::size_t i = 0; i < worker.batch.count; ++i) {
+            const std::uint32_t row = worker.batch.rows[i];
             const std::uint8_t* record = scan.records + row * query.record_bytes();
-            const float estimate = worker.block.estimates[i];
+            const float estimate = worker.batch.estimates[i];
             if (query.loose_lower_bound(record, estimate) > worker.limit()) continue;
             const float lower = query.lower_bound(record, estimate);
             if (lower > worker.limit()) continue;

@@ -5,13 +5,17 @@
 #include <cstdint>
 #include <vector>
 
+#include "row_mask.h"
+
 namespace lutra {
 
 struct CodeScan {
     const std::uint8_t* records;  // [row_count, record_bytes of the query]; row_count <= kRowsMax
     std::size_t row_count;
-    const std::uint8_t* mask;  // [row_count], a row counts where it is not 0; nullptr: all rows count
+    const RowMask* mask;          // of row_count rows; nullptr: all rows count
     unsigned threads;          // at most; 0: as many as the process may use. Fewer where there is little to do.
+
+    std::size_t counting() const { return mask == nullptr ? row_count : mask->count(); }
 };
 
 struct Estimated {

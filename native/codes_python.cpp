@@ -178,11 +178,12 @@ nb::tuple scan(const Query& query, const Records& records, std::int64_t k, const
     check_records(query, records);
     if (k < 1) throw std::invalid_argument("k is at least 1, not " + std::to_string(k));
     if (mask) check_same("elements of the mask", mask->shape(0), records.shape(0));
-    const CodeScan how{records.data(), records.shape(0),
-                       mask ? reinterpret_cast<const std::uint8_t*>(mask->data()) : nullptr, threads};
     std::vector<Estimated> found;
     {
         nb::gil_scoped_release no_gil;
+        std::optional<RowMask> counting;
+        if (mask) counting.emplace(reinterpret_cast<const std::uint8_t*>(mask->data()), mask->shape(0));
+        const CodeScan how{records.data(), records.shape(0), counting ? &*counting : nullptr, threads};
         found = wanted == Wanted::kNearest ? nearest_by_code(query, how, static_cast<std::size_t>(k))
                                            : candidates_by_code(query, how, static_cast<std::size_t>(k));
     }

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <span>
 
+#include "row_mask.h"
+
 namespace lutra {
 
 // The numbers are those of lutra.vectors.strategies.Strategy.
@@ -24,7 +26,7 @@ struct SearchPlan {
     float bound_sigmas;      // of the bound that decides for the others
     std::uint64_t effort_max;  // distances (reads of a kNodeWalk) after which a walk under a mask ends; 0: never
     std::size_t qualifying;  // rows that count
-    const std::uint8_t* mask;          // [rows], a row counts where it is not 0; nullptr: all count
+    const RowMask* mask;     // of all rows; nullptr: all count
     std::span<const std::uint32_t> seeds;  // rows that count, for a walk to start from
     std::span<const std::uint32_t> rows;   // kBruteForce: all rows that count
 };

@@ -42,7 +42,7 @@ class SearchSlot {
     void refine();
     float lower_bound(std::size_t index) const;
     void read_all_that_count();
-    bool counts(std::uint32_t row) const { return plan_->mask == nullptr || plan_->mask[row] != 0; }
+    bool counts(std::uint32_t row) const { return plan_->mask == nullptr || plan_->mask->contains(row); }
     bool start_round();
     void choose_round();
     bool has_enough() const;

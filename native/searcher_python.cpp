@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -26,7 +27,7 @@ using Matrix = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::c
 using Records = nb::ndarray<const std::uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Neighbours = nb::ndarray<const std::uint32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Entries = nb::ndarray<const std::uint32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Mask = nb::ndarray<const bool, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Bools = nb::ndarray<const bool, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 constexpr std::size_t kCounters = 7;
 constexpr std::size_t kDimensionMax = 4096;
@@ -86,7 +87,7 @@ class PySearcher {
     }
 
     nb::tuple search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam, std::int64_t candidates,
-                     std::int64_t first, float bound_sigmas, std::uint64_t effort_max, const std::optional<Mask>& mask,
+                     std::int64_t first, float bound_sigmas, std::uint64_t effort_max, const RowMask* mask,
                      const std::optional<Entries>& left_out, unsigned threads) const;
 
     std::size_t scratch_bytes() const { return searcher_->scratch_bytes(); }
@@ -122,7 +123,7 @@ class PySearcher {
         require(are_rows, "an entry is no row");
     }
 
-    void check(const Matrix& queries, const Wanted& wanted, int strategy, const std::optional<Mask>& mask) const;
+    void check(const Matrix& queries, const Wanted& wanted, int strategy, const RowMask* mask) const;
 
     std::optional<Records> records_;
     std::optional<Records> fine_records_;
@@ -132,12 +133,12 @@ class PySearcher {
 };
 
 void PySearcher::check(const Matrix& queries, const Wanted& wanted, int strategy,
-                       const std::optional<Mask>& mask) const {
+                       const RowMask* mask) const {
     const SegmentParts& of = parts();
     require(queries.shape(1) == of.nodes.layout.dimension,
             "queries have " + std::to_string(queries.shape(1)) + " dimensions, the vectors " +
                 std::to_string(of.nodes.layout.dimension));
-    require(!mask || mask->shape(0) == of.nodes.row_count, "the mask has another number of rows");
+    require(mask == nullptr || mask->row_count() == of.nodes.row_count, "the mask has another number of rows");
     require(strategy >= 0 && strategy <= 3, "there is no strategy " + std::to_string(strategy));
     const auto wants = static_cast<Strategy>(strategy);
     const bool needs_codes = wants == Strategy::kCodeScan || wants == Strategy::kWalk;
@@ -159,13 +160,12 @@ std::size_t positive(std::int64_t value, const char* what) {
 
 nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam,
                              std::int64_t candidates, std::int64_t first, float bound_sigmas, std::uint64_t effort_max,
-                             const std::optional<Mask>& mask, const std::optional<Entries>& left_out,
+                             const RowMask* mask, const std::optional<Entries>& left_out,
                              unsigned threads) const {
     const Wanted wanted{positive(k, "k"), positive(beam, "beam"), positive(candidates, "candidates"),
                         positive(first, "first"), bound_sigmas, effort_max};
     check(queries, wanted, strategy, mask);
     require(!left_out || left_out->shape(0) == queries.shape(0), "left_out has another number of queries");
-    const auto* mask_data = mask ? reinterpret_cast<const std::uint8_t*>(mask->data()) : nullptr;
     const std::size_t rows = parts().nodes.row_count;
     std::vector<std::uint32_t> selected;
     SearchPlan plan{.strategy = static_cast<Strategy>(strategy),
@@ -175,8 +175,8 @@ nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy
                     .first = wanted.first,
                     .bound_sigmas = wanted.bound_sigmas,
                     .effort_max = wanted.effort_max,
-                    .qualifying = qualifying_rows(mask_data, rows),
-                    .mask = mask_data,
+                    .qualifying = mask == nullptr ? rows : mask->count(),
+                    .mask = mask,
                     .seeds = {},
                     .rows = {}};
     plan.k = std::min(wanted.k, plan.qualifying);
@@ -188,12 +188,16 @@ nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy
     if (count > 0 && plan.k > 0) {
         const nb::gil_scoped_release no_gil;
         if (plan.strategy == Strategy::kBruteForce) {
-            for (std::size_t row = 0; row < rows; ++row) {
-                if (mask_data == nullptr || mask_data[row] != 0) selected.push_back(static_cast<std::uint32_t>(row));
+            selected.resize(plan.qualifying);
+            if (mask == nullptr) {
+                std::iota(selected.begin(), selected.end(), 0u);
+            } else {
+                std::uint32_t* at = selected.data();
+                mask->each(0, rows, [&at](std::size_t row) { *at++ = static_cast<std::uint32_t>(row); });
             }
             plan.rows = selected;
-        } else if (mask_data != nullptr && plan.strategy == Strategy::kWalk) {
-            selected = qualifying_seeds(mask_data, rows, kSeedsMax);
+        } else if (mask != nullptr && plan.strategy == Strategy::kWalk) {
+            selected = evenly_spread(*mask, kSeedsMax);
             plan.seeds = selected;
         }
         searcher_->search({queries.data(), count, left_out ? left_out->data() : nullptr}, plan,
@@ -216,6 +220,16 @@ nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy
 }  // namespace
 
 void bind_searcher(nb::module_& m) {
+    nb::class_<RowMask>(m, "RowMask")
+        .def(
+            "__init__",
+            [](RowMask* self, const Bools& counts) {
+                const nb::gil_scoped_release no_gil;
+                new (self) RowMask(reinterpret_cast<const std::uint8_t*>(counts.data()), counts.shape(0));
+            },
+            "counts"_a.noconvert())
+        .def_prop_ro("rows", &RowMask::row_count)
+        .def_prop_ro("count", &RowMask::count);
     nb::class_<PySearcher>(m, "Searcher")
         .def(nb::init<const HeldSource&, bool, std::size_t, std::size_t, std::size_t, int, const Quantizer*,
                       std::optional<Records>, std::optional<Neighbours>, Entries, const Quantizer*,
@@ -225,7 +239,7 @@ void bind_searcher(nb::module_& m) {
              "fine_quantizer"_a.none(), "fine_records"_a.noconvert().none(), nb::keep_alive<1, 8>(),
              nb::keep_alive<1, 12>())
         .def("search", &PySearcher::search, "queries"_a.noconvert(), "k"_a, "strategy"_a, "beam"_a, "candidates"_a,
-             "first"_a, "bound_sigmas"_a, "effort_max"_a, "mask"_a.noconvert().none(),
+             "first"_a, "bound_sigmas"_a, "effort_max"_a, "mask"_a.none(),
              "left_out"_a.noconvert().none(), "threads"_a)
         .def_prop_ro("scratch_bytes", &PySearcher::scratch_bytes);
 }

@@ -9,6 +9,7 @@
 
 #include "beam.h"
 #include "codes.h"
+#include "row_mask.h"
 
 namespace lutra {
 
@@ -27,7 +28,7 @@ struct WalkOptions {
     std::size_t count;            // candidates wanted: 1 to kBeamMax; a beam is never narrower
     std::size_t least;            // under a mask the walk goes on until it has the nearest so many, at most `count`
     std::uint64_t effort_max;     // distances and lists read through at which the walk gives up; 0: none
-    const std::uint8_t* mask;     // [row_count], a row counts where it is not 0; nullptr: all count
+    const RowMask* mask;          // of row_count rows; nullptr: all count
     std::span<const std::uint32_t> seeds;  // rows that count, looked at beside the entries
     std::uint32_t left_out = 0xffffffff;   // a row to walk as if it were not there: a query that is one of the rows
 };
@@ -71,7 +72,7 @@ class Walk {
     std::span<const std::uint32_t> neighbours_of(std::uint32_t row) const;
     void prefetch_neighbours(std::uint32_t row) const;
     void prefetch_ahead() const;
-    bool counts(std::uint32_t row) const { return options_->mask == nullptr || options_->mask[row] != 0; }
+    bool counts(std::uint32_t row) const { return options_->mask == nullptr || options_->mask->contains(row); }
 
     const WalkGraph* graph_ = nullptr;
     const QueryCode* query_ = nullptr;
@@ -92,8 +93,5 @@ class Walk {
     std::vector<std::uint32_t> bridged_;  // seen, but never estimated
     std::vector<Candidate> result_;
 };
-
-// Rows that count, from parts of the mask evenly apart: at most `most`, at least one where any counts.
-std::vector<std::uint32_t> qualifying_seeds(const std::uint8_t* mask, std::size_t row_count, std::size_t most);
 
 }  // namespace lutra

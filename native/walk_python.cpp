@@ -137,9 +137,10 @@ nb::tuple Walker::walk(const Queries& queries, std::int64_t beam, std::int64_t c
         WalkOptions options{static_cast<std::size_t>(beam), static_cast<std::size_t>(count),
                             static_cast<std::size_t>(least), effort_max, nullptr, {}};
         std::vector<std::uint32_t> seeds;
+        std::optional<RowMask> counting;
         if (mask) {
-            options.mask = reinterpret_cast<const std::uint8_t*>(mask->data());
-            seeds = qualifying_seeds(options.mask, walked.row_count, kSeedsMax);
+            options.mask = &counting.emplace(reinterpret_cast<const std::uint8_t*>(mask->data()), mask->shape(0));
+            seeds = evenly_spread(*counting, kSeedsMax);
             options.seeds = seeds;
         }
         parallel_for(threads != 0 ? threads : processors(), query_count, 1,

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -284,8 +285,10 @@ void rankings_are_right(Random& random, const Query& query, const std::uint8_t* 
         }
     }
     std::sort(expected.begin(), expected.end());
+    std::optional<RowMask> counting;
+    if (mask != nullptr) counting.emplace(mask.get(), count);
     for (unsigned threads : {1u, 3u}) {
-        const CodeScan scan{records, count, mask.get(), threads};
+        const CodeScan scan{records, count, counting ? &*counting : nullptr, threads};
         for (std::size_t k : {std::size_t{1}, std::size_t{20}, count + 5}) {
             const std::vector<Estimated> nearest = nearest_by_code(query, scan, k);
             CHECK(nearest.size() == std::min(k, expected.size()));

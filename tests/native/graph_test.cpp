@@ -207,12 +207,13 @@ void walks_find_what_counts(Random& random) {
         std::bernoulli_distribution counts(share);
         for (std::size_t row = 0; row < given.data.rows; ++row) mask[row] = counts(random) ? 1 : 0;
         const auto total = static_cast<std::size_t>(std::count(mask.get(), mask.get() + given.data.rows, 1));
-        const auto seeds = qualifying_seeds(mask.get(), given.data.rows, 8);
+        const RowMask counting(mask.get(), given.data.rows);
+        const auto seeds = evenly_spread(counting, 8);
         CHECK(seeds.empty() == (total == 0));
         for (int round = 0; round < 20; ++round) {
             const QueryCode query(given.quantizer, given.data.row(random() % given.data.rows));
             const std::size_t beam = 1 + random() % 60, count = 1 + random() % 30;
-            const WalkOptions options{beam, count, count, 0, mask.get(), seeds};
+            const WalkOptions options{beam, count, count, 0, &counting, seeds};
             const std::vector<Candidate> found = walk.run(given.view(kDegree), query, options);
             CHECK(found.size() == std::min(count, total));
             CHECK((walk.counters().end == WalkEnd::kExhausted) == (total < count));
@@ -226,7 +227,8 @@ void a_walk_gives_up(Random& random) {
     const Walked given = walked(random, 1500, 12);
     const auto mask = std::make_unique<std::uint8_t[]>(given.data.rows);
     const QueryCode query(given.quantizer, given.data.row(3));
-    const WalkOptions options{10, 10, 10, 200, mask.get(), {}};
+    const RowMask none(mask.get(), given.data.rows);
+    const WalkOptions options{10, 10, 10, 200, &none, {}};
     Walk walk;
     CHECK(walk.run(given.view(kDegree), query, options).empty());
     CHECK(walk.counters().end == WalkEnd::kGaveUp);

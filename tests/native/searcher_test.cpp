@@ -141,7 +141,8 @@ std::size_t search(const World& world, const Searcher& searcher, Strategy strate
     plan.first = 12;
     plan.bound_sigmas = 2;
     plan.qualifying = rows.size();
-    plan.mask = mask;
+    std::optional<RowMask> counting;
+    if (mask != nullptr) plan.mask = &counting.emplace(mask, kRows);
     if (strategy == Strategy::kBruteForce) plan.rows = rows;
     std::vector<std::int64_t> ids(kQueries * k), truth(kQueries * k);
     std::vector<float> distances(kQueries * k), exact(kQueries * k);

@@ -32,6 +32,7 @@ SOURCES = {
         "distance.cpp",
         "product_codes.cpp",
         "rotation.cpp",
+        "row_mask.cpp",
         "topk.cpp",
     ],
     "graph": [
@@ -48,9 +49,11 @@ SOURCES = {
         "graph_space.cpp",
         "int8_product.cpp",
         "rotation.cpp",
+        "row_mask.cpp",
         "walk.cpp",
     ],
     "plainbuffer": ["plainbuffer.cpp"],
+    "row_mask": ["distance.cpp", "row_mask.cpp"],
     "searcher": [
         "block_cache.cpp",
         "block_cache_frames.cpp",
@@ -77,6 +80,7 @@ SOURCES = {
         "node_walk.cpp",
         "product_codes.cpp",
         "rotation.cpp",
+        "row_mask.cpp",
         "search_slot.cpp",
         "searcher.cpp",
         "topk.cpp",

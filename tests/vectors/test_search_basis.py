@@ -12,7 +12,7 @@ import pytest
 from support.search_recall import recall
 
 from lutra.kernels.distance import topk
-from lutra.kernels.searcher import Plan, Strategy
+from lutra.kernels.searcher import Plan, RowMask, Strategy
 from lutra.model.indexes import Metric
 from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.layout import SegmentKind
@@ -153,7 +153,7 @@ def test_each_strategy_finds_and_keeps_to_a_mask(path: Path, metric: Metric) -> 
             for strategy in Strategy:
                 beam = 0 if strategy in (Strategy.BRUTE_FORCE, Strategy.CODE_SCAN) else 300
                 plan = Plan(strategy, beam, 200, 12, 2.0)
-                ids, _, counters = segment.searcher.search(QUERIES, 10, plan, mask=mask)
+                ids, _, counters = segment.searcher.search(QUERIES, 10, plan, mask=RowMask(mask))
                 assert recall(ids, truth) >= 0.97, strategy
                 assert set(counters.used.tolist()) == {strategy}
 
@@ -176,7 +176,7 @@ def test_a_walk_that_becomes_a_scan_is_put_in_order_by_fine_codes_too(path: Path
     truth, _ = topk(QUERIES, VECTORS, 10, metric, mask)
     with Segment.open(path) as segment:
         plan = Plan(Strategy.WALK, 64, 100, 12, 2.5, effort_max=20)
-        ids, _, counters = segment.searcher.search(QUERIES, 10, plan, mask=mask)
+        ids, _, counters = segment.searcher.search(QUERIES, 10, plan, mask=RowMask(mask))
     assert set(counters.used.tolist()) == {Strategy.CODE_SCAN}
     assert recall(ids, truth) >= 0.97
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.search_recall import recall
 
 from lutra.kernels.distance import topk
-from lutra.kernels.searcher import Plan, Strategy
+from lutra.kernels.searcher import Plan, RowMask, Strategy
 from lutra.model.indexes import Metric
 from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.layout import SegmentKind
@@ -92,7 +92,7 @@ def test_each_strategy_under_a_mask_keeps_to_it(path: Path) -> None:
         for strategy in Strategy:
             beam = 0 if strategy in (Strategy.BRUTE_FORCE, Strategy.CODE_SCAN) else 300
             plan = Plan(strategy, beam, 200, 12, 2.0)
-            ids, _, counters = segment.searcher.search(QUERIES, K, plan, mask=mask)
+            ids, _, counters = segment.searcher.search(QUERIES, K, plan, mask=RowMask(mask))
             assert recall(ids, truth) >= 0.97, strategy
             assert set(counters.used.tolist()) == {strategy}
 
@@ -104,7 +104,7 @@ def test_a_walk_that_finds_no_way_becomes_a_scan(path: Path) -> None:
     truth, _ = topk(query, VECTORS, K, Metric.EUCLIDEAN, mask)
     with Segment.open(path) as segment:
         plan = Plan(Strategy.WALK, 64, 200, 12, 2.5, effort_max=100)
-        ids, _, counters = segment.searcher.search(query, K, plan, mask=mask)
+        ids, _, counters = segment.searcher.search(query, K, plan, mask=RowMask(mask))
     assert counters.planned.tolist() == [Strategy.WALK]
     assert counters.used.tolist() == [Strategy.CODE_SCAN]
     assert recall(ids, truth) >= 0.9

@@ -219,6 +219,15 @@ class Walker:
         threads: int,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]: ...
 
+class RowMask:
+    """See `lutra.kernels.searcher.RowMask`."""
+
+    def __init__(self, counts: NDArray[np.bool_]) -> None: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def count(self) -> int: ...
+
 class Searcher:
     """See `lutra.kernels.searcher.Searcher`."""
 
@@ -247,7 +256,7 @@ class Searcher:
         first: int,
         bound_sigmas: float,
         effort_max: int,
-        mask: NDArray[np.bool_] | None,
+        mask: RowMask | None,
         left_out: NDArray[np.uint32] | None,
         threads: int,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]: ...

@@ -76,6 +76,27 @@ class SearchCounters:
         return {name: float(getattr(self, name).mean()) if len(self.hops) else 0.0 for name in names}
 
 
+class RowMask:
+    """Which rows of a segment count, a bit each: made once of the answer to a filter, for any number of searches.
+
+    :param counts: bool [rows], C-contiguous; False: the row does not count.
+    """
+
+    __slots__ = ("native",)
+
+    def __init__(self, counts: NDArray[np.bool_]) -> None:
+        self.native = _native.RowMask(counts)
+
+    @property
+    def rows(self) -> int:
+        return self.native.rows
+
+    @property
+    def count(self) -> int:
+        """Rows that count."""
+        return self.native.count
+
+
 class Searcher:
     """One segment as far as it is in memory. Thread-safe; the arrays are kept, not copied, and must not change.
 
@@ -136,7 +157,7 @@ class Searcher:
         k: int,
         plan: Plan,
         *,
-        mask: NDArray[np.bool_] | None = None,
+        mask: RowMask | None = None,
         left_out: NDArray[np.uint32] | None = None,
         threads: int = 0,
     ) -> tuple[NDArray[np.int64], Vectors, SearchCounters]:
@@ -145,7 +166,6 @@ class Searcher:
         k' is the smaller of ``k`` and the rows that count. Distances are those of `lutra.kernels.distance.topk`.
 
         :param queries: float32 [q, d], C-contiguous.
-        :param mask: bool [rows]; False: the row does not count.
         :param left_out: uint32 [q]: for each query a row that does not count for it; ``k`` must leave room for it.
         :param threads: at most so many; 0: as many as the process may use.
         :raises ParameterInvalid: a query has an element that is not finite.
@@ -163,7 +183,7 @@ class Searcher:
             plan.first,
             plan.bound_sigmas,
             plan.effort_max,
-            mask,
+            None if mask is None else mask.native,
             left_out,
             threads,
         )

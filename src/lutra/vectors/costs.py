@@ -13,19 +13,19 @@ NODE_READ_US: Final = 18.0
 SCAN_ESTIMATE_US: Final = 0.008
 SCAN_BYTE_US: Final = 0.000_04
 """A code looked at, one after the other: 10 ns for 64 bytes, 18 for 248."""
-MASKED_ESTIMATE_US: Final = 0.012
-MASKED_BYTE_US: Final = 0.000_16
-"""Under a mask: 15 to 25 ns for 64 bytes, the fewer qualify the more; 60 for 248."""
+MASKED_ESTIMATE_US: Final = 0.004
+MASKED_BYTE_US: Final = 0.000_2
+"""Under a mask: 13 to 17 ns for 64 bytes, 60 for 264: some 13 for each of a record's cache lines."""
 WALK_ESTIMATE_US: Final = 0.037
 WALK_BYTE_US: Final = 0.000_2
 """A code looked at on a walk, the keeping of the beam included: 50 ns for 64 bytes."""
-MASK_ROW_US: Final = 0.000_2
-"""A row of the mask looked at on a scan."""
+MASK_ROW_US: Final = 0.000_05
+"""A row of the mask passed over on a scan."""
 FILTERED_WALK_FACTOR: Final = 1.4
 """A walk under a mask that half of the rows pass, against one without: 1.0 to 1.6 times the distances."""
 BRIDGED_WALK_FACTOR: Final = 2.4
 """Where few pass, and lists are read through beside."""
-BRIDGED_BELOW: Final = 0.4
+BRIDGED_BELOW: Final = 0.15
 """As in native/walk.cpp."""
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutra.kernels.blocks import BlockCache
-from lutra.kernels.searcher import SearchCounters, Searcher
+from lutra.kernels.searcher import RowMask, SearchCounters, Searcher
 from lutra.model.errors import Corruption, ParameterInvalid
 from lutra.vectors import calibration
 from lutra.vectors.calibration import Calibration
@@ -193,13 +193,14 @@ class Segment:
         :raises Corruption: a block that was needed fails its checksum. :raises StorageFailure: a read failed.
         """
         self._check(queries, k, mask, recall_target, num_candidates)
-        qualifying = None if mask is None else int(np.count_nonzero(mask))
+        counting = None if mask is None else RowMask(np.ascontiguousarray(mask, np.bool_))
+        qualifying = None if counting is None else counting.count
         k = max(1, min(k, self.rows if qualifying is None else qualifying))
         effort = self._calibration.effort(k, recall_target)
         plan = choose_plan(
             self._costs, self._residency, k, effort, qualifying=qualifying, num_candidates=num_candidates
         )
-        found = self._searcher.search(queries, k, plan, mask=mask, threads=threads)
+        found = self._searcher.search(queries, k, plan, mask=counting, threads=threads)
         return Neighbours(*found)
 
     def _check(

@@ -1,0 +1,63 @@
+// Row masks without Python, at every SIMD level, against the bytes they were made of. Meant to run under AddressSanitizer
+// and UBSan, with the bytes at the very end of what may be read.
+#include "row_mask.h"
+
+#include <algorithm>
+#include <random>
+#include <vector>
+
+#include "check.h"
+#include "guarded.h"
+
+namespace {
+
+using namespace lutra;
+
+using Random = std::mt19937_64;
+
+// Bytes other than 0 and 1 as well: they are what a view of other integers as booleans gives.
+Guarded bytes(Random& random, std::size_t rows, double share) {
+    Guarded counts(rows);
+    std::bernoulli_distribution is_in(share);
+    for (std::size_t row = 0; row < rows; ++row) {
+        counts.get()[row] = is_in(random) ? static_cast<std::uint8_t>(1 + random() % 255) : 0;
+    }
+    return counts;
+}
+
+void is_what_it_was_made_of(Random& random, std::size_t rows, double share, SimdLevel level) {
+    const Guarded counts = bytes(random, rows, share);
+    const RowMask mask(counts.get(), rows, level);
+    std::vector<std::size_t> expected;
+    for (std::size_t row = 0; row < rows; ++row) {
+        CHECK(mask.contains(row) == (counts.get()[row] != 0));
+        if (counts.get()[row] != 0) expected.push_back(row);
+    }
+    CHECK(mask.row_count() == rows && mask.count() == expected.size());
+    for (int round = 0; round < 20; ++round) {
+        const std::size_t begin = random() % (rows + 1), end = begin + random() % (rows - begin + 1);
+        const auto from = std::lower_bound(expected.begin(), expected.end(), begin);
+        const auto to = std::lower_bound(expected.begin(), expected.end(), end);
+        std::vector<std::size_t> found;
+        mask.each(begin, end, [&](std::size_t row) { found.push_back(row); });
+        CHECK(found == std::vector<std::size_t>(from, to));
+        CHECK(mask.first(begin, end) == (from == to ? end : *from));
+    }
+    for (const std::size_t most : {std::size_t{1}, std::size_t{7}, std::size_t{64}}) {
+        const std::vector<std::uint32_t> spread = evenly_spread(mask, most);
+        CHECK(spread.size() <= most && spread.empty() == expected.empty());
+        CHECK(std::is_sorted(spread.begin(), spread.end()));
+        for (const std::uint32_t row : spread) CHECK(mask.contains(row));
+    }
+}
+
+}  // namespace
+
+int main() {
+    Random random(7);
+    for (const SimdLevel level : simd_levels()) {
+        for (const std::size_t rows : {0, 1, 7, 63, 64, 65, 127, 128, 300, 5'000}) {
+            for (const double share : {0.0, 0.01, 0.5, 1.0}) is_what_it_was_made_of(random, rows, share, level);
+        }
+    }
+}
