@@ -131,5 +131,8 @@ class KillingBuilder:
     def cancel(self, output: str) -> None:
         self._inner.cancel(output)
 
+    def hurry(self, output: str) -> None:
+        self._inner.hurry(output)
+
     def close(self) -> None:
         self._inner.close()

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from lutra.index.build import run_job
 from lutra.index.job import BuildDone, BuildJob, Progress
+from lutra.index.priority import Priority
 from lutra.index.worker import WorkerProcess, serve
 from lutra.model.errors import StorageFailure
 from lutra.objects.store import ObjectStore
@@ -37,6 +38,9 @@ class Builder(Protocol):
     def cancel(self, output: str) -> None:
         """The job with this output is not wanted any more: it is not begun, or broken off where it is."""
 
+    def hurry(self, output: str) -> None:
+        """The job with this output is waited for: from now on it has a share of the processor that nobody takes."""
+
     def close(self) -> None:
         """Breaks off all that is under way; a second close does nothing."""
 
@@ -58,6 +62,9 @@ class InlineBuilder:
     def cancel(self, output: str) -> None:
         """Nothing: what was submitted is done."""
 
+    def hurry(self, output: str) -> None:
+        """Nothing, as well."""
+
     def close(self) -> None:
         """Nothing is ever under way."""
 
@@ -69,13 +76,17 @@ class _Ticket:
     job: BuildJob = field(compare=False)
     on_progress: Progress | None = field(compare=False)
     future: Future[BuildDone] = field(compare=False)
+    is_hurried: bool = field(default=False, compare=False)
 
 
 class ProcessBuilder:
     """Builds in ``workers`` processes, small jobs first, and in one more that does small jobs only.
 
-    Nothing is started before the first job. The processes run at the lowest priority, within each job's memory, and end
-    with this one. A `Builder`.
+    Nothing is started before the first job. The processes come last in line for processor and disk, but for jobs that
+    are hurried, keep within each job's memory, and end with this one. A `Builder`.
+
+    Where a process may not be moved up in line, which takes root or CAP_SYS_NICE, a job that is under way already stays
+    last; the jobs after it begin in a process that has its share from the start.
     """
 
     def __init__(self, workers: int = 1, idle_s: float = _IDLE_S) -> None:
@@ -84,6 +95,7 @@ class ProcessBuilder:
         self._changed = threading.Condition()
         self._closed = False
         self._waiting: list[_Ticket] = []
+        self._unfinished: dict[str, _Ticket] = {}
         self._numbers = itertools.count()
         self._lanes: list[_Lane] = []
 
@@ -92,11 +104,29 @@ class ProcessBuilder:
         with self._changed:
             if self._closed:
                 raise StorageFailure("the builder is closed")
-            heapq.heappush(self._waiting, _Ticket(job.memory_bytes, next(self._numbers), job, on_progress, future))
+            ticket = _Ticket(job.memory_bytes, next(self._numbers), job, on_progress, future)
+            heapq.heappush(self._waiting, ticket)
+            self._unfinished[job.output] = ticket
             if not self._lanes:
                 self._lanes = [_Lane(self, only_quick=n == 0) for n in range(self._workers + 1)]
             self._changed.notify_all()
+        future.add_done_callback(lambda _: self._finished(ticket))
         return future
+
+    def _finished(self, ticket: _Ticket) -> None:
+        with self._changed:
+            if self._unfinished.get(ticket.job.output) is ticket:
+                del self._unfinished[ticket.job.output]
+
+    def hurry(self, output: str) -> None:
+        with self._changed:
+            ticket = self._unfinished.get(output)
+            if ticket is None or ticket.is_hurried:
+                return
+            ticket.is_hurried = True
+            lanes = list(self._lanes)
+        for lane in lanes:
+            lane.hurry(ticket)
 
     def cancel(self, output: str) -> None:
         with self._changed:
@@ -151,7 +181,7 @@ class _Lane:
         self._memory_bytes_max = QUICK_BYTES if only_quick else None
         self._lock = threading.Lock()
         self._worker: WorkerProcess | None = None
-        self._output: str | None = None
+        self._ticket: _Ticket | None = None
         self._ending = False
         self._thread = threading.Thread(target=self._run, name="lutra-builder", daemon=True)
         self._thread.start()
@@ -165,8 +195,14 @@ class _Lane:
         """Breaks off the job with that output, or whatever is being done, for good."""
         with self._lock:
             self._ending = self._ending or output is None
-            if self._worker is not None and self._output is not None and output in (None, self._output):
+            if self._worker is not None and self._ticket is not None and output in (None, self._ticket.job.output):
                 self._worker.kill()
+
+    def hurry(self, ticket: _Ticket) -> None:
+        """Where that is what is being done. One that is about to be begun is looked at when it is."""
+        with self._lock:
+            if self._worker is not None and self._ticket is ticket:
+                self._worker.move(Priority.SHARED)
 
     def join(self) -> None:
         self._thread.join()
@@ -185,28 +221,32 @@ class _Lane:
 
     def _build(self, ticket: _Ticket) -> None:
         try:
-            done = self._started(ticket.job.output).build(ticket.job, ticket.on_progress)
+            done = self._started(ticket).build(ticket.job, ticket.on_progress)
         except BaseException as error:
             # Whatever it was, the next job begins with a process of its own.
             self._let_go()
             ticket.future.set_exception(error)
         else:
             with self._lock:
-                self._output = None
+                self._ticket = None
             ticket.future.set_result(done)
 
-    def _started(self, output: str) -> WorkerProcess:
+    def _started(self, ticket: _Ticket) -> WorkerProcess:
         with self._lock:
             if self._ending:
                 raise StorageFailure("the builder is closed")
+            self._ticket = ticket
+            priority = Priority.SHARED if ticket.is_hurried else Priority.LAST
+            if self._worker is not None and not self._worker.move(priority):
+                self._worker.close()
+                self._worker = None
             if self._worker is None:
-                self._worker = WorkerProcess()
-            self._output = output
+                self._worker = WorkerProcess(priority)
             return self._worker
 
     def _let_go(self) -> None:
         with self._lock:
-            worker, self._worker, self._output = self._worker, None, None
+            worker, self._worker, self._ticket = self._worker, None, None
         if worker is not None:
             worker.close()
 

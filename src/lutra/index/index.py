@@ -456,11 +456,18 @@ class SearchIndex:
             self._merges.begin([s for s in self._segments.named.values() if s.is_in_manifest])
             if not self._merges.any_done:
                 break
+        if self._is_behind():
+            self._merges.hurry()
         with self._writer, self._lock:
             self._search_committed()
         self._is_fresh = False
         kept = self._segments.close_retired()
         self._storage.collect(kept | self._merges.needed)
+
+    def _is_behind(self) -> bool:
+        named, busy = self._segments.named, self._merges.busy
+        free = [segment.shape for name, segment in named.items() if name not in busy and segment.is_in_manifest]
+        return self._policy.is_behind(len(self._sealed), len(named), free)
 
     def _write_out(self, sealed: _Sealed) -> None:
         """Puts a sealed buffer's rows on the store, as they are found soonest: a flat segment."""

@@ -119,6 +119,11 @@ class Merges:
         )
         future.add_done_callback(lambda _: self._on_done())
 
+    def hurry(self) -> None:
+        """All that is under way is waited for."""
+        for merge in self._running.values():
+            self._resources.builder.hurry(self._storage.full(merge.output))
+
     def take_done(self) -> list[tuple[Merge, BuildDone]]:
         """Those that have come to their end, well; of the others ``failure`` tells.
 

@@ -104,6 +104,10 @@ class Policy:
     """A segment with more dead rows is written anew."""
     segments_max: int = 32
     """More of them are merged whatever their sizes."""
+    hurry_buffers: int = 2
+    """So many that are sealed and not built: one was full before the one before it was built, so builds fall behind."""
+    hurry_segments: int = 16
+    """The same for merges: so many segments, and more to merge than is being merged."""
     inline_bytes: int = 1024 * 1024
     """Segments without codes that are no larger together are merged without a process for it."""
     build_memory_bytes: int = 2 * 1024 * 1024 * 1024
@@ -146,6 +150,17 @@ class Policy:
             return replace(self, build_memory_bytes=memory_bytes_max).choose_merge(segments)
         chosen = self._tier(by_size) or self._renewal(by_size) or self._surplus(by_size)
         return tuple(reversed(chosen))
+
+    def is_behind(self, waiting_buffers: int, segments: int, free: Sequence[SegmentShape]) -> bool:
+        """Whether builds are to have their share of the processor, whatever else wants it.
+
+        Well before the feed slows for them (`lutra.index.feed`), and before searches pay for many segments.
+
+        :param segments: how many there are. :param free: those of them that are not being merged.
+        """
+        if waiting_buffers >= self.hurry_buffers:
+            return True
+        return segments >= self.hurry_segments and bool(self.choose_merge(free))
 
     def is_awaited(self, segment: SegmentShape) -> bool:
         """Whether ``segment`` is yet to be built as the kind that its size calls for."""

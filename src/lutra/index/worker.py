@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import platform
 import resource
 import signal
 import subprocess
@@ -15,28 +14,26 @@ from contextlib import contextmanager
 from typing import IO, Final
 
 from lutra.index.job import BuildDone, BuildJob, Progress
+from lutra.index.priority import Priority
 from lutra.model import errors
 from lutra.model.errors import LutraError, StorageFailure
 
-NICENESS: Final = 19
 _MODULE: Final = "lutra.index.builder"
 _PR_SET_PDEATHSIG: Final = 1
-_IOPRIO_SET: Final = {"x86_64": 251, "aarch64": 30}
-_IOPRIO_WHO_PROCESS: Final = 1
-_IOPRIO_CLASS_IDLE: Final = 3 << 13
 _END_WAIT_S: Final = 2.0
 Runner = Callable[[BuildJob, Progress], BuildDone]
 _ONE_THREAD: Final = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
 
 
 class WorkerProcess:
-    """Such a process, seen from the one that started it. One thread uses it; ``kill`` may come from any.
+    """Such a process, seen from the one that started it. One thread uses it; ``kill`` and ``move`` may come from any.
 
     It ends with the thread that started it, and so with that thread's process, however that ends.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, priority: Priority = Priority.LAST) -> None:
         """Raises StorageFailure where the machine has no room for a process."""
+        self._priority: Priority | None = None
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", _MODULE, str(os.getpid())],
@@ -46,10 +43,21 @@ class WorkerProcess:
             )
         except OSError as error:
             raise StorageFailure(f"no builder could be started: {error.strerror}") from error
+        self.move(priority)
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def move(self, priority: Priority) -> bool:
+        """Whether it stands there in line now: moving up is not everybody's right."""
+        if priority is not self._priority:
+            try:
+                priority.give(self.pid)
+            except (PermissionError, ProcessLookupError):
+                return False
+            self._priority = priority
+        return True
 
     def build(self, job: BuildJob, on_progress: Progress | None = None) -> BuildDone:
         """Has a job done. Raises what the build raised; StorageFailure where the process ended, and is of no more use.
@@ -118,7 +126,6 @@ def serve(parent_pid: int, run: Runner) -> None:
     ``{"progress": [phase, rows done, rows in all]}``, then ``{"done": …}`` or ``{"error": [class, text]}``. A worker
     that ran out of memory ends after saying so.
     """
-    _give_way()
     _end_with(parent_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, for the parent, which will end us
     with os.fdopen(os.dup(1), "w", buffering=1) as replies:
@@ -146,14 +153,6 @@ def _serve_one(line: bytes, replies: IO[str], run: Runner) -> bool:
     else:
         tell(done=done.to_json())
     return True
-
-
-def _give_way() -> None:
-    """Last in line for the processor, and for the disk where the system knows of such a thing."""
-    os.nice(NICENESS)
-    number = _IOPRIO_SET.get(platform.machine())
-    if number is not None and sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).syscall(number, _IOPRIO_WHO_PROCESS, 0, _IOPRIO_CLASS_IDLE)
 
 
 def _end_with(parent_pid: int) -> None:
