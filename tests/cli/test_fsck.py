@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 import uuid
@@ -127,18 +129,76 @@ def test_damaged_tables_are_told(data: Path) -> None:
     ), (printed, errors)
 
 
+def test_what_a_crash_left_is_told_and_goes(data: Path) -> None:
+    (segment,) = objects(data, "segments")
+    left = [segment.with_name("0" * 32), data / "objects" / "indexes" / "99-gone-5" / "segments" / ("1" * 32)]
+    left[1].parent.mkdir(parents=True)
+    for path in left:
+        path.write_bytes(b"cut short")
+    status, printed, _ = run("fsck", "--data", str(data))
+    names = [str(path.relative_to(data / "objects")) for path in left]
+    assert status == 0
+    assert printed.splitlines()[:-1] == [
+        "note: 2 objects that nothing names, deleted when the directory is next served:",
+        *(f"  {name}" for name in names),
+    ]
+    assert json.loads(run("fsck", "--data", str(data), "--json")[1])["left_behind"] == names
+    with ServerProcess(data):
+        pass
+    assert not any(path.exists() for path in left)
+    assert run("fsck", "--data", str(data))[1].startswith("clean: ")
+
+
 def test_a_directory_without_indexes(data: Path) -> None:
     with lutra.connect(data) as db:
         db.delete_table("notes")
+    lutra.connect(data).close()  # sweeps up after the index
     assert run("fsck", "--data", str(data))[:2] == (
         0,
         "clean: 1 table with 50 rows; 0 indexes of 0 segments with 0 bytes\n",
     )
+    assert run("index", "stats", "--data", str(data))[:2] == (0, "there are no search indexes\n")
+
+
+def test_a_row_that_the_index_has_otherwise(data: Path, tmp_path: Path) -> None:
+    """The index of another time than the table, as from two backups: told row by row, and mended as it says."""
+    shutil.copytree(data / "objects", tmp_path / "older")
+    with lutra.connect(data) as db:
+        notes = db.table("notes")
+        notes.put({"id": 7, "n": 99, "v": [7, *range(7)]})
+        notes.delete(8)
+        notes.put({"id": ROWS, "n": 1})
+        db._open().wait_searchable("notes", "search", 20)
+        (feed,) = db._engine._feeder._feeds
+        feed.index.flush()
+        changelog = db._engine._space.changelog
+        changelog.trim(feed.definition.table_id, changelog.last_sequence)
+    shutil.rmtree(data / "objects")
+    shutil.copytree(tmp_path / "older", data / "objects")
+    status, printed, _ = run("fsck", "--data", str(data))
+    assert status == 1
+    assert re.search(r"  row \{'id': 7\}: is otherwise in .* than in the table: \[n\], the time of", printed)
+    assert "  row {'id': 8}: is in the index, but not in the table\n" in printed
+    assert f"  row {{'id': {ROWS}}}: is in the table, but not in the index\n" in printed
+    assert printed.count("next: ") == 1
+    assert run("index", "rebuild", "--data", str(data), "notes", "search")[0] == 0
+    assert run("fsck", "--data", str(data))[0] == 0
+
+
+def test_a_damaged_older_manifest_is_put_right_by_serving(data: Path) -> None:
+    flip(objects(data, "manifest")[0])
+    status, printed, _ = run("fsck", "--data", str(data))
+    assert status == 1
+    assert "next: nothing: it is put right when the directory is next served\n" in printed
+    with ServerProcess(data):
+        pass
+    assert run("fsck", "--data", str(data))[0] == 0
 
 
 def test_what_cannot_be_checked(data: Path, tmp_path: Path) -> None:
     for arguments, text in (
-        (["--data", str(tmp_path / "none")], "is no data directory"),
+        (["--data", str(tmp_path / "none")], "there is no data directory"),
+        (["--data", str(tmp_path)], "is no data directory: `lutra serve --data` makes one"),
         (["--data", str(data), "--objects", str(tmp_path / "none")], "there is no folder"),
         (["--data", str(data), "--objects", "ftp://x/y"], "Objects can be in a folder or at s3://bucket/prefix"),
         ([], "Missing option '--data'"),
@@ -151,14 +211,53 @@ def test_what_cannot_be_checked(data: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_what_may_not_be_read(data: Path) -> None:
+    """As another user, where the tests run as one who may do anything."""
+    (data / "kv").chmod(0)
+    as_other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    if as_other and (shutil.which("setpriv") is None or not _can_run(as_other)):
+        pytest.skip("this user may read everything, and cannot become another")
+    for command, failed in (("fsck", 2), ("index stats", 1)):
+        done = subprocess.run(
+            [*as_other, *LUTRA, *command.split(), "--data", str(data)], capture_output=True, text=True, timeout=60
+        )
+        assert (done.returncode, done.stdout) == (failed, "")
+        assert re.fullmatch(r"Error: .*[Pp]ermission denied.*\n", done.stderr), done.stderr
+
+
+def _can_run(command: list[str]) -> bool:
+    return subprocess.run([*command, *LUTRA, "--version"], capture_output=True, check=False).returncode == 0
+
+
 def test_beside_a_running_server(data: Path) -> None:
-    with ServerProcess(data):
-        for command in ("fsck", "index stats", "index rebuild"):
+    with ServerProcess(data) as server:
+        for command in ("fsck", "index rebuild"):
             named = ["notes", "search"] if command == "index rebuild" else []
             status, printed, errors = run(*command.split(), "--data", str(data), *named)
             assert (status, printed) == (2 if command == "fsck" else 1, "")
-            assert errors == f"Error: another process holds the data directory {data / 'kv'}\n"
+            assert errors == f"Error: another process has {data} open: stop the server (or close the database) first\n"
+        status, printed, errors = run("index", "stats", "--data", str(data), "--json")
+        told = json.loads(printed)
+        assert (status, errors, told["served"], told["indexes"][0]["rows"]) == (0, "", True, ROWS - 1)
+        assert "GET /metrics tells" in run("index", "stats", "--data", str(data))[1]
+        assert server.is_running
     assert run("fsck", "--data", str(data))[0] == 0
+
+
+def test_stats_of_the_indexes_that_can_be_read(data: Path) -> None:
+    with lutra.connect(data) as db:
+        db.create_table("other", {"id": int}, {"n": int})
+    (segment,) = objects(data, "segments")
+    segment.unlink()
+    status, printed, errors = run("index", "stats", "--data", str(data))
+    assert status == 1
+    assert "index search of table notes, instance default: cannot be read: " in printed
+    assert segment.name in printed
+    assert "index search of table other, instance default: nothing yet" in printed
+    assert "`lutra fsck` tells" in errors
+    status, printed, _ = run("index", "stats", "--data", str(data), "--json")
+    assert [one.get("error") is None for one in json.loads(printed)["indexes"]] == [False, True]
+    assert status == 1
 
 
 def test_stats(data: Path) -> None:
@@ -185,7 +284,21 @@ def test_stats(data: Path) -> None:
     for text in ("index search of table notes, instance default", segment.name[:12], "flat", "1 in all", "vectors"):
         assert text in printed
     status, _, errors = run("index", "stats", "--data", str(data), "other")
-    assert (status, errors) == (1, "Error: there is no such search index\n")
+    there_is = "there is: --instance default notes search"
+    assert (status, errors) == (1, f"Error: there is no such search index; {there_is}\n")
+
+
+def test_stats_fit_any_terminal_and_pipe(data: Path) -> None:
+    printed = run("index", "stats", "--data", str(data), environment={"COLUMNS": "60"})[1]
+    (disk,) = [line for line in printed.splitlines() if line.startswith("disk ")]
+    assert re.search(r"vectors [\d.]+ KB$", disk), "not broken off"
+
+
+def test_help_teaches() -> None:
+    for command in ("", "serve", "instance", "index", "index stats", "index rebuild", "fsck", "search", "demo"):
+        status, printed, _ = run(*command.split(), "--help")
+        assert status == 0
+        assert f"  lutra {command}".rstrip() in printed, "an example to paste"
 
 
 def test_rebuild_says_what_it_did(data: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +20,16 @@ from lutra.index.fsck import IndexCheck, IndexFault, Remedy
 from lutra.index.manifest import Manifest, SegmentEntry, schema_identity
 from lutra.index.progress import Progress
 from lutra.index.storage import IndexStorage
+from lutra.kernels.blocks import BlockCache
 from lutra.kernels.checksum import crc32c_blocks
 from lutra.model.rows import Row
 from lutra.objects.local import LocalStore
+from lutra.scalars.pages import PAYLOAD_BYTES
 from lutra.segments.build import build_segment
 from lutra.segments.footer import SectionKind
+from lutra.segments.segment_object import SegmentObject
 from lutra.vectors.build_plan import BuildPlan
-from lutra.vectors.layout import CHECKSUM_BYTES, SectionName, SegmentKind
+from lutra.vectors.layout import CHECKSUM_BYTES, PAGE_BYTES, SectionName, SegmentKind
 from lutra.vectors.segment_file import SegmentFile
 
 ROWS = 400
@@ -54,18 +59,32 @@ def graph_index(folder: Path) -> tuple[LocalStore, str]:
     return store, storage.full(name)
 
 
-def faults(store: Any, table: list[Row]) -> list[IndexFault]:
+def faults(store: Any, table: list[Row], oldest_ms: int | None = None) -> list[IndexFault]:
     with IndexCheck(IndexStorage(store, PREFIX), SCHEMA, KEY) as check:
         check.check_objects()
-        check.check_rows(table, set(), None)
+        check.check_rows(table, set(), oldest_ms)
         return check.faults
+
+
+def sections(path: Path) -> dict[str, tuple[int, int]]:
+    """Where each section of a segment begins and ends, by name, those of vector fields and footers too."""
+    store, cache = LocalStore(path.parent), BlockCache(1 << 20, shards=1)
+    with closing(cache), closing(SegmentObject(store, path.name, cache)) as obj:
+        meta = obj.read_meta()
+        places = {"footer": (meta.offset, meta.size_bytes)}
+        for section in meta.sections:
+            if section.kind is not SectionKind.VECTORS:
+                places[section.name] = (section.offset, section.end)
+                continue
+            with SegmentFile.open(obj.part(section)) as file:
+                for name, within in file.sections.items():
+                    places[f"{section.name}/{name}"] = (section.offset + within.offset, section.offset + within.end)
+                    places[f"{section.name}/footer"] = (section.offset + within.end, section.end)
+    return places
 
 
 def cut_off(path: Path, row: int) -> None:
     """Lets no row lead to ``row`` any more, in the graph that searches walk; all checksums are right again."""
-    from lutra.kernels.blocks import BlockCache
-    from lutra.segments.segment_object import SegmentObject
-
     store, cache = LocalStore(path.parent), BlockCache(1 << 20, shards=1)
     obj = SegmentObject(store, path.name, cache)
     section = obj.read_meta().section(SectionKind.VECTORS, "v")
@@ -111,16 +130,63 @@ def test_a_row_that_the_graph_does_not_lead_to(tmp_path: Path) -> None:
     assert fault == IndexFault(name, "the graph of [v] does not lead to 1 of its rows", Remedy.REBUILD)
 
 
+def test_a_flipped_byte_is_told_by_its_section(tmp_path: Path) -> None:
+    store, name = graph_index(tmp_path)
+    path = store.local_path(name)
+    assert path is not None
+    whole, places = path.read_bytes(), sections(path)
+    assert {"keys", "newest", "column of n", "column of tags", "documents of v", "footer"} <= places.keys()
+    assert {f"vectors of v/{part}" for part in ("nodes", "codes", "graph", "navigation", "footer")} <= places.keys()
+    for section, (begin, end) in places.items():
+        for offset in (begin, (begin + end) // 2, end - 1):
+            damaged = bytearray(whole)
+            damaged[offset] ^= 8
+            path.write_bytes(damaged)
+            (fault,) = faults(store, rows())
+            assert (fault.place, fault.remedy) == (name, Remedy.REBUILD)
+            assert fault.text.startswith(f"section '{section}', block "), (section, fault.text)
+            first, last = re.findall(r"bytes (\d+) to (\d+)", fault.text)[0]
+            assert int(first) <= offset < int(last)
+            assert PREFIX not in fault.text, "the place is told once"
+    path.write_bytes(whole)
+    assert faults(store, rows()) == []
+
+
+def test_what_makes_no_sense_though_checksums_are_right(tmp_path: Path) -> None:
+    store, name = graph_index(tmp_path)
+    path = store.local_path(name)
+    assert path is not None
+    begin, end = sections(path)["column of n"]
+    data = np.frombuffer(bytearray(path.read_bytes()), np.uint8)
+    pages = data[begin:end].reshape(-1, PAGE_BYTES)
+    pages[:, :PAYLOAD_BYTES] = 0xFF
+    checksums = crc32c_blocks(np.ascontiguousarray(pages).reshape(-1), PAGE_BYTES, PAYLOAD_BYTES)
+    pages[:, PAYLOAD_BYTES:] = checksums.astype("<u4").view(np.uint8).reshape(-1, CHECKSUM_BYTES)
+    path.write_bytes(data.tobytes())
+    found = faults(store, rows())
+    assert found
+    assert {fault.remedy for fault in found} == {Remedy.REBUILD}
+
+
 def without(table: list[Row]) -> list[Row]:
     return [row for row in table if row.key != key(7)]
 
 
-def other(table: list[Row]) -> list[Row]:
-    return [row_of(key(7), (3, "y", [1, 1])) if row.key == key(7) else row for row in table]
+def other(n: Any = 2, tag: str | None = "x", v: Any = (7, 0.35)) -> Callable[[list[Row]], list[Row]]:
+    """A table whose row 7, which is all that, has something else."""
+    return lambda table: [row_of(key(7), (n, tag, v)) if row.key == key(7) else row for row in table]
+
+
+def later(table: list[Row]) -> list[Row]:
+    again = [(name, value, 2) for name, value, _ in table[7].cells]
+    return [*table[:7], Row(key(7), again), *table[8:]]
 
 
 def more(table: list[Row]) -> list[Row]:
     return [*table, row_of(key(ROWS), (3, "y", None))]
+
+
+IN_SEGMENT = r"is otherwise in indexes/1-x-1/segments/\w{32} than in the table: "
 
 
 @pytest.mark.parametrize(
@@ -128,14 +194,31 @@ def more(table: list[Row]) -> list[Row]:
     [
         (without, "is in the index, but not in the table"),
         (more, "is in the table, but not in the index"),
-        (other, "is otherwise in indexes/1-x-1/segments/"),
+        (other(n=3), IN_SEGMENT + r"\[n\]"),
+        (other(n=None), IN_SEGMENT + r"\[n\]"),
+        (other(tag="y"), IN_SEGMENT + r"\[tags\]"),
+        (other(tag=None), IN_SEGMENT + r"\[tags\]"),
+        (other(v=(7, 0.36)), IN_SEGMENT + r"\[v\]"),
+        (other(v=None), IN_SEGMENT + r"\[v\]"),
+        (other(n=3, tag="y", v=(1, 1)), IN_SEGMENT + r"\[n\], \[tags\], \[v\]"),
+        (later, IN_SEGMENT + "the time of its last change"),
     ],
 )
 def test_a_row_that_is_not_the_table_s(tmp_path: Path, changed: Callable[[list[Row]], list[Row]], text: str) -> None:
     store, _ = graph_index(tmp_path)
     (fault,) = faults(store, changed(rows()))
-    assert fault.text.startswith(text)
+    assert re.fullmatch(text, fault.text)
     assert fault.place in {"row {'user': 'u', 'id': 7}", f"row {{'user': 'u', 'id': {ROWS}}}"}
+
+
+@pytest.mark.parametrize(
+    "changed", [without, more, other(n=None), other(tag=None), other(v=None), later], ids=lambda case: case.__name__
+)
+def test_what_may_have_expired_is_no_fault(tmp_path: Path, changed: Callable[[list[Row]], list[Row]]) -> None:
+    """All rows are of 1 ms: gone from the table or from the index, whichever looked first, or cell by cell."""
+    store, _ = graph_index(tmp_path)
+    assert faults(store, changed(rows()), oldest_ms=2) == []
+    assert [fault.place for fault in faults(store, other(n=3)(rows()), oldest_ms=2)] == ["row {'user': 'u', 'id': 7}"]
 
 
 def test_many_wrong_rows_are_counted(tmp_path: Path) -> None:
@@ -143,6 +226,20 @@ def test_many_wrong_rows_are_counted(tmp_path: Path) -> None:
     found = faults(store, [])
     assert len(found) == 101
     assert found[-1].text == f"{ROWS - 100} more rows are wrong"
+    found = faults(store, [row_of(key(n), (9, "x", None)) for n in range(ROWS)])
+    assert found[0].text.endswith(": [n], [v]")
+    assert found[-1].text == f"{ROWS - 100} more rows are wrong"
+
+
+def test_what_nothing_names(tmp_path: Path) -> None:
+    store, name = graph_index(tmp_path)
+    left = [PREFIX + "deletions/" + "0" * 32, PREFIX + "segments/" + "0" * 32]
+    for one in left:
+        store.put(one, b"cut short")
+    with IndexCheck(IndexStorage(store, PREFIX), SCHEMA, KEY) as check:
+        check.check_objects()
+        assert (check.faults, check.left_behind) == ([], left)
+        assert (check.segments, check.segment_bytes) == (1, store.size(name))
 
 
 def test_manifests(tmp_path: Path) -> None:

@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from lutra.instance.stopped import StoppedDirectory
 
 
+_NAMED_MAX = 10
+_TRIES = 5
+
+
 @click.group()
 def index() -> None:
-    """Look at search indexes, and fill one anew, in a data directory that no server has open.
+    """Look at search indexes of a data directory, and fill one anew.
 
     \b
     Examples:
@@ -38,6 +42,8 @@ class _Found:
     definition: IndexDefinition
     stats: IndexStats | None
     written: int
+    error: str | None = None
+    """Why that cannot be read."""
 
 
 @index.command()
@@ -52,30 +58,47 @@ def stats(
 ) -> None:
     """Show what search indexes consist of: all, those of TABLE, or INDEX of TABLE.
 
-    Segments with their kinds; bytes on disk by class, and in memory once opened; dead rows; watermarks: changes of the
-    table up to "written" are there, and up to "searchable" and "indexed" in segments, so that a start goes on from
-    there; write amplification: bytes put on the store for each byte of rows flushed. Of a running server, GET /metrics
-    tells the same.
+    Works beside a running server, too: what is on disk is shown, without the rows that are yet in the server's memory.
+
+    
+    segment    an object; kind: flat, codes, graph (as the number of vectors calls for), scalar (no vectors)
+    dead       rows of it that were deleted or written again since; a merge removes them
+    in memory  what its codes and graphs take once opened, where --memory-mb allows
+    disk       bytes of all segments by what they hold
+    changes    numbers of the table's changes: those up to "searchable" are in segments, where the next start goes on
+               from; "indexed": and all segments are of the kind that their size calls for
+    written    bytes put on the store for each byte of rows flushed: what merging has cost
+    
+    Examples:
+      lutra index stats --data ./data
+      lutra index stats --data ./data photos photos_index --json
     """
-    from lutra.index.stored_stats import stored_stats
     from lutra.instance.stopped import StoppedDirectory
     from lutra.model.errors import ObjectNotExist
 
-    with shown_failures(), StoppedDirectory(data_dir, objects=objects) as directory:
+    with shown_failures(), StoppedDirectory(data_dir, objects=objects, may_be_served=True) as directory:
+        all_there_are = directory.definitions()
         wanted = [
             of
-            for of in directory.definitions()
+            for of in all_there_are
             if instance in (None, of.instance) and table in (None, of.table) and name in (None, of.name)
         ]
         if not wanted and (instance or table):
-            raise ObjectNotExist("there is no such search index")
+            raise ObjectNotExist(f"there is no such search index; there {_named(all_there_are)}")
         written = directory.space.changelog.last_sequence
-        found = [_Found(of, stored_stats(directory.storage(of)), written) for of in wanted]
+        found = [_found(directory, of, written) for of in wanted]
+        is_served = directory.is_served
     if as_json:
-        click.echo(json.dumps({"indexes": [_as_json(one) for one in found]}))
-        return
-    for one in found:
-        _print(one)
+        click.echo(json.dumps({"served": is_served, "indexes": [_as_json(one) for one in found]}))
+    else:
+        for one in found:
+            _print(one)
+        if not found:
+            click.echo("there are no search indexes")
+        elif is_served:
+            click.echo("A server has the directory: of rows that are not in segments yet, its GET /metrics tells.")
+    if any(one.error for one in found):
+        raise click.ClickException("not every index can be read: `lutra fsck` tells what is wrong and what to do")
 
 
 @index.command()
@@ -88,8 +111,13 @@ def stats(
 def rebuild(data_dir: Path, objects: str | None, instance: str, as_json: bool, table: str, name: str) -> None:
     """Fill INDEX of TABLE anew from all rows of the table, whatever became of its objects.
 
-    For an index of which `lutra fsck` finds objects lost or damaged. What was there is deleted in the end. Broken off
-    at any instant, it goes on when the directory is next served.
+    For an index of which `lutra fsck` finds objects lost or damaged. No server may have the directory open. Needs room
+    for a second copy of the index: what was there is deleted in the end. Broken off at any instant, it goes on when the
+    directory is next served, which is also when segments become what their size calls for.
+
+    
+    Example: table photos has index photos_index
+      lutra index rebuild --data ./data photos photos_index
     """
     from lutra.instance.rebuild import rebuild_index
     from lutra.instance.stopped import StoppedDirectory
@@ -110,6 +138,31 @@ def rebuild(data_dir: Path, objects: str | None, instance: str, as_json: bool, t
         click.echo(f"index {name} of table {table} is filled anew: {rows:,} rows in {segments}")
 
 
+def _found(directory: StoppedDirectory, of: IndexDefinition, written: int) -> _Found:
+    from lutra.index.stored_stats import stored_stats
+    from lutra.model.errors import LutraError, ObjectMissing
+
+    failure: LutraError | None = None
+    for _ in range(_TRIES if directory.is_served else 1):
+        try:
+            return _Found(of, stored_stats(directory.storage(of)), written)
+        except ObjectMissing as error:  # the server may have merged it, and deleted it, after the manifest was read
+            failure = error
+        except LutraError as error:
+            failure = error
+            break
+    return _Found(of, None, written, str(failure))
+
+
+def _named(definitions: list[IndexDefinition]) -> str:
+    """Those there are, as a command names them."""
+    if not definitions:
+        return "are none"
+    shown = [f"--instance {of.instance} {of.table} {of.name}" for of in definitions[:_NAMED_MAX]]
+    more = [f"{len(definitions) - _NAMED_MAX:,} more"] if len(definitions) > _NAMED_MAX else []
+    return f"{'are' if len(definitions) > 1 else 'is'}: {', '.join([*shown, *more])}"
+
+
 def _rows_of(directory: StoppedDirectory, instance: str, table: str) -> int | None:
     """None where there is no such table."""
     from lutra.model.errors import ObjectNotExist
@@ -127,7 +180,7 @@ def _as_json(found: _Found) -> dict[str, object]:
     of, stats = found.definition, found.stats
     named: dict[str, object] = {"instance": of.instance, "table": of.table, "index": of.name}
     if stats is None:
-        return {**named, "manifest": None}
+        return {**named, "manifest": None, "error": found.error}
     return {
         **named,
         "manifest": stats.manifest,
@@ -170,9 +223,10 @@ def _print(found: _Found) -> None:
     console = Console(highlight=False)
     title = f"index {of.name} of table {of.table}, instance {of.instance}"
     if stats is None:
-        console.print(f"{title}: nothing yet, it is filled when the directory is next served\n", markup=False)
+        why = f"cannot be read: {found.error}" if found.error else "nothing yet, it is filled when next served"
+        console.print(f"{title}: {why}\n", markup=False, soft_wrap=True)
         return
-    console.print(title, markup=False)
+    console.print(title, markup=False, soft_wrap=True)
     table = RichTable(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("segment", no_wrap=True)
     table.add_column("kind")
@@ -195,7 +249,7 @@ def _print(found: _Found) -> None:
         ),
         ("written", f"{stats.write_amplification:.2f} bytes for each byte of rows flushed; manifest {stats.manifest}"),
     ):
-        console.print(f"{name:<9}{text}", markup=False)
+        console.print(f"{name:<9}{text}", markup=False, soft_wrap=True)
     console.print()
 
 

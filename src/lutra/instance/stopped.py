@@ -1,4 +1,4 @@
-"""A data directory that nobody serves, opened by tools: to be checked, looked at, or mended."""
+"""A data directory opened by tools: to be checked or mended, where nobody serves it, or to be looked at."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Self
 from lutra.index.catalog import IndexCatalog
 from lutra.index.definition import IndexDefinition
 from lutra.index.storage import IndexStorage, prefix_of
-from lutra.kv.rocksdb import RocksStore
+from lutra.kv.copied import copied_store
+from lutra.kv.rocksdb import RocksStore, StoreHeld
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import StorageFailure
 from lutra.objects.opening import open_store
@@ -21,7 +22,8 @@ from lutra.tables.space import TableSpace
 class StoppedDirectory:
     """Tables, definitions and objects of a data directory. No index follows its table. A context manager.
 
-    While it is open no other process can open the directory.
+    While it is open no other process can open the directory, but where ``may_be_served`` and another had it already:
+    then it is what was on disk a moment ago, to look at at once.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class StoppedDirectory:
         *,
         objects: str | os.PathLike[str] | None = None,
         clock: Clock | None = None,
+        may_be_served: bool = False,
     ) -> None:
         """Changes nothing, and makes nothing. ``objects`` as in `lutra.instance.engine.Engine.open`.
 
@@ -39,17 +42,42 @@ class StoppedDirectory:
         self.path = Path(path)
         self.clock: Clock = clock or SystemClock()
         self.address = os.fspath(self.path / "objects" if objects is None else objects)
-        if not (self.path / "kv").is_dir():
-            raise StorageFailure(f"{self.path} is no data directory")
-        if "://" not in self.address and not Path(self.address).is_dir():
-            raise StorageFailure(f"there is no folder {self.address}: say where the objects of search indexes are")
+        self.is_served = False
+        """Whether another process has it."""
+        self._require_folders()
         with contextlib.ExitStack() as closing:
-            self.store = RocksStore(self.path / "kv")
-            closing.callback(self.store.close)
+            self.store = self._open_store(closing, may_be_served)
             self.objects = open_store(self.address, probe=False)
             self.space = TableSpace(self.store, self.clock)
             self.indexes = IndexCatalog(self.store, self.clock)
             self._closing = closing.pop_all()
+
+    def _require_folders(self) -> None:
+        try:
+            if not self.path.exists():
+                raise StorageFailure(f"there is no data directory {self.path}")
+            if not (self.path / "kv").is_dir():
+                raise StorageFailure(f"{self.path} is no data directory: `lutra serve --data` makes one")
+            if "://" not in self.address and not Path(self.address).is_dir():
+                raise StorageFailure(
+                    f"there is no folder {self.address}: say where the objects of search indexes are, or serve the "
+                    "directory, which fills all indexes anew"
+                )
+        except OSError as error:
+            raise StorageFailure(f"cannot look into {self.path}: {error.strerror}") from error
+
+    def _open_store(self, closing: contextlib.ExitStack, may_be_served: bool) -> RocksStore:
+        try:
+            store = RocksStore(self.path / "kv")
+        except StoreHeld as error:
+            if not may_be_served:
+                raise StorageFailure(
+                    f"another process has {self.path} open: stop the server (or close the database) first"
+                ) from error
+            self.is_served = True
+            return closing.enter_context(copied_store(self.path / "kv"))
+        closing.callback(store.close)
+        return store
 
     def __enter__(self) -> Self:
         return self

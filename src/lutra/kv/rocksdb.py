@@ -44,14 +44,21 @@ FailureOf = Callable[[str, Exception], LutraError]
 """Gives what to raise when an action fails with what the engine raised."""
 
 
+class StoreHeld(StorageFailure):
+    """Another process has the store open."""
+
+
 class RocksStore:
     """An ordered key-value store in one directory, which one process holds at a time.
 
     ``block_cache_bytes`` bounds what reads keep in memory, ``write_buffer_bytes`` what is written and not yet in a
     table file; the log on disk is at most about four times the latter.
 
-    Raises StorageFailure where the directory cannot be used or another process holds it, Corruption where what is in it
-    is damaged.
+    ``is_read_only``: nothing is changed, commits raise StorageFailure, and it does not matter who holds the directory:
+    the files in it must be nobody's to delete (`lutra.kv.copied`).
+
+    Raises StorageFailure where the directory cannot be used, StoreHeld where another process holds it, Corruption where
+    what is in it is damaged.
     """
 
     def __init__(
@@ -61,6 +68,7 @@ class RocksStore:
         block_cache_bytes: int = 64 * _MIB,
         write_buffer_bytes: int = 64 * _MIB,
         max_open_files: int = 512,
+        is_read_only: bool = False,
     ) -> None:
         self._path = Path(path)
         self._closed = False
@@ -70,11 +78,15 @@ class RocksStore:
         self._opened: weakref.WeakSet[_Scan | RocksSnapshot] = weakref.WeakSet()
         self._unsynced = rocksdict.WriteOptions()
         self._unsynced.sync = False
-        _make_folder(self._path)
+        if not is_read_only:
+            _make_folder(self._path)
+        access = rocksdict.AccessType.read_only(False) if is_read_only else rocksdict.AccessType.read_write()
         options = _options(block_cache_bytes, write_buffer_bytes, max_open_files)
         try:
             # Named explicitly, or a reopened store would take its column family's options from the last run's file.
-            self._db = rocksdict.Rdict(str(self._path), options, column_families={"default": options})
+            self._db = rocksdict.Rdict(
+                str(self._path), options, column_families={"default": options}, access_type=access
+            )
         except Exception as error:
             raise _opening_failure(self._path, error) from error
 
@@ -417,7 +429,7 @@ def _opening_failure(path: Path, error: Exception) -> LutraError:
     if "lock hold by current process" in text:
         return StorageFailure(f"the data directory {path} is already open in this process")
     if "While lock file" in text:
-        return StorageFailure(f"another process holds the data directory {path}")
+        return StoreHeld(f"another process holds the data directory {path}")
     return _failure(path, "open", error)
 
 
