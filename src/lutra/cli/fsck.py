@@ -35,8 +35,8 @@ class NotChecked(click.ClickException):
 def fsck(data_dir: Path, objects: str | None, as_json: bool) -> None:
     """Check a data directory: read every row of every table and every byte of every search index.
 
-    Of indexes it checks all manifests, all checksums, that every graph leads to all its rows, and each row against the
-    table. Nothing is changed. The directory must not be in use: stop the server first.
+    Of indexes it checks all manifests, all checksums, that every graph leads to all its rows, and that each row of the
+    table is there with the same values. Nothing is changed. The directory must not be in use: stop the server first.
 
     \b
     Exit status:

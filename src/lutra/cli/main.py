@@ -25,7 +25,7 @@ Another instance, with tables of its own, beside the running server:
 Segments of search indexes on S3, and 4 GB of memory for them:
   lutra serve --data ./data --objects s3://bucket/prefix --memory-mb 4096
 \b
-With the server stopped: what indexes consist of, and whether all is whole:
+What search indexes consist of; and, with the server stopped, whether all is whole:
   lutra index stats --data ./data
   lutra fsck --data ./data
 \b
