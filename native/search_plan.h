@@ -25,6 +25,7 @@ struct SearchPlan {
     std::size_t first;       // of these, so many without asking; at least k
     float bound_sigmas;      // of the bound that decides for the others
     std::uint64_t effort_max;  // distances (reads of a kNodeWalk) after which a walk under a mask ends; 0: never
+    bool deepens;            // under a mask: goes on for more candidates where codes do not tell them apart
     std::size_t qualifying;  // rows that count
     const RowMask* mask;     // of all rows; nullptr: all count
     std::span<const std::uint32_t> seeds;  // rows that count, for a walk to start from

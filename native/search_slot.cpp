@@ -9,6 +9,21 @@
 
 namespace lutra {
 
+namespace {
+
+// So many times as many candidates are scanned for where those found cannot be told apart.
+constexpr std::size_t kDeeper = 32;
+constexpr std::size_t kCandidatesMax = 65'536;
+// Of one query, kept for the next.
+constexpr std::size_t kRowsKept = 2 * kBeamMax;
+// Standard deviations of the codes' error that the candidates' estimates span at least, where codes tell rows apart
+// (200k and 1 M x 960: 3.5 to 130 under filters by chance and by direction; 1.4 to 3 where the farthest half counts).
+constexpr float kSpanMin = 3.5;
+// So many the bound allows then: with thousands of rows on either side of it, fewer lose most of the nearest.
+constexpr float kDeepSigmas = 2.5;
+
+}  // namespace
+
 void SearchSlot::begin(std::size_t number, const float* query, std::uint32_t left_out, const SearchPlan& plan) {
     number_ = number;
     query_ = query;
@@ -19,6 +34,7 @@ void SearchSlot::begin(std::size_t number, const float* query, std::uint32_t lef
     counters_.planned = counters_.used = plan.strategy;
     reader_.reset_counters();
     exact_.emplace(query, parts_.nodes.layout.dimension, parts_.metric, parts_.level);
+    if (rows_.capacity() > kRowsKept) give_back_memory();
     nearest_.clear();
     rows_.clear();
     estimates_.clear();
@@ -26,6 +42,7 @@ void SearchSlot::begin(std::size_t number, const float* query, std::uint32_t lef
     bias_sum_ = 0;
     bias_count_ = 0;
     next_ = 0;
+    candidates_ = plan.candidates;
     is_node_walking_ = false;
     choose(query);
     start_round();
@@ -41,16 +58,17 @@ void SearchSlot::choose(const float* query) {
     fine_code_.reset();
     if (parts_.records != nullptr) code_.emplace(*parts_.quantizer, query, plan_->bound_sigmas);
     if (plan_->strategy == Strategy::kWalk) {
-        walk(*code_);
+        walk();
     } else if (plan_->strategy == Strategy::kCodeScan) {
-        scan(*code_);
+        scan();
     } else {
         is_node_walking_ = true;
         node_walk_.begin(code_ ? &*code_ : nullptr, plan_->beam, left_out_);
     }
 }
 
-void SearchSlot::walk(const QueryCode& code) {
+void SearchSlot::walk() {
+    const QueryCode& code = *code_;
     const WalkGraph graph{parts_.neighbours,
                           parts_.records,
                           parts_.nodes.row_count,
@@ -69,12 +87,16 @@ void SearchSlot::walk(const QueryCode& code) {
     counters_.hops += walked.hops;
     counters_.distances += walked.distances;
     if (walked.end == WalkEnd::kGaveUp || found.size() < plan_->k) {
-        scan(code);
+        scan();
         return;
     }
     for (const Candidate& candidate : found) {
         rows_.push_back(candidate.row);
         estimates_.push_back(candidate.distance);
+    }
+    if (is_indistinct()) {
+        scan();
+        return;
     }
     chosen_by_ = &code;
     refine();
@@ -83,7 +105,7 @@ void SearchSlot::walk(const QueryCode& code) {
 // Puts what was found in order by the longer codes, where they are in memory.
 void SearchSlot::refine() {
     if (parts_.fine_records == nullptr) return;
-    fine_code_.emplace(*parts_.fine_quantizer, query_, plan_->bound_sigmas);
+    fine_code_.emplace(*parts_.fine_quantizer, query_, is_deep() ? kDeepSigmas : plan_->bound_sigmas);
     const std::size_t record_bytes = fine_code_->record_bytes();
     records_.clear();
     for (const std::uint32_t row : rows_) records_.push_back(parts_.fine_records + std::size_t{row} * record_bytes);
@@ -100,6 +122,23 @@ void SearchSlot::refine() {
     chosen_by_ = &*fine_code_;
 }
 
+// Whether candidates lie so close together that as many others may be nearer: where a filter leaves only rows far from
+// the query, thousands of them differ by less than the codes err. What was found is in order of its estimates.
+bool SearchSlot::is_indistinct() const {
+    if (!plan_->deepens || rows_.empty() || candidates_ >= std::min(kCandidatesMax, plan_->qualifying)) return false;
+    const std::uint8_t* nearest = parts_.records + std::size_t{rows_.front()} * code_->record_bytes();
+    const float bound = estimates_.front() - code_->lower_bound(nearest, estimates_.front());
+    return (estimates_.back() - estimates_.front()) * plan_->bound_sigmas < kSpanMin * bound;
+}
+
+// What a deep scan took, or all rows compared one by one: many times as much as other queries do.
+void SearchSlot::give_back_memory() {
+    rows_ = {};
+    estimates_ = {};
+    records_ = {};
+    ordered_ = {};
+}
+
 // The row's distance is not below it, as far as the code's bound holds. Codes along a basis leave out what rows near
 // each other have in common beside it, and estimate all of them too far by about as much: as was found of those read.
 float SearchSlot::lower_bound(std::size_t index) const {
@@ -111,16 +150,22 @@ float SearchSlot::lower_bound(std::size_t index) const {
                                    estimates_[index] + bias);
 }
 
-void SearchSlot::scan(const QueryCode& code) {
+void SearchSlot::scan() {
     counters_.used = Strategy::kCodeScan;
     const CodeScan all{parts_.records, parts_.nodes.row_count, plan_->mask, 1};
-    for (const Estimated& found : nearest_by_code(code, all, plan_->candidates)) {
-        if (found.row == left_out_) continue;
-        rows_.push_back(found.row);
-        estimates_.push_back(found.estimate);
-    }
-    chosen_by_ = &code;
-    counters_.distances += plan_->qualifying;
+    do {
+        if (!rows_.empty()) candidates_ = std::min({kDeeper * candidates_, kCandidatesMax, plan_->qualifying});
+        rows_.clear();
+        estimates_.clear();
+        for (const Estimated& found : nearest_by_code(*code_, all, candidates_)) {
+            if (found.row == left_out_) continue;
+            rows_.push_back(found.row);
+            estimates_.push_back(found.estimate);
+        }
+        counters_.distances += plan_->qualifying;
+    } while (is_indistinct());
+    if (is_deep()) code_.emplace(*parts_.quantizer, query_, kDeepSigmas);
+    chosen_by_ = &*code_;
     refine();
 }
 
@@ -143,7 +188,7 @@ void SearchSlot::end_node_walk() {
     if (has_enough()) return;
     nearest_.clear();
     if (code_) {
-        scan(*code_);
+        scan();
     } else {
         read_all_that_count();
     }
@@ -239,7 +284,8 @@ void SearchSlot::take(std::uint32_t row, float distance) {
 }
 
 std::size_t SearchSlot::size_bytes() const {
-    return reader_.size_bytes() + (rows_.capacity() + round_.capacity()) * sizeof(std::uint32_t) +
+    return reader_.size_bytes() +
+           (rows_.capacity() + round_.capacity()) * sizeof(std::uint32_t) +
            (estimates_.capacity() + round_estimates_.capacity()) * sizeof(float) +
            records_.capacity() * sizeof(const std::uint8_t*) +
            (ordered_.capacity() + nearest_.capacity()) * sizeof(Candidate);

@@ -37,9 +37,12 @@ class SearchSlot {
 
   private:
     void choose(const float* query);
-    void walk(const QueryCode& code);
-    void scan(const QueryCode& code);
+    void walk();
+    void scan();
     void refine();
+    bool is_indistinct() const;
+    bool is_deep() const { return candidates_ > plan_->candidates; }
+    void give_back_memory();
     float lower_bound(std::size_t index) const;
     void read_all_that_count();
     bool counts(std::uint32_t row) const { return plan_->mask == nullptr || plan_->mask->contains(row); }
@@ -72,6 +75,7 @@ class SearchSlot {
     std::size_t bias_count_ = 0;            // of those
     std::vector<float> round_estimates_;    // of the rows being read
     std::size_t next_ = 0;
+    std::size_t candidates_ = 0;  // rows_ are at most so many of those that count
     std::vector<const std::uint8_t*> records_;  // scratch of refine
     std::vector<Candidate> ordered_;
     std::vector<std::uint32_t> round_;  // being read

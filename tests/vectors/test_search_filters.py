@@ -118,3 +118,27 @@ def test_few_that_qualify_are_read_and_nothing_else(path: Path) -> None:
     assert counters.used.tolist() == [Strategy.BRUTE_FORCE]
     assert counters.distances.tolist() == [3]
     assert counters.reads.tolist() == [3]
+
+
+def test_rows_that_codes_cannot_tell_apart_are_looked_for_deeper(path: Path) -> None:
+    """The farthest half counts: thousands of rows as near as the nearest of them, within what codes err."""
+    shares, excess = [], []
+    with Segment.open(path) as segment:
+        for query in QUERIES:
+            distances = ((VECTORS - query) ** 2).sum(axis=1)
+            mask = distances >= np.median(distances)
+            truth, nearest = topk(query[None], VECTORS, K, Metric.EUCLIDEAN, mask)
+            found = segment.search(query[None], K, mask=mask)
+            shares.append(recall(found.ids, truth))
+            excess.append(found.distances[0, -1] / nearest[0, -1] - 1)
+    assert np.mean(shares) >= 0.8
+    assert np.mean(excess) <= 1e-3
+
+
+def test_who_says_how_many_candidates_gets_no_more(path: Path) -> None:
+    distances = ((VECTORS - QUERIES[0]) ** 2).sum(axis=1)
+    mask = distances >= np.median(distances)
+    with Segment.open(path) as segment:
+        few = segment.search(QUERIES[:1], K, mask=mask, num_candidates=2 * K).counters
+        all_in_doubt = segment.search(QUERIES[:1], K, mask=mask).counters
+    assert few.exact[0] <= 2 * K < all_in_doubt.exact[0]

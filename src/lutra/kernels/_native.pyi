@@ -256,6 +256,7 @@ class Searcher:
         first: int,
         bound_sigmas: float,
         effort_max: int,
+        deepens: bool,
         mask: RowMask | None,
         left_out: NDArray[np.uint32] | None,
         threads: int,

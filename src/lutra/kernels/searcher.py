@@ -50,6 +50,8 @@ class Plan:
     """Standard deviations of the estimates' error that the bound allows."""
     effort_max: int = 0
     """Distances (of a NODE_WALK: reads) after which a walk under a mask becomes a scan; 0: never."""
+    deepens: bool = False
+    """Whether a scan goes on for more candidates (at most 65,536) where codes do not tell those it found apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,7 @@ class Searcher:
             plan.first,
             plan.bound_sigmas,
             plan.effort_max,
+            plan.deepens,
             None if mask is None else mask.native,
             left_out,
             threads,

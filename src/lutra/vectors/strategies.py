@@ -10,11 +10,14 @@ NODE_WALK      in place of WALK where the graph is not in memory; what it finds 
 
 A walk cannot know how far from the query the qualifying rows are: a filter may be correlated with it either way. It
 goes on until the rows it found lie within what it looked through, and becomes a scan when it has spent half as much
-again as the scan would have cost, or much more than was planned: no query costs more than 2.5 times the scan.
+again as the scan would have cost, or much more than was planned. Where all that qualifies is far from the query, thousands
+of rows may lie closer together than codes tell apart: a scan then takes more of them to be put in order by the longer
+codes, and compares as many as these leave in doubt.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from lutra.kernels.searcher import Plan, Strategy
@@ -75,5 +78,5 @@ def choose_plan(
         give_up = max(1, int(min(instead_us, PATIENCE * options[Strategy.NODE_WALK]) / READ_US))
     plan = rerank_plan(strategy, k, min(wanted, BEAM_MAX), sigmas, give_up)
     if num_candidates is None:
-        return plan
+        return replace(plan, deepens=qualifying is not None)
     return Plan(strategy, plan.beam, min(max(k, num_candidates), BEAM_MAX), plan.first, sigmas, give_up)
