@@ -120,13 +120,24 @@ def test_a_fault_is_named_and_mended_as_it_says(data: Path, kind: str, damage: C
 
 
 def test_damaged_tables_are_told(data: Path) -> None:
-    tables = sorted((data / "kv").glob("*.sst"), key=lambda path: path.stat().st_size)
-    assert tables, "rows are in table files once a store is closed"
-    flip(tables[-1])
+    """Some rows of them, and, where nothing of them can be read, all."""
+    restore = "next: restore the data directory from a backup: what is lost is nowhere else\n"
+    (table,) = (data / "kv").glob("*.sst")
+    whole = table.read_bytes()
+    flip(table)
     status, printed, errors = run("fsck", "--data", str(data))
-    assert (status == 1 and "restore the data directory from a backup" in printed) or (
-        status == 2 and "damaged" in errors
-    ), (printed, errors)
+    assert (status, errors) == (1, "")
+    assert f"  {restore}" in printed
+    assert re.search(r"^table \w+, instance default:\n  after row \d+: cannot scan .*checksum mismatch", printed)
+    table.write_bytes(whole)
+    assert run("fsck", "--data", str(data))[0] == 0
+    (data / "kv" / "CURRENT").write_bytes(b"nothing")
+    status, printed, errors = run("fsck", "--data", str(data))
+    assert (status, errors) == (1, "")
+    assert re.fullmatch(f"tables:\n  cannot open: .* is damaged: .*\n  {restore}", printed)
+    status, printed, _ = run("fsck", "--data", str(data), "--json")
+    told = json.loads(printed)
+    assert (status, told["clean"], [fault["remedy"] for fault in told["faults"]]) == (1, False, ["restore"])
 
 
 def test_what_a_crash_left_is_told_and_goes(data: Path) -> None:
