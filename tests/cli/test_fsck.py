@@ -9,10 +9,12 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.s3_server import S3Server
 from support.server import ServerProcess
@@ -317,6 +319,25 @@ def test_rebuild_says_what_it_did(data: Path) -> None:
     assert (status, json.loads(printed)["rows"]) == (0, ROWS - 1)
     status, _, errors = run("index", "rebuild", "--data", str(data), "notes", "none")
     assert (status, errors) == (1, "Error: search index [none] does not exist\n")
+
+
+def test_a_rebuilt_index_awaits_its_kind_until_it_is_served(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with lutra.connect(data) as db:
+        wide = db.create_table("wide", {"id": int}, {"v": lutra.Vector(384)})
+        wide.put_many({"id": n, "v": np.full(384, n, np.float32)} for n in range(ROWS))
+    assert run("index", "rebuild", "--data", str(data), "wide", "search")[0] == 0
+    told = json.loads(run("index", "stats", "--data", str(data), "--json")[1])["indexes"][0]
+    assert [(one["kinds"], one["awaits_build"]) for one in told["segments"]] == [({"v": "flat"}, True)]
+    assert told["watermarks"]["indexed"] is None
+    assert "not indexed: 1 to be built" in run("index", "stats", "--data", str(data))[1]
+    with ServerProcess(data):
+        deadline_s = time.monotonic() + 60
+        while told["watermarks"]["indexed"] is None and time.monotonic() < deadline_s:
+            told = json.loads(run("index", "stats", "--data", str(data), "--json")[1])["indexes"][0]
+    assert [(one["kinds"], one["awaits_build"]) for one in told["segments"]] == [({"v": "codes"}, False)]
+    assert told["watermarks"]["indexed"] == told["watermarks"]["written"]
+    assert run("fsck", "--data", str(data))[0] == 0
 
 
 @pytest.mark.slow
