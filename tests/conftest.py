@@ -6,7 +6,12 @@ import contextlib
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from support.s3_server import S3Server, S3ServerUnavailable
+
+# A busy machine is no fault of what is tested: how long a test may take in all, pytest-timeout says.
+settings.register_profile("lutra", deadline=None)
+settings.load_profile("lutra")
 
 
 @pytest.fixture(scope="session")

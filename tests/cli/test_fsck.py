@@ -9,10 +9,12 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.s3_server import S3Server
 from support.server import ServerProcess
@@ -120,13 +122,24 @@ def test_a_fault_is_named_and_mended_as_it_says(data: Path, kind: str, damage: C
 
 
 def test_damaged_tables_are_told(data: Path) -> None:
-    tables = sorted((data / "kv").glob("*.sst"), key=lambda path: path.stat().st_size)
-    assert tables, "rows are in table files once a store is closed"
-    flip(tables[-1])
+    """Some rows of them, and, where nothing of them can be read, all."""
+    restore = "next: restore the data directory from a backup: what is lost is nowhere else\n"
+    (table,) = (data / "kv").glob("*.sst")
+    whole = table.read_bytes()
+    flip(table)
     status, printed, errors = run("fsck", "--data", str(data))
-    assert (status == 1 and "restore the data directory from a backup" in printed) or (
-        status == 2 and "damaged" in errors
-    ), (printed, errors)
+    assert (status, errors) == (1, "")
+    assert f"  {restore}" in printed
+    assert re.search(r"^table \w+, instance default:\n  after row \d+: cannot scan .*checksum mismatch", printed)
+    table.write_bytes(whole)
+    assert run("fsck", "--data", str(data))[0] == 0
+    (data / "kv" / "CURRENT").write_bytes(b"nothing")
+    status, printed, errors = run("fsck", "--data", str(data))
+    assert (status, errors) == (1, "")
+    assert re.fullmatch(f"tables:\n  cannot open: .* is damaged: .*\n  {restore}", printed)
+    status, printed, _ = run("fsck", "--data", str(data), "--json")
+    told = json.loads(printed)
+    assert (status, told["clean"], [fault["remedy"] for fault in told["faults"]]) == (1, False, ["restore"])
 
 
 def test_what_a_crash_left_is_told_and_goes(data: Path) -> None:
@@ -306,6 +319,25 @@ def test_rebuild_says_what_it_did(data: Path) -> None:
     assert (status, json.loads(printed)["rows"]) == (0, ROWS - 1)
     status, _, errors = run("index", "rebuild", "--data", str(data), "notes", "none")
     assert (status, errors) == (1, "Error: search index [none] does not exist\n")
+
+
+def test_a_rebuilt_index_awaits_its_kind_until_it_is_served(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with lutra.connect(data) as db:
+        wide = db.create_table("wide", {"id": int}, {"v": lutra.Vector(384)})
+        wide.put_many({"id": n, "v": np.full(384, n, np.float32)} for n in range(ROWS))
+    assert run("index", "rebuild", "--data", str(data), "wide", "search")[0] == 0
+    told = json.loads(run("index", "stats", "--data", str(data), "--json")[1])["indexes"][0]
+    assert [(one["kinds"], one["awaits_build"]) for one in told["segments"]] == [({"v": "flat"}, True)]
+    assert told["watermarks"]["indexed"] is None
+    assert "not indexed: 1 to be built" in run("index", "stats", "--data", str(data))[1]
+    with ServerProcess(data):
+        deadline_s = time.monotonic() + 60
+        while told["watermarks"]["indexed"] is None and time.monotonic() < deadline_s:
+            told = json.loads(run("index", "stats", "--data", str(data), "--json")[1])["indexes"][0]
+    assert [(one["kinds"], one["awaits_build"]) for one in told["segments"]] == [({"v": "codes"}, False)]
+    assert told["watermarks"]["indexed"] == told["watermarks"]["written"]
+    assert run("fsck", "--data", str(data))[0] == 0
 
 
 @pytest.mark.slow

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.folders import folder_in_memory
 from support.indexes import resources_in
 
 from lutra.index import feeder as feeder_module
@@ -22,6 +24,17 @@ from lutra.tables.space import TableSpace
 from lutra.tables.tables import Tables
 
 NewTable = Callable[..., TableDescription]
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """In memory where that can be had, and gone after the test: these tests write thousands of small objects."""
+    in_memory = folder_in_memory()
+    if in_memory is None:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="lutra-test-", dir=in_memory) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(params=["memory", "rocksdb"])

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from support.folders import folder_in_memory
 from support.indexes import PREFIX, index_in, resources_in
 from support.lsm import EAGER, KEY, SCHEMA, Harness, Model, check, row_of
 
@@ -23,7 +24,7 @@ KEYS = st.tuples(st.sampled_from(["a", "b", "a\0"]), st.integers(0, 5)).map(lamb
 class LsmMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
-        self.folder = tempfile.TemporaryDirectory(prefix="lutra-lsm-")
+        self.folder = tempfile.TemporaryDirectory(prefix="lutra-lsm-", dir=folder_in_memory())
         self.harness = Harness(Path(self.folder.name))
         self.views: list[tuple[IndexView, Model]] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -74,9 +75,12 @@ def may_move_up() -> bool:
 
 
 def niceness(pid: int) -> set[int]:
-    """Of all threads of a process, above this one's."""
-    own = os.getpriority(os.PRIO_PROCESS, 0)
-    return {os.getpriority(os.PRIO_PROCESS, int(tid)) - own for tid in os.listdir(f"/proc/{pid}/task")}
+    """Of all threads of a process, above this one's. Some may end meanwhile."""
+    own, found = os.getpriority(os.PRIO_PROCESS, 0), set()
+    for tid in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(ProcessLookupError):
+            found.add(os.getpriority(os.PRIO_PROCESS, int(tid)) - own)
+    return found
 
 
 def wait_until(reached: Callable[[], bool]) -> None:

@@ -8,8 +8,14 @@ from typing import Any
 import pytest
 
 import lutra
+from lutra.instance.engine import Engine
 from lutra.instance.fsck import check_directory
+from lutra.model.clock import SystemClock
 from lutra.model.errors import StorageFailure
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
+from lutra.model.rows import CellOperation, ChangeKind, RowChange
+from lutra.model.schema import KeyColumn, TableOptions, TableSchema
+from lutra.model.values import ColumnType
 
 
 def wait(db: lutra.Database) -> None:
@@ -79,3 +85,33 @@ def test_rows_are_looked_for_in_every_segment(tmp_path: Path) -> None:
             index.flush()
         assert len(index.stats().segments) == 2
     assert check_directory(tmp_path / "d") == []
+
+
+class Later:
+    """A clock that is ahead."""
+
+    def __init__(self, ahead_s: int) -> None:
+        self._ahead_us = ahead_s * 1_000_000
+
+    def now_us(self) -> int:
+        return SystemClock().now_us() + self._ahead_us
+
+
+def test_what_expires_cell_by_cell_is_no_fault(tmp_path: Path) -> None:
+    """A row's older cell expires before its row does: a read has it no more, the index until the row is written."""
+    now_ms = SystemClock().now_us() // 1_000
+    engine = Engine.open(tmp_path)
+    engine.create_instance("i1")
+    instance = engine.instance("i1")
+    schema = TableSchema("t", (KeyColumn("id", ColumnType.INTEGER),), options=TableOptions(ttl_s=86_400))
+    instance.tables.create(schema)
+    fields = (FieldSchema("a", FieldType.LONG), FieldSchema("b", FieldType.LONG))
+    instance.create_search_index("t", "x", IndexSchema(fields))
+    for number, newest_ms in enumerate((now_ms, now_ms - 80_000_000)):
+        cells = [("a", 1, now_ms - 80_000_000, CellOperation.PUT), ("b", 2, newest_ms, CellOperation.PUT)]
+        instance.tables.write("t", RowChange(ChangeKind.PUT, (("id", number),), cells))
+    instance.wait_searchable("t", "x", 20)
+    engine._feeder._feeds[0].index.flush()
+    engine.close()
+    for ahead_s in (0, 10_000, 100_000):
+        assert check_directory(tmp_path, clock=Later(ahead_s)) == []

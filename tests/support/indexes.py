@@ -7,6 +7,8 @@ import functools
 import tempfile
 from pathlib import Path
 
+from support.folders import folder_in_memory
+
 from lutra.index.builder import Builder, InlineBuilder
 from lutra.index.index import SearchIndex
 from lutra.index.policy import Policy
@@ -57,7 +59,7 @@ def memory_index(schema: IndexSchema, key: tuple[KeyColumn, ...], clock: Clock |
 
 @functools.cache
 def _shared() -> Resources:
-    folder = tempfile.TemporaryDirectory(prefix="lutra-test-")
+    folder = tempfile.TemporaryDirectory(prefix="lutra-test-", dir=folder_in_memory())
     resources = resources_in(Path(folder.name))
 
     def close() -> None:

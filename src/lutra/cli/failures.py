@@ -11,9 +11,16 @@ from lutra.model.errors import LutraError
 
 
 @contextmanager
-def shown_failures(shown_as: type[click.ClickException] = click.ClickException) -> Iterator[None]:
-    """Turns a LutraError into the message of a failed command, and its status into that of ``shown_as``."""
+def shown_failures(
+    shown_as: type[click.ClickException] = click.ClickException, *, but: type[LutraError] | None = None
+) -> Iterator[None]:
+    """Turns a LutraError into the message of a failed command, and its status into that of ``shown_as``.
+
+    One that is a ``but`` goes on as it is.
+    """
     try:
         yield
     except LutraError as error:
+        if but is not None and isinstance(error, but):
+            raise
         raise shown_as(str(error)) from error

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lutra.instance.fsck import DirectoryCheck, Fault
 
 FAULTY = 1
+_RESTORE = "restore the data directory from a backup: what is lost is nowhere else"
 _NAMED_MAX = 10
 """Objects left behind that are named one by one; with --json all are."""
 
@@ -51,14 +52,19 @@ def fsck(data_dir: Path, objects: str | None, as_json: bool) -> None:
     # Here, so that `lutra --help` needs none of it.
     from lutra.instance.fsck import DirectoryCheck
     from lutra.instance.stopped import StoppedDirectory
+    from lutra.model.errors import Corruption
 
-    with (
-        shown_failures(NotChecked),
-        StoppedDirectory(data_dir, objects=objects) as directory,
-        shown_progress() as report,
-    ):
-        check = DirectoryCheck(directory, report)
-        check.run()
+    try:
+        with (
+            shown_failures(NotChecked, but=Corruption),
+            StoppedDirectory(data_dir, objects=objects) as directory,
+            shown_progress() as report,
+        ):
+            check = DirectoryCheck(directory, report)
+            check.run()
+    except Corruption as error:
+        _tell_unopened(error, as_json)
+        sys.exit(FAULTY)
     following = {id(fault): _next(fault, data_dir, objects) for fault in check.faults}
     if as_json:
         click.echo(json.dumps(_as_json(check, following), ensure_ascii=False))
@@ -66,6 +72,16 @@ def fsck(data_dir: Path, objects: str | None, as_json: bool) -> None:
         _print(check, following)
     if check.faults:
         sys.exit(FAULTY)
+
+
+def _tell_unopened(error: Exception, as_json: bool) -> None:
+    """Tables that are so damaged that nothing can be read of them."""
+    if as_json:
+        fault = {"instance": None, "table": None, "index": None, "place": "kv", "text": str(error)}
+        faults = [{**fault, "remedy": "restore", "next": _RESTORE}]
+        click.echo(json.dumps({"clean": False, "faults": faults}, ensure_ascii=False))
+    else:
+        click.echo(f"tables:\n  {error}\n  next: {_RESTORE}")
 
 
 def _next(fault: Fault, data_dir: Path, objects: str | None) -> str:
@@ -77,7 +93,7 @@ def _next(fault: Fault, data_dir: Path, objects: str | None) -> str:
         of = ["--instance", fault.instance, fault.table, fault.index]
         return f"fill the index anew from its table: {shlex.join(['lutra', 'index', 'rebuild', *where, *of])}"
     return {
-        Remedy.RESTORE: "restore the data directory from a backup: what is lost is nowhere else",
+        Remedy.RESTORE: _RESTORE,
         Remedy.START: "nothing: it is put right when the directory is next served",
         Remedy.RETRY: "see to it that the objects can be read, and check again",
     }[fault.remedy]

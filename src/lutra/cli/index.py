@@ -66,7 +66,7 @@ def stats(
     in memory  what its codes and graphs take once opened, where --memory-mb allows
     disk       bytes of all segments by what they hold
     changes    numbers of the table's changes: those up to "searchable" are in segments, where the next start goes on
-               from; "indexed": and all segments are of the kind that their size calls for
+               from; "indexed": in segments of the kind that their size calls for, which served ones become in time
     written    bytes put on the store for each byte of rows flushed: what merging has cost
     
     Examples:
@@ -192,7 +192,7 @@ def _as_json(found: _Found) -> dict[str, object]:
         "watermarks": {
             "written": found.written,
             "searchable": stats.searchable.position,
-            "indexed": stats.indexed,
+            "indexed": None if any(segment.is_awaited for segment in stats.segments) else stats.indexed,
             "filled": stats.searchable.filled,
         },
         "bytes_written": {
@@ -209,6 +209,7 @@ def _as_json(found: _Found) -> dict[str, object]:
                 "kinds": dict(segment.kinds),
                 "disk_bytes": dict(segment.bytes),
                 "memory_bytes": segment.resident_bytes,
+                "awaits_build": segment.is_awaited,
             }
             for segment in stats.segments
         ],
@@ -235,17 +236,20 @@ def _print(found: _Found) -> None:
     for segment in sorted(stats.segments, key=lambda one: -one.rows):
         sizes = (_size(sum(segment.bytes.values())), _size(segment.resident_bytes))
         short = segment.name.rpartition("/")[2][:12]
-        table.add_row(short, segment.kind, f"{segment.rows:,}", f"{segment.dead:,}", *sizes)
+        kind = f"{segment.kind}, to be built" if segment.is_awaited else segment.kind
+        table.add_row(short, kind, f"{segment.rows:,}", f"{segment.dead:,}", *sizes)
     total = (_size(sum(stats.bytes_by_class.values())), _size(stats.resident_bytes))
     table.add_row(f"{len(stats.segments):,} in all", "", f"{stats.rows:,}", f"{stats.dead:,}", *total, style="bold")
     console.print(table)
     by_class = ", ".join(f"{name} {_size(size)}" for name, size in sorted(stats.bytes_by_class.items()) if size)
     state = "" if stats.searchable.filled else " (not filled yet)"
+    awaited = sum(segment.is_awaited for segment in stats.segments)
+    indexed = f"not indexed: {awaited:,} to be built" if awaited else f"{stats.indexed:,} indexed"
     for name, text in (
         ("disk", by_class or "nothing"),
         (
             "changes",
-            f"{found.written:,} written, {stats.searchable.position:,} searchable{state}, {stats.indexed:,} indexed",
+            f"{found.written:,} written, {stats.searchable.position:,} searchable{state}, {indexed}",
         ),
         ("written", f"{stats.write_amplification:.2f} bytes for each byte of rows flushed; manifest {stats.manifest}"),
     ):

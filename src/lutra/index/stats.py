@@ -24,6 +24,8 @@ class SegmentStats:
     kinds: Mapping[str, str]
     bytes: Mapping[str, int]
     resident_bytes: int
+    is_awaited: bool = False
+    """Whether it is yet to be built as the kind that its size calls for."""
 
     @property
     def kind(self) -> str:

@@ -19,8 +19,8 @@ _CACHE_BYTES: Final = 256 * 1024
 def stored_stats(storage: IndexStorage) -> IndexStats | None:
     """Of the newest manifest: a list, a get, and a read of each segment's end. None where there is none.
 
-    ``resident_bytes`` is what each segment takes in memory once it is opened, where there is plenty. Raises
-    StorageFailure, ObjectMissing, Corruption.
+    ``resident_bytes`` is what each segment takes in memory once it is opened, where there is plenty. ``indexed`` does
+    not know of segments that are yet to be built: each says so. Raises StorageFailure, ObjectMissing, Corruption.
     """
     numbered = storage.newest()
     if numbered is None:
@@ -62,4 +62,5 @@ def _segment(storage: IndexStorage, entry: SegmentEntry, cache: BlockCache) -> S
         kinds={vectors.field: vectors.kind.value for vectors in meta.vectors},
         bytes=meta.bytes_by_class,
         resident_bytes=meta.resident_bytes,
+        is_awaited=bool(shape.live) and not shape.has_its_kind,
     )

@@ -12,7 +12,6 @@ from urllib.parse import unquote, urlsplit
 
 from lutra.model.errors import ParameterInvalid, StorageFailure
 from lutra.objects.local import LocalStore
-from lutra.objects.s3 import S3Store
 from lutra.objects.store import ObjectStore
 
 PROBE_FOLDER: Final = "probe"
@@ -29,6 +28,8 @@ def open_store(place: str | os.PathLike[str], *, probe: bool = True) -> ObjectSt
     text = os.fspath(place)
     scheme = urlsplit(text).scheme if "://" in text else ""
     if scheme == "s3":
+        from lutra.objects.s3 import S3Store  # 15 MB of obstore, which a local folder does not wait for
+
         store = S3Store(text)
         if probe:
             require_one_winner(store)
