@@ -10,9 +10,9 @@ NODE_WALK      in place of WALK where the graph is not in memory; what it finds 
 
 A walk cannot know how far from the query the qualifying rows are: a filter may be correlated with it either way. It
 goes on until the rows it found lie within what it looked through, and becomes a scan when it has spent half as much
-again as the scan would have cost, or much more than was planned. Where all that qualifies is far from the query, thousands
-of rows may lie closer together than codes tell apart: a scan then takes more of them to be put in order by the longer
-codes, and compares as many as these leave in doubt.
+again as the scan would have cost, or much more than was planned. Where all that qualifies is far from the query,
+thousands of rows may lie closer together than codes tell apart: a scan then takes more of them to be put in order by
+the longer codes, and compares as many as these leave in doubt.
 """
 
 from __future__ import annotations
