@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ class Lutra:
     def build(self, vectors: npt.NDArray[np.float32], metric: str, folder: Path, threads: int) -> None:
         plan = BuildPlan(SegmentKind.GRAPH, choose_code_bits(vectors.shape[1]))
         path = folder / "lutra.segment"
-        write_segment(path, vectors, METRICS[metric], plan=plan, threads=threads, calibrate=calibrate).close()
+        measure = functools.partial(calibrate, threads=threads)
+        write_segment(path, vectors, METRICS[metric], plan=plan, threads=threads, calibrate=measure).close()
 
     def open(self, folder: Path, metric: str, dimension: int, memory_cap_bytes: int | None) -> None:
         self._segment = Segment.open(folder / "lutra.segment", memory_budget_bytes=memory_cap_bytes)

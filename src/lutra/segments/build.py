@@ -209,7 +209,7 @@ class _Builder:
 
         def measure(file: SegmentFile) -> Mapping[str, Any]:
             self._report(f"{phase}: calibrate", 0, file.rows)
-            curves = calibrate(file)
+            curves = calibrate(file, threads=self._threads)
             self._report(f"{phase}: calibrate", file.rows, file.rows)
             return curves
 

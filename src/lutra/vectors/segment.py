@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from lutra.kernels.blocks import BlockCache
 from lutra.kernels.searcher import RowMask, SearchCounters, Searcher
 from lutra.model.errors import Corruption, ParameterInvalid
-from lutra.vectors import calibration
+from lutra.vectors import trial
 from lutra.vectors.calibration import Calibration
+from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.layout import SectionName, SegmentKind
 from lutra.vectors.residency import (
@@ -223,16 +224,26 @@ class Segment:
             raise ParameterInvalid(f"There is at least one candidate, not {num_candidates}.")
 
 
-def calibrate(file: SegmentFile) -> Mapping[str, Any]:
-    """For `lutra.vectors.writer.write_segment`: what to spend on which recall, by bits of the codes kept in memory."""
+def calibrate(file: SegmentFile, *, threads: int = 0) -> Mapping[str, Any]:
+    """For `lutra.vectors.writer.write_segment`: what to spend on which recall, by bits of the codes kept in memory.
+
+    :param threads: at most so many; 0: as many as the process may use. What is measured does not depend on it.
+    """
     if file.kind is SegmentKind.FLAT or file.rows < 2:
         return {}
-    curves, sample = {}, None
-    cache = BlockCache(calibration.CACHE_BYTES)
+    curves: dict[str, Any] = {}
+    sample: trial.Sample | None = None
+    walks: dict[CodeFormat, tuple[trial.Walks, ...]] = {}
+    cache = BlockCache(trial.CACHE_BYTES)
     for residency in code_residencies(file, file.kind is SegmentKind.GRAPH):
+        costs, codes = _costs(file, residency), residency.codes
+        assert codes is not None
         searcher = Segment.load(file, residency, cache=cache).searcher
-        sample = sample or calibration.sample(searcher, file)  # by the best codes
-        curves[residency.name] = calibration.measure(searcher, sample, _costs(file, residency)).to_json()
+        sample = sample or trial.draw(searcher, file, threads)  # by the best codes
+        ask = trial.Asking(searcher, sample, costs, threads)
+        if codes not in walks:
+            walks[codes] = trial.try_walks(ask)
+        curves[residency.name] = trial.measure(ask, walks[codes], costs).to_json()
         searcher.nodes.close()
     cache.close()
     return curves

@@ -1,0 +1,283 @@
+"""Trials of a segment: what share of the true neighbours searches find, by how wide they walk and what they compare.
+
+Queries are rows of the segment that are left out of their own search, in the walk too: so they are as hard to find as
+vectors that were never part of it, but for the few edges that building drew with their help. The truth is exact in
+small segments; in large ones it comes from a scan of all codes with a bound (4 standard deviations) as good as that.
+
+Builds wait for this, so nothing is measured twice. Walks go by the same codes whatever is compared after them: what
+they find is measured once, with the widest bound, for all residencies with these codes, and of the ten nearest for
+fewer ones too; a query whose neighbours are all found is not asked again with a wider beam. What bounds keep of that is
+measured with one beam, and with a wider bound only where the narrower one lost something.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lutra.kernels.distance import topk
+from lutra.kernels.searcher import SearchCounters, Searcher, Strategy
+from lutra.vectors.calibration import Calibration, Effort, Point, frontier, rerank_plan
+from lutra.vectors.costs import SegmentCosts
+from lutra.vectors.segment_file import SegmentFile
+
+CACHE_BYTES: Final = 64 * 1024 * 1024
+"""For nodes meanwhile: the same queries read the same ones again and again."""
+TRUTH_SIGMAS: Final = 4.0
+EXACT_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Of vectors that are compared with one and all."""
+OCTAVES: Final = (128, 256, 512, 1_024)
+SIGMAS: Final = (0.7, 1.3, 2.0, 2.8)
+PANEL: Final = 32
+"""Queries that are asked with every beam and bound: what these cost on average is told from them."""
+ENOUGH: Final = 0.998
+"""Of recall: wider beams are not tried."""
+KEPT_ENOUGH: Final = 0.9995
+"""Of what the widest bound keeps: wider ones are not tried."""
+EVENLY_MISSED: Final = 0.125
+"""Of what is missed, so much more is taken to lie at all ranks alike: a little less is then foretold of the first."""
+SETTLED: Final = 0.5
+"""Of recall: what bounds keep is measured with a beam that finds so much; the share hardly depends on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WalkTrial:
+    """Walks of every width."""
+
+    k: int
+    queries: int
+    """Recall of 10 neighbours each is known to about ± 0.8 % from 256. Of more neighbours, fewer queries tell as
+    much."""
+    beams: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundTrial:
+    """Bounds of every width, after the walks of another trial."""
+
+    k: int
+    queries: int
+    walks: int
+    """The place of the other trial."""
+
+
+WALK_TRIALS: Final = (WalkTrial(10, 256, (32, 48, 64, 96, *OCTAVES)), WalkTrial(100, 64, OCTAVES))
+BOUND_TRIALS: Final = (BoundTrial(1, 512, 0), BoundTrial(10, 256, 0), BoundTrial(100, 64, 1))
+QUERIES_MAX: Final = max(trial.queries for trial in BOUND_TRIALS)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Rows that serve as queries, and what is to be found for each."""
+
+    rows: NDArray[np.uint32]
+    """[q]"""
+    vectors: NDArray[np.float32]
+    """[q, d], theirs."""
+    truths: tuple[NDArray[np.int64], ...]
+    """For each of `WALK_TRIALS`, [q', k]: the nearest of the other rows to the first q' of these, nearest first."""
+
+
+def draw(searcher: Searcher, file: SegmentFile, threads: int = 0) -> Sample:
+    """Rows of ``file``, which has at least 2, by chance; ``searcher`` has its codes in memory."""
+    count = min(QUERIES_MAX, file.rows)
+    rows = np.random.default_rng(file.seed).choice(file.rows, count, replace=False).astype(np.uint32)
+    vectors = file.read_vectors(rows)
+    is_small = 4 * file.rows * file.dimension <= EXACT_BYTES_MAX
+    everything = np.concatenate(list(file.vector_blocks())) if is_small else None
+
+    def truth(trial: WalkTrial) -> NDArray[np.int64]:
+        own, queries, k = rows[: trial.queries], vectors[: trial.queries], min(trial.k, file.rows - 1)
+        if everything is None:
+            wide = rerank_plan(Strategy.CODE_SCAN, k, 0, TRUTH_SIGMAS)
+            return searcher.search(queries, k, wide, left_out=own, threads=threads)[0]
+        found, _ = topk(queries, everything, k + 1, file.metric, threads=threads)
+        # A row is mostly its own nearest, but need not be: by inner product, or where rows are equal.
+        return np.stack([row[row != one][:k] for row, one in zip(found, own, strict=True)])
+
+    return Sample(rows, vectors, tuple(truth(trial) for trial in WALK_TRIALS))
+
+
+@dataclass(frozen=True, slots=True)
+class Walks:
+    """What walks found, each beam's compared with the widest bound."""
+
+    beams: tuple[int, ...]
+    """In the order they were tried; 0 in a segment without a graph."""
+    hits: tuple[NDArray[np.bool_], ...]
+    """[q, k] for each beam: whether the nearest, the second, … is found."""
+    distances: tuple[float, ...]
+    """A query, for each beam."""
+    settled: int
+    """The place of the beam that what bounds keep is measured with."""
+    widest: NDArray[np.int64]
+    """[q', k]: what that beam finds with the widest bound, nearest first, for the queries of all bounds' trials."""
+
+    def recalls(self, k: int) -> list[float]:
+        """For each beam, of the ``k`` nearest."""
+        return [_recall_of_first(found, k) for found in self.hits]
+
+
+def _recall_of_first(hits: NDArray[np.bool_], k: int) -> float:
+    """Of the ``k`` nearest, by what is missed of all ranks together: it grows as a power of the rank (0.05 to 0.8 on
+    nine sets of vectors), and of the nearest alone too few are missed to count them."""
+    queries, all_ranks = hits.shape
+    missed = (~hits).sum(axis=0)
+    total = int(missed.sum())
+    if k >= all_ranks or total == 0:
+        return float(hits.mean())
+    ranks = np.arange(1, all_ranks + 1)
+    mean_rank = (missed @ ranks / total + EVENLY_MISSED * ranks.mean()) / (1 + EVENLY_MISSED)
+    powers = np.linspace(0, 2, 81)
+    shapes = ranks ** powers[:, None]
+    shape = ranks ** np.interp(mean_rank, shapes @ ranks / shapes.sum(axis=1), powers)
+    return float(1 - total / (queries * k) * shape[:k].sum() / shape.sum())
+
+
+def _hits(truth: NDArray[np.int64], found: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool [q, k]: which of ``truth`` [q, k] are in their line of ``found`` [q, k]."""
+    hits: NDArray[np.bool_] = np.any(truth[:, :, None] == found[:, None, :], axis=2)
+    return hits
+
+
+class Asking:
+    """Searches for a sample's queries."""
+
+    def __init__(self, searcher: Searcher, sample: Sample, costs: SegmentCosts, threads: int = 0) -> None:
+        self.sample = sample
+        self.has_graph = costs.has_graph
+        self._searcher = searcher
+        self._threads = threads
+
+    def __call__(
+        self, chosen: NDArray[np.intp], k: int, beam: int, sigmas: float
+    ) -> tuple[NDArray[np.int64], SearchCounters]:
+        """The ``k`` rows that each of the ``chosen`` queries finds, [q, k], and what it took."""
+        found, _, counters = self._searcher.search(
+            self.sample.vectors[chosen],
+            k,
+            rerank_plan(Strategy.WALK if self.has_graph else Strategy.CODE_SCAN, k, beam, sigmas),
+            left_out=self.sample.rows[chosen],
+            threads=self._threads,
+        )
+        return found, counters
+
+
+def try_walks(ask: Asking) -> tuple[Walks, ...]:
+    """For each of `WALK_TRIALS`, beams as wide as it takes to find enough; without a graph, one scan of all codes."""
+    return tuple(_walks(ask, place) for place in range(len(WALK_TRIALS)))
+
+
+def _walks(ask: Asking, place: int) -> Walks:
+    truth = ask.sample.truths[place]
+    k, everyone = truth.shape[1], np.arange(len(truth))
+    beams = WALK_TRIALS[place].beams if ask.has_graph else (0,)
+    found, counters = ask(everyone, k, beams[0], SIGMAS[-1])
+    hits, taken = [_hits(truth, found)], [float(counters.distances.mean())]
+    last = counters.distances[:PANEL].mean()
+    for beam in beams[1:]:
+        if hits[-1].mean() >= ENOUGH:
+            break
+        chosen = np.flatnonzero((everyone < PANEL) | ~hits[-1].all(axis=1))
+        found, counters = ask(chosen, k, beam, SIGMAS[-1])
+        hits.append(hits[-1].copy())
+        hits[-1][chosen] = _hits(truth[chosen], found)
+        # What the panel takes more than with the beam before, all take more.
+        panel = counters.distances[:PANEL].mean()
+        taken.append(taken[-1] * float(panel / last))
+        last = panel
+    tried = tuple(beams[: len(hits)])
+    settled = _settled(tried, hits, k)
+    queries = max(trial.queries for trial in BOUND_TRIALS if trial.walks == place)
+    widest, _ = ask(np.arange(min(queries, len(ask.sample.rows))), k, tried[settled], SIGMAS[-1])
+    return Walks(tried, tuple(hits), tuple(taken), settled, widest)
+
+
+def _settled(beams: Sequence[int], hits: Sequence[NDArray[np.bool_]], k: int) -> int:
+    """The first beam that finds so much, and as many rows as are compared at most: a narrower one leaves fewer."""
+    most = rerank_plan(Strategy.WALK, k, beams[-1], 0.0).candidates
+    for place, (beam, found) in enumerate(zip(beams, hits, strict=True)):
+        if beam >= most and found.mean() >= SETTLED:
+            return place
+    return len(beams) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What one bound keeps of what walks found, and what it takes."""
+
+    sigmas: float
+    kept: float
+    """Share of what the widest bound finds."""
+    reads: float
+    distances: float
+    """With the settled beam."""
+
+
+def _bounds(ask: Asking, walks: Walks, trial: BoundTrial) -> list[Bound]:
+    beam, wanted = walks.beams[walks.settled], walks.widest[: trial.queries, : trial.k]
+    everyone = np.arange(len(wanted))
+    hits = np.zeros(wanted.shape, np.bool_)
+    bounds: list[Bound] = []
+    chosen, last = everyone, Bound(0, 0, 1, 1)
+    for sigmas in SIGMAS:
+        found, counters = ask(chosen, trial.k, beam, sigmas)
+        hits[chosen] = _hits(wanted[chosen], found)
+        share = float(hits.mean())
+        panel = Bound(sigmas, share, float(counters.reads[:PANEL].mean()), float(counters.distances[:PANEL].mean()))
+        if bounds:
+            reads = bounds[-1].reads * panel.reads / last.reads
+            distances = bounds[-1].distances * panel.distances / last.distances
+        else:  # all were asked
+            reads, distances = float(counters.reads.mean()), float(counters.distances.mean())
+        bounds.append(Bound(sigmas, share, reads, distances))
+        last = panel
+        if share >= KEPT_ENOUGH:
+            break
+        chosen = np.flatnonzero((everyone < PANEL) | ~hits.all(axis=1))
+    return bounds
+
+
+def measure(ask: Asking, walks: Sequence[Walks], costs: SegmentCosts) -> Calibration:
+    """The calibration of a residency, by what walks with its codes found."""
+    curves = {}
+    for trial in BOUND_TRIALS:
+        walked = walks[trial.walks]
+        if trial.k <= walked.widest.shape[1]:
+            curves[trial.k] = frontier(_points(walked, _bounds(ask, walked, trial), trial.k), costs)
+    return Calibration(curves)
+
+
+def _points(walks: Walks, bounds: Sequence[Bound], k: int) -> list[Point]:
+    """Every beam with every bound. Recall is taken for the product of what the beam finds and what the bound keeps of
+    it (within 0.002 of measuring all pairs)."""
+    settled, most = walks.beams[walks.settled], walks.distances[walks.settled]
+    points = []
+    for beam, recall, distances in _filled(walks, k):
+        # What is compared, and put in order by finer codes, is no more than the beam holds.
+        share = min(beam, settled) / settled if settled else 1.0
+        for bound in bounds:
+            taken = max(0.0, distances + share * (bound.distances - most))
+            points.append(Point(recall * bound.kept, Effort(beam, bound.sigmas, taken, bound.reads)))
+    return points
+
+
+def _filled(walks: Walks, k: int) -> list[tuple[int, float, float]]:
+    """Beam, recall and distances, with one more wherever two beams are a factor of two apart: by their logarithms what
+    is missed and what it takes are nearly straight lines."""
+    tried = list(zip(walks.beams, walks.recalls(k), walks.distances, strict=True))
+    least = 1 / walks.hits[0].size  # of what is missed: where nothing is, as much as would show
+    points = [tried[0]]
+    for before, after in itertools.pairwise(tried):
+        if after[0] >= 2 * before[0]:
+            missed = math.sqrt(max(1 - before[1], least) * max(1 - after[1], least))
+            beam = round(math.sqrt(before[0] * after[0]))
+            points.append((beam, 1 - missed, math.sqrt(before[2] * after[2])))
+        points.append(after)
+    return points
