@@ -189,7 +189,8 @@ def test_cancelled(resources: Resources, builder: ProcessBuilder) -> None:
 def test_a_small_job_overtakes_a_large_one(resources: Resources, builder: ProcessBuilder) -> None:
     job = job_of(resources, 20_000, memory_bytes=900 * MIB)
     small = replace(job, inputs=(BuildInput(flat_segment(resources, 10)),), output="small", memory_bytes=200 * MIB)
-    large = [builder.submit(replace(job, output=f"x{n}")) for n in range(3)]
+    # So many that they take longer than a process takes to start; those left are given up with the builder.
+    large = [builder.submit(replace(job, output=f"x{n}")) for n in range(20)]
     assert builder.submit(small).result(WAIT_S).shape.rows == 10
     assert not all(future.done() for future in large)
 
