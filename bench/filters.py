@@ -5,8 +5,8 @@
 
 A filter passes rows at random, or by a threshold on how far a row lies the query's way (correlated), or the other way
 (anti-correlated): each query then has its own. The answer is compared with the exact one under the same filter, and its
-time with those of queries without a filter, one before each: a busy machine is busy for both. Of both the median counts:
-a neighbour's delay of one read does not.
+time with those of queries without a filter, one before each: a busy machine is busy for both. The medians count: what
+delays one read does not.
 """
 
 from __future__ import annotations
