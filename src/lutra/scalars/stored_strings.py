@@ -19,15 +19,12 @@ class StoredStrings:
     """
 
     exact = True
+    ranked = True
+    words: tuple[npt.NDArray[Any], ...] = ()
 
     def __init__(self, strings: StringBlocks) -> None:
         self.strings = strings
         self.size = len(strings)
-
-    @property
-    def words(self) -> tuple[npt.NDArray[Any], ...]:
-        """One array: each number. Made anew each time: it would be most of what is kept in memory."""
-        return (np.arange(self.size, dtype=np.int32),)
 
     def compare(self, value: bytes) -> tuple[Mask, Mask]:
         """``(greater, equal)``: bool[size] each, by byte order against ``value``."""
@@ -54,6 +51,7 @@ class ExtendedStrings:
     """Stored strings and one more, which may be equal to one of them: what stands in for missing values sorts by it."""
 
     exact = True
+    ranked = False
 
     def __init__(self, stored: StoredStrings, value: bytes) -> None:
         self._stored = stored

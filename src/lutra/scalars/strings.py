@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,7 @@ class StringsView:
     words: tuple[Words, ...]
     size: int
     exact: bool
+    ranked: ClassVar[bool] = False
 
     def compare(self, value: bytes) -> tuple[Mask, Mask]:
         """``(greater, equal)``: masks over the strings, by byte order against ``value``."""

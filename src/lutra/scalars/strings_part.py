@@ -20,7 +20,7 @@ class StringsPart(Protocol):
     """Numbered byte strings that can be sorted by and compared with: the keys of documents, or a dictionary.
 
     ``words`` are arrays by number; comparing them one after the other compares the strings, but for ties where not
-    ``exact``.
+    ``exact``. Where they are ``ranked``, there are no words: comparing the numbers compares the strings.
     """
 
     @property
@@ -28,6 +28,9 @@ class StringsPart(Protocol):
 
     @property
     def words(self) -> tuple[npt.NDArray[Any], ...]: ...
+
+    @property
+    def ranked(self) -> bool: ...
 
     @property
     def size(self) -> int: ...

@@ -30,6 +30,7 @@ from lutra.search.mark import check_marks, settled
 from lutra.search.matcher import Matcher
 from lutra.search.merge import Place, Run, merged
 from lutra.search.neighbours import Neighbours, knn_queries, nearest
+from lutra.search.scores import scores_of
 from lutra.search.token import Token
 from lutra.segments.part import Part
 
@@ -158,7 +159,7 @@ def _hits(view: IndexView, runs: Sequence[Run], places: Sequence[Place], scoring
         for at, key in zip(own, run.part.keys.taken(docs), strict=True):
             keys[at] = key
         if scoring:
-            for at, score in zip(own, run.scores_of(docs), strict=True):
+            for at, score in zip(own, scores_of(run.scores, docs), strict=True):
                 scores[at] = score
     return [Hit(view.decode_key(key), score) for key, score in zip(keys, scores, strict=True)]
 

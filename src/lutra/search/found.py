@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from lutra.scalars.strings import Mask
-from lutra.search.level import Docs, KeyLevel, Level, Scores
+from lutra.search.level import Docs, KeyLevel, Level
 from lutra.search.mark import Mark
 from lutra.search.neighbours import Neighbours
 from lutra.search.order import after_marks, first, first_numbers, first_of
+from lutra.search.scores import FewScores, Scores
 from lutra.segments.part import Part
 
 
@@ -28,10 +29,7 @@ class Found:
 
     @classmethod
     def near(cls, part: Part, neighbours: Neighbours, scoring: bool) -> Found:
-        scores: Scores = 0.0
-        if scoring:
-            scores = np.zeros(part.size, np.float64)
-            scores[neighbours.docs] = neighbours.scores
+        scores = FewScores.of(neighbours.docs, neighbours.scores) if scoring else 0.0
         return cls(part, scores, len(neighbours.docs), docs=neighbours.docs)
 
     @classmethod

@@ -14,12 +14,10 @@ from lutra.scalars.sorting import SortKeys
 from lutra.scalars.strings import Mask
 from lutra.scalars.strings_part import DictionaryPart, StringsPart
 from lutra.search.mark import Mark
+from lutra.search.scores import FewScores, Scores, scores_of
 from lutra.segments.part import Part
 
 Docs = npt.NDArray[np.int64]
-Scores = float | npt.NDArray[np.float64]
-"""One score for all that match, or one for each document (of use where it matches)."""
-
 SAMPLE_SIZE: Final = 2_048
 
 
@@ -46,6 +44,35 @@ class ArrayKeys:
         if self.descending:
             taken = -taken if taken.dtype.kind == "f" else ~taken
         return taken
+
+
+@dataclass(frozen=True, slots=True)
+class RankKeys:
+    """Strings whose numbers are their ranks: the number of each document, or ``ids[doc]``."""
+
+    size: int
+    descending: bool
+    ids: npt.NDArray[Any] | None = None
+
+    def take(self, docs: Docs | None) -> npt.NDArray[Any]:
+        if self.ids is not None:
+            taken: npt.NDArray[Any] = self.ids if docs is None else self.ids[docs]
+        else:
+            taken = np.arange(self.size) if docs is None else docs
+        return ~taken if self.descending else taken
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreKeys:
+    """Scores of few documents."""
+
+    scores: FewScores
+    descending: bool
+    size: int
+
+    def take(self, docs: Docs | None) -> npt.NDArray[Any]:
+        taken = self.scores.all(self.size) if docs is None else self.scores.take(docs)
+        return -taken if self.descending else taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +125,23 @@ class ScoreLevel:
     size: int
 
     def arrays(self) -> Sequence[Keys]:
-        return () if isinstance(self.scores, float) else (ArrayKeys(self.scores, self.descending),)
+        if isinstance(self.scores, float):
+            return ()
+        if isinstance(self.scores, FewScores):
+            return (ScoreKeys(self.scores, self.descending, self.size),)
+        return (ArrayKeys(self.scores, self.descending),)
 
     def after(self, mark: Mark) -> tuple[Mask, Mask]:
         assert isinstance(mark, float)
-        scores = np.full(self.size, self.scores) if isinstance(self.scores, float) else self.scores
+        scores = self.scores
+        if isinstance(scores, float):
+            scores = np.full(self.size, scores)
+        elif isinstance(scores, FewScores):
+            scores = scores.all(self.size)
         return (scores < mark if self.descending else scores > mark), scores == mark
 
     def marks(self, docs: Docs) -> list[Mark]:
-        marks: list[Mark] = [self.scores] * len(docs) if isinstance(self.scores, float) else self.scores[docs].tolist()
-        return marks
+        return [*scores_of(self.scores, docs)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +226,8 @@ def _where(present: Mask, marks: list[Mark]) -> list[Mark]:
 def _string_keys(strings: StringsPart, descending: bool, ids: npt.NDArray[Any] | None) -> Sequence[Keys]:
     if not strings.size:
         return ()
+    if strings.ranked:
+        return (RankKeys(strings.size, descending, ids),)
     words = tuple(ArrayKeys(word, descending, ids) for word in strings.words)
     return words if strings.exact else (*words, TieKeys(strings, descending, ids))
 

@@ -22,9 +22,9 @@ from lutra.model.queries import (
 from lutra.scalars.part import ScalarPart
 from lutra.scalars.strings import Mask
 from lutra.search.deadline import Deadline
-from lutra.search.level import Scores
 from lutra.search.minimum import minimum_should_match
 from lutra.search.neighbours import Neighbours
+from lutra.search.scores import MatchScores
 from lutra.segments.part import Part
 from lutra.vectors.part import VectorPart
 
@@ -36,7 +36,7 @@ class Matches:
     """``mask`` (bool[documents], not to be written to) may hold dead documents; ``scores`` is 0 where nobody asked."""
 
     mask: Mask
-    scores: Scores
+    scores: MatchScores
 
 
 class Matcher:
@@ -104,7 +104,7 @@ class Matcher:
             mask = mask & _at_least(needed, [part.mask for part in should], len(mask))
         if not self._scoring:
             return Matches(mask, 0.0)
-        scores: Scores = sum((part.scores for part in must), 0.0)
+        scores: MatchScores = sum((part.scores for part in must), 0.0)
         for part in should:
             scores = scores + np.where(part.mask, part.scores, 0.0)
         if not (must or should or query.filter or query.must_not):

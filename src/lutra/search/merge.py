@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
-from lutra.search.level import Docs, Level, Scores
+from lutra.search.level import Docs, Level
 from lutra.search.mark import ranks
+from lutra.search.scores import Scores
 from lutra.segments.part import Part
 
 
@@ -21,12 +22,6 @@ class Run:
     levels: Sequence[Level]
     docs: Docs
     scores: Scores
-
-    def scores_of(self, docs: Docs) -> list[float]:
-        scores: list[float] = (
-            [self.scores] * len(docs) if isinstance(self.scores, float) else self.scores[docs].tolist()
-        )
-        return scores
 
 
 class Place(NamedTuple):
