@@ -190,7 +190,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     source = parser.add_mutually_exclusive_group(required=True)
     for kind, maker in _SOURCES.items():
-        source.add_argument(f"--{kind}", type=int, metavar="N", help=(maker.__doc__ or "").splitlines()[0])
+        source.add_argument(
+            f"--{kind}", type=int, metavar="N", help=(maker.__doc__ or "").splitlines()[0].replace("%", "%%")
+        )
     parser.add_argument("--dim", type=int, default=960)
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--k", type=int, default=10)

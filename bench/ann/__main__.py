@@ -179,7 +179,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     source = parser.add_mutually_exclusive_group(required=True)
     for kind, maker in _SOURCES.items():
-        source.add_argument(f"--{kind}", type=int, metavar="N", help=(maker.__doc__ or "").splitlines()[0])
+        source.add_argument(
+            f"--{kind}", type=int, metavar="N", help=(maker.__doc__ or "").splitlines()[0].replace("%", "%%")
+        )
     source.add_argument("--base", type=Path, help="vectors from a file (.fvecs .bvecs .npy .hdf5); with --query")
     parser.add_argument("--query", type=Path)
     parser.add_argument("--truth", type=Path, help="the nearest rows of each query (.ivecs .npy .hdf5); else computed")
