@@ -14,6 +14,10 @@ namespace {
 // So many times as many candidates are scanned for where those found cannot be told apart.
 constexpr std::size_t kDeeper = 32;
 constexpr std::size_t kCandidatesMax = 65'536;
+// What is known to be near enough is told by a wider bound than what is in doubt: the nearest of all are asked here.
+constexpr float kWithinSigmas = 2.5;
+// Rows whose true distance tells how far off the others' estimates are.
+constexpr std::size_t kLearnedMin = 2;
 // Of one query, kept for the next.
 constexpr std::size_t kRowsKept = 2 * kBeamMax;
 // Standard deviations of the codes' error that the candidates' estimates span at least, where codes tell rows apart
@@ -139,16 +143,29 @@ void SearchSlot::give_back_memory() {
     ordered_ = {};
 }
 
-// The row's distance is not below it, as far as the code's bound holds. Codes along a basis leave out what rows near
-// each other have in common beside it, and estimate all of them too far by about as much: as was found of those read.
+// The row's estimate, set right by how far off those of rows read were. Codes along a basis leave out what rows near each
+// other have in common beside it, and estimate all of them too far by about as much.
+float SearchSlot::unbiased(std::size_t index) const {
+    const bool is_biased = parts_.quantizer->has_basis() && bias_count_ > 0;
+    return estimates_[index] + (is_biased ? static_cast<float>(bias_sum_ / static_cast<double>(bias_count_)) : 0.0f);
+}
+
+// The row's distance is not below it, as far as the code's bound holds.
 float SearchSlot::lower_bound(std::size_t index) const {
     const bool is_fine = chosen_by_ != &*code_;
     const std::uint8_t* records = is_fine ? parts_.fine_records : parts_.records;
-    const bool is_biased = parts_.quantizer->has_basis() && bias_count_ > 0;
-    const float bias = is_biased ? static_cast<float>(bias_sum_ / static_cast<double>(bias_count_)) : 0.0f;
-    return chosen_by_->lower_bound(records + std::size_t{rows_[index]} * chosen_by_->record_bytes(),
-                                   estimates_[index] + bias);
+    return chosen_by_->lower_bound(records + std::size_t{rows_[index]} * chosen_by_->record_bytes(), unbiased(index));
 }
+
+// Whether the row is farther than what is wanted.
+bool SearchSlot::is_beyond(std::size_t index) const {
+    const float sigmas = is_deep() ? kDeepSigmas : plan_->bound_sigmas;
+    const float error = (unbiased(index) - lower_bound(index)) / sigmas;
+    return unbiased(index) - kWithinSigmas * error > plan_->within;
+}
+
+// Whether rows are to be read before estimates can be held against a distance.
+bool SearchSlot::is_learning() const { return parts_.quantizer->has_basis() && bias_count_ < kLearnedMin; }
 
 void SearchSlot::scan() {
     counters_.used = Strategy::kCodeScan;
@@ -219,12 +236,20 @@ void SearchSlot::choose_round() {
     round_.clear();
     round_estimates_.clear();
     const std::size_t without_asking = chosen_by_ == nullptr ? rows_.size() : plan_->first;
+    const bool is_bounded = chosen_by_ != nullptr && !std::isinf(plan_->within);
     std::size_t blocks = 0;
     std::uint32_t last_block = kNoRow;
     for (; next_ < rows_.size(); ++next_) {
         // Rows that are all compared come in order: those of one block are read together.
         const auto block = static_cast<std::uint32_t>(rows_[next_] / parts_.nodes.layout.nodes_per_block());
         if (block != last_block && blocks == reader_.blocks_max()) break;
+        if (is_bounded) {
+            if (is_learning()) {
+                if (round_.size() == kLearnedMin) break;
+            } else if (is_beyond(next_)) {
+                continue;
+            }
+        }
         if (next_ >= without_asking) {
             if (nearest_.size() < plan_->k) {
                 if (!round_.empty()) break;  // whether it is in doubt is known when these are

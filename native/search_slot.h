@@ -44,6 +44,9 @@ class SearchSlot {
     bool is_deep() const { return candidates_ > plan_->candidates; }
     void give_back_memory();
     float lower_bound(std::size_t index) const;
+    float unbiased(std::size_t index) const;
+    bool is_beyond(std::size_t index) const;
+    bool is_learning() const;
     void read_all_that_count();
     bool counts(std::uint32_t row) const { return plan_->mask == nullptr || plan_->mask->contains(row); }
     bool start_round();

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
+#include <limits>
 
 #include "graph.h"
 #include "parallel.h"
@@ -91,8 +93,9 @@ void Searcher::search(const Queries& queries, const SearchPlan& plan, unsigned t
         std::int64_t* slot_ids = ids + slot.number() * plan.k;
         float* slot_distances = distances + slot.number() * plan.k;
         for (std::size_t i = 0; i < plan.k; ++i) {
-            slot_ids[i] = nearest.at(i).row;
-            slot_distances[i] = nearest[i].distance;
+            const bool is_left_out = i >= nearest.size() && !std::isinf(plan.within);
+            slot_ids[i] = is_left_out ? -1 : static_cast<std::int64_t>(nearest.at(i).row);
+            slot_distances[i] = is_left_out ? std::numeric_limits<float>::infinity() : nearest[i].distance;
         }
         counters[slot.number()] = slot.counters();
     };

@@ -50,6 +50,7 @@ struct Wanted {
     float bound_sigmas;
     std::uint64_t effort_max;
     bool deepens;
+    float within;
 };
 
 // Keeps the arrays alive; they must not change while it lives.
@@ -88,8 +89,8 @@ class PySearcher {
     }
 
     nb::tuple search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam, std::int64_t candidates,
-                     std::int64_t first, float bound_sigmas, std::uint64_t effort_max, bool deepens, const RowMask* mask,
-                     const std::optional<Entries>& left_out, unsigned threads) const;
+                     std::int64_t first, float bound_sigmas, std::uint64_t effort_max, bool deepens, float within,
+                     const RowMask* mask, const std::optional<Entries>& left_out, unsigned threads) const;
 
     std::size_t scratch_bytes() const { return searcher_->scratch_bytes(); }
 
@@ -161,10 +162,10 @@ std::size_t positive(std::int64_t value, const char* what) {
 
 nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam,
                              std::int64_t candidates, std::int64_t first, float bound_sigmas, std::uint64_t effort_max,
-                             bool deepens, const RowMask* mask, const std::optional<Entries>& left_out,
-                             unsigned threads) const {
+                             bool deepens, float within, const RowMask* mask,
+                             const std::optional<Entries>& left_out, unsigned threads) const {
     const Wanted wanted{positive(k, "k"), positive(beam, "beam"), positive(candidates, "candidates"),
-                        positive(first, "first"), bound_sigmas, effort_max, deepens};
+                        positive(first, "first"), bound_sigmas, effort_max, deepens, within};
     check(queries, wanted, strategy, mask);
     require(!left_out || left_out->shape(0) == queries.shape(0), "left_out has another number of queries");
     const std::size_t rows = parts().nodes.row_count;
@@ -177,6 +178,7 @@ nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy
                     .bound_sigmas = wanted.bound_sigmas,
                     .effort_max = wanted.effort_max,
                     .deepens = wanted.deepens,
+                    .within = wanted.within,
                     .qualifying = mask == nullptr ? rows : mask->count(),
                     .mask = mask,
                     .seeds = {},
@@ -241,7 +243,7 @@ void bind_searcher(nb::module_& m) {
              "fine_quantizer"_a.none(), "fine_records"_a.noconvert().none(), nb::keep_alive<1, 8>(),
              nb::keep_alive<1, 12>())
         .def("search", &PySearcher::search, "queries"_a.noconvert(), "k"_a, "strategy"_a, "beam"_a, "candidates"_a,
-             "first"_a, "bound_sigmas"_a, "effort_max"_a, "deepens"_a, "mask"_a.none(),
+             "first"_a, "bound_sigmas"_a, "effort_max"_a, "deepens"_a, "within"_a, "mask"_a.none(),
              "left_out"_a.noconvert().none(), "threads"_a)
         .def_prop_ro("scratch_bytes", &PySearcher::scratch_bytes);
 }

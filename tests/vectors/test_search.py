@@ -185,3 +185,22 @@ def test_questions_that_make_no_sense_are_refused(graph_path: Path) -> None:
             segment.search(queries, 1, recall_target=1.5)
         with pytest.raises(ParameterInvalid, match="candidate"):
             segment.search(queries, 1, num_candidates=0)
+
+
+@pytest.mark.parametrize("budget", [b for _, b in budgets()], ids=[name for name, _ in budgets()])
+def test_what_is_farther_than_wanted_is_left_out(graph_path: Path, metric: Metric, budget: int | None) -> None:
+    """Of the nearest three nearly all are found, whatever is left out of those that are farther."""
+    kept, exact = 0, [0, 0]
+    with Segment.open(graph_path, memory_budget_bytes=budget) as segment:
+        for query in QUERIES:
+            whole = segment.search(query[None], 10)
+            near = segment.search(query[None], 10, within=float(whole.distances[0, 2]))
+            there = near.ids[0] >= 0
+            assert np.isfinite(near.distances[0][there]).all()
+            assert np.isinf(near.distances[0][~there]).all()
+            assert (np.diff(near.distances[0][there]) >= 0).all()
+            kept += len(np.intersect1d(near.ids[0], whole.ids[0, :3]))
+            exact = [exact[0] + whole.counters.exact[0], exact[1] + near.counters.exact[0]]
+    assert kept >= 0.98 * 3 * len(QUERIES)
+    if segment.residency.codes is not None:  # codes of one bit leave most in doubt
+        assert exact[1] < (1.0 if segment.residency.codes.bits == 1 else 0.8) * exact[0]

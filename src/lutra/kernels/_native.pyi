@@ -257,6 +257,7 @@ class Searcher:
         bound_sigmas: float,
         effort_max: int,
         deepens: bool,
+        within: float,
         mask: RowMask | None,
         left_out: NDArray[np.uint32] | None,
         threads: int,

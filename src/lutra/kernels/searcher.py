@@ -7,6 +7,7 @@ released for the whole of a call.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -52,6 +53,8 @@ class Plan:
     """Distances (of a NODE_WALK: reads) after which a walk under a mask becomes a scan; 0: never."""
     deepens: bool = False
     """Whether a scan goes on for more candidates (at most 65,536) where codes do not tell those it found apart."""
+    within: float = math.inf
+    """Rows farther than this may be left out: answers are then fewer, ended by -1 at an infinite distance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +189,7 @@ class Searcher:
             plan.bound_sigmas,
             plan.effort_max,
             plan.deepens,
+            plan.within,
             None if mask is None else mask.native,
             left_out,
             threads,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -55,9 +56,11 @@ def nearest(
     Raises RequestTimeout, Corruption, StorageFailure.
     """
     scans = [_Scan(query, part, mask, own) for part, mask, own in zip(parts, masks, stats, strict=True)]
-    for scan in scans:
+    so_far = _NearestSoFar(query.top_k)
+    for scan in sorted(scans, key=lambda one: one.part.rows, reverse=True):
         deadline.check()
-        scan.run()
+        scan.run(so_far.within)
+        so_far.add(scan.distances)
     metric = parts[0].vectors[query.field].options.metric
     result = []
     for docs, distances in _chosen(scans, query.top_k, deadline):
@@ -70,6 +73,23 @@ def nearest(
             docs, scores = docs[kept], scores[kept]
         result.append(Neighbours(docs, scores))
     return result
+
+
+class _NearestSoFar:
+    """How far the last of the ``count`` nearest is, of parts looked at one after the other, largest first."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._distances: npt.NDArray[np.float32] = np.empty(0, np.float32)
+
+    @property
+    def within(self) -> float:
+        """Infinite until as many were found."""
+        return float(self._distances[-1]) if len(self._distances) == self._count else math.inf
+
+    def add(self, distances: npt.NDArray[np.float32]) -> None:
+        """Those found in one more part."""
+        self._distances = np.sort(np.concatenate([self._distances, distances]))[: self._count]
 
 
 @dataclass(slots=True)
@@ -85,16 +105,17 @@ class _Scan:
     docs: Docs = field(default_factory=lambda: np.empty(0, np.int64))
     distances: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
 
-    def run(self) -> None:
-        """Finds the ``top_k`` and one more, which shows whether there are more as near as the last."""
+    def run(self, within: float) -> None:
+        """Finds the ``top_k`` and one more, which shows whether there are more as near as the last; of those farther
+        than ``within``, any or none."""
         if self.part.rows and (self.mask is None or self.mask.any()):
-            self._ask(self.query.top_k + 1)
+            self._ask(self.query.top_k + 1, within)
 
-    def _ask(self, count: int) -> None:
+    def _ask(self, count: int, within: float) -> None:
         query = self.query
         column = self.part.vectors[query.field]
         self.docs, self.distances, counters = column.topk(
-            query.vector, count, self.mask, num_candidates=query.num_candidates
+            query.vector, count, self.mask, num_candidates=query.num_candidates, within=within
         )
         self.asked, self.exact = count, counters.exact
         self.stats.strategy = counters.strategy
@@ -109,7 +130,7 @@ class _Scan:
         """
         while len(self.docs) == self.asked > 0 and self.distances[-1] == bound and self.exact:
             deadline.check()
-            self._ask(_GROWTH * self.asked)
+            self._ask(_GROWTH * self.asked, math.inf)
         tied = np.sort(self.docs[self.distances == bound])
         return first_of([KeyLevel(self.part.keys, False)], tied, count) if len(tied) else tied
 

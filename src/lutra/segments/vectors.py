@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Final
 
@@ -87,6 +88,7 @@ class SegmentVectors:
         mask: Mask | None = None,
         *,
         num_candidates: int | None = None,
+        within: float = math.inf,
         recall_target: float = RECALL_TARGET_DEFAULT,
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], KnnCounters]:
         """As `VectorPart` says; ``recall_target`` is the share of the true neighbours to find, on average.
@@ -102,6 +104,7 @@ class SegmentVectors:
             mask=None if mask is None else self._rows_of(mask),
             recall_target=recall_target,
             num_candidates=num_candidates,
+            within=within,
             threads=1,
         )
         rows, distances = found.ids[0], found.distances[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -82,7 +83,13 @@ class VectorView:
         return (rows for rows, _ in self.blocks)
 
     def topk(
-        self, query: Matrix, k: int, mask: Mask | None = None, *, num_candidates: int | None = None
+        self,
+        query: Matrix,
+        k: int,
+        mask: Mask | None = None,
+        *,
+        num_candidates: int | None = None,
+        within: float = math.inf,
     ) -> tuple[npt.NDArray[np.int64], Matrix, KnnCounters]:
         """The ``k`` documents nearest to ``query`` (float32[dimension]), exactly, whatever ``num_candidates``.
 

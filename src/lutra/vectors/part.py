@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -62,13 +63,19 @@ class VectorPart(Protocol):
         """
 
     def topk(
-        self, query: npt.NDArray[np.float32], k: int, mask: Mask | None = None, *, num_candidates: int | None = None
+        self,
+        query: npt.NDArray[np.float32],
+        k: int,
+        mask: Mask | None = None,
+        *,
+        num_candidates: int | None = None,
+        within: float = math.inf,
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], KnnCounters]:
         """The ``k`` documents nearest to ``query`` (float32[dimension]) among those of ``mask`` (bool[size]).
 
         Returns documents int64[k'] and exact distances float32[k'], as `lutra.kernels.distance` defines them, nearest
         first; of documents as near as the last one, any. k' is less than ``k`` where fewer qualify. ``num_candidates``
-        trades time for recall where the search is approximate.
+        trades time for recall where the search is approximate. Documents farther than ``within`` may be left out.
 
         Raises Corruption, StorageFailure.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from concurrent.futures import Executor
@@ -180,6 +181,7 @@ class Segment:
         mask: NDArray[np.bool_] | None = None,
         recall_target: float = RECALL_TARGET_DEFAULT,
         num_candidates: int | None = None,
+        within: float = math.inf,
         threads: int = 0,
     ) -> Neighbours:
         """The ``k`` rows nearest to each query.
@@ -188,6 +190,8 @@ class Segment:
         :param mask: bool [rows]; a row where it is False is not returned. Never fewer than k rows while k qualify.
         :param recall_target: 0 to 1: the share of the true neighbours to find, on average. 1: all of them.
         :param num_candidates: how many rows to keep going with and to compare, in place of ``recall_target``.
+        :param within: rows farther than this may be left out, as nearer ones are known: fewer are read. In their place
+            stand -1 and an infinite distance.
         :param threads: at most so many; 0: as many as the process may use.
         :raises ParameterInvalid: a query is not finite or has another dimension; k, the target or the candidates are
             out of range; the mask has another length.
@@ -199,7 +203,7 @@ class Segment:
         k = max(1, min(k, self.rows if qualifying is None else qualifying))
         effort = self._calibration.effort(k, recall_target)
         plan = choose_plan(
-            self._costs, self._residency, k, effort, qualifying=qualifying, num_candidates=num_candidates
+            self._costs, self._residency, k, effort, qualifying=qualifying, num_candidates=num_candidates, within=within
         )
         found = self._searcher.search(queries, k, plan, mask=counting, threads=threads)
         return Neighbours(*found)

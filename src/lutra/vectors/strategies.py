@@ -17,6 +17,7 @@ the longer codes, and compares as many as these leave in doubt.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Final
 
@@ -41,12 +42,14 @@ def choose_plan(
     *,
     qualifying: int | None = None,
     num_candidates: int | None = None,
+    within: float = math.inf,
 ) -> Plan:
     """The plan of the least cost.
 
     :param k: at least 1, at most the rows that count where there are any.
     :param qualifying: rows under the mask, exactly; None: there is no mask.
     :param num_candidates: rows to keep going with and to compare, in place of what ``effort`` says.
+    :param within: rows farther than this may be left out.
     """
     counting = costs.rows if qualifying is None else qualifying
     reads = max(effort.reads, 1.5 * k)
@@ -78,5 +81,6 @@ def choose_plan(
         give_up = max(1, int(min(instead_us, PATIENCE * options[Strategy.NODE_WALK]) / READ_US))
     plan = rerank_plan(strategy, k, min(wanted, BEAM_MAX), sigmas, give_up)
     if num_candidates is None:
-        return replace(plan, deepens=qualifying is not None)
-    return Plan(strategy, plan.beam, min(max(k, num_candidates), BEAM_MAX), plan.first, sigmas, give_up)
+        return replace(plan, deepens=qualifying is not None, within=within)
+    candidates = min(max(k, num_candidates), BEAM_MAX)
+    return replace(plan, candidates=candidates, within=within)
