@@ -219,6 +219,8 @@ def test_the_process_ends_though_nobody_closed(tmp_path: Path) -> None:
         "db = lutra.connect(sys.argv[1])\n"
         "db.create_table('t', {'id': int}, {'n': int}).put({'id': 1, 'n': 1})\n"
     )
-    subprocess.run([sys.executable, "-c", program, str(tmp_path / "d")], check=True, timeout=60, env=dict(os.environ))
+    command = [sys.executable, "-c", program, str(tmp_path / "d")]
+    ran = subprocess.run(command, check=True, timeout=60, env=dict(os.environ), capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("", "")
     with lutra.connect(tmp_path / "d") as db:
         assert db.table("t").count() == 1

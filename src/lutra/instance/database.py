@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import tempfile
 from collections.abc import Mapping
@@ -51,6 +52,7 @@ class Database:
         self._engine = engine
         self._name = instance
         self._folder = folder
+        atexit.register(self.close)  # where nobody does
         try:
             if instance not in engine.instance_names():
                 engine.create_instance(instance)
@@ -69,6 +71,7 @@ class Database:
 
     def close(self) -> None:
         """Closes the database and lets its folder go; a second close does nothing."""
+        atexit.unregister(self.close)
         self._engine.close()
         if self._folder is not None:
             self._folder.cleanup()
