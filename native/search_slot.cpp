@@ -143,8 +143,8 @@ void SearchSlot::give_back_memory() {
     ordered_ = {};
 }
 
-// The row's estimate, set right by how far off those of rows read were. Codes along a basis leave out what rows near each
-// other have in common beside it, and estimate all of them too far by about as much.
+// The row's estimate, set right by how far off those of rows read were. Codes along a basis leave out what rows near
+// each other have in common beside it, and estimate all of them too far by about as much.
 float SearchSlot::unbiased(std::size_t index) const {
     const bool is_biased = parts_.quantizer->has_basis() && bias_count_ > 0;
     return estimates_[index] + (is_biased ? static_cast<float>(bias_sum_ / static_cast<double>(bias_count_)) : 0.0f);

@@ -11,8 +11,8 @@ namespace {
 
 // Distances after which the pass rate seen is taken for that of the query's neighbourhood (DiskANN, 2026).
 constexpr std::uint32_t kAdaptAfter = 500;
-// The beam grows as the pass rate falls to this power: to keep as many rows that count as without a mask (1) finds more of
-// them than that (200k x 960, half pass: .980 with 1, .971 with 0.6, .961 with 0.45, in 9,300 and 8,500 distances).
+// The beam grows as the pass rate falls to this power: to keep as many rows that count as without a mask (1) finds more
+// of them than that (200k x 960, half pass: .980 with 1, .971 with 0.6, .961 with 0.45, in 9,300 and 8,500 distances).
 constexpr double kWidenPower = 0.5;
 // At most so many times as many candidates are kept on the way as were asked for.
 constexpr double kWidenMax = 16;
