@@ -77,6 +77,7 @@ class _Ticket:
     on_progress: Progress | None = field(compare=False)
     future: Future[BuildDone] = field(compare=False)
     is_hurried: bool = field(default=False, compare=False)
+    is_cancelled: bool = field(default=False, compare=False)
 
 
 class ProcessBuilder:
@@ -130,7 +131,11 @@ class ProcessBuilder:
 
     def cancel(self, output: str) -> None:
         with self._changed:
-            for ticket in [ticket for ticket in self._waiting if ticket.job.output == output]:
+            ticket = self._unfinished.get(output)
+            if ticket is None:
+                return
+            ticket.is_cancelled = True
+            if ticket in self._waiting:
                 self._waiting.remove(ticket)
                 heapq.heapify(self._waiting)
                 ticket.future.cancel()
@@ -235,6 +240,8 @@ class _Lane:
         with self._lock:
             if self._ending:
                 raise StorageFailure("the builder is closed")
+            if ticket.is_cancelled:
+                raise StorageFailure(f"the build of {ticket.job.output!r} is not wanted any more")
             self._ticket = ticket
             priority = Priority.SHARED if ticket.is_hurried else Priority.LAST
             if self._worker is not None and not self._worker.move(priority):
