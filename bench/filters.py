@@ -179,7 +179,8 @@ def main() -> None:
         if not path.exists():
             plan = BuildPlan(SegmentKind.GRAPH, choose_code_bits(arguments.dim))
             write_segment(path, vectors, Metric.EUCLIDEAN, plan=plan, calibrate=calibrate).close()
-        with Segment.open(path) as segment:
+        budget_bytes = None if arguments.memory_cap is None else int(arguments.memory_cap * rows)
+        with Segment.open(path, memory_budget_bytes=budget_bytes) as segment:
             points = list(run(Question(segment, vectors, queries, arguments.k, arguments.recall)))
     print_table(points)
     if arguments.json:
@@ -200,6 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--k", type=int, default=10)
     parser.add_argument("--recall", type=float, default=0.95, help="the target")
     parser.add_argument("--segment", type=Path, help="a segment of these data; written there where it is not yet")
+    parser.add_argument("--memory-cap", type=float, metavar="BYTES_PER_VECTOR", help="what the segment may keep in memory")
     parser.add_argument("--json", type=Path)
     return parser
 
