@@ -22,13 +22,14 @@ import numpy as np
 from lutra.index.buffer import Buffer
 from lutra.index.build import scratch_folder, shape_of
 from lutra.index.job import BuildDone
-from lutra.index.manifest import Manifest, schema_identity
+from lutra.index.manifest import Manifest, SegmentEntry, schema_identity
+from lutra.index.marks import Marks
 from lutra.index.merges import Merge, Merges
 from lutra.index.open_segment import Docs, OpenSegment, SegmentView
 from lutra.index.progress import Progress
 from lutra.index.resources import Resources
 from lutra.index.segment_set import SegmentSet
-from lutra.index.stats import IndexStats, SegmentStats
+from lutra.index.stats import IndexStats, stats_of
 from lutra.index.storage import IndexStorage
 from lutra.index.view import IndexView, PartView
 from lutra.model.clock import Clock, SystemClock
@@ -56,7 +57,7 @@ class _Sealed:
 
     buffer: Buffer
     since: int
-    """Changes up to this sequence were sealed before."""
+    """All its rows came by changes after this sequence."""
     progress: Progress
     segment: str | None = None
     """Its rows as a flat segment, where it has any."""
@@ -104,9 +105,8 @@ class SearchIndex:
         self._view: IndexView | None = None
         self._active = Buffer(schema, key_columns)
         self._sealed: list[_Sealed] = []
-        self._sealed_through = 0
         self._unindexed_before = 0
-        self._progress = self._written = self._durable = Progress()
+        self._marks = Marks()
         self._dirty_since_s: float | None = None
         self._commits_wanted = self._commits_done = 0
         self._segments = SegmentSet(storage, schema, resources)
@@ -129,7 +129,7 @@ class SearchIndex:
     @property
     def progress(self) -> Progress:
         """Of what has been applied."""
-        return self._progress
+        return self._marks.progress
 
     @property
     def durable_position(self) -> int:
@@ -139,16 +139,27 @@ class SearchIndex:
 
     @property
     def indexed_position(self) -> int:
-        """Changes up to this sequence are in segments of the kind that their size calls for, and in a manifest."""
+        """Changes up to this sequence are in segments of the kind that their size calls for, and in a manifest.
+
+        It never goes back, but is 0 until all rows are taken in, for the first time or anew, and that is in a manifest.
+        """
         with self._lock:
-            return min([self._settled(), *(sealed.since for sealed in self._sealed[:1])])
+            return self._indexed()
 
     def _settled(self) -> int:
-        if not self._opened:
-            return 0
-        is_clean = not (self._sealed or self._is_commit_due) and self._dirty_since_s is None
-        is_filled = self._durable.filled and self._progress.filled
-        return (self._progress if is_clean and is_filled else self._durable).position
+        return self._marks.settled(is_clean=self._is_clean)
+
+    def _indexed(self) -> int:
+        since = [sealed.since for sealed in self._sealed]
+        if self._active.rows:
+            since.append(self._marks.active_since)
+        return self._marks.indexed(is_clean=self._is_clean, since=since)
+
+    @property
+    def _is_clean(self) -> bool:
+        """Whether the last manifest holds all that was applied. Within the lock."""
+        is_waiting = bool(self._sealed) or self._is_commit_due or self._dirty_since_s is not None
+        return self._opened and not (self._closed or is_waiting)
 
     @property
     def waiting_buffers(self) -> int:
@@ -173,14 +184,14 @@ class SearchIndex:
             buffers = self._buffers()
             return IndexStats(
                 manifest=self._storage.number,
-                segments=tuple(_stats_of(segment) for segment in segments),
+                segments=tuple(stats_of(segment, self._policy) for segment in segments),
                 buffer_rows=sum(buffer.rows for buffer in buffers),
                 buffer_bytes=sum(buffer.size_bytes for buffer in buffers),
                 sealed_buffers=len(self._sealed),
                 merges=len(self._merges.futures),
-                searchable=self._progress,
+                searchable=self._marks.progress,
                 durable=self._settled(),
-                indexed=min([self._settled(), *(sealed.since for sealed in self._sealed[:1])]),
+                indexed=self._indexed(),
                 written=self._segments.written,
                 error=self.error,
             )
@@ -235,8 +246,8 @@ class SearchIndex:
             segments = self._segments.open_all(manifest.segments)
             with self._writer, self._lock:
                 self._segments.begin_with(segments, manifest.written)
-                self._progress = self._written = self._durable = manifest.progress
-                self._sealed_through = manifest.progress.position
+                self._marks.commit(manifest.progress, manifest.awaited_since(self._policy))
+                self._marks.reach(manifest.progress, is_empty=not self._active.rows)
                 self._opened, self._view = True, None
                 self._is_fresh = True
             return manifest.table_ttl_s
@@ -304,8 +315,15 @@ class SearchIndex:
 
     def reached(self, progress: Progress) -> None:
         """Tells how far all that was applied so far brings the index."""
-        with self._writer, self._lock:
-            self._progress = progress
+        with self._writer:
+            with self._lock:
+                was_filled, is_empty = self._marks.progress.filled, not self._active.rows
+                self._marks.reach(progress, is_empty=is_empty)
+                is_due = self._opened and is_empty and progress.filled and not was_filled
+                if is_due:  # no row is to come that would have a manifest say so
+                    self._commits_wanted += 1
+            if is_due:
+                self._due()
 
     def drop_expired(self) -> int:
         """Removes what has expired; returns how many rows. To be called now and then where rows expire.
@@ -329,7 +347,7 @@ class SearchIndex:
             self._merges.cancel()
             self._segments.let_go()
             self._active, self._sealed = Buffer(self.schema, self.key_columns), []
-            self._progress = self._written = Progress()
+            self._marks = Marks()
             self._dirty_since_s, self._view = None, None
             self._commits_wanted += 1
 
@@ -337,10 +355,10 @@ class SearchIndex:
         """Within the writer's lock: the active buffer is to be written out, and a new one takes its place."""
         with self._lock:
             if self._active.rows:
-                self._sealed.append(_Sealed(self._active, self._sealed_through, self._progress))
+                self._sealed.append(_Sealed(self._active, self._marks.active_since, self._marks.progress))
             self._unindexed_before += self._active.unindexed_values
             self._active = Buffer(self.schema, self.key_columns)
-            self._sealed_through = self._progress.position
+            self._marks.reach(self._marks.progress, is_empty=True)
             self._dirty_since_s, self._view = None, None
             self._commits_wanted += 1
         self._due()
@@ -481,7 +499,7 @@ class SearchIndex:
                 path = folder / "segment"
                 meta = build_segment(path, [part], self.schema, plans=_flat_plans(self.schema), threads=1)
                 self._resources.store.put_file(storage.full(name), path)
-            opened = self._segments.open(shape_of(name, meta), None)
+            opened = self._segments.open(SegmentEntry(shape_of(name, meta), since=sealed.since))
             with self._writer:
                 with self._lock:
                     died = np.flatnonzero(part.live & ~sealed.buffer.view().live)
@@ -490,11 +508,16 @@ class SearchIndex:
             sealed.segment = name
             self._segments.count(flushed=meta.size_bytes)
         sealed.written = True
-        self._written = sealed.progress
+        self._marks.written = sealed.progress
 
     def _take_in(self, merge: Merge, done: BuildDone) -> None:
         """Has the next manifest name what was built in place of what it was built from."""
-        opened = self._segments.open(replace(done.shape, name=merge.output), None, replacing=merge.inputs)
+        if any(segment.name not in self._segments.named for segment in merge.inputs):
+            self._merges.forget(merge)  # all was forgotten meanwhile
+            return
+        since = min(segment.since for segment in merge.inputs)
+        entry = SegmentEntry(replace(done.shape, name=merge.output), since=since)
+        opened = self._segments.open(entry, replacing=merge.inputs)
         with self._writer:
             for segment, base in zip(merge.inputs, merge.bases, strict=True):
                 died = np.flatnonzero(base & ~segment.live())
@@ -517,29 +540,30 @@ class SearchIndex:
     def _commit(self) -> None:
         """Writes a manifest of what there is, and searches that."""
         with self._writer, self._lock:
-            wanted = self._commits_wanted
-            is_whole = not self._active.rows and all(sealed.written for sealed in self._sealed)
-            covered = self._progress if is_whole else self._written
+            is_written = all(sealed.written for sealed in self._sealed)
+            # What was sealed meanwhile is not in this manifest: it asks for one more.
+            wanted = self._commits_wanted if is_written else self._commits_done
+            is_whole = is_written and not self._active.rows
+            covered = self._marks.progress if is_whole else self._marks.written
             if is_whole:
                 self._dirty_since_s = None
             frozen = self._segments.freeze(self._merges.busy)
         try:
             frozen = self._segments.with_deletions(frozen)
-            self._storage.commit(
-                Manifest(
-                    writer=self._writer_id,
-                    schema=self._identity,
-                    progress=covered,
-                    table_ttl_s=self.table_ttl_s,
-                    segments=tuple(segment.entry for segment in frozen),
-                    written=self._segments.written,
-                )
+            manifest = Manifest(
+                writer=self._writer_id,
+                schema=self._identity,
+                progress=covered,
+                table_ttl_s=self.table_ttl_s,
+                segments=tuple(segment.entry for segment in frozen),
+                written=self._segments.written,
             )
+            self._storage.commit(manifest)
         except Fenced as error:
             self._fenced = error
             raise
         with self._writer, self._lock:
-            self._durable = self._written = covered
+            self._marks.commit(covered, manifest.awaited_since(self._policy))
             self._commits_done = wanted
             self._segments.adopt(frozen)
             self._search_committed()
@@ -565,15 +589,3 @@ def _flat_plans(schema: IndexSchema) -> dict[str, BuildPlan]:
         for field in schema.fields
         if field.vector is not None
     }
-
-
-def _stats_of(opened: OpenSegment) -> SegmentStats:
-    segment = opened.segment
-    return SegmentStats(
-        name=opened.name,
-        rows=segment.size,
-        dead=opened.dead,
-        kinds={field: kind.value for field, kind in segment.kinds.items()},
-        bytes=segment.meta.bytes_by_class,
-        resident_bytes=segment.resident_bytes,
-    )

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from lutra.index.definition import schema_out
-from lutra.index.policy import SegmentShape, VectorsShape
+from lutra.index.policy import Policy, SegmentShape, VectorsShape
 from lutra.index.progress import NO_PROGRESS, Progress
 from lutra.model.errors import Corruption
 from lutra.model.indexes import IndexSchema
@@ -22,10 +22,14 @@ DELETIONS: Final = "deletions/"
 
 @dataclass(frozen=True, slots=True)
 class SegmentEntry:
-    """One segment: its shape, whose name is the object's below the index's prefix, and the object of its dead."""
+    """One segment: its shape, whose name is the object's below the index's prefix, and the object of its dead.
+
+    ``since``: all its rows came by changes after this sequence; 0 where that is not known.
+    """
 
     shape: SegmentShape
     deletions: str | None = None
+    since: int = 0
 
     @property
     def names(self) -> set[str]:
@@ -62,6 +66,17 @@ class Manifest:
     def names(self) -> set[str]:
         """Of all objects it needs."""
         return set().union(*(entry.names for entry in self.segments))
+
+    def awaited_since(self, policy: Policy) -> int | None:
+        """Segments that are yet to be built hold nothing of the changes up to this sequence; None: there are none."""
+        return min((entry.since for entry in self.segments if policy.is_awaited(entry.shape)), default=None)
+
+    def indexed(self, policy: Policy) -> int:
+        """Changes up to this sequence are in segments of the kind that their size calls for; 0 before all rows are."""
+        if not self.progress.filled:
+            return 0
+        since = self.awaited_since(policy)
+        return self.progress.position if since is None else min(self.progress.position, since)
 
     def by(self, writer: str) -> Manifest:
         """The same of another writer."""
@@ -126,6 +141,7 @@ def _entry_out(entry: SegmentEntry) -> dict[str, Any]:
         "scalar_bytes": shape.scalar_bytes,
         "vectors": [[field.dimension, field.rows, field.kind.value] for field in shape.vectors],
         "deletions": entry.deletions,
+        "since": entry.since,
     }
 
 
@@ -142,7 +158,9 @@ def _entry_in(stored: dict[str, Any]) -> SegmentEntry:
         for dimension, count, kind in stored["vectors"]
     )
     return SegmentEntry(
-        SegmentShape(name, rows, dead, _count(stored["bytes"]), _count(stored["scalar_bytes"]), vectors), deletions
+        SegmentShape(name, rows, dead, _count(stored["bytes"]), _count(stored["scalar_bytes"]), vectors),
+        deletions,
+        since=_count(stored.get("since", 0)),  # manifests were written without it
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.index.live import LiveMask
-from lutra.index.policy import SegmentShape
+from lutra.index.manifest import SegmentEntry
 from lutra.scalars.bloom import Hashes
 from lutra.scalars.part import ScalarPart
 from lutra.scalars.segment_keys import SegmentKeys
@@ -32,12 +32,12 @@ class OpenSegment:
     to ``retired``: no reader is left.
     """
 
-    def __init__(
-        self, shape: SegmentShape, deletions: str | None, segment: IndexSegment, granted_bytes: int, retired: Retired
-    ) -> None:
-        self.shape = shape
+    def __init__(self, entry: SegmentEntry, segment: IndexSegment, granted_bytes: int, retired: Retired) -> None:
+        self.shape = entry.shape
         """As built or as the last manifest has it; ``dead`` is of this moment."""
-        self.deletions = deletions
+        self.since = entry.since
+        """All its rows came by changes after this sequence."""
+        self.deletions = entry.deletions
         """The object of the documents that were dead when the last manifest was written."""
         self.segment = segment
         self.granted_bytes = granted_bytes
@@ -50,7 +50,7 @@ class OpenSegment:
         self.oldest_live_ms = segment.meta.newest_ms[0]
         """No document that lives is older, as far as is known."""
         self._reading = threading.Lock()
-        weakref.finalize(self, retired.append, (shape.name, segment, granted_bytes)).atexit = False
+        weakref.finalize(self, retired.append, (entry.shape.name, segment, granted_bytes)).atexit = False
 
     @property
     def name(self) -> str:

@@ -10,7 +10,6 @@ from typing import Final
 
 from lutra.index.manifest import BytesWritten, SegmentEntry
 from lutra.index.open_segment import OpenSegment, Retired
-from lutra.index.policy import SegmentShape
 from lutra.index.resources import Resources
 from lutra.index.storage import IndexStorage
 from lutra.model.indexes import IndexSchema
@@ -37,7 +36,7 @@ class FrozenSegment:
 
     @property
     def entry(self) -> SegmentEntry:
-        return SegmentEntry(replace(self.opened.shape, dead=self.dead), self.deletions)
+        return SegmentEntry(replace(self.opened.shape, dead=self.dead), self.deletions, self.opened.since)
 
 
 class SegmentSet:
@@ -68,17 +67,13 @@ class SegmentSet:
         return list({segment.name: segment for segment in (*self.searched, *self.named.values())}.values())
 
     def open(
-        self,
-        shape: SegmentShape,
-        deletions: str | None,
-        replacing: Iterable[OpenSegment] = (),
-        sweepers: Executor | None = None,
+        self, entry: SegmentEntry, replacing: Iterable[OpenSegment] = (), sweepers: Executor | None = None
     ) -> OpenSegment:
         """Opens a segment; the memory of those it replaces counts as free. Raises StorageFailure, Corruption.
 
         ``sweepers``: threads that read what it keeps in memory; None: this one, which leaves the disk to searches.
         """
-        resources = self._resources
+        resources, deletions = self._resources, entry.deletions
         freed_bytes, granted_bytes = sum(old.granted_bytes for old in replacing), 0
 
         def grant(wanted_bytes: int) -> int:
@@ -89,10 +84,10 @@ class SegmentSet:
         try:
             segment = IndexSegment.open(
                 resources.store,
-                self._storage.full(shape.name),
+                self._storage.full(entry.shape.name),
                 self._schema,
                 cache=resources.cache,
-                size_bytes=shape.bytes,
+                size_bytes=entry.shape.bytes,
                 grant=grant,
                 deletions=None if deletions is None else read_deletions(resources.store, self._storage.full(deletions)),
                 sweepers=sweepers,
@@ -100,8 +95,8 @@ class SegmentSet:
         except BaseException:
             resources.memory.give_back(granted_bytes)
             raise
-        self._alive.add(shape.name)
-        return OpenSegment(shape, deletions, segment, granted_bytes, self._retired)
+        self._alive.add(entry.shape.name)
+        return OpenSegment(entry, segment, granted_bytes, self._retired)
 
     def open_all(self, entries: Sequence[SegmentEntry]) -> list[OpenSegment]:
         """Several at a time, in their order. Raises as ``open``."""
@@ -112,7 +107,7 @@ class SegmentSet:
             ThreadPoolExecutor(_SWEEPERS) as sweepers,
             ThreadPoolExecutor(_OPENED_AT_ONCE_REMOTE if is_remote else _OPENED_AT_ONCE) as openers,
         ):
-            return list(openers.map(lambda e: self.open(e.shape, e.deletions, sweepers=sweepers), entries))
+            return list(openers.map(lambda entry: self.open(entry, sweepers=sweepers), entries))
 
     def freeze(self, busy: set[str]) -> list[FrozenSegment]:
         """What the next manifest is to name; what is dead altogether, and not ``busy``, is named no more."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from lutra.index.manifest import BytesWritten
+from lutra.index.open_segment import OpenSegment
+from lutra.index.policy import Policy
 from lutra.index.progress import Progress
 from lutra.vectors.layout import SegmentKind
 
@@ -38,7 +40,7 @@ class IndexStats:
     """An index at one moment. Sequences are of the changelog.
 
     ``searchable``: changes up to it are in views; ``durable``: in a manifest's segments; ``indexed``: in segments of
-    the kind that their size calls for.
+    the kind that their size calls for, 0 before all rows are in a manifest's segments.
     """
 
     manifest: int
@@ -62,6 +64,11 @@ class IndexStats:
     @property
     def dead(self) -> int:
         return sum(segment.dead for segment in self.segments)
+
+    @property
+    def awaited(self) -> int:
+        """How many segments are yet to be built as the kind that their size calls for."""
+        return sum(segment.is_awaited for segment in self.segments)
 
     @property
     def bytes_by_class(self) -> dict[str, int]:
@@ -91,3 +98,17 @@ class IndexStats:
         """Bytes put on the store for each byte of rows flushed; 0 where none were."""
         written = self.written
         return (written.flushed + written.built + written.deletions) / written.flushed if written.flushed else 0.0
+
+
+def stats_of(opened: OpenSegment, policy: Policy) -> SegmentStats:
+    """Of a segment that is searched."""
+    segment = opened.segment
+    return SegmentStats(
+        name=opened.name,
+        rows=segment.size,
+        dead=opened.dead,
+        kinds={field: kind.value for field, kind in segment.kinds.items()},
+        bytes=segment.meta.bytes_by_class,
+        resident_bytes=segment.resident_bytes,
+        is_awaited=policy.is_awaited(opened.shape),
+    )

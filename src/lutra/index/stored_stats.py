@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from lutra.index.manifest import SegmentEntry
+from lutra.index.policy import Policy
 from lutra.index.stats import IndexStats, SegmentStats
 from lutra.index.storage import IndexStorage
 from lutra.kernels.blocks import BlockCache
@@ -14,13 +15,15 @@ from lutra.segments.segment_object import SegmentObject
 _READ_AT_ONCE: Final = 16
 _CACHE_BYTES: Final = 256 * 1024
 """For nothing: ends of objects are read past the cache."""
+_POLICY: Final = Policy()
+"""What whoever serves the index goes by."""
 
 
 def stored_stats(storage: IndexStorage) -> IndexStats | None:
     """Of the newest manifest: a list, a get, and a read of each segment's end. None where there is none.
 
-    ``resident_bytes`` is what each segment takes in memory once it is opened, where there is plenty. ``indexed`` does
-    not know of segments that are yet to be built: each says so. Raises StorageFailure, ObjectMissing, Corruption.
+    ``resident_bytes`` is what each segment takes in memory once it is opened, where there is plenty.
+    Raises StorageFailure, ObjectMissing, Corruption.
     """
     numbered = storage.newest()
     if numbered is None:
@@ -32,7 +35,6 @@ def stored_stats(storage: IndexStorage) -> IndexStats | None:
             segments = list(readers.map(lambda entry: _segment(storage, entry, cache), manifest.segments))
     finally:
         cache.close()
-    position = manifest.progress.position
     return IndexStats(
         manifest=number,
         segments=tuple(segments),
@@ -41,8 +43,8 @@ def stored_stats(storage: IndexStorage) -> IndexStats | None:
         sealed_buffers=0,
         merges=0,
         searchable=manifest.progress,
-        durable=position,
-        indexed=position,
+        durable=manifest.progress.position,
+        indexed=manifest.indexed(_POLICY),
         written=manifest.written,
         error=None,
     )
@@ -62,5 +64,5 @@ def _segment(storage: IndexStorage, entry: SegmentEntry, cache: BlockCache) -> S
         kinds={vectors.field: vectors.kind.value for vectors in meta.vectors},
         bytes=meta.bytes_by_class,
         resident_bytes=meta.resident_bytes,
-        is_awaited=bool(shape.live) and not shape.has_its_kind,
+        is_awaited=_POLICY.is_awaited(shape),
     )
