@@ -30,6 +30,8 @@ class Beam {
 
     std::size_t width() const { return width_; }
     void widen(std::size_t width) { width_ = std::max(width_, width); }
+    // What is too much falls off with the next merge.
+    void narrow(std::size_t width) { width_ = std::min(width_, width); }
     const std::vector<Candidate>& items() const { return items_; }
     bool is_full() const { return items_.size() >= width_; }
     bool takes(float distance) const { return !is_full() || distance < items_.back().distance; }
