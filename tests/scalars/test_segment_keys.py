@@ -50,6 +50,7 @@ def test_lookups(keys: list[bytes], data: st.DataObject) -> None:
     number = {key: doc for doc, key in enumerate(keys)}
     assert segment.find(sought).tolist() == [number.get(key, -1) for key in sought]
     assert segment.find(keys).tolist() == list(range(len(keys)))
+    assert [*segment.faults()] == []
     for mark in sought[:5]:
         equal = number.get(mark, -1)
         assert segment.place(mark) == (bisect_left(keys, mark) + (equal >= 0), equal)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 
 class MemoryStream:
-    """A sink and a source of the same bytes; counts what is read."""
+    """A sink and a source of the same bytes; counts what is read. Raises IndexError for what is not there."""
 
     def __init__(self, before: int = 0) -> None:
         """``before``: bytes that others wrote first."""
@@ -29,5 +29,6 @@ class MemoryStream:
     def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         self.reads += 1
         self.read_bytes += sum(length for _, length in ranges)
-        assert all(min(offset, length) >= 0 and offset + length <= len(self.data) for offset, length in ranges)
+        if not all(min(offset, length) >= 0 and offset + length <= len(self.data) for offset, length in ranges):
+            raise IndexError(f"not all of {ranges} are among {len(self.data)} bytes")
         return [bytes(self.data[offset : offset + length]) for offset, length in ranges]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -31,8 +32,9 @@ _CHUNK_ROWS: Final = 1_024
 _ROW_FAULTS_MAX: Final = 100
 """Of one index: where all rows are wrong, as many say so as all of them."""
 
-_NONSENSE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_NONSENSE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, struct.error)
 """What reading raises where checksums are right and numbers lead nowhere: who wrote it was wrong."""
+_NONSENSE_TEXT: Final = "its checksums are right, but what it says makes no sense: {!r}"
 
 OnBytes = Callable[[int, int], None]
 """Called with the bytes done and the bytes in all."""
@@ -105,7 +107,8 @@ class IndexCheck:
             self._fault(key, text)
 
     def check_objects(self, on_bytes: OnBytes | None = None) -> None:
-        """Every manifest, and every object that the newest names: checksums, counts, graphs, keys."""
+        """Every manifest, and every object that the newest names: checksums, counts, graphs, keys, and what filters
+        read."""
         self.manifest = self._check_manifests()
         if self.manifest is None:
             return
@@ -168,13 +171,15 @@ class IndexCheck:
                 )
             )
             self._check_opened(place, segment, entry)
+            can_compare = self._check_lookups(place, segment)
         except LutraError as error:
             self._fault(place, error)
             return
         except _NONSENSE as error:
-            self._fault(place, f"its checksums are right, but what it says makes no sense: {error!r}")
+            self._fault(place, _NONSENSE_TEXT.format(error))
             return
-        self._segments.append(segment)
+        if can_compare:
+            self._segments.append(segment)
 
     def _check_opened(self, place: str, segment: IndexSegment, entry: SegmentEntry) -> None:
         counted = (segment.size, segment.size - segment.rows)
@@ -186,6 +191,34 @@ class IndexCheck:
             lost = unreachable_rows(vectors.file)
             if lost:
                 self._fault(place, f"the graph of [{field}] does not lead to {lost} of its rows")
+
+    def _check_lookups(self, place: str, segment: IndexSegment) -> bool:
+        """What finds documents by value, by time and by key, against values, times and keys by document.
+
+        Whether rows can be compared: each is found by its key, and all its values can be read.
+        """
+        can_compare = True
+        for field, column in segment.scalars.items():
+            try:
+                for text in column.faults():
+                    self._fault(place, f"column [{field}]: {text}")
+            except _NONSENSE as error:
+                self._fault(place, f"column [{field}]: {_NONSENSE_TEXT.format(error)}")
+                can_compare = False
+        newest_ms = segment.newest_ms()
+        bounds = (int(newest_ms.min()), int(newest_ms.max())) if len(newest_ms) else (0, 0)
+        if (len(newest_ms), bounds) != (segment.size, segment.meta.newest_ms):
+            said = f"but its footer says {segment.meta.newest_ms}"
+            self._fault(place, f"its rows changed last between {bounds} ms, {said}")
+        try:
+            found = [*segment.keys.faults()]
+        except _NONSENSE as error:
+            found = [_NONSENSE_TEXT.format(error)]
+        if segment.keys.size != segment.size:
+            found.append(f"there are {segment.keys.size} of {segment.size} documents")
+        for text in found:
+            self._fault(place, f"keys: {text}")
+        return can_compare and not found
 
     def _check_keys(self) -> None:
         """No key lives in two segments."""
@@ -218,7 +251,7 @@ class IndexCheck:
         except (Corruption, StorageFailure) as error:
             self._fault(self._storage.prefix, error)
         except _NONSENSE as error:
-            self._fault(self._storage.prefix, f"its checksums are right, but what it says makes no sense: {error!r}")
+            self._fault(self._storage.prefix, _NONSENSE_TEXT.format(error))
         if self._row_faults > _ROW_FAULTS_MAX:
             self._fault(self._storage.prefix, f"{self._row_faults - _ROW_FAULTS_MAX:,} more rows are wrong")
 

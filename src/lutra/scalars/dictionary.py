@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -82,6 +82,17 @@ class NumberDictionary:
         values: list[Scalar] = self._values.unpack(b"".join(parts)).astype(self._dtype).tolist()
         return values
 
+    def faults(self) -> Iterator[str]:
+        """What would mislead a look-up; nothing where each value is found under its number."""
+        values = self._values.read(self._source)
+        if not np.array_equal(values, self.read()):
+            yield "its values are not of the field's type"
+        unordered = np.flatnonzero(~(values[1:] > values[:-1]))
+        if len(unordered):
+            yield f"its values are not ascending after number {unordered[0]}"
+        if self._block_values < 1 or not np.array_equal(self._first_values(), values[:: self._block_values]):
+            yield "its index is not of the first values of its blocks"
+
     def _block_of(self, value: Scalar) -> int:
         return max(0, int(np.searchsorted(self._first_values(), value, side="right")) - 1)
 
@@ -130,6 +141,10 @@ class StringDictionary:
     def read(self) -> list[bytes]:
         """All of them."""
         return [string for block in self.strings.blocks() for string in block]
+
+    def faults(self) -> Iterator[str]:
+        """What would mislead a look-up; nothing where each value is found under its number."""
+        return self.strings.faults()
 
     def take(self, numbers: npt.NDArray[Any]) -> list[Scalar]:
         """The values of a few numbers."""

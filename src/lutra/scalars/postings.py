@@ -9,7 +9,7 @@ step of a sixteenth of the documents makes a bitmap half the size of what it sta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -66,6 +66,24 @@ class Postings:
     @property
     def count(self) -> int:
         return self._docs.count
+
+    def docs(self) -> npt.NDArray[Any]:
+        """The documents, by value and then number; integers of any type."""
+        return self._docs.read(self._source)
+
+    def faults(self) -> Iterator[str]:
+        """Bitmaps that do not hold the postings they stand for; nothing where all do. All `docs` are documents."""
+        step = self._step
+        if step < 1 or self._bitmaps * step > self.count:
+            yield f"there are said to be {self._bitmaps} bitmaps, each of {step} of {self.count} postings"
+            return
+        docs, mask = self.docs(), np.zeros(self._size, bool)
+        for number in range(self._bitmaps):
+            if not self._single:
+                mask[:] = False
+            mask[docs[number * step : (number + 1) * step]] = True
+            if not np.array_equal(self._unpacked(self._read_bits([number])[0]), mask):
+                yield f"bitmap {number} is not of its {step} postings"
 
     def mask(self, runs: Iterable[Run]) -> Mask:
         """Documents of any of the ``runs`` (of which none overlaps another)."""

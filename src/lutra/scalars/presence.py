@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -34,13 +34,18 @@ def write_presence(sink: Sink, size: int, docs: Docs | None, count: int, single:
     if not mask.all():
         bits = np.packbits(mask, bitorder="little")
         meta["bitmap"] = sink.write(bits)
-        counts = np.add.reduceat(mask, np.arange(0, size, 8 * _GROUP_BYTES), dtype=np.int64)
-        meta["before"] = StoredNumbers.write(sink, np.cumsum(counts) - counts).meta()
+        meta["before"] = StoredNumbers.write(sink, _before(mask)).meta()
     if not single:
         assert docs is not None
         ends = np.flatnonzero(np.diff(docs, append=-1)) + 1
         meta["ends"] = StoredNumbers.write(sink, ends).meta()
     return meta
+
+
+def _before(mask: Mask) -> npt.NDArray[np.int64]:
+    """How many documents have values before each group of the bitmap."""
+    counts = np.add.reduceat(mask, np.arange(0, len(mask), 8 * _GROUP_BYTES), dtype=np.int64)
+    return np.cumsum(counts) - counts
 
 
 class Presence:
@@ -96,6 +101,27 @@ class Presence:
             return 0, int(self._ends.read(self._source, 0, 1)[0])
         begin, end = self._ends.read(self._source, rank - 1, rank + 1).tolist()
         return begin, end
+
+    def faults(self, values: int, single: bool) -> Iterator[str]:
+        """What does not agree: with itself, or with a column of so many values; ``single``: no document has two."""
+        mask = self.mask()
+        docs = int(np.count_nonzero(mask))
+        if self._count != values:
+            yield f"their values are said to be {self._count}, but there are {values}"
+        if single != (self._ends is None):
+            several = "none is said to have several values" if single else "some are said to have several values"
+            yield f"{several}, but where each one's end is {'there' if single else 'not there'}"
+        elif self._ends is None:
+            if docs != values:
+                yield f"{docs} are said to have a value each, but there are {values} values"
+        else:
+            ends = self._ends.read(self._source).astype(np.int64)
+            if len(ends) != docs or bool(np.any(np.diff(ends, prepend=0) < 1)) or int(ends[-1:].sum()) != values:
+                yield f"{docs} are said to have values, but the {values} values are not shared out among them"
+        if (self._bitmap is None) != (self._before is None):
+            yield "those with values are marked, but not counted, or counted, but not marked"
+        elif self._before is not None and not np.array_equal(self._before.read(self._source), _before(mask)):
+            yield "those with values are counted wrong"
 
     def _rank(self, doc: int) -> int | None:
         """How many documents before ``doc`` have values; None where it has none itself."""

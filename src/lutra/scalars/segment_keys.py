@@ -76,6 +76,15 @@ class SegmentKeys(StoredStrings):
         """All keys in order, some tens of thousands at a time: what a merge reads."""
         return self.strings.blocks()
 
+    def faults(self) -> Iterator[str]:
+        """What would mislead a look-up; nothing where each key is found. Reads all of them, as `blocks`."""
+        yield from self.strings.faults()
+        bloom, missing = self._filter(), 0
+        for keys in self.blocks():
+            missing += len(keys) - len(bloom.maybe(hashes_of(keys)))
+        if missing:
+            yield f"the filter takes {missing} keys for absent that are there"
+
     def _filter(self) -> Bloom:
         if self._bloom is None:
             self._bloom = Bloom(np.frombuffer(self._source.read(*self._place), np.uint8))

@@ -15,7 +15,8 @@ import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
+from operator import lt
 from typing import Any, Final
 
 import numpy as np
@@ -256,14 +257,37 @@ class StringBlocks:
 
     def blocks(self) -> Iterator[list[bytes]]:
         """All strings in order, some tens of thousands at a time: what a merge reads."""
-        count = len(self._index().firsts) - 1
-        for first in range(0, count, _SWEEP_BLOCKS):
-            places = self._index().places[first : min(count, first + _SWEEP_BLOCKS) + 1]
+        for sweep in self._sweeps():
+            yield list(chain.from_iterable(block.strings() for block in sweep))
+
+    def faults(self) -> Iterator[str]:
+        """What would mislead a look-up: of all strings, as `blocks` gives them; nothing where each is found."""
+        index = self._index()
+        bounds = index.firsts.tolist()
+        count = len(index.places) - 1
+        if len(index.separators) != count or len(bounds) != count + 1 or (bounds[0], bounds[-1]) != (0, self._count):
+            yield f"the index of its blocks is not one of {count} blocks and {self._count} strings"
+            return
+        last = b""
+        for number, block in enumerate(chain.from_iterable(self._sweeps())):
+            strings, first = block.strings(), bounds[number]
+            if not strings or len(strings) != bounds[number + 1] - first:
+                yield f"block {number} has {len(strings)} strings, its index {bounds[number + 1] - first}"
+                return
+            if not all(map(lt, strings, strings[1:])):
+                yield f"the strings of block {number} (from number {first} on) are not ascending"
+            # Before the first block there is nothing that its separator would have to be greater than.
+            if (number and last >= index.separators[number]) or index.separators[number] > strings[0]:
+                yield f"block {number} (from string {first} on) is not where its index leads to"
+            last = strings[-1]
+
+    def _sweeps(self) -> Iterator[list[_Block]]:
+        """All blocks in order, some hundred at a time."""
+        index = self._index()
+        for first in range(0, len(index.places) - 1, _SWEEP_BLOCKS):
+            places = index.places[first : first + _SWEEP_BLOCKS + 1]
             data = self._source.read(places[0], places[-1] - places[0])
-            part: list[bytes] = []
-            for begin, end in pairwise(places):
-                part += _Block(data[begin - places[0] : end - places[0]]).strings()
-            yield part
+            yield [_Block(data[begin - places[0] : end - places[0]]) for begin, end in pairwise(places)]
 
     def _block(self, number: int) -> _Block:
         places = self._index().places
