@@ -52,6 +52,7 @@ def test_a_golden_column_answers_as_it_did(name: str, stored: tuple[PageReader, 
     reader, metas = stored
     memory = COLUMNS[name]
     column = SegmentColumn(reader, memory.field, metas[name], GOLDEN_SIZE)
+    assert [*column.faults()] == []
     values = [memory.value(doc) for doc in range(GOLDEN_SIZE)]
     assert [column.value(doc) for doc in range(GOLDEN_SIZE)] == values
     assert sorted_docs(column, SortMode.MIN) == sorted_docs(memory, SortMode.MIN)
@@ -70,6 +71,7 @@ def test_golden_bitmaps_are_read(stored: tuple[PageReader, dict[str, Any]]) -> N
     reader, metas = stored
     memory = golden_dense()
     column = SegmentColumn(reader, memory.field, metas["dense"], DENSE_SIZE)
+    assert [*column.faults()] == []
     for low, high in ((0, 4), (1, 3), (0, 0), (1, 6), (2, 6)):
         assert np.array_equal(column.between(low, high), memory.between(low, high))
 
@@ -78,6 +80,7 @@ def test_golden_keys_are_found(stored: tuple[PageReader, dict[str, Any]]) -> Non
     reader, metas = stored
     keys = SegmentKeys(reader, metas["keys"])
     expected = golden_keys()
+    assert [*keys.faults()] == []
     assert keys.find(expected).tolist() == list(range(len(expected)))
     assert keys.keys(np.arange(len(expected))) == expected
     assert (keys.find([key + b"\1" for key in expected]) == -1).all()

@@ -3,58 +3,23 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.columns import ELEMENTS, Model, columns, in_memory
 from support.streams import MemoryStream
 
 from lutra.model.errors import Corruption, ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.queries import SortMode
-from lutra.scalars.column import ScalarColumn, ScalarView
 from lutra.scalars.elements import Elements, merged
 from lutra.scalars.part import ScalarPart
 from lutra.scalars.segment_column import SegmentColumn, write_column
 
-ELEMENTS: dict[FieldType, st.SearchStrategy[Any]] = {
-    FieldType.LONG: st.integers(-3, 3) | st.integers(-(2**63), 2**63 - 1),
-    FieldType.DATE: st.integers(-3, 3) | st.integers(1_790_000_000_000_000_000, 1_790_000_000_000_000_300),
-    FieldType.DOUBLE: st.sampled_from([-1.5, -0.0, 0.0, 1.0, math.inf, -math.inf]) | st.floats(allow_nan=False),
-    FieldType.BOOLEAN: st.booleans(),
-    FieldType.KEYWORD: st.sampled_from(
-        ["", "a", "ab", "a\0", "é", "z\u07ff", "b" * 70, "b" * 71, "\U0001f9a6", "\U0010ffff"]
-    )
-    | st.text(max_size=3),
-}
 PREFIXES = st.sampled_from(["", "a", "a\0", "é", "b" * 9, "b" * 71, "\U0001f9a6", "\U0010ffff"])
-
-Model = list[list[Any]]
-
-
-@st.composite
-def columns(draw: st.DrawFn, kind: FieldType | None = None) -> tuple[FieldSchema, Model]:
-    """A field, and the elements of each document."""
-    kind = kind or draw(st.sampled_from(list(ELEMENTS)))
-    is_array = draw(st.booleans())
-    formats = ("epoch_nanos",) if kind is FieldType.DATE else ()
-    field = FieldSchema("f", kind, is_array=is_array, date_formats=formats)
-    least = 1 if draw(st.booleans()) else 0
-    document = st.lists(ELEMENTS[kind], min_size=least, max_size=3 if is_array else 1)
-    return field, draw(st.lists(document, max_size=30))
-
-
-def in_memory(field: FieldSchema, model: Model) -> ScalarView:
-    column = ScalarColumn(field)
-    for doc, elements in enumerate(model):
-        if elements or field.is_array:
-            assert column.stage(doc, json.dumps(elements) if field.is_array else elements[0])
-    column.settle()
-    column.publish()
-    return column.view(len(model))
 
 
 def in_segment(field: FieldSchema, size: int, elements: Elements) -> SegmentColumn:
@@ -89,6 +54,7 @@ def test_predicates(drawn: tuple[FieldSchema, Model], data: st.DataObject) -> No
     low, high = data.draw(st.none() | operand), data.draw(st.none() | operand)
     closed = data.draw(st.booleans()), data.draw(st.booleans())
 
+    assert [*segment.faults()] == []
     assert segment.equals(one).tolist() == memory.equals(one).tolist()
     assert segment.one_of(many).tolist() == memory.one_of(many).tolist()
     assert segment.between(low, high, *closed).tolist() == memory.between(low, high, *closed).tolist()
@@ -132,6 +98,7 @@ def test_merging(data: st.DataObject) -> None:
     inputs = [part.elements(new) for part, new in zip(parts, renumber, strict=True)]
     result = in_segment(field, len(kept), merged(inputs))
     expected = in_memory(field, [models[i][doc] for i, doc in kept])
+    assert [*result.faults()] == []
     assert values_of(result) == values_of(expected)
     assert keys_of(result, SortMode.MAX) == keys_of(expected, SortMode.MAX)
     assert result.exists().tolist() == expected.exists().tolist()
@@ -149,6 +116,7 @@ def test_bitmaps(single: bool) -> None:
     field = FieldSchema("f", FieldType.LONG, is_array=not single)
     stream = MemoryStream()
     segment = SegmentColumn(stream, field, write_column(stream, field, size, Elements(docs, values)), size)
+    assert [*segment.faults()] == []
     for low, high in [(0, 999), (0, 500), (17, 990), (300, 310), (500, 999), (63, 125), (1, 63), (990, 2000), (-5, -1)]:
         expected = np.zeros(size, bool)
         expected[docs[(values >= low) & (values <= high)]] = True
@@ -178,6 +146,7 @@ def test_many_distinct_values() -> None:
     """More than are kept as numbers of the dictionary."""
     values = np.random.default_rng(5).permutation(100_000).astype(np.int64) * 10**12 - 10**16
     segment = in_segment(FieldSchema("f", FieldType.LONG), len(values), Elements(None, values))
+    assert [*segment.faults()] == []
     assert np.array_equal(segment.sort_keys(SortMode.MIN).values, values)
     assert segment.value(99_999) == int(values[-1])
     low, high = np.sort(values)[[30_000, 60_000]].tolist()

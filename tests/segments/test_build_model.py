@@ -78,6 +78,8 @@ def test_built_and_merged_segments_hold_what_their_parts_held(
             check_against(segment, SCHEMA, left)
             check_values_and_neighbours(segment, left, chance)
             assert segment.verify() == []
+            assert [fault for column in segment.scalars.values() for fault in column.faults()] == []
+            assert [*segment.keys.faults()] == []
         for part in opened:
             part.close()
         shelf.close()

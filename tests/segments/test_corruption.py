@@ -6,15 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.damaged_segments import with_footer
 from support.faulty_store import CONTENT, Effect, FaultyStore
 from support.parts import part_of, schema_of
 from support.segment_rows import plain_rows
 from support.stored_segments import Shelf
 
-from lutra.kernels.checksum import crc32c
 from lutra.model.errors import Corruption, StorageFailure
 from lutra.objects.store import ObjectStore
-from lutra.segments.footer import TRAILER_BYTES
 from lutra.segments.verification import verify_segment
 from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.layout import PAGE_BYTES, SegmentKind
@@ -104,15 +103,6 @@ def test_an_object_cut_short_is_refused(built: tuple[Shelf, str]) -> None:
         with pytest.raises(Corruption, match=r"segments/short: .*(does not end as|length fails)"):
             shelf.open("segments/short", SCHEMA)
         assert [fault.section for fault in verify_segment(shelf.store, "segments/short")] == ["footer"]
-
-
-def with_footer(whole: bytes, change: tuple[bytes, bytes] = (b"", b""), version: int = 1) -> bytes:
-    """Another footer, whose checksum is right."""
-    footer_bytes = int.from_bytes(whole[-TRAILER_BYTES : 4 - TRAILER_BYTES], "little")
-    text = whole[-footer_bytes:-TRAILER_BYTES].replace(*change, 1) if change[0] else whole[-footer_bytes:-TRAILER_BYTES]
-    text = text.rstrip().ljust(footer_bytes - TRAILER_BYTES)
-    head = text + footer_bytes.to_bytes(4, "little") + version.to_bytes(4, "little")
-    return whole[:-footer_bytes] + head + crc32c(head).to_bytes(4, "little") + whole[-8:]
 
 
 def test_a_newer_format_is_an_error_of_its_own(built: tuple[Shelf, str]) -> None:

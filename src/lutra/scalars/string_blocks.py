@@ -113,7 +113,8 @@ class _Block:
     __slots__ = ("_body", "_data", "_ends", "_width", "count", "prefix")
 
     def __init__(self, data: bytes) -> None:
-        self.count, prefix, self._width = _HEAD.unpack_from(data)
+        head: tuple[int, int, int] = _HEAD.unpack_from(data)
+        self.count, prefix, self._width = head
         at = _HEAD.size + prefix
         self.prefix = data[_HEAD.size : at]
         self._data = data
@@ -122,6 +123,11 @@ class _Block:
             self._ends = struct.unpack_from(f"<{self.count}H", data, at)
             at += 2 * self.count
         self._body = at
+
+    @property
+    def size_bytes(self) -> int:
+        """That it says it takes."""
+        return self._body + (self._ends[-1] if self._ends else self.count * self._width)
 
     def suffix(self, index: int) -> bytes:
         body = self._body
@@ -271,8 +277,9 @@ class StringBlocks:
         last = b""
         for number, block in enumerate(chain.from_iterable(self._sweeps())):
             strings, first = block.strings(), bounds[number]
-            if not strings or len(strings) != bounds[number + 1] - first:
-                yield f"block {number} has {len(strings)} strings, its index {bounds[number + 1] - first}"
+            due = bounds[number + 1] - first, index.places[number + 1] - index.places[number]
+            if (block.count, block.size_bytes) != due or not block.count == len(strings) > 0:
+                yield f"block {number} has {block.count} strings in {block.size_bytes} bytes, its index says {due}"
                 return
             if not all(map(lt, strings, strings[1:])):
                 yield f"the strings of block {number} (from number {first} on) are not ascending"
