@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutra.index.manifest import BytesWritten, Manifest, SegmentEntry, schema_identity
-from lutra.index.policy import SegmentShape, VectorsShape
+from lutra.index.policy import Policy, SegmentShape, VectorsShape
 from lutra.index.progress import Progress
 from lutra.model.errors import Corruption
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
@@ -33,7 +33,7 @@ SHAPES = st.builds(
     COUNTS,
     st.lists(st.builds(VectorsShape, COUNTS, COUNTS, st.sampled_from(SegmentKind)), max_size=2),
 )
-ENTRIES = st.builds(SegmentEntry, SHAPES, st.none() | NAMES.map("deletions/".__add__))
+ENTRIES = st.builds(SegmentEntry, SHAPES, st.none() | NAMES.map("deletions/".__add__), COUNTS)
 MANIFESTS = st.builds(
     Manifest,
     NAMES,
@@ -87,6 +87,9 @@ def test_nonsense_in_one_place(key: str, value: Any) -> None:
         ("dead", 4),
         ("vectors", [[4, 3, "glass"]]),
         ("vectors", [[4, 3]]),
+        ("since", -1),
+        ("since", None),
+        ("since", True),
     ],
 )
 def test_nonsense_in_a_segment(key: str, value: Any) -> None:
@@ -99,6 +102,43 @@ def test_nonsense_in_a_segment(key: str, value: Any) -> None:
 def test_a_segment_named_twice() -> None:
     with pytest.raises(Corruption, match="twice"):
         Manifest.from_json(replace(GOOD, segments=(ENTRY, ENTRY)).to_json())
+
+
+OLD = b"""{"format":1,"writer":"w","schema":"s","position":70,"filled":true,"filled_through":null,"table_ttl_s":-1,
+"written":{"flushed":9000000,"built":0,"deletions":0},"segments":[
+{"name":"segments/a","rows":2000,"dead":0,"bytes":4200000,"scalar_bytes":100,"vectors":[[512,2000,"codes"]],"deletions":null},
+{"name":"segments/b","rows":2000,"dead":9,"bytes":4100000,"scalar_bytes":100,"vectors":[[512,2000,"flat"]],"deletions":"deletions/c"}
+]}"""
+"""Before segments said which changes they begin after."""
+
+
+def test_a_manifest_of_the_old_form() -> None:
+    old = Manifest.from_json(OLD)
+    first, second = old.segments
+    assert (first.since, second.since) == (0, 0)
+    policy = Policy()
+    assert (old.awaited_since(policy), old.indexed(policy)) == (0, 0), "b may hold any change"
+    built = replace(old, segments=(first,))
+    assert (built.awaited_since(policy), built.indexed(policy)) == (None, 70)
+
+
+def test_who_reads_the_old_form_only_reads_the_new_one() -> None:
+    """It is told by the format's number, and by the names it knows."""
+    old, new = json.loads(OLD), json.loads(replace(Manifest.from_json(OLD), writer="v").to_json())
+    assert new["format"] == old["format"] == 1
+    assert set(old) <= set(new)
+    assert all(set(old["segments"][0]) <= set(segment) for segment in new["segments"])
+
+
+@given(MANIFESTS)
+def test_how_far_a_manifest_is_built(manifest: Manifest) -> None:
+    policy = Policy()
+    indexed = manifest.indexed(policy)
+    awaited = [entry.since for entry in manifest.segments if policy.is_awaited(entry.shape)]
+    assert indexed <= manifest.progress.position
+    assert all(indexed <= since for since in awaited)
+    assert indexed == 0 or indexed in {manifest.progress.position, *awaited}
+    assert manifest.progress.filled or indexed == 0
 
 
 def test_names() -> None:

@@ -192,7 +192,7 @@ def _as_json(found: _Found) -> dict[str, object]:
         "watermarks": {
             "written": found.written,
             "searchable": stats.searchable.position,
-            "indexed": None if any(segment.is_awaited for segment in stats.segments) else stats.indexed,
+            "indexed": stats.indexed,
             "filled": stats.searchable.filled,
         },
         "bytes_written": {
@@ -243,8 +243,8 @@ def _print(found: _Found) -> None:
     console.print(table)
     by_class = ", ".join(f"{name} {_size(size)}" for name, size in sorted(stats.bytes_by_class.items()) if size)
     state = "" if stats.searchable.filled else " (not filled yet)"
-    awaited = sum(segment.is_awaited for segment in stats.segments)
-    indexed = f"not indexed: {awaited:,} to be built" if awaited else f"{stats.indexed:,} indexed"
+    awaited = f" ({stats.awaited:,} to be built)" if stats.awaited else ""
+    indexed = f"{stats.indexed:,} indexed{awaited}"
     for name, text in (
         ("disk", by_class or "nothing"),
         (

@@ -159,7 +159,7 @@ class SearchIndex:
     def _is_clean(self) -> bool:
         """Whether the last manifest holds all that was applied. Within the lock."""
         is_waiting = bool(self._sealed) or self._is_commit_due or self._dirty_since_s is not None
-        return self._opened and not (self._closed or is_waiting)
+        return self._opened and not is_waiting
 
     @property
     def waiting_buffers(self) -> int:
