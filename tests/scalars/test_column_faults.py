@@ -85,8 +85,8 @@ def test_no_damage_that_changes_an_answer_goes_unnoticed(drawn: tuple[FieldSchem
             holder, at = data.draw(st.sampled_from(numbers_in(meta)))
             step = data.draw(st.sampled_from([-1, 1]))
             holder[at] = not holder[at] if isinstance(holder[at], bool) else holder[at] + step
-    column = SegmentColumn(stream, field, meta, len(model))
     try:
+        column = SegmentColumn(stream, field, meta, len(model))
         if [*column.faults()]:
             return
         model = by_document(column)
