@@ -115,12 +115,10 @@ def test_bitmaps(single: bool) -> None:
     assert [*column.faults()] == []
     count, step = meta["postings"]["bitmaps"], meta["postings"]["step"]
     assert count > 10
-    whole = column.between(1, 47)
     stream.data[meta["postings"]["at"] + 4 * (size // 8) + 100] ^= 16
-    assert not np.array_equal(column.between(0, 15 if single else 47), column.between(0, 49)) or not single
     assert [*column.faults()] == [f"its postings: bitmap 4 is not of its {step} postings"]
     stream.data[meta["postings"]["at"] + 4 * (size // 8) + 100] ^= 16
-    assert np.array_equal(column.between(1, 47), whole)
+    assert [*column.faults()] == []
     for name, value in (("bitmaps", count + 3), ("step", 0), ("step", step + 1)):
         damaged = {**meta, "postings": {**meta["postings"], name: value}}
         (fault, *_) = SegmentColumn(stream, field, damaged, size).faults()
