@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include "row_mask.h"
@@ -26,7 +27,8 @@ struct SearchPlan {
     float bound_sigmas;      // of the bound that decides for the others
     std::uint64_t effort_max;  // distances (reads of a kNodeWalk) after which a walk under a mask ends; 0: never
     bool deepens;            // under a mask: goes on for more candidates where codes do not tell them apart
-    float within;            // rows farther than this may be left out, and answers then be fewer; infinite: none
+    // Rows farther than this may be left out, and answers then be fewer.
+    float within = std::numeric_limits<float>::infinity();
     std::size_t qualifying;  // rows that count
     const RowMask* mask;     // of all rows; nullptr: all count
     std::span<const std::uint32_t> seeds;  // rows that count, for a walk to start from

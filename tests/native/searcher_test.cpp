@@ -8,6 +8,7 @@
 #include <cstring>
 #include <functional>
 #include <initializer_list>
+#include <limits>
 #include <optional>
 #include <random>
 #include <string>
@@ -125,9 +126,11 @@ std::shared_ptr<BlockSource> small_cache() {
     return BlockCache::create(64 * 1024)->open(file, section);
 }
 
+constexpr float kFar = std::numeric_limits<float>::infinity();
+
 // How many of the true neighbours were found, by all queries. `compared`: rows read for it, where wanted.
 std::size_t search(const World& world, const Searcher& searcher, Strategy strategy, const std::uint8_t* mask,
-                   unsigned threads, std::uint64_t* compared = nullptr) {
+                   unsigned threads, std::uint64_t* compared = nullptr, float within = kFar) {
     std::vector<std::uint32_t> rows;
     for (std::uint32_t row = 0; row < kRows; ++row) {
         if (mask == nullptr || mask[row] != 0) rows.push_back(row);
@@ -140,6 +143,7 @@ std::size_t search(const World& world, const Searcher& searcher, Strategy strate
     plan.candidates = 60;
     plan.first = 12;
     plan.bound_sigmas = 2;
+    plan.within = within;
     plan.qualifying = rows.size();
     std::optional<RowMask> counting;
     if (mask != nullptr) plan.mask = &counting.emplace(mask, kRows);
@@ -156,8 +160,9 @@ std::size_t search(const World& world, const Searcher& searcher, Strategy strate
     for (std::size_t i = 0; i < kQueries * k; ++i) {
         const auto* begin = ids.data() + i / k * k;
         found += std::find(begin, begin + k, truth[i]) != begin + k;
-        CHECK(counters[i / k].reads > 0);
-        CHECK(mask == nullptr || mask[ids[i]] != 0);
+        CHECK(counters[i / k].reads > 0 || within < kFar);
+        CHECK(ids[i] >= 0 || within < kFar);
+        CHECK(mask == nullptr || ids[i] < 0 || mask[ids[i]] != 0);
     }
     if (compared != nullptr) {
         *compared = 0;
@@ -184,6 +189,17 @@ void every_strategy_finds(const World& world, const std::shared_ptr<BlockSource>
         CHECK(search(world, resident, strategy, few.get(), 2) == kQueries * 2);
     }
     CHECK(search(world, paged, Strategy::kNodeWalk, few.get(), 1) == kQueries * 2);
+}
+
+// Every query is a row: nothing else lies nearly as near as itself.
+void what_is_too_far_is_not_read(const World& world) {
+    const Searcher resident(world.parts(true, true, nullptr));
+    for (const Strategy strategy : {Strategy::kWalk, Strategy::kCodeScan}) {
+        std::uint64_t all = 0, near = 0;
+        search(world, resident, strategy, nullptr, 1, &all);
+        CHECK(search(world, resident, strategy, nullptr, 2, &near, 16) >= kQueries);
+        CHECK(2 * near < all);
+    }
 }
 
 // The longer codes leave less in doubt, and lose nothing.
@@ -232,6 +248,7 @@ int main() {
         const World along(coded);
         along.write(kNone);
         every_strategy_finds(along, nullptr);
+        what_is_too_far_is_not_read(along);
         many_callers_at_once(along);
         if (along.fine) fine_codes_save_reads(along);
     }
@@ -239,6 +256,7 @@ int main() {
     world.write(kNone);
     every_strategy_finds(world, nullptr);
     every_strategy_finds(world, small_cache());
+    what_is_too_far_is_not_read(world);
     many_callers_at_once(world);
     world.write(3);
     damage_is_told(world, nullptr);
