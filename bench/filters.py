@@ -201,7 +201,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--k", type=int, default=10)
     parser.add_argument("--recall", type=float, default=0.95, help="the target")
     parser.add_argument("--segment", type=Path, help="a segment of these data; written there where it is not yet")
-    parser.add_argument("--memory-cap", type=float, metavar="BYTES_PER_VECTOR", help="what the segment may keep in memory")
+    parser.add_argument(
+        "--memory-cap", type=float, metavar="BYTES_PER_VECTOR", help="what the segment may keep in memory"
+    )
     parser.add_argument("--json", type=Path)
     return parser
 

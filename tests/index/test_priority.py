@@ -39,6 +39,9 @@ ROWS = 4_500
 """Of a buffer: more than a flat segment is meant to have, so that a builder makes codes of it."""
 POLICY = Policy(flush_bytes=ROWS * DIMENSION * 4, flush_age_s=3_600, fan_in=1_000)
 WAIT_S = 60.0
+OWN = os.getpriority(os.PRIO_PROCESS, 0)
+LAST, SHARED = ({min(19, OWN + more) - OWN} for more in (19, 5))
+"""Niceness above this process's."""
 MIB = 1024 * 1024
 _CAP_SYS_NICE = 23
 _CAPABILITY_VERSION = 0x20080522
@@ -132,16 +135,16 @@ def test_a_build_that_falls_behind_is_moved_up(resources: Resources, builder: Pr
     os.kill(pid, signal.SIGSTOP)  # as if others took the whole processor
     try:
         assert filled.index.waiting_buffers == 1
-        assert niceness(pid) == {19}
+        assert niceness(pid) == LAST
         filled.add_buffer()
         assert filled.index.waiting_buffers == 2
-        assert niceness(pid) == {5}
+        assert niceness(pid) == SHARED
     finally:
         os.kill(pid, signal.SIGCONT)
     filled.index.compact()
     assert filled.index.waiting_buffers == 0
     filled.add_buffer()
-    wait_until(lambda: any(niceness(pid) == {19} for pid in builder.pids))
+    wait_until(lambda: any(niceness(pid) == LAST for pid in builder.pids))
     filled.index.compact()
     assert filled.index.rows == filled.rows
     filled.index.close()
@@ -158,15 +161,15 @@ def test_where_a_process_may_not_be_moved_up_the_next_job_has_another(
         filled.index.close()
         wait_until(lambda: not builder.pids)  # the index's own build has been broken off, and its process is gone
         first = builder.submit(replace(job, output="first"))
-        wait_until(lambda: any(niceness(pid) == {19} for pid in builder.pids))
+        wait_until(lambda: any(niceness(pid) == LAST for pid in builder.pids))
         builder.hurry("first")
         builder.hurry("unknown")
-        assert [niceness(pid) for pid in builder.pids] == [{19}], "what is under way stays where it is"
+        assert [niceness(pid) for pid in builder.pids] == [LAST], "what is under way stays where it is"
         assert first.result(WAIT_S).shape.rows == ROWS
         held = [builder.submit(replace(job, output=f"large{n}")) for n in range(4)]
         for n in range(4):
             builder.hurry(f"large{n}")
-        wait_until(lambda: any(niceness(pid) == {5} for pid in builder.pids))
+        wait_until(lambda: any(niceness(pid) == SHARED for pid in builder.pids))
         assert all(future.result(WAIT_S).shape.rows == ROWS for future in held)
         builder.hurry("first")  # done long ago
 
@@ -191,7 +194,7 @@ def test_all_threads_of_a_process_are_moved() -> None:
         assert process.stdout is not None
         process.stdout.readline()
         assert len(os.listdir(f"/proc/{process.pid}/task")) == 4
-        for priority, expected in ((Priority.LAST, {19}), (Priority.SHARED, {5}), (Priority.LAST, {19})):
+        for priority, expected in ((Priority.LAST, LAST), (Priority.SHARED, SHARED), (Priority.LAST, LAST)):
             priority.give(process.pid)
             assert niceness(process.pid) == expected
         process.kill()
@@ -202,12 +205,12 @@ def test_a_worker_tells_where_it_stands() -> None:
         pytest.skip("takes root or CAP_SYS_NICE")
     worker = WorkerProcess()
     try:
-        assert niceness(worker.pid) == {19}
+        assert niceness(worker.pid) == LAST
         assert worker.move(Priority.SHARED)
-        assert niceness(worker.pid) == {5}
+        assert niceness(worker.pid) == SHARED
         with as_anybody():
             assert worker.move(Priority.LAST), "down is everybody's right"
-            assert niceness(worker.pid) == {19}
+            assert niceness(worker.pid) == LAST
             assert not worker.move(Priority.SHARED)
         worker.kill()
         worker._process.wait()
