@@ -65,6 +65,7 @@ class Walk {
     void estimate();
     bool expand_all();
     void adapt();
+    double bridged_beam_share() const;
     void keep_what_counts();
     bool go_on_wider();
     bool is_enough() const;
