@@ -65,8 +65,8 @@ def stats(
     dead       rows of it that were deleted or written again since; a merge removes them
     in memory  what its codes and graphs take once opened, where --memory-mb allows
     disk       bytes of all segments by what they hold
-    changes    numbers of the table's changes: those up to "searchable" are in segments, where the next start goes on
-               from; "indexed": in segments of the kind that their size calls for, which served ones become in time
+    changes    numbers of the table's changes: those up to "in segments" (JSON: "searchable") need not be read again by the
+               next start; "indexed": in segments of the kind that their size calls for, which served ones become in time
     written    bytes put on the store for each byte of rows flushed: what merging has cost
     
     Examples:
@@ -242,6 +242,7 @@ def _print(found: _Found) -> None:
     table.add_row(f"{len(stats.segments):,} in all", "", f"{stats.rows:,}", f"{stats.dead:,}", *total, style="bold")
     console.print(table)
     by_class = ", ".join(f"{name} {_size(size)}" for name, size in sorted(stats.bytes_by_class.items()) if size)
+    # What a server searches beside them, only it knows.
     state = "" if stats.searchable.filled else " (not filled yet)"
     awaited = f" ({stats.awaited:,} to be built)" if stats.awaited else ""
     indexed = f"{stats.indexed:,} indexed{awaited}"
@@ -249,7 +250,7 @@ def _print(found: _Found) -> None:
         ("disk", by_class or "nothing"),
         (
             "changes",
-            f"{found.written:,} written, {stats.searchable.position:,} searchable{state}, {indexed}",
+            f"{found.written:,} written, {stats.searchable.position:,} in segments{state}, {indexed}",
         ),
         ("written", f"{stats.write_amplification:.2f} bytes for each byte of rows flushed; manifest {stats.manifest}"),
     ):
