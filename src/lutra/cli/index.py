@@ -65,8 +65,8 @@ def stats(
     dead       rows of it that were deleted or written again since; a merge removes them
     in memory  what its codes and graphs take once opened, where --memory-mb allows
     disk       bytes of all segments by what they hold
-    changes    numbers of the table's changes: those up to "in segments" (JSON: "searchable") need not be read again by the
-               next start; "indexed": in segments of the kind that their size calls for, which served ones become in time
+    changes    numbers of the table's changes: those up to "in segments" (JSON: "searchable") the next start need
+               not read again; "indexed": in segments of the kind that their size calls for
     written    bytes put on the store for each byte of rows flushed: what merging has cost
     
     Examples:
