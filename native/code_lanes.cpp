@@ -15,7 +15,7 @@ namespace lutra {
 
 namespace {
 
-using CodeTile = const std::uint8_t* const (&)[kCodeTile];
+using Codes = const std::uint8_t* const*;
 
 std::int32_t chunk_portable(const std::uint8_t* code, const CodeChunk& chunk) {
     std::int32_t all = 0;
@@ -32,8 +32,8 @@ std::int32_t chunk_portable(const std::uint8_t* code, const CodeChunk& chunk) {
     return all;
 }
 
-void tile_portable(CodeTile codes, std::span<const CodeChunk> chunks, std::int32_t* sums) {
-    for (std::size_t i = 0; i < kCodeTile; ++i) {
+void tiles_portable(Codes codes, std::size_t tiles, std::span<const CodeChunk> chunks, std::int32_t* sums) {
+    for (std::size_t i = 0; i < tiles * kCodeTile; ++i) {
         sums[i] = 0;
         const std::uint8_t* code = codes[i];
         for (const CodeChunk& chunk : chunks) {
@@ -81,8 +81,8 @@ struct AddAvx512 {
     }
 };
 
-#define LUTRA_TILE_512(name, Add, attributes)                                                                        \
-    attributes void name(CodeTile codes, std::span<const CodeChunk> chunks, std::int32_t* sums) {                    \
+#define LUTRA_TILES_512(name, Add, attributes)                                                                       \
+    attributes void tile_##name(Codes codes, std::span<const CodeChunk> chunks, std::int32_t* sums) {                \
         __m512i all[kCodeTile] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(),            \
                                   _mm512_setzero_si512()};                                                           \
         std::size_t begin = 0;                                                                                       \
@@ -109,10 +109,43 @@ struct AddAvx512 {
             begin += kCodeBlockBytes;                                                                                \
         }                                                                                                            \
         sum_lanes(all, sums);                                                                                        \
+    }                                                                                                                \
+    /* Codes of one chunk, tile after tile: all that is the query's stays in registers. */                           \
+    template <std::size_t kSteps>                                                                                    \
+    attributes void short_tiles_##name(Codes codes, std::size_t tiles, const CodeChunk& chunk, std::int32_t* sums) { \
+        const __mmask64 inside = ~std::uint64_t{0} >> (kCodeBlockBytes - chunk.bytes);                               \
+        const __m512i masks = _mm512_load_si512(chunk.masks), weights = _mm512_load_si512(chunk.weights);            \
+        __m512i shifts[kSteps], query[kSteps];                                                                       \
+        for (std::size_t step = 0; step < kSteps; ++step) {                                                          \
+            shifts[step] = _mm512_load_si512(chunk.shifts[step]);                                                    \
+            query[step] = _mm512_load_si512(chunk.query[step]);                                                      \
+        }                                                                                                            \
+        for (std::size_t tile = 0; tile < tiles; ++tile, codes += kCodeTile, sums += kCodeTile) {                    \
+            __m512i all[kCodeTile];                                                                                  \
+            for (std::size_t i = 0; i < kCodeTile; ++i) {                                                            \
+                const __m512i code = _mm512_maskz_loadu_epi8(inside, codes[i]);                                      \
+                __m512i sum = _mm512_setzero_si512();                                                                \
+                for (std::size_t step = 0; step < kSteps; ++step) {                                                  \
+                    const __m512i levels = _mm512_and_si512(_mm512_srlv_epi32(code, shifts[step]), masks);           \
+                    sum = Add::add(sum, levels, query[step], chunk.is_bytes);                                        \
+                }                                                                                                    \
+                all[i] = _mm512_sllv_epi32(sum, weights);                                                            \
+            }                                                                                                        \
+            sum_lanes(all, sums);                                                                                    \
+        }                                                                                                            \
+    }                                                                                                                \
+    void tiles_##name(Codes codes, std::size_t tiles, std::span<const CodeChunk> chunks, std::int32_t* sums) {       \
+        if (chunks.size() == 1) {                                                                                    \
+            const CodeChunk& chunk = chunks.front();                                                                 \
+            if (chunk.steps == 2) return short_tiles_##name<2>(codes, tiles, chunk, sums);                           \
+            if (chunk.steps == 4) return short_tiles_##name<4>(codes, tiles, chunk, sums);                           \
+            if (chunk.steps == 8) return short_tiles_##name<8>(codes, tiles, chunk, sums);                           \
+        }                                                                                                            \
+        for (std::size_t i = 0; i < tiles; ++i) tile_##name(codes + i * kCodeTile, chunks, sums + i * kCodeTile);    \
     }
 
-LUTRA_TILE_512(tile_vnni, AddVnni, LUTRA_VNNI)
-LUTRA_TILE_512(tile_avx512, AddAvx512, LUTRA_AVX512)
+LUTRA_TILES_512(vnni, AddVnni, LUTRA_VNNI)
+LUTRA_TILES_512(avx512, AddAvx512, LUTRA_AVX512)
 
 __attribute__((target("avx2"), always_inline)) inline __m256i add_avx2(__m256i sum, __m256i levels, __m256i query,
                                                                        bool is_bytes) {
@@ -142,8 +175,9 @@ __attribute__((target("avx2"), always_inline)) inline __m256i half_chunk(const s
     return _mm256_sllv_epi32(sum, _mm256_load_si256((const __m256i*)(chunk.weights + begin / 4)));
 }
 
-__attribute__((target("avx2"))) void tile_avx2(CodeTile codes, std::span<const CodeChunk> chunks, std::int32_t* sums) {
-    for (std::size_t i = 0; i < kCodeTile; ++i) {
+__attribute__((target("avx2"))) void tiles_avx2(Codes codes, std::size_t tiles, std::span<const CodeChunk> chunks,
+                                                std::int32_t* sums) {
+    for (std::size_t i = 0; i < tiles * kCodeTile; ++i) {
         __m256i all = _mm256_setzero_si256();
         const std::uint8_t* code = codes[i];
         for (const CodeChunk& chunk : chunks) {
@@ -214,13 +248,13 @@ unsigned CodeLanes::sum_bits(const CodePart& part) {
 
 LaneProducts lane_products(CodeLevel level) {
 #if defined(__x86_64__)
-    if (level == CodeLevel::kAvx512Vnni) return tile_vnni;
-    if (level == CodeLevel::kAvx512) return tile_avx512;
-    if (level == CodeLevel::kAvx2) return tile_avx2;
+    if (level == CodeLevel::kAvx512Vnni) return tiles_vnni;
+    if (level == CodeLevel::kAvx512) return tiles_avx512;
+    if (level == CodeLevel::kAvx2) return tiles_avx2;
 #else
     (void)level;
 #endif
-    return tile_portable;
+    return tiles_portable;
 }
 
 }  // namespace lutra

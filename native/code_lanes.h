@@ -54,8 +54,8 @@ class CodeLanes {
     Place places_[kCodePartsMax];
 };
 
-// Fills sums [kCodeTile].
-using LaneProducts = void (*)(const std::uint8_t* const (&codes)[kCodeTile], std::span<const CodeChunk> chunks,
+// Of `tiles` times kCodeTile codes; fills as many sums.
+using LaneProducts = void (*)(const std::uint8_t* const* codes, std::size_t tiles, std::span<const CodeChunk> chunks,
                               std::int32_t* sums);
 
 LaneProducts lane_products(CodeLevel level);

@@ -14,6 +14,8 @@ namespace lutra {
 namespace {
 
 constexpr std::size_t kBatchRows = 1024;
+// Estimates held against the limit at once.
+constexpr std::size_t kPassedAtOnce = 16;
 // Rows that a thread takes at once are more where few count: a batch is full then too, and its records come from
 // memory while others are looked at.
 constexpr std::size_t kBlockRowsMax = 64 * kBatchRows;
@@ -69,6 +71,27 @@ struct RankingWorker {
         return distance_of(nearest.worst());
     }
 
+    // Most of a batch is farther than what there is: many are passed over at once.
+    void offer_all() {
+        float limit_now = limit();
+        for (std::size_t begin = 0; begin < batch.count; begin += kPassedAtOnce) {
+            const std::size_t end = std::min(begin + kPassedAtOnce, batch.count);
+            bool is_any = end - begin < kPassedAtOnce;
+            if (!is_any) is_any = is_any_within(batch.estimates.data() + begin, limit_now);
+            for (std::size_t i = begin; is_any && i < end; ++i) {
+                if (batch.estimates[i] > limit_now) continue;
+                nearest.offer(key_of(batch.estimates[i], batch.rows[i]));
+                limit_now = limit();
+            }
+        }
+    }
+
+    static bool is_any_within(const float* estimates, float limit) {
+        unsigned within = 0;
+        for (std::size_t i = 0; i < kPassedAtOnce; ++i) within |= estimates[i] > limit ? 0u : 1u;
+        return within != 0;
+    }
+
     void sweep(float limit_now) {
         std::erase_if(kept, [&](const Estimated& row) { return row.lower_bound > limit_now; });
         kept_before_next_sweep = std::max(kCandidatesKept, 2 * kept.size());
@@ -113,12 +136,7 @@ std::vector<Estimated> nearest_by_code(const Query& query, const CodeScan& scan,
     k = std::min(k, rows);
     if (k == 0) return {};
     const std::vector<RankingWorker> workers = run(query, scan, rows, k, [](RankingWorker& worker) {
-        float limit = worker.limit();
-        for (std::size_t i = 0; i < worker.batch.count; ++i) {
-            if (worker.batch.estimates[i] > limit) continue;
-            worker.nearest.offer(key_of(worker.batch.estimates[i], worker.batch.rows[i]));
-            limit = worker.limit();
-        }
+        worker.offer_all();
     });
     std::vector<Estimated> found;
     for (const std::uint64_t key : merged(workers, k)) {

@@ -50,6 +50,9 @@ std::uint32_t ratio_bits(float ratio) {
 
 constexpr std::size_t kLineBytes = 64;
 
+// Tiles that are looked at one after the other before anything is prefetched again.
+constexpr std::size_t kTilesAtOnce = 4;
+
 // Records to prefetch before the one looked at: about 2 KB of them.
 std::size_t records_ahead(std::size_t record_bytes) { return std::max<std::size_t>(2048 / record_bytes, kCodeTile); }
 
@@ -311,19 +314,39 @@ float QueryCode::finish(const std::uint8_t* record, std::int32_t sum) const {
 
 float QueryCode::estimate(const std::uint8_t* record) const {
     if (!lanes_) return finish(record, products_.one(record, query_.get(), shape_));
+    const std::uint8_t* const tile[kCodeTile] = {record, record, record, record};
     float estimates[kCodeTile];
-    estimate_tile({record, record, record, record}, estimates);
+    estimate_tiles(tile, 1, estimates);
     return estimates[0];
 }
 
-void QueryCode::estimate_tile(const std::uint8_t* const (&records)[kCodeTile], float* out) const {
-    std::int32_t sums[kCodeTile];
+void QueryCode::estimate_tiles(const std::uint8_t* const* records, std::size_t tiles, float* out) const {
+    std::int32_t sums[kTilesAtOnce * kCodeTile];
     if (lanes_) {
-        lane_products_(records, lanes_->chunks(), sums);
+        lane_products_(records, tiles, lanes_->chunks(), sums);
     } else {
-        products_.tile(records, query_.get(), shape_, sums);
+        for (std::size_t i = 0; i < tiles * kCodeTile; i += kCodeTile) {
+            products_.tile({records[i], records[i + 1], records[i + 2], records[i + 3]}, query_.get(), shape_,
+                           sums + i);
+        }
     }
-    for (std::size_t i = 0; i < kCodeTile; ++i) out[i] = finish(records[i], sums[i]);
+    for (std::size_t i = 0; i < tiles * kCodeTile; i += kCodeTile) finish_tile(records + i, sums + i, out + i);
+}
+
+// As `finish`, operation by operation, but of four side by side.
+void QueryCode::finish_tile(const std::uint8_t* const* records, const std::int32_t* sums, float* out) const {
+    float norms[kCodeTile], scales[kCodeTile], estimates[kCodeTile];
+    for (std::size_t i = 0; i < kCodeTile; ++i) {
+        const CodeFactors factors = factors_of(records[i]);
+        norms[i] = factors.norm;
+        scales[i] = factors.scale();
+    }
+    const float norm_weight = norm_weight_, offset = offset_, sum_weight = sum_weight_, sum_offset = sum_offset_;
+    for (std::size_t i = 0; i < kCodeTile; ++i) {
+        estimates[i] = norm_weight * norms[i] * norms[i] + offset +
+                       scales[i] * (sum_weight * static_cast<float>(sums[i]) + sum_offset);
+    }
+    std::copy_n(estimates, kCodeTile, out);
 }
 
 void QueryCode::estimate_batch(const std::uint8_t* const* records, std::size_t count, float* out) const {
@@ -333,27 +356,36 @@ void QueryCode::estimate_batch(const std::uint8_t* const* records, std::size_t c
         for (std::size_t i = 0; i < std::min(ahead, count); ++i) prefetch(records[i], record_bytes());
     }
     std::size_t i = 0;
-    for (; i + kCodeTile <= count; i += kCodeTile) {
-        for (std::size_t next = i + ahead; next < std::min(i + ahead + kCodeTile, count); ++next) {
+    while (i + kCodeTile <= count) {
+        const std::size_t tiles = std::min(kTilesAtOnce, (count - i) / kCodeTile);
+        const std::size_t end = i + tiles * kCodeTile;
+        for (std::size_t next = i + ahead; next < std::min(end + ahead, count); ++next) {
             prefetch(records[next], record_bytes());
         }
-        estimate_tile({records[i], records[i + 1], records[i + 2], records[i + 3]}, out + i);
+        estimate_tiles(records + i, tiles, out + i);
+        i = end;
     }
     if (i == count) return;
     const std::uint8_t* last[kCodeTile];
     for (std::size_t j = 0; j < kCodeTile; ++j) last[j] = records[std::min(i + j, count - 1)];
     float estimates[kCodeTile];
-    estimate_tile(last, estimates);
+    estimate_tiles(last, 1, estimates);
     std::copy_n(estimates, count - i, out + i);
 }
 
 void QueryCode::estimate_range(const std::uint8_t* records, std::size_t count, float* out) const {
     const std::size_t bytes = record_bytes();
-    std::size_t i = 0;
-    for (; i + kCodeTile <= count; i += kCodeTile, records += kCodeTile * bytes) {
-        estimate_tile({records, records + bytes, records + 2 * bytes, records + 3 * bytes}, out + i);
+    const std::uint8_t* tiles[kTilesAtOnce * kCodeTile];
+    for (std::size_t begin = 0; begin < count;) {
+        const std::size_t rows = std::min(std::size(tiles), count - begin);
+        for (std::size_t i = 0; i < rows; ++i) tiles[i] = records + (begin + i) * bytes;
+        if (rows < kCodeTile) {
+            for (std::size_t i = 0; i < rows; ++i) out[begin + i] = estimate(tiles[i]);
+            return;
+        }
+        estimate_tiles(tiles, rows / kCodeTile, out + begin);
+        begin += rows / kCodeTile * kCodeTile;
     }
-    for (; i < count; ++i, records += bytes) out[i] = estimate(records);
 }
 
 QueryCode::Errors QueryCode::errors(const CodeFactors& factors) const {

@@ -151,8 +151,10 @@ class QueryCode {
         float query;  // of the query's own rounding
     };
 
+    // Of kCodeTile records.
+    void finish_tile(const std::uint8_t* const* records, const std::int32_t* sums, float* out) const;
     float finish(const std::uint8_t* record, std::int32_t sum) const;
-    void estimate_tile(const std::uint8_t* const (&records)[kCodeTile], float* out) const;
+    void estimate_tiles(const std::uint8_t* const* records, std::size_t tiles, float* out) const;
     Errors errors(const CodeFactors& factors) const;
 
     void round_whole(const Quantizer& quantizer, const float* rotated, float bound_sigmas);

@@ -192,9 +192,12 @@ void check_lanes(const std::vector<CodePart>& parts, const std::vector<unsigned>
     const std::int64_t expected = lane_sum(parts, weights, record.data(), values.data());
     CHECK(std::abs(expected) < std::int64_t{1} << 31);
     for (CodeLevel level : code_levels()) {
-        std::int32_t sums[kCodeTile];
-        lane_products(level)({own.get(), own.get(), own.get(), own.get()}, lanes.chunks(), sums);
-        for (std::int32_t sum : sums) CHECK(sum == expected);
+        for (std::size_t tiles : {1, 3}) {
+            const std::vector<const std::uint8_t*> codes(tiles * kCodeTile, own.get());
+            std::vector<std::int32_t> sums(codes.size());
+            lane_products(level)(codes.data(), tiles, lanes.chunks(), sums.data());
+            for (std::int32_t sum : sums) CHECK(sum == expected);
+        }
     }
 }
 
@@ -207,6 +210,9 @@ void lanes_are_exact(Random& random) {
         {{4, 64, 1}, {2, 64, 1}, {1, 64, 1}},
         {{8, 64, 1}, {1, 64, 1}},
         {{1, 4096, 1}},
+        {{4, 64, 1}, {2, 64, 1}},
+        {{4, 64, 1}},
+        {{8, 64, 1}},
         {{2, 192, 1}, {1, 320, 1}},
     };
     for (const std::vector<CodePart>& parts : shapes) {
