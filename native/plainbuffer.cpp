@@ -201,6 +201,13 @@ void Reader::expect_end() {
     if (!at_end()) fail_cell(std::to_string(left()) + " bytes after the end");
 }
 
+void Reader::skip_padding() {
+    if (at_end() || left() > kPaddingMax) return;
+    const std::uint8_t* at = at_;
+    while (at != end_ && *at == 0) ++at;
+    if (at == end_) at_ = end_;
+}
+
 void Reader::read_variant(Variant& value) {
     const std::uint8_t type = take_byte("the type of the value");
     if (!known_type(type)) fail_cell("unknown value type " + std::to_string(type));

@@ -1,12 +1,14 @@
 // PlainBuffer, the wire's encoding of rows, free of Python.
 //
-//   rows    := header row*                        header: LE32 0x75
+//   rows    := header row* padding                header: LE32 0x75
 //   row     := [ROW_PK cell*] [ROW_DATA cell*] [DELETE_ROW_MARKER] ROW_CHECKSUM crc
 //   cell    := CELL NAME le32 bytes [VALUE le32 variant] [TYPE op] [TIMESTAMP le64] CELL_CHECKSUM crc
 //   variant := type byte, then 8 bytes | 1 byte | le32 bytes | nothing
+//   padding := 0*                                 of a client's rows only
 //
 // A cell's checksum covers name, variant, timestamp and op, in that order; a row's covers the cells' checksums and one
 // byte saying whether the delete marker is there. Source: the official SDKs (protocol facts, section 2.1).
+// The Node SDK reckons more bytes than it writes and sends the rest as zeros: hence the padding.
 // EXTENSION and SEQ_INFO tags occur only in stream records, which go from server to client: they are refused.
 #pragma once
 
@@ -23,6 +25,9 @@ inline constexpr std::uint32_t kHeader = 0x75;
 // A client's own limits are the rooms' above; these bound what one small message can make a reader allocate.
 inline constexpr std::size_t kKeyCellsMax = 16;
 inline constexpr std::size_t kWriteCellsMax = 1024;
+
+// Node reckons 1 byte too many for a key marker, 5 for the deletion of a version, 22 for an update with a timestamp.
+inline constexpr std::size_t kPaddingMax = kKeyCellsMax + 22 * kWriteCellsMax;
 
 enum class Tag : std::uint8_t {
     kRowKey = 1,
@@ -96,6 +101,9 @@ class Reader {
     bool at_end() const { return at_ == end_; }
     void read_header();
     void expect_end();
+
+    // After a row: goes to the end where nothing but padding is left, else stays.
+    void skip_padding();
 
     // One row. The sink has `const char* key_cell(const Cell&)` and `const char* data_cell(const Cell&)`, called when
     // the cell's checksum has proved right, which return nullptr or what is wrong with the cell; views die with `data`.

@@ -192,6 +192,7 @@ nb::object decode_row(const nb::bytes& data) {
         reader.read_header();
         ChangeSink sink;
         const bool is_delete = reader.read_row(sink, plainbuffer::kWriteCellsMax);
+        reader.skip_padding();
         reader.expect_end();
         return sink.row(is_delete);
     });
@@ -207,6 +208,7 @@ nb::object decode_rows(const nb::bytes& data) {
             ChangeSink sink;
             const bool is_delete = reader.read_row(sink, data.size());
             append(rows, sink.row(is_delete));
+            reader.skip_padding();
         }
         return rows;
     });

@@ -72,6 +72,7 @@ def integer(number: int) -> bytes:
 
 
 ID = cell(b"id", string("k1"))
+PADDING_MAX = 16 + 22 * 1024
 VARIANTS: list[tuple[Value | KeyMarker, bytes]] = [
     (0, integer(0)),
     (INT64_MAX, integer(INT64_MAX)),
@@ -211,7 +212,12 @@ MALFORMED: list[tuple[str, bytes, str]] = [
     ("row checksum cut off", HEADER + row([ID])[:-1], "before the row's checksum"),
     ("wrong row checksum", HEADER + row([ID], checksum=b"\x00"), "row checksum mismatch: 0x00 was sent"),
     ("wrong cell checksum", HEADER + row([(ID[0][:-1] + b"\0", b"\0")]), "key column 1 'id': checksum mismatch"),
-    ("something after", HEADER + row([ID]) + b"\0", "1 bytes after the end"),
+    ("something after", HEADER + row([ID]) + b"\1", "1 bytes after the end"),
+    ("something after zeros", HEADER + row([ID]) + b"\0\0\1\0", "4 bytes after the end"),
+    ("a second row after zeros", HEADER + row([ID]) + b"\0" + row([ID]), "after the end"),
+    ("zeros in a row", HEADER + b"\x01" + ID[0] + b"\0" + row()[-2:], "tag 0 where the row's checksum"),
+    ("zeros before a row", HEADER + b"\0" + row([ID]), "tag 0 where the row's checksum"),
+    ("more zeros than Node pads", HEADER + row([ID]) + bytes(PADDING_MAX + 1), "bytes after the end"),
     ("a second row", HEADER + row([ID]) + row([ID]), "after the end"),
     ("an unknown tag", HEADER + b"\x01" + ID[0] + b"\x0f", "tag 15 where the row's checksum"),
     ("an extension", HEADER + b"\x01" + ID[0] + b"\x0b\0\0\0\0", "tag 11 where the row's checksum"),
@@ -286,6 +292,15 @@ def test_types_no_key_has(variant: bytes) -> None:
 def test_malformed_variants(data: bytes, text: str) -> None:
     with pytest.raises(ParameterInvalid, match=text):
         plainbuffer.decode_variant(data)
+
+
+@pytest.mark.parametrize("size", [1, 5, 22, PADDING_MAX])
+def test_zeros_behind_a_row_are_padding(size: int) -> None:
+    data = HEADER + row([ID], [cell(b"a", integer(1))])
+    assert plainbuffer.decode_row(data + bytes(size)) == plainbuffer.decode_row(data)
+    assert plainbuffer.decode_rows(data + data[4:] + bytes(size)) == plainbuffer.decode_rows(data + data[4:])
+    with pytest.raises(ParameterInvalid, match="tag 0 where the row's checksum"):
+        plainbuffer.decode_rows(data + bytes(size) + data[4:])
 
 
 def test_the_row_of_many_that_is_wrong() -> None:

@@ -98,6 +98,13 @@ def test_every_truncation_is_refused() -> None:
             plainbuffer.decode_cells(STORED[:size])
 
 
+@given(st.binary(max_size=12))
+def test_nothing_but_zeros_follows_a_row(data: bytes) -> None:
+    assert decode_or_refuse(ROW + data) == any(data)
+    with pytest.raises(Corruption):
+        plainbuffer.decode_cells(STORED + b"\0" + data)
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes(data: bytes) -> None:
     decode_or_refuse(data)
@@ -128,7 +135,7 @@ def resident_bytes() -> int:
 
 
 def test_no_memory_is_kept() -> None:
-    damaged = [ROW[:size] for size in range(0, len(ROW), 7)] + [ROW + b"\0", ROW.replace(b"otter", b"otte\xff")]
+    damaged = [ROW[:size] for size in range(0, len(ROW), 7)] + [ROW + b"\1", ROW.replace(b"otter", b"otte\xff")]
     unwritable: list[Any] = [[("a", "x" * 5000, 1), ("b", 2**63, 1)], [("a", 1)], [("\ud800", 1, 1)]]
 
     def work() -> None:

@@ -197,7 +197,7 @@ bool same(const std::vector<OwnedCell>& a, const std::vector<OwnedCell>& b) {
     return true;
 }
 
-// Reads all rows from a heap block that ends where the data ends. Throws Malformed.
+// Reads all rows, and padding, from a heap block that ends where the data ends. Throws Malformed.
 std::vector<OwnedRow> read_all(const std::string& bytes) {
     const auto block = std::make_unique<char[]>(bytes.size());
     std::memcpy(block.get(), bytes.data(), bytes.size());
@@ -208,6 +208,7 @@ std::vector<OwnedRow> read_all(const std::string& bytes) {
         Sink sink;
         const bool is_delete = reader.read_row(sink, 1024);
         rows.push_back({sink.key, sink.data, is_delete});
+        reader.skip_padding();
     }
     return rows;
 }
@@ -288,6 +289,20 @@ void damage_is_refused_or_read_within_bounds(Random& random) {
     for (int round = 0; round < 8000; ++round) refused(little_endian(kHeader, 4) + random_bytes(random, 60));
 }
 
+void zeros_behind_the_last_row_are_padding(Random& random) {
+    for (int round = 0; round < 500; ++round) {
+        const std::string whole = written({random_row(random), random_row(random)});
+        std::string padded = whole + std::string(1 + below(random, 60), '\0');
+        CHECK(read_all(padded).size() == 2);
+        CHECK(refused(padded + written({random_row(random)}).substr(4)));
+        padded[whole.size() + below(random, padded.size() - whole.size())] = static_cast<char>(10 + below(random, 246));
+        CHECK(refused(padded));
+    }
+    const std::string row = written({random_row(random)});
+    CHECK(!refused(row + std::string(kPaddingMax, '\0')));
+    CHECK(refused(row + std::string(kPaddingMax + 1, '\0')));
+}
+
 void variants_alone(Random& random) {
     for (int round = 0; round < 3000; ++round) {
         const OwnedCell cell = random_cell(random, below(random, 2) == 0 ? Section::kKey : Section::kData);
@@ -331,6 +346,7 @@ int main() {
     crc_is_that_of_the_polynomial(random);
     rows_are_written_and_read_as_the_reference_does(random);
     damage_is_refused_or_read_within_bounds(random);
+    zeros_behind_the_last_row_are_padding(random);
     variants_alone(random);
     the_bounds_on_cells();
     return 0;
