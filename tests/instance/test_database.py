@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import subprocess
 import sys
@@ -10,12 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import lutra
 from lutra.instance.engine import Engine
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
-from lutra.model.rows import CellOperation, ChangeKind, RowChange
+from lutra.model.rows import CellOperation, ChangeKind, ReadOptions, RowChange
 from lutra.model.schema import KeyColumn, TableSchema
 from lutra.model.values import ColumnType
 
@@ -109,6 +111,35 @@ def test_tables_come_and_go(tmp_path: Path) -> None:
         assert db.create_table("b", {"id": str}, {"n": int}).fields == {"n": int}
 
 
+def test_a_table_that_is_gone_or_another_is_refused_by_every_use(tmp_path: Path) -> None:
+    with lutra.connect(tmp_path) as db:
+        gone = db.create_table("t", {"id": int}, {"n": int})
+        gone.put({"id": 1, "n": 1})
+        begun = gone.scan()
+        uses: list[Callable[[], object]] = [
+            lambda: gone.put({"id": 1}),
+            lambda: gone.put_many([{"id": 1}]),
+            lambda: gone.update(1, set={"n": 1}),
+            lambda: gone.delete(1),
+            lambda: gone.delete_many([1]),
+            lambda: gone.get(1),
+            lambda: gone.get_many([1]),
+            lambda: list(begun),
+            lambda: list(gone.scan()),
+            gone.search,
+            gone.count,
+        ]
+        db.delete_table("t")
+        for use in uses:
+            with pytest.raises(lutra.ObjectNotExist, match="'t' any more: it was deleted"):
+                use()
+        made_anew = db.create_table("t", {"id": int}, {"n": int})
+        for use in uses[:-4] + uses[-3:]:
+            with pytest.raises(lutra.ObjectNotExist, match="'t' was deleted and made anew since"):
+                use()
+        assert made_anew.count() == 0
+
+
 @pytest.mark.parametrize(
     ("name", "key", "fields", "complaint"),
     [
@@ -136,18 +167,19 @@ def test_tables_that_cannot_be_are_refused_and_leave_nothing(
 def test_exist_ok_takes_the_same_table_only(tmp_path: Path) -> None:
     with lutra.connect(tmp_path) as db:
         db.create_table("t", {"id": int}, FIELDS).put({"id": 1, "year": 5})
-        with pytest.raises(lutra.ObjectAlreadyExist):
+        with pytest.raises(lutra.ObjectAlreadyExist, match=r"'t' already exists: .* exist_ok=True"):
             db.create_table("t", {"id": int}, FIELDS)
         again = db.create_table("t", {"id": int}, FIELDS, exist_ok=True)
         assert again.get(1, columns=["year"]) == {"id": 1, "year": 5}
-        others: list[tuple[Any, Any]] = [
-            ({"id": str}, FIELDS),
-            ({"id": int}, FIELDS | {"v": lutra.Vector(3, "euclidean")}),
-            ({"id": int}, FIELDS | {"more": int}),
-            ({"id": int}, {}),
+        others: list[tuple[Any, Any, str]] = [
+            ({"id": str}, FIELDS, "id is int, not str"),
+            ({"id": int, "part": int}, FIELDS, r"its key is \(id\), not \(id, part\)"),
+            ({"id": int}, FIELDS | {"v": lutra.Vector(3, "euclidean")}, "v is Vector.dimension=2, .*, not Vector.dim"),
+            ({"id": int}, FIELDS | {"more": int}, "more is not there"),
+            ({"id": int}, {"year": int}, "text is there, .*tags is there"),
         ]
-        for key, fields in others:
-            with pytest.raises(lutra.ObjectAlreadyExist, match="already exists with other columns"):
+        for key, fields, difference in others:
+            with pytest.raises(lutra.ObjectAlreadyExist, match=f"already exists with other columns: .*{difference}"):
                 db.create_table("t", key, fields, exist_ok=True)
 
 
@@ -200,6 +232,37 @@ def test_tables_made_by_an_sdk_open_as_they_are(tmp_path: Path) -> None:
         assert (row["tags"], row["extra"]) == (["a"], True)
         table.put({"pk": "l", "v": [5, 5], "at": row["at"], "tags": ["b"], "day": "2021-01-01"})
         assert [found["pk"] for found in table.search([5, 5])] == ["l", "k"]
+        assert table.search([5, 5])[0]["v"].tolist() == [5, 5]
+
+
+def stored_vector(path: Path, table: str, key: object) -> object:
+    """As the table holds it, and an SDK reads it."""
+    engine = Engine.open(path)
+    try:
+        read = engine.instance("default").tables.read(table, (("pk", key),), ReadOptions())
+        return next(value for name, value, _ in read.row.cells if name == "v")
+    finally:
+        engine.close()
+
+
+def test_vectors_put_into_a_table_of_an_sdk_are_text_as_its_readers_expect(tmp_path: Path) -> None:
+    make_as_an_sdk_does(tmp_path, "by_look")
+    vector = np.array([0.1, -3.4028235e38], dtype=np.float32)
+    with lutra.connect(tmp_path) as db:
+        table = db.table("made")
+        table.put({"pk": "put", "v": vector})
+        table.update("k", set={"v": [1e-7, 2]})
+    for key, expected in (("put", vector), ("k", np.array([1e-7, 2], dtype=np.float32))):
+        stored = stored_vector(tmp_path, "made", key)
+        np.testing.assert_array_equal(np.array(json.loads(str(stored)), dtype=np.float32), expected)
+
+
+def test_vectors_of_a_table_made_here_are_bytes_whoever_opens_it(tmp_path: Path) -> None:
+    with lutra.connect(tmp_path) as db:
+        db.create_table("t", {"pk": int}, {"n": int, "raw": bytes, "v": lutra.Vector(2)})
+    with lutra.connect(tmp_path) as db:
+        db.table("t").put({"pk": 1, "v": [1, 2]})
+    assert stored_vector(tmp_path, "t", 1) == np.array([1, 2], dtype="<f4").tobytes()
 
 
 def test_a_table_with_several_indexes_asks_which(tmp_path: Path) -> None:

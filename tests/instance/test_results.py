@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -108,6 +109,51 @@ def test_to_pandas(table: lutra.Table) -> None:
         "part",
         "year",
     ]
+
+
+def test_a_column_named_score_stays(tmp_path: Path) -> None:
+    with lutra.connect() as database:
+        table = database.create_table("t", {"id": int}, {"_score": str, "__score": int, "v": lutra.Vector(2)})
+        table.put({"id": 1, "_score": "mine", "__score": 7, "v": [1, 0]})
+        found = table.search([1, 0])
+    assert found.score_column == "___score"
+    assert found.to_list()[0]["_score"] == "mine"
+    for row in (found.to_list()[0], found.to_arrow().to_pylist()[0], found.to_pandas().iloc[0].to_dict()):
+        assert (row["_score"], row["__score"], row["___score"]) == ("mine", 7, pytest.approx(1.0))
+
+
+def test_pandas_keeps_integers_whole_and_gives_empty_frames_their_types() -> None:
+    large = 1239162456494753671
+    fields: dict[str, Any] = {
+        "n": int,
+        "ok": bool,
+        "x": float,
+        "at": dt.datetime,
+        "tags": list[str],
+        "v": lutra.Vector(2),
+    }
+    with lutra.connect() as database:
+        table = database.create_table("t", {"id": int}, fields)
+        table.put_many([{"id": 1, "n": large, "ok": True, "x": 1.5, "at": AT, "v": [1, 0]}, {"id": 2, "v": [0, 1]}])
+        gaps, whole = table.search([1, 0]).to_pandas(), table.search(where=lutra.col("n") > 0).to_pandas()
+        empty = table.search(where=lutra.col("n") < 0).to_pandas()
+    assert gaps["n"].tolist() == [large, pd.NA]
+    assert gaps["ok"].tolist() == [True, pd.NA]
+    types = {"id": "int64", "n": "int64", "ok": "bool", "x": "float64", "at": "datetime64[us, UTC]"}
+    others = {"tags": "object", "v": "object"}
+    assert gaps.dtypes.astype(str).to_dict() == types | {"n": "Int64", "ok": "boolean"} | others | {"_score": "float64"}
+    assert whole.dtypes.astype(str).to_dict() == types | others
+    assert empty.dtypes.astype(str).to_dict() == types | others
+
+
+def test_columns_of_several_types_are_objects_in_pandas_and_refused_by_arrow() -> None:
+    with lutra.connect() as database:
+        database.create_table("t", {"id": int}).put_many([{"id": 1, "x": 1, "n": 5}, {"id": 2, "x": "one"}])
+        table = database.create_table("t", {"id": int}, {"n": int}, exist_ok=True)
+        found = table.search()
+    assert found.to_pandas()["x"].tolist() == [1, "one"]
+    with pytest.raises(lutra.ParameterInvalid, match="'x' holds values that no one Arrow type takes"):
+        found.to_arrow()
 
 
 @pytest.mark.parametrize(("module", "method"), [("pyarrow", "to_arrow"), ("pandas", "to_pandas")])

@@ -270,6 +270,27 @@ def test_get_many_keeps_order_and_gaps(docs: lutra.Table, events: lutra.Table) -
     assert docs.get_many([]) == []
 
 
+def test_one_text_is_no_list_of_keys_and_one_row_no_list_of_rows(docs: lutra.Table) -> None:
+    docs.put_many([{"id": "a"}, {"id": "b"}])
+    for keys in ("ab", b"ab"):
+        with pytest.raises(lutra.ParameterInvalid, match="keys are a list, not one"):
+            docs.get_many(keys)  # type: ignore[arg-type]
+        with pytest.raises(lutra.ParameterInvalid, match="keys are a list, not one"):
+            docs.delete_many(keys)  # type: ignore[arg-type]
+    with pytest.raises(lutra.ParameterInvalid, match=r"put_many\(\[row\]\)"):
+        docs.put_many({"id": "c"})
+    assert docs.count() == 2
+
+
+def test_a_scan_says_how_many_values_it_compares_with(docs: lutra.Table) -> None:
+    docs.put_many({"id": str(number), "year": number} for number in range(40))
+    assert len(list(docs.scan(where=lutra.col("year").is_in(range(31))))) == 31
+    with pytest.raises(lutra.ParameterInvalid, match=r"33 parts, .* 32 at most. Ask search"):
+        list(docs.scan(where=lutra.col("year").is_in(range(32))))
+    with pytest.raises(lutra.ParameterInvalid, match="32 at most"):
+        docs.put({"id": "1"}, where=lutra.col("year").is_in(range(32)))
+
+
 def test_scans_bound_by_prefix_start_end_and_direction(events: lutra.Table) -> None:
     events.put_many({"user": user, "at": at} for user in "abc" for at in range(4))
     everything = [(user, at) for user in "abc" for at in range(4)]

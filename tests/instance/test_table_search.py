@@ -158,6 +158,7 @@ def test_counts(docs: lutra.Table) -> None:
         ({"limit": 0}, "limit is an int of at least 1"),
         ({"limit": True}, "limit is an int"),
         ({"offset": -1}, "offset of at least 0"),
+        ({"offset": 99_991}, "100,000th row at most, not to 99,991 and on: ask for rows from the first on"),
         ({"order_by": "year"}, "order_by takes columns"),
         ({"order_by": lutra.col("text")}, "'text' is not indexed"),
         ({"order_by": lutra.col("dot")}, "sorting does not apply"),

@@ -98,7 +98,12 @@ class Database:
         layout = Layout.declared(name, key, fields or {})
         if exist_ok and name in self._open().tables.names():
             return self._existing(layout)
-        self._open().tables.create(layout.table_schema())
+        try:
+            self._open().tables.create(layout.table_schema())
+        except ObjectAlreadyExist:
+            raise ObjectAlreadyExist(
+                f"table {name!r} already exists: open it with table({name!r}), or pass exist_ok=True to do so"
+            ) from None
         try:
             self._create_index(layout)
         except BaseException:
@@ -148,8 +153,8 @@ class Database:
                 return Table(self._open, declared)
         if layout.key != declared.key or layout.fields != declared.fields:
             raise ObjectAlreadyExist(
-                f"table {declared.table!r} already exists with other columns: key "
-                f"{[column.name for column in layout.key]}, fields {list(layout.fields)}"
+                f"table {declared.table!r} already exists with other columns: {_differences(layout, declared)}. "
+                f"Open it as it is with table({declared.table!r}), or choose another name"
             )
         return Table(self._open, layout)
 
@@ -160,6 +165,20 @@ class Database:
         if chosen is None:
             return Layout.of_table(schema, None, None)
         return Layout.of_table(schema, chosen, self._open().describe_search_index(name, chosen).schema)
+
+
+def _differences(there: Layout, declared: Layout) -> str:
+    """What two layouts of one name do not agree on."""
+    if [column.name for column in there.key] != [column.name for column in declared.key]:
+        return f"its key is ({', '.join(c.name for c in there.key)}), not ({', '.join(c.name for c in declared.key)})"
+    columns, wanted = there.declarations, declared.declarations
+    return ", ".join(
+        f"{name} is {columns[name]}, not {wanted[name]}"
+        if name in columns and name in wanted
+        else f"{name} is {'not ' * (name in wanted)}there"
+        for name in (*columns, *(name for name in wanted if name not in columns))
+        if columns.get(name) != wanted.get(name)
+    )
 
 
 def _choose_index(table: str, indexes: list[str], asked: str | None) -> str | None:

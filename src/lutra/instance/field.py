@@ -9,6 +9,7 @@ import math
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -138,6 +139,8 @@ class Field:
     vector: VectorOptions | None = None
     unit_us: int = 1
     """Of a datetime: the microseconds that its stored integer counts."""
+    is_text: bool = dataclass_field(default=False, compare=False)
+    """Of a vector: whether it is stored as the protocol's JSON text, which readers of tables made by an SDK expect."""
 
     @classmethod
     def declared(cls, name: str, declaration: FieldDeclaration) -> Field:
@@ -158,8 +161,8 @@ class Field:
         kind = _KIND_OF_TYPE.get(declaration)
         if kind is None:
             raise ParameterInvalid(
-                f"field {name!r}: cannot store {_type_name(declaration)}; declare it str, int, float, bool, bytes, "
-                "datetime.datetime, list[str], list[int], list[float], list[bool], lutra.Vector or lutra.Stored"
+                f"field {name!r}: cannot store {declaration_text(declaration)}; declare it str, int, float, bool, "
+                "bytes, datetime.datetime, list[str], list[int], list[float], list[bool], lutra.Vector or lutra.Stored"
             )
         return cls(name, kind, indexed=kind is not Kind.BYTES)
 
@@ -202,7 +205,7 @@ class Field:
     @property
     def column_type(self) -> ColumnType:
         """The type its column has in the table."""
-        return ColumnType.STRING if self.is_array else _COLUMN_TYPES[self.kind]
+        return ColumnType.STRING if self.is_array or self.is_text else _COLUMN_TYPES[self.kind]
 
     def schema(self) -> FieldSchema:
         """The field of the search index; for indexed fields only."""
@@ -220,7 +223,8 @@ class Field:
     def encode(self, value: object) -> Value:
         """The column value that stands for ``value``. Raises ParameterInvalid, naming the field."""
         if self.vector is not None:
-            return self.vector_of(value).astype("<f4", copy=False).tobytes()
+            vector = self.vector_of(value)
+            return _vector_text(vector) if self.is_text else vector.astype("<f4", copy=False).tobytes()
         if self.is_array:
             return self._encode_array(value)
         encoded = self.operand(value)
@@ -353,6 +357,11 @@ _ENCODERS: Final[dict[Kind, Callable[[object], Value]]] = {
 }
 
 
+def _vector_text(vector: npt.NDArray[np.float32]) -> str:
+    """JSON of the shortest digits that give each float32 back."""
+    return f"[{', '.join(map(str, vector))}]"
+
+
 def _decode_vector(value: Value, options: VectorOptions | None) -> object:
     if isinstance(value, bytes) and len(value) % 4 == 0:
         return np.frombuffer(value, dtype="<f4")
@@ -378,8 +387,11 @@ def _shown(value: object) -> str:
     if value is None:
         return "None"
     text = repr(value)
-    return f"{_type_name(type(value))} {text if len(text) <= 60 else text[:57] + '...'}"
+    return f"{declaration_text(type(value))} {text if len(text) <= 60 else text[:57] + '...'}"
 
 
-def _type_name(declaration: object) -> str:
-    return declaration.__name__ if isinstance(declaration, type) else repr(declaration)
+def declaration_text(declaration: object) -> str:
+    """A declaration as it is written: ``int``, ``list[str]``, ``Vector(dimension=4, metric='cosine')``."""
+    if isinstance(declaration, type) and typing.get_origin(declaration) is None:
+        return str(declaration.__name__)
+    return repr(declaration)

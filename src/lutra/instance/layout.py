@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from lutra.instance.field import Field, FieldDeclaration, Kind
+from lutra.instance.field import Field, FieldDeclaration, Kind, declaration_text
 from lutra.instance.row import Row
 from lutra.model import limits
 from lutra.model.errors import InvalidPrimaryKey, ParameterInvalid
@@ -65,11 +65,23 @@ class Layout:
         for field in index_schema.fields if index_schema else ():
             if field.name not in key_names:
                 fields[field.name] = Field.of_schema(field)
-        return cls(schema.name, schema.key, fields, index)
+        layout = cls(schema.name, schema.key, fields, index)
+        if layout.index_schema() != index_schema:
+            layout = replace(layout, fields={name: _for_others(field) for name, field in fields.items()})
+        return layout
 
     @property
     def is_open(self) -> bool:
         return not self.fields
+
+    @property
+    def declarations(self) -> dict[str, str]:
+        """What declares each column, key columns first, as text."""
+        declared = {
+            **{column.name: key_declaration(column) for column in self.key},
+            **{name: field.declaration for name, field in self.fields.items()},
+        }
+        return {name: declaration_text(declaration) for name, declaration in declared.items()}
 
     def table_schema(self) -> TableSchema:
         """The table as the store knows it: what no index describes is a defined column."""
@@ -235,6 +247,11 @@ def value_bytes(value: object) -> int:
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode())
     return len(value) if isinstance(value, bytes) else 8
+
+
+def _for_others(field: Field) -> Field:
+    """As a field of an index that ``declared`` would not have made: an SDK did, and its readers parse vectors' text."""
+    return replace(field, is_text=True) if field.kind is Kind.VECTOR else field
 
 
 def _is_chosen(column: KeyColumn, value: object) -> bool:

@@ -14,7 +14,7 @@ from lutra.instance.layout import KeyDeclaration, Layout, key_declaration, value
 from lutra.instance.results import Results
 from lutra.instance.row import Row
 from lutra.model import limits
-from lutra.model.errors import LutraError, ParameterInvalid
+from lutra.model.errors import LutraError, ObjectNotExist, ParameterInvalid
 from lutra.model.queries import (
     ColumnsToGet,
     FieldSort,
@@ -58,9 +58,10 @@ class Table:
     """
 
     def __init__(self, instance: Callable[[], Instance], layout: Layout) -> None:
-        """``instance`` gives the open instance, or raises where its database is closed."""
-        self._instance = instance
+        """``instance`` gives the open instance, or raises where its database is closed. Raises ObjectNotExist."""
+        self._open = instance
         self._layout = layout
+        self._table_id = instance().tables.describe(layout.table).table_id
 
     @property
     def name(self) -> str:
@@ -103,6 +104,8 @@ class Table:
         ``progress`` is called after each commit with the number of rows written so far. Raises ParameterInvalid for
         the first bad row, naming it by its number from 0; the commits before it stay.
         """
+        if isinstance(rows, Mapping):
+            raise ParameterInvalid("put_many takes a list of rows, not one row: write put(row) or put_many([row])")
         written = 0
         for batch in self._batches(rows):
             self._write_batch(batch, written)
@@ -154,7 +157,7 @@ class Table:
         """
         deleted = 0
         batch: list[RowChange] = []
-        for key in keys:
+        for key in _several(keys):
             batch.append(RowChange(ChangeKind.DELETE, self._layout.encode_key(_parts(key))))
             if len(batch) == limits.BATCH_WRITE_ROWS_MAX:
                 self._write_batch(batch, deleted)
@@ -176,7 +179,7 @@ class Table:
     ) -> list[Row | None]:
         """The rows of these keys, in their order, None where there is no such row."""
         options = self._read_options(columns)
-        encoded = [self._layout.encode_key(_parts(key)) for key in keys]
+        encoded = [self._layout.encode_key(_parts(key)) for key in _several(keys)]
         rows: list[Row | None] = []
         for first in range(0, len(encoded), limits.BATCH_GET_ROWS_MAX):
             chunk = encoded[first : first + limits.BATCH_GET_ROWS_MAX]
@@ -246,6 +249,11 @@ class Table:
             raise ParameterInvalid(f"table {self.name!r} has no indexed field, so it cannot be searched")
         if type(limit) is not int or type(offset) is not int or limit < 1 or offset < 0:
             raise ParameterInvalid(f"limit is an int of at least 1, offset of at least 0; not {limit!r} and {offset!r}")
+        if offset + min(limit, limits.SEARCH_LIMIT_MAX) > limits.OFFSET_PLUS_LIMIT_MAX:
+            raise ParameterInvalid(
+                f"an offset leads to the {limits.OFFSET_PLUS_LIMIT_MAX:,}th row at most, not to {offset:,} and on: ask "
+                "for rows from the first on, as many as you like, or leave the first ones out by where="
+            )
         query: Query = MatchAll() if where is None else filters.to_query(where, self._layout)
         sort = self._sorters(order_by)
         if vector is not None:
@@ -262,6 +270,19 @@ class Table:
         return Results(rows, self._layout.result_columns(columns, rows), stats)
 
     # --- inside -------------------------------------------------------------------------------------------------
+
+    def _instance(self) -> Instance:
+        """The open instance, where the table is still there. Raises ObjectNotExist."""
+        instance = self._open()
+        try:
+            table_id = instance.tables.describe(self.name).table_id
+        except ObjectNotExist:
+            raise ObjectNotExist(f"there is no table {self.name!r} any more: it was deleted") from None
+        if table_id != self._table_id:
+            raise ObjectNotExist(
+                f"table {self.name!r} was deleted and made anew since: open the new one with table({self.name!r})"
+            )
+        return instance
 
     def _condition(self, exists: bool | None, where: Expression | None) -> Condition:
         columns = None if where is None else filters.to_condition(where, self._layout)
@@ -399,6 +420,13 @@ class Table:
 
 def _parts(key: KeyValue | Sequence[KeyValue]) -> tuple[KeyValue, ...]:
     return (key,) if isinstance(key, str | bytes) or not isinstance(key, Sequence) else tuple(key)
+
+
+def _several(keys: Iterable[KeyValue | Sequence[KeyValue]]) -> Iterable[KeyValue | Sequence[KeyValue]]:
+    """``keys``, unless they are one text, of which each letter would be a key. Raises ParameterInvalid."""
+    if isinstance(keys, str | bytes | bytearray | memoryview):
+        raise ParameterInvalid(f"keys are a list, not one {type(keys).__name__}: write [{keys!r}]")
+    return keys
 
 
 def _kept(rows: int) -> str:

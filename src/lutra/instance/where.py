@@ -49,7 +49,18 @@ def to_query(expression: Expression, layout: Layout) -> Query:
 def to_condition(expression: Expression, layout: Layout) -> ColumnCondition:
     """The condition that holds of the rows that satisfy ``expression``. Raises ParameterInvalid."""
     _check(expression)
-    return _condition(expression, layout, limits.FILTER_DEPTH_MAX)
+    condition = _condition(expression, layout, limits.FILTER_DEPTH_MAX)
+    if (nodes := _nodes(condition)) > limits.FILTER_NODES_MAX:
+        raise ParameterInvalid(
+            f"where has {nodes} parts, each value of is_in() among them: without an index a row is held against "
+            f"{limits.FILTER_NODES_MAX} at most. Ask search(where=...), or get_many() for rows by their keys"
+        )
+    return condition
+
+
+def _nodes(condition: ColumnCondition) -> int:
+    """As the table counts them: each comparison, and each that joins some."""
+    return 1 + sum(map(_nodes, condition.parts)) if isinstance(condition, Composite) else 1
 
 
 def sortable(column: str, layout: Layout) -> str:
