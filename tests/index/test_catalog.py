@@ -23,6 +23,7 @@ from lutra.tables.space import TableSpace
 SCHEMA = IndexSchema(
     (
         FieldSchema("n", FieldType.LONG, index=False, sort_and_aggregate=True, store=False),
+        FieldSchema("unsaid", FieldType.LONG),
         FieldSchema("tags", FieldType.KEYWORD, is_array=True),
         FieldSchema("day", FieldType.DATE, date_formats=("yyyy-MM-dd", "epoch_millis")),
         FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(3, Metric.DOT_PRODUCT)),
@@ -38,7 +39,7 @@ FIELDS = st.builds(
     NAMES,
     st.sampled_from(FieldType),
     st.booleans(),
-    st.booleans(),
+    st.none() | st.booleans(),
     st.booleans(),
     st.booleans(),
     st.none() | st.builds(VectorOptions, st.integers(), st.sampled_from(Metric)),

@@ -26,9 +26,9 @@ DECODER = OTSProtoBufferDecoder("utf8")
 VECTOR = ots.VectorOptions(ots.VectorDataType.VD_FLOAT_32, ots.VectorMetricType.VM_COSINE, 4)
 SCHEMA = IndexSchema(
     fields=(
-        FieldSchema("l", FieldType.LONG, index=False, store=False),
+        FieldSchema("l", FieldType.LONG, index=False, sort_and_aggregate=True, store=False),
         FieldSchema("k", FieldType.KEYWORD, sort_and_aggregate=False, is_array=True),
-        FieldSchema("d", FieldType.DATE, date_formats=("yyyy-MM-dd", "epoch_millis")),
+        FieldSchema("d", FieldType.DATE, sort_and_aggregate=True, date_formats=("yyyy-MM-dd", "epoch_millis")),
         FieldSchema("v", FieldType.VECTOR, sort_and_aggregate=False, vector=VectorOptions(4, Metric.COSINE)),
     ),
     sort=(FieldSort("l", descending=True, mode=SortMode.MIN), PrimaryKeySort()),
@@ -37,10 +37,10 @@ SCHEMA = IndexSchema(
 )
 SDK_META = ots.SearchIndexMeta(
     [
-        ots.FieldSchema("l", ots.FieldType.LONG, index=False, store=False),
+        ots.FieldSchema("l", ots.FieldType.LONG, index=False, enable_sort_and_agg=True, store=False),
         ots.FieldSchema("k", ots.FieldType.KEYWORD, enable_sort_and_agg=False, is_array=True),
-        ots.FieldSchema("d", ots.FieldType.DATE, date_formats=["yyyy-MM-dd", "epoch_millis"]),
-        ots.FieldSchema("v", ots.FieldType.VECTOR, vector_options=VECTOR),
+        ots.FieldSchema("d", ots.FieldType.DATE, enable_sort_and_agg=True, date_formats=["yyyy-MM-dd", "epoch_millis"]),
+        ots.FieldSchema("v", ots.FieldType.VECTOR, enable_sort_and_agg=False, vector_options=VECTOR),
     ],
     ots.IndexSetting(["a"]),
     ots.Sort([ots.FieldSort("l", ots.SortOrder.DESC, ots.SortMode.MIN), ots.PrimaryKeySort()]),
@@ -65,7 +65,24 @@ def test_flags_that_are_absent_have_their_documented_defaults() -> None:
     request = wire.CreateSearchIndexRequest(
         table_name="t", index_name="i", schema=wire.IndexSchema(field_schemas=[field])
     )
-    assert parse_index_schema(request) == IndexSchema((FieldSchema("k", FieldType.KEYWORD),))
+    schema = parse_index_schema(request)
+    assert schema == IndexSchema((FieldSchema("k", FieldType.KEYWORD),))
+    assert schema.fields[0].is_sortable
+
+
+@pytest.mark.parametrize("sent", [None, False, True])
+def test_whether_a_field_is_sortable_is_told_as_it_was_said(sent: bool | None) -> None:
+    """Python's own tests expect a flag that was not sent to be absent, which it reads as ``False``."""
+    meta = ots.SearchIndexMeta([ots.FieldSchema("l", ots.FieldType.LONG, enable_sort_and_agg=sent)])
+    schema = parse_index_schema(create(meta))
+    assert schema.fields[0].is_sortable is (sent is not False)
+    described = describe_index_message(
+        IndexDescription("t", "i", schema, 5, SyncPhase.INCR, 0, 0, 0), with_sync_stat=True
+    )
+    [field] = described.schema.field_schemas
+    assert (field.sort_and_agg if field.HasField("sort_and_agg") else None) is sent
+    (read, _), _ = DECODER.decode_response("DescribeSearchIndex", described.SerializeToString(), "id")
+    assert read.fields[0].enable_sort_and_agg is bool(sent)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +122,12 @@ def test_parts_not_served_are_refused() -> None:
     request = create(SDK_META)
     request.source_index_name = "other"
     with pytest.raises(ParameterInvalid, match="source_index_name"):
+        parse_index_schema(request)
+    request = create(SDK_META)
+    request.schema.index_sort.disable_default_pk_sorter = False
+    assert parse_index_schema(request) == SCHEMA
+    request.schema.index_sort.disable_default_pk_sorter = True
+    with pytest.raises(ParameterInvalid, match="disable_default_pk_sorter"):
         parse_index_schema(request)
     request = create(SDK_META)
     request.schema.index_setting.enable_custom_column_version = True

@@ -87,10 +87,6 @@ def test_java_counts_by_another_field(track: int, counts: bool) -> None:
     assert parse_search(raw(track_total_count=track)).count_total is counts
 
 
-def test_go_and_java_may_sort_without_the_key() -> None:
-    assert parse_search(raw(sort=wire.Sort(disable_default_pk_sorter=True))).primary_key_tiebreak is False
-
-
 def test_timeouts_are_bounded() -> None:
     request = raw()
     request.timeout_ms = 60_000

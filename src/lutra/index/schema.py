@@ -103,7 +103,7 @@ def check_sorter(schema: IndexSchema, sorter: Sorter) -> None:
         raise ParameterInvalid(f"[field_sort] field: {sorter.field} does not exist")
     if field.type is FieldType.VECTOR:
         raise ParameterInvalid(f"[field_sort] field: {sorter.field} is of type VECTOR: it cannot be sorted by")
-    if not field.sort_and_aggregate:
+    if not field.is_sortable:
         raise ParameterInvalid(f"[field_sort] field: {sorter.field} was created without sort_and_agg")
 
 

@@ -40,17 +40,23 @@ class FieldSchema:
     """One field of a search index; its name is the table column it is fed from.
 
     A VECTOR column holds a JSON string ``"[0.1, 0.2]"`` or little-endian float32 bytes. An array column holds a JSON
-    string ``'["a", "b"]'``. ``date_formats`` apply to DATE fields fed from strings.
+    string ``'["a", "b"]'``. ``date_formats`` apply to DATE fields fed from strings. ``sort_and_aggregate`` is None
+    where it was not said: see ``is_sortable``.
     """
 
     name: str
     type: FieldType
     index: bool = True
-    sort_and_aggregate: bool = True
+    sort_and_aggregate: bool | None = None
     store: bool = True
     is_array: bool = False
     vector: VectorOptions | None = None
     date_formats: tuple[str, ...] = ()
+
+    @property
+    def is_sortable(self) -> bool:
+        """Whether a search can sort by it."""
+        return self.sort_and_aggregate is not False and self.type is not FieldType.VECTOR
 
 
 @dataclass(frozen=True, slots=True)

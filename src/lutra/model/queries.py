@@ -159,7 +159,6 @@ class SearchRequest:
     count_total: bool = False
     columns: ColumnsToGet = ColumnsToGet()
     timeout_ms: int | None = None
-    primary_key_tiebreak: bool = True
 
 
 @dataclass(slots=True)

@@ -22,6 +22,8 @@ def parse_index_schema(request: wire.CreateSearchIndexRequest) -> IndexSchema:
     setting = request.schema.index_setting
     if setting.enable_custom_column_version:
         raise ParameterInvalid("[enable_custom_column_version] is not supported")
+    if request.schema.index_sort.disable_default_pk_sorter:
+        raise ParameterInvalid("[disable_default_pk_sorter] in the sort of an index is not supported")
     # The number of shards and their routing place data. There is one shard here, so both are met by any value.
     return IndexSchema(
         fields=tuple(_parse_field(field) for field in request.schema.field_schemas),
@@ -41,13 +43,13 @@ def _parse_field(message: wire.FieldSchema) -> FieldSchema:
             raise ParameterInvalid(f"[{option}] of field [{name}] is not supported")
     if message.field_schemas:
         raise ParameterInvalid(f"sub-fields of field [{name}] are not supported")
-    # Node cannot send `false`, so an absent flag says nothing: the documented defaults hold. An analyzer means
-    # something to TEXT fields only.
+    # Node cannot send `false`, so an absent flag says nothing: the documented defaults hold. Whether a field can be
+    # sorted by is told again as it was said, or not said. An analyzer means something to TEXT fields only.
     return FieldSchema(
         name=name,
         type=kind,
         index=message.index if message.HasField("index") else True,
-        sort_and_aggregate=message.sort_and_agg if message.HasField("sort_and_agg") else kind is not FieldType.VECTOR,
+        sort_and_aggregate=message.sort_and_agg if message.HasField("sort_and_agg") else None,
         store=message.store if message.HasField("store") else True,
         is_array=message.is_array,
         vector=_parse_vector_options(message) if message.HasField("vector_options") else None,
@@ -103,13 +105,15 @@ def _field_message(field: FieldSchema) -> wire.FieldSchema:
             dimension=field.vector.dimension,
             metric_type=wire.VectorMetricType.Name(field.vector.metric),
         )
-    return wire.FieldSchema(
+    message = wire.FieldSchema(
         field_name=field.name,
         field_type=wire.FieldType.Name(field.type),
         index=field.index,
-        sort_and_agg=field.sort_and_aggregate,
         store=field.store,
         is_array=field.is_array,
         vector_options=options,
         date_formats=field.date_formats,
     )
+    if field.sort_and_aggregate is not None:
+        message.sort_and_agg = field.sort_and_aggregate
+    return message

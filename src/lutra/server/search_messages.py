@@ -37,6 +37,8 @@ def parse_search(request: wire.SearchRequest) -> SearchRequest:
         raise ParameterInvalid(f"[timeout_ms] is {request.timeout_ms}, must be 0 or more")
     return SearchRequest(
         query=parse_query(search.query),
+        # Where [disable_default_pk_sorter] is given, rows that tie may come in any order. By primary key is one, and
+        # the one in which the next page neither repeats rows nor leaves any out: they come by it in either case.
         sort=parse_sort(search.sort),
         offset=search.offset,
         limit=limit,
@@ -45,7 +47,6 @@ def parse_search(request: wire.SearchRequest) -> SearchRequest:
         count_total=search.get_total_count or search.track_total_count > 0,
         columns=_parse_columns(request.columns_to_get),
         timeout_ms=min(request.timeout_ms, limits.SEARCH_TIMEOUT_MS_MAX) or None,
-        primary_key_tiebreak=not search.sort.disable_default_pk_sorter,
     )
 
 

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 import tablestore as ots
-from support.sdk import SdkClient, invalid, load, put
+from support.sdk import SdkClient, invalid, load, put, send
 from support.searching import ALL, BY_SCORE, every_page, field, ids, scores, search, vector_field
 from support.tables import TableMaker
 from tablestore import FieldSort, FieldType, MatchAllQuery, PrimaryKeySort, ScoreSort, Sort, SortMode, SortOrder
+from tablestore.plainbuffer.plain_buffer_coded_stream import PlainBufferCodedInputStream
+from tablestore.plainbuffer.plain_buffer_stream import PlainBufferInputStream
+from tablestore.protobuf import search_pb2
 
 ASC, DESC = SortOrder.ASC, SortOrder.DESC
 COUNT = 57
@@ -133,6 +136,27 @@ def test_arrays_sort_by_one_of_their_elements(
 ) -> None:
     expected = sorted(range(COUNT), key=lambda n: (value(n), n))
     assert rows.sorted_by(client, FieldSort("array", order, mode)) == expected
+
+
+def test_pages_without_the_default_key_sorter_hold_every_row_once(sync_client: ots.OTSClient, rows: Indexed) -> None:
+    """Java and Go can ask for it; a row that ties with the last of a page is on the next."""
+    found, token = [], b""
+    while not found or token:
+        query = search_pb2.SearchQuery(limit=10, token=token)
+        query.query.CopyFrom(search_pb2.Query(type=search_pb2.MATCH_ALL_QUERY))
+        if not token:
+            query.sort.sorter.add().field_sort.CopyFrom(search_pb2.FieldSort(field_name="even", order=1))
+        disabled = b"\x32\x02\x10\x01"  # SearchQuery.sort.disable_default_pk_sorter
+        request = search_pb2.SearchRequest(
+            table_name=rows.table, index_name=rows.index, search_query=query.SerializeToString() + disabled
+        )
+        answer = search_pb2.SearchResponse.FromString(send(sync_client, "Search", request.SerializeToString()))
+        for row in answer.rows:
+            key, _ = PlainBufferCodedInputStream(PlainBufferInputStream(row)).read_row()
+            found.append(int(key[0][1]))
+        token = answer.next_token
+    assert [n % 2 for n in found] == sorted(n % 2 for n in range(COUNT))
+    assert sorted(found) == list(range(COUNT))
 
 
 def test_by_score(client: SdkClient, rows: Indexed) -> None:
