@@ -70,15 +70,23 @@ def test_defaults_of_options() -> None:
     ("key", "points"),
     [("STRING", ["b", "m"]), ("INTEGER", [-5, 7]), ("BINARY", [bytearray(b"\x00"), bytearray(b"\xff")])],
 )
-def test_split_points_are_checked_and_not_needed(key: str, points: list[Any]) -> None:
+def test_split_points_are_read_and_told_again(key: str, points: list[Any]) -> None:
     request = create(table_meta=ots.TableMeta("t", [("a", key)]), split_points=points)
     assert len(request.partitions) == 3
-    assert messages.parse_schema(request).key == (KeyColumn("a", ColumnType[key]),)
-    request.table_meta.primary_key[0].type = (
-        wire.PRIMARY_KEY_TYPE_INTEGER if key == "STRING" else wire.PRIMARY_KEY_TYPE_STRING
-    )
-    with pytest.raises(ParameterInvalid, match="partition ranges"):
-        messages.parse_schema(request)
+    schema = messages.parse_schema(request)
+    assert schema.splits == tuple(points)
+    message = messages.describe_message(TableDescription(schema, 1, 1, 1))
+    assert [decode_row(split)[0] for split in message.shard_splits] == [(("a", point),) for point in points]
+
+
+def test_partition_ranges_that_leave_keys_out() -> None:
+    request = create(split_points=["b", "m"])
+    whole = list(request.partitions)
+    for wrong in (whole[:2], whole[1:], [whole[0], whole[2]], whole[::-1], [*whole, whole[2]]):
+        request.ClearField("partitions")
+        request.partitions.extend(wrong)
+        with pytest.raises(ParameterInvalid, match="partition ranges must follow one another"):
+            messages.parse_schema(request)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +155,7 @@ def test_describe_as_the_sdk_reads_it() -> None:
 
 def update(options: ots.TableOptions | None, reserved: ots.ReservedThroughput | None) -> TableUpdate:
     data = ENCODER.encode_request("UpdateTable", "t", options, reserved).SerializeToString()
-    return messages.parse_update(wire.UpdateTableRequest.FromString(data), DESCRIPTION)
+    return messages.parse_update(wire.UpdateTableRequest.FromString(data))
 
 
 def test_update_changes_what_it_names() -> None:
@@ -156,7 +164,13 @@ def test_update_changes_what_it_names() -> None:
         ttl_s=90_000, max_deviation_s=6, allow_update=True
     )
     reserved = ots.ReservedThroughput(ots.CapacityUnit(read=9, write=None))
-    assert update(None, reserved) == TableUpdate(reserved=CapacityUnits(read=9, write=2))
+    assert update(None, reserved) == TableUpdate(reserved_read=9)
+
+
+def test_java_reads_update_full_row_unasked() -> None:
+    for message in (messages.describe_message(DESCRIPTION), messages.update_message(DESCRIPTION)):
+        assert message.table_options.HasField("update_full_row")
+        assert message.table_options.update_full_row is False
 
 
 def test_update_as_the_sdk_reads_it() -> None:

@@ -137,14 +137,15 @@ class ServerProcess:
 
     def client(self, **options: Any) -> ots.OTSClient:
         """The official client, signed in; it does not retry unless given a ``retry_policy``."""
-        return ots.OTSClient(self.endpoint, **self._client_options(options))
+        return ots.OTSClient(**self._client_options(options))
 
     def async_client(self, **options: Any) -> ots.AsyncOTSClient:
         """The same, for asyncio; close it in the loop that used it."""
-        return ots.AsyncOTSClient(self.endpoint, **self._client_options(options))
+        return ots.AsyncOTSClient(**self._client_options(options))
 
     def _client_options(self, options: dict[str, Any]) -> dict[str, Any]:
         return {
+            "end_point": self.endpoint,
             "access_key_id": ACCESS_KEY_ID,
             "access_key_secret": ACCESS_KEY_SECRET,
             "instance_name": self.instance,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -180,12 +182,85 @@ def test_updating_changes_only_what_is_named(tables: Tables, clock) -> None:
     assert after.schema.options == TableOptions(86_400, 5, 10, False)
     assert after.schema.reserved == CapacityUnits(3, 4)
     assert after.reserved_changed_us == before.reserved_changed_us
-    after = tables.update("full", TableUpdate(ttl_s=-1, allow_update=True, reserved=CapacityUnits(0, 9)))
+    after = tables.update("full", TableUpdate(ttl_s=-1, allow_update=True, reserved_read=0, reserved_write=9))
     assert after.schema.options == TableOptions(-1, 5, 10, True)
     assert after.schema.reserved == CapacityUnits(0, 9)
     assert after.reserved_changed_us == clock.us
     assert after.table_id == before.table_id
     assert tables.describe("full") == after
+
+
+@pytest.mark.parametrize(
+    ("kind", "splits", "text"),
+    [
+        (ColumnType.INTEGER, tuple(range(11)), "The count of partitions cannot be greater than 10"),
+        (ColumnType.STRING, (1,), "The value type of partition does not match with primary key."),
+        (ColumnType.INTEGER, (INF_MIN,), "The value type of partition does not match with primary key."),
+        (
+            ColumnType.INTEGER,
+            (-(2**63), 1),
+            "The value of partition range can not be INT64_MIN or INT64_MAX.",
+        ),
+        (ColumnType.INTEGER, (2**63 - 1,), "The value of partition range can not be INT64_MIN or INT64_MAX."),
+        (ColumnType.STRING, ("", "a"), "The value of partition range can not be empty string."),
+        (ColumnType.BINARY, (b"",), "The value of partition range can not be empty binary."),
+        (
+            ColumnType.STRING,
+            ("a", "ü" * 33),
+            "The value of partition range exceeds the MaxLength:64 with CurrentLength:66.",
+        ),
+        (ColumnType.INTEGER, (2, 1), "The partition ranges must be ascending."),
+        (ColumnType.INTEGER, (1, 1), "The partition ranges must be ascending."),
+    ],
+)
+def test_wrong_splits_are_refused(tables: Tables, kind: ColumnType, splits: tuple[Any, ...], text: str) -> None:
+    with pytest.raises(ParameterInvalid) as caught:
+        tables.create(TableSchema("t", (KeyColumn("pk", kind),), splits=splits))
+    assert str(caught.value) == text
+    assert tables.names() == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "splits"),
+    [
+        (ColumnType.INTEGER, tuple(range(-5, 5))),
+        (ColumnType.STRING, ("A", "a" * 64, "ü", "\U0001f9a6")),
+        (ColumnType.BINARY, (b"\0", b"\xff" * 64)),
+    ],
+)
+def test_splits_stay_with_a_table(kind: ColumnType, splits: tuple[Any, ...]) -> None:
+    store = MemoryStore()
+    tables = TableSpace(store).instance("i")
+    tables.create(TableSchema("t", (KeyColumn("pk", kind),), splits=splits))
+    tables.update("t", TableUpdate(max_versions=2))
+    tables.add_defined_columns("t", [DefinedColumn("a", ColumnType.STRING)])
+    tables.delete_defined_columns("t", ["a"])
+    assert tables.describe("t").schema.splits == splits
+    assert TableSpace(store).instance("i").describe("t").schema.splits == splits
+
+
+def test_what_is_wrong_in_itself_is_told_before_a_table_is_missed(tables: Tables) -> None:
+    row = (("pk", "a"),)
+    whole = RangeRequest((("pk", INF_MIN),), (("pk", INF_MAX),))
+    for call in (
+        lambda: tables.describe("0"),
+        lambda: tables.update("0", TableUpdate(max_versions=2)),
+        lambda: tables.delete("0"),
+        lambda: tables.add_defined_columns("0", [DefinedColumn("a", ColumnType.STRING)]),
+        lambda: tables.delete_defined_columns("0", ["a"]),
+        lambda: tables.split_points("0", 1),
+        lambda: tables.write("0", RowChange(ChangeKind.PUT, row, [])),
+        lambda: tables.write_batch([("0", [RowChange(ChangeKind.PUT, row, [])])]),
+        lambda: tables.read("0", row, ReadOptions()),
+        lambda: tables.read_batch([("0", [row], ReadOptions())]),
+        lambda: tables.read_range("0", whole),
+    ):
+        with pytest.raises(ParameterInvalid, match=r"^Invalid table name: '0'\.$"):
+            call()
+    with pytest.raises(ParameterInvalid, match="TimeToLive"):
+        tables.update("absent", TableUpdate(ttl_s=5))
+    with pytest.raises(ParameterInvalid, match="Invalid column name: '1'"):
+        tables.add_defined_columns("absent", [DefinedColumn("1", ColumnType.STRING)])
 
 
 def test_a_wrong_update_changes_nothing(tables: Tables) -> None:
@@ -194,7 +269,7 @@ def test_a_wrong_update_changes_nothing(tables: Tables) -> None:
         TableUpdate(),
         TableUpdate(ttl_s=5),
         TableUpdate(max_versions=-1, ttl_s=-1),
-        TableUpdate(reserved=CapacityUnits(0, -1)),
+        TableUpdate(reserved_write=-1),
     ):
         with pytest.raises(ParameterInvalid):
             tables.update("full", update)
@@ -279,6 +354,18 @@ def test_a_store_of_another_format_is_refused() -> None:
     store.commit(batch)
     with pytest.raises(Corruption, match="format"):
         TableSpace(store)
+
+
+def test_a_definition_of_an_earlier_version_has_no_splits() -> None:
+    store = MemoryStore()
+    created = TableSpace(store).instance("i").create(FULL)
+    [(key, data)] = store.scan(b"d", b"e")
+    stored = json.loads(data)
+    assert stored.pop("splits") == []
+    batch = WriteBatch()
+    batch.put(key, json.dumps(stored).encode())
+    store.commit(batch)
+    assert TableSpace(store).instance("i").describe("full") == created
 
 
 def test_a_damaged_definition_is_refused() -> None:

@@ -57,10 +57,8 @@ class Instance:
     def delete_table(self, name: str) -> None:
         """Deletes a table with all its rows. Raises ObjectNotExist, ParameterInvalid while it has a search index."""
         with self._defining:
-            indexes = self._indexes.of_table(self.name, name)
-            if indexes:
-                names = ", ".join(index.name for index in indexes)
-                raise ParameterInvalid(f"table [{name}] has search indexes, delete them first: {names}")
+            if self._indexes.of_table(self.name, name):
+                raise ParameterInvalid(f"Table[{name}] who has at least one search index cannot be deleted.")
             self.tables.delete(name)
 
     def create_search_index(self, table: str, index: str, schema: IndexSchema) -> None:

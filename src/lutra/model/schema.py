@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lutra.model.values import ColumnType
+from lutra.model.values import ColumnType, KeyValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,18 @@ class CapacityUnits:
 
 @dataclass(frozen=True, slots=True)
 class TableSchema:
-    """A table as CreateTable gives it."""
+    """A table as CreateTable gives it.
+
+    ``splits`` are values of the partition key, ascending, at which a service of many machines would cut the table from
+    the beginning. Here they are only told again.
+    """
 
     name: str
     key: tuple[KeyColumn, ...]
     defined: tuple[DefinedColumn, ...] = ()
     options: TableOptions = TableOptions()
     reserved: CapacityUnits = CapacityUnits()
+    splits: tuple[KeyValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +80,5 @@ class TableUpdate:
     max_versions: int | None = None
     max_deviation_s: int | None = None
     allow_update: bool | None = None
-    reserved: CapacityUnits | None = None
+    reserved_read: int | None = None
+    reserved_write: int | None = None

@@ -80,7 +80,8 @@ class Application:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started_s = perf_counter()
         request_id = self._request_ids.next()
-        name: str = scope["path"][1:]
+        # Where the endpoint ends in a slash, Python and Go ask for `//Operation`, and sign `/Operation`.
+        name: str = scope["path"].lstrip("/")
         body = RequestBody(receive, self._options.body_timeout_s)
         signing_key = None
         size = 0

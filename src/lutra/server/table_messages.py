@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import cast
 
 from lutra.kernels.plainbuffer import decode_variant, encode_key
 from lutra.model.errors import ParameterInvalid, UnsupportedOperation
@@ -16,7 +18,7 @@ from lutra.model.schema import (
     TableSchema,
     TableUpdate,
 )
-from lutra.model.values import INF_MAX, INF_MIN, ColumnType, type_of
+from lutra.model.values import INF_MAX, INF_MIN, ColumnType, KeyValue
 from lutra.server.wire import capacity_pb2
 from lutra.server.wire import table_pb2 as wire
 
@@ -51,14 +53,13 @@ def parse_schema(request: wire.CreateTableRequest) -> TableSchema:
     if request.sse_spec.enable:
         raise UnsupportedOperation("server-side encryption is not supported; encrypt the disk of the data directory")
     meta = request.table_meta
-    key = tuple(_parse_key_column(column) for column in meta.primary_key)
-    _check_partitions(request.partitions, key)
     return TableSchema(
         name=meta.table_name,
-        key=key,
+        key=tuple(_parse_key_column(column) for column in meta.primary_key),
         defined=parse_defined(meta.defined_column),
         options=_parse_options(request),
         reserved=_parse_reserved(request.reserved_throughput),
+        splits=_parse_splits(request.partitions),
     )
 
 
@@ -105,36 +106,26 @@ def _parse_reserved(reserved: capacity_pb2.ReservedThroughput) -> CapacityUnits:
     return CapacityUnits(read=unit.read, write=unit.write)
 
 
-def _check_partitions(partitions: Iterable[wire.PartitionRange], key: tuple[KeyColumn, ...]) -> None:
-    """Pre-splitting places a table's partitions. There is one here, so the ranges are checked and then not needed."""
-    for partition in partitions:
-        for bound in (partition.begin, partition.end):
-            if not key or not _is_split_value(bound, key[0].type):
-                raise ParameterInvalid("The partition ranges do not match the first primary key column.")
+def _parse_splits(partitions: Sequence[wire.PartitionRange]) -> tuple[KeyValue, ...]:
+    """Where partition ranges meet. What stands there may be of any type: `lutra.tables.schemas` looks at the values.
 
-
-def _is_split_value(data: bytes, kind: ColumnType) -> bool:
-    """Whether ``data`` is a bound of that type: a key value of its type in variant encoding, or an infinity."""
-    value = decode_variant(data)
-    return value in (INF_MIN, INF_MAX) or type_of(value) is kind
-
-
-def parse_update(request: wire.UpdateTableRequest, current: TableDescription) -> TableUpdate:
-    """What an UpdateTable changes. Raises ParameterInvalid, and UnsupportedOperation for what is not served.
-
-    Only one of read and write may be given; the other stays as it is in ``current``.
+    Raises ParameterInvalid where the ranges leave keys out, or have some twice.
     """
+    if not partitions:
+        return ()
+    first, last = decode_variant(partitions[0].begin), decode_variant(partitions[-1].end)
+    is_whole = first is INF_MIN and last is INF_MAX
+    if not is_whole or any(before.end != after.begin for before, after in pairwise(partitions)):
+        raise ParameterInvalid("The partition ranges must follow one another from INF_MIN to INF_MAX.")
+    return cast(tuple[KeyValue, ...], tuple(decode_variant(partition.end) for partition in partitions[:-1]))
+
+
+def parse_update(request: wire.UpdateTableRequest) -> TableUpdate:
+    """What an UpdateTable changes. Raises UnsupportedOperation for what is not served."""
     _refuse_stream(request.HasField("stream_spec") and request.stream_spec.enable_stream)
     options = request.table_options
     _refuse_full_row(options)
-    reserved = None
-    if request.HasField("reserved_throughput"):
-        unit = request.reserved_throughput.capacity_unit
-        before = current.schema.reserved
-        reserved = CapacityUnits(
-            read=unit.read if unit.HasField("read") else before.read,
-            write=unit.write if unit.HasField("write") else before.write,
-        )
+    unit = request.reserved_throughput.capacity_unit
     return TableUpdate(
         ttl_s=options.time_to_live if options.HasField("time_to_live") else None,
         max_versions=options.max_versions if options.HasField("max_versions") else None,
@@ -142,7 +133,8 @@ def parse_update(request: wire.UpdateTableRequest, current: TableDescription) ->
         if options.HasField("deviation_cell_version_in_sec")
         else None,
         allow_update=options.allow_update if options.HasField("allow_update") else None,
-        reserved=reserved,
+        reserved_read=unit.read if unit.HasField("read") else None,
+        reserved_write=unit.write if unit.HasField("write") else None,
     )
 
 
@@ -175,6 +167,7 @@ def describe_message(description: TableDescription) -> wire.DescribeTableRespons
         table_options=_options_message(schema.options),
         table_status=wire.TABLE_STATUS_ACTIVE,
         stream_details=wire.StreamDetails(enable_stream=False),
+        shard_splits=[split_point_bytes(((schema.key[0].name, value),)) for value in schema.splits],
         sse_details=wire.SSEDetails(enable=False),
         creation_time=description.created_us,
     )
@@ -204,6 +197,7 @@ def _options_message(options: TableOptions) -> wire.TableOptions:
         max_versions=options.max_versions,
         deviation_cell_version_in_sec=options.max_deviation_s,
         allow_update=options.allow_update,
+        update_full_row=False,  # Java reads it without asking whether it is there
     )
 
 

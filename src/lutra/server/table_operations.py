@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from lutra.instance.instance import Instance
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
@@ -13,8 +15,9 @@ from lutra.server.reply import Reply
 from lutra.server.wire import table_pb2 as wire
 
 SPLIT_UNIT_BYTES = 100 * 1024 * 1024
-SPLIT_BYTES_MIN = 1024 * 1024
+SPLIT_UNIT_BYTES_MIN = 1024 * 1024
 SPLIT_BYTES_MAX = 2**62
+LOCATION_LENGTH = 32
 _SCHEMA_READ = CapacityUnits(read=1)
 
 
@@ -37,7 +40,7 @@ def update_table(instance: Instance, body: bytes) -> Reply:
     request = parse(wire.UpdateTableRequest, body)
     if not any(map(request.HasField, ("reserved_throughput", "table_options", "stream_spec"))):
         raise ParameterInvalid("No parameter is specified in UpdateTable.")
-    update = messages.parse_update(request, instance.tables.describe(request.table_name))
+    update = messages.parse_update(request)
     return Reply(messages.update_message(instance.tables.update(request.table_name, update)).SerializeToString())
 
 
@@ -66,9 +69,13 @@ def compute_split_points_by_size(instance: Instance, body: bytes) -> Reply:
     """Keys that cut a table into pieces of about a size; the places of the pieces are all this one server."""
     request = parse(wire.ComputeSplitPointsBySizeRequest, body)
     unit_bytes = request.split_size_unit_in_byte if request.HasField("split_size_unit_in_byte") else SPLIT_UNIT_BYTES
+    if request.split_size <= 0:
+        raise ParameterInvalid("The split_size should be greater than 0.")
+    if unit_bytes < SPLIT_UNIT_BYTES_MIN:
+        raise ParameterInvalid(f"The split_size_unit_in_byte should be greater equal than: {SPLIT_UNIT_BYTES_MIN}")
     size_bytes = request.split_size * unit_bytes
-    if request.split_size <= 0 or unit_bytes <= 0 or not SPLIT_BYTES_MIN <= size_bytes <= SPLIT_BYTES_MAX:
-        raise ParameterInvalid(f"The split size must be in [{SPLIT_BYTES_MIN}, {SPLIT_BYTES_MAX}] bytes.")
+    if size_bytes > SPLIT_BYTES_MAX:
+        raise ParameterInvalid(f"The split size must not exceed {SPLIT_BYTES_MAX} bytes.")
     if request.split_point_limit < 0:
         raise ParameterInvalid(f"Invalid split point limit: {request.split_point_limit}.")
     description = instance.tables.describe(request.table_name)
@@ -78,6 +85,19 @@ def compute_split_points_by_size(instance: Instance, body: bytes) -> Reply:
         consumed=consumed_message(_SCHEMA_READ),
         schema=[messages.key_column_message(column) for column in description.schema.key],
         split_points=[messages.split_point_bytes(point) for point in points],
-        locations=[wire.ComputeSplitPointsBySizeResponse.SplitLocation(location="", repeat=len(points) + 1)],
+        locations=[
+            wire.ComputeSplitPointsBySizeResponse.SplitLocation(location=_location(instance), repeat=len(points) + 1)
+        ],
     )
     return Reply(response.SerializeToString())
+
+
+def _location(instance: Instance) -> str:
+    """Where an instance's data lies: an opaque word of the length that clients know, for readers to be placed by."""
+    return sha256(instance.name.encode()).hexdigest()[:LOCATION_LENGTH]
+
+
+def list_timeseries_table(_: Instance, body: bytes) -> Reply:
+    """There are no timeseries tables here, and asking for their list is no error: tools do before they clean up."""
+    parse(wire.ListTimeseriesTableRequest, body)
+    return Reply(wire.ListTimeseriesTableResponse().SerializeToString())

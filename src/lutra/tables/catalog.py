@@ -13,7 +13,7 @@ from lutra.model import limits
 from lutra.model.clock import Clock
 from lutra.model.errors import Corruption, ObjectAlreadyExist, ObjectNotExist, QuotaExhausted, ServerBusy
 from lutra.model.schema import TableDescription, TableSchema
-from lutra.tables import definition, keyspace
+from lutra.tables import definition, keyspace, schemas
 from lutra.tables.committer import GroupCommitter, Pending
 from lutra.tables.gate import Gate
 from lutra.tables.table import Table
@@ -49,9 +49,10 @@ class Catalog:
         return self._by_id.get(table_id)
 
     def get(self, instance: str, name: str) -> Table:
-        """Raises ObjectNotExist."""
+        """Raises ObjectNotExist, and ParameterInvalid for what can be no table's name."""
         table = self._by_name.get((instance, name))
         if table is None:
+            schemas.check_table_name(name)
             raise ObjectNotExist("Requested table does not exist.")
         return table
 

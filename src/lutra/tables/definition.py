@@ -39,6 +39,7 @@ def to_json(table: Table) -> bytes:
                 "allow_update": schema.options.allow_update,
             },
             "reserved": {"read": schema.reserved.read, "write": schema.reserved.write},
+            "splits": [value.hex() if isinstance(value, bytes) else value for value in schema.splits],
         }
     ).encode()
 
@@ -49,12 +50,18 @@ def from_json(data: bytes) -> Table:
         stored: dict[str, Any] = json.loads(data)
         if stored["format"] != _FORMAT:
             raise Corruption(f"a table definition has format {stored['format']!r}; this version reads {_FORMAT}")
+        key = tuple(KeyColumn(c["name"], ColumnType(c["type"]), c["auto_increment"]) for c in stored["key"])
         schema = TableSchema(
             name=stored["name"],
-            key=tuple(KeyColumn(c["name"], ColumnType(c["type"]), c["auto_increment"]) for c in stored["key"]),
+            key=key,
             defined=tuple(DefinedColumn(c["name"], ColumnType(c["type"])) for c in stored["defined"]),
             options=TableOptions(**stored["options"]),
             reserved=CapacityUnits(**stored["reserved"]),
+            # Tables of earlier versions have none.
+            splits=tuple(
+                bytes.fromhex(value) if key[0].type is ColumnType.BINARY else value
+                for value in stored.get("splits", ())
+            ),
         )
         description = TableDescription(schema, stored["table_id"], stored["created_us"], stored["reserved_changed_us"])
         return Table(stored["instance"], description, stored["versions_ever"], Gate())

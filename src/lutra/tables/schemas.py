@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.schema import CapacityUnits, DefinedColumn, KeyColumn, TableOptions, TableSchema, TableUpdate
-from lutra.model.values import INT64_MAX, KEY_TYPES, ColumnType
+from lutra.model.values import INT64_MAX, INT64_MIN, KEY_TYPES, ColumnType, type_of
 
 _TTL_SECONDS_MAX: Final = 2**31 - 1
 _DEVIATION_SECONDS_MAX: Final = INT64_MAX // 1_000_000
@@ -16,12 +18,18 @@ _DEVIATION_SECONDS_MAX: Final = INT64_MAX // 1_000_000
 
 def check_schema(schema: TableSchema) -> None:
     """Raises ParameterInvalid where a table cannot be so."""
-    if limits.NAME_PATTERN.fullmatch(schema.name) is None:
-        raise ParameterInvalid(f"Invalid table name: '{schema.name}'.")
+    check_table_name(schema.name)
     _check_key(schema.name, schema.key)
     check_defined(schema.key, schema.defined)
     check_options(schema.options)
     _check_reserved(schema.reserved)
+    _check_splits(schema.key[0], schema.splits)
+
+
+def check_table_name(name: str) -> None:
+    """Raises ParameterInvalid for what can be no table's name."""
+    if limits.NAME_PATTERN.fullmatch(name) is None:
+        raise ParameterInvalid(f"Invalid table name: '{name}'.")
 
 
 def check_defined(key: tuple[KeyColumn, ...], defined: tuple[DefinedColumn, ...]) -> None:
@@ -57,21 +65,29 @@ def check_options(options: TableOptions) -> None:
         raise ParameterInvalid("The maximum deviation must be in range [0, INT64_MAX/1000000].")
 
 
-def apply_update(schema: TableSchema, update: TableUpdate) -> TableSchema:
-    """The schema after ``update``. Raises ParameterInvalid where it changes nothing or to what cannot be."""
-    old = schema.options
-    options = TableOptions(
-        ttl_s=old.ttl_s if update.ttl_s is None else update.ttl_s,
-        max_versions=old.max_versions if update.max_versions is None else update.max_versions,
-        max_deviation_s=old.max_deviation_s if update.max_deviation_s is None else update.max_deviation_s,
-        allow_update=old.allow_update if update.allow_update is None else update.allow_update,
-    )
+def check_update(update: TableUpdate) -> None:
+    """Raises ParameterInvalid where an update changes nothing, or to what no table can have."""
     if update == TableUpdate():
         raise ParameterInvalid("No parameter is specified in table options.")
+    apply_update(TableSchema("", ()), update)
+
+
+def apply_update(schema: TableSchema, update: TableUpdate) -> TableSchema:
+    """The schema after ``update``. Raises ParameterInvalid where it cannot be so."""
+    options, reserved = schema.options, schema.reserved
+    options = TableOptions(
+        ttl_s=options.ttl_s if update.ttl_s is None else update.ttl_s,
+        max_versions=options.max_versions if update.max_versions is None else update.max_versions,
+        max_deviation_s=options.max_deviation_s if update.max_deviation_s is None else update.max_deviation_s,
+        allow_update=options.allow_update if update.allow_update is None else update.allow_update,
+    )
+    reserved = CapacityUnits(
+        read=reserved.read if update.reserved_read is None else update.reserved_read,
+        write=reserved.write if update.reserved_write is None else update.reserved_write,
+    )
     check_options(options)
-    reserved = schema.reserved if update.reserved is None else update.reserved
     _check_reserved(reserved)
-    return TableSchema(schema.name, schema.key, schema.defined, options, reserved)
+    return replace(schema, options=options, reserved=reserved)
 
 
 def _check_key(table: str, key: tuple[KeyColumn, ...]) -> None:
@@ -100,6 +116,29 @@ def _check_reserved(reserved: CapacityUnits) -> None:
         raise ParameterInvalid(
             f"Invalid Capacity Unit: read({reserved.read}), write({reserved.write}). Capacity Unit must be nonnegative."
         )
+
+
+def _check_splits(partition_key: KeyColumn, splits: Sequence[object]) -> None:
+    if len(splits) > limits.SPLITS_MAX:
+        raise ParameterInvalid(f"The count of partitions cannot be greater than {limits.SPLITS_MAX}")
+    for value in splits:
+        if type_of(value) is not partition_key.type:
+            raise ParameterInvalid("The value type of partition does not match with primary key.")
+        if value in (INT64_MIN, INT64_MAX):
+            raise ParameterInvalid("The value of partition range can not be INT64_MIN or INT64_MAX.")
+        if isinstance(value, str | bytes):
+            size_bytes = len(value.encode() if isinstance(value, str) else value)
+            if not size_bytes:
+                kind = "string" if isinstance(value, str) else "binary"
+                raise ParameterInvalid(f"The value of partition range can not be empty {kind}.")
+            if size_bytes > limits.SPLIT_VALUE_BYTES_MAX:
+                raise ParameterInvalid(
+                    f"The value of partition range exceeds the MaxLength:{limits.SPLIT_VALUE_BYTES_MAX} "
+                    f"with CurrentLength:{size_bytes}."
+                )
+    # Keys of one type; strings stand as their bytes do in UTF-8, as they do here by code points.
+    if any(not low < high for low, high in pairwise(splits)):  # type: ignore[operator]
+        raise ParameterInvalid("The partition ranges must be ascending.")
 
 
 def _check_column_name(name: str) -> None:

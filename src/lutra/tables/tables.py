@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from lutra.kv.store import KeyValueStore, Reader, prefix_end
 from lutra.model import limits
@@ -30,8 +31,9 @@ from lutra.tables.writer import RowWriter
 class Tables:
     """The tables of one instance. Thread-safe; what a method acknowledges is on stable storage.
 
-    Every method that names a table raises ObjectNotExist where there is none, and any raises StorageFailure where the
-    store refuses and Corruption where stored bytes are damaged. `lutra.tables.space.TableSpace` makes it.
+    Every method that names a table raises ObjectNotExist where there is none, and ParameterInvalid for what can be no
+    table's name. Any raises StorageFailure where the store refuses and Corruption where stored bytes are damaged.
+    `lutra.tables.space.TableSpace` makes it.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Tables:
 
     def update(self, name: str, update: TableUpdate) -> TableDescription:
         """Changes options and reserved throughput; rows follow at their next read. Raises ParameterInvalid."""
+        schemas.check_update(update)
         return self._catalog.change(
             self._instance, name, lambda schema: schemas.apply_update(schema, update)
         ).description
@@ -71,8 +74,9 @@ class Tables:
         def added(schema: TableSchema) -> TableSchema:
             defined = (*schema.defined, *columns)
             schemas.check_defined(schema.key, defined)
-            return TableSchema(schema.name, schema.key, defined, schema.options, schema.reserved)
+            return replace(schema, defined=defined)
 
+        schemas.check_defined((), tuple(columns))
         self._catalog.change(self._instance, name, added)
 
     def delete_defined_columns(self, name: str, names: Sequence[str]) -> None:
@@ -83,7 +87,7 @@ class Tables:
             for unknown in (column for column in names if column not in known):
                 raise ParameterInvalid(f"Column does not exist:'{unknown}'.")
             defined = tuple(column for column in schema.defined if column.name not in set(names))
-            return TableSchema(schema.name, schema.key, defined, schema.options, schema.reserved)
+            return replace(schema, defined=defined)
 
         self._catalog.change(self._instance, name, removed)
 
@@ -94,7 +98,7 @@ class Tables:
         ParameterInvalid.
         """
         if size_bytes <= 0:
-            raise ParameterInvalid("The split size must be greater than 0.")
+            raise ParameterInvalid("The split_size should be greater than 0.")
         table = self._table(name)
         prefix = table.keys.prefix
         points: dict[KeyInput, None] = {}

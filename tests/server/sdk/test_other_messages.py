@@ -106,7 +106,7 @@ def test_split_points_cut_a_table_into_pieces(sync_client: ots.OTSClient, make: 
     assert points == sorted(set(points))
     assert all(0 < point < 40 for point in points)
     assert 2 <= len(points) <= 6
-    assert sum(location.repeat for location in response.locations) == len(points) + 1
+    assert [(len(place.location), place.repeat) for place in response.locations] == [(32, len(points) + 1)]
 
 
 def test_split_points_of_little(sync_client: ots.OTSClient, table: str) -> None:
@@ -119,8 +119,15 @@ def test_split_points_that_cannot_be(sync_client: ots.OTSClient, table: str) -> 
     with refused("OTSObjectNotExist", 404, "Requested table does not exist."):
         _split(sync_client, "absent", MIB)
     for size in (0, -1):
-        with invalid():
-            _split(sync_client, table, MIB, size)
+        with invalid("The split_size should be greater than 0."):
+            _split(sync_client, "absent", MIB, size)
+    for unit_bytes in (MIB - 1, 0, -MIB):
+        with invalid("The split_size_unit_in_byte should be greater equal than: 1048576"):
+            _split(sync_client, table, unit_bytes, 1000)
+    with invalid(mentions="split size"):
+        _split(sync_client, table, MIB, 2**62)
+    with invalid("Invalid table name: '0'."):
+        _split(sync_client, "0", MIB)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -150,9 +157,9 @@ def test_rows_whose_bytes_were_changed(sync_client: ots.OTSClient, table: str) -
     send(sync_client, "PutRow", _put_request(table, row))
 
 
-def test_a_table_split_beforehand_at_long_keys(sync_client: ots.OTSClient) -> None:
-    """The Python client has no room for them, Java's has."""
-    point = b"\x03" + (200).to_bytes(4, "little") + b"x" * 200
+def test_a_table_split_beforehand_at_the_longest_key(sync_client: ots.OTSClient) -> None:
+    """The Python client has no room for it, Java's has."""
+    point = b"\x03" + (64).to_bytes(4, "little") + b"x" * 64
     meta = wire.TableMeta(table_name="split", primary_key=[wire.PrimaryKeySchema(name="id", type=wire.STRING)])
     request = wire.CreateTableRequest(table_meta=meta)
     request.reserved_throughput.capacity_unit.read = request.reserved_throughput.capacity_unit.write = 0

@@ -43,6 +43,7 @@ def test_an_index_is_described_as_it_was_created(client: SdkClient, table: str) 
     ]
     assert (by_name["n"].index, by_name["n"].enable_sort_and_agg, by_name["n"].store) == (True, False, True)
     assert (by_name["tags"].is_array, by_name["tags"].store) == (True, False)
+    assert by_name["day"].enable_sort_and_agg is False  # as the SDK reads what was not said
     assert by_name["day"].date_formats == ["yyyy-MM-dd", "epoch_millis"]
     options = by_name["v"].vector_options
     assert (options.data_type, options.dimension) == (ots.VectorDataType.VD_FLOAT_32, 3)
@@ -148,7 +149,7 @@ def test_what_is_not_there(client: SdkClient, table: str) -> None:
 
 def test_a_table_with_an_index_cannot_be_deleted(client: SdkClient, make: TableMaker, table: str) -> None:
     index = make.index(table, [N])
-    with invalid(mentions=index):
+    with invalid(f"Table[{table}] who has at least one search index cannot be deleted."):
         client.delete_table(table)
     assert table in client.list_table()
     client.delete_search_index(table, index)

@@ -43,6 +43,19 @@ def test_signed_requests_are_answered(connect: Connect, options: dict[str, Any])
         client.describe_table("absent")
 
 
+@pytest.mark.parametrize("options", [{}, V4], ids=["v2", "v4"])
+def test_an_endpoint_that_ends_in_a_slash(server: ServerProcess, options: dict[str, Any]) -> None:
+    client = server.client(end_point=server.endpoint + "/", **options)
+    assert isinstance(client.list_table(), tuple)
+    with refused("OTSObjectNotExist", 404, "Requested table does not exist."):
+        client.describe_table("absent")
+    awaited = AwaitedClient(server.async_client(end_point=server.endpoint + "/", **options))
+    try:
+        assert isinstance(awaited.list_table(), tuple)
+    finally:
+        awaited.close()
+
+
 def test_other_headers_of_the_protocol_are_signed(connect: Connect) -> None:
     headers = {"x-ots-request-tag": "a tag", "x-ots-sdk-traceid": "trace", "x-other": "not signed"}
     assert isinstance(connect(extra_headers=headers).list_table(), tuple)

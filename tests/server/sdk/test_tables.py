@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 import tablestore as ots
-from support.sdk import NO_THROUGHPUT, SdkClient, get, invalid, put, refused, values
+from support.sdk import IGNORE, NO_THROUGHPUT, SdkClient, get, invalid, put, refused, send, values
 from support.tables import TableMaker
+from tablestore.plainbuffer.plain_buffer_coded_stream import PlainBufferCodedInputStream
+from tablestore.plainbuffer.plain_buffer_stream import PlainBufferInputStream
+from tablestore.protobuf import table_store_pb2 as wire
 
 ID = [("id", "STRING")]
 DAY_S = 86_400
@@ -91,10 +94,38 @@ def test_a_table_that_is_not_there(client: SdkClient) -> None:
             call()
 
 
-@pytest.mark.parametrize("name", ["", "1abc", "a-b", "a b", "täble", "x" * 256])
+@pytest.mark.parametrize("name", ["", "0", "1abc", "a-b", "a b", "täble", "#", "x" * 256])
 def test_table_names_that_are_none(client: SdkClient, name: str) -> None:
-    with invalid():
-        _create(client, name)
+    """The name is looked at in every operation, before whether there is such a table."""
+    row = ots.Row([("id", "a")], [("n", 1)])
+    update = ots.Row([("id", "a")], {"PUT": [("n", 1)]})
+    reads, writes = ots.BatchGetRowRequest(), ots.BatchWriteRowRequest()
+    reads.add(ots.TableInBatchGetRowItem(name, [[("id", "a")]], max_version=1))
+    writes.add(ots.TableInBatchWriteRowItem(name, [ots.PutRowItem(row, IGNORE)]))
+    for call in (
+        lambda: _create(client, name),
+        lambda: client.describe_table(name),
+        lambda: client.update_table(name, ots.TableOptions(-1, 2)),
+        lambda: client.delete_table(name),
+        lambda: client.get_row(name, [("id", "a")]),
+        lambda: client.put_row(name, row, IGNORE),
+        lambda: client.update_row(name, update, IGNORE),
+        lambda: client.delete_row(name, [("id", "a")], IGNORE),
+        lambda: client.get_range(name, "FORWARD", [("id", ots.INF_MIN)], [("id", ots.INF_MAX)]),
+        lambda: client.batch_get_row(reads),
+        lambda: client.batch_write_row(writes),
+        lambda: client.create_search_index(name, "i", ots.SearchIndexMeta([ots.FieldSchema("n", ots.FieldType.LONG)])),
+        lambda: client.describe_search_index(name, "i"),
+        lambda: client.delete_search_index(name, "i"),
+        lambda: client.search(name, "i", ots.SearchQuery(ots.MatchAllQuery())),
+    ):
+        with invalid(f"Invalid table name: '{name}'."):
+            call()
+
+
+def test_options_are_looked_at_before_the_table(client: SdkClient) -> None:
+    with invalid("TimeToLive cannot be 0 or less than -1."):
+        client.update_table("absent", ots.TableOptions(0, None, None))
 
 
 def test_the_longest_table_name(client: SdkClient) -> None:
@@ -217,5 +248,14 @@ def test_a_table_that_forbids_updates(client: SdkClient, make: TableMaker) -> No
 def test_a_table_can_be_split_beforehand(sync_client: ots.OTSClient, key_type: str, points: list[Any]) -> None:
     meta = ots.TableMeta("split", [("id", key_type)])
     sync_client._create_table_ex(meta, ots.TableOptions(), NO_THROUGHPUT, split_points=points)
-    assert "split" in sync_client.list_table()
-    sync_client.delete_table("split")
+    try:
+        answer = send(sync_client, "DescribeTable", wire.DescribeTableRequest(table_name="split").SerializeToString())
+        splits = wire.DescribeTableResponse.FromString(answer).shard_splits
+        keys = [PlainBufferCodedInputStream(PlainBufferInputStream(split)).read_row()[0] for split in splits]
+        assert keys == [[("id", point)] for point in points]
+    finally:
+        sync_client.delete_table("split")
+
+
+def test_timeseries_tables_are_none(client: SdkClient) -> None:
+    assert list(client.list_timeseries_table()) == []

@@ -61,7 +61,6 @@ OPERATIONS: dict[str, Callable[[SdkClient], object]] = {
     ),
     "UpdateSearchIndex": lambda client: client.update_search_index("t", "index", ots.SearchIndexMeta(None)),
     "CreateTimeseriesTable": lambda client: client.create_timeseries_table(CreateTimeseriesTableRequest(TIMESERIES)),
-    "ListTimeseriesTable": lambda client: client.list_timeseries_table(),
     "DescribeTimeseriesTable": lambda client: client.describe_timeseries_table("series"),
     "UpdateTimeseriesTable": lambda client: client.update_timeseries_table(TIMESERIES),
     "DeleteTimeseriesTable": lambda client: client.delete_timeseries_table("series"),

@@ -267,3 +267,11 @@ class ComputeSplitPointsBySizeResponse(_message.Message):
     split_points: _containers.RepeatedScalarFieldContainer[bytes]
     locations: _containers.RepeatedCompositeFieldContainer[ComputeSplitPointsBySizeResponse.SplitLocation]
     def __init__(self, consumed: _Optional[_Union[_capacity_pb2.ConsumedCapacity, _Mapping]] = ..., schema: _Optional[_Iterable[_Union[PrimaryKeySchema, _Mapping]]] = ..., split_points: _Optional[_Iterable[bytes]] = ..., locations: _Optional[_Iterable[_Union[ComputeSplitPointsBySizeResponse.SplitLocation, _Mapping]]] = ...) -> None: ...
+
+class ListTimeseriesTableRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListTimeseriesTableResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
