@@ -7,7 +7,7 @@ from typing import Final
 
 from lutra.index import definition
 from lutra.index.definition import IndexDefinition
-from lutra.index.schema import validate_schema
+from lutra.index.schema import check_schema, validate_schema
 from lutra.kv.batch import WriteBatch
 from lutra.kv.store import KeyValueStore, prefix_end
 from lutra.model import limits
@@ -51,8 +51,7 @@ class IndexCatalog:
 
     def create(self, instance: str, table: TableDescription, name: str, schema: IndexSchema) -> IndexDefinition:
         """Adds an index to a table. Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted, StorageFailure."""
-        if limits.NAME_PATTERN.fullmatch(name) is None:
-            raise ParameterInvalid(f"search index name [{name}] is invalid: letters, digits and _, not a digit first")
+        self.check(name, schema)
         validate_schema(schema, table.schema)
         with self._changing:
             others = self.of_table(instance, table.schema.name)
@@ -68,6 +67,13 @@ class IndexCatalog:
             self._store.commit(batch)
             self._show(added)
             return added
+
+    @staticmethod
+    def check(name: str, schema: IndexSchema) -> None:
+        """Raises ParameterInvalid for what can be an index of no table."""
+        if limits.NAME_PATTERN.fullmatch(name) is None:
+            raise ParameterInvalid(f"search index name [{name}] is invalid: letters, digits and _, not a digit first")
+        check_schema(schema)
 
     def delete(self, instance: str, table: str, name: str) -> IndexDefinition:
         """Removes an index and returns what it was. Raises MetaNotMatch, StorageFailure."""

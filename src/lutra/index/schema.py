@@ -23,31 +23,37 @@ _COLUMN_TYPES: Final[dict[FieldType, frozenset[ColumnType]]] = {
 _ARRAY_COLUMN_TYPES: Final = frozenset({ColumnType.STRING})
 
 
-def validate_schema(schema: IndexSchema, table: TableSchema) -> None:
-    """Raises ParameterInvalid where ``table`` can have no index of ``schema``. Limits are in `lutra.model.limits`."""
+def check_schema(schema: IndexSchema) -> None:
+    """Raises ParameterInvalid where no table can have an index of ``schema``. Limits are in `lutra.model.limits`."""
     if not 1 <= len(schema.fields) <= limits.INDEX_FIELDS_MAX:
         raise ParameterInvalid(
             f"a search index has 1 to {limits.INDEX_FIELDS_MAX} fields, but {len(schema.fields)} are given"
         )
-    columns = {column.name: column.type for column in table.key} | {c.name: c.type for c in table.defined}
-    key_names = {column.name for column in table.key}
     seen: set[str] = set()
     for field in schema.fields:
         _validate_field(field)
         if field.name in seen:
             raise ParameterInvalid(f"field [{field.name}] is given twice")
         seen.add(field.name)
+    vectors = sum(field.type is FieldType.VECTOR for field in schema.fields)
+    if vectors > limits.VECTOR_FIELDS_MAX:
+        raise ParameterInvalid(f"a search index has at most {limits.VECTOR_FIELDS_MAX} VECTOR fields, not {vectors}")
+    _validate_sort(schema)
+
+
+def validate_schema(schema: IndexSchema, table: TableSchema) -> None:
+    """Raises ParameterInvalid where ``table`` can have no index of ``schema``."""
+    check_schema(schema)
+    columns = {column.name: column.type for column in table.key} | {c.name: c.type for c in table.defined}
+    key_names = {column.name for column in table.key}
+    for field in schema.fields:
         if field.name in key_names and (field.is_array or field.type is FieldType.VECTOR):
             raise ParameterInvalid(f"field [{field.name}] is a primary key column: it can be no array and no VECTOR")
         if field.name in columns:
             _validate_column(field, columns[field.name])
-    vectors = sum(field.type is FieldType.VECTOR for field in schema.fields)
-    if vectors > limits.VECTOR_FIELDS_MAX:
-        raise ParameterInvalid(f"a search index has at most {limits.VECTOR_FIELDS_MAX} VECTOR fields, not {vectors}")
     for name in schema.routing_fields:
         if name not in key_names:
             raise ParameterInvalid(f"routing field [{name}] is no primary key column")
-    _validate_sort(schema)
     _validate_ttl(schema.ttl_s, table)
 
 

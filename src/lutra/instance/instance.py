@@ -66,6 +66,7 @@ class Instance:
 
         Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted.
         """
+        self._indexes.check(index, schema)
         with self._defining:
             self._check_table(table)
             self._begin(self._indexes.create(self.name, self.tables.describe(table), index, schema))

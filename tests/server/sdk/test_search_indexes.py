@@ -147,6 +147,15 @@ def test_what_is_not_there(client: SdkClient, table: str) -> None:
             call()
 
 
+def test_an_index_is_looked_at_before_its_table(client: SdkClient) -> None:
+    with invalid("search index name [1st] is invalid: letters, digits and _, not a digit first"):
+        _create(client, "absent", [N], "1st")
+    with invalid("field [n] is given twice"):
+        _create(client, "absent", [N, N])
+    with invalid("table [absent] does not exist"):
+        _create(client, "absent", [N])
+
+
 def test_a_table_with_an_index_cannot_be_deleted(client: SdkClient, make: TableMaker, table: str) -> None:
     index = make.index(table, [N])
     with invalid(f"Table[{table}] who has at least one search index cannot be deleted."):
