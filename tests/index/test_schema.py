@@ -69,7 +69,8 @@ def test_accepts() -> None:
         ((FieldSchema("pk", FieldType.LONG),), "STRING"),
         ((FieldSchema("raw", FieldType.KEYWORD),), "BINARY"),
         ((replace(VECTOR, name="raw"),), "primary key column"),
-        ((FieldSchema("pk", FieldType.KEYWORD, is_array=True),), "primary key column"),
+        ((FieldSchema("id", FieldType.LONG, is_array=True),), "array of LONG"),
+        ((FieldSchema("raw", FieldType.KEYWORD, is_array=True),), "array of KEYWORD"),
         ((FieldSchema("flag", FieldType.LONG),), "BOOLEAN"),
         ((FieldSchema("flag", FieldType.BOOLEAN, is_array=True),), "array of BOOLEAN"),
     ],
@@ -77,6 +78,11 @@ def test_accepts() -> None:
 def test_refuses_fields(fields: tuple[FieldSchema, ...], says: str) -> None:
     with pytest.raises(ParameterInvalid, match=says):
         validate_schema(IndexSchema(fields), TABLE)
+
+
+@pytest.mark.parametrize("kind", [FieldType.KEYWORD, FieldType.LONG, FieldType.DATE])
+def test_accepts_arrays_over_key_columns_of_text(kind: FieldType) -> None:
+    validate_schema(IndexSchema((FieldSchema("pk", kind, is_array=True),)), TABLE)
 
 
 @pytest.mark.parametrize(

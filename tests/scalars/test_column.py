@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.scalar_streams import stage_elements
 
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType
@@ -48,7 +49,10 @@ def build(
     for batch in batches:
         for elements in batch:
             if elements is not None:
-                assert column.stage(len(model), json.dumps(elements) if is_array else elements[0])
+                if is_array:
+                    stage_elements(column, len(model), elements)
+                else:
+                    assert column.stage(len(model), elements[0])
             model.append(elements or [])
         assert column.settle() == 0
         column.publish()
@@ -79,8 +83,8 @@ def test_predicates(drawn: tuple[FieldType, bool, list[list[list[Any] | None]]],
         return above and (high is None or below(e, high) or (with_high and e == high))
 
     assert view.exists().tolist() == [bool(elements) for elements in model]
-    assert view.equals(view.reader.operand(one)).tolist() == some(model, lambda e: e == one)
-    assert view.one_of([view.reader.operand(e) for e in many]).tolist() == some(model, lambda e: e in many)
+    assert view.equals(view.reader.stand_in(one)).tolist() == some(model, lambda e: e == one)
+    assert view.one_of([view.reader.stand_in(e) for e in many]).tolist() == some(model, lambda e: e in many)
     assert view.between(low, high, with_low, with_high).tolist() == some(model, within)
     if kind is FieldType.KEYWORD:
         prefix = data.draw(st.sampled_from(["", "a", "a\0", "b" * 9, "b" * 71, "\U0001f9a6"]))
@@ -126,14 +130,17 @@ def test_compacted(drawn: tuple[FieldType, bool, list[list[list[Any] | None]]], 
     smaller = column.compacted(renumber)
     rest = [elements for elements, keep in zip(model, kept, strict=True) if keep]
     extra = data.draw(ELEMENTS[kind])
-    assert smaller.stage(len(rest), json.dumps([extra]) if is_array else extra)
+    if is_array:
+        stage_elements(smaller, len(rest), [extra])
+    else:
+        assert smaller.stage(len(rest), extra)
     smaller.settle()
     smaller.publish()
     rest.append([extra])
     view = smaller.view(len(rest))
-    assert view.equals(view.reader.operand(extra)).tolist() == some(rest, lambda e: e == extra)
+    assert view.equals(view.reader.stand_in(extra)).tolist() == some(rest, lambda e: e == extra)
     assert view.exists().tolist() == [bool(elements) for elements in rest]
-    assert before.equals(before.reader.operand(extra)).tolist() == some(model, lambda e: e == extra)
+    assert before.equals(before.reader.stand_in(extra)).tolist() == some(model, lambda e: e == extra)
 
 
 def test_average_of_infinities_is_a_number() -> None:
@@ -163,14 +170,22 @@ def test_view_stays_as_it_was() -> None:
         (FieldType.LONG, True, "[1.0]"),
         (FieldType.LONG, True, "[9223372036854775808]"),
         (FieldType.LONG, True, f"[{'9' * 5000}]"),
-        (FieldType.LONG, True, "[1, null]"),
+        (FieldType.LONG, True, "[1, true]"),
+        (FieldType.LONG, True, "[1, [2]]"),
+        (FieldType.LONG, True, "[1, -9223372036854775809]"),
+        (FieldType.LONG, True, "[1, 1e400]"),
         (FieldType.LONG, True, "1"),
         (FieldType.LONG, True, 1),
         (FieldType.LONG, True, "[1"),
         (FieldType.LONG, True, "[" * 100_000),
         (FieldType.LONG, True, json.dumps([0] * (ARRAY_ELEMENTS_MAX + 1))),
         (FieldType.DOUBLE, False, math.nan),
-        (FieldType.DOUBLE, True, "[NaN]"),
+        (FieldType.DOUBLE, True, "[1, NaN]"),
+        (FieldType.DOUBLE, True, "[1, Infinity]"),
+        (FieldType.DOUBLE, True, "[1, -Infinity]"),
+        (FieldType.DOUBLE, True, "[1, 1e400]"),
+        (FieldType.DOUBLE, True, "[1, -1e400]"),
+        (FieldType.DOUBLE, True, "[1, 18446744073709551617]"),
         (FieldType.DOUBLE, False, "1.0"),
         (FieldType.BOOLEAN, False, 1),
         (FieldType.KEYWORD, False, b"a"),
@@ -178,6 +193,8 @@ def test_view_stays_as_it_was() -> None:
         (FieldType.KEYWORD, False, "é" * (KEYWORD_BYTES_MAX // 2 + 1)),
         (FieldType.KEYWORD, True, '["\\ud800"]'),
         (FieldType.DATE, False, "soon"),
+        (FieldType.DATE, False, 2**63 // 1_000_000 + 1),
+        (FieldType.DATE, True, "[0, 9223372036855]"),
     ],
 )
 def test_values_that_do_not_fit(kind: FieldType, is_array: bool, value: Any) -> None:
@@ -186,6 +203,30 @@ def test_values_that_do_not_fit(kind: FieldType, is_array: bool, value: Any) -> 
     column.settle()
     column.publish()
     assert not column.view(1).exists().any()
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "elements"),
+    [
+        (FieldType.LONG, "[]", None),
+        (FieldType.LONG, "[null]", None),
+        (FieldType.LONG, "[1, null, 2]", [1, 2]),
+        (FieldType.KEYWORD, "[null, null]", None),
+        (FieldType.DOUBLE, "[-0.0, 1.7976931348623157e308]", [0.0, 1.7976931348623157e308]),
+    ],
+)
+def test_a_null_is_no_element(kind: FieldType, value: str, elements: list[Any] | None) -> None:
+    column = ScalarColumn(FieldSchema("f", kind, is_array=True))
+    assert column.stage(0, value)
+    column.settle()
+    column.publish()
+    assert column.view(1).value(0) == elements
+    assert column.view(1).exists().tolist() == [elements is not None]
+
+
+def test_infinite_doubles_are_values_of_plain_columns() -> None:
+    column, _ = build(FieldType.DOUBLE, False, [[[math.inf], [-math.inf], [1.0]]])
+    assert column.view(3).between(1.0, None, include_lower=False).tolist() == [True, False, False]
 
 
 def test_longest_keyword_and_array_fit() -> None:
@@ -198,9 +239,9 @@ def test_longest_keyword_and_array_fit() -> None:
 def test_operand_says_what_is_wrong() -> None:
     view = ScalarColumn(FieldSchema("price", FieldType.LONG)).view(0)
     with pytest.raises(ParameterInvalid, match=r"field \[price\] is of type LONG: 'x' is no value of that type"):
-        view.reader.operand("x")
+        view.reader.point("x")
     dated = ScalarColumn(FieldSchema("day", FieldType.DATE, date_formats=("yyyy-MM-dd",))).view(0)
     with pytest.raises(ParameterInvalid, match="yyyy-MM-dd"):
-        dated.reader.operand("08/08/2008")
+        dated.reader.point("08/08/2008")
     with pytest.raises(ParameterInvalid, match=r"\.\.\."):
-        view.reader.operand("x" * 1000)
+        view.reader.point("x" * 1000)

@@ -49,7 +49,7 @@ def test_predicates(drawn: tuple[FieldSchema, Model], data: st.DataObject) -> No
     segment = in_segment(field, len(model), memory.elements())
     known = [e for elements in model for e in elements]
     element = ELEMENTS[field.type] | st.sampled_from(known) if known else ELEMENTS[field.type]
-    operand = element.map(memory.reader.operand)
+    operand = element.map(memory.reader.stand_in)
     one, many = data.draw(operand), data.draw(st.lists(operand, max_size=9))
     low, high = data.draw(st.none() | operand), data.draw(st.none() | operand)
     closed = data.draw(st.booleans()), data.draw(st.booleans())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
 from hypothesis import strategies as st
+from support.scalar_streams import stage_elements
 
 from lutra.model.indexes import FieldSchema, FieldType
 from lutra.scalars.column import ScalarColumn, ScalarView
@@ -41,7 +41,10 @@ def in_memory(field: FieldSchema, model: Model) -> ScalarView:
     column = ScalarColumn(field)
     for doc, elements in enumerate(model):
         if elements or field.is_array:
-            assert column.stage(doc, json.dumps(elements) if field.is_array else elements[0])
+            if field.is_array:
+                stage_elements(column, doc, elements)
+            else:
+                assert column.stage(doc, elements[0])
     column.settle()
     column.publish()
     return column.view(len(model))

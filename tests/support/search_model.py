@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import math
 import random
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -40,9 +43,9 @@ from lutra.model.values import ColumnType
 DIMENSION = 2
 ELEMENTS: dict[str, list[Any]] = {
     "long": [-2, -1, 0, 1, 2, 3],
-    "double": [-1.5, 0.0, 0.5, 2.0, math.inf],
+    "double": [-1.5, 0.0, 0.5, 2.0, 2.0**53, math.inf],
     "boolean": [False, True],
-    "keyword": ["", "a", "ab", "b", "é", "x" * 70, "x" * 70 + "y", "a\0"],
+    "keyword": ["", "a", "ab", "b", "é", "x" * 70, "x" * 70 + "y", "a\0", "1", "true"],
     "date": [-2, -1, 0, 1, 2, 3],
 }
 TYPES = {
@@ -51,6 +54,14 @@ TYPES = {
     "boolean": FieldType.BOOLEAN,
     "keyword": FieldType.KEYWORD,
     "date": FieldType.DATE,
+}
+# Beside and between the elements, as other types and as text.
+OPERANDS: dict[str, list[Any]] = {
+    "long": [*ELEMENTS["long"], 0.5, -0.5, 1.0, "1", "1.5", 2**63, -math.inf],
+    "double": [*ELEMENTS["double"], 2**53 + 1, 2**53, 0, "0.5", -0.0, 10**400],
+    "boolean": [False, True, "true"],
+    "keyword": [*ELEMENTS["keyword"], 1, True],
+    "date": [*ELEMENTS["date"], 0.5, 1.0, "1", 10**30, dt.datetime(1970, 1, 1, 0, 0, 0, 1_500, dt.UTC)],
 }
 VECTOR = st.lists(st.integers(-2, 2).map(float), min_size=DIMENSION, max_size=DIMENSION)
 KEYS = [
@@ -110,7 +121,7 @@ def random_row(
         if rng.random() < filling:
             elements = rng.choices(values, k=rng.randint(0, 3) if name in arrays else 1)
             cells.append((name, json.dumps(elements) if name in arrays else elements[0], 1))
-            if elements:
+            if elements and not (name in arrays and math.inf in elements):  # JSON has no infinity
                 content[name] = elements
     if rng.random() < filling:
         vector = [float(rng.randint(-2, 2)) for _ in range(DIMENSION)]
@@ -122,7 +133,7 @@ def random_row(
 @st.composite
 def leaves(draw: st.DrawFn) -> Query:
     name = draw(st.sampled_from(sorted(ELEMENTS)))
-    element = st.sampled_from(ELEMENTS[name])
+    element = st.sampled_from(OPERANDS[name])
     weight = draw(st.sampled_from([0.0, 0.5, 1.0, 2.0]))
     kind = draw(st.sampled_from(["all", "term", "terms", "range", "prefix", "exists"]))
     if kind == "term":
@@ -189,7 +200,7 @@ def sorts(draw: st.DrawFn, arrays: frozenset[str]) -> tuple[Sorter, ...]:
                     name,
                     descending,
                     draw(st.none() | st.sampled_from(modes)),
-                    draw(st.none() | st.sampled_from(ELEMENTS[name])),
+                    draw(st.none() | st.sampled_from([o for o in OPERANDS[name] if not isinstance(o, dt.datetime)])),
                 )
             )
     return tuple(result)
@@ -229,9 +240,9 @@ class Model:
             case MatchAll():
                 return dict.fromkeys(self.world.rows, 1.0)
             case Term(name, value, weight):
-                return self.where(name, lambda e: e == value, weight)
+                return self.where(name, lambda e: e == meant(name, value), weight)
             case Terms(name, values, weight):
-                return self.where(name, lambda e: e in values, weight)
+                return self.where(name, lambda e: e in [meant(name, value) for value in values], weight)
             case Range(name):
                 return self.where(name, lambda e: in_range(query, e))
             case Prefix(name, prefix, weight):
@@ -276,9 +287,32 @@ class Model:
         return {key: score for key, score in scored.items() if score >= (query.min_score or 0) or not query.min_score}
 
 
+def meant(name: str, operand: Any) -> Any:
+    """What an operand of field ``name`` compares as; dates count milliseconds."""
+    if isinstance(operand, dt.datetime):
+        return Fraction((operand - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1), 1_000)
+    if name == "keyword":
+        return operand if isinstance(operand, str | None) else str(operand).lower()
+    if isinstance(operand, str):
+        return True if operand == "true" else float(operand)
+    return operand
+
+
+def stand_in(name: str, operand: Any) -> Any:
+    """What rows without field ``name`` sort as: the greatest that it can hold and that is not above the operand."""
+    value = meant(name, operand)
+    if name in ("long", "date"):
+        exact = value if isinstance(value, float) and math.isinf(value) else Fraction(value)
+        scaled = exact * 1_000_000 if name == "date" else exact
+        return max(-(2**63), min(2**63 - 1, scaled if isinstance(scaled, float) else math.floor(scaled)))
+    if name == "double" and isinstance(value, int):
+        return {2**53 + 1: 2.0**53, 10**400: sys.float_info.max}.get(value, value)
+    return value
+
+
 def in_range(query: Range, element: Any) -> bool:
     e = order_of(element)
-    low, high = query.lower, query.upper
+    low, high = meant(query.field, query.lower), meant(query.field, query.upper)
     above = low is None or order_of(low) < e or (query.include_lower and low == element)
     return above and (high is None or e < order_of(high) or (query.include_upper and high == element))
 
@@ -309,7 +343,7 @@ def sort_key(world: World, sort: tuple[Sorter, ...], key: PrimaryKey, score: flo
             result += [True, 0]
             continue
         if not elements:
-            value = sorter.missing * 1_000_000 if sorter.field == "date" else sorter.missing
+            value = stand_in(sorter.field, sorter.missing)
         else:
             scaled = [e * 1_000_000 for e in elements] if sorter.field == "date" else elements
             if mode is SortMode.AVG and sorter.field in world.arrays:

@@ -39,6 +39,8 @@ _COMPARISONS: Final[dict[str, Callable[[Column, object], Expression]]] = {
     ">": Column.__gt__,
     ">=": Column.__ge__,
 }
+_TOO_FINE: Final = re.compile(r"[.,][0-9]{6}[0-9]*[1-9]")
+_WHOLE: Final = re.compile(r"[+-]?[0-9]+")
 _TRUTHS: Final = {"true": True, "false": False}
 
 Declarations = Mapping[str, KeyDeclaration | FieldDeclaration]
@@ -191,6 +193,8 @@ def _read_value(text: str, declaration: KeyDeclaration | FieldDeclaration) -> ob
     if declaration is bytes:
         return text.encode()
     if declaration is dt.datetime:
+        if _TOO_FINE.search(text):  # which Python would cut off
+            raise ValueError("a datetime has microseconds at most")
         moment = dt.datetime.fromisoformat(text)
         return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
-    return int(text)
+    return int(text) if _WHOLE.fullmatch(text) else float(text)

@@ -47,8 +47,8 @@ def validate_schema(schema: IndexSchema, table: TableSchema) -> None:
     columns = {column.name: column.type for column in table.key} | {c.name: c.type for c in table.defined}
     key_names = {column.name for column in table.key}
     for field in schema.fields:
-        if field.name in key_names and (field.is_array or field.type is FieldType.VECTOR):
-            raise ParameterInvalid(f"field [{field.name}] is a primary key column: it can be no array and no VECTOR")
+        if field.name in key_names and field.type is FieldType.VECTOR:
+            raise ParameterInvalid(f"field [{field.name}] is a primary key column: it can be no VECTOR")
         if field.name in columns:
             _validate_column(field, columns[field.name])
     for name in schema.routing_fields:

@@ -10,6 +10,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -18,7 +19,10 @@ import numpy.typing as npt
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType, Metric, VectorOptions
+from lutra.model.queries import Operand
 from lutra.model.values import INT64_MAX, INT64_MIN, ColumnType, Value
+from lutra.scalars.dates import DEFAULT_FORMATS, EPOCH_UNITS_NS, datetime_ns
+from lutra.scalars.values import ScalarReader
 
 MetricName = Literal["cosine", "euclidean", "dot_product"]
 
@@ -30,7 +34,9 @@ _METRICS: Final[dict[MetricName, Metric]] = {
 _METRIC_NAMES: Final = {metric: name for name, metric in _METRICS.items()}
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
-_DATE_UNITS_US: Final = {"epoch_second": 1_000_000, "epoch_millis": 1_000, "epoch_micros": 1}
+_DECLARED_DATES: Final = ("epoch_micros",)
+_UNIT_NAMES: Final = {"epoch_second": "seconds", "epoch_millis": "milliseconds", "epoch_micros": "microseconds"}
+_READERS_KEPT: Final = 1_024
 # An index keeps dates as 64 bits of nanoseconds.
 _FIRST_DATE: Final = dt.datetime(1677, 9, 22, tzinfo=dt.UTC)
 _LAST_DATE: Final = dt.datetime(2262, 4, 11, tzinfo=dt.UTC)
@@ -97,6 +103,7 @@ _ARRAY_TYPES: Final[dict[Kind, type[object]]] = {
     Kind.INT: list[int],
     Kind.FLOAT: list[float],
     Kind.BOOL: list[bool],
+    Kind.DATETIME: list[dt.datetime],
 }
 _STORABLE: Final = frozenset({Kind.STR, Kind.INT, Kind.FLOAT, Kind.BOOL, Kind.BYTES})
 _ARRAY_ELEMENTS: Final = frozenset({Kind.STR, Kind.INT, Kind.FLOAT, Kind.BOOL})
@@ -130,15 +137,20 @@ _KIND_OF_FIELD: Final = {type_: kind for kind, type_ in _FIELD_TYPES.items()}
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a table: its kind, and its way into and out of the store."""
+    """One field of a table: its kind, and its way into and out of the store.
+
+    A DATE field of an index made elsewhere is of kind DATETIME where its column counts seconds, milliseconds or
+    microseconds. Where it counts nanoseconds, of which a datetime has none, it is an INT, where it holds text a STR; in
+    comparisons both take datetimes, too.
+    """
 
     name: str
     kind: Kind
     is_array: bool = False
     indexed: bool = True
     vector: VectorOptions | None = None
-    unit_us: int = 1
-    """Of a datetime: the microseconds that its stored integer counts."""
+    dates: tuple[str, ...] = ()
+    """Of dates: the formats of the stored values. The first is what is written in."""
     is_text: bool = dataclass_field(default=False, compare=False)
     """Of a vector: whether it is stored as the protocol's JSON text, which readers of tables made by an SDK expect."""
 
@@ -164,17 +176,29 @@ class Field:
                 f"field {name!r}: cannot store {declaration_text(declaration)}; declare it str, int, float, bool, "
                 "bytes, datetime.datetime, list[str], list[int], list[float], list[bool], lutra.Vector or lutra.Stored"
             )
-        return cls(name, kind, indexed=kind is not Kind.BYTES)
+        dates = _DECLARED_DATES if kind is Kind.DATETIME else ()
+        return cls(name, kind, indexed=kind is not Kind.BYTES, dates=dates)
 
     @classmethod
     def of_schema(cls, schema: FieldSchema) -> Field:
         """The field that a field of a search index is fed from."""
+        kind = _KIND_OF_FIELD[schema.type]
+        dates: tuple[str, ...] = ()
         if schema.type is FieldType.DATE:
-            unit_us = _DATE_UNITS_US.get(schema.date_formats[0]) if schema.date_formats else 1_000
-            if unit_us is None:  # dates fed from text stay text here
-                return cls(schema.name, Kind.STR, schema.is_array, schema.index)
-            return cls(schema.name, Kind.DATETIME, schema.is_array, schema.index, unit_us=unit_us)
-        return cls(schema.name, _KIND_OF_FIELD[schema.type], schema.is_array, schema.index, schema.vector)
+            dates = schema.date_formats or DEFAULT_FORMATS
+            if dates[0] not in _UNIT_NAMES:
+                kind = Kind.INT if dates[0] in EPOCH_UNITS_NS else Kind.STR
+        return cls(schema.name, kind, schema.is_array, schema.index, schema.vector, dates)
+
+    @classmethod
+    def of_key(cls, name: str, type_: ColumnType, schema: FieldSchema | None) -> Field:
+        """The field of a key column, whose values stay as they are; ``schema`` is that of the index over it."""
+        kind = _KIND_OF_COLUMN[type_]
+        if schema is None:
+            return cls(name, kind, indexed=False)
+        if schema.type is FieldType.DATE:
+            return cls(name, kind, schema.is_array, schema.index, dates=schema.date_formats or DEFAULT_FORMATS)
+        return cls(name, _KIND_OF_FIELD[schema.type], schema.is_array, schema.index)
 
     @classmethod
     def of_column(cls, name: str, type_: ColumnType) -> Field:
@@ -208,17 +232,22 @@ class Field:
         return ColumnType.STRING if self.is_array or self.is_text else _COLUMN_TYPES[self.kind]
 
     def schema(self) -> FieldSchema:
-        """The field of the search index; for indexed fields only."""
+        """The field of the search index; for those that are of one."""
         is_vector = self.kind is Kind.VECTOR
         return FieldSchema(
             self.name,
-            _FIELD_TYPES[self.kind],
+            FieldType.DATE if self.dates else _FIELD_TYPES[self.kind],
             sort_and_aggregate=not is_vector,
             store=False,
             is_array=self.is_array,
             vector=self.vector,
-            date_formats=("epoch_micros",) if self.kind is Kind.DATETIME else (),
+            date_formats=self.dates,
         )
+
+    @property
+    def reader(self) -> ScalarReader:
+        """How an index reads the field's values and what they are compared with; of scalars that an index can have."""
+        return _reader(self.schema())
 
     def encode(self, value: object) -> Value:
         """The column value that stands for ``value``. Raises ParameterInvalid, naming the field."""
@@ -227,16 +256,19 @@ class Field:
             return _vector_text(vector) if self.is_text else vector.astype("<f4", copy=False).tobytes()
         if self.is_array:
             return self._encode_array(value)
-        encoded = self.operand(value)
-        if self.indexed and isinstance(encoded, str):
-            self._check_keyword(encoded)
-        return encoded
+        return self._encode_element(value)
 
-    def operand(self, value: object) -> Value:
-        """``value`` as comparisons take it: of one element, where the field is an array."""
+    def operand(self, value: object) -> Operand:
+        """``value`` as comparisons take it: of one element, where the field is an array. Raises ParameterInvalid.
+
+        It need not be a value that the field can hold, and stays what it is: 0.5 compares with an int.
+        """
         try:
-            encoded = _ENCODERS[self.kind](value)
-            return encoded // self.unit_us if self.kind is Kind.DATETIME and isinstance(encoded, int) else encoded
+            if self.dates and (self.kind is Kind.DATETIME or isinstance(value, dt.datetime)):
+                return _moment(value)
+            if self.kind in (Kind.INT, Kind.FLOAT):
+                return _number(value, self.kind)
+            return _ENCODERS[self.kind](value)
         except (TypeError, ValueError, OverflowError) as error:
             raise ParameterInvalid(f"field {self.name!r}: {error}") from None
 
@@ -267,13 +299,43 @@ class Field:
         if self.kind is Kind.VECTOR:
             return _decode_vector(value, self.vector)
         if self.is_array and isinstance(value, str):
-            return _decode_array(value)
-        if self.kind is Kind.DATETIME and type(value) is int:
-            try:
-                return _EPOCH + value * self.unit_us * _MICROSECOND
-            except OverflowError:
-                return value
-        return value
+            elements = _decode_array(value)
+            return [self._decode_element(one) for one in elements] if isinstance(elements, list) else elements
+        return self._decode_element(value)
+
+    def _decode_element(self, value: Any) -> Any:
+        if self.kind is not Kind.DATETIME or type(value) is not int:
+            return value
+        try:
+            return _EPOCH + value * EPOCH_UNITS_NS[self.dates[0]] // 1_000 * _MICROSECOND
+        except OverflowError:
+            return value
+
+    def _encode_element(self, value: object) -> Value:
+        try:
+            encoded = self._encode_date(value) if self.dates else _ENCODERS[self.kind](value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ParameterInvalid(f"field {self.name!r}: {error}") from None
+        if self.indexed and isinstance(encoded, str):
+            self._check_keyword(encoded)
+        return encoded
+
+    def _encode_date(self, value: object) -> Value:
+        """Raises TypeError, ValueError."""
+        form = self.dates[0]
+        if self.kind is Kind.STR:  # or an integer, where the formats have one that is no text
+            if self.reader.element(value) is None or not isinstance(value, str | int):
+                raise ValueError(f"expected a date in one of the formats {list(self.dates)}, got {_shown(value)}")
+            return value
+        if self.kind is Kind.INT and not isinstance(value, dt.datetime):
+            return _encode_int(value)
+        moment = _moment(value)
+        if not _FIRST_DATE <= moment <= _LAST_DATE:
+            raise ValueError(f"{moment} is out of range: {_FIRST_DATE:%Y-%m-%d} to {_LAST_DATE:%Y-%m-%d}")
+        count, rest = divmod(datetime_ns(moment), EPOCH_UNITS_NS[form])
+        if rest:
+            raise ValueError(f"{moment} cannot be stored: the column holds whole {_UNIT_NAMES[form]}")
+        return count
 
     def _encode_array(self, value: object) -> str:
         if not isinstance(value, list | tuple | np.ndarray) or (isinstance(value, np.ndarray) and value.ndim != 1):
@@ -282,11 +344,7 @@ class Field:
             raise ParameterInvalid(
                 f"field {self.name!r}: {len(value)} elements, at most {limits.ARRAY_ELEMENTS_MAX} are allowed"
             )
-        elements = [self.operand(element) for element in value]
-        for element in elements:
-            if isinstance(element, str):
-                self._check_keyword(element)
-        return json.dumps(elements, ensure_ascii=False)
+        return json.dumps([self._encode_element(element) for element in value], ensure_ascii=False)
 
     def _check_keyword(self, text: str) -> None:
         size_bytes = len(text.encode())
@@ -337,14 +395,24 @@ def _encode_bytes(value: object) -> bytes:
     return bytes(value)
 
 
-def _encode_datetime(value: object) -> int:
+def _moment(value: object) -> dt.datetime:
     if not isinstance(value, dt.datetime):
         raise TypeError(f"expected datetime.datetime, got {_shown(value)}")
     if value.tzinfo is None:
         raise ValueError("the datetime has no time zone: give it one, for example datetime.UTC")
-    if not _FIRST_DATE <= value <= _LAST_DATE:
-        raise ValueError(f"{value} is out of range: {_FIRST_DATE:%Y-%m-%d} to {_LAST_DATE:%Y-%m-%d}")
-    return (value - _EPOCH) // _MICROSECOND
+    return value
+
+
+def _number(value: object, kind: Kind) -> int | float:
+    """A number that others are compared with, of any size, not NaN."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"expected {kind.value}, got {_shown(value)}")
+    if isinstance(value, int | np.integer):
+        return int(value)
+    number = float(value)
+    if math.isnan(number):
+        raise ValueError("the value is NaN")
+    return number
 
 
 _ENCODERS: Final[dict[Kind, Callable[[object], Value]]] = {
@@ -353,7 +421,6 @@ _ENCODERS: Final[dict[Kind, Callable[[object], Value]]] = {
     Kind.FLOAT: _encode_float,
     Kind.BOOL: _encode_bool,
     Kind.BYTES: _encode_bytes,
-    Kind.DATETIME: _encode_datetime,
 }
 
 
@@ -378,7 +445,7 @@ def _decode_vector(value: Value, options: VectorOptions | None) -> object:
 def _decode_array(value: str) -> object:
     try:
         elements = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
     return elements if isinstance(elements, list) else value
 
@@ -395,3 +462,9 @@ def declaration_text(declaration: object) -> str:
     if isinstance(declaration, type) and typing.get_origin(declaration) is None:
         return str(declaration.__name__)
     return repr(declaration)
+
+
+@lru_cache(_READERS_KEPT)
+def _reader(schema: FieldSchema) -> ScalarReader:
+    """One for all alike: the patterns of dates take time to compile."""
+    return ScalarReader(schema)

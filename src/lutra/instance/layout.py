@@ -41,6 +41,8 @@ class Layout:
     fields: Mapping[str, Field]
     index: str | None
     """The search index that serves the table's searches; None where it has none."""
+    key_fields: Mapping[str, Field]
+    """What filters see of each key column."""
 
     @classmethod
     def declared(cls, table: str, key: Mapping[str, KeyDeclaration], fields: Mapping[str, FieldDeclaration]) -> Layout:
@@ -55,7 +57,8 @@ class Layout:
                 raise ParameterInvalid(f"invalid field name {name!r}: letters, digits and '_', not a digit first")
         declared = {name: Field.declared(name, declaration) for name, declaration in fields.items()}
         indexed = any(field.indexed for field in declared.values())
-        return cls(table, columns, declared, INDEX_NAME if indexed else None)
+        key_fields = {c.name: Field.of_key(c.name, c.type, _key_schema(c) if indexed else None) for c in columns}
+        return cls(table, columns, declared, INDEX_NAME if indexed else None, key_fields)
 
     @classmethod
     def of_table(cls, schema: TableSchema, index: str | None, index_schema: IndexSchema | None) -> Layout:
@@ -65,7 +68,9 @@ class Layout:
         for field in index_schema.fields if index_schema else ():
             if field.name not in key_names:
                 fields[field.name] = Field.of_schema(field)
-        layout = cls(schema.name, schema.key, fields, index)
+        of_index = {field.name: field for field in index_schema.fields} if index_schema else {}
+        key_fields = {c.name: Field.of_key(c.name, c.type, of_index.get(c.name)) for c in schema.key}
+        layout = cls(schema.name, schema.key, fields, index, key_fields)
         if layout.index_schema() != index_schema:
             layout = replace(layout, fields={name: _for_others(field) for name, field in fields.items()})
         return layout
@@ -94,7 +99,7 @@ class Layout:
         """The search index of the declared fields, the key columns included; None where no field is indexed."""
         if self.index is None:
             return None
-        key = (FieldSchema(c.name, _KEY_FIELDS[c.type], store=False) for c in self.key if c.type in _KEY_FIELDS)
+        key = (field for column in self.key if (field := _key_schema(column)) is not None)
         return IndexSchema((*key, *(field.schema() for field in self.fields.values() if field.indexed)))
 
     def is_key(self, name: str) -> bool:
@@ -102,11 +107,7 @@ class Layout:
 
     def field(self, name: str) -> Field | None:
         """What filters see under that name, a key column included; None where nothing is declared."""
-        for column in self.key:
-            if column.name == name:
-                indexed = self.index is not None and column.type in _KEY_FIELDS
-                return Field(name, _KEY_KINDS[column.type], indexed=indexed)
-        return self.fields.get(name)
+        return self.key_fields.get(name) or self.fields.get(name)
 
     def result_columns(self, names: Sequence[str] | None, rows: Sequence[Row]) -> dict[str, Field | None]:
         """The columns of an answer, in order: the key, then those asked for; None where a column's type is open."""
@@ -213,6 +214,12 @@ class Layout:
                 return AUTO_INCREMENT
             raise InvalidPrimaryKey(f"the row has no value for the key column {column.name!r}")
         return value
+
+
+def _key_schema(column: KeyColumn) -> FieldSchema | None:
+    """The field that declaring a table makes over a key column; None where there is none."""
+    kind = _KEY_FIELDS.get(column.type)
+    return None if kind is None else FieldSchema(column.name, kind, store=False)
 
 
 def key_declaration(column: KeyColumn) -> KeyDeclaration:

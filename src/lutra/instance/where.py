@@ -1,14 +1,15 @@
 """A filter expression as the store takes it: a query of a search index, or a condition on a row's columns.
 
-Both mean the same of the same row; what each cannot say is refused. A search sees indexed fields and key columns; a
-condition (scans, guarded writes) sees every column that is not an array.
+Both mean the same of the same row: each comparison becomes one query on a field, which a search asks the index and a
+condition asks the values of the row (`lutra.scalars.meaning`). What each cannot say is refused. A search sees indexed
+fields and key columns; a condition (scans, guarded writes) sees every column.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
-from typing import Final
+import operator
+from collections.abc import Callable
+from typing import Any, Final
 
 from lutra.instance.expression import (
     And,
@@ -25,19 +26,19 @@ from lutra.instance.expression import (
 from lutra.instance.field import Field, Kind
 from lutra.instance.layout import Layout
 from lutra.model import limits
-from lutra.model.conditions import ColumnCondition, Comparator, Composite, LogicalOperator, SingleColumn
+from lutra.model.conditions import ColumnCondition, ColumnTest, Composite, LogicalOperator
 from lutra.model.errors import ParameterInvalid
-from lutra.model.queries import Bool, Exists, MatchAll, Prefix, Query, Range, Term, Terms
+from lutra.model.queries import Bool, Exists, MatchAll, Operand, Prefix, Query, Range, Term, Terms
 from lutra.model.values import Value
+from lutra.scalars.meaning import FieldQuery, value_test
+from lutra.vectors.values import read_vectors
 
-_COMPARATORS: Final = {
-    Operator.EQUAL: Comparator.EQUAL,
-    Operator.LESS_THAN: Comparator.LESS_THAN,
-    Operator.LESS_EQUAL: Comparator.LESS_EQUAL,
-    Operator.GREATER_THAN: Comparator.GREATER_THAN,
-    Operator.GREATER_EQUAL: Comparator.GREATER_EQUAL,
-}
+Leaf = Comparison | Between | OneOf | StartsWith | Present
+
 _NOTHING: Final = Bool(must_not=(MatchAll(),))
+_SCALARS: Final = {Kind.STR, Kind.INT, Kind.FLOAT, Kind.BOOL, Kind.BYTES, Kind.DATETIME}
+_ORDERED: Final = _SCALARS - {Kind.BOOL}
+_NUMBERS: Final = (int, float)
 
 
 def to_query(expression: Expression, layout: Layout) -> Query:
@@ -52,8 +53,8 @@ def to_condition(expression: Expression, layout: Layout) -> ColumnCondition:
     condition = _condition(expression, layout, limits.FILTER_DEPTH_MAX)
     if (nodes := _nodes(condition)) > limits.FILTER_NODES_MAX:
         raise ParameterInvalid(
-            f"where has {nodes} parts, each value of is_in() among them: without an index a row is held against "
-            f"{limits.FILTER_NODES_MAX} at most. Ask search(where=...), or get_many() for rows by their keys"
+            f"where has {nodes} parts: without an index a row is held against {limits.FILTER_NODES_MAX} at most. Take "
+            "is_in() for several values of one column, or ask search(where=...)"
         )
     return condition
 
@@ -65,7 +66,9 @@ def _nodes(condition: ColumnCondition) -> int:
 
 def sortable(column: str, layout: Layout) -> str:
     """``column``, checked to be one that a search can sort by. Raises ParameterInvalid."""
-    return _scalar(_searched(column, layout), what="sorting").name
+    field = _searched(column, layout)
+    _check_kind(field, _SCALARS, "sorting")
+    return field.name
 
 
 def _query(expression: Expression, layout: Layout, depth_left: int) -> Query:
@@ -78,30 +81,10 @@ def _query(expression: Expression, layout: Layout, depth_left: int) -> Query:
             return Bool(should=tuple(_query(part, layout, depth_left - 1) for part in parts), minimum_should_match=1)
         case Not(part):
             return Bool(must_not=(_query(part, layout, depth_left - 1),))
-        case Present(column):
-            return Exists(_searched(column, layout).name)
-        case StartsWith(column, prefix):
-            field = _scalar(_searched(column, layout), {Kind.STR}, "starts_with")
-            return Prefix(field.name, prefix) if prefix else Exists(field.name)
-        case OneOf(column, values):
-            field = _scalar(_searched(column, layout))
-            return Terms(field.name, _operands(field, values)) if values else _NOTHING
-        case Between(column, low, high):
-            field = _ordered(_searched(column, layout))
-            return Range(field.name, field.operand(low), field.operand(high))
-        case Comparison(column, Operator.EQUAL, value):
-            field = _scalar(_searched(column, layout))
-            return Term(field.name, field.operand(value))
-        case Comparison(column, operator, value):
-            return _range(_ordered(_searched(column, layout)), operator, value)
+        case Comparison() | Between() | OneOf() | StartsWith() | Present():
+            query = _field_query(expression, _searched(expression.column, layout))
+            return _NOTHING if query is None else query
     raise ParameterInvalid(f"not a filter expression: {expression!r}")
-
-
-def _range(field: Field, operator: Operator, value: object) -> Range:
-    bound = field.operand(value)
-    if operator in (Operator.GREATER_THAN, Operator.GREATER_EQUAL):
-        return Range(field.name, lower=bound, include_lower=operator is Operator.GREATER_EQUAL)
-    return Range(field.name, upper=bound, include_upper=operator is Operator.LESS_EQUAL)
 
 
 def _condition(expression: Expression, layout: Layout, depth_left: int) -> ColumnCondition:
@@ -109,75 +92,88 @@ def _condition(expression: Expression, layout: Layout, depth_left: int) -> Colum
         raise ParameterInvalid(f"the filter is nested deeper than {limits.FILTER_DEPTH_MAX} levels")
     match expression:
         case And(parts):
-            return _all(_condition(part, layout, depth_left - 1) for part in parts)
+            return Composite(LogicalOperator.AND, tuple(_condition(part, layout, depth_left - 1) for part in parts))
         case Or(parts):
-            return _any(_condition(part, layout, depth_left - 1) for part in parts)
+            return Composite(LogicalOperator.OR, tuple(_condition(part, layout, depth_left - 1) for part in parts))
         case Not(part):
             return Composite(LogicalOperator.NOT, (_condition(part, layout, depth_left - 1),))
-        case Present(column):
-            return _exists(_column_name(column, layout))
-        case StartsWith(column, prefix):
-            return _prefix_condition(_column_name(column, layout, {Kind.STR}, "starts_with"), prefix)
-        case OneOf(column, values):
-            name = _column_name(column, layout, _SCALARS)
-            if not values:
-                return _all((_exists(name), _single(Comparator.NOT_EXIST, name, None)))
-            return _any(_single(Comparator.EQUAL, name, _operand(name, value, layout)) for value in values)
-        case Between(column, low, high):
-            name = _column_name(column, layout, _ORDERED)
-            return _all(
-                (
-                    _single(Comparator.GREATER_EQUAL, name, _operand(name, low, layout)),
-                    _single(Comparator.LESS_EQUAL, name, _operand(name, high, layout)),
-                )
-            )
-        case Comparison(column, operator, value):
-            name = _column_name(column, layout, _SCALARS if operator is Operator.EQUAL else _ORDERED)
-            return _single(_COMPARATORS[operator], name, _operand(name, value, layout))
+        case Comparison() | Between() | OneOf() | StartsWith() | Present():
+            field = layout.field(expression.column)
+            if field is None and not layout.is_open:
+                raise ParameterInvalid(layout.unknown(expression.column))
+            return ColumnTest(expression.column, _column_test(expression, field))
     raise ParameterInvalid(f"not a filter expression: {expression!r}")
 
 
-_SCALARS: Final = {Kind.STR, Kind.INT, Kind.FLOAT, Kind.BOOL, Kind.BYTES, Kind.DATETIME}
-_ORDERED: Final = _SCALARS - {Kind.BOOL}
+def _field_query(expression: Leaf, field: Field | None) -> FieldQuery | None:
+    """The query that ``expression`` is on its field, or on a column that nobody declared; None where nothing matches.
 
-
-def _single(comparator: Comparator, column: str, value: Value | None) -> SingleColumn:
-    return SingleColumn(comparator, column, value, pass_if_missing=False)
-
-
-def _exists(column: str) -> SingleColumn:
-    return _single(Comparator.EXIST, column, None)
-
-
-def _all(parts: Iterable[ColumnCondition]) -> ColumnCondition:
-    return Composite(LogicalOperator.AND, tuple(parts))
-
-
-def _any(parts: Iterable[ColumnCondition]) -> ColumnCondition:
-    alternatives = tuple(parts)
-    if len(alternatives) == 1:
-        return alternatives[0]
-    return Composite(LogicalOperator.OR, alternatives)
-
-
-def _prefix_condition(column: str, prefix: str) -> ColumnCondition:
-    at_least = _single(Comparator.GREATER_EQUAL, column, prefix)
-    end = _prefix_end(prefix)
-    return at_least if end is None else _all((at_least, _single(Comparator.LESS_THAN, column, end)))
-
-
-def _prefix_end(prefix: str) -> str | None:
-    """The least text after every text that starts with ``prefix``; None where there is none.
-
-    Strings compare by their UTF-8 bytes, which is the order of code points.
+    Raises ParameterInvalid where it makes no sense of such a field.
     """
-    kept = prefix.rstrip(chr(sys.maxunicode))
-    if not kept:
-        return None
-    following = ord(kept[-1]) + 1
-    if following == 0xD800:  # no text holds a surrogate
-        following = 0xE000
-    return kept[:-1] + chr(following)
+    name = expression.column
+
+    def operand(value: object) -> Operand:
+        return (field or Field.of_value(name, value)).operand(value)
+
+    match expression:
+        case Present():
+            return Exists(name)
+        case StartsWith(_, prefix):
+            _check_kind(field, {Kind.STR}, "starts_with")
+            return Prefix(name, prefix) if prefix else Exists(name)
+        case OneOf(_, values):
+            _check_kind(field, _SCALARS, "a comparison")
+            if len(values) > limits.TERMS_MAX:
+                raise ParameterInvalid(f"is_in() takes at most {limits.TERMS_MAX} values, got {len(values)}")
+            return Terms(name, tuple(map(operand, values))) if values else None
+        case Comparison(_, Operator.EQUAL, value):
+            _check_kind(field, _SCALARS, "a comparison")
+            return Term(name, operand(value))
+    _check_kind(field, _ORDERED, "an ordering comparison")
+    if isinstance(expression, Between):
+        return Range(name, operand(expression.low), operand(expression.high))
+    bound = operand(expression.value)
+    if expression.operator in (Operator.GREATER_THAN, Operator.GREATER_EQUAL):
+        return Range(name, lower=bound, include_lower=expression.operator is Operator.GREATER_EQUAL)
+    return Range(name, upper=bound, include_upper=expression.operator is Operator.LESS_EQUAL)
+
+
+def _column_test(expression: Leaf, field: Field | None) -> Callable[[Value], bool]:
+    """Whether a value of the column satisfies ``expression``."""
+    query = _field_query(expression, field)
+    if query is None:
+        return lambda value: False
+    if field is not None and field.vector is not None:
+        dimension = field.vector.dimension
+        return lambda value: isinstance(value, str | bytes) and bool(read_vectors([value], dimension)[1][0])
+    if field is not None and (field.indexed or field.is_array or field.dates):
+        return value_test(field.reader, query)
+    return _plain_test(query)
+
+
+def _plain_test(query: FieldQuery) -> Callable[[Value], bool]:
+    """Of a column that no index reads. Values of different types are not equal and not in order, but for numbers."""
+    match query:
+        case Exists():
+            return lambda value: True
+        case Prefix(_, prefix):
+            return lambda value: isinstance(value, str) and value.startswith(prefix)
+        case Term(_, operand):
+            return _comparison(operator.eq, operand)
+        case Terms(_, operands):
+            tests = [_comparison(operator.eq, one) for one in operands]
+            return lambda value: any(test(value) for test in tests)
+    tests = []
+    if query.lower is not None:
+        tests.append(_comparison(operator.ge if query.include_lower else operator.gt, query.lower))
+    if query.upper is not None:
+        tests.append(_comparison(operator.le if query.include_upper else operator.lt, query.upper))
+    return lambda value: all(test(value) for test in tests)
+
+
+def _comparison(compare: Callable[[Any, Any], bool], operand: Operand) -> Callable[[Value], bool]:
+    types = _NUMBERS if type(operand) in _NUMBERS else (type(operand),)
+    return lambda value: type(value) in types and compare(value, operand)
 
 
 def _searched(column: str, layout: Layout) -> Field:
@@ -189,36 +185,13 @@ def _searched(column: str, layout: Layout) -> Field:
     return field
 
 
-def _scalar(field: Field, kinds: set[Kind] | None = None, what: str = "a comparison") -> Field:
-    if field.kind is Kind.VECTOR or (kinds is not None and field.kind not in kinds):
+def _check_kind(field: Field | None, kinds: set[Kind], what: str) -> None:
+    if field is None:
+        return
+    if field.kind not in kinds:
         raise ParameterInvalid(f"{what} does not apply to field {field.name!r}, which is {field.kind.value}")
-    return field
-
-
-def _ordered(field: Field) -> Field:
-    return _scalar(field, _ORDERED, "an ordering comparison")
-
-
-def _operands(field: Field, values: tuple[object, ...]) -> tuple[Value, ...]:
-    if len(values) > limits.TERMS_MAX:
-        raise ParameterInvalid(f"is_in() takes at most {limits.TERMS_MAX} values, got {len(values)}")
-    return tuple(field.operand(value) for value in values)
-
-
-def _column_name(column: str, layout: Layout, kinds: set[Kind] | None = None, what: str = "a comparison") -> str:
-    field = layout.field(column)
-    if field is None and not layout.is_open:
-        raise ParameterInvalid(layout.unknown(column))
-    if field is not None and kinds is not None:
-        if field.is_array:
-            raise ParameterInvalid(f"field {column!r} is an array: only a search can filter by it")
-        _scalar(field, kinds, what)
-    return column
-
-
-def _operand(column: str, value: object, layout: Layout) -> Value:
-    field = layout.field(column) or Field.of_value(column, value)
-    return field.operand(value)
+    if field.dates and Kind.DATETIME not in kinds:
+        raise ParameterInvalid(f"{what} does not apply to field {field.name!r}, which holds dates")
 
 
 def _check(expression: object) -> None:

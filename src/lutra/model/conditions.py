@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lutra.model.values import ColumnType, Value
@@ -72,4 +73,15 @@ class ColumnPagination:
     limit: int
 
 
-ColumnCondition = SingleColumn | Composite | ColumnPagination
+@dataclass(frozen=True, slots=True)
+class ColumnTest:
+    """Asks a function that the caller brings, of the newest version of a column; false of a row without the column.
+
+    For what tables know nothing of: what a search index makes of a column's values. It has no form on the wire.
+    """
+
+    column: str
+    passes: Callable[[Value], bool]
+
+
+ColumnCondition = SingleColumn | ColumnTest | Composite | ColumnPagination

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 from dataclasses import dataclass, field
 
@@ -10,6 +11,12 @@ import numpy.typing as npt
 
 from lutra.model.rows import PrimaryKey, Row
 from lutra.model.values import Value
+
+Operand = Value | dt.datetime
+"""What a field is compared with. It need not be a value that the field can hold: 0.5 compares with a LONG field.
+
+A datetime has a zone; it goes with DATE fields, of whatever formats.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +29,7 @@ class Term:
     """Rows whose field equals ``value`` (any element of an array)."""
 
     field: str
-    value: Value
+    value: Operand
     weight: float = 1.0
 
 
@@ -31,7 +38,7 @@ class Terms:
     """Rows whose field equals one of ``values``."""
 
     field: str
-    values: tuple[Value, ...]
+    values: tuple[Operand, ...]
     weight: float = 1.0
 
 
@@ -40,8 +47,8 @@ class Range:
     """Rows whose field lies between the bounds; None leaves a side open."""
 
     field: str
-    lower: Value | None = None
-    upper: Value | None = None
+    lower: Operand | None = None
+    upper: Operand | None = None
     include_lower: bool = True
     include_upper: bool = True
 
@@ -57,7 +64,7 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True)
 class Exists:
-    """Rows that have a value in the field."""
+    """Rows that have a value in the field: an array has at least one element, and what is of another type is none."""
 
     field: str
 
@@ -119,7 +126,10 @@ class PrimaryKeySort:
 
 @dataclass(frozen=True, slots=True)
 class FieldSort:
-    """By a field. Rows without it come last, unless ``missing`` gives the value they sort as."""
+    """By a field. Rows without it come last, unless ``missing`` gives the value they sort as.
+
+    A ``missing`` that the field cannot hold stands for the next lower value that it can.
+    """
 
     field: str
     descending: bool = False

@@ -18,7 +18,7 @@ from lutra.model.values import INT64_MAX, INT64_MIN
 NS_PER_S: Final = 1_000_000_000
 DEFAULT_FORMATS: Final = ("epoch_millis",)
 
-_EPOCH_UNITS_NS: Final = {
+EPOCH_UNITS_NS: Final = {
     "epoch_second": NS_PER_S,
     "epoch_millis": 1_000_000,
     "epoch_micros": 1_000,
@@ -26,6 +26,8 @@ _EPOCH_UNITS_NS: Final = {
 }
 _PATTERN_CHARS_MAX: Final = 128
 _EPOCH_ORDINAL: Final = datetime.date(1970, 1, 1).toordinal()
+_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_MICROSECOND: Final = datetime.timedelta(microseconds=1)
 
 # Letter and count → (what it gives, regular expression). The letters are those of Java's DateTimeFormatter.
 _NUMBERS: Final = {
@@ -86,7 +88,7 @@ class _Pattern:
     parts: tuple[str, ...]
 
     def parse(self, text: str) -> int | None:
-        """Nanoseconds since the epoch, or None where ``text`` is not of this pattern or no date."""
+        """Nanoseconds since the epoch, of any size; None where ``text`` is not of this pattern or no date."""
         match = self.regex.fullmatch(text)
         if match is None:
             return None
@@ -103,11 +105,13 @@ class _Pattern:
             return None
         seconds = days * 86_400 + hour * 3_600 + minute * 60 + second - offset_s
         fraction_ns = int(part.get("fraction", "").ljust(9, "0"))
-        return _in_range(seconds * NS_PER_S + fraction_ns)
+        return seconds * NS_PER_S + fraction_ns
 
 
-def _in_range(value_ns: int) -> int | None:
-    return value_ns if INT64_MIN <= value_ns <= INT64_MAX else None
+def datetime_ns(moment: datetime.datetime) -> int:
+    """Nanoseconds since the epoch of a datetime that has a zone, exactly: those of a pandas.Timestamp count too."""
+    nanosecond: int = getattr(moment, "nanosecond", 0)
+    return (moment - _EPOCH) // _MICROSECOND * 1_000 + nanosecond
 
 
 def _hour(part: dict[str, str]) -> int | None:
@@ -192,20 +196,26 @@ class DateFormats:
 
     def __init__(self, formats: tuple[str, ...]) -> None:
         given = formats or DEFAULT_FORMATS
-        units = [_EPOCH_UNITS_NS[f] for f in given if f in _EPOCH_UNITS_NS]
+        units = [EPOCH_UNITS_NS[f] for f in given if f in EPOCH_UNITS_NS]
         self.formats = given
-        self._unit_ns: int | None = units[0] if units else None
+        self.unit_ns: int | None = units[0] if units else None
+        """What integers count; None where they are no dates."""
         self._parsers: tuple[Callable[[str], int | None], ...] = tuple(
-            _compile(f).parse for f in given if f not in _EPOCH_UNITS_NS
+            _compile(f).parse for f in given if f not in EPOCH_UNITS_NS
         )
 
     def to_ns(self, value: object) -> int | None:
-        """Nanoseconds since the epoch, or None where ``value`` is not of these formats."""
+        """Nanoseconds since the epoch, or None where ``value`` is not of these formats, or does not fit 64 bits."""
         if type(value) is int:
-            return None if self._unit_ns is None else _in_range(value * self._unit_ns)
-        if type(value) is str:
-            for parse in self._parsers:
-                result = parse(value)
-                if result is not None:
-                    return result
+            value_ns = None if self.unit_ns is None else value * self.unit_ns
+        else:
+            value_ns = self.parsed_ns(value) if type(value) is str else None
+        return value_ns if value_ns is not None and INT64_MIN <= value_ns <= INT64_MAX else None
+
+    def parsed_ns(self, text: str) -> int | None:
+        """Nanoseconds since the epoch, of any size, by the first pattern that fits; None where none does."""
+        for parse in self._parsers:
+            result = parse(text)
+            if result is not None:
+                return result
         return None

@@ -15,12 +15,13 @@ import numpy.typing as npt
 
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType
-from lutra.model.limits import ARRAY_ELEMENTS_MAX, KEYWORD_BYTES_MAX
+from lutra.model.limits import ARRAY_ELEMENTS_MAX
+from lutra.model.queries import Operand
 from lutra.model.values import INT64_MAX, INT64_MIN, Value
 from lutra.scalars.dates import DateFormats
+from lutra.scalars.operands import Point, Scalar, is_keyword, operand_reader
 
-Scalar = int | float | bool | str
-"""A value as a scalar column holds it."""
+__all__ = ["DTYPES", "Scalar", "ScalarReader"]
 
 DTYPES: Final[dict[FieldType, npt.DTypeLike]] = {
     FieldType.LONG: np.int64,
@@ -44,23 +45,21 @@ def _double(value: object) -> float | None:
     return None
 
 
+def _finite(value: object) -> float | None:
+    number = _double(value)
+    return None if number is None or math.isinf(number) else number
+
+
 def _boolean(value: object) -> bool | None:
     return value if type(value) is bool else None
 
 
 def _keyword(value: object) -> str | None:
-    if type(value) is not str or len(value) > KEYWORD_BYTES_MAX:
-        return None
-    if value.isascii():
-        return value
-    try:
-        return value if len(value.encode()) <= KEYWORD_BYTES_MAX else None
-    except UnicodeEncodeError:  # half a surrogate pair, from a JSON escape
-        return None
+    return value if type(value) is str and is_keyword(value) else None
 
 
 class ScalarReader:
-    """Reads values of one field. Raises ParameterInvalid for a date format that is none."""
+    """Reads values of one field, and what they are compared with. ParameterInvalid for a date format that is none."""
 
     def __init__(self, field: FieldSchema) -> None:
         convert: dict[FieldType, Callable[[object], Scalar | None]] = {
@@ -70,17 +69,18 @@ class ScalarReader:
             FieldType.KEYWORD: _keyword,
         }
         self.field = field
-        if field.type is FieldType.DATE:
-            self._formats: tuple[str, ...] = DateFormats(field.date_formats).formats
-            self.element: Callable[[object], Scalar | None] = DateFormats(field.date_formats).to_ns
-        else:
-            self._formats = ()
-            self.element = convert[field.type]
+        dates = DateFormats(field.date_formats) if field.type is FieldType.DATE else None
+        self._formats = () if dates is None else dates.formats
+        self.element: Callable[[object], Scalar | None] = convert[field.type] if dates is None else dates.to_ns
+        # JSON has no infinity: it is what a number became that no double holds.
+        self._array_element = _finite if field.type is FieldType.DOUBLE else self.element
+        self._operand = operand_reader(field.type, dates)
 
     def read(self, value: Value) -> list[Scalar] | None:
-        """The elements of a column's value, or None where it does not fit the field.
+        """The elements of a column's value, or None where it is not of the field's type.
 
-        An array that holds one element which does not fit does not fit as a whole.
+        An array is a JSON text. One that holds an element of another type is not of the field's type as a whole, nor is
+        one with a number that JSON does not have, or that no double holds: NaN, Infinity, 1e400. A null is no element.
         """
         if not self.field.is_array:
             scalar = self.element(value)
@@ -95,18 +95,28 @@ class ScalarReader:
             return None
         result = []
         for element in elements:
-            scalar = self.element(element)
+            if element is None:
+                continue
+            scalar = self._array_element(element)
             if scalar is None:
                 return None
             result.append(scalar)
         return result
 
-    def operand(self, value: Value) -> Scalar:
-        """A value given in a query or as a sort's stand-in; ParameterInvalid where it is not of the field's type."""
-        scalar = self.element(value)
-        if scalar is None:
+    def point(self, operand: Operand) -> Point:
+        """Where a query's operand lies among the values. Raises ParameterInvalid for what has no place there."""
+        point = self._operand(operand)
+        if point is None:
             name, type_name = self.field.name, self.field.type.name
-            shown = repr(value) if len(repr(value)) <= 64 else f"{repr(value)[:61]}..."
+            shown = repr(operand) if len(repr(operand)) <= 64 else f"{repr(operand)[:61]}..."
             form = f" in one of the formats {list(self._formats)}" if self._formats else ""
             raise ParameterInvalid(f"field [{name}] is of type {type_name}: {shown} is no value of that type{form}")
-        return scalar
+        return point
+
+    def stand_in(self, operand: Operand) -> Scalar:
+        """What rows without the field sort as where a sort says so: the greatest value that is not above ``operand``.
+
+        Raises ParameterInvalid as `point` does.
+        """
+        floor = self.point(operand).floor
+        return INT64_MIN if floor is None else floor

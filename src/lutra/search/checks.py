@@ -70,7 +70,7 @@ def check_sort(view: IndexView, sort: tuple[Sorter, ...]) -> None:
             if sorter.mode is not None:
                 check_mode(column.field, sorter.mode)
             if sorter.missing is not None:
-                column.reader.operand(sorter.missing)
+                column.reader.stand_in(sorter.missing)
 
 
 class QueryChecks:

@@ -254,7 +254,7 @@ def _field_level(part: Part, sorter: FieldSort) -> Level:
     if mode is None:
         mode = SortMode.MAX if sorter.descending else SortMode.MIN
     keys = column.sort_keys(mode)
-    missing = None if sorter.missing is None else column.reader.operand(sorter.missing)
+    missing = None if sorter.missing is None else column.reader.stand_in(sorter.missing)
     if keys.strings is not None:
         assert missing is None or isinstance(missing, str)
         return _string_level(keys, keys.strings, missing, sorter.descending)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,12 +13,14 @@ from lutra.model.queries import (
     Exists,
     KnnVector,
     MatchAll,
+    Operand,
     Prefix,
     Query,
     Range,
     Term,
     Terms,
 )
+from lutra.scalars.meaning import interval_of, values_of
 from lutra.scalars.part import ScalarPart
 from lutra.scalars.strings import Mask
 from lutra.search.deadline import Deadline
@@ -60,11 +62,9 @@ class Matcher:
             case MatchAll():
                 return Matches(self._part.live, 1.0)
             case Term(field, value, weight):
-                column = self._scalar(field)
-                return Matches(column.equals(column.reader.operand(value)), float(weight))
+                return Matches(self._one_of(self._scalar(field), (value,)), float(weight))
             case Terms(field, values, weight):
-                column = self._scalar(field)
-                return Matches(column.one_of([column.reader.operand(value) for value in values]), float(weight))
+                return Matches(self._one_of(self._scalar(field), values), float(weight))
             case Range():
                 return Matches(self._range(query), 1.0)
             case Prefix(field, prefix, weight):
@@ -84,9 +84,19 @@ class Matcher:
 
     def _range(self, query: Range) -> Mask:
         column = self._scalar(query.field)
-        lower = None if query.lower is None else column.reader.operand(query.lower)
-        upper = None if query.upper is None else column.reader.operand(query.upper)
-        return column.between(lower, upper, query.include_lower, query.include_upper)
+        interval = interval_of(column.reader, query)
+        if interval is None:
+            return self._nothing()
+        return column.between(interval.lower, interval.upper, interval.include_lower, interval.include_upper)
+
+    def _one_of(self, column: ScalarPart, operands: Sequence[Operand]) -> Mask:
+        values = values_of(column.reader, operands)
+        if len(values) == 1:
+            return column.equals(values[0])
+        return column.one_of(values) if values else self._nothing()
+
+    def _nothing(self) -> Mask:
+        return np.zeros(self._part.size, bool)
 
     def _bool(self, query: Bool) -> Matches:
         must = [self.match(part) for part in query.must]

@@ -22,6 +22,7 @@ from lutra.model import limits
 from lutra.model.conditions import (
     ColumnCondition,
     ColumnPagination,
+    ColumnTest,
     Comparator,
     Composite,
     LogicalOperator,
@@ -75,6 +76,8 @@ def _check_size(condition: ColumnCondition) -> None:
 def _compile(condition: ColumnCondition, stopwatch: _Stopwatch) -> Predicate:
     if isinstance(condition, SingleColumn):
         return _compile_single(condition, stopwatch)
+    if isinstance(condition, ColumnTest):
+        return _compile_test(condition)
     if isinstance(condition, Composite):
         return _compile_composite(condition, stopwatch)
     raise ParameterInvalid("A column pagination can neither guard a write nor be part of another filter.")
@@ -119,6 +122,18 @@ def _compile_single(condition: SingleColumn, stopwatch: _Stopwatch) -> Predicate
             if key_name == name:
                 return passes(key_value)
         return if_missing
+
+    return predicate
+
+
+def _compile_test(condition: ColumnTest) -> Predicate:
+    name, passes = condition.column, condition.passes
+
+    def predicate(key: PrimaryKey, cells: list[Cell]) -> bool:
+        for cell in cells:
+            if cell[0] == name:
+                return passes(cell[1])
+        return any(passes(key_value) for key_name, key_value in key if key_name == name)
 
     return predicate
 

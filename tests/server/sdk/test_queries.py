@@ -197,7 +197,7 @@ BAD_QUERIES = {
     "absent field": TermQuery("absent", 1),
     "absent field in bool": BoolQuery(should_queries=[MatchAllQuery(), ExistsQuery("absent")]),
     "text for a number": TermQuery("n", "seven"),
-    "number for a keyword": TermQuery("color", 1),
+    "number for a keyword": TermQuery("color", 1.5),
     "number for a boolean": TermQuery("three", 1),
     "text that is no date": TermQuery("day", "June"),
     "binary": TermQuery("color", bytearray(b"red")),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import tablestore as ots
 from support.sdk import SdkClient, invalid, put
-from support.searching import ALL, columns_of, field, ids, search
+from support.searching import ALL, ALL_FROM_INDEX, columns_of, field, ids, search
 from support.tables import TableMaker
 from tablestore import FieldType
 
@@ -51,6 +51,7 @@ def test_each_type(client: SdkClient, make: TableMaker, table: str, kind: FieldT
         (FieldType.BOOLEAN, "[true]", [True], False),
         (FieldType.KEYWORD, '["a", "b", "\\u6c34"]', ["a", "b", "水"], "c"),
         (FieldType.DATE, f"[{JUNE_1_MS}]", [JUNE_1_MS], JUNE_1_MS + 1),
+        (FieldType.LONG, "[1, null, 2]", [1, 2], 0),
     ],
 )
 def test_arrays_of_each_type(
@@ -70,11 +71,46 @@ def test_empty_and_missing(client: SdkClient, make: TableMaker, table: str) -> N
     index = make.index(table, [field("f", FieldType.KEYWORD, is_array=True), field("g", FieldType.LONG)])
     put(client, table, _key("empty"), f="[]")
     put(client, table, _key("missing"))
+    put(client, table, _key("null"), f="[null]")
     put(client, table, _key("there"), f='["x"]', g=0)
     make.wait_synced(table, index)
     assert ids(search(client, table, index, ots.ExistsQuery("f"))) == ["there"]
     assert ids(search(client, table, index, ots.ExistsQuery("g"))) == ["there"]
-    assert ids(search(client, table, index, ots.MatchAllQuery())) == ["empty", "missing", "there"]
+    lacking = ots.BoolQuery(must_not_queries=[ots.ExistsQuery("f")])
+    assert ids(search(client, table, index, lacking)) == ["empty", "missing", "null"]
+    assert ids(search(client, table, index, ots.MatchAllQuery())) == ["empty", "missing", "null", "there"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[1, NaN]", "[1, Infinity]", "[1, -Infinity]", "[1, 1e400]", "[1, 18446744073709551617]", "[1, true]", "[1, [2]]"],
+)
+def test_an_array_with_an_element_of_another_type_has_no_element(
+    client: SdkClient, make: TableMaker, table: str, text: str
+) -> None:
+    index = make.index(table, [field("d", FieldType.DOUBLE, is_array=True)])
+    put(client, table, _key("bad"), d=text)
+    put(client, table, _key("good"), d="[1]")
+    make.wait_synced(table, index)
+    for query in (ots.ExistsQuery("d"), ots.TermQuery("d", 1.0), ots.RangeQuery("d", 0.9, None)):
+        assert ids(search(client, table, index, query)) == ["good"]
+    found = search(client, table, index, ots.MatchAllQuery(), columns=ALL_FROM_INDEX)
+    assert [columns_of(row) for row in found.rows] == [{"d": text}, {"d": "[1]"}]
+
+
+def test_what_filters_do_not_see_comes_back_from_the_index_all_the_same(
+    client: SdkClient, make: TableMaker, table: str
+) -> None:
+    index = make.index(table, [field("word", FieldType.KEYWORD), field("n", FieldType.LONG)])
+    longest, longer = "é" * 2_048, "é" * 2_048 + "x"
+    put(client, table, _key("longer"), word=longer, n=1)
+    put(client, table, _key("longest"), word=longest, n="1")
+    make.wait_synced(table, index)
+    assert ids(search(client, table, index, ots.ExistsQuery("word"))) == ["longest"]
+    assert ids(search(client, table, index, ots.TermQuery("word", longest))) == ["longest"]
+    assert ids(search(client, table, index, ots.ExistsQuery("n"))) == ["longer"]
+    found = search(client, table, index, ots.MatchAllQuery(), columns=ALL_FROM_INDEX)
+    assert [columns_of(row) for row in found.rows] == [{"word": longer, "n": 1}, {"word": longest, "n": "1"}]
 
 
 @pytest.mark.parametrize(
@@ -130,6 +166,33 @@ def test_key_columns_can_be_fields(client: SdkClient, make: TableMaker) -> None:
     query = ots.BoolQuery(must_queries=[ots.TermQuery("part", "b"), ots.RangeQuery("n", 1, None)])
     response = search(client, table, index, query)
     assert [key for key, _ in response.rows] == [[("part", "b"), ("n", 1)], [("part", "b"), ("n", 2)]]
+
+
+def test_key_columns_can_be_arrays(client: SdkClient, make: TableMaker) -> None:
+    """As the timestream layer of Java's SDK has it, with tags beside a name and a time."""
+    table = make.table([("name", "STRING"), ("tags", "STRING"), ("at", "INTEGER")])
+    fields = [
+        field("name", FieldType.KEYWORD),
+        field("tags", FieldType.KEYWORD, is_array=True),
+        field("at", FieldType.DATE, date_formats=["epoch_second"]),
+        field("n", FieldType.LONG),
+    ]
+    index = make.index(table, fields)
+    rows = {"a": '["cpu=1","host=x"]', "b": '["cpu=2"]', "c": "[]", "d": "cpu=1", "e": '["cpu=1"]'}
+    for name, tags in rows.items():
+        put(client, table, [("name", name), ("tags", tags), ("at", 5)], n=1)
+    client.delete_row(table, [("name", "e"), ("tags", rows["e"]), ("at", 5)])
+    make.wait_synced(table, index)
+    assert ids(search(client, table, index, ots.TermQuery("tags", "cpu=1"))) == ["a"]
+    assert ids(search(client, table, index, ots.TermsQuery("tags", ["host=x", "cpu=2"]))) == ["a", "b"]
+    assert ids(search(client, table, index, ots.PrefixQuery("tags", "cpu="))) == ["a", "b"]
+    assert ids(search(client, table, index, ots.ExistsQuery("tags"))) == ["a", "b"]
+    assert ids(search(client, table, index, ots.RangeQuery("at", 5, 5, True, True))) == ["a", "b", "c", "d"]
+    by_tags = ots.Sort([ots.FieldSort("tags", ots.SortOrder.DESC)])
+    found = search(client, table, index, ots.MatchAllQuery(), sort=by_tags, columns=ALL_FROM_INDEX)
+    assert ids(found) == ["a", "b", "c", "d"]
+    assert [key[1] for key, _ in found.rows] == [("tags", rows[name]) for name in "abcd"]
+    assert [columns_of(row) for row in found.rows] == [{"n": 1}] * 4
 
 
 def test_a_field_that_is_not_indexed_cannot_be_asked_for(client: SdkClient, make: TableMaker, table: str) -> None:
