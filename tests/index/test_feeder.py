@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -391,3 +392,38 @@ def test_an_index_that_failed_half_way_is_filled_anew(
     assert failures == [1, 1], "what was searchable stays so until the index is whole again"
     assert content(feed) == {n: (n, None) for n in (1, 2, 3, 4)}
     assert feed.error is None
+
+
+def test_no_search_sees_an_index_that_begins_anew(
+    store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, put: Any, resources: Resources
+) -> None:
+    """The index that failed half way and the empty one in its place change as one, seen from any thread."""
+    feed = Feed(define(store, new_table("t")), tables, space.changelog, store, resources, SystemClock())
+    put("t", 1, n=1)
+    while feed.step():
+        pass
+    seen: set[int] = set()
+    stopping = threading.Event()
+
+    def look() -> None:
+        while not stopping.is_set():
+            seen.add(feed.view().rows)
+
+    switch_interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(20):
+            feed.index._torn = True
+            feed.failed(MemoryError("no room"))
+            while feed.step():
+                pass
+    finally:
+        stopping.set()
+        sys.setswitchinterval(switch_interval_s)
+        for thread in threads:
+            thread.join(WAIT_S)
+    assert seen == {1}
+    feed.close()

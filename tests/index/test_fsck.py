@@ -54,7 +54,7 @@ def graph_index(folder: Path) -> tuple[LocalStore, str]:
     name = storage.new_segment()
     store.put_file(storage.full(name), folder / "built")
     manifest = Manifest("w", schema_identity(SCHEMA, KEY), Progress(1, True))
-    storage.take_over(replace(manifest, segments=(SegmentEntry(shape_of(name, meta)),)))
+    storage.take_over(replace(manifest, segments=(SegmentEntry(shape_of(name, meta)),)), lambda _: None)
     index.close()
     return store, storage.full(name)
 
@@ -245,7 +245,7 @@ def test_what_nothing_names(tmp_path: Path) -> None:
 def test_manifests(tmp_path: Path) -> None:
     store, _ = graph_index(tmp_path)
     storage = IndexStorage(store, PREFIX)
-    storage.take_over(Manifest("w", "s"))
+    storage.take_over(Manifest("w", "s"), lambda _: None)
     older, newest = store.list(PREFIX + "manifest")
     whole = store.get(older), store.get(newest)
     store.put(older, whole[0][:-1] + b"?")

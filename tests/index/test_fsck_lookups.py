@@ -72,7 +72,7 @@ class Index:
         self.segment = storage.full(name)
         self.store.put_file(self.segment, folder / "built")
         manifest = Manifest("w", schema_identity(SCHEMA, KEY), Progress(1, True))
-        storage.take_over(replace(manifest, segments=(SegmentEntry(shape_of(name, meta)),)))
+        storage.take_over(replace(manifest, segments=(SegmentEntry(shape_of(name, meta)),)), lambda _: None)
         self.whole = self.store.get(self.segment)
 
     def opened(self, section: str) -> OpenedStream:

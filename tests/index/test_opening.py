@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import uuid
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.faulty_store import FaultyStore
-from support.indexes import index_in, resources_in
+from support.indexes import PREFIX, index_in, resources_in
 from support.lsm import KEY, SCHEMA, found, row_of
 from support.s3_server import S3Server
 
 from lutra.index.policy import Policy
 from lutra.index.progress import Progress
 from lutra.index.resources import Resources
+from lutra.index.segment_set import SegmentSet
+from lutra.model.errors import Corruption, Fenced, ObjectMissing
 from lutra.model.queries import MatchAll
 from lutra.model.rows import PrimaryKey
 from lutra.objects.local import LocalStore
@@ -106,3 +110,61 @@ def test_a_hundred_segments_on_s3(tmp_path: Path, s3_server: S3Server) -> None:
     model = fill(resources)
     resources.close()
     open_counted(tmp_path, store, len(model), "S3")
+
+
+def test_an_index_that_is_damaged_gains_no_manifest(tmp_path: Path) -> None:
+    """However often it is tried, nothing is put, and memory of what could be opened is given back."""
+    resources = resources_in(tmp_path, policy=UNMERGED)
+    model = fill(resources)
+    store = resources.store
+    lost = store.list(PREFIX + "segments")[SEGMENTS // 2]
+    data = store.get(lost)
+    before, names = resources.memory.granted_bytes, [name for name in store.list("") if name != lost]
+    index = index_in(resources, SCHEMA, KEY)
+    for damage in (lambda: store.delete(lost), lambda: store.put(lost, data[: len(data) // 2])):
+        damage()
+        for _ in range(4):
+            with pytest.raises((ObjectMissing, Corruption), match=lost):
+                index.open()
+            assert [name for name in store.list("") if name != lost] == names
+    gc.collect()
+    store.put(lost, data)
+    index.open()
+    assert index.rows == len(model)
+    index.close()
+    gc.collect()
+    index.close()
+    assert resources.memory.granted_bytes == before
+    assert len(store.list(PREFIX + "manifest")) <= 3
+    resources.close()
+
+
+def test_another_writer_goes_on_while_an_index_is_opened(tmp_path: Path) -> None:
+    """What it opened is not what counts any more: it looks again, and is the writer in the end."""
+    resources = resources_in(tmp_path)
+    first, second = (index_in(resources, SCHEMA, KEY) for _ in range(2))
+    first.open()
+    first.apply([row_of(key(1), content(1))])
+    whole, begun = SegmentSet.open_all, []
+
+    def interrupted(self: SegmentSet, entries: Any) -> Any:
+        begun.append(len(entries))
+        opened = whole(self, entries)
+        if len(begun) == 1:
+            first.flush()
+        return opened
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SegmentSet, "open_all", interrupted)
+        second.open()
+    assert begun == [0, 1]
+    assert second.rows == 1
+    traces = []
+    for _ in range(3):
+        with pytest.raises(Fenced) as told:
+            first.flush()
+        traces.append(len(told.traceback))
+    assert traces[1:] == traces[1:2] * 2, "an error that is told again does not grow"
+    for index in (first, second):
+        index.close()
+    resources.close()

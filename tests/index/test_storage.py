@@ -30,7 +30,7 @@ def store(tmp_path: Path) -> LocalStore:
 
 def opened(store: LocalStore) -> IndexStorage:
     storage = IndexStorage(store, PREFIX)
-    storage.take_over(FIRST)
+    storage.take_over(FIRST, lambda manifest: None)
     return storage
 
 
@@ -136,7 +136,7 @@ def test_beginning_anew_needs_nothing_that_was_there(store: LocalStore) -> None:
     assert [m for _, m in fresh.manifests() if not isinstance(m, Corruption)] == [FIRST]
     fresh.collect(set())
     assert left(fresh) == []
-    assert IndexStorage(store, PREFIX).take_over(FIRST) == FIRST
+    assert IndexStorage(store, PREFIX).take_over(FIRST, lambda manifest: None) == (FIRST, None)
 
 
 def test_damaged_manifests_are_told(store: LocalStore) -> None:
@@ -160,7 +160,7 @@ def test_prefixes_and_sweeping(store: LocalStore) -> None:
     for definition in (one, *long_names):
         store.put(prefix_of(definition) + "segments/a", b"x")
     store.put("other/a", b"x")
-    sweep(store, [one])
+    sweep(store, lambda: [one])
     assert store.list("") == ["indexes/1-x-5/segments/a", "other/a"]
     IndexStorage(store, prefix_of(one)).delete_all()
     assert store.list("") == ["other/a"]

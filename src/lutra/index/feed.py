@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lutra.index.definition import IndexDefinition
-from lutra.index.index import SearchIndex
+from lutra.index.index import CLOSE_WAIT_S, SearchIndex
 from lutra.index.progress import NO_PROGRESS, Progress
 from lutra.index.resources import Resources
 from lutra.index.storage import IndexStorage, prefix_of
@@ -56,10 +56,19 @@ class Watermarks:
     rows: int
 
 
-class Feed:
-    """Opens one index, fills it from its table and follows the changes; the feeder's thread drives it step by step.
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What searches see, taken together: an index that failed half way is followed by an empty one."""
 
-    All but ``step``, ``failed`` and ``close`` may be called from any thread.
+    index: SearchIndex
+    before: IndexView | None = None
+    """What the index before this one showed, until this one shows as much."""
+
+
+class Feed:
+    """Opens one index, fills it from its table and follows the changes; it is driven step by step.
+
+    ``step``, ``failed`` and ``close`` are called by one thread at a time, all else by any.
     """
 
     def __init__(
@@ -96,9 +105,7 @@ class Feed:
         self._chunk_rows = _CHUNK_ROWS_MAX
         self._table_ttl_s = -1
         self._key_columns = tables.describe(definition.table).schema.key
-        self._index = self._new_index()
-        self._before: IndexView | None = None
-        # What an index showed that failed, until the one in its place shows as much.
+        self._shown = _Shown(self._new_index())
         self._snapshot: Snapshot | None = None
         self._scan: Iterator[Row] | None = None
         self._synced_us = 0
@@ -111,7 +118,11 @@ class Feed:
     @property
     def index(self) -> SearchIndex:
         """To look at."""
-        return self._index
+        return self._shown.index
+
+    @property
+    def _index(self) -> SearchIndex:
+        return self._shown.index
 
     @property
     def needed_after(self) -> int:
@@ -120,8 +131,8 @@ class Feed:
 
     def view(self) -> IndexView:
         """What is searchable now; while the index is filled for the first time, what there is so far. Raises Fenced."""
-        before = self._before
-        return self._index.view() if before is None else before
+        shown = self._shown
+        return shown.index.view() if shown.before is None else shown.before
 
     def watermarks(self) -> Watermarks:
         with self._changed:
@@ -200,10 +211,12 @@ class Feed:
     def _reached(self, sequence: int) -> bool:
         return self._phase is SyncPhase.INCR and self._index.progress.position >= sequence
 
-    # --- for the feeder's thread ------------------------------------------------------------------------------------
+    # --- for whose turn it is ---------------------------------------------------------------------------------------
 
     def step(self) -> bool:
         """Takes in one chunk of rows or changes. Whether there is more to take in at once. Raises what goes wrong."""
+        if self._index.torn:
+            self._replace_torn()
         if not self._index.is_open:
             self._table_ttl_s = self._index.open()
             self._check_position()
@@ -218,7 +231,7 @@ class Feed:
         return more
 
     def failed(self, error: Exception) -> None:
-        """Puts the next step off, longer each time. An index that failed in the middle of a change is opened anew."""
+        """Puts the next step off, longer each time."""
         self.error = f"{type(error).__name__}: {error}"
         self._end_scan()
         with self._changed:
@@ -228,19 +241,33 @@ class Feed:
             self.retry_at_s = time.monotonic() + (_RETRY_FIRST_S if is_awaited else self._retry_s)
             self._changed.notify_all()
         self._retry_s = min(2 * self._retry_s, _RETRY_LAST_S)
-        if self._index.torn:
-            self._before = self.view()
-            self._index.close()
-            with self._changed:
-                self._index, self._synced_us = self._new_index(), 0
 
-    def close(self) -> None:
-        """Lets go of the stores, and of those who wait."""
-        self._end_scan()
-        self._index.close()
+    def _replace_torn(self) -> None:
+        """Begins with an index as it was last written; what the torn one shows is shown until it shows as much."""
+        torn, before = self._index, self.view()
+        with self._changed:
+            self._shown, self._synced_us = _Shown(self._new_index(), before), 0
+        torn.close()
+
+    def has_ended(self) -> bool:
+        """Whether `end` was called."""
+        return self._closed
+
+    def end(self) -> None:
+        """Lets go of those who wait, and has what is under way break off where it can. Returns at once."""
+        self._index.end()
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def close(self, wait_s: float = CLOSE_WAIT_S) -> bool:
+        """Lets go of the stores, and of those who wait. False: maintenance did not end in that time, nothing is let go.
+
+        A second close does nothing.
+        """
+        self.end()
+        self._end_scan()
+        return self._index.close(wait_s)
 
     def delete_objects(self) -> None:
         """Of an index that is closed, and no more. Raises StorageFailure."""
@@ -285,7 +312,7 @@ class Feed:
                 return True
         index.apply(rows)
         self._end_scan()
-        self._before = None
+        self._shows_all()
         self._advance(Progress(index.progress.position, filled=True), 0)
         return True
 
@@ -311,16 +338,23 @@ class Feed:
         drained = len(changes) < _CHANGES_MAX
         reached = changes[-1].sequence if changes else position
         if drained:
-            self._before = None
+            self._shows_all()
         self._advance(Progress(max(reached, last) if drained else reached, True), now_us if drained else None)
         return not drained
 
+    def _shows_all(self) -> None:
+        if self._shown.before is not None:
+            self._shown = _Shown(self._index)
+
     def _advance(self, progress: Progress, synced_us: int | None) -> None:
         """``synced_us`` None leaves it as it is, 0 begins anew."""
+        if synced_us == 0:
+            with self._changed:
+                self._synced_us = 0
+        self._index.reached(progress)  # outside the lock of those who look: maintenance may hold this up
         with self._changed:
-            self._index.reached(progress)
-            if synced_us is not None:
-                self._synced_us = max(self._synced_us, synced_us) if synced_us else 0
+            if synced_us:
+                self._synced_us = max(self._synced_us, synced_us)
             self._changed.notify_all()
 
     def _take_in(self, keys: list[PrimaryKey]) -> None:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import wait
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -46,7 +47,7 @@ from lutra.vectors.layout import SegmentKind
 _RETRY_FIRST_S: Final = 0.5
 _RETRY_LAST_S: Final = 10.0
 """After an outage of the store, what waited for it is written out at most so long after."""
-_CLOSE_WAIT_S: Final = 20.0
+CLOSE_WAIT_S: Final = 20.0
 
 _log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class SearchIndex:
         self._maintaining = threading.Lock()  # flushes, merges, manifests
         self._writer = threading.Lock()  # what changes documents, and which segments hear of it
         self._lock = threading.Lock()  # held for moments: where what readers see changes as one
-        self._fenced: Fenced | None = None
+        self._fenced: str | None = None
         self._failure: str | None = None
         self._retry_s, self._retry_at_s = _RETRY_FIRST_S, 0.0
         self._opened = self._closed = self._torn = self._is_fresh = False
@@ -202,7 +203,7 @@ class SearchIndex:
         Raises Fenced; StorageFailure and Corruption where rows expire and segments cannot be read.
         """
         if self._fenced is not None:
-            raise self._fenced
+            raise Fenced(self._fenced)
         oldest_ms = self._oldest_ms()
         with self._lock:
             if self._view is None:
@@ -240,10 +241,9 @@ class SearchIndex:
         where another writer opens it at the same time, and Corruption where objects are damaged or of another schema.
         """
         with self._maintaining:
-            manifest = self._storage.take_over(Manifest(self._writer_id, self._identity))
-            if manifest.schema != self._identity:
-                raise Corruption(f"{self._storage.prefix}: these segments are of another schema")
-            segments = self._segments.open_all(manifest.segments)
+            self.require_writer()
+            self._segments.close_retired()  # of a try before this one
+            manifest, segments = self._storage.take_over(Manifest(self._writer_id, self._identity), self._opened_of)
             with self._writer, self._lock:
                 self._segments.begin_with(segments, manifest.written)
                 self._marks.commit(manifest.progress, manifest.awaited_since(self._policy))
@@ -251,6 +251,11 @@ class SearchIndex:
                 self._opened, self._view = True, None
                 self._is_fresh = True
             return manifest.table_ttl_s
+
+    def _opened_of(self, manifest: Manifest) -> list[OpenSegment]:
+        if manifest.schema != self._identity:
+            raise Corruption(f"{self._storage.prefix}: these segments are of another schema")
+        return self._segments.open_all(manifest.segments)
 
     def upsert(self, row: Row) -> None:
         """Adds a row, in place of the one of its key."""
@@ -429,32 +434,45 @@ class SearchIndex:
             with self._maintaining:
                 self._round()
                 if self._merges.failure is not None:
-                    raise self._merges.failure
+                    raise copy(self._merges.failure)
                 futures = self._merges.futures
             if not futures:
                 return
             wait(futures)
 
-    def close(self) -> None:
-        """Breaks off builds and stops. What is in memory only is read again when the index is next opened.
-
-        Views already taken stay good. A second close does nothing.
-        """
+    def end(self) -> None:
+        """Breaks off builds, and has whatever is under way stop where it can. Returns at once."""
         self._closed = True
         self._merges.cancel()
-        if self._maintaining.acquire(timeout=_CLOSE_WAIT_S):
+
+    def close(self, wait_s: float = CLOSE_WAIT_S) -> bool:
+        """Breaks off builds and stops. What is in memory only is read again when the index is next opened.
+
+        Views already taken stay good. A second close does nothing. False: what is under way, which waits for the store
+        perhaps, did not end within ``wait_s``; then all is kept that it works with.
+        """
+        self.end()
+        until_s = time.monotonic() + wait_s
+        if not self._maintaining.acquire(timeout=wait_s):
+            return False
+        try:
+            if not self._writer.acquire(timeout=max(0.0, until_s - time.monotonic())):
+                return False
             try:
-                with self._writer, self._lock:
+                with self._lock:
                     self._segments.let_go()
                     self._sealed, self._view = [], None
-                self._segments.close_retired()
             finally:
-                self._maintaining.release()
+                self._writer.release()
+            self._segments.close_retired()
+            return True
+        finally:
+            self._maintaining.release()
 
     def require_writer(self) -> None:
         """Raises Fenced where another writer has taken over, StorageFailure where the index is closed."""
         if self._fenced is not None:
-            raise self._fenced
+            raise Fenced(self._fenced)
         if self._closed:
             raise StorageFailure(f"{self._storage.prefix}: this index is closed")
 
@@ -560,7 +578,7 @@ class SearchIndex:
             )
             self._storage.commit(manifest)
         except Fenced as error:
-            self._fenced = error
+            self._fenced = str(error)
             raise
         with self._writer, self._lock:
             self._marks.commit(covered, manifest.awaited_since(self._policy))

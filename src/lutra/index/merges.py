@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
+from copy import copy
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,7 +47,7 @@ class Merges:
         self, storage: IndexStorage, schema: IndexSchema, resources: Resources, on_done: Callable[[], None]
     ) -> None:
         self.failure: Exception | None = None
-        """Why the last build failed, until one succeeds."""
+        """Why the last build failed, until one succeeds. To look at: who raises it raises a copy, or it would grow."""
         self._storage = storage
         self._schema = schema
         self._resources = resources
@@ -142,7 +143,7 @@ class Merges:
     def failed(self, merge: Merge, error: Exception) -> None:
         """It is given up, and what it was for tried again later, longer apart each time."""
         self.forget(merge)
-        self.failure = error
+        self.failure = copy(error)  # without a traceback, whose frames hold segments
         if isinstance(error, MemoryError):  # what a build needs is an estimate
             self._memory_factor = min(_MEMORY_FACTOR_STEP * self._memory_factor, _MEMORY_FACTOR_MAX)
         self._retry_at_s = time.monotonic() + self._retry_s

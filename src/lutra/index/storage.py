@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Final, TypeVar
 from zlib import crc32
 
 from lutra.index.definition import IndexDefinition
@@ -18,6 +18,8 @@ ROOT: Final = "indexes/"
 _MANIFESTS: Final = "manifest"
 _NAME_MAX: Final = 100
 _OPENING_TRIES: Final = 5
+
+Opened = TypeVar("Opened")
 
 
 def prefix_of(definition: IndexDefinition) -> str:
@@ -48,38 +50,51 @@ class IndexStorage:
         """Of the newest manifest of this writer."""
         return self._number
 
-    def take_over(self, first: Manifest) -> Manifest:
+    def take_over(self, first: Manifest, opened_of: Callable[[Manifest], Opened]) -> tuple[Manifest, Opened]:
         """Becomes the index's writer: the newest manifest, or ``first`` where there is none, under its writer's id.
+
+        ``opened_of`` opens what that manifest names; only where it can be opened a manifest is put, so that an index
+        that is damaged does not gain one at each try. It is called again where another writer went on meanwhile.
 
         Two lists, one get and one put, however many segments there are. What earlier writers left behind, which is in
         the first of the lists, is found for ``collect``: who put it has no manifest to come, once this one is there.
 
-        Raises Fenced where another writer opens it at the same time, Corruption where the newest manifest is damaged.
+        Raises Fenced where another writer opens it at the same time, Corruption where the newest manifest is damaged,
+        and what ``opened_of`` raises.
         """
-        return self._begin(lambda number: Manifest.from_json(self._log.read(number).payload).by(first.writer), first)
+        return self._begin(
+            lambda number: Manifest.from_json(self._log.read(number).payload).by(first.writer), first, opened_of
+        )
 
     def begin_anew(self, first: Manifest) -> None:
         """Becomes the index's writer with ``first``, whatever was there, also where that cannot be read.
 
         Raises Fenced where another writer opens it at the same time.
         """
-        self._begin(lambda number: first, first)
+        self._begin(lambda number: first, first, lambda manifest: None)
 
-    def _begin(self, manifest_after: Callable[[int], Manifest], first: Manifest) -> Manifest:
+    def _begin(
+        self, manifest_after: Callable[[int], Manifest], first: Manifest, opened_of: Callable[[Manifest], Opened]
+    ) -> tuple[Manifest, Opened]:
         for tries_left in reversed(range(_OPENING_TRIES)):
             names = self.store.list(self.prefix)
-            self._number = max(self._log.numbers_among(names), default=0)
+            number = max(self._log.numbers_among(names), default=0)
             try:
-                newest = manifest_after(self._number) if self._number else first
-                self._named = [newest.names]
+                newest = manifest_after(number) if number else first
+                opened = opened_of(newest)
+                self._number, self._named = number, [newest.names]
                 self.commit(newest)
-            except (Fenced, ObjectMissing):  # another writer has gone on meanwhile
-                if not tries_left:
+            except (Fenced, ObjectMissing) as error:
+                # Another writer has gone on meanwhile; but an object may be lost, too.
+                if not tries_left or (isinstance(error, ObjectMissing) and self._is_newest(number)):
                     raise
             else:
                 self._find_garbage(names)
-                break
-        return newest
+                return newest, opened
+        raise AssertionError("the last try returns or raises")
+
+    def _is_newest(self, number: int) -> bool:
+        return max(self._log.numbers(), default=0) == number
 
     def _find_garbage(self, names: Iterable[str]) -> None:
         begin = len(self.prefix)
@@ -151,10 +166,14 @@ class IndexStorage:
             self.store.delete(name)
 
 
-def sweep(store: ObjectStore, definitions: Iterable[IndexDefinition]) -> None:
-    """Deletes the objects of indexes that are none of ``definitions``: what a crash left. Raises StorageFailure."""
-    prefixes = {prefix_of(definition) for definition in definitions}
-    for name in store.list(ROOT):
+def sweep(store: ObjectStore, definitions: Callable[[], Iterable[IndexDefinition]]) -> None:
+    """Deletes the objects of indexes that are none of ``definitions``: what a crash left. Raises StorageFailure.
+
+    Indexes may come and go meanwhile: ``definitions`` gives those there are, and is asked once the objects are listed.
+    """
+    names = store.list(ROOT)
+    prefixes = {prefix_of(definition) for definition in definitions()}
+    for name in names:
         parts = name.split("/")
         if "/".join(parts[:2]) + "/" not in prefixes:
             store.delete(name)

@@ -129,10 +129,6 @@ class Engine:
         return made
 
     def _reopen_indexes(self) -> None:
-        try:
-            sweep(self._resources.store, self._indexes.all())
-        except StorageFailure:  # they cost room, no more
-            _log.warning("objects of deleted indexes could not be deleted", exc_info=True)
         for definition in self._indexes.all():
             instance = self._instances.get(definition.instance) or self._made(definition.instance)
             instance.reopen_index(definition)
@@ -140,3 +136,11 @@ class Engine:
         for name in self.instance_names():
             tables = self._space.instance(name)
             self._feeder.hurry(tables.describe(table).table_id for table in tables.names())
+        self._feeder.tidy(self._sweep)  # rows are served meanwhile, whatever the store of objects does
+
+    def _sweep(self) -> None:
+        try:
+            sweep(self._resources.store, self._indexes.all)
+        except StorageFailure:  # they cost room, no more
+            if not self._closed:
+                _log.warning("objects of deleted indexes could not be deleted", exc_info=True)
