@@ -183,6 +183,18 @@ def test_numbers_that_mean_nothing(sync_client: ots.OTSClient, table: str) -> No
         send(sync_client, "PutRow", prefix + b"\x1a\x02\x08\x00" + b"\x22\x02\x08\x63")  # return_type = 99
 
 
+def test_rows_come_in_one_format_whatever_the_hint(sync_client: ots.OTSClient, table: str) -> None:
+    """Go and Java can ask for SimpleRowMatrix, and look at what they got."""
+    put(sync_client, table, [("id", "a")], n=1)
+    request = wire.GetRangeRequest(table_name=table, direction=wire.FORWARD, max_versions=1)
+    request.inclusive_start_primary_key = bytes(PlainBufferBuilder.serialize_primary_key([("id", ots.INF_MIN)]))
+    request.exclusive_end_primary_key = bytes(PlainBufferBuilder.serialize_primary_key([("id", ots.INF_MAX)]))
+    matrix = b"\x78\x01"  # data_block_type_hint
+    response = wire.GetRangeResponse.FromString(send(sync_client, "GetRange", request.SerializeToString() + matrix))
+    [row] = PlainBufferCodedInputStream(PlainBufferInputStream(response.rows)).read_rows()
+    assert (row.primary_key, [column[:2] for column in row.attribute_columns]) == ([("id", "a")], [("n", 1)])
+
+
 def test_an_atomic_batch_is_not_promised(sync_client: ots.OTSClient, table: str) -> None:
     request = wire.BatchWriteRowRequest()
     row = request.tables.add(table_name=table).rows.add(type=wire.PUT)
