@@ -20,6 +20,8 @@ from support.s3_server import S3Server
 from support.server import ServerProcess
 
 import lutra
+from lutra.instance.engine import Engine
+from lutra.model.rows import CellChange, CellOperation, ChangeKind, RowChange
 
 LUTRA = [sys.executable, "-m", "lutra.cli.main"]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("LUTRA_")}
@@ -353,3 +355,22 @@ def test_objects_on_s3(tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.
     assert json.loads(printed)["indexes"][0]["rows"] == ROWS - 1
     assert run("index", "rebuild", "--data", data, "notes", "search", environment=environment)[0] == 0
     assert run("fsck", "--data", data, environment=environment)[0] == 0
+
+
+def test_stats_tell_what_filters_do_not_see(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with lutra.connect(data) as db:
+        db.create_table("notes", {"id": int}, {"word": str, "n": int})
+    engine = Engine.open(data)
+    try:
+        cells: list[CellChange] = [("word", "x" * 4_097, None, CellOperation.PUT), ("n", 1, None, CellOperation.PUT)]
+        for number in range(5):
+            change = RowChange(ChangeKind.PUT, (("id", number),), cells if number < 3 else cells[1:])
+            engine.instance("default").tables.write("notes", change)
+    finally:
+        engine.close()
+    assert run("index", "rebuild", "--data", str(data), "notes", "search")[0] == 0
+    assert "left out 3 of word: not of the field's type, or too long\n" in run("index", "stats", "--data", str(data))[1]
+    printed = run("index", "stats", "--data", str(data), "--json")[1]
+    assert json.loads(printed)["indexes"][0]["left_out"] == {"word": 3}
+    assert run("fsck", "--data", str(data))[0] == 0

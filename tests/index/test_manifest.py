@@ -42,9 +42,10 @@ MANIFESTS = st.builds(
     st.integers(-1, 10**9),
     st.lists(ENTRIES, max_size=3, unique_by=lambda entry: entry.shape.name).map(tuple),
     st.builds(BytesWritten, COUNTS, COUNTS, COUNTS),
+    st.dictionaries(st.text(), COUNTS, max_size=2),
 )
 ENTRY = SegmentEntry(SegmentShape("segments/a", 3, 1, 400, 100, (VectorsShape(4, 3, SegmentKind.FLAT),)), "deletions/b")
-GOOD = Manifest("w", "s", Progress(7, True, b"\0key"), 86_400, (ENTRY,), BytesWritten(1, 2, 3))
+GOOD = Manifest("w", "s", Progress(7, True, b"\0key"), 86_400, (ENTRY,), BytesWritten(1, 2, 3), {"n": 4})
 
 
 @given(MANIFESTS)
@@ -69,6 +70,8 @@ def test_nonsense(damage: bytes) -> None:
         ("table_ttl_s", None),
         ("written", {"other": 1}),
         ("written", []),
+        ("unindexed", {"n": -1}),
+        ("unindexed", 3),
         ("segments", 3),
         ("segments", [None]),
     ],
@@ -116,6 +119,7 @@ def test_a_manifest_of_the_old_form() -> None:
     old = Manifest.from_json(OLD)
     first, second = old.segments
     assert (first.since, second.since) == (0, 0)
+    assert old.unindexed == {}
     policy = Policy()
     assert (old.awaited_since(policy), old.indexed(policy)) == (0, 0), "b may hold any change"
     built = replace(old, segments=(first,))

@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from support.indexes import index_in, resources_in
+from support.indexes import PREFIX, index_in, resources_in
 
 from lutra.index.index import SearchIndex
 from lutra.index.policy import Policy
 from lutra.index.progress import Progress
 from lutra.index.resources import MemoryBudget, Resources
+from lutra.index.storage import IndexStorage
+from lutra.index.stored_stats import stored_stats
 from lutra.kernels.blocks import BlockCache
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
 from lutra.model.queries import KnnVector, ScoreSort, SearchRequest
@@ -127,3 +130,38 @@ def test_codes_in_memory_stay_within_the_budget(tmp_path: Path, share: float) ->
         assert resident == whole if share > 1 else resident <= share * whole
         ask(index, 3)
     assert budget.granted_bytes == 0
+
+
+def test_what_was_left_out_is_counted_on(tmp_path: Path) -> None:
+    """By what the manifest covers: what comes after it is read, and counted, again."""
+    schema = IndexSchema((FieldSchema("word", FieldType.KEYWORD), FieldSchema("n", FieldType.LONG)))
+    key = (KeyColumn("id", ColumnType.INTEGER),)
+    resources = resources_in(tmp_path)
+
+    def row(number: int, **columns: Any) -> Row:
+        return Row((("id", number),), [(name, value, 1) for name, value in sorted(columns.items())])
+
+    later = [row(3, n=2.5), row(4, word="x", n=1)]
+    try:
+        index = index_in(resources, schema, key)
+        index.open()
+        index.apply([row(1, word="x" * 4_097, n=1), row(2, word="é" * 2_049, n="2")])
+        index.flush()
+        index.apply(later)
+        assert index.unindexed == index.stats().unindexed == {"word": 2, "n": 2}
+        index.close()
+        stored = stored_stats(IndexStorage(resources.store, PREFIX))
+        assert stored is not None
+        assert stored.unindexed == {"word": 2, "n": 1}
+
+        again = index_in(resources, schema, key)
+        again.open()
+        assert again.unindexed == {"word": 2, "n": 1}
+        again.apply(later)
+        again.flush()
+        assert again.unindexed == {"word": 2, "n": 2}
+        again.forget_all()
+        assert again.unindexed == {}
+        again.close()
+    finally:
+        resources.close()

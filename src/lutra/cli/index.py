@@ -68,6 +68,7 @@ def stats(
     changes    numbers of the table's changes: those up to "in segments" (JSON: "searchable") the next start need
                not read again; "indexed": in segments of the kind that their size calls for
     written    bytes put on the store for each byte of rows flushed: what merging has cost
+    left out   values that filters do not see, since the index was made: not of their field's type, or too long
     
     Examples:
       lutra index stats --data ./data
@@ -200,6 +201,7 @@ def _as_json(found: _Found) -> dict[str, object]:
             "built": stats.written.built,
             "deletions": stats.written.deletions,
         },
+        "left_out": dict(stats.unindexed),
         "write_amplification": round(stats.write_amplification, 3),
         "segments": [
             {
@@ -255,6 +257,9 @@ def _print(found: _Found) -> None:
         ("written", f"{stats.write_amplification:.2f} bytes for each byte of rows flushed; manifest {stats.manifest}"),
     ):
         console.print(f"{name:<9}{text}", markup=False, soft_wrap=True)
+    if stats.unindexed:
+        counts = ", ".join(f"{count:,} of {name}" for name, count in sorted(stats.unindexed.items()))
+        console.print(f"left out {counts}: not of the field's type, or too long", markup=False, soft_wrap=True)
     console.print()
 
 

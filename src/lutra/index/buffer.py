@@ -7,6 +7,7 @@ do not wait for each other.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -42,12 +43,11 @@ class _Staged:
 class Buffer:
     """Documents of one index. One thread stages; ``publish``, ``kill`` and ``view`` take turns, its owner sees to that.
 
-    A value that does not fit its field's type is left out and counted in ``unindexed_values``; its row is indexed all
-    the same.
+    A value that is not of its field's type, or too long for it, is left out and counted in ``unindexed``; its row is
+    indexed all the same.
     """
 
     def __init__(self, schema: IndexSchema, key_columns: tuple[KeyColumn, ...]) -> None:
-        self.unindexed_values = 0
         self._doc_of: dict[bytes, int] = {}
         self._keys = Strings(prefix_free=key_columns[-1].type is ColumnType.INTEGER)
         self._live = LiveMask()
@@ -56,6 +56,9 @@ class Buffer:
         self._columns: dict[str, ScalarColumn | VectorColumn] = {
             f.name: VectorColumn(f) if f.type is FieldType.VECTOR else ScalarColumn(f) for f in schema.fields
         }
+        # All names from the start: it is read while it is counted in.
+        self.unindexed: Counter[str] = Counter(dict.fromkeys(self._columns, 0))
+        """How many values of each field were left out."""
         self._row_bytes = _ROW_BYTES + sum(
             _SCALAR_BYTES if field.vector is None else 4 * field.vector.dimension for field in schema.fields
         )
@@ -77,8 +80,9 @@ class Buffer:
         """Takes in rows and their encoded keys, which are distinct; nothing of it shows before ``publish``."""
         first = self._live.size
         newest_ms = [self._stage(doc, row, now_ms) for doc, row in enumerate(rows, first)]
-        for column in self._columns.values():
-            self.unindexed_values += column.settle()
+        for name, column in self._columns.items():
+            if misfits := column.settle():
+                self.unindexed[name] += misfits
         self._staged = _Staged(keys, newest_ms, len(keys) * self._row_bytes + sum(map(len, keys)))
 
     def _stage(self, doc: int, row: Row, now_ms: int) -> int:
@@ -91,7 +95,7 @@ class Buffer:
             for name, key_value in row.key:
                 column = columns.get(name)
                 if column is not None and not column.stage(doc, key_value):
-                    self.unindexed_values += 1
+                    self.unindexed[name] += 1
         last = None
         newest_ms = row.cells[0][2] if row.cells else now_ms
         for name, value, timestamp_ms in row.cells:
@@ -104,7 +108,7 @@ class Buffer:
             if column is None:
                 continue
             if not column.stage(doc, value):
-                self.unindexed_values += 1
+                self.unindexed[name] += 1
             elif type(value) is str and type(column) is ScalarColumn:
                 self._size_bytes += len(value)
         return newest_ms
@@ -166,7 +170,7 @@ class Buffer:
         docs = np.flatnonzero(alive)
         renumber: npt.NDArray[np.int32] = np.where(alive, np.cumsum(alive) - 1, -1).astype(np.int32)
         result = Buffer(schema, key_columns)
-        result.unindexed_values = self.unindexed_values
+        result.unindexed = self.unindexed
         result._columns = {name: column.compacted(renumber) for name, column in self._columns.items()}
         result._keys = self._keys.kept(docs)
         result._newest_ms.extend(self._newest_ms.view()[docs])

@@ -157,7 +157,7 @@ class Feed:
             phase=self._phase,
             synced_us=synced_us,
             rows=index.rows,
-            unindexed_values=index.unindexed_values,
+            unindexed_values=index.unindexed.total(),
         )
 
     def _refreshed_us(self) -> int:

@@ -11,6 +11,7 @@ import logging
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from copy import copy
@@ -106,7 +107,8 @@ class SearchIndex:
         self._view: IndexView | None = None
         self._active = Buffer(schema, key_columns)
         self._sealed: list[_Sealed] = []
-        self._unindexed_before = 0
+        self._unindexed: Counter[str] = Counter()  # before the active buffer
+        self._unindexed_written: Counter[str] = Counter()  # of what the next manifest covers
         self._marks = Marks()
         self._dirty_since_s: float | None = None
         self._commits_wanted = self._commits_done = 0
@@ -123,9 +125,9 @@ class SearchIndex:
             return sum(buffer.rows for buffer in self._buffers()) + in_segments
 
     @property
-    def unindexed_values(self) -> int:
-        """Values that did not fit their field's type and were left out since the index was opened."""
-        return self._unindexed_before + self._active.unindexed_values
+    def unindexed(self) -> Counter[str]:
+        """How many values of each field were left out since the index was made: of another type, or too long."""
+        return self._unindexed + self._active.unindexed
 
     @property
     def progress(self) -> Progress:
@@ -194,6 +196,7 @@ class SearchIndex:
                 durable=self._settled(),
                 indexed=self._indexed(),
                 written=self._segments.written,
+                unindexed=self.unindexed,
                 error=self.error,
             )
 
@@ -246,6 +249,7 @@ class SearchIndex:
             manifest, segments = self._storage.take_over(Manifest(self._writer_id, self._identity), self._opened_of)
             with self._writer, self._lock:
                 self._segments.begin_with(segments, manifest.written)
+                self._unindexed = self._unindexed_written = Counter(manifest.unindexed)
                 self._marks.commit(manifest.progress, manifest.awaited_since(self._policy))
                 self._marks.reach(manifest.progress, is_empty=not self._active.rows)
                 self._opened, self._view = True, None
@@ -352,6 +356,7 @@ class SearchIndex:
             self._merges.cancel()
             self._segments.let_go()
             self._active, self._sealed = Buffer(self.schema, self.key_columns), []
+            self._unindexed = self._unindexed_written = Counter()
             self._marks = Marks()
             self._dirty_since_s, self._view = None, None
             self._commits_wanted += 1
@@ -361,7 +366,7 @@ class SearchIndex:
         with self._lock:
             if self._active.rows:
                 self._sealed.append(_Sealed(self._active, self._marks.active_since, self._marks.progress))
-            self._unindexed_before += self._active.unindexed_values
+            self._unindexed = self.unindexed
             self._active = Buffer(self.schema, self.key_columns)
             self._marks.reach(self._marks.progress, is_empty=True)
             self._dirty_since_s, self._view = None, None
@@ -526,6 +531,7 @@ class SearchIndex:
             sealed.segment = name
             self._segments.count(flushed=meta.size_bytes)
         sealed.written = True
+        self._unindexed_written = self._unindexed_written + sealed.buffer.unindexed
         self._marks.written = sealed.progress
 
     def _take_in(self, merge: Merge, done: BuildDone) -> None:
@@ -575,6 +581,7 @@ class SearchIndex:
                 table_ttl_s=self.table_ttl_s,
                 segments=tuple(segment.entry for segment in frozen),
                 written=self._segments.written,
+                unindexed=dict(self._unindexed_written),
             )
             self._storage.commit(manifest)
         except Fenced as error:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from lutra.index.definition import schema_out
@@ -52,7 +53,8 @@ class BytesWritten:
 class Manifest:
     """``segments`` hold all that ``progress`` says has been taken in; what they say of later changes does no harm.
 
-    ``table_ttl_s`` is the table's time to live by which rows were dropped.
+    ``table_ttl_s`` is the table's time to live by which rows were dropped; ``unindexed`` tells how many values of each
+    field were left out, of all changes up to ``progress``.
     """
 
     writer: str
@@ -61,6 +63,7 @@ class Manifest:
     table_ttl_s: int = -1
     segments: tuple[SegmentEntry, ...] = ()
     written: BytesWritten = BytesWritten()
+    unindexed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def names(self) -> set[str]:
@@ -93,6 +96,7 @@ class Manifest:
             "filled_through": None if through is None else through.hex(),
             "table_ttl_s": self.table_ttl_s,
             "written": asdict(self.written),
+            "unindexed": dict(self.unindexed),
             "segments": [_entry_out(entry) for entry in self.segments],
         }
         return json.dumps(stored, separators=(",", ":")).encode()
@@ -116,6 +120,8 @@ class Manifest:
                 table_ttl_s=_checked(stored["table_ttl_s"], int),
                 segments=tuple(_entry_in(entry) for entry in stored["segments"]),
                 written=BytesWritten(**{name: _count(value) for name, value in stored["written"].items()}),
+                # Manifests were written without it.
+                unindexed={name: _count(value) for name, value in stored.get("unindexed", {}).items()},
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Corruption(f"a manifest cannot be read: {error!r}") from error
@@ -139,7 +145,7 @@ def _entry_out(entry: SegmentEntry) -> dict[str, Any]:
         "dead": shape.dead,
         "bytes": shape.bytes,
         "scalar_bytes": shape.scalar_bytes,
-        "vectors": [[field.dimension, field.rows, field.kind.value] for field in shape.vectors],
+        "vectors": [[vectors.dimension, vectors.rows, vectors.kind.value] for vectors in shape.vectors],
         "deletions": entry.deletions,
         "since": entry.since,
     }

@@ -54,6 +54,8 @@ class IndexStats:
     durable: int
     indexed: int
     written: BytesWritten
+    unindexed: Mapping[str, int]
+    """How many values of each field were left out since the index was made: not of its type, or too long for it."""
     error: str | None
 
     @property

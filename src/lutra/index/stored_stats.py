@@ -46,6 +46,7 @@ def stored_stats(storage: IndexStorage) -> IndexStats | None:
         durable=manifest.progress.position,
         indexed=manifest.indexed(_POLICY),
         written=manifest.written,
+        unindexed=manifest.unindexed,
         error=None,
     )
 

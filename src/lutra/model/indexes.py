@@ -95,4 +95,4 @@ class IndexDescription:
     synced_us: int
     rows: int
     unindexed_values: int
-    """Column values that did not fit their field's type and were left out of the index since it was opened."""
+    """Column values left out of the index since it was made: not of their field's type, or too long for it."""

@@ -140,7 +140,11 @@ class _IndexGauges:
         self.all: list[GaugeMetricFamily] = []
         self._lag = self._made("lag_seconds", "Age of the newest write known to be searchable")
         self._rows = self._made("rows", "Rows in the index")
-        self._unindexed = self._made("unindexed_values", "Values left out since the start: not of their field's type")
+        self._unindexed = self._made(
+            "unindexed_values",
+            "Values left out since the index was made: not of their field's type, or too long",
+            "field",
+        )
         self._sequence = self._made(
             "sequence", "Changes of the table up to it are written, searchable, indexed", "mark"
         )
@@ -157,7 +161,6 @@ class _IndexGauges:
     ) -> None:
         self._lag.add_metric(labels, max(0, now_us - description.synced_us) / 1e6)
         self._rows.add_metric(labels, description.rows)
-        self._unindexed.add_metric(labels, description.unindexed_values)
         self._dead.add_metric(labels, stats.dead)
         written = stats.written
         for family, values in (
@@ -165,6 +168,7 @@ class _IndexGauges:
             (self._segments, stats.kinds),
             (self._disk, stats.bytes_by_class),
             (self._memory, {"segments": stats.resident_bytes, "buffers": stats.buffer_bytes}),
+            (self._unindexed, stats.unindexed),
             (self._written, {"flush": written.flushed, "build": written.built, "deletions": written.deletions}),
         ):
             for label, value in values.items():
