@@ -268,7 +268,8 @@ def test_stats_of_the_indexes_that_can_be_read(data: Path) -> None:
     assert status == 1
     assert "index search of table notes, instance default: cannot be read: " in printed
     assert segment.name in printed
-    assert "index search of table other, instance default: nothing yet" in printed
+    # It may have been opened, and given a manifest, before the directory was closed.
+    assert re.search("index search of table other, instance default(: nothing yet|\n)", printed)
     assert "`lutra fsck` tells" in errors
     status, printed, _ = run("index", "stats", "--data", str(data), "--json")
     assert [one.get("error") is None for one in json.loads(printed)["indexes"]] == [False, True]

@@ -10,7 +10,7 @@ from lutra.index.schema import validate_schema
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
-from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort
+from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, SortMode
 from lutra.model.schema import DefinedColumn, KeyColumn, TableOptions, TableSchema
 from lutra.model.values import ColumnType
 
@@ -91,6 +91,9 @@ def test_accepts_arrays_over_key_columns_of_text(kind: FieldType) -> None:
         ({"sort": (ScoreSort(),)}, "by score"),
         ({"sort": (FieldSort("nothing"),)}, "nothing does not exist"),
         ({"sort": (FieldSort("v"),)}, "VECTOR"),
+        ({"sort": (FieldSort("day", missing=b"x"),)}, r"\[day\] is of type DATE: b'x' is no value"),
+        ({"sort": (FieldSort("id", missing="last"),)}, r"\[id\] is of type LONG: 'last' is no value"),
+        ({"sort": (FieldSort("tags", mode=SortMode.AVG),)}, "no AVG"),
         ({"sort": (PrimaryKeySort(),) * 17}, "at most 16"),
         ({"routing_fields": ("tags",)}, r"\[tags\] is no primary key column"),
         ({"ttl_s": 0}, "at least 86400"),

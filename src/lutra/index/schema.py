@@ -11,6 +11,8 @@ from lutra.model.queries import FieldSort, ScoreSort, Sorter
 from lutra.model.schema import TableSchema
 from lutra.model.values import ColumnType
 from lutra.scalars.dates import DateFormats
+from lutra.scalars.sorting import check_mode
+from lutra.scalars.values import ScalarReader
 
 _COLUMN_TYPES: Final[dict[FieldType, frozenset[ColumnType]]] = {
     FieldType.LONG: frozenset({ColumnType.INTEGER}),
@@ -97,13 +99,18 @@ def _validate_sort(schema: IndexSchema) -> None:
     for sorter in schema.sort:
         if isinstance(sorter, ScoreSort):
             raise ParameterInvalid("an index cannot be sorted by score: use PrimaryKeySort or FieldSort")
-        check_sorter(schema, sorter)
+        field = check_sorter(schema, sorter)
+        if field is not None and isinstance(sorter, FieldSort):
+            if sorter.mode is not None:
+                check_mode(field, sorter.mode)
+            if sorter.missing is not None:
+                ScalarReader(field).stand_in(sorter.missing)
 
 
-def check_sorter(schema: IndexSchema, sorter: Sorter) -> None:
-    """Raises ParameterInvalid where ``sorter`` names a field that cannot be sorted by."""
+def check_sorter(schema: IndexSchema, sorter: Sorter) -> FieldSchema | None:
+    """The field that is sorted by, where it is by one. Raises ParameterInvalid where it cannot be sorted by."""
     if not isinstance(sorter, FieldSort):
-        return
+        return None
     field = schema.field(sorter.field)
     if field is None:
         raise ParameterInvalid(f"[field_sort] field: {sorter.field} does not exist")
@@ -111,6 +118,7 @@ def check_sorter(schema: IndexSchema, sorter: Sorter) -> None:
         raise ParameterInvalid(f"[field_sort] field: {sorter.field} is of type VECTOR: it cannot be sorted by")
     if not field.is_sortable:
         raise ParameterInvalid(f"[field_sort] field: {sorter.field} was created without sort_and_agg")
+    return field
 
 
 def _validate_ttl(ttl_s: int, table: TableSchema) -> None:

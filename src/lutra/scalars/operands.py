@@ -27,7 +27,9 @@ from lutra.scalars.dates import DateFormats, datetime_ns
 Scalar = int | float | bool | str
 """A value as a scalar column holds it."""
 
-_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,400}")
+_NUMBER_CHARS_MAX: Final = 400
+"""Longer text is no number: the greatest double has 309 digits, and matching takes time by the square."""
+_WHOLE: Final = re.compile(r"[+-]?[0-9]+")
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _TRUTHS: Final = {"true": True, "false": False}
 
@@ -117,7 +119,7 @@ def _number(operand: Operand) -> int | float | None:
         return operand
     if type(operand) is float:
         return None if math.isnan(operand) else operand
-    if type(operand) is not str:
+    if type(operand) is not str or len(operand) > _NUMBER_CHARS_MAX:
         return None
     if _WHOLE.fullmatch(operand):
         return int(operand)
