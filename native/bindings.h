@@ -11,6 +11,7 @@ void bind_codes(nanobind::module_& m);
 void bind_plainbuffer(nanobind::module_& m);
 void bind_distance(nanobind::module_& m);
 void bind_graph(nanobind::module_& m);
+void bind_log_frames(nanobind::module_& m);
 void bind_searcher(nanobind::module_& m);
 void bind_vector_values(nanobind::module_& m);
 void bind_walk(nanobind::module_& m);

@@ -138,7 +138,7 @@ def test_damaged_tables_are_told(data: Path) -> None:
     (data / "kv" / "CURRENT").write_bytes(b"nothing")
     status, printed, errors = run("fsck", "--data", str(data))
     assert (status, errors) == (1, "")
-    assert re.fullmatch(f"tables:\n  cannot open: .* is damaged: .*\n  {restore}", printed)
+    assert re.fullmatch(f"tables:\n  .* is damaged: .*\n  {restore}", printed)
     status, printed, _ = run("fsck", "--data", str(data), "--json")
     told = json.loads(printed)
     assert (status, told["clean"], [fault["remedy"] for fault in told["faults"]]) == (1, False, ["restore"])
@@ -249,7 +249,7 @@ def test_beside_a_running_server(data: Path) -> None:
         for command in ("fsck", "index rebuild"):
             named = ["notes", "search"] if command == "index rebuild" else []
             status, printed, errors = run(*command.split(), "--data", str(data), *named)
-            assert (status, printed) == (2 if command == "fsck" else 1, "")
+            assert (status, printed) == (2, "")
             assert errors == f"Error: another process has {data} open: stop the server (or close the database) first\n"
         status, printed, errors = run("index", "stats", "--data", str(data), "--json")
         told = json.loads(printed)

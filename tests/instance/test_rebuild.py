@@ -14,7 +14,7 @@ from lutra.instance.fsck import check_directory
 from lutra.instance.layout import INDEX_NAME
 from lutra.instance.rebuild import rebuild_index
 from lutra.instance.stopped import StoppedDirectory
-from lutra.model.errors import IndexDamaged, MetaNotMatch, StorageFailure
+from lutra.model.errors import DirectoryInUse, IndexDamaged, MetaNotMatch, StorageFailure
 
 ROWS = 1_500
 FIELDS = {"n": int, "v": lutra.Vector(4)}
@@ -194,6 +194,6 @@ def test_a_directory_is_opened_as_it_is(tmp_path: Path) -> None:
     fill(tmp_path / "d")
     with pytest.raises(StorageFailure, match="there is no folder"):
         StoppedDirectory(tmp_path / "d", objects=tmp_path / "elsewhere")
-    with lutra.connect(tmp_path / "d"), pytest.raises(StorageFailure, match="already open"):
+    with lutra.connect(tmp_path / "d"), pytest.raises(DirectoryInUse, match="open already"):
         StoppedDirectory(tmp_path / "d")
     StoppedDirectory(tmp_path / "d").close()

@@ -11,8 +11,8 @@ import pytest
 
 from lutra.kv.batch import WriteBatch
 from lutra.kv.copied import copied_store
-from lutra.kv.rocksdb import RocksStore, StoreHeld
-from lutra.model.errors import StorageFailure
+from lutra.kv.rocksdb import RocksStore
+from lutra.model.errors import DirectoryInUse, StorageFailure
 
 WRITER = """
 import os, sys
@@ -42,7 +42,7 @@ def test_beside_a_writer(tmp_path: Path) -> None:
                 assert store.get(b"a%012d" % numbers[-1]) is not None
             assert numbers == list(range(len(numbers)))
             assert numbers[-1] >= acknowledged
-        with pytest.raises(StoreHeld):
+        with pytest.raises(DirectoryInUse):
             RocksStore(path)
         assert writer.poll() is None, "what looks on disturbs nobody"
     finally:

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from lutra.kv.acknowledged import FILE as ACKNOWLEDGED
 from lutra.kv.batch import WriteBatch
 from lutra.kv.rocksdb import RocksStore
-from lutra.model.errors import Corruption, StorageFailure
+from lutra.model.errors import Corruption, DirectoryInUse, StorageFailure
 
 WRITER = """
 import sys
+from lutra.kv.acknowledged import FILE as ACKNOWLEDGED
 from lutra.kv.batch import WriteBatch
 from lutra.kv.rocksdb import RocksStore
 store = RocksStore(sys.argv[1])
@@ -92,14 +94,14 @@ def test_kill_loses_nothing_acknowledged(tmp_path: Path, round_: int) -> None:
 
 def test_a_second_opening_is_refused(tmp_path: Path) -> None:
     store = RocksStore(tmp_path)
-    with pytest.raises(StorageFailure, match="already open in this process"):
+    with pytest.raises(DirectoryInUse, match=r"this process has .* open already"):
         RocksStore(tmp_path)
     other = subprocess.run(
         [sys.executable, "-c", f"from lutra.kv.rocksdb import RocksStore; RocksStore({str(tmp_path)!r})"],
         capture_output=True,
         text=True,
     )
-    assert "another process holds the data directory" in other.stderr
+    assert "DirectoryInUse: another process has" in other.stderr
     store.close()
     RocksStore(tmp_path).close()
 
@@ -152,13 +154,20 @@ def test_closing_amid_reads_and_writes_is_clean(tmp_path: Path) -> None:
 
 def test_a_torn_log_tail_is_dropped(tmp_path: Path) -> None:
     store = RocksStore(tmp_path / "store")
-    fill(store, 20)
+    fill(store, 19)
+    acknowledged = (tmp_path / "store" / ACKNOWLEDGED).read_bytes()
+    batch = WriteBatch()
+    batch.put(b"last", b"x" * 100)
+    store.commit(batch)
     crashed = crashed_copy(tmp_path / "store", tmp_path / "crashed")
     store.close()
     log = newest(crashed, ".log")
     log.write_bytes(log.read_bytes()[:-40])
+    with pytest.raises(Corruption, match="write 20 was acknowledged"):
+        RocksStore(crashed)
+    (crashed / ACKNOWLEDGED).write_bytes(acknowledged)  # cut short before it was
     store = RocksStore(crashed)
-    assert len(list(store.scan(b"0", b"9"))) == 19
+    assert len(list(store.scan(b"0", b"z"))) == 19
     store.close()
 
 

@@ -7,7 +7,13 @@ from contextlib import contextmanager
 
 import click
 
-from lutra.model.errors import LutraError
+from lutra.model.errors import DirectoryInUse, LutraError
+
+
+class InUse(click.ClickException):
+    """A data directory that somebody else has open: the same status for every command that needs it."""
+
+    exit_code = 2
 
 
 @contextmanager
@@ -16,11 +22,11 @@ def shown_failures(
 ) -> Iterator[None]:
     """Turns a LutraError into the message of a failed command, and its status into that of ``shown_as``.
 
-    One that is a ``but`` goes on as it is.
+    That of a directory in use is `InUse`'s. One that is a ``but`` goes on as it is.
     """
     try:
         yield
     except LutraError as error:
         if but is not None and isinstance(error, but):
             raise
-        raise shown_as(str(error)) from error
+        raise (InUse if isinstance(error, DirectoryInUse) else shown_as)(str(error)) from error

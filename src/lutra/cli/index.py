@@ -123,7 +123,11 @@ def rebuild(data_dir: Path, objects: str | None, instance: str, as_json: bool, t
     from lutra.instance.rebuild import rebuild_index
     from lutra.instance.stopped import StoppedDirectory
 
-    with shown_failures(), StoppedDirectory(data_dir, objects=objects) as directory, shown_progress() as report:
+    with (
+        shown_failures(),
+        StoppedDirectory(data_dir, objects=objects, is_to_be_mended=True) as directory,
+        shown_progress() as report,
+    ):
         total = _rows_of(directory, instance, table)
         built = rebuild_index(
             directory,

@@ -14,6 +14,8 @@ from lutra.index.resources import Resources
 from lutra.index.storage import sweep
 from lutra.instance import registry
 from lutra.instance.instance import Instance
+from lutra.instance.traces import require_tables_or_nothing
+from lutra.kv.folder import make_durable_folder
 from lutra.kv.rocksdb import RocksStore
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import ObjectNotExist, StorageFailure
@@ -67,15 +69,17 @@ class Engine:
 
         :param objects: where segments of search indexes are: a folder, or ``s3://bucket/prefix``; None: in ``path``.
         :param memory_bytes: what search indexes keep in memory of their segments; their buffers come beside it.
-        :raises ParameterInvalid: objects cannot be there. :raises Corruption: it is damaged.
-        :raises StorageFailure: it cannot be used, or another process has it.
+        :raises ParameterInvalid: objects cannot be there.
+        :raises Corruption: it is damaged, or not all of it is there.
+        :raises DirectoryInUse: somebody has it. :raises StorageFailure: it cannot be used.
         """
         data_dir = Path(path)
+        require_tables_or_nothing(data_dir)
         try:
-            data_dir.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            make_durable_folder(data_dir, _FOLDER_MODE)
         except OSError as error:
             raise StorageFailure(f"cannot use {data_dir} as a data directory: {error.strerror}") from error
-        store = RocksStore(data_dir / "kv")
+        store = RocksStore(data_dir / "kv", known_as=data_dir)
         try:
             address = os.fspath(data_dir / "objects" if objects is None else objects)
             resources = Resources.open(address, data_dir / "scratch", memory_bytes)

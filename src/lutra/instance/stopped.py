@@ -11,10 +11,12 @@ from typing import Self
 from lutra.index.catalog import IndexCatalog
 from lutra.index.definition import IndexDefinition
 from lutra.index.storage import IndexStorage, prefix_of
+from lutra.instance.traces import require_tables_or_nothing
 from lutra.kv.copied import copied_store
-from lutra.kv.rocksdb import RocksStore, StoreHeld
+from lutra.kv.lock import DirectoryLock
+from lutra.kv.rocksdb import RocksStore
 from lutra.model.clock import Clock, SystemClock
-from lutra.model.errors import StorageFailure
+from lutra.model.errors import DirectoryInUse, StorageFailure
 from lutra.objects.opening import open_store
 from lutra.tables.space import TableSpace
 
@@ -33,11 +35,16 @@ class StoppedDirectory:
         objects: str | os.PathLike[str] | None = None,
         clock: Clock | None = None,
         may_be_served: bool = False,
+        is_to_be_mended: bool = False,
     ) -> None:
-        """Changes nothing, and makes nothing. ``objects`` as in `lutra.instance.engine.Engine.open`.
+        """Makes nothing, and changes nothing: it is read, but where it ``is_to_be_mended``.
 
-        :raises StorageFailure: there is no such directory, another process has it, or there is no folder ``objects``.
-        :raises Corruption: the tables' store is damaged. :raises ParameterInvalid: objects cannot be there.
+        ``objects`` as in `lutra.instance.engine.Engine.open`.
+
+        :raises DirectoryInUse: another process has it.
+        :raises StorageFailure: there is no such directory, or there is no folder ``objects``.
+        :raises Corruption: the tables' store is damaged, or not all of it is there.
+        :raises ParameterInvalid: objects cannot be there.
         """
         self.path = Path(path)
         self.clock: Clock = clock or SystemClock()
@@ -46,13 +53,14 @@ class StoppedDirectory:
         """Whether another process has it."""
         self._require_folders()
         with contextlib.ExitStack() as closing:
-            self.store = self._open_store(closing, may_be_served)
+            self.store = self._open_store(closing, may_be_served, is_to_be_mended)
             self.objects = open_store(self.address, probe=False)
             self.space = TableSpace(self.store, self.clock)
             self.indexes = IndexCatalog(self.store, self.clock)
             self._closing = closing.pop_all()
 
     def _require_folders(self) -> None:
+        require_tables_or_nothing(self.path)
         try:
             if not self.path.exists():
                 raise StorageFailure(f"there is no data directory {self.path}")
@@ -66,18 +74,18 @@ class StoppedDirectory:
         except OSError as error:
             raise StorageFailure(f"cannot look into {self.path}: {error.strerror}") from error
 
-    def _open_store(self, closing: contextlib.ExitStack, may_be_served: bool) -> RocksStore:
+    def _open_store(self, closing: contextlib.ExitStack, may_be_served: bool, is_to_be_mended: bool) -> RocksStore:
+        if is_to_be_mended:
+            store = RocksStore(self.path / "kv", may_make=False, known_as=self.path)
+            closing.callback(store.close)
+            return store
         try:
-            store = RocksStore(self.path / "kv")
-        except StoreHeld as error:
+            closing.callback(DirectoryLock(self.path / "kv", self.path).close)
+        except DirectoryInUse:
             if not may_be_served:
-                raise StorageFailure(
-                    f"another process has {self.path} open: stop the server (or close the database) first"
-                ) from error
+                raise
             self.is_served = True
-            return closing.enter_context(copied_store(self.path / "kv"))
-        closing.callback(store.close)
-        return store
+        return closing.enter_context(copied_store(self.path / "kv"))
 
     def __enter__(self) -> Self:
         return self

@@ -72,6 +72,11 @@ def read_vectors(values: list[str | bytes], dimension: int) -> tuple[NDArray[np.
 def crc32c_blocks(data: NDArray[np.uint8], block_bytes: int, covered_bytes: int) -> NDArray[np.uint32]:
     """See `lutra.kernels.checksum.crc32c_blocks`."""
 
+def log_frames(
+    data: NDArray[np.uint8],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8], int, int]:
+    """See `lutra.kernels.log_frames.log_frames`."""
+
 class BlockCache:
     """See `lutra.kernels.blocks.BlockCache`. All arguments are given there; ``kind`` is a BlockKind's number."""
 

@@ -6,7 +6,11 @@ can tell what of the log is on disk, so the store refuses all further use until 
 is replayed with *tolerate corrupted tail records*: a record cut short at the end of the log is a commit that was never
 acknowledged, and is dropped; damage anywhere else would drop acknowledged commits, so opening raises `Corruption`
 instead. (RocksDB's default, *point in time*, would silently drop all that follows the damage; *absolute consistency*
-would refuse to open after a power cut.)
+would refuse to open after a power cut.) What RocksDB does not notice is looked for before (`lutra.kv.inspection`), so
+that a directory that is refused stays as it is.
+
+**One owner.** A lock on the directory itself, beside RocksDB's on a file. A process forked from the owner can do
+nothing: every call raises ForkedProcess, and RocksDB never runs there on the parent's store, not even to be closed.
 
 **Memory.** Bounded by the block cache (data, index and filter blocks), the write buffers and the open files. No mmap.
 
@@ -24,14 +28,21 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
-import rocksdict
-
+from lutra.kv.acknowledged import Acknowledged
 from lutra.kv.batch import DELETE, PUT, WriteBatch
+from lutra.kv.folder import make_durable_folder, sync_folder
+from lutra.kv.inspection import UNFINISHED, Found, inspect
+from lutra.kv.library import library as library_here
+from lutra.kv.lock import DirectoryLock, in_use
 from lutra.kv.split import cut
 from lutra.kv.store import Pair
-from lutra.model.errors import Corruption, LutraError, StorageFailure
+from lutra.model import forks
+from lutra.model.errors import Corruption, ForkedProcess, LutraError, StorageFailure
+
+if TYPE_CHECKING:
+    import rocksdict
 
 _MIB: Final = 1024 * 1024
 _CHUNK_PAIRS: Final = 128
@@ -44,10 +55,6 @@ FailureOf = Callable[[str, Exception], LutraError]
 """Gives what to raise when an action fails with what the engine raised."""
 
 
-class StoreHeld(StorageFailure):
-    """Another process has the store open."""
-
-
 class RocksStore:
     """An ordered key-value store in one directory, which one process holds at a time.
 
@@ -55,10 +62,11 @@ class RocksStore:
     table file; the log on disk is at most about four times the latter.
 
     ``is_read_only``: nothing is changed, commits raise StorageFailure, and it does not matter who holds the directory:
-    the files in it must be nobody's to delete (`lutra.kv.copied`).
+    the files in it must be nobody's to delete (`lutra.kv.copied`). ``may_make``: a store is made where there is none.
+    ``known_as``: what the error calls the directory where somebody holds it.
 
-    Raises StorageFailure where the directory cannot be used, StoreHeld where another process holds it, Corruption where
-    what is in it is damaged.
+    Raises StorageFailure where the directory cannot be used or has no store, DirectoryInUse where somebody holds it,
+    Corruption where what is in it is damaged or not all of it is left; then nothing has been changed.
     """
 
     def __init__(
@@ -69,26 +77,84 @@ class RocksStore:
         write_buffer_bytes: int = 64 * _MIB,
         max_open_files: int = 512,
         is_read_only: bool = False,
+        may_make: bool = True,
+        known_as: Path | None = None,
     ) -> None:
         self._path = Path(path)
+        self._known_as = known_as or self._path
         self._closed = False
         self._refusal: str | None = None
+        self._is_forked = False
         self._write_lock = threading.Lock()
         self._opened_lock = threading.Lock()
         self._opened: weakref.WeakSet[_Scan | RocksSnapshot] = weakref.WeakSet()
-        self._unsynced = rocksdict.WriteOptions()
-        self._unsynced.sync = False
-        if not is_read_only:
+        self._acknowledged: Acknowledged | None = None
+        self._lock: DirectoryLock | None = None
+        may_make = may_make and not is_read_only
+        if may_make:
             _make_folder(self._path)
-        access = rocksdict.AccessType.read_only(False) if is_read_only else rocksdict.AccessType.read_write()
-        options = _options(block_cache_bytes, write_buffer_bytes, max_open_files)
+        if not is_read_only:
+            self._lock = DirectoryLock(self._path, self._known_as)
         try:
+            self._open(may_make, block_cache_bytes, write_buffer_bytes, max_open_files)
+        except BaseException:
+            self._let_go()
+            raise
+        forks.follow(self)
+
+    def _open(self, may_make: bool, block_cache_bytes: int, write_buffer_bytes: int, max_open_files: int) -> None:
+        found = inspect(self._path)
+        if found is Found.NOTHING and not may_make:
+            raise StorageFailure(f"there is no store in {self._path}")
+        try:
+            self._library = library_here()
+            self._unsynced = self._library.WriteOptions()
+            self._unsynced.sync = False
+            if found is Found.NOTHING:
+                _mark_unfinished(self._path)
+            options = _options(self._library, block_cache_bytes, write_buffer_bytes, max_open_files)
+            options.create_if_missing(found is Found.NOTHING)
+            access = self._library.AccessType
             # Named explicitly, or a reopened store would take its column family's options from the last run's file.
-            self._db = rocksdict.Rdict(
-                str(self._path), options, column_families={"default": options}, access_type=access
+            self._db: rocksdict.Rdict = self._library.Rdict(
+                str(self._path),
+                options,
+                column_families={"default": options},
+                access_type=access.read_only(False) if self._lock is None else access.read_write(),
             )
+            if self._lock is not None:
+                self._begin_use()
+        except OSError as error:
+            raise StorageFailure(f"cannot open the store in {self._path}: {error.strerror}") from error
         except Exception as error:
-            raise _opening_failure(self._path, error) from error
+            if "While lock file" in str(error):  # somebody who holds RocksDB's lock and not the directory's
+                raise in_use(self._known_as) from error
+            raise _failure(self._path, "open", error) from error
+
+    def _begin_use(self) -> None:
+        try:
+            self._acknowledged = Acknowledged(self._path)
+            self._acknowledged.note(self._db.latest_sequence_number())
+            _unmark(self._path)
+        except OSError:
+            self._db.close()
+            raise
+
+    def _let_go(self) -> None:
+        """Of all but RocksDB."""
+        if self._acknowledged is not None:
+            self._acknowledged.close()
+        if self._lock is not None:
+            self._lock.close()
+
+    def forked(self) -> None:
+        """In a child process nothing here is freed: RocksDB would write to the parent's files, or wait for ever."""
+        self._refusal = forks.REFUSAL
+        self._is_forked = self._closed = True
+        self._write_lock = threading.Lock()
+        self._opened_lock = threading.Lock()
+        for reader in list(self._opened):
+            forks.keep_forever(reader.forked())
 
     def get(self, key: bytes) -> bytes | None:
         if self._refusal is not None:
@@ -109,7 +175,7 @@ class RocksStore:
         self._check_open()
         if begin >= end:
             return iter(())
-        options = rocksdict.ReadOptions()
+        options = self._library.ReadOptions()
         options.set_iterate_upper_bound(end)
         try:
             iterator = self._db.iter(options)
@@ -133,7 +199,7 @@ class RocksStore:
         return snapshot
 
     def commit(self, batch: WriteBatch) -> None:
-        engine_batch = rocksdict.WriteBatch(raw_mode=True)
+        engine_batch = self._library.WriteBatch(raw_mode=True)
         put = engine_batch.put
         for kind, key, value in batch.operations:
             if kind == PUT:
@@ -155,6 +221,8 @@ class RocksStore:
                 self._refusal = f"failed ({failure}); open it again"
                 self._release_iterators()
                 raise failure from error
+            if self._acknowledged is not None:
+                self._acknowledged.note(self._db.latest_sequence_number())
 
     def size_bytes(self, begin: bytes, end: bytes) -> int:
         measured = self._measure(begin, end)
@@ -177,6 +245,7 @@ class RocksStore:
         while True:
             try:
                 self._db.close()
+                self._let_go()
                 return
             except RuntimeError as error:
                 # rocksdict: a read of another thread is still inside the engine.
@@ -227,11 +296,14 @@ class RocksStore:
 
     def _check_open(self) -> None:
         if self._refusal is not None:
-            raise StorageFailure(f"the store in {self._path} {self._refusal}")
+            raise self._refused(self._refusal)
+
+    def _refused(self, why: str) -> LutraError:
+        return ForkedProcess(why) if self._is_forked else StorageFailure(f"the store in {self._path} {why}")
 
     def _failure(self, action: str, error: Exception) -> LutraError:
         if self._refusal is not None:
-            return StorageFailure(f"the store in {self._path} {self._refusal}")
+            return self._refused(self._refusal)
         return _failure(self._path, action, error)
 
 
@@ -257,7 +329,7 @@ class _Scan:
         # Apart from the generator, whose frame would hold the iterator past `close`.
         iterator = self._iterator
         if iterator is None:
-            raise StorageFailure("the store was closed under a scan")
+            raise self._failure("scan", RuntimeError("the scan is closed"))
         try:
             if self._reverse:
                 return _take_down(iterator, self._begin, pairs_max)
@@ -267,6 +339,11 @@ class _Scan:
 
     def close(self) -> None:
         self._iterator = None
+
+    def forked(self) -> rocksdict.RdictIter | None:
+        """Lets go of the iterator, which must not be freed."""
+        iterator, self._iterator = self._iterator, None
+        return iterator
 
 
 class RocksSnapshot:
@@ -303,6 +380,12 @@ class RocksSnapshot:
         with self._lock:
             self._iterator = None
 
+    def forked(self) -> rocksdict.RdictIter | None:
+        """Lets go of the iterator, which must not be freed, and of a lock that nobody will give back."""
+        self._lock = threading.Lock()
+        iterator, self._iterator = self._iterator, None
+        return iterator
+
     def __enter__(self) -> Self:
         return self
 
@@ -327,7 +410,7 @@ class RocksSnapshot:
 
     def _open_iterator(self) -> rocksdict.RdictIter:
         if self._iterator is None:
-            raise StorageFailure("the snapshot is closed")
+            raise self._failure("read a snapshot", RuntimeError("it is closed"))
         return self._iterator
 
 
@@ -375,20 +458,19 @@ def _take_down(iterator: rocksdict.RdictIter, begin: bytes, pairs_max: int) -> l
     return chunk
 
 
-def _options(block_cache_bytes: int, write_buffer_bytes: int, max_open_files: int) -> rocksdict.Options:
-    table = rocksdict.BlockBasedOptions()
-    table.set_block_cache(rocksdict.Cache(block_cache_bytes))
+def _options(library: Any, block_cache_bytes: int, write_buffer_bytes: int, max_open_files: int) -> rocksdict.Options:
+    table = library.BlockBasedOptions()
+    table.set_block_cache(library.Cache(block_cache_bytes))
     table.set_block_size(16 * 1024)
     table.set_bloom_filter(10, False)
     table.set_cache_index_and_filter_blocks(True)
     table.set_pin_l0_filter_and_index_blocks_in_cache(True)
     table.set_format_version(5)
 
-    options = rocksdict.Options(raw_mode=True)
-    options.create_if_missing(True)
+    options = cast("rocksdict.Options", library.Options(raw_mode=True))
     options.set_block_based_table_factory(table)
     options.set_paranoid_checks(True)
-    options.set_wal_recovery_mode(rocksdict.DBRecoveryMode.tolerate_corrupted_tail_records())
+    options.set_wal_recovery_mode(library.DBRecoveryMode.tolerate_corrupted_tail_records())
     options.set_max_total_wal_size(4 * write_buffer_bytes)
     options.set_db_write_buffer_size(write_buffer_bytes)
     options.set_write_buffer_size(max(write_buffer_bytes // 4, _MIB))
@@ -396,7 +478,7 @@ def _options(block_cache_bytes: int, write_buffer_bytes: int, max_open_files: in
     options.set_target_file_size_base(32 * _MIB)
     options.set_max_bytes_for_level_base(256 * _MIB)
     options.set_level_compaction_dynamic_level_bytes(True)
-    options.set_compression_type(rocksdict.DBCompressionType.lz4())
+    options.set_compression_type(library.DBCompressionType.lz4())
     options.set_max_background_jobs(2)
     options.set_max_open_files(max_open_files)
     options.set_bytes_per_sync(_MIB)
@@ -404,7 +486,7 @@ def _options(block_cache_bytes: int, write_buffer_bytes: int, max_open_files: in
     options.set_allow_mmap_writes(False)
     options.set_max_log_file_size(4 * _MIB)
     options.set_keep_log_file_num(4)
-    options.set_max_manifest_file_size(16 * _MIB)
+    options.set_max_manifest_file_size(4 * _MIB)  # it is read twice when the store is opened
     options.set_stats_dump_period_sec(0)
     options.set_stats_persist_period_sec(0)
     return options
@@ -413,24 +495,24 @@ def _options(block_cache_bytes: int, write_buffer_bytes: int, max_open_files: in
 def _make_folder(path: Path) -> None:
     """Makes the directory and sees to it that its name is on stable storage."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        for folder in (path, path.parent):
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        make_durable_folder(path)
     except OSError as error:
         raise StorageFailure(f"cannot use {path} as a data directory: {error.strerror}") from error
 
 
-def _opening_failure(path: Path, error: Exception) -> LutraError:
-    text = str(error)
-    if "lock hold by current process" in text:
-        return StorageFailure(f"the data directory {path} is already open in this process")
-    if "While lock file" in text:
-        return StoreHeld(f"another process holds the data directory {path}")
-    return _failure(path, "open", error)
+def _mark_unfinished(path: Path) -> None:
+    """Durably, before there is anything else."""
+    (path / UNFINISHED).touch()
+    sync_folder(path)
+
+
+def _unmark(path: Path) -> None:
+    """What was made, if it was, is there for good."""
+    mark = path / UNFINISHED
+    if mark.exists():
+        sync_folder(path)
+        mark.unlink()
+        sync_folder(path)
 
 
 def _failure(path: Path, action: str, error: Exception) -> LutraError:

@@ -21,6 +21,8 @@
     │   └── IndexDamaged            OTSInternalServerError         objects of a search index; its table is whole
     ├── Fenced                      OTSInternalServerError         another writer has taken over: stop writing
     └── StorageFailure              OTSInternalServerError         the disk or the store refused
+        ├── DirectoryInUse          OTSInternalServerError         somebody else has it open
+        ├── ForkedProcess           OTSInternalServerError         the database is the parent process's
         └── ObjectMissing           OTSInternalServerError         there is no object of that name
 
 ``code`` is the protocol's word; which HTTP status goes with it is the server's business.
@@ -110,6 +112,14 @@ class Fenced(LutraError):
 
 class StorageFailure(LutraError):
     code = "OTSInternalServerError"
+
+
+class DirectoryInUse(StorageFailure):
+    """Another process has the data directory open, or this one has it a second time."""
+
+
+class ForkedProcess(StorageFailure):
+    """This process was forked from the one that opened the database."""
 
 
 class ObjectMissing(StorageFailure):

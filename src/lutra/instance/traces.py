@@ -1,0 +1,36 @@
+"""A data directory that has lost its tables is not to be taken for a new one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from lutra.model.errors import Corruption, StorageFailure
+
+_TABLES: Final = "kv"
+_MADE_LATER: Final = ("instances", "objects/indexes")
+"""What a data directory comes to have only once it has tables."""
+
+
+def require_tables_or_nothing(data_dir: Path) -> None:
+    """Raises Corruption where ``data_dir`` has what is made of tables, and no tables; StorageFailure."""
+    try:
+        if os.path.lexists(data_dir / _TABLES / "CURRENT"):
+            return
+        left = [name for name in _MADE_LATER if _has_entries(data_dir / name)]
+    except OSError as error:
+        raise StorageFailure(f"cannot look into {data_dir}: {error.strerror}") from error
+    if left:
+        raise Corruption(
+            f"{data_dir} has lost its tables: there is {' and '.join(left)}, but no store in {_TABLES}. "
+            "Restore a backup; to begin anew, with no rows at all, move the whole data directory away"
+        )
+
+
+def _has_entries(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is not None
+    except (FileNotFoundError, NotADirectoryError):
+        return False
