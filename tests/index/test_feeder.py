@@ -18,6 +18,7 @@ from lutra.index.buffer import Buffer
 from lutra.index.catalog import IndexCatalog
 from lutra.index.feed import Feed
 from lutra.index.feeder import Feeder
+from lutra.index.index import SearchIndex
 from lutra.index.resources import Resources
 from lutra.index.storage import prefix_of
 from lutra.kv.memory import MemoryStore
@@ -174,21 +175,54 @@ def test_many_changes_are_followed_in_turns(
     feed.close()
 
 
-def test_large_rows_are_taken_in_few_at_a_time(
-    store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, put: Any, resources: Resources
-) -> None:
-    table = new_table("t")
+class CountedStore(MemoryStore):
+    """Counts the bytes of values that are read, but for those of the changelog."""
+
+    read_bytes = 0
+
+    def get(self, key: bytes) -> bytes | None:
+        value = super().get(key)
+        self.read_bytes += len(value or b"")
+        return value
+
+    def get_many(self, keys: Any) -> list[bytes | None]:
+        return [self.get(key) for key in keys]
+
+
+def test_a_chunk_is_bounded_while_it_is_read(monkeypatch: pytest.MonkeyPatch, resources: Resources) -> None:
+    """However large rows turn out to be: 4 MB and one row, of as many as have changed."""
+    store = CountedStore()
+    space = TableSpace(store)
+    tables = space.instance("default")
+    table = tables.create(TableSchema("t", (KeyColumn("id", ColumnType.INTEGER),)))
     feed = Feed(define(store, table), tables, space.changelog, store, resources, SystemClock())
     assert feed.step()
-    for n in range(12):
-        put("t", n, n=n, big="x" * 1_000_000)
-    assert not feed.step()
-    assert feed._chunk_rows < 512
-    assert feed.view().rows == 12
-    for n in range(20, 30):
-        put("t", n, n=n)
-        assert not feed.step()
-    assert feed._chunk_rows == 512
+    row_bytes = 1_500_000
+    numbers = [*range(100), 5, *range(100, 130), 5, *range(50)]
+    for number in numbers:
+        cells = [("n", number, None, CellOperation.PUT)]
+        if number < 30 or number == 129:
+            cells.append(("big", "x" * row_bytes, None, CellOperation.PUT))
+        tables.write("t", RowChange(ChangeKind.PUT, (("id", number),), cells))
+    taken: list[tuple[int, int]] = []
+    whole = SearchIndex.apply
+
+    def counted(self: SearchIndex, rows: Any, deleted: Any = ()) -> None:
+        taken.append((len(rows), store.read_bytes))
+        store.read_bytes = 0
+        whole(self, rows, deleted)
+
+    monkeypatch.setattr(SearchIndex, "apply", counted)
+    store.read_bytes = 0
+    steps = 1
+    while feed.step():
+        steps += 1
+    assert len(taken) == steps, "one chunk a turn"
+    assert steps >= 31 * row_bytes // (4 * 1024 * 1024 + row_bytes)
+    assert max(read for _, read in taken) <= 4 * 1024 * 1024 + row_bytes + 10_000
+    assert max(rows for rows, _ in taken) > 70, "small rows come together"
+    assert set(content(feed)) == set(range(130))
+    assert feed.watermarks().searchable == feed.watermarks().written
     feed.close()
 
 

@@ -8,14 +8,18 @@ from typing import Any
 import pytest
 
 import lutra
+from lutra.index.fsck import Remedy
 from lutra.instance.engine import Engine
 from lutra.instance.fsck import check_directory
+from lutra.kv.batch import WriteBatch
 from lutra.model.clock import SystemClock
-from lutra.model.errors import StorageFailure
+from lutra.model.errors import RowDamaged, StorageFailure
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
 from lutra.model.rows import CellOperation, ChangeKind, RowChange
 from lutra.model.schema import KeyColumn, TableOptions, TableSchema
 from lutra.model.values import ColumnType
+from lutra.tables import keyspace
+from lutra.tables.keys import KeyCodec
 
 
 def wait(db: lutra.Database) -> None:
@@ -67,6 +71,26 @@ def test_damage_is_named(tmp_path: Path) -> None:
     segment.unlink()
     faults = check_directory(tmp_path / "d")
     assert any("no such object" in str(fault) for fault in faults)
+
+
+def test_a_damaged_row_is_named_and_the_rest_is_compared(tmp_path: Path) -> None:
+    """The index has the row as it was: that is no fault of the index."""
+    filled(tmp_path / "d")
+    with lutra.connect(tmp_path / "d") as db:
+        table = db._open().tables.describe("t")
+        codec = KeyCodec(keyspace.rows_prefix(table.table_id), table.schema.key)
+        batch = WriteBatch()
+        for number in (5, 300):
+            batch.put(codec.encode((("id", number),)), b"\x01\xff")
+        db._engine._store.commit(batch)
+        wait(db)
+        with pytest.raises(RowDamaged, match=r"row \{'id': 5\} of table \[t\]"):
+            db.table("t").get(5)
+        with pytest.raises(RowDamaged, match=r"row \{'id': 300\} of table \[t\]"):
+            db.table("t").search(where=lutra.col("n") == 300 % 7, limit=100).to_list()
+    faults = check_directory(tmp_path / "d")
+    assert [fault.place for fault in faults] == ["row {'id': 5}", "row {'id': 300}"]
+    assert {fault.remedy for fault in faults} == {Remedy.RESTORE}
 
 
 def test_a_missing_directory(tmp_path: Path) -> None:

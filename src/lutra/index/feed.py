@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -17,7 +18,7 @@ from lutra.index.storage import IndexStorage, prefix_of
 from lutra.index.view import IndexView
 from lutra.kv.store import KeyValueStore, Snapshot
 from lutra.model.clock import Clock
-from lutra.model.errors import Corruption, IndexDamaged, ObjectMissing, RequestTimeout
+from lutra.model.errors import Corruption, IndexDamaged, ObjectMissing, RequestTimeout, RowDamaged
 from lutra.model.indexes import IndexDescription, SyncPhase
 from lutra.model.rows import PrimaryKey, Row
 from lutra.tables.changelog import Changelog
@@ -25,7 +26,11 @@ from lutra.tables.tables import Tables
 
 _CHUNK_ROWS_MAX: Final = 512
 _CHUNK_BYTES: Final = 4 * 1024 * 1024
+"""And one row, which may be larger."""
+_CELL_BYTES: Final = 100
+"""What a cell takes beside the bytes of its value."""
 _CHANGES_MAX: Final = 1_024
+_DAMAGED_KEPT: Final = 10_000
 _BUFFERS_SLOW: Final = 4
 """With so many buffers that wait to be built the index takes in less, the more there are the less,"""
 _BUFFERS_MAX: Final = 8
@@ -54,6 +59,8 @@ class Watermarks:
     indexed: int
     synced_us: int
     rows: int
+    damaged_rows: int = 0
+    """Rows of the table that cannot be read and that the index goes on without, of those it met since the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,7 @@ class Feed:
         self._closed = False
         self._retry_s = _RETRY_FIRST_S
         self._expire_at_s = 0.0
-        self._chunk_rows = _CHUNK_ROWS_MAX
+        self._damaged: dict[PrimaryKey, None] = {}
         self._table_ttl_s = -1
         self._key_columns = tables.describe(definition.table).schema.key
         self._shown = _Shown(self._new_index())
@@ -138,8 +145,9 @@ class Feed:
         with self._changed:
             index, written = self._index, self._changelog.last_sequence
             if self._phase is SyncPhase.FULL:
-                return Watermarks(written, -1, -1, self._synced_us, index.rows)
-            return Watermarks(written, index.progress.position, index.indexed_position, self._synced_us, index.rows)
+                return Watermarks(written, -1, -1, self._synced_us, index.rows, len(self._damaged))
+            position, indexed = index.progress.position, index.indexed_position
+            return Watermarks(written, position, indexed, self._synced_us, index.rows, len(self._damaged))
 
     @property
     def _phase(self) -> SyncPhase:
@@ -218,7 +226,8 @@ class Feed:
         if self._index.torn:
             self._replace_torn()
         if not self._index.is_open:
-            self._table_ttl_s = self._index.open()
+            with self._objects():
+                self._table_ttl_s = self._index.open()
             self._check_position()
         self._index.require_writer()
         more = self._is_pressed() or (self._fill() if self._phase is SyncPhase.FULL else self._follow())
@@ -235,7 +244,7 @@ class Feed:
         self.error = f"{type(error).__name__}: {error}"
         self._end_scan()
         with self._changed:
-            self._damage = str(self.damage(error)) if isinstance(error, Corruption | ObjectMissing) else None
+            self._damage = str(error) if isinstance(error, IndexDamaged) else None
             self._failures += 1
             is_awaited = self._waiting and self._damage is not None
             self.retry_at_s = time.monotonic() + (_RETRY_FIRST_S if is_awaited else self._retry_s)
@@ -244,7 +253,8 @@ class Feed:
 
     def _replace_torn(self) -> None:
         """Begins with an index as it was last written; what the torn one shows is shown until it shows as much."""
-        torn, before = self._index, self.view()
+        with self._objects():
+            torn, before = self._index, self.view()
         with self._changed:
             self._shown, self._synced_us = _Shown(self._new_index(), before), 0
         torn.close()
@@ -307,10 +317,12 @@ class Feed:
             rows.append(row)
             size_bytes += _size_bytes(row)
             if len(rows) == _CHUNK_ROWS_MAX or size_bytes >= _CHUNK_BYTES:
-                index.apply(rows)
+                with self._objects():
+                    index.apply(rows)
                 self._advance(Progress(index.progress.position, filled_through=index.encode(rows[-1].key)), 0)
                 return True
-        index.apply(rows)
+        with self._objects():
+            index.apply(rows)
         self._end_scan()
         self._shows_all()
         self._advance(Progress(index.progress.position, filled=True), 0)
@@ -323,20 +335,23 @@ class Feed:
             # Before the snapshot: what lies in both is read twice.
             self._advance(Progress(self._changelog.last_sequence), 0)
         through = index.progress.filled_through
-        after = None if through is None else index.decode(through)
+        with self._objects():
+            after = None if through is None else index.decode(through)
         self._snapshot = self._store.snapshot()
-        self._scan = self._tables.scan_rows(self.definition.table_id, self._snapshot, after)
+        self._scan = self._tables.scan_rows(self.definition.table_id, self._snapshot, after, self._leave_out)
 
     def _follow(self) -> bool:
         now_us, last = self._clock.now_us(), self._changelog.last_sequence
         position = self._index.progress.position
         changes = self._changelog.read(self.definition.table_id, position, _CHANGES_MAX)
-        keys = list(dict.fromkeys(change.key for change in changes))
-        while keys:
-            chunk, keys = keys[: self._chunk_rows], keys[self._chunk_rows :]
-            self._take_in(chunk)
-        drained = len(changes) < _CHANGES_MAX
-        reached = changes[-1].sequence if changes else position
+        taken = self._take_in(list(dict.fromkeys(change.key for change in changes)))
+        reached, is_whole = position, True
+        for change in changes:
+            if change.key not in taken:
+                is_whole = False
+                break
+            reached = change.sequence
+        drained = is_whole and len(changes) < _CHANGES_MAX
         if drained:
             self._shows_all()
         self._advance(Progress(max(reached, last) if drained else reached, True), now_us if drained else None)
@@ -357,16 +372,44 @@ class Feed:
                 self._synced_us = max(self._synced_us, synced_us)
             self._changed.notify_all()
 
-    def _take_in(self, keys: list[PrimaryKey]) -> None:
-        """Brings the rows of ``keys`` up to what they are now."""
-        found = self._tables.read_rows(self.definition.table_id, keys)
-        rows = [row for row in found if row is not None]
-        self._index.apply(rows, [key for key, row in zip(keys, found, strict=True) if row is None])
-        size_bytes = sum(map(_size_bytes, rows))
-        if size_bytes > _CHUNK_BYTES:
-            self._chunk_rows = max(1, self._chunk_rows // 2)
-        elif size_bytes < _CHUNK_BYTES // 4:
-            self._chunk_rows = min(_CHUNK_ROWS_MAX, self._chunk_rows * 2)
+    def _take_in(self, keys: list[PrimaryKey]) -> set[PrimaryKey]:
+        """Brings the rows of ``keys`` up to what they are now: of the first of them, as many as make a chunk."""
+        rows: list[Row] = []
+        taken: set[PrimaryKey] = set()
+        gone: list[PrimaryKey] = []
+        size_bytes = 0
+        for key, found in zip(keys, self._tables.each_row(self.definition.table_id, keys), strict=True):
+            taken.add(key)
+            if isinstance(found, Row):
+                rows.append(found)
+                self._damaged.pop(key, None)
+                size_bytes += _size_bytes(found)
+                if size_bytes >= _CHUNK_BYTES:
+                    break
+                continue
+            gone.append(key)
+            if found is None:
+                self._damaged.pop(key, None)
+            else:
+                self._leave_out(key, found)
+        with self._objects():
+            self._index.apply(rows, gone)
+        return taken
+
+    def _leave_out(self, key: PrimaryKey, error: RowDamaged) -> None:
+        """The index goes on without a row that cannot be read, which is told once."""
+        if key not in self._damaged and len(self._damaged) < _DAMAGED_KEPT:
+            self._damaged[key] = None
+            name, table = self.definition.name, self.definition.table
+            _log.error("search index [%s] of table [%s] goes on without a row: %s", name, table, error)
+
+    @contextlib.contextmanager
+    def _objects(self) -> Iterator[None]:
+        """Around what reads the index's own objects. What is wrong with them is told as that, and nothing else is."""
+        try:
+            yield
+        except (Corruption, ObjectMissing) as error:
+            raise self.damage(error) from error
 
     def _expire(self) -> None:
         """Follows the table's time to live, and now and then drops what has outlived it.
@@ -381,7 +424,8 @@ class Feed:
         now_s = time.monotonic()
         if now_s >= self._expire_at_s:
             self._expire_at_s = now_s + _EXPIRY_PERIOD_S
-            self._index.drop_expired()
+            with self._objects():
+                self._index.drop_expired()
 
     def _end_scan(self) -> None:
         self._scan = None
@@ -392,4 +436,5 @@ class Feed:
 
 def _size_bytes(row: Row) -> int:
     """About how much memory a row's values take."""
-    return sum(len(value) if isinstance(value, str | bytes) else 8 for _, value, _ in row.cells)
+    values = (len(value) for _, value, _ in row.cells if isinstance(value, str | bytes))
+    return sum(values) + _CELL_BYTES * len(row.cells)

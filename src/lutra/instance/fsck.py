@@ -13,14 +13,17 @@ from lutra.index.storage import ROOT, prefix_of
 from lutra.instance.registry import instance_names
 from lutra.instance.stopped import StoppedDirectory
 from lutra.model.clock import Clock
-from lutra.model.errors import LutraError, ObjectNotExist
-from lutra.model.rows import Row
+from lutra.model.errors import LutraError, ObjectNotExist, RowDamaged
+from lutra.model.rows import PrimaryKey, Row
 from lutra.model.schema import TableDescription
 from lutra.tables.changelog import Change
 from lutra.tables.keys import KeyCodec
+from lutra.tables.reader import OnDamaged
 
 _CHANGES_AT_ONCE: Final = 10_000
 _ROWS_PER_REPORT: Final = 1_024
+_DAMAGED_ROWS_MAX: Final = 100
+"""Of one table: where all rows are damaged, as many say so as all of them."""
 
 OnProgress = Callable[[str, int, int | None], None]
 """Called with what is being checked, how much of it is done, and how much there is, where that is known."""
@@ -55,6 +58,7 @@ class DirectoryCheck:
         self.tables = self.rows = self.indexes = self.segments = self.segment_bytes = 0
         """That were looked at."""
         self._directory = directory
+        self._damaged: dict[int, set[PrimaryKey]] = {}
         self._report: OnProgress = on_progress or (lambda what, done, total: None)
 
     def run(self) -> None:
@@ -76,9 +80,16 @@ class DirectoryCheck:
     def _check_table(self, instance: str, table: TableDescription) -> int | None:
         """How many rows it has; None where they cannot be read."""
         name, count = table.schema.name, 0
+        damaged = self._damaged[table.table_id] = set()
         self.tables += 1
+
+        def note(key: PrimaryKey, error: RowDamaged) -> None:
+            damaged.add(key)
+            if len(damaged) <= _DAMAGED_ROWS_MAX:
+                self.faults.append(Fault(instance, name, "", f"row {dict(key)}", str(error), Remedy.RESTORE))
+
         try:
-            for _ in self._scan(instance, table.table_id):
+            for _ in self._scan(instance, table.table_id, note):
                 count += 1
                 if count % _ROWS_PER_REPORT == 0:
                     self._report(f"rows of [{name}]", count, None)
@@ -87,6 +98,9 @@ class DirectoryCheck:
         except LutraError as error:
             self.faults.append(Fault(instance, name, "", f"after row {count}", str(error), Remedy.RESTORE))
             return None
+        if len(damaged) > _DAMAGED_ROWS_MAX:
+            more = f"{len(damaged) - _DAMAGED_ROWS_MAX:,} more rows are damaged"
+            self.faults.append(Fault(instance, name, "", name, more, Remedy.RESTORE))
         self._report(f"rows of [{name}]", count, count)
         self.rows += count
         return count
@@ -134,20 +148,21 @@ class DirectoryCheck:
         oldest_ms = self._directory.clock.now_us() // 1_000 - 1_000 * min(ttls_s) if ttls_s else None
         what = f"rows of [{definition.table}] in [{definition.name}]"
         check.check_rows(
-            self._scan(definition.instance, table.table_id),
+            self._scan(definition.instance, table.table_id, lambda key, error: None),
             self._changed(table, position),
             oldest_ms,
             lambda done: self._report(what, done, rows),
         )
 
-    def _scan(self, instance: str, table_id: int) -> Iterator[Row]:
+    def _scan(self, instance: str, table_id: int, on_damaged: OnDamaged) -> Iterator[Row]:
         with self._directory.store.snapshot() as snapshot:
-            yield from self._directory.space.instance(instance).scan_rows(table_id, snapshot)
+            yield from self._directory.space.instance(instance).scan_rows(table_id, snapshot, on_damaged=on_damaged)
 
     def _changed(self, table: TableDescription, after: int) -> set[bytes]:
-        """The encoded keys of rows that were written to since."""
+        """The encoded keys of rows that were written to since, and of those that cannot be compared."""
         codec = KeyCodec(b"", table.schema.key)
-        return {codec.encode(change.key) for change in self._changes(table, after)}
+        changed = {codec.encode(change.key) for change in self._changes(table, after)}
+        return changed.union(map(codec.encode, self._damaged[table.table_id]))
 
     def _changes(self, table: TableDescription, after: int) -> Iterator[Change]:
         while changes := self._directory.space.changelog.read(table.table_id, after, _CHANGES_AT_ONCE):

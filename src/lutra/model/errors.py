@@ -18,7 +18,8 @@
     ├── RequestTimeout              OTSRequestTimeout
     ├── ServerBusy                  OTSServerBusy                  over a limit of the moment: try again
     ├── Corruption                  OTSInternalServerError         stored bytes fail their checksum
-    │   └── IndexDamaged            OTSInternalServerError         objects of a search index; its table is whole
+    │   ├── IndexDamaged            OTSInternalServerError         objects of a search index; its table is whole
+    │   └── RowDamaged              OTSInternalServerError         one row of a table; all others are whole
     ├── Fenced                      OTSInternalServerError         another writer has taken over: stop writing
     └── StorageFailure              OTSInternalServerError         the disk or the store refused
         ├── DirectoryInUse          OTSInternalServerError         somebody else has it open
@@ -104,6 +105,10 @@ class Corruption(LutraError):
 
 class IndexDamaged(Corruption):
     """Objects of a search index are lost or damaged, its table is whole. Tells clients which, and what to do."""
+
+
+class RowDamaged(Corruption):
+    """What is stored of one row of a table cannot be read. Tells clients which."""
 
 
 class Fenced(LutraError):

@@ -153,6 +153,7 @@ class _IndexGauges:
         self._memory = self._made(
             "memory_bytes", "Bytes in memory: of segments, beside the block cache, and of buffers", "part"
         )
+        self._damaged = self._made("damaged_rows", "Rows of the table that cannot be read, and the index leaves out")
         self._dead = self._made("dead_rows", "Rows of segments that were deleted or replaced")
         self._written = self._made("written_bytes", "Bytes put on the store since the index was made", "by")
 
@@ -161,6 +162,7 @@ class _IndexGauges:
     ) -> None:
         self._lag.add_metric(labels, max(0, now_us - description.synced_us) / 1e6)
         self._rows.add_metric(labels, description.rows)
+        self._damaged.add_metric(labels, marks.damaged_rows)
         self._dead.add_metric(labels, stats.dead)
         written = stats.written
         for family, values in (

@@ -11,7 +11,7 @@ from typing import Final
 
 from lutra.model import limits
 from lutra.model.conditions import ColumnPagination
-from lutra.model.errors import ParameterInvalid
+from lutra.model.errors import Corruption, ParameterInvalid
 from lutra.model.rows import Cell, PrimaryKey, ReadOptions, Row
 from lutra.model.values import INT64_MAX
 from lutra.tables import storedrow
@@ -64,9 +64,12 @@ class ReadPlan:
     def row(self, key: PrimaryKey, value: bytes, now_ms: int) -> tuple[Row | None, bytes | None]:
         """The row of a stored value as it is returned, or None; and the token where its page of columns ended.
 
-        Raises Corruption.
+        Raises RowDamaged.
         """
-        cells = storedrow.decode(value, self._table, now_ms)
+        try:
+            cells = storedrow.decode(value, self._table, now_ms)
+        except Corruption as error:
+            raise storedrow.damaged(key, self._table, error) from error
         if cells is None:
             return None, None
         if not self._everything:

@@ -13,8 +13,8 @@ from __future__ import annotations
 from typing import Final
 
 from lutra.kernels.plainbuffer import decode_cells, encode_cells
-from lutra.model.errors import Corruption
-from lutra.model.rows import Cell
+from lutra.model.errors import Corruption, RowDamaged
+from lutra.model.rows import Cell, KeyInput
 from lutra.tables.table import Table
 
 _CELLS: Final = b"\x01"
@@ -47,6 +47,14 @@ def decode(value: bytes, table: Table, now_ms: int) -> list[Cell] | None:
     if oldest_ms is not None and int.from_bytes(value[1:], "big", signed=True) < oldest_ms:
         return None
     return []
+
+
+def damaged(key: KeyInput, table: Table, error: Corruption) -> RowDamaged:
+    """What to tell of a row that cannot be read."""
+    return RowDamaged(
+        f"row {dict(key)} of table [{table.name}] is damaged: {str(error).removesuffix('.')}. Write it anew or delete "
+        "it, or put a backup in place. `lutra fsck` tells all that is damaged."
+    )
 
 
 def newest(cells: list[Cell], max_versions: int) -> list[Cell]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from lutra.kv.store import KeyValueStore, Reader, prefix_end
 from lutra.model import limits
-from lutra.model.errors import LutraError, ObjectNotExist, ParameterInvalid
+from lutra.model.errors import LutraError, ObjectNotExist, ParameterInvalid, RowDamaged
 from lutra.model.rows import (
     KeyInput,
     PrimaryKey,
@@ -23,7 +23,7 @@ from lutra.model.schema import DefinedColumn, TableDescription, TableSchema, Tab
 from lutra.model.values import INF_MIN
 from lutra.tables import schemas
 from lutra.tables.catalog import Catalog
-from lutra.tables.reader import RowReader
+from lutra.tables.reader import OnDamaged, RowReader
 from lutra.tables.table import Table
 from lutra.tables.writer import RowWriter
 
@@ -159,12 +159,25 @@ class Tables:
         """A page of rows by key: at most 5000 rows or 4 MB looked at. Raises ParameterInvalid, InvalidPrimaryKey."""
         return self._reader.read_range(self._table(name), request)
 
-    def scan_rows(self, table_id: int, snapshot: Reader, after: PrimaryKey | None = None) -> Iterator[Row]:
+    def scan_rows(
+        self,
+        table_id: int,
+        snapshot: Reader,
+        after: PrimaryKey | None = None,
+        on_damaged: OnDamaged | None = None,
+    ) -> Iterator[Row]:
         """All live rows of a snapshot of the store, whole, by key; from the one after ``after`` on.
 
+        A row that is damaged is left out where ``on_damaged`` is there to be told of it, else RowDamaged is raised.
         Raises ObjectNotExist, InvalidPrimaryKey.
         """
-        return self._reader.scan_rows(self._table_of(table_id), snapshot, after)
+        return self._reader.scan_rows(self._table_of(table_id), snapshot, after, on_damaged)
+
+    def each_row(self, table_id: int, keys: Iterable[PrimaryKey]) -> Iterator[Row | RowDamaged | None]:
+        """Whole live rows as they are now, in the order of ``keys``; None where there is none, the error where one is
+        damaged. One is read at a time, so that who has enough stops. Raises ObjectNotExist, InvalidPrimaryKey.
+        """
+        return self._reader.each(self._table_of(table_id), keys)
 
     def read_rows(
         self, table_id: int, keys: Sequence[PrimaryKey], size_bytes_max: int | None = None
