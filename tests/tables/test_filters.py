@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from lutra.model.conditions import (
     ColumnCondition,
     ColumnPagination,
+    ColumnTest,
     Comparator,
     Composite,
     LogicalOperator,
@@ -238,3 +239,19 @@ def test_matching_has_a_budget_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(RequestTimeout, match="takes too long"):
         match_on()
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ([], False),
+        ([("a", 2, 9)], True),
+        ([("a", 1, 9), ("a", 2, 8)], False),  # the newest version is asked
+        ([("a", 2, 9), ("a", 1, 8), ("b", 1, 9)], True),
+    ],
+)
+def test_a_function_of_the_caller_s(cells: list[Cell], expected: bool) -> None:
+    test = ColumnTest("a", lambda value: value == 2)
+    assert compile_condition(test)(KEY, cells) is expected
+    assert compile_condition(Composite(LogicalOperator.NOT, (test,)))(KEY, cells) is not expected
+    assert compile_condition(ColumnTest("n", lambda value: value == 3))(KEY, cells)

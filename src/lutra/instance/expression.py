@@ -2,7 +2,7 @@
 
 Two-valued logic: a comparison with a field the row does not have is false, so ``col("a") != 1`` and
 ``~(col("a") == 1)`` both hold of a row without ``a``. On an array field a comparison holds where it holds of any
-element.
+element. Comparisons are exact: what is compared with need not be a value that the column can hold.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class Column:
         return StartsWith(self.name, prefix)
 
     def exists(self) -> Expression:
-        """The row has a value in this column."""
+        """The row has a value in this column: of the column's type, and not an empty list."""
         return Present(self.name)
 
     def is_missing(self) -> Expression:
