@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -12,6 +12,7 @@ from lutra.index.manifest import BytesWritten, SegmentEntry
 from lutra.index.open_segment import OpenSegment, Retired
 from lutra.index.resources import Resources
 from lutra.index.storage import IndexStorage
+from lutra.kernels.daemons import DaemonExecutor
 from lutra.model.indexes import IndexSchema
 from lutra.scalars.strings import Mask
 from lutra.segments.deletions import dead_of, read_deletions, write_deletions
@@ -104,8 +105,8 @@ class SegmentSet:
             return []
         is_remote = self._resources.store.local_path(self._storage.full(entries[0].shape.name)) is None
         with (
-            ThreadPoolExecutor(_SWEEPERS) as sweepers,
-            ThreadPoolExecutor(_OPENED_AT_ONCE_REMOTE if is_remote else _OPENED_AT_ONCE) as openers,
+            DaemonExecutor("lutra-sweep", _SWEEPERS) as sweepers,
+            DaemonExecutor("lutra-open", _OPENED_AT_ONCE_REMOTE if is_remote else _OPENED_AT_ONCE) as openers,
         ):
             return list(openers.map(lambda entry: self.open(entry, sweepers=sweepers), entries))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
 from obstore.store import S3Store as Bucket
 
+from lutra.kernels.daemons import DaemonExecutor
 from lutra.model.errors import ObjectMissing, ParameterInvalid, StorageFailure
 from lutra.objects.name import is_name, require_name, require_prefix
 from lutra.objects.ranges import Range, join_ranges, pick_range, require_ranges
@@ -65,7 +65,7 @@ class S3Store:
 
         :param timeout_s: for one attempt, its body included.
         :param retries_max: attempts after the first.
-        :param reads_at_once: of one `read_many`, and of all that run at the same time.
+        :param reads_at_once: of one `read_many`. Each has its own, so that one that stalls holds up no other.
         :param gap_bytes: ranges of one `read_many` at most so far apart are read as one.
         :param part_bytes: of uploads and of long reads; S3 wants at least 5 MiB.
         :raises ParameterInvalid: that is no such URL, or obstore does not take the settings.
@@ -75,7 +75,8 @@ class S3Store:
         self._gap_bytes, self._part_bytes = gap_bytes, part_bytes
         self._retries_max = retries_max
         self._requests = RequestCounter()
-        self._readers = ThreadPoolExecutor(reads_at_once, thread_name_prefix="lutra-s3-read")
+        self._reads_at_once = reads_at_once
+        self._readers = DaemonExecutor("lutra-s3-read")
         # Not every server that speaks S3 has the request that deletes many.
         config: S3Config = {"disable_bulk_delete": True}
         if endpoint is not None:
@@ -143,14 +144,26 @@ class S3Store:
         require_name(name)
         require_ranges(name, ranges)
         wanted = join_ranges(ranges, self._gap_bytes, self._part_bytes)
-        if len(wanted) > 1:
-            pieces = list(self._readers.map(lambda piece: self._read_piece(name, *piece), wanted))
-        else:
-            pieces = [self._read_piece(name, *piece) for piece in wanted]
+        pieces = self._read_pieces(name, wanted)
         self._require_within(name, [offset for offset, length in ranges if not length])
         if len(ranges) == 1 and len(pieces) == 1:
             return [bytes(pieces[0][1])]
         return [pick_range(pieces, piece) for piece in ranges]
+
+    def _read_pieces(self, name: str, wanted: Sequence[Range]) -> list[tuple[int, memoryview]]:
+        """In their order, several at once."""
+        if len(wanted) <= 1:
+            return [self._read_piece(name, *piece) for piece in wanted]
+        found: dict[int, tuple[int, memoryview]] = {}
+        left = iter(enumerate(wanted))  # which the readers share
+
+        def read() -> None:
+            for number, piece in left:
+                found[number] = self._read_piece(name, *piece)
+
+        for reader in [self._readers.submit(read) for _ in range(min(self._reads_at_once, len(wanted)))]:
+            reader.result()
+        return [found[number] for number in range(len(wanted))]
 
     def _read_piece(self, name: str, offset: int, length: int) -> tuple[int, memoryview]:
         self._requests.add(ranged_reads=1)
