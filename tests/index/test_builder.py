@@ -19,6 +19,7 @@ import psutil
 import pytest
 from support.indexes import PREFIX, index_in, resources_in
 
+from lutra.index import builder as builder_module
 from lutra.index.build import run_job
 from lutra.index.builder import InlineBuilder, ProcessBuilder
 from lutra.index.job import BuildDone, BuildInput, BuildJob
@@ -242,3 +243,36 @@ def test_nonsense_from_a_worker() -> None:
             worker.build(job)
     finally:
         worker.close()
+
+
+def test_builds_that_wait_for_their_store_hold_up_no_others(
+    resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody writes to the pipe that is to say what is dead: who reads it waits for ever."""
+    monkeypatch.setattr(builder_module, "_LOOK_S", 0.05)
+    monkeypatch.setattr(builder_module, "_STUCK_S", 0.5)
+    job = job_of(resources, 200)
+    pipe = resources.store.local_path("pipe")
+    assert pipe is not None
+    pipe.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(pipe)
+    stalling = (BuildInput(job.inputs[0].name, "pipe"),)
+    with contextlib.closing(ProcessBuilder(idle_s=0.5)) as builder:
+        stuck = [
+            builder.submit(replace(job, inputs=stalling, output=f"stuck{n}", memory_bytes=memory_mib * MIB))
+            for n, memory_mib in enumerate((900, 300, 300))
+        ]
+        whole = [
+            builder.submit(replace(job, output=f"whole{n}", memory_bytes=memory_mib * MIB))
+            for n, memory_mib in enumerate((400, 900, 400, 950))
+        ]
+        for future in whole:
+            assert future.result(WAIT_S).shape.rows == 200
+        assert not any(future.done() for future in stuck)
+        wait_until(lambda: len(builder._lanes) == len(stuck))
+        for number in range(len(stuck)):
+            builder.cancel(f"stuck{number}")
+        for future in stuck:
+            assert isinstance(future.exception(WAIT_S), StorageFailure)
+        wait_until(lambda: len(builder._lanes) == 2)
+        assert builder.submit(replace(job, output="after")).result(WAIT_S).shape.rows == 200

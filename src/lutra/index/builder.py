@@ -9,6 +9,7 @@ import heapq
 import itertools
 import sys
 import threading
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -24,6 +25,12 @@ QUICK_BYTES: Final = 448 * 1024 * 1024
 """A build that may take no more memory need not wait for larger ones."""
 _IDLE_S: Final = 30.0
 """A process without work is kept so long: its start takes longer than a small build."""
+_LOOK_S: Final = 1.0
+"""Where jobs wait, so often is looked at what holds them up."""
+_STUCK_S: Final = 5.0
+"""A build that took no processor time for so long waits for its store: even who is last in line gets some."""
+_SPARES_MAX: Final = 4
+"""Lanes beside the usual ones, while builds are stuck. A store's client gives up in the end."""
 
 
 class Builder(Protocol):
@@ -86,6 +93,9 @@ class ProcessBuilder:
     Nothing is started before the first job. The processes come last in line for processor and disk, but for jobs that
     are hurried, keep within each job's memory, and end with this one. A `Builder`.
 
+    Builds that wait for a store that does not answer hold up no others: where jobs wait and every lane that could take
+    them is stuck, another is opened, up to a bound.
+
     Where a process may not be moved up in line, which takes root or CAP_SYS_NICE, a job that is under way already stays
     last; the jobs after it begin in a process that has its share from the start.
     """
@@ -110,6 +120,7 @@ class ProcessBuilder:
             self._unfinished[job.output] = ticket
             if not self._lanes:
                 self._lanes = [_Lane(self, only_quick=n == 0) for n in range(self._workers + 1)]
+                threading.Thread(target=self._watch, name="lutra-builder-watch", daemon=True).start()
             self._changed.notify_all()
         future.add_done_callback(lambda _: self._finished(ticket))
         return future
@@ -174,6 +185,33 @@ class ProcessBuilder:
                 raise StorageFailure("the builder is closed")
             return heapq.heappop(self._waiting) if self._has(memory_bytes_max) else None
 
+    def end(self, lane: _Lane) -> bool:
+        """Whether a spare lane that has nothing to do may end: no job has come meanwhile."""
+        with self._changed:
+            if lane in self._lanes and not self._waiting:
+                self._lanes.remove(lane)
+                return True
+            return False
+
+    def _watch(self) -> None:
+        """Opens lanes beside those that are stuck, where jobs wait for them."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or self._waiting)
+                if self._changed.wait_for(lambda: self._closed, _LOOK_S):
+                    return
+                lanes = list(self._lanes)
+            moving = [lane for lane in lanes if not lane.is_stuck()]
+            with self._changed:
+                if self._closed:
+                    return
+                for only_quick in (True, False):
+                    is_wanted = any((job.memory_bytes <= QUICK_BYTES) is only_quick for job in self._waiting)
+                    is_served = any(only_quick or not lane.only_quick for lane in moving)
+                    has_room = len(self._lanes) <= self._workers + _SPARES_MAX
+                    if is_wanted and not is_served and has_room:
+                        self._lanes.append(_Lane(self, only_quick=only_quick, is_spare=True))
+
     def _has(self, memory_bytes_max: int | None) -> bool:
         return bool(self._waiting) and (memory_bytes_max is None or self._waiting[0].memory_bytes <= memory_bytes_max)
 
@@ -181,8 +219,13 @@ class ProcessBuilder:
 class _Lane:
     """A thread with a process of its own, while there is work."""
 
-    def __init__(self, builder: ProcessBuilder, only_quick: bool) -> None:
+    def __init__(self, builder: ProcessBuilder, only_quick: bool, is_spare: bool = False) -> None:
+        """``is_spare``: it ends when it has nothing to do."""
+        self.only_quick = only_quick
         self._builder = builder
+        self._is_spare = is_spare
+        self._seen: tuple[_Ticket | None, float] = (None, 0.0)
+        self._seen_at_s = 0.0
         self._memory_bytes_max = QUICK_BYTES if only_quick else None
         self._lock = threading.Lock()
         self._worker: WorkerProcess | None = None
@@ -195,6 +238,14 @@ class _Lane:
     def pid(self) -> int | None:
         with self._lock:
             return None if self._worker is None else self._worker.pid
+
+    def is_stuck(self) -> bool:
+        """Whether what is being done took no processor time for a while. To be asked now and then, by one thread."""
+        with self._lock:
+            now = self._ticket, 0.0 if self._worker is None else self._worker.processor_s
+        if now[0] is not self._seen[0] or now[1] != self._seen[1]:
+            self._seen, self._seen_at_s = now, time.monotonic()
+        return now[0] is not None and time.monotonic() - self._seen_at_s >= _STUCK_S
 
     def cancel(self, output: str | None) -> None:
         """Breaks off the job with that output, or whatever is being done, for good."""
@@ -221,6 +272,8 @@ class _Lane:
                 return
             if ticket is None:
                 self._let_go()
+                if self._is_spare and self._builder.end(self):
+                    return
             elif ticket.future.set_running_or_notify_cancel():
                 self._build(ticket)
 
