@@ -20,7 +20,10 @@ from support.s3_server import S3Server
 from support.server import ServerProcess
 
 import lutra
+from lutra.index.storage import prefix_of
 from lutra.instance.engine import Engine
+from lutra.kv.batch import WriteBatch
+from lutra.kv.rocksdb import RocksStore
 from lutra.model.rows import CellChange, CellOperation, ChangeKind, RowChange
 
 LUTRA = [sys.executable, "-m", "lutra.cli.main"]
@@ -146,14 +149,21 @@ def test_damaged_tables_are_told(data: Path) -> None:
 
 def test_what_a_crash_left_is_told_and_goes(data: Path) -> None:
     (segment,) = objects(data, "segments")
-    left = [segment.with_name("0" * 32), data / "objects" / "indexes" / "99-gone-5" / "segments" / ("1" * 32)]
-    left[1].parent.mkdir(parents=True)
-    for path in left:
+    with lutra.connect(data) as db:
+        db.create_table("gone", {"id": int}, {"n": int})
+        (deleted,) = (of for of in db._engine._indexes.all() if of.table == "gone")
+        db.delete_table("gone")
+    shutil.rmtree(data / "objects" / prefix_of(deleted), ignore_errors=True)
+    left = [segment.with_name("0" * 32), data / "objects" / prefix_of(deleted) / "segments" / ("1" * 32)]
+    stranger = data / "objects" / "indexes" / "99-other-5" / "segments" / ("2" * 32)
+    for path in (*left, stranger):
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"cut short")
     status, printed, _ = run("fsck", "--data", str(data))
     names = [str(path.relative_to(data / "objects")) for path in left]
     assert status == 0
     assert printed.splitlines()[:-1] == [
+        "note: indexes/99-other-5/: 1 object of no index of this directory, of an unknown store: nothing deletes it",
         "note: 2 objects that nothing names, deleted when the directory is next served:",
         *(f"  {name}" for name in names),
     ]
@@ -161,6 +171,8 @@ def test_what_a_crash_left_is_told_and_goes(data: Path) -> None:
     with ServerProcess(data):
         pass
     assert not any(path.exists() for path in left)
+    assert stranger.exists(), "nobody knows whose it is"
+    stranger.unlink()
     assert run("fsck", "--data", str(data))[1].startswith("clean: ")
 
 
@@ -175,8 +187,8 @@ def test_a_directory_without_indexes(data: Path) -> None:
     assert run("index", "stats", "--data", str(data))[:2] == (0, "there are no search indexes\n")
 
 
-def test_a_row_that_the_index_has_otherwise(data: Path, tmp_path: Path) -> None:
-    """The index of another time than the table, as from two backups: told row by row, and mended as it says."""
+def with_older_objects(data: Path, tmp_path: Path) -> None:
+    """Objects of an earlier time put back under a directory that has forgotten the changes since."""
     shutil.copytree(data / "objects", tmp_path / "older")
     with lutra.connect(data) as db:
         notes = db.table("notes")
@@ -190,6 +202,33 @@ def test_a_row_that_the_index_has_otherwise(data: Path, tmp_path: Path) -> None:
         changelog.trim(feed.definition.table_id, changelog.last_sequence)
     shutil.rmtree(data / "objects")
     shutil.copytree(tmp_path / "older", data / "objects")
+
+
+def test_older_objects_under_a_newer_directory(data: Path, tmp_path: Path) -> None:
+    with_older_objects(data, tmp_path)
+    status, printed, _ = run("fsck", "--data", str(data))
+    assert status == 1
+    assert "is not of this table's past, and will be filled anew: it knows changes up to" in printed
+    assert "next: nothing: it is put right when the directory is next served\n" in printed
+    assert "It is filled anew when it is next served: it knows" in run("index", "stats", "--data", str(data))[1]
+    (one,) = json.loads(run("index", "stats", "--data", str(data), "--json")[1])["indexes"]
+    assert one["filled_anew"].endswith("are forgotten")
+    with lutra.connect(data) as db:
+        db._open().wait_searchable("notes", "search", 20)
+        rows = db.table("notes").search(where=lutra.col("n") == 99, limit=10)
+        assert [row["id"] for row in rows] == [7]
+    assert run("fsck", "--data", str(data))[0] == 0
+
+
+def test_a_row_that_the_index_has_otherwise(data: Path, tmp_path: Path) -> None:
+    """Where nothing tells that the index is of another time than the table: told row by row, mended as it says."""
+    with_older_objects(data, tmp_path)
+    store = RocksStore(data / "kv")
+    batch = WriteBatch()
+    for key, _ in store.scan(b"t", b"u"):  # older Lutras noted nothing
+        batch.delete(key)
+    store.commit(batch)
+    store.close()
     status, printed, _ = run("fsck", "--data", str(data))
     assert status == 1
     assert re.search(r"  row \{'id': 7\}: is otherwise in .* than in the table: \[n\], the time of", printed)
@@ -262,6 +301,8 @@ def test_beside_a_running_server(data: Path) -> None:
 def test_stats_of_the_indexes_that_can_be_read(data: Path) -> None:
     with lutra.connect(data) as db:
         db.create_table("other", {"id": int}, {"n": int})
+        (other,) = (of for of in db._engine._indexes.all() if of.table == "other")
+    shutil.rmtree(data / "objects" / prefix_of(other), ignore_errors=True)  # where it had begun already
     (segment,) = objects(data, "segments")
     segment.unlink()
     status, printed, errors = run("index", "stats", "--data", str(data))

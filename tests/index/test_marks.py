@@ -313,27 +313,6 @@ def test_rows_of_a_fill_are_of_any_position(resources: Resources, builder: Steer
     again.close()
 
 
-def test_an_index_that_is_forgotten(resources: Resources, builder: SteeredBuilder) -> None:
-    index = half_built(resources)
-    index.forget_all()
-    assert marks(index) == (0, 0, 0)
-    builder.release()  # what was begun before comes to its end
-    index.maintain()
-    assert index.rows == 0
-    assert index.stats().segments == ()
-    index.reached(Progress(3))
-    index.apply(rows_of(range(40, 50)))
-    index.reached(Progress(3, True))
-    put(index, range(60, 62), 4)
-    index.flush()
-    assert marks(index) == (0, 4, 4)
-    build_all(index, builder)
-    assert marks(index) == (4, 4, 4)
-    assert index.rows == 12
-    index.close()
-    assert marks(opened(resources)) == (4, 4, 4)
-
-
 def test_an_index_of_an_empty_table(
     store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, put: Any, resources: Resources
 ) -> None:

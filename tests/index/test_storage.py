@@ -11,9 +11,11 @@ from lutra.index.definition import IndexDefinition
 from lutra.index.manifest import Manifest, SegmentEntry
 from lutra.index.policy import SegmentShape
 from lutra.index.storage import IndexStorage, prefix_of, sweep
+from lutra.kv.memory import MemoryStore
 from lutra.model.errors import Corruption, Fenced
 from lutra.model.indexes import IndexSchema
 from lutra.objects.local import LocalStore
+from lutra.tables.space import TableSpace
 
 PREFIX = "indexes/1-x-1/"
 FIRST = Manifest("a", "s")
@@ -153,6 +155,7 @@ def test_damaged_manifests_are_told(store: LocalStore) -> None:
 
 
 def test_prefixes_and_sweeping(store: LocalStore) -> None:
+    """Only what is known to have been deleted is; of who it is there is no other proof."""
     one = IndexDefinition("i", "t", 1, "x", IndexSchema(()), 5)
     long_names = [replace(one, name="n" * 254 + end) for end in "ab"]
     assert prefix_of(one) == "indexes/1-x-5/"
@@ -160,7 +163,12 @@ def test_prefixes_and_sweeping(store: LocalStore) -> None:
     for definition in (one, *long_names):
         store.put(prefix_of(definition) + "segments/a", b"x")
     store.put("other/a", b"x")
-    sweep(store, lambda: [one])
-    assert store.list("") == ["indexes/1-x-5/segments/a", "other/a"]
+    changelog = TableSpace(MemoryStore()).changelog
+    assert sweep(store, [], changelog, None) == []
+    assert store.requests.lists == 0, "nothing to look for"
+    gone = [long_names[1], replace(one, name="never")]
+    assert sweep(store, gone, changelog, None) == gone
+    left = [prefix_of(long_names[0]) + "segments/a", "indexes/1-x-5/segments/a", "other/a"]
+    assert store.list("") == sorted(left)
     IndexStorage(store, prefix_of(one)).delete_all()
-    assert store.list("") == ["other/a"]
+    assert store.list("") == [left[0], "other/a"]

@@ -94,7 +94,7 @@ def test_it_says_so_and_is_filled_anew(tmp_path: Path, damage: Callable[[Path], 
         assert db.table("other").search(QUERY, limit=1)[0]["id"] == 7
         db.table("t").put({"id": ROWS, "v": [-1, 1, 2, 3]})
     taken: list[int] = []
-    with StoppedDirectory(tmp_path) as directory:
+    with StoppedDirectory(tmp_path, is_to_be_mended=True) as directory:
         stats = rebuild_index(directory, "default", "t", INDEX_NAME, on_rows=taken.append)
     assert stats.rows - stats.dead == taken[-1] == ROWS
     assert taken == sorted(taken)
@@ -149,7 +149,7 @@ def test_a_rebuild_broken_off_goes_on(tmp_path: Path) -> None:
     def stop(rows: int) -> None:
         raise KeyboardInterrupt
 
-    with StoppedDirectory(tmp_path) as directory, pytest.raises(KeyboardInterrupt):
+    with StoppedDirectory(tmp_path, is_to_be_mended=True) as directory, pytest.raises(KeyboardInterrupt):
         rebuild_index(directory, "default", "t", INDEX_NAME, on_rows=stop)
     assert check_directory(tmp_path) == []
     with lutra.connect(tmp_path) as db:
@@ -159,7 +159,7 @@ def test_a_rebuild_broken_off_goes_on(tmp_path: Path) -> None:
 
 def test_of_what_is_not_there(tmp_path: Path) -> None:
     fill(tmp_path)
-    with StoppedDirectory(tmp_path) as directory:
+    with StoppedDirectory(tmp_path, is_to_be_mended=True) as directory:
         before = directory.objects.list("")
         for instance, table, index in (("default", "t", "x"), ("default", "x", INDEX_NAME), ("x", "t", INDEX_NAME)):
             with pytest.raises(MetaNotMatch):
@@ -174,7 +174,7 @@ def test_stats_of_a_stopped_directory_are_those_of_the_running_one(tmp_path: Pat
         db._open().wait_searchable("t", INDEX_NAME, 20)
         running = feed.index.stats()
         written = feed.watermarks().written
-    with StoppedDirectory(tmp_path) as directory:
+    with StoppedDirectory(tmp_path, is_to_be_mended=True) as directory:
         (definition,) = [of for of in directory.definitions() if of.table == "t"]
         stopped = stored_stats(directory.storage(definition))
         assert directory.space.changelog.last_sequence == written

@@ -201,7 +201,7 @@ def table(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     finally:
         engine.close()
     if request.param == "segments":
-        with StoppedDirectory(path) as directory:
+        with StoppedDirectory(path, is_to_be_mended=True) as directory:
             assert rebuild_index(directory, "default", "t", "x").rows == len(ROWS)
         assert check_directory(path) == []
     with lutra.connect(path) as database:

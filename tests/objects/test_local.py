@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -48,12 +49,35 @@ def test_what_is_no_object_is_not_listed(store: LocalStore) -> None:
 def test_leftovers_are_removed_by_the_next_to_open_it(tmp_path: Path) -> None:
     first = LocalStore(tmp_path)
     first.put("a", b"1")
-    (tmp_path / UNFINISHED / "0123").write_bytes(b"half")
+    half, strange = uuid.uuid4().hex, "notes.txt"
+    for name in (half, strange):
+        (tmp_path / UNFINISHED / name).write_bytes(b"half")
     second = LocalStore(tmp_path)
-    assert leftovers(second) == ["0123"], "another has it open, and might be writing that"
+    assert leftovers(second) == sorted([half, strange]), "another has it open, and might be writing that"
     del first, second
-    assert leftovers(LocalStore(tmp_path)) == []
+    LocalStore(tmp_path, is_read_only=True)
+    assert half in leftovers(LocalStore(tmp_path, is_read_only=True))
+    assert leftovers(LocalStore(tmp_path)) == [strange], "no store gives such a name"
     assert LocalStore(tmp_path).list("") == ["a"]
+
+
+def test_read_only_makes_and_changes_nothing(tmp_path: Path) -> None:
+    absent = LocalStore(tmp_path / "absent", is_read_only=True)
+    assert absent.list("") == []
+    assert os.listdir(tmp_path) == []
+    LocalStore(tmp_path / "there").put("a", b"1")
+    store = LocalStore(tmp_path / "there", is_read_only=True)
+    assert store.get("a") == b"1"
+    (tmp_path / "file").write_bytes(b"2")
+    for write in (
+        lambda: store.put("b", b"1"),
+        lambda: store.put_if_absent("b", b"1"),
+        lambda: store.put_file("b", tmp_path / "file"),
+        lambda: store.delete("a"),
+    ):
+        with pytest.raises(StorageFailure, match="read only"):
+            write()
+    assert store.list("") == ["a"]
 
 
 def test_nothing_is_left_of_what_succeeded_or_failed(store: LocalStore, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lutra.kv.batch import DELETE_RANGE, PUT, WriteBatch
 from lutra.kv.memory import MemoryStore
 from lutra.kv.rocksdb import RocksStore
 from lutra.model.errors import Corruption
@@ -78,6 +79,37 @@ def test_reading_and_trimming_agree_with_a_list(batches: list[int], after: int, 
     assert len([c for c in left if c.sequence <= through]) < 4
     assert len(log.read(other, 0, 1_000)) == len(batches)
     assert log.last_sequence == sum(batches) + len(batches)
+    gone = [c.sequence for c in whole if c not in left]
+    assert log.trimmed_through(table_id) == max(gone, default=0), "noted in the same commit"
+    assert log.trimmed_through(other) == 0
+
+
+def test_what_was_forgotten_is_noted_with_the_forgetting() -> None:
+    """Of every commit of a trim either all is there or nothing; with nothing to forget there is none."""
+    commits: list[WriteBatch] = []
+
+    class Watched(MemoryStore):
+        def commit(self, batch: WriteBatch) -> None:
+            commits.append(batch)
+            super().commit(batch)
+
+    space = TableSpace(Watched())
+    tables = space.instance("default")
+    table_id = create(tables)
+    for number in range(3):
+        tables.write("t", change(number))
+    commits.clear()
+    space.changelog.trim(table_id, 2)
+    (trim,) = commits
+    assert sorted(kind for kind, _, _ in trim.operations) == [PUT, DELETE_RANGE]
+    assert space.changelog.trimmed_through(table_id) == 2
+    space.changelog.trim(table_id, 2)
+    space.changelog.trim(table_id, 1)
+    assert len(commits) == 1
+    space.changelog.trim(table_id, 1_000)
+    assert space.changelog.trimmed_through(table_id) == 3, "not what was asked for, but what went"
+    tables.delete("t")
+    assert space.changelog.trimmed_through(table_id) == 0
 
 
 def test_the_last_sequence_outlives_trimming_deleting_and_reopening(tmp_path: Path) -> None:

@@ -92,6 +92,12 @@ def _next(fault: Fault, data_dir: Path, objects: str | None) -> str:
         where = ["--data", str(data_dir), *(() if objects is None else ("--objects", objects))]
         of = ["--instance", fault.instance, fault.table, fault.index]
         return f"fill the index anew from its table: {shlex.join(['lutra', 'index', 'rebuild', *where, *of])}"
+    if fault.remedy is Remedy.ADOPT:
+        where = ["--data", str(data_dir), *(() if objects is None else ("--objects", objects))]
+        return (
+            "say with --objects where this directory's own objects are; or, to have this place taken for it, "
+            f"{shlex.join(['lutra', 'objects', 'adopt', *where])}"
+        )
     return {
         Remedy.RESTORE: _RESTORE,
         Remedy.START: "nothing: it is put right when the directory is next served",
@@ -109,8 +115,8 @@ def _as_json(check: DirectoryCheck, following: dict[int, str]) -> dict[str, obje
         "segment_bytes": check.segment_bytes,
         "faults": [
             {
-                "instance": fault.instance,
-                "table": fault.table,
+                "instance": fault.instance or None,
+                "table": fault.table or None,
                 "index": fault.index or None,
                 "place": fault.place,
                 "text": fault.text,
@@ -128,9 +134,9 @@ def _print(check: DirectoryCheck, following: dict[int, str]) -> None:
     """Faults that belong together under one heading, and what to do about them once."""
     told = ""
     for number, fault in enumerate(check.faults):
-        heading = (
-            f"index {fault.index} of " if fault.index else ""
-        ) + f"table {fault.table}, instance {fault.instance}"
+        heading = (f"index {fault.index} of " if fault.index else "") + (
+            f"table {fault.table}, instance {fault.instance}" if fault.table else "objects"
+        )
         if heading != told:
             click.echo(f"{heading}:")
             told = heading

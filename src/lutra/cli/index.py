@@ -44,6 +44,8 @@ class _Found:
     written: int
     error: str | None = None
     """Why that cannot be read."""
+    anew: str | None = None
+    """Why it is filled anew when it is next served."""
 
 
 @index.command()
@@ -150,7 +152,10 @@ def _found(directory: StoppedDirectory, of: IndexDefinition, written: int) -> _F
     failure: LutraError | None = None
     for _ in range(_TRIES if directory.is_served else 1):
         try:
-            return _Found(of, stored_stats(directory.storage(of)), written)
+            storage = directory.storage(of)
+            newest, stats = storage.newest(), stored_stats(storage)
+            anew = None if newest is None else directory.provenance(of).why_not(newest[1])
+            return _Found(of, stats, written, anew=anew)
         except ObjectMissing as error:  # the server may have merged it, and deleted it, after the manifest was read
             failure = error
         except LutraError as error:
@@ -206,6 +211,7 @@ def _as_json(found: _Found) -> dict[str, object]:
             "deletions": stats.written.deletions,
         },
         "left_out": dict(stats.unindexed),
+        "filled_anew": found.anew,
         "write_amplification": round(stats.write_amplification, 3),
         "segments": [
             {
@@ -264,6 +270,8 @@ def _print(found: _Found) -> None:
     if stats.unindexed:
         counts = ", ".join(f"{count:,} of {name}" for name, count in sorted(stats.unindexed.items()))
         console.print(f"left out {counts}: not of the field's type, or too long", markup=False, soft_wrap=True)
+    if found.anew is not None:
+        console.print(f"It is filled anew when it is next served: {found.anew}.", markup=False, soft_wrap=True)
     console.print()
 
 

@@ -48,6 +48,7 @@ _COMMANDS: Final = {
     "serve": _Entry("lutra.cli.serve", "serve", "Serve a data directory over HTTP."),
     "instance": _Entry("lutra.cli.instance", "instance", "Create and list instances."),
     "index": _Entry("lutra.cli.index", "index", "Look at search indexes, and fill one anew."),
+    "objects": _Entry("lutra.cli.objects", "objects", "Whose objects of search indexes are, and taking them over."),
     "fsck": _Entry("lutra.cli.fsck", "fsck", "Check a data directory: tables, indexes, every byte."),
     "search": _Entry("lutra.cli.search", "search", "Ask the demo's index questions."),
     "demo": _Entry("lutra.cli.demo", "demo", "Index Python's documentation, and ask it three questions."),

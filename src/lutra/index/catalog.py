@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from lutra.index import definition
 from lutra.index.definition import IndexDefinition
 from lutra.index.schema import check_schema, validate_schema
+from lutra.index.storage import prefix_of
 from lutra.kv.batch import WriteBatch
 from lutra.kv.store import KeyValueStore, prefix_end
 from lutra.model import limits
@@ -19,6 +22,8 @@ from lutra.tables import keyspace
 
 _PREFIX: Final = b"i"
 """``i <table id> <index name>`` → the definition, JSON (`lutra.tables.keyspace` has the other prefixes)."""
+_DELETED: Final = b"x"
+"""``x <prefix>`` → its definition: the index that had its objects there was deleted, and they are to go."""
 
 
 class IndexCatalog:
@@ -32,6 +37,10 @@ class IndexCatalog:
         self._definitions: dict[tuple[str, str, str], IndexDefinition] = {}
         for _, data in store.scan(_PREFIX, prefix_end(_PREFIX)):
             self._show(definition.from_json(data))
+        self._deleted = {
+            key[len(_DELETED) :].decode(): definition.from_json(data)
+            for key, data in store.scan(_DELETED, prefix_end(_DELETED))
+        }
 
     def all(self) -> list[IndexDefinition]:
         """Of all instances and tables."""
@@ -62,6 +71,8 @@ class IndexCatalog:
                     f"table [{table.schema.name}] has {len(others)} search indexes, no more are allowed"
                 )
             added = IndexDefinition(instance, table.schema.name, table.table_id, name, schema, self._clock.now_us())
+            while prefix_of(added) in self._deleted:  # its objects are not to be taken for those of that one
+                added = replace(added, created_us=added.created_us + 1)
             batch = WriteBatch()
             batch.put(_key(added), definition.to_json(added))
             self._store.commit(batch)
@@ -81,9 +92,27 @@ class IndexCatalog:
             removed = self.get(instance, table, name)
             batch = WriteBatch()
             batch.delete(_key(removed))
+            batch.put(_DELETED + prefix_of(removed).encode(), definition.to_json(removed))
             self._store.commit(batch)
             del self._definitions[instance, table, name]
+            self._deleted[prefix_of(removed)] = removed
             return removed
+
+    def deleted(self) -> list[IndexDefinition]:
+        """Indexes that were deleted, and may still have objects."""
+        with self._changing:
+            return list(self._deleted.values())
+
+    def forget_deleted(self, gone: Iterable[IndexDefinition]) -> None:
+        """Their objects need no more be looked for. Raises StorageFailure."""
+        prefixes = [prefix_of(one) for one in gone]
+        with self._changing:
+            batch = WriteBatch()
+            for prefix in prefixes:
+                batch.delete(_DELETED + prefix.encode())
+            self._store.commit(batch)
+            for prefix in prefixes:
+                self._deleted.pop(prefix, None)
 
     def _show(self, shown: IndexDefinition) -> None:
         self._definitions[shown.instance, shown.table, shown.name] = shown

@@ -13,12 +13,13 @@ from typing import Final
 from lutra.index.definition import IndexDefinition
 from lutra.index.index import CLOSE_WAIT_S, SearchIndex
 from lutra.index.progress import NO_PROGRESS, Progress
+from lutra.index.provenance import Provenance
 from lutra.index.resources import Resources
 from lutra.index.storage import IndexStorage, prefix_of
 from lutra.index.view import IndexView
 from lutra.kv.store import KeyValueStore, Snapshot
 from lutra.model.clock import Clock
-from lutra.model.errors import Corruption, IndexDamaged, ObjectMissing, RequestTimeout, RowDamaged
+from lutra.model.errors import Corruption, Fenced, IndexDamaged, ObjectMissing, RequestTimeout, RowDamaged
 from lutra.model.indexes import IndexDescription, SyncPhase
 from lutra.model.rows import PrimaryKey, Row
 from lutra.tables.changelog import Changelog
@@ -103,7 +104,8 @@ class Feed:
         self._changelog = changelog
         self._store = store
         self._resources = resources
-        self._storage = IndexStorage(resources.store, prefix_of(definition))
+        provenance = Provenance(changelog, definition.table_id, resources.claim)
+        self._storage = IndexStorage(resources.store, prefix_of(definition), provenance)
         self._clock = clock
         self._changed = threading.Condition()
         self._closed = False
@@ -228,7 +230,6 @@ class Feed:
         if not self._index.is_open:
             with self._objects():
                 self._table_ttl_s = self._index.open()
-            self._check_position()
         self._index.require_writer()
         more = self._is_pressed() or (self._fill() if self._phase is SyncPhase.FULL else self._follow())
         self._expire()
@@ -281,18 +282,15 @@ class Feed:
 
     def delete_objects(self) -> None:
         """Of an index that is closed, and no more. Raises StorageFailure."""
-        self._storage.delete_all()
+        try:
+            self._storage.delete_all()
+        except Fenced as error:
+            _log.warning("objects of index [%s] are left: %s", self.definition.name, error)
 
     def _new_index(self) -> SearchIndex:
         index = SearchIndex(self.definition.schema, self._key_columns, self._storage, self._resources, self._clock)
         index.on_due = lambda: self.on_due(index)
         return index
-
-    def _check_position(self) -> None:
-        """An index that has seen changes the changelog has yet to give out is another table's: of a backup, say."""
-        if self._index.progress.position > self._changelog.last_sequence:
-            _log.warning("index [%s] is ahead of its table: it is filled anew", self.definition.name)
-            self._index.forget_all()
 
     def _is_pressed(self) -> bool:
         """Whether so much waits to be built that nothing may be taken in now."""

@@ -49,6 +49,8 @@ class Remedy(enum.Enum):
     """Put the directory back as it was when it was last whole: what is lost is nowhere else."""
     START = "start"
     """Nothing: it is put right when the directory is next served."""
+    ADOPT = "adopt"
+    """Say another place for the objects, or take this one."""
     RETRY = "retry"
     """See to it that the store can be read, and check again."""
 

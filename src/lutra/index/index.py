@@ -287,6 +287,9 @@ class SearchIndex:
                 changed = self._active.kill(gone) or bool(added)
                 self._active.publish()
                 self._kill(found, touched, changed)
+                if touched and self._dirty_since_s is None:
+                    # Also where nothing came of it: a change is forgotten only once a manifest has it.
+                    self._dirty_since_s = time.monotonic()
             self._torn = False
             if self._active.is_mostly_dead:
                 compacted = self._active.compacted(self.schema, self.key_columns)
@@ -349,17 +352,6 @@ class SearchIndex:
             with self._lock:
                 self._kill(found, keys, self._active.kill(keys))
         return before - self.rows
-
-    def forget_all(self) -> None:
-        """Empties the index, which is to be filled from nothing."""
-        with self._maintaining, self._writer, self._lock:
-            self._merges.cancel()
-            self._segments.let_go()
-            self._active, self._sealed = Buffer(self.schema, self.key_columns), []
-            self._unindexed = self._unindexed_written = Counter()
-            self._marks = Marks()
-            self._dirty_since_s, self._view = None, None
-            self._commits_wanted += 1
 
     def _seal(self) -> None:
         """Within the writer's lock: the active buffer is to be written out, and a new one takes its place."""
@@ -503,7 +495,11 @@ class SearchIndex:
             self._search_committed()
         self._is_fresh = False
         kept = self._segments.close_retired()
-        self._storage.collect(kept | self._merges.needed)
+        try:
+            self._storage.collect(kept | self._merges.needed)
+        except Fenced as error:
+            self._fenced = str(error)
+            raise
 
     def _is_behind(self) -> bool:
         named, busy = self._segments.named, self._merges.busy
@@ -536,9 +532,6 @@ class SearchIndex:
 
     def _take_in(self, merge: Merge, done: BuildDone) -> None:
         """Has the next manifest name what was built in place of what it was built from."""
-        if any(segment.name not in self._segments.named for segment in merge.inputs):
-            self._merges.forget(merge)  # all was forgotten meanwhile
-            return
         since = min(segment.since for segment in merge.inputs)
         entry = SegmentEntry(replace(done.shape, name=merge.output), since=since)
         opened = self._segments.open(entry, replacing=merge.inputs)

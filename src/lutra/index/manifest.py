@@ -14,6 +14,7 @@ from lutra.index.progress import NO_PROGRESS, Progress
 from lutra.model.errors import Corruption
 from lutra.model.indexes import IndexSchema
 from lutra.model.schema import KeyColumn
+from lutra.tables.history import NO_ORIGIN, Origin
 from lutra.vectors.layout import SegmentKind
 
 _FORMAT: Final = 1
@@ -54,7 +55,8 @@ class Manifest:
     """``segments`` hold all that ``progress`` says has been taken in; what they say of later changes does no harm.
 
     ``table_ttl_s`` is the table's time to live by which rows were dropped; ``unindexed`` tells how many values of each
-    field were left out, of all changes up to ``progress``.
+    field were left out, of all changes up to ``progress``; ``origin`` who committed it, so that it is known whose
+    changes ``progress`` counts.
     """
 
     writer: str
@@ -64,6 +66,7 @@ class Manifest:
     segments: tuple[SegmentEntry, ...] = ()
     written: BytesWritten = BytesWritten()
     unindexed: Mapping[str, int] = field(default_factory=dict)
+    origin: Origin = NO_ORIGIN
 
     @property
     def names(self) -> set[str]:
@@ -90,6 +93,8 @@ class Manifest:
         stored = {
             "format": _FORMAT,
             "writer": self.writer,
+            "store": self.origin.store,
+            "opening": self.origin.opening,
             "schema": self.schema,
             "position": self.progress.position,
             "filled": self.progress.filled,
@@ -122,6 +127,7 @@ class Manifest:
                 written=BytesWritten(**{name: _count(value) for name, value in stored["written"].items()}),
                 # Manifests were written without it.
                 unindexed={name: _count(value) for name, value in stored.get("unindexed", {}).items()},
+                origin=Origin(_checked(stored.get("store", ""), str), _checked(stored.get("opening", ""), str)),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Corruption(f"a manifest cannot be read: {error!r}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from lutra.index.builder import Builder, ProcessBuilder
 from lutra.index.policy import Policy
 from lutra.kernels.blocks import BlockCache
 from lutra.objects.opening import open_store
+from lutra.objects.owner import Claim
 from lutra.objects.store import ObjectStore
 
 CACHE_SHARE: Final = 0.25
@@ -56,16 +58,26 @@ class Resources:
     memory: MemoryBudget
     builder: Builder
     policy: Policy = field(default_factory=Policy)
+    claim: Claim | None = None
+    """To the place where ``store`` is; None: nobody else comes there."""
 
     @classmethod
-    def open(cls, address: str, scratch: Path, memory_bytes: int) -> Resources:
+    def open(
+        cls,
+        address: str,
+        scratch: Path,
+        memory_bytes: int,
+        examine: Callable[[ObjectStore], object] = lambda objects: None,
+    ) -> Resources:
         """For all indexes whose objects are at ``address`` (`lutra.objects.opening.open_store`).
 
         ``memory_bytes``: of what is read and kept of segments. What builds that were killed left in ``scratch`` is
-        deleted. Raises ParameterInvalid, StorageFailure.
+        deleted. ``examine`` looks at what is there before anything is changed, and raises where it is not to be used.
+        Raises ParameterInvalid, StorageFailure, and what ``examine`` raises.
         """
         if "://" not in address:
             address = os.path.abspath(address)  # the same in every process
+        examine(open_store(address, is_read_only=True))
         store = open_store(address)
         shutil.rmtree(scratch, ignore_errors=True)
         cache_bytes = max(CACHE_BYTES_MIN, int(CACHE_SHARE * memory_bytes))

@@ -1,18 +1,26 @@
-"""The objects of one index: what the newest manifests name, and what nobody names any more."""
+"""The objects of one index: what the newest manifests name, and what nobody names any more.
+
+Nothing is deleted but what is known to be this index's own (`lutra.index.provenance`).
+"""
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Final, TypeVar
 from zlib import crc32
 
 from lutra.index.definition import IndexDefinition
 from lutra.index.manifest import DELETIONS, SEGMENTS, Manifest
+from lutra.index.provenance import Provenance
 from lutra.model.errors import Corruption, Fenced, ObjectMissing
 from lutra.objects.manifest_log import ManifestLog
+from lutra.objects.owner import Claim
 from lutra.objects.store import ObjectStore
+from lutra.tables.changelog import Changelog
 
 ROOT: Final = "indexes/"
 _MANIFESTS: Final = "manifest"
@@ -20,6 +28,8 @@ _NAME_MAX: Final = 100
 _OPENING_TRIES: Final = 5
 
 Opened = TypeVar("Opened")
+
+_log = logging.getLogger(__name__)
 
 
 def prefix_of(definition: IndexDefinition) -> str:
@@ -33,9 +43,11 @@ def prefix_of(definition: IndexDefinition) -> str:
 class IndexStorage:
     """One index's objects, by names below its prefix. Every method raises StorageFailure where the store fails."""
 
-    def __init__(self, store: ObjectStore, prefix: str) -> None:
+    def __init__(self, store: ObjectStore, prefix: str, provenance: Provenance | None = None) -> None:
+        """Without ``provenance``, whatever is there is taken for this index's own."""
         self.store = store
         self.prefix = prefix
+        self._provenance = provenance
         self._log = ManifestLog(store, prefix + _MANIFESTS)
         self._lock = threading.Lock()
         self._number = 0
@@ -53,18 +65,28 @@ class IndexStorage:
     def take_over(self, first: Manifest, opened_of: Callable[[Manifest], Opened]) -> tuple[Manifest, Opened]:
         """Becomes the index's writer: the newest manifest, or ``first`` where there is none, under its writer's id.
 
-        ``opened_of`` opens what that manifest names; only where it can be opened a manifest is put, so that an index
-        that is damaged does not gain one at each try. It is called again where another writer went on meanwhile.
+        ``first`` too where the newest is not of the past of the index's table, so that it cannot be gone on from; the
+        log says so. ``opened_of`` opens what that manifest names; only where it can be opened a manifest is put, so
+        that an index that is damaged does not gain one at each try. It is called again where another writer went on
+        meanwhile.
 
-        Two lists, one get and one put, however many segments there are. What earlier writers left behind, which is in
-        the first of the lists, is found for ``collect``: who put it has no manifest to come, once this one is there.
+        Two lists, one get and one put, however many segments there are, and another list where there is provenance.
+        What earlier writers left behind, which is in the first of the lists, is found for ``collect``: who put it has
+        no manifest to come, once this one is there.
 
-        Raises Fenced where another writer opens it at the same time, Corruption where the newest manifest is damaged,
-        and what ``opened_of`` raises.
+        Raises Fenced where another writer opens it at the same time, or another store has taken the place; Corruption
+        where the newest manifest is damaged; and what ``opened_of`` raises.
         """
-        return self._begin(
-            lambda number: Manifest.from_json(self._log.read(number).payload).by(first.writer), first, opened_of
-        )
+
+        def newest_known(number: int) -> Manifest:
+            newest = Manifest.from_json(self._log.read(number).payload)
+            why = None if self._provenance is None else self._provenance.why_not(newest)
+            if why is None:
+                return newest.by(first.writer)
+            _log.warning("%s: what was indexed is not of this table's past: %s. It is filled anew.", self.prefix, why)
+            return first
+
+        return self._begin(newest_known, first, opened_of)
 
     def begin_anew(self, first: Manifest) -> None:
         """Becomes the index's writer with ``first``, whatever was there, also where that cannot be read.
@@ -76,6 +98,8 @@ class IndexStorage:
     def _begin(
         self, manifest_after: Callable[[int], Manifest], first: Manifest, opened_of: Callable[[Manifest], Opened]
     ) -> tuple[Manifest, Opened]:
+        if self._provenance is not None:
+            self._provenance.require_place()
         for tries_left in reversed(range(_OPENING_TRIES)):
             names = self.store.list(self.prefix)
             number = max(self._log.numbers_among(names), default=0)
@@ -83,7 +107,7 @@ class IndexStorage:
                 newest = manifest_after(number) if number else first
                 opened = opened_of(newest)
                 self._number, self._named = number, [newest.names]
-                self.commit(newest)
+                self._commit(newest)
             except (Fenced, ObjectMissing) as error:
                 # Another writer has gone on meanwhile; but an object may be lost, too.
                 if not tries_left or (isinstance(error, ObjectMissing) and self._is_newest(number)):
@@ -104,10 +128,17 @@ class IndexStorage:
             self._old_numbers.update(n for n in self._log.numbers_among(names) if n < self._number - 1)
 
     def commit(self, manifest: Manifest) -> None:
-        """Makes ``manifest`` what counts. Raises Fenced where another writer has taken over.
+        """Makes ``manifest`` what counts. Raises Fenced where another writer, or another store, has taken over.
 
         Where it raises StorageFailure, it may count or not: nothing it names is deleted before another is committed.
         """
+        if self._provenance is not None:
+            self._provenance.require_place()
+        self._commit(manifest)
+
+    def _commit(self, manifest: Manifest) -> None:
+        if self._provenance is not None:
+            manifest = replace(manifest, origin=self._provenance.origin)
         names = manifest.names
         with self._lock:
             self._named.append(names)
@@ -149,9 +180,11 @@ class IndexStorage:
             self._garbage.add(name)
 
     def collect(self, kept: set[str]) -> None:
-        """Deletes what nobody needs, but for ``kept``."""
+        """Deletes what nobody needs, but for ``kept``. Raises Fenced where another store has taken the place."""
         with self._lock:
             due = self._garbage - kept - set().union(*self._named)
+        if self._provenance is not None and (due or self._old_numbers):
+            self._provenance.require_place()
         for name in due:
             self.store.delete(self.full(name))
             with self._lock:
@@ -161,19 +194,41 @@ class IndexStorage:
             self._old_numbers.discard(number)
 
     def delete_all(self) -> None:
-        """Of an index that is no more."""
-        for name in self.store.list(self.prefix):
+        """Of an index that is no more; but nothing where a copy of the store has gone on with it.
+
+        The newest manifest goes last: as long as anything is there, it says whose it is. Raises Fenced where another
+        store has taken the place.
+        """
+        names = self.store.list(self.prefix)
+        if self._provenance is not None and names:
+            self._provenance.require_place()
+            try:
+                newest = self.newest()
+            except Corruption:  # nobody can go on with that
+                newest = None
+            if newest is not None and (why := self._provenance.whose_else(newest[1])) is not None:
+                _log.warning("%s: the objects of this deleted index are left: %s", self.prefix, why)
+                return
+        numbers = self._log.numbers_among(names)
+        manifests = {self._log.name(number) for number in numbers}
+        for name in names:
+            if name not in manifests:
+                self.store.delete(name)
+        for name in sorted(manifests):
             self.store.delete(name)
 
 
-def sweep(store: ObjectStore, definitions: Callable[[], Iterable[IndexDefinition]]) -> None:
-    """Deletes the objects of indexes that are none of ``definitions``: what a crash left. Raises StorageFailure.
+def sweep(
+    store: ObjectStore, deleted: Iterable[IndexDefinition], changelog: Changelog, claim: Claim | None
+) -> list[IndexDefinition]:
+    """Deletes the objects of indexes that were deleted, which a crash or an outage left. One list, where there are any.
 
-    Indexes may come and go meanwhile: ``definitions`` gives those there are, and is asked once the objects are listed.
+    Returns those of which nothing is left but what a copy of the store has gone on with. Raises StorageFailure, Fenced.
     """
-    names = store.list(ROOT)
-    prefixes = {prefix_of(definition) for definition in definitions()}
-    for name in names:
-        parts = name.split("/")
-        if "/".join(parts[:2]) + "/" not in prefixes:
-            store.delete(name)
+    doomed = {prefix_of(definition): definition for definition in deleted}
+    if not doomed:
+        return []
+    there = {"/".join(name.split("/")[:2]) + "/" for name in store.list(ROOT)}
+    for prefix in there & doomed.keys():
+        IndexStorage(store, prefix, Provenance(changelog, doomed[prefix].table_id, claim)).delete_all()
+    return list(doomed.values())

@@ -5,20 +5,24 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self
 
 from lutra.index.catalog import IndexCatalog
+from lutra.index.definition import IndexDefinition
 from lutra.index.feeder import Feeder
 from lutra.index.resources import Resources
 from lutra.index.storage import sweep
 from lutra.instance import registry
 from lutra.instance.instance import Instance
+from lutra.instance.place import Place
 from lutra.instance.traces import require_tables_or_nothing
 from lutra.kv.folder import make_durable_folder
 from lutra.kv.rocksdb import RocksStore
 from lutra.model.clock import Clock, SystemClock
-from lutra.model.errors import ObjectNotExist, StorageFailure
+from lutra.model.errors import Fenced, ObjectNotExist, StorageFailure
+from lutra.tables.history import History
 from lutra.tables.space import TableSpace
 
 _FOLDER_MODE: Final = 0o700
@@ -49,6 +53,9 @@ class Engine:
         self._instances: dict[str, Instance] = {}
         self._space = TableSpace(store, clock)
         self._indexes = IndexCatalog(store, clock)
+        self._space.changelog.begin()
+        place = Place(resources.address, data_dir, self._space.changelog.history, self._indexes, clock)
+        self._resources = resources = replace(resources, claim=place.taken(resources.store))
         self._feeder = Feeder(self._space.changelog, store, resources, clock)
         try:
             self._reopen_indexes()
@@ -82,9 +89,11 @@ class Engine:
         store = RocksStore(data_dir / "kv", known_as=data_dir)
         try:
             address = os.fspath(data_dir / "objects" if objects is None else objects)
-            resources = Resources.open(address, data_dir / "scratch", memory_bytes)
+            clock = clock or SystemClock()
+            place = Place(address, data_dir, History(store), IndexCatalog(store, clock), clock)
+            resources = Resources.open(address, data_dir / "scratch", memory_bytes, place.examine)
             try:
-                return cls(data_dir, store, resources, clock or SystemClock())
+                return cls(data_dir, store, resources, clock)
             except BaseException:
                 resources.close()
                 raise
@@ -133,6 +142,7 @@ class Engine:
         return made
 
     def _reopen_indexes(self) -> None:
+        deleted = self._indexes.deleted()
         for definition in self._indexes.all():
             instance = self._instances.get(definition.instance) or self._made(definition.instance)
             instance.reopen_index(definition)
@@ -140,11 +150,15 @@ class Engine:
         for name in self.instance_names():
             tables = self._space.instance(name)
             self._feeder.hurry(tables.describe(table).table_id for table in tables.names())
-        self._feeder.tidy(self._sweep)  # rows are served meanwhile, whatever the store of objects does
+        # Rows are served meanwhile, whatever the store of objects does.
+        self._feeder.tidy(lambda: self._sweep(deleted))
 
-    def _sweep(self) -> None:
+    def _sweep(self, deleted: list[IndexDefinition]) -> None:
+        """What an earlier run left of indexes that it deleted."""
         try:
-            sweep(self._resources.store, self._indexes.all)
-        except StorageFailure:  # they cost room, no more
+            gone = sweep(self._resources.store, deleted, self._space.changelog, self._resources.claim)
+            if gone:
+                self._indexes.forget_deleted(gone)
+        except (StorageFailure, Fenced):  # they cost room, no more
             if not self._closed:
                 _log.warning("objects of deleted indexes could not be deleted", exc_info=True)

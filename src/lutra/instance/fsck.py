@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from lutra.index.definition import IndexDefinition
+from lutra.index.folders import index_folders
 from lutra.index.fsck import IndexCheck, IndexFault, Remedy
-from lutra.index.storage import ROOT, prefix_of
+from lutra.index.storage import prefix_of
 from lutra.instance.registry import instance_names
 from lutra.instance.stopped import StoppedDirectory
 from lutra.model.clock import Clock
-from lutra.model.errors import LutraError, ObjectNotExist, RowDamaged
+from lutra.model.errors import Corruption, ForeignObjects, LutraError, ObjectNotExist, RowDamaged
 from lutra.model.rows import PrimaryKey, Row
 from lutra.model.schema import TableDescription
 from lutra.tables.changelog import Change
@@ -42,6 +43,8 @@ class Fault:
     remedy: Remedy
 
     def __str__(self) -> str:
+        if not self.table:
+            return f"{self.place}: {self.text}"
         of = f"index [{self.index}] of " if self.index else ""
         return f"{of}table [{self.table}] in instance [{self.instance}]: {self.place}: {self.text}"
 
@@ -66,6 +69,7 @@ class DirectoryCheck:
         directory = self._directory
         rows_of: dict[int, int | None] = {}
         definitions = directory.definitions()
+        self._check_place()
         instances = {*instance_names(directory.path), *(of.instance for of in definitions)}
         for instance in sorted(instances):
             tables = directory.space.instance(instance)
@@ -74,8 +78,33 @@ class DirectoryCheck:
                 rows_of[described.table_id] = self._check_table(instance, described)
         for definition in definitions:
             self._check_index(definition, rows_of)
-        known = tuple(prefix_of(definition) for definition in definitions)
-        self.left_behind += [name for name in directory.objects.list(ROOT) if not name.startswith(known)]
+        self._look_beside(definitions)
+
+    def _check_place(self) -> None:
+        """Whether the objects are this store's to write to."""
+        directory = self._directory
+        try:
+            owner = directory.place.examine(directory.objects)
+        except (ForeignObjects, Corruption) as error:
+            self.faults.append(Fault("", "", "", directory.address, str(error), Remedy.ADOPT))
+            return
+        if owner is not None and not directory.space.changelog.history.knows(owner.opening):
+            self.notes.append(f"a copy of this directory used the objects last: {owner}")
+
+    def _look_beside(self, definitions: list[IndexDefinition]) -> None:
+        """Objects of no index there is: those of deleted ones are to go, others stay."""
+        directory = self._directory
+        known = {prefix_of(definition) for definition in definitions}
+        deleted = {prefix_of(definition) for definition in directory.indexes.deleted()}
+        for folder in index_folders(directory.objects, known):
+            if folder.prefix in deleted:
+                self.left_behind += folder.objects
+            else:
+                whose = f"of store {folder.store}" if folder.store else "of an unknown store"
+                self.notes.append(
+                    f"{folder.prefix}: {_objects(len(folder.objects))} of no index of this directory, {whose}: nothing "
+                    f"deletes {'it' if len(folder.objects) == 1 else 'them'}"
+                )
 
     def _check_table(self, instance: str, table: TableDescription) -> int | None:
         """How many rows it has; None where they cannot be read."""
@@ -130,10 +159,10 @@ class DirectoryCheck:
                 without = "is not compared with its table: that takes all of its objects"
                 self.notes.append(f"{of} {without if check.faults else 'has no objects: it is yet to be filled'}")
                 return check.faults
-            last = directory.space.changelog.last_sequence
-            if manifest.progress.position > last:
-                ahead = f"knows changes up to {manifest.progress.position}, but the table only those up to {last}"
-                return [*check.faults, IndexFault(storage.prefix, ahead, Remedy.START)]
+            why = directory.provenance(definition).why_not(manifest)
+            if why is not None:
+                told = f"is not of this table's past, and will be filled anew: {why}"
+                return [*check.faults, IndexFault(storage.prefix, told, Remedy.START)]
             if not manifest.progress.filled:
                 self.notes.append(f"index [{name}] of table [{definition.table}] is not filled yet")
             rows = rows_of[table.table_id]
@@ -168,6 +197,10 @@ class DirectoryCheck:
         while changes := self._directory.space.changelog.read(table.table_id, after, _CHANGES_AT_ONCE):
             yield from changes
             after = changes[-1].sequence
+
+
+def _objects(count: int) -> str:
+    return f"{count:,} object{'s' * (count != 1)}"
 
 
 def check_directory(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from lutra.index.feed import Feed
 from lutra.index.housekeeper import Housekeeper
 from lutra.index.manifest import Manifest, schema_identity
+from lutra.index.provenance import Provenance
 from lutra.index.resources import Resources
 from lutra.index.stats import IndexStats
+from lutra.index.storage import IndexStorage, prefix_of
 from lutra.instance.engine import MEMORY_BYTES_DEFAULT
 from lutra.instance.stopped import StoppedDirectory
 
@@ -32,18 +35,25 @@ def rebuild_index(
     Stopped at any instant it leaves an index that is filled further when the directory is next served. Segments that
     are yet to become the kind that their size calls for do so then.
 
+    :param directory: open to be mended.
     :param memory_bytes: as in `lutra.instance.engine.Engine.open`.
     :param on_rows: called with the rows taken in so far.
     :raises MetaNotMatch: there is no such index. :raises ObjectNotExist: its table is gone.
     :raises StorageFailure: objects cannot be written. :raises Corruption: rows of the table cannot be read.
+    :raises ForeignObjects: another store has the place of the objects.
     """
     definition = directory.indexes.get(instance, table, index)
     tables = directory.space.instance(instance)
     identity = schema_identity(definition.schema, tables.describe(table).schema.key)
-    directory.storage(definition).begin_anew(Manifest(secrets.token_hex(16), identity))
-    resources = Resources.open(directory.address, directory.path / "scratch", memory_bytes)
+    changelog, place = directory.space.changelog, directory.place
+    resources = Resources.open(directory.address, directory.path / "scratch", memory_bytes, place.examine)
     try:
-        feed = Feed(definition, tables, directory.space.changelog, directory.store, resources, directory.clock)
+        changelog.begin()
+        resources = replace(resources, claim=place.taken(resources.store))
+        provenance = Provenance(changelog, definition.table_id, resources.claim)
+        storage = IndexStorage(resources.store, prefix_of(definition), provenance)
+        storage.begin_anew(Manifest(secrets.token_hex(16), identity))
+        feed = Feed(definition, tables, changelog, directory.store, resources, directory.clock)
         housekeeper = Housekeeper()
         feed.on_due = housekeeper.due
         try:

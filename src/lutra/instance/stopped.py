@@ -10,7 +10,9 @@ from typing import Self
 
 from lutra.index.catalog import IndexCatalog
 from lutra.index.definition import IndexDefinition
+from lutra.index.provenance import Provenance
 from lutra.index.storage import IndexStorage, prefix_of
+from lutra.instance.place import Place
 from lutra.instance.traces import require_tables_or_nothing
 from lutra.kv.copied import copied_store
 from lutra.kv.lock import DirectoryLock
@@ -54,9 +56,10 @@ class StoppedDirectory:
         self._require_folders()
         with contextlib.ExitStack() as closing:
             self.store = self._open_store(closing, may_be_served, is_to_be_mended)
-            self.objects = open_store(self.address, probe=False)
+            self.objects = open_store(self.address, is_read_only=True)
             self.space = TableSpace(self.store, self.clock)
             self.indexes = IndexCatalog(self.store, self.clock)
+            self.place = Place(self.address, self.path, self.space.changelog.history, self.indexes, self.clock)
             self._closing = closing.pop_all()
 
     def _require_folders(self) -> None:
@@ -104,5 +107,9 @@ class StoppedDirectory:
         return sorted(self.indexes.all(), key=lambda of: (of.instance, of.table, of.name))
 
     def storage(self, of: IndexDefinition) -> IndexStorage:
-        """The objects of an index."""
+        """The objects of an index, to look at."""
         return IndexStorage(self.objects, prefix_of(of))
+
+    def provenance(self, of: IndexDefinition) -> Provenance:
+        """Whether what is found of an index is of its table's past."""
+        return Provenance(self.space.changelog, of.table_id)

@@ -5,7 +5,8 @@
     LutraError
     ├── ParameterInvalid            OTSParameterInvalid            the request is wrong in itself
     │   ├── InvalidPrimaryKey       OTSInvalidPK                   the key does not fit the table
-    │   └── MetaNotMatch            OTSMetaNotMatch                no such search index
+    │   ├── MetaNotMatch            OTSMetaNotMatch                no such search index
+    │   └── ForeignObjects          OTSParameterInvalid            the place of objects is another store's
     ├── RequestBodyTooLarge         OTSRequestBodyTooLarge
     ├── AuthFailed                  OTSAuthFailed
     ├── MethodNotAllowed            OTSMethodNotAllowed
@@ -50,6 +51,10 @@ class InvalidPrimaryKey(ParameterInvalid):
 
 class MetaNotMatch(ParameterInvalid):
     code = "OTSMetaNotMatch"
+
+
+class ForeignObjects(ParameterInvalid):
+    """Where objects were to be, another store's are. Says whose, and what to do; nothing was changed there."""
 
 
 class RequestBodyTooLarge(LutraError):

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import shutil
 import stat
 import uuid
@@ -27,6 +28,7 @@ from lutra.objects.request_counters import RequestCounter, RequestCounters
 
 UNFINISHED: Final = ".unfinished"
 _LOCK: Final = "lock"
+_UNFINISHED_NAME: Final = re.compile(r"[0-9a-f]{32}")
 
 _ABSENT: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
@@ -38,9 +40,10 @@ class LocalStore:
     opened anew. Folders stay when their last object is deleted.
     """
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
+    def __init__(self, root: str | os.PathLike[str], *, is_read_only: bool = False) -> None:
         """
         :param root: the folder; made where it is absent.
+        :param is_read_only: nothing is made or changed, and writes raise StorageFailure; an absent folder is empty.
         :raises StorageFailure: it cannot be made or opened.
         """
         self.root = Path(root).absolute()
@@ -48,6 +51,9 @@ class LocalStore:
         self._durable_folders: set[Path] = set()
         self._requests = RequestCounter()
         self._failure = ""
+        self._is_read_only = is_read_only
+        if is_read_only:
+            return
         with self._writing(str(self.root)):
             self._make_durable(self._unfinished)
             self._clean()
@@ -156,6 +162,8 @@ class LocalStore:
 
     @contextlib.contextmanager
     def _writing(self, name: str) -> Iterator[None]:
+        if self._is_read_only:
+            raise StorageFailure(f"{name}: {self.root} was opened to be read only")
         try:
             yield
         except OSError as error:
@@ -248,7 +256,7 @@ class LocalStore:
             pass  # What is here may be somebody's who is writing it.
         else:
             for leftover in self._unfinished.iterdir():
-                if leftover.name != _LOCK:
+                if _UNFINISHED_NAME.fullmatch(leftover.name) and not leftover.is_dir():  # anything else is not ours
                     leftover.unlink()
         fcntl.flock(lock, fcntl.LOCK_SH)
 

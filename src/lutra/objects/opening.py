@@ -18,10 +18,11 @@ PROBE_FOLDER: Final = "probe"
 _RIVALS: Final = 8
 
 
-def open_store(place: str | os.PathLike[str], *, probe: bool = True) -> ObjectStore:
+def open_store(place: str | os.PathLike[str], *, probe: bool = True, is_read_only: bool = False) -> ObjectStore:
     """The store at ``place``: ``s3://bucket/prefix``, a folder's path, or ``file:///path``.
 
     :param probe: a remote store is tried by `require_one_winner` first.
+    :param is_read_only: it is to be looked at: nothing is made, tidied up or tried.
     :raises ParameterInvalid: that is no place objects can be.
     :raises StorageFailure: it cannot be opened, or is not fit.
     """
@@ -31,14 +32,14 @@ def open_store(place: str | os.PathLike[str], *, probe: bool = True) -> ObjectSt
         from lutra.objects.s3 import S3Store  # 15 MB of obstore, which a local folder does not wait for
 
         store = S3Store(text)
-        if probe:
+        if probe and not is_read_only:
             require_one_winner(store)
         return store
     if scheme == "file":
-        return LocalStore(_path_of(text))
+        return LocalStore(_path_of(text), is_read_only=is_read_only)
     if scheme or not text:
         raise ParameterInvalid(f"Objects can be in a folder or at s3://bucket/prefix, not at {text!r}.")
-    return LocalStore(Path(text))
+    return LocalStore(Path(text), is_read_only=is_read_only)
 
 
 def require_one_winner(store: ObjectStore) -> None:

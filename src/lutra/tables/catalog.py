@@ -27,18 +27,14 @@ class Catalog:
     """All tables. Looking up takes no lock; changes go one at a time and are durable before they show."""
 
     def __init__(self, store: KeyValueStore, committer: GroupCommitter, clock: Clock) -> None:
-        """Reads all definitions. Raises StorageFailure, Corruption."""
+        """Reads all definitions, and changes nothing. Raises StorageFailure, Corruption."""
         self._committer = committer
         self._clock = clock
         self._changing = threading.Lock()
         self._by_id: dict[int, Table] = {}
         self._by_name: dict[tuple[str, str], Table] = {}
         stored_format = store.get(keyspace.FORMAT_KEY)
-        if stored_format is None:
-            batch = WriteBatch()
-            batch.put(keyspace.FORMAT_KEY, keyspace.FORMAT)
-            store.commit(batch)
-        elif stored_format != keyspace.FORMAT:
+        if stored_format not in (None, keyspace.FORMAT):
             raise Corruption(f"the store has format {stored_format!r}; this version reads {keyspace.FORMAT!r}")
         for _, data in store.scan(keyspace.DEFINITIONS_BEGIN, keyspace.DEFINITIONS_END):
             self._show(definition.from_json(data))
@@ -71,6 +67,7 @@ class Catalog:
             description = TableDescription(schema, self._next_id, now_us, now_us)
             table = Table(instance, description, schema.options.max_versions, Gate())
             batch = WriteBatch()
+            batch.put(keyspace.FORMAT_KEY, keyspace.FORMAT)
             batch.put(keyspace.definition_key(table.table_id), definition.to_json(table))
             batch.put(keyspace.NEXT_TABLE_KEY, keyspace.pack(self._next_id + 1))
             # Also where the commit fails: it may be found done when the store is next opened.
@@ -105,6 +102,7 @@ class Catalog:
                 raise ServerBusy(f"Table {name} is still being written to.")
             batch = WriteBatch()
             batch.delete(keyspace.definition_key(table.table_id))
+            batch.delete(keyspace.trimmed_key(table.table_id))
             for prefix in (keyspace.rows_prefix, keyspace.changes_prefix, keyspace.counters_prefix):
                 batch.delete_range(prefix(table.table_id), prefix_end(prefix(table.table_id)))
             try:

@@ -15,6 +15,7 @@ from lutra.model.rows import ChangeKind, PrimaryKey
 from lutra.tables import changeblock, keyspace
 from lutra.tables.catalog import Catalog
 from lutra.tables.committer import GroupCommitter
+from lutra.tables.history import History
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,12 @@ class Changelog:
         self._store = store
         self._catalog = catalog
         self._committer = committer
+        self.history = History(store)
+        """Of the store, to tell what of an index is of its past."""
+
+    def begin(self) -> None:
+        """Notes that the store is opened to be changed, before anything is: once an opening. Raises StorageFailure."""
+        self.history.begin(self.last_sequence)
 
     @property
     def last_sequence(self) -> int:
@@ -65,16 +72,28 @@ class Changelog:
         """Forgets the changes of a table up to and including sequence ``through``.
 
         What shares a commit with a later change stays. Costs an fsync and leaves a range tombstone: call it for
-        thousands of changes, not for each. Raises StorageFailure.
+        thousands of changes, not for each. In the same commit is noted which was the last. Raises StorageFailure,
+        Corruption.
         """
-        last = self._block_with(table_id, through)
-        block = self._store.get(last)
         end = changeblock.key(table_id, through + 1)
-        if block is not None and changeblock.first_sequence(last) + changeblock.count(block) - 1 > through:
-            end = last
+        last = self._last_before(table_id, end)
+        if last is not None and last[1] > through:
+            end = last[0]
+            last = self._last_before(table_id, end)
+        if last is None:  # there is nothing to forget
+            return
         batch = WriteBatch()
         batch.delete_range(changeblock.key(table_id, 0), end)
+        batch.put(keyspace.trimmed_key(table_id), keyspace.pack(last[1]))
         self._store.commit(batch)
+
+    def trimmed_through(self, table_id: int) -> int:
+        """The sequence of the last change of a table that was forgotten, 0 where none was. Raises StorageFailure.
+
+        An index that has not seen that one cannot be brought up to date by what is left.
+        """
+        stored = self._store.get(keyspace.trimmed_key(table_id))
+        return 0 if stored is None else keyspace.unpack(stored)
 
     def subscribe(self, callback: Callable[[set[int]], None]) -> None:
         """``callback`` gets the ids of the tables a commit changed, once it is visible.
@@ -82,6 +101,12 @@ class Changelog:
         It runs between commits, on a writer's thread: it must not block, write or raise.
         """
         self._committer.subscribe(callback)
+
+    def _last_before(self, table_id: int, end: bytes) -> tuple[bytes, int] | None:
+        """The key of the last block of a table before the key ``end``, and the sequence of its last change."""
+        for block_key, block in self._store.scan(keyspace.changes_prefix(table_id), end, reverse=True):
+            return block_key, changeblock.first_sequence(block_key) + changeblock.count(block) - 1
+        return None
 
     def _block_with(self, table_id: int, sequence: int) -> bytes:
         """The key of the last block that begins at or before ``sequence``; where none does, of one that would."""

@@ -2,12 +2,14 @@
 
 ::
 
-    m/…                                   the store itself: format, last sequence, next table id
+    m/…                                   the store itself: format, last sequence, next table id, id and openings
     d <table id>                          a table's definition, JSON
     r <table id> <key columns>            a row (`storedrow`)
     c <table id> <first sequence>         the changes one commit made to one table (`changelog`)
     n <table id> <partition key>          the last value given out by an auto-increment column
+    t <table id>                          the last of its changes that was forgotten (`changelog`)
     i <table id> <index name>             a search index's definition, JSON (`lutra.index.catalog`)
+    x <folder>                            objects of a search index that was deleted (`lutra.index.catalog`)
 
 Ids and sequences are 8 bytes, big-endian. Ids are never used twice.
 """
@@ -19,6 +21,8 @@ from typing import Final
 FORMAT_KEY: Final = b"m/format"
 SEQUENCE_KEY: Final = b"m/sequence"
 NEXT_TABLE_KEY: Final = b"m/table"
+STORE_KEY: Final = b"m/store"
+OPENINGS_PREFIX: Final = b"m/opening/"
 
 FORMAT: Final = b"1"
 
@@ -37,6 +41,14 @@ def unpack(data: bytes) -> int:
 
 def definition_key(table_id: int) -> bytes:
     return b"d" + pack(table_id)
+
+
+def opening_key(number: int) -> bytes:
+    return OPENINGS_PREFIX + pack(number)
+
+
+def trimmed_key(table_id: int) -> bytes:
+    return b"t" + pack(table_id)
 
 
 def rows_prefix(table_id: int) -> bytes:
