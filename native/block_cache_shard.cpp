@@ -12,6 +12,8 @@ static_assert(kGhostOverheadBytes >= sizeof(Block) + 2 * sizeof(std::size_t));
 namespace {
 
 constexpr std::uint8_t kHitsMax = 3;
+constexpr std::uint8_t kKindMask = 7;  // of the bits that a block has for its kind
+static_assert(kBlockKinds <= kKindMask + 1);
 constexpr std::size_t kChunkBytesMax = std::size_t{16} << 20;
 constexpr std::size_t kBucketBytes = 4096;  // of capacity: about a bucket for every block that fits
 
@@ -116,7 +118,7 @@ CacheShard::Acquired CacheShard::claim(const Wanted& wanted, bool ahead) {
     block->pins.store(2);  // the table's and the caller's
     block->length = wanted.length;
     block->cell = wanted.cell;
-    block->kind = static_cast<std::uint8_t>(wanted.kind) & 3;
+    block->kind = static_cast<std::uint8_t>(wanted.kind) & kKindMask;
     block->hits = (remembered ? kBlockWorth[block->kind].head_start : 0) & 3;
     block->prefetched = ahead;
     block->queue = remembered ? Block::kMain : Block::kSmall;

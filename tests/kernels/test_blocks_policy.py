@@ -19,7 +19,13 @@ BLOCK = 4096
 BLOCK_OVERHEAD = 112
 GHOST_OVERHEAD = 80
 HITS_MAX = 3
-WORTH = {BlockKind.METADATA: (0, 3), BlockKind.ADJACENCY: (1, 2), BlockKind.CODES: (1, 1), BlockKind.VECTORS: (2, 0)}
+WORTH = {
+    BlockKind.METADATA: (0, 3),
+    BlockKind.ADJACENCY: (1, 2),
+    BlockKind.CODES: (1, 1),
+    BlockKind.VECTORS: (2, 0),
+    BlockKind.COLUMNS: (1, 1),
+}
 """Hits in the small queue that make a block stay; hits it starts the main queue with."""
 
 Key = tuple[int, int]
@@ -114,7 +120,7 @@ def total(cache: BlockCache) -> BlockCounters:
 
 SOURCES = [
     (BlockKind.METADATA, BLOCK), (BlockKind.ADJACENCY, BLOCK), (BlockKind.CODES, 2 * BLOCK), (BlockKind.VECTORS, BLOCK),
-    (BlockKind.VECTORS, 3 * BLOCK),
+    (BlockKind.VECTORS, 3 * BLOCK), (BlockKind.COLUMNS, BLOCK),
 ]  # fmt: skip
 steps = st.lists(
     st.one_of(
@@ -134,7 +140,7 @@ def test_as_the_model(given_steps: list[tuple[int, int]], generator: random.Rand
     cache = BlockCache(budget, shards=1)
     sources = [cache.open_remote(fetch, 61 * size, size, kind=kind) for kind, size in SOURCES]
     model = S3Fifo(budget, cache.counters().overhead_bytes)
-    for which, number in given_steps + [(generator.randrange(5), generator.randrange(61)) for _ in range(200)]:
+    for which, number in given_steps + [(generator.randrange(len(SOURCES)), generator.randrange(61)) for _ in range(200)]:
         if which < 0:
             budget = number * 2 * BLOCK
             cache.resize(budget)
@@ -174,10 +180,25 @@ def test_dearer_kinds_outlive_cheaper_ones() -> None:
     sources = [cache.open_remote(fetch, 2000 * BLOCK, kind=kind) for kind in BlockKind]
     generator = random.Random(3)
     for _ in range(20_000):
-        sources[generator.randrange(4)].read([int(generator.paretovariate(0.7)) % 2000])
-    held = [cache.counters().kinds[kind].held_blocks for kind in BlockKind]
-    assert held == sorted(held, reverse=True)
-    assert held[0] > held[3]
+        sources[generator.randrange(len(sources))].read([int(generator.paretovariate(0.7)) % 2000])
+    held = {kind: cache.counters().kinds[kind].held_blocks for kind in BlockKind}
+    metadata, adjacency, codes, vectors, columns = held.values()
+    assert metadata > adjacency > codes > vectors
+    assert adjacency > columns > vectors
+
+
+def test_columns_read_once_do_not_stay_as_metadata_does() -> None:
+    """A sweep over columns goes through the small queue and out of it."""
+    cache = BlockCache(1 << 20, shards=1)
+    columns = cache.open_remote(fetch, 10_000 * BLOCK, kind=BlockKind.COLUMNS)
+    hot = cache.open_remote(fetch, 100 * BLOCK, kind=BlockKind.COLUMNS)
+    for _ in range(3):
+        hot.read(range(50))
+    for begin in range(0, 8_000, 20):
+        columns.read(range(begin, begin + 20))
+    hits = cache.counters().kinds[BlockKind.COLUMNS].hits
+    hot.read(range(50))
+    assert cache.counters().kinds[BlockKind.COLUMNS].hits - hits == 50
 
 
 @pytest.mark.parametrize(("shards", "threads"), [(1, 4), (4, 8)])
