@@ -1,10 +1,12 @@
 // How one query is to be answered, and what doing so took.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <stdexcept>
 
 #include "row_mask.h"
 
@@ -16,6 +18,11 @@ enum class Strategy : std::uint8_t {
     kCodeScan = 1,    // the codes of all rows that count, then the vectors of those in doubt
     kWalk = 2,        // the graph and the codes in memory, then the vectors of those in doubt
     kNodeWalk = 3,    // the graph on disk: every row whose neighbours are looked at gives its vector too
+};
+
+// The search was not done in the time it had.
+struct TooLateError : std::runtime_error {
+    using std::runtime_error::runtime_error;
 };
 
 struct SearchPlan {
@@ -33,6 +40,12 @@ struct SearchPlan {
     const RowMask* mask;     // of all rows; nullptr: all count
     std::span<const std::uint32_t> seeds;  // rows that count, for a walk to start from
     std::span<const std::uint32_t> rows;   // kBruteForce: all rows that count
+    std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max();
+
+    // Throws TooLateError where the time is up. Asked before each round of reads and each scan of codes.
+    void check_time() const {
+        if (std::chrono::steady_clock::now() > until) throw TooLateError("The search took longer than it may.");
+    }
 };
 
 struct SearchCounters {

@@ -171,6 +171,7 @@ void SearchSlot::scan() {
     counters_.used = Strategy::kCodeScan;
     const CodeScan all{parts_.records, parts_.nodes.row_count, plan_->mask, 1};
     do {
+        plan_->check_time();
         if (!rows_.empty()) candidates_ = std::min({kDeeper * candidates_, kCandidatesMax, plan_->qualifying});
         rows_.clear();
         estimates_.clear();

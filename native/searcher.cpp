@@ -33,11 +33,13 @@ class SearchThread {
             busy = 0;
             for (SearchSlot& slot : slots_) {
                 if (slot.is_busy()) {
+                    plan.check_time();
                     if (!slot.go_on()) answered(slot);
                 }
                 while (!slot.is_busy()) {
                     const std::size_t query = next.fetch_add(1, std::memory_order_relaxed);
                     if (query >= queries.count) break;
+                    plan.check_time();
                     const std::uint32_t left_out = queries.left_out != nullptr ? queries.left_out[query] : kNoRow;
                     slot.begin(query, queries.vectors + query * dimension, left_out, plan);
                     if (!slot.is_busy()) answered(slot);

@@ -47,7 +47,7 @@ class Searcher {
     const SegmentParts& parts() const { return parts_; }
 
     // Fills ids and distances [queries, plan.k], nearest first and equals by id, and counters [queries]. On at most
-    // `threads` threads. Throws StorageError, CorruptionError, what the source threw, or std::bad_alloc.
+    // `threads` threads. Throws TooLateError, StorageError, CorruptionError, what the source threw, or std::bad_alloc.
     void search(const Queries& queries, const SearchPlan& plan, unsigned threads, std::int64_t* ids, float* distances,
                 SearchCounters* counters) const;
 

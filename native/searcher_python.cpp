@@ -3,6 +3,8 @@
 #include <nanobind/stl/optional.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -53,6 +55,21 @@ struct Wanted {
     float within;
 };
 
+// A time of Python's time.monotonic(), which is this clock.
+std::chrono::steady_clock::time_point monotonic(double until_s) {
+    using Clock = std::chrono::steady_clock;
+    if (std::isinf(until_s)) return Clock::time_point::max();
+    return Clock::time_point(std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(until_s)));
+}
+
+void translate(const std::exception_ptr& thrown, void*) {
+    try {
+        std::rethrow_exception(thrown);
+    } catch (const TooLateError& error) {
+        PyErr_SetString(nb::module_::import_("lutra.model.errors").attr("RequestTimeout").ptr(), error.what());
+    }
+}
+
 // Keeps the arrays alive; they must not change while it lives.
 class PySearcher {
   public:
@@ -90,7 +107,7 @@ class PySearcher {
 
     nb::tuple search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam, std::int64_t candidates,
                      std::int64_t first, float bound_sigmas, std::uint64_t effort_max, bool deepens, float within,
-                     const RowMask* mask, const std::optional<Entries>& left_out, unsigned threads) const;
+                     const RowMask* mask, const std::optional<Entries>& left_out, unsigned threads, double until_s) const;
 
     std::size_t scratch_bytes() const { return searcher_->scratch_bytes(); }
 
@@ -163,7 +180,8 @@ std::size_t positive(std::int64_t value, const char* what) {
 nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam,
                              std::int64_t candidates, std::int64_t first, float bound_sigmas, std::uint64_t effort_max,
                              bool deepens, float within, const RowMask* mask,
-                             const std::optional<Entries>& left_out, unsigned threads) const {
+                             const std::optional<Entries>& left_out, unsigned threads, double until_s) const {
+    require(!std::isnan(until_s), "until_s is not a time");
     const Wanted wanted{positive(k, "k"), positive(beam, "beam"), positive(candidates, "candidates"),
                         positive(first, "first"), bound_sigmas, effort_max, deepens, within};
     check(queries, wanted, strategy, mask);
@@ -182,7 +200,8 @@ nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy
                     .qualifying = mask == nullptr ? rows : mask->count(),
                     .mask = mask,
                     .seeds = {},
-                    .rows = {}};
+                    .rows = {},
+                    .until = monotonic(until_s)};
     plan.k = std::min(wanted.k, plan.qualifying);
     const std::size_t count = queries.shape(0);
     auto [ids, ids_data] = new_array<std::int64_t>(count, plan.k);
@@ -224,6 +243,7 @@ nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy
 }  // namespace
 
 void bind_searcher(nb::module_& m) {
+    nb::register_exception_translator(translate);
     nb::class_<RowMask>(m, "RowMask")
         .def(
             "__init__",
@@ -244,7 +264,7 @@ void bind_searcher(nb::module_& m) {
              nb::keep_alive<1, 12>())
         .def("search", &PySearcher::search, "queries"_a.noconvert(), "k"_a, "strategy"_a, "beam"_a, "candidates"_a,
              "first"_a, "bound_sigmas"_a, "effort_max"_a, "deepens"_a, "within"_a, "mask"_a.none(),
-             "left_out"_a.noconvert().none(), "threads"_a)
+             "left_out"_a.noconvert().none(), "threads"_a, "until_s"_a)
         .def_prop_ro("scratch_bytes", &PySearcher::scratch_bytes);
 }
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,17 @@ from lutra.model.errors import (
     StorageFailure,
 )
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
-from lutra.model.queries import ColumnsToGet, KnnVector, MatchAll, ReturnColumns, ScoreSort, SearchRequest, Term
+from lutra.model.queries import (
+    ColumnsToGet,
+    KnnVector,
+    MatchAll,
+    PrimaryKeySort,
+    ReturnColumns,
+    ScoreSort,
+    SearchRequest,
+    SearchResult,
+    Term,
+)
 from lutra.model.rows import Cell, CellChange, ChangeKind, ReadOptions, RowChange
 from lutra.model.schema import KeyColumn, TableSchema
 from lutra.model.values import ColumnType
@@ -54,6 +66,10 @@ def put(instance: Instance, key: int, **columns: object) -> None:
 
 def delete(instance: Instance, number: int) -> None:
     instance.tables.write("t", RowChange(ChangeKind.DELETE, (("id", number),)))
+
+
+def ids(found: SearchResult) -> list[object]:
+    return [dict(row.key)["id"] for row in found.rows]
 
 
 def values(cells: list[Cell]) -> dict[str, object]:
@@ -90,6 +106,37 @@ def test_a_deleted_row_takes_no_other_rows_place(instance: Instance) -> None:
         found = instance.search("t", "x", request)
         assert [dict(row.key)["id"] for row in found.rows] == list(range(number + 1, number + 6))
         assert len(found.scores) == 5
+
+
+def test_rows_that_are_gone_hold_up_no_search(instance: Instance) -> None:
+    """An index that has not heard of most deletions, and does not hear of them meanwhile, answers in full at once."""
+    for number in range(400):
+        put(instance, number, vector=f"[{number},0]", number=number % 2)
+    instance.wait_searchable("t", "x", 20)
+    feed = instance._open["t", "x"].feed
+    feed.paused_until_s = time.monotonic() + 3_600
+    for number in range(300):
+        delete(instance, number)
+    nearest = KnnVector("vector", np.zeros(2, np.float32), top_k=5)
+    columns = ColumnsToGet(ReturnColumns.ALL)
+    found = instance.search("t", "x", SearchRequest(nearest, limit=5, sort=(ScoreSort(),), columns=columns))
+    assert ids(found) == [300, 301, 302, 303, 304]
+    assert len(found.scores) == 5
+
+    page = SearchRequest(Term("number", 1), (PrimaryKeySort(),), offset=3, limit=20, columns=columns, count_total=True)
+    found = instance.search("t", "x", page)
+    assert ids(found) == list(range(307, 347, 2))
+    assert 50 <= found.total <= 200
+    following = instance.search("t", "x", replace(page, offset=0, token=found.next_token))
+    assert ids(following) == list(range(347, 387, 2))
+    last = instance.search("t", "x", replace(page, offset=0, token=following.next_token))
+    assert (ids(last), last.next_token) == (list(range(387, 400, 2)), b"")
+    marks = feed.watermarks()
+    assert marks.searchable == marks.written - 300
+
+    for number in range(300, 400):
+        delete(instance, number)
+    assert ids(instance.search("t", "x", page)) == []
 
 
 def test_a_table_with_an_index_stays(instance: Instance) -> None:

@@ -140,7 +140,9 @@ def test_as_the_model(given_steps: list[tuple[int, int]], generator: random.Rand
     cache = BlockCache(budget, shards=1)
     sources = [cache.open_remote(fetch, 61 * size, size, kind=kind) for kind, size in SOURCES]
     model = S3Fifo(budget, cache.counters().overhead_bytes)
-    for which, number in given_steps + [(generator.randrange(len(SOURCES)), generator.randrange(61)) for _ in range(200)]:
+    for which, number in given_steps + [
+        (generator.randrange(len(SOURCES)), generator.randrange(61)) for _ in range(200)
+    ]:
         if which < 0:
             budget = number * 2 * BLOCK
             cache.resize(budget)

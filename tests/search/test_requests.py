@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import zlib
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from support.indexes import memory_index
 
 from lutra.index.index import SearchIndex
 from lutra.model import limits
+from lutra.model.deadline import Deadline, working_for
 from lutra.model.errors import ParameterInvalid, RequestTimeout
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
 from lutra.model.queries import (
@@ -262,14 +264,25 @@ class SteppingClock:
 
 
 def test_timeout() -> None:
-    query = Bool(must=(MatchAll(),) * 20)
-    slow = filled(3, clock=SteppingClock(1_000))
-    with pytest.raises(RequestTimeout, match="longer than 10 ms"):
-        search(slow.view(), SearchRequest(query, timeout_ms=10))
-    assert search(slow.view(), SearchRequest(query, timeout_ms=1_000)).hits
-    very_slow = filled(3, clock=SteppingClock(1_000_000))
-    with pytest.raises(RequestTimeout, match="longer than 10000 ms"):
-        search(very_slow.view(), SearchRequest(query, timeout_ms=60_000))
+    """It counts from the beginning of the request that the search is part of, and is within that one's."""
+    began_s = time.monotonic() - 5
+    with working_for(Deadline(60, began_s)), pytest.raises(RequestTimeout, match="The search took longer than 10 ms"):
+        search(INDEX.view(), SearchRequest(MatchAll(), timeout_ms=10))
+    with working_for(Deadline(60, began_s)):
+        assert search(INDEX.view(), SearchRequest(MatchAll(), timeout_ms=60_000)).hits
+    with (
+        working_for(Deadline(60, began_s - 5)),
+        pytest.raises(RequestTimeout, match="The search took longer than 10 s"),
+    ):
+        search(INDEX.view(), SearchRequest(MatchAll(), timeout_ms=60_000))
+    with working_for(Deadline(5, began_s)), pytest.raises(RequestTimeout, match="The request took longer than 5000 ms"):
+        search(INDEX.view(), SearchRequest(MatchAll()))
+    assert search(INDEX.view(), SearchRequest(MatchAll(), timeout_ms=1_000)).hits
+
+
+def test_a_wall_clock_that_is_set_times_nothing_out() -> None:
+    leaping = filled(3, clock=SteppingClock(3_600_000_000))
+    assert search(leaping.view(), SearchRequest(Bool(must=(MatchAll(),) * 20), timeout_ms=1_000)).hits
 
 
 # --- tokens ----------------------------------------------------------------------------------------------------------

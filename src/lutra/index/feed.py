@@ -64,6 +64,15 @@ class Watermarks:
     """Rows of the table that cannot be read and that the index goes on without, of those it met since the start."""
 
 
+@dataclass(slots=True, eq=False)
+class _Watcher:
+    """Somebody who waits, without a thread, for every change up to ``sequence`` to be searchable."""
+
+    sequence: int
+    given_up_at: int
+    call: Callable[[], None]
+
+
 @dataclass(frozen=True, slots=True)
 class _Shown:
     """What searches see, taken together: an index that failed half way is followed by an empty one."""
@@ -121,6 +130,7 @@ class Feed:
         self._damage: str | None = None
         """What to tell of the objects that the last step failed by."""
         self._failures = self._waiting = 0
+        self._watchers: list[_Watcher] = []
 
     # --- for everybody ----------------------------------------------------------------------------------------------
 
@@ -198,25 +208,53 @@ class Feed:
         Raises RequestTimeout, and soon IndexDamaged where objects that are lost or damaged keep it from that.
         """
         with self._changed:
-            self._waiting += 1
-            if self._damage is not None:  # it may be whole again
-                self.retry_at_s = min(self.retry_at_s, time.monotonic() + _RETRY_FIRST_S)
-            given_up_at = self._failures + _DAMAGED_TRIES
-            self._changed.wait_for(
-                lambda: (
-                    self._closed
-                    or (self._damage is not None and self._failures >= given_up_at)
-                    or self._reached(sequence)
-                ),
-                timeout_s,
-            )
-            self._waiting -= 1
+            given_up_at = self._awaited()
+            try:
+                self._changed.wait_for(lambda: self._is_decided(sequence, given_up_at), timeout_s)
+            finally:
+                self._waiting -= 1
             if not self._reached(sequence):
                 if self._damage is not None:
                     raise IndexDamaged(self._damage)
                 at = f"it is at {self._index.progress.position} of {sequence}"
                 why = "it was closed" if self._closed else self.error or self._index.error or at
                 raise RequestTimeout(f"search index [{self.definition.name}] is not up to date: {why}")
+
+    def call_when(self, sequence: int, call: Callable[[], None]) -> Callable[[], None]:
+        """Has ``call`` called once when `wait` would return, or raise before its time is up; it must not block.
+
+        What is returned takes that back; it may be called at any time, and again.
+        """
+        with self._changed:
+            watcher = _Watcher(sequence, self._awaited(), call)
+            self._watchers.append(watcher)
+            self._tell()
+        return lambda: self._forget(watcher)
+
+    def _forget(self, watcher: _Watcher) -> None:
+        with self._changed:
+            if watcher in self._watchers:
+                self._watchers.remove(watcher)
+                self._waiting -= 1
+
+    def _awaited(self) -> int:
+        """Somebody waits: how many failures by damage until that is given up. Holds the lock, as the next two."""
+        self._waiting += 1
+        if self._damage is not None:  # it may be whole again
+            self.retry_at_s = min(self.retry_at_s, time.monotonic() + _RETRY_FIRST_S)
+        return self._failures + _DAMAGED_TRIES
+
+    def _is_decided(self, sequence: int, given_up_at: int) -> bool:
+        is_given_up = self._damage is not None and self._failures >= given_up_at
+        return self._closed or is_given_up or self._reached(sequence)
+
+    def _tell(self) -> None:
+        """Lets go of those whose waiting is over."""
+        self._changed.notify_all()
+        for watcher in [one for one in self._watchers if self._is_decided(one.sequence, one.given_up_at)]:
+            self._watchers.remove(watcher)
+            self._waiting -= 1
+            watcher.call()
 
     def _reached(self, sequence: int) -> bool:
         return self._phase is SyncPhase.INCR and self._index.progress.position >= sequence
@@ -249,7 +287,7 @@ class Feed:
             self._failures += 1
             is_awaited = self._waiting and self._damage is not None
             self.retry_at_s = time.monotonic() + (_RETRY_FIRST_S if is_awaited else self._retry_s)
-            self._changed.notify_all()
+            self._tell()
         self._retry_s = min(2 * self._retry_s, _RETRY_LAST_S)
 
     def _replace_torn(self) -> None:
@@ -269,7 +307,7 @@ class Feed:
         self._index.end()
         with self._changed:
             self._closed = True
-            self._changed.notify_all()
+            self._tell()
 
     def close(self, wait_s: float = CLOSE_WAIT_S) -> bool:
         """Lets go of the stores, and of those who wait. False: maintenance did not end in that time, nothing is let go.
@@ -368,7 +406,7 @@ class Feed:
         with self._changed:
             if synced_us:
                 self._synced_us = max(self._synced_us, synced_us)
-            self._changed.notify_all()
+            self._tell()
 
     def _take_in(self, keys: list[PrimaryKey]) -> set[PrimaryKey]:
         """Brings the rows of ``keys`` up to what they are now: of the first of them, as many as make a chunk."""

@@ -122,6 +122,11 @@ class Feeder:
         self.hurry([feed.definition.table_id])
         feed.wait(target, timeout_s)
 
+    def call_when_searchable(self, feed: Feed, sequence: int, call: Callable[[], None]) -> Callable[[], None]:
+        """As ``wait_searchable``, without a thread that waits (`Feed.call_when`)."""
+        self.hurry([feed.definition.table_id])
+        return feed.call_when(sequence, call)
+
     def stop(self) -> None:
         """Ends the threads and lets go of the stores. A second stop does nothing.
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from lutra.model.clock import Clock
 from lutra.model.indexes import IndexSchema
 from lutra.model.rows import PrimaryKey
 from lutra.model.schema import KeyColumn
 from lutra.scalars.column import ScalarView
+from lutra.scalars.part import ScalarPart, StringsPart
 from lutra.scalars.strings import Mask, StringsView
 from lutra.segments.part import Part
 from lutra.vectors.column import VectorView
+from lutra.vectors.part import VectorPart
+
+Document = tuple[Part, int]
+"""A part of a view, and the number of a document in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +62,56 @@ class IndexView:
     key_columns: tuple[KeyColumn, ...]
     parts: tuple[Part, ...]
     decode_key: Callable[[bytes], PrimaryKey]
-    clock: Clock
 
     @property
     def rows(self) -> int:
         """Live documents of all parts."""
         return sum(part.rows for part in self.parts)
+
+    def without(self, documents: Iterable[Document]) -> IndexView:
+        """The same, but for these documents of it, which are known to be gone."""
+        gone: dict[int, list[int]] = {}
+        for part, doc in documents:
+            gone.setdefault(id(part), []).append(doc)
+        parts = (_without(part, gone[id(part)]) if id(part) in gone else part for part in self.parts)
+        return replace(self, parts=tuple(parts))
+
+
+@dataclass(frozen=True, slots=True)
+class _PartWithout:
+    """A part of which fewer documents are live. A `Part`."""
+
+    part: Part
+    rows: int
+    live: Mask
+
+    @property
+    def size(self) -> int:
+        return self.part.size
+
+    @property
+    def keys(self) -> StringsPart:
+        return self.part.keys
+
+    @property
+    def in_key_order(self) -> bool:
+        return self.part.in_key_order
+
+    @property
+    def scalars(self) -> Mapping[str, ScalarPart]:
+        return self.part.scalars
+
+    @property
+    def vectors(self) -> Mapping[str, VectorPart]:
+        return self.part.vectors
+
+    def newest_ms(self) -> npt.NDArray[np.int64]:
+        """int64[size], by document: the newest timestamp of its cells."""
+        return self.part.newest_ms()
+
+
+def _without(part: Part, docs: list[int]) -> _PartWithout:
+    live = part.live.copy()
+    live[docs] = False
+    live.flags.writeable = False
+    return _PartWithout(part.part if isinstance(part, _PartWithout) else part, int(np.count_nonzero(live)), live)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from lutra.index.catalog import IndexCatalog
 from lutra.index.definition import IndexDefinition
@@ -12,6 +12,7 @@ from lutra.index.feed import Feed, Watermarks
 from lutra.index.feeder import Feeder
 from lutra.index.stats import IndexStats
 from lutra.instance.hits import HitColumns
+from lutra.instance.living import answer_of_living
 from lutra.model import limits
 from lutra.model.errors import (
     Corruption,
@@ -24,11 +25,9 @@ from lutra.model.errors import (
 from lutra.model.indexes import IndexDescription, IndexSchema
 from lutra.model.queries import Hit, SearchRequest, SearchResult
 from lutra.model.rows import Row
-from lutra.search import Answer, search
+from lutra.search import Answer
+from lutra.search.deadline import searching
 from lutra.tables.tables import Tables
-
-_VANISHED_RETRIES: Final = 3
-_VANISHED_WAIT_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +96,43 @@ class Instance:
     def search(self, table: str, index: str, request: SearchRequest) -> SearchResult:
         """The rows that a query finds.
 
-        A row that was deleted after the index last looked is not returned: the index is brought up to date and asked
-        again, so that it takes no other row's place. An index that is being opened after a restart is waited for.
+        A row that was deleted after the index last looked is not returned, and takes no other row's place: the index
+        is asked again without it. An index that is being opened after a restart is waited for.
 
         Raises ParameterInvalid, MetaNotMatch, RequestTimeout, ServerBusy, and IndexDamaged where
         objects of the index are lost or damaged.
         """
+        with searching(request.timeout_ms) as deadline:
+            self._wait_for_opening(table, index, deadline.left_s)
+            return self.search_opened(table, index, request)
+
+    def search_opened(self, table: str, index: str, request: SearchRequest) -> SearchResult:
+        """As ``search``, but waits for nothing: for an index that `when_opened` says is open."""
         opened = self._opened(table, index)
-        self._wait_for_opening(table, index, opened.feed, request)
-        for _ in range(_VANISHED_RETRIES):
-            try:
-                answer = search(opened.feed.view(), request)
-            except (Corruption, ObjectMissing) as error:
-                raise opened.feed.damage(error) from error
-            rows = self._rows(opened, answer.hits, request)
-            if None not in rows:
-                break
-            self._feeder.wait_searchable(opened.feed, _VANISHED_WAIT_S)
+        try:
+            answer, rows = answer_of_living(
+                opened.feed.view(),
+                request,
+                read=lambda hits: self._rows(opened, hits, request),
+                are_gone=lambda hits: self._are_gone(opened, hits),
+            )
+        except (Corruption, ObjectMissing) as error:
+            raise opened.feed.damage(error) from error
         return _result(answer, rows)
+
+    def when_opened(self, table: str, index: str, call: Callable[[], None]) -> Callable[[], None] | None:
+        """None where the index is open, or failed to be; else ``call`` is called once, by any thread, when it is so.
+
+        What is returned then takes that back. Raises ParameterInvalid, MetaNotMatch, ServerBusy.
+        """
+        opened = self._opened(table, index)
+        if (table, index) not in self._opening:
+            return None
+        return self._feeder.call_when_searchable(opened.feed, opened.feed.opened_at, call)
+
+    def check_opened(self, table: str, index: str) -> None:
+        """Raises ServerBusy where an index is not open yet, IndexDamaged where that is why."""
+        self._wait_for_opening(table, index, 0)
 
     def wait_searchable(self, table: str, index: str, timeout_s: float) -> None:
         """Returns when every write acknowledged so far can be found. Raises RequestTimeout."""
@@ -139,13 +157,13 @@ class Instance:
         except ObjectNotExist:
             raise ParameterInvalid(f"table [{table}] does not exist") from None
 
-    def _wait_for_opening(self, table: str, index: str, feed: Feed, request: SearchRequest) -> None:
+    def _wait_for_opening(self, table: str, index: str, timeout_s: float) -> None:
         """An index that was complete before a restart does not answer with less after it."""
+        feed = self._opened(table, index).feed
         if (table, index) not in self._opening:
             return
-        timeout_ms = limits.SEARCH_TIMEOUT_MS_MAX if request.timeout_ms is None else request.timeout_ms
         try:
-            self._feeder.wait_searchable(feed, timeout_ms / 1_000, feed.opened_at)
+            self._feeder.wait_searchable(feed, timeout_s, feed.opened_at)
         except RequestTimeout as error:
             raise ServerBusy(f"search index [{index}] is being opened after a restart, try again: {error}") from None
         self._opening.discard((table, index))
@@ -157,13 +175,15 @@ class Instance:
         found = self.tables.read_rows(opened.feed.definition.table_id, keys, limits.ANSWER_BYTES_MAX)
         return [None if row is None else opened.columns.pick(row, request.columns) for row in found]
 
+    def _are_gone(self, opened: _OpenIndex, hits: list[Hit]) -> list[bool]:
+        rows = self.tables.read_rows(opened.feed.definition.table_id, [hit.key for hit in hits])
+        return [row is None for row in rows]
 
-def _result(answer: Answer, rows: list[Row | None]) -> SearchResult:
-    """Hits whose rows are gone, however often the index was asked, are left out."""
-    kept = [(row, hit.score) for row, hit in zip(rows, answer.hits, strict=True) if row is not None]
+
+def _result(answer: Answer, rows: list[Row]) -> SearchResult:
     return SearchResult(
-        rows=[row for row, _ in kept],
-        scores=[score for _, score in kept],
+        rows=rows,
+        scores=[hit.score for hit in answer.hits],
         total=answer.total,
         next_token=answer.next_token,
         stats=answer.stats,

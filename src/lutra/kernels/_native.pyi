@@ -266,6 +266,7 @@ class Searcher:
         mask: RowMask | None,
         left_out: NDArray[np.uint32] | None,
         threads: int,
+        until_s: float,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]: ...
     @property
     def scratch_bytes(self) -> int: ...

@@ -18,6 +18,7 @@ from lutra.kernels import _native
 from lutra.kernels.blocks import BlockSource
 from lutra.kernels.codes import Quantizer
 from lutra.kernels.distance import require_finite
+from lutra.model.deadline import current_deadline
 from lutra.model.indexes import Metric
 
 Vectors = NDArray[np.float32]
@@ -177,6 +178,8 @@ class Searcher:
         :raises ValueError: shapes or numbers make no sense, or the plan needs what is not in memory.
         :raises Corruption: a block that was read fails its checksum.
         :raises StorageFailure: a read failed.
+        :raises RequestTimeout: the deadline of what is under way (`lutra.model.deadline`) passed: looked at before
+            each round of reads and each scan of codes.
         """
         require_finite(queries)
         ids, distances, figures = self._native.search(
@@ -193,5 +196,6 @@ class Searcher:
             None if mask is None else mask.native,
             left_out,
             threads,
+            current_deadline().end_s,
         )
         return ids, distances, SearchCounters(*figures.T)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from lutra.index.view import IndexView
+from lutra.index.view import Document, IndexView
+from lutra.model.deadline import Deadline
 from lutra.model.errors import Corruption, ParameterInvalid
 from lutra.model.queries import (
     Hit,
@@ -23,7 +24,7 @@ from lutra.model.queries import (
 )
 from lutra.scalars.strings import Mask
 from lutra.search.checks import QueryChecks, check_sort, page_of
-from lutra.search.deadline import Deadline
+from lutra.search.deadline import searching
 from lutra.search.found import Found
 from lutra.search.level import levels_of
 from lutra.search.mark import check_marks, settled
@@ -43,6 +44,8 @@ class Answer:
     """
 
     hits: list[Hit]
+    documents: list[Document]
+    """Of the hits: what of the view they are."""
     total: int = -1
     next_token: bytes = b""
     stats: SearchStats = field(default_factory=SearchStats)
@@ -61,7 +64,11 @@ def search(view: IndexView, request: SearchRequest) -> Answer:
 
     Raises ParameterInvalid, RequestTimeout; Corruption, StorageFailure where a part is read from storage.
     """
-    deadline = Deadline(view.clock, request.timeout_ms)
+    with searching(request.timeout_ms) as deadline:
+        return _searched(view, request, deadline)
+
+
+def _searched(view: IndexView, request: SearchRequest, deadline: Deadline) -> Answer:
     offset, limit = page_of(view, request)
     token = _read_token(view, request.token) if request.token else None
     sort = token.sort if token is not None else request.sort or view.schema.sort or (PrimaryKeySort(),)
@@ -79,7 +86,8 @@ def search(view: IndexView, request: SearchRequest) -> Answer:
     places = merged(runs, offset, limit)
     deadline.check()
 
-    answer = Answer(_hits(view, runs, places, scoring), total, stats=SearchStats.of(stats))
+    documents = [(runs[place.run].part, place.doc) for place in places]
+    answer = Answer(_hits(view, runs, places, scoring), documents, total, stats=SearchStats.of(stats))
     if places and len(places) == limit and (isinstance(query, KnnVector) or left > offset + limit):
         answer.next_token = _next_token(sort, runs, places[-1], query)
     return answer

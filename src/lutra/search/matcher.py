@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from lutra.model.deadline import Deadline
 from lutra.model.queries import (
     Bool,
     Exists,
@@ -23,7 +24,6 @@ from lutra.model.queries import (
 from lutra.scalars.meaning import interval_of, values_of
 from lutra.scalars.part import ScalarPart
 from lutra.scalars.strings import Mask
-from lutra.search.deadline import Deadline
 from lutra.search.minimum import minimum_should_match
 from lutra.search.neighbours import Neighbours
 from lutra.search.scores import MatchScores

@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lutra.model.deadline import Deadline
 from lutra.model.queries import Bool, KnnVector, PartStats, Query
 from lutra.scalars.strings import Mask
-from lutra.search.deadline import Deadline
 from lutra.search.level import Docs, KeyLevel
 from lutra.search.order import first_of
 from lutra.search.scores import similarity
