@@ -130,7 +130,8 @@ constexpr float kFar = std::numeric_limits<float>::infinity();
 
 // How many of the true neighbours were found, by all queries. `compared`: rows read for it, where wanted.
 std::size_t search(const World& world, const Searcher& searcher, Strategy strategy, const std::uint8_t* mask,
-                   unsigned threads, std::uint64_t* compared = nullptr, float within = kFar) {
+                   unsigned threads, std::uint64_t* compared = nullptr, float within = kFar,
+                   std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max()) {
     std::vector<std::uint32_t> rows;
     for (std::uint32_t row = 0; row < kRows; ++row) {
         if (mask == nullptr || mask[row] != 0) rows.push_back(row);
@@ -144,6 +145,7 @@ std::size_t search(const World& world, const Searcher& searcher, Strategy strate
     plan.first = 12;
     plan.bound_sigmas = 2;
     plan.within = within;
+    plan.until = until;
     plan.qualifying = rows.size();
     std::optional<RowMask> counting;
     if (mask != nullptr) plan.mask = &counting.emplace(mask, kRows);
@@ -216,6 +218,23 @@ void fine_codes_save_reads(const World& world) {
     }
 }
 
+// Reads are under way when the time is up: they end before what they read into does.
+void a_search_ends_in_time(const World& world) {
+    const Searcher searcher(world.parts(true, true, nullptr));
+    unsigned late = 0, in_time = 0;
+    for (unsigned step = 0; step < 4'000 && (late < 20 || in_time == 0); ++step) {
+        const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(50 * step);
+        try {
+            search(world, searcher, Strategy::kBruteForce, nullptr, 1 + step % 3, nullptr, kFar, until);
+            ++in_time;
+        } catch (const TooLateError&) {
+            ++late;
+        }
+    }
+    CHECK(late >= 1 && in_time >= 1);
+    CHECK(search(world, searcher, Strategy::kWalk, nullptr, 2) >= kQueries * kK * 9 / 10);
+}
+
 void damage_is_told(const World& world, const std::shared_ptr<BlockSource>& cached) {
     const Searcher searcher(world.parts(true, true, cached));
     for (const unsigned threads : {1u, 3u}) {
@@ -258,6 +277,7 @@ int main() {
     every_strategy_finds(world, small_cache());
     what_is_too_far_is_not_read(world);
     many_callers_at_once(world);
+    a_search_ends_in_time(world);
     world.write(3);
     damage_is_told(world, nullptr);
     damage_is_told(world, small_cache());

@@ -193,39 +193,3 @@ def test_an_unforeseen_error_reaches_the_leader_and_frees_the_others(store: Turn
     store.let_through.release()
     group.commit(pending(b"4"))
     assert store.get(b"4") == b"value"
-
-
-def test_an_interrupted_writer_leaves_the_queue(store: TurnstileStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    group = GroupCommitter(store)
-    writers = Writers(group)
-    writers.start(b"1")
-    store.waiting.acquire()
-
-    interrupted = pending(b"2")
-
-    class InterruptedLock:
-        """The lock of a thread that gets KeyboardInterrupt while it waits."""
-
-        def __init__(self) -> None:
-            self.acquired = 0
-
-        def acquire(self) -> bool:
-            self.acquired += 1
-            if self.acquired > 1:
-                raise KeyboardInterrupt
-            return True
-
-        def release(self) -> None:
-            pass
-
-    interrupted.turn = InterruptedLock()  # type: ignore[assignment]
-    with pytest.raises(KeyboardInterrupt):
-        group.commit(interrupted)
-    writers.start(b"3")
-    store.let_through.release(2)
-    writers.join()
-    assert writers.outcomes == {b"1": None, b"3": None}
-    assert store.get(b"2") is None
-    store.let_through.release()
-    group.commit(pending(b"4"))
-    assert store.get(b"4") == b"value"

@@ -8,19 +8,38 @@ import time
 
 import pytest
 
-from lutra.model.errors import OperationConflict
+from lutra.model.deadline import Deadline, working_for
+from lutra.model.errors import OperationConflict, RequestTimeout
 from lutra.tables.gate import Gate
 from lutra.tables.locks import RowLocks
 
 
 def test_a_held_key_is_waited_for_no_longer_than_asked() -> None:
     locks = RowLocks()
-    locks.acquire({b"a", b"b"})
+    held = {b"a", b"b"}
+    locks.acquire(held)
     with pytest.raises(OperationConflict, match=r"^Data is being modified by the other request\.$"):
         locks.acquire({b"b", b"c"}, wait_s=0.01)
     locks.acquire({b"c"}, wait_s=0.01)
-    locks.release({b"a", b"b"})
+    locks.release(held)
+    locks.release(held)
     locks.acquire({b"b", b"a"}, wait_s=0.01)
+
+
+def test_only_who_holds_a_key_lets_go_of_it() -> None:
+    locks = RowLocks()
+    locks.acquire({b"a"})
+    locks.release({b"a"})
+    with pytest.raises(OperationConflict):
+        locks.acquire({b"a"}, wait_s=0.01)
+
+
+def test_a_request_waits_no_longer_than_its_deadline() -> None:
+    locks = RowLocks()
+    locks.acquire({b"a"})
+    with working_for(Deadline(1, time.monotonic() - 2)), pytest.raises(RequestTimeout):
+        locks.acquire({b"a"}, wait_s=3_600)
+    locks.acquire({b"b"})
 
 
 def test_overlapping_batches_neither_meet_nor_deadlock() -> None:
@@ -60,17 +79,19 @@ def test_a_large_batch_is_not_starved_by_small_ones() -> None:
 
     def small(key: bytes) -> None:
         while not stop.is_set():
-            locks.acquire({key})
+            own = {key}
+            locks.acquire(own)
             time.sleep(0.001)
-            locks.release({key})
+            locks.release(own)
 
     threads = [threading.Thread(target=small, args=(key,)) for key in keys]
     for thread in threads:
         thread.start()
     time.sleep(0.02)
     for _ in range(5):
-        locks.acquire(set(keys), wait_s=5)
-        locks.release(set(keys))
+        all_keys = set(keys)
+        locks.acquire(all_keys, wait_s=5)
+        locks.release(all_keys)
     stop.set()
     for thread in threads:
         thread.join()
@@ -102,14 +123,16 @@ def test_who_gives_up_waiting_lets_those_behind_pass() -> None:
 
 def test_a_gate_closes_behind_those_inside() -> None:
     gate = Gate()
-    assert gate.enter()
+    first, second = object(), object()
+    assert gate.enter(first)
     assert not gate.close(0.01)
-    assert gate.enter()
-    gate.leave()
-    leaver = threading.Timer(0.05, gate.leave)
+    assert gate.enter(second)
+    gate.leave(second)
+    gate.leave(second)
+    leaver = threading.Timer(0.05, gate.leave, [first])
     leaver.start()
     assert gate.close(5)
-    assert not gate.enter()
+    assert not gate.enter(second)
     gate.reopen()
-    assert gate.enter()
+    assert gate.enter(second)
     leaver.join()

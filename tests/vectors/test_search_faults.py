@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lutra.model.errors import Corruption, StorageFailure
+from lutra.model.deadline import Deadline, working_for
+from lutra.model.errors import Corruption, RequestTimeout, StorageFailure
 from lutra.model.indexes import Metric
 from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.layout import SectionName, SegmentKind
@@ -57,6 +59,14 @@ def test_a_flipped_bit_in_a_vector_is_told_with_its_place(
                 segment.search(vectors[700:701], 5)
         with pytest.raises(Corruption, match=f"block {block} "):
             segment.search(vectors[690:710], 5, threads=3)
+
+
+def test_a_search_whose_time_is_up_ends(intact: Path, vectors: np.ndarray) -> None:
+    with Segment.open(intact) as segment:
+        with working_for(Deadline(1, time.monotonic() - 5)), pytest.raises(RequestTimeout):
+            segment.search(vectors[:1], 5)
+        with working_for(Deadline(600)):
+            assert segment.search(vectors[:1], 5).ids[0, 0] == 0
 
 
 def test_other_answers_are_still_given(tmp_path: Path, intact: Path, vectors: np.ndarray) -> None:

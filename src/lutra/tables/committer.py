@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from lutra.kv.batch import PUT, Operation, WriteBatch
@@ -29,7 +29,7 @@ class Pending:
     ``changes``: by table id, the logged changes (`changeblock.entry`) in their order. ``size_bytes`` bounds a group.
     """
 
-    __slots__ = ("changes", "done", "error", "leads", "operations", "size_bytes", "turn")
+    __slots__ = ("changes", "done", "error", "operations", "size_bytes", "turn")
 
     def __init__(self, operations: list[Operation], changes: dict[int, list[bytes]], size_bytes: int) -> None:
         self.operations = operations
@@ -37,7 +37,6 @@ class Pending:
         self.size_bytes = size_bytes
         self.turn = threading.Lock()
         self.done = False
-        self.leads = False
         self.error: LutraError | None = None
 
 
@@ -53,7 +52,10 @@ class GroupCommitter:
         self._given_out = self.last_sequence
         self._mutex = threading.Lock()
         self._queue: deque[Pending] = deque()
-        self._led = False
+        self._leader: Pending | None = None
+        """Whose thread commits, for itself and others; None only while the queue is empty."""
+        self._group: list[Pending] = []
+        """What it has taken and not settled."""
         self._listeners: tuple[Callable[[set[int]], None], ...] = ()
 
     def subscribe(self, listener: Callable[[set[int]], None]) -> None:
@@ -62,47 +64,86 @@ class GroupCommitter:
             self._listeners = (*self._listeners, listener)
 
     def commit(self, pending: Pending) -> None:
-        """Returns when it is on stable storage and visible. Raises StorageFailure where it was not applied."""
-        with self._mutex:
-            self._queue.append(pending)
-            if self._led:
-                pending.turn.acquire()
-            else:
-                self._led = pending.leads = True
-        if not pending.leads:
+        """Returns when it is on stable storage and visible. Raises StorageFailure where it was not applied.
+
+        An interrupt may come at any instant: whoever leaves, leaves nothing behind that others wait for.
+        """
+        try:  # as `surely`, without its cost
             try:
-                pending.turn.acquire()
-            except BaseException:
-                self._abandon(pending)
-                raise
-        if not pending.done:
-            self._lead()
+                self._take_part(pending)
+            finally:
+                self._leave(pending)
+        except BaseException:
+            self._leave(pending)
+            raise
         if pending.error is not None:
             raise pending.error
 
+    def _take_part(self, pending: Pending) -> None:
+        with self._mutex:
+            self._queue.append(pending)
+            if self._leader is None:
+                self._leader = pending
+            leads = self._leader is pending
+            if not leads:
+                pending.turn.acquire()
+        while not pending.done:
+            if leads:  # and again, where an interrupted writer left something before the leader's own
+                self._lead()
+                continue
+            pending.turn.acquire()
+            if not pending.done:
+                with self._mutex:
+                    leads = self._leader is pending
+
     def _lead(self) -> None:
-        """The first in the queue is the caller's own."""
         group = self._take_group()
-        error: LutraError | None = StorageFailure("the commit was cut short; whether it happened is not known")
-        try:
-            error = self._commit_group(group)
-        finally:
-            for pending in group:
-                pending.error = None if error is None else type(error)(str(error))
-                pending.done = True
-                if not pending.leads:
-                    pending.turn.release()
-            self._hand_over()
+        error = self._commit_group(group)
+        for pending in group:
+            pending.error = None if error is None else type(error)(str(error))
+            pending.done = True
+        _wake(group)
+        self._group = []
 
     def _take_group(self) -> list[Pending]:
         with self._mutex:
-            queue = self._queue
-            group = [queue.popleft()]
-            size_bytes = group[0].size_bytes
-            while queue and size_bytes + queue[0].size_bytes <= GROUP_BYTES_MAX:
-                group.append(queue.popleft())
-                size_bytes += group[-1].size_bytes
+            queue, group = self._queue, self._group
+            size_bytes = 0
+            while queue:
+                first = queue[0]
+                if not first.done:  # else it was settled by a leader that could not take it out any more
+                    size_bytes += first.size_bytes
+                    if group and size_bytes > GROUP_BYTES_MAX:
+                        break
+                    group.append(first)
+                queue.popleft()
             return group
+
+    def _leave(self, pending: Pending) -> None:
+        """Comes to the same when it is done again.
+
+        A leader hands the lead over, and fails those whose commit it did not come to the end of. A writer that is
+        interrupted while it waits is committed only if a leader has taken it already.
+        """
+        if pending.done and self._leader is not pending:
+            return
+        with self._mutex:
+            if self._leader is not pending:
+                if pending in self._queue and pending not in self._group:
+                    self._queue.remove(pending)
+                return
+            for other in self._group:
+                if not other.done:
+                    other.error = StorageFailure("the commit was cut short; whether it happened is not known")
+                    other.done = True
+            _wake(self._group)
+            self._group = []
+            if pending in self._queue:
+                self._queue.remove(pending)
+            heir = next((other for other in self._queue if not other.done), None)
+            if heir is not None:
+                _wake([heir])  # it looks who leads when it gets the mutex: if this is interrupted here, it waits again
+            self._leader = heir
 
     def _commit_group(self, group: list[Pending]) -> LutraError | None:
         operations: list[Operation] = []
@@ -134,19 +175,8 @@ class GroupCommitter:
             except Exception:
                 _log.exception("a listener of the changelog failed")
 
-    def _hand_over(self) -> None:
-        with self._mutex:
-            if self._queue:
-                self._queue[0].leads = True
-                self._queue[0].turn.release()
-            else:
-                self._led = False
 
-    def _abandon(self, pending: Pending) -> None:
-        """A writer was interrupted while it waited: it is committed only if a leader has taken it already."""
-        with self._mutex:
-            if pending not in self._queue:
-                return
-            self._queue.remove(pending)
-        if pending.leads:
-            self._hand_over()
+def _wake(waiting: Sequence[Pending]) -> None:
+    for pending in waiting:
+        if pending.turn.locked():
+            pending.turn.release()

@@ -6,36 +6,41 @@ import threading
 
 
 class Gate:
-    """Counts the writers inside; closing waits until they have left."""
+    """Knows the writers inside; closing waits until they have left."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
-        self._inside = 0
+        # Held by itself, not through the condition, whose own `__enter__` an interrupt could leave with the lock held.
+        self._mutex = threading.Lock()
+        self._changed = threading.Condition(self._mutex)
+        self._inside: set[object] = set()
         self._closed = False
 
-    def enter(self) -> bool:
-        """Whether the gate was open; each True is to be followed by `leave`."""
-        with self._changed:
+    def enter(self, who: object) -> bool:
+        """Whether the gate was open. To be followed by `leave`, also where it was interrupted."""
+        with self._mutex:
             if self._closed:
                 return False
-            self._inside += 1
+            self._inside.add(who)
             return True
 
-    def leave(self) -> None:
-        with self._changed:
-            self._inside -= 1
+    def leave(self, who: object) -> None:
+        """Does nothing where ``who`` is not inside."""
+        with self._mutex:
+            self._inside.discard(who)
             if self._closed and not self._inside:
                 self._changed.notify_all()
 
     def close(self, timeout_s: float) -> bool:
         """Lets nobody in any more. Whether all have left within ``timeout_s``; where not, the gate is open again."""
-        with self._changed:
-            self._closed = True
-            if self._changed.wait_for(lambda: not self._inside, timeout_s):
-                return True
-            self._closed = False
-            return False
+        with self._mutex:
+            have_left = False
+            try:
+                self._closed = True
+                have_left = self._changed.wait_for(lambda: not self._inside, timeout_s)
+            finally:
+                self._closed = have_left
+            return have_left
 
     def reopen(self) -> None:
-        with self._changed:
+        with self._mutex:
             self._closed = False

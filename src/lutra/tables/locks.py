@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from typing import Final
 
+from lutra.model.deadline import current_deadline
 from lutra.model.errors import OperationConflict
 
 WAIT_S: Final = 10.0
@@ -26,46 +27,58 @@ class RowLocks:
 
     Whoever came first and still waits keeps later ones from the keys it wants: hence no starving. Locks are held by
     exact key, not by stripe: two batches of 200 rows would nearly always meet in some stripe, and commit one by one.
+
+    The set of keys, the object itself, stands for who holds or wants them. So `release` lets go of what is that one's
+    and of nothing else, wherever an interrupt broke `acquire` or an earlier `release` off.
     """
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
-        self._held: set[bytes] = set()
+        self._held: dict[bytes, set[bytes]] = {}
         self._waiters: deque[_Waiter] = deque()
 
     def acquire(self, keys: set[bytes], wait_s: float = WAIT_S) -> None:
-        """Raises OperationConflict where others hold a key for ``wait_s``; then nothing is held."""
+        """To be followed by `release`, also where it raises.
+
+        Raises OperationConflict where others hold a key for ``wait_s``, RequestTimeout where the deadline passes.
+        """
         with self._mutex:
-            if not self._waiters and self._held.isdisjoint(keys):
-                self._held |= keys
+            if not self._waiters and self._held.keys().isdisjoint(keys):
+                self._held.update(dict.fromkeys(keys, keys))
                 return
             waiter = _Waiter(keys)
             self._waiters.append(waiter)
             self._grant()
-        try:
-            in_time = waiter.turn.acquire(timeout=wait_s)
-        except BaseException:
-            self._give_up(waiter)
-            raise
-        if not in_time and not self._withdraw(waiter):
+        deadline = current_deadline()
+        if not waiter.turn.acquire(timeout=min(wait_s, deadline.left_s)) and not self._withdraw(waiter):
+            deadline.check()
             raise OperationConflict("Data is being modified by the other request.")
 
     def release(self, keys: set[bytes]) -> None:
+        """Lets go of what ``keys``, this very set, holds or waits for, if anything."""
         with self._mutex:
-            self._held -= keys
+            held = self._held
+            for key in keys:
+                if held.get(key) is keys:
+                    del held[key]
             if self._waiters:
+                self._waiters = deque(waiter for waiter in self._waiters if waiter.keys is not keys)
                 self._grant()
 
     def _grant(self) -> None:
+        """Comes to the same when it is done again."""
+        held = self._held
         wanted: set[bytes] = set()
         still: deque[_Waiter] = deque()
         for waiter in self._waiters:
-            if self._held.isdisjoint(waiter.keys) and wanted.isdisjoint(waiter.keys):
-                self._held |= waiter.keys
+            keys = waiter.keys
+            if wanted.isdisjoint(keys) and all(held.get(key, keys) is keys for key in keys):
+                held.update(dict.fromkeys(keys, keys))
                 waiter.granted = True
-                waiter.turn.release()
+                if waiter.turn.locked():
+                    waiter.turn.release()
             else:
-                wanted |= waiter.keys
+                wanted |= keys
                 still.append(waiter)
         self._waiters = still
 
@@ -73,10 +86,6 @@ class RowLocks:
         """Whether the waiter was granted its keys after all."""
         with self._mutex:
             if not waiter.granted:
-                self._waiters.remove(waiter)
+                self._waiters = deque(other for other in self._waiters if other is not waiter)
                 self._grant()
             return waiter.granted
-
-    def _give_up(self, waiter: _Waiter) -> None:
-        if self._withdraw(waiter):
-            self.release(waiter.keys)

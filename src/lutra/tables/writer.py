@@ -5,8 +5,7 @@ What is wrong with one row of a batch is that row's result and touches no other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Final
 
 from lutra.kv.batch import DELETE, PUT
@@ -32,6 +31,8 @@ from lutra.tables.capacity import consumed, units
 from lutra.tables.committer import GroupCommitter, Pending
 from lutra.tables.filters import Predicate, compile_condition
 from lutra.tables.locks import RowLocks
+from lutra.tables.stay import Stay
+from lutra.tables.surely import surely
 from lutra.tables.table import Table
 
 _BARE: Final = len(keyspace.rows_prefix(0))
@@ -80,53 +81,52 @@ class RowWriter:
 
     def write(self, table: Table, change: RowChange) -> WriteResult:
         """One row. Raises ParameterInvalid, InvalidPrimaryKey, ConditionCheckFail, OperationConflict."""
-        with _entered([table]) as entered:
-            if not entered:
-                raise _not_exist()
-            now_ms = self._now_ms()
-            prepared = _prepare(table, change, now_ms)
-            _check_total(prepared.size_bytes, _OPERATION_NAMES[change.kind])
-            effects = _Effects()
-            locked = _lock_keys([prepared])
-            self._locks.acquire(locked)
-            try:
-                result = self._apply(prepared, effects, now_ms)
-                self._commit(effects)
-            finally:
-                self._locks.release(locked)
-            return result
+        stay = Stay(self._locks)
+        return surely(lambda: self._write(stay, table, change), stay.end)
+
+    def _write(self, stay: Stay, table: Table, change: RowChange) -> WriteResult:
+        if not stay.enter([table]):
+            raise _not_exist()
+        now_ms = self._now_ms()
+        prepared = _prepare(table, change, now_ms)
+        _check_total(prepared.size_bytes, _OPERATION_NAMES[change.kind])
+        effects = _Effects()
+        stay.lock(_lock_keys([prepared]))
+        result = self._apply(prepared, effects, now_ms)
+        self._commit(effects)
+        return result
 
     def write_many(self, changes: Sequence[tuple[Table, RowChange]]) -> list[WriteResult | LutraError]:
         """Rows in their order, in one commit; what is wrong with one stands in its place.
 
         Raises ParameterInvalid where they are too large together, OperationConflict; then none is written.
         """
-        with _entered([table for table, _ in changes]) as entered:
-            now_ms = self._now_ms()
-            prepared: list[_Prepared | LutraError] = []
-            for table, change in changes:
-                try:
-                    if table.table_id not in entered:
-                        raise _not_exist()
-                    prepared.append(_prepare(table, change, now_ms))
-                except LutraError as error:
-                    prepared.append(error)
-            sound = [one for one in prepared if isinstance(one, _Prepared)]
-            _check_total(sum(one.size_bytes for one in sound), "BatchWriteRow")
-            effects = _Effects()
-            locked = _lock_keys(sound)
-            self._locks.acquire(locked)
+        stay = Stay(self._locks)
+        return surely(lambda: self._write_many(stay, changes), stay.end)
+
+    def _write_many(self, stay: Stay, changes: Sequence[tuple[Table, RowChange]]) -> list[WriteResult | LutraError]:
+        entered = stay.enter([table for table, _ in changes])
+        now_ms = self._now_ms()
+        prepared: list[_Prepared | LutraError] = []
+        for table, change in changes:
             try:
-                results: list[WriteResult | LutraError] = []
-                for one in prepared:
-                    try:
-                        results.append(self._apply(one, effects, now_ms) if isinstance(one, _Prepared) else one)
-                    except LutraError as error:
-                        results.append(error)
-                self._commit(effects)
-            finally:
-                self._locks.release(locked)
-            return results
+                if table.table_id not in entered:
+                    raise _not_exist()
+                prepared.append(_prepare(table, change, now_ms))
+            except LutraError as error:
+                prepared.append(error)
+        sound = [one for one in prepared if isinstance(one, _Prepared)]
+        _check_total(sum(one.size_bytes for one in sound), "BatchWriteRow")
+        effects = _Effects()
+        stay.lock(_lock_keys(sound))
+        results: list[WriteResult | LutraError] = []
+        for one in prepared:
+            try:
+                results.append(self._apply(one, effects, now_ms) if isinstance(one, _Prepared) else one)
+            except LutraError as error:
+                results.append(error)
+        self._commit(effects)
+        return results
 
     def _apply(self, prepared: _Prepared, effects: _Effects, now_ms: int) -> WriteResult:
         """Checks the condition and adds what the change does to ``effects``; raises before it adds anything."""
@@ -192,20 +192,6 @@ class RowWriter:
 
     def _now_ms(self) -> int:
         return self._clock.now_us() // 1_000
-
-
-@contextmanager
-def _entered(tables: Sequence[Table]) -> Iterator[dict[int, Table]]:
-    """Holds tables against deletion; gives those, by id, that are not being deleted already."""
-    entered: dict[int, Table] = {}
-    try:
-        for table in tables:
-            if table.table_id not in entered and table.gate.enter():
-                entered[table.table_id] = table
-        yield entered
-    finally:
-        for table in entered.values():
-            table.gate.leave()
 
 
 def _not_exist() -> ObjectNotExist:
