@@ -48,13 +48,14 @@ class Target:
         from lutra.server.metrics import Metrics
         from lutra.server.operations import OPERATIONS
         from lutra.server.responses import Responder
+        from lutra.server.searches import Searches
         from lutra.server.service import Service
 
         self.engine = Engine.open(folder)
         self.engine.create_instance("test")
         clock = FixedClock()
         self.gate = Gate(Credentials("testak", SECRET), clock)
-        self.service = Service(self.engine, Responder(clock, "testak"), Metrics(self.engine, clock))
+        self.service = Service(self.engine, Responder(clock, "testak"), Metrics(self.engine, clock), Searches(8))
         self.operations = [OPERATIONS[name] for name in sorted(OPERATIONS)]
 
     def make_table(self) -> None:

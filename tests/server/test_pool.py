@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from lutra.model.errors import ServerBusy
+from lutra.model.deadline import Deadline
+from lutra.model.errors import RequestTimeout, ServerBusy
 from lutra.server.pool import WorkerPool
 
 
@@ -67,6 +68,48 @@ def test_calls_run_on_as_many_threads_as_there_are() -> None:
         async with pool(threads=4) as workers:
             places = await asyncio.gather(*(workers.submit(barrier.wait) for _ in range(4)))
         assert sorted(places) == [0, 1, 2, 3]
+
+    asyncio.run(main())
+
+
+def test_a_call_is_answered_for_when_its_time_is_up() -> None:
+    """Whether it runs or waits; its thread goes on, and takes others up when it comes back."""
+
+    async def main() -> None:
+        gate = threading.Event()
+        async with pool(threads=1) as workers:
+            calls = [workers.submit(gate.wait, Deadline(0.02)), workers.submit(lambda: 1, Deadline(0.02))]
+            patient = workers.submit(lambda: 2, Deadline(600))
+            for call in calls:
+                with pytest.raises(RequestTimeout, match="The request took longer than 20 ms"):
+                    await call
+            assert (workers.pending, workers.waiting) == (3, 2)
+            gate.set()
+            assert await patient == 2
+            assert workers.pending == 0
+
+    asyncio.run(main())
+
+
+def test_threads_are_started_while_all_are_stuck_and_no_more() -> None:
+    async def main() -> None:
+        gate = threading.Event()
+        workers = WorkerPool("test", 1, 100, threads_max=3)
+        try:
+            stuck = [workers.submit(gate.wait) for _ in range(2)]
+            assert await workers.submit(lambda: 1) == 1
+            assert workers.threads == 3
+            stuck.append(workers.submit(gate.wait))
+            more = workers.submit(lambda: 2, Deadline(0.5))
+            with pytest.raises(RequestTimeout):
+                await more
+            assert workers.threads == 3
+            gate.set()
+            assert await asyncio.gather(*stuck) == [True] * 3
+            await workers.submit(lambda: None)
+            assert workers.pending == 0
+        finally:
+            workers.close()
 
     asyncio.run(main())
 

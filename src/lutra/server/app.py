@@ -9,21 +9,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
-from time import perf_counter
+from time import monotonic
 from typing import Any
 
 from lutra.instance.engine import Engine
 from lutra.model.clock import Clock
+from lutra.model.deadline import Deadline
 from lutra.model.errors import LutraError, MethodNotAllowed, ParameterInvalid, ServerBusy
 from lutra.server.body import ClientDisconnect, Receive, RequestBody, declared_bytes
 from lutra.server.credentials import Credentials
 from lutra.server.gate import Gate
+from lutra.server.later import Later
 from lutra.server.metrics import Metrics
 from lutra.server.operations import OPERATIONS, Lane, find_operation
 from lutra.server.options import ServerOptions
 from lutra.server.pool import WorkerPool
+from lutra.server.probe import Probe
 from lutra.server.responses import Header, RequestIds, Responder, Response
+from lutra.server.searches import Searches
 from lutra.server.service import Service
 
 logger = logging.getLogger(__name__)
@@ -32,7 +37,6 @@ Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 OTHER_OPERATIONS = "other"
-PROBE_TIMEOUT_S = 5.0
 _CLOSE: Header = (b"connection", b"close")
 
 
@@ -44,24 +48,25 @@ class Application:
         self._options = options
         self._gate = Gate(credentials, clock)
         self._metrics = Metrics(engine, clock)
-        self._service = Service(engine, Responder(clock, credentials.access_key_id), self._metrics)
+        searches = Searches(options.index_threads)
+        self._service = Service(engine, Responder(clock, credentials.access_key_id), self._metrics, searches)
         self._request_ids = RequestIds()
-        threads = {
-            Lane.POINT: options.point_threads,
-            Lane.WRITE: options.write_threads,
-            Lane.SCAN: options.scan_threads,
-        }
-        self._pools = {lane: WorkerPool(lane.value, count, options.queue_max) for lane, count in threads.items()}
+        self._pools = {lane: _pool(lane, options) for lane in Lane}
         for lane, pool in self._pools.items():
             self._metrics.watch_lane(lane, pool)
-        self._in_flight = 0
+        self._health = Probe("health", self._check_engine)
+        self._exposition = Probe("metrics", self._metrics.exposition)
+        self._in_flight = self._parked = 0
         self._metrics.watch_in_flight(lambda: self._in_flight)
+        self._metrics.watch_parked(lambda: self._parked)
         self._body_bytes = 0
 
     def close(self) -> None:
         """Ends the threads, each after the call it makes. No request may be under way."""
         for pool in self._pools.values():
             pool.close()
+        self._health.close()
+        self._exposition.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -78,7 +83,7 @@ class Application:
             self._in_flight -= 1
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started_s = perf_counter()
+        deadline = Deadline(self._options.request_timeout_s)
         request_id = self._request_ids.next()
         # Where the endpoint ends in a slash, Python and Go ask for `//Operation`, and sign `/Operation`.
         name: str = scope["path"].lstrip("/")
@@ -101,8 +106,10 @@ class Application:
             self._body_bytes += size
             try:
                 data = await body.read()
-                perform = partial(self._service.perform, operation, admission, data, request_id)
-                response = await self._pools[operation.lane].submit(perform)
+                perform = partial(self._service.perform, operation, admission, data, request_id, deadline)
+                pool = self._pools[operation.lane]
+                outcome = await pool.submit(perform, deadline)
+                response = await self._response(outcome, pool, deadline) if isinstance(outcome, Later) else outcome
             finally:
                 self._body_bytes -= size
         except LutraError as error:
@@ -117,14 +124,31 @@ class Application:
             response.headers.append(_CLOSE)
         await _send(send, response)
         known = name if name in OPERATIONS else OTHER_OPERATIONS
-        seconds = perf_counter() - started_s
+        seconds = monotonic() - deadline.began_s
         self._metrics.of(known).count(response.status, response.code, seconds, size, len(response.body))
 
+    async def _response(self, later: Later[Response], pool: WorkerPool, deadline: Deadline) -> Response:
+        """The response to a request that could not go on: it waits here, and has a thread again when it can."""
+        while True:
+            is_resumed = False
+            self._parked += 1
+            try:
+                await _ready(later, deadline)
+                going_on = pool.submit(later.resume, deadline)
+                is_resumed = True
+            finally:
+                self._parked -= 1
+                if not is_resumed:
+                    later.cancel()
+            outcome = await going_on
+            if not isinstance(outcome, Later):
+                return outcome
+            later = outcome
+
     async def _probe(self, path: str) -> Response:
-        """Health and metrics. They run apart from the lanes: full lanes are load, not illness."""
-        work = self._metrics.exposition if path == "/metrics" else self._check_engine
+        """Health and metrics. They run apart from the lanes and from each other: full lanes are load, not illness."""
         try:
-            body = await asyncio.wait_for(asyncio.to_thread(work), PROBE_TIMEOUT_S)
+            body = await (self._exposition if path == "/metrics" else self._health).ask()
             status = 200
         except Exception:
             logger.exception("%s failed", path)
@@ -136,6 +160,34 @@ class Application:
         for name in self._engine.instance_names():
             self._engine.instance(name).tables.names()
         return b"ok\n"
+
+
+def _pool(lane: Lane, options: ServerOptions) -> WorkerPool:
+    threads = {
+        Lane.POINT: options.point_threads,
+        Lane.WRITE: options.write_threads,
+        Lane.SCAN: options.scan_threads,
+        Lane.SCHEMA: options.schema_threads,
+        Lane.SEARCH: options.search_threads,
+    }
+    threads_max = options.search_threads_max if lane is Lane.SEARCH else 0
+    return WorkerPool(lane.value, threads[lane], options.queue_max, threads_max)
+
+
+async def _ready(later: Later[Response], deadline: Deadline) -> None:
+    """Returns when it can go on. Raises what is to be told where the deadline passes before."""
+    loop = asyncio.get_running_loop()
+    is_ready = asyncio.Event()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(is_ready.set)
+
+    later.when_ready(wake)
+    try:
+        await asyncio.wait_for(is_ready.wait(), deadline.left_s)
+    except TimeoutError:
+        raise later.error or deadline.error() from None
 
 
 async def _send(send: Send, response: Response) -> None:

@@ -83,6 +83,9 @@ class Metrics:
         self.rows_read = Counter("lutra_rows_read", "Rows read or found", operation, registry=registry)
         self.rows_written = Counter("lutra_rows_written", "Rows written", operation, registry=registry)
         self._running = Gauge("lutra_requests_in_flight", "Requests being answered", registry=registry)
+        self._parked = Gauge(
+            "lutra_requests_parked", "Searches that wait for their index, without a thread", registry=registry
+        )
         self._waiting = Gauge("lutra_queue_length", "Calls that wait for a thread", ["lane"], registry=registry)
         registry.register(_IndexCollector(engine, clock))
         registry.register(StorageCollector(engine.resources))
@@ -92,6 +95,10 @@ class Metrics:
     def watch_in_flight(self, count: Callable[[], int]) -> None:
         """Where to read, when asked, how many requests are being answered."""
         self._running.set_function(count)
+
+    def watch_parked(self, count: Callable[[], int]) -> None:
+        """Where to read, when asked, how many requests wait without a thread."""
+        self._parked.set_function(count)
 
     def watch_lane(self, lane: Lane, pool: WorkerPool) -> None:
         """Whose queue to look at, when asked."""

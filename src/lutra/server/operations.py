@@ -13,8 +13,9 @@ from lutra.server import row_operations as rows
 from lutra.server import search_operations as search
 from lutra.server import table_operations as tables
 from lutra.server.reply import Reply
+from lutra.server.searches import IndexSearch
 
-Handler = Callable[[Instance, bytes], Reply]
+Handler = Callable[[Instance, bytes], Reply | IndexSearch]
 
 
 class Lane(enum.Enum):
@@ -25,7 +26,11 @@ class Lane(enum.Enum):
     WRITE = "write"
     """Writes: each waits for the disk, and those that wait together share one fsync."""
     SCAN = "scan"
-    """Reads of many rows, searches, and all that changes schemas."""
+    """Reads of many rows, and descriptions."""
+    SCHEMA = "schema"
+    """What changes tables and indexes: one at a time, and behind the writers of a table that is deleted."""
+    SEARCH = "search"
+    """Searches, which may wait for a store of objects (`lutra.server.searches`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +41,13 @@ class Operation:
 
 
 _HANDLERS: Final[dict[str, tuple[Lane, Handler]]] = {
-    "CreateTable": (Lane.SCAN, tables.create_table),
+    "CreateTable": (Lane.SCHEMA, tables.create_table),
     "ListTable": (Lane.SCAN, tables.list_table),
     "DescribeTable": (Lane.SCAN, tables.describe_table),
-    "UpdateTable": (Lane.SCAN, tables.update_table),
-    "DeleteTable": (Lane.SCAN, tables.delete_table),
-    "AddDefinedColumn": (Lane.SCAN, tables.add_defined_column),
-    "DeleteDefinedColumn": (Lane.SCAN, tables.delete_defined_column),
+    "UpdateTable": (Lane.SCHEMA, tables.update_table),
+    "DeleteTable": (Lane.SCHEMA, tables.delete_table),
+    "AddDefinedColumn": (Lane.SCHEMA, tables.add_defined_column),
+    "DeleteDefinedColumn": (Lane.SCHEMA, tables.delete_defined_column),
     "ComputeSplitPointsBySize": (Lane.SCAN, tables.compute_split_points_by_size),
     "ListTimeseriesTable": (Lane.SCAN, tables.list_timeseries_table),
     "GetRow": (Lane.POINT, rows.get_row),
@@ -52,11 +57,11 @@ _HANDLERS: Final[dict[str, tuple[Lane, Handler]]] = {
     "BatchWriteRow": (Lane.WRITE, rows.batch_write_row),
     "BatchGetRow": (Lane.SCAN, rows.batch_get_row),
     "GetRange": (Lane.SCAN, rows.get_range),
-    "CreateSearchIndex": (Lane.SCAN, search.create_search_index),
+    "CreateSearchIndex": (Lane.SCHEMA, search.create_search_index),
     "DescribeSearchIndex": (Lane.SCAN, search.describe_search_index),
     "ListSearchIndex": (Lane.SCAN, search.list_search_index),
-    "DeleteSearchIndex": (Lane.SCAN, search.delete_search_index),
-    "Search": (Lane.SCAN, search.search),
+    "DeleteSearchIndex": (Lane.SCHEMA, search.delete_search_index),
+    "Search": (Lane.SEARCH, search.search),
 }
 
 OPERATIONS: Final = {name: Operation(name, lane, handler) for name, (lane, handler) in _HANDLERS.items()}

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 class ServerOptions:
     """``host`` may be a name or an address; ``port`` 0 picks a free one.
 
-    Threads: ``point_threads`` for reads of one row, ``write_threads`` for writes, ``scan_threads`` for all else. In
-    each lane up to ``queue_max`` calls wait; what comes beyond is told that the server is busy.
+    Threads: ``point_threads`` for reads of one row, ``write_threads`` for writes, ``schema_threads`` for what changes
+    tables and indexes, ``search_threads`` for searches, and more, up to ``search_threads_max``, while these are stuck;
+    ``scan_threads`` for all else. In each lane up to ``queue_max`` calls wait; what comes beyond is told that the
+    server is busy. Searches of one index have ``index_threads`` at most, and the others of it wait without.
     """
 
     host: str = "127.0.0.1"
@@ -18,13 +20,19 @@ class ServerOptions:
     point_threads: int = 2
     write_threads: int = 32
     scan_threads: int = 8
+    schema_threads: int = 2
+    search_threads: int = 16
+    search_threads_max: int = 64
+    index_threads: int = 8
     queue_max: int = 512
     connections_max: int = 1_024
     bodies_bytes_max: int = 512 * 1024 * 1024
     """Request bodies held at one time, all together."""
     head_bytes_max: int = 64 * 1024
     head_timeout_s: float = 20
-    body_timeout_s: float = 60
+    body_timeout_s: float = 30
+    request_timeout_s: float = 45
+    """From a request's head to its answer. Shorter than SDKs wait for one (50 s)."""
     write_timeout_s: float = 60
     keep_alive_s: int = 75
     """Longer than SDKs keep an idle connection, so that it is they who close it."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from lutra.instance.instance import Instance
 from lutra.model import limits
+from lutra.model.deadline import current_deadline
 from lutra.model.errors import ParameterInvalid
 from lutra.model.queries import ReturnColumns, SearchRequest
 from lutra.server import index_messages, search_messages
 from lutra.server.parsing import parse
 from lutra.server.reply import Reply
+from lutra.server.searches import IndexSearch
 from lutra.server.wire import index_pb2, query_pb2
 
 
@@ -42,13 +44,19 @@ def delete_search_index(instance: Instance, body: bytes) -> Reply:
     return Reply(b"")
 
 
-def search(instance: Instance, body: bytes) -> Reply:
+def search(instance: Instance, body: bytes) -> IndexSearch:
     request = parse(query_pb2.SearchRequest, body)
     wanted = search_messages.parse_search(request)
     if wanted.limit is not None and wanted.limit > limits.SEARCH_LIMIT_MAX:
         _check_index_only(instance, request, wanted)
-    result = instance.search(request.table_name, request.index_name, wanted)
-    return Reply(search_messages.search_message(result).SerializeToString(), rows_read=len(result.rows))
+    if wanted.timeout_ms is not None and wanted.timeout_ms > 0:  # else the search says what is wrong with it
+        current_deadline().shorten(wanted.timeout_ms / 1_000, "search")
+
+    def make() -> Reply:
+        result = instance.search_opened(request.table_name, request.index_name, wanted)
+        return Reply(search_messages.search_message(result).SerializeToString(), rows_read=len(result.rows))
+
+    return IndexSearch(request.table_name, request.index_name, make)
 
 
 def _check_index_only(instance: Instance, request: query_pb2.SearchRequest, wanted: SearchRequest) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 
 from lutra.instance.engine import Engine
+from lutra.model.deadline import NEVER, Deadline, begin
 from lutra.model.errors import AuthFailed, IndexDamaged, LutraError, ObjectNotExist
 from lutra.server.errors import INTERNAL_CODE, INTERNAL_MESSAGE, error_body, status_of
 from lutra.server.gate import Admission, open_body
+from lutra.server.later import Later
 from lutra.server.metrics import Metrics
 from lutra.server.operations import JSON_UNSERVED, Operation
+from lutra.server.reply import Reply
 from lutra.server.responses import Responder, Response
+from lutra.server.searches import IndexSearch, Searches
 
 logger = logging.getLogger(__name__)
 
@@ -18,25 +22,64 @@ logger = logging.getLogger(__name__)
 class Service:
     """Carries out operations, and makes every response a client gets of the protocol."""
 
-    def __init__(self, engine: Engine, responder: Responder, metrics: Metrics) -> None:
+    def __init__(self, engine: Engine, responder: Responder, metrics: Metrics, searches: Searches) -> None:
         self._engine = engine
         self._responder = responder
         self._metrics = metrics
+        self._searches = searches
 
-    def perform(self, operation: Operation, admission: Admission, body: bytes, request_id: str) -> Response:
-        """Carries out an operation. Whatever goes wrong becomes a response; nothing is raised."""
+    def perform(
+        self, operation: Operation, admission: Admission, body: bytes, request_id: str, deadline: Deadline = NEVER
+    ) -> Response | Later[Response]:
+        """Carries out an operation by its deadline. Whatever goes wrong becomes a response; nothing is raised.
+
+        What waited for a thread beyond its deadline is not begun. `Later`: what cannot go on yet.
+        """
+        begin(deadline)
         signing_key = admission.signing_key
         try:
+            deadline.check()
             message = open_body(admission, body)
             try:
                 instance = self._engine.instance(admission.instance)
             except ObjectNotExist:
                 raise AuthFailed("The instance is not found.") from None
-            reply = operation.handle(instance, message)
+            handled = operation.handle(instance, message)
+            reply = self._searches.begin(instance, handled) if isinstance(handled, IndexSearch) else handled
         except LutraError as error:
             return self.refuse(error, operation.name, request_id, signing_key)
         except Exception as error:
             return self.fail(error, operation.name, request_id, signing_key)
+        if isinstance(reply, Later):
+            return self._put_off(reply, operation, signing_key, request_id, deadline)
+        return self._respond(reply, operation, signing_key, request_id)
+
+    def _put_off(
+        self, later: Later[Reply], operation: Operation, signing_key: bytes, request_id: str, deadline: Deadline
+    ) -> Later[Response]:
+        """The same, of the response in place of the reply."""
+
+        def resume() -> Response | Later[Response]:
+            begin(deadline)
+            try:
+                if deadline.is_over:
+                    later.cancel()
+                    deadline.check()
+                reply = later.resume()
+            except LutraError as error:
+                return self.refuse(error, operation.name, request_id, signing_key)
+            except Exception as error:
+                return self.fail(error, operation.name, request_id, signing_key)
+            if isinstance(reply, Later):
+                return self._put_off(reply, operation, signing_key, request_id, deadline)
+            return self._respond(reply, operation, signing_key, request_id)
+
+        response = Later(resume, later.error)
+        response.cancel = later.cancel
+        later.when_ready(response.ready)
+        return response
+
+    def _respond(self, reply: Reply, operation: Operation, signing_key: bytes, request_id: str) -> Response:
         self._metrics.of(operation.name).count_rows(reply)
         return self._responder.respond(
             200, reply.body, request_id=request_id, operation=operation.name.encode(), signing_key=signing_key
