@@ -1,4 +1,4 @@
-"""What fails inside is logged with the request's id, and told to nobody."""
+"""What fails inside is logged with the request's id, and told by its kind; paths are told to nobody."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lutra.instance.engine import Engine
 from lutra.instance.instance import Instance
 from lutra.model.clock import SystemClock
 from lutra.model.deadline import Deadline, current_deadline
-from lutra.model.errors import Corruption, StorageFailure
+from lutra.model.errors import Corruption, Fenced, IndexDamaged, StorageFailure
 from lutra.server.gate import Admission
 from lutra.server.metrics import Metrics
 from lutra.server.operations import OPERATIONS, Lane, Operation
@@ -37,25 +37,54 @@ def service(tmp_path: Path) -> Iterator[Service]:
     engine.close()
 
 
+INTERNAL = "OTSInternalServerError"
+UNKNOWN = "Internal server error."
+DISK = "The server cannot use its disk or its store of objects"
+DAMAGED = "Stored data is damaged: the server's log says where, `lutra fsck` tells all that is."
+
+
 @pytest.mark.parametrize(
-    "error",
+    ("error", "status", "code", "message"),
     [
-        RuntimeError("of row /home/someone"),
-        StorageFailure("cannot write /home/someone"),
-        Corruption("in /home/someone"),
-        KeyError("/home/someone"),
-        RecursionError("/home/someone"),
-        MemoryError("/home/someone"),
+        (RuntimeError("of row /home/someone"), 500, INTERNAL, UNKNOWN),
+        (KeyError("/home/someone"), 500, INTERNAL, UNKNOWN),
+        (RecursionError("/home/someone"), 500, INTERNAL, UNKNOWN),
+        (MemoryError("/home/someone"), 500, INTERNAL, UNKNOWN),
+        (StorageFailure("cannot write /home/someone"), 500, INTERNAL, f"{DISK}. Its log says more."),
+        (
+            StorageFailure("cannot commit: the store in /home/someone says: IO error: Input/output error: While"),
+            500,
+            INTERNAL,
+            f"{DISK}: Input/output error. Its log says more.",
+        ),
+        (
+            StorageFailure("cannot commit: the store in /home/someone says: IO error: No space left on device: While"),
+            403,
+            "OTSQuotaExhausted",
+            "The server's disk is full (No space left on device): it writes nothing more until there is room, and "
+            "where that does not help, until it is started again.",
+        ),
+        (Corruption("in /home/someone"), 500, INTERNAL, DAMAGED),
+        (
+            Fenced("/home/someone: another writer has taken this number."),
+            500,
+            INTERNAL,
+            "The search index was taken over by another process that uses the same store of objects.",
+        ),
+        (IndexDamaged("search index [x] of /home/someone"), 500, INTERNAL, "search index [x] of /home/someone"),
     ],
 )
-def test_failures_are_logged_not_told(service: Service, caplog: pytest.LogCaptureFixture, error: Exception) -> None:
+def test_failures_are_logged_and_told_by_their_kind(
+    service: Service, caplog: pytest.LogCaptureFixture, error: Exception, status: int, code: str, message: str
+) -> None:
     def fail(instance: Instance, body: bytes) -> Reply:
         raise type(error)(*error.args)  # the parameter lives on, and would keep this frame with all that it holds
 
     with caplog.at_level(logging.ERROR):
         response = service.perform(Operation("GetRow", Lane.POINT, fail), EMPTY, b"", "id-1")
+    assert isinstance(response, Response)
     told = error_pb2.Error.FromString(response.body)
-    assert (response.status, told.code, told.message) == (500, "OTSInternalServerError", "Internal server error.")
+    assert (response.status, response.code, told.code, told.message) == (status, code, code, message)
     assert "id-1" in caplog.text
     assert "/home/someone" in caplog.text
     assert "hush" not in caplog.text

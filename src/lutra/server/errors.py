@@ -1,13 +1,17 @@
 """Errors as a client sees them: which HTTP status goes with which code, and bodies in protobuf or JSON.
 
-A status decides whether SDKs try again: what the client did wrong is never a 5xx.
+A status decides whether SDKs try again: what the client did wrong is never a 5xx, nor is what stays as it is until
+somebody sees to the server, such as a full disk. What failed inside is told by its kind and the system's word for it;
+paths, addresses and what others answered are for the log.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 
-from lutra.model.errors import LutraError
+from lutra.model.errors import Corruption, Fenced, IndexDamaged, LutraError, StorageFailure
 from lutra.server.wire import error_pb2 as wire
 
 INTERNAL_CODE = "OTSInternalServerError"
@@ -32,9 +36,55 @@ _STATUSES = {
 }
 
 
-def status_of(error: LutraError) -> int:
-    """The HTTP status of a deliberate error."""
-    return _STATUSES.get(error.code, 500)
+_FULL_CODE = "OTSQuotaExhausted"
+_FULL = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)]
+_REASONS = [
+    os.strerror(number)
+    for number in (
+        errno.EIO,
+        errno.EROFS,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.EACCES,
+        errno.EPERM,
+        errno.ENOMEM,
+        errno.ENOENT,
+        errno.ECONNREFUSED,
+        errno.ECONNRESET,
+        errno.ETIMEDOUT,
+    )
+]
+
+
+def told(error: Exception) -> tuple[str, str]:
+    """Code and text of what a client is told of ``error``."""
+    if isinstance(error, IndexDamaged):
+        return error.code, str(error)
+    if isinstance(error, Corruption):
+        return error.code, "Stored data is damaged: the server's log says where, `lutra fsck` tells all that is."
+    if isinstance(error, Fenced):
+        return error.code, "The search index was taken over by another process that uses the same store of objects."
+    if isinstance(error, StorageFailure):
+        return _told_of_storage(str(error))
+    if isinstance(error, LutraError) and error.code != INTERNAL_CODE:
+        return error.code, str(error)
+    return INTERNAL_CODE, INTERNAL_MESSAGE
+
+
+def _told_of_storage(text: str) -> tuple[str, str]:
+    for reason in _FULL:
+        if reason in text:
+            return _FULL_CODE, (
+                f"The server's disk is full ({reason}): it writes nothing more until there is room, and where that "
+                "does not help, until it is started again."
+            )
+    known = next((f": {reason}" for reason in _REASONS if reason in text), "")
+    return INTERNAL_CODE, f"The server cannot use its disk or its store of objects{known}. Its log says more."
+
+
+def status_of(code: str) -> int:
+    """The HTTP status that goes with a code."""
+    return _STATUSES.get(code, 500)
 
 
 def error_body(code: str, message: str, *, as_json: bool) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Protocol
@@ -25,10 +26,13 @@ from lutra.model.rows import (
 )
 from lutra.model.schema import CapacityUnits
 from lutra.server.capacity_messages import consumed_message
+from lutra.server.errors import INTERNAL_CODE, told
 from lutra.server.filter_messages import parse_filter
 from lutra.server.parsing import enum_of
 from lutra.server.wire import error_pb2
 from lutra.server.wire import row_pb2 as wire
+
+logger = logging.getLogger(__name__)
 
 _DEFAULT_READ = ReadOptions()
 _EXISTENCE_ONLY = {existence.value: Condition(existence=existence) for existence in RowExistence}
@@ -251,8 +255,11 @@ def _written(read: int, write: int) -> wire.RowInBatchWriteRowResponse:
 
 
 def error_message(error: LutraError) -> error_pb2.Error:
-    """An error as the wire has it."""
-    return error_pb2.Error(code=error.code, message=str(error))
+    """An error of one row as the wire has it."""
+    if error.code == INTERNAL_CODE:
+        logger.error("a row of a batch failed: %s", error)
+    code, message = told(error)
+    return error_pb2.Error(code=code, message=message)
 
 
 def refuse_transaction(given: bool) -> None:

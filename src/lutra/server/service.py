@@ -6,8 +6,8 @@ import logging
 
 from lutra.instance.engine import Engine
 from lutra.model.deadline import NEVER, Deadline, begin
-from lutra.model.errors import AuthFailed, IndexDamaged, LutraError, ObjectNotExist
-from lutra.server.errors import INTERNAL_CODE, INTERNAL_MESSAGE, error_body, status_of
+from lutra.model.errors import AuthFailed, IndexDamaged, LutraError, ObjectNotExist, StorageFailure
+from lutra.server.errors import INTERNAL_CODE, error_body, status_of, told
 from lutra.server.gate import Admission, open_body
 from lutra.server.later import Later
 from lutra.server.metrics import Metrics
@@ -87,23 +87,22 @@ class Service:
 
     def refuse(self, error: LutraError, name: str, request_id: str, signing_key: bytes | None) -> Response:
         """The response that tells of an error; ``name`` is the operation's, as the client wrote it."""
-        if isinstance(error, IndexDamaged):
+        if isinstance(error, IndexDamaged | StorageFailure):
             logger.error("request %s (%s) failed: %s", request_id, name, error)
         elif error.code == INTERNAL_CODE:
             return self.fail(error, name, request_id, signing_key)
-        return self._error(status_of(error), error.code, str(error), name, request_id, signing_key)
+        return self._error(error, name, request_id, signing_key)
 
     def fail(self, error: Exception, name: str, request_id: str, signing_key: bytes | None) -> Response:
-        """The response where something failed inside: logged with the request's id, and not told."""
+        """The response where something failed inside: logged with the request's id, and told by its kind at most."""
         logger.error("request %s (%s) failed", request_id, name, exc_info=error)
-        return self._error(500, INTERNAL_CODE, INTERNAL_MESSAGE, name, request_id, signing_key)
+        return self._error(error, name, request_id, signing_key)
 
-    def _error(
-        self, status: int, code: str, message: str, name: str, request_id: str, signing_key: bytes | None
-    ) -> Response:
+    def _error(self, error: Exception, name: str, request_id: str, signing_key: bytes | None) -> Response:
+        code, message = told(error)
         as_json = name in JSON_UNSERVED
         return self._responder.respond(
-            status,
+            status_of(code),
             error_body(code, message, as_json=as_json),
             request_id=request_id,
             operation=name.encode("utf-8", "replace"),
