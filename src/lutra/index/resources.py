@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -20,6 +22,8 @@ from lutra.objects.store import ObjectStore
 CACHE_SHARE: Final = 0.25
 """Of the memory of all indexes: blocks read from segments. The rest is what segments keep: codes, graphs, filters."""
 CACHE_BYTES_MIN: Final = 4 * 1024 * 1024
+_BUILD: Final = re.compile(r"[0-9a-f]{32}")
+"""The folder of a build in ``scratch``: called as its segment is."""
 
 
 class MemoryBudget:
@@ -79,7 +83,7 @@ class Resources:
             address = os.path.abspath(address)  # the same in every process
         examine(open_store(address, is_read_only=True))
         store = open_store(address)
-        shutil.rmtree(scratch, ignore_errors=True)
+        _tidy(scratch)
         cache_bytes = max(CACHE_BYTES_MIN, int(CACHE_SHARE * memory_bytes))
         return cls(
             store=store,
@@ -94,3 +98,11 @@ class Resources:
         """Breaks off builds, and gives the memory back. Safe to call again."""
         self.builder.close()
         self.cache.close()
+
+
+def _tidy(scratch: Path) -> None:
+    """Deletes what builds left. Anything else is somebody's own, who has a folder of that name, say."""
+    with contextlib.suppress(OSError), os.scandir(scratch) as entries:
+        for entry in entries:
+            if _BUILD.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)

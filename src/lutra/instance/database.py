@@ -32,7 +32,8 @@ def connect(
 
     ``objects``: where the segments of search indexes are, if not in the folder: another, or ``s3://bucket/prefix``
     (with the usual ``AWS_*`` variables). ``memory_bytes``: how much of them is kept in memory. Raises StorageFailure
-    where the folder cannot be opened or another process has it, ParameterInvalid where objects cannot be there.
+    where the folder cannot be opened or another process has it, ParameterInvalid where objects cannot be there, because
+    they are another database's, say: nothing is changed there then.
     """
     if path is not None:
         return Database(Engine.open(path, objects=objects, memory_bytes=memory_bytes), instance)

@@ -15,6 +15,7 @@ from lutra.index.feeder import Feeder
 from lutra.index.resources import Resources
 from lutra.index.storage import sweep
 from lutra.instance import registry
+from lutra.instance.data_dir import data_dir_of
 from lutra.instance.instance import Instance
 from lutra.instance.place import Place
 from lutra.instance.traces import require_tables_or_nothing
@@ -76,11 +77,11 @@ class Engine:
 
         :param objects: where segments of search indexes are: a folder, or ``s3://bucket/prefix``; None: in ``path``.
         :param memory_bytes: what search indexes keep in memory of their segments; their buffers come beside it.
-        :raises ParameterInvalid: objects cannot be there.
+        :raises ParameterInvalid: it, or its objects, cannot be there; ForeignObjects: there are another store's.
         :raises Corruption: it is damaged, or not all of it is there.
         :raises DirectoryInUse: somebody has it. :raises StorageFailure: it cannot be used.
         """
-        data_dir = Path(path)
+        data_dir = data_dir_of(path)
         require_tables_or_nothing(data_dir)
         try:
             make_durable_folder(data_dir, _FOLDER_MODE)

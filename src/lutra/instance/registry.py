@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from lutra.instance.data_dir import data_dir_of
 from lutra.model import limits
 from lutra.model.errors import ObjectAlreadyExist, ParameterInvalid, StorageFailure
 
@@ -18,7 +19,7 @@ DEFAULT_INSTANCE = "default"
 def create_instance(data_dir: Path, name: str) -> None:
     """Makes an instance. Raises ParameterInvalid for a bad name, ObjectAlreadyExist where there is one."""
     check_name(name)
-    folder = data_dir / "instances"
+    folder = data_dir_of(data_dir) / "instances"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).mkdir()

@@ -12,6 +12,7 @@ from lutra.index.catalog import IndexCatalog
 from lutra.index.definition import IndexDefinition
 from lutra.index.provenance import Provenance
 from lutra.index.storage import IndexStorage, prefix_of
+from lutra.instance.data_dir import data_dir_of
 from lutra.instance.place import Place
 from lutra.instance.traces import require_tables_or_nothing
 from lutra.kv.copied import copied_store
@@ -48,7 +49,7 @@ class StoppedDirectory:
         :raises Corruption: the tables' store is damaged, or not all of it is there.
         :raises ParameterInvalid: objects cannot be there.
         """
-        self.path = Path(path)
+        self.path = data_dir_of(path)
         self.clock: Clock = clock or SystemClock()
         self.address = os.fspath(self.path / "objects" if objects is None else objects)
         self.is_served = False

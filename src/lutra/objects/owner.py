@@ -92,15 +92,17 @@ class Claim:
     def seize(self) -> None:
         """Takes the place whoever has it, also where that cannot be read. Raises StorageFailure, Fenced."""
         with self._lock:
-            self._take(lambda: max(self._log.numbers(), default=0))
+            self._take(self._newest)
 
     def require(self) -> None:
         """Raises Fenced where the place is another's by now. A list, as long as it is not."""
+        if self._number and self._newest() == self._number:  # without the lock: one that waits holds up no other
+            return
         with self._lock:
             if not self._number:
                 self._take(self._judged)
                 return
-            newest = max(self._log.numbers(), default=0)
+            newest = self._newest()
             if newest == self._number:
                 return
             if not newest:  # all objects were deleted
@@ -112,6 +114,9 @@ class Claim:
                 return
             who = "a copy of this data directory" if by.store == self.owner.store else "another store"
             raise Fenced(f"{self._log.name(newest)}: {who} has taken the place of these objects: {by}")
+
+    def _newest(self) -> int:
+        return max(self._log.numbers(), default=0)
 
     def _judged(self) -> int:
         """The number of the newest claim, once it may be followed by this one."""

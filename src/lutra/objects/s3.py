@@ -19,6 +19,7 @@ from lutra.model.errors import ObjectMissing, ParameterInvalid, StorageFailure
 from lutra.objects.name import is_name, require_name, require_prefix
 from lutra.objects.ranges import Range, join_ranges, pick_range, require_ranges
 from lutra.objects.request_counters import RequestCounter, RequestCounters
+from lutra.objects.s3_credentials import require_credentials
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -68,9 +69,11 @@ class S3Store:
         :param reads_at_once: of one `read_many`. Each has its own, so that one that stalls holds up no other.
         :param gap_bytes: ranges of one `read_many` at most so far apart are read as one.
         :param part_bytes: of uploads and of long reads; S3 wants at least 5 MiB.
-        :raises ParameterInvalid: that is no such URL, or obstore does not take the settings.
+        :raises ParameterInvalid: that is no such URL, there are no credentials (`lutra.objects.s3_credentials`), or
+            obstore does not take the settings.
         """
         bucket, self._prefix = _bucket_and_prefix(url)
+        require_credentials(url, access_key_id, secret_access_key)
         self.url = url
         self._gap_bytes, self._part_bytes = gap_bytes, part_bytes
         self._retries_max = retries_max
