@@ -43,26 +43,28 @@ def rows() -> list[Row]:
     return [row_of(key(n), (n % 5, "x", [n % 20, n / 20])) for n in range(ROWS)]
 
 
-def graph_index(folder: Path) -> tuple[LocalStore, str]:
-    """An index of one segment with a graph of ``rows``; the segment's object."""
+def graph_index(
+    folder: Path, changed: Callable[[list[Row]], list[Row]] = list, table_ttl_s: int = -1
+) -> tuple[LocalStore, str]:
+    """An index of one segment with a graph of ``rows``, as they are ``changed``; the segment's object."""
     store = LocalStore(folder / "objects")
     index = index_in(resources_in(folder, store=store), SCHEMA, KEY)
-    index.apply(rows())
+    index.apply(changed(rows()))
     plans = {"v": BuildPlan(SegmentKind.GRAPH, 4, degree=8, beam=20)}
     meta = build_segment(folder / "built", [index.view().parts[0]], SCHEMA, plans=plans)
     storage = IndexStorage(store, PREFIX)
     name = storage.new_segment()
     store.put_file(storage.full(name), folder / "built")
-    manifest = Manifest("w", schema_identity(SCHEMA, KEY), Progress(1, True))
+    manifest = Manifest("w", schema_identity(SCHEMA, KEY), Progress(1, True), table_ttl_s)
     storage.take_over(replace(manifest, segments=(SegmentEntry(shape_of(name, meta)),)), lambda _: None)
     index.close()
     return store, storage.full(name)
 
 
-def faults(store: Any, table: list[Row], oldest_ms: int | None = None) -> list[IndexFault]:
+def faults(store: Any, table: list[Row], **options: Any) -> list[IndexFault]:
     with IndexCheck(IndexStorage(store, PREFIX), SCHEMA, KEY) as check:
         check.check_objects()
-        check.check_rows(table, set(), oldest_ms)
+        check.check_rows(table, set(), **options)
         return check.faults
 
 
@@ -114,7 +116,7 @@ def test_a_whole_one(tmp_path: Path) -> None:
     done: list[tuple[int, int]] = []
     with IndexCheck(IndexStorage(store, PREFIX), SCHEMA, KEY) as check:
         check.check_objects(lambda *at: done.append(at))
-        check.check_rows(rows(), set(), None)
+        check.check_rows(rows(), set())
         assert check.faults == []
         assert check.segments == 1
     assert done == sorted(done)
@@ -211,14 +213,66 @@ def test_a_row_that_is_not_the_table_s(tmp_path: Path, changed: Callable[[list[R
     assert fault.place in {"row {'user': 'u', 'id': 7}", f"row {{'user': 'u', 'id': {ROWS}}}"}
 
 
-@pytest.mark.parametrize(
-    "changed", [without, more, other(n=None), other(tag=None), other(v=None), later], ids=lambda case: case.__name__
-)
-def test_what_may_have_expired_is_no_fault(tmp_path: Path, changed: Callable[[list[Row]], list[Row]]) -> None:
-    """All rows are of 1 ms: gone from the table or from the index, whichever looked first, or cell by cell."""
+@pytest.mark.parametrize("changed", [without, more])
+def test_what_has_expired_may_be_gone(tmp_path: Path, changed: Callable[[list[Row]], list[Row]]) -> None:
+    """All rows are of 1 ms. Neither a search nor a read shows them any more, whoever has them yet."""
     store, _ = graph_index(tmp_path)
-    assert faults(store, changed(rows()), oldest_ms=2) == []
-    assert [fault.place for fault in faults(store, other(n=3)(rows()), oldest_ms=2)] == ["row {'user': 'u', 'id': 7}"]
+    assert faults(store, changed(rows()), table_ttl_s=1, now_ms=1_002) == []
+    assert len(faults(store, changed(rows()), table_ttl_s=1, now_ms=1_001)) == 1
+
+
+@pytest.mark.parametrize("changed", [other(n=3), other(n=None), other(tag=None), other(v=None), later])
+def test_what_has_expired_is_compared_all_the_same(tmp_path: Path, changed: Callable[[list[Row]], list[Row]]) -> None:
+    store, _ = graph_index(tmp_path)
+    for now_ms in (1_001, 1_002, 9_000):
+        (fault,) = faults(store, changed(rows()), table_ttl_s=1, now_ms=now_ms)
+        assert fault.place == "row {'user': 'u', 'id': 7}"
+
+
+def aged(n_ms: int = 1) -> Callable[[list[Row]], list[Row]]:
+    """A table whose row 7 was indexed with ``n`` of 1 ms and the rest of 5."""
+    times = {"n": n_ms, "tags": 5, "v": 5}
+    return lambda table: [
+        Row(row.key, [(name, value, times[name]) for name, value, _ in row.cells]) if row.key == key(7) else row
+        for row in table
+    ]
+
+
+def test_a_document_that_is_older_than_its_newest_cell(tmp_path: Path) -> None:
+    """It was made of the cells that there were then, and is compared with these, now that one has expired too."""
+    store, _ = graph_index(tmp_path, aged())
+    for now_ms in (1_001, 1_002):
+        with IndexCheck(IndexStorage(store, PREFIX), SCHEMA, KEY) as check:
+            check.check_objects()
+            check.check_rows(aged()(rows()), set(), table_ttl_s=1, now_ms=now_ms)
+            assert (check.faults, check.outdated) == ([], now_ms == 1_002)
+    (fault,) = faults(store, aged(2)(rows()))
+    assert "the time of its oldest value" in fault.text
+    (fault,) = faults(store, rows())
+    assert "the time of its last change" in fault.text
+
+
+def test_a_row_of_which_a_cell_had_expired_before_it_was_indexed(tmp_path: Path) -> None:
+    """The table stores that cell yet; the document was made without."""
+
+    def without_n(table: list[Row]) -> list[Row]:
+        return [Row(row.key, row.cells[1:]) if row.key == key(7) else row for row in aged()(table)]
+
+    store, _ = graph_index(tmp_path, without_n)
+    assert faults(store, aged()(rows()), table_ttl_s=1, now_ms=1_002) == []
+    (fault,) = faults(store, aged(6)(rows()), table_ttl_s=1, now_ms=1_002)
+    assert "[n]" in fault.text
+
+
+def test_what_waits_for_a_longer_time_to_live(tmp_path: Path) -> None:
+    """Rows that had been dropped are in the table again: they are missing until the index is filled anew."""
+    store, _ = graph_index(tmp_path, table_ttl_s=1)
+    for ttl_s in (2, -1):
+        with IndexCheck(IndexStorage(store, PREFIX), SCHEMA, KEY) as check:
+            check.check_objects()
+            check.check_rows(more(rows()), set(), table_ttl_s=ttl_s, now_ms=1_002)
+            assert (check.faults, check.waits_for_filling) == ([], True)
+    assert len(faults(store, more(rows()), table_ttl_s=-1, now_ms=1_001)) == 1
 
 
 def test_many_wrong_rows_are_counted(tmp_path: Path) -> None:

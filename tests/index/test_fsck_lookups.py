@@ -45,16 +45,19 @@ FIELDS = pytest.mark.parametrize("field", [field.name for field in SCALARS])
 
 
 def rows() -> list[Row]:
-    """Some lack all but a key, some arrays have equal elements."""
+    """Some lack all but a key, some arrays have equal elements, some have a value that is older than the others."""
     made = []
     for n in range(ROWS):
         cells: list[Any] = []
         if n % 9:
             for name, (_, value) in VALUES.items():
                 elements = [value(n + i // 2) for i in range(n % 4)]
-                cells += [(name, value(n), n + 1), (f"{name}s", json.dumps(elements), n + 1)]
+                cells += [
+                    (name, value(n), n + 1 - (name == "double" and n % 5 == 0)),
+                    (f"{name}s", json.dumps(elements), n + 1),
+                ]
             cells.append(("v", np.array([n, n % 7], "<f4").tobytes(), n + 1))
-        made.append(Row((("id", f"row {n:05d}"),), cells))
+        made.append(Row((("id", f"row {n:05d}"),), cells, None if cells else n + 1))
     return made
 
 
@@ -84,7 +87,7 @@ class Index:
         try:
             with IndexCheck(IndexStorage(self.store, PREFIX), SCHEMA, KEY) as check:
                 check.check_objects()
-                check.check_rows(rows(), set(), None)
+                check.check_rows(rows(), set())
                 return check.faults
         finally:
             self.store.put(self.segment, self.whole)
@@ -219,7 +222,7 @@ def test_documents_that_have_a_value_counted_wrong(index: Index, field: str) -> 
 
 @pytest.mark.parametrize("fill", [0, 0xFF, None])
 def test_sections_that_make_no_sense(index: Index, fill: int | None) -> None:
-    sections = ["keys", "newest", "documents of v", *(f"column of {field.name}" for field in SCALARS)]
+    sections = ["keys", "newest", "oldest", "documents of v", *(f"column of {field.name}" for field in SCALARS)]
     for section in sections:
         stream = index.opened(section)
         random = np.random.default_rng(5).bytes(len(stream.data))
@@ -227,7 +230,12 @@ def test_sections_that_make_no_sense(index: Index, fill: int | None) -> None:
         found = index.faults_of(stream.whole())
         assert {fault.remedy for fault in found} == {Remedy.REBUILD}, section
         kind, _, field = section.partition(" of ")
-        named = {"keys": "keys: ", "newest": "its rows changed last", "documents": "vectors of v"}
+        named = {
+            "keys": "keys: ",
+            "newest": "its rows changed last",
+            "oldest": "the oldest timestamps",
+            "documents": "vectors of v",
+        }
         assert named.get(kind, f"column [{field}]: ") in found[0].text, section
 
 
@@ -243,11 +251,33 @@ def test_keys_that_are_not_found(index: Index) -> None:
 
 
 def test_a_footer_that_says_otherwise_how_old_rows_are(index: Index) -> None:
-    """By that whole segments are left out of what may have expired: row 1 is of 2 ms."""
-    said, changed = b'"newest_ms":[2,', b'"newest_ms":[3,'
+    """By that whole segments are left out of what may have expired: row 0 is of 1 ms."""
+    said, changed = b'"newest_ms":[1,', b'"newest_ms":[2,'
     (fault,) = index.faults_of(with_footer(index.whole, (said, changed)))
     assert "its footer says" in fault.text
     assert fault.remedy is Remedy.REBUILD
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda stream: stream.renumber(stream.meta["docs"], swap(3, 4)),
+        lambda stream: stream.renumber(stream.meta["numbers"], lambda times: times.__setitem__(3, times[3] + 1)),
+        lambda stream: stream.renumber(stream.meta["numbers"], lambda times: times.__setitem__(0, times[0] + 1)),
+    ],
+)
+def test_oldest_times_that_cannot_be(index: Index, change: Callable[[OpenedStream], object]) -> None:
+    stream = index.opened("oldest")
+    change(stream)
+    found = index.faults_of(stream.whole())
+    assert "the oldest timestamps of its rows make no sense" in found[0].text
+
+
+def test_an_oldest_time_that_could_be(index: Index) -> None:
+    stream = index.opened("oldest")
+    stream.renumber(stream.meta["numbers"], lambda times: times.__setitem__(3, times[3] - 1))
+    (fault,) = index.faults_of(stream.whole())
+    assert "the time of its oldest value" in fault.text
 
 
 @pytest.mark.parametrize(

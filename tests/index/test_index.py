@@ -120,12 +120,12 @@ class IndexMachine(RuleBasedStateMachine):
 
     @rule(key=KEYS, content=CONTENTS)
     def upsert(self, key: PrimaryKey, content: Content) -> None:
-        self.index.upsert(row_of(key, content))
+        self.index.apply([row_of(key, content)])
         self.put(key, content)
 
     @rule(key=KEYS)
     def delete(self, key: PrimaryKey) -> None:
-        self.index.delete(key)
+        self.index.apply([], [key])
         self.model.pop(key, None)
 
     @rule(rows=st.lists(st.tuples(KEYS, CONTENTS), max_size=8), deleted=st.lists(KEYS, max_size=4))
@@ -192,7 +192,7 @@ def test_compacts_by_itself_and_frees() -> None:
 
 def test_a_bad_key_changes_nothing() -> None:
     index = memory_index(SCHEMA, KEY)
-    index.upsert(row_of(key_of("a", 1), {"n": 1}))
+    index.apply([row_of(key_of("a", 1), {"n": 1})])
     with pytest.raises(InvalidPrimaryKey):
         index.apply([row_of(key_of("a", 1), {"n": 2}), row_of((("user", "a"),), {"n": "bad"})], [key_of("a", 1)])
     assert read(index.view()) == {key_of("a", 1): {"user": ["a"], "n": [1]}}
@@ -201,7 +201,7 @@ def test_a_bad_key_changes_nothing() -> None:
 
 def test_newest_version_counts() -> None:
     index = memory_index(SCHEMA, KEY)
-    index.upsert(Row(key_of("a", 1), [("n", 5, 9), ("n", 4, 8), ("n", "bad", 7)]))
+    index.apply([Row(key_of("a", 1), [("n", 5, 9), ("n", 4, 8), ("n", "bad", 7)])])
     assert read(index.view())[key_of("a", 1)]["n"] == [5]
     assert index.unindexed.total() == 0
 
@@ -211,11 +211,11 @@ def test_expiry(of_table: bool) -> None:
     clock = ManualClock(1_000_000_000)
     index = memory_index(SCHEMA if of_table else IndexSchema(SCHEMA.fields, ttl_s=10), KEY, clock)
     if of_table:
-        index.table_ttl_s = 10
+        index.lifetime.table_ttl_s = 10
     now_ms = clock.time_us // 1_000
-    index.upsert(Row(key_of("old", 1), [("n", 1, now_ms - 9_000)]))
-    index.upsert(Row(key_of("new", 1), [("n", 1, now_ms - 9_000), ("v", "[1, 2]", now_ms)]))
-    index.upsert(Row(key_of("bare", 1), []))
+    index.apply([Row(key_of("old", 1), [("n", 1, now_ms - 9_000)])])
+    index.apply([Row(key_of("new", 1), [("n", 1, now_ms - 9_000), ("v", "[1, 2]", now_ms)])])
+    index.apply([Row(key_of("bare", 1), [])])
     assert index.view().rows == 3
     assert index.drop_expired() == 0
     clock.time_us += 1_000_000
@@ -234,10 +234,10 @@ def test_expiry(of_table: bool) -> None:
 def test_shorter_life_counts() -> None:
     clock = ManualClock(1_000_000_000)
     index = memory_index(IndexSchema(SCHEMA.fields, ttl_s=10), KEY, clock)
-    index.upsert(Row(key_of("a", 1), [("n", 1, clock.time_us // 1_000 - 7_000)]))
-    index.table_ttl_s = 5
+    index.apply([Row(key_of("a", 1), [("n", 1, clock.time_us // 1_000 - 7_000)])])
+    index.lifetime.table_ttl_s = 5
     assert index.view().rows == 0
-    index.table_ttl_s = -1
+    index.lifetime.table_ttl_s = -1
     assert index.view().rows == 1
 
 

@@ -101,7 +101,7 @@ def test_rows_of_segments_expire(tmp_path: Path) -> None:
     resources = resources_in(tmp_path, policy=EAGER)
     index = index_in(resources, SCHEMA, KEY, clock)
     index.open()
-    index.table_ttl_s = 10
+    index.lifetime.table_ttl_s = 10
     now_ms = clock.time_us // 1_000
     keys = [(("user", "a"), ("id", number)) for number in range(6)]
     for part in (keys[:3], keys[3:]):

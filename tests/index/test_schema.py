@@ -6,19 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from lutra.index.schema import validate_schema
+from lutra.index.schema import check_table_update, validate_schema
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
 from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, SortMode
-from lutra.model.schema import DefinedColumn, KeyColumn, TableOptions, TableSchema
+from lutra.model.schema import DefinedColumn, KeyColumn, TableOptions, TableSchema, TableUpdate
 from lutra.model.values import ColumnType
 
 TABLE = TableSchema(
     "t",
     (KeyColumn("pk", ColumnType.STRING), KeyColumn("id", ColumnType.INTEGER), KeyColumn("raw", ColumnType.BINARY)),
     (DefinedColumn("flag", ColumnType.BOOLEAN), DefinedColumn("blob", ColumnType.BINARY)),
-    TableOptions(ttl_s=1_000_000),
+    TableOptions(ttl_s=1_000_000, allow_update=False),
 )
 VECTOR = FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(4))
 GOOD = IndexSchema(
@@ -103,6 +103,23 @@ def test_accepts_arrays_over_key_columns_of_text(kind: FieldType) -> None:
 def test_refuses_settings(change: dict[str, object], says: str) -> None:
     with pytest.raises(ParameterInvalid, match=says):
         validate_schema(replace(GOOD, **change), TABLE)  # type: ignore[arg-type]
+
+
+def test_a_time_to_live_goes_with_a_table_without_updates() -> None:
+    updated = replace(TABLE, options=TableOptions(ttl_s=1_000_000))
+    with pytest.raises(ParameterInvalid, match=r"\[t\] may have no UpdateRow: set its option allow_update to false"):
+        validate_schema(GOOD, updated)
+    validate_schema(replace(GOOD, ttl_s=-1), updated)
+    validate_schema(GOOD, replace(TABLE, options=TableOptions(allow_update=False)))
+
+
+def test_a_table_stays_as_its_index_needs_it() -> None:
+    for update in (TableUpdate(allow_update=True), TableUpdate(ttl_s=86_401), TableUpdate(allow_update=True, ttl_s=-1)):
+        with pytest.raises(ParameterInvalid, match=r"\[x\] has a time_to_live"):
+            check_table_update("x", 86_402, update)
+        check_table_update("x", -1, update)
+    for update in (TableUpdate(ttl_s=-1), TableUpdate(ttl_s=86_402), TableUpdate(allow_update=False, max_versions=2)):
+        check_table_update("x", 86_402, update)
 
 
 def test_refuses_a_sort_by_an_unsortable_field() -> None:

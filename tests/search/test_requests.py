@@ -231,7 +231,7 @@ def test_knn_within_bool_keeps_its_top_k() -> None:
 def test_rows_that_are_gone_are_no_neighbours() -> None:
     index = filled(10)
     for number in (0, 1, 3):
-        index.delete((("id", number),))
+        index.apply([], [(("id", number),)])
     assert ids(index, SearchRequest(near(top_k=2), limit=2)) == [2, 4]
     assert ids(index, SearchRequest(near(top_k=2, filter=Exists("n")), limit=2)) == [2, 4]
     assert ids(index, SearchRequest(near(top_k=2, filter=Range("n", 0, 1)), limit=2)) == [4, 6]

@@ -53,7 +53,7 @@ def test_pages_while_rows_change(world: World, data: st.DataObject) -> None:
             break
         for key in list(world.rows):
             if key not in stay:
-                world.index.delete(key)
+                world.index.apply([], [key])
         answer = search(world.index.view(), SearchRequest(MatchAll(), limit=2, token=answer.next_token))
         seen += [hit.key for hit in answer.hits]
     assert not answer.next_token

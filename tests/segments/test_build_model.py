@@ -14,6 +14,7 @@ from support.parts import TestRow, part_of, schema_of, vector
 from support.stored_segments import Shelf, check_against, elements_of, nearest_keys
 
 from lutra.segments.part import Part
+from lutra.segments.times import UNKNOWN_MS
 from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.layout import SegmentKind
 
@@ -40,7 +41,9 @@ def row_sets(draw: st.DrawFn) -> list[list[TestRow]]:
     keys = draw(st.lists(KEYS, unique=True, max_size=60))
     parts: list[list[TestRow]] = [[] for _ in range(draw(st.integers(1, 4)))]
     for key in keys:
-        row = TestRow(key, draw(st.integers(0, 2**41)), draw(CONTENTS))
+        newest_ms = draw(st.integers(0, 2**41))
+        oldest_ms = draw(st.none() | st.just(UNKNOWN_MS) | st.integers(0, newest_ms))
+        row = TestRow(key, newest_ms, draw(CONTENTS), oldest_ms)
         parts[draw(st.integers(0, len(parts) - 1))].append(row)
     return parts
 

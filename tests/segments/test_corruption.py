@@ -14,6 +14,7 @@ from support.stored_segments import Shelf
 
 from lutra.model.errors import Corruption, StorageFailure
 from lutra.objects.store import ObjectStore
+from lutra.segments.footer import FORMAT_VERSION
 from lutra.segments.verification import verify_segment
 from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.layout import PAGE_BYTES, SegmentKind
@@ -107,10 +108,10 @@ def test_an_object_cut_short_is_refused(built: tuple[Shelf, str]) -> None:
 
 def test_a_newer_format_is_an_error_of_its_own(built: tuple[Shelf, str]) -> None:
     shelf, name = built
-    shelf.store.put("segments/newer", with_footer(shelf.store.get(name), version=2))
-    with pytest.raises(StorageFailure, match="of format version 2; this Lutra reads up to 1"):
+    shelf.store.put("segments/newer", with_footer(shelf.store.get(name), version=FORMAT_VERSION + 1))
+    with pytest.raises(StorageFailure, match="of format version 3; this Lutra reads up to 2"):
         shelf.open("segments/newer", SCHEMA)
-    with pytest.raises(StorageFailure, match="of format version 2"):
+    with pytest.raises(StorageFailure, match="of format version 3"):
         verify_segment(shelf.store, "segments/newer")
 
 

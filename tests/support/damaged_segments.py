@@ -12,13 +12,13 @@ import numpy.typing as npt
 from lutra.kernels.checksum import crc32c
 from lutra.scalars.pages import PAYLOAD_BYTES, PageWriter
 from lutra.scalars.stored_numbers import StoredNumbers
-from lutra.segments.footer import TRAILER_BYTES
+from lutra.segments.footer import FORMAT_VERSION, TRAILER_BYTES
 from lutra.vectors.layout import PAGE_BYTES
 
 Numbers = npt.NDArray[np.int64]
 
 
-def with_footer(whole: bytes, change: tuple[bytes, bytes] = (b"", b""), version: int = 1) -> bytes:
+def with_footer(whole: bytes, change: tuple[bytes, bytes] = (b"", b""), version: int = FORMAT_VERSION) -> bytes:
     """Another footer, whose checksum is right."""
     footer_bytes = int.from_bytes(whole[-TRAILER_BYTES : 4 - TRAILER_BYTES], "little")
     text = whole[-footer_bytes:-TRAILER_BYTES].replace(*change, 1) if change[0] else whole[-footer_bytes:-TRAILER_BYTES]

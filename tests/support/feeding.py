@@ -48,10 +48,10 @@ def content(feed: Feed) -> dict[int, tuple[int | None, list[float] | None]]:
     return {int(key[0][1]): (n_of.get(doc), v_of.get(doc)) for doc, key in keys.items()}
 
 
-def content_of(view: IndexView) -> dict[int, Any]:
-    """``n`` of each row, whatever parts there are."""
+def content_of(view: IndexView, field: str = "n") -> dict[int, Any]:
+    """``field`` of each row, whatever parts there are."""
     return {
-        int(view.decode_key(part.keys.taken(np.array([doc]))[0])[0][1]): part.scalars["n"].value(doc)
+        int(view.decode_key(part.keys.taken(np.array([doc]))[0])[0][1]): part.scalars[field].value(doc)
         for part in view.parts
         for doc in np.flatnonzero(part.live).tolist()
     }

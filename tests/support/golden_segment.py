@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,11 @@ DEAD: Final = [0, 7, 59]
 
 
 def golden_rows() -> list[TestRow]:
-    return plain_rows(60)
+    """Every third has values that are older than its newest cell."""
+    return [
+        replace(row, oldest_ms=row.newest_ms - 1_000 * number) if number % 3 == 2 else row
+        for number, row in enumerate(plain_rows(60))
+    ]
 
 
 def golden_name(suffix: str, version: int) -> str:

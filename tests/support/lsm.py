@@ -42,7 +42,7 @@ def row_of(key: PrimaryKey, content: tuple[Any, Any, Any]) -> Row:
         cells.append(("tags", f'["{tag}"]', 1))
     if v is not None:
         cells.append(("v", np.array(v, "<f4").tobytes(), 1))
-    return Row(key, cells)
+    return Row(key, cells, None if cells else 1)
 
 
 def found(view: IndexView, query: Any, **options: Any) -> list[tuple[PrimaryKey, float]]:
@@ -115,7 +115,7 @@ class Harness:
             if check.manifest is not None:
                 later = {self.index.encode(key) for key, _ in self.log[check.manifest.progress.position :]}
                 rows = sorted(self.model, key=lambda key: (key[0][1], key[1][1]))
-                check.check_rows((row_of(key, self.model[key]) for key in rows), later, None)
+                check.check_rows((row_of(key, self.model[key]) for key in rows), later)
             return check.faults
 
     def close(self) -> None:

@@ -24,6 +24,8 @@ class TestRow:
     key: bytes
     newest_ms: int
     content: Mapping[str, Any]
+    oldest_ms: int | None = None
+    """None: as the newest."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class MemoryPart:
     live: Mask
     keys: StringsView
     newest: npt.NDArray[np.int64]
+    oldest: npt.NDArray[np.int64]
     scalars: Mapping[str, ScalarView]
     vectors: Mapping[str, VectorView]
     in_key_order: bool = False
@@ -44,6 +47,9 @@ class MemoryPart:
 
     def newest_ms(self) -> npt.NDArray[np.int64]:
         return self.newest
+
+    def oldest_ms(self) -> npt.NDArray[np.int64]:
+        return self.oldest
 
 
 def part_of(schema: IndexSchema, rows: Sequence[TestRow], dead: Sequence[int] = ()) -> MemoryPart:
@@ -67,6 +73,7 @@ def part_of(schema: IndexSchema, rows: Sequence[TestRow], dead: Sequence[int] = 
         live,
         keys.view(),
         np.array([row.newest_ms for row in rows], np.int64),
+        np.array([row.newest_ms if row.oldest_ms is None else row.oldest_ms for row in rows], np.int64),
         {c.field.name: c.view(len(rows)) for c in columns.values() if isinstance(c, ScalarColumn)},
         {c.field.name: c.view(len(rows)) for c in columns.values() if isinstance(c, VectorColumn)},
     )

@@ -105,10 +105,10 @@ def worlds(draw: st.DrawFn) -> World:
         key = tuple((c.name, rng.choice(KEY_VALUES[c.type])) for c in columns)
         rows.pop(key, None)
         if rng.random() < 0.2:
-            index.delete(key)
+            index.apply([], [key])
             continue
         written[key], rows[key] = random_row(rng, key, arrays, filling)
-        index.upsert(written[key])
+        index.apply([written[key]])
     return World(index, arrays, metric, rows, {key: written[key] for key in rows})
 
 

@@ -101,12 +101,15 @@ def nearest_keys(
     return [having[i].key for i in ids[0].tolist()], distances[0].tolist()
 
 
-def check_against(segment: Part, schema: IndexSchema, rows: Sequence[TestRow]) -> None:
+def check_against(segment: Part, schema: IndexSchema, rows: Sequence[TestRow], *, knows_oldest: bool = True) -> None:
     """``segment`` has the documents of ``rows`` in the order of their keys, with all that is theirs."""
     ordered = sorted(rows, key=lambda row: row.key)
     assert segment.size == len(ordered)
     assert segment.keys.taken(np.arange(segment.size)) == [row.key for row in ordered]
     assert segment.newest_ms().tolist() == [row.newest_ms for row in ordered]
+    if knows_oldest:
+        expected_ms = [row.newest_ms if row.oldest_ms is None else row.oldest_ms for row in ordered]
+        assert segment.oldest_ms().tolist() == expected_ms
     for field in schema.fields:
         if field.vector is not None:
             vectors = segment.vectors[field.name]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lutra.kv.batch import DELETE_RANGE, PUT, WriteBatch
 from lutra.kv.memory import MemoryStore
 from lutra.kv.rocksdb import RocksStore
-from lutra.model.errors import Corruption
+from lutra.model.errors import Corruption, InvalidPrimaryKey, ObjectNotExist
 from lutra.model.rows import ChangeKind, RowChange
 from lutra.model.schema import KeyColumn, TableSchema
 from lutra.model.values import ColumnType
@@ -52,6 +52,23 @@ def test_every_change_is_logged_with_its_kind_and_key(tables: Tables, space: Tab
     assert sorted(sequences) == list(range(1, 8))
     assert log.last_sequence == 7
     assert log.read(99, 0, 100) == []
+
+
+def test_rows_that_time_has_changed_are_logged_and_left_as_they_are(tables: Tables, space: TableSpace) -> None:
+    one = create(tables, "one")
+    tables.write_batch([("one", [change(1), change(2)])])
+    told: list[set[int]] = []
+    space.changelog.subscribe(told.append)
+    tables.aged(one, [(("pk", 2),), (("pk", 7),)])
+    tables.aged(one, [])
+    assert [(c.sequence, c.key[0][1]) for c in space.changelog.read(one, 2, 100)] == [(3, 2), (4, 7)]
+    assert told == [{one}]
+    assert [row is None for row in tables.read_rows(one, [(("pk", 2),), (("pk", 7),)])] == [False, True]
+    with pytest.raises(ObjectNotExist):
+        tables.aged(99, [(("pk", 2),)])
+    with pytest.raises(InvalidPrimaryKey):
+        tables.aged(one, [(("other", 2),)])
+    assert space.changelog.last_sequence == 4
 
 
 @settings(max_examples=60, deadline=None)

@@ -360,6 +360,9 @@ def test_expired_rows_are_left_out_everywhere(tables: Tables, store: KeyValueSto
     assert live == [bound("a", n) for n in (3, 4, 5)]
     with store.snapshot() as snapshot:
         assert [row.key for row in tables.scan_rows(table_id, snapshot)] == live
+        stored = list(tables.scan_rows(table_id, snapshot, expired=True))
+        assert [row.key for row in stored] == [bound("a", n) for n in range(6)]
+        assert [row.written_ms is None for row in stored] == [False, True] * 3, "of those that have no cell that tells"
     found = tables.read_rows(table_id, [bound("a", n) for n in range(6)])  # type: ignore[misc]
     assert [row is not None for row in found] == [False] * 3 + [True] * 3
 

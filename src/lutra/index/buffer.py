@@ -23,13 +23,13 @@ from lutra.model.schema import KeyColumn
 from lutra.model.values import ColumnType
 from lutra.scalars.column import ScalarColumn
 from lutra.scalars.growable import Growable
-from lutra.scalars.strings import Strings
+from lutra.scalars.strings import Mask, Strings
 from lutra.vectors.column import VectorColumn
 
 _DEAD_MIN: Final = 1_024
 """So many dead documents are carried along before a copy is thought of."""
 _ROW_BYTES: Final = 64
-"""Of a row beside its key and its fields: its number, its time, its place among the keys."""
+"""Of a row beside its key and its fields: its number, its times, its place among the keys."""
 _SCALAR_BYTES: Final = 16
 
 
@@ -37,6 +37,7 @@ _SCALAR_BYTES: Final = 16
 class _Staged:
     keys: list[bytes]
     newest_ms: list[int]
+    oldest_ms: list[int]
     size_bytes: int
 
 
@@ -52,6 +53,7 @@ class Buffer:
         self._keys = Strings(prefix_free=key_columns[-1].type is ColumnType.INTEGER)
         self._live = LiveMask()
         self._newest_ms = Growable(np.int64)
+        self._oldest_ms = Growable(np.int64)
         self._size_bytes = 0
         self._columns: dict[str, ScalarColumn | VectorColumn] = {
             f.name: VectorColumn(f) if f.type is FieldType.VECTOR else ScalarColumn(f) for f in schema.fields
@@ -79,16 +81,18 @@ class Buffer:
     def stage(self, keys: list[bytes], rows: Sequence[Row], now_ms: int) -> None:
         """Takes in rows and their encoded keys, which are distinct; nothing of it shows before ``publish``."""
         first = self._live.size
-        newest_ms = [self._stage(doc, row, now_ms) for doc, row in enumerate(rows, first)]
+        times = [self._stage(doc, row, now_ms) for doc, row in enumerate(rows, first)]
+        newest_ms, oldest_ms = [newest for newest, _ in times], [oldest for _, oldest in times]
         for name, column in self._columns.items():
             if misfits := column.settle():
                 self.unindexed[name] += misfits
-        self._staged = _Staged(keys, newest_ms, len(keys) * self._row_bytes + sum(map(len, keys)))
+        self._staged = _Staged(keys, newest_ms, oldest_ms, len(keys) * self._row_bytes + sum(map(len, keys)))
 
-    def _stage(self, doc: int, row: Row, now_ms: int) -> int:
+    def _stage(self, doc: int, row: Row, now_ms: int) -> tuple[int, int]:
         """Hands the newest version of each column to its field.
 
-        Returns the newest timestamp of all, in ms; ``now_ms`` for a row without cells, whose time only the table knows.
+        Returns in ms the newest timestamp of all, and the oldest of those that were handed on, the newest where none
+        was. A row without cells says itself when it was written, or it was at ``now_ms``.
         """
         columns = self._columns
         if self._has_key_fields:
@@ -97,7 +101,9 @@ class Buffer:
                 if column is not None and not column.stage(doc, key_value):
                     self.unindexed[name] += 1
         last = None
-        newest_ms = row.cells[0][2] if row.cells else now_ms
+        bare_ms = now_ms if row.written_ms is None else row.written_ms
+        newest_ms = row.cells[0][2] if row.cells else bare_ms
+        oldest_ms: int | None = None
         for name, value, timestamp_ms in row.cells:
             if timestamp_ms > newest_ms:
                 newest_ms = timestamp_ms
@@ -107,11 +113,13 @@ class Buffer:
             column = columns.get(name)
             if column is None:
                 continue
+            if oldest_ms is None or timestamp_ms < oldest_ms:
+                oldest_ms = timestamp_ms
             if not column.stage(doc, value):
                 self.unindexed[name] += 1
             elif type(value) is str and type(column) is ScalarColumn:
                 self._size_bytes += len(value)
-        return newest_ms
+        return newest_ms, newest_ms if oldest_ms is None else oldest_ms
 
     def publish(self) -> None:
         """Adds what is staged, in place of the documents of the same keys."""
@@ -123,6 +131,7 @@ class Buffer:
             column.publish()
         self._keys.extend(staged.keys)
         self._newest_ms.extend(staged.newest_ms)
+        self._oldest_ms.extend(staged.oldest_ms)
         self._live.extend(len(staged.keys))
         self.kill(staged.keys)
         self._doc_of.update(zip(staged.keys, range(first, first + len(staged.keys)), strict=True))
@@ -140,8 +149,14 @@ class Buffer:
 
     def expired(self, oldest_ms: int) -> list[bytes]:
         """The keys of the live documents whose newest timestamp is older."""
-        docs = np.flatnonzero(self._live.view() & (self._newest_ms.view() < oldest_ms)).tolist()
-        return [self._keys[doc] for doc in docs]
+        return self._keys_of(self._live.view() & (self._newest_ms.view() < oldest_ms))
+
+    def outdated(self, oldest_ms: int) -> list[bytes]:
+        """The keys of the live documents of which a value was written before that."""
+        return self._keys_of(self._live.view() & (self._oldest_ms.view() < oldest_ms))
+
+    def _keys_of(self, mask: Mask) -> list[bytes]:
+        return [self._keys[doc] for doc in np.flatnonzero(mask).tolist()]
 
     def view(self) -> PartView:
         """The documents as they are now."""
@@ -154,6 +169,7 @@ class Buffer:
                 live=self._live.view(),
                 keys=self._keys.view(),
                 newest=self._newest_ms.view(),
+                oldest=self._oldest_ms.view(),
                 scalars={c.field.name: c.view(size) for c in columns if isinstance(c, ScalarColumn)},
                 vectors={c.field.name: c.view(size) for c in columns if isinstance(c, VectorColumn)},
             )
@@ -174,6 +190,7 @@ class Buffer:
         result._columns = {name: column.compacted(renumber) for name, column in self._columns.items()}
         result._keys = self._keys.kept(docs)
         result._newest_ms.extend(self._newest_ms.view()[docs])
+        result._oldest_ms.extend(self._oldest_ms.view()[docs])
         result._live.extend(len(docs))
         result._doc_of = dict(zip(result._keys, range(len(docs)), strict=True))
         result._size_bytes = self._size_bytes * len(docs) // max(1, self._live.size)

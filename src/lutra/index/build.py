@@ -13,6 +13,7 @@ from lutra.index.job import BuildDone, BuildInput, BuildJob, Progress
 from lutra.index.policy import SegmentShape, VectorsShape
 from lutra.kernels.blocks import BlockCache
 from lutra.model.errors import Corruption, ObjectMissing, StorageFailure
+from lutra.model.indexes import IndexSchema
 from lutra.objects.opening import open_store
 from lutra.objects.store import ObjectStore
 from lutra.segments.build import build_segment
@@ -20,6 +21,8 @@ from lutra.segments.deletions import read_deletions
 from lutra.segments.footer import SegmentMeta
 from lutra.segments.index_segment import IndexSegment
 from lutra.segments.segment_object import SegmentObject
+from lutra.vectors.build_plan import BuildPlan, choose_code_bits
+from lutra.vectors.layout import SegmentKind
 
 _CACHE_BYTES: Final = 16 * 1024 * 1024
 """Inputs are read in sweeps, past the cache; what opening them reads lands here."""
@@ -49,6 +52,15 @@ def shape_of(name: str, meta: SegmentMeta) -> SegmentShape:
     """A segment without dead rows as decisions see it."""
     vectors = tuple(VectorsShape(field.dimension, field.rows, field.kind) for field in meta.vectors)
     return SegmentShape(name, meta.size, 0, meta.size_bytes, meta.scalar_bytes, vectors)
+
+
+def flat_plans(schema: IndexSchema) -> dict[str, BuildPlan]:
+    """For a segment that is to be written soon, and found in at once: vectors as they are."""
+    return {
+        field.name: BuildPlan(SegmentKind.FLAT, choose_code_bits(field.vector.dimension))
+        for field in schema.fields
+        if field.vector is not None
+    }
 
 
 @contextlib.contextmanager

@@ -41,7 +41,10 @@ _RETRY_FIRST_S: Final = 0.1
 _DAMAGED_TRIES: Final = 2
 """So often an index fails by its objects before who waits for it is told: a read may have gone wrong once."""
 _RETRY_LAST_S: Final = 10.0
-_EXPIRY_PERIOD_S: Final = 60.0
+_EXPIRY_PERIOD_S: Final = 0.5
+"""So often it is looked for what has expired: at every look of the feeder where nothing else is written."""
+_AGED_MAX: Final = _CHANGES_MAX
+"""Rows of which a value has expired are logged as changed, so many at a time: between them come others' changes."""
 
 _log = logging.getLogger(__name__)
 
@@ -121,6 +124,7 @@ class Feed:
         self._retry_s = _RETRY_FIRST_S
         self._expire_at_s = 0.0
         self._damaged: dict[PrimaryKey, None] = {}
+        self._aged_through = 0  # what was logged of rows that have values that expired
         self._table_ttl_s = -1
         self._key_columns = tables.describe(definition.table).schema.key
         self._shown = _Shown(self._new_index())
@@ -270,8 +274,7 @@ class Feed:
                 self._table_ttl_s = self._index.open()
         self._index.require_writer()
         more = self._is_pressed() or (self._fill() if self._phase is SyncPhase.FULL else self._follow())
-        self._expire()
-        more = more or self._phase is SyncPhase.FULL
+        more = self._expire() or more or self._phase is SyncPhase.FULL
         if self.error is not None:
             self.error, self._retry_s, self._damage = None, _RETRY_FIRST_S, None
         if self._index.is_due(time.monotonic()):
@@ -447,21 +450,32 @@ class Feed:
         except (Corruption, ObjectMissing) as error:
             raise self.damage(error) from error
 
-    def _expire(self) -> None:
-        """Follows the table's time to live, and now and then drops what has outlived it.
+    def _expire(self) -> bool:
+        """Follows the table's time to live, and now and then drops rows that have outlived it.
 
-        Where it has become longer, rows may be back in the table that the index left out.
+        Where it has become longer, rows may be back in the table that the index left out. Rows of which some values
+        have expired are logged as changed, a number at a time once those before are taken in: so they are read again
+        as any that was written, and no crash loses one. Whether there are some.
         """
         before_s = self._table_ttl_s
         self._table_ttl_s = self._tables.describe(self.definition.table).schema.options.ttl_s
         if before_s >= 0 and (self._table_ttl_s < 0 or self._table_ttl_s > before_s):
             self._fill_anew()
-        self._index.table_ttl_s = self._table_ttl_s
+        self._index.lifetime.table_ttl_s = self._table_ttl_s
         now_s = time.monotonic()
-        if now_s >= self._expire_at_s:
+        if now_s < self._expire_at_s:
+            return False
+        with self._objects():
+            self._index.drop_expired()
+            if self._phase is SyncPhase.FULL or self._index.progress.position < self._aged_through:
+                return False
+            aged = self._index.outdated(_AGED_MAX)
+        if len(aged) < _AGED_MAX:
             self._expire_at_s = now_s + _EXPIRY_PERIOD_S
-            with self._objects():
-                self._index.drop_expired()
+        if aged:
+            self._tables.aged(self.definition.table_id, aged)
+            self._aged_through = self._changelog.last_sequence
+        return bool(aged)
 
     def _end_scan(self) -> None:
         self._scan = None

@@ -12,8 +12,9 @@ from typing import Final
 
 import numpy as np
 
+from lutra.index.lifetime import least
 from lutra.index.manifest import Manifest, SegmentEntry, schema_identity
-from lutra.index.row_check import RowCheck
+from lutra.index.row_check import Bounds, RowCheck
 from lutra.index.storage import IndexStorage
 from lutra.kernels.blocks import BlockCache
 from lutra.model.errors import Corruption, LutraError, ObjectMissing, StorageFailure
@@ -90,6 +91,10 @@ class IndexCheck:
         """That were read."""
         self.left_behind: list[str] = []
         """Objects that no manifest names, of what a crash cut short. Opening the index deletes them."""
+        self.outdated = 0
+        """Documents that are read again when the index is next served, as a value of theirs has expired meanwhile."""
+        self.waits_for_filling = False
+        """Whether the index will be filled anew, as the table's time to live has become longer."""
 
     def __enter__(self) -> IndexCheck:
         return self
@@ -207,11 +212,7 @@ class IndexCheck:
             except _NONSENSE as error:
                 self._fault(place, f"column [{field}]: {_NONSENSE_TEXT.format(error)}")
                 can_compare = False
-        newest_ms = segment.newest_ms()
-        bounds = (int(newest_ms.min()), int(newest_ms.max())) if len(newest_ms) else (0, 0)
-        if (len(newest_ms), bounds) != (segment.size, segment.meta.newest_ms):
-            said = f"but its footer says {segment.meta.newest_ms}"
-            self._fault(place, f"its rows changed last between {bounds} ms, {said}")
+        self._check_times(place, segment)
         try:
             found = [*segment.keys.faults()]
         except _NONSENSE as error:
@@ -221,6 +222,23 @@ class IndexCheck:
         for text in found:
             self._fault(place, f"keys: {text}")
         return can_compare and not found
+
+    def _check_times(self, place: str, segment: IndexSegment) -> None:
+        newest_ms = segment.newest_ms()
+        bounds = (int(newest_ms.min()), int(newest_ms.max())) if len(newest_ms) else (0, 0)
+        if (len(newest_ms), bounds) != (segment.size, segment.meta.newest_ms):
+            said = f"but its footer says {segment.meta.newest_ms}"
+            self._fault(place, f"its rows changed last between {bounds} ms, {said}")
+            return
+        docs, oldest_ms = segment.oldest.read(0, segment.oldest.count)
+        if not len(docs):
+            return
+        if (
+            np.any(np.diff(docs) <= 0)
+            or np.any(oldest_ms >= newest_ms[docs])
+            or oldest_ms.min() != segment.oldest.least_ms
+        ):
+            self._fault(place, "the oldest timestamps of its rows make no sense")
 
     def _check_keys(self) -> None:
         """No key lives in two segments."""
@@ -237,19 +255,26 @@ class IndexCheck:
         self,
         rows: Iterable[Row],
         changed: set[bytes],
-        oldest_ms: int | None,
         on_rows: Callable[[int], None] | None = None,
+        *,
+        table_ttl_s: int = -1,
+        now_ms: int = 0,
     ) -> None:
-        """The rows of the table, by key, against what the newest manifest has.
+        """The rows of the table, by key, as they are stored, against what the newest manifest has.
 
-        Rows whose encoded key is in ``changed`` have been written to since; what is older than ``oldest_ms`` may have
-        expired. Call ``check_objects`` first; where that found an object damaged, or the index is not filled yet, there
-        is nothing to compare.
+        Rows whose encoded key is in ``changed`` have been written to since. Rows and cells that have expired at
+        ``now_ms`` are among ``rows``. Call ``check_objects`` first; where that found an object damaged, or the index is
+        not filled yet, there is nothing to compare.
         """
         if self.manifest is None or not self.manifest.progress.filled:
             return
+        dropped_by_s = self.manifest.table_ttl_s
+        bounds = Bounds(
+            *(_before(now_ms, ttl_s) for ttl_s in (table_ttl_s, least(table_ttl_s, self._schema.ttl_s), dropped_by_s))
+        )
+        self.waits_for_filling = dropped_by_s >= 0 and least(table_ttl_s, dropped_by_s) != table_ttl_s
         try:
-            self._compare(rows, changed, oldest_ms, on_rows or (lambda rows: None))
+            self._compare(rows, changed, bounds, on_rows or (lambda rows: None))
         except (Corruption, StorageFailure) as error:
             self._fault(self._storage.prefix, error)
         except _NONSENSE as error:
@@ -258,9 +283,10 @@ class IndexCheck:
             self._fault(self._storage.prefix, f"{self._row_faults - _ROW_FAULTS_MAX:,} more rows are wrong")
 
     def _compare(
-        self, rows: Iterable[Row], changed: set[bytes], oldest_ms: int | None, on_rows: Callable[[int], None]
+        self, rows: Iterable[Row], changed: set[bytes], bounds: Bounds, on_rows: Callable[[int], None]
     ) -> None:
-        check = RowCheck(self._segments, self._schema, self._key_columns, oldest_ms)
+        check = RowCheck(self._segments, self._schema, self._key_columns, bounds)
+        self.outdated = check.outdated
         done = 0
         for chunk in _chunks(row for row in rows if self._codec.encode(row.key) not in changed):
             for found in check.differences(chunk):
@@ -271,6 +297,10 @@ class IndexCheck:
         for found in check.left_over():
             if found.key not in changed:
                 self._row_fault(_shown(self._codec.decode(found.key)), found.text)
+
+
+def _before(now_ms: int, ttl_s: int) -> int | None:
+    return None if ttl_s < 0 else now_ms - 1_000 * ttl_s
 
 
 def _add(on_bytes: OnBytes, before: int, total: int, done: int, _: int) -> None:

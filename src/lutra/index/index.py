@@ -15,21 +15,24 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from lutra.index.buffer import Buffer
-from lutra.index.build import scratch_folder, shape_of
+from lutra.index.build import flat_plans, scratch_folder, shape_of
+from lutra.index.expiry import Docs
 from lutra.index.job import BuildDone
+from lutra.index.lifetime import Lifetime
 from lutra.index.manifest import Manifest, SegmentEntry, schema_identity
 from lutra.index.marks import Marks
 from lutra.index.merges import Merge, Merges
-from lutra.index.open_segment import Docs, OpenSegment, SegmentView
+from lutra.index.open_segment import OpenSegment, SegmentView
 from lutra.index.progress import Progress
 from lutra.index.resources import Resources
+from lutra.index.sealed import Sealed
 from lutra.index.segment_set import SegmentSet
 from lutra.index.stats import IndexStats, stats_of
 from lutra.index.storage import IndexStorage
@@ -42,8 +45,6 @@ from lutra.model.schema import KeyColumn
 from lutra.scalars.bloom import hashes_of
 from lutra.segments.build import build_segment
 from lutra.tables.keys import KeyCodec
-from lutra.vectors.build_plan import BuildPlan, choose_code_bits
-from lutra.vectors.layout import SegmentKind
 
 _RETRY_FIRST_S: Final = 0.5
 _RETRY_LAST_S: Final = 10.0
@@ -51,19 +52,6 @@ _RETRY_LAST_S: Final = 10.0
 CLOSE_WAIT_S: Final = 20.0
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Sealed:
-    """A full buffer, which serves until what is built from it does."""
-
-    buffer: Buffer
-    since: int
-    """All its rows came by changes after this sequence."""
-    progress: Progress
-    segment: str | None = None
-    """Its rows as a flat segment, where it has any."""
-    written: bool = False
 
 
 class SearchIndex:
@@ -86,11 +74,11 @@ class SearchIndex:
         """Reads nothing yet."""
         self.schema = schema
         self.key_columns = key_columns
-        self.table_ttl_s = -1
-        """The table's time to live in seconds, -1 for ever. What is older than it, or the index's own, is not seen."""
         self.on_due: Callable[[], None] = lambda: None
         """Called, from any thread, when there is something to maintain."""
         self._clock: Clock = clock or SystemClock()
+        self.lifetime = Lifetime(schema.ttl_s, self._clock)
+        """What has expired is not seen."""
         self._codec = KeyCodec(b"", key_columns)
         self._storage = storage
         self._resources = resources
@@ -106,7 +94,7 @@ class SearchIndex:
         self._opened = self._closed = self._torn = self._is_fresh = False
         self._view: IndexView | None = None
         self._active = Buffer(schema, key_columns)
-        self._sealed: list[_Sealed] = []
+        self._sealed: list[Sealed] = []
         self._unindexed: Counter[str] = Counter()  # before the active buffer
         self._unindexed_written: Counter[str] = Counter()  # of what the next manifest covers
         self._marks = Marks()
@@ -207,7 +195,7 @@ class SearchIndex:
         """
         if self._fenced is not None:
             raise Fenced(self._fenced)
-        oldest_ms = self._oldest_ms()
+        oldest_ms = self.lifetime.rows_since_ms
         with self._lock:
             if self._view is None:
                 self._view = self._view_of(self._parts())
@@ -225,11 +213,6 @@ class SearchIndex:
 
     def _buffers(self) -> list[Buffer]:
         return [self._active, *(sealed.buffer for sealed in self._sealed)]
-
-    def _oldest_ms(self) -> int | None:
-        """The least timestamp that has not expired; None where nothing expires."""
-        ttls_s = [ttl_s for ttl_s in (self.schema.ttl_s, self.table_ttl_s) if ttl_s >= 0]
-        return self._clock.now_us() // 1_000 - min(ttls_s) * 1_000 if ttls_s else None
 
     # --- changing it ------------------------------------------------------------------------------------------------
 
@@ -252,6 +235,7 @@ class SearchIndex:
                 self._unindexed = self._unindexed_written = Counter(manifest.unindexed)
                 self._marks.commit(manifest.progress, manifest.awaited_since(self._policy))
                 self._marks.reach(manifest.progress, is_empty=not self._active.rows)
+                self.lifetime.dropped_by_s = manifest.table_ttl_s
                 self._opened, self._view = True, None
                 self._is_fresh = True
             return manifest.table_ttl_s
@@ -260,14 +244,6 @@ class SearchIndex:
         if manifest.schema != self._identity:
             raise Corruption(f"{self._storage.prefix}: these segments are of another schema")
         return self._segments.open_all(manifest.segments)
-
-    def upsert(self, row: Row) -> None:
-        """Adds a row, in place of the one of its key."""
-        self.apply([row])
-
-    def delete(self, key: PrimaryKey) -> None:
-        """Removes the row of ``key``, if it is there."""
-        self.apply([], [key])
 
     def apply(self, rows: Sequence[Row], deleted: Sequence[PrimaryKey] = ()) -> None:
         """Removes the rows of ``deleted``, then adds ``rows``, the later one where a key comes twice; all as one.
@@ -331,6 +307,8 @@ class SearchIndex:
             with self._lock:
                 was_filled, is_empty = self._marks.progress.filled, not self._active.rows
                 self._marks.reach(progress, is_empty=is_empty)
+                if progress.filled and not was_filled:
+                    self.lifetime.filled()
                 is_due = self._opened and is_empty and progress.filled and not was_filled
                 if is_due:  # no row is to come that would have a manifest say so
                     self._commits_wanted += 1
@@ -338,11 +316,11 @@ class SearchIndex:
                 self._due()
 
     def drop_expired(self) -> int:
-        """Removes what has expired; returns how many rows. To be called now and then where rows expire.
+        """Removes rows that have expired; returns how many. To be called now and then where rows expire.
 
         Raises StorageFailure, Corruption.
         """
-        oldest_ms = self._oldest_ms()
+        oldest_ms = self.lifetime.rows_since_ms
         if oldest_ms is None:
             return 0
         before = self.rows
@@ -353,11 +331,28 @@ class SearchIndex:
                 self._kill(found, keys, self._active.kill(keys))
         return before - self.rows
 
+    def outdated(self, count: int) -> list[PrimaryKey]:
+        """Rows, ``count`` at most, of which a value has expired in the table that the index still has.
+
+        They are to be read and applied again. Raises StorageFailure, Corruption.
+        """
+        oldest_ms = self.lifetime.values_since_ms
+        if oldest_ms is None:
+            return []
+        with self._writer:
+            keys = dict.fromkeys(key for buffer in self._buffers() for key in buffer.outdated(oldest_ms)[:count])
+            for segment in self._segments.all():
+                if len(keys) >= count:
+                    break
+                docs = segment.outdated(oldest_ms, count - len(keys))
+                keys.update(dict.fromkeys(segment.segment.keys.keys(docs)))
+        return [self._codec.decode(key) for key in list(keys)[:count]]
+
     def _seal(self) -> None:
         """Within the writer's lock: the active buffer is to be written out, and a new one takes its place."""
         with self._lock:
             if self._active.rows:
-                self._sealed.append(_Sealed(self._active, self._marks.active_since, self._marks.progress))
+                self._sealed.append(Sealed(self._active, self._marks.active_since, self._marks.progress))
             self._unindexed = self.unindexed
             self._active = Buffer(self.schema, self.key_columns)
             self._marks.reach(self._marks.progress, is_empty=True)
@@ -506,7 +501,7 @@ class SearchIndex:
         free = [segment.shape for name, segment in named.items() if name not in busy and segment.is_in_manifest]
         return self._policy.is_behind(len(self._sealed), len(named), free)
 
-    def _write_out(self, sealed: _Sealed) -> None:
+    def _write_out(self, sealed: Sealed) -> None:
         """Puts a sealed buffer's rows on the store, as they are found soonest: a flat segment."""
         with self._lock:
             part = sealed.buffer.view()
@@ -516,13 +511,13 @@ class SearchIndex:
             storage.discard(name)  # unless a manifest comes to name it
             with scratch_folder(self._resources.scratch / Path(name).name) as folder:
                 path = folder / "segment"
-                meta = build_segment(path, [part], self.schema, plans=_flat_plans(self.schema), threads=1)
+                meta = build_segment(path, [part], self.schema, plans=flat_plans(self.schema), threads=1)
                 self._resources.store.put_file(storage.full(name), path)
             opened = self._segments.open(SegmentEntry(shape_of(name, meta), since=sealed.since))
             with self._writer:
                 with self._lock:
                     died = np.flatnonzero(part.live & ~sealed.buffer.view().live)
-                self._kill_in(opened, part.keys.taken(died))
+                opened.kill_keys(part.keys.taken(died))
                 self._segments.named[name] = opened
             sealed.segment = name
             self._segments.count(flushed=meta.size_bytes)
@@ -539,7 +534,7 @@ class SearchIndex:
             for segment, base in zip(merge.inputs, merge.bases, strict=True):
                 died = np.flatnonzero(base & ~segment.live())
                 if len(died):
-                    self._kill_in(opened, segment.segment.keys.keys(died))
+                    opened.kill_keys(segment.segment.keys.keys(died))
             with self._lock:
                 for segment in merge.inputs:
                     self._segments.named.pop(segment.name, None)
@@ -548,11 +543,6 @@ class SearchIndex:
         self._segments.count(built=done.shape.bytes)
         self._merges.forget(merge)
         self._merges.succeeded()
-
-    def _kill_in(self, opened: OpenSegment, keys: Sequence[bytes]) -> None:
-        """Kills in a segment that nobody searches yet what died while it was built."""
-        if keys:
-            opened.kill(opened.find(keys, hashes_of(keys)))
 
     def _commit(self) -> None:
         """Writes a manifest of what there is, and searches that."""
@@ -571,7 +561,7 @@ class SearchIndex:
                 writer=self._writer_id,
                 schema=self._identity,
                 progress=covered,
-                table_ttl_s=self.table_ttl_s,
+                table_ttl_s=self.lifetime.dropped_by_s,
                 segments=tuple(segment.entry for segment in frozen),
                 written=self._segments.written,
                 unindexed=dict(self._unindexed_written),
@@ -599,11 +589,3 @@ class SearchIndex:
         """Whether a flat segment is yet to become what its size calls for."""
         segment = None if name is None else self._segments.named.get(name)
         return segment is not None and self._merges.failure is None and self._policy.is_awaited(segment.shape)
-
-
-def _flat_plans(schema: IndexSchema) -> dict[str, BuildPlan]:
-    return {
-        field.name: BuildPlan(SegmentKind.FLAT, choose_code_bits(field.vector.dimension))
-        for field in schema.fields
-        if field.vector is not None
-    }

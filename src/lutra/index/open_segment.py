@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from lutra.index.expiry import Docs, Expiry
 from lutra.index.live import LiveMask
 from lutra.index.manifest import SegmentEntry
-from lutra.scalars.bloom import Hashes
+from lutra.scalars.bloom import Hashes, hashes_of
 from lutra.scalars.part import ScalarPart
 from lutra.scalars.segment_keys import SegmentKeys
 from lutra.scalars.strings import Mask
 from lutra.segments.index_segment import IndexSegment
 from lutra.vectors.part import VectorPart
 
-Docs = npt.NDArray[np.int64]
+_AHEAD_MS: Final = 3_000
+"""Of rows that expire: dropped every second or so, they are known before, and searches need not look for them."""
+
 Retired = deque[tuple[str, IndexSegment, int]]
 """Segments that neither an index nor a view holds any more, to be closed: name, segment, granted bytes."""
 
@@ -46,10 +49,9 @@ class OpenSegment:
         """bool[rows], the documents that ``deletions`` leaves."""
         self.is_in_manifest = False
         self._live = LiveMask.of(segment.live)
-        self._newest_ms: npt.NDArray[np.int64] | None = None
-        self.oldest_live_ms = segment.meta.newest_ms[0]
-        """No document that lives is older, as far as is known."""
-        self._reading = threading.Lock()
+        self._rows = Expiry(segment.newest, _AHEAD_MS)
+        self._cells = Expiry(segment.oldest)
+        self._lately: tuple[Mask, int, Mask] | None = None  # a mask, how many of it had expired, and the rest
         weakref.finalize(self, retired.append, (entry.shape.name, segment, granted_bytes)).atexit = False
 
     @property
@@ -76,6 +78,11 @@ class OpenSegment:
         self._live.kill(alive)
         return len(alive) > 0
 
+    def kill_keys(self, keys: Sequence[bytes]) -> None:
+        """Kills what died while the segment was built, before anybody searches it. Raises as ``find``."""
+        if keys:
+            self.kill(self.find(keys, hashes_of(keys)))
+
     def live(self) -> Mask:
         """bool[size], of this moment."""
         return self._live.view()
@@ -86,18 +93,36 @@ class OpenSegment:
 
     def expired(self, oldest_ms: int) -> Docs:
         """The live documents whose newest timestamp is older. Raises StorageFailure, Corruption."""
-        newest_ms, live = self.timestamps(), self._live.view()
-        expired = np.flatnonzero(live & (newest_ms < oldest_ms))
-        left = newest_ms[live & (newest_ms >= oldest_ms)]
-        self.oldest_live_ms = int(left.min(initial=np.iinfo(np.int64).max))
-        return expired
+        return self._rows.older(oldest_ms, self._live.view())
 
-    def timestamps(self) -> npt.NDArray[np.int64]:
-        """int64[size], by document: the newest timestamp of its cells, in ms. Raises StorageFailure, Corruption."""
-        with self._reading:
-            if self._newest_ms is None:
-                self._newest_ms = self.segment.newest_ms()
-            return self._newest_ms
+    def outdated(self, oldest_ms: int, count: int) -> Docs:
+        """Live documents of which a value was written before that, ``count`` at most; some that live on where more are.
+
+        Raises StorageFailure, Corruption.
+        """
+        return self._cells.older(oldest_ms, self._live.view(), count)
+
+    def without_expired(self, live: Mask, oldest_ms: int) -> tuple[Mask, int]:
+        """``live`` without what is older, and how many that are: the same mask as long as they are the same.
+
+        Raises StorageFailure, Corruption.
+        """
+        docs = self._rows.older(oldest_ms, live)
+        if not len(docs):
+            return live, 0
+        lately = self._lately
+        if lately is not None and lately[0] is live and lately[1] == len(docs):
+            return lately[2], len(docs)
+        left = live.copy()
+        left[docs] = False
+        left.flags.writeable = False
+        self._lately = live, len(docs), left
+        return left, len(docs)
+
+    @property
+    def state_bytes(self) -> int:
+        """What is kept in memory of timestamps."""
+        return self._rows.state_bytes + self._cells.state_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +154,14 @@ class SegmentView:
         return self.opened.segment.vectors
 
     def newest_ms(self) -> npt.NDArray[np.int64]:
-        """int64[size], by document: the newest timestamp of its cells."""
-        return self.opened.timestamps()
+        """int64[size], by document: the newest timestamp of its row's cells. Read anew each time."""
+        return self.opened.segment.newest_ms()
+
+    def oldest_ms(self) -> npt.NDArray[np.int64]:
+        """int64[size], by document, as `lutra.segments.part.Part` says. Read anew each time."""
+        return self.opened.segment.oldest_ms()
 
     def since(self, oldest_ms: int) -> SegmentView:
         """The same without what is older. Raises StorageFailure, Corruption."""
-        if self.opened.oldest_live_ms >= oldest_ms:
-            return self
-        live = self.live & (self.opened.timestamps() >= oldest_ms)
-        return SegmentView(self.opened, int(np.count_nonzero(live)), live)
+        live, expired = self.opened.without_expired(self.live, oldest_ms)
+        return SegmentView(self.opened, self.rows - expired, live) if expired else self

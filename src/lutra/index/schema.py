@@ -8,7 +8,7 @@ from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
 from lutra.model.queries import FieldSort, ScoreSort, Sorter
-from lutra.model.schema import TableSchema
+from lutra.model.schema import TableSchema, TableUpdate
 from lutra.model.values import ColumnType
 from lutra.scalars.dates import DateFormats
 from lutra.scalars.sorting import check_mode
@@ -129,3 +129,25 @@ def _validate_ttl(ttl_s: int, table: TableSchema) -> None:
     table_ttl_s = table.options.ttl_s
     if table_ttl_s != -1 and ttl_s > table_ttl_s:
         raise ParameterInvalid(f"time_to_live of {ttl_s} s is longer than the table's of {table_ttl_s} s")
+    if table.options.allow_update:
+        raise ParameterInvalid(
+            f"an index with a time_to_live loses rows as a whole, so table [{table.name}] may have no UpdateRow: "
+            "set its option allow_update to false first (UpdateTable)"
+        )
+
+
+def check_table_update(name: str, ttl_s: int, update: TableUpdate) -> None:
+    """Raises ParameterInvalid where index ``name``, whose time to live is ``ttl_s``, would not go with the table then.
+
+    -1: for ever.
+    """
+    if ttl_s == -1:
+        return
+    if update.allow_update:
+        raise ParameterInvalid(
+            f"search index [{name}] has a time_to_live: allow_update stays false until it is deleted"
+        )
+    if update.ttl_s is not None and limits.TTL_SECONDS_MIN <= update.ttl_s < ttl_s:
+        raise ParameterInvalid(
+            f"search index [{name}] has a time_to_live of {ttl_s} s: the table's can be no shorter until it is deleted"
+        )

@@ -111,6 +111,6 @@ def stats_of(opened: OpenSegment, policy: Policy) -> SegmentStats:
         dead=opened.dead,
         kinds={field: kind.value for field, kind in segment.kinds.items()},
         bytes=segment.meta.bytes_by_class,
-        resident_bytes=segment.resident_bytes,
+        resident_bytes=segment.resident_bytes + opened.state_bytes,
         is_awaited=policy.is_awaited(opened.shape),
     )

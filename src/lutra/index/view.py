@@ -26,7 +26,8 @@ Document = tuple[Part, int]
 class PartView:
     """A buffer at one instant: documents in the order in which they came. A `Part`.
 
-    ``newest`` (int64[size]) is the newest timestamp of each document's cells, in ms.
+    ``newest`` and ``oldest`` (int64[size]) are timestamps of each document in ms, as `newest_ms` and `oldest_ms` of
+    a `Part`.
     """
 
     size: int
@@ -34,6 +35,7 @@ class PartView:
     live: Mask
     keys: StringsView
     newest: npt.NDArray[np.int64]
+    oldest: npt.NDArray[np.int64]
     scalars: Mapping[str, ScalarView]
     vectors: Mapping[str, VectorView]
 
@@ -42,8 +44,12 @@ class PartView:
         return False
 
     def newest_ms(self) -> npt.NDArray[np.int64]:
-        """int64[size], by document: the newest timestamp of its cells."""
+        """int64[size], by document: the newest timestamp of its row's cells."""
         return self.newest
+
+    def oldest_ms(self) -> npt.NDArray[np.int64]:
+        """int64[size], by document: the oldest timestamp of the cells its values are of."""
+        return self.oldest
 
     def since(self, oldest_ms: int) -> PartView:
         """The same without what is older."""
@@ -106,8 +112,12 @@ class _PartWithout:
         return self.part.vectors
 
     def newest_ms(self) -> npt.NDArray[np.int64]:
-        """int64[size], by document: the newest timestamp of its cells."""
+        """int64[size], by document: the newest timestamp of its row's cells."""
         return self.part.newest_ms()
+
+    def oldest_ms(self) -> npt.NDArray[np.int64]:
+        """int64[size], by document: the oldest timestamp of the cells its values are of."""
+        return self.part.oldest_ms()
 
 
 def _without(part: Part, docs: list[int]) -> _PartWithout:

@@ -173,19 +173,24 @@ class DirectoryCheck:
     def _check_rows(
         self, check: IndexCheck, definition: IndexDefinition, table: TableDescription, position: int, rows: int
     ) -> None:
-        ttls_s = [ttl_s for ttl_s in (definition.schema.ttl_s, table.schema.options.ttl_s) if ttl_s >= 0]
-        oldest_ms = self._directory.clock.now_us() // 1_000 - 1_000 * min(ttls_s) if ttls_s else None
         what = f"rows of [{definition.table}] in [{definition.name}]"
         check.check_rows(
-            self._scan(definition.instance, table.table_id, lambda key, error: None),
+            self._scan(definition.instance, table.table_id, lambda key, error: None, expired=True),
             self._changed(table, position),
-            oldest_ms,
             lambda done: self._report(what, done, rows),
+            table_ttl_s=table.schema.options.ttl_s,
+            now_ms=self._directory.clock.now_us() // 1_000,
         )
+        of = f"index [{definition.name}] of table [{definition.table}]"
+        if check.outdated:
+            self.notes.append(f"{of} reads {check.outdated:,} rows again when it is next served: values have expired")
+        if check.waits_for_filling:
+            self.notes.append(f"{of} is filled anew when it is next served: the table's time to live has become longer")
 
-    def _scan(self, instance: str, table_id: int, on_damaged: OnDamaged) -> Iterator[Row]:
+    def _scan(self, instance: str, table_id: int, on_damaged: OnDamaged, *, expired: bool = False) -> Iterator[Row]:
+        tables = self._directory.space.instance(instance)
         with self._directory.store.snapshot() as snapshot:
-            yield from self._directory.space.instance(instance).scan_rows(table_id, snapshot, on_damaged=on_damaged)
+            yield from tables.scan_rows(table_id, snapshot, on_damaged=on_damaged, expired=expired)
 
     def _changed(self, table: TableDescription, after: int) -> set[bytes]:
         """The encoded keys of rows that were written to since, and of those that cannot be compared."""

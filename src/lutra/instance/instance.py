@@ -10,6 +10,7 @@ from lutra.index.catalog import IndexCatalog
 from lutra.index.definition import IndexDefinition
 from lutra.index.feed import Feed, Watermarks
 from lutra.index.feeder import Feeder
+from lutra.index.schema import check_table_update
 from lutra.index.stats import IndexStats
 from lutra.instance.hits import HitColumns
 from lutra.instance.living import answer_of_living
@@ -25,6 +26,7 @@ from lutra.model.errors import (
 from lutra.model.indexes import IndexDescription, IndexSchema
 from lutra.model.queries import Hit, SearchRequest, SearchResult
 from lutra.model.rows import Row
+from lutra.model.schema import TableDescription, TableUpdate
 from lutra.search import Answer
 from lutra.search.deadline import searching
 from lutra.tables.tables import Tables
@@ -52,6 +54,16 @@ class Instance:
         """Begins to open an index of an earlier run of the engine. Raises ObjectNotExist where its table is gone."""
         self._opening.add((definition.table, definition.name))
         self._begin(definition)
+
+    def update_table(self, name: str, update: TableUpdate) -> TableDescription:
+        """Changes a table's options; gives it as it then is.
+
+        Raises ObjectNotExist, and ParameterInvalid also where a search index would not go with it.
+        """
+        with self._defining:
+            for index in self._indexes.of_table(self.name, name):
+                check_table_update(index.name, index.schema.ttl_s, update)
+            return self.tables.update(name, update)
 
     def delete_table(self, name: str) -> None:
         """Deletes a table with all its rows. Raises ObjectNotExist, ParameterInvalid while it has a search index."""

@@ -85,10 +85,14 @@ class RowChange:
 
 @dataclass(slots=True)
 class Row:
-    """A row as it is read: ``cells`` by name ascending, newest version first within a name."""
+    """A row as it is read: ``cells`` by name ascending, newest version first within a name.
+
+    ``written_ms``: of a whole row that has no cells, when it was last written; None elsewhere, where cells tell.
+    """
 
     key: PrimaryKey
     cells: list[Cell] = field(default_factory=list)
+    written_ms: int | None = None
 
 
 @dataclass(slots=True)

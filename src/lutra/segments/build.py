@@ -131,7 +131,7 @@ class _Builder:
         numbering = number_documents(self._inputs)
         size = len(numbering.keys)
         self._write_keys(numbering)
-        newest_ms = self._write_newest(size, numbering.renumber)
+        newest_ms = self._write_times(size, numbering.renumber)
         for field in self._schema.fields:
             if field.type is not FieldType.VECTOR:
                 self._write_column(field, size, numbering.renumber)
@@ -152,12 +152,17 @@ class _Builder:
         numbering.keys.clear()
         self._report("keys", size, size)
 
-    def _write_newest(self, size: int, renumber: Sequence[Docs]) -> tuple[int, int]:
-        newest = np.empty(size, np.int64)
+    def _write_times(self, size: int, renumber: Sequence[Docs]) -> tuple[int, int]:
+        """Of all documents the newest timestamp, and the oldest where that is another; bounds of the newest ones."""
+        newest, oldest = np.empty(size, np.int64), np.empty(size, np.int64)
         for part, numbers in zip(self._inputs, renumber, strict=True):
             kept = numbers >= 0
             newest[numbers[kept]] = part.newest_ms()[kept]
+            oldest[numbers[kept]] = part.oldest_ms()[kept]
         self._stream(SectionKind.NEWEST, "", lambda sink: {"numbers": StoredNumbers.write(sink, newest).meta()})
+        docs = np.flatnonzero(oldest != newest)
+        if len(docs):
+            self._stream(SectionKind.OLDEST, "", lambda sink: _write_some(sink, size, docs, oldest[docs]))
         return (int(newest.min()), int(newest.max())) if size else (0, 0)
 
     def _write_column(self, field: FieldSchema, size: int, renumber: Sequence[Docs]) -> None:
@@ -245,6 +250,13 @@ class _Builder:
         self._file.write(self._end, aligned)
         self._file.finish(self._end + len(data))
         return SegmentMeta(meta.size, meta.newest_ms, meta.sections, len(data))
+
+
+def _write_some(sink: Sink, size: int, docs: npt.NDArray[np.int64], times: npt.NDArray[np.int64]) -> dict[str, Any]:
+    """Timestamps of ``docs``; what `lutra.segments.index_segment.IndexSegment` wants to know of them."""
+    places = None if len(docs) == size else StoredNumbers.write(sink, docs).meta()
+    numbers = None if times.min() == times.max() else StoredNumbers.write(sink, times).meta()
+    return {"count": len(docs), "least": int(times.min()), "docs": places, "numbers": numbers}
 
 
 def _gathered(inputs: Sequence[_FieldInput], rows: int, dimension: int) -> Matrix | Iterator[Matrix]:

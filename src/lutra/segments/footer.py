@@ -2,6 +2,7 @@
 
     keys                 encoded primary keys, ascending, and a filter over them    lutra.scalars.segment_keys
     newest               the newest timestamp of each document, ms                 lutra.scalars.stored_numbers
+    oldest               the documents whose oldest timestamp is another, and it   lutra.scalars.stored_numbers
     column of a field    of each scalar field                                      lutra.scalars.segment_column
     documents of a field, then vectors of a field, of each vector field:
                          the document of each vector                               lutra.scalars.stored_numbers
@@ -12,6 +13,10 @@
 Each section is whole pages. All but vector segments, which have checksums of their own, are streams in pages that end
 in their crc32c (`lutra.scalars.pages`): so every byte is covered. Documents are numbered in the order of their keys;
 vectors have an order of their own, so that a merge can go on from the largest input's graph.
+
+The newest timestamp is that of all cells of the row, the oldest that of the cells that the index took values from: when
+the table lets it expire, the document is no longer what the row is. Section ``oldest`` is missing where it would be
+empty. Format version 1 did not have it: there the oldest timestamps are not known.
 """
 
 from __future__ import annotations
@@ -27,7 +32,7 @@ from lutra.kernels.checksum import crc32c
 from lutra.model.errors import Corruption, StorageFailure
 from lutra.vectors.layout import PAGE_BYTES, ROWS_MAX, SegmentKind, whole_pages
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 MAGIC: Final = b"lutraSEG"
 _TRAILER: Final = struct.Struct("<III8s")
 TRAILER_BYTES: Final = _TRAILER.size
@@ -37,10 +42,11 @@ TAIL_BYTES: Final = 128 * 1024
 
 
 class SectionKind(enum.StrEnum):
-    """What a section holds; of one field but for the first two."""
+    """What a section holds; of one field but for the first three."""
 
     KEYS = "keys"
     NEWEST = "newest"
+    OLDEST = "oldest"
     COLUMN = "column"
     DOCUMENTS = "documents"
     VECTORS = "vectors"
@@ -101,6 +107,8 @@ class SegmentMeta:
     """All but the footer, in the order they lie in."""
     footer_bytes: int
     """Trailer included; 0: not written yet."""
+    version: int = FORMAT_VERSION
+    """Of the format."""
 
     @property
     def offset(self) -> int:
@@ -186,20 +194,20 @@ def parse_footer(data: bytes, object_bytes: int, name: str) -> SegmentMeta:
             f"{name}: an index segment of format version {version}; this Lutra reads up to {FORMAT_VERSION}."
         )
     try:
-        meta = _parse(json.loads(data[:-TRAILER_BYTES]), len(data))
+        meta = _parse(json.loads(data[:-TRAILER_BYTES]), len(data), version)
         _check(meta, begin)
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise Corruption(f"{name}: the footer of this index segment makes no sense: {error!r}.") from error
     return meta
 
 
-def _parse(document: dict[str, Any], footer_bytes: int) -> SegmentMeta:
+def _parse(document: dict[str, Any], footer_bytes: int, version: int) -> SegmentMeta:
     oldest, newest = document["newest_ms"]
     sections = tuple(
         Section(SectionKind(kind), str(field), int(offset), int(size_bytes), dict(meta))
         for kind, field, offset, size_bytes, meta in document["sections"]
     )
-    return SegmentMeta(int(document["size"]), (int(oldest), int(newest)), sections, footer_bytes)
+    return SegmentMeta(int(document["size"]), (int(oldest), int(newest)), sections, footer_bytes, version)
 
 
 def _check(meta: SegmentMeta, offset: int) -> None:

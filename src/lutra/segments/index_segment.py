@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from types import TracebackType
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +24,15 @@ from lutra.segments.deletions import live_of
 from lutra.segments.fault import Fault
 from lutra.segments.footer import Section, SectionKind, SegmentMeta, vectors_meta
 from lutra.segments.segment_object import SegmentObject
+from lutra.segments.times import NEVER_MS, NO_TIMES, UNKNOWN_MS, Times
 from lutra.segments.vectors import SegmentVectors
 from lutra.segments.verification import verify_object
 from lutra.vectors.layout import SegmentKind
 from lutra.vectors.segment import Segment
 from lutra.vectors.segment_file import Progress, SegmentFile
+
+_OLDEST_SINCE: Final = 2
+"""Format version of the footer that knows of oldest timestamps."""
 
 Mask = npt.NDArray[np.bool_]
 Grant = Callable[[int], int]
@@ -52,6 +57,10 @@ class IndexSegment:
         """bool[size], read-only: what the deletions it was opened with leave."""
         self._object = obj
         self._closing = closing
+        self.newest: Times
+        """The newest timestamp of each document."""
+        self.oldest: Times
+        """The oldest timestamp of each document of which it is another; of all where they are not known."""
         self.keys: SegmentKeys
         self.scalars: Mapping[str, SegmentColumn]
         self.vectors: Mapping[str, SegmentVectors]
@@ -98,6 +107,7 @@ class IndexSegment:
                 raise Corruption(f"{name}: its deletions are those of another segment: {error}.") from error
             segment = cls(obj, meta, schema, live, closing)
             try:
+                segment._open_times()
                 segment._open_keys_and_columns()
                 if grant is not None:
                     granted_bytes = grant(meta.resident_bytes)
@@ -108,6 +118,22 @@ class IndexSegment:
             obj.forget()
             segment._closing = closing.pop_all()
             return segment
+
+    def _open_times(self) -> None:
+        meta, section = self.meta, self._section(SectionKind.NEWEST)
+        numbers = StoredNumbers.of(section.meta["numbers"])
+        self.newest = Times(numbers.count, meta.newest_ms[0] if meta.size else NEVER_MS, self._stream(section), numbers)
+        found = meta.section(SectionKind.OLDEST)
+        if meta.version < _OLDEST_SINCE:
+            self.oldest = Times(meta.size, UNKNOWN_MS)
+        elif found is None:
+            self.oldest = NO_TIMES
+        else:
+            places, stored = (
+                None if found.meta[name] is None else StoredNumbers.of(found.meta[name]) for name in ("docs", "numbers")
+            )
+            count, least_ms = int(found.meta["count"]), int(found.meta["least"])
+            self.oldest = Times(count, least_ms, self._stream(found), stored, places)
 
     def _open_keys_and_columns(self) -> None:
         section = self._section(SectionKind.KEYS)
@@ -198,12 +224,15 @@ class IndexSegment:
         return self.live.nbytes + used + sum(vectors.resident_bytes for vectors in self.vectors.values())
 
     def newest_ms(self) -> npt.NDArray[np.int64]:
-        """int64[size], by document: the newest timestamp of its cells. Read anew each time."""
-        section = self._section(SectionKind.NEWEST)
-        source, blocks = self._object.stream(section)
-        with contextlib.closing(blocks):
-            newest: npt.NDArray[np.int64] = StoredNumbers.of(section.meta["numbers"]).read(source).astype(np.int64)
-        return newest
+        """int64[size], by document: the newest timestamp of its row's cells. Read anew each time."""
+        return self.newest.read(0, self.newest.count)[1]
+
+    def oldest_ms(self) -> npt.NDArray[np.int64]:
+        """int64[size], by document, as `lutra.segments.part.Part` says. Read anew each time."""
+        oldest_ms = self.newest_ms().copy()
+        docs, times = self.oldest.read(0, self.oldest.count)
+        oldest_ms[docs] = times
+        return oldest_ms
 
     def verify(self, progress: Progress | None = None) -> list[Fault]:
         """Reads the whole object past the cache and checks every checksum; the faults found, in the order they lie in.

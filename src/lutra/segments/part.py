@@ -47,4 +47,10 @@ class Part(Protocol):
     def vectors(self) -> Mapping[str, VectorPart]: ...
 
     def newest_ms(self) -> Timestamps:
-        """int64[size], by document: the newest timestamp of its cells."""
+        """int64[size], by document: the newest timestamp of its row's cells."""
+
+    def oldest_ms(self) -> Timestamps:
+        """int64[size], by document: the oldest timestamp of the cells its values are of; the newest where it has none.
+
+        `lutra.segments.times.UNKNOWN_MS` where it is not known.
+        """

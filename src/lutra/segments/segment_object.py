@@ -18,6 +18,7 @@ from lutra.vectors.range_reader import QUEUE_DEPTH, SWEEP_BYTES, Bytes, PartRead
 
 WHOLE_BYTES: Final = 1024 * 1024
 """A remote object that is no larger is opened by one request: 1 MB more takes less time than another one."""
+_READ_IN_PART: Final = frozenset({SectionKind.COLUMN, SectionKind.NEWEST, SectionKind.OLDEST})
 _SWEEP_BYTES_REMOTE: Final = 4 * 1024 * 1024
 _PIECE_BYTES: Final = 256 * 1024
 """Asked of a local disk at once in a sweep. A read of one page that comes meanwhile waits for what the disk was asked
@@ -150,7 +151,7 @@ class SegmentObject:
 
     def stream(self, section: Section) -> tuple[PageReader, BlockSource]:
         """A section that is a stream, read through the cache, and its blocks, which the caller closes."""
-        kind = BlockKind.COLUMNS if section.kind is SectionKind.COLUMN else BlockKind.METADATA
+        kind = BlockKind.COLUMNS if section.kind in _READ_IN_PART else BlockKind.METADATA
         blocks = self._blocks.section(
             section.offset, section.size_bytes, block_bytes=PAGE_BYTES, owner=self._owner, kind=kind, checksums=True
         )

@@ -41,7 +41,7 @@ def update_table(instance: Instance, body: bytes) -> Reply:
     if not any(map(request.HasField, ("reserved_throughput", "table_options", "stream_spec"))):
         raise ParameterInvalid("No parameter is specified in UpdateTable.")
     update = messages.parse_update(request)
-    return Reply(messages.update_message(instance.tables.update(request.table_name, update)).SerializeToString())
+    return Reply(messages.update_message(instance.update_table(request.table_name, update)).SerializeToString())
 
 
 def delete_table(instance: Instance, body: bytes) -> Reply:

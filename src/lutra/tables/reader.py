@@ -103,26 +103,29 @@ class RowReader:
         reader: Reader,
         after: PrimaryKey | None = None,
         on_damaged: OnDamaged | None = None,
+        *,
+        expired: bool = False,
     ) -> Iterator[Row]:
         """All live rows, whole, by key; from the one after ``after`` on.
 
         A row that is damaged is left out where ``on_damaged`` is there to be told of it, else RowDamaged is raised.
+        ``expired``: with all rows and cells that have expired and are stored yet.
         Raises StorageFailure, and Corruption where the store cannot say what rows there are.
         """
-        now_ms = self._now_ms()
+        now_ms = None if expired else self._now_ms()
         prefix = table.keys.prefix
         begin = prefix if after is None else table.keys.encode(after) + b"\0"
         for stored_key, value in reader.scan(begin, prefix_end(prefix)):
             key = table.keys.decode(stored_key)
             try:
-                cells = storedrow.decode(value, table, now_ms)
-            except Corruption as error:
+                row = storedrow.whole(key, value, table, now_ms)
+            except RowDamaged as error:
                 if on_damaged is None:
-                    raise storedrow.damaged(key, table, error) from error
-                on_damaged(key, storedrow.damaged(key, table, error))
+                    raise
+                on_damaged(key, error)
                 continue
-            if cells is not None:
-                yield Row(key, cells)
+            if row is not None:
+                yield row
 
     def each(self, table: Table, keys: Iterable[PrimaryKey]) -> Iterator[Row | RowDamaged | None]:
         """Whole rows as they are now, in the order of ``keys``; None: there is none; the error: it is damaged.
@@ -134,8 +137,9 @@ class RowReader:
             found: Row | RowDamaged | None = None
             try:
                 value = self._store.get(table.keys.encode(key))
-                cells = None if value is None else storedrow.decode(value, table, now_ms)
-                found = None if cells is None else Row(key, cells)
+                found = None if value is None else storedrow.whole(key, value, table, now_ms)
+            except RowDamaged as error:
+                found = error
             except Corruption as error:
                 found = storedrow.damaged(key, table, error)
             yield found
@@ -155,11 +159,7 @@ class RowReader:
             size_bytes += len(value)
             if size_bytes_max is not None and size_bytes > size_bytes_max:
                 raise _too_much("Search")
-            try:
-                cells = storedrow.decode(value, table, now_ms)
-            except Corruption as error:
-                raise storedrow.damaged(key, table, error) from error
-            rows.append(None if cells is None else Row(key, cells))
+            rows.append(storedrow.whole(key, value, table, now_ms))
         return rows
 
     def _values(self, stored_keys: Sequence[bytes]) -> Iterator[bytes | None]:

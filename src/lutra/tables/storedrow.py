@@ -14,7 +14,7 @@ from typing import Final
 
 from lutra.kernels.plainbuffer import decode_cells, encode_cells
 from lutra.model.errors import Corruption, RowDamaged
-from lutra.model.rows import Cell, KeyInput
+from lutra.model.rows import Cell, KeyInput, PrimaryKey, Row
 from lutra.tables.table import Table
 
 _CELLS: Final = b"\x01"
@@ -28,13 +28,14 @@ def encode(cells: list[Cell], now_ms: int) -> bytes:
     return _NO_CELLS + now_ms.to_bytes(8, "big", signed=True)
 
 
-def decode(value: bytes, table: Table, now_ms: int) -> list[Cell] | None:
+def decode(value: bytes, table: Table, now_ms: int | None) -> list[Cell] | None:
     """The cells that are neither expired nor beyond the table's versions; None where the row has expired.
 
-    A row whose cells have all expired is absent, for reads and conditions alike. Raises Corruption.
+    A row whose cells have all expired is absent, for reads and conditions alike. ``now_ms`` None: as if nothing ever
+    expired. Raises Corruption.
     """
     form = value[:1]
-    oldest_ms = None if table.ttl_ms is None else now_ms - table.ttl_ms
+    oldest_ms = None if table.ttl_ms is None or now_ms is None else now_ms - table.ttl_ms
     if form == _CELLS:
         cells = decode_cells(value[1:])
         if oldest_ms is not None:
@@ -55,6 +56,17 @@ def damaged(key: KeyInput, table: Table, error: Corruption) -> RowDamaged:
         f"row {dict(key)} of table [{table.name}] is damaged: {str(error).removesuffix('.')}. Write it anew or delete "
         "it, or put a backup in place. `lutra fsck` tells all that is damaged."
     )
+
+
+def whole(key: PrimaryKey, value: bytes, table: Table, now_ms: int | None) -> Row | None:
+    """The row with all that `decode` leaves of it, and its time where no cell has it. Raises RowDamaged."""
+    try:
+        cells = decode(value, table, now_ms)
+    except Corruption as error:
+        raise damaged(key, table, error) from error
+    if cells is None:
+        return None
+    return Row(key, cells) if cells else Row(key, cells, int.from_bytes(value[1:], "big", signed=True))
 
 
 def newest(cells: list[Cell], max_versions: int) -> list[Cell]:

@@ -165,13 +165,16 @@ class Tables:
         snapshot: Reader,
         after: PrimaryKey | None = None,
         on_damaged: OnDamaged | None = None,
+        *,
+        expired: bool = False,
     ) -> Iterator[Row]:
         """All live rows of a snapshot of the store, whole, by key; from the one after ``after`` on.
 
         A row that is damaged is left out where ``on_damaged`` is there to be told of it, else RowDamaged is raised.
+        ``expired``: with all rows and cells that have expired and are stored yet.
         Raises ObjectNotExist, InvalidPrimaryKey.
         """
-        return self._reader.scan_rows(self._table_of(table_id), snapshot, after, on_damaged)
+        return self._reader.scan_rows(self._table_of(table_id), snapshot, after, on_damaged, expired=expired)
 
     def each_row(self, table_id: int, keys: Iterable[PrimaryKey]) -> Iterator[Row | RowDamaged | None]:
         """Whole live rows as they are now, in the order of ``keys``; None where there is none, the error where one is
@@ -188,6 +191,14 @@ class Tables:
         ``size_bytes_max`` together.
         """
         return self._reader.rows(self._table_of(table_id), keys, size_bytes_max)
+
+    def aged(self, table_id: int, keys: Sequence[PrimaryKey]) -> None:
+        """Logs that time alone has changed these rows, so that whoever follows the table reads them again.
+
+        Raises ObjectNotExist, InvalidPrimaryKey.
+        """
+        if keys:
+            self._writer.log_aged(self._table_of(table_id), keys)
 
     def _table(self, name: str) -> Table:
         return self._catalog.get(self._instance, name)

@@ -18,6 +18,7 @@ from lutra.model.rows import (
     CellOperation,
     ChangeKind,
     KeyInput,
+    PrimaryKey,
     ReturnType,
     Row,
     RowChange,
@@ -127,6 +128,17 @@ class RowWriter:
                 results.append(error)
         self._commit(effects)
         return results
+
+    def log_aged(self, table: Table, keys: Sequence[PrimaryKey]) -> None:
+        """Logs a change of each row and writes none. Raises ObjectNotExist, InvalidPrimaryKey, StorageFailure."""
+        entries = [changeblock.entry(ChangeKind.UPDATE, table.keys.encode(key)[_BARE:]) for key in keys]
+        stay = Stay(self._locks)
+        surely(lambda: self._log(stay, table, entries), stay.end)
+
+    def _log(self, stay: Stay, table: Table, entries: list[bytes]) -> None:
+        if not stay.enter([table]):
+            raise _not_exist()
+        self._committer.commit(Pending([], {table.table_id: entries}, sum(map(len, entries))))
 
     def _apply(self, prepared: _Prepared, effects: _Effects, now_ms: int) -> WriteResult:
         """Checks the condition and adds what the change does to ``effects``; raises before it adds anything."""

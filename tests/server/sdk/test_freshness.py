@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 
 import tablestore as ots
-from support.sdk import put
+from support.sdk import IGNORE, get, put, values, wait_until
 from support.searching import field, ids, search
 from support.tables import TableMaker
 from tablestore import FieldType, TermQuery
 
 WRITES = 250
 WITHIN_S = 1.0
+DAY_S = 86_400
+LIVES_S = 4.0
+FOUND_WITHIN_S = 20.0
 N = field("n", FieldType.LONG)
 
 
@@ -32,3 +35,18 @@ def test_99_of_100_rows_are_searchable_within_a_second(
         put(sync_client, table, [("id", f"{number}")], n=number)
         found += _is_found_within(sync_client, table, index, number, WITHIN_S)
     assert found >= 0.99 * WRITES
+
+
+def test_a_value_that_has_expired_is_found_no_more(sync_client: ots.OTSClient, make: TableMaker) -> None:
+    """Though its row lives on and nobody writes it: within some seconds."""
+    table = make.table(options=ots.TableOptions(DAY_S))
+    index = make.index(table, [N, field("word", FieldType.KEYWORD)])
+    expires_s = time.time() + LIVES_S
+    old = ("n", 1, int(1_000 * (expires_s - DAY_S)))
+    sync_client.put_row(table, ots.Row([("id", "a")], [old, ("word", "x")]), IGNORE)
+    wait_until(lambda: ids(search(sync_client, table, index, TermQuery("n", 1))) == ["a"], within_s=LIVES_S)
+    assert time.time() < expires_s
+    wait_until(lambda: [*values(get(sync_client, table, [("id", "a")]))] == ["word"], FOUND_WITHIN_S)
+    for query in (TermQuery("n", 1), ots.ExistsQuery("n"), ots.RangeQuery("n", 0, 9)):
+        wait_until(lambda query=query: ids(search(sync_client, table, index, query)) == [], FOUND_WITHIN_S)
+    assert ids(search(sync_client, table, index, TermQuery("word", "x"))) == ["a"]

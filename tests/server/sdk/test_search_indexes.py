@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import tablestore as ots
-from support.sdk import SdkClient, get, invalid, load, put, refused, wait_until
+from support.sdk import IGNORE, SdkClient, get, invalid, load, put, refused, wait_until
 from support.searching import field, ids, search, vector_field
 from support.tables import TableMaker
 from tablestore import FieldType
@@ -15,6 +15,7 @@ from tablestore.metadata import SyncPhase
 
 EUCLIDEAN = ots.VectorMetricType.VM_EUCLIDEAN
 FRESH_WITHIN_S = 20
+DAY_S = 86_400
 N = field("n", FieldType.LONG)
 
 
@@ -52,6 +53,27 @@ def test_an_index_is_described_as_it_was_created(client: SdkClient, table: str) 
     [sorter] = described.index_sort.sorters
     assert (sorter.field_name, sorter.sort_order) == ("day", ots.SortOrder.DESC)
     assert described.time_to_live == -1
+
+
+def test_an_index_with_a_time_to_live(client: SdkClient, make: TableMaker) -> None:
+    """Its table has no UpdateRow, and lives as long."""
+    table = make.table(options=ots.TableOptions(3 * DAY_S))
+    for ttl_s, says in ((2 * DAY_S, "allow_update"), (4 * DAY_S, "longer than the table's")):
+        with invalid(mentions=says):
+            _create(client, table, [N], "dated", time_to_live=ttl_s)
+    client.update_table(table, ots.TableOptions(None, None, None, allow_update=False))
+    _create(client, table, [N], "dated", time_to_live=2 * DAY_S)
+    described, _ = client.describe_search_index(table, "dated")
+    assert described.time_to_live == 2 * DAY_S
+    put(client, table, [("id", "a")], n=1)
+    with invalid(mentions="allow_update is false"):
+        client.update_row(table, ots.Row([("id", "a")], {"PUT": [("n", 2)]}), IGNORE)
+    for options in (ots.TableOptions(None, None, None, allow_update=True), ots.TableOptions(DAY_S, None, None)):
+        with invalid(mentions="search index [dated] has a time_to_live"):
+            client.update_table(table, options)
+    wait_until(lambda: ids(search(client, table, "dated", ots.TermQuery("n", 1))) == ["a"], FRESH_WITHIN_S)
+    client.delete_search_index(table, "dated")
+    client.update_table(table, ots.TableOptions(DAY_S, None, None, allow_update=True))
 
 
 def test_an_index_on_rows_that_are_there(client: SdkClient, make: TableMaker, sync_client: ots.OTSClient) -> None:
