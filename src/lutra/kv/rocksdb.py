@@ -30,6 +30,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
+from lutra.kv import tombstones
 from lutra.kv.acknowledged import Acknowledged
 from lutra.kv.batch import DELETE, PUT, WriteBatch
 from lutra.kv.folder import make_durable_folder, sync_folder
@@ -38,6 +39,7 @@ from lutra.kv.library import library as library_here
 from lutra.kv.lock import DirectoryLock, in_use
 from lutra.kv.split import cut
 from lutra.kv.store import Pair
+from lutra.kv.tombstones import Tombstones
 from lutra.model import forks
 from lutra.model.errors import Corruption, ForkedProcess, LutraError, StorageFailure
 
@@ -90,6 +92,7 @@ class RocksStore:
         self._opened: weakref.WeakSet[_Scan | RocksSnapshot] = weakref.WeakSet()
         self._acknowledged: Acknowledged | None = None
         self._lock: DirectoryLock | None = None
+        self._tombstones: Tombstones | None = None
         may_make = may_make and not is_read_only
         if may_make:
             _make_folder(self._path)
@@ -124,6 +127,7 @@ class RocksStore:
             )
             if self._lock is not None:
                 self._begin_use()
+                self._tombstones = Tombstones(self._library, self._db)
         except OSError as error:
             raise StorageFailure(f"cannot open the store in {self._path}: {error.strerror}") from error
         except Exception as error:
@@ -175,19 +179,35 @@ class RocksStore:
         self._check_open()
         if begin >= end:
             return iter(())
-        options = self._library.ReadOptions()
-        options.set_iterate_upper_bound(end)
         try:
-            iterator = self._db.iter(options)
-            if reverse:
-                iterator.seek_to_last()
-            else:
-                iterator.seek(begin)
+            iterator = self._placed(begin, end, reverse, is_limited=self._tombstones is not None)
         except Exception as error:
             raise self._failure("scan", error) from error
-        scan = _Scan(iterator, begin, end, reverse, self._failure)
+        scan = _Scan(iterator, begin, end, reverse, self._failure, self._go_on_over_deleted)
         self._remember(scan)
         return scan.pairs()
+
+    def _placed(self, begin: bytes, end: bytes, reverse: bool, *, is_limited: bool) -> rocksdict.RdictIter:
+        options = self._library.ReadOptions()
+        options.set_iterate_upper_bound(end)
+        if is_limited:
+            tombstones.limit_passed(options)
+        iterator = self._db.iter(options)
+        if reverse:
+            iterator.seek_to_last()
+        else:
+            iterator.seek(begin)
+        return iterator
+
+    def _go_on_over_deleted(self, scan: _Scan) -> None:
+        """Has a scan that came upon many deleted keys go on over them, and sees to it that the next one does not."""
+        iterator = self._placed(scan.begin, scan.end, scan.reverse, is_limited=False)
+        if self._tombstones is not None:
+            edge = iterator.key() if iterator.valid() else scan.begin if scan.reverse else scan.end
+            self._tombstones.passed(*((edge, scan.end) if scan.reverse else (scan.begin, edge)))
+        with self._opened_lock:
+            self._check_open()
+            scan.iterator = iterator
 
     def snapshot(self) -> RocksSnapshot:
         self._check_open()
@@ -241,6 +261,7 @@ class RocksStore:
             self._closed = True
             self._refusal = self._refusal or "is closed"
         self._release_iterators()
+        is_broken_off = self._tombstones is not None and self._tombstones.close()
         deadline = time.monotonic() + _CLOSE_WAIT_S
         while True:
             try:
@@ -253,6 +274,9 @@ class RocksStore:
                     raise self._failure("close", error) from error
                 time.sleep(0.001)
             except Exception as error:
+                if is_broken_off and tombstones.is_shutdown(error):
+                    self._let_go()
+                    return
                 raise self._failure("close", error) from error
 
     def _measure(self, begin: bytes, end: bytes) -> list[tuple[bytes, int]] | None:
@@ -311,13 +335,21 @@ class _Scan:
     """One iterator read on and on. Reads ahead in growing steps: a page of few rows is not to pay for many."""
 
     def __init__(
-        self, iterator: rocksdict.RdictIter, begin: bytes, end: bytes, reverse: bool, failure: FailureOf
+        self,
+        iterator: rocksdict.RdictIter,
+        begin: bytes,
+        end: bytes,
+        reverse: bool,
+        failure: FailureOf,
+        go_on_over_deleted: Callable[[_Scan], None],
     ) -> None:
-        self._iterator: rocksdict.RdictIter | None = iterator
-        self._begin = begin
-        self._end = end
-        self._reverse = reverse
+        self.iterator: rocksdict.RdictIter | None = iterator
+        self.begin = begin
+        self.end = end
+        """What is still to come is from ``begin`` on and before ``end``."""
+        self.reverse = reverse
         self._failure = failure
+        self._go_on_over_deleted = go_on_over_deleted
 
     def pairs(self) -> Iterator[Pair]:
         step_pairs = 2
@@ -327,22 +359,45 @@ class _Scan:
 
     def _chunk(self, pairs_max: int) -> list[Pair]:
         # Apart from the generator, whose frame would hold the iterator past `close`.
-        iterator = self._iterator
+        chunk: list[Pair] = []
+        try:
+            if not self._take(pairs_max, chunk):
+                self._go_on_over_deleted(self)
+                if not chunk:
+                    self._take(pairs_max, chunk)
+        except LutraError:
+            raise
+        except Exception as error:
+            raise self._failure("scan", error) from error
+        return chunk
+
+    def _take(self, pairs_max: int, chunk: list[Pair]) -> bool:
+        """False where too many deleted keys came after what was taken."""
+        iterator = self.iterator
         if iterator is None:
             raise self._failure("scan", RuntimeError("the scan is closed"))
         try:
-            if self._reverse:
-                return _take_down(iterator, self._begin, pairs_max)
-            return _take_up(iterator, self._end, pairs_max)
+            if self.reverse:
+                _take_down(iterator, self.begin, pairs_max, chunk)
+            else:
+                _take_up(iterator, self.end, pairs_max, chunk)
         except Exception as error:
-            raise self._failure("scan", error) from error
+            if not tombstones.is_limit(error):
+                raise
+            return False
+        finally:
+            if chunk and self.reverse:
+                self.end = chunk[-1][0]
+            elif chunk:
+                self.begin = chunk[-1][0] + b"\0"
+        return True
 
     def close(self) -> None:
-        self._iterator = None
+        self.iterator = None
 
     def forked(self) -> rocksdict.RdictIter | None:
         """Lets go of the iterator, which must not be freed."""
-        iterator, self._iterator = self._iterator, None
+        iterator, self.iterator = self.iterator, None
         return iterator
 
 
@@ -398,13 +453,16 @@ class RocksSnapshot:
         with self._lock:
             iterator = self._open_iterator()
             try:
+                chunk: list[Pair] = []
                 if not reverse:
                     iterator.seek(begin)
-                    return _take_up(iterator, end, _CHUNK_PAIRS)
+                    _take_up(iterator, end, _CHUNK_PAIRS, chunk)
+                    return chunk
                 iterator.seek_for_prev(end)
                 if iterator.valid() and iterator.key() == end:
                     iterator.prev()
-                return _take_down(iterator, begin, _CHUNK_PAIRS)
+                _take_down(iterator, begin, _CHUNK_PAIRS, chunk)
+                return chunk
             except Exception as error:
                 raise self._failure("scan a snapshot", error) from error
 
@@ -422,40 +480,37 @@ def _seek(iterator: rocksdict.RdictIter, key: bytes) -> bytes | None:
     return None
 
 
-def _take_up(iterator: rocksdict.RdictIter, end: bytes, pairs_max: int) -> list[Pair]:
-    """The next pairs before ``end``; moves on. An iterator is invalid at its end and at damage: status tells which."""
-    chunk: list[Pair] = []
+def _take_up(iterator: rocksdict.RdictIter, end: bytes, pairs_max: int, chunk: list[Pair]) -> None:
+    """Appends the next pairs before ``end``; moves on. An iterator is invalid at its end, at damage, and where it is
+    over its limit: status tells which."""
     size_bytes = 0
     while iterator.valid():
         key = iterator.key()
         if key >= end:
-            return chunk
+            return
         value = iterator.value()
         chunk.append((key, value))
         iterator.next()
         size_bytes += len(value)
         if len(chunk) >= pairs_max or size_bytes >= _CHUNK_BYTES:
-            return chunk
+            return
     iterator.status()
-    return chunk
 
 
-def _take_down(iterator: rocksdict.RdictIter, begin: bytes, pairs_max: int) -> list[Pair]:
+def _take_down(iterator: rocksdict.RdictIter, begin: bytes, pairs_max: int, chunk: list[Pair]) -> None:
     """As `_take_up`, downwards to ``begin`` inclusive."""
-    chunk: list[Pair] = []
     size_bytes = 0
     while iterator.valid():
         key = iterator.key()
         if key < begin:
-            return chunk
+            return
         value = iterator.value()
         chunk.append((key, value))
         iterator.prev()
         size_bytes += len(value)
         if len(chunk) >= pairs_max or size_bytes >= _CHUNK_BYTES:
-            return chunk
+            return
     iterator.status()
-    return chunk
 
 
 def _options(library: Any, block_cache_bytes: int, write_buffer_bytes: int, max_open_files: int) -> rocksdict.Options:
