@@ -95,12 +95,14 @@ class Target:
             self.check_operation(kind, rest)
 
     def check_operation(self, number: int, body: bytes) -> None:
+        from lutra.model.deadline import Deadline
         from lutra.server.gate import Admission
 
         self.make_table()
         md5 = base64.b64encode(hashlib.md5(body).digest())
         operation = self.operations[number]
-        response = self.service.perform(operation, Admission("test", b"k", md5, False, None), body, "id")
+        admission = Admission("test", b"k", md5, False, None)
+        response = self.service.perform(operation, admission, body, "id", Deadline(600))
         assert response.status < 500, (operation.name, response)
         names = [name for name, _ in response.headers]
         assert len(set(names)) == len(names)

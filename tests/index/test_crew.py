@@ -85,6 +85,26 @@ def test_no_thread_is_added_where_all_get_on() -> None:
     assert ended(crew) == set()
 
 
+def test_who_found_no_thread_gets_one_when_due_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine had no room for a thread, and nobody else is due."""
+    start, refusals = threading.Thread.start, [1]
+
+    def refused_once(thread: threading.Thread) -> None:
+        if thread.name == "test" and refusals:
+            refusals.pop()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refused_once)
+    gate = Gate()
+    crew = Crew("test", gate.work)
+    crew.due(1)
+    assert (crew.threads, gate.begun) == (0, [])
+    crew.due(1)
+    gate.wait_begun(1)
+    assert ended(crew) == set()
+
+
 def test_who_is_due_again_comes_after_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crew_module, "PATIENCE_S", WAIT_S)
     gate = Gate()

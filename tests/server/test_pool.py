@@ -14,6 +14,7 @@ import pytest
 
 from lutra.model.deadline import Deadline
 from lutra.model.errors import RequestTimeout, ServerBusy
+from lutra.server.later import Later
 from lutra.server.pool import WorkerPool
 
 
@@ -87,6 +88,30 @@ def test_a_call_is_answered_for_when_its_time_is_up() -> None:
             gate.set()
             assert await patient == 2
             assert workers.pending == 0
+
+    asyncio.run(main())
+
+
+def test_what_comes_to_wait_when_its_time_is_up_keeps_no_turn() -> None:
+    async def main() -> None:
+        gate = threading.Event()
+        cancelled: list[int] = []
+
+        def call() -> Later[int]:
+            gate.wait()
+            later = Later(lambda: 1)
+            later.cancel = lambda: cancelled.append(1)
+            return later
+
+        async with pool(threads=1) as workers:
+            late = workers.submit(call, Deadline(0.02))
+            with pytest.raises(RequestTimeout):
+                await late
+            left = workers.submit(call)
+            left.cancel()
+            gate.set()
+            assert await workers.submit(lambda: 2) == 2
+            assert cancelled == [1, 1]
 
     asyncio.run(main())
 

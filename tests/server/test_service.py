@@ -81,7 +81,7 @@ def test_failures_are_logged_and_told_by_their_kind(
         raise type(error)(*error.args)  # the parameter lives on, and would keep this frame with all that it holds
 
     with caplog.at_level(logging.ERROR):
-        response = service.perform(Operation("GetRow", Lane.POINT, fail), EMPTY, b"", "id-1")
+        response = service.perform(Operation("GetRow", Lane.POINT, fail), EMPTY, b"", "id-1", Deadline(600))
     assert isinstance(response, Response)
     told = error_pb2.Error.FromString(response.body)
     assert (response.status, response.code, told.code, told.message) == (status, code, code, message)
@@ -112,6 +112,6 @@ def test_what_waited_too_long_for_a_thread_is_not_begun(service: Service) -> Non
 def test_a_closed_engine_is_a_failure(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     service._engine.close()
     with caplog.at_level(logging.ERROR):
-        response = service.perform(OPERATIONS["ListTable"], EMPTY, b"", "id-2")
+        response = service.perform(OPERATIONS["ListTable"], EMPTY, b"", "id-2", Deadline(600))
     assert response.status == 500
     assert "closed" in caplog.text

@@ -65,6 +65,8 @@ class Crew(Generic[Member]):
             elif member not in self._waiting:
                 self._waiting[member] = None
                 self._call_one()
+            elif not self._idle:  # no thread could be started when it began to wait
+                self._call_one()
 
     def stop(self, until_s: float) -> set[Member]:
         """Begins nothing more and waits for what is under way, up to ``until_s`` (``time.monotonic``).

@@ -21,6 +21,7 @@ from typing import Any, Final, TypeVar
 
 from lutra.model.deadline import NEVER, Deadline
 from lutra.model.errors import ServerBusy
+from lutra.server.later import Later
 
 T = TypeVar("T")
 
@@ -151,6 +152,8 @@ class WorkerPool:
             job, result, error = outcomes.popleft()
             self._open.discard(job)
             if job.future.done():
+                if isinstance(result, Later):  # nobody takes it up: it must not keep what it waits for
+                    result.cancel()
                 continue
             if error is None:
                 job.future.set_result(result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from lutra.instance.engine import Engine
-from lutra.model.deadline import NEVER, Deadline, begin
+from lutra.model.deadline import Deadline, begin
 from lutra.model.errors import AuthFailed, IndexDamaged, LutraError, ObjectNotExist, StorageFailure
 from lutra.server.errors import INTERNAL_CODE, error_body, status_of, told
 from lutra.server.gate import Admission, open_body
@@ -29,7 +29,7 @@ class Service:
         self._searches = searches
 
     def perform(
-        self, operation: Operation, admission: Admission, body: bytes, request_id: str, deadline: Deadline = NEVER
+        self, operation: Operation, admission: Admission, body: bytes, request_id: str, deadline: Deadline
     ) -> Response | Later[Response]:
         """Carries out an operation by its deadline. Whatever goes wrong becomes a response; nothing is raised.
 
