@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lutra.index import definition
 from lutra.index.catalog import IndexCatalog
 from lutra.index.definition import IndexDefinition
+from lutra.index.storage import prefix_of
 from lutra.kv.batch import WriteBatch
 from lutra.kv.store import KeyValueStore
 from lutra.model import limits
@@ -126,3 +127,25 @@ def test_damage_in_the_store_shows_at_opening(store: KeyValueStore, new_table: A
     store.commit(batch)
     with pytest.raises(Corruption):
         IndexCatalog(store)
+
+
+def test_a_deleted_index_is_noted_until_its_objects_are_gone(store: KeyValueStore, new_table: Any) -> None:
+    """And no other gets its folder meanwhile, though the clock stands still."""
+
+    class Stopped:
+        def now_us(self) -> int:
+            return 1_700_000_000_000_000
+
+    table = new_table("t")
+    catalog = IndexCatalog(store, Stopped())
+    first = catalog.create("default", table, "x", SCHEMA)
+    assert catalog.deleted() == []
+    catalog.delete("default", "t", "x")
+    second = catalog.create("default", table, "x", SCHEMA)
+    assert prefix_of(second) != prefix_of(first)
+    for seen in (catalog, IndexCatalog(store)):
+        assert seen.deleted() == [first]
+        assert seen.all() == [second]
+    catalog.forget_deleted([first])
+    assert catalog.deleted() == IndexCatalog(store).deleted() == []
+    assert IndexCatalog(store).all() == [second]

@@ -15,7 +15,9 @@ from support.indexes import resources_in
 from lutra.index.definition import IndexDefinition
 from lutra.index.feed import Feed
 from lutra.index.policy import Policy
-from lutra.index.storage import IndexStorage, prefix_of
+from lutra.index.provenance import Provenance
+from lutra.index.storage import IndexStorage, prefix_of, sweep
+from lutra.kv.batch import WriteBatch
 from lutra.kv.memory import MemoryStore
 from lutra.kv.store import KeyValueStore
 from lutra.model.clock import SystemClock
@@ -24,6 +26,7 @@ from lutra.model.rows import CellOperation, ChangeKind, RowChange
 from lutra.model.schema import TableDescription
 from lutra.objects.local import LocalStore
 from lutra.objects.owner import Claim, Owner
+from lutra.tables.changelog import Changelog
 from lutra.tables.history import NO_ORIGIN
 from lutra.tables.space import TableSpace
 from lutra.tables.tables import Tables
@@ -156,6 +159,40 @@ def test_objects_of_another_store_are_filled_anew(
         assert followed.run() == {number: number for number in range(1, 9)}
     assert "another store" in caplog.text
     assert ANEW in caplog.text
+
+
+def test_a_deleted_index_that_a_copy_went_on_with_is_left(
+    followed: Followed, put: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    put("t", 1, n=1)
+    followed.run()
+    copied = MemoryStore()
+    batch = WriteBatch()
+    for key, value in followed.store.scan(b"\0", b"\xff"):
+        batch.put(key, value)
+    copied.commit(batch)
+    mine, other = TableSpace(followed.store).changelog, TableSpace(copied).changelog
+    objects = LocalStore(followed.objects)
+
+    def signed(changelog: Changelog) -> None:
+        """An opening of one of the two, which takes the index over."""
+        changelog.begin()
+        provenance = Provenance(changelog, followed.table.table_id)
+        storage = IndexStorage(objects, prefix_of(followed.definition), provenance)
+        newest = storage.newest()
+        assert newest is not None
+        storage.take_over(newest[1], lambda manifest: None)
+
+    signed(mine)
+    signed(other)
+    before = objects.list("")
+    assert sweep(objects, [followed.definition], mine, None) == [followed.definition]
+    assert objects.list("") == before
+    assert "the objects of this deleted index are left: a copy of this store wrote it" in caplog.text
+    signed(mine)
+    mine.begin()
+    assert sweep(objects, [followed.definition], mine, None) == [followed.definition]
+    assert objects.list("") == []
 
 
 def test_who_lost_the_place_neither_writes_nor_deletes(followed: Followed, tables: Tables, put: Any) -> None:

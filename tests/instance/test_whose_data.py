@@ -10,15 +10,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.engines import EAGER, INDEX, INSTANCE, TABLE, IndexedTable, open_engine, unnamed
+from support.faulty_store import Effect, Fault, FaultyStore
 from support.folders import folder_in_memory
 from support.killing_store import KillPoint
 
 import lutra
+from lutra.index.resources import Resources
 from lutra.instance.adoption import adopt_objects
 from lutra.instance.engine import Engine
 from lutra.instance.fsck import check_directory
@@ -70,6 +74,20 @@ def write(data: Path, place: Path, rng: random.Random, before: IndexedTable | No
         return table
     finally:
         engine.close()
+
+
+def killed(program: str, *arguments: str) -> None:
+    """Runs a program that kills itself."""
+    tests = str(Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env={**os.environ, "PYTHONPATH": tests},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == -9, done.stderr
 
 
 def made_older(data: Path, place: Path) -> None:
@@ -287,6 +305,79 @@ def test_a_copy_beside_the_original_is_told(folder: Path, caplog: pytest.LogCapt
     assert check_directory(folder / "one", objects=place) == []
 
 
+def test_a_place_that_is_out_of_reach_at_first(folder: Path) -> None:
+    """Rows are served; once it answers it is taken, where it is not another's."""
+    place, rng = folder / "place", random.Random(13)
+    table = write(folder / "mine", place, rng, None)
+    theirs = write(folder / "other", folder / "elsewhere", rng, None)
+    before = state_of(place)
+    for data, known, is_foreign in ((folder / "other", theirs, True), (folder / "mine", table, False)):
+        kept: list[FaultyStore] = []
+
+        def wrapped(resources: Resources, kept: list[FaultyStore] = kept) -> Resources:
+            kept.append(FaultyStore(resources.store, [Fault(1, Effect.BEFORE, lasts=True)]))
+            return replace(resources, store=kept[0])
+
+        engine = open_engine(data, objects=str(place), wrapped=wrapped)
+        try:
+            opened = IndexedTable(engine, known)
+            opened.write(rng, 20, KEYS)
+            with pytest.raises(LutraError):
+                opened.wait(0.5)
+            kept[0].heal()
+            if is_foreign:
+                deadline_s = time.monotonic() + 60
+                while "belong to another store" not in (opened.feed.error or ""):
+                    assert time.monotonic() < deadline_s
+                    time.sleep(0.01)
+                engine.instance(INSTANCE).delete_search_index(TABLE, INDEX)
+            else:
+                opened.wait()
+                opened.check()
+                opened.settle()
+        finally:
+            engine.close()
+        if is_foreign:
+            assert state_of(place) == before
+
+
+ADOPTING = """
+import sys
+from support.killing_store import Killer, KillingStore, KillPoint
+from lutra.instance import adoption
+from lutra.instance.stopped import StoppedDirectory
+
+opened = adoption.open_store
+killer = Killer(KillPoint.from_json(sys.argv[3]))
+adoption.open_store = lambda place: KillingStore(opened(place), killer)
+with StoppedDirectory(sys.argv[1], objects=sys.argv[2], is_to_be_mended=True) as directory:
+    adoption.adopt_objects(directory)
+"""
+
+
+@pytest.mark.parametrize(
+    ("point", "is_adopted"),
+    [
+        (KillPoint("put_if_absent", "owner/", 1, "before"), False),
+        (KillPoint("put_if_absent", "owner/", 1, "after"), True),
+        (KillPoint("delete", "owner/", 1, "after"), True),
+    ],
+)
+def test_a_kill_around_adopting(folder: Path, point: KillPoint, is_adopted: bool) -> None:
+    """One of the two has the place, and the other can adopt it."""
+    place, rng = folder / "place", random.Random(17)
+    tables = {name: write(folder / name, where, rng, None) for name, where in (("a", place), ("b", folder / "else"))}
+    killed(ADOPTING, str(folder / "b"), str(place), point.to_json())
+    has, has_not = ("b", "a") if is_adopted else ("a", "b")
+    with pytest.raises(ForeignObjects, match=f"data directory {folder / has} on"):
+        Engine.open(folder / has_not, objects=place)
+    tables[has] = write(folder / has, place, rng, tables[has])
+    with StoppedDirectory(folder / has_not, objects=place, is_to_be_mended=True) as directory:
+        adopt_objects(directory)
+    write(folder / has_not, place, rng, tables[has_not])
+    assert check_directory(folder / has_not, objects=place) == []
+
+
 KILLED = """
 import sys
 import time
@@ -319,37 +410,32 @@ time.sleep(60)
 """
 
 POINTS = [
-    ("make", KillPoint("list", "owner", 1, "before")),
     ("make", KillPoint("put_if_absent", "owner/", 1, "before")),
     ("make", KillPoint("put_if_absent", "owner/", 1, "after")),
-    ("make", KillPoint("put_if_absent", "manifest/", 1, "before")),
-    ("again", KillPoint("put_if_absent", "owner/", 1, "before")),
     ("again", KillPoint("put_if_absent", "owner/", 1, "after")),
-    ("again", KillPoint("delete", "owner/", 1, "after")),
     ("again", KillPoint("put_if_absent", "manifest/", 1, "before")),
-    ("again", KillPoint("put_if_absent", "manifest/", 1, "after")),
-    ("delete", KillPoint("delete", "segments/", 1, "before")),
     ("delete", KillPoint("delete", "segments/", 1, "after")),
     ("delete", KillPoint("delete", "manifest/", 1, "after")),
+]
+MORE_POINTS = [
+    ("make", KillPoint("list", "owner", 1, "before")),
+    ("make", KillPoint("put_if_absent", "manifest/", 1, "before")),
+    ("again", KillPoint("put_if_absent", "owner/", 1, "before")),
+    ("again", KillPoint("delete", "owner/", 1, "after")),
+    ("again", KillPoint("put_if_absent", "manifest/", 1, "after")),
+    ("delete", KillPoint("delete", "segments/", 1, "before")),
     ("delete", KillPoint("delete", "manifest/", 2, "after")),
 ]
 
 
-@pytest.mark.parametrize(("run", "point"), POINTS)
+@pytest.mark.parametrize(
+    ("run", "point"), [*POINTS, *(pytest.param(*more, marks=pytest.mark.slow) for more in MORE_POINTS)]
+)
 def test_a_kill_around_taking_a_place(folder: Path, run: str, point: KillPoint) -> None:
     """After it the directory has its place, another is refused it, and what was deleted goes."""
     data, place = folder / "data", folder / "place"
     table = None if run == "make" else write(data, place, random.Random(3), None)
-    tests = str(Path(__file__).parents[1])
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(data), str(place), point.to_json(), run],
-        env={**os.environ, "PYTHONPATH": tests},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == -9, done.stderr
+    killed(KILLED, str(data), str(place), point.to_json(), run)
     was_deleted = run == "delete"
     engine = open_engine(data, objects=str(place))
     try:

@@ -19,7 +19,15 @@ from lutra.index.storage import IndexStorage, prefix_of
 from lutra.index.view import IndexView
 from lutra.kv.store import KeyValueStore, Snapshot
 from lutra.model.clock import Clock
-from lutra.model.errors import Corruption, Fenced, IndexDamaged, ObjectMissing, RequestTimeout, RowDamaged
+from lutra.model.errors import (
+    Corruption,
+    Fenced,
+    ForeignObjects,
+    IndexDamaged,
+    ObjectMissing,
+    RequestTimeout,
+    RowDamaged,
+)
 from lutra.model.indexes import IndexDescription, SyncPhase
 from lutra.model.rows import PrimaryKey, Row
 from lutra.tables.changelog import Changelog
@@ -325,7 +333,7 @@ class Feed:
         """Of an index that is closed, and no more. Raises StorageFailure."""
         try:
             self._storage.delete_all()
-        except Fenced as error:
+        except (Corruption, Fenced, ForeignObjects) as error:  # of what says whose the place is
             _log.warning("objects of index [%s] are left: %s", self.definition.name, error)
 
     def _new_index(self) -> SearchIndex:

@@ -22,7 +22,7 @@ from lutra.instance.traces import require_tables_or_nothing
 from lutra.kv.folder import make_durable_folder
 from lutra.kv.rocksdb import RocksStore
 from lutra.model.clock import Clock, SystemClock
-from lutra.model.errors import Fenced, ObjectNotExist, StorageFailure
+from lutra.model.errors import LutraError, ObjectNotExist, StorageFailure
 from lutra.tables.history import History
 from lutra.tables.space import TableSpace
 
@@ -160,6 +160,6 @@ class Engine:
             gone = sweep(self._resources.store, deleted, self._space.changelog, self._resources.claim)
             if gone:
                 self._indexes.forget_deleted(gone)
-        except (StorageFailure, Fenced):  # they cost room, no more
+        except LutraError:  # they cost room, no more
             if not self._closed:
                 _log.warning("objects of deleted indexes could not be deleted", exc_info=True)
