@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -251,3 +253,46 @@ def test_stop_leaves_behind_who_is_stuck(
         again.wait_searchable(feed, WAIT_S)
         assert content_of(feed.view()) == {0: 0, 1: 1}
         assert feed.definition.schema == SCHEMA
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_stalls_come_and_go(
+    seed: int,
+    opened: Callable[[], Feeder],
+    objects: StallingStore,
+    store: MemoryStore,
+    tables: Tables,
+    new_table: Any,
+    put: Any,
+) -> None:
+    """At random, beside writes, removals and new indexes: in the end each has what its table has."""
+    rng = random.Random(seed)
+    feeder = opened()
+    described = {name: new_table(name) for name in NAMES[:5]}
+    feeds = {name: feeder.add(define(store, table), tables) for name, table in described.items()}
+    model: dict[str, dict[int, int]] = {name: {} for name in described}
+    made = 0
+    for number in range(400):
+        name = rng.choice(list(described))
+        key = rng.randrange(30)
+        model[name][key] = number
+        put(name, key, n=number)
+        chance = rng.random()
+        if chance < 0.05:
+            objects.stall(prefix_of(feeds[name].definition))
+        elif chance < 0.1:
+            objects.release(prefix_of(feeds[name].definition))
+        elif chance < 0.12:
+            feeder.remove(feeds[name])
+            made += 1
+            feeds[name] = feeder.add(define(store, described[name], f"x{made}"), tables)
+        elif chance < 0.2:
+            time.sleep(0.01)
+    objects.release()
+    for name, feed in feeds.items():
+        feeder.wait_searchable(feed, WAIT_S)
+        assert content_of(feed.view()) == model[name]
+        assert feed.error is None
+    wait_until(lambda: not feeder._removed)
+    kept = {prefix_of(feed.definition) for feed in feeds.values()}
+    wait_until(lambda: {"/".join(name.split("/")[:2]) + "/" for name in objects.inner.list("indexes")} <= kept)

@@ -52,6 +52,9 @@ class FlakyProxy:
         with self._lock:
             self._mishaps.extend(mishaps)
 
+    def hold(self, data: bytes) -> None:
+        """Returns when a client's ``data`` may go on: here, at once."""
+
     @property
     def pending(self) -> int:
         """Mishaps that have not happened yet."""
@@ -100,6 +103,8 @@ class FlakyProxy:
     def _pass_on(self, source: socket.socket, target: socket.socket, possible: set[Mishap]) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                if Mishap.RESET_REQUEST in possible:
+                    self.hold(data)
                 mishap = self._take(possible)
                 if mishap is None:
                     target.sendall(data)
