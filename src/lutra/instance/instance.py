@@ -21,6 +21,7 @@ from lutra.model.errors import (
     ObjectNotExist,
     ParameterInvalid,
     RequestTimeout,
+    RowDamaged,
     ServerBusy,
 )
 from lutra.model.indexes import IndexDescription, IndexSchema
@@ -111,8 +112,8 @@ class Instance:
         A row that was deleted after the index last looked is not returned, and takes no other row's place: the index
         is asked again without it. An index that is being opened after a restart is waited for.
 
-        Raises ParameterInvalid, MetaNotMatch, RequestTimeout, ServerBusy, and IndexDamaged where
-        objects of the index are lost or damaged.
+        Raises ParameterInvalid, MetaNotMatch, RequestTimeout, ServerBusy, RowDamaged where a row that was found cannot
+        be read, and IndexDamaged where objects of the index are lost or damaged.
         """
         with searching(request.timeout_ms) as deadline:
             self._wait_for_opening(table, index, deadline.left_s)
@@ -128,6 +129,8 @@ class Instance:
                 read=lambda hits: self._rows(opened, hits, request),
                 are_gone=lambda hits: self._are_gone(opened, hits),
             )
+        except RowDamaged:  # of the table, not of the index
+            raise
         except (Corruption, ObjectMissing) as error:
             raise opened.feed.damage(error) from error
         return _result(answer, rows)
