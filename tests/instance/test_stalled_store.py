@@ -17,8 +17,9 @@ from support.feeding import wait_until
 from support.stalling_store import WITHIN_S, StallingStore
 
 from lutra.index import feeder as feeder_module
+from lutra.index.feed import Feed
 from lutra.index.resources import Resources
-from lutra.index.storage import ROOT, prefix_of
+from lutra.index.storage import prefix_of
 from lutra.instance.engine import Engine
 from lutra.instance.instance import Instance
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
@@ -45,6 +46,10 @@ def found(instance: Instance, table: str) -> set[int]:
 def scanned(instance: Instance, table: str) -> set[int]:
     request = RangeRequest((("id", INF_MIN),), (("id", INF_MAX),), options=ReadOptions(max_versions=1))
     return {row.key[0][1] for row in instance.tables.read_range(table, request).rows}  # type: ignore[misc]
+
+
+def feeds_of(engine: Engine) -> list[Feed]:
+    return list(engine._feeder._feeds)
 
 
 def make(instance: Instance, table: str) -> None:
@@ -99,7 +104,7 @@ def test_one_index_of_three(
         make(instance, table)
         put(instance, table, 0)
         instance.wait_searchable(table, "x", WITHIN_S)
-    feeds = {feed.definition.table: feed for feed in engine._feeder._feeds}
+    feeds = {feed.definition.table: feed for feed in feeds_of(engine)}
     for feed in feeds.values():
         feed.index.flush()
     prefix = prefix_of(feeds[STALLED].definition)
@@ -127,21 +132,27 @@ def test_one_index_of_three(
 
 def test_an_engine_opens_though_an_index_stalls(opened: Callable[..., tuple[Engine, StallingStore]]) -> None:
     """And though what earlier runs left behind cannot be listed: rows are served, and the others searched."""
-    engine, _ = opened()
+    engine, store = opened()
     engine.create_instance("tests")
     instance = engine.instance("tests")
     for table in TABLES:
         make(instance, table)
         put(instance, table, 0)
         instance.wait_searchable(table, "x", WITHIN_S)
-    prefixes = {feed.definition.table: prefix_of(feed.definition) for feed in engine._feeder._feeds}
-    for feed in engine._feeder._feeds:
+    instance.create_search_index(WHOLE[0], "gone", SCHEMA)
+    instance.wait_searchable(WHOLE[0], "gone", WITHIN_S)
+    prefixes = {(feed.definition.table, feed.definition.name): prefix_of(feed.definition) for feed in feeds_of(engine)}
+    for feed in feeds_of(engine):
         feed.index.flush()
+    stalled, gone = prefixes[STALLED, "x"], prefixes[WHOLE[0], "gone"]
+    store.stall(gone)
+    instance.delete_search_index(WHOLE[0], "gone")
+    store.wait_waiting(gone)
     engine.close()
-    engine, store = opened(prefixes[STALLED])
+    engine, store = opened(stalled, gone)
     instance = engine.instance("tests")
-    assert ROOT in prefixes[STALLED]
-    store.wait_waiting(prefixes[STALLED], 2)  # the opening, and the sweep
+    store.wait_waiting(stalled)
+    store.wait_waiting(gone)
     for number in range(1, ROUNDS):
         go_on(instance, number)
     answers: list[set[int]] = []
