@@ -21,7 +21,7 @@ from lutra.kv.batch import WriteBatch
 from lutra.kv.memory import MemoryStore
 from lutra.kv.store import KeyValueStore
 from lutra.model.clock import SystemClock
-from lutra.model.errors import Fenced
+from lutra.model.errors import Fenced, ObjectMissing
 from lutra.model.rows import CellOperation, ChangeKind, RowChange
 from lutra.model.schema import TableDescription
 from lutra.objects.local import LocalStore
@@ -230,6 +230,9 @@ def test_who_lost_the_place_neither_writes_nor_deletes(followed: Followed, table
         feeds[0].index.flush()
     with pytest.raises(Fenced):
         feeds[0].view()
+    told = str(feeds[1].damage(ObjectMissing("a segment is lost")))
+    assert "another store has taken the place" in told, "who deleted it, perhaps"
+    assert "rebuild" not in told
     feeds[1].close()
     feeds[1].delete_objects()
     with pytest.raises(Fenced):

@@ -196,7 +196,7 @@ def test_an_answer_has_bounds(instance: Instance) -> None:
 
 
 def test_one_engine_a_directory(engine: Engine, tmp_path: Path) -> None:
-    with pytest.raises(StorageFailure, match="already open"):
+    with pytest.raises(StorageFailure, match="open already"):
         Engine.open(tmp_path / "data")
 
 

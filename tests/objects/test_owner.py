@@ -78,7 +78,18 @@ def test_what_says_who_has_it_may_be_damaged(store: ObjectStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"[]", b'{"format": 2}', b'{"format": 1}', A.to_json().replace(b'"otter"', b"7"), b"\xff"]
+    "data",
+    [
+        b"",
+        b"[]",
+        b'{"format": 2}',
+        b'{"format": 1}',
+        b"\xff",
+        A.to_json().replace(b'"otter"', b"7"),
+        A.to_json().replace(b"1700000000000000", b"1e9"),
+        A.to_json().replace(b"1700000000000000", b"-1"),
+        A.to_json().replace(b"1700000000000000", b"9" * 30),
+    ],
 )
 def test_what_is_no_owner_is_refused(data: bytes) -> None:
     with pytest.raises(Corruption):

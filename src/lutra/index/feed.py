@@ -24,6 +24,7 @@ from lutra.model.errors import (
     Fenced,
     ForeignObjects,
     IndexDamaged,
+    LutraError,
     ObjectMissing,
     RequestTimeout,
     RowDamaged,
@@ -124,8 +125,8 @@ class Feed:
         self._changelog = changelog
         self._store = store
         self._resources = resources
-        provenance = Provenance(changelog, definition.table_id, resources.claim)
-        self._storage = IndexStorage(resources.store, prefix_of(definition), provenance)
+        self._provenance = Provenance(changelog, definition.table_id, resources.claim)
+        self._storage = IndexStorage(resources.store, prefix_of(definition), self._provenance)
         self._clock = clock
         self._changed = threading.Condition()
         self._closed = False
@@ -205,9 +206,15 @@ class Feed:
                 self._synced_us = max(self._synced_us, now_us)
             return self._synced_us
 
-    def damage(self, error: Corruption | ObjectMissing) -> IndexDamaged:
-        """What to tell of objects that are lost or damaged."""
+    def damage(self, error: Corruption | ObjectMissing) -> IndexDamaged | Fenced:
+        """What to tell of objects that are lost or damaged; or that who has taken their place may have deleted."""
         definition = self.definition
+        try:
+            self._provenance.require_place()
+        except Fenced as fenced:
+            return Fenced(f"search index [{definition.name}] of table [{definition.table}]: {fenced}")
+        except LutraError:  # the place cannot be asked, or what says whose it is is damaged: it may be so, or not
+            pass
         return IndexDamaged(
             f"search index [{definition.name}] of table [{definition.table}] is damaged: "
             f"{str(error).removesuffix('.')}. The table has all its rows: delete the index and create it again, or "

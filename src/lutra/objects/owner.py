@@ -21,6 +21,8 @@ from lutra.objects.store import ObjectStore
 OWNER: Final = "owner"
 _FORMAT: Final = 1
 _TRIES: Final = 5
+_TIME_END_US: Final = 253_402_300_800_000_000
+"""The year 10,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,8 @@ class Owner:
             raise Corruption(f"an owner cannot be read: {error!r}") from error
         if not all(isinstance(text, str) for text in (owner.store, owner.opening, owner.directory, owner.host)):
             raise Corruption("an owner cannot be read: it is no text")
-        if type(owner.time_us) is not int:
-            raise Corruption("an owner cannot be read: its time is no number")
+        if type(owner.time_us) is not int or not 0 <= owner.time_us < _TIME_END_US:
+            raise Corruption("an owner cannot be read: its time is none")
         return owner
 
 
