@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -118,11 +120,44 @@ def test_a_folder_removed_by_others_is_made_again(store: LocalStore, tmp_path: P
         lambda: store.put_file("a/b/c", path),
     ):
         write()
-        store.delete("a/b/c")
-        (store.root / "a" / "b").rmdir()
-        (store.root / "a").rmdir()
+        shutil.rmtree(store.root / "a")
     store.put("a/b/c", b"4")
     assert store.get("a/b/c") == b"4"
+
+
+def test_a_folder_goes_with_its_last_object(store: LocalStore) -> None:
+    for name in ("a/b/c", "a/b/d", "a/e/f", "g"):
+        store.put(name, b"1")
+    (store.root / "mine").mkdir()
+    store.delete("a/b/c")
+    assert (store.root / "a" / "b").is_dir()
+    store.delete("a/b/d")
+    store.delete("mine/h")  # which is not there
+    assert sorted(os.listdir(store.root)) == [UNFINISHED, "a", "g", "mine"]
+    assert os.listdir(store.root / "a") == ["e"]
+    store.delete("a/e/f")
+    store.delete("g")
+    assert sorted(os.listdir(store.root)) == [UNFINISHED, "mine"]
+
+
+def test_folders_that_come_and_go_lose_nothing(store: LocalStore) -> None:
+    """Many put and delete in the same folders, which are empty again and again: what was put last is there."""
+
+    def work(number: int) -> None:
+        for turn in range(100):
+            store.delete(f"a/b/{number}")
+            name = f"a/b/{number}" if turn % 3 else f"a/{number}"
+            if turn % 2:
+                assert store.put_if_absent(name, b"%d" % turn)
+            else:
+                store.put(name, b"%d" % turn)
+            store.delete(f"a/{number}")
+        store.put(f"a/b/{number}", b"last")
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, range(4)))
+    assert [store.get(name) for name in store.list("a")] == [b"last"] * 4
+    assert leftovers(store) == []
 
 
 def test_a_file_of_another_file_system_is_copied_in(store: LocalStore) -> None:

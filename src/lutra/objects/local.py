@@ -28,6 +28,8 @@ from lutra.objects.request_counters import RequestCounter, RequestCounters
 
 UNFINISHED: Final = ".unfinished"
 _LOCK: Final = "lock"
+_TRIES: Final = 5
+"""To put something into a folder that others remove, because it is empty."""
 _UNFINISHED_NAME: Final = re.compile(r"[0-9a-f]{32}")
 
 _ABSENT: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
@@ -37,7 +39,7 @@ class LocalStore:
     """An `ObjectStore` over a local folder.
 
     Where an fsync of a folder fails, what is visible may not be durable: the store then refuses all use until it is
-    opened anew. Folders stay when their last object is deleted.
+    opened anew. A folder goes with its last object.
     """
 
     def __init__(self, root: str | os.PathLike[str], *, is_read_only: bool = False) -> None:
@@ -75,7 +77,6 @@ class LocalStore:
                     self._into_folder(lambda: os.link(unfinished, target), target.parent)
                 except FileExistsError:
                     return False
-            self._sync_folder(target.parent)
             return True
 
     def put_file(self, name: str, path: Path) -> None:
@@ -143,6 +144,7 @@ class LocalStore:
         self._requests.add(deletes=1)
         with self._writing(name), contextlib.suppress(*_ABSENT):
             target.unlink()
+            self._remove_empty(target.parent)
 
     def local_path(self, name: str) -> Path | None:
         return self._target(name)
@@ -197,7 +199,6 @@ class LocalStore:
 
     def _move(self, source: Path, target: Path) -> None:
         self._into_folder(lambda: os.replace(source, target), target.parent)
-        self._sync_folder(target.parent)
 
     def _copy_in(self, source: Path, target: Path) -> None:
         """For a source on another file system, from where it cannot be renamed."""
@@ -210,14 +211,30 @@ class LocalStore:
         source.unlink()
 
     def _into_folder(self, place: Callable[[], None], folder: Path) -> None:
-        self._make_durable(folder)
-        try:
-            place()
-        except FileNotFoundError:
-            # Somebody has removed the folder since it was made.
-            self._durable_folders.clear()
-            self._make_durable(folder)
-            place()
+        """Durably: the folder's entries are fsynced after ``place``."""
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                self._make_durable(folder)
+                place()
+                break
+            except FileNotFoundError:  # somebody has removed the folder since it was made
+                if not tries_left:
+                    raise
+                self._durable_folders.clear()
+        with contextlib.suppress(FileNotFoundError):  # the object was deleted again meanwhile
+            self._sync_folder(folder)
+
+    def _remove_empty(self, folder: Path) -> None:
+        """Removes the folder, and those above it below the root, as far as nothing is in them."""
+        with contextlib.suppress(OSError):  # something has come into it, or somebody else was first
+            while folder != self.root:
+                with os.scandir(folder) as entries:
+                    if next(entries, None) is not None:
+                        return
+                # Before it is gone: whoever makes it again must not take it for durable.
+                self._durable_folders.discard(folder)
+                folder.rmdir()
+                folder = folder.parent
 
     def _make_durable(self, folder: Path) -> None:
         """Makes the folder and those above it where they are absent, each durably an entry of the one above.
