@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -210,6 +211,26 @@ def test_a_damaged_table_file_is_reported_by_every_read(tmp_path: Path) -> None:
         with pytest.raises(Corruption):
             snapshot.get_many(keys)
     store.close()
+
+
+def test_a_close_that_fails_says_why_and_lets_the_directory_go(tmp_path: Path) -> None:
+    store = RocksStore(tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    fill(store, 20)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, before[1]))
+    try:
+        with pytest.raises(StorageFailure, match="File too large"):
+            fill(store, 20, 5_000)
+        with pytest.raises(StorageFailure, match="File too large"):
+            store.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    store.close()
+    with pytest.raises(StorageFailure, match="is closed"):
+        store.get(b"000000")
+    again = RocksStore(tmp_path)
+    assert len(list(again.scan(b"", b"z"))) == 20
+    again.close()
 
 
 def test_a_path_that_cannot_be_used_is_refused(tmp_path: Path) -> None:

@@ -255,29 +255,37 @@ class RocksStore:
         return cut(self._file_sizes(begin, end) if measured is None else measured, piece_bytes, limit)
 
     def close(self) -> None:
+        """Raises StorageFailure, or Corruption, with what kept it from being closed as it should; it is closed then."""
         with self._write_lock:
             if self._closed:
                 return
             self._closed = True
-            self._refusal = self._refusal or "is closed"
+            failed, self._refusal = self._refusal, self._refusal or "is closed"
         self._release_iterators()
         is_broken_off = self._tombstones is not None and self._tombstones.close()
-        deadline = time.monotonic() + _CLOSE_WAIT_S
+        try:
+            self._close_engine()
+        except Exception as error:
+            if is_broken_off and tombstones.is_shutdown(error):
+                return
+            raise (self._refused(failed) if failed else _failure(self._path, "close", error)) from error
+
+    def _close_engine(self) -> None:
+        """Whatever it raises but RuntimeError, the engine is closed."""
+        deadline_s = time.monotonic() + _CLOSE_WAIT_S
         while True:
             try:
                 self._db.close()
-                self._let_go()
-                return
-            except RuntimeError as error:
-                # rocksdict: a read of another thread is still inside the engine.
-                if time.monotonic() > deadline:
-                    raise self._failure("close", error) from error
+            except RuntimeError:  # rocksdict: a read of another thread is still inside the engine
+                if time.monotonic() > deadline_s:
+                    raise
                 time.sleep(0.001)
-            except Exception as error:
-                if is_broken_off and tombstones.is_shutdown(error):
-                    self._let_go()
-                    return
-                raise self._failure("close", error) from error
+                continue
+            except Exception:
+                self._let_go()
+                raise
+            self._let_go()
+            return
 
     def _measure(self, begin: bytes, end: bytes) -> list[tuple[bytes, int]] | None:
         """Every key with the bytes of its pair; None where that would take long."""
