@@ -158,8 +158,13 @@ std::string Reader::where() const {
 void Reader::fail_cell(const std::string& wrong) const { throw Malformed(where() + wrong); }
 
 void Reader::fail_too_many(std::size_t cells_max) const {
-    const char* what = section_ == Section::kKey ? "primary key columns" : "attribute columns";
-    throw Malformed("PlainBuffer: more than " + std::to_string(cells_max) + " " + what + " in one row");
+    // The service's own texts.
+    const std::string max = std::to_string(cells_max);
+    if (section_ == Section::kKey) {
+        throw Malformed("The number of primary key columns must be in range: [1, " + max + "].");
+    }
+    throw Malformed("The number of attribute columns exceeds the limit, limit count: " + max +
+                    ", column count: " + std::to_string(index_) + ".");
 }
 
 std::uint8_t Reader::take_byte(const char* what) {
@@ -252,8 +257,7 @@ std::uint8_t Reader::read_value(Variant& value, std::uint8_t crc) {
 
 void Reader::fail_type(Type type) const {
     if (section_ == Section::kKey) {
-        throw InvalidKeyType(where() + type_name(type) +
-                             " is not a type of a primary key: VT_INTEGER, VT_STRING and VT_BLOB are");
+        throw Malformed(std::string(type_name(type)) + " is an invalid type for the primary key.");
     }
     fail_cell(std::string(type_name(type)) + " is not a type of an attribute column");
 }

@@ -22,8 +22,8 @@ namespace lutra::plainbuffer {
 
 inline constexpr std::uint32_t kHeader = 0x75;
 
-// A client's own limits are the rooms' above; these bound what one small message can make a reader allocate.
-inline constexpr std::size_t kKeyCellsMax = 16;
+// What one row of a client has at most: it also bounds what one small message can make a reader allocate.
+inline constexpr std::size_t kKeyCellsMax = 4;
 inline constexpr std::size_t kWriteCellsMax = 1024;
 
 // Node reckons 1 byte too many for a key marker, 5 for the deletion of a version, 22 for an update with a timestamp.
@@ -60,11 +60,6 @@ enum class Operation : std::uint8_t { kPut = 0, kDeleteAll = 1, kDeleteOne = 3, 
 // The input breaks the grammar above or one of its checksums; the text says where.
 struct Malformed : std::runtime_error {
     using std::runtime_error::runtime_error;
-};
-
-// A key cell of a type no key can have.
-struct InvalidKeyType : Malformed {
-    using Malformed::Malformed;
 };
 
 // A value. `bytes` (of kString and kBlob) views memory the variant does not own. UTF-8 is not checked here.
@@ -134,11 +129,14 @@ class Reader {
         index_ = 0;
         Cell cell;
         while (next_is(Tag::kCell)) {
-            if (index_ == cells_max) fail_too_many(cells_max);
             read_cell(cell, row_crc);
-            if (const char* wrong = accept(cell)) fail_cell(wrong);
+            // Those beyond the bound are counted, for the message, and not kept.
+            if (index_ < cells_max) {
+                if (const char* wrong = accept(cell)) fail_cell(wrong);
+            }
             ++index_;
         }
+        if (index_ > cells_max) fail_too_many(cells_max);
         section_ = Section::kKey;
         index_ = kNoCell;
         name_ = {};

@@ -50,8 +50,6 @@ template <class Work>
 auto translating(PyObject* malformed, Work work) {
     try {
         return work();
-    } catch (const plainbuffer::InvalidKeyType& error) {
-        raise(malformed == model.parameter_invalid ? model.invalid_primary_key : malformed, error.what());
     } catch (const plainbuffer::Malformed& error) {
         raise(malformed, error.what());
     } catch (const std::length_error& error) {
@@ -389,6 +387,36 @@ void write_changes(Writer& writer, PyObject* changes) {
     }
 }
 
+// ---- measuring ----
+
+// Bytes of a value as the protocol counts them.
+std::size_t counted_bytes(PyObject* value) {
+    if (PyUnicode_Check(value)) return utf8_of(value).size();
+    if (PyBytes_Check(value)) return static_cast<std::size_t>(PyBytes_GET_SIZE(value));
+    if (PyBool_Check(value)) return 1;
+    if (PyLong_Check(value) || PyFloat_Check(value) || value == model.auto_increment) return 8;
+    return 0;
+}
+
+// Bytes of names, values and timestamps together.
+std::size_t measure(PyObject* columns, const char* what, std::size_t timestamp_bytes) {
+    std::size_t size_bytes = 0;
+    for (PyObject* column : Items(columns, what)) {
+        const Py_ssize_t size = PyTuple_Check(column) ? PyTuple_GET_SIZE(column) : 0;
+        if (size < 2 || !PyUnicode_Check(PyTuple_GET_ITEM(column, 0))) {
+            PyErr_Format(PyExc_TypeError, "a column is a tuple that starts with its name and its value, not %R", column);
+            throw nb::python_error();
+        }
+        size_bytes += utf8_of(PyTuple_GET_ITEM(column, 0)).size() + counted_bytes(PyTuple_GET_ITEM(column, 1));
+        if (size > 2 && PyTuple_GET_ITEM(column, 2) != Py_None) size_bytes += timestamp_bytes;
+    }
+    return size_bytes;
+}
+
+std::size_t measure_row(nb::handle key, nb::handle cells, std::size_t timestamp_bytes) {
+    return measure(key.ptr(), "a primary key", 0) + measure(cells.ptr(), "the cells of a row", timestamp_bytes);
+}
+
 nb::object to_bytes(const Buffer& buffer) {
     return owned(PyBytes_FromStringAndSize(buffer.data(), static_cast<Py_ssize_t>(buffer.size())));
 }
@@ -479,6 +507,7 @@ void bind_plainbuffer(nb::module_& m) {
     m.def("encode_change", &encode_change, "key"_a, "changes"_a, "is_delete"_a);
     m.def("encode_cells", &encode_cells, "cells"_a);
     m.def("encode_variant", &encode_variant, "value"_a);
+    m.def("measure_row", &measure_row, "key"_a, "cells"_a, "timestamp_bytes"_a);
 }
 
 }  // namespace lutra

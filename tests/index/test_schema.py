@@ -52,7 +52,7 @@ def test_accepts() -> None:
         (tuple(FieldSchema(f"f{n}", FieldType.LONG) for n in range(1001)), "1001"),
         ((FieldSchema("a", FieldType.LONG), FieldSchema("a", FieldType.KEYWORD)), r"\[a\] is given twice"),
         ((FieldSchema("", FieldType.LONG),), "invalid"),
-        ((FieldSchema("1a", FieldType.LONG),), "invalid"),
+        ((FieldSchema("#a", FieldType.LONG),), "invalid"),
         ((FieldSchema("a" * 256, FieldType.LONG),), "invalid"),
         ((FieldSchema("v", FieldType.VECTOR),), "options are missing"),
         ((replace(VECTOR, vector=VectorOptions(0)),), "1 to 4096 dimensions, not 0"),

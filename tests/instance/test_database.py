@@ -147,7 +147,7 @@ def test_a_table_that_is_gone_or_another_is_refused_by_every_use(tmp_path: Path)
         ("t", dict.fromkeys("abcde", int), {}, "1 to 4 key columns, not 5"),
         ("t", {"id": float}, {}, "'id': a key is str, int, bytes"),
         ("t", {"id": int}, {"id": int}, "both as a key column and as a field"),
-        ("t", {"id": int}, {"no-dash": int}, "invalid field name 'no-dash'"),
+        ("t", {"id": int}, {"#dash": int}, "invalid field name '#dash'"),
         ("t", {"id": int}, {"f": dict}, "cannot store dict"),
         ("t", {"id": int}, {f"v{n}": lutra.Vector(2) for n in range(6)}, "at most 5"),
         ("t", {"id": int}, {f"s{n}": lutra.Stored() for n in range(33)}, "32"),

@@ -182,9 +182,28 @@ def test_what_the_store_refuses_of_a_batch_names_the_row(db: lutra.Database) -> 
     wide = db.create_table("wide", key={"id": str})
     rows: list[dict[str, object]] = [{"id": str(n)} for n in range(5)]
     rows[3] |= {f"c{n}": n for n in range(1_025)}
-    with pytest.raises(lutra.ParameterInvalid, match=r"row 3: .*1024.*rows 0 to 4 are written but for such"):
+    with pytest.raises(lutra.ParameterInvalid, match=r"row 3: .*1024.*; nothing is written"):
         wide.put_many(rows)
-    assert [row["id"] for row in wide.scan()] == ["0", "1", "2", "4"]
+    assert list(wide.scan()) == []
+    rows = [{"id": str(n)} for n in range(203)]
+    rows[201]["#"] = 1
+    with pytest.raises(
+        lutra.ParameterInvalid, match=r"row 201: Invalid column name: '#'\.; the 200 rows before it are"
+    ):
+        wide.put_many(rows)
+    assert sum(1 for _ in wide.scan()) == 200
+
+
+def test_columns_have_any_name(db: lutra.Database) -> None:
+    names = ["price-2", "公司", "a b", "a\nb", "'\"", "9", "a.b"]
+    named = db.create_table("named", key={"id": str}, fields=dict.fromkeys(names, int))
+    for n in range(3):
+        named.put({"id": str(n), **dict.fromkeys(names, n)})
+    for name in names:
+        assert [row["id"] for row in named.search(where=lutra.col(name) == 1)] == ["1"]
+        assert [dict(row) for row in named.scan(where=lutra.col(name) >= 2, columns=[name])] == [{"id": "2", name: 2}]
+    assert named.search(limit=3).to_arrow().column_names[1:] == names
+    assert named.update("1", increment={"a\nb": 5}) == {"a\nb": 6}
 
 
 # --- update, increment, delete, guards --------------------------------------------------------------------------------

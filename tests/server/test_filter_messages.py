@@ -145,7 +145,10 @@ def test_pagination() -> None:
         (single(value=b"\x06"), "The value of a filter must be"),
         (composite(9, single(), single()), "Invalid logical operator: 9."),
         (composite(LogicalOperator.NOT, single(), single()), "Invalid NOT operator"),
-        (composite(LogicalOperator.AND, single()), "Invalid AND/OR operator"),
+        (
+            composite(LogicalOperator.AND, single()),
+            "Invalid AND/OR operator: the number of sub-filters must be more than 1.",
+        ),
         (composite(LogicalOperator.OR), "Invalid AND/OR operator"),
         (pagination(-1, 5), "Offset in ColumnPaginationFilter must be greater than or equal to 0."),
         (pagination(0, 0), "Limit in ColumnPaginationFilter must be greater than 0."),
@@ -165,11 +168,20 @@ def test_too_many_nodes() -> None:
         parse_filter(composite(LogicalOperator.AND, *[single()] * limits.FILTER_NODES_MAX))
 
 
+def test_nodes_are_counted_before_any_is_looked_at() -> None:
+    """The same tree has a NOT of two, an AND of one, and a leaf that is none."""
+    wrong = composite(LogicalOperator.NOT, composite(LogicalOperator.AND, whole(9, b"")), single())
+    with pytest.raises(ParameterInvalid, match=r"^Invalid NOT operator: the number of sub-filters must be 1\.$"):
+        parse_filter(wrong)
+    with pytest.raises(ParameterInvalid, match=r"^The count of filter exceeds the max: 32\.$"):
+        parse_filter(composite(LogicalOperator.NOT, wrong, *[single()] * 28))
+
+
 def test_too_deep() -> None:
     data = single()
     for _ in range(5_000):
         data = composite(LogicalOperator.NOT, data)
-    with pytest.raises(ParameterInvalid):
+    with pytest.raises(ParameterInvalid, match="The count of filter exceeds the max"):
         parse_filter(data)
 
 

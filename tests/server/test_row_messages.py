@@ -31,6 +31,7 @@ from lutra.model.schema import CapacityUnits
 from lutra.model.values import INF_MAX, INF_MIN
 from lutra.server import row_messages as messages
 from lutra.server.wire import row_pb2 as wire
+from lutra.tables.reads import check_options
 
 ENCODER = OTSProtoBufferEncoder("utf8")
 DECODER = OTSProtoBufferDecoder("utf8")
@@ -87,9 +88,22 @@ def test_time_ranges_that_contradict_themselves(time_range: wire.TimeRange, comp
         messages.parse_read_options(wire.GetRowRequest(time_range=time_range))
 
 
+def test_one_time_and_a_number_of_versions_exclude_each_other() -> None:
+    request = wire.GetRowRequest(time_range=wire.TimeRange(specific_time=5), max_versions=1)
+    with pytest.raises(
+        ParameterInvalid, match=r"^Specific timestamp and max versions cannot be given at the same time\.$"
+    ):
+        messages.parse_read_options(request)
+    request.ClearField("max_versions")
+    assert messages.parse_read_options(request).time_range_ms == (5, 6)
+    request = wire.GetRowRequest(time_range=wire.TimeRange(start_time=5, end_time=9), max_versions=1)
+    assert messages.parse_read_options(request).time_range_ms == (5, 9)
+
+
 def test_too_many_columns() -> None:
     with pytest.raises(ParameterInvalid, match="exceeds the limit"):
-        messages.parse_read_options(get_row(columns_to_get=[f"c{n}" for n in range(129)]))
+        check_options(messages.parse_read_options(get_row(columns_to_get=[f"c{n}" for n in range(1_025)])))
+    check_options(messages.parse_read_options(get_row(columns_to_get=[f"c{n}" for n in range(1_024)], max_version=1)))
 
 
 @pytest.mark.parametrize(

@@ -134,9 +134,15 @@ def test_parts_not_served_as_the_sdk_sends_them(query: ots.SearchQuery) -> None:
         ),
         (
             wire.SearchRequest(
-                search_query=raw().search_query, columns_to_get={"return_type": 2, "column_names": ["a"] * 129}
+                search_query=raw().search_query, columns_to_get={"return_type": 2, "column_names": ["a"] * 1_025}
             ),
             "columns_to_get",
+        ),
+        (
+            wire.SearchRequest(
+                search_query=raw().search_query, columns_to_get={"return_type": 2, "column_names": ["#a"]}
+            ),
+            "Invalid column name: '#a'",
         ),
         (wire.SearchRequest(search_query=raw().search_query, routing_values=[b"x"]), "."),
     ],

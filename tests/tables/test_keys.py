@@ -12,7 +12,7 @@ from lutra.model.errors import Corruption, InvalidPrimaryKey, ParameterInvalid
 from lutra.model.rows import KeyInput
 from lutra.model.schema import KeyColumn
 from lutra.model.values import AUTO_INCREMENT, INF_MAX, INF_MIN, INT64_MAX, INT64_MIN, ColumnType
-from lutra.tables.keys import KeyCodec, rank
+from lutra.tables.keys import KeyCodec, check_bound, check_key, rank
 
 VALUES = {
     ColumnType.INTEGER: st.one_of(
@@ -87,15 +87,14 @@ def test_integers_order_over_their_whole_range() -> None:
 @pytest.mark.parametrize(
     ("key", "text"),
     [
-        ((), "Validate PK size fail. Input: 0, Meta: 2."),
         ((("PK1", "a"),), "Validate PK size fail. Input: 1, Meta: 2."),
         ((("PK2", "a"), ("PK1", 1)), "Validate PK name fail. Input: PK2, Meta: PK1."),
-        ((("PK1", 123), ("PK2", 1)), "Validate PK type fail. Input: INTEGER, Meta: STRING."),
-        ((("PK1", "a"), ("PK2", "1")), "Validate PK type fail. Input: STRING, Meta: INTEGER."),
-        ((("PK1", "a"), ("PK2", True)), "Validate PK type fail. Input: BOOLEAN, Meta: INTEGER."),
-        ((("PK1", "a"), ("PK2", INF_MIN)), "Validate PK type fail. Input: INF_MIN, Meta: INTEGER."),
-        ((("PK1", "a"), ("PK2", AUTO_INCREMENT)), "Validate PK type fail. Input: AUTO_INCREMENT, Meta: INTEGER."),
-        ((("PK1", None), ("PK2", 1)), "Validate PK type fail. Input: NoneType, Meta: STRING."),
+        ((("PK1", 123), ("PK2", 1)), "Validate PK type fail. Input: VT_INTEGER, Meta: VT_STRING."),
+        ((("PK1", "a"), ("PK2", "1")), "Validate PK type fail. Input: VT_STRING, Meta: VT_INTEGER."),
+        ((("PK1", b"a"), ("PK2", 1)), "Validate PK type fail. Input: VT_BLOB, Meta: VT_STRING."),
+        ((("PK1", "a"), ("PK2", True)), "Validate PK type fail. Input: VT_BOOLEAN, Meta: VT_INTEGER."),
+        ((("PK1", "a"), ("PK2", AUTO_INCREMENT)), "Validate PK type fail. Input: VT_AUTO_INCREMENT, Meta: VT_INTEGER."),
+        ((("PK1", None), ("PK2", 1)), "Validate PK type fail. Input: NoneType, Meta: VT_STRING."),
         ((("PK1", "a"), ("PK2", 2**63)), "The value of primary key column 'PK2' does not fit 64 bits."),
         ((("PK1", "\ud800"), ("PK2", 1)), "Value of column 'PK1' must be UTF8 encoding."),
     ],
@@ -108,13 +107,47 @@ def test_a_key_that_is_not_the_tables_is_refused(key: KeyInput, text: str) -> No
     assert caught.value.code == "OTSInvalidPK"
 
 
+FIVE = tuple((f"PK{i}", "a") for i in range(5))
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ((), "The number of primary key columns must be in range: [1, 4]."),
+        (FIVE, "The number of primary key columns must be in range: [1, 4]."),
+        ((("PK1", INF_MIN), ("PK2", 1)), "VT_INF_MIN is an invalid type for the primary key."),
+        ((("other", "a"), ("PK2", INF_MAX)), "VT_INF_MAX is an invalid type for the primary key."),
+        (
+            (("other", b"a"), ("PK2", "x" * 1025)),
+            "The length of primary key column: 'PK2' exceeds the MaxLength:1024 with CurrentLength:1025.",
+        ),
+    ],
+)
+def test_what_is_wrong_in_itself_is_said_before_what_does_not_fit_the_table(key: KeyInput, text: str) -> None:
+    codec = KeyCodec(b"r", (KeyColumn("PK1", ColumnType.STRING), KeyColumn("PK2", ColumnType.INTEGER)))
+    for use in (codec.encode, check_key):
+        with pytest.raises(ParameterInvalid) as caught:
+            use(key)
+        assert str(caught.value) == text
+        assert caught.value.code == "OTSParameterInvalid"
+
+
+def test_a_bound_is_checked_in_itself_first_too() -> None:
+    codec = codec_of([ColumnType.STRING, ColumnType.INTEGER])
+    for use in (codec.encode_bound, check_bound):
+        with pytest.raises(ParameterInvalid, match=r"^The number of primary key columns must be in range: \[1, 4\]\.$"):
+            use(tuple((f"pk{i}", INF_MIN) for i in range(5)))
+        with pytest.raises(ParameterInvalid, match="can't be used for read"):
+            use((("other", INF_MIN), ("pk1", AUTO_INCREMENT)))
+
+
 def test_a_value_too_long_is_refused() -> None:
     codec = codec_of([ColumnType.STRING])
     codec.encode((("pk0", "é" * 512),))
     with pytest.raises(ParameterInvalid) as caught:
         codec.encode((("pk0", "é" * 512 + "a"),))
     assert str(caught.value) == (
-        "The length of primary key column: 'pk0' exceeds the MaxLength: 1024 with CurrentLength: 1025."
+        "The length of primary key column: 'pk0' exceeds the MaxLength:1024 with CurrentLength:1025."
     )
     assert caught.value.code == "OTSParameterInvalid"
 

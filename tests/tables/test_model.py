@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -208,6 +209,11 @@ class TablesAgree(RuleBasedStateMachine):
     @rule(drawn=st.lists(CHANGES, min_size=1, max_size=6))
     def write_batch(self, drawn: list[Drawn]) -> None:
         changes = [self.change(one) for one in drawn]
+        counts = Counter(key for _, key, _, _ in drawn)
+        if any(counts[key] > 1 and condition != Condition() for _, key, _, condition in drawn):
+            with pytest.raises(ParameterInvalid, match="Repeated rows"):
+                self.tables.write_batch([("t", changes)])
+            return
         expected = [self.expect(one) for one in drawn]
         (results,) = self.tables.write_batch([("t", changes)])
         assert [type(one) if isinstance(one, LutraError) else None for one in results] == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 
 from lutra.kv.store import KeyValueStore
 from lutra.model.conditions import ColumnPagination, Comparator, SingleColumn
-from lutra.model.errors import InvalidPrimaryKey, ParameterInvalid
+from lutra.model.errors import InvalidPrimaryKey, ObjectNotExist, ParameterInvalid
 from lutra.model.rows import (
     CellChange,
+    CellOperation,
     ChangeKind,
     KeyInput,
     PrimaryKey,
@@ -23,7 +25,7 @@ from lutra.model.rows import (
     RowChange,
 )
 from lutra.model.schema import CapacityUnits, KeyColumn, TableOptions, TableSchema
-from lutra.model.values import AUTO_INCREMENT, INF_MAX, INF_MIN, ColumnType, KeyMarker
+from lutra.model.values import AUTO_INCREMENT, INF_MAX, INF_MIN, ColumnType, KeyMarker, KeyValue
 from lutra.tables.tables import Tables
 
 KEY = (("pk", "a"),)
@@ -78,20 +80,42 @@ def test_versions_and_times_are_chosen(wide: Tables, clock) -> None:
     assert first(ReadOptions(max_versions=None, time_range_ms=(0, now))) == [("c1", -1, now - 1_000)]
     assert first(ReadOptions(max_versions=None, time_range_ms=(now, now + 1))) == [("c1", 1, now)]
     assert first(ReadOptions(max_versions=1, time_range_ms=(0, now + 1))) == [("c1", 1, now)]
-    assert first(ReadOptions(max_versions=1, time_range_ms=(now - 999, now))) is None
+    assert first(ReadOptions(max_versions=1, time_range_ms=(now - 999, now))) == []
+
+
+def test_times_alone_take_no_row_away(wide: Tables, clock) -> None:
+    """Nothing has a version in them: the row has its key and no cells. Named columns that are not there: no row."""
+    never = ReadOptions(max_versions=None, time_range_ms=(5, 6))
+    empty = Row(KEY, [])
+    everything = RangeRequest((("pk", INF_MIN),), (("pk", INF_MAX),), options=never)
+    assert wide.read("t", KEY, never).row == empty
+    (results,) = wide.read_batch([("t", [KEY, (("pk", "none"),)], never)])
+    assert [one.row for one in results] == [empty, None]  # type: ignore[union-attr]
+    assert wide.read_range("t", everything).rows == [empty]
+    for options in (
+        replace(never, columns=("c1",)),
+        replace(never, columns=("none",)),
+        replace(never, start_column="c"),
+    ):
+        assert wide.read("t", KEY, options).row is None
+        assert wide.read_range("t", replace(everything, options=options)).rows == []
+    is_five = SingleColumn(Comparator.EQUAL, "c5", 5, pass_if_missing=False)
+    assert wide.read("t", KEY, replace(never, filter=is_five)).row is None
 
 
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (ReadOptions(max_versions=None), "No version condition is specified while querying row."),
+        (ReadOptions(max_versions=None), "No version condition is specified."),
         (ReadOptions(max_versions=0), "Invalid max versions: 0. Reason: Max versions must be positive."),
         (ReadOptions(time_range_ms=(5, 5)), "Invalid time range [5, 5)"),
         (ReadOptions(time_range_ms=(-1, 5)), "Invalid time range [-1, 5)"),
         (
-            ReadOptions(columns=("c",) * 129),
-            "The number of columns from the request exceeds the limit, limit count:128",
+            ReadOptions(columns=("c",) * 1_025),
+            "The number of columns from the request exceeds the limit, limit count: 1024, column count: 1025.",
         ),
+        (ReadOptions(columns=("c1", "#c")), "Invalid column name: '#c'."),
+        (ReadOptions(filter=SingleColumn(Comparator.EXIST, "# ", None)), "Invalid column name: '# '."),
         (ReadOptions(token=b""), "The token is not one that a read of this table gave."),
         (ReadOptions(token=b"\x01"), "The token is not one that a read of this table gave."),
         (ReadOptions(token=b"\x02c1"), "The token is not one that a read of this table gave."),
@@ -144,17 +168,77 @@ def test_a_filter_sees_what_the_read_returns(wide: Tables) -> None:
 
 def test_batches_read_in_order_and_report_row_by_row(wide: Tables) -> None:
     (results,) = wide.read_batch(
-        [("t", [KEY, (("pk", "none"),), (("qk", "a"),), KEY, (("pk", AUTO_INCREMENT),)], ReadOptions(columns=("c1",)))]
+        [("t", [KEY, (("pk", "none"),), (("qk", "a"),), KEY], ReadOptions(columns=("c1",) * 1_024))]
     )
-    assert [type(one) for one in results] == [ReadResult, ReadResult, InvalidPrimaryKey, ReadResult, ParameterInvalid]
+    assert [type(one) for one in results] == [ReadResult, ReadResult, InvalidPrimaryKey, ReadResult]
     assert str(results[2]) == "Validate PK name fail. Input: qk, Meta: pk."
     assert names(results[0]) == names(results[3]) == ["c1"]  # type: ignore[arg-type]
     assert names(results[1]) is None  # type: ignore[arg-type]
     assert wide.read_batch([("t", [], ReadOptions())]) == [[]]
     with pytest.raises(ParameterInvalid, match=r"^No row specified in the request of BatchGetRow\.$"):
         wide.read_batch([])
-    with pytest.raises(ParameterInvalid, match="Rows count exceeds the upper limit:100"):
+    with pytest.raises(ParameterInvalid, match="Rows count exceeds the upper limit: 100"):
         wide.read_batch([("t", [KEY] * 60, ReadOptions()), ("t", [KEY] * 41, ReadOptions())])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (AUTO_INCREMENT, "PKAutoIncr can't be used for read operations."),
+        (INF_MIN, "VT_INF_MIN is an invalid type for the primary key."),
+        ("x" * 1025, "The length of primary key column: 'pk' exceeds the MaxLength:1024 with CurrentLength:1025."),
+    ],
+)
+def test_a_key_that_is_wrong_in_itself_fails_the_whole_batch(wide: Tables, value: KeyValue, text: str) -> None:
+    with pytest.raises(ParameterInvalid) as caught:
+        wide.read_batch([("t", [KEY, (("qk", "a"),), (("pk", value),)], ReadOptions())])
+    assert str(caught.value) == text
+    assert caught.value.code == "OTSParameterInvalid"
+
+
+def test_what_is_wrong_in_itself_is_said_before_that_there_is_no_table(tables: Tables) -> None:
+    five = tuple((f"pk{i}", 1) for i in range(5))
+    bound = RangeRequest(five, five)
+    for use in (
+        lambda: tables.read("none", five, ReadOptions()),
+        lambda: tables.read_batch([("none", [five], ReadOptions())]),
+        lambda: tables.read_range("none", bound),
+        lambda: tables.write("none", RowChange(ChangeKind.DELETE, five)),
+        lambda: tables.write_batch([("none", [RowChange(ChangeKind.DELETE, five)])]),
+    ):
+        with pytest.raises(ParameterInvalid, match="number of primary key columns"):
+            use()
+    with pytest.raises(ParameterInvalid, match="version condition"):
+        tables.read("none", KEY, ReadOptions(max_versions=None))
+    (results,) = tables.read_batch([("none", [KEY], ReadOptions())])
+    assert [type(one) for one in results] == [ObjectNotExist]
+
+
+def test_reads_count_the_key_and_the_columns_asked_for(tables: Tables) -> None:
+    """Names and values alone: stored, the row takes more."""
+    tables.create(TableSchema("t", (KeyColumn("pk", ColumnType.STRING),)))
+    of_key = len("pk") + len("a")
+    fits = 4_096 - of_key - len("a") - len("é".encode()) - 8 - len("b") - 1
+    cells: list[CellChange] = [
+        ("a", "x" * fits, None, CellOperation.PUT),
+        ("é", 1, None, CellOperation.PUT),
+        ("b", True, None, CellOperation.PUT),
+    ]
+    written = tables.write("t", RowChange(ChangeKind.PUT, KEY, cells))
+    assert written.consumed == CapacityUnits(0, 1)
+    assert tables.read("t", KEY, ReadOptions()).consumed == CapacityUnits(1, 0)
+    everything = RangeRequest((("pk", INF_MIN),), (("pk", INF_MAX),))
+    assert tables.read_range("t", everything).consumed == CapacityUnits(1, 0)
+    cells.append(("c", "", None, CellOperation.PUT))
+    assert tables.write("t", RowChange(ChangeKind.PUT, KEY, cells)).consumed == CapacityUnits(0, 2)
+    assert tables.read("t", KEY, ReadOptions()).consumed == CapacityUnits(2, 0)
+    assert tables.read_range("t", everything).consumed == CapacityUnits(2, 0)
+    for columns in (("é", "b"), ("none",), ("pk",)):
+        narrow = ReadOptions(columns=columns)
+        assert tables.read("t", KEY, narrow).consumed == CapacityUnits(1, 0)
+        assert tables.read_range("t", replace(everything, options=narrow)).consumed == CapacityUnits(1, 0)
+    refused = ReadOptions(filter=SingleColumn(Comparator.EQUAL, "b", False))
+    assert tables.read("t", KEY, refused) == ReadResult(None, CapacityUnits(2, 0))
 
 
 def test_a_batch_is_answered_up_to_a_number_of_bytes(wide: Tables, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from lutra.model.conditions import ColumnPagination, Comparator, SingleColumn
-from lutra.model.errors import ConditionCheckFail, ParameterInvalid
+from lutra.model.conditions import ColumnPagination, Comparator, SingleColumn, ValueTransfer
+from lutra.model.errors import ConditionCheckFail, InvalidPrimaryKey, ParameterInvalid
 from lutra.model.rows import (
     Cell,
     CellChange,
@@ -20,9 +20,10 @@ from lutra.model.rows import (
     Row,
     RowChange,
     RowExistence,
+    WriteResult,
 )
 from lutra.model.schema import CapacityUnits, DefinedColumn, KeyColumn, TableOptions, TableSchema, TableUpdate
-from lutra.model.values import INT64_MAX, INT64_MIN, ColumnType
+from lutra.model.values import INF_MIN, INT64_MAX, INT64_MIN, ColumnType
 from lutra.tables.space import TableSpace
 from lutra.tables.tables import Tables
 
@@ -313,10 +314,47 @@ def test_a_row_without_cells_expires_by_when_it_was_written(tables: Tables, cloc
 
 
 @pytest.mark.parametrize(
+    "name", ["price-2", "公司", " ", "a b", "9", "a.b", "'\"`", "a\nb\r", "\0", "a#", "é" * 127 + "a", "$&*()/\\:"]
+)
+def test_attribute_columns_have_any_name(tables: Tables, name: str) -> None:
+    tables.create(TableSchema("t", (KeyColumn("pk", ColumnType.STRING),), (DefinedColumn(name, ColumnType.INTEGER),)))
+    put(tables, (name, 1, None, PUT))
+    update(tables, (name, 2, None, INCREMENT), condition=Condition(columns=SingleColumn(Comparator.EQUAL, name, 1)))
+    assert values(tables) == {name: 3}
+    is_three = SingleColumn(Comparator.EQUAL, name, 3, pass_if_missing=False)
+    options = ReadOptions(columns=(name,), filter=is_three, start_column=name, end_column=name + "a")
+    assert tables.read("t", KEY, options).row == tables.read("t", KEY, ALL).row
+    page = tables.read("t", KEY, ReadOptions(filter=ColumnPagination(0, 1)))
+    assert page.next_token is None
+    with pytest.raises(ParameterInvalid, match="Validate column type fail"):
+        put(tables, (name, "3", None, PUT))
+    for key in (
+        (KeyColumn(name, ColumnType.STRING),),
+        (KeyColumn("pk", ColumnType.STRING), KeyColumn(name, ColumnType.STRING)),
+    ):
+        with pytest.raises(ParameterInvalid, match="Invalid column name"):
+            tables.create(TableSchema("u", key))
+    with pytest.raises(ParameterInvalid, match="Invalid table name"):
+        tables.create(TableSchema(name, (KeyColumn("pk", ColumnType.STRING),)))
+
+
+@pytest.mark.parametrize(
     ("kind", "cell", "text"),
     [
         (ChangeKind.PUT, ("", 1, None, PUT), "Invalid column name: ''."),
-        (ChangeKind.PUT, ("a b", 1, None, PUT), "Invalid column name: 'a b'."),
+        (ChangeKind.PUT, ("#", 1, None, PUT), "Invalid column name: '#'."),
+        (ChangeKind.UPDATE, ("#abc", 1, None, PUT), "Invalid column name: '#abc'."),
+        (ChangeKind.UPDATE, ("#公司", None, None, ALL_VERSIONS), "Invalid column name: '#公司'."),
+        (ChangeKind.PUT, ("# ", 1, None, PUT), "Invalid column name: '# '."),
+        (ChangeKind.PUT, ("公" * 85 + "a", 1, None, PUT), f"Invalid column name: '{'公' * 85}a'."),
+        (ChangeKind.PUT, ("\ud800", 1, None, PUT), "Invalid column name: '\ud800'."),
+        (ChangeKind.PUT, ("a", 1, -1, PUT), "Timestamp must be in range [0, INT64_MAX/1000)."),
+        (ChangeKind.PUT, ("a", 1, INT64_MAX // 1_000, PUT), "Timestamp must be in range [0, INT64_MAX/1000)."),
+        (
+            ChangeKind.UPDATE,
+            ("a", None, INT64_MAX // 1_000, ONE_VERSION),
+            "Timestamp must be in range [0, INT64_MAX/1000).",
+        ),
         (ChangeKind.PUT, ("a" * 256, 1, None, PUT), f"Invalid column name: '{'a' * 256}'."),
         (ChangeKind.PUT, ("pk", 1, None, PUT), "Duplicated attribute column name with primary key column: 'pk'."),
         (ChangeKind.PUT, ("a", None, None, PUT), "No value is given for column 'a'."),
@@ -371,14 +409,14 @@ def test_sizes_are_bounded(tables: Tables) -> None:
     create(tables)
     put(tables, ("a", "é" * 2**20, None, PUT))
     for too_long in ("é" * 2**20 + "a", b"x" * (2**21 + 1)):
-        with pytest.raises(ParameterInvalid, match="exceeded the MaxLength:2097152 with Current Length:2097153"):
+        with pytest.raises(ParameterInvalid, match="exceeds the MaxLength:2097152 with CurrentLength:2097153"):
             put(tables, ("a", too_long, None, PUT))
     two = [(name, b"x" * 2_090_000, None, PUT) for name in "ab"]
     put(tables, *two)
     for kind in (ChangeKind.PUT, ChangeKind.UPDATE):
         with pytest.raises(ParameterInvalid, match=r"total data size of \w+Row request exceeds the limit"):
             tables.write("t", RowChange(kind, KEY, [*two, ("c", b"x" * 20_000, None, PUT)]))
-    with pytest.raises(ParameterInvalid, match="column count: 1025"):
+    with pytest.raises(ParameterInvalid, match="limit, limit count: 1024, column count: 1025"):
         put(tables, *((f"c{i}", 1, None, PUT) for i in range(1_025)))
     put(tables, *((f"c{i}", 1, None, PUT) for i in range(1_024)))
 
@@ -434,8 +472,15 @@ def test_what_is_asked_for_comes_back(tables: Tables, clock) -> None:
     change = RowChange(ChangeKind.UPDATE, KEY, increments, return_type=ReturnType.AFTER_MODIFY)
     assert tables.write("t", change).row == Row(KEY, [("m", 1, clock.ms), ("n", 5, clock.ms)])
     clock.advance_s(1)
-    change.return_columns = ("n", "a", "none")
-    assert tables.write("t", change).row == Row(KEY, [("a", 2, clock.ms), ("n", 10, clock.ms)])
+    change.return_columns = ("n",)
+    assert tables.write("t", change).row == Row(KEY, [("n", 10, clock.ms)])
+    for others in (("n", "a"), ("none",)):
+        change.return_columns = others
+        with pytest.raises(ParameterInvalid, match=f"Column '{others[-1]}' cannot be returned after modify"):
+            tables.write("t", change)
+    row = tables.read("t", KEY, ReadOptions()).row
+    assert row is not None
+    assert [cell[:2] for cell in row.cells] == [("a", 2), ("m", 2), ("n", 10)]
 
 
 def test_capacity_is_counted(tables: Tables) -> None:
@@ -443,12 +488,36 @@ def test_capacity_is_counted(tables: Tables) -> None:
     big = RowChange(ChangeKind.PUT, KEY, [("a", "x" * 9_000, None, PUT)])
     assert tables.write("t", big).consumed == CapacityUnits(0, 3)
     big.condition = EXIST
-    assert tables.write("t", big).consumed == CapacityUnits(3, 3)
+    assert tables.write("t", big).consumed == CapacityUnits(1, 3)
     small = RowChange(ChangeKind.UPDATE, KEY, [("b", 1, None, PUT)])
     assert tables.write("t", small).consumed == CapacityUnits(0, 1)
     assert tables.read("t", KEY, ALL).consumed == CapacityUnits(3, 0)
     assert tables.read("t", (("pk", "none"),), ALL).consumed == CapacityUnits(1, 0)
     assert tables.write("t", RowChange(ChangeKind.DELETE, KEY)).consumed == CapacityUnits(0, 1)
+
+
+def test_a_condition_on_columns_reads_what_it_names(tables: Tables) -> None:
+    create(tables)
+    put(tables, ("a", "x" * 9_000, None, PUT), ("b", 1, None, PUT))
+    for column, units in (("a", 3), ("b", 1), ("none", 1)):
+        change = RowChange(ChangeKind.UPDATE, KEY, [("b", 1, None, PUT)])
+        change.condition = Condition(columns=SingleColumn(Comparator.NOT_EQUAL, column, 7))
+        assert tables.write("t", change).consumed == CapacityUnits(units, 1)
+
+
+@pytest.mark.parametrize(("options", "per_version"), [({}, 0), ({"max_versions": 2}, 8), ({"ttl_s": 86_400}, 8)])
+def test_a_version_counts_8_bytes_where_it_matters(tables: Tables, options: dict[str, int], per_version: int) -> None:
+    create(tables, **options)
+    fits = 4_096 - len("pk") - len("a") - len("abc") - 8 - 8 - 3 * per_version
+    for more, units in ((0, 1), (1, 2)):
+        cells: list[CellChange] = [
+            ("a", "x" * (fits + more), None, PUT),
+            ("b", 1, None, PUT),
+            ("c", 0.5, None, PUT),
+        ]
+        for kind in (ChangeKind.PUT, ChangeKind.UPDATE):
+            assert tables.write("t", RowChange(kind, KEY, cells)).consumed == CapacityUnits(0, units)
+        assert tables.read("t", KEY, ReadOptions()).consumed == CapacityUnits(units, 0)
 
 
 def test_a_batch_is_refused_as_a_whole(tables: Tables) -> None:
@@ -459,14 +528,60 @@ def test_a_batch_is_refused_as_a_whole(tables: Tables) -> None:
         ([], r"^No row is specified in BatchWriteRow\.$"),
         ([("t", [])], r"^No operation is specified for table: 't'\.$"),
         ([("t", [one]), ("u", [])], r"^No operation is specified for table: 'u'\.$"),
-        ([("t", [one] * 201)], "Rows count exceeds the upper limit:200"),
-        ([("t", [one] * 150), ("u", [one] * 51)], "Rows count exceeds the upper limit:200"),
+        ([("t", [one] * 201)], "Rows count exceeds the upper limit: 200"),
+        ([("t", [one] * 150), ("u", [one] * 51)], "Rows count exceeds the upper limit: 200"),
         ([("t", [one, huge, huge, huge])], "total data size of BatchWriteRow request exceeds the limit"),
     ):
         with pytest.raises(ParameterInvalid, match=text):
             tables.write_batch(batch)
     assert cells(tables) is None
     tables.write_batch([("t", [one] * 200)])
+
+
+def test_a_change_that_is_wrong_in_itself_fails_the_whole_batch(tables: Tables) -> None:
+    """Also where it comes behind one that does not fit its table, or its own table is not there."""
+    create(tables)
+    good = RowChange(ChangeKind.PUT, KEY, [("a", 1, None, PUT)])
+    misfit = RowChange(ChangeKind.PUT, (("pk", 7),), [("a", 1, None, PUT)])
+    pattern = SingleColumn(Comparator.EQUAL, "a", "1", transfer=ValueTransfer("(", ColumnType.STRING))
+    for wrong, text in (
+        (RowChange(ChangeKind.PUT, KEY, [("#a", 1, None, PUT)]), r"^Invalid column name: '#a'\.$"),
+        (RowChange(ChangeKind.UPDATE, KEY, [("a", b"x" * (2**21 + 1), None, PUT)]), "exceeds the MaxLength:2097152"),
+        (RowChange(ChangeKind.PUT, (("pk", INF_MIN),), []), "^VT_INF_MIN is an invalid type for the primary key"),
+        (RowChange(ChangeKind.DELETE, tuple((f"pk{i}", 1) for i in range(5))), "number of primary key columns"),
+        (RowChange(ChangeKind.DELETE, (("pk", "x" * 1025),)), "exceeds the MaxLength:1024 with CurrentLength:1025"),
+        (
+            RowChange(ChangeKind.PUT, KEY, [("a", 1, INT64_MAX, PUT)]),
+            r"^Timestamp must be in range \[0, INT64_MAX/1000",
+        ),
+        (RowChange(ChangeKind.PUT, (("pk", 7),), [("#a", 1, None, PUT)]), "^Invalid column name"),
+        (RowChange(ChangeKind.UPDATE, KEY, []), "^Attribute column is missing"),
+        (RowChange(ChangeKind.DELETE, (("pk", 7),), [], Condition(columns=pattern)), "regular expression"),
+    ):
+        for batch in ([("t", [good, misfit, wrong])], [("t", [good]), ("none", [wrong])]):
+            with pytest.raises(ParameterInvalid, match=text):
+                tables.write_batch(batch)
+    assert cells(tables) is None
+    late = RowChange(
+        ChangeKind.PUT, (("pk", "b"),), [("a", 1, 5, PUT)]
+    )  # which times a table takes is the table's to say
+    (results,) = tables.write_batch([("t", [misfit, late, good])])
+    assert [type(one) for one in results] == [InvalidPrimaryKey, ParameterInvalid, WriteResult]
+
+
+def test_a_batch_counts_names_values_and_sent_timestamps(tables: Tables, clock) -> None:
+    """200 rows of 500 small columns: 3.6 MB, though they are stored in more than 4."""
+    create(tables, max_versions=2)
+
+    def rows(timestamp_ms: int | None, size: int) -> list[RowChange]:
+        cells: list[CellChange] = [(f"c{i:03}", "x" * size, timestamp_ms, PUT) for i in range(500)]
+        return [RowChange(ChangeKind.PUT, (("pk", f"{i:04}"),), cells) for i in range(200)]
+
+    (results,) = tables.write_batch([("t", rows(None, 32))])
+    assert {type(one) for one in results} == {WriteResult}
+    bytes_of_row = len("pk") + 4 + 500 * (4 + 32 + 8)
+    with pytest.raises(ParameterInvalid, match=f"limit size: 4194304, data size: {200 * bytes_of_row}"):
+        tables.write_batch([("t", rows(clock.ms, 32))])
 
 
 def test_errors_in_a_batch_stay_with_their_row(tables: Tables, space: TableSpace) -> None:
@@ -482,7 +597,7 @@ def test_errors_in_a_batch_stay_with_their_row(tables: Tables, space: TableSpace
                 [
                     change("a", ("c", 1, None, PUT)),
                     change(7, ("c", 1, None, PUT)),
-                    change("b", ("c", [], None, PUT)),  # type: ignore[arg-type]
+                    change("b", ("pk", 1, None, PUT)),
                     change("c", ("c", 1, None, PUT), condition=EXIST),
                     change("d", ("c", 1, None, PUT), condition=NOT_EXIST),
                 ],
@@ -505,18 +620,36 @@ def test_errors_in_a_batch_stay_with_their_row(tables: Tables, space: TableSpace
 def test_the_same_row_twice_in_a_batch_applies_in_order(tables: Tables, space: TableSpace) -> None:
     create(tables)
     changes = [
-        RowChange(ChangeKind.PUT, KEY, [("n", 1, None, PUT)], NOT_EXIST),
-        RowChange(ChangeKind.PUT, KEY, [("n", 9, None, PUT)], NOT_EXIST),
-        RowChange(ChangeKind.UPDATE, KEY, [("n", 2, None, INCREMENT)], EXIST),
-        RowChange(ChangeKind.DELETE, KEY, [], EXIST),
-        RowChange(ChangeKind.UPDATE, KEY, [("n", 40, None, INCREMENT)], NOT_EXIST),
+        RowChange(ChangeKind.PUT, KEY, [("n", 1, None, PUT)]),
+        RowChange(ChangeKind.UPDATE, KEY, [("n", 2, None, INCREMENT)]),
+        RowChange(ChangeKind.DELETE, KEY),
+        RowChange(ChangeKind.UPDATE, KEY, [("n", 40, None, INCREMENT)]),
         RowChange(ChangeKind.UPDATE, KEY, [("n", 2, None, INCREMENT)]),
     ]
     (results,) = tables.write_batch([("t", changes)])
-    assert [isinstance(one, ConditionCheckFail) for one in results] == [False, True, False, False, False, False]
+    assert all(isinstance(one, WriteResult) for one in results)
     assert values(tables) == {"n": 42}
     kinds = [one.kind for one in space.changelog.read(tables.describe("t").table_id, 0, 99)]
-    assert kinds == [ChangeKind.PUT, ChangeKind.UPDATE, ChangeKind.DELETE, ChangeKind.UPDATE, ChangeKind.UPDATE]
+    assert kinds == [change.kind for change in changes]
+
+
+def test_the_same_row_twice_in_a_batch_has_no_condition(tables: Tables) -> None:
+    create(tables)
+    plain = RowChange(ChangeKind.PUT, KEY, [("n", 1, None, PUT)])
+    exists = RowChange(ChangeKind.UPDATE, KEY, [("n", 1, None, PUT)], NOT_EXIST)
+    column = RowChange(ChangeKind.DELETE, KEY, [], Condition(columns=SingleColumn(Comparator.EQUAL, "n", 1)))
+    other = RowChange(ChangeKind.PUT, (("pk", "b"),), [("n", 1, None, PUT)], NOT_EXIST)
+    for batch, text in (
+        ([plain, exists], "Repeated rows do not support row exist expectation check in BatchModify."),
+        ([exists, other, plain], "Repeated rows do not support row exist expectation check in BatchModify."),
+        ([column, other, plain], "Repeated rows do not support row condition check in BatchModify."),
+    ):
+        with pytest.raises(ParameterInvalid) as caught:
+            tables.write_batch([("t", batch)])
+        assert str(caught.value) == text
+    assert cells(tables) is None
+    (results,) = tables.write_batch([("t", [plain, other, plain])])
+    assert all(isinstance(one, WriteResult) for one in results)
 
 
 def test_a_batch_over_tables(tables: Tables) -> None:

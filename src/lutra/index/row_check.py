@@ -12,6 +12,7 @@ from lutra.index.buffer import Buffer
 from lutra.index.digests import Digester, Digests
 from lutra.index.view import PartView
 from lutra.model.indexes import IndexSchema
+from lutra.model.names import shown
 from lutra.model.rows import Row
 from lutra.model.schema import KeyColumn
 from lutra.scalars.bloom import hashes_of
@@ -158,12 +159,12 @@ class RowCheck:
         fields = []
         for name, column in expected.scalars.items():
             if not _equal(column.value(place), segment.scalars[name].value(doc)):
-                fields.append(f"[{name}]")
+                fields.append(f"[{shown(name)}]")
         for name, vectors in expected.vectors.items():
             vector, stored = _vector(vectors, place), _stored_vector(segment.vectors[name], doc)
             same = vector is None if stored is None else vector is not None and np.array_equal(vector, stored)
             if not same:
-                fields.append(f"[{name}]")
+                fields.append(f"[{shown(name)}]")
         return fields
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
+from lutra.model.names import is_column_name
 from lutra.model.queries import FieldSort, ScoreSort, Sorter
 from lutra.model.schema import TableSchema, TableUpdate
 from lutra.model.values import ColumnType
@@ -60,8 +61,10 @@ def validate_schema(schema: IndexSchema, table: TableSchema) -> None:
 
 
 def _validate_field(field: FieldSchema) -> None:
-    if limits.NAME_PATTERN.fullmatch(field.name) is None:
-        raise ParameterInvalid(f"field name [{field.name}] is invalid: letters, digits and _, not a digit first")
+    if not is_column_name(field.name):
+        raise ParameterInvalid(
+            f"field name [{field.name}] is invalid: 1 to {limits.COLUMN_NAME_BYTES_MAX} bytes that do not begin with #"
+        )
     if field.type is FieldType.VECTOR:
         if field.vector is None:
             raise ParameterInvalid(f"field [{field.name}] is of type VECTOR: vector options are missing")

@@ -88,10 +88,11 @@ class Database:
         """Makes a table and, of its fields, the search index.
 
         ``key`` names one to four key columns, each ``str``, ``int``, ``bytes`` or ``lutra.AUTO_INCREMENT`` (an int
-        the table chooses). ``fields`` names the other columns and says what they hold: ``str``, ``int``, ``float``,
-        ``bool``, ``datetime.datetime``, ``list[str]`` (or of int, float, bool), ``lutra.Vector(dimension, metric)``;
-        and unindexed ``bytes`` and ``lutra.Stored(str)``. Rows need not have every field, and can have no others.
-        Without fields, rows take any column of a plain type, and cannot be searched.
+        that the table chooses: a number that you give changes the row that has it, and makes none). ``fields`` names
+        the other columns and says what they hold: ``str``, ``int``, ``float``, ``bool``, ``datetime.datetime``,
+        ``list[str]`` (or of int, float, bool), ``lutra.Vector(dimension, metric)``; and unindexed ``bytes`` and
+        ``lutra.Stored(str)``. Rows need not have every field, and can have no others. Without fields, rows take any
+        column of a plain type, and cannot be searched.
 
         ``exist_ok`` accepts a table of that name with the same columns, and gives its index to one that has none.
         Raises ParameterInvalid, ObjectAlreadyExist.

@@ -11,6 +11,7 @@ from lutra.instance.row import Row
 from lutra.model import limits
 from lutra.model.errors import InvalidPrimaryKey, ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
+from lutra.model.names import is_column_name
 from lutra.model.rows import CellChange, CellOperation, KeyInput
 from lutra.model.rows import Row as StoredRow
 from lutra.model.schema import DefinedColumn, KeyColumn, TableSchema
@@ -53,8 +54,10 @@ class Layout:
         for name in fields:
             if name in key:
                 raise ParameterInvalid(f"{name!r} is declared both as a key column and as a field")
-            if not isinstance(name, str) or limits.NAME_PATTERN.fullmatch(name) is None:
-                raise ParameterInvalid(f"invalid field name {name!r}: letters, digits and '_', not a digit first")
+            if not isinstance(name, str) or not is_column_name(name):
+                raise ParameterInvalid(
+                    f"invalid field name {name!r}: 1 to {limits.COLUMN_NAME_BYTES_MAX} bytes, '#' not first"
+                )
         declared = {name: Field.declared(name, declaration) for name, declaration in fields.items()}
         indexed = any(field.indexed for field in declared.values())
         key_fields = {c.name: Field.of_key(c.name, c.type, _key_schema(c) if indexed else None) for c in columns}

@@ -41,6 +41,7 @@ from lutra.model.rows import (
     RowExistence,
 )
 from lutra.model.values import INF_MAX, INF_MIN, KeyMarker, KeyValue
+from lutra.tables.changes import check_change
 
 _SCAN_PAGE_ROWS: Final = 1_000
 _WAIT_S: Final = 30.0
@@ -332,7 +333,12 @@ class Table:
     def _write_batch(self, batch: list[RowChange], first_row: int) -> None:
         if not batch:
             return
-        (results,) = self._instance().tables.write_batch([(self.name, batch)])
+        instance = self._instance()
+        try:
+            (results,) = instance.tables.write_batch([(self.name, batch)])
+        except ParameterInvalid:
+            _refuse_wrong(batch, first_row)
+            raise
         for number, result in enumerate(results, first_row):
             if isinstance(result, LutraError):
                 last = first_row + len(batch) - 1
@@ -427,6 +433,15 @@ def _several(keys: Iterable[KeyValue | Sequence[KeyValue]]) -> Iterable[KeyValue
     if isinstance(keys, str | bytes | bytearray | memoryview):
         raise ParameterInvalid(f"keys are a list, not one {type(keys).__name__}: write [{keys!r}]")
     return keys
+
+
+def _refuse_wrong(batch: list[RowChange], first_row: int) -> None:
+    """Names the first change of a batch that is wrong in itself, if there is one: the whole batch is refused for it."""
+    for number, change in enumerate(batch, first_row):
+        try:
+            check_change(change)
+        except ParameterInvalid as error:
+            raise type(error)(f"row {number}: {error}; {_kept(first_row)}") from None
 
 
 def _kept(rows: int) -> str:

@@ -16,7 +16,7 @@ _Cells = Sequence[tuple[str, Value, int | None]]
 def decode_row(data: bytes) -> tuple[KeyInput, list[CellChange], bool]:
     """The one row in ``data``: its key, its cells, and whether it carries the delete marker.
 
-    Raises ParameterInvalid (InvalidPrimaryKey where a key column's type is one no key has).
+    Raises ParameterInvalid.
     """
 
 def decode_rows(data: bytes) -> list[tuple[KeyInput, list[CellChange], bool]]:
@@ -48,6 +48,13 @@ def encode_cells(cells: _Cells) -> bytes:
 
 def encode_variant(value: Value | KeyMarker) -> bytes:
     """One value: type byte and payload."""
+
+def measure_row(key: _Key, cells: Sequence[Cell] | Sequence[CellChange], timestamp_bytes: int) -> int:
+    """The bytes of all names and values as the protocol counts them, and ``timestamp_bytes`` of each timestamp.
+
+    A str counts as its UTF-8, an INTEGER, a DOUBLE and AUTO_INCREMENT 8 bytes, a BOOLEAN 1. Raises ParameterInvalid
+    for a lone surrogate.
+    """
 
 def topk(
     queries: NDArray[np.float32],

@@ -6,7 +6,7 @@ GIL.
 Decoding checks all there is to check: tags and their order, value types, lengths, UTF-8, the checksum of every cell
 and row, and that nothing follows but the zeros with which the Node SDK pads its rows. What does not fit raises
 `lutra.model.errors.ParameterInvalid`, whose text says which column, and nothing is returned. Of a client's row at most
-16 key and 1024 attribute columns are read.
+4 key and 1024 attribute columns are read.
 
 Encoding raises `ParameterInvalid` for a value that no column can hold (an int beyond 64 bits, a str with a lone
 surrogate, another type), `InvalidPrimaryKey` for one that no key can hold, and `TypeError` for a row of the wrong
@@ -24,6 +24,7 @@ from lutra.kernels._native import (
     encode_row,
     encode_rows,
     encode_variant,
+    measure_row,
 )
 
 __all__ = [
@@ -37,4 +38,5 @@ __all__ = [
     "encode_row",
     "encode_rows",
     "encode_variant",
+    "measure_row",
 ]

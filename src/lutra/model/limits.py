@@ -12,6 +12,7 @@ from typing import Final
 # Tables
 TABLES_PER_INSTANCE_MAX: Final = 4_096
 NAME_PATTERN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+"""Of tables, key columns and search indexes. Attribute columns: `lutra.model.names`."""
 INSTANCE_NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9_-]{2,64}")
 KEY_COLUMNS_MAX: Final = 4
 DEFINED_COLUMNS_MAX: Final = 32
@@ -26,7 +27,7 @@ COLUMN_NAME_BYTES_MAX: Final = 255
 COLUMN_VALUE_BYTES_MAX: Final = 2 * 1024 * 1024
 COLUMNS_PER_WRITE_MAX: Final = 1_024
 ROW_BYTES_MAX: Final = 32 * 1024 * 1024
-COLUMNS_TO_GET_MAX: Final = 128
+COLUMNS_TO_GET_MAX: Final = 1_024
 FILTER_NODES_MAX: Final = 32
 FILTER_DEPTH_MAX: Final = 32
 

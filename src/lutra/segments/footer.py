@@ -30,6 +30,7 @@ from typing import Any, Final
 
 from lutra.kernels.checksum import crc32c
 from lutra.model.errors import Corruption, StorageFailure
+from lutra.model.names import shown
 from lutra.vectors.layout import PAGE_BYTES, ROWS_MAX, SegmentKind, whole_pages
 
 FORMAT_VERSION: Final = 2
@@ -65,7 +66,7 @@ class Section:
 
     @property
     def name(self) -> str:
-        return f"{self.kind} of {self.field}" if self.field else self.kind.value
+        return f"{self.kind} of {shown(self.field)}" if self.field else self.kind.value
 
     @property
     def end(self) -> int:

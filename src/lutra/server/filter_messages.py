@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from lutra.model import limits
 from lutra.model.conditions import (
     ColumnCondition,
@@ -25,39 +27,61 @@ _CAST_TYPES = {
 
 
 def parse_filter(data: bytes) -> ColumnCondition:
-    """The condition in ``data``. Raises ParameterInvalid where it is malformed, too deep, or has too many nodes."""
-    return _Reader().read(parse(wire.Filter, data, "Deserialize filter failed."), depth=1)
+    """The condition in ``data``. Raises ParameterInvalid where it is malformed or has too many nodes."""
+    return _condition(_opened(data))
 
 
-class _Reader:
-    """Reads one tree and counts its nodes, so that a small request cannot ask for endless work."""
+@dataclass(slots=True)
+class _Node:
+    """One filter, and where it is composite what that holds."""
 
-    def __init__(self) -> None:
-        self._nodes = 0
+    message: wire.Filter
+    composite: wire.CompositeColumnValueFilter | None
+    parts: list[_Node]
 
-    def read(self, message: wire.Filter, depth: int) -> ColumnCondition:
-        self._nodes += 1
-        if self._nodes > limits.FILTER_NODES_MAX:
+
+def _opened(data: bytes) -> _Node:
+    """The tree, all of whose nodes are counted before any is looked at: a small request cannot ask for endless work."""
+    root = _node(parse(wire.Filter, data, "Deserialize filter failed."))
+    waiting = [root]
+    count = 1
+    while waiting:
+        node = waiting.pop()
+        if node.composite is None:
+            continue
+        count += len(node.composite.sub_filters)
+        if count > limits.FILTER_NODES_MAX:
             raise ParameterInvalid(f"The count of filter exceeds the max: {limits.FILTER_NODES_MAX}.")
-        if depth > limits.FILTER_DEPTH_MAX:
-            raise ParameterInvalid(f"The depth of filter exceeds the max: {limits.FILTER_DEPTH_MAX}.")
-        if message.type == wire.FILTER_TYPE_SINGLE_COLUMN_VALUE:
-            return _single(message.filter)
-        if message.type == wire.FILTER_TYPE_COMPOSITE_COLUMN_VALUE:
-            return self._composite(message.filter, depth)
-        if message.type == wire.FILTER_TYPE_COLUMN_PAGINATION:
-            return _pagination(message.filter)
-        raise ParameterInvalid(f"Invalid type of filter: {message.type}.")
+        node.parts = [_node(part) for part in node.composite.sub_filters]
+        waiting += node.parts
+    return root
 
-    def _composite(self, data: bytes, depth: int) -> Composite:
-        message = parse(wire.CompositeColumnValueFilter, data, "Deserialize composite filter failed.")
-        operator = enum_of(LogicalOperator, message.combinator, "logical operator")
-        count = len(message.sub_filters)
-        if operator is LogicalOperator.NOT and count != 1:
-            raise ParameterInvalid("Invalid NOT operator: the number of sub-filters must be 1.")
-        if operator is not LogicalOperator.NOT and count < 2:
-            raise ParameterInvalid("Invalid AND/OR operator: the number of sub-filters must be 2 or more.")
-        return Composite(operator, tuple(self.read(part, depth + 1) for part in message.sub_filters))
+
+def _node(message: wire.Filter) -> _Node:
+    composite = None
+    if message.type == wire.FILTER_TYPE_COMPOSITE_COLUMN_VALUE:
+        composite = parse(wire.CompositeColumnValueFilter, message.filter, "Deserialize composite filter failed.")
+    return _Node(message, composite, [])
+
+
+def _condition(node: _Node) -> ColumnCondition:
+    message = node.message
+    if node.composite is not None:
+        return _composite(node.composite, node.parts)
+    if message.type == wire.FILTER_TYPE_SINGLE_COLUMN_VALUE:
+        return _single(message.filter)
+    if message.type == wire.FILTER_TYPE_COLUMN_PAGINATION:
+        return _pagination(message.filter)
+    raise ParameterInvalid(f"Invalid type of filter: {message.type}.")
+
+
+def _composite(message: wire.CompositeColumnValueFilter, parts: list[_Node]) -> Composite:
+    operator = enum_of(LogicalOperator, message.combinator, "logical operator")
+    if operator is LogicalOperator.NOT and len(parts) != 1:
+        raise ParameterInvalid("Invalid NOT operator: the number of sub-filters must be 1.")
+    if operator is not LogicalOperator.NOT and len(parts) < 2:
+        raise ParameterInvalid("Invalid AND/OR operator: the number of sub-filters must be more than 1.")
+    return Composite(operator, tuple(map(_condition, parts)))
 
 
 def _single(data: bytes) -> SingleColumn:

@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Protocol
 
 from lutra.kernels.plainbuffer import decode_row, encode_key, encode_row, encode_rows
-from lutra.model import limits
 from lutra.model.errors import LutraError, ParameterInvalid
 from lutra.model.rows import (
     NO_CONDITION,
@@ -78,11 +77,8 @@ def parse_read_options(request: _ReadRequest, token: bytes | None = None) -> Rea
     is_plain = not (columns or token or has("time_range") or has("filter") or has("start_column") or has("end_column"))
     if is_plain and request.max_versions == 1:
         return _DEFAULT_READ
-    if len(columns) > limits.COLUMNS_TO_GET_MAX:
-        raise ParameterInvalid(
-            "The number of columns from the request exceeds the limit, "
-            f"limit count: {limits.COLUMNS_TO_GET_MAX}, column count: {len(columns)}."
-        )
+    if has("time_range") and request.time_range.HasField("specific_time") and has("max_versions"):
+        raise ParameterInvalid("Specific timestamp and max versions cannot be given at the same time.")
     return ReadOptions(
         columns=tuple(columns),
         max_versions=request.max_versions if has("max_versions") else None,

@@ -79,9 +79,6 @@ def batch_get_row(instance: Instance, body: bytes) -> Reply:
     tables = request.tables
     if not tables:
         raise ParameterInvalid("No row specified in the request of BatchGetRow.")
-    for table in tables:
-        if not table.primary_key:
-            raise ParameterInvalid(f"No row specified in table: '{table.table_name}'.")
     _check_tables(
         (table.table_name for table in tables),
         (len(table.primary_key) for table in tables),
@@ -105,6 +102,8 @@ def batch_get_row(instance: Instance, body: bytes) -> Reply:
 
 def _parse_reads(table: wire.TableInBatchGetRowRequest) -> list[tuple[str, Sequence[KeyInput], ReadOptions]]:
     """The reads of one table: one for all its rows, or one a row where each goes on from a token of its own."""
+    if not (table.HasField("max_versions") or table.HasField("time_range")):
+        raise ParameterInvalid("No version condition is specified while querying row.")
     options = messages.parse_read_options(table)
     keys = [messages.parse_key(key) for key in table.primary_key]
     if not any(table.token):

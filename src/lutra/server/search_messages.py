@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from lutra.kernels.plainbuffer import decode_row, encode_row
+from lutra.kernels.plainbuffer import decode_row, encode_row, measure_row
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
+from lutra.model.names import check_column_name
 from lutra.model.queries import ColumnsToGet, ReturnColumns, SearchRequest, SearchResult
 from lutra.model.schema import CapacityUnits
 from lutra.server.capacity_messages import consumed_message
@@ -69,13 +70,15 @@ def _parse_columns(message: wire.ColumnsToGet) -> ColumnsToGet:
         return ColumnsToGet(kind)
     if len(message.column_names) > limits.COLUMNS_TO_GET_MAX:
         raise ParameterInvalid(f"the count of [columns_to_get] exceeds the max: {limits.COLUMNS_TO_GET_MAX}")
+    for name in message.column_names:
+        check_column_name(name)
     return ColumnsToGet(kind, tuple(message.column_names))
 
 
 def search_message(result: SearchResult) -> wire.SearchResponse:
     """Search's answer: a hit for each row, and -1 for a total nobody asked for."""
     rows = [encode_row(row.key, row.cells) for row in result.rows]
-    size_bytes = sum(map(len, rows))
+    size_bytes = sum(measure_row(row.key, row.cells, 0) for row in result.rows)
     read = max(1, -(-size_bytes // CAPACITY_UNIT_BYTES))
     return wire.SearchResponse(
         total_hits=result.total,

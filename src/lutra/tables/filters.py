@@ -30,8 +30,10 @@ from lutra.model.conditions import (
     ValueTransfer,
 )
 from lutra.model.errors import ParameterInvalid, RequestTimeout
+from lutra.model.names import check_column_name
 from lutra.model.rows import Cell, PrimaryKey
 from lutra.model.values import INT64_MAX, INT64_MIN, ColumnType, Value, type_of
+from lutra.tables.values import check_length
 
 Predicate = Callable[[PrimaryKey, list[Cell]], bool]
 """Whether a row with this key and these cells (by name, newest first) passes."""
@@ -58,6 +60,15 @@ def compile_condition(condition: ColumnCondition) -> Predicate:
     """The function of a condition that has no pagination in it. Raises ParameterInvalid where it is not well-formed."""
     _check_size(condition)
     return _compile(condition, _Stopwatch())
+
+
+def columns_of(condition: ColumnCondition) -> set[str]:
+    """The columns that a condition looks at."""
+    if isinstance(condition, SingleColumn):
+        return {condition.column}
+    if isinstance(condition, Composite):
+        return set().union(*(columns_of(part) for part in condition.parts))
+    return set()
 
 
 def _check_size(condition: ColumnCondition) -> None:
@@ -91,13 +102,14 @@ def _compile_composite(condition: Composite, stopwatch: _Stopwatch) -> Predicate
         part = parts[0]
         return lambda key, cells: not part(key, cells)
     if len(parts) < 2:
-        raise ParameterInvalid("Invalid AND/OR operator: the number of sub-filters must be at least 2.")
+        raise ParameterInvalid("Invalid AND/OR operator: the number of sub-filters must be more than 1.")
     if condition.operator is LogicalOperator.AND:
         return lambda key, cells: all(part(key, cells) for part in parts)
     return lambda key, cells: any(part(key, cells) for part in parts)
 
 
 def _compile_single(condition: SingleColumn, stopwatch: _Stopwatch) -> Predicate:
+    check_column_name(condition.column)
     passes = _compile_comparison(condition, stopwatch)
     name = condition.column
     newest_only = condition.latest_version_only
@@ -146,6 +158,8 @@ def _compile_comparison(condition: SingleColumn, stopwatch: _Stopwatch) -> Calla
     expected = condition.value
     if type_of(expected) is None:
         raise ParameterInvalid(f"No value is given to compare column '{condition.column}' with.")
+    if isinstance(expected, str | bytes):
+        check_length(condition.column, expected)
     compare = _COMPARE[condition.comparator]
     types = _NUMBERS if type(expected) in _NUMBERS else (type(expected),)
     if_different = condition.comparator is Comparator.NOT_EQUAL

@@ -6,11 +6,12 @@ itself with 0x00 written as 0x00 0xFF and 0x00 0x00 after it. The last column is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from lutra.kv.store import prefix_end
 from lutra.model import limits
-from lutra.model.errors import Corruption, InvalidPrimaryKey, ParameterInvalid
+from lutra.model.errors import Corruption, InvalidPrimaryKey, LutraError, ParameterInvalid
 from lutra.model.rows import KeyInput, PrimaryKey
 from lutra.model.schema import KeyColumn
 from lutra.model.values import (
@@ -29,6 +30,7 @@ _PYTHON_TYPES: Final[dict[ColumnType, type]] = {
     ColumnType.STRING: str,
     ColumnType.BINARY: bytes,
 }
+_SHOWN: Final[dict[type, str]] = {int: "VT_INTEGER", str: "VT_STRING", bytes: "VT_BLOB"}
 
 
 class KeyCodec:
@@ -44,16 +46,15 @@ class KeyCodec:
     def encode(self, key: KeyInput) -> bytes:
         """The encoded key.
 
-        Raises InvalidPrimaryKey where names, number or types are not the table's, ParameterInvalid for a long value.
+        Raises InvalidPrimaryKey where names, number or types are not the table's, ParameterInvalid where no table can
+        have a row of that key.
         """
         if len(key) != len(self._columns):
-            raise InvalidPrimaryKey(f"Validate PK size fail. Input: {len(key)}, Meta: {len(self._columns)}.")
+            raise self._mismatch(key, check_key)
         encoded = self.prefix
         for (name, value), (own_name, own_type, last) in zip(key, self._columns, strict=True):
-            if name != own_name:
-                raise InvalidPrimaryKey(f"Validate PK name fail. Input: {name}, Meta: {own_name}.")
-            if type(value) is not own_type:
-                raise _type_mismatch(value, own_type)
+            if name != own_name or type(value) is not own_type:
+                raise self._mismatch(key, check_key)
             encoded += _encode_value(name, value, last)  # type: ignore[arg-type]
         return encoded
 
@@ -61,29 +62,25 @@ class KeyCodec:
         """The first column alone, of a key of several, without the prefix."""
         name, value = key[0]
         own_name, own_type, last = self._columns[0]
-        if name != own_name:
-            raise InvalidPrimaryKey(f"Validate PK name fail. Input: {name}, Meta: {own_name}.")
-        if type(value) is not own_type:
-            raise _type_mismatch(value, own_type)
+        if name != own_name or type(value) is not own_type:
+            raise self._mismatch(key, check_key)
         return _encode_value(name, value, last)  # type: ignore[arg-type]
 
     def encode_bound(self, key: KeyInput) -> bytes:
         """A bound of a range: as `encode`, but a column may be INF_MIN or INF_MAX, and those after it do not count."""
         if len(key) != len(self._columns):
-            raise InvalidPrimaryKey(f"Validate PK size fail. Input: {len(key)}, Meta: {len(self._columns)}.")
+            raise self._mismatch(key, check_bound)
         encoded = self.prefix
         reached: KeyMarker | None = None
         for (name, value), (own_name, own_type, last) in zip(key, self._columns, strict=True):
             if name != own_name:
-                raise InvalidPrimaryKey(f"Validate PK name fail. Input: {name}, Meta: {own_name}.")
+                raise self._mismatch(key, check_bound)
             if value is INF_MIN or value is INF_MAX:
                 reached = reached or value
-            elif value is AUTO_INCREMENT:
-                raise ParameterInvalid("PKAutoIncr can't be used for read operations.")
             elif type(value) is not own_type:
-                raise _type_mismatch(value, own_type)
+                raise self._mismatch(key, check_bound)
             elif reached is None:
-                encoded += _encode_value(name, value, last)
+                encoded += _encode_value(name, value, last)  # type: ignore[arg-type]
         return prefix_end(encoded) if reached is INF_MAX else encoded
 
     def decode(self, encoded: bytes) -> PrimaryKey:
@@ -99,6 +96,18 @@ class KeyCodec:
             return self._decode(encoded, 0)
         except ValueError as error:
             raise Corruption(f"logged key {encoded.hex()} is not a key of its table") from error
+
+    def _mismatch(self, key: KeyInput, check: Callable[[KeyInput], None]) -> LutraError:
+        """What does not fit the table. What is wrong with the key in itself comes first: ``check`` raises that."""
+        check(key)
+        if len(key) != len(self._columns):
+            return InvalidPrimaryKey(f"Validate PK size fail. Input: {len(key)}, Meta: {len(self._columns)}.")
+        for (name, value), (own_name, own_type, _) in zip(key, self._columns, strict=True):
+            if name != own_name:
+                return InvalidPrimaryKey(f"Validate PK name fail. Input: {name}, Meta: {own_name}.")
+            if type(value) is not own_type and value is not INF_MIN and value is not INF_MAX:
+                return InvalidPrimaryKey(f"Validate PK type fail. Input: {_shown(value)}, Meta: {_SHOWN[own_type]}.")
+        raise AssertionError(f"{key} fits its table")
 
     def _decode(self, encoded: bytes, position: int) -> PrimaryKey:
         key: list[tuple[str, KeyValue]] = []
@@ -119,6 +128,25 @@ class KeyCodec:
                 position = end + 2
             key.append((name, data.decode() if own_type is str else data))
         return tuple(key)
+
+
+def check_key(key: KeyInput) -> None:
+    """Raises ParameterInvalid where no table can have a row of that key. AUTO_INCREMENT is for the table to judge."""
+    check_bound(key, markers=(AUTO_INCREMENT,))
+
+
+def check_bound(key: KeyInput, markers: tuple[KeyMarker, ...] = (INF_MIN, INF_MAX)) -> None:
+    """Raises ParameterInvalid where it can be no bound of a range in any table."""
+    if not 1 <= len(key) <= limits.KEY_COLUMNS_MAX:
+        raise ParameterInvalid(f"The number of primary key columns must be in range: [1, {limits.KEY_COLUMNS_MAX}].")
+    for name, value in key:
+        if value is AUTO_INCREMENT and value not in markers:
+            raise ParameterInvalid("PKAutoIncr can't be used for read operations.")
+        if isinstance(value, KeyMarker):
+            if value not in markers:
+                raise ParameterInvalid(f"{_shown(value)} is an invalid type for the primary key.")
+        elif type(value) in _SHOWN:
+            _encode_value(name, value, last=True)
 
 
 def rank(key: KeyInput) -> tuple[tuple[int, KeyValue | None], ...]:
@@ -144,13 +172,17 @@ def _encode_value(name: str, value: KeyValue, last: bool) -> bytes:
         data = value  # type: ignore[assignment]
     if len(data) > limits.KEY_VALUE_BYTES_MAX:
         raise ParameterInvalid(
-            f"The length of primary key column: '{name}' exceeds the MaxLength: {limits.KEY_VALUE_BYTES_MAX}"
-            f" with CurrentLength: {len(data)}."
+            f"The length of primary key column: '{name}' exceeds the MaxLength:{limits.KEY_VALUE_BYTES_MAX}"
+            f" with CurrentLength:{len(data)}."
         )
     return data if last else data.replace(b"\0", b"\0\xff") + b"\0\0"
 
 
-def _type_mismatch(value: object, own_type: type) -> InvalidPrimaryKey:
-    given = value.name if isinstance(value, KeyMarker) else getattr(type_of(value), "name", type(value).__name__)
-    own = next(column_type.name for column_type, python in _PYTHON_TYPES.items() if python is own_type)
-    return InvalidPrimaryKey(f"Validate PK type fail. Input: {given}, Meta: {own}.")
+def _shown(value: object) -> str:
+    """The type of a value as the service calls it."""
+    if isinstance(value, KeyMarker):
+        return f"VT_{value.name}"
+    kind = type_of(value)
+    if kind is None:
+        return type(value).__name__
+    return "VT_BLOB" if kind is ColumnType.BINARY else f"VT_{kind.name}"

@@ -45,13 +45,13 @@ class RowReader:
         return _result(plan, key, value, self._now_ms())
 
     def read_many(self, table: Table, keys: Sequence[KeyInput], options: ReadOptions) -> list[ReadResult | LutraError]:
-        """Rows in the order of ``keys``; what is wrong with one key stands in its place. Raises as `read` else."""
+        """Rows in the order of ``keys``; in place of one, that its key does not go with the table. Raises as `read`."""
         plan = ReadPlan(table, options)
         encoded: list[bytes | LutraError] = []
         for key in keys:
             try:
                 encoded.append(_encoded(table, key))
-            except LutraError as error:
+            except InvalidPrimaryKey as error:
                 encoded.append(error)
         now_ms = self._now_ms()
         results: list[ReadResult | LutraError] = []
@@ -86,21 +86,23 @@ class RowReader:
         now_ms = self._now_ms()
         rows: list[Row] = []
         next_start: PrimaryKey | None = None
-        size_bytes = 0
+        looked_at_bytes = 0
+        read_bytes = 0
         pairs = self._store.scan(begin, end, reverse=request.backward)
         for seen, (stored_key, value) in enumerate(pairs):
             key = table.keys.decode(stored_key)
             row_bytes = len(stored_key) + len(value)
             # A row may be larger than a page: the first one goes in whatever its size.
-            is_too_much = seen > 0 and size_bytes + row_bytes > limits.RANGE_BYTES_MAX
+            is_too_much = seen > 0 and looked_at_bytes + row_bytes > limits.RANGE_BYTES_MAX
             if len(rows) >= rows_max or seen >= limits.RANGE_ROWS_MAX or is_too_much:
                 next_start = key
                 break
-            size_bytes += row_bytes
-            row, _ = plan.row(key, value, now_ms)
+            looked_at_bytes += row_bytes
+            row, _, size_bytes = plan.row(key, value, now_ms)
+            read_bytes += size_bytes
             if row is not None:
                 rows.append(row)
-        return RangeResult(rows, consumed(units(size_bytes), 0), next_start)
+        return RangeResult(rows, consumed(units(read_bytes), 0), next_start)
 
     def scan_rows(
         self,
@@ -190,8 +192,8 @@ def _encoded(table: Table, key: KeyInput) -> bytes:
 def _result(plan: ReadPlan, key: KeyInput, value: bytes | None, now_ms: int) -> ReadResult:
     if value is None:
         return ReadResult(None, consumed(1, 0))
-    row, token = plan.row(key, value, now_ms)  # type: ignore[arg-type]
-    return ReadResult(row, consumed(units(len(value)), 0), token)
+    row, token, size_bytes = plan.row(key, value, now_ms)  # type: ignore[arg-type]
+    return ReadResult(row, consumed(units(size_bytes), 0), token)
 
 
 def _bounds(table: Table, request: RangeRequest) -> tuple[bytes, bytes]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
+from lutra.model.names import check_column_name
 from lutra.model.schema import CapacityUnits, DefinedColumn, KeyColumn, TableOptions, TableSchema, TableUpdate
 from lutra.model.values import INT64_MAX, INT64_MIN, KEY_TYPES, ColumnType, type_of
 
@@ -38,7 +39,7 @@ def check_defined(key: tuple[KeyColumn, ...], defined: tuple[DefinedColumn, ...]
         raise ParameterInvalid(f"The number of defined columns must be in range: [0, {limits.DEFINED_COLUMNS_MAX}].")
     key_names = {column.name for column in key}
     for column in defined:
-        _check_column_name(column.name)
+        check_column_name(column.name)
         if column.name in key_names:
             raise ParameterInvalid(f"Duplicated attribute column name with primary key column: '{column.name}'.")
         if not isinstance(column.type, ColumnType):
@@ -94,7 +95,7 @@ def _check_key(table: str, key: tuple[KeyColumn, ...]) -> None:
     if not 1 <= len(key) <= limits.KEY_COLUMNS_MAX:
         raise ParameterInvalid(f"The number of primary key columns must be in range: [1, {limits.KEY_COLUMNS_MAX}].")
     for column in key:
-        _check_column_name(column.name)
+        _check_key_name(column.name)
         if column.type not in KEY_TYPES:
             raise ParameterInvalid(
                 f"{getattr(column.type, 'name', column.type)} is an invalid type for the primary key."
@@ -141,7 +142,7 @@ def _check_splits(partition_key: KeyColumn, splits: Sequence[object]) -> None:
         raise ParameterInvalid("The partition ranges must be ascending.")
 
 
-def _check_column_name(name: str) -> None:
+def _check_key_name(name: str) -> None:
     if limits.NAME_PATTERN.fullmatch(name) is None:
         raise ParameterInvalid(f"Invalid column name: '{name}'.")
 

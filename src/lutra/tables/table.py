@@ -13,6 +13,7 @@ class Table:
     """One table at one time: never changed, replaced when its definition changes.
 
     ``versions_ever`` is the largest ``max_versions`` the table has had: where that is 1, no row holds a second version.
+    ``version_bytes`` is what a version's timestamp counts in capacity units.
     """
 
     __slots__ = (
@@ -30,6 +31,7 @@ class Table:
         "one_version",
         "table_id",
         "ttl_ms",
+        "version_bytes",
         "versions_ever",
     )
 
@@ -53,6 +55,7 @@ class Table:
         self.one_version = versions_ever == 1
         self.max_deviation_ms = options.max_deviation_s * 1_000
         self.allow_update = options.allow_update
+        self.version_bytes = 8 if self.max_versions > 1 or self.ttl_ms is not None else 0
 
     @property
     def schema(self) -> TableSchema:

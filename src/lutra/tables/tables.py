@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from lutra.kv.store import KeyValueStore, Reader, prefix_end
@@ -23,7 +23,10 @@ from lutra.model.schema import DefinedColumn, TableDescription, TableSchema, Tab
 from lutra.model.values import INF_MIN
 from lutra.tables import schemas
 from lutra.tables.catalog import Catalog
+from lutra.tables.changes import check_change
+from lutra.tables.keys import check_bound, check_key
 from lutra.tables.reader import OnDamaged, RowReader
+from lutra.tables.reads import check_options
 from lutra.tables.table import Table
 from lutra.tables.writer import RowWriter
 
@@ -111,13 +114,19 @@ class Tables:
 
     def write(self, name: str, change: RowChange) -> WriteResult:
         """One change. Raises ParameterInvalid, InvalidPrimaryKey, ConditionCheckFail, OperationConflict."""
-        return self._writer.write(self._table(name), change)
+        try:
+            table = self._table(name)
+        except ObjectNotExist:
+            check_change(change)
+            raise
+        return self._writer.write(table, change)
 
     def write_batch(self, batch: Sequence[tuple[str, Sequence[RowChange]]]) -> list[list[WriteResult | LutraError]]:
         """At most 200 changes in one commit, in their order; the results have the shape of ``batch``.
 
-        What is wrong with one change is its result and touches no other. Raises ParameterInvalid where the batch is
-        wrong as a whole, OperationConflict; then nothing is written.
+        What does not go with its table, or fails its condition, is that change's result and touches no other. Raises
+        ParameterInvalid where a change is wrong in itself (`changes.check_change`) or the batch as a whole;
+        OperationConflict. Then nothing is written.
         """
         _check_batch(batch)
         results: list[list[WriteResult | LutraError | None]] = []
@@ -128,36 +137,50 @@ class Tables:
                 flat += [(table, change) for change in changes]
                 results.append([None] * len(changes))
             except ObjectNotExist as error:
+                for change in changes:
+                    check_change(change)
                 results.append([error] * len(changes))
         written = iter(self._writer.write_many(flat) if flat else ())
         return [[next(written) if one is None else one for one in of_table] for of_table in results]
 
     def read(self, name: str, key: KeyInput, options: ReadOptions) -> ReadResult:
         """One row. Raises ParameterInvalid, InvalidPrimaryKey."""
-        return self._reader.read(self._table(name), key, options)
+        try:
+            table = self._table(name)
+        except ObjectNotExist:
+            _check_read([key], options)
+            raise
+        return self._reader.read(table, key, options)
 
     def read_batch(
         self, batch: Sequence[tuple[str, Sequence[KeyInput], ReadOptions]]
     ) -> list[list[ReadResult | LutraError]]:
         """At most 100 rows; the results have the shape of ``batch``.
 
-        What is wrong with one row is its result. Raises ParameterInvalid where the batch is wrong as a whole.
+        A key that does not go with its table is that row's result. Raises ParameterInvalid where a key is wrong in
+        itself, or the batch as a whole.
         """
         if not batch:
             raise ParameterInvalid("No row specified in the request of BatchGetRow.")
         if sum(len(keys) for _, keys, _ in batch) > limits.BATCH_GET_ROWS_MAX:
-            raise ParameterInvalid(f"Rows count exceeds the upper limit:{limits.BATCH_GET_ROWS_MAX}.")
+            raise ParameterInvalid(f"Rows count exceeds the upper limit: {limits.BATCH_GET_ROWS_MAX}.")
         results: list[list[ReadResult | LutraError]] = []
         for name, keys, options in batch:
             try:
                 results.append(self._reader.read_many(self._table(name), keys, options))
             except ObjectNotExist as error:
+                _check_read(keys, options)
                 results.append([error] * len(keys))
         return results
 
     def read_range(self, name: str, request: RangeRequest) -> RangeResult:
         """A page of rows by key: at most 5000 rows or 4 MB looked at. Raises ParameterInvalid, InvalidPrimaryKey."""
-        return self._reader.read_range(self._table(name), request)
+        try:
+            table = self._table(name)
+        except ObjectNotExist:
+            _check_read((request.start, request.end), request.options, check_bound)
+            raise
+        return self._reader.read_range(table, request)
 
     def scan_rows(
         self,
@@ -210,6 +233,13 @@ class Tables:
         return table
 
 
+def _check_read(keys: Sequence[KeyInput], options: ReadOptions, check: Callable[[KeyInput], None] = check_key) -> None:
+    """Raises ParameterInvalid: what is wrong with a read in itself is said before that there is no such table."""
+    check_options(options)
+    for key in keys:
+        check(key)
+
+
 def _check_batch(batch: Sequence[tuple[str, Sequence[RowChange]]]) -> None:
     if not batch:
         raise ParameterInvalid("No row is specified in BatchWriteRow.")
@@ -217,4 +247,4 @@ def _check_batch(batch: Sequence[tuple[str, Sequence[RowChange]]]) -> None:
         if not changes:
             raise ParameterInvalid(f"No operation is specified for table: '{name}'.")
     if sum(len(changes) for _, changes in batch) > limits.BATCH_WRITE_ROWS_MAX:
-        raise ParameterInvalid(f"Rows count exceeds the upper limit:{limits.BATCH_WRITE_ROWS_MAX}.")
+        raise ParameterInvalid(f"Rows count exceeds the upper limit: {limits.BATCH_WRITE_ROWS_MAX}.")

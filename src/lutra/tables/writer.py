@@ -1,13 +1,16 @@
 """Writing rows: check, lock, read where it takes reading, apply, commit.
 
-What is wrong with one row of a batch is that row's result and touches no other. What is right is committed as one.
+A batch is refused whole where one of its changes is wrong in itself (`changes`). What does not go with its table, or
+fails its condition, is that row's result and touches no other. What is right is committed as one.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from lutra.kernels.plainbuffer import measure_row
 from lutra.kv.batch import DELETE, PUT
 from lutra.kv.store import KeyValueStore
 from lutra.model import limits
@@ -15,7 +18,6 @@ from lutra.model.clock import Clock
 from lutra.model.errors import ConditionCheckFail, LutraError, ObjectNotExist, ParameterInvalid
 from lutra.model.rows import (
     Cell,
-    CellOperation,
     ChangeKind,
     KeyInput,
     PrimaryKey,
@@ -28,9 +30,10 @@ from lutra.model.rows import (
 from lutra.model.values import AUTO_INCREMENT, INT64_MAX
 from lutra.tables import cells as cell_changes
 from lutra.tables import changeblock, keyspace, storedrow
-from lutra.tables.capacity import consumed, units
+from lutra.tables.capacity import UNIT_BYTES, consumed, row_bytes, units
+from lutra.tables.changes import check_cells, check_change, incremented, only_deletes
 from lutra.tables.committer import GroupCommitter, Pending
-from lutra.tables.filters import Predicate, compile_condition
+from lutra.tables.filters import Predicate, columns_of, compile_condition
 from lutra.tables.locks import RowLocks
 from lutra.tables.stay import Stay
 from lutra.tables.surely import surely
@@ -45,19 +48,36 @@ _OPERATION_NAMES: Final = {
 
 
 class _Prepared:
-    """A change that is right in itself. ``stored_key`` is empty until an auto-increment column has its value."""
+    """A change that is right in itself. ``stored_key`` is empty until an auto-increment column has its value.
 
-    __slots__ = ("cells", "change", "counter_key", "predicate", "size_bytes", "stored_key", "table", "value")
+    ``must_exist``: only a row that is there can be written under a number that the client gives. ``size_bytes`` is what
+    the request brings.
+    """
+
+    __slots__ = (
+        "cells",
+        "change",
+        "counter_key",
+        "must_exist",
+        "predicate",
+        "size_bytes",
+        "stored_key",
+        "table",
+        "value",
+        "write_units",
+    )
 
     def __init__(self, table: Table, change: RowChange) -> None:
         self.table = table
         self.change = change
         self.stored_key = b""
         self.counter_key: bytes | None = None
+        self.must_exist = False
         self.predicate: Predicate | None = None
         self.cells: list[Cell] = []
         self.value: bytes | None = None
-        self.size_bytes = 0
+        self.size_bytes: int
+        self.write_units: int
 
 
 class _Effects:
@@ -100,7 +120,8 @@ class RowWriter:
     def write_many(self, changes: Sequence[tuple[Table, RowChange]]) -> list[WriteResult | LutraError]:
         """Rows in their order, in one commit; what is wrong with one stands in its place.
 
-        Raises ParameterInvalid where they are too large together, OperationConflict; then none is written.
+        Raises ParameterInvalid where one is wrong in itself, where one that repeats a row has a condition, and where
+        they are too large together; OperationConflict. Then none is written.
         """
         stay = Stay(self._locks)
         return surely(lambda: self._write_many(stay, changes), stay.end)
@@ -115,6 +136,7 @@ class RowWriter:
                     raise _not_exist()
                 prepared.append(_prepare(table, change, now_ms))
             except LutraError as error:
+                check_change(change)
                 prepared.append(error)
         sound = [one for one in prepared if isinstance(one, _Prepared)]
         _check_total(sum(one.size_bytes for one in sound), "BatchWriteRow")
@@ -146,20 +168,21 @@ class RowWriter:
         key = change.key
         counter: tuple[bytes, int] | None = None
         if prepared.counter_key is not None:
-            key, counter = self._counted(prepared, effects)
+            key, counter = self._numbered(prepared, effects)
         stored_key = prepared.stored_key or table.keys.encode(key)
         value = prepared.value
         cells = prepared.cells
         read_units = 0
-        if change.kind is ChangeKind.UPDATE or not _blind(change):
+        blind = _blind(change)
+        if change.kind is ChangeKind.UPDATE or not blind or prepared.must_exist:
             stored = effects.values[stored_key] if stored_key in effects.values else self._store.get(stored_key)
-            if not _blind(change):
-                read_units = units(0 if stored is None else len(stored))
             old = None if stored is None else storedrow.decode(stored, table, now_ms)
             _check_condition(prepared, old)
+            if not blind:
+                read_units = _condition_units(prepared, old or [])
             if change.kind is ChangeKind.UPDATE:
-                if old is None and cell_changes.only_deletes(change.cells):
-                    return WriteResult(consumed(read_units, units(prepared.size_bytes)), _returned(change, key, []))
+                if old is None and only_deletes(change.cells):
+                    return WriteResult(consumed(read_units, prepared.write_units), _returned(change, key, []))
                 cells = cell_changes.updated(table, old or [], change.cells, now_ms)
                 value = _encoded(cells, now_ms)
         effects.values[stored_key] = value
@@ -173,26 +196,20 @@ class RowWriter:
             logged.append(entry)
         effects.size_bytes += 2 * len(stored_key) + (0 if value is None else len(value))
         row = None if change.return_type is ReturnType.NONE else _returned(change, key, cells)
-        return WriteResult(consumed(read_units, units(prepared.size_bytes)), row)
+        return WriteResult(consumed(read_units, prepared.write_units), row)
 
-    def _counted(self, prepared: _Prepared, effects: _Effects) -> tuple[KeyInput, tuple[bytes, int] | None]:
-        """The key with its auto-increment column, and what the counter is to become.
-
-        The counter is at least every value of its partition key, given out or given by a client.
-        """
+    def _numbered(self, prepared: _Prepared, effects: _Effects) -> tuple[KeyInput, tuple[bytes, int]]:
+        """The key with the next number of its partition key, and what the counter is to become."""
         position, counter_key = prepared.table.auto_increment, prepared.counter_key
         assert position is not None
         assert counter_key is not None
         stored = effects.values.get(counter_key) or self._store.get(counter_key)
         last = 0 if stored is None else keyspace.unpack(stored)
         key = prepared.change.key
-        name, value = key[position]
-        if value is AUTO_INCREMENT:
-            if last == INT64_MAX:
-                raise ParameterInvalid(f"Primary key column '{name}' has no larger value left.")
-            return (*key[:position], (name, last + 1), *key[position + 1 :]), (counter_key, last + 1)
-        assert type(value) is int
-        return key, (counter_key, value) if value > last else None
+        name = key[position][0]
+        if last == INT64_MAX:
+            raise ParameterInvalid(f"Primary key column '{name}' has no larger value left.")
+        return (*key[:position], (name, last + 1), *key[position + 1 :]), (counter_key, last + 1)
 
     def _commit(self, effects: _Effects) -> None:
         if not effects.values:
@@ -213,51 +230,66 @@ def _not_exist() -> ObjectNotExist:
 def _prepare(table: Table, change: RowChange, now_ms: int) -> _Prepared:
     """Raises ParameterInvalid, InvalidPrimaryKey."""
     prepared = _Prepared(table, change)
-    if table.auto_increment is not None and change.kind is not ChangeKind.DELETE:
-        _prepare_counter(prepared, table.auto_increment)
-    else:
+    check_cells(change)
+    if table.auto_increment is None:
         prepared.stored_key = table.keys.encode(change.key)
+    else:
+        _prepare_numbered(prepared, table.auto_increment)
+    prepared.size_bytes = measure_row(change.key, change.cells, 8)
+    prepared.write_units = _write_units(prepared)
     if change.kind is ChangeKind.PUT:
         prepared.cells = cell_changes.cells_of_put(table, change.cells, now_ms)
         prepared.value = _encoded(prepared.cells, now_ms)
-        prepared.size_bytes = len(prepared.stored_key) + len(prepared.value)
     elif change.kind is ChangeKind.UPDATE:
         if not table.allow_update:
             raise ParameterInvalid(f"Table {table.name} does not allow UpdateRow (allow_update is false).")
-        size_bytes = cell_changes.check_update(table, change.cells, now_ms)
-        prepared.size_bytes = len(prepared.stored_key) + size_bytes
-    else:
-        if change.cells:
-            raise ParameterInvalid("Invalid delete row request: unexpected cells in request.")
-        prepared.size_bytes = len(prepared.stored_key)
+        cell_changes.check_against(table, change.cells, now_ms)
     if change.condition.columns is not None:
         prepared.predicate = compile_condition(change.condition.columns)
     return prepared
 
 
-def _prepare_counter(prepared: _Prepared, position: int) -> None:
-    """A change of a table with an auto-increment column: the counter of its partition key takes part."""
+def _write_units(prepared: _Prepared) -> int:
+    versions_bytes = prepared.table.version_bytes * len(prepared.change.cells)
+    if prepared.size_bytes + versions_bytes <= UNIT_BYTES:  # most rows: spares measuring them again
+        return 1
+    return units(measure_row(prepared.change.key, prepared.change.cells, 0) + versions_bytes)
+
+
+def _prepare_numbered(prepared: _Prepared, position: int) -> None:
+    """A change of a table with an auto-increment column.
+
+    AUTO_INCREMENT makes a row, and the counter of its partition key takes part. A number changes the row that has it:
+    who could give numbers could take those that the table has not come to.
+    """
     table, change = prepared.table, prepared.change
     names = table.schema.key
     key = change.key
-    if len(key) == len(names) and key[position][1] is AUTO_INCREMENT:
-        if change.kind is not ChangeKind.PUT:
-            raise ParameterInvalid("The value of an auto-increment column must be given to update a row.")
-        if change.condition.existence is not RowExistence.IGNORE:
-            raise ParameterInvalid(
-                f"Invalid expect:{change.condition.existence.name} when modify row with pk auto increment."
-            )
-        if change.condition.columns is not None:
-            raise ParameterInvalid("Can't set condition when modify row with pk auto increment.")
-        # The other columns are checked with any value in its place.
-        table.keys.encode((*key[:position], (key[position][0], 0), *key[position + 1 :]))
-    else:
+    if len(key) != len(names) or key[position][1] is not AUTO_INCREMENT:
         prepared.stored_key = table.keys.encode(key)
+        prepared.must_exist = change.kind is not ChangeKind.DELETE
+        return
+    if change.kind is ChangeKind.DELETE:
+        raise ParameterInvalid("Invalid row to delete which with pk auto increment.")
+    if change.condition.existence is not RowExistence.IGNORE:
+        raise ParameterInvalid(
+            f"Invalid expect:{change.condition.existence.name} when modify row with pk auto increment."
+        )
+    if change.condition.columns is not None:
+        raise ParameterInvalid("Can't set condition when modify row with pk auto increment.")
+    if change.kind is ChangeKind.UPDATE and only_deletes(change.cells):
+        raise ParameterInvalid("An update that only deletes makes no row: give the number of the row to update.")
+    # The other columns are checked with any value in its place.
+    table.keys.encode((*key[:position], (key[position][0], 0), *key[position + 1 :]))
     prepared.counter_key = keyspace.counters_prefix(table.table_id) + table.keys.encode_partition(key)
 
 
 def _lock_keys(prepared: Sequence[_Prepared]) -> set[bytes]:
-    keys = {one.stored_key for one in prepared if one.stored_key}
+    """What to lock. Raises ParameterInvalid where changes of one row come with a condition."""
+    rows = [one.stored_key for one in prepared if one.stored_key]
+    keys = set(rows)
+    if len(keys) < len(rows):
+        _check_repeated(prepared, Counter(rows))
     keys.update(one.counter_key for one in prepared if one.counter_key is not None)
     return keys
 
@@ -268,11 +300,32 @@ def _blind(change: RowChange) -> bool:
 
 
 def _check_condition(prepared: _Prepared, old: list[Cell] | None) -> None:
+    if prepared.must_exist and old is None:
+        raise ConditionCheckFail("Condition check failed. There is no row of that number: AUTO_INCREMENT makes one.")
     existence = prepared.change.condition.existence
     if existence is not RowExistence.IGNORE and (existence is RowExistence.EXPECT_EXIST) is (old is None):
         raise ConditionCheckFail
     if prepared.predicate is not None and not prepared.predicate(prepared.change.key, old or []):  # type: ignore[arg-type]
         raise ConditionCheckFail
+
+
+def _condition_units(prepared: _Prepared, old: list[Cell]) -> int:
+    """What a condition reads: of the row whether it is there, and the columns that the condition names."""
+    columns = prepared.change.condition.columns
+    if columns is None:
+        return 1
+    names = columns_of(columns)
+    return units(row_bytes(prepared.table, prepared.change.key, [cell for cell in old if cell[0] in names]))  # type: ignore[arg-type]
+
+
+def _check_repeated(prepared: Sequence[_Prepared], counts: Counter[bytes]) -> None:
+    for one in prepared:
+        if counts[one.stored_key] < 2:
+            continue
+        if one.change.condition.existence is not RowExistence.IGNORE:
+            raise ParameterInvalid("Repeated rows do not support row exist expectation check in BatchModify.")
+        if one.predicate is not None:
+            raise ParameterInvalid("Repeated rows do not support row condition check in BatchModify.")
 
 
 def _encoded(cells: list[Cell], now_ms: int) -> bytes:
@@ -299,5 +352,5 @@ def _returned(change: RowChange, key: KeyInput, cells: list[Cell]) -> Row | None
         return None
     if change.return_type is ReturnType.PRIMARY_KEY:
         return Row(key)  # type: ignore[arg-type]
-    names = change.return_columns or tuple(cell[0] for cell in change.cells if cell[3] == CellOperation.INCREMENT)
+    names = change.return_columns or incremented(change.cells)
     return Row(key, cell_changes.newest_of(cells, names))  # type: ignore[arg-type]

@@ -66,14 +66,19 @@ def test_keys_of_many_columns(client: SdkClient, make: TableMaker, count: int) -
     [
         pytest.param([("n", 1), ("t", "a")], "Validate PK name fail. Input: t, Meta: s.", id="wrong name"),
         pytest.param([("s", "a"), ("n", 1)], "Validate PK name fail. Input: s, Meta: n.", id="wrong order"),
-        pytest.param([("n", "1"), ("s", "a")], None, id="string for integer"),
-        pytest.param([("n", 1), ("s", 2)], None, id="integer for string"),
-        pytest.param([("n", 1), ("s", bytearray(b"a"))], None, id="binary for string"),
+        pytest.param(
+            [("n", "1"), ("s", "a")], "Validate PK type fail. Input: VT_STRING, Meta: VT_INTEGER.", id="text for number"
+        ),
+        pytest.param(
+            [("n", 1), ("s", 2)], "Validate PK type fail. Input: VT_INTEGER, Meta: VT_STRING.", id="number for text"
+        ),
+        pytest.param(
+            [("n", 1), ("s", bytearray(b"a"))],
+            "Validate PK type fail. Input: VT_BLOB, Meta: VT_STRING.",
+            id="binary for text",
+        ),
         pytest.param([("n", 1)], None, id="too few"),
         pytest.param([("n", 1), ("s", "a"), ("t", "b")], None, id="too many"),
-        pytest.param([], None, id="none"),
-        pytest.param([("n", True), ("s", "a")], None, id="boolean"),
-        pytest.param([("n", ots.INF_MIN), ("s", "a")], None, id="infinity"),
     ],
 )
 def test_keys_that_do_not_fit_the_table(
@@ -91,11 +96,59 @@ def test_keys_that_do_not_fit_the_table(
     assert _keys_of(client, table, ["n", "s"]) == []
 
 
+COUNT = "The number of primary key columns must be in range: [1, 4]."
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        pytest.param([], COUNT, id="none"),
+        pytest.param([(f"n{n}", n) for n in range(5)], COUNT, id="five"),
+        pytest.param([("n", True), ("s", "a")], "VT_BOOLEAN is an invalid type for the primary key.", id="boolean"),
+        pytest.param(
+            [("n", ots.INF_MIN), ("s", "a")], "VT_INF_MIN is an invalid type for the primary key.", id="infinity"
+        ),
+    ],
+)
+def test_keys_that_no_table_has(client: SdkClient, make: TableMaker, key: list[tuple[str, Any]], message: str) -> None:
+    """Said before that there is no such table, and of a batch as a whole."""
+    for table in (make.table(NUMBER_TEXT), "absent"):
+        reads = ots.BatchGetRowRequest()
+        reads.add(ots.TableInBatchGetRowItem(table, [[("n", 1), ("s", "a")], key], max_version=1))
+        for call in (
+            lambda table=table: put(client, table, key, a=1),
+            lambda table=table: get(client, table, key),
+            lambda table=table: client.update_row(table, ots.Row(key, {"PUT": [("a", 1)]}), IGNORE),
+            lambda table=table: client.delete_row(table, key),
+            lambda reads=reads: client.batch_get_row(reads),
+        ):
+            with invalid(message):
+                call()
+
+
 @pytest.mark.parametrize("value", ["x" * 1_025, bytearray(1_025)], ids=["string", "binary"])
 def test_key_values_longer_than_1_kb(client: SdkClient, make: TableMaker, value: Any) -> None:
     table = make.table([("id", "STRING" if isinstance(value, str) else "BINARY")])
-    with invalid():
+    with invalid("The length of primary key column: 'id' exceeds the MaxLength:1024 with CurrentLength:1025."):
         put(client, table, [("id", value)], a=1)
+
+
+def test_a_number_that_the_client_gives_makes_no_row(client: SdkClient, make: TableMaker) -> None:
+    table = make.table([("id", "STRING"), ("n", "INTEGER", ots.PK_AUTO_INCR)])
+    absent = [("id", "a"), ("n", 7)]
+    for call in (
+        lambda: put(client, table, absent, a=1),
+        lambda: client.update_row(table, ots.Row(absent, {"PUT": [("a", 1)]}), IGNORE),
+    ):
+        with refused("OTSConditionCheckFail", 403):
+            call()
+    assert _keys_of(client, table, ["id", "n"]) == []
+    marker = ots.Row([("id", "a"), ("n", ots.PK_AUTO_INCR)], {"PUT": [("a", 1)]})
+    _, row = client.update_row(table, marker, IGNORE, ots.ReturnType.RT_PK)
+    chosen = row.primary_key
+    assert values(get(client, table, chosen)) == {"a": 1}
+    put(client, table, chosen, a=2)
+    assert values(get(client, table, chosen)) == {"a": 2}
 
 
 def test_the_server_chooses_ascending_keys(client: SdkClient, make: TableMaker) -> None:

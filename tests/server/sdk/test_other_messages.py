@@ -67,7 +67,7 @@ def test_defined_columns_are_added_and_deleted(sync_client: ots.OTSClient, make:
 
 def test_defined_columns_that_cannot_be_added(sync_client: ots.OTSClient, make: TableMaker, table_wire: Any) -> None:
     table = make.table(defined=[("a", "STRING")])
-    for name in ("a", "id", "1bad", ""):
+    for name in ("a", "id", "#bad", ""):
         column = table_wire.DefinedColumnSchema(name=name, type=table_wire.DEFINED_COLUMN_TYPE_INTEGER)
         add = table_wire.AddDefinedColumnRequest(table_name=table, columns=[column])
         with invalid():

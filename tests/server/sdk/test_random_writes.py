@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import tablestore as ots
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.sdk import EXPECT_EXIST, EXPECT_NOT_EXIST, IGNORE, is_accepted, values, write_batch
+from support.sdk import EXPECT_EXIST, EXPECT_NOT_EXIST, IGNORE, invalid, is_accepted, values, write_batch
 from support.searching import ALL, columns_of, field, search
 from support.tables import TableMaker
 from tablestore import FieldType
@@ -78,6 +79,11 @@ def test_the_table_and_its_index_hold_what_was_written(
     model: Model = {}
     for step in steps:
         if isinstance(step, list):
+            counts = Counter(item.row.primary_key[0][1] for item in step)
+            if any(counts[item.row.primary_key[0][1]] > 1 and item.condition is not IGNORE for item in step):
+                with invalid(mentions="Repeated rows"):
+                    write_batch(sync_client, table, step)
+                continue
             response = write_batch(sync_client, table, step)
             items = {
                 item.index: item.is_ok

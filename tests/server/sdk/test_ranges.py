@@ -137,10 +137,17 @@ def test_limits_that_are_none(client: SdkClient, numbers: str, limit: int) -> No
     [
         pytest.param([("m", 1)], id="wrong name"),
         pytest.param([("n", "1")], id="wrong type"),
-        pytest.param([], id="none"),
         pytest.param([("n", 1), ("m", 1)], id="too many"),
     ],
 )
 def test_bounds_that_do_not_fit_the_table(client: SdkClient, numbers: str, start: Any) -> None:
     with refused("OTSInvalidPK", 400):
         client.get_range(numbers, "FORWARD", start, _key(MAX))
+
+
+@pytest.mark.parametrize("columns", [0, 5])
+def test_bounds_that_no_table_has(client: SdkClient, numbers: str, columns: int) -> None:
+    bound = [(f"n{number}", MIN) for number in range(columns)]
+    for table in (numbers, "absent"):
+        with invalid("The number of primary key columns must be in range: [1, 4]."):
+            client.get_range(table, "FORWARD", bound, _key(MAX))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import tablestore as ots
 from support.sdk import (
+    EXPECT_EXIST,
     IGNORE,
     SdkClient,
     get,
@@ -221,7 +222,30 @@ def test_an_increment_beyond_64_bits(client: SdkClient, table: str) -> None:
     assert values(get(client, table, KEY)) == {"n": 2**63 - 1}
 
 
-@pytest.mark.parametrize("name", ["", "1a", "a-b", "a b", "x" * 256, "id"])
+# ASCII only: for other names the client writes their length in characters, and no server can read that.
+@pytest.mark.parametrize("name", ["price-2", "1a", "a b", " ", "a.b", "'", '"', "a\nb", "\\", "a#"])
+def test_column_names_of_any_kind(client: SdkClient, table: str, name: str) -> None:
+    put(client, table, KEY, **{name: 1, "other": 2})
+    _update(client, table, INCREMENT=[(name, 1)])
+    assert values(get(client, table, KEY)) == {name: 2, "other": 2}
+    is_two = ots.SingleColumnCondition(name, 2, ots.ComparatorType.EQUAL, False)
+    assert values(get(client, table, KEY, columns_to_get=[name], column_filter=is_two)) == {name: 2}
+    _update(client, table, DELETE_ALL=[name])
+    assert values(get(client, table, KEY)) == {"other": 2}
+
+
+@pytest.mark.parametrize("name", ["#", "#abc", "#公司", "# ", "x" * 256])
+def test_names_that_no_read_can_ask_for(client: SdkClient, table: str, name: str) -> None:
+    message = f"Invalid column name: '{name}'."
+    with invalid(message):
+        get(client, table, KEY, columns_to_get=["a", name])
+    with invalid(message):
+        get(client, table, KEY, column_filter=ots.SingleColumnCondition(name, 1, ots.ComparatorType.EQUAL))
+    with invalid(message):
+        client.get_range(table, "FORWARD", [("id", ots.INF_MIN)], [("id", ots.INF_MAX)], columns_to_get=[name])
+
+
+@pytest.mark.parametrize("name", ["", "#", "#abc", "# ", "x" * 256, "id"])
 def test_column_names_that_are_none(client: SdkClient, table: str, name: str) -> None:
     with invalid():
         put(client, table, KEY, **{name: 1})
@@ -248,16 +272,40 @@ def test_a_row_grows_beyond_what_one_write_may_hold(client: SdkClient, table: st
 
 
 def test_more_columns_to_get_than_allowed(client: SdkClient, table: str) -> None:
-    with invalid():
-        get(client, table, KEY, columns_to_get=[f"c{number}" for number in range(129)])
+    columns = [f"c{number}" for number in range(1_025)]
+    with invalid("The number of columns from the request exceeds the limit, limit count: 1024, column count: 1025."):
+        get(client, table, KEY, columns_to_get=columns)
+    put(client, table, KEY, c7=7)
+    assert values(get(client, table, KEY, columns_to_get=columns[:1_024])) == {"c7": 7}
 
 
 def test_a_read_says_which_versions(client: SdkClient, table: str) -> None:
     put(client, table, KEY, a=1)
-    with invalid():
+    with invalid("No version condition is specified."):
         get(client, table, KEY, max_version=None)
+    with invalid("No version condition is specified."):
+        client.get_range(table, "FORWARD", [("id", ots.INF_MIN)], [("id", ots.INF_MAX)], max_version=None)
+    request = ots.BatchGetRowRequest()
+    request.add(ots.TableInBatchGetRowItem(table, [KEY], [], None, None))
+    with invalid("No version condition is specified while querying row."):
+        client.batch_get_row(request)
     with invalid():
         get(client, table, KEY, max_version=0)
+
+
+def test_capacity_counts_names_and_values(client: SdkClient, table: str) -> None:
+    """Of the columns asked for, and of the key: stored, the row takes more than one unit."""
+    columns = [(f"c{number:03d}", "x" * 10) for number in range(272)]
+    key_bytes = len("id") + len("row")
+    assert key_bytes + 272 * 14 < 4_096 < key_bytes + 300 * 14
+    consumed, _ = client.put_row(table, ots.Row(KEY, columns), IGNORE)
+    assert (consumed.read, consumed.write) == (0, 1)
+    assert client.get_row(table, KEY, max_version=1)[0].read == 1
+    columns += [(f"d{number:03d}", "x" * 10) for number in range(28)]
+    consumed, _ = client.put_row(table, ots.Row(KEY, columns), EXPECT_EXIST)
+    assert (consumed.read, consumed.write) == (1, 2)
+    assert client.get_row(table, KEY, max_version=1)[0].read == 2
+    assert client.get_row(table, KEY, ["c001"], max_version=1)[0].read == 1
 
 
 def test_a_transaction_nobody_started(client: SdkClient, table: str) -> None:

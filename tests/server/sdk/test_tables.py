@@ -167,7 +167,7 @@ def test_a_key_column_given_twice(client: SdkClient) -> None:
     [
         pytest.param([("id", "STRING")], id="named as the key"),
         pytest.param([("a", "STRING"), ("a", "INTEGER")], id="twice"),
-        pytest.param([("1a", "STRING")], id="bad name"),
+        pytest.param([("#a", "STRING")], id="bad name"),
         pytest.param([(f"c{n}", "STRING") for n in range(33)], id="33 columns"),
     ],
 )

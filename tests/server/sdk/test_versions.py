@@ -85,6 +85,26 @@ def test_one_moment_and_a_number_of_versions(client: SdkClient, versioned: str, 
     assert versions(row, "a") == [(1, now_ms + 1)]
 
 
+def test_times_that_no_cell_has(client: SdkClient, versioned: str, now_ms: int) -> None:
+    """The row with its key and no cells; none where columns are named that are not there."""
+    _put(client, versioned, ("a", 1, now_ms))
+    bounds = ([("id", ots.INF_MIN)], [("id", ots.INF_MAX)])
+    for columns, expected in (([], [{}]), (["a"], []), (["none"], [])):
+        options: dict[str, Any] = {"columns_to_get": columns, "max_version": None, "time_range": (5, 6)}
+        rows = [get(client, versioned, KEY, **options)]
+        request = ots.BatchGetRowRequest()
+        request.add(ots.TableInBatchGetRowItem(versioned, [KEY], columns, None, None, (5, 6)))
+        rows += [item.row for item in client.batch_get_row(request).get_result_by_table(versioned)]
+        rows += client.get_range(versioned, "FORWARD", *bounds, **options)[2] or [None]
+        assert [values(row) for row in rows if row is not None] == expected * 3
+        assert all(row.primary_key == KEY for row in rows if row is not None)
+
+
+def test_one_time_and_a_number_of_versions(client: SdkClient, versioned: str) -> None:
+    with invalid("Specific timestamp and max versions cannot be given at the same time."):
+        get(client, versioned, KEY, max_version=1, time_range=5)
+
+
 @pytest.mark.parametrize("time_range", [(5, 5), (6, 5), (-1, 5), -1])
 def test_time_ranges_that_are_none(client: SdkClient, versioned: str, time_range: Any) -> None:
     with invalid():
