@@ -259,8 +259,8 @@ def test_what_is_wrong_in_itself_is_told_before_a_table_is_missed(tables: Tables
             call()
     with pytest.raises(ParameterInvalid, match="TimeToLive"):
         tables.update("absent", TableUpdate(ttl_s=5))
-    with pytest.raises(ParameterInvalid, match="Invalid column name: '1'"):
-        tables.add_defined_columns("absent", [DefinedColumn("1", ColumnType.STRING)])
+    with pytest.raises(ParameterInvalid, match="Invalid column name: '#1'"):
+        tables.add_defined_columns("absent", [DefinedColumn("#1", ColumnType.STRING)])
 
 
 def test_a_wrong_update_changes_nothing(tables: Tables) -> None:
