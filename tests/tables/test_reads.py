@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from lutra.kv.store import KeyValueStore
 from lutra.model.conditions import ColumnPagination, Comparator, SingleColumn
-from lutra.model.errors import InvalidPrimaryKey, ObjectNotExist, ParameterInvalid
+from lutra.model.deadline import Deadline, working_for
+from lutra.model.errors import InvalidPrimaryKey, ObjectNotExist, ParameterInvalid, RequestTimeout
 from lutra.model.rows import (
     CellChange,
     CellOperation,
@@ -343,6 +345,28 @@ def test_a_page_ends_after_rows_looked_at(tables: Tables, monkeypatch: pytest.Mo
     assert ([row.key for row in rows], pages) == ([bound("a", 777)], 10)
     rows, pages = paged(tables, RangeRequest(request.start, request.end, limit=5_000))
     assert (len(rows), pages) == (950, 10)
+
+
+def test_a_page_ends_at_the_deadline_and_goes_on_from_there(tables: Tables) -> None:
+    keys = [bound("a", n) for n in range(50)]
+    fill(tables, keys)  # type: ignore[arg-type]
+    everything = RangeRequest(bound(INF_MIN, INF_MIN), bound(INF_MAX, INF_MAX))
+    with working_for(Deadline(1, time.monotonic() - 5)):
+        page = tables.read_range("r", everything)
+        assert 0 < len(page.rows) < 50
+        rows, pages = paged(tables, everything)
+    assert page.next_start == keys[len(page.rows)]
+    assert ([row.key for row in rows], pages > 2) == (keys, True)
+
+
+def test_many_rows_are_read_no_longer_than_the_deadline(tables: Tables) -> None:
+    fill(tables, [bound("a", n) for n in range(5)])  # type: ignore[arg-type]
+    batch = [("r", [bound("a", n) for n in range(5)], ReadOptions())]
+    with working_for(Deadline(1, time.monotonic() - 5)), pytest.raises(RequestTimeout):
+        tables.read_batch(batch)
+    with working_for(Deadline(600)):
+        ((first, *_),) = tables.read_batch(batch)
+    assert isinstance(first, ReadResult)
 
 
 def test_a_page_ends_after_bytes_looked_at(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:

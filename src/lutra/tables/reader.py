@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from lutra.kv.store import KeyValueStore, Reader, prefix_end
 from lutra.model import limits
 from lutra.model.clock import Clock
+from lutra.model.deadline import current_deadline
 from lutra.model.errors import Corruption, InvalidPrimaryKey, LutraError, ParameterInvalid, RowDamaged, StorageFailure
 from lutra.model.rows import (
     KeyInput,
@@ -25,6 +26,9 @@ from lutra.tables.reads import ReadPlan
 from lutra.tables.table import Table
 
 OnDamaged = Callable[[PrimaryKey, RowDamaged], None]
+
+_LOOK_ROWS: Final = 16
+"""So often a page of a range looks at its deadline."""
 
 
 class RowReader:
@@ -45,8 +49,12 @@ class RowReader:
         return _result(plan, key, value, self._now_ms())
 
     def read_many(self, table: Table, keys: Sequence[KeyInput], options: ReadOptions) -> list[ReadResult | LutraError]:
-        """Rows in the order of ``keys``; in place of one, that its key does not go with the table. Raises as `read`."""
+        """Rows in the order of ``keys``; in place of one, that its key does not go with the table.
+
+        Raises as `read`, and RequestTimeout at the deadline.
+        """
         plan = ReadPlan(table, options)
+        deadline = current_deadline()
         encoded: list[bytes | LutraError] = []
         for key in keys:
             try:
@@ -63,6 +71,7 @@ class RowReader:
             if size_bytes > limits.ANSWER_BYTES_MAX:
                 results.append(_too_much("BatchGetRow"))
                 continue
+            deadline.check()
             try:
                 value = self._store.get(stored_key)
                 size_bytes += 0 if value is None else len(value)
@@ -74,7 +83,7 @@ class RowReader:
         return results
 
     def read_range(self, table: Table, request: RangeRequest) -> RangeResult:
-        """A page of a range: it ends after a number of rows, of rows looked at, or of bytes looked at.
+        """A page of a range: it ends after a number of rows, of rows looked at, of bytes looked at, or at the deadline.
 
         Raises ParameterInvalid, InvalidPrimaryKey, StorageFailure, Corruption.
         """
@@ -88,13 +97,15 @@ class RowReader:
         next_start: PrimaryKey | None = None
         looked_at_bytes = 0
         read_bytes = 0
+        deadline = current_deadline()
         pairs = self._store.scan(begin, end, reverse=request.backward)
         for seen, (stored_key, value) in enumerate(pairs):
             key = table.keys.decode(stored_key)
             row_bytes = len(stored_key) + len(value)
             # A row may be larger than a page: the first one goes in whatever its size.
             is_too_much = seen > 0 and looked_at_bytes + row_bytes > limits.RANGE_BYTES_MAX
-            if len(rows) >= rows_max or seen >= limits.RANGE_ROWS_MAX or is_too_much:
+            is_late = seen > 0 and seen % _LOOK_ROWS == 0 and deadline.is_over
+            if len(rows) >= rows_max or seen >= limits.RANGE_ROWS_MAX or is_too_much or is_late:
                 next_start = key
                 break
             looked_at_bytes += row_bytes
@@ -159,7 +170,9 @@ class RowReader:
         now_ms = self._now_ms()
         rows: list[Row | None] = []
         size_bytes = 0
+        deadline = current_deadline()
         for key, stored_key in [(key, table.keys.encode(key)) for key in keys]:
+            deadline.check()
             try:
                 value = self._store.get(stored_key)
             except Corruption as error:
