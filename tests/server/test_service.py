@@ -14,7 +14,7 @@ import pytest
 from lutra.instance.engine import Engine
 from lutra.instance.instance import Instance
 from lutra.model.clock import SystemClock
-from lutra.model.deadline import Deadline, current_deadline
+from lutra.model.deadline import NEVER, Deadline, current_deadline
 from lutra.model.errors import Corruption, Fenced, IndexDamaged, StorageFailure
 from lutra.server.gate import Admission
 from lutra.server.metrics import Metrics
@@ -103,7 +103,7 @@ def test_what_waited_too_long_for_a_thread_is_not_begun(service: Service) -> Non
     response = service.perform(operation, EMPTY, b"", "id-1", late)
     assert isinstance(response, Response)
     assert (response.status, response.code, begun) == (408, "OTSRequestTimeout", [])
-    # The thread works for the next request now.
+    assert current_deadline() is NEVER
     response = service.perform(operation, EMPTY, b"", "id-2", Deadline(600))
     assert isinstance(response, Response)
     assert (response.status, begun) == (200, [b""])

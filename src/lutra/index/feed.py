@@ -128,7 +128,9 @@ class Feed:
         self._provenance = Provenance(changelog, definition.table_id, resources.claim)
         self._storage = IndexStorage(resources.store, prefix_of(definition), self._provenance)
         self._clock = clock
-        self._changed = threading.Condition()
+        # Held by itself, not through the condition, whose own `__enter__` an interrupt could leave with the lock held.
+        self._mutex = threading.Lock()
+        self._changed = threading.Condition(self._mutex)
         self._closed = False
         self._retry_s = _RETRY_FIRST_S
         self._expire_at_s = 0.0
@@ -167,7 +169,7 @@ class Feed:
         return shown.index.view() if shown.before is None else shown.before
 
     def watermarks(self) -> Watermarks:
-        with self._changed:
+        with self._mutex:
             index, written = self._index, self._changelog.last_sequence
             if self._phase is SyncPhase.FULL:
                 return Watermarks(written, -1, -1, self._synced_us, index.rows, len(self._damaged))
@@ -201,7 +203,7 @@ class Feed:
         """
         now_us, position = self._clock.now_us(), self._index.progress.position
         has_all = not self._changelog.read(self.definition.table_id, position, 1)
-        with self._changed:
+        with self._mutex:
             if has_all and self._phase is SyncPhase.INCR and position <= self._index.progress.position:
                 self._synced_us = max(self._synced_us, now_us)
             return self._synced_us
@@ -226,7 +228,7 @@ class Feed:
 
         Raises RequestTimeout, and soon IndexDamaged where objects that are lost or damaged keep it from that.
         """
-        with self._changed:
+        with self._mutex:
             given_up_at = self._awaited()
             try:
                 self._changed.wait_for(lambda: self._is_decided(sequence, given_up_at), timeout_s)
@@ -244,14 +246,14 @@ class Feed:
 
         What is returned takes that back; it may be called at any time, and again.
         """
-        with self._changed:
+        with self._mutex:
             watcher = _Watcher(sequence, self._awaited(), call)
             self._watchers.append(watcher)
             self._tell()
         return lambda: self._forget(watcher)
 
     def _forget(self, watcher: _Watcher) -> None:
-        with self._changed:
+        with self._mutex:
             if watcher in self._watchers:
                 self._watchers.remove(watcher)
                 self._waiting -= 1
@@ -300,7 +302,7 @@ class Feed:
         """Puts the next step off, longer each time."""
         self.error = f"{type(error).__name__}: {error}"
         self._end_scan()
-        with self._changed:
+        with self._mutex:
             self._damage = str(error) if isinstance(error, IndexDamaged) else None
             self._failures += 1
             is_awaited = self._waiting and self._damage is not None
@@ -312,7 +314,7 @@ class Feed:
         """Begins with an index as it was last written; what the torn one shows is shown until it shows as much."""
         with self._objects():
             torn, before = self._index, self.view()
-        with self._changed:
+        with self._mutex:
             self._shown, self._synced_us = _Shown(self._new_index(), before), 0
         torn.close()
 
@@ -323,7 +325,7 @@ class Feed:
     def end(self) -> None:
         """Lets go of those who wait, and has what is under way break off where it can. Returns at once."""
         self._index.end()
-        with self._changed:
+        with self._mutex:
             self._closed = True
             self._tell()
 
@@ -418,10 +420,10 @@ class Feed:
     def _advance(self, progress: Progress, synced_us: int | None) -> None:
         """``synced_us`` None leaves it as it is, 0 begins anew."""
         if synced_us == 0:
-            with self._changed:
+            with self._mutex:
                 self._synced_us = 0
         self._index.reached(progress)  # outside the lock of those who look: maintenance may hold this up
-        with self._changed:
+        with self._mutex:
             if synced_us:
                 self._synced_us = max(self._synced_us, synced_us)
             self._tell()

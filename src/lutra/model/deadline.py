@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
@@ -36,7 +34,8 @@ class Deadline:
         return time.monotonic() >= self.end_s
 
     def shorten(self, limit_s: float, what: str) -> None:
-        """Has it end ``limit_s`` after its beginning, where that is sooner."""
+        """Has it end ``limit_s`` after its beginning, where that is sooner. Not for `NEVER`, which is everybody's."""
+        assert self is not NEVER
         end_s = self.began_s + limit_s
         if end_s < self.end_s:
             self.end_s, self.what = end_s, what
@@ -63,16 +62,17 @@ def current_deadline() -> Deadline:
     return _current.get()
 
 
-def begin(deadline: Deadline) -> None:
-    """From now on this thread works for ``deadline``: for threads that take one job after the other."""
-    _current.set(deadline)
+class working_for:  # noqa: N801  # used as a function is: `with working_for(deadline):`
+    """Until the block ends this thread works for ``deadline``."""
 
+    __slots__ = ("_deadline", "_token")
 
-@contextmanager
-def working_for(deadline: Deadline) -> Iterator[Deadline]:
-    """The same, until the block ends."""
-    token = _current.set(deadline)
-    try:
-        yield deadline
-    finally:
-        _current.reset(token)
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+
+    def __enter__(self) -> Deadline:
+        self._token = _current.set(self._deadline)
+        return self._deadline
+
+    def __exit__(self, *error: object) -> None:
+        _current.reset(self._token)

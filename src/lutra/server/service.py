@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 
 from lutra.instance.engine import Engine
-from lutra.model.deadline import Deadline, begin
+from lutra.model.deadline import Deadline, working_for
 from lutra.model.errors import AuthFailed, IndexDamaged, LutraError, ObjectNotExist, StorageFailure
 from lutra.server.errors import INTERNAL_CODE, error_body, status_of, told
 from lutra.server.gate import Admission, open_body
@@ -35,9 +37,8 @@ class Service:
 
         What waited for a thread beyond its deadline is not begun. `Later`: what cannot go on yet.
         """
-        begin(deadline)
-        signing_key = admission.signing_key
-        try:
+
+        def work() -> Reply | Later[Reply]:
             deadline.check()
             message = open_body(admission, body)
             try:
@@ -45,45 +46,42 @@ class Service:
             except ObjectNotExist:
                 raise AuthFailed("The instance is not found.") from None
             handled = operation.handle(instance, message)
-            reply = self._searches.begin(instance, handled) if isinstance(handled, IndexSearch) else handled
+            return self._searches.begin(instance, handled) if isinstance(handled, IndexSearch) else handled
+
+        return self._answered(work, operation, admission.signing_key, request_id, deadline)
+
+    def _answered(
+        self,
+        work: Callable[[], Reply | Later[Reply]],
+        operation: Operation,
+        signing_key: bytes,
+        request_id: str,
+        deadline: Deadline,
+    ) -> Response | Later[Response]:
+        try:
+            with working_for(deadline):
+                reply = work()
         except LutraError as error:
             return self.refuse(error, operation.name, request_id, signing_key)
         except Exception as error:
             return self.fail(error, operation.name, request_id, signing_key)
-        if isinstance(reply, Later):
-            return self._put_off(reply, operation, signing_key, request_id, deadline)
-        return self._respond(reply, operation, signing_key, request_id)
+        if not isinstance(reply, Later):
+            self._metrics.of(operation.name).count_rows(reply)
+            return self._responder.respond(
+                200, reply.body, request_id=request_id, operation=operation.name.encode(), signing_key=signing_key
+            )
+        later = reply
 
-    def _put_off(
-        self, later: Later[Reply], operation: Operation, signing_key: bytes, request_id: str, deadline: Deadline
-    ) -> Later[Response]:
-        """The same, of the response in place of the reply."""
+        def rest() -> Reply | Later[Reply]:
+            if deadline.is_over:
+                later.cancel()
+                deadline.check()
+            return later.resume()
 
-        def resume() -> Response | Later[Response]:
-            begin(deadline)
-            try:
-                if deadline.is_over:
-                    later.cancel()
-                    deadline.check()
-                reply = later.resume()
-            except LutraError as error:
-                return self.refuse(error, operation.name, request_id, signing_key)
-            except Exception as error:
-                return self.fail(error, operation.name, request_id, signing_key)
-            if isinstance(reply, Later):
-                return self._put_off(reply, operation, signing_key, request_id, deadline)
-            return self._respond(reply, operation, signing_key, request_id)
-
-        response = Later(resume, later.error)
+        response = Later(partial(self._answered, rest, operation, signing_key, request_id, deadline), later.error)
         response.cancel = later.cancel
         later.when_ready(response.ready)
         return response
-
-    def _respond(self, reply: Reply, operation: Operation, signing_key: bytes, request_id: str) -> Response:
-        self._metrics.of(operation.name).count_rows(reply)
-        return self._responder.respond(
-            200, reply.body, request_id=request_id, operation=operation.name.encode(), signing_key=signing_key
-        )
 
     def refuse(self, error: LutraError, name: str, request_id: str, signing_key: bytes | None) -> Response:
         """The response that tells of an error; ``name`` is the operation's, as the client wrote it."""

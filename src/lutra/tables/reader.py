@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
 
 from lutra.kv.store import KeyValueStore, Reader, prefix_end
 from lutra.model import limits
