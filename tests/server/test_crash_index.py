@@ -68,7 +68,8 @@ BUILDING: Final = {
     "a build is done, nobody knows": KillPoint("done", "/segments/"),
 }
 OPENING: Final = {
-    "opening: before what is left is swept": KillPoint("list", "^indexes/$"),
+    "opening: before the place is taken": KillPoint("put_if_absent", "^owner/", moment="before"),
+    "opening: the place is taken": KillPoint("put_if_absent", "^owner/"),
     "opening: what is there was listed": KillPoint("list", "^indexes/[^/]+/$"),
     "opening: the manifest was read": KillPoint("get", "/manifest/"),
     "opening: before it is taken over": KillPoint("put_if_absent", "/manifest/", moment="before"),
