@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from support.engines import EAGER, INDEX, INSTANCE, TABLE, IndexedTable, open_en
 from support.faulty_store import Effect, Fault, FaultyStore
 from support.folders import folder_in_memory
 from support.killing_store import KillPoint
+from support.s3_server import S3Server
 
 import lutra
 from lutra.index.resources import Resources
@@ -34,6 +36,7 @@ from lutra.objects import manifest_log
 from lutra.objects.local import LocalStore
 from lutra.objects.manifest_log import ManifestLog
 from lutra.objects.owner import OWNER, owner_of
+from lutra.objects.s3 import S3Store
 
 KEYS = 60
 ANEW = "It is filled anew."
@@ -127,6 +130,24 @@ def test_another_store_s_place_is_refused_and_left_as_it_is(folder: Path, is_emp
     assert state_of(place) == before
     write(mine, place, random.Random(3), table)
     assert check_directory(mine, objects=place) == []
+
+
+def test_another_store_s_prefix_on_s3_is_refused(
+    folder: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the store is tried, which puts objects."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    url = s3_server.url(uuid.uuid4().hex)
+    Engine.open(folder / "mine", objects=url).close()
+    bucket = S3Store(url)
+    before = [(name, bucket.get(name)) for name in bucket.list("")]
+    asked: list[str] = []
+    monkeypatch.setattr(S3Store, "put_if_absent", lambda store, name, data: asked.append(name))
+    with pytest.raises(ForeignObjects, match=f"the objects at {url} belong to another store"):
+        Engine.open(folder / "other", objects=url)
+    assert asked == []
+    assert [(name, bucket.get(name)) for name in bucket.list("")] == before
 
 
 def test_a_place_of_an_older_lutra_is_its_own_store_s(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

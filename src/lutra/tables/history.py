@@ -24,8 +24,9 @@ from lutra.kv.store import KeyValueStore, prefix_end
 from lutra.model.errors import Corruption
 from lutra.tables import keyspace
 
-OPENINGS_MAX: Final = 1_000
-"""So many are kept. What an earlier one left counts as unknown, and is made anew."""
+OPENINGS_MAX: Final = 10_000
+"""So many are kept: half a day's, where a server is started again every 5 s. What an earlier one left counts as
+unknown, and is made anew."""
 
 _ID_BYTES: Final = 16
 _OPENING: Final = struct.Struct(">16sQ")
