@@ -138,6 +138,8 @@ def test_nanoseconds_of_a_datetime_count() -> None:
         (FieldType.LONG, "9223372036854775808", Point(2**63 - 1, False)),
         (FieldType.LONG, "1.5", Point(1, False)),
         (FieldType.LONG, "1e3", Point(1_000, True)),
+        (FieldType.LONG, "9007199254740993.0", Point(2**53 + 1, True)),
+        (FieldType.LONG, "1e-999999999", Point(0, True)),
         (FieldType.LONG, math.inf, Point(2**63 - 1, False)),
         (FieldType.LONG, -math.inf, Point(None, False)),
         (FieldType.DOUBLE, "1.5", Point(1.5, True)),
@@ -149,6 +151,7 @@ def test_nanoseconds_of_a_datetime_count() -> None:
         (FieldType.KEYWORD, -(2**63), Point("-9223372036854775808", True)),
         (FieldType.KEYWORD, True, Point("true", True)),
         (FieldType.DATE, "1000", Point(1_000_000_000, True)),
+        (FieldType.DATE, "1600000000123.456789", Point(1_600_000_000_123_456_789, True)),
     ],
 )
 def test_operands_of_another_type_are_coerced(kind: FieldType, operand: Operand, point: Point) -> None:

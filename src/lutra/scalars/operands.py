@@ -56,7 +56,7 @@ def operand_reader(kind: FieldType, dates: DateFormats | None) -> Callable[[Oper
 
 
 def _long(operand: Operand) -> Point | None:
-    number = _number(operand)
+    number = _exact(operand)
     return None if number is None else _whole_point(number)
 
 
@@ -105,7 +105,7 @@ def _date(operand: Operand, dates: DateFormats) -> Point | None:
         parsed_ns = dates.parsed_ns(operand)
         if parsed_ns is not None:
             return _whole_point(parsed_ns)
-    number = _number(operand)
+    number = _exact(operand)
     if number is None or dates.unit_ns is None:
         return None
     if isinstance(number, float) and math.isinf(number):
@@ -125,6 +125,14 @@ def _number(operand: Operand) -> int | float | None:
         return int(operand)
     number = float(operand) if _DECIMAL.fullmatch(operand) else math.inf
     return number if math.isfinite(number) else None
+
+
+def _exact(operand: Operand) -> float | Fraction | None:
+    """As `_number`, but of a decimal text what it says, not the double that is nearest."""
+    number = _number(operand)
+    if type(operand) is str and type(number) is float and number:  # a double: so the exponent is no vast one
+        return Fraction(operand)
+    return number
 
 
 def _whole_point(number: float | Fraction) -> Point:
