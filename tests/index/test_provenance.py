@@ -98,6 +98,29 @@ def test_older_objects_are_filled_anew_where_changes_were_forgotten(
     assert ANEW not in caplog.text, "once"
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_filling_anew_that_is_broken_off_is_not_taken_for_done(
+    followed: Followed, tables: Tables, put_many: Any, steps: int
+) -> None:
+    """What is signed first is empty: a crash right after it leaves nothing that would be known and wrong."""
+    put_many("t", {number: {"n": number} for number in range(1_100)})
+    followed.run(trims=True)
+    older = followed.saved("older")
+    put_many("t", {number: {"n": -number} for number in range(1_000, 1_300)})
+    followed.run(trims=True)
+    followed.put_back(older)
+    changelog = TableSpace(followed.store).changelog
+    changelog.begin()
+    resources = resources_in(followed.folder, policy=Policy(flush_bytes=1))
+    feed = Feed(followed.definition, tables, changelog, followed.store, resources, SystemClock())
+    for _ in range(steps):
+        assert feed.step()
+    feed.index.maintain()
+    feed.close()
+    resources.close()
+    assert followed.run() == {number: -number if number >= 1_000 else number for number in range(1_300)}
+
+
 def test_changes_that_came_to_nothing_are_in_a_manifest_before_they_are_forgotten(
     followed: Followed, tables: Tables, put: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
