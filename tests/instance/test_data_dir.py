@@ -27,10 +27,11 @@ def test_a_url_is_none(place: str | Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_memory_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("path", ["", ":memory:"])
+def test_what_means_no_folder_elsewhere_is_none(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(lutra.ParameterInvalid, match=r"lutra\.connect\(\) without a path"):
-        lutra.connect(":memory:")
+        lutra.connect(path)
     assert list(tmp_path.iterdir()) == []
 
 

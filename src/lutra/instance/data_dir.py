@@ -16,9 +16,9 @@ _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 def data_dir_of(path: str | os.PathLike[str]) -> Path:
     """``path`` as that of a folder of this machine. Raises ParameterInvalid where it is meant to be something else."""
     text = os.fspath(path)
-    if text == ":memory:":
+    if text in ("", ":memory:"):
         raise ParameterInvalid(
-            "':memory:' is no data directory: lutra.connect() without a path is a throw-away database in a temporary "
+            f"{text!r} is no data directory: lutra.connect() without a path is a throw-away database in a temporary "
             "folder"
         )
     if _URL.match(text):
