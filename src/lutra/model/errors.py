@@ -36,7 +36,10 @@ from typing import ClassVar
 
 
 class LutraError(Exception):
-    """Base of all deliberate errors. ``str(error)`` is the text a client sees."""
+    """Base of all deliberate errors. ``str(error)`` is for whoever has the data.
+
+    A server's clients are told it as well, but of what failed inside only the kind (`lutra.server.errors`).
+    """
 
     code: ClassVar[str] = "OTSInternalServerError"
 
@@ -113,7 +116,7 @@ class IndexDamaged(Corruption):
 
 
 class RowDamaged(Corruption):
-    """What is stored of one row of a table cannot be read. Tells clients which."""
+    """What is stored of one row of a table cannot be read. Says which, and what to do."""
 
 
 class Fenced(LutraError):
