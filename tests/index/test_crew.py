@@ -105,6 +105,35 @@ def test_who_found_no_thread_gets_one_when_due_again(monkeypatch: pytest.MonkeyP
     assert ended(crew) == set()
 
 
+def test_who_takes_long_but_gets_on_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of two that are at work is stuck: in its place another begins, and no more."""
+    monkeypatch.setattr(crew_module, "PATIENCE_S", 0.2)
+    gate = Gate()
+    gate.shut = {0, 1, 2, 3, 4}
+    crew = Crew("test", gate.work, threads=2)
+    ended_telling = threading.Event()
+
+    def tell() -> None:
+        while not ended_telling.wait(0.005):
+            for member in (1, 2):
+                crew.gets_on(member)
+
+    telling = threading.Thread(target=tell)
+    telling.start()
+    try:
+        for member in range(5):
+            crew.due(member)
+        gate.wait_begun(2)
+        time.sleep(1.0)
+        assert gate.begun == [0, 1, 2]
+    finally:
+        ended_telling.set()
+        telling.join(WAIT_S)
+    gate.wait_begun(4)
+    gate.open(*range(5))
+    assert ended(crew) == set()
+
+
 def test_who_is_due_again_comes_after_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crew_module, "PATIENCE_S", WAIT_S)
     gate = Gate()

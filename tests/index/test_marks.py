@@ -149,6 +149,8 @@ def test_builds_that_fail(resources: Resources, builder: SteeredBuilder) -> None
     index.maintain()
     assert index.waiting_buffers == 0, "flat segments serve"
     assert index.error is not None
+    assert index._merges.failure is not None
+    assert index._merges.failure.__traceback__ is None, "its frames would hold segments"
     assert marks(index) == (5, 12, 12)
     put(index, range(30, 32), 14)
     index.flush()

@@ -139,6 +139,19 @@ def test_an_index_that_is_damaged_gains_no_manifest(tmp_path: Path) -> None:
     resources.close()
 
 
+def test_an_opening_that_gets_on_tells(tmp_path: Path) -> None:
+    """A segment at a time, and each part of one that is read in parts: so that it is not taken for stuck."""
+    resources = resources_in(tmp_path, policy=UNMERGED)
+    fill(resources)
+    index = index_in(resources, SCHEMA, KEY)
+    told: list[int] = []
+    index.on_progress = lambda: told.append(1)
+    index.open()
+    assert len(told) >= SEGMENTS
+    index.close()
+    resources.close()
+
+
 def test_another_writer_goes_on_while_an_index_is_opened(tmp_path: Path) -> None:
     """What it opened is not what counts any more: it looks again, and is the writer in the end."""
     resources = resources_in(tmp_path)
@@ -147,9 +160,9 @@ def test_another_writer_goes_on_while_an_index_is_opened(tmp_path: Path) -> None
     first.apply([row_of(key(1), content(1))])
     whole, begun = SegmentSet.open_all, []
 
-    def interrupted(self: SegmentSet, entries: Any) -> Any:
+    def interrupted(self: SegmentSet, entries: Any, on_progress: Any) -> Any:
         begun.append(len(entries))
-        opened = whole(self, entries)
+        opened = whole(self, entries, on_progress)
         if len(begun) == 1:
             first.flush()
         return opened

@@ -27,6 +27,14 @@ def test_results_come_in_order_and_errors_are_raised() -> None:
     assert not any(thread.name == "test" for thread in threading.enumerate())
 
 
+def test_each_end_is_told_before_its_result() -> None:
+    done: list[int] = []
+    with DaemonExecutor("test", 2, lambda: done.append(1)) as threads:
+        for number in range(1, 20):
+            assert threads.submit(int, number).result(WAIT_S) == number
+            assert len(done) == number
+
+
 def test_as_many_at_once_as_are_asked_for() -> None:
     most = threading.Barrier(4)
     with DaemonExecutor("test", 4) as threads:

@@ -26,8 +26,9 @@ class Crew(Generic[Member]):
     ``work`` says whether its member is due again at once; it then comes after all others that are.
 
     Work that waits for a store that does not answer holds its thread, and nobody else: where members wait and none was
-    begun for `PATIENCE_S`, those at work count as stuck, and others begin beside them. So there are never more threads
-    than members that are stuck, and ``threads`` and one more; none is there before the first member is due.
+    begun for `PATIENCE_S`, those at work count as stuck that have not told for so long that they get on, and others
+    begin beside them. So there are never more threads than members that are stuck, and ``threads`` and one more; none
+    is there before the first member is due.
 
     Thread-safe. One lock, held for moments, and never while something is done.
     """
@@ -40,8 +41,8 @@ class Crew(Generic[Member]):
         self._changed = threading.Condition()
         self._waiting: OrderedDict[Member, None] = OrderedDict()
         self._working: set[Member] = set()
-        self._moving: set[Member] = set()
-        """Those at work that are not stuck."""
+        self._moving: dict[Member, float] = {}
+        """Those at work that are not stuck, and when they last began or got on."""
         self._again: set[Member] = set()
         """Those at work that became due meanwhile."""
         self._begun_s = 0.0
@@ -67,6 +68,12 @@ class Crew(Generic[Member]):
                 self._call_one()
             elif not self._idle:  # no thread could be started when it began to wait
                 self._call_one()
+
+    def gets_on(self, member: Member) -> None:
+        """What is under way for ``member``, if anything, takes long and is not stuck. From any thread."""
+        with self._changed:
+            if member in self._moving:
+                self._moving[member] = time.monotonic()
 
     def stop(self, until_s: float) -> set[Member]:
         """Begins nothing more and waits for what is under way, up to ``until_s`` (``time.monotonic``).
@@ -107,7 +114,7 @@ class Crew(Generic[Member]):
                 _log.exception("%s failed", self._name)
             with self._changed:
                 self._working.discard(member)
-                self._moving.discard(member)
+                self._moving.pop(member, None)
                 if (is_due or member in self._again) and not self._stopping:
                     self._waiting[member] = None
                 self._again.discard(member)
@@ -120,11 +127,11 @@ class Crew(Generic[Member]):
                 now_s = time.monotonic()
                 patience_s = _IDLE_S
                 if self._waiting:
-                    patience_s = self._begun_s + PATIENCE_S - now_s
-                    if patience_s <= 0:
-                        self._moving.clear()
+                    if now_s >= self._begun_s + PATIENCE_S:
+                        self._moving = {one: at_s for one, at_s in self._moving.items() if now_s < at_s + PATIENCE_S}
                     if len(self._moving) < self._threads_max:
                         return self._begin(now_s)
+                    patience_s = max(self._begun_s, min(self._moving.values())) + PATIENCE_S - now_s
                 if not self._changed.wait(patience_s) and not self._waiting:
                     break
             self._idle -= 1
@@ -134,7 +141,7 @@ class Crew(Generic[Member]):
     def _begin(self, now_s: float) -> Member:
         member, _ = self._waiting.popitem(last=False)
         self._working.add(member)
-        self._moving.add(member)
+        self._moving[member] = now_s
         self._begun_s = now_s
         self._idle -= 1
         if self._waiting:

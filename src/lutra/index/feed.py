@@ -119,6 +119,8 @@ class Feed:
         """The same, because too much waits to be built."""
         self.on_due: Callable[[SearchIndex], None] = lambda index: None
         """Called, from any thread, with the index when it has something to maintain."""
+        self.on_progress: Callable[[], None] = lambda: None
+        """Called, from any thread, while a step takes long and gets on."""
         self.opened_at = changelog.last_sequence
         """Of the changelog, when the feed was made: an index that has been there before has to get so far first."""
         self._tables = tables
@@ -348,6 +350,7 @@ class Feed:
     def _new_index(self) -> SearchIndex:
         index = SearchIndex(self.definition.schema, self._key_columns, self._storage, self._resources, self._clock)
         index.on_due = lambda: self.on_due(index)
+        index.on_progress = lambda: self.on_progress()
         return index
 
     def _is_pressed(self) -> bool:

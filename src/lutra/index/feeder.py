@@ -81,6 +81,7 @@ class Feeder:
         """Begins to open or fill an index. Raises ObjectNotExist where its table is gone."""
         feed = Feed(definition, tables, self._changelog, self._store, self._resources, self._clock)
         feed.on_due = self._housekeeper.due
+        feed.on_progress = partial(self._feeding.gets_on, feed)
         with self._mutex:
             self._feeds.append(feed)
         self.hurry([definition.table_id])

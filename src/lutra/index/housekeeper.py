@@ -8,6 +8,7 @@ from typing import Final
 from lutra.index.crew import Crew
 from lutra.index.index import SearchIndex
 
+_THREADS: Final = 2
 _STOP_WAIT_S: Final = 20.0
 
 
@@ -15,7 +16,7 @@ class Housekeeper:
     """Maintains indexes that have something due, each by one thread at a time (`lutra.index.crew.Crew`)."""
 
     def __init__(self) -> None:
-        self._crew = Crew("lutra-housekeeper", _maintain)
+        self._crew = Crew("lutra-housekeeper", _maintain, _THREADS)
 
     def due(self, index: SearchIndex) -> None:
         """Has ``index`` maintained soon. Returns at once."""

@@ -76,6 +76,8 @@ class SearchIndex:
         self.key_columns = key_columns
         self.on_due: Callable[[], None] = lambda: None
         """Called, from any thread, when there is something to maintain."""
+        self.on_progress: Callable[[], None] = lambda: None
+        """Called, from any thread, while the index is opened, as long as that gets on."""
         self._clock: Clock = clock or SystemClock()
         self.lifetime = Lifetime(schema.ttl_s, self._clock)
         """What has expired is not seen."""
@@ -243,7 +245,7 @@ class SearchIndex:
     def _opened_of(self, manifest: Manifest) -> list[OpenSegment]:
         if manifest.schema != self._identity:
             raise Corruption(f"{self._storage.prefix}: these segments are of another schema")
-        return self._segments.open_all(manifest.segments)
+        return self._segments.open_all(manifest.segments, self.on_progress)
 
     def apply(self, rows: Sequence[Row], deleted: Sequence[PrimaryKey] = ()) -> None:
         """Removes the rows of ``deleted``, then adds ``rows``, the later one where a key comes twice; all as one.

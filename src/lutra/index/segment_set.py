@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Final
@@ -99,14 +99,20 @@ class SegmentSet:
         self._alive.add(entry.shape.name)
         return OpenSegment(entry, segment, granted_bytes, self._retired)
 
-    def open_all(self, entries: Sequence[SegmentEntry]) -> list[OpenSegment]:
-        """Several at a time, in their order. Raises as ``open``."""
+    def open_all(
+        self, entries: Sequence[SegmentEntry], on_progress: Callable[[], None] = lambda: None
+    ) -> list[OpenSegment]:
+        """Several at a time, in their order. Raises as ``open``.
+
+        ``on_progress`` is called, from any thread, whenever a part of one or a whole one has been read.
+        """
         if not entries:
             return []
         is_remote = self._resources.store.local_path(self._storage.full(entries[0].shape.name)) is None
+        at_once = _OPENED_AT_ONCE_REMOTE if is_remote else _OPENED_AT_ONCE
         with (
-            DaemonExecutor("lutra-sweep", _SWEEPERS) as sweepers,
-            DaemonExecutor("lutra-open", _OPENED_AT_ONCE_REMOTE if is_remote else _OPENED_AT_ONCE) as openers,
+            DaemonExecutor("lutra-sweep", _SWEEPERS, on_progress) as sweepers,
+            DaemonExecutor("lutra-open", at_once, on_progress) as openers,
         ):
             return list(openers.map(lambda entry: self.open(entry, sweepers=sweepers), entries))
 

@@ -17,10 +17,15 @@ class DaemonExecutor(Executor):
     from ending. Threads are started where none is idle, and end when they have had nothing to do for 10 s.
     """
 
-    def __init__(self, name: str, threads_max: int | None = None) -> None:
-        """``name``: of the threads. ``threads_max`` None: one for whatever is under way."""
+    def __init__(self, name: str, threads_max: int | None = None, on_done: Callable[[], None] = lambda: None) -> None:
+        """
+        :param name: of the threads.
+        :param threads_max: None: one for whatever is under way.
+        :param on_done: called when a call has come to its end, by the thread that made it.
+        """
         self._name = name
         self._threads_max = threads_max
+        self._on_done = on_done
         self._changed = threading.Condition()
         self._waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._threads: set[threading.Thread] = set()
@@ -70,9 +75,13 @@ class DaemonExecutor(Executor):
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                future.set_result(call())
+                result = call()
+                self._on_done()
             except BaseException as error:
                 future.set_exception(error)
+            else:
+                future.set_result(result)
+                del result
             del task, future, call  # or the thread would hold on to them while it waits
 
     def _next(self) -> tuple[Future[Any], Callable[[], Any]] | None:
