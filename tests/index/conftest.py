@@ -63,9 +63,9 @@ def tables(space: TableSpace) -> Tables:
 
 @pytest.fixture
 def new_table(tables: Tables) -> NewTable:
-    def create(name: str, ttl_s: int = -1) -> TableDescription:
+    def create(name: str, ttl_s: int = -1, allow_update: bool = True) -> TableDescription:
         key = (KeyColumn("id", ColumnType.INTEGER),)
-        return tables.create(TableSchema(name, key, options=TableOptions(ttl_s=ttl_s)))
+        return tables.create(TableSchema(name, key, options=TableOptions(ttl_s=ttl_s, allow_update=allow_update)))
 
     return create
 

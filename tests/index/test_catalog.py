@@ -80,7 +80,7 @@ def test_an_unknown_sorter_is_damage() -> None:
 
 def test_definitions_last(store: KeyValueStore, space: TableSpace, new_table: Any) -> None:
     catalog = IndexCatalog(store)
-    table, other = new_table("t"), new_table("u")
+    table, other = new_table("t", allow_update=False), new_table("u", allow_update=False)
     made = catalog.create("default", table, "b", SCHEMA)
     catalog.create("default", table, "a", SCHEMA)
     catalog.create("default", other, "a", SCHEMA)
@@ -104,7 +104,7 @@ def test_definitions_last(store: KeyValueStore, space: TableSpace, new_table: An
 
 def test_refuses(store: KeyValueStore, new_table: Any) -> None:
     catalog = IndexCatalog(store)
-    table = new_table("t")
+    table = new_table("t", allow_update=False)
     for name in ("", "1a", "a-b", "a" * 256):
         with pytest.raises(ParameterInvalid, match="name"):
             catalog.create("default", table, name, SCHEMA)
@@ -120,7 +120,7 @@ def test_refuses(store: KeyValueStore, new_table: Any) -> None:
 
 
 def test_damage_in_the_store_shows_at_opening(store: KeyValueStore, new_table: Any) -> None:
-    IndexCatalog(store).create("default", new_table("t"), "x", SCHEMA)
+    IndexCatalog(store).create("default", new_table("t", allow_update=False), "x", SCHEMA)
     (found,) = list(store.scan(b"i", b"j"))
     batch = WriteBatch()
     batch.put(found[0], b"nonsense")
@@ -136,7 +136,7 @@ def test_a_deleted_index_is_noted_until_its_objects_are_gone(store: KeyValueStor
         def now_us(self) -> int:
             return 1_700_000_000_000_000
 
-    table = new_table("t")
+    table = new_table("t", allow_update=False)
     catalog = IndexCatalog(store, Stopped())
     first = catalog.create("default", table, "x", SCHEMA)
     assert catalog.deleted() == []
