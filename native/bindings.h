@@ -10,6 +10,7 @@ void bind_block_cache(nanobind::module_& m);
 void bind_codes(nanobind::module_& m);
 void bind_plainbuffer(nanobind::module_& m);
 void bind_distance(nanobind::module_& m);
+void bind_forks(nanobind::module_& m);
 void bind_graph(nanobind::module_& m);
 void bind_log_frames(nanobind::module_& m);
 void bind_searcher(nanobind::module_& m);

@@ -4,6 +4,7 @@
 #include "bindings.h"
 
 NB_MODULE(_native, m) {
+    lutra::bind_forks(m);
     lutra::bind_checksum(m);
     lutra::bind_log_frames(m);
     lutra::bind_codes(m);

@@ -11,14 +11,21 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lutra.cli.main import main
+from lutra.instance.engine import Engine
 
 
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(main, list(arguments))
 
 
-def test_create_and_list(tmp_path: Path) -> None:
-    data = str(tmp_path / "data")
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    """A data directory."""
+    Engine.open(tmp_path / "data").close()
+    return str(tmp_path / "data")
+
+
+def test_create_and_list(data: str) -> None:
     assert run("instance", "list", "--data", data).output == ""
     assert run("instance", "create", "photos", "--data", data).output == "created instance photos\n"
     created = run("instance", "create", "music", "--data", data, "--json")
@@ -35,17 +42,32 @@ def test_bad_names(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_name_that_is_taken(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [["list"], ["create", "photos"]])
+def test_what_is_no_data_directory(command: list[str], tmp_path: Path) -> None:
+    """A path that was mistyped, mostly: nothing is made there."""
+    (tmp_path / "empty").mkdir()
+    for name, what in (("none", "there is no data directory"), ("empty", "is no data directory")):
+        result = run("instance", *command, "--data", str(tmp_path / name))
+        assert result.exit_code == 1
+        assert what in result.stderr
+        assert "`lutra serve --data` makes one" in result.stderr
+    result = run("instance", *command, "--data", "s3://bucket/prefix")
+    assert result.exit_code == 1
+    assert "is no data directory: rows are kept in a folder of this machine" in result.stderr
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
+
+
+def test_a_name_that_is_taken(data: str) -> None:
     for expected in (0, 1):
-        result = run("instance", "create", "photos", "--data", str(tmp_path))
+        result = run("instance", "create", "photos", "--data", data)
         assert result.exit_code == expected
     assert result.stderr == "Error: instance 'photos' already exists\n"
 
 
-def test_the_data_directory_may_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LUTRA_DATA", str(tmp_path))
+def test_the_data_directory_may_come_from_the_environment(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUTRA_DATA", data)
     assert run("instance", "create", "photos").exit_code == 0
-    assert (tmp_path / "instances" / "photos").is_dir()
+    assert Path(data, "instances", "photos").is_dir()
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["serve", "--help"], ["instance", "--help"]])

@@ -57,8 +57,10 @@ def test_a_throw_away_database_leaves_nothing(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
-    with lutra.connect(tmp_path), pytest.raises(lutra.StorageFailure):
-        lutra.connect(tmp_path)
+    opener = f"import lutra; lutra.connect({str(tmp_path)!r})"
+    with lutra.connect(tmp_path):
+        refused = subprocess.run([sys.executable, "-c", opener], capture_output=True, text=True, check=False)
+    assert f"DirectoryInUse: another process has {tmp_path} open" in refused.stderr
     lutra.connect(tmp_path).close()
 
 

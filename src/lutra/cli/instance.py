@@ -29,9 +29,13 @@ def instance() -> None:
 @json_option
 def create(name: str, data_dir: Path, as_json: bool) -> None:
     """Create instance NAME: 2 to 64 letters, digits, '-' or '_'. A running server finds it at once."""
-    from lutra.instance.registry import create_instance
+    from lutra.instance.data_dir import data_dir_of
+    from lutra.instance.registry import check_name, create_instance
+    from lutra.instance.traces import require_data_dir
 
     with shown_failures():
+        check_name(name)
+        require_data_dir(data_dir_of(data_dir))
         create_instance(data_dir, name)
     click.echo(json.dumps({"created": name}) if as_json else f"created instance {name}")
 
@@ -41,9 +45,12 @@ def create(name: str, data_dir: Path, as_json: bool) -> None:
 @json_option
 def list_instances(data_dir: Path, as_json: bool) -> None:
     """List the instances by name."""
+    from lutra.instance.data_dir import data_dir_of
     from lutra.instance.registry import instance_names
+    from lutra.instance.traces import require_data_dir
 
     with shown_failures():
+        require_data_dir(data_dir_of(data_dir))
         names = instance_names(data_dir)
     if as_json:
         click.echo(json.dumps({"instances": names}))

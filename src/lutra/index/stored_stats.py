@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from lutra.index.manifest import SegmentEntry
@@ -10,6 +9,7 @@ from lutra.index.policy import Policy
 from lutra.index.stats import IndexStats, SegmentStats
 from lutra.index.storage import IndexStorage
 from lutra.kernels.blocks import BlockCache
+from lutra.kernels.daemons import DaemonExecutor
 from lutra.segments.segment_object import SegmentObject
 
 _READ_AT_ONCE: Final = 16
@@ -31,7 +31,7 @@ def stored_stats(storage: IndexStorage) -> IndexStats | None:
     number, manifest = numbered
     cache = BlockCache(_CACHE_BYTES, shards=1)
     try:
-        with ThreadPoolExecutor(_READ_AT_ONCE) as readers:
+        with DaemonExecutor("lutra-read", _READ_AT_ONCE) as readers:
             segments = list(readers.map(lambda entry: _segment(storage, entry, cache), manifest.segments))
     finally:
         cache.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -11,12 +12,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import IO, Final
 
 from lutra.index.job import BuildDone, BuildJob, Progress
 from lutra.index.priority import Priority
-from lutra.model import errors
+from lutra.model import errors, forks
 from lutra.model.errors import LutraError, StorageFailure
 
 _MODULE: Final = "lutra.index.builder"
@@ -46,7 +46,14 @@ class WorkerProcess:
             )
         except OSError as error:
             raise StorageFailure(f"no builder could be started: {error.strerror}") from error
+        forks.follow(self)
         self.move(priority)
+
+    def forked(self) -> None:
+        """The parent's pipes are not kept open: the builder ends when the parent closes them."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError, ValueError):  # closed already
+                os.close(pipe.fileno() if pipe is not None else -1)
 
     @property
     def pid(self) -> int:
@@ -176,7 +183,7 @@ def _end_with(parent_pid: int) -> None:
         sys.exit(1)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _memory_limited(memory_bytes: int) -> Iterator[None]:
     """Private memory can grow by so much and no more: what asks for more gets a MemoryError.
 

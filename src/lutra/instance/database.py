@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import atexit
+import contextlib
 import os
-import tempfile
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-from lutra.instance.engine import MEMORY_BYTES_DEFAULT, Engine
+from lutra.instance.engine import MEMORY_BYTES_DEFAULT
 from lutra.instance.field import FieldDeclaration
 from lutra.instance.instance import Instance
 from lutra.instance.layout import INDEX_NAME, KeyDeclaration, Layout
+from lutra.instance.open_directories import OpenDirectory, open_directory
 from lutra.instance.registry import DEFAULT_INSTANCE
 from lutra.instance.table import Table
-from lutra.model.errors import ObjectAlreadyExist, ObjectNotExist, ParameterInvalid
+from lutra.model.errors import ObjectAlreadyExist, ObjectNotExist, ParameterInvalid, StorageFailure
 
 
 def connect(
@@ -28,36 +28,38 @@ def connect(
     """Opens the database in the folder ``path``, making it where there is none.
 
     Without a path: a throw-away database in a temporary folder that goes when it is closed. One process at a time
-    can have a folder open; ``lutra serve --data path`` serves the same data afterwards.
+    can have a folder open; ``lutra serve --data path`` serves the same data afterwards. In the same process a folder
+    that is open is given again, with the same options, and stays open until each of them is closed. A process that is
+    forked connects anew: what its parent has open raises ForkedProcess there.
 
     ``objects``: where the segments of search indexes are, if not in the folder: another, or ``s3://bucket/prefix``
     (with the usual ``AWS_*`` variables). ``memory_bytes``: how much of them is kept in memory. Raises StorageFailure
-    where the folder cannot be opened or another process has it, ParameterInvalid where objects cannot be there, because
-    they are another database's, say: nothing is changed there then.
+    where the folder cannot be opened, DirectoryInUse where another process has it, Corruption where not all of it is
+    there, ParameterInvalid where tables or objects cannot be there, because they are another database's, say, or the
+    folder is open with other options: nothing is changed there then.
     """
-    if path is not None:
-        return Database(Engine.open(path, objects=objects, memory_bytes=memory_bytes), instance)
-    folder = tempfile.TemporaryDirectory(prefix="lutra-")
-    try:
-        engine = Engine.open(folder.name, objects=objects, memory_bytes=memory_bytes)
-    except BaseException:
-        folder.cleanup()
-        raise
-    return Database(engine, instance, folder)
+    return Database(open_directory(path), instance, objects, memory_bytes)
 
 
 class Database:
     """The tables of one instance in a folder. A context manager; thread-safe. Made by :func:`lutra.connect`."""
 
-    def __init__(self, engine: Engine, instance: str, folder: tempfile.TemporaryDirectory[str] | None = None) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        directory: OpenDirectory,
+        instance: str,
+        objects: str | os.PathLike[str] | None,
+        memory_bytes: int,
+    ) -> None:
+        self._directory = directory
         self._name = instance
-        self._folder = folder
-        atexit.register(self.close)  # where nobody does
+        self._engine = directory.enter(self, objects, memory_bytes)
+        self._is_closed = False
         try:
-            if instance not in engine.instance_names():
-                engine.create_instance(instance)
-            engine.instance(instance)
+            if instance not in self._engine.instance_names():
+                with contextlib.suppress(ObjectAlreadyExist):  # somebody else's, a moment ago
+                    self._engine.create_instance(instance)
+            self._engine.instance(instance)
         except BaseException:
             self.close()
             raise
@@ -71,11 +73,9 @@ class Database:
         self.close()
 
     def close(self) -> None:
-        """Closes the database and lets its folder go; a second close does nothing."""
-        atexit.unregister(self.close)
-        self._engine.close()
-        if self._folder is not None:
-            self._folder.cleanup()
+        """Closes the database, and lets its folder go where nobody else in this process has it; then does nothing."""
+        self._is_closed = True
+        self._directory.leave(self)
 
     def create_table(
         self,
@@ -139,6 +139,8 @@ class Database:
 
     def _open(self) -> Instance:
         """The instance. Raises StorageFailure where the database is closed."""
+        if self._is_closed:
+            raise StorageFailure(f"this database in {self._directory.path} is closed")
         return self._engine.instance(self._name)
 
     def _create_index(self, layout: Layout) -> None:

@@ -21,6 +21,7 @@ from lutra.instance.place import Place
 from lutra.instance.traces import require_tables_or_nothing
 from lutra.kv.folder import make_durable_folder
 from lutra.kv.rocksdb import RocksStore
+from lutra.model import forks
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import LutraError, ObjectNotExist, StorageFailure
 from lutra.tables.history import History
@@ -36,6 +37,8 @@ _log = logging.getLogger(__name__)
 class Engine:
     """A data directory that is open. One process has it at a time; all methods may be called from any thread.
 
+    In a process forked from that one every method raises ForkedProcess, but ``close``, which does nothing there.
+
     ::
 
         DIR/kv/           rows, changes and definitions (RocksDB)
@@ -46,6 +49,7 @@ class Engine:
 
     def __init__(self, data_dir: Path, store: RocksStore, resources: Resources, clock: Clock) -> None:
         self._data_dir = data_dir
+        self._process = forks.OfProcess()
         self._store = store
         self._resources = resources
         self._clock = clock
@@ -58,6 +62,7 @@ class Engine:
         place = Place(resources.address, data_dir, self._space.changelog.history, self._indexes, clock)
         self._resources = resources = replace(resources, claim=place.taken(resources.store))
         self._feeder = Feeder(self._space.changelog, store, resources, clock)
+        forks.follow(self)
         try:
             self._reopen_indexes()
         except BaseException:
@@ -109,14 +114,17 @@ class Engine:
 
     def create_instance(self, name: str) -> None:
         """Makes an instance. Raises ParameterInvalid, ObjectAlreadyExist, StorageFailure."""
+        self._process.check()
         registry.create_instance(self._data_dir, name)
 
     def instance_names(self) -> list[str]:
         """The names of all instances, sorted."""
+        self._process.check()
         return registry.instance_names(self._data_dir)
 
     def instance(self, name: str) -> Instance:
         """The instance of that name, also where another process has just made it. Raises ObjectNotExist."""
+        self._process.check()
         with self._lock:
             if self._closed:
                 raise StorageFailure(f"the data directory {self._data_dir} is closed")
@@ -129,6 +137,8 @@ class Engine:
 
     def close(self) -> None:
         """Ends all use of the directory; a second close does nothing."""
+        if not self._process.is_this:
+            return
         with self._lock:
             if self._closed:
                 return
@@ -136,6 +146,9 @@ class Engine:
         self._feeder.stop()
         self._resources.close()
         self._store.close()
+
+    def forked(self) -> None:
+        """In a child all that belongs to it, threads in particular, is the parent's: it is never freed there."""
 
     def _made(self, name: str) -> Instance:
         made = Instance(name, self._space.instance(name), self._indexes, self._feeder)

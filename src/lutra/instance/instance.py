@@ -24,6 +24,7 @@ from lutra.model.errors import (
     RowDamaged,
     ServerBusy,
 )
+from lutra.model.forks import OfProcess
 from lutra.model.indexes import IndexDescription, IndexSchema
 from lutra.model.queries import Hit, SearchRequest, SearchResult
 from lutra.model.rows import Row
@@ -40,10 +41,14 @@ class _OpenIndex:
 
 
 class Instance:
-    """Tables and search indexes of one name space. Thread-safe, synchronous. Made by `Engine.instance`."""
+    """Tables and search indexes of one name space. Thread-safe, synchronous. Made by `Engine.instance`.
+
+    In a process forked from that of the engine every method raises ForkedProcess.
+    """
 
     def __init__(self, name: str, tables: Tables, indexes: IndexCatalog, feeder: Feeder) -> None:
         self.name = name
+        self._process = OfProcess()
         self.tables = tables
         self._indexes = indexes
         self._feeder = feeder
@@ -61,6 +66,7 @@ class Instance:
 
         Raises ObjectNotExist, and ParameterInvalid also where a search index would not go with it.
         """
+        self._process.check()
         with self._defining:
             for index in self._indexes.of_table(self.name, name):
                 check_table_update(index.name, index.schema.ttl_s, update)
@@ -68,6 +74,7 @@ class Instance:
 
     def delete_table(self, name: str) -> None:
         """Deletes a table with all its rows. Raises ObjectNotExist, ParameterInvalid while it has a search index."""
+        self._process.check()
         with self._defining:
             if self._indexes.of_table(self.name, name):
                 raise ParameterInvalid(f"Table[{name}] who has at least one search index cannot be deleted.")
@@ -78,6 +85,7 @@ class Instance:
 
         Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted.
         """
+        self._process.check()
         self._indexes.check(index, schema)
         with self._defining:
             self._check_table(table)
@@ -94,12 +102,14 @@ class Instance:
 
     def list_search_indexes(self, table: str | None = None) -> list[tuple[str, str]]:
         """``(table, index)`` of all indexes or of one table's. Raises ParameterInvalid where there is no such table."""
+        self._process.check()
         if table is not None:
             self._check_table(table)
         return sorted(key for key in list(self._open) if table is None or key[0] == table)
 
     def delete_search_index(self, table: str, index: str) -> None:
         """Raises ParameterInvalid where there is no such table, MetaNotMatch where there is no such index."""
+        self._process.check()
         with self._defining:
             opened = self._opened(table, index)
             self._indexes.delete(self.name, table, index)
@@ -115,6 +125,7 @@ class Instance:
         Raises ParameterInvalid, MetaNotMatch, RequestTimeout, ServerBusy, RowDamaged where a row that was found cannot
         be read, and IndexDamaged where objects of the index are lost or damaged.
         """
+        self._process.check()
         with searching(request.timeout_ms) as deadline:
             self._wait_for_opening(table, index, deadline.left_s)
             return self.search_opened(table, index, request)
@@ -158,6 +169,7 @@ class Instance:
         self._open[definition.table, definition.name] = _OpenIndex(feed, HitColumns(definition.schema))
 
     def _opened(self, table: str, index: str) -> _OpenIndex:
+        self._process.check()
         opened = self._open.get((table, index))
         if opened is None:
             self._check_table(table)

@@ -14,7 +14,7 @@ from lutra.index.provenance import Provenance
 from lutra.index.storage import IndexStorage, prefix_of
 from lutra.instance.data_dir import data_dir_of
 from lutra.instance.place import Place
-from lutra.instance.traces import require_tables_or_nothing
+from lutra.instance.traces import require_data_dir
 from lutra.kv.copied import copied_store
 from lutra.kv.lock import DirectoryLock
 from lutra.kv.rocksdb import RocksStore
@@ -64,12 +64,8 @@ class StoppedDirectory:
             self._closing = closing.pop_all()
 
     def _require_folders(self) -> None:
-        require_tables_or_nothing(self.path)
+        require_data_dir(self.path)
         try:
-            if not self.path.exists():
-                raise StorageFailure(f"there is no data directory {self.path}")
-            if not (self.path / "kv").is_dir():
-                raise StorageFailure(f"{self.path} is no data directory: `lutra serve --data` makes one")
             if "://" not in self.address and not Path(self.address).is_dir():
                 raise StorageFailure(
                     f"there is no folder {self.address}: say where the objects of search indexes are, or serve the "

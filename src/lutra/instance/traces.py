@@ -13,6 +13,18 @@ _MADE_LATER: Final = ("instances", "objects/indexes")
 """What a data directory comes to have only once it has tables."""
 
 
+def require_data_dir(data_dir: Path) -> None:
+    """Raises StorageFailure where ``data_dir`` is none, and Corruption where it has lost its tables."""
+    require_tables_or_nothing(data_dir)
+    try:
+        if not data_dir.exists():
+            raise StorageFailure(f"there is no data directory {data_dir}: `lutra serve --data` makes one")
+        if not (data_dir / _TABLES).is_dir():
+            raise StorageFailure(f"{data_dir} is no data directory: `lutra serve --data` makes one")
+    except OSError as error:
+        raise StorageFailure(f"cannot look into {data_dir}: {error.strerror}") from error
+
+
 def require_tables_or_nothing(data_dir: Path) -> None:
     """Raises Corruption where ``data_dir`` has what is made of tables, and no tables; StorageFailure."""
     try:

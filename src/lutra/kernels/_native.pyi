@@ -13,6 +13,9 @@ from lutra.model.values import KeyMarker, Value
 _Key = Sequence[tuple[str, int | str | bytes | KeyMarker]]
 _Cells = Sequence[tuple[str, Value, int | None]]
 
+def begin_child() -> None:
+    """See `lutra.kernels.forks`."""
+
 def decode_row(data: bytes) -> tuple[KeyInput, list[CellChange], bool]:
     """The one row in ``data``: its key, its cells, and whether it carries the delete marker.
 

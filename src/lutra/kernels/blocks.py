@@ -275,4 +275,10 @@ def _close_all() -> None:
         cache.close()
 
 
+def _begin_child() -> None:
+    """The parent's caches and their threads are the parent's."""
+    _open_caches.clear()
+
+
 atexit.register(_close_all)
+os.register_at_fork(after_in_child=_begin_child)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.machinery
 import importlib.util
 import os
+import sys
 import tempfile
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +18,10 @@ from typing import Any, Final
 
 import rocksdict
 
+from lutra.kernels.forks import begin_child
+
 _NAME: Final = "rocksdict.rocksdict"
+_FILE: Final = Path(str(sys.modules[_NAME].__file__))
 
 _library: ModuleType | None = rocksdict
 _is_used = False
@@ -34,10 +38,7 @@ def library() -> Any:
 
 def _second() -> ModuleType:
     """The compiled module from a file of its own, which is gone when it returns."""
-    extension = importlib.util.find_spec(_NAME)
-    assert extension is not None
-    assert extension.origin is not None
-    data = Path(extension.origin).read_bytes()
+    data = _FILE.read_bytes()
     if hasattr(os, "memfd_create"):  # also where programs cannot be run from temporary folders
         descriptor = os.memfd_create("rocksdict", os.MFD_CLOEXEC)
         with os.fdopen(descriptor, "wb") as copy:
@@ -55,8 +56,12 @@ def _loaded(path: str) -> ModuleType:
     loader = importlib.machinery.ExtensionFileLoader(_NAME, path)
     spec = importlib.util.spec_from_loader(_NAME, loader, origin=path)
     assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
+    known = sys.modules[_NAME]
+    try:
+        module = importlib.util.module_from_spec(spec)
+        loader.exec_module(module)
+    finally:
+        sys.modules[_NAME] = known  # which is what others import
     return module
 
 
@@ -64,6 +69,7 @@ def _begin_child() -> None:
     global _library, _is_used
     if _is_used:
         _library, _is_used = None, False
+        begin_child()
 
 
 os.register_at_fork(after_in_child=_begin_child)

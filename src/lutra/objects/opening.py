@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from lutra.kernels.daemons import DaemonExecutor
 from lutra.model.errors import ParameterInvalid, StorageFailure
 from lutra.objects.local import LocalStore
 from lutra.objects.store import ObjectStore
@@ -55,7 +55,7 @@ def require_one_winner(store: ObjectStore) -> None:
         start.wait()
         return store.put_if_absent(name, bytes((rival,)))
 
-    with ThreadPoolExecutor(_RIVALS) as rivals:
+    with DaemonExecutor("lutra-rival", _RIVALS) as rivals:
         won = list(rivals.map(put, range(_RIVALS)))
     kept = store.get(name)
     store.delete(name)

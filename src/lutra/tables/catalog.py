@@ -12,6 +12,7 @@ from lutra.kv.store import KeyValueStore, prefix_end
 from lutra.model import limits
 from lutra.model.clock import Clock
 from lutra.model.errors import Corruption, ObjectAlreadyExist, ObjectNotExist, QuotaExhausted, ServerBusy
+from lutra.model.forks import OfProcess
 from lutra.model.schema import TableDescription, TableSchema
 from lutra.tables import definition, keyspace, schemas
 from lutra.tables.committer import GroupCommitter, Pending
@@ -24,10 +25,15 @@ _DRAIN_S: Final = 30.0
 
 
 class Catalog:
-    """All tables. Looking up takes no lock; changes go one at a time and are durable before they show."""
+    """All tables. Looking up takes no lock; changes go one at a time and are durable before they show.
+
+    Whoever uses a table looks it up here first: in a process forked from that of the store, every method raises
+    ForkedProcess.
+    """
 
     def __init__(self, store: KeyValueStore, committer: GroupCommitter, clock: Clock) -> None:
         """Reads all definitions, and changes nothing. Raises StorageFailure, Corruption."""
+        self._process = OfProcess()
         self._committer = committer
         self._clock = clock
         self._changing = threading.Lock()
@@ -42,10 +48,12 @@ class Catalog:
         self._next_id = 1 if stored_next is None else keyspace.unpack(stored_next)
 
     def by_id(self, table_id: int) -> Table | None:
+        self._process.check()
         return self._by_id.get(table_id)
 
     def get(self, instance: str, name: str) -> Table:
         """Raises ObjectNotExist, and ParameterInvalid for what can be no table's name."""
+        self._process.check()
         table = self._by_name.get((instance, name))
         if table is None:
             schemas.check_table_name(name)
@@ -54,10 +62,12 @@ class Catalog:
 
     def names(self, instance: str) -> list[str]:
         """The instance's tables, sorted."""
+        self._process.check()
         return sorted(name for owner, name in list(self._by_name) if owner == instance)
 
     def create(self, instance: str, schema: TableSchema) -> Table:
         """Adds a table of a checked schema. Raises ObjectAlreadyExist, QuotaExhausted, StorageFailure."""
+        self._process.check()
         with self._changing:
             if (instance, schema.name) in self._by_name:
                 raise ObjectAlreadyExist("Requested table already exists.")
@@ -78,6 +88,7 @@ class Catalog:
 
     def change(self, instance: str, name: str, changed: SchemaChange) -> Table:
         """Replaces a table's schema by what ``changed`` makes of it. Raises what that raises, and ObjectNotExist."""
+        self._process.check()
         with self._changing:
             old = self.get(instance, name)
             schema = changed(old.schema)
@@ -96,6 +107,7 @@ class Catalog:
 
         Raises ObjectNotExist, ServerBusy where writers do not come to an end, StorageFailure.
         """
+        self._process.check()
         with self._changing:
             table = self.get(instance, name)
             if not table.gate.close(_DRAIN_S):
