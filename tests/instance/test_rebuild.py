@@ -37,9 +37,9 @@ def fill(path: Path) -> None:
 
 
 def objects(path: Path, kind: str) -> list[Path]:
-    """Of the index of table ``t``, which was made first."""
+    """Of the index of table ``t``, which was made first. A folder is there as long as it has objects."""
     first = min((path / "objects" / "indexes").iterdir(), key=lambda folder: int(folder.name.partition("-")[0]))
-    return sorted((first / kind).iterdir())
+    return sorted((first / kind).iterdir()) if (first / kind).is_dir() else []
 
 
 def lose_segment(path: Path) -> Path:
