@@ -163,6 +163,7 @@ def seeds(target: Target) -> list[bytes]:
         table_pb2.ComputeSplitPointsBySizeRequest(table_name="t", split_size=1, split_size_unit_in_byte=1 << 20),
     ):
         made[message.DESCRIPTOR.name.removesuffix("Request")] = message.SerializeToString()
+    made["ListTimeseriesTable"] = b""
     numbers = {operation.name: bytes([n]) for n, operation in enumerate(target.operations)}
     assert set(made) == set(numbers)
     headers = (

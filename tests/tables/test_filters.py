@@ -128,16 +128,25 @@ def test_at_most_32_nodes_however_deep(kind: LogicalOperator) -> None:
         compile_condition(Composite(LogicalOperator.OR, (single(),) * 32))
 
 
+LONG = r"^The length of attribute column: 'a' exceeds the MaxLength:2097152 with CurrentLength:2097153\.$"
+
+
 @pytest.mark.parametrize(
     ("condition", "text"),
     [
         (Composite(LogicalOperator.NOT, ()), "Invalid NOT operator"),
         (Composite(LogicalOperator.NOT, (single(), single())), "Invalid NOT operator"),
-        (Composite(LogicalOperator.AND, (single(),)), "Invalid AND/OR operator"),
+        (
+            Composite(LogicalOperator.AND, (single(),)),
+            r"^Invalid AND/OR operator: the number of sub-filters must be more than 1\.$",
+        ),
         (Composite(LogicalOperator.OR, ()), "Invalid AND/OR operator"),
         (ColumnPagination(0, 1), "pagination"),
         (Composite(LogicalOperator.AND, (single(), ColumnPagination(0, 1))), "pagination"),
         (SingleColumn(Comparator.EQUAL, "a", None), "No value is given to compare column 'a' with"),
+        (SingleColumn(Comparator.EXIST, "#a", None), r"^Invalid column name: '#a'\.$"),
+        (SingleColumn(Comparator.EQUAL, "a", "é" * 2**20 + "x"), LONG),
+        (Composite(LogicalOperator.NOT, (SingleColumn(Comparator.LESS_THAN, "a", b"x" * (2**21 + 1)),)), LONG),
     ],
 )
 def test_what_is_not_well_formed_is_refused(condition: ColumnCondition, text: str) -> None:
