@@ -285,7 +285,7 @@ def _can_run(command: list[str]) -> bool:
 
 def test_beside_a_running_server(data: Path) -> None:
     with ServerProcess(data) as server:
-        for command in ("fsck", "index rebuild"):
+        for command in ("fsck", "index rebuild", "serve"):
             named = ["notes", "search"] if command == "index rebuild" else []
             status, printed, errors = run(*command.split(), "--data", str(data), *named)
             assert (status, printed) == (2, "")

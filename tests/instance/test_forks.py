@@ -148,7 +148,11 @@ with lutra.connect(PATH) as database:
     run(tmp_path, body, "3")
 
 
-def test_a_child_connects_to_a_directory_of_its_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("child", "parent"),
+    [("closes", "open"), ("forgets", "closed"), pytest.param("forgets", "open", marks=pytest.mark.slow)],
+)
+def test_a_child_connects_to_a_directory_of_its_own(child: str, parent: str, tmp_path: Path) -> None:
     """Also a child's child; also where the parent has closed its own; and there all is done that is ever done."""
     body = """
 database, table, vectors = filled(PATH)
@@ -175,8 +179,7 @@ if sys.argv[3] == "closed":
 else:
     assert table.get(1)["n"] == 1
 """
-    run(tmp_path, body, "closes", "open")
-    run(tmp_path, body, "forgets", "closed")
+    run(tmp_path, body, child, parent)
 
 
 def test_a_child_that_outlives_its_parent(tmp_path: Path) -> None:

@@ -145,15 +145,12 @@ def late():
         time.sleep(0.05)
 threading.Thread(target=late).start()
 """,
-    "an exception": """
-rows = table(sys.argv[1])
-load(rows, 0, 5_000)
-sys.exit(0)
-""",
 }
 
 
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize(
+    "end", [pytest.param(end, marks=pytest.mark.slow if end == "threads that go on" else ()) for end in ENDS]
+)
 def test_a_program_that_does_not_close(end: str, tmp_path: Path) -> None:
     program = LOADER + ENDS[end]
     for _ in range(2):  # what the first run left is opened by the second, several segments at a time

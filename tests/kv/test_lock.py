@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -63,3 +66,21 @@ def test_a_lock_is_one_of_a_directory(tmp_path: Path) -> None:
     first.close()
     first.close()
     DirectoryLock(tmp_path / "link").close()
+
+
+def test_where_folders_cannot_be_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """RocksDB's lock on a file is left, and what this process knows."""
+
+    def refused(descriptor: int, operation: int) -> None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    store = RocksStore(tmp_path)
+    assert "cannot be locked (Bad file descriptor)" in caplog.text
+    with pytest.raises(DirectoryInUse, match="this process has"):
+        RocksStore(tmp_path)
+    assert "DirectoryInUse: another process has" in opened_elsewhere(tmp_path)
+    store.close()
+    RocksStore(tmp_path).close()

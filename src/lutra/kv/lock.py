@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
+import threading
 from pathlib import Path
 
 from lutra.model.errors import DirectoryInUse, StorageFailure
 from lutra.model.forks import OfProcess, follow
 
+_log = logging.getLogger(__name__)
+_taking = threading.Lock()
 _held_here: set[tuple[int, int]] = set()
 """Device and inode of the directories that this process has."""
 
@@ -24,7 +28,7 @@ class DirectoryLock:
     def __init__(self, path: Path, known_as: Path | None = None) -> None:
         """``known_as``: what errors call it, where that is not ``path``.
 
-        Raises DirectoryInUse where somebody has it, StorageFailure where it cannot be locked at all.
+        Raises DirectoryInUse where somebody has it, StorageFailure where it cannot be opened.
         """
         known_as = known_as or path
         self._process = OfProcess()
@@ -35,16 +39,24 @@ class DirectoryLock:
         status = os.fstat(self._folder)
         self._identity = (status.st_dev, status.st_ino)
         try:
+            with _taking:
+                self._take(known_as)
+        except DirectoryInUse:
+            os.close(self._folder)
+            raise
+        follow(self)
+
+    def _take(self, known_as: Path) -> None:
+        if self._identity in _held_here:
+            raise DirectoryInUse(f"this process has {known_as} open already: close it first")
+        try:
             fcntl.flock(self._folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            os.close(self._folder)
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                raise StorageFailure(f"cannot lock {known_as}: {error.strerror}") from error
-            if self._identity in _held_here:
-                raise DirectoryInUse(f"this process has {known_as} open already: close it first") from error
-            raise in_use(known_as) from error
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise in_use(known_as) from error
+            # As on some network file systems.
+            _log.warning("%s cannot be locked (%s): RocksDB's lock, on a file, has to do", known_as, error.strerror)
         _held_here.add(self._identity)
-        follow(self)
 
     def close(self) -> None:
         """Lets others have it; a second close does nothing."""
@@ -55,9 +67,17 @@ class DirectoryLock:
 
     def forked(self) -> None:
         """The lock is the parent's: a child must not hold it longer than that."""
-        _held_here.discard(self._identity)
         if self._folder >= 0:
             os.close(self._folder)
+
+
+def _begin_child() -> None:
+    global _taking
+    _taking = threading.Lock()
+    _held_here.clear()
+
+
+os.register_at_fork(after_in_child=_begin_child)
 
 
 def in_use(path: Path) -> DirectoryInUse:
