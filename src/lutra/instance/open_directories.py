@@ -14,7 +14,7 @@ from typing import Protocol
 from lutra.instance.data_dir import data_dir_of
 from lutra.instance.engine import Engine
 from lutra.model import forks
-from lutra.model.errors import LutraError, ParameterInvalid
+from lutra.model.errors import ParameterInvalid
 
 
 class User(Protocol):
@@ -119,7 +119,7 @@ def _end_all() -> None:
     for directory in list(_directories.values()):
         try:
             directory.end()
-        except LutraError as error:  # nobody is left to catch it
+        except Exception as error:  # nobody is left to catch it
             _log.error("%s", error)
 
 

@@ -109,18 +109,18 @@ def _last_sequence(path: Path, names: set[str], manifest: Manifest) -> int:
     wanted = [number for number in numbers if number >= manifest.first_log]
     if not wanted:
         raise Corruption(f"the log is missing, {manifest.first_log:06}.log or a later one")
-    last = manifest.last_sequence
-    is_first = True
+    last_of_logs: int | None = None
     for number in wanted:
         name = f"{number:06}.log"
         held = read_sequences(path / name)
         if held is None:
             continue
-        # Before the first there are table files, whose last number may have been put down later.
-        if held.begin > last + 1 or (held.begin != last + 1 and not is_first):
+        last = manifest.last_sequence if last_of_logs is None else last_of_logs
+        # The number that the manifest gives for table files may be that of a later write.
+        if held.begin > last + 1 or (held.begin != last + 1 and last_of_logs is not None):
             raise Corruption(f"before {name}, which begins with write {held.begin}, those after {last} are missing")
-        last, is_first = max(last, held.end - 1), False
-    return last
+        last_of_logs = held.end - 1
+    return max(manifest.last_sequence, last_of_logs or 0)
 
 
 def _damaged(path: Path, what: str) -> Corruption:
