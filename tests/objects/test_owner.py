@@ -73,8 +73,14 @@ def test_what_says_who_has_it_may_be_damaged(store: ObjectStore) -> None:
     for look in (lambda: owner_of(store), claim(store, A).take):
         with pytest.raises(Corruption, match=name):
             look()
-    claim(store, A).seize()
+    mine = claim(store, A)
+    mine.seize()
     assert owner_of(store) == A
+    mine.require()
+    number = int(store.list(OWNER)[-1].rpartition("/")[2])
+    store.put(f"{OWNER}/{number + 1:020d}", b"damaged")
+    with pytest.raises(StorageFailure, match=r"whose these objects are cannot be told: .*`lutra objects adopt`"):
+        mine.require()
 
 
 @pytest.mark.parametrize(

@@ -344,7 +344,7 @@ class Feed:
         """Of an index that is closed, and no more. Raises StorageFailure."""
         try:
             self._storage.delete_all()
-        except (Corruption, Fenced, ForeignObjects) as error:  # of what says whose the place is
+        except (Fenced, ForeignObjects) as error:
             _log.warning("objects of index [%s] are left: %s", self.definition.name, error)
 
     def _new_index(self) -> SearchIndex:

@@ -97,7 +97,19 @@ class Claim:
             self._take(self._newest)
 
     def require(self) -> None:
-        """Raises Fenced where the place is another's by now. A list, as long as it is not."""
+        """Raises Fenced where the place is another's by now. A list, as long as it is not.
+
+        Where it is not taken yet, raises as `take`; but StorageFailure where what says who has it is damaged.
+        """
+        try:
+            self._require()
+        except Corruption as error:
+            raise StorageFailure(
+                f"whose these objects are cannot be told: {str(error).removesuffix('.')}. With the server stopped, "
+                "`lutra objects adopt` writes it anew."
+            ) from error
+
+    def _require(self) -> None:
         if self._number and self._newest() == self._number:  # without the lock: one that waits holds up no other
             return
         with self._lock:
