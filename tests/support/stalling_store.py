@@ -91,15 +91,17 @@ class StallingStore:
 
     def _run(self, name: str, act: Callable[[], T], *, is_folder: bool = False) -> T:
         with self._changed:
-            while (stalled := self._stalled_by(name, is_folder)) is not None:
-                self._waiting[stalled] = self._waiting.get(stalled, 0) + 1
+            while stalled := self._stalled_by(name, is_folder):
+                for prefix in stalled:
+                    self._waiting[prefix] = self._waiting.get(prefix, 0) + 1
                 self._changed.notify_all()
                 self._changed.wait()
-                self._waiting[stalled] -= 1
+                for prefix in stalled:
+                    self._waiting[prefix] -= 1
         return act()
 
-    def _stalled_by(self, name: str, is_folder: bool) -> str | None:
-        for prefix in self._stalled:
-            if name.startswith(prefix) or (is_folder and prefix.startswith(name)):
-                return prefix
-        return None
+    def _stalled_by(self, name: str, is_folder: bool) -> list[str]:
+        """Of a folder all that are in it: it waits for each of them."""
+        return [
+            prefix for prefix in self._stalled if name.startswith(prefix) or (is_folder and prefix.startswith(name))
+        ]
