@@ -10,10 +10,11 @@ from typing import Final
 
 from lutra.index.manifest import BytesWritten, Manifest
 from lutra.index.policy import Policy, SegmentShape
+from lutra.index.resources import build_memory_default
 from lutra.objects.local import LocalStore
 from lutra.objects.manifest_log import ManifestLog
 
-_POLICY: Final = Policy()
+_POLICY: Final = Policy(build_memory_bytes=build_memory_default())
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,65 @@ def test_whatever_comes_settles(steps: list[tuple[int, float]], dimension: int, 
         lsm.kill(share if share > 0.5 else 0)
         lsm.check()
         if policy.build_memory_bytes > 1024 * MIB:
-            assert len(lsm.segments) <= policy.segments_max
+            assert sum(not policy.is_full(segment) for segment in lsm.segments) <= policy.segments_max
+
+
+def plain_choice(policy: Policy, segments: list[SegmentShape]) -> list[SegmentShape]:
+    """As the policy says in words: every run of segments is tried, the longest first."""
+
+    def fits(some: list[SegmentShape]) -> bool:
+        return policy.build_need_bytes(some) <= policy.build_memory_bytes
+
+    def tier_bytes(segment: SegmentShape) -> int:
+        return max(segment.live_bytes, policy.size_floor_bytes)
+
+    def tier(of: list[SegmentShape], least: int) -> list[SegmentShape]:
+        for first, smallest in enumerate(of):
+            about = [s for s in of[first:] if tier_bytes(s) <= policy.size_ratio * tier_bytes(smallest)]
+            if len(about) >= policy.fan_in:
+                for count in range(len(about), least - 1, -1):
+                    if fits(about[:count]):
+                        return about[:count]
+        return []
+
+    by_size = sorted((s for s in segments if s.live), key=lambda s: (s.live_bytes, s.name))
+    if chosen := tier(by_size, policy.fan_in):
+        return chosen
+    for segment in by_size:
+        if (segment.dead > policy.dead_share * segment.rows or not segment.has_its_kind) and fits([segment]):
+            return [segment]
+    room = [s for s in by_size if fits([s, s])]
+    if chosen := tier(room, 2):
+        return chosen
+    for count in range(len(room) - policy.segments_max + 1, 1, -1):
+        if fits(room[:count]):
+            return room[:count]
+    return []
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 400_000), st.floats(0, 1), st.sampled_from(SegmentKind)), max_size=24),
+    st.sampled_from([4, 128, 960]),
+    st.sampled_from([POLICY, Policy(segments_max=3), Policy(build_memory_bytes=600 * MIB), Policy(fan_in=2)]),
+)
+def test_what_is_chosen(drawn: list[tuple[int, float, SegmentKind]], dimension: int, policy: Policy) -> None:
+    segments = [
+        shape(str(n), rows, round(rows * dead * dead), dimension=dimension, kind=kind)
+        for n, (rows, dead, kind) in enumerate(drawn)
+    ]
+    assert [*reversed(policy.choose_merge(segments))] == plain_choice(policy, segments)
+
+
+def test_many_segments_that_cannot_be_merged_cost_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a table that is large for its machine: asked for at every round, so counted by what is looked at."""
+    asked = []
+    built = SegmentShape.build_bytes.fget
+    assert built is not None
+    monkeypatch.setattr(SegmentShape, "build_bytes", property(lambda self: asked.append(self) or built(self)))
+    segments = [shape(f"{n:04}", 400_000, dimension=960) for n in range(400)]
+    assert Policy(segments_max=1_000).choose_merge(segments) == ()
+    assert len(asked) <= 4 * 400
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -99,6 +157,21 @@ def test_segments_are_few_and_rows_are_rewritten_seldom(seed: int) -> None:
         assert len(lsm.segments) <= 4 * tiers
         assert lsm.written_rows <= lsm.flushed_rows * (2 + tiers)
     lsm.check()
+
+
+@pytest.mark.parametrize("dimension", [128, 960])
+def test_a_table_that_is_large_for_its_machine(dimension: int) -> None:
+    """Of rows for a hundred of the largest segments and more: each is written about as often as if builds were free."""
+    policy = Policy(build_memory_bytes=480 * MIB)
+    lsm = Lsm(policy, dimension)
+    rows = max(1, policy.flush_bytes // (100 + 4 * dimension))
+    for _ in range(250):
+        lsm.flush(rows)
+    assert lsm.written_rows <= 6 * lsm.flushed_rows
+    largest = max(segment.rows for segment in lsm.segments)
+    assert policy.is_full(max(lsm.segments, key=lambda s: s.rows))
+    assert len(lsm.segments) <= 2 * lsm.flushed_rows / largest + 4 * policy.fan_in
+    assert sum(policy.is_full(s) for s in lsm.segments) >= len(lsm.segments) - 4 * policy.fan_in
 
 
 def test_updates_are_paid_for_by_the_dead() -> None:
@@ -121,7 +194,12 @@ def test_what_a_build_cannot_hold_is_left() -> None:
     policy = Policy(build_memory_bytes=POLICY.build_need_bytes([shape("", 50_000)]))
     assert policy.choose_merge([shape(str(n), 12_000) for n in range(4)])
     many = [shape(str(n), 15_000) for n in range(4)]
-    assert policy.choose_merge(many) == (), "three would fit, but four are a tier"
+    assert len(policy.choose_merge(many)) == 3, "four are a tier, of which three fit"
+    assert policy.choose_merge(many[:3]) == ()
+    full = [shape(str(n), 26_000) for n in range(100)]
+    assert policy.choose_merge(full) == (), "of no two is one made, and so many there may be"
+    assert policy.choose_merge([*full, shape("s", 12_000)]) == ()
+    assert policy.choose_merge([*full, *many, shape("s", 4_000)]) == policy.choose_merge([*many, shape("s", 4_000)])
     assert len(policy.choose_merge([*many, shape("s", 4_000)])) == 4
     lone = shape("x", 60_000, dead=1_000)
     assert policy.choose_merge([lone]) == ()

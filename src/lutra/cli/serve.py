@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     help="What search indexes keep in memory of their segments: codes, graphs, blocks read last.",
 )
 @click.option(
+    "--build-memory-mb",
+    type=click.IntRange(448, 16_777_216),
+    help="What one build of a segment may take, beside --memory-mb: so large segments grow. [default: a quarter of the "
+    "machine's memory, or of its control group's limit]",
+)
+@click.option(
     "--write-threads",
     default=32,
     show_default=True,
@@ -53,6 +59,7 @@ def serve(
     instances: tuple[str, ...],
     objects: str | None,
     memory_mb: int,
+    build_memory_mb: int | None,
     write_threads: int,
     log_level: str,
 ) -> None:
@@ -81,7 +88,12 @@ def serve(
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with shown_failures():
-        engine = Engine.open(data_dir, objects=objects, memory_bytes=memory_mb * 1024 * 1024)
+        engine = Engine.open(
+            data_dir,
+            objects=objects,
+            memory_bytes=memory_mb * 1024 * 1024,
+            build_memory_bytes=None if build_memory_mb is None else build_memory_mb * 1024 * 1024,
+        )
         try:
             # Threads of the engine read its indexes meanwhile.
             from lutra.server.credentials import load_credentials

@@ -84,7 +84,6 @@ class SearchIndex:
         self._codec = KeyCodec(b"", key_columns)
         self._storage = storage
         self._resources = resources
-        self._policy = resources.policy
         self._identity = schema_identity(schema, key_columns)
         self._writer_id = secrets.token_hex(16)
         self._maintaining = threading.Lock()  # flushes, merges, manifests
@@ -166,9 +165,10 @@ class SearchIndex:
 
     @property
     def error(self) -> str | None:
-        """Why maintenance or builds last failed, until they succeed."""
+        """Why maintenance or builds last failed, until they succeed; else what is not built for want of memory."""
         failure = self._merges.failure
-        return self._failure or (None if failure is None else f"{type(failure).__name__}: {failure}")
+        told = self._merges.refused if failure is None else f"{type(failure).__name__}: {failure}"
+        return self._failure or told
 
     def stats(self) -> IndexStats:
         """The index in numbers, as of now."""
@@ -177,7 +177,7 @@ class SearchIndex:
             buffers = self._buffers()
             return IndexStats(
                 manifest=self._storage.number,
-                segments=tuple(stats_of(segment, self._policy) for segment in segments),
+                segments=tuple(stats_of(segment, self._merges.policy) for segment in segments),
                 buffer_rows=sum(buffer.rows for buffer in buffers),
                 buffer_bytes=sum(buffer.size_bytes for buffer in buffers),
                 sealed_buffers=len(self._sealed),
@@ -235,7 +235,7 @@ class SearchIndex:
             with self._writer, self._lock:
                 self._segments.begin_with(segments, manifest.written)
                 self._unindexed = self._unindexed_written = Counter(manifest.unindexed)
-                self._marks.commit(manifest.progress, manifest.awaited_since(self._policy))
+                self._marks.commit(manifest.progress, manifest.awaited_since(self._merges.policy))
                 self._marks.reach(manifest.progress, is_empty=not self._active.rows)
                 self.lifetime.dropped_by_s = manifest.table_ttl_s
                 self._opened, self._view = True, None
@@ -273,7 +273,7 @@ class SearchIndex:
                 compacted = self._active.compacted(self.schema, self.key_columns)
                 with self._lock:
                     self._active, self._view = compacted, None
-            if self._opened and self._policy.is_flush_due(self._active.size_bytes, 0.0):
+            if self._opened and self._merges.policy.is_flush_due(self._active.size_bytes, 0.0):
                 self._seal()
 
     def _find(self, keys: Sequence[bytes]) -> list[tuple[OpenSegment, Docs]]:
@@ -386,7 +386,7 @@ class SearchIndex:
 
     def _is_old(self, now_s: float) -> bool:
         since_s = self._dirty_since_s
-        return since_s is not None and self._policy.is_flush_due(0, now_s - since_s)
+        return since_s is not None and self._merges.policy.is_flush_due(0, now_s - since_s)
 
     def maintain(self) -> None:
         """Writes out what is sealed, takes in what was built, begins builds, deletes what nobody needs.
@@ -499,9 +499,10 @@ class SearchIndex:
             raise
 
     def _is_behind(self) -> bool:
-        named, busy = self._segments.named, self._merges.busy
+        named, busy, policy = self._segments.named, self._merges.busy, self._merges.policy
         free = [segment.shape for name, segment in named.items() if name not in busy and segment.is_in_manifest]
-        return self._policy.is_behind(len(self._sealed), len(named), free)
+        not_full = sum(not policy.is_full(segment.shape) for segment in named.values())
+        return policy.is_behind(len(self._sealed), not_full, free)
 
     def _write_out(self, sealed: Sealed) -> None:
         """Puts a sealed buffer's rows on the store, as they are found soonest: a flat segment."""
@@ -573,7 +574,7 @@ class SearchIndex:
             self._fenced = str(error)
             raise
         with self._writer, self._lock:
-            self._marks.commit(covered, manifest.awaited_since(self._policy))
+            self._marks.commit(covered, manifest.awaited_since(self._merges.policy))
             self._commits_done = wanted
             self._segments.adopt(frozen)
             self._search_committed()
@@ -590,4 +591,4 @@ class SearchIndex:
     def _is_awaited(self, name: str | None) -> bool:
         """Whether a flat segment is yet to become what its size calls for."""
         segment = None if name is None else self._segments.named.get(name)
-        return segment is not None and self._merges.failure is None and self._policy.is_awaited(segment.shape)
+        return segment is not None and self._merges.failure is None and self._merges.policy.is_awaited(segment.shape)

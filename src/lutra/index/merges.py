@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lutra.index.builder import QUICK_BYTES, InlineBuilder
@@ -20,10 +21,11 @@ from lutra.scalars.strings import Mask
 _MERGES_MAX: Final = 2
 """Beside a large one a small one: buffers must not wait for what takes minutes."""
 _MEMORY_FACTOR_STEP: Final = 1.5
-_MEMORY_FACTOR_MAX: Final = 4.0
-"""A build that runs out of memory is given more the next time, up to so much more than was thought."""
+"""A build that runs out of memory is given so much more the next time, up to what any may take."""
 _RETRY_FIRST_S: Final = 1.0
 _RETRY_LAST_S: Final = 300.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,15 @@ class Merge:
     needs: frozenset[str]
     """Objects that are not to be deleted meanwhile."""
     future: Future[BuildDone]
-    is_large: bool
-    """More than what `lutra.index.builder.QUICK_BYTES` is for."""
+    need_bytes: int
+    """Of memory, as it was thought."""
+    memory_bytes: int
+    """What it may take."""
+
+    @property
+    def is_large(self) -> bool:
+        """More than what `lutra.index.builder.QUICK_BYTES` is for."""
+        return self.memory_bytes > QUICK_BYTES
 
 
 class Merges:
@@ -46,6 +55,10 @@ class Merges:
     def __init__(
         self, storage: IndexStorage, schema: IndexSchema, resources: Resources, on_done: Callable[[], None]
     ) -> None:
+        self.policy = resources.policy
+        """Of what may be built: less where builds turned out to need more than they may take."""
+        self.refused: str | None = None
+        """What is not built any more for want of memory, until the index is opened again; None: nothing."""
         self.failure: Exception | None = None
         """Why the last build failed, until one succeeds. To look at: who raises it raises a copy, or it would grow."""
         self._storage = storage
@@ -90,7 +103,7 @@ class Merges:
             busy = self.busy
             free = {segment.name: segment for segment in candidates if segment.name not in busy}
             bytes_max = QUICK_BYTES if any(merge.is_large for merge in self._running.values()) else None
-            chosen = self._resources.policy.choose_merge([segment.shape for segment in free.values()], bytes_max)
+            chosen = self.policy.choose_merge([segment.shape for segment in free.values()], bytes_max)
             if not chosen:
                 return
             self._begin([free[shape.name] for shape in chosen])
@@ -99,6 +112,7 @@ class Merges:
         storage, resources = self._storage, self._resources
         shapes = [segment.shape for segment in inputs]
         output = storage.new_segment()
+        need_bytes = self.policy.build_need_bytes(shapes)
         job = BuildJob(
             store=resources.address,
             inputs=tuple(
@@ -108,7 +122,7 @@ class Merges:
             output=storage.full(output),
             schema=self._schema,
             scratch=str(resources.scratch),
-            memory_bytes=int(self._memory_factor * resources.policy.build_need_bytes(shapes)),
+            memory_bytes=min(int(self._memory_factor * need_bytes), resources.policy.build_memory_bytes),
         )
         storage.discard(output)  # unless a manifest comes to name it
         builder = self._inline if resources.policy.is_small(shapes) else resources.builder
@@ -116,7 +130,7 @@ class Merges:
         names = {s.name for s in inputs} | {s.deletions for s in inputs if s.deletions is not None}
         bases = tuple(segment.committed for segment in inputs)
         self._running[output] = Merge(
-            output, tuple(inputs), bases, frozenset(names), future, job.memory_bytes > QUICK_BYTES
+            output, tuple(inputs), bases, frozenset(names), future, need_bytes, job.memory_bytes
         )
         future.add_done_callback(lambda _: self._on_done())
 
@@ -145,9 +159,21 @@ class Merges:
         self.forget(merge)
         self.failure = copy(error)  # without a traceback, whose frames hold segments
         if isinstance(error, MemoryError):  # what a build needs is an estimate
-            self._memory_factor = min(_MEMORY_FACTOR_STEP * self._memory_factor, _MEMORY_FACTOR_MAX)
+            self._wants_more(merge)
         self._retry_at_s = time.monotonic() + self._retry_s
         self._retry_s = min(2 * self._retry_s, _RETRY_LAST_S)
+
+    def _wants_more(self, merge: Merge) -> None:
+        """The next build is given more; where that one had all that any may take, nothing as large is begun again."""
+        if merge.memory_bytes < self._resources.policy.build_memory_bytes:
+            self._memory_factor *= _MEMORY_FACTOR_STEP
+            return
+        self._memory_factor = 1.0
+        self.policy = replace(self.policy, build_memory_bytes=min(self.policy.build_memory_bytes, merge.need_bytes - 1))
+        rows, limit_mb = sum(segment.shape.live for segment in merge.inputs), merge.memory_bytes >> 20
+        self.failure = None
+        self.refused = f"a build of {rows:,} rows needs more than the {limit_mb:,} MB that a build may take"
+        _log.warning("%s: %s, so segments stay smaller", self._storage.prefix, self.refused)
 
     def forget(self, merge: Merge) -> None:
         """It is dealt with."""

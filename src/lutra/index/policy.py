@@ -6,8 +6,10 @@ passes, and the number of segments grows with the logarithm of the rows.
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from lutra.vectors.build_plan import BuildPlan, choose_code_bits, choose_kind
@@ -95,7 +97,7 @@ class Policy:
     flush_age_s: float = 60.0
     """Changes wait at most so long for a segment: what a restart reads again, and the changelog keeps, is bounded."""
     fan_in: int = 4
-    """So many segments of about one size are merged."""
+    """So many segments of about one size are merged; where a build does not hold so many, those it holds."""
     size_ratio: float = 4.0
     """About one size: the largest is at most so many times the smallest."""
     size_floor_bytes: int = 64 * 1024
@@ -103,7 +105,7 @@ class Policy:
     dead_share: float = 0.25
     """A segment with more dead rows is written anew."""
     segments_max: int = 32
-    """More of them are merged whatever their sizes."""
+    """More of them, those not counted that are full, are merged whatever their sizes."""
     hurry_buffers: int = 2
     """So many that are sealed and not built: one was full before the one before it was built, so builds fall behind."""
     hurry_segments: int = 16
@@ -111,7 +113,8 @@ class Policy:
     inline_bytes: int = 1024 * 1024
     """Segments without codes that are no larger together are merged without a process for it."""
     build_memory_bytes: int = 2 * 1024 * 1024 * 1024
-    """What one build may take. No merge is chosen that needs more."""
+    """What one build may take: who opens a directory says it of the machine (`lutra.index.resources`). No merge is
+    chosen that needs more, so that is what segments grow to."""
     trim_changes: int = 50_000
     """The changelog forgets changes that no index needs: so many at once, as it costs an fsync and a tombstone,"""
     trim_period_s: float = 30.0
@@ -132,8 +135,7 @@ class Policy:
     def build_need_bytes(self, inputs: Iterable[SegmentShape]) -> int:
         """Memory for a build of ``inputs``."""
         parts = list(inputs)
-        gathered = min(_GATHERED_FACTOR * sum(segment.vector_bytes for segment in parts), _GATHERED_BYTES_MAX)
-        return _BUILD_BASE_BYTES + gathered + sum(segment.build_bytes for segment in parts)
+        return _need_bytes(sum(part.build_bytes for part in parts), sum(part.vector_bytes for part in parts))
 
     def choose_merge(
         self, segments: Sequence[SegmentShape], memory_bytes_max: int | None = None
@@ -145,18 +147,27 @@ class Policy:
         One segment alone is to be written anew: without its dead rows, or as the kind that its size calls for. What is
         returned has a live row. Doing what is said, over and over, ends.
         """
+        limit_bytes = min(self.build_memory_bytes, memory_bytes_max or self.build_memory_bytes)
         by_size = sorted((s for s in segments if s.live), key=lambda s: (s.live_bytes, s.name))
-        if memory_bytes_max is not None and memory_bytes_max < self.build_memory_bytes:
-            return replace(self, build_memory_bytes=memory_bytes_max).choose_merge(segments)
-        chosen = self._tier(by_size) or self._renewal(by_size) or self._surplus(by_size)
+        runs = _Runs(by_size, limit_bytes)
+        room = [segment for segment in by_size if not self.is_full(segment)]
+        chosen = self._tier(by_size, runs, self.fan_in) or self._renewal(by_size, limit_bytes)
+        if not chosen:
+            runs = _Runs(room, limit_bytes)
+            is_whole = limit_bytes == self.build_memory_bytes
+            chosen = (self._tier(room, runs, 2) if is_whole else ()) or self._surplus(room, runs)
         return tuple(reversed(chosen))
+
+    def is_full(self, segment: SegmentShape) -> bool:
+        """Whether two like it are too large for a build: it is merged no more, however many there are."""
+        return not self._fits([segment, segment], self.build_memory_bytes)
 
     def is_behind(self, waiting_buffers: int, segments: int, free: Sequence[SegmentShape]) -> bool:
         """Whether builds are to have their share of the processor, whatever else wants it.
 
         Well before the feed slows for them (`lutra.index.feed`), and before searches pay for many segments.
 
-        :param segments: how many there are. :param free: those of them that are not being merged.
+        :param segments: how many there are that are not full. :param free: those that are not being merged.
         """
         if waiting_buffers >= self.hurry_buffers:
             return True
@@ -164,40 +175,55 @@ class Policy:
 
     def is_awaited(self, segment: SegmentShape) -> bool:
         """Whether ``segment`` is yet to be built as the kind that its size calls for."""
-        return bool(segment.live) and not segment.has_its_kind and self._fits([segment])
+        return bool(segment.live) and not segment.has_its_kind and self._fits([segment], self.build_memory_bytes)
 
-    def _fits(self, inputs: Sequence[SegmentShape]) -> bool:
-        return self.build_need_bytes(inputs) <= self.build_memory_bytes
+    def _fits(self, inputs: Sequence[SegmentShape], limit_bytes: int) -> bool:
+        return self.build_need_bytes(inputs) <= limit_bytes
 
-    def _tier(self, by_size: Sequence[SegmentShape]) -> Sequence[SegmentShape]:
-        """The smallest ``fan_in`` or more segments of about one size that fit a build together."""
+    def _tier(self, by_size: Sequence[SegmentShape], runs: _Runs, least: int) -> Sequence[SegmentShape]:
+        """Of the smallest ``fan_in`` or more of about one size those that fit a build together, ``least`` at least."""
+        sizes = [self._tier_bytes(segment) for segment in by_size]
         for first in range(len(by_size) - self.fan_in + 1):
-            bound = self.size_ratio * self._tier_bytes(by_size[first])
-            end = first
-            while end < len(by_size) and self._tier_bytes(by_size[end]) <= bound:
-                end += 1
-            while end - first >= self.fan_in:
-                if self._fits(by_size[first:end]):
-                    return by_size[first:end]
-                end -= 1
+            end = bisect.bisect_right(sizes, self.size_ratio * sizes[first], first)
+            if end - first >= self.fan_in and runs.end(first, end) - first >= least:
+                return by_size[first : runs.end(first, end)]
         return ()
 
     def _tier_bytes(self, segment: SegmentShape) -> int:
         return max(segment.live_bytes, self.size_floor_bytes)
 
-    def _renewal(self, by_size: Sequence[SegmentShape]) -> Sequence[SegmentShape]:
+    def _renewal(self, by_size: Sequence[SegmentShape], limit_bytes: int) -> Sequence[SegmentShape]:
         """The smallest segment that is of another kind than it should be, or has too many dead rows."""
         for segment in by_size:
             stale = segment.dead > self.dead_share * segment.rows
-            if (stale or not segment.has_its_kind) and self._fits([segment]):
+            if (stale or not segment.has_its_kind) and self._fits([segment], limit_bytes):
                 return [segment]
         return ()
 
-    def _surplus(self, by_size: Sequence[SegmentShape]) -> Sequence[SegmentShape]:
+    def _surplus(self, by_size: Sequence[SegmentShape], runs: _Runs) -> Sequence[SegmentShape]:
         """The smallest ones, as many as are too many; fewer where a build does not hold them."""
-        end = min(len(by_size), len(by_size) - self.segments_max + 1)
-        while end >= 2:
-            if self._fits(by_size[:end]):
-                return by_size[:end]
-            end -= 1
-        return ()
+        end = runs.end(0, len(by_size) - self.segments_max + 1)
+        return by_size[:end] if end >= 2 else ()
+
+
+class _Runs:
+    """Which neighbours among segments fit a build together."""
+
+    def __init__(self, by_size: Sequence[SegmentShape], memory_bytes: int) -> None:
+        self._memory_bytes = memory_bytes
+        self._built = [0, *itertools.accumulate(segment.build_bytes for segment in by_size)]
+        self._vectors = [0, *itertools.accumulate(segment.vector_bytes for segment in by_size)]
+
+    def end(self, first: int, end: int) -> int:
+        """The end of the longest run from ``first`` on that fits, ``end`` at most; ``first`` where none does."""
+        within = range(first, max(first, end))
+        return first + bisect.bisect_right(within, self._memory_bytes, key=lambda last: self._need(first, last + 1))
+
+    def _need(self, first: int, end: int) -> int:
+        built, vectors = self._built[end] - self._built[first], self._vectors[end] - self._vectors[first]
+        return _need_bytes(built, vectors)
+
+
+def _need_bytes(built: int, vectors: int) -> int:
+    """Of a build: ``built`` bytes for its rows, and for ``vectors`` bytes of vectors to be gathered."""
+    return _BUILD_BASE_BYTES + min(_GATHERED_FACTOR * vectors, _GATHERED_BYTES_MAX) + built

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lutra.index.builder import Builder, ProcessBuilder
+from lutra.index.builder import QUICK_BYTES, Builder, ProcessBuilder
+from lutra.index.machine import machine_memory_bytes
 from lutra.index.policy import Policy
 from lutra.kernels.blocks import BlockCache
+from lutra.model.errors import ParameterInvalid
 from lutra.objects.opening import open_store
 from lutra.objects.owner import Claim
 from lutra.objects.store import ObjectStore
@@ -24,6 +26,13 @@ CACHE_SHARE: Final = 0.25
 CACHE_BYTES_MIN: Final = 4 * 1024 * 1024
 _BUILD: Final = re.compile(r"[0-9a-f]{32}")
 """The folder of a build in ``scratch``: called as its segment is."""
+_BUILD_SHARE: Final = 4
+"""A part in so many of the memory there is may go to the largest build, where nobody says."""
+
+
+def build_memory_default() -> int:
+    """What one build may take where nobody says: a quarter of what there is, and enough for what must be built."""
+    return max(QUICK_BYTES, machine_memory_bytes() // _BUILD_SHARE)
 
 
 class MemoryBudget:
@@ -72,13 +81,20 @@ class Resources:
         scratch: Path,
         memory_bytes: int,
         examine: Callable[[ObjectStore], object] = lambda objects: None,
+        build_memory_bytes: int | None = None,
     ) -> Resources:
         """For all indexes whose objects are at ``address`` (`lutra.objects.opening.open_store`).
 
-        ``memory_bytes``: of what is read and kept of segments. What builds that were killed left in ``scratch`` is
-        deleted. ``examine`` looks at what is there before anything is changed, and raises where it is not to be used.
+        ``memory_bytes``: of what is read and kept of segments. ``build_memory_bytes``: what one build may take; None:
+        `build_memory_default`. What builds that were killed left in ``scratch`` is deleted. ``examine`` looks at what
+        is there before anything is changed, and raises where it is not to be used.
         Raises ParameterInvalid, StorageFailure, and what ``examine`` raises.
         """
+        build_memory_bytes = build_memory_default() if build_memory_bytes is None else build_memory_bytes
+        if build_memory_bytes < QUICK_BYTES:
+            raise ParameterInvalid(
+                f"builds take {QUICK_BYTES >> 20} MB of memory at least, but they are given {build_memory_bytes >> 20}"
+            )
         if "://" not in address:
             address = os.path.abspath(address)  # the same in every process
         examine(open_store(address, is_read_only=True))
@@ -92,6 +108,7 @@ class Resources:
             cache=BlockCache(cache_bytes),
             memory=MemoryBudget(max(0, memory_bytes - cache_bytes)),
             builder=ProcessBuilder(),
+            policy=Policy(build_memory_bytes=build_memory_bytes),
         )
 
     def close(self) -> None:

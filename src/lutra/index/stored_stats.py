@@ -6,6 +6,7 @@ from typing import Final
 
 from lutra.index.manifest import SegmentEntry
 from lutra.index.policy import Policy
+from lutra.index.resources import build_memory_default
 from lutra.index.stats import IndexStats, SegmentStats
 from lutra.index.storage import IndexStorage
 from lutra.kernels.blocks import BlockCache
@@ -15,8 +16,6 @@ from lutra.segments.segment_object import SegmentObject
 _READ_AT_ONCE: Final = 16
 _CACHE_BYTES: Final = 256 * 1024
 """For nothing: ends of objects are read past the cache."""
-_POLICY: Final = Policy()
-"""What whoever serves the index goes by."""
 
 
 def stored_stats(storage: IndexStorage) -> IndexStats | None:
@@ -29,10 +28,11 @@ def stored_stats(storage: IndexStorage) -> IndexStats | None:
     if numbered is None:
         return None
     number, manifest = numbered
+    policy = Policy(build_memory_bytes=build_memory_default())  # as of whoever serves it with the defaults
     cache = BlockCache(_CACHE_BYTES, shards=1)
     try:
         with DaemonExecutor("lutra-read", _READ_AT_ONCE) as readers:
-            segments = list(readers.map(lambda entry: _segment(storage, entry, cache), manifest.segments))
+            segments = list(readers.map(lambda entry: _segment(storage, entry, cache, policy), manifest.segments))
     finally:
         cache.close()
     return IndexStats(
@@ -44,14 +44,14 @@ def stored_stats(storage: IndexStorage) -> IndexStats | None:
         merges=0,
         searchable=manifest.progress,
         durable=manifest.progress.position,
-        indexed=manifest.indexed(_POLICY),
+        indexed=manifest.indexed(policy),
         written=manifest.written,
         unindexed=manifest.unindexed,
         error=None,
     )
 
 
-def _segment(storage: IndexStorage, entry: SegmentEntry, cache: BlockCache) -> SegmentStats:
+def _segment(storage: IndexStorage, entry: SegmentEntry, cache: BlockCache, policy: Policy) -> SegmentStats:
     shape = entry.shape
     obj = SegmentObject(storage.store, storage.full(shape.name), cache, size_bytes=shape.bytes)
     try:
@@ -65,5 +65,5 @@ def _segment(storage: IndexStorage, entry: SegmentEntry, cache: BlockCache) -> S
         kinds={vectors.field: vectors.kind.value for vectors in meta.vectors},
         bytes=meta.bytes_by_class,
         resident_bytes=meta.resident_bytes,
-        is_awaited=_POLICY.is_awaited(shape),
+        is_awaited=policy.is_awaited(shape),
     )

@@ -76,12 +76,15 @@ class Engine:
         *,
         objects: str | os.PathLike[str] | None = None,
         memory_bytes: int = MEMORY_BYTES_DEFAULT,
+        build_memory_bytes: int | None = None,
         clock: Clock | None = None,
     ) -> Self:
         """Opens the data directory ``path``, making it where there is none.
 
         :param objects: where segments of search indexes are: a folder, or ``s3://bucket/prefix``; None: in ``path``.
         :param memory_bytes: what search indexes keep in memory of their segments; their buffers come beside it.
+        :param build_memory_bytes: what one build of a segment may take, in a process of its own: 448 MB or more. It
+            says what a segment can grow to. None: a quarter of the machine's memory, or of the container's.
         :raises ParameterInvalid: it, or its objects, cannot be there; ForeignObjects: there are another store's.
         :raises Corruption: it is damaged, or not all of it is there.
         :raises DirectoryInUse: somebody has it. :raises StorageFailure: it cannot be used.
@@ -97,7 +100,7 @@ class Engine:
             address = os.fspath(data_dir / "objects" if objects is None else objects)
             clock = clock or SystemClock()
             place = Place(address, data_dir, History(store), IndexCatalog(store, clock), clock)
-            resources = Resources.open(address, data_dir / "scratch", memory_bytes, place.examine)
+            resources = Resources.open(address, data_dir / "scratch", memory_bytes, place.examine, build_memory_bytes)
             try:
                 return cls(data_dir, store, resources, clock)
             except BaseException:
