@@ -107,6 +107,8 @@ class FaultyStore:
         """
         self.inner = inner
         self.history: list[Operation] = []
+        self.most_at_once = self._at_once = 0
+        """Of counted operations: how many were under way at one time."""
         self._faults = {fault.number: fault for fault in faults}
         self._counted, self._local = counted, local
         self._seed, self._rate, self._effects, self._latency_ms = seed, rate, tuple(effects), latency_ms
@@ -175,11 +177,14 @@ class FaultyStore:
 
     def _run(self, kind: Kind, name: str, act: Callable[[], T], damaged: Callable[[T, Effect], T] | None = None) -> T:
         effect, latency_ms = self._begin(kind, name)
-        if latency_ms > 0:
-            time.sleep(latency_ms / 1_000)
-        if effect is Effect.BEFORE:
-            raise StorageFailure(f"{name}: {kind} failed: connection refused (injected)")
-        found = act()
+        try:
+            if latency_ms > 0:
+                time.sleep(latency_ms / 1_000)
+            if effect is Effect.BEFORE:
+                raise StorageFailure(f"{name}: {kind} failed: connection refused (injected)")
+            found = act()
+        finally:
+            self._end(kind)
         if effect in {Effect.TRUNCATED, Effect.FLIPPED} and damaged is not None:
             return damaged(found, effect)
         if effect is Effect.SHORT and damaged is not None:
@@ -201,7 +206,13 @@ class FaultyStore:
             if fault is not None:
                 effect, self._is_gone = fault.effect, fault.lasts
             self.history.append(Operation(number, kind, name, effect))
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
             return effect, latency_ms
+
+    def _end(self, kind: Kind) -> None:
+        with self._lock:
+            self._at_once -= kind in self._counted
 
     def _chance(self, number: int) -> tuple[Effect | None, float]:
         least_ms, most_ms = self._latency_ms
