@@ -161,7 +161,8 @@ std::vector<Estimated> candidates_by_code(const Query& query, const CodeScan& sc
             const float lower = query.lower_bound(record, estimate);
             if (lower > worker.limit()) continue;
             worker.kept.push_back({row, estimate, lower});
-            worker.nearest.offer(key_of(query.upper_bound(record, estimate), row));
+            // Rounding may take one past the other.
+            worker.nearest.offer(key_of(std::max(lower, query.upper_bound(record, estimate)), row));
         }
         if (worker.kept.size() > worker.kept_before_next_sweep) worker.sweep(worker.limit());
     });

@@ -33,13 +33,14 @@ struct Products {
 // to r.
 CodeFactors reduced_factors(const CodeFactors& factors, const Products& products) {
     if (factors.scale() == 0) return factors;
-    const double scale = factors.scale();
+    const auto [norm, scale, ratio] = unpack_factors(factors);
     const double reduced_scale = scale * static_cast<double>(products.squared) / static_cast<double>(products.both);
-    const double error = static_cast<double>(factors.norm) * factors.ratio();
+    const double error = norm * ratio;
     const double residual = scale * scale * static_cast<double>(products.squared) - error * error;
     const double wrong = reduced_scale * reduced_scale * static_cast<double>(products.reduced_squared) - residual;
-    return pack_factors(factors.norm, static_cast<float>(reduced_scale),
-                        static_cast<float>(std::sqrt(std::max(0.0, wrong)) / factors.norm));
+    const auto reduced_ratio = static_cast<float>(std::sqrt(std::max(0.0, wrong)) / norm);
+    if (!factors.is_ordinary()) return with_lengths(pack_factors(1, 1, reduced_ratio), norm, reduced_scale);
+    return pack_factors(factors.norm, static_cast<float>(reduced_scale), reduced_ratio);
 }
 
 }  // namespace

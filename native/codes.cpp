@@ -15,9 +15,9 @@ static_assert(std::endian::native == std::endian::little, "records are little-en
 
 namespace {
 
-// Longer residuals and queries (to float32, whose squares overflow soon after) count as infinitely far.
+// Residuals and queries of other lengths are brought to about 1 first: their squares leave float32 soon after.
 constexpr float kLengthMax = 1e18f;
-constexpr float kLengthMin = 1e-18f;  // shorter residuals count as 0
+constexpr float kLengthMin = 1e-18f;
 constexpr std::size_t kBlockRows = 64;
 
 static_assert(sizeof(CodeFactors) == kCodeFactorBytes);
@@ -48,6 +48,30 @@ std::uint32_t ratio_bits(float ratio) {
     return up <= CodeFactors::kRatioLeast ? 1 : std::min(up - CodeFactors::kRatioLeast, 255u);
 }
 
+// Lengths of residuals that are not ordinary, and the scales of their codes: 9 bits of exponent, 14 of mantissa.
+constexpr unsigned kWideMantissaBits = 14;
+constexpr int kWideExponentLeast = -200;
+constexpr double kWideUnsure = 0x1p-14;
+
+std::uint32_t wide_bits(double value) {
+    constexpr unsigned kDropped = 52 - kWideMantissaBits;
+    if (!(value > 0)) return 0;
+    const std::uint64_t bits = std::bit_cast<std::uint64_t>(value) + (std::uint64_t{1} << (kDropped - 1));
+    const auto most = static_cast<std::int64_t>((1u << 23) - 1);
+    const std::int64_t least = std::int64_t{1023 + kWideExponentLeast} << kWideMantissaBits;
+    return static_cast<std::uint32_t>(std::clamp(static_cast<std::int64_t>(bits >> kDropped) - least, {1}, most));
+}
+
+double of_wide_bits(std::uint32_t bits) {
+    constexpr double kOne = 1u << kWideMantissaBits;
+    if (bits == 0) return 0;
+    const double mantissa = 1 + (bits & ((1u << kWideMantissaBits) - 1)) / kOne;
+    return std::ldexp(mantissa, static_cast<int>(bits >> kWideMantissaBits) + kWideExponentLeast);
+}
+
+// The bits of a quiet NaN that are free: 22, and the sign.
+constexpr std::uint32_t kQuietNan = 0x7fc00000u;
+
 constexpr std::size_t kLineBytes = 64;
 
 // Tiles that are looked at one after the other before anything is prefetched again.
@@ -66,6 +90,19 @@ void prefetch(const std::uint8_t* record, std::size_t bytes) {
 CodeFactors pack_factors(float norm, float scale, float ratio) {
     const std::uint32_t rounded = (std::bit_cast<std::uint32_t>(scale) + 0x80u) & ~0xffu;
     return {norm, rounded | ratio_bits(ratio)};
+}
+
+WideFactors unpack_factors(const CodeFactors& factors) {
+    if (factors.is_ordinary()) return {factors.norm, factors.scale(), factors.ratio()};
+    const auto norm_bits = std::bit_cast<std::uint32_t>(factors.norm);
+    return {of_wide_bits((norm_bits & ~kQuietNan) >> 31 << 22 | (norm_bits & (kQuietNan ^ 0x7fffffffu))),
+            of_wide_bits(factors.scale_and_ratio >> 8), factors.ratio()};
+}
+
+CodeFactors with_lengths(const CodeFactors& ordinary, double norm, double scale) {
+    const std::uint32_t norm_bits = wide_bits(norm);
+    return {std::bit_cast<float>(kQuietNan | norm_bits >> 22 << 31 | (norm_bits & (kQuietNan ^ 0x7fffffffu))),
+            wide_bits(scale) << 8 | (ordinary.scale_and_ratio & 0xffu)};
 }
 
 namespace {
@@ -108,7 +145,7 @@ Quantizer::Quantizer(std::size_t dimension, std::shared_ptr<const CodeBasis> bas
     code_bytes_ = basis_->code_bytes();
 }
 
-SquaredLengths Quantizer::prepare(const float* vector, bool centred, float* rotated) const {
+SquaredLengths Quantizer::prepare_ordinary(const float* vector, bool centred, float* rotated) const {
     alignas(64) float residual[kPaddedDimensionMax];
     const Preparation how{dimension_, padded_dimension(), metric_ == Metric::kCosine,
                           centred ? centroid_.get() : nullptr, basis_ ? nullptr : &rotation_};
@@ -117,6 +154,42 @@ SquaredLengths Quantizer::prepare(const float* vector, bool centred, float* rota
         basis_->project(residual, std::sqrt(squared.residual), level_, rotated);
     }
     return squared;
+}
+
+Quantizer::Prepared Quantizer::prepare(const float* vector, bool centred, float* rotated) const {
+    const SquaredLengths squared = prepare_ordinary(vector, centred, rotated);
+    const bool has_length = metric_ != Metric::kCosine || is_ordinary(squared.vector);
+    return has_length && can_be_coded(squared.residual) ? Prepared{squared} : prepare_scaled(vector, centred, rotated);
+}
+
+// In double, one element after the other, hence the same at every SIMD level.
+Quantizer::Prepared Quantizer::prepare_scaled(const float* vector, bool centred, float* rotated) const {
+    double squared = 0;
+    for (std::size_t i = 0; i < dimension_; ++i) squared += static_cast<double>(vector[i]) * vector[i];
+    const double length = metric_ == Metric::kCosine && squared > 0 ? std::sqrt(squared) : 1;
+    double residual[kPaddedDimensionMax];
+    double most = 0;
+    for (std::size_t i = 0; i < dimension_; ++i) {
+        residual[i] = static_cast<float>(vector[i] / length);
+        if (centred) residual[i] -= centroid_[i];
+        most = std::max(most, std::abs(residual[i]));
+    }
+    Prepared prepared{{squared > 0 ? 1.0f : 0.0f, 0}};
+    if (most == 0) {
+        std::fill_n(rotated, coded_dimension(), 0.0f);
+        return prepared;
+    }
+    // Elements of a residual of length 1e-18 to 1e18 stay as they are.
+    if (most > kLengthMax / 64 || most < 2 * kLengthMin) prepared.exponent = std::ilogb(most);
+    alignas(64) float scaled[kPaddedDimensionMax];
+    for (std::size_t i = 0; i < dimension_; ++i) {
+        scaled[i] = static_cast<float>(std::ldexp(residual[i], -prepared.exponent));
+    }
+    alignas(64) float padded[kPaddedDimensionMax];
+    const Preparation how{dimension_, padded_dimension(), false, nullptr, basis_ ? nullptr : &rotation_};
+    prepared.squared.residual = code_arithmetic(level_).prepare(how, scaled, basis_ ? padded : rotated).residual;
+    if (basis_) basis_->project(padded, std::sqrt(prepared.squared.residual), level_, rotated);
+    return prepared;
 }
 
 // By how much all steps are multiplied for this residual, so that its code comes nearest in direction.
@@ -162,7 +235,7 @@ Fit Quantizer::encode_parts(const float* rotated, float norm, std::uint8_t* code
 }
 
 void Quantizer::encode_row(const float* vector, std::uint8_t* record, float* rotated) const {
-    const SquaredLengths squared = prepare(vector, true, rotated);
+    const auto [squared, exponent] = prepare(vector, true, rotated);
     CodeFactors factors{0, 0};
     if (can_be_coded(squared.residual)) {
         const float norm = std::sqrt(squared.residual);
@@ -172,12 +245,16 @@ void Quantizer::encode_row(const float* vector, std::uint8_t* record, float* rot
         factors = fitted_factors(fit, squared.residual, basis_ ? kProjectionError : 0);
     } else {
         std::memset(record, 0, code_bytes());
-        if (!(squared.residual < kLengthMin * kLengthMin)) factors.norm = kLengthMax;
     }
-    if (metric_ == Metric::kCosine && squared.vector == 0) {
+    if (exponent != 0) {
+        factors = with_lengths(factors, std::ldexp(static_cast<double>(factors.norm), exponent),
+                               std::ldexp(static_cast<double>(factors.scale()), exponent));
+    }
+    if (metric_ == Metric::kCosine && squared.vector == 0 && exponent <= 0) {
         // Its cosine to any query is to be 0: with |r|^2 + 1 in place of |r|^2 the estimate is of exactly that.
-        const float longer = std::min(std::sqrt(squared.residual + 1), kLengthMax);
-        factors = pack_factors(longer, factors.scale(), factors.ratio() * factors.norm / longer);
+        const float longer = exponent < 0 ? 1 : std::sqrt(squared.residual + 1);
+        factors = exponent < 0 ? pack_factors(longer, 0, 0)
+                               : pack_factors(longer, factors.scale(), factors.ratio() * factors.norm / longer);
     }
     std::memcpy(record + code_bytes(), &factors, sizeof factors);
 }
@@ -208,37 +285,37 @@ QueryCode::QueryCode(const Quantizer& quantizer, const float* vector, float boun
     }
     const auto rotated = aligned_array<float>(quantizer.coded_dimension());
     const bool centred = metric_ != Metric::kDotProduct;
-    const auto [vector_squared, squared] = quantizer.prepare(vector, centred, rotated.get());
-    if (metric_ == Metric::kCosine && vector_squared == 0) {  // its cosine to every vector is 0
+    const auto [lengths, exponent] = quantizer.prepare(vector, centred, rotated.get());
+    if (metric_ == Metric::kCosine && lengths.vector == 0) {  // its cosine to every vector is 0
         offset_ = 1;
+        wide_.offset = 1;
         return;
     }
-    if (!(squared <= kLengthMax * kLengthMax)) {
-        offset_ = std::numeric_limits<float>::max();
-        return;
-    }
-    length_ = std::sqrt(squared);
+    const float squared = lengths.residual;
+    bound_.length = std::sqrt(squared);
     // Of float32's own errors a little more.
-    longest_weight_ = (metric_ == Metric::kEuclidean ? 2.0f : 1.0f) * length_ * (1 + 0x1p-16f);
-    norm_weight_ = metric_ == Metric::kEuclidean ? 1 : metric_ == Metric::kCosine ? 0.5f : 0;
-    if (centred) {
-        offset_ = norm_weight_ * squared;
-    } else {
+    bound_.longest = (metric_ == Metric::kEuclidean ? 2.0f : 1.0f) * bound_.length * (1 + 0x1p-16f);
+    bound_.norm = metric_ == Metric::kEuclidean ? 1 : metric_ == Metric::kCosine ? 0.5f : 0;
+    double offset = std::ldexp(static_cast<double>(bound_.norm * squared), 2 * exponent);
+    if (!centred) {
         double centroid_product = 0;
         for (std::size_t i = 0; i < quantizer.dimension(); ++i) {
             centroid_product += static_cast<double>(vector[i]) * quantizer.centroid_[i];
         }
-        offset_ = static_cast<float>(-centroid_product);
+        offset = -centroid_product;
     }
+    offset_ = static_cast<float>(offset);
     const std::size_t size = quantizer.coded_dimension();
-    code_error_weight_ =
+    bound_.code_error =
         bound_sigmas * (quantizer.basis_ ? quantizer.basis_->spread() : 1 / std::sqrt(static_cast<float>(size - 1)));
-    if (squared < kLengthMin * kLengthMin) return;
-    if (lanes_) {
-        round_parts(quantizer, rotated.get(), bound_sigmas);
-    } else {
-        round_whole(quantizer, rotated.get(), bound_sigmas);
+    if (squared >= kLengthMin * kLengthMin) {
+        if (lanes_) {
+            round_parts(quantizer, rotated.get(), bound_sigmas);
+        } else {
+            round_whole(quantizer, rotated.get(), bound_sigmas);
+        }
     }
+    set_wide(offset, exponent);
 }
 
 void QueryCode::round_whole(const Quantizer& quantizer, const float* rotated, float bound_sigmas) {
@@ -300,16 +377,35 @@ void QueryCode::round_parts(const Quantizer& quantizer, const float* rotated, fl
 
 void QueryCode::set_errors(float squared_error, float bound_sigmas) {
     // The scale t is kept to a relative 2^-17 and the sums to about 2^-20.
-    query_error_weight_ = bound_sigmas * std::sqrt(squared_error) + length_ * 0x1p-16f;
+    bound_.query_error = bound_sigmas * std::sqrt(squared_error) + bound_.length * 0x1p-16f;
     const float weight = metric_ == Metric::kEuclidean ? 2.0f : 1.0f;
-    loose_code_weight_ = weight * code_error_weight_ * length_;
-    loose_query_weight_ = weight * query_error_weight_;
+    loose_code_weight_ = weight * bound_.code_error * bound_.length;
+    loose_query_weight_ = weight * bound_.query_error;
+}
+
+// All was found of the query times 2^-exponent, but for the offset.
+void QueryCode::set_wide(double offset, int exponent) {
+    const double unit = std::ldexp(1.0, exponent);
+    wide_ = {{bound_.norm, bound_.length * unit, bound_.code_error, bound_.query_error * unit, bound_.longest * unit},
+             offset,
+             sum_weight_ * unit,
+             sum_offset_ * unit};
+    if (exponent == 0) return;
+    is_plain_ = false;
+    offset_ = std::numeric_limits<float>::quiet_NaN();  // so that no estimate passes for an ordinary one
 }
 
 float QueryCode::finish(const std::uint8_t* record, std::int32_t sum) const {
     const CodeFactors factors = factors_of(record);
-    return norm_weight_ * factors.norm * factors.norm + offset_ +
-           factors.scale() * (sum_weight_ * static_cast<float>(sum) + sum_offset_);
+    const float estimate = bound_.norm * factors.norm * factors.norm + offset_ +
+                           factors.scale() * (sum_weight_ * static_cast<float>(sum) + sum_offset_);
+    return is_ordinary(estimate) ? estimate : finish_wide(record, sum);
+}
+
+float QueryCode::finish_wide(const std::uint8_t* record, std::int32_t sum) const {
+    const WideFactors factors = unpack_factors(factors_of(record));
+    return pack_distance(wide_.bound.norm * factors.norm * factors.norm + wide_.offset +
+                         factors.scale * (wide_.sum_weight * sum + wide_.sum_offset));
 }
 
 float QueryCode::estimate(const std::uint8_t* record) const {
@@ -319,6 +415,18 @@ float QueryCode::estimate(const std::uint8_t* record) const {
     estimate_tiles(tile, 1, estimates);
     return estimates[0];
 }
+
+namespace {
+
+template <class Mask>
+bool is_any(const Mask& mask) {
+    std::uint64_t halves[2];
+    static_assert(sizeof halves == sizeof mask);
+    std::memcpy(halves, &mask, sizeof halves);
+    return (halves[0] | halves[1]) != 0;
+}
+
+}  // namespace
 
 void QueryCode::estimate_tiles(const std::uint8_t* const* records, std::size_t tiles, float* out) const {
     std::int32_t sums[kTilesAtOnce * kCodeTile];
@@ -330,23 +438,35 @@ void QueryCode::estimate_tiles(const std::uint8_t* const* records, std::size_t t
                            sums + i);
         }
     }
-    for (std::size_t i = 0; i < tiles * kCodeTile; i += kCodeTile) finish_tile(records + i, sums + i, out + i);
+    Outside outside = {};
+    for (std::size_t i = 0; i < tiles * kCodeTile; i += kCodeTile) {
+        outside |= finish_tile(records + i, sums + i, out + i);
+    }
+    if (!is_any(outside)) return;
+    for (std::size_t i = 0; i < tiles * kCodeTile; ++i) {
+        if (!is_ordinary(out[i])) out[i] = finish_wide(records[i], sums[i]);
+    }
 }
 
-// As `finish`, operation by operation, but of four side by side.
-void QueryCode::finish_tile(const std::uint8_t* const* records, const std::int32_t* sums, float* out) const {
+// As `finish`, operation by operation, but of four side by side; tells which are not ordinary.
+QueryCode::Outside QueryCode::finish_tile(const std::uint8_t* const* records, const std::int32_t* sums,
+                                          float* out) const {
     float norms[kCodeTile], scales[kCodeTile], estimates[kCodeTile];
     for (std::size_t i = 0; i < kCodeTile; ++i) {
         const CodeFactors factors = factors_of(records[i]);
         norms[i] = factors.norm;
         scales[i] = factors.scale();
     }
-    const float norm_weight = norm_weight_, offset = offset_, sum_weight = sum_weight_, sum_offset = sum_offset_;
+    const float norm_weight = bound_.norm, offset = offset_, sum_weight = sum_weight_, sum_offset = sum_offset_;
     for (std::size_t i = 0; i < kCodeTile; ++i) {
         estimates[i] = norm_weight * norms[i] * norms[i] + offset +
                        scales[i] * (sum_weight * static_cast<float>(sums[i]) + sum_offset);
     }
     std::copy_n(estimates, kCodeTile, out);
+    Outside bits;
+    std::memcpy(&bits, estimates, sizeof bits);
+    bits &= 0x7fffffff;
+    return (bits < static_cast<std::int32_t>(kOrdinaryLeastBits)) | (bits > static_cast<std::int32_t>(kOrdinaryMostBits));
 }
 
 void QueryCode::estimate_batch(const std::uint8_t* const* records, std::size_t count, float* out) const {
@@ -388,33 +508,52 @@ void QueryCode::estimate_range(const std::uint8_t* records, std::size_t count, f
     }
 }
 
-QueryCode::Errors QueryCode::errors(const CodeFactors& factors) const {
-    const float ratio = factors.ratio();
-    return {factors.norm * ratio * code_error_weight_, factors.norm * (1 + ratio) * query_error_weight_};
-}
-
 // With x the squared distance and E the error of <r, q>: the estimate is x - 2 E, and |E| <= code sqrt(x) + query as
 // well as |E| <= code length + query. The first, solved for sqrt(x), is the sharper one near the query.
+template <class Number>
+Number QueryCode::lower(const Weights<Number>& weights, const Bounded<Number>& of) const {
+    const Number zero = 0;
+    const Number rounding = of.unsure * weights.norm * of.norm * of.norm;
+    if (of.tells_nothing) return of.estimate - of.norm * weights.longest - rounding;
+    const Number code = of.norm * of.ratio * weights.code_error;
+    const Number query = of.norm * (1 + of.ratio) * (weights.query_error + of.unsure * weights.length);
+    if (metric_ == Metric::kDotProduct) return of.estimate - code * weights.length - query;
+    const Number scale = metric_ == Metric::kCosine ? 2 : 1;
+    const Number least = scale * of.estimate - 2 * query - scale * rounding;
+    const Number root = std::sqrt(std::max(zero, least + code * code)) - code;
+    return std::max(root > 0 ? root * root : zero, least - 2 * code * weights.length) / scale;
+}
+
+template <class Number>
+Number QueryCode::upper(const Weights<Number>& weights, const Bounded<Number>& of) const {
+    const Number zero = 0;
+    const Number rounding = of.unsure * weights.norm * of.norm * of.norm;
+    if (of.tells_nothing) return of.estimate + of.norm * weights.longest + rounding;
+    const Number code = of.norm * of.ratio * weights.code_error;
+    const Number query = of.norm * (1 + of.ratio) * (weights.query_error + of.unsure * weights.length);
+    if (metric_ == Metric::kDotProduct) return of.estimate + code * weights.length + query;
+    const Number scale = metric_ == Metric::kCosine ? 2 : 1;
+    const Number most = scale * of.estimate + 2 * query + scale * rounding;
+    const Number root = std::sqrt(std::max(zero, most + code * code)) + code;
+    return std::min(root * root, std::max(zero, most + 2 * code * weights.length)) / scale;
+}
+
+QueryCode::Bounded<double> QueryCode::wide(const CodeFactors& factors, float estimate) const {
+    const WideFactors unpacked = unpack_factors(factors);
+    return {unpacked.norm, unpacked.ratio, factors.tells_nothing(), unpack_distance(estimate),
+            factors.is_ordinary() ? 0 : kWideUnsure};
+}
+
 float QueryCode::lower_bound(const std::uint8_t* record, float estimate) const {
     const CodeFactors factors = factors_of(record);
-    if (factors.tells_nothing()) return estimate - factors.norm * longest_weight_;
-    const Errors error = errors(factors);
-    if (metric_ == Metric::kDotProduct) return estimate - error.code * length_ - error.query;
-    const float scale = metric_ == Metric::kCosine ? 2.0f : 1.0f;
-    const float least = scale * estimate - 2 * error.query;
-    const float root = std::sqrt(std::max(0.0f, least + error.code * error.code)) - error.code;
-    return std::max(root > 0 ? root * root : 0.0f, least - 2 * error.code * length_) / scale;
+    if (!is_plain(factors, estimate)) return pack_distance(lower(wide_.bound, wide(factors, estimate)));
+    return lower(bound_, {factors.norm, factors.ratio(), factors.tells_nothing(), estimate, 0});
 }
 
 float QueryCode::upper_bound(const std::uint8_t* record, float estimate) const {
     const CodeFactors factors = factors_of(record);
-    if (factors.tells_nothing()) return estimate + factors.norm * longest_weight_;
-    const Errors error = errors(factors);
-    if (metric_ == Metric::kDotProduct) return estimate + error.code * length_ + error.query;
-    const float scale = metric_ == Metric::kCosine ? 2.0f : 1.0f;
-    const float most = scale * estimate + 2 * error.query;
-    const float root = std::sqrt(std::max(0.0f, most + error.code * error.code)) + error.code;
-    return std::min(root * root, std::max(0.0f, most + 2 * error.code * length_)) / scale;
+    if (!is_plain(factors, estimate)) return pack_distance(upper(wide_.bound, wide(factors, estimate)));
+    return upper(bound_, {factors.norm, factors.ratio(), factors.tells_nothing(), estimate, 0});
 }
 
 }  // namespace lutra

@@ -16,6 +16,10 @@
 // which the odd integers of a part are multiplied by its step; e then also has what lies along no direction. Of a
 // residual that has next to nothing along them t is 0 and |e| / |r| the largest there is: its products with queries
 // are not known.
+//
+// Residuals of a length beyond 1e18, or below 1e-18 but not 0, are brought to about length 1 by a power of two before
+// they are coded; their |r| and t have 14 bits of mantissa and a wider exponent, and |r| then is no number to float32.
+// Estimates and bounds that leave 2^-100 to 2^100 are taken in double and packed (distance_range.h).
 #pragma once
 
 #include <bit>
@@ -29,6 +33,7 @@
 #include "code_basis.h"
 #include "code_dot.h"
 #include "code_lanes.h"
+#include "distance_range.h"
 #include "rotation.h"
 #include "topk.h"
 
@@ -41,8 +46,10 @@ inline constexpr float kBoundSigmas = 1.9f;
 
 // What follows the code in a record.
 struct CodeFactors {
-    float norm;  // |r|
+    float norm;  // |r|; NaN: of what is not ordinary, with |r| and t as `unpack_factors` reads them
     std::uint32_t scale_and_ratio;
+
+    bool is_ordinary() const { return norm == norm; }
 
     // t, to a relative 2^-17.
     float scale() const { return std::bit_cast<float>(scale_and_ratio & ~0xffu); }
@@ -62,6 +69,18 @@ struct CodeFactors {
 
 // |r|, t and |e| / |r|, as a record keeps them.
 CodeFactors pack_factors(float norm, float scale, float ratio);
+
+// The same of any record.
+struct WideFactors {
+    double norm;
+    double scale;
+    double ratio;
+};
+
+WideFactors unpack_factors(const CodeFactors& factors);
+
+// `ordinary` with |r| and t as given, which may be of a length beyond 1e18 or below 1e-18.
+CodeFactors with_lengths(const CodeFactors& ordinary, double norm, double scale);
 
 // Immutable: any number of threads may use one. The same arguments give the same records on every machine.
 class Quantizer {
@@ -92,9 +111,16 @@ class Quantizer {
   private:
     friend class QueryCode;
 
+    struct Prepared {
+        SquaredLengths squared;
+        int exponent = 0;  // what is `rotated`, and the residual's length, are to be taken times 2^exponent
+    };
+
     // `rotated` [coded_dimension], 64-byte aligned: the vector (brought to length 1 under cosine), less the centroid
-    // where `centred`, rotated; of a length too short or too long to be coded it may be left as it was.
-    SquaredLengths prepare(const float* vector, bool centred, float* rotated) const;
+    // where `centred`, rotated; of length 0 it may be left as it was.
+    Prepared prepare(const float* vector, bool centred, float* rotated) const;
+    SquaredLengths prepare_ordinary(const float* vector, bool centred, float* rotated) const;
+    Prepared prepare_scaled(const float* vector, bool centred, float* rotated) const;
     void encode_row(const float* vector, std::uint8_t* record, float* rotated) const;
     Fit encode_parts(const float* rotated, float norm, std::uint8_t* code) const;
     float best_factor(const float* rotated, float norm) const;
@@ -117,8 +143,7 @@ class QueryCode {
 
     std::size_t record_bytes() const { return code_bytes_ + kCodeFactorBytes; }
 
-    // The distance to a record's vector, of the kind `topk` gives: squared Euclidean, 1 - cosine, minus the product.
-    // Never NaN.
+    // The distance to a record's vector, as `topk` gives it: squared Euclidean, 1 - cosine, minus the product. Finite.
     float estimate(const std::uint8_t* record) const;
 
     // The same of several records, which need not be neighbours: each is prefetched while others are looked at.
@@ -134,7 +159,8 @@ class QueryCode {
     // Never above lower_bound and quicker to find: enough to rule most rows out.
     float loose_lower_bound(const std::uint8_t* record, float estimate) const {
         const CodeFactors factors = factors_of(record);
-        if (factors.tells_nothing()) return estimate - factors.norm * longest_weight_;
+        if (!is_plain(factors, estimate)) return lower_bound(record, estimate);
+        if (factors.tells_nothing()) return estimate - factors.norm * bound_.longest;
         const float ratio = factors.ratio();
         return estimate - factors.norm * (ratio * loose_code_weight_ + (1 + ratio) * loose_query_weight_);
     }
@@ -146,20 +172,56 @@ class QueryCode {
         return factors;
     }
 
-    struct Errors {
-        float code;   // per unit of the length of what is orthogonal to the residual
-        float query;  // of the query's own rounding
+    // Of the query, what bounds are found with.
+    template <class Number>
+    struct Weights {
+        Number norm = 0;         // of |r|^2 in an estimate
+        Number length = 0;       // of the query as it was rotated
+        Number code_error = 0;   // times |e|: per unit of the length of what is orthogonal to the residual
+        Number query_error = 0;  // of the query's own rounding, per unit of |r| + |e|
+        Number longest = 0;      // of |r| where a code tells nothing
     };
 
+    // estimate = norm |r|^2 + offset + t (sum_weight * integer sum + sum_offset)
+    struct WideWeights {
+        Weights<double> bound;
+        double offset = 0;
+        double sum_weight = 0;
+        double sum_offset = 0;
+    };
+
+    template <class Number>
+    struct Bounded {
+        Number norm;
+        Number ratio;
+        bool tells_nothing;
+        Number estimate;
+        Number unsure;  // the share of |r| and of t that rounding may have taken, where it is not in the query's error
+    };
+
+    // Whether float32 does for the bounds of this record.
+    bool is_plain(const CodeFactors& factors, float estimate) const {
+        return is_plain_ && (is_ordinary(estimate) || estimate == 0) && factors.is_ordinary();
+    }
+
+    // All bits of those that are not ordinary.
+    typedef std::int32_t Outside __attribute__((vector_size(4 * kCodeTile)));
+
     // Of kCodeTile records.
-    void finish_tile(const std::uint8_t* const* records, const std::int32_t* sums, float* out) const;
+    Outside finish_tile(const std::uint8_t* const* records, const std::int32_t* sums, float* out) const;
     float finish(const std::uint8_t* record, std::int32_t sum) const;
+    float finish_wide(const std::uint8_t* record, std::int32_t sum) const;
     void estimate_tiles(const std::uint8_t* const* records, std::size_t tiles, float* out) const;
-    Errors errors(const CodeFactors& factors) const;
+    template <class Number>
+    Number lower(const Weights<Number>& weights, const Bounded<Number>& of) const;
+    template <class Number>
+    Number upper(const Weights<Number>& weights, const Bounded<Number>& of) const;
+    Bounded<double> wide(const CodeFactors& factors, float estimate) const;
 
     void round_whole(const Quantizer& quantizer, const float* rotated, float bound_sigmas);
     void round_parts(const Quantizer& quantizer, const float* rotated, float bound_sigmas);
     void set_errors(float squared_error, float bound_sigmas);
+    void set_wide(double offset, int exponent);
 
     Metric metric_;
     std::size_t code_bytes_;
@@ -170,17 +232,14 @@ class QueryCode {
     CodeShape shape_{};
     CodeProducts products_{};
     std::unique_ptr<std::int8_t[], AlignedDelete> query_;  // as code_dot.h lays it out
-    // estimate = norm_weight |r|^2 + offset + t (sum_weight * integer sum + sum_offset)
-    float norm_weight_ = 0;
-    float offset_ = 0;
+    Weights<float> bound_;
+    float offset_ = 0;  // NaN: the query is not ordinary, and neither are its estimates
     float sum_weight_ = 0;
     float sum_offset_ = 0;
-    float length_ = 0;             // of the query as it was rotated
-    float code_error_weight_ = 0;  // times |e|: Errors::code
-    float query_error_weight_ = 0;
-    float longest_weight_ = 0;      // of |r| where a code tells nothing
-    float loose_code_weight_ = 0;   // of |e| and of |r| + |e| in loose_lower_bound
+    float loose_code_weight_ = 0;  // of |e| and of |r| + |e| in loose_lower_bound
     float loose_query_weight_ = 0;
+    bool is_plain_ = true;  // the query is ordinary
+    WideWeights wide_;
 };
 
 }  // namespace lutra

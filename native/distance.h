@@ -33,4 +33,12 @@ struct Kernels {
 
 const Kernels& kernels(SimdLevel level);
 
+// By the level's kernel of products.
+inline float squared_length(const float* vector, std::size_t dimension, SimdLevel level) {
+    const float* rows[kTileRows] = {vector, vector, vector, vector};
+    float sums[kTileRows];
+    kernels(level).products[0](rows, &vector, dimension, sums, nullptr);
+    return sums[0];
+}
+
 }  // namespace lutra

@@ -2,12 +2,11 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
-#include <limits>
 
 #include "distance.h"
 #include "topk.h"
+#include "wide_distance.h"
 
 namespace lutra {
 
@@ -15,43 +14,31 @@ class ExactDistance {
   public:
     // `query` [dimension] has to outlive this.
     ExactDistance(const float* query, std::size_t dimension, Metric metric, SimdLevel level)
-        : query_(query), dimension_(dimension), metric_(metric) {
+        : query_(query),
+          dimension_(dimension),
+          finisher_(query, dimension, metric, squared_length(query, dimension, level)) {
         const Kernels& all = kernels(level);
         kernel_ = metric == Metric::kEuclidean ? all.squared_differences[0]
                   : metric == Metric::kCosine  ? all.products_and_norms[0]
                                                : all.products[0];
-        if (metric != Metric::kCosine) return;
-        const float* rows[kTileRows] = {query, query, query, query};
-        float sums[kTileRows];
-        all.products[0](rows, &query_, dimension, sums, nullptr);
-        length_ = std::sqrt(sums[0]);
     }
 
-    // Of `count` vectors, at most kTileRows. One that is not a number, after an overflow, is infinite.
+    // Of `count` vectors, at most kTileRows.
     void tile(const float* const* vectors, std::size_t count, float* distances) const {
         const float* rows[kTileRows];
         for (std::size_t i = 0; i < kTileRows; ++i) rows[i] = vectors[std::min(i, count - 1)];
         float sums[kTileRows];
-        float norms[kTileRows];
+        float norms[kTileRows] = {};
         kernel_(rows, &query_, dimension_, sums, norms);
-        for (std::size_t i = 0; i < count; ++i) distances[i] = finish(sums[i], norms[i]);
+        // -0 becomes 0, as in a scan.
+        for (std::size_t i = 0; i < count; ++i) distances[i] = finisher_.finish(sums[i], norms[i], rows[i]) + 0.0f;
     }
 
   private:
-    float finish(float sum, float squared_length) const {
-        float distance = metric_ == Metric::kEuclidean ? sum : -sum;
-        if (metric_ == Metric::kCosine) {
-            const float lengths = std::sqrt(squared_length) * length_;
-            distance = lengths == 0 ? 1 : 1 - std::clamp(sum / lengths, -1.0f, 1.0f);
-        }
-        return std::isnan(distance) ? std::numeric_limits<float>::infinity() : distance + 0.0f;
-    }
-
     const float* query_;
     std::size_t dimension_;
-    Metric metric_;
+    DistanceFinisher finisher_;
     TileKernel kernel_ = nullptr;
-    float length_ = 0;
 };
 
 }  // namespace lutra

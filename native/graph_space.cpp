@@ -3,21 +3,26 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <new>
 
 #include "int8_product.h"
 #include "parallel.h"
+#include "wide_distance.h"
 
 namespace lutra {
 
 namespace {
 
 constexpr std::size_t kChunkRows = 256;  // of a pass over all rows
+constexpr std::size_t kSampleRows = 2000;
 
-// What makes a metric a squared Euclidean distance: x * scale(row), and one coordinate more.
+// What makes a metric a squared Euclidean distance: x * scale(row), and one coordinate more. Of squares that leave
+// float32, and of vectors most of which are too long or too short for its squares, more is said below.
 class Lift {
   public:
     Lift(const GraphVectors& vectors, unsigned threads) : vectors_(vectors) {
+        if (vectors.metric != Metric::kCosine) exponent_ = typical_exponent();
         if (vectors.metric == Metric::kEuclidean) return;
         norms_.resize(vectors.row_count);
         parallel_for(threads, vectors.row_count, kChunkRows, [&](unsigned, std::size_t begin, std::size_t end) {
@@ -28,38 +33,72 @@ class Lift {
 
     std::size_t dimension() const { return vectors_.dimension + (vectors_.metric == Metric::kDotProduct ? 1 : 0); }
 
-    float scale(std::size_t row) const {
+    // Whether float32 does for the squared length of a row, under cosine and inner product.
+    bool is_plain(std::size_t row) const { return is_ordinary(norms_[row]) || norms_[row] == 0; }
+
+    double scale(std::size_t row) const {
         if (vectors_.metric != Metric::kCosine) return 1;
-        return norms_[row] > 0 ? 1 / std::sqrt(norms_[row]) : 0;
+        if (is_ordinary(norms_[row])) return 1 / std::sqrt(norms_[row]);
+        return norms_[row] > 0 ? 1 / std::sqrt(unpack_distance(norms_[row])) : 0;
     }
 
     // The coordinate added under inner product; 0 otherwise.
     float added(std::size_t row) const {
-        return vectors_.metric == Metric::kDotProduct ? std::sqrt(std::max(0.0f, norm_max_ - norms_[row])) : 0;
+        if (vectors_.metric != Metric::kDotProduct) return 0;
+        if (is_ordinary(norm_max_) && is_plain(row)) return std::sqrt(std::max(0.0f, norm_max_ - norms_[row]));
+        const double squared = std::max(0.0, unpack_distance(norm_max_) - unpack_distance(norms_[row]));
+        return static_cast<float>(std::min<double>(std::sqrt(squared), std::numeric_limits<float>::max()));
     }
 
-    // Fills `lifted`, of dimension().
+    // Fills `lifted`, of dimension(), with what a power of two brings to where most squares stay within float32. What
+    // is still too long for it may come out infinite.
     void apply(std::size_t row, float* lifted) const {
         const float* vector = vectors_.data + row * vectors_.dimension;
-        const float scale_of_row = scale(row);
-        for (std::size_t i = 0; i < vectors_.dimension; ++i) lifted[i] = vector[i] * scale_of_row;
-        if (vectors_.metric == Metric::kDotProduct) lifted[vectors_.dimension] = added(row);
+        if (exponent_ != 0 || (vectors_.metric == Metric::kCosine && !is_plain(row))) {
+            const double scale_of_row = std::ldexp(scale(row), -exponent_);
+            for (std::size_t i = 0; i < vectors_.dimension; ++i) {
+                lifted[i] = static_cast<float>(vector[i] * scale_of_row);
+            }
+        } else {
+            const auto scale_of_row = static_cast<float>(scale(row));
+            for (std::size_t i = 0; i < vectors_.dimension; ++i) lifted[i] = vector[i] * scale_of_row;
+        }
+        if (vectors_.metric == Metric::kDotProduct) lifted[vectors_.dimension] = std::ldexp(added(row), -exponent_);
     }
 
     std::size_t size_bytes() const { return norms_.size() * sizeof(float); }
 
   private:
-    // By the portable kernel, so that what is made of it is the same at every level.
+    static constexpr int kPlainExponent = 40;
+
+    // By the portable kernel, so that what is made of it is the same at every level; packed.
     float squared_norm(std::size_t row) const {
         const float* vector = vectors_.data + row * vectors_.dimension;
-        const float* rows[kTileRows] = {vector, vector, vector, vector};
-        float sums[kTileRows];
-        kernels(SimdLevel::kPortable).products[0](rows, &vector, vectors_.dimension, sums, nullptr);
-        return sums[0];
+        const float squared = squared_length(vector, vectors_.dimension, SimdLevel::kPortable);
+        if (is_ordinary(squared) || is_zero_vector(vector, vectors_.dimension)) return squared;
+        return pack_distance(wide_sums(vector, vector, vectors_.dimension).product);
+    }
+
+    // Of the largest elements of a sample of rows, all zeros left aside: 0 where it is no extreme one.
+    int typical_exponent() const {
+        const std::size_t sample = std::min(vectors_.row_count, kSampleRows);
+        std::vector<float> largest;
+        for (std::size_t i = 0; i < sample; ++i) {
+            const float* vector = vectors_.data + i * vectors_.row_count / sample * vectors_.dimension;
+            float most = 0;
+            for (std::size_t j = 0; j < vectors_.dimension; ++j) most = std::max(most, std::abs(vector[j]));
+            if (most > 0) largest.push_back(most);
+        }
+        if (largest.empty()) return 0;
+        const auto middle = largest.begin() + static_cast<std::ptrdiff_t>(largest.size() / 2);
+        std::nth_element(largest.begin(), middle, largest.end());
+        const int exponent = std::ilogb(*middle);
+        return std::abs(exponent) <= kPlainExponent ? 0 : exponent;
     }
 
     GraphVectors vectors_;
-    std::vector<float> norms_;  // squared
+    int exponent_ = 0;
+    std::vector<float> norms_;  // squared, packed (distance_range.h)
     float norm_max_ = 0;
 };
 
@@ -70,7 +109,9 @@ class Float32Space final : public RowSpace {
         if (vectors.metric == Metric::kEuclidean) return;
         extra_.resize(vectors.row_count);
         for (std::size_t row = 0; row < vectors.row_count; ++row) {
-            extra_[row] = vectors.metric == Metric::kCosine ? lift_.scale(row) : lift_.added(row);
+            extra_[row] = vectors.metric == Metric::kDotProduct ? lift_.added(row)
+                          : lift_.is_plain(row)                  ? static_cast<float>(lift_.scale(row))
+                                                                 : -1;
         }
     }
 
@@ -104,22 +145,29 @@ class Float32Space final : public RowSpace {
     const float* vector(std::uint32_t row) const { return vectors_.data + std::size_t{row} * vectors_.dimension; }
 
     float finish(float sum, std::uint32_t a, std::uint32_t b) const {
-        if (vectors_.metric == Metric::kCosine) {
-            const float lengths = (extra_[a] > 0 ? 1.0f : 0.0f) + (extra_[b] > 0 ? 1.0f : 0.0f);
-            return std::max(0.0f, lengths - 2 * sum * extra_[a] * extra_[b]);
+        if (vectors_.metric == Metric::kCosine) return cosine(sum, a, b);
+        if (vectors_.metric == Metric::kEuclidean) {
+            return is_ordinary(sum) ? sum : wide_distance(vector(a), vector(b), vectors_.dimension, vectors_.metric);
         }
-        if (vectors_.metric == Metric::kEuclidean) return limited(sum);
         const float difference = extra_[a] - extra_[b];
-        return limited(sum + difference * difference);
+        const float distance = sum + difference * difference;
+        if (is_ordinary(distance)) return distance;
+        const double wide = static_cast<double>(extra_[a]) - extra_[b];
+        return pack_distance(wide_sums(vector(a), vector(b), vectors_.dimension).squared_difference + wide * wide);
     }
 
-    // Squares that leave float32 compare as the largest number, not as no number.
-    static float limited(float sum) { return sum <= 3e38f ? sum : 3e38f; }
+    float cosine(float sum, std::uint32_t a, std::uint32_t b) const {
+        const float lengths = (extra_[a] != 0 ? 1.0f : 0.0f) + (extra_[b] != 0 ? 1.0f : 0.0f);
+        if (extra_[a] >= 0 && extra_[b] >= 0) return std::max(0.0f, lengths - 2 * sum * extra_[a] * extra_[b]);
+        const float cosine = 1 - wide_distance(vector(a), vector(b), vectors_.dimension, Metric::kCosine);
+        return std::max(0.0f, lengths - 2 * cosine);
+    }
 
     GraphVectors vectors_;
     Lift lift_;
     const Kernels& kernels_;
-    std::vector<float> extra_;  // cosine: 1 / length; inner product: the coordinate added
+    // Cosine: 1 / length, or -1 where the squared length leaves float32; inner product: the coordinate added.
+    std::vector<float> extra_;
 };
 
 // Codes are round((x - mean) / step) + 128, stored as bytes: one range for all dimensions, so that their squared
@@ -183,11 +231,19 @@ class Int8Space final : public RowSpace {
         void operator()(std::uint8_t* p) const { std::free(p); }
     };
 
-    static constexpr std::size_t kSampleRows = 2000;
     static constexpr double kInsideShare = 0.9999;  // of a sample's elements that the range holds
     // Of residuals that a basis projects, by their squared lengths; others count as the mean.
     static constexpr double kSquaredMin = 1e-36;
     static constexpr double kSquaredMax = 1e36;
+
+    // A row with a larger one says nothing about the mean.
+    static constexpr float kElementMax = 1e18f;
+
+    static float largest(const float* values, std::size_t size) {
+        float most = 0;
+        for (std::size_t i = 0; i < size; ++i) most = std::max(most, std::abs(values[i]));
+        return most;
+    }
 
     // What is not a number, after an overflow of float32, is an end of the range too.
     static float inside(float steps) { return steps > 127 ? 127.0f : steps > -127 ? steps : -127.0f; }
@@ -228,12 +284,15 @@ class Int8Space final : public RowSpace {
         if (sample == 0) return;
         Scratch scratch;
         std::vector<double> totals(dimension, 0.0);
+        std::size_t counted = 0;
         for (std::size_t i = 0; i < sample; ++i) {
             lift_.apply(i * row_count() / sample, scratch.lifted);
+            if (!(largest(scratch.lifted, dimension) <= kElementMax)) continue;
+            ++counted;
             for (std::size_t j = 0; j < dimension; ++j) totals[j] += scratch.lifted[j];
         }
-        for (std::size_t j = 0; j < dimension; ++j) {
-            mean_[j] = static_cast<float>(totals[j] / static_cast<double>(sample));
+        for (std::size_t j = 0; counted > 0 && j < dimension; ++j) {
+            mean_[j] = static_cast<float>(totals[j] / static_cast<double>(counted));
         }
         std::vector<float> sizes;
         for (std::size_t i = 0; i < sample; ++i) {

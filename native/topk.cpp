@@ -6,11 +6,13 @@
 #include <cmath>
 #include <cstring>
 #include <exception>
+#include <limits>
 #include <thread>
 #include <vector>
 
 #include "nearest.h"
 #include "threads.h"
+#include "wide_distance.h"
 
 namespace lutra {
 
@@ -26,13 +28,15 @@ constexpr std::size_t kWorkPerThread = 4 * 1024 * 1024;
 // when it is made, so that `run` cannot fail.
 class Worker {
   public:
-    Worker(const Scan& scan, std::size_t k, const std::vector<float>& query_norms)
+    Worker(const Scan& scan, std::size_t k, const std::vector<DistanceFinisher>& finishers)
         : scan_(scan),
           kernels_(kernels(scan.level)),
-          query_norms_(query_norms),
+          finishers_(finishers),
           block_rows_(std::clamp<std::size_t>(kBlockBytes / (sizeof(float) * scan.dimension), kTileRows, kBlockRowsMax)),
           rows_(block_rows_),
-          row_norms_(block_rows_ + kTileRows) {
+          row_norms_(block_rows_ + kTileRows),
+          limits_(scan.query_count, std::numeric_limits<float>::infinity()),
+          plain_most_(scan.metric == Metric::kEuclidean ? std::numeric_limits<float>::infinity() : kOrdinaryMost) {
         nearest_.reserve(scan.query_count);
         for (std::size_t q = 0; q < scan.query_count; ++q) nearest_.emplace_back(k);
     }
@@ -98,39 +102,45 @@ class Worker {
             kernel(rows, queries, scan_.dimension, sums, row_norms_.data() + at);
             for (std::size_t r = 0; r < in_tile; ++r) {
                 for (std::size_t i = 0; i < together; ++i) {
-                    const float distance = finish(sums[r * together + i], query + i, at + r);
-                    nearest_[query + i].offer(key_of(distance, rows_[at + r]));
+                    const float sum = sums[r * together + i];
+                    const float plain = scan_.metric == Metric::kEuclidean ? sum : -sum;
+                    if (plain > limits_[query + i] && plain <= plain_most_) continue;
+                    take(finishers_[query + i].finish(sum, row_norms_[at + r], rows[r]), query + i, rows_[at + r]);
                 }
             }
         }
     }
 
-    float finish(float sum, std::size_t query, std::size_t index) const {
-        if (scan_.metric == Metric::kEuclidean) return sum;
-        if (scan_.metric == Metric::kDotProduct) return -sum;
-        const float norms = std::sqrt(row_norms_[index]) * query_norms_[query];
-        if (norms == 0) return 1;
-        return 1 - std::clamp(sum / norms, -1.0f, 1.0f);
+    void take(float distance, std::size_t query, std::uint32_t row) {
+        Nearest& nearest = nearest_[query];
+        const std::uint64_t key = key_of(distance, row);
+        if (key >= nearest.worst()) return;
+        nearest.offer(key);
+        if (scan_.metric == Metric::kCosine || nearest.worst() == std::numeric_limits<std::uint64_t>::max()) return;
+        const float worst = distance_of(nearest.worst());
+        if (is_ordinary(worst)) limits_[query] = worst;
     }
 
     const Scan& scan_;
     const Kernels& kernels_;
-    const std::vector<float>& query_norms_;
+    const std::vector<DistanceFinisher>& finishers_;
     std::size_t block_rows_;
     std::vector<std::uint32_t> rows_;
     std::vector<float> row_norms_;  // squared; a tile filled up with repeats writes past the last row
+    // Of each query: a sum that makes a distance of more is not among the nearest, whether or not it is right to the
+    // bit. A squared distance that overflows is none either; of products that do, nothing is known.
+    std::vector<float> limits_;
+    float plain_most_;
     std::vector<Nearest> nearest_;
 };
 
-// Lengths of the queries, by the same kernel as the rows', so that equal vectors have equal lengths.
-std::vector<float> lengths(const Scan& scan) {
-    std::vector<float> result(scan.query_count);
+// The queries' lengths are taken by the same kernel as the rows', so that equal vectors have equal lengths.
+std::vector<DistanceFinisher> finishers(const Scan& scan) {
+    std::vector<DistanceFinisher> result;
+    result.reserve(scan.query_count);
     for (std::size_t q = 0; q < scan.query_count; ++q) {
         const float* query = scan.queries + q * scan.dimension;
-        const float* rows[kTileRows] = {query, query, query, query};
-        float sums[kTileRows];
-        kernels(scan.level).products[0](rows, &query, scan.dimension, sums, nullptr);
-        result[q] = std::sqrt(sums[0]);
+        result.emplace_back(query, scan.dimension, scan.metric, squared_length(query, scan.dimension, scan.level));
     }
     return result;
 }
@@ -167,11 +177,11 @@ std::size_t qualifying_rows(const std::uint8_t* mask, std::size_t row_count) {
 }
 
 void topk(const Scan& scan, std::size_t k, std::int64_t* ids, float* distances) {
-    const std::vector<float> query_norms = scan.metric == Metric::kCosine ? lengths(scan) : std::vector<float>();
+    const std::vector<DistanceFinisher> query_finishers = finishers(scan);
     std::vector<Worker> workers;
     const std::size_t count = thread_count(scan, qualifying_rows(scan.mask, scan.row_count));
     workers.reserve(count);
-    for (std::size_t i = 0; i < count; ++i) workers.emplace_back(scan, k, query_norms);
+    for (std::size_t i = 0; i < count; ++i) workers.emplace_back(scan, k, query_finishers);
     std::vector<std::uint64_t> merged;
     merged.reserve(count * k);
     run(workers);

@@ -31,7 +31,7 @@ std::size_t qualifying_rows(const std::uint8_t* mask, std::size_t row_count);
 
 // Fills ids and distances, [query_count, k] each, nearest first and equals by id. `k` must be at least 1 and at most
 // qualifying_rows. Distances: squared Euclidean; 1 - cosine, 1 where either vector has length 0; minus the dot product.
-// One that is not a number, after an overflow of float32, counts as infinite. Throws std::bad_alloc.
+// Those beyond 2^100 or below 2^-100 are packed (distance_range.h). Throws std::bad_alloc.
 void topk(const Scan& scan, std::size_t k, std::int64_t* ids, float* distances);
 
 // The first row of a [row_count, dimension] matrix with an element that is infinite or not a number; row_count if none.

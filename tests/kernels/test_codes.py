@@ -278,11 +278,11 @@ def test_a_zero_vector_far_from_the_centroid_is_no_nan() -> None:
     assert not np.isnan(quantizer.query(far).estimate(quantizer.encode(np.zeros((1, 1), np.float32)))).any()
 
 
-def test_overflow_comes_last() -> None:
+def test_what_float32_cannot_square_comes_in_order() -> None:
     vectors = np.array([[3e38, -3e38], [1, 1], [1e20, 0]], dtype=np.float32)
     quantizer = Quantizer(2, 4, Metric.EUCLIDEAN)
     ids, _, _ = scan(quantizer.query(np.array([1, 0.5], dtype=np.float32)), quantizer.encode(vectors), 3)
-    assert ids.tolist() == [1, 0, 2]
+    assert ids.tolist() == [1, 2, 0]
 
 
 def test_threads_and_seed() -> None:

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "check.h"
+#include "distance_range.h"
+#include "exact_distance.h"
 
 namespace {
 
@@ -112,6 +114,66 @@ void scans_agree(Random& random, const Case& given, Metric metric) {
     }
 }
 
+// Rows of any length: a scan and one query after the other give the same, and what is right.
+void lengths_of_all_decades(Random& random, std::size_t dimension, Metric metric) {
+    constexpr std::size_t kRows = 50;
+    std::uniform_real_distribution<double> decade(-44, 37);
+    const auto vectors = random_vectors(random, kRows * dimension);
+    for (std::size_t row = 0; row < kRows; ++row) {
+        const double factor = row % 10 == 9 ? 0 : std::pow(10.0, decade(random));
+        for (std::size_t i = 0; i < dimension; ++i) {
+            float& element = vectors[row * dimension + i];
+            element = static_cast<float>(element * factor);
+        }
+    }
+    for (SimdLevel level : simd_levels()) {
+        for (std::size_t q = 0; q < kRows; ++q) {
+            const float* query = vectors.get() + q * dimension;
+            const Scan scan{query, 1, vectors.get(), kRows, dimension, nullptr, metric, level, 1};
+            std::int64_t ids[kRows];
+            float distances[kRows];
+            topk(scan, kRows, ids, distances);
+            const ExactDistance exact(query, dimension, metric, level);
+            const double query_length = std::sqrt(-plain_distance(Metric::kDotProduct, query, query, dimension));
+            for (std::size_t i = 0; i < kRows; ++i) {
+                const float* row = vectors.get() + static_cast<std::size_t>(ids[i]) * dimension;
+                float alone;
+                exact.tile(&row, 1, &alone);
+                CHECK(alone == distances[i]);
+                const double expected = plain_distance(metric, query, row, dimension);
+                const double row_length = std::sqrt(-plain_distance(Metric::kDotProduct, row, row, dimension));
+                const double unit = metric == Metric::kEuclidean ? expected
+                                    : metric == Metric::kCosine  ? 1
+                                                                 : query_length * row_length;
+                const double wrong = std::abs(unpack_distance(distances[i]) - expected);
+                CHECK(wrong <= 1e-5 * unit || (metric == Metric::kDotProduct && wrong < 1e-40));
+                CHECK(i == 0 || distances[i - 1] <= distances[i]);
+            }
+        }
+    }
+}
+
+void packed_distances(Random& random) {
+    std::uniform_real_distribution<double> exponent(-298, 272);
+    double last = 0;
+    float last_packed = 0;
+    std::vector<double> values;
+    for (int i = 0; i < 20'000; ++i) values.push_back(std::exp2(exponent(random)));
+    std::sort(values.begin(), values.end());
+    for (const double value : values) {
+        const float packed = pack_distance(value);
+        CHECK(std::isfinite(packed) && packed >= last_packed && (value == last || packed > 0));
+        CHECK(std::abs(unpack_distance(packed) - value) <= 0x1p-21 * value);
+        CHECK(pack_distance(-value) == -packed && unpack_distance(-packed) == -unpack_distance(packed));
+        last = value;
+        last_packed = packed;
+    }
+    CHECK(pack_distance(0) == 0 && unpack_distance(0) == 0);
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    CHECK(std::isfinite(pack_distance(kInfinity)) && pack_distance(-kInfinity) == -pack_distance(kInfinity));
+    CHECK(pack_distance(1e-300) > 0 && pack_distance(1e300) >= last_packed);
+}
+
 void finite_rows(Random& random) {
     const auto vectors = random_vectors(random, 40 * 7);
     CHECK(first_not_finite(vectors.get(), 40, 7) == 40);
@@ -137,6 +199,10 @@ int main() {
         scans_agree(random, {13000, 96, 7, 30, 2, 3}, metric);
         scans_agree(random, {19000, 96, 7, 3, 0.7, 4}, metric);
     }
+    for (Metric metric : {Metric::kEuclidean, Metric::kCosine, Metric::kDotProduct}) {
+        for (std::size_t dimension : {1, 7, 33}) lengths_of_all_decades(random, dimension, metric);
+    }
+    packed_distances(random);
     finite_rows(random);
     return 0;
 }

@@ -2,12 +2,12 @@
 
 `Quantizer` is RaBitQ (Gao & Long, SIGMOD 2024; several bits: SIGMOD 2025): rotated residuals in 1 to 8 bits a
 dimension, an unbiased estimate and a bound on its error. `ProductQuantizer` (Jégou, Douze & Schmid, PAMI 2011) is there
-to compare with (``bench/codes.py``). Both have the same seam, `Codec`.
+to compare with (``bench/codes.py``), for vectors that are no extreme ones. Both have the same seam, `Codec`.
 
 Distances are those of `lutra.kernels.distance.topk`: EUCLIDEAN the squared distance; COSINE one minus the cosine, where
-a vector of length 0 has cosine 0 to every other; DOT_PRODUCT minus the product. Vectors with an element beyond about
-1e18 count as infinitely far. Records are the same to the byte on every machine. Arrays are not converted in silence:
-a TypeError is raised where dtype, rank or layout are not as given. The GIL is released.
+a vector of length 0 has cosine 0 to every other; DOT_PRODUCT minus the product; those beyond 2^100 or below 2^-100 are
+packed (`lutra.kernels.distance.wide`). Records are the same to the byte on every machine. Arrays are not converted in
+silence: a TypeError is raised where dtype, rank or layout are not as given. The GIL is released.
 """
 
 from __future__ import annotations

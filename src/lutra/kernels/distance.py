@@ -5,12 +5,21 @@ SIMD is chosen when the process runs: AVX-512, AVX2 with FMA, or what every mach
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 from lutra.kernels import _native
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import Metric
+
+# Of 2^-100, 2^100 and infinity as float32, and the upper halves of the former as float64.
+_LEAST_BITS: Final = (127 - 100) << 23
+_MOST_BITS: Final = (127 + 100) << 23
+_INFINITY_BITS: Final = 255 << 23
+_LEAST_WIDE: Final = (1023 - 100) << 20
+_MOST_WIDE: Final = (1023 + 100) << 20
 
 
 def topk(
@@ -35,13 +44,28 @@ def topk(
     :raises ValueError: shapes, ``k`` or ``level`` make no sense.
     :raises TypeError: an array is not of the dtype, rank and layout given here. Nothing is converted in silence.
 
-    Distances: EUCLIDEAN the squared distance; COSINE one minus the cosine, where a vector of length 0 (to float32:
-    below about 1e-22) has cosine 0 to every other; DOT_PRODUCT minus the dot product. Sums are taken in float32:
-    elements beyond about 1e18 overflow, and a distance that is then not a number counts as infinite. The GIL is
-    released.
+    Distances: EUCLIDEAN the squared distance; COSINE one minus the cosine, where a vector of length 0 has cosine 0 to
+    every other; DOT_PRODUCT minus the dot product. They are in order over the whole range of float32, finite and never
+    NaN: beyond 2^100, or below 2^-100 and not 0, they are packed, and `wide` says what they are. Sums are taken in
+    float32, those that leave that range in float64. The GIL is released.
     """
     ids, distances = _native.topk(queries, vectors, k, metric, mask, threads, level)
     return ids, distances
+
+
+def wide(distances: NDArray[np.float32]) -> NDArray[np.float64]:
+    """What ``distances`` of `topk`, of a segment, or estimates by codes, are: finite, in the same order.
+
+    Those packed have 20 bits of mantissa (``native/distance_range.h``).
+    """
+    result = distances.astype(np.float64)
+    bits = distances.view(np.int32) & 0x7FFF_FFFF
+    is_packed = ((bits > 0) & (bits < _LEAST_BITS)) | ((bits > _MOST_BITS) & (bits < _INFINITY_BITS))
+    if is_packed.any():
+        packed = bits[is_packed].astype(np.int64)
+        packed += np.where(packed < _LEAST_BITS, _LEAST_WIDE - _LEAST_BITS, _MOST_WIDE - _MOST_BITS)
+        result[is_packed] = np.copysign((packed << 32).view(np.float64), result[is_packed])
+    return result
 
 
 def require_finite(vectors: NDArray[np.float32]) -> None:

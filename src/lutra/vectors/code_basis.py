@@ -37,8 +37,6 @@ CODE_BEST: Final = 20
 """Rows by estimate that are to hold `HITS_MIN` of the true 10 neighbours: by the codes of walks and scans,"""
 FINE_BEST: Final = 12
 """and by the finer ones."""
-LENGTH_MAX: Final = 1e18
-"""Of residuals: longer ones count as infinitely far (native/codes.cpp)."""
 LENGTHS_MAX: Final = 8.0
 """Median lengths: longer residuals of the sample are cut to it, or a few would decide on all directions."""
 _DISTORTION: Final = {8: 0.0001, 4: 0.01154, 2: 0.1175, 1: 0.3634}
@@ -56,6 +54,8 @@ _DIRECTION_SCALE: Final = 32_767
 _DEVIATION_MIN: Final = 1e-5
 """In lengths of a residual: what a step is taken for where nothing varies."""
 _SPREAD_MIN: Final = 1e-4
+_UNIT_MIN: Final = 1e-15
+"""In lengths of a residual, squared: errors against less are float32's own."""
 
 
 class BasisTrainer:
@@ -188,7 +188,8 @@ class BasisTrainer:
             estimates = quantizer.query(self._residuals[row]).estimate(records)
             squared = _squared_distances(self._residuals[near], self._residuals[row])
             unit = _error_lengths(records) * np.sqrt(squared)
-            relative = (squared - estimates)[unit > 0] / (2 * unit[unit > 0])
+            telling = unit > _UNIT_MIN
+            relative = (squared - estimates)[telling] / (2 * unit[telling])
             errors.append(relative - relative.mean() if len(relative) else relative)
         every = np.concatenate(errors)
         measured = float(np.sqrt(np.mean(every * every))) if len(every) else 0.0
@@ -243,7 +244,7 @@ def _fine_bytes_max(dimension: int, codes: Basis) -> int:
 
 
 def _residuals(sample: Matrix, metric: Metric, centroid: Matrix) -> Matrix:
-    """float32 [n, d]: what native/codes.cpp makes of vectors, in median lengths; nothing of those it does not code.
+    """float32 [n, d]: what native/codes.cpp makes of vectors, in median lengths.
 
     The unit makes no difference to codes, whose steps are shares of lengths; squares then stay within float32.
     """
@@ -252,10 +253,9 @@ def _residuals(sample: Matrix, metric: Metric, centroid: Matrix) -> Matrix:
         sample = np.divide(sample, lengths, out=np.zeros_like(sample), where=lengths > 0)
     with np.errstate(over="ignore"):
         residuals = sample - centroid
-    residuals[~np.isfinite(residuals).all(axis=1)] = 0
+    if not np.isfinite(residuals).all():
+        residuals = sample / 2 - centroid / 2
     lengths = _lengths(residuals)
-    lengths[lengths > LENGTH_MAX] = 0
-    residuals[lengths == 0] = 0
     if not lengths.any():
         return residuals
     unit = float(np.median(lengths[lengths > 0]))
