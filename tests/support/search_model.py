@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from support.indexes import memory_index
 
 from lutra.index.index import SearchIndex
-from lutra.kernels.distance import topk
+from lutra.kernels.distance import topk, wide
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
 from lutra.model.queries import (
     Bool,
@@ -63,7 +63,13 @@ OPERANDS: dict[str, list[Any]] = {
     "keyword": [*ELEMENTS["keyword"], 1, True],
     "date": [*ELEMENTS["date"], 0.5, 1.0, "1", 10**30, dt.datetime(1970, 1, 1, 0, 0, 0, 1_500, dt.UTC)],
 }
-VECTOR = st.lists(st.integers(-2, 2).map(float), min_size=DIMENSION, max_size=DIMENSION)
+FACTORS = [(1.0,), (1.0,), (1.0, 1e20), (1e-40, 1e-23, 1.0, 1e20, 1.5e38)]
+"""Of vectors: what those of one world are multiplied by. The squares of most leave float32."""
+VECTOR = st.builds(
+    lambda elements, factor: [factor * element for element in elements],
+    st.lists(st.integers(-2, 2).map(float), min_size=DIMENSION, max_size=DIMENSION),
+    st.sampled_from([factor for factors in FACTORS for factor in factors]),
+)
 KEYS = [
     (KeyColumn("pk", ColumnType.INTEGER),),
     (KeyColumn("pk", ColumnType.STRING),),
@@ -101,19 +107,24 @@ def worlds(draw: st.DrawFn) -> World:
     rows: dict[PrimaryKey, dict[str, list[Any]]] = {}
     written: dict[PrimaryKey, Row] = {}
     filling = draw(st.sampled_from([0.5, 0.9, 1.0]))
+    factors = draw(st.sampled_from(FACTORS))
     for _ in range(draw(st.sampled_from([40, 60, 20, 30, 3, 0]))):
         key = tuple((c.name, rng.choice(KEY_VALUES[c.type])) for c in columns)
         rows.pop(key, None)
         if rng.random() < 0.2:
             index.apply([], [key])
             continue
-        written[key], rows[key] = random_row(rng, key, arrays, filling)
+        written[key], rows[key] = random_row(rng, key, arrays, filling, factors)
         index.apply([written[key]])
     return World(index, arrays, metric, rows, {key: written[key] for key in rows})
 
 
 def random_row(
-    rng: random.Random, key: PrimaryKey, arrays: frozenset[str], filling: float
+    rng: random.Random,
+    key: PrimaryKey,
+    arrays: frozenset[str],
+    filling: float,
+    factors: tuple[float, ...] = (1.0,),
 ) -> tuple[Row, dict[str, list[Any]]]:
     content: dict[str, list[Any]] = {}
     cells: list[tuple[str, Any, int]] = []
@@ -124,7 +135,8 @@ def random_row(
             if elements and not (name in arrays and math.inf in elements):  # JSON has no infinity
                 content[name] = elements
     if rng.random() < filling:
-        vector = [float(rng.randint(-2, 2)) for _ in range(DIMENSION)]
+        factor = rng.choice(factors)
+        vector = [factor * rng.randint(-2, 2) for _ in range(DIMENSION)]
         content["vector"] = [vector]
         cells.append(("vector", json.dumps(vector), 1))
     return Row(key, sorted(cells)), content
@@ -157,16 +169,17 @@ def neighbours(draw: st.DrawFn, filters: st.SearchStrategy[Query]) -> Query:
         np.array(draw(VECTOR), np.float32),
         draw(st.integers(1, 6)),
         draw(st.none() | filters),
-        draw(st.sampled_from([0.5, 1.0, 2.0])),
-        draw(st.sampled_from([None, 0.0, 0.3, 0.6])),
+        draw(st.sampled_from([0.0, 0.5, 1.0, 1e38])),
+        draw(st.sampled_from([None, 0.0, 0.3, 0.5, 0.6])),
     )
 
 
 def trees(leaf: st.SearchStrategy[Query]) -> st.SearchStrategy[Query]:
     def bools(part: st.SearchStrategy[Query]) -> st.SearchStrategy[Query]:
         parts = st.lists(part, max_size=2).map(tuple)
+        weight = st.sampled_from([0.0, 2.0, 3e38])
         minimum = st.sampled_from([None, 0, 1, 2, -1, "1", "50%", "-50%", "1<50%"])
-        return st.builds(Bool, parts, parts, parts, st.lists(part, max_size=3).map(tuple), minimum, st.just(2.0))
+        return st.builds(Bool, parts, parts, parts, st.lists(part, max_size=3).map(tuple), minimum, weight)
 
     return st.recursive(leaf, bools, max_leaves=6)
 
@@ -220,13 +233,23 @@ def key_order(key: PrimaryKey) -> tuple[Any, ...]:
 def distance(metric: Metric, query: Any, vector: list[float]) -> float:
     """By the kernel, pair by pair: what is tested here is what is made of it."""
     one = np.array([vector], np.float32)
-    return float(topk(np.asarray(query, np.float32).reshape(1, -1), one, 1, metric)[1][0, 0])
+    return float(wide(topk(np.asarray(query, np.float32).reshape(1, -1), one, 1, metric)[1])[0, 0])
 
 
 def score_of(metric: Metric, near: float) -> float:
     if metric is Metric.EUCLIDEAN:
         return 1 / (1 + near)
     return 1 - near / 2 if metric is Metric.COSINE else (1 - near) / 2
+
+
+def above(score: float, bound: float) -> bool:
+    """As float32."""
+    with np.errstate(over="ignore"):
+        return bool(np.float32(score) > np.float32(bound)) if bound else score > 0
+
+
+def within_float64(score: float) -> float:
+    return min(max(score, -sys.float_info.max), sys.float_info.max)
 
 
 class Model:
@@ -268,7 +291,7 @@ class Model:
             needed = max(needed, 1)
         empty = not (must or should or filters or must_not)
         return {
-            key: (1.0 if empty else sum(m.get(key, 0.0) for m in must + should)) * query.weight
+            key: within_float64((1.0 if empty else sum(m.get(key, 0.0) for m in must + should)) * query.weight)
             for key in self.world.rows
             if all(key in m for m in must + filters)
             and not any(key in m for m in must_not)
@@ -284,7 +307,7 @@ class Model:
         ]
         near.sort(key=lambda pair: (pair[0], key_order(pair[1])))
         scored = {key: score_of(self.world.metric, d) * query.weight for d, key in near[:top_k]}
-        return {key: score for key, score in scored.items() if score >= (query.min_score or 0) or not query.min_score}
+        return {key: score for key, score in scored.items() if query.min_score is None or above(score, query.min_score)}
 
 
 def meant(name: str, operand: Any) -> Any:

@@ -240,10 +240,11 @@ class Table:
         """The ``limit`` rows nearest to ``vector`` among those that satisfy ``where``, nearest first.
 
         ``vector`` is a sequence of numbers or an array [dimension], of any float or int type; ``field`` names the
-        vector field where there are several; rows scoring below ``min_score`` are left out. Without a vector: the
-        rows that satisfy ``where``, by ``order_by`` (``lutra.col("year").desc()``), else by key. ``offset`` skips
-        rows; a vector search reaches down to the 1,000th. ``columns`` names those to return besides the key.
-        The search sees every write acknowledged before it; ``fresh=False`` spares the wait for the latest ones.
+        vector field where there are several. With a ``min_score``, only rows that score more than that are found.
+        Without a vector: the rows that satisfy ``where``, by ``order_by`` (``lutra.col("year").desc()``), else by key.
+        ``offset`` skips rows; a vector search reaches down to the 1,000th. ``columns`` names those to return besides
+        the key. The search sees every write acknowledged before it; ``fresh=False`` spares the wait for the latest
+        ones.
         Raises ParameterInvalid, and RequestTimeout where the index does not catch up within 30 s.
         """
         if self._layout.index is None:

@@ -90,8 +90,9 @@ class Bool:
 class KnnVector:
     """The ``top_k`` rows nearest to ``vector`` (float32, of the field's dimension) among those .`filter`` passes.
 
-    Score times ``weight``; rows scoring below ``min_score`` are dropped. ``num_candidates`` trades time for recall
-    where the search is approximate.
+    Score times ``weight``. With a ``min_score``, be it 0, only rows that score more are kept, both as float32: a score
+    handed back leaves out every row that has it. None keeps all. ``num_candidates`` trades time for recall where the
+    search is approximate.
     """
 
     field: str

@@ -26,11 +26,12 @@ from lutra.scalars.part import ScalarPart
 from lutra.scalars.strings import Mask
 from lutra.search.minimum import minimum_should_match
 from lutra.search.neighbours import Neighbours
-from lutra.search.scores import MatchScores
+from lutra.search.scores import MatchScores, finite
 from lutra.segments.part import Part
 from lutra.vectors.part import VectorPart
 
 _NO_NEIGHBOURS: Final[Mapping[KnnVector, Neighbours]] = {}
+_SURELY_FINITE: Final = 1e300
 
 
 @dataclass(slots=True)
@@ -39,6 +40,8 @@ class Matches:
 
     mask: Mask
     scores: MatchScores
+    most: float = 0.0
+    """No score is greater, nor less than its opposite; infinite where that is beyond float64."""
 
 
 class Matcher:
@@ -60,17 +63,17 @@ class Matcher:
         self._deadline.check()
         match query:
             case MatchAll():
-                return Matches(self._part.live, 1.0)
+                return Matches(self._part.live, 1.0, 1.0)
             case Term(field, value, weight):
-                return Matches(self._one_of(self._scalar(field), (value,)), float(weight))
+                return Matches(self._one_of(self._scalar(field), (value,)), float(weight), weight)
             case Terms(field, values, weight):
-                return Matches(self._one_of(self._scalar(field), values), float(weight))
+                return Matches(self._one_of(self._scalar(field), values), float(weight), weight)
             case Range():
-                return Matches(self._range(query), 1.0)
+                return Matches(self._range(query), 1.0, 1.0)
             case Prefix(field, prefix, weight):
-                return Matches(self._scalar(field).starts_with(prefix), float(weight))
+                return Matches(self._scalar(field).starts_with(prefix), float(weight), weight)
             case Exists(field):
-                return Matches(self._column(field).exists(), 1.0)
+                return Matches(self._column(field).exists(), 1.0, 1.0)
             case Bool():
                 return self._bool(query)
             case KnnVector():
@@ -114,12 +117,7 @@ class Matcher:
             mask = mask & _at_least(needed, [part.mask for part in should], len(mask))
         if not self._scoring:
             return Matches(mask, 0.0)
-        scores: MatchScores = sum((part.scores for part in must), 0.0)
-        for part in should:
-            scores = scores + np.where(part.mask, part.scores, 0.0)
-        if not (must or should or query.filter or query.must_not):
-            scores = 1.0  # an empty query matches all
-        return Matches(mask, scores * query.weight)
+        return Matches(mask, *_sum_of(must, should, query))
 
     def _knn(self, query: KnnVector) -> Matches:
         found = self._neighbours[query]
@@ -129,7 +127,23 @@ class Matcher:
             return Matches(mask, 0.0)
         scores = np.zeros(self._part.size, np.float64)
         scores[found.docs] = found.scores
-        return Matches(mask, scores)
+        return Matches(mask, scores, float(np.abs(found.scores).max(initial=0.0)))
+
+
+def _sum_of(must: list[Matches], should: list[Matches], query: Bool) -> tuple[MatchScores, float]:
+    """Scores of ``query``, of those of its parts, and how large they may be; finite, whatever these and the weight."""
+    if not (must or should or query.filter or query.must_not):
+        return float(query.weight), query.weight  # an empty query matches all
+    most = sum(part.most for part in (*must, *should))
+    with np.errstate(over="ignore"):
+        scores: MatchScores = sum((part.scores for part in must), 0.0)
+        for part in should:
+            scores = scores + np.where(part.mask, part.scores, 0.0)
+        if most > _SURELY_FINITE:
+            scores = finite(scores)
+        scores = scores * query.weight
+    most = most * query.weight if query.weight else 0.0
+    return (finite(scores) if most > _SURELY_FINITE else scores), most
 
 
 def _at_least(needed: int, masks: list[Mask], size: int) -> Mask:

@@ -16,7 +16,7 @@ from lutra.model.queries import Bool, KnnVector, PartStats, Query
 from lutra.scalars.strings import Mask
 from lutra.search.level import Docs, KeyLevel
 from lutra.search.order import first_of
-from lutra.search.scores import similarity
+from lutra.search.scores import above, similarity, weighted
 from lutra.segments.part import Part
 
 _GROWTH: Final = 8
@@ -67,9 +67,9 @@ def nearest(
         if not len(docs):
             result.append(_NONE)
             continue
-        scores = similarity(distances, metric) * query.weight
-        if query.min_score:
-            kept = scores >= query.min_score
+        scores = weighted(similarity(distances, metric), query.weight)
+        if query.min_score is not None:
+            kept = above(scores, query.min_score)
             docs, scores = docs[kept], scores[kept]
         result.append(Neighbours(docs, scores))
     return result

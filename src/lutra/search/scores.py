@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from lutra.kernels.distance import wide
 from lutra.model.indexes import Metric
+
+_MOST: Final = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +54,40 @@ def scores_of(scores: Scores, docs: npt.NDArray[np.int64]) -> list[float]:
 
 
 def similarity(distances: npt.NDArray[np.float32], metric: Metric) -> npt.NDArray[np.float64]:
-    """EUCLIDEAN ``1 / (1 + d²)``, COSINE ``(1 + cos) / 2``, DOT_PRODUCT ``(1 + dot) / 2``.
+    """EUCLIDEAN ``1 / (1 + d²)``, COSINE ``(1 + cos) / 2``, DOT_PRODUCT ``(1 + dot) / 2``: finite.
 
     ``distances`` as `lutra.kernels.distance` gives them: squared, one minus the cosine, minus the dot product.
     """
-    wide = distances.astype(np.float64)
+    far = wide(distances)
     if metric is Metric.EUCLIDEAN:
-        return 1.0 / (1.0 + wide)
+        return 1.0 / (1.0 + far)
     if metric is Metric.COSINE:
-        return (2.0 - wide) / 2.0
-    return (1.0 - wide) / 2.0
+        return (2.0 - far) / 2.0
+    return (1.0 - far) / 2.0
+
+
+def weighted(scores: npt.NDArray[np.float64], weight: float) -> npt.NDArray[np.float64]:
+    """``scores`` times ``weight``; finite."""
+    with np.errstate(over="ignore"):
+        product: npt.NDArray[np.float64] = np.clip(scores * weight, -_MOST, _MOST)
+    return product
+
+
+def finite(scores: MatchScores) -> MatchScores:
+    """``scores``, those beyond float64 at the end of it: an infinite one times 0, or less another, would be NaN."""
+    if isinstance(scores, float):
+        return min(max(scores, -_MOST), _MOST)
+    clipped: npt.NDArray[np.float64] = np.clip(scores, -_MOST, _MOST)
+    return clipped
+
+
+def above(scores: npt.NDArray[np.float64], bound: float) -> npt.NDArray[np.bool_]:
+    """Which are greater than ``bound``.
+
+    Both as float32, as which a bound comes through the protocol: a score that is handed back as the bound counts as
+    equal to it, however it was rounded.
+    """
+    if not bound:
+        return scores > 0
+    with np.errstate(over="ignore", under="ignore"):
+        return scores.astype(np.float32) > np.float32(bound)
