@@ -63,9 +63,7 @@ def run(tmp_path: Path, body: str, *arguments: str, timeout_s: float = 100.0) ->
     return ended.stdout
 
 
-def test_every_call_in_a_child_is_refused_at_once(tmp_path: Path) -> None:
-    """Whatever other threads were at; and the parent goes on unharmed."""
-    body = """
+EVERY_CALL = """
 database, table, vectors = filled(PATH)
 scan, snapshot = table.scan(), database._engine._store.snapshot()
 next(scan)
@@ -145,7 +143,11 @@ database.close()
 with lutra.connect(PATH) as database:
     assert len(list(database.table("t").scan())) == rows
 """
-    run(tmp_path, body, "3")
+
+
+def test_every_call_in_a_child_is_refused_at_once(tmp_path: Path) -> None:
+    """Whatever other threads were at; and the parent goes on unharmed."""
+    run(tmp_path, EVERY_CALL, "3")
 
 
 @pytest.mark.parametrize(
