@@ -38,7 +38,9 @@ class Crew(Generic[Member]):
         self._name = name
         self._work = work
         self._threads_max = threads
-        self._changed = threading.Condition()
+        # Held by itself, not through the condition, whose own `__enter__` an interrupt could leave with the lock held.
+        self._mutex = threading.Lock()
+        self._changed = threading.Condition(self._mutex)
         self._waiting: OrderedDict[Member, None] = OrderedDict()
         self._working: set[Member] = set()
         self._moving: dict[Member, float] = {}
@@ -58,7 +60,7 @@ class Crew(Generic[Member]):
 
     def due(self, member: Member) -> None:
         """Has work done for ``member`` soon, and once more where some is under way. Returns at once."""
-        with self._changed:
+        with self._mutex:
             if self._stopping:
                 return
             if member in self._working:
@@ -71,7 +73,7 @@ class Crew(Generic[Member]):
 
     def gets_on(self, member: Member) -> None:
         """What is under way for ``member``, if anything, takes long and is not stuck. From any thread."""
-        with self._changed:
+        with self._mutex:
             if member in self._moving:
                 self._moving[member] = time.monotonic()
 
@@ -80,7 +82,7 @@ class Crew(Generic[Member]):
 
         Returns those whose work has not come to an end; their threads do not keep the process from ending.
         """
-        with self._changed:
+        with self._mutex:
             self._stopping = True
             self._waiting.clear()
             self._again.clear()
@@ -88,7 +90,7 @@ class Crew(Generic[Member]):
             self._changed.notify_all()
         for thread in threads:
             thread.join(max(0.0, until_s - time.monotonic()))
-        with self._changed:
+        with self._mutex:
             return set(self._working)
 
     def _call_one(self) -> None:
@@ -112,7 +114,7 @@ class Crew(Generic[Member]):
                 is_due = self._work(member)
             except Exception:  # of our own making: the thread goes on, or others would stand still
                 _log.exception("%s failed", self._name)
-            with self._changed:
+            with self._mutex:
                 self._working.discard(member)
                 self._moving.pop(member, None)
                 if (is_due or member in self._again) and not self._stopping:
@@ -122,7 +124,7 @@ class Crew(Generic[Member]):
 
     def _next(self) -> Member | None:
         """Whom to work for; None: the thread is to end."""
-        with self._changed:
+        with self._mutex:
             while not self._stopping:
                 now_s = time.monotonic()
                 patience_s = _IDLE_S

@@ -55,6 +55,7 @@ class Feeder:
         self._tidying: Crew[Callable[[], bool]] = Crew("lutra-tidy", lambda task: task())
         self._clock: Clock = clock or SystemClock()
         self._trimmer = Trimmer(changelog, resources.policy.trim_changes, resources.policy.trim_period_s)
+        # Held by itself, not through the condition, whose own `__enter__` an interrupt could leave with the lock held.
         self._mutex = threading.Lock()
         self._feeds: list[Feed] = []
         self._removed: list[Feed] = []
@@ -62,8 +63,9 @@ class Feeder:
         self._dirty: set[int] = set()
         self._later: dict[Feed, float] = {}
         """When to look at these next: they were put off."""
-        self._wake = threading.Event()
-        self._urgent = threading.Event()
+        self._changed = threading.Condition(self._mutex)
+        self._is_called = self._is_urgent = False
+        """Whether the thread is to look round, and at once."""
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="lutra-feeder", daemon=True)
         changelog.subscribe(self._on_commit)
@@ -111,8 +113,7 @@ class Feeder:
         """Looks at these tables' changes at once, and sees that they are trimmed, also where no index is."""
         with self._mutex:
             self._dirty.update(table_ids)
-        self._urgent.set()
-        self._wake.set()
+            self._call(urgently=True)
 
     def wait_searchable(self, feed: Feed, timeout_s: float, sequence: int | None = None) -> None:
         """Returns when every change up to ``sequence`` (None: all acknowledged by now) is searchable.
@@ -134,9 +135,9 @@ class Feeder:
         What is under way is waited for, but no longer than 20 s for all together: an index that waits for its store so
         long is left as a crash would leave it.
         """
-        self._stopping = True
-        self._urgent.set()
-        self._wake.set()
+        with self._mutex:
+            self._stopping = True
+            self._call(urgently=True)
         self._thread.join()
         until_s = time.monotonic() + _STOP_WAIT_S
         with self._mutex:
@@ -156,7 +157,13 @@ class Feeder:
         """Between commits, on a writer's thread: brief."""
         with self._mutex:
             self._dirty |= table_ids
-        self._wake.set()
+            self._call()
+
+    def _call(self, *, urgently: bool = False) -> None:
+        """Within the lock: has the thread look round soon, or at once."""
+        if not self._is_called or (urgently and not self._is_urgent):
+            self._is_called, self._is_urgent = True, self._is_urgent or urgently
+            self._changed.notify()
 
     # --- the thread that says whose turn it is ----------------------------------------------------------------------
 
@@ -165,10 +172,9 @@ class Feeder:
         while not self._stopping:
             with self._mutex:
                 until_s = min([next_tick_s, *self._later.values()])
-            if self._wake.wait(max(0.0, until_s - time.monotonic())):
-                self._urgent.wait(LINGER_S)
-            self._wake.clear()
-            self._urgent.clear()
+                if self._changed.wait_for(lambda: self._is_called, max(0.0, until_s - time.monotonic())):
+                    self._changed.wait_for(lambda: self._is_urgent, LINGER_S)
+                self._is_called = self._is_urgent = False
             now_s = time.monotonic()
             ticked = now_s >= next_tick_s
             if ticked:
@@ -219,7 +225,7 @@ class Feeder:
         with self._mutex:
             if feed in self._feeds:
                 self._later[feed] = until_s
-        self._wake.set()
+            self._call()
         return False
 
     def _let_go(self, feed: Feed) -> None:

@@ -15,6 +15,7 @@ from lutra.index.stats import IndexStats
 from lutra.instance.hits import HitColumns
 from lutra.instance.living import answer_of_living
 from lutra.model import limits
+from lutra.model.deadline import Deadline
 from lutra.model.errors import (
     Corruption,
     ObjectMissing,
@@ -30,7 +31,7 @@ from lutra.model.queries import Hit, SearchRequest, SearchResult
 from lutra.model.rows import Row
 from lutra.model.schema import TableDescription, TableUpdate
 from lutra.search import Answer
-from lutra.search.deadline import searching
+from lutra.search.deadline import in_time
 from lutra.tables.tables import Tables
 
 
@@ -126,9 +127,12 @@ class Instance:
         be read, and IndexDamaged where objects of the index are lost or damaged.
         """
         self._process.check()
-        with searching(request.timeout_ms) as deadline:
+
+        def search(deadline: Deadline) -> SearchResult:
             self._wait_for_opening(table, index, deadline.left_s)
             return self.search_opened(table, index, request)
+
+        return in_time(request.timeout_ms, search)
 
     def search_opened(self, table: str, index: str, request: SearchRequest) -> SearchResult:
         """As ``search``, but waits for nothing: for an index that `when_opened` says is open."""

@@ -26,7 +26,9 @@ class DaemonExecutor(Executor):
         self._name = name
         self._threads_max = threads_max
         self._on_done = on_done
-        self._changed = threading.Condition()
+        # Held by itself, not through the condition, whose own `__enter__` an interrupt could leave with the lock held.
+        self._mutex = threading.Lock()
+        self._changed = threading.Condition(self._mutex)
         self._waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._threads: set[threading.Thread] = set()
         self._idle = 0
@@ -35,7 +37,7 @@ class DaemonExecutor(Executor):
     def submit(self, call: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Raises RuntimeError after `shutdown`, and where the machine has no room for a first thread."""
         future: Future[T] = Future()
-        with self._changed:
+        with self._mutex:
             if self._is_shut:
                 raise RuntimeError(f"{self._name} was shut down")
             self._waiting.append((future, lambda: call(*args, **kwargs)))
@@ -46,7 +48,7 @@ class DaemonExecutor(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        with self._changed:
+        with self._mutex:
             self._is_shut = True
             dropped = list(self._waiting) if cancel_futures else []
             if cancel_futures:
@@ -85,7 +87,7 @@ class DaemonExecutor(Executor):
             del task, future, call  # or the thread would hold on to them while it waits
 
     def _next(self) -> tuple[Future[Any], Callable[[], Any]] | None:
-        with self._changed:
+        with self._mutex:
             self._idle += 1
             try:
                 self._changed.wait_for(lambda: self._waiting or self._is_shut, _IDLE_S)

@@ -65,14 +65,16 @@ def current_deadline() -> Deadline:
 class working_for:  # noqa: N801  # used as a function is: `with working_for(deadline):`
     """Until the block ends this thread works for ``deadline``."""
 
-    __slots__ = ("_deadline", "_token")
+    __slots__ = ("_before", "_deadline")
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
+        self._before = _current.get()
 
     def __enter__(self) -> Deadline:
-        self._token = _current.set(self._deadline)
+        _current.set(self._deadline)
         return self._deadline
 
     def __exit__(self, *error: object) -> None:
-        _current.reset(self._token)
+        """Comes to the same when it is done again."""
+        _current.set(self._before)

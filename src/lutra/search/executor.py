@@ -24,7 +24,7 @@ from lutra.model.queries import (
 )
 from lutra.scalars.strings import Mask
 from lutra.search.checks import QueryChecks, check_sort, page_of
-from lutra.search.deadline import searching
+from lutra.search.deadline import in_time
 from lutra.search.found import Found
 from lutra.search.level import levels_of
 from lutra.search.mark import check_marks, settled
@@ -64,8 +64,7 @@ def search(view: IndexView, request: SearchRequest) -> Answer:
 
     Raises ParameterInvalid, RequestTimeout; Corruption, StorageFailure where a part is read from storage.
     """
-    with searching(request.timeout_ms) as deadline:
-        return _searched(view, request, deadline)
+    return in_time(request.timeout_ms, lambda deadline: _searched(view, request, deadline))
 
 
 def _searched(view: IndexView, request: SearchRequest, deadline: Deadline) -> Answer:
