@@ -25,6 +25,10 @@ static_assert(sizeof(CodeFactors) == kCodeFactorBytes);
 // By which the steps of all parts are multiplied, to be tried for each vector.
 constexpr float kStepFactors[] = {0.80f, 0.90f, 1.0f, 1.12f, 1.26f};
 
+// Standard deviations of the query's rounding that bounds allow at least: of rows next to the query it is all the error,
+// and they are not to be lost; of others it is next to nothing.
+constexpr float kQuerySigmas = 2.5f;
+
 // Of the steps of a query's part against the largest.
 constexpr unsigned kHalvingsMax = 12;
 constexpr unsigned kPartsBits = 2;  // what adding up kCodePartsMax sums takes
@@ -377,7 +381,7 @@ void QueryCode::round_parts(const Quantizer& quantizer, const float* rotated, fl
 
 void QueryCode::set_errors(float squared_error, float bound_sigmas) {
     // The scale t is kept to a relative 2^-17 and the sums to about 2^-20.
-    bound_.query_error = bound_sigmas * std::sqrt(squared_error) + bound_.length * 0x1p-16f;
+    bound_.query_error = std::max(bound_sigmas, kQuerySigmas) * std::sqrt(squared_error) + bound_.length * 0x1p-16f;
     const float weight = metric_ == Metric::kEuclidean ? 2.0f : 1.0f;
     loose_code_weight_ = weight * bound_.code_error * bound_.length;
     loose_query_weight_ = weight * bound_.query_error;
@@ -521,7 +525,9 @@ Number QueryCode::lower(const Weights<Number>& weights, const Bounded<Number>& o
     const Number scale = metric_ == Metric::kCosine ? 2 : 1;
     const Number least = scale * of.estimate - 2 * query - scale * rounding;
     const Number root = std::sqrt(std::max(zero, least + code * code)) - code;
-    return std::max(root > 0 ? root * root : zero, least - 2 * code * weights.length) / scale;
+    // The square of a root may be a little more than what it is the root of.
+    const Number sharper = root > 0 ? std::min(root * root, least) : zero;
+    return std::max(sharper, least - 2 * code * weights.length) / scale;
 }
 
 template <class Number>
@@ -535,7 +541,7 @@ Number QueryCode::upper(const Weights<Number>& weights, const Bounded<Number>& o
     const Number scale = metric_ == Metric::kCosine ? 2 : 1;
     const Number most = scale * of.estimate + 2 * query + scale * rounding;
     const Number root = std::sqrt(std::max(zero, most + code * code)) + code;
-    return std::min(root * root, std::max(zero, most + 2 * code * weights.length)) / scale;
+    return std::min(std::max(root * root, most), std::max(zero, most + 2 * code * weights.length)) / scale;
 }
 
 QueryCode::Bounded<double> QueryCode::wide(const CodeFactors& factors, float estimate) const {

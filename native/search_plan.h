@@ -36,6 +36,9 @@ struct SearchPlan {
     bool deepens;            // under a mask: goes on for more candidates where codes do not tell them apart
     // Rows farther than this may be left out, and answers then be fewer.
     float within = std::numeric_limits<float>::infinity();
+    // How far a k-th neighbour was where a walk's effort was measured; of a product, for a query of length 1. A walk
+    // that ends farther away is not trusted, but followed by a scan.
+    float measured_within = std::numeric_limits<float>::infinity();
     std::size_t qualifying;  // rows that count
     const RowMask* mask;     // of all rows; nullptr: all count
     std::span<const std::uint32_t> seeds;  // rows that count, for a walk to start from

@@ -14,10 +14,16 @@ namespace {
 // So many times as many candidates are scanned for where those found cannot be told apart.
 constexpr std::size_t kDeeper = 32;
 constexpr std::size_t kCandidatesMax = 65'536;
+// And so many where the last of them may be nearer than what was found, by a bound that one of 20 rows is beyond.
+constexpr std::size_t kUnsettledDeeper = 8;
+constexpr float kUnsettledSigmas = 1.65f;
 // What is known to be near enough is told by a wider bound than what is in doubt: the nearest of all are asked here.
 constexpr float kWithinSigmas = 2.5;
 // Rows whose true distance tells how far off the others' estimates are.
 constexpr std::size_t kLearnedMin = 2;
+// Candidates of a scan that a walk goes on by, at least and for each answer wanted.
+constexpr std::size_t kScannedMin = 256;
+constexpr std::size_t kScannedPerAnswer = 8;
 // Of one query, kept for the next.
 constexpr std::size_t kRowsKept = 2 * kBeamMax;
 // Standard deviations of the codes' error that the candidates' estimates span at least, where codes tell rows apart
@@ -48,6 +54,7 @@ void SearchSlot::begin(std::size_t number, const float* query, std::uint32_t lef
     next_ = 0;
     candidates_ = plan.candidates;
     is_node_walking_ = false;
+    is_gathered_ = false;
     choose(query);
     start_round();
 }
@@ -109,7 +116,7 @@ void SearchSlot::walk() {
 // Puts what was found in order by the longer codes, where they are in memory.
 void SearchSlot::refine() {
     if (parts_.fine_records == nullptr) return;
-    fine_code_.emplace(*parts_.fine_quantizer, query_, is_deep() ? kDeepSigmas : plan_->bound_sigmas);
+    fine_code_.emplace(*parts_.fine_quantizer, query_, code_sigmas());
     const std::size_t record_bytes = fine_code_->record_bytes();
     records_.clear();
     for (const std::uint32_t row : rows_) records_.push_back(parts_.fine_records + std::size_t{row} * record_bytes);
@@ -131,7 +138,10 @@ void SearchSlot::refine() {
 bool SearchSlot::is_indistinct() const {
     if (!plan_->deepens || rows_.empty() || candidates_ >= std::min(kCandidatesMax, plan_->qualifying)) return false;
     const std::uint8_t* nearest = parts_.records + std::size_t{rows_.front()} * code_->record_bytes();
-    const float bound = estimates_.front() - code_->lower_bound(nearest, estimates_.front());
+    const float estimate = estimates_.front();
+    // Of an estimate near 0, or below it, the lower bound is cut off at 0, and says little of how far it may be off.
+    const float bound = std::max(estimate - code_->lower_bound(nearest, estimate),
+                                 code_->upper_bound(nearest, estimate) - estimate);
     return (estimates_.back() - estimates_.front()) * plan_->bound_sigmas < kSpanMin * bound;
 }
 
@@ -144,10 +154,12 @@ void SearchSlot::give_back_memory() {
 }
 
 // The row's estimate, set right by how far off those of rows read were. Codes along a basis leave out what rows near
-// each other have in common beside it, and estimate all of them too far by about as much.
+// each other have in common beside it, and err for all of them by about as much. Where codes do not tell rows apart,
+// those read first are the ones that are estimated too near: that says nothing of the others.
 float SearchSlot::unbiased(std::size_t index) const {
-    const bool is_biased = parts_.quantizer->has_basis() && bias_count_ > 0;
-    return estimates_[index] + (is_biased ? static_cast<float>(bias_sum_ / static_cast<double>(bias_count_)) : 0.0f);
+    if (!parts_.quantizer->has_basis() || bias_count_ == 0) return estimates_[index];
+    const auto bias = static_cast<float>(bias_sum_ / static_cast<double>(bias_count_));
+    return estimates_[index] + (is_deep() ? std::min(0.0f, bias) : bias);
 }
 
 // The row's distance is not below it, as far as the code's bound holds.
@@ -159,32 +171,42 @@ float SearchSlot::lower_bound(std::size_t index) const {
 
 // Whether the row is farther than what is wanted.
 bool SearchSlot::is_beyond(std::size_t index) const {
-    const float sigmas = is_deep() ? kDeepSigmas : plan_->bound_sigmas;
-    const float error = (unbiased(index) - lower_bound(index)) / sigmas;
+    const float error = (unbiased(index) - lower_bound(index)) / code_sigmas();
     return unbiased(index) - kWithinSigmas * error > plan_->within;
 }
+
+// Of the bounds in force.
+float SearchSlot::code_sigmas() const { return is_deep() ? kDeepSigmas : plan_->bound_sigmas; }
 
 // Whether rows are to be read before estimates can be held against a distance.
 bool SearchSlot::is_learning() const { return parts_.quantizer->has_basis() && bias_count_ < kLearnedMin; }
 
 void SearchSlot::scan() {
     counters_.used = Strategy::kCodeScan;
-    const CodeScan all{parts_.records, parts_.nodes.row_count, plan_->mask, 1};
     do {
         plan_->check_time();
         if (!rows_.empty()) candidates_ = std::min({kDeeper * candidates_, kCandidatesMax, plan_->qualifying});
-        rows_.clear();
-        estimates_.clear();
-        for (const Estimated& found : nearest_by_code(*code_, all, candidates_)) {
-            if (found.row == left_out_) continue;
-            rows_.push_back(found.row);
-            estimates_.push_back(found.estimate);
-        }
-        counters_.distances += plan_->qualifying;
+        find_by_code(candidates_);
     } while (is_indistinct());
     if (is_deep()) code_.emplace(*parts_.quantizer, query_, kDeepSigmas);
+    if (!rows_.empty()) last_ = {estimates_.back(), rows_.back()};
     chosen_by_ = &*code_;
     refine();
+}
+
+// The nearest by estimate; of more than the most that are kept in order, all that the bound leaves in doubt.
+void SearchSlot::find_by_code(std::size_t candidates) {
+    const CodeScan all{parts_.records, parts_.nodes.row_count, plan_->mask, 1};
+    rows_.clear();
+    estimates_.clear();
+    const std::vector<Estimated> found = candidates > kCandidatesMax ? candidates_by_code(*code_, all, plan_->k + 1)
+                                                                     : nearest_by_code(*code_, all, candidates);
+    for (const Estimated& one : found) {
+        if (one.row == left_out_) continue;
+        rows_.push_back(one.row);
+        estimates_.push_back(one.estimate);
+    }
+    counters_.distances += plan_->qualifying;
 }
 
 bool SearchSlot::has_enough() const {
@@ -228,14 +250,82 @@ bool SearchSlot::start_round() {
         if (round_.empty()) end_node_walk();
     }
     if (!is_node_walking_) choose_round();
+    while (round_.empty() && go_on_deeper()) choose_round();
     is_busy_ = !round_.empty();
     if (is_busy_) reader_.start(round_);
     return is_busy_;
 }
 
+// Whether a walk has ended farther from the query than where its effort was measured: nothing is known of how it fares
+// there. Under a mask all that counts may be far away.
+bool SearchSlot::is_unfamiliar() const {
+    const bool is_walk = counters_.used == Strategy::kWalk || counters_.used == Strategy::kNodeWalk;
+    if (!is_walk || !code_ || plan_->mask != nullptr || nearest_.size() < plan_->k) return false;
+    const float distance = nearest_.back().distance;
+    if (parts_.metric != Metric::kDotProduct) return distance > plan_->measured_within;
+    if (std::isinf(plan_->measured_within)) return false;
+    double squared = 0;
+    for (std::size_t i = 0; i < parts_.nodes.layout.dimension; ++i) squared += double{query_[i]} * query_[i];
+    return distance > plan_->measured_within * std::sqrt(squared);
+}
+
+// Whether a scan has stopped short: by the codes it went by, the last of its candidates may be nearer than the last of
+// those found, and so may rows after it.
+bool SearchSlot::is_unsettled() const {
+    const bool is_scan = counters_.used == Strategy::kCodeScan && chosen_by_ != nullptr && plan_->deepens;
+    if (!is_scan || candidates_ >= plan_->qualifying || nearest_.size() < plan_->k) return false;
+    const std::uint8_t* record = parts_.records + std::size_t{last_.row} * code_->record_bytes();
+    const float error = (last_.distance - code_->lower_bound(record, last_.distance)) / code_sigmas();
+    return last_.distance - kUnsettledSigmas * error <= nearest_.back().distance;
+}
+
+// Looks for more candidates where those that were compared leave it open whether others are nearer.
+bool SearchSlot::go_on_deeper() {
+    if (is_unfamiliar()) {
+        scan_for(std::max({plan_->candidates, kScannedMin, kScannedPerAnswer * plan_->k}));
+    } else if (is_unsettled()) {
+        const bool is_at_most = candidates_ >= kCandidatesMax;
+        scan_for(is_at_most ? plan_->qualifying : std::min(kUnsettledDeeper * candidates_, kCandidatesMax));
+    } else {
+        return false;
+    }
+    return true;
+}
+
+// Begins again, with so many candidates.
+void SearchSlot::scan_for(std::size_t candidates) {
+    nearest_.clear();
+    rows_.clear();
+    bias_sum_ = 0;
+    bias_count_ = 0;
+    next_ = 0;
+    is_gathered_ = false;
+    candidates_ = std::min(candidates, plan_->qualifying);
+    scan();
+}
+
+// Has the many rows that are in doubt read in their own order: those of one block together. By estimate, which says
+// next to nothing of them, a block would be read for each.
+void SearchSlot::gather_in_doubt() {
+    is_gathered_ = true;
+    ordered_.clear();
+    for (std::size_t i = next_; i < rows_.size(); ++i) {
+        if (lower_bound(i) <= nearest_.back().distance) ordered_.push_back({estimates_[i], rows_[i]});
+    }
+    std::sort(ordered_.begin(), ordered_.end(), [](const Candidate& a, const Candidate& b) { return a.row < b.row; });
+    rows_.resize(next_ + ordered_.size());
+    estimates_.resize(rows_.size());
+    for (std::size_t i = 0; i < ordered_.size(); ++i) {
+        rows_[next_ + i] = ordered_[i].row;
+        estimates_[next_ + i] = ordered_[i].distance;
+    }
+}
+
 void SearchSlot::choose_round() {
     round_.clear();
     round_estimates_.clear();
+    const bool is_told = next_ >= plan_->first && nearest_.size() == plan_->k && chosen_by_ != nullptr;
+    if (is_deep() && is_told && !is_gathered_) gather_in_doubt();
     const std::size_t without_asking = chosen_by_ == nullptr ? rows_.size() : plan_->first;
     const bool is_bounded = chosen_by_ != nullptr && !std::isinf(plan_->within);
     std::size_t blocks = 0;

@@ -42,10 +42,17 @@ class SearchSlot {
     void refine();
     bool is_indistinct() const;
     bool is_deep() const { return candidates_ > plan_->candidates; }
+    float code_sigmas() const;
     void give_back_memory();
     float lower_bound(std::size_t index) const;
     float unbiased(std::size_t index) const;
     bool is_beyond(std::size_t index) const;
+    bool is_unfamiliar() const;
+    bool is_unsettled() const;
+    bool go_on_deeper();
+    void scan_for(std::size_t candidates);
+    void find_by_code(std::size_t candidates);
+    void gather_in_doubt();
     bool is_learning() const;
     void read_all_that_count();
     bool counts(std::uint32_t row) const { return plan_->mask == nullptr || plan_->mask->contains(row); }
@@ -62,6 +69,8 @@ class SearchSlot {
     Walk& walk_;
     NodeWalk node_walk_;
     bool is_node_walking_ = false;
+    bool is_gathered_ = false;  // whether rows_ still to be read are in their own order
+    Candidate last_{};          // of what a scan found, the farthest by estimate
     std::optional<QueryCode> code_;
     std::optional<QueryCode> fine_code_;
     NodeReader reader_;

@@ -324,6 +324,24 @@ def test_centroids() -> None:
     assert centroid_of(np.ones((200_000, 2), dtype=np.float32), Metric.DOT_PRODUCT).tolist() == [1, 1]
 
 
+@pytest.mark.parametrize("metric", [Metric.EUCLIDEAN, Metric.DOT_PRODUCT])
+@pytest.mark.parametrize("far", [1e3, 1e9, 1e30])
+@pytest.mark.parametrize("share", [0.001, 0.3])
+def test_rows_far_from_all_others_do_not_move_a_centroid(metric: Metric, far: float, share: float) -> None:
+    rng = np.random.default_rng(3)
+    vectors = rng.standard_normal((2_000, 16), dtype=np.float32) + np.float32(5)
+    spoiled = rng.random(len(vectors)) < share
+    expected = vectors[~spoiled].mean(axis=0)
+    vectors[spoiled] = np.float32(far)
+    np.testing.assert_allclose(centroid_of(vectors, metric), expected, rtol=1e-5)
+
+
+def test_where_most_rows_are_equal_they_are_the_centroid() -> None:
+    vectors = np.zeros((100, 4), dtype=np.float32)
+    vectors[:40] = np.random.default_rng(4).standard_normal((40, 4))
+    assert centroid_of(vectors, Metric.EUCLIDEAN).tolist() == [0] * 4
+
+
 ONES = np.ones((4, 3), dtype=np.float32)
 
 

@@ -198,3 +198,14 @@ def test_product_codes_refuse_what_makes_no_sense() -> None:
         codec.encode(bad)
     with pytest.raises(ParameterInvalid):
         codec.query(bad[1])
+
+
+@pytest.mark.parametrize("metric", [Metric.EUCLIDEAN, Metric.COSINE], ids=lambda metric: metric.name.lower())
+def test_rounding_never_turns_bounds_round(metric: Metric) -> None:
+    """Of a code without an error both bounds are the estimate: the square of its root may be another number."""
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        vectors = random_vectors(rng, 1, 1 + seed % 9)
+        codec = codec_of(vectors, metric, 8)
+        lower, upper = codec.query(random_vectors(rng, 1, vectors.shape[1])[0]).bounds(codec.encode(vectors))
+        assert (lower <= upper).all()

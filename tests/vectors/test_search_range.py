@@ -27,13 +27,12 @@ PLANS = {
     "graph and basis": BuildPlan(SegmentKind.GRAPH, 4, degree=24, beam=48, code_bytes=48, fine_bytes=64),
 }
 FAST = {"denormal", "largest", "some zero"}
-# Codes go round one centre: where that lies far from most rows they tell little, whatever the lengths.
-UNEVEN = {"mixed", "one huge"}
 
 
 def cases() -> Iterator[object]:
     for kind, metric, name in itertools.product(PLANS, Metric, SCALES):
-        if name in UNEVEN and kind != "flat" and (name == "mixed" or metric is not Metric.COSINE):
+        # Of rows over eighty decades a graph leads to the short ones only from others as short.
+        if name == "mixed" and "graph" in kind and metric is not Metric.COSINE:
             continue
         is_fast = name == "one huge" or (name in FAST and kind in ("codes", "graph and basis"))
         marks = () if is_fast else pytest.mark.slow

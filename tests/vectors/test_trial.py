@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +13,15 @@ from support.search_recall import recall
 
 from lutra.kernels.blocks import BlockCache
 from lutra.kernels.distance import topk
-from lutra.kernels.searcher import Strategy
+from lutra.kernels.searcher import Plan, Searcher, Strategy
 from lutra.model.indexes import Metric
 from lutra.vectors import trial
 from lutra.vectors.build_plan import BuildPlan
-from lutra.vectors.calibration import rerank_plan
+from lutra.vectors.calibration import Calibration, rerank_plan
 from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.layout import SegmentKind
 from lutra.vectors.residency import code_residencies
-from lutra.vectors.segment import Segment, calibrate
+from lutra.vectors.segment import CHECK_SLACK, RECALL_TARGET_DEFAULT, Segment, calibrate
 from lutra.vectors.segment_file import SegmentFile
 from lutra.vectors.writer import write_segment
 
@@ -70,6 +72,67 @@ def test_curves_rise_and_reach_what_may_be_asked_for(file: SegmentFile) -> None:
             recalls = [point[0] for point in points]
             assert recalls == sorted(recalls)
             assert 0.99 < recalls[-1] <= 1
+
+
+def test_what_is_planned_is_checked_and_how_far_neighbours_are_is_kept(file: SegmentFile) -> None:
+    for measured in file.calibration.values():
+        assert measured["fallback"] == "none"
+        assert measured["recall"] >= RECALL_TARGET_DEFAULT - CHECK_SLACK
+        calibration = Calibration.from_json(measured)
+        assert calibration.to_json() == measured
+        _, distances = topk(VECTORS, VECTORS, 101, Metric.EUCLIDEAN)
+        for k in (1, 10, 100):
+            farthest = float(distances[:, k].max())
+            # Of some of the rows; a little more is allowed.
+            assert 0.5 * farthest <= calibration.measured_within(k) <= 1.06 * farthest
+        assert calibration.measured_within(101) == math.inf
+        assert calibration.measured_within(1) < calibration.measured_within(10)
+
+
+@pytest.mark.parametrize(
+    "found", [[0.5, 1.0], [0.5, 0.9], [0.5, 0.5]], ids=["a scan", "too little", "still too little"]
+)
+def test_a_plan_that_finds_too_little_gives_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: list[float]
+) -> None:
+    plans: list[Plan] = []
+
+    def check(searcher: Searcher, sample: trial.Sample, plan: Plan, threads: int) -> float:
+        plans.append(plan)
+        return found[(len(plans) - 1) % 2]
+
+    monkeypatch.setattr(trial, "check", check)
+    with write_segment(tmp_path / "s", VECTORS, Metric.EUCLIDEAN, plan=PLAN, calibrate=calibrate) as file:
+        measured = next(iter(file.calibration.values()))
+    is_scan = found[1] == 1.0
+    assert (measured["fallback"], measured["recall"]) == (("scan", 1.0) if is_scan else ("exact", 1.0))
+    assert plans[1].strategy is Strategy.CODE_SCAN
+    assert plans[1].bound_sigmas > plans[0].bound_sigmas
+    truth, _ = topk(QUERIES, VECTORS, 10, Metric.EUCLIDEAN)
+    with Segment.open(tmp_path / "s") as segment:
+        answer = segment.search(QUERIES, 10)
+        asked_for = segment.search(QUERIES, 10, num_candidates=100)
+    used = Strategy.CODE_SCAN if is_scan else Strategy.BRUTE_FORCE
+    assert set(answer.counters.used.tolist()) == {used}
+    assert recall(answer.ids, truth) == (pytest.approx(1.0, abs=0.005) if is_scan else 1.0)
+    assert set(asked_for.counters.used.tolist()) == {Strategy.CODE_SCAN}
+
+
+@pytest.mark.parametrize("metric", list(Metric), ids=lambda metric: metric.name.lower())
+def test_a_walk_that_ends_farther_away_than_was_measured_is_followed_by_a_scan(tmp_path: Path, metric: Metric) -> None:
+    away = QUERIES - np.float32(20) if metric is Metric.COSINE else np.float32(20) + QUERIES / 10
+    truth, _ = topk(away, VECTORS, 10, metric)
+    with write_segment(tmp_path / "s", VECTORS, metric, plan=PLAN, calibrate=calibrate) as file:
+        calibration = Calibration.from_json(next(iter(file.calibration.values())))
+    with Segment.open(tmp_path / "s") as segment:
+        walk = replace(rerank_plan(Strategy.WALK, 10, 64, 1.3), measured_within=calibration.measured_within(10))
+        _, _, near = segment.searcher.search(VECTORS[:100], 10, walk)
+        found, _, far = segment.searcher.search(away, 10, walk)
+    assert (near.used == Strategy.WALK).mean() > 0.95
+    assert set(far.planned.tolist()) == {Strategy.WALK}
+    if metric is not Metric.DOT_PRODUCT:  # where nothing is farther than what is in the way
+        assert set(far.used.tolist()) == {Strategy.CODE_SCAN}
+        assert recall(found, truth) >= 0.95
 
 
 def test_what_is_measured_does_not_depend_on_the_threads(file: SegmentFile) -> None:

@@ -15,7 +15,7 @@ from lutra.cli.progress import shown_progress
 
 if TYPE_CHECKING:
     from lutra.index.definition import IndexDefinition
-    from lutra.index.stats import IndexStats
+    from lutra.index.stats import IndexStats, SegmentStats
     from lutra.instance.stopped import StoppedDirectory
 
 
@@ -63,7 +63,8 @@ def stats(
     Works beside a running server, too: what is on disk is shown, without the rows that are yet in the server's memory.
 
     
-    segment    an object; kind: flat, codes, graph (as the number of vectors calls for), scalar (no vectors)
+    segment    an object; kind: flat, codes, graph (as the number of vectors calls for), scalar (no vectors);
+               recall: of the ten nearest, as checked when it was built
     dead       rows of it that were deleted or written again since; a merge removes them
     in memory  what its codes and graphs take once opened, where --memory-mb allows
     disk       bytes of all segments by what they hold
@@ -222,6 +223,8 @@ def _as_json(found: _Found) -> dict[str, object]:
                 "disk_bytes": dict(segment.bytes),
                 "memory_bytes": segment.resident_bytes,
                 "awaits_build": segment.is_awaited,
+                "recall": dict(segment.recalls),
+                "fallback": dict(segment.fallbacks),
             }
             for segment in stats.segments
         ],
@@ -248,7 +251,7 @@ def _print(found: _Found) -> None:
     for segment in sorted(stats.segments, key=lambda one: -one.rows):
         sizes = (_size(sum(segment.bytes.values())), _size(segment.resident_bytes))
         short = segment.name.rpartition("/")[2][:12]
-        kind = f"{segment.kind}, to be built" if segment.is_awaited else segment.kind
+        kind = ", ".join([segment.kind, *_remarks(segment)])
         table.add_row(short, kind, f"{segment.rows:,}", f"{segment.dead:,}", *sizes)
     total = (_size(sum(stats.bytes_by_class.values())), _size(stats.resident_bytes))
     table.add_row(f"{len(stats.segments):,} in all", "", f"{stats.rows:,}", f"{stats.dead:,}", *total, style="bold")
@@ -273,6 +276,18 @@ def _print(found: _Found) -> None:
     if found.anew is not None:
         console.print(f"It is filled anew when it is next served: {found.anew}.", markup=False, soft_wrap=True)
     console.print()
+
+
+def _remarks(segment: SegmentStats) -> list[str]:
+    """What is to be known of a segment beside its kind."""
+    remarks = ["to be built"] if segment.is_awaited else []
+    if segment.recalls:
+        remarks.append(f"recall {min(segment.recalls.values()):.3f}")
+    if "exact" in segment.fallbacks.values():
+        remarks.append("all compared: codes tell too little")
+    elif segment.fallbacks:
+        remarks.append("all codes scanned: walks miss too much")
+    return remarks
 
 
 def _size(size_bytes: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
@@ -11,6 +12,7 @@ from typing import Final
 from lutra.index.manifest import BytesWritten, SegmentEntry
 from lutra.index.open_segment import OpenSegment, Retired
 from lutra.index.resources import Resources
+from lutra.index.stats import fallbacks_of
 from lutra.index.storage import IndexStorage
 from lutra.kernels.daemons import DaemonExecutor
 from lutra.model.indexes import IndexSchema
@@ -24,6 +26,13 @@ _OPENED_AT_ONCE_REMOTE: Final = 32
 _SWEEPERS: Final = 4
 """Sweeps under way at once, of all segments that are being opened: so many give a local disk's full rate, and take 16
 to 48 MB of memory meanwhile where the store is remote, 8 where not."""
+
+_FALLBACKS: Final = {
+    "scan": "walks of its graph were found to miss too much, so searches scan all codes: they take longer",
+    "exact": "codes were found to tell too little of its vectors, so searches compare all rows: they take longer",
+}
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,8 @@ class SegmentSet:
         except BaseException:
             resources.memory.give_back(granted_bytes)
             raise
+        for name, fallback in fallbacks_of(segment.meta).items():
+            _log.warning("%s, field [%s]: %s", self._storage.full(entry.shape.name), name, _FALLBACKS[fallback])
         self._alive.add(entry.shape.name)
         return OpenSegment(entry, segment, granted_bytes, self._retired)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from lutra.index.manifest import BytesWritten
 from lutra.index.open_segment import OpenSegment
 from lutra.index.policy import Policy
 from lutra.index.progress import Progress
+from lutra.segments.footer import SegmentMeta
+from lutra.vectors.calibration import Fallback
 from lutra.vectors.layout import SegmentKind
 
 _SCALAR: Final = "scalar"
@@ -28,6 +30,10 @@ class SegmentStats:
     resident_bytes: int
     is_awaited: bool = False
     """Whether it is yet to be built as the kind that its size calls for."""
+    recalls: Mapping[str, float] = field(default_factory=dict)
+    """By vector field: of the ten nearest, as its build checked it; not of those that were not checked."""
+    fallbacks: Mapping[str, str] = field(default_factory=dict)
+    """By vector field: ``scan`` or ``exact`` where what was planned for searches was found to miss too much."""
 
     @property
     def kind(self) -> str:
@@ -96,6 +102,15 @@ class IndexStats:
         return counts
 
     @property
+    def fallbacks(self) -> dict[str, int]:
+        """How many segments' searches do other than was planned for them, by what they do."""
+        counts = {fallback.value: 0 for fallback in Fallback if fallback is not Fallback.NONE}
+        for segment in self.segments:
+            for fallback in set(segment.fallbacks.values()):
+                counts[fallback] += 1
+        return counts
+
+    @property
     def write_amplification(self) -> float:
         """Bytes put on the store for each byte of rows flushed; 0 where none were."""
         written = self.written
@@ -113,4 +128,16 @@ def stats_of(opened: OpenSegment, policy: Policy) -> SegmentStats:
         bytes=segment.meta.bytes_by_class,
         resident_bytes=segment.resident_bytes + opened.state_bytes,
         is_awaited=policy.is_awaited(opened.shape),
+        recalls=recalls_of(segment.meta),
+        fallbacks=fallbacks_of(segment.meta),
     )
+
+
+def recalls_of(meta: SegmentMeta) -> dict[str, float]:
+    """For `SegmentStats.recalls`."""
+    return {vectors.field: vectors.recall for vectors in meta.vectors if vectors.recall is not None}
+
+
+def fallbacks_of(meta: SegmentMeta) -> dict[str, str]:
+    """For `SegmentStats.fallbacks`."""
+    return {vectors.field: vectors.fallback.value for vectors in meta.vectors if vectors.fallback is not Fallback.NONE}

@@ -7,7 +7,7 @@ from typing import Final
 from lutra.index.manifest import SegmentEntry
 from lutra.index.policy import Policy
 from lutra.index.resources import build_memory_default
-from lutra.index.stats import IndexStats, SegmentStats
+from lutra.index.stats import IndexStats, SegmentStats, fallbacks_of, recalls_of
 from lutra.index.storage import IndexStorage
 from lutra.kernels.blocks import BlockCache
 from lutra.kernels.daemons import DaemonExecutor
@@ -66,4 +66,6 @@ def _segment(storage: IndexStorage, entry: SegmentEntry, cache: BlockCache, poli
         bytes=meta.bytes_by_class,
         resident_bytes=meta.resident_bytes,
         is_awaited=policy.is_awaited(shape),
+        recalls=recalls_of(meta),
+        fallbacks=fallbacks_of(meta),
     )

@@ -273,6 +273,7 @@ class Searcher:
         effort_max: int,
         deepens: bool,
         within: float,
+        measured_within: float,
         mask: RowMask | None,
         left_out: NDArray[np.uint32] | None,
         threads: int,

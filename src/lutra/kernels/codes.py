@@ -33,6 +33,12 @@ FACTOR_BYTES = 8
 
 # Rows a centroid is the mean of: more do not move it by what the codes could tell.
 _CENTROID_ROWS = 65_536
+# Rows that the middle is found from: a median takes them by the element.
+_MIDDLE_ROWS = 1_024
+# Of a length whose square is not exact in 32 bits, a little more.
+_SHORT = 1e-18
+# Median distances from the middle: who lies farther has no part in the mean.
+_FAR = 8.0
 
 
 class CodeQuery(Protocol):
@@ -218,17 +224,40 @@ class ProductQuantizer:
 def centroid_of(vectors: Vectors, metric: Metric) -> Vectors:
     """The centroid float32 [d] a `Quantizer` of float32 [n, d] ``vectors`` is best given; zero where there are none.
 
-    The mean of at most 65,536 rows, evenly spread; under COSINE of their directions.
+    The mean of at most 65,536 rows, evenly spread; under COSINE of their directions. Rows that lie many times as far
+    from the middle as the median row are left out: a single one, mis-scaled, would move the mean away from all others.
     """
     sample = vectors[:: max(1, -(-len(vectors) // _CENTROID_ROWS))]
     if len(sample) == 0:
         return np.zeros(vectors.shape[1], dtype=np.float32)
     if metric is Metric.COSINE:
-        with np.errstate(over="ignore"):  # such vectors have no direction in float32, in native/codes.cpp either
-            lengths = np.linalg.norm(sample, axis=1, keepdims=True)
-        sample = np.divide(sample, lengths, out=np.zeros_like(sample), where=lengths > 0)
-    centroid: Vectors = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+        sample = _directions(sample)
+    centroid: Vectors = sample[_is_near(sample)].mean(axis=0, dtype=np.float64).astype(np.float32)
     return centroid
+
+
+def _directions(vectors: Vectors) -> Vectors:
+    """float32 [n, d] of length 1; zero where there is none."""
+    with np.errstate(over="ignore", under="ignore"):
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    is_plain = np.isfinite(lengths) & (lengths > _SHORT)
+    directions: Vectors = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=is_plain)
+    others = ~is_plain[:, 0]
+    if others.any():  # their squares do not fit 32 bits
+        wide = vectors[others].astype(np.float64)
+        lengths = np.linalg.norm(wide, axis=1, keepdims=True)
+        directions[others] = np.divide(wide, lengths, out=np.zeros_like(wide), where=lengths > 0)
+    return directions
+
+
+def _is_near(vectors: Vectors) -> NDArray[np.bool_]:
+    """bool [n]: which of float32 [n, d] lie within `_FAR` median distances of a middle that no few of them move."""
+    some = vectors[:: max(1, len(vectors) // _MIDDLE_ROWS)].astype(np.float64)
+    middle = np.median(some, axis=0)
+    parts = (vectors[begin : begin + _MIDDLE_ROWS] - middle for begin in range(0, len(vectors), _MIDDLE_ROWS))
+    distances = np.concatenate([np.linalg.norm(part, axis=1) for part in parts])
+    is_near: NDArray[np.bool_] = distances <= _FAR * np.median(distances)
+    return is_near
 
 
 def scan(

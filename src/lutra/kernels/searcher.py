@@ -56,6 +56,9 @@ class Plan:
     """Whether a scan goes on for more candidates (at most 65,536) where codes do not tell those it found apart."""
     within: float = math.inf
     """Rows farther than this may be left out: answers are then fewer, ended by -1 at an infinite distance."""
+    measured_within: float = math.inf
+    """How far a k-th neighbour was where a walk's effort was measured (of a product: for a query of length 1). A walk
+    that ends farther away is followed by a scan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +196,7 @@ class Searcher:
             plan.effort_max,
             plan.deepens,
             plan.within,
+            plan.measured_within,
             None if mask is None else mask.native,
             left_out,
             threads,

@@ -31,6 +31,7 @@ from typing import Any, Final
 from lutra.kernels.checksum import crc32c
 from lutra.model.errors import Corruption, StorageFailure
 from lutra.model.names import shown
+from lutra.vectors.calibration import Fallback
 from lutra.vectors.layout import PAGE_BYTES, ROWS_MAX, SegmentKind, whole_pages
 
 FORMAT_VERSION: Final = 2
@@ -84,6 +85,10 @@ class VectorsMeta:
     kind: SegmentKind
     bytes: Mapping[str, int]
     """Of the vector segment's sections, by name; its footer under ``footer``."""
+    recall: float | None = None
+    """Of the ten nearest, as the build's check found it; None where it was not checked, or is 1 as all are compared."""
+    fallback: Fallback = Fallback.NONE
+    """What searches do because their plan was found to miss too much."""
 
     @property
     def code_bytes(self) -> int:
@@ -230,11 +235,22 @@ def _check(meta: SegmentMeta, offset: int) -> None:
 
 def vectors_json(meta: VectorsMeta) -> dict[str, Any]:
     """The meta of a section VECTORS."""
-    return {"rows": meta.rows, "dimension": meta.dimension, "kind": meta.kind.value, "bytes": dict(meta.bytes)}
+    described = {"rows": meta.rows, "dimension": meta.dimension, "kind": meta.kind.value, "bytes": dict(meta.bytes)}
+    checked = {} if meta.recall is None else {"recall": meta.recall, "fallback": meta.fallback.value}
+    return described | checked
 
 
 def vectors_meta(section: Section) -> VectorsMeta:
     """What a section VECTORS says. Raises LookupError, TypeError or ValueError where that is none."""
     meta = section.meta
     sizes = {str(name): int(size_bytes) for name, size_bytes in meta["bytes"].items()}
-    return VectorsMeta(section.field, int(meta["dimension"]), int(meta["rows"]), SegmentKind(meta["kind"]), sizes)
+    return VectorsMeta(
+        section.field,
+        int(meta["dimension"]),
+        int(meta["rows"]),
+        SegmentKind(meta["kind"]),
+        sizes,
+        # Of a segment built before these were told: nothing is known.
+        meta.get("recall"),
+        Fallback(meta.get("fallback", Fallback.NONE)),
+    )

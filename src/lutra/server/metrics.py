@@ -156,6 +156,9 @@ class _IndexGauges:
             "sequence", "Changes of the table up to it are written, searchable, indexed", "mark"
         )
         self._segments = self._made("segments", "Segments, by what their vectors have", "kind")
+        self._fallbacks = self._made(
+            "fallback_segments", "Segments whose searches scan all codes or compare all rows, as plans miss", "by"
+        )
         self._disk = self._made("disk_bytes", "Bytes of segments on the store", "class")
         self._memory = self._made(
             "memory_bytes", "Bytes in memory: of segments, beside the block cache, and of buffers", "part"
@@ -175,6 +178,7 @@ class _IndexGauges:
         for family, values in (
             (self._sequence, {"written": marks.written, "searchable": marks.searchable, "indexed": marks.indexed}),
             (self._segments, stats.kinds),
+            (self._fallbacks, stats.fallbacks),
             (self._disk, stats.bytes_by_class),
             (self._memory, {"segments": stats.resident_bytes, "buffers": stats.buffer_bytes}),
             (self._unindexed, stats.unindexed),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,20 @@ MARGIN_MIN: Final = 0.005
 """but at least so much of recall: rows that were linked into the graph are found more easily than other vectors,"""
 MARGIN_MAX: Final = 0.6
 """and at most this share."""
+
+FAMILIAR_MARGIN: Final = 0.05
+"""Of the farthest k-th neighbour that was measured: of some hundred queries the farthest is not the farthest of all."""
+
+
+class Fallback(enum.StrEnum):
+    """What a segment's searches do where what was planned for them misses its recall, as its build found."""
+
+    NONE = "none"
+    """What was planned finds enough."""
+    SCAN = "scan"
+    """All codes are scanned, and compared by a wide bound."""
+    EXACT = "exact"
+    """All rows are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +60,19 @@ class Point:
 class Calibration:
     """Recall against effort, for the numbers of neighbours that were measured."""
 
-    def __init__(self, curves: Mapping[int, Sequence[Point]]) -> None:
-        """``curves``: by k, points of ascending recall and cost."""
+    def __init__(
+        self,
+        curves: Mapping[int, Sequence[Point]],
+        farthest: Mapping[int, float] | None = None,
+        fallback: Fallback = Fallback.NONE,
+        recall: float | None = None,
+    ) -> None:
+        """``curves``: by k, points of ascending recall and cost. ``farthest``: by k, how far a k-th neighbour was at
+        most; under inner product, of queries of length 1. ``recall``: of the ten nearest, checked after all that."""
+        self.fallback = fallback
+        self.recall = recall
         self._curves = {k: tuple(points) for k, points in sorted(curves.items()) if points}
+        self._farthest = dict(sorted((farthest or {}).items()))
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Calibration:
@@ -59,7 +84,10 @@ class Calibration:
                     for recall, beam, sigmas, distances, reads in points
                 ]
                 for k, points in document.get("curves", {}).items()
-            }
+            },
+            {int(k): float(distance) for k, distance in document.get("farthest", {}).items()},
+            Fallback(document.get("fallback", Fallback.NONE)),
+            document.get("recall"),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -69,8 +97,23 @@ class Calibration:
                     [p.recall, p.effort.beam, p.effort.bound_sigmas, p.effort.distances, p.effort.reads] for p in points
                 ]
                 for k, points in self._curves.items()
-            }
+            },
+            "farthest": {str(k): distance for k, distance in self._farthest.items()},
+            "fallback": self.fallback.value,
+            "recall": self.recall,
         }
+
+    def checked(self, fallback: Fallback, recall: float) -> Calibration:
+        """The same, with what a check of it found."""
+        return Calibration(self._curves, self._farthest, fallback, recall)
+
+    def measured_within(self, k: int) -> float:
+        """A ``k``-th neighbour farther than this is none that effort was measured with; infinite where that is not
+        known."""
+        # Of more neighbours the last is farther: a number that was measured, and is no smaller.
+        return next(
+            (distance + FAMILIAR_MARGIN * abs(distance) for m, distance in self._farthest.items() if m >= k), math.inf
+        )
 
     def effort(self, k: int, recall_target: float) -> Effort:
         """What reaches ``recall_target`` of ``k`` neighbours; the most that was measured where none does."""

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Final
 
@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutra.kernels.blocks import BlockCache
-from lutra.kernels.searcher import RowMask, SearchCounters, Searcher
+from lutra.kernels.searcher import Plan, RowMask, SearchCounters, Searcher
 from lutra.model.errors import Corruption, ParameterInvalid
 from lutra.vectors import trial
-from lutra.vectors.calibration import Calibration
+from lutra.vectors.calibration import Calibration, Fallback
 from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.layout import SectionName, SegmentKind
@@ -34,6 +34,8 @@ from lutra.vectors.segment_file import SegmentFile
 from lutra.vectors.strategies import choose_plan
 
 RECALL_TARGET_DEFAULT: Final = 0.95
+CHECK_SLACK: Final = 0.03
+"""Of recall: what a check finds too little by chance, and no more."""
 CACHE_SHARE_MIN: Final = 0.05
 """Of the nodes: a segment's own cache that holds less is not made."""
 
@@ -201,9 +203,15 @@ class Segment:
         counting = None if mask is None else RowMask(np.ascontiguousarray(mask, np.bool_))
         qualifying = None if counting is None else counting.count
         k = max(1, min(k, self.rows if qualifying is None else qualifying))
-        effort = self._calibration.effort(k, recall_target)
-        plan = choose_plan(
-            self._costs, self._residency, k, effort, qualifying=qualifying, num_candidates=num_candidates, within=within
+        plan = _plan(
+            self._costs,
+            self._residency,
+            self._calibration,
+            k,
+            recall_target,
+            qualifying=qualifying,
+            num_candidates=num_candidates,
+            within=within,
         )
         found = self._searcher.search(queries, k, plan, mask=counting, threads=threads)
         return Neighbours(*found)
@@ -231,11 +239,29 @@ class Segment:
 def calibrate(file: SegmentFile, *, threads: int = 0) -> Mapping[str, Any]:
     """For `lutra.vectors.writer.write_segment`: what to spend on which recall, by bits of the codes kept in memory.
 
+    What that comes to is checked; where it misses `RECALL_TARGET_DEFAULT`, another way that does not is found.
+
     :param threads: at most so many; 0: as many as the process may use. What is measured does not depend on it.
     """
+    return _calibrate(file, threads, with_effort=True)
+
+
+def check(file: SegmentFile, *, threads: int = 0) -> Mapping[str, Any]:
+    """As `calibrate`, but only the check, of what is spent where nothing is measured: for scans, that takes little."""
+    return _calibrate(file, threads, with_effort=False)
+
+
+def checked(file: SegmentFile) -> tuple[float | None, Fallback]:
+    """What the build's check found with all codes in memory: the recall of the ten nearest, and what it took."""
+    measured: Mapping[str, Any] = next(iter(file.calibration.values()), {})
+    calibration = Calibration.from_json(measured)
+    return calibration.recall, calibration.fallback
+
+
+def _calibrate(file: SegmentFile, threads: int, *, with_effort: bool) -> Mapping[str, Any]:
     if file.kind is SegmentKind.FLAT or file.rows < 2:
         return {}
-    curves: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     sample: trial.Sample | None = None
     walks: dict[CodeFormat, tuple[trial.Walks, ...]] = {}
     cache = BlockCache(trial.CACHE_BYTES)
@@ -243,14 +269,62 @@ def calibrate(file: SegmentFile, *, threads: int = 0) -> Mapping[str, Any]:
         costs, codes = _costs(file, residency), residency.codes
         assert codes is not None
         searcher = Segment.load(file, residency, cache=cache).searcher
-        sample = sample or trial.draw(searcher, file, threads)  # by the best codes
-        ask = trial.Asking(searcher, sample, costs, threads)
-        if codes not in walks:
-            walks[codes] = trial.try_walks(ask)
-        curves[residency.name] = trial.measure(ask, walks[codes], costs).to_json()
+        sample = sample or trial.draw(searcher, file, threads, with_effort=with_effort)  # by the best codes
+        calibration = Calibration({}, sample.farthest)
+        if with_effort:
+            ask = trial.Asking(searcher, sample, costs, threads)
+            if codes not in walks:
+                walks[codes] = trial.try_walks(ask)
+            calibration = trial.measure(ask, walks[codes], costs)
+        found[residency.name] = _checked(calibration, searcher, sample, residency, costs, threads).to_json()
         searcher.nodes.close()
     cache.close()
-    return curves
+    return found
+
+
+def _checked(
+    calibration: Calibration,
+    searcher: Searcher,
+    sample: trial.Sample,
+    residency: Residency,
+    costs: SegmentCosts,
+    threads: int,
+) -> Calibration:
+    """The calibration with the first way that finds enough, and what it finds."""
+    k = sample.truths[0].shape[1]
+    for fallback in Fallback:
+        calibration = calibration.checked(fallback, 1.0)
+        if fallback is not Fallback.EXACT:
+            plan = _plan(costs, residency, calibration, k, RECALL_TARGET_DEFAULT)
+            calibration = calibration.checked(fallback, trial.check(searcher, sample, plan, threads))
+        assert calibration.recall is not None
+        if calibration.recall >= RECALL_TARGET_DEFAULT - CHECK_SLACK:
+            break
+    return calibration
+
+
+def _plan(
+    costs: SegmentCosts,
+    residency: Residency,
+    calibration: Calibration,
+    k: int,
+    recall_target: float,
+    *,
+    qualifying: int | None = None,
+    num_candidates: int | None = None,
+    within: float = math.inf,
+) -> Plan:
+    plan = choose_plan(
+        costs,
+        residency,
+        k,
+        calibration.effort(k, recall_target),
+        qualifying=qualifying,
+        num_candidates=num_candidates,
+        within=within,
+        fallback=calibration.fallback,
+    )
+    return replace(plan, measured_within=calibration.measured_within(k))
 
 
 def _measured(file: SegmentFile, residency: Residency) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from dataclasses import replace
 from typing import Final
 
 from lutra.kernels.searcher import Plan, Strategy
-from lutra.vectors.calibration import Effort, rerank_plan
+from lutra.vectors.calibration import Effort, Fallback, rerank_plan
 from lutra.vectors.costs import READ_US, SegmentCosts
 from lutra.vectors.residency import Residency
 
@@ -31,7 +31,7 @@ BEAM_MAX: Final = 4_096
 PATIENCE: Final = 2.5
 """A walk under a mask that costs so many times what was planned is taken for one the filter is set against."""
 EXHAUSTIVE_SIGMAS: Final = 3.0
-"""Of the bound where the caller says how many candidates to compare: nearly all of them."""
+"""Of the bound where the caller says how many candidates to compare, or the usual ones miss too much: nearly all."""
 
 
 def choose_plan(
@@ -43,6 +43,7 @@ def choose_plan(
     qualifying: int | None = None,
     num_candidates: int | None = None,
     within: float = math.inf,
+    fallback: Fallback = Fallback.NONE,
 ) -> Plan:
     """The plan of the least cost.
 
@@ -50,14 +51,17 @@ def choose_plan(
     :param qualifying: rows under the mask, exactly; None: there is no mask.
     :param num_candidates: rows to keep going with and to compare, in place of what ``effort`` says.
     :param within: rows farther than this may be left out.
+    :param fallback: what is done in place of what ``effort`` would come to; nothing where ``num_candidates`` are given.
     """
+    if num_candidates is not None:
+        fallback = Fallback.NONE
     counting = costs.rows if qualifying is None else qualifying
     reads = max(effort.reads, 1.5 * k)
     options = {Strategy.BRUTE_FORCE: costs.brute_force_us(counting)}
-    if residency.codes:
+    if residency.codes and fallback is not Fallback.EXACT:
         options[Strategy.CODE_SCAN] = costs.scan_us(counting, reads)
     wanted = max(k, effort.beam if num_candidates is None else num_candidates)
-    if costs.has_graph and k <= BEAM_MAX:
+    if costs.has_graph and k <= BEAM_MAX and fallback is Fallback.NONE:
         if residency.codes and residency.graph:
             if qualifying is None:
                 options[Strategy.WALK] = costs.effort_us(effort.distances, reads)
@@ -71,7 +75,8 @@ def choose_plan(
     strategy = min(options, key=lambda one: options[one])
     if strategy is Strategy.BRUTE_FORCE:
         return Plan(strategy, 0, k, k)
-    sigmas = effort.bound_sigmas if num_candidates is None else EXHAUSTIVE_SIGMAS
+    is_exhaustive = num_candidates is not None or fallback is not Fallback.NONE
+    sigmas = EXHAUSTIVE_SIGMAS if is_exhaustive else effort.bound_sigmas
     give_up = 0
     if strategy is Strategy.WALK and qualifying is not None:
         spend_us = min(1.5 * options[Strategy.CODE_SCAN], PATIENCE * options[Strategy.WALK])
@@ -81,6 +86,6 @@ def choose_plan(
         give_up = max(1, int(min(instead_us, PATIENCE * options[Strategy.NODE_WALK]) / READ_US))
     plan = rerank_plan(strategy, k, min(wanted, BEAM_MAX), sigmas, give_up)
     if num_candidates is None:
-        return replace(plan, deepens=qualifying is not None, within=within)
+        return replace(plan, deepens=True, within=within)
     candidates = min(max(k, num_candidates), BEAM_MAX)
     return replace(plan, candidates=candidates, within=within)

@@ -14,18 +14,21 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lutra.kernels.distance import topk
-from lutra.kernels.searcher import SearchCounters, Searcher, Strategy
+from lutra.kernels.searcher import Plan, SearchCounters, Searcher, Strategy
+from lutra.model.indexes import Metric
 from lutra.vectors.calibration import Calibration, Effort, Point, frontier, rerank_plan
 from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.segment_file import SegmentFile
+
+_T = TypeVar("_T", bound=np.generic)
 
 CACHE_BYTES: Final = 64 * 1024 * 1024
 """For nodes meanwhile: the same queries read the same ones again and again."""
@@ -42,6 +45,10 @@ KEPT_ENOUGH: Final = 0.9995
 """Of what the widest bound keeps: wider ones are not tried."""
 EVENLY_MISSED: Final = 0.125
 """Of what is missed, so much more is taken to lie at all ranks alike: a little less is then foretold of the first."""
+CHECKED: Final = 32
+"""Queries that a plan is checked with: their recall is known to about ± 3 %."""
+EQUAL: Final = 1e-6
+"""Of a distance: less is float32's."""
 SETTLED: Final = 0.5
 """Of recall: what bounds keep is measured with a beam that finds so much; the share hardly depends on it."""
 
@@ -82,26 +89,58 @@ class Sample:
     """[q, d], theirs."""
     truths: tuple[NDArray[np.int64], ...]
     """For each of `WALK_TRIALS`, [q', k]: the nearest of the other rows to the first q' of these, nearest first."""
+    farthest: Mapping[int, float]
+    """By k of the trials, how far the last of these is at most; under inner product, of queries of length 1."""
+    bounds: NDArray[np.float32]
+    """[q'], how far the last of the first trial's is: who is as near is one of the nearest."""
 
 
-def draw(searcher: Searcher, file: SegmentFile, threads: int = 0) -> Sample:
-    """Rows of ``file``, which has at least 2, by chance; ``searcher`` has its codes in memory."""
-    count = min(QUERIES_MAX, file.rows)
+def draw(searcher: Searcher, file: SegmentFile, threads: int = 0, *, with_effort: bool = True) -> Sample:
+    """Rows of ``file``, which has at least 2, by chance; ``searcher`` has its codes in memory.
+
+    :param with_effort: for all trials, or only for `check`.
+    """
+    count = min(QUERIES_MAX if with_effort else CHECKED, file.rows)
     rows = np.random.default_rng(file.seed).choice(file.rows, count, replace=False).astype(np.uint32)
     vectors = file.read_vectors(rows)
     is_small = 4 * file.rows * file.dimension <= EXACT_BYTES_MAX
     everything = np.concatenate(list(file.vector_blocks())) if is_small else None
 
-    def truth(trial: WalkTrial) -> NDArray[np.int64]:
+    def truth(trial: WalkTrial) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         own, queries, k = rows[: trial.queries], vectors[: trial.queries], min(trial.k, file.rows - 1)
         if everything is None:
-            wide = rerank_plan(Strategy.CODE_SCAN, k, 0, TRUTH_SIGMAS)
-            return searcher.search(queries, k, wide, left_out=own, threads=threads)[0]
-        found, _ = topk(queries, everything, k + 1, file.metric, threads=threads)
+            wide = replace(rerank_plan(Strategy.CODE_SCAN, k, 0, TRUTH_SIGMAS), deepens=True)
+            return searcher.search(queries, k, wide, left_out=own, threads=threads)[:2]
+        found, distances = topk(queries, everything, k + 1, file.metric, threads=threads)
         # A row is mostly its own nearest, but need not be: by inner product, or where rows are equal.
-        return np.stack([row[row != one][:k] for row, one in zip(found, own, strict=True)])
+        others = [np.flatnonzero(row != one)[:k] for row, one in zip(found, own, strict=True)]
+        return _taken(found, others), _taken(distances, others)
 
-    return Sample(rows, vectors, tuple(truth(trial) for trial in WALK_TRIALS))
+    truths = [truth(trial) for trial in (WALK_TRIALS if with_effort else WALK_TRIALS[:1])]
+    lengths = (
+        np.linalg.norm(vectors.astype(np.float64), axis=1) if file.metric is Metric.DOT_PRODUCT else np.ones(count)
+    )
+    farthest: dict[int, float] = {}
+    for _, distances in truths:
+        of_length = lengths[: len(distances), None]
+        scaled = np.divide(distances, of_length, out=np.zeros(distances.shape), where=of_length > 0)
+        farthest |= {k: float(scaled[:, k - 1].max()) for k in {1, distances.shape[1]} - farthest.keys()}
+    return Sample(rows, vectors, tuple(found for found, _ in truths), farthest, truths[0][1][:, -1])
+
+
+def check(searcher: Searcher, sample: Sample, plan: Plan, threads: int = 0) -> float:
+    """The recall of the nearest that `CHECKED` of the sample's queries come to by ``plan``, equals taken for equal."""
+    bounds = sample.bounds[:CHECKED, None]
+    k = sample.truths[0].shape[1]
+    _, distances, _ = searcher.search(
+        sample.vectors[:CHECKED], k, plan, left_out=sample.rows[:CHECKED], threads=threads
+    )
+    return float((distances <= bounds + EQUAL * np.abs(bounds)).mean())
+
+
+def _taken(lines: NDArray[_T], places: Sequence[NDArray[np.intp]]) -> NDArray[_T]:
+    """Of each line, what stands at its places."""
+    return np.stack([line[at] for line, at in zip(lines, places, strict=True)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +290,7 @@ def measure(ask: Asking, walks: Sequence[Walks], costs: SegmentCosts) -> Calibra
         walked = walks[trial.walks]
         if trial.k <= walked.widest.shape[1]:
             curves[trial.k] = frontier(_points(walked, _bounds(ask, walked, trial), trial.k), costs)
-    return Calibration(curves)
+    return Calibration(curves, ask.sample.farthest)
 
 
 def _points(walks: Walks, bounds: Sequence[Bound], k: int) -> list[Point]:
