@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +185,20 @@ def test_exist_ok_takes_the_same_table_only(tmp_path: Path) -> None:
         for key, fields, difference in others:
             with pytest.raises(lutra.ObjectAlreadyExist, match=f"already exists with other columns: .*{difference}"):
                 db.create_table("t", key, fields, exist_ok=True)
+
+
+def test_exist_ok_of_many_at_once_makes_one_table(tmp_path: Path) -> None:
+    with lutra.connect(tmp_path) as db, lutra.connect(tmp_path) as other, ThreadPoolExecutor(8) as threads:
+        begin = threading.Barrier(8)
+
+        def make(number: int) -> None:
+            for name in ("a", "b", "c"):
+                begin.wait(60)
+                table = (db, other)[number % 2].create_table(name, {"id": int}, {"n": int}, exist_ok=True)
+                table.put({"id": number, "n": number})
+
+        list(threads.map(make, range(8)))
+        assert [db.table(name).count() for name in ("a", "b", "c")] == [8, 8, 8]
 
 
 def test_exist_ok_gives_an_index_to_a_table_without(tmp_path: Path) -> None:

@@ -322,6 +322,8 @@ def test_attribute_columns_have_any_name(tables: Tables, name: str) -> None:
             "Timestamp must be in range [0, INT64_MAX/1000).",
         ),
         (ChangeKind.PUT, ("a" * 256, 1, None, PUT), f"Invalid column name: '{'a' * 256}'."),
+        # Of what may be megabytes only so much is told.
+        (ChangeKind.PUT, ("a" * 1_000_000, 1, None, PUT), f"Invalid column name: '{'a' * 1_024}'."),
         (ChangeKind.PUT, ("pk", 1, None, PUT), "Duplicated attribute column name with primary key column: 'pk'."),
         (ChangeKind.PUT, ("a", None, None, PUT), "No value is given for column 'a'."),
         (ChangeKind.PUT, ("a", [1], None, PUT), "A value of type list cannot be stored in column 'a'."),

@@ -98,20 +98,10 @@ class Database:
         Raises ParameterInvalid, ObjectAlreadyExist.
         """
         layout = Layout.declared(name, key, fields or {})
-        if exist_ok and name in self._open().tables.names():
-            return self._existing(layout)
-        try:
-            self._open().tables.create(layout.table_schema())
-        except ObjectAlreadyExist:
-            raise ObjectAlreadyExist(
-                f"table {name!r} already exists: open it with table({name!r}), or pass exist_ok=True to do so"
-            ) from None
-        try:
-            self._create_index(layout)
-        except BaseException:
-            self._open().delete_table(name)
-            raise
-        return Table(self._open, layout)
+        with self._directory.making:
+            if exist_ok and name in self._open().tables.names():
+                return self._existing(layout)
+            return self._made(layout)
 
     def table(self, name: str, *, index: str | None = None) -> Table:
         """The table of that name.
@@ -142,6 +132,21 @@ class Database:
         if self._is_closed:
             raise StorageFailure(f"this database in {self._directory.path} is closed")
         return self._engine.instance(self._name)
+
+    def _made(self, layout: Layout) -> Table:
+        name = layout.table
+        try:
+            self._open().tables.create(layout.table_schema())
+        except ObjectAlreadyExist:
+            raise ObjectAlreadyExist(
+                f"table {name!r} already exists: open it with table({name!r}), or pass exist_ok=True to do so"
+            ) from None
+        try:
+            self._create_index(layout)
+        except BaseException:
+            self._open().delete_table(name)
+            raise
+        return Table(self._open, layout)
 
     def _create_index(self, layout: Layout) -> None:
         schema = layout.index_schema()

@@ -26,6 +26,8 @@ class OpenDirectory:
 
     def __init__(self, path: str, is_temporary: bool) -> None:
         self.path = path
+        self.making = threading.Lock()
+        """Held by who makes a table with its index, in two steps: others find both or neither."""
         self._is_temporary = is_temporary
         self._lock = threading.Lock()
         self._process = forks.OfProcess()

@@ -9,7 +9,7 @@ from typing import Final
 
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
-from lutra.model.names import check_column_name
+from lutra.model.names import check_column_name, invalid_name
 from lutra.model.schema import CapacityUnits, DefinedColumn, KeyColumn, TableOptions, TableSchema, TableUpdate
 from lutra.model.values import INT64_MAX, INT64_MIN, KEY_TYPES, ColumnType, type_of
 
@@ -144,7 +144,7 @@ def _check_splits(partition_key: KeyColumn, splits: Sequence[object]) -> None:
 
 def _check_key_name(name: str) -> None:
     if limits.NAME_PATTERN.fullmatch(name) is None:
-        raise ParameterInvalid(f"Invalid column name: '{name}'.")
+        raise invalid_name(name)
 
 
 def _repeated(names: Iterable[str]) -> str | None:
