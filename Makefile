@@ -8,7 +8,7 @@ PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
-NATIVE := CMakeLists.txt $(wildcard native/*)
+NATIVE := CMakeLists.txt native/CMakeLists.txt $(wildcard native/*.cpp native/*/*)
 # The SDK's own tests on CPython 3.12, where it uses its native codec; the server runs on the interpreter of $(VENV).
 SDK_VENV := $(VENV)-sdk312
 SDK_TESTS = [ ! -x $(SDK_VENV)/bin/pytest ] || LUTRA_SERVER_PYTHON=$(BIN)/python $(SDK_VENV)/bin/pytest tests/server/sdk

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lutra.index.manifest import BytesWritten, Manifest
-from lutra.index.policy import Policy, SegmentShape
-from lutra.index.resources import build_memory_default
+from lutra.index.builds.policy import Policy, SegmentShape
+from lutra.index.lsm.manifest import BytesWritten, Manifest
+from lutra.index.lsm.resources import build_memory_default
 from lutra.objects.local import LocalStore
 from lutra.objects.manifest_log import ManifestLog
 

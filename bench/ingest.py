@@ -26,7 +26,7 @@ from bench.connection import Connection, read_requests
 from bench.index_state import IndexWatch
 from bench.processes import Processes
 from bench.server_process import RunningServer, run_server
-from lutra.index.policy import Policy
+from lutra.index.builds.policy import Policy
 
 CONNECTIONS: Final = 8
 SAMPLE_S: Final = 0.05

@@ -10,7 +10,7 @@ from typing import Final
 
 import psutil
 
-_BUILDER: Final = "lutra.index.builder"
+_BUILDER: Final = "lutra.index.builds.builder"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from lutra.index.definition import IndexDefinition
-from lutra.index.feeder import Feeder
-from lutra.index.index import SearchIndex
-from lutra.index.resources import Resources
-from lutra.index.storage import IndexStorage
-from lutra.index.view import IndexView
+from lutra.index.definitions.definition import IndexDefinition
+from lutra.index.feed.feeder import Feeder
+from lutra.index.lsm.index import SearchIndex
+from lutra.index.lsm.resources import Resources
+from lutra.index.lsm.storage import IndexStorage
+from lutra.index.lsm.view import IndexView
 from lutra.kv.memory import MemoryStore
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
 from lutra.model.queries import (

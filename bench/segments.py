@@ -19,8 +19,8 @@ import numpy as np
 from pyroaring import BitMap
 
 from bench.ann import data
-from lutra.index.buffer import Buffer
-from lutra.index.view import PartView
+from lutra.index.lsm.buffer import Buffer
+from lutra.index.lsm.view import PartView
 from lutra.kernels.blocks import BlockCache
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
 from lutra.model.rows import Row

@@ -20,7 +20,7 @@ from support.s3_server import S3Server
 from support.server import ServerProcess
 
 import lutra
-from lutra.index.storage import prefix_of
+from lutra.index.lsm.storage import prefix_of
 from lutra.instance.engine import Engine
 from lutra.kv.batch import WriteBatch
 from lutra.kv.rocksdb import RocksStore

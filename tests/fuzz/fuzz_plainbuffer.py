@@ -113,12 +113,13 @@ def build_coverage() -> Path:
     """Builds the counted codec, unless it is newer than its sources."""
     folder = ROOT / "build" / "fuzz"
     library = folder / "plainbuffer_coverage.so"
-    codec, counter = ROOT / "native" / "plainbuffer.cpp", HERE / "plainbuffer_coverage.cpp"
-    sources = [codec, counter, ROOT / "native" / "plainbuffer.h", ROOT / "native" / "crc8.h"]
+    own, common = ROOT / "native" / "plainbuffer", ROOT / "native" / "common"
+    codec, counter = own / "plainbuffer.cpp", HERE / "plainbuffer_coverage.cpp"
+    sources = [codec, counter, own / "plainbuffer.h", common / "crc8.h"]
     if library.exists() and library.stat().st_mtime > max(source.stat().st_mtime for source in sources):
         return library
     folder.mkdir(parents=True, exist_ok=True)
-    compiler = [os.environ.get("CXX", "g++"), "-std=c++20", "-O1", "-fPIC", f"-I{ROOT / 'native'}"]
+    compiler = [os.environ.get("CXX", "g++"), "-std=c++20", "-O1", "-fPIC", f"-I{own}", f"-I{common}"]
     counted, counting = folder / "plainbuffer.o", folder / "counter.o"
     subprocess.run([*compiler, "-fsanitize-coverage=trace-pc", "-c", str(codec), "-o", str(counted)], check=True)
     subprocess.run([*compiler, "-c", str(counter), "-o", str(counting)], check=True)

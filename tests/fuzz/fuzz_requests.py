@@ -30,7 +30,7 @@ SECRET = "testsk"
 def load() -> None:
     """Imports what is fuzzed; called inside atheris's instrumentation where it fuzzes."""
     import lutra.instance.engine
-    import lutra.server.service  # noqa: F401
+    import lutra.server.http.service  # noqa: F401
 
 
 class FixedClock:
@@ -43,13 +43,13 @@ class Target:
 
     def __init__(self, folder: Path) -> None:
         from lutra.instance.engine import Engine
-        from lutra.server.credentials import Credentials
-        from lutra.server.gate import Gate
-        from lutra.server.metrics import Metrics
-        from lutra.server.operations import OPERATIONS
-        from lutra.server.responses import Responder
-        from lutra.server.searches import Searches
-        from lutra.server.service import Service
+        from lutra.server.auth.credentials import Credentials
+        from lutra.server.auth.gate import Gate
+        from lutra.server.http.responses import Responder
+        from lutra.server.http.service import Service
+        from lutra.server.lanes.searches import Searches
+        from lutra.server.observe.metrics import Metrics
+        from lutra.server.protocol.operations import OPERATIONS
 
         self.engine = Engine.open(folder)
         self.engine.create_instance("test")
@@ -96,7 +96,7 @@ class Target:
 
     def check_operation(self, number: int, body: bytes) -> None:
         from lutra.model.deadline import Deadline
-        from lutra.server.gate import Admission
+        from lutra.server.auth.gate import Admission
 
         self.make_table()
         md5 = base64.b64encode(hashlib.md5(body).digest())
@@ -110,7 +110,7 @@ class Target:
     def check_body(self, flags: bytes, body: bytes) -> None:
         """A body that says it is compressed."""
         from lutra.model.errors import LutraError
-        from lutra.server.gate import Admission, open_body
+        from lutra.server.auth.gate import Admission, open_body
 
         md5 = base64.b64encode(hashlib.md5(body).digest())
         try:
@@ -255,7 +255,7 @@ def search_calls() -> list[Call]:
 def translations() -> list[Callable[[bytes], object]]:
     """Every translation by itself, with no engine that may keep things."""
     from lutra.server import filter_messages, index_messages, row_messages, search_messages, table_messages
-    from lutra.server.parsing import parse
+    from lutra.server.protocol.parsing import parse
     from lutra.server.wire import index_pb2, query_pb2, row_pb2, table_pb2
 
     return [

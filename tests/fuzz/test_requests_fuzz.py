@@ -32,7 +32,7 @@ def fuzz(tmp_path: Path, *options: str, timeout_s: float) -> None:
     corpus = tmp_path / "corpus"
     corpus.mkdir()
     said = run(corpus, "-timeout=5", "-rss_limit_mb=1024", "-max_len=4096", *options, timeout_s=timeout_s)
-    assert "Instrumenting lutra.server.gate" in said  # the guidance was there
+    assert "Instrumenting lutra.server.auth.gate" in said  # the guidance was there
     assert "Done " in said
     assert len(list(corpus.iterdir())) > 40  # and found ways the seeds did not take
     print(run(corpus, "--replay", timeout_s=timeout_s))

@@ -11,9 +11,9 @@ import pytest
 from support.folders import folder_in_memory
 from support.indexes import resources_in
 
-from lutra.index import feeder as feeder_module
-from lutra.index.feeder import Feeder
-from lutra.index.resources import Resources
+from lutra.index.feed import feeder as feeder_module
+from lutra.index.feed.feeder import Feeder
+from lutra.index.lsm.resources import Resources
 from lutra.kv.memory import MemoryStore
 from lutra.kv.rocksdb import RocksStore
 from lutra.kv.store import KeyValueStore

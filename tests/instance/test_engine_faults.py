@@ -11,7 +11,7 @@ import pytest
 from support.engines import EAGER, IndexedTable, open_engine, unnamed
 from support.faulty_store import Effect, Fault, FaultyStore
 
-from lutra.index.resources import Resources
+from lutra.index.lsm.resources import Resources
 from lutra.instance.fsck import check_directory
 from lutra.objects.local import LocalStore
 

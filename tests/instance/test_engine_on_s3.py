@@ -13,7 +13,7 @@ from support.engines import EAGER, IndexedTable, open_engine, unnamed
 from support.flaky_proxy import FlakyProxy, Mishap
 from support.s3_server import S3Server
 
-from lutra.index.resources import Resources
+from lutra.index.lsm.resources import Resources
 from lutra.instance.fsck import check_directory
 from lutra.objects.opening import open_store
 from lutra.objects.s3 import S3Store

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import lutra
-from lutra.index.fsck import Remedy
+from lutra.index.check.fsck import Remedy
 from lutra.instance.engine import Engine
 from lutra.instance.fsck import check_directory
 from lutra.kv.batch import WriteBatch

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import lutra
-from lutra.index.stored_stats import stored_stats
+from lutra.index.lsm.stored_stats import stored_stats
 from lutra.instance.fsck import check_directory
 from lutra.instance.layout import INDEX_NAME
 from lutra.instance.rebuild import rebuild_index

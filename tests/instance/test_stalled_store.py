@@ -16,10 +16,10 @@ from support.engines import EAGER, open_engine
 from support.feeding import wait_until
 from support.stalling_store import WITHIN_S, StallingStore
 
-from lutra.index import feeder as feeder_module
-from lutra.index.feed import Feed
-from lutra.index.resources import Resources
-from lutra.index.storage import prefix_of
+from lutra.index.feed import feeder as feeder_module
+from lutra.index.feed.feed import Feed
+from lutra.index.lsm.resources import Resources
+from lutra.index.lsm.storage import prefix_of
 from lutra.instance.engine import Engine
 from lutra.instance.instance import Instance
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema

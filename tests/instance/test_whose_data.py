@@ -24,7 +24,7 @@ from support.killing_store import KillPoint
 from support.s3_server import S3Server
 
 import lutra
-from lutra.index.resources import Resources
+from lutra.index.lsm.resources import Resources
 from lutra.instance.adoption import adopt_objects
 from lutra.instance.engine import Engine
 from lutra.instance.fsck import check_directory

@@ -3,116 +3,70 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
-SOURCES = {
-    "block_cache": [
-        "block_cache.cpp",
-        "block_cache_frames.cpp",
-        "block_cache_prefetch.cpp",
-        "block_cache_shard.cpp",
-        "block_cache_source.cpp",
-        "io_file.cpp",
-        "io_pool.cpp",
-        "io_ring.cpp",
-    ],
-    "codes": [
-        "code_arithmetic.cpp",
-        "code_basis.cpp",
-        "code_dot.cpp",
-        "code_lanes.cpp",
-        "code_ranking.cpp",
-        "codes.cpp",
-        "distance.cpp",
-        "product_codes.cpp",
-        "rotation.cpp",
-        "row_mask.cpp",
-        "topk.cpp",
-    ],
-    "graph": [
-        "code_arithmetic.cpp",
-        "code_basis.cpp",
-        "code_dot.cpp",
-        "code_lanes.cpp",
-        "codes.cpp",
-        "distance.cpp",
-        "graph.cpp",
-        "graph_entries.cpp",
-        "graph_repair.cpp",
-        "graph_search.cpp",
-        "graph_space.cpp",
-        "int8_product.cpp",
-        "rotation.cpp",
-        "row_mask.cpp",
-        "walk.cpp",
-    ],
-    "plainbuffer": ["plainbuffer.cpp"],
-    "row_mask": ["distance.cpp", "row_mask.cpp"],
-    "searcher": [
-        "block_cache.cpp",
-        "block_cache_frames.cpp",
-        "block_cache_prefetch.cpp",
-        "block_cache_shard.cpp",
-        "block_cache_source.cpp",
-        "code_arithmetic.cpp",
-        "code_basis.cpp",
-        "code_dot.cpp",
-        "code_lanes.cpp",
-        "code_ranking.cpp",
-        "codes.cpp",
-        "distance.cpp",
-        "graph.cpp",
-        "graph_entries.cpp",
-        "graph_repair.cpp",
-        "graph_search.cpp",
-        "graph_space.cpp",
-        "int8_product.cpp",
-        "io_file.cpp",
-        "io_pool.cpp",
-        "io_ring.cpp",
-        "node_reader.cpp",
-        "node_walk.cpp",
-        "product_codes.cpp",
-        "rotation.cpp",
-        "row_mask.cpp",
-        "search_slot.cpp",
-        "searcher.cpp",
-        "topk.cpp",
-        "walk.cpp",
-    ],
-    "topk": ["topk.cpp", "distance.cpp"],
-    "vector_values": ["vector_values.cpp"],
-}
+NAMES = re.findall(r"^native_test\((\w+)", (HERE / "CMakeLists.txt").read_text(), re.MULTILINE)
+THREADED = ["block_cache", "codes", "graph", "searcher", "topk"]
+SLOW_TO_COMPILE = {"searcher"}
+ADDRESSES = "address,undefined"
+
+Build = Callable[[str, str], Path]
 
 
-def build(tmp_path: Path, sources: list[Path], sanitizers: str) -> Path:
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
-    if compiler is None:
-        pytest.skip("no C++ compiler")
-    options = [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all", "-std=c++20", "-Og", "-g1", "-pthread"]
-    options.append("-ffp-contract=off")  # as CMakeLists.txt has it: codes are the same at every SIMD level
-    empty = tmp_path / "empty.cpp"
-    empty.write_text("int main() { return 0; }\n")
-    if compile_with([compiler, *options, str(empty), "-o", str(tmp_path / "empty")]).returncode != 0:
-        pytest.skip(f"{compiler} has no libraries for -fsanitize={sanitizers}")
-    program = tmp_path / "program"
-    built = compile_with([compiler, *options, f"-I{ROOT / 'native'}", *map(str, sources), "-o", str(program)])
-    assert built.returncode == 0, built.stderr
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Gives the program of a test, built with sanitizers: a library is compiled once for all tests that link it."""
+    trees: dict[str, Path] = {}
+
+    def program(name: str, sanitizers: str) -> Path:
+        if sanitizers not in trees:
+            trees[sanitizers] = configured(tmp_path_factory.mktemp("native"), sanitizers)
+        tree = trees[sanitizers]
+        built = command(["cmake", "--build", str(tree), "--target", f"{name}_test", "--parallel", "2"], 480)
+        assert built.returncode == 0, f"{built.stdout}\n{built.stderr}"
+        return tree / "tests" / "native" / f"{name}_test"
+
     return program
 
 
-def compile_with(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+def configured(tree: Path, sanitizers: str) -> Path:
+    require(tree, sanitizers)
+    done = command(["cmake", "-S", str(ROOT), "-B", str(tree), f"-DLUTRA_SANITIZERS={sanitizers}"], 110)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return tree
 
 
-def sources_of(name: str) -> list[Path]:
-    return [HERE / f"{name}_test.cpp", *(ROOT / "native" / source for source in SOURCES[name])]
+def require(folder: Path, sanitizers: str) -> None:
+    """Skips the test where the compiler has no libraries for ``sanitizers``."""
+    empty = folder / "empty.cpp"
+    empty.write_text("int main() { return 0; }\n")
+    if command([*compiler(sanitizers), str(empty), "-o", str(folder / "empty")], 110).returncode != 0:
+        pytest.skip(f"there are no libraries for -fsanitize={sanitizers}")
+
+
+def compiler(sanitizers: str) -> list[str]:
+    name = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
+    if name is None:
+        pytest.skip("no C++ compiler")
+    return [name, f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all", "-std=c++20", "-Og", "-g1"]
+
+
+def command(words: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # setup installs cmake there
+    environment = {**os.environ, "PATH": path}
+    found = shutil.which(words[0], path=path) or words[0]
+    return subprocess.run(
+        [found, *words[1:]], capture_output=True, text=True, timeout=timeout_s, check=False, env=environment
+    )
 
 
 def run(program: Path) -> None:
@@ -121,30 +75,33 @@ def run(program: Path) -> None:
     assert ran.stderr == ""
 
 
-SLOW_TO_COMPILE = {"searcher"}
-
-
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW_TO_COMPILE else []) for name in SOURCES]
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW_TO_COMPILE else []) for name in NAMES]
 )
-def test_no_memory_error_and_no_undefined_behaviour(tmp_path: Path, name: str) -> None:
-    run(build(tmp_path, sources_of(name), "address,undefined"))
+def test_no_memory_error_and_no_undefined_behaviour(build: Build, name: str) -> None:
+    run(build(name, ADDRESSES))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["block_cache", "codes", "graph", "searcher", "topk"])
-def test_no_data_race_between_threads(tmp_path: Path, name: str) -> None:
-    run(build(tmp_path, sources_of(name), "thread"))
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", THREADED)
+def test_no_data_race_between_threads(build: Build, name: str) -> None:
+    run(build(name, "thread"))
+
+
+def test_every_program_is_run() -> None:
+    assert sorted(NAMES) == sorted(path.name.removesuffix("_test.cpp") for path in HERE.glob("*_test.cpp"))
 
 
 def test_the_sanitizer_is_on(tmp_path: Path) -> None:
     """A build that lets an error on purpose pass would prove nothing."""
-    bad = tmp_path / "bad.cpp"
+    require(tmp_path, ADDRESSES)
+    bad, program = tmp_path / "bad.cpp", tmp_path / "bad"
     bad.write_text(
         "int main(int count, char**) { int* one = new int[1]; int x = one[count]; delete[] one; return x & 1; }"
     )
-    ran = subprocess.run(
-        [str(build(tmp_path, [bad], "address,undefined"))], capture_output=True, text=True, timeout=60, check=False
-    )
+    assert command([*compiler(ADDRESSES), str(bad), "-o", str(program)], 110).returncode == 0
+    ran = command([str(program)], 60)
     assert ran.returncode != 0
     assert "bad.cpp" in ran.stderr

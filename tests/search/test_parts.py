@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from support.indexes import memory_index
 from support.search_model import QUERIES, World, expected_order, sorts, worlds
 
-from lutra.index.index import SearchIndex
-from lutra.index.view import IndexView
+from lutra.index.lsm.index import SearchIndex
+from lutra.index.lsm.view import IndexView
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
 from lutra.model.queries import (
     Bool,

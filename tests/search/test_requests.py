@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.indexes import memory_index
 
-from lutra.index.index import SearchIndex
+from lutra.index.lsm.index import SearchIndex
 from lutra.model import limits
 from lutra.model.deadline import Deadline, working_for
 from lutra.model.errors import ParameterInvalid, RequestTimeout

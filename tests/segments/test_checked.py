@@ -7,7 +7,7 @@ from support.parts import part_of, schema_of
 from support.segment_rows import plain_rows
 from support.stored_segments import Shelf
 
-from lutra.index.stats import fallbacks_of, recalls_of
+from lutra.index.lsm.stats import fallbacks_of, recalls_of
 from lutra.segments.footer import SegmentMeta
 from lutra.vectors import trial
 from lutra.vectors.build_plan import BuildPlan

@@ -122,7 +122,7 @@ def builders_of(pid: int) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.cmdline()[-2:] == ["lutra.index.builder", str(pid)]:
+            if process.cmdline()[-2:] == ["lutra.index.builds.builder", str(pid)]:
                 found.append(process)
     return found
 

@@ -17,7 +17,7 @@ from support.server import ServerProcess
 from support.stalling_proxy import StallingProxy
 
 import lutra
-from lutra.index.storage import prefix_of
+from lutra.index.lsm.storage import prefix_of
 
 TABLES = ("stalled", "first", "second")
 WHOLE = TABLES[1:]

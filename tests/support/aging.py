@@ -10,10 +10,10 @@ from support.feeding import content_of
 from support.indexes import resources_in
 from support.lsm import EAGER
 
-from lutra.index.catalog import IndexCatalog
-from lutra.index.feed import Feed
-from lutra.index.fsck import IndexCheck
-from lutra.index.storage import IndexStorage, prefix_of
+from lutra.index.catalog.catalog import IndexCatalog
+from lutra.index.check.fsck import IndexCheck
+from lutra.index.feed.feed import Feed
+from lutra.index.lsm.storage import IndexStorage, prefix_of
 from lutra.kv.memory import MemoryStore
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
 from lutra.model.queries import Exists, Range, SearchRequest, Term

@@ -1,4 +1,4 @@
-"""Bases for tests of codes along them, and a decoder of their records in numpy, by what native/codes.h says."""
+"""Bases for tests of codes along them, and a decoder of their records in numpy, by what native/codes/codes.h says."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from support.crash_writer import CrashWriter
 from support.engines import unnamed
 from support.sdk import NO_THROUGHPUT
 
-from lutra.index.storage import ROOT
+from lutra.index.lsm.storage import ROOT
 from lutra.model.errors import ObjectMissing
 from lutra.objects.store import ObjectStore
 

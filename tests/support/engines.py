@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lutra.index.policy import Policy
-from lutra.index.resources import Resources
-from lutra.index.storage import ROOT, IndexStorage
+from lutra.index.builds.policy import Policy
+from lutra.index.lsm.resources import Resources
+from lutra.index.lsm.storage import ROOT, IndexStorage
 from lutra.instance.engine import Engine
 from lutra.kv.rocksdb import RocksStore
 from lutra.model.clock import SystemClock

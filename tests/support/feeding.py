@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from lutra.index.catalog import IndexCatalog
-from lutra.index.definition import IndexDefinition
-from lutra.index.feed import Feed
-from lutra.index.view import IndexView, PartView
+from lutra.index.catalog.catalog import IndexCatalog
+from lutra.index.definitions.definition import IndexDefinition
+from lutra.index.feed.feed import Feed
+from lutra.index.lsm.view import IndexView, PartView
 from lutra.kv.store import KeyValueStore
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
 from lutra.model.schema import TableDescription

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from support.folders import folder_in_memory
 
-from lutra.index.builder import Builder, InlineBuilder
-from lutra.index.index import SearchIndex
-from lutra.index.policy import Policy
-from lutra.index.resources import MemoryBudget, Resources
-from lutra.index.storage import IndexStorage
+from lutra.index.builds.builder import Builder, InlineBuilder
+from lutra.index.builds.policy import Policy
+from lutra.index.lsm.index import SearchIndex
+from lutra.index.lsm.resources import MemoryBudget, Resources
+from lutra.index.lsm.storage import IndexStorage
 from lutra.kernels.blocks import BlockCache
 from lutra.model.clock import Clock
 from lutra.model.indexes import IndexSchema

@@ -14,15 +14,15 @@ from pathlib import Path
 
 from support.killing_store import Killer, KillingBuilder, KillingStore, KillPoint
 
-from lutra.index.policy import Policy
-from lutra.index.resources import Resources
+from lutra.index.builds.policy import Policy
+from lutra.index.lsm.resources import Resources
 from lutra.instance.engine import Engine
 from lutra.instance.registry import create_instance, instance_exists
 from lutra.kv.rocksdb import RocksStore
 from lutra.model.clock import SystemClock
-from lutra.server.credentials import load_credentials
-from lutra.server.options import ServerOptions
-from lutra.server.server import run_server
+from lutra.server.auth.credentials import load_credentials
+from lutra.server.http.options import ServerOptions
+from lutra.server.http.server import run_server
 
 MEMORY_BYTES = 64 * 1024 * 1024
 

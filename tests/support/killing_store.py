@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, NoReturn, TypeVar
 
-from lutra.index.builder import Builder
-from lutra.index.job import BuildDone, BuildJob, Progress
+from lutra.index.builds.builder import Builder
+from lutra.index.builds.job import BuildDone, BuildJob, Progress
 from lutra.objects.ranges import Range
 from lutra.objects.request_counters import RequestCounters
 from lutra.objects.store import ObjectStore

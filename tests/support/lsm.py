@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from support.indexes import PREFIX, index_in, resources_in
 
-from lutra.index.fsck import IndexCheck, IndexFault
-from lutra.index.index import SearchIndex
-from lutra.index.policy import Policy
-from lutra.index.progress import Progress
-from lutra.index.storage import IndexStorage
-from lutra.index.view import IndexView
+from lutra.index.builds.policy import Policy
+from lutra.index.check.fsck import IndexCheck, IndexFault
+from lutra.index.lsm.index import SearchIndex
+from lutra.index.lsm.progress import Progress
+from lutra.index.lsm.storage import IndexStorage
+from lutra.index.lsm.view import IndexView
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
 from lutra.model.queries import KnnVector, MatchAll, Range, ScoreSort, SearchRequest, Term
 from lutra.model.rows import PrimaryKey, Row

@@ -85,7 +85,7 @@ class Decoded(NamedTuple):
 
 
 def decode(records: NDArray[np.uint8], bits: int) -> Decoded:
-    """What records hold, by the layout that native/codes.h describes."""
+    """What records hold, by the layout that native/codes/codes.h describes."""
     code_bytes = records.shape[1] - 8
     levels = []
     for begin in range(0, code_bytes, 64):

@@ -16,7 +16,7 @@ import numpy as np
 from hypothesis import strategies as st
 from support.indexes import memory_index
 
-from lutra.index.index import SearchIndex
+from lutra.index.lsm.index import SearchIndex
 from lutra.kernels.distance import topk, wide
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
 from lutra.model.queries import (

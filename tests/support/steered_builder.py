@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
-from lutra.index.builder import InlineBuilder
-from lutra.index.job import BuildDone, BuildJob, Progress
+from lutra.index.builds.builder import InlineBuilder
+from lutra.index.builds.job import BuildDone, BuildJob, Progress
 from lutra.objects.store import ObjectStore
 
 

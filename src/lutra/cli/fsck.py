@@ -86,7 +86,7 @@ def _tell_unopened(error: Exception, as_json: bool) -> None:
 
 def _next(fault: Fault, data_dir: Path, objects: str | None) -> str:
     """What to do about a fault."""
-    from lutra.index.fsck import Remedy
+    from lutra.index.check.fsck import Remedy
 
     if fault.remedy is Remedy.REBUILD:
         where = ["--data", str(data_dir), *(() if objects is None else ("--objects", objects))]

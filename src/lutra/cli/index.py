@@ -14,8 +14,8 @@ from lutra.cli.options import data_option, json_option, objects_option
 from lutra.cli.progress import shown_progress
 
 if TYPE_CHECKING:
-    from lutra.index.definition import IndexDefinition
-    from lutra.index.stats import IndexStats, SegmentStats
+    from lutra.index.definitions.definition import IndexDefinition
+    from lutra.index.lsm.stats import IndexStats, SegmentStats
     from lutra.instance.stopped import StoppedDirectory
 
 
@@ -147,7 +147,7 @@ def rebuild(data_dir: Path, objects: str | None, instance: str, as_json: bool, t
 
 
 def _found(directory: StoppedDirectory, of: IndexDefinition, written: int) -> _Found:
-    from lutra.index.stored_stats import stored_stats
+    from lutra.index.lsm.stored_stats import stored_stats
     from lutra.model.errors import LutraError, ObjectMissing
 
     failure: LutraError | None = None

@@ -38,8 +38,8 @@ def show(data_dir: Path, objects: str | None, as_json: bool) -> None:
     Example:
       lutra objects show --data ./data --objects s3://bucket/prefix --json
     """
-    from lutra.index.folders import index_folders
-    from lutra.index.storage import prefix_of
+    from lutra.index.catalog.folders import index_folders
+    from lutra.index.lsm.storage import prefix_of
     from lutra.instance.stopped import StoppedDirectory
     from lutra.objects.owner import owner_of
 

@@ -14,7 +14,7 @@ from lutra.cli.failures import shown_failures
 from lutra.cli.options import data_option, objects_option
 
 if TYPE_CHECKING:
-    from lutra.server.credentials import LoadedCredentials
+    from lutra.server.auth.credentials import LoadedCredentials
 
 
 @click.command()
@@ -96,9 +96,9 @@ def serve(
         )
         try:
             # Threads of the engine read its indexes meanwhile.
-            from lutra.server.credentials import load_credentials
-            from lutra.server.options import ServerOptions
-            from lutra.server.server import run_server
+            from lutra.server.auth.credentials import load_credentials
+            from lutra.server.http.options import ServerOptions
+            from lutra.server.http.server import run_server
 
             _warn_of_plain_http(host)
             for name in instances or (DEFAULT_INSTANCE,):
@@ -133,7 +133,7 @@ def _show(loaded: LoadedCredentials) -> None:
 
 
 def _warn_of_plain_http(host: str) -> None:
-    from lutra.server.server import is_loopback
+    from lutra.server.http.server import is_loopback
 
     if not is_loopback(host):
         click.echo(

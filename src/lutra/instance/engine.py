@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self
 
-from lutra.index.catalog import IndexCatalog
-from lutra.index.definition import IndexDefinition
-from lutra.index.feeder import Feeder
-from lutra.index.resources import Resources
-from lutra.index.storage import sweep
+from lutra.index.catalog.catalog import IndexCatalog
+from lutra.index.definitions.definition import IndexDefinition
+from lutra.index.feed.feeder import Feeder
+from lutra.index.lsm.resources import Resources
+from lutra.index.lsm.storage import sweep
 from lutra.instance import registry
 from lutra.instance.data_dir import data_dir_of
 from lutra.instance.instance import Instance

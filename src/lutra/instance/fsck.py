@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from lutra.index.definition import IndexDefinition
-from lutra.index.folders import index_folders
-from lutra.index.fsck import IndexCheck, IndexFault, Remedy
-from lutra.index.storage import prefix_of
+from lutra.index.catalog.folders import index_folders
+from lutra.index.check.fsck import IndexCheck, IndexFault, Remedy
+from lutra.index.definitions.definition import IndexDefinition
+from lutra.index.lsm.storage import prefix_of
 from lutra.instance.registry import instance_names
 from lutra.instance.stopped import StoppedDirectory
 from lutra.model.clock import Clock

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lutra.index.stored import StoredColumns
+from lutra.index.definitions.stored import StoredColumns
 from lutra.model.indexes import IndexSchema
 from lutra.model.queries import ColumnsToGet, ReturnColumns
 from lutra.model.rows import Cell, Row

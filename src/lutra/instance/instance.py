@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lutra.index.catalog import IndexCatalog
-from lutra.index.definition import IndexDefinition
-from lutra.index.feed import Feed, Watermarks
-from lutra.index.feeder import Feeder
-from lutra.index.schema import check_table_update
-from lutra.index.stats import IndexStats
+from lutra.index.catalog.catalog import IndexCatalog
+from lutra.index.definitions.definition import IndexDefinition
+from lutra.index.definitions.schema import check_table_update
+from lutra.index.feed.feed import Feed, Watermarks
+from lutra.index.feed.feeder import Feeder
+from lutra.index.lsm.stats import IndexStats
 from lutra.instance.hits import HitColumns
 from lutra.instance.living import answer_of_living
 from lutra.model import limits

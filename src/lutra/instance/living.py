@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from lutra.index.view import Document, IndexView
+from lutra.index.lsm.view import Document, IndexView
 from lutra.model import limits
 from lutra.model.deadline import current_deadline
 from lutra.model.queries import ColumnsToGet, Hit, ReturnColumns, SearchRequest

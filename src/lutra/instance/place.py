@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from lutra.index.catalog import IndexCatalog
-from lutra.index.folders import index_folders, require_no_strangers
-from lutra.index.storage import prefix_of
+from lutra.index.catalog.catalog import IndexCatalog
+from lutra.index.catalog.folders import index_folders, require_no_strangers
+from lutra.index.lsm.storage import prefix_of
 from lutra.model.clock import Clock
 from lutra.model.errors import Corruption, ForeignObjects, StorageFailure
 from lutra.objects.owner import Claim, Owner, owner_of

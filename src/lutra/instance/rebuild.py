@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from lutra.index.feed import Feed
-from lutra.index.housekeeper import Housekeeper
-from lutra.index.manifest import Manifest, schema_identity
-from lutra.index.provenance import Provenance
-from lutra.index.resources import Resources
-from lutra.index.stats import IndexStats
-from lutra.index.storage import IndexStorage, prefix_of
+from lutra.index.feed.feed import Feed
+from lutra.index.feed.housekeeper import Housekeeper
+from lutra.index.lsm.manifest import Manifest, schema_identity
+from lutra.index.lsm.provenance import Provenance
+from lutra.index.lsm.resources import Resources
+from lutra.index.lsm.stats import IndexStats
+from lutra.index.lsm.storage import IndexStorage, prefix_of
 from lutra.instance.engine import MEMORY_BYTES_DEFAULT
 from lutra.instance.stopped import StoppedDirectory
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lutra.index.catalog import IndexCatalog
-from lutra.index.definition import IndexDefinition
-from lutra.index.provenance import Provenance
-from lutra.index.storage import IndexStorage, prefix_of
+from lutra.index.catalog.catalog import IndexCatalog
+from lutra.index.definitions.definition import IndexDefinition
+from lutra.index.lsm.provenance import Provenance
+from lutra.index.lsm.storage import IndexStorage, prefix_of
 from lutra.instance.data_dir import data_dir_of
 from lutra.instance.place import Place
 from lutra.instance.traces import require_data_dir

@@ -1,4 +1,4 @@
-"""Reads of immutable files and remote objects by blocks, through a cache within a budget (``native/block_cache*``).
+"""Reads of immutable files and remote objects by blocks, through a cache within a budget (``native/io/block_cache*``).
 
 Local files are read past the page cache (direct I/O), a batch at a time by io_uring, or by threads where the kernel
 refuses it; file systems without direct I/O are read through the page cache, which is told to drop what was read.

@@ -1,4 +1,4 @@
-"""CRC-32C (Castagnoli), the checksum of what is stored (``native/crc32c.h``)."""
+"""CRC-32C (Castagnoli), the checksum of what is stored (``native/common/crc32c.h``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vectors as short codes whose distances are estimated, and scans of them (``native/codes.*``, ``code_ranking.*``).
+"""Vectors as short codes whose distances are estimated, and scans of them (``native/codes``).
 
 `Quantizer` is RaBitQ (Gao & Long, SIGMOD 2024; several bits: SIGMOD 2025): rotated residuals in 1 to 8 bits a
 dimension, an unbiased estimate and a bound on its error. `ProductQuantizer` (Jégou, Douze & Schmid, PAMI 2011) is there
@@ -97,7 +97,7 @@ class CodePart:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """Directions to code vectors along, in place of their dimensions (``native/code_basis.h``)."""
+    """Directions to code vectors along, in place of their dimensions (``native/codes/code_basis.h``)."""
 
     directions: NDArray[np.int16]
     """[parts' dimensions, dimension]: unit vectors, times 32767, orthogonal to each other; or zeros."""

@@ -1,4 +1,4 @@
-"""The k nearest of many vectors, by looking at each of them (``native/topk.*``).
+"""The k nearest of many vectors, by looking at each of them (``native/distance/topk.*``).
 
 SIMD is chosen when the process runs: AVX-512, AVX2 with FMA, or what every machine has.
 """
@@ -56,7 +56,7 @@ def topk(
 def wide(distances: NDArray[np.float32]) -> NDArray[np.float64]:
     """What ``distances`` of `topk`, of a segment, or estimates by codes, are: finite, in the same order.
 
-    Those packed have 20 bits of mantissa (``native/distance_range.h``).
+    Those packed have 20 bits of mantissa (``native/distance/distance_range.h``).
     """
     result = distances.astype(np.float64)
     bits = distances.view(np.int32) & 0x7FFF_FFFF

@@ -1,4 +1,4 @@
-"""How a process ends that was forked from one with native threads (``native/forks_python.cpp``).
+"""How a process ends that was forked from one with native threads (``native/common/forks_python.cpp``).
 
 Libraries that keep threads, RocksDB among them, join them when the process ends. A forked process has none of its
 parent's threads, and would wait for them for ever, or crash.

@@ -1,4 +1,4 @@
-"""Neighbourhood graphs: building one over vectors, and walking it on codes (``native/graph.*``, ``native/walk.*``).
+"""Neighbourhood graphs: building one over vectors, and walking it on codes (``native/graph``).
 
 The graph is Vamana's (DiskANN, NeurIPS 2019), built by inserting rows batch by batch (ParlayANN, PPoPP 2024): the
 result does not depend on the number of threads. COSINE is built over vectors brought to length 1, DOT_PRODUCT over

@@ -1,4 +1,4 @@
-"""The frames of a log as RocksDB writes it, checked one by one (``native/log_frames.h``)."""
+"""The frames of a log as RocksDB writes it, checked one by one (``native/common/log_frames.h``)."""
 
 from __future__ import annotations
 

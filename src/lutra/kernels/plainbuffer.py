@@ -1,7 +1,6 @@
 """PlainBuffer, the encoding the Tablestore wire gives rows; also the stored form of a row's cells.
 
-Source: the official SDKs (protocol facts, section 2.1). The codec is native (``native/plainbuffer.*``) and holds the
-GIL.
+Source: the official SDKs (protocol facts, section 2.1). The codec is native (``native/plainbuffer``) and holds the GIL.
 
 Decoding checks all there is to check: tags and their order, value types, lengths, UTF-8, the checksum of every cell
 and row, and that nothing follows but the zeros with which the Node SDK pads its rows. What does not fit raises

@@ -1,4 +1,4 @@
-"""Answering queries over one segment (``native/searcher.*``): walk or scan codes, compare exactly what is in doubt.
+"""Answering queries over one segment (``native/search``): walk or scan codes, compare exactly what is in doubt.
 
 Reads of a query go on while its thread computes for another; many queries are shared out to threads. The GIL is
 released for the whole of a call.
@@ -25,7 +25,7 @@ Vectors = NDArray[np.float32]
 
 
 class Strategy(enum.IntEnum):
-    """How a query is answered; the numbers are those of ``native/search_plan.h``."""
+    """How a query is answered; the numbers are those of ``native/search/search_plan.h``."""
 
     BRUTE_FORCE = 0
     """The vectors of all rows that count are read."""

@@ -38,7 +38,7 @@ from typing import ClassVar
 class LutraError(Exception):
     """Base of all deliberate errors. ``str(error)`` is for whoever has the data.
 
-    A server's clients are told it as well, but of what failed inside only the kind (`lutra.server.errors`).
+    A server's clients are told it as well, but of what failed inside only the kind (`lutra.server.protocol.errors`).
     """
 
     code: ClassVar[str] = "OTSInternalServerError"

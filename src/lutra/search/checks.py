@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lutra.index.schema import check_sorter
-from lutra.index.view import IndexView
+from lutra.index.definitions.schema import check_sorter
+from lutra.index.lsm.view import IndexView
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType

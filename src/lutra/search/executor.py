@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from lutra.index.view import Document, IndexView
+from lutra.index.lsm.view import Document, IndexView
 from lutra.model.deadline import Deadline
 from lutra.model.errors import Corruption, ParameterInvalid
 from lutra.model.queries import (

@@ -8,8 +8,8 @@
     c <table id> <first sequence>         the changes one commit made to one table (`changelog`)
     n <table id> <partition key>          the last value given out by an auto-increment column
     t <table id>                          the last of its changes that was forgotten (`changelog`)
-    i <table id> <index name>             a search index's definition, JSON (`lutra.index.catalog`)
-    x <folder>                            objects of a search index that was deleted (`lutra.index.catalog`)
+    i <table id> <index name>             a search index's definition, JSON (`lutra.index.catalog.catalog`)
+    x <folder>                            objects of a search index that was deleted (`lutra.index.catalog.catalog`)
 
 Ids and sequences are 8 bytes, big-endian. Ids are never used twice.
 """

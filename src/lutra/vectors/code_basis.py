@@ -22,7 +22,7 @@ from lutra.model.indexes import Metric
 Matrix = NDArray[np.float32]
 
 GROUP: Final = 64
-"""Directions that get bits together, as native/rotation.h wants them."""
+"""Directions that get bits together, as native/codes/rotation.h wants them."""
 WIDTHS: Final = (8, 4, 2, 1)
 LINE_BYTES: Final = 64
 RECORD_BYTES_MAX: Final = 1_024
@@ -179,7 +179,7 @@ class BasisTrainer:
     def _spread(self, basis: Basis) -> float:
         """Measured on near rows: the error of ``<r, q>`` against its length times the distance.
 
-        Less its mean for each query: a search finds that out (native/search_slot.cpp).
+        Less its mean for each query: a search finds that out (native/search/search_slot.cpp).
         """
         quantizer = self._quantizer(basis)
         errors = []
@@ -244,7 +244,7 @@ def _fine_bytes_max(dimension: int, codes: Basis) -> int:
 
 
 def _residuals(sample: Matrix, metric: Metric, centroid: Matrix) -> Matrix:
-    """float32 [n, d]: what native/codes.cpp makes of vectors, in median lengths.
+    """float32 [n, d]: what native/codes/codes.cpp makes of vectors, in median lengths.
 
     The unit makes no difference to codes, whose steps are shares of lengths; squares then stay within float32.
     """
@@ -306,7 +306,7 @@ def _allocations(code_bytes: int, groups: int) -> Iterator[tuple[int, ...]]:
 
 
 def _error_lengths(records: NDArray[np.uint8]) -> Matrix:
-    """|e| of each record: native/codes.h says how its factors lie."""
+    """|e| of each record: native/codes/codes.h says how its factors lie."""
     factors = np.ascontiguousarray(records[:, -FACTOR_BYTES:])
     bits = factors.view("<u4")[:, 1] & 0xFF
     ratio = np.where(bits == 0, 0, ((bits + ((127 - 12) << 4)) << 19).astype("<u4").view("<f4"))

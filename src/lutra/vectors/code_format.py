@@ -13,13 +13,13 @@ from lutra.kernels.codes import FACTOR_BYTES, Basis, CodePart, Quantizer
 from lutra.model.indexes import Metric
 
 PADDED_DIMENSION_MULTIPLE: Final = 64
-"""As in native/rotation.h."""
+"""As in native/codes/rotation.h."""
 STRIDE_MULTIPLE: Final = 32
-"""Elements of a direction in memory, as in native/code_basis.cpp."""
+"""Elements of a direction in memory, as in native/codes/code_basis.cpp."""
 STEP_MIN: Final = 1e-7
 STEP_MAX: Final = 1e6
 SPREAD_MIN: Final = 1e-30
-"""As in native/code_basis.h."""
+"""As in native/codes/code_basis.h."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ FILTERED_WALK_FACTOR: Final = 1.4
 BRIDGED_WALK_FACTOR: Final = 2.4
 """Where few pass, and lists are read through beside."""
 BRIDGED_BELOW: Final = 0.15
-"""As in native/walk.cpp."""
+"""As in native/graph/walk.cpp."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ CHECKSUM_BYTES: Final = 4
 NO_ROW: Final = 0xFFFFFFFF
 """A place for a neighbour that has none."""
 ROWS_MAX: Final = 0x7FFFFFFF
-"""As in native/graph.h."""
+"""As in native/graph/graph.h."""
 DIMENSION_MAX: Final = 4096
 DEGREE_MAX: Final = 1024
 

@@ -27,7 +27,7 @@ from lutra.vectors.costs import READ_US, SegmentCosts
 from lutra.vectors.residency import Residency
 
 BEAM_MAX: Final = 4_096
-"""As in native/graph.h."""
+"""As in native/graph/graph.h."""
 PATIENCE: Final = 2.5
 """A walk under a mask that costs so many times what was planned is taken for one the filter is set against."""
 EXHAUSTIVE_SIGMAS: Final = 3.0

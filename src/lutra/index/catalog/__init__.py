@@ -1,0 +1,1 @@
+"""Which search indexes there are."""

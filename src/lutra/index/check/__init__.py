@@ -1,0 +1,1 @@
+"""Whether an index holds what its table holds, byte by byte and value by value."""

@@ -1,0 +1,1 @@
+"""Keeping search indexes current: the threads that follow the changelogs of tables."""

@@ -1,0 +1,125 @@
+"""What all search indexes of a process share."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from lutra.index.builds.builder import QUICK_BYTES, Builder, ProcessBuilder
+from lutra.index.builds.policy import Policy
+from lutra.index.lsm.machine import machine_memory_bytes
+from lutra.kernels.blocks import BlockCache
+from lutra.model.errors import ParameterInvalid
+from lutra.objects.opening import open_store
+from lutra.objects.owner import Claim
+from lutra.objects.store import ObjectStore
+
+CACHE_SHARE: Final = 0.25
+"""Of the memory of all indexes: blocks read from segments. The rest is what segments keep: codes, graphs, filters."""
+CACHE_BYTES_MIN: Final = 4 * 1024 * 1024
+_BUILD: Final = re.compile(r"[0-9a-f]{32}")
+"""The folder of a build in ``scratch``: called as its segment is."""
+_BUILD_SHARE: Final = 4
+"""A part in so many of the memory there is may go to the largest build, where nobody says."""
+
+
+def build_memory_default() -> int:
+    """What one build may take where nobody says: a quarter of what there is, and enough for what must be built."""
+    return max(QUICK_BYTES, machine_memory_bytes() // _BUILD_SHARE)
+
+
+class MemoryBudget:
+    """Memory that open segments share out among themselves. Thread-safe."""
+
+    def __init__(self, total_bytes: int) -> None:
+        self.total_bytes = total_bytes
+        self._lock = threading.Lock()
+        self._granted_bytes = 0
+
+    @property
+    def granted_bytes(self) -> int:
+        return self._granted_bytes
+
+    def grant(self, wanted_bytes: int, replacing_bytes: int = 0) -> int:
+        """Up to ``wanted_bytes``, as much as is left; what others will soon give back counts as left."""
+        with self._lock:
+            left = max(0, self.total_bytes - self._granted_bytes + replacing_bytes)
+            granted = min(wanted_bytes, left)
+            self._granted_bytes += granted
+            return granted
+
+    def give_back(self, granted_bytes: int) -> None:
+        with self._lock:
+            self._granted_bytes -= granted_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """``address`` is where ``store`` is, for builders in other processes; ``scratch`` a local folder for them."""
+
+    store: ObjectStore
+    address: str
+    scratch: Path
+    cache: BlockCache
+    memory: MemoryBudget
+    builder: Builder
+    policy: Policy = field(default_factory=Policy)
+    claim: Claim | None = None
+    """To the place where ``store`` is; None: nobody else comes there."""
+
+    @classmethod
+    def open(
+        cls,
+        address: str,
+        scratch: Path,
+        memory_bytes: int,
+        examine: Callable[[ObjectStore], object] = lambda objects: None,
+        build_memory_bytes: int | None = None,
+    ) -> Resources:
+        """For all indexes whose objects are at ``address`` (`lutra.objects.opening.open_store`).
+
+        ``memory_bytes``: of what is read and kept of segments. ``build_memory_bytes``: what one build may take; None:
+        `build_memory_default`. What builds that were killed left in ``scratch`` is deleted. ``examine`` looks at what
+        is there before anything is changed, and raises where it is not to be used.
+        Raises ParameterInvalid, StorageFailure, and what ``examine`` raises.
+        """
+        build_memory_bytes = build_memory_default() if build_memory_bytes is None else build_memory_bytes
+        if build_memory_bytes < QUICK_BYTES:
+            raise ParameterInvalid(
+                f"builds take {QUICK_BYTES >> 20} MB of memory at least, but they are given {build_memory_bytes >> 20}"
+            )
+        if "://" not in address:
+            address = os.path.abspath(address)  # the same in every process
+        examine(open_store(address, is_read_only=True))
+        store = open_store(address)
+        _tidy(scratch)
+        cache_bytes = max(CACHE_BYTES_MIN, int(CACHE_SHARE * memory_bytes))
+        return cls(
+            store=store,
+            address=address,
+            scratch=scratch.absolute(),
+            cache=BlockCache(cache_bytes),
+            memory=MemoryBudget(max(0, memory_bytes - cache_bytes)),
+            builder=ProcessBuilder(),
+            policy=Policy(build_memory_bytes=build_memory_bytes),
+        )
+
+    def close(self) -> None:
+        """Breaks off builds, and gives the memory back. Safe to call again."""
+        self.builder.close()
+        self.cache.close()
+
+
+def _tidy(scratch: Path) -> None:
+    """Deletes what builds left. Anything else is somebody's own, who has a folder of that name, say."""
+    with contextlib.suppress(OSError), os.scandir(scratch) as entries:
+        for entry in entries:
+            if _BUILD.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)

@@ -1,0 +1,178 @@
+"""The segments of one index: those that are searched, and those the next manifest names."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Final
+
+from lutra.index.lsm.manifest import BytesWritten, SegmentEntry
+from lutra.index.lsm.open_segment import OpenSegment, Retired
+from lutra.index.lsm.resources import Resources
+from lutra.index.lsm.stats import fallbacks_of
+from lutra.index.lsm.storage import IndexStorage
+from lutra.kernels.daemons import DaemonExecutor
+from lutra.model.indexes import IndexSchema
+from lutra.scalars.strings import Mask
+from lutra.segments.deletions import dead_of, read_deletions, write_deletions
+from lutra.segments.index_segment import IndexSegment
+
+_OPENED_AT_ONCE: Final = 8
+_OPENED_AT_ONCE_REMOTE: Final = 32
+"""Of a remote store, where opening is waiting: as many as an index has segments of, but for a while."""
+_SWEEPERS: Final = 4
+"""Sweeps under way at once, of all segments that are being opened: so many give a local disk's full rate, and take 16
+to 48 MB of memory meanwhile where the store is remote, 8 where not."""
+
+_FALLBACKS: Final = {
+    "scan": "walks of its graph were found to miss too much, so searches scan all codes: they take longer",
+    "exact": "codes were found to tell too little of its vectors, so searches compare all rows: they take longer",
+}
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenSegment:
+    """A segment as a manifest is to name it: with the documents that live at this moment."""
+
+    opened: OpenSegment
+    live: Mask
+    dead: int
+    deletions: str | None
+
+    @property
+    def entry(self) -> SegmentEntry:
+        return SegmentEntry(replace(self.opened.shape, dead=self.dead), self.deletions, self.opened.since)
+
+
+class SegmentSet:
+    """Its owner sees to locks: ``named`` and ``searched`` change, and segments are killed in, by turns."""
+
+    def __init__(self, storage: IndexStorage, schema: IndexSchema, resources: Resources) -> None:
+        self.named: dict[str, OpenSegment] = {}
+        """What the next manifest names."""
+        self.searched: tuple[OpenSegment, ...] = ()
+        """What views are made of, besides buffers: as the last manifest has it, less those a buffer serves for."""
+        self.written = BytesWritten()
+        self._storage = storage
+        self._schema = schema
+        self._resources = resources
+        self._retired: Retired = deque()
+        self._alive: set[str] = set()
+
+    def begin_with(self, segments: Sequence[OpenSegment], written: BytesWritten) -> None:
+        """What the manifest names that the index is opened by."""
+        self.named = {segment.name: segment for segment in segments}
+        self.searched = tuple(segments)
+        self.written = written
+        for segment in segments:
+            segment.is_in_manifest = True
+
+    def all(self) -> list[OpenSegment]:
+        """Every segment that must hear of a change."""
+        return list({segment.name: segment for segment in (*self.searched, *self.named.values())}.values())
+
+    def open(
+        self, entry: SegmentEntry, replacing: Iterable[OpenSegment] = (), sweepers: Executor | None = None
+    ) -> OpenSegment:
+        """Opens a segment; the memory of those it replaces counts as free. Raises StorageFailure, Corruption.
+
+        ``sweepers``: threads that read what it keeps in memory; None: this one, which leaves the disk to searches.
+        """
+        resources, deletions = self._resources, entry.deletions
+        freed_bytes, granted_bytes = sum(old.granted_bytes for old in replacing), 0
+
+        def grant(wanted_bytes: int) -> int:
+            nonlocal granted_bytes
+            granted_bytes = resources.memory.grant(wanted_bytes, freed_bytes)
+            return granted_bytes
+
+        try:
+            segment = IndexSegment.open(
+                resources.store,
+                self._storage.full(entry.shape.name),
+                self._schema,
+                cache=resources.cache,
+                size_bytes=entry.shape.bytes,
+                grant=grant,
+                deletions=None if deletions is None else read_deletions(resources.store, self._storage.full(deletions)),
+                sweepers=sweepers,
+            )
+        except BaseException:
+            resources.memory.give_back(granted_bytes)
+            raise
+        for name, fallback in fallbacks_of(segment.meta).items():
+            _log.warning("%s, field [%s]: %s", self._storage.full(entry.shape.name), name, _FALLBACKS[fallback])
+        self._alive.add(entry.shape.name)
+        return OpenSegment(entry, segment, granted_bytes, self._retired)
+
+    def open_all(
+        self, entries: Sequence[SegmentEntry], on_progress: Callable[[], None] = lambda: None
+    ) -> list[OpenSegment]:
+        """Several at a time, in their order. Raises as ``open``.
+
+        ``on_progress`` is called, from any thread, whenever a part of one or a whole one has been read.
+        """
+        if not entries:
+            return []
+        is_remote = self._resources.store.local_path(self._storage.full(entries[0].shape.name)) is None
+        at_once = _OPENED_AT_ONCE_REMOTE if is_remote else _OPENED_AT_ONCE
+        with (
+            DaemonExecutor("lutra-sweep", _SWEEPERS, on_progress) as sweepers,
+            DaemonExecutor("lutra-open", at_once, on_progress) as openers,
+        ):
+            return list(openers.map(lambda entry: self.open(entry, sweepers=sweepers), entries))
+
+    def freeze(self, busy: set[str]) -> list[FrozenSegment]:
+        """What the next manifest is to name; what is dead altogether, and not ``busy``, is named no more."""
+        self.named = {name: segment for name, segment in self.named.items() if segment.rows or name in busy}
+        return [FrozenSegment(s, s.live(), s.dead, s.deletions) for s in self.named.values()]
+
+    def with_deletions(self, frozen: Sequence[FrozenSegment]) -> list[FrozenSegment]:
+        """The same, where documents died since the last manifest with new objects of deletions.
+
+        Raises StorageFailure.
+        """
+        result = []
+        for segment in frozen:
+            if segment.dead != segment.opened.shape.dead:
+                name = self._storage.new_deletions()
+                self._storage.discard(name)  # unless a manifest comes to name it
+                size_bytes = write_deletions(self._resources.store, self._storage.full(name), dead_of(segment.live))
+                self.count(deletions=size_bytes)
+                segment = replace(segment, deletions=name)
+            result.append(segment)
+        return result
+
+    def adopt(self, frozen: Sequence[FrozenSegment]) -> None:
+        """A manifest names ``frozen`` now."""
+        for segment in frozen:
+            opened = segment.opened
+            opened.shape, opened.deletions = segment.entry.shape, segment.deletions
+            opened.committed, opened.is_in_manifest = segment.live, True
+
+    def count(self, *, flushed: int = 0, built: int = 0, deletions: int = 0) -> None:
+        """Adds to the bytes written."""
+        before = self.written
+        self.written = BytesWritten(before.flushed + flushed, before.built + built, before.deletions + deletions)
+
+    @property
+    def any_retired(self) -> bool:
+        return bool(self._retired)
+
+    def close_retired(self) -> set[str]:
+        """Closes segments that nobody holds any more; returns the names of those that somebody does."""
+        while self._retired:
+            name, segment, granted_bytes = self._retired.popleft()
+            segment.close()
+            self._resources.memory.give_back(granted_bytes)
+            self._alive.discard(name)
+        return set(self._alive)
+
+    def let_go(self) -> None:
+        """Of all."""
+        self.named, self.searched = {}, ()

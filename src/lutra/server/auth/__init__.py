@@ -1,0 +1,1 @@
+"""Who may ask: credentials, signatures, and the head of a request."""

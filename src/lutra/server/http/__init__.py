@@ -1,0 +1,1 @@
+"""HTTP: the application, its bounds, and the process that serves it."""

@@ -1,0 +1,1 @@
+"""The threads that run operations, and which of them may go on."""

@@ -1,0 +1,119 @@
+"""Search indexes on the wire: their schemas to and from `lutra.model.indexes`."""
+
+from __future__ import annotations
+
+from lutra.model.errors import ParameterInvalid
+from lutra.model.indexes import FieldSchema, FieldType, IndexDescription, IndexSchema, Metric, VectorOptions
+from lutra.model.queries import PrimaryKeySort
+from lutra.server.protocol.parsing import enum_of
+from lutra.server.protocol.query_messages import parse_sort, sort_message
+from lutra.server.wire import index_pb2 as wire
+
+NS_PER_US = 1_000
+_SERVED_TYPES = {kind.value: kind for kind in FieldType}
+
+
+def parse_index_schema(request: wire.CreateSearchIndexRequest) -> IndexSchema:
+    """The index a CreateSearchIndex asks for. Raises ParameterInvalid naming what is malformed or not served."""
+    if request.source_index_name:
+        raise ParameterInvalid("[source_index_name] (re-indexing) is not supported")
+    if not request.HasField("schema"):
+        raise ParameterInvalid("[schema] must not be null")
+    setting = request.schema.index_setting
+    if setting.enable_custom_column_version:
+        raise ParameterInvalid("[enable_custom_column_version] is not supported")
+    if request.schema.index_sort.disable_default_pk_sorter:
+        raise ParameterInvalid("[disable_default_pk_sorter] in the sort of an index is not supported")
+    # The number of shards and their routing place data. There is one shard here, so both are met by any value.
+    return IndexSchema(
+        fields=tuple(_parse_field(field) for field in request.schema.field_schemas),
+        sort=parse_sort(request.schema.index_sort),
+        routing_fields=tuple(setting.routing_fields),
+        ttl_s=request.time_to_live if request.HasField("time_to_live") else -1,
+    )
+
+
+def _parse_field(message: wire.FieldSchema) -> FieldSchema:
+    name = message.field_name
+    kind = _SERVED_TYPES.get(message.field_type)
+    if kind is None:
+        raise ParameterInvalid(_unserved(name, message.field_type))
+    for option in ("is_virtual_field", "enable_highlighting"):
+        if getattr(message, option):
+            raise ParameterInvalid(f"[{option}] of field [{name}] is not supported")
+    if message.field_schemas:
+        raise ParameterInvalid(f"sub-fields of field [{name}] are not supported")
+    # Node cannot send `false`, so an absent flag says nothing: the documented defaults hold. Whether a field can be
+    # sorted by is told again as it was said, or not said. An analyzer means something to TEXT fields only.
+    return FieldSchema(
+        name=name,
+        type=kind,
+        index=message.index if message.HasField("index") else True,
+        sort_and_aggregate=message.sort_and_agg if message.HasField("sort_and_agg") else None,
+        store=message.store if message.HasField("store") else True,
+        is_array=message.is_array,
+        vector=_parse_vector_options(message) if message.HasField("vector_options") else None,
+        date_formats=tuple(message.date_formats),
+    )
+
+
+def _unserved(name: str, kind: int) -> str:
+    names = wire.FieldType.DESCRIPTOR.values_by_number
+    if kind == wire.FIELD_TYPE_UNSPECIFIED or kind not in names:
+        return f"field [{name}] has no valid type: {kind}"
+    return f"field type {names[kind].name.removeprefix('FIELD_TYPE_')} of field [{name}] is not supported"
+
+
+def _parse_vector_options(message: wire.FieldSchema) -> VectorOptions:
+    options = message.vector_options
+    if options.HasField("data_type") and options.data_type != wire.VECTOR_DATA_TYPE_FLOAT_32:
+        raise ParameterInvalid(f"the vector data type of field [{message.field_name}] must be VD_FLOAT_32")
+    return VectorOptions(
+        dimension=options.dimension,
+        metric=enum_of(Metric, options.metric_type, f"metric of field [{message.field_name}]"),
+    )
+
+
+def describe_index_message(description: IndexDescription, *, with_sync_stat: bool) -> wire.DescribeSearchIndexResponse:
+    """DescribeSearchIndex's answer. An index is RUNNING from its creation: it can be searched while it fills."""
+    schema = description.schema
+    sync_stat = wire.SyncStat(
+        sync_phase=wire.SyncPhase.Name(description.phase),
+        current_sync_timestamp=description.synced_us * NS_PER_US,
+    )
+    return wire.DescribeSearchIndexResponse(
+        schema=wire.IndexSchema(
+            field_schemas=[_field_message(field) for field in schema.fields],
+            index_setting=wire.IndexSetting(number_of_shards=1, routing_fields=schema.routing_fields),
+            index_sort=sort_message(schema.sort or (PrimaryKeySort(),)),
+        ),
+        sync_stat=sync_stat if with_sync_stat else None,
+        metering_info=wire.MeteringInfo(
+            row_count=description.rows, timestamp=description.synced_us // 1_000_000, reserved_read_cu=0
+        ),
+        create_time=description.created_us,
+        time_to_live=schema.ttl_s,
+        index_status=wire.IndexStatus(status=wire.INDEX_STATUS_RUNNING, status_description="running"),
+    )
+
+
+def _field_message(field: FieldSchema) -> wire.FieldSchema:
+    options = None
+    if field.vector is not None:
+        options = wire.VectorOptions(
+            data_type=wire.VECTOR_DATA_TYPE_FLOAT_32,
+            dimension=field.vector.dimension,
+            metric_type=wire.VectorMetricType.Name(field.vector.metric),
+        )
+    message = wire.FieldSchema(
+        field_name=field.name,
+        field_type=wire.FieldType.Name(field.type),
+        index=field.index,
+        store=field.store,
+        is_array=field.is_array,
+        vector_options=options,
+        date_formats=field.date_formats,
+    )
+    if field.sort_and_aggregate is not None:
+        message.sort_and_agg = field.sort_and_aggregate
+    return message

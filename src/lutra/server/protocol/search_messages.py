@@ -1,0 +1,90 @@
+"""Searches on the wire: a request to `lutra.model.queries.SearchRequest`, its result to a response."""
+
+from __future__ import annotations
+
+from lutra.kernels.plainbuffer import decode_row, encode_row, measure_row
+from lutra.model import limits
+from lutra.model.errors import ParameterInvalid
+from lutra.model.names import check_column_name
+from lutra.model.queries import ColumnsToGet, ReturnColumns, SearchRequest, SearchResult
+from lutra.model.schema import CapacityUnits
+from lutra.server.protocol.capacity_messages import consumed_message
+from lutra.server.protocol.parsing import enum_of, parse
+from lutra.server.protocol.query_messages import parse_query, parse_sort
+from lutra.server.wire import query_pb2 as wire
+
+CAPACITY_UNIT_BYTES = 4_096
+_UNSERVED_PARTS = ("collapse", "aggs", "group_bys", "highlight", "filter")
+
+
+def parse_search(request: wire.SearchRequest) -> SearchRequest:
+    """What a Search asks for. Raises ParameterInvalid naming what is malformed, out of bounds or not served.
+
+    How large ``limit`` may be depends on the index's schema where it is above SEARCH_LIMIT_MAX: see `needs_index_only`.
+    """
+    search = parse(wire.SearchQuery, request.search_query, "Failed to parse [search_query].")
+    for part in _UNSERVED_PARTS:
+        # Some SDKs send an empty list of what was not asked for.
+        if getattr(search, part):
+            raise ParameterInvalid(f"[{part}] in a search is not supported")
+    if not search.HasField("query"):
+        raise ParameterInvalid("[query] must not be null")
+    for value in request.routing_values:
+        # Where rows lie is decided by routing, and there is one place: a well-formed value changes nothing.
+        decode_row(value)
+    limit = search.limit if search.HasField("limit") else limits.SEARCH_LIMIT_DEFAULT
+    _check_page(search.offset, limit)
+    if request.timeout_ms < 0:
+        raise ParameterInvalid(f"[timeout_ms] is {request.timeout_ms}, must be 0 or more")
+    return SearchRequest(
+        query=parse_query(search.query),
+        # Where [disable_default_pk_sorter] is given, rows that tie may come in any order. By primary key is one, and
+        # the one in which the next page neither repeats rows nor leaves any out: they come by it in either case.
+        sort=parse_sort(search.sort),
+        offset=search.offset,
+        limit=limit,
+        token=search.token or None,
+        # Java says up to how many to count, and -1 for not at all; the others say yes or no.
+        count_total=search.get_total_count or search.track_total_count > 0,
+        columns=_parse_columns(request.columns_to_get),
+        timeout_ms=min(request.timeout_ms, limits.SEARCH_TIMEOUT_MS_MAX) or None,
+    )
+
+
+def _check_page(offset: int, limit: int) -> None:
+    if offset < 0:
+        raise ParameterInvalid(f"[offset] is {offset}, must be 0 or more")
+    if not 0 <= limit <= limits.SEARCH_LIMIT_INDEX_ONLY_MAX:
+        raise ParameterInvalid(f"[limit] is {limit}, must be in [0, {limits.SEARCH_LIMIT_INDEX_ONLY_MAX}]")
+    if offset + limit > limits.OFFSET_PLUS_LIMIT_MAX:
+        raise ParameterInvalid(
+            f"[offset + limit] is {offset + limit}, exceeding the max: {limits.OFFSET_PLUS_LIMIT_MAX}"
+        )
+
+
+def _parse_columns(message: wire.ColumnsToGet) -> ColumnsToGet:
+    if not message.HasField("return_type"):
+        return ColumnsToGet()
+    kind = enum_of(ReturnColumns, message.return_type, "column return type")
+    if kind is not ReturnColumns.SPECIFIED:
+        return ColumnsToGet(kind)
+    if len(message.column_names) > limits.COLUMNS_TO_GET_MAX:
+        raise ParameterInvalid(f"the count of [columns_to_get] exceeds the max: {limits.COLUMNS_TO_GET_MAX}")
+    for name in message.column_names:
+        check_column_name(name)
+    return ColumnsToGet(kind, tuple(message.column_names))
+
+
+def search_message(result: SearchResult) -> wire.SearchResponse:
+    """Search's answer: a hit for each row, and -1 for a total nobody asked for."""
+    rows = [encode_row(row.key, row.cells) for row in result.rows]
+    size_bytes = sum(measure_row(row.key, row.cells, 0) for row in result.rows)
+    read = max(1, -(-size_bytes // CAPACITY_UNIT_BYTES))
+    return wire.SearchResponse(
+        total_hits=result.total,
+        rows=rows,
+        is_all_succeeded=True,
+        search_hits=[wire.SearchHit(score=score) for score in result.scores],
+        next_token=result.next_token or None,
+        consumed=consumed_message(CapacityUnits(read=read)),
+    )

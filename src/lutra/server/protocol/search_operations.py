@@ -1,0 +1,77 @@
+"""Operations on search indexes, and Search."""
+
+from __future__ import annotations
+
+from lutra.instance.instance import Instance
+from lutra.model import limits
+from lutra.model.deadline import current_deadline
+from lutra.model.errors import ParameterInvalid
+from lutra.model.queries import ReturnColumns, SearchRequest
+from lutra.server.lanes.reply import Reply
+from lutra.server.lanes.searches import IndexSearch
+from lutra.server.protocol import index_messages, search_messages
+from lutra.server.protocol.parsing import parse
+from lutra.server.wire import index_pb2, query_pb2
+
+
+def create_search_index(instance: Instance, body: bytes) -> Reply:
+    request = parse(index_pb2.CreateSearchIndexRequest, body)
+    schema = index_messages.parse_index_schema(request)
+    instance.create_search_index(request.table_name, request.index_name, schema)
+    return Reply(b"")
+
+
+def describe_search_index(instance: Instance, body: bytes) -> Reply:
+    request = parse(index_pb2.DescribeSearchIndexRequest, body)
+    description = instance.describe_search_index(request.table_name, request.index_name)
+    with_sync_stat = request.include_sync_stat or not request.HasField("include_sync_stat")
+    message = index_messages.describe_index_message(description, with_sync_stat=with_sync_stat)
+    return Reply(message.SerializeToString())
+
+
+def list_search_index(instance: Instance, body: bytes) -> Reply:
+    request = parse(index_pb2.ListSearchIndexRequest, body)
+    names = instance.list_search_indexes(request.table_name or None)
+    message = index_pb2.ListSearchIndexResponse(
+        indices=[index_pb2.IndexInfo(table_name=table, index_name=index) for table, index in names]
+    )
+    return Reply(message.SerializeToString())
+
+
+def delete_search_index(instance: Instance, body: bytes) -> Reply:
+    request = parse(index_pb2.DeleteSearchIndexRequest, body)
+    instance.delete_search_index(request.table_name, request.index_name)
+    return Reply(b"")
+
+
+def search(instance: Instance, body: bytes) -> IndexSearch:
+    request = parse(query_pb2.SearchRequest, body)
+    wanted = search_messages.parse_search(request)
+    if wanted.limit is not None and wanted.limit > limits.SEARCH_LIMIT_MAX:
+        _check_index_only(instance, request, wanted)
+    if wanted.timeout_ms is not None and wanted.timeout_ms > 0:  # else the search says what is wrong with it
+        current_deadline().shorten(wanted.timeout_ms / 1_000, "search")
+
+    def make() -> Reply:
+        result = instance.search_opened(request.table_name, request.index_name, wanted)
+        return Reply(search_messages.search_message(result).SerializeToString(), rows_read=len(result.rows))
+
+    return IndexSearch(request.table_name, request.index_name, make)
+
+
+def _check_index_only(instance: Instance, request: query_pb2.SearchRequest, wanted: SearchRequest) -> None:
+    """More than SEARCH_LIMIT_MAX rows come only where none has to be fetched from the table: the protocol's bound."""
+    columns = wanted.columns
+    if columns.kind is ReturnColumns.ALL:
+        is_index_only = False
+    elif columns.kind is ReturnColumns.SPECIFIED:
+        schema = instance.describe_search_index(request.table_name, request.index_name).schema
+        key = {column.name for column in instance.tables.describe(request.table_name).schema.key}
+        is_index_only = all(name in key or schema.field(name) is not None for name in columns.names)
+    else:
+        is_index_only = True
+    if not is_index_only:
+        raise ParameterInvalid(
+            f"[limit] is {wanted.limit}, must be in [0, {limits.SEARCH_LIMIT_MAX}] where columns outside the index "
+            "are returned"
+        )

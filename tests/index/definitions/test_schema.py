@@ -1,0 +1,128 @@
+"""Which search indexes are refused, and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lutra.index.definitions.schema import check_table_update, validate_schema
+from lutra.model import limits
+from lutra.model.errors import ParameterInvalid
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
+from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, SortMode
+from lutra.model.schema import DefinedColumn, KeyColumn, TableOptions, TableSchema, TableUpdate
+from lutra.model.values import ColumnType
+
+TABLE = TableSchema(
+    "t",
+    (KeyColumn("pk", ColumnType.STRING), KeyColumn("id", ColumnType.INTEGER), KeyColumn("raw", ColumnType.BINARY)),
+    (DefinedColumn("flag", ColumnType.BOOLEAN), DefinedColumn("blob", ColumnType.BINARY)),
+    TableOptions(ttl_s=1_000_000, allow_update=False),
+)
+VECTOR = FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(4))
+GOOD = IndexSchema(
+    (
+        FieldSchema("pk", FieldType.KEYWORD),
+        FieldSchema("id", FieldType.LONG),
+        FieldSchema("flag", FieldType.BOOLEAN),
+        FieldSchema("blob", FieldType.VECTOR, vector=VectorOptions(limits.VECTOR_DIMENSION_MAX)),
+        FieldSchema("tags", FieldType.KEYWORD, is_array=True),
+        FieldSchema("day", FieldType.DATE, date_formats=("yyyy-MM-dd", "epoch_millis")),
+        VECTOR,
+    ),
+    sort=(FieldSort("day"), PrimaryKeySort()),
+    routing_fields=("pk",),
+    ttl_s=limits.TTL_SECONDS_MIN,
+)
+
+
+def test_accepts() -> None:
+    validate_schema(GOOD, TABLE)
+    validate_schema(replace(GOOD, ttl_s=-1), TABLE)
+    validate_schema(replace(GOOD, fields=(FieldSchema("pk", FieldType.DATE), *GOOD.fields[1:])), TABLE)
+    many = tuple(FieldSchema(f"f{n}", FieldType.LONG) for n in range(limits.INDEX_FIELDS_MAX))
+    validate_schema(IndexSchema(many), TABLE)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ((), "1 to 1000 fields, but 0"),
+        (tuple(FieldSchema(f"f{n}", FieldType.LONG) for n in range(1001)), "1001"),
+        ((FieldSchema("a", FieldType.LONG), FieldSchema("a", FieldType.KEYWORD)), r"\[a\] is given twice"),
+        ((FieldSchema("", FieldType.LONG),), "invalid"),
+        ((FieldSchema("#a", FieldType.LONG),), "invalid"),
+        ((FieldSchema("a" * 256, FieldType.LONG),), "invalid"),
+        ((FieldSchema("v", FieldType.VECTOR),), "options are missing"),
+        ((replace(VECTOR, vector=VectorOptions(0)),), "1 to 4096 dimensions, not 0"),
+        ((replace(VECTOR, vector=VectorOptions(4097)),), "4097"),
+        ((replace(VECTOR, is_array=True),), "no array"),
+        (tuple(replace(VECTOR, name=f"v{n}") for n in range(6)), "at most 5 VECTOR fields, not 6"),
+        ((FieldSchema("a", FieldType.LONG, vector=VectorOptions(2)),), "VECTOR only"),
+        ((FieldSchema("a", FieldType.DATE, date_formats=("yyyy-QQ",)),), r"field \[a\]: date format \[yyyy-QQ\]"),
+        ((FieldSchema("a", FieldType.LONG, date_formats=("yyyy",)),), "DATE only"),
+        (
+            (FieldSchema("id", FieldType.KEYWORD),),
+            r"type KEYWORD does not go with a column of type INTEGER, allow \[STR",
+        ),
+        ((FieldSchema("pk", FieldType.LONG),), "STRING"),
+        ((FieldSchema("raw", FieldType.KEYWORD),), "BINARY"),
+        ((replace(VECTOR, name="raw"),), "primary key column"),
+        ((FieldSchema("id", FieldType.LONG, is_array=True),), "array of LONG"),
+        ((FieldSchema("raw", FieldType.KEYWORD, is_array=True),), "array of KEYWORD"),
+        ((FieldSchema("flag", FieldType.LONG),), "BOOLEAN"),
+        ((FieldSchema("flag", FieldType.BOOLEAN, is_array=True),), "array of BOOLEAN"),
+    ],
+)
+def test_refuses_fields(fields: tuple[FieldSchema, ...], says: str) -> None:
+    with pytest.raises(ParameterInvalid, match=says):
+        validate_schema(IndexSchema(fields), TABLE)
+
+
+@pytest.mark.parametrize("kind", [FieldType.KEYWORD, FieldType.LONG, FieldType.DATE])
+def test_accepts_arrays_over_key_columns_of_text(kind: FieldType) -> None:
+    validate_schema(IndexSchema((FieldSchema("pk", kind, is_array=True),)), TABLE)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"sort": (ScoreSort(),)}, "by score"),
+        ({"sort": (FieldSort("nothing"),)}, "nothing does not exist"),
+        ({"sort": (FieldSort("v"),)}, "VECTOR"),
+        ({"sort": (FieldSort("day", missing=b"x"),)}, r"\[day\] is of type DATE: b'x' is no value"),
+        ({"sort": (FieldSort("id", missing="last"),)}, r"\[id\] is of type LONG: 'last' is no value"),
+        ({"sort": (FieldSort("tags", mode=SortMode.AVG),)}, "no AVG"),
+        ({"sort": (PrimaryKeySort(),) * 17}, "at most 16"),
+        ({"routing_fields": ("tags",)}, r"\[tags\] is no primary key column"),
+        ({"ttl_s": 0}, "at least 86400"),
+        ({"ttl_s": 1_000_001}, "longer than the table's"),
+    ],
+)
+def test_refuses_settings(change: dict[str, object], says: str) -> None:
+    with pytest.raises(ParameterInvalid, match=says):
+        validate_schema(replace(GOOD, **change), TABLE)  # type: ignore[arg-type]
+
+
+def test_a_time_to_live_goes_with_a_table_without_updates() -> None:
+    updated = replace(TABLE, options=TableOptions(ttl_s=1_000_000))
+    with pytest.raises(ParameterInvalid, match=r"\[t\] may have no UpdateRow: set its option allow_update to false"):
+        validate_schema(GOOD, updated)
+    validate_schema(replace(GOOD, ttl_s=-1), updated)
+    validate_schema(GOOD, replace(TABLE, options=TableOptions(allow_update=False)))
+
+
+def test_a_table_stays_as_its_index_needs_it() -> None:
+    for update in (TableUpdate(allow_update=True), TableUpdate(ttl_s=86_401), TableUpdate(allow_update=True, ttl_s=-1)):
+        with pytest.raises(ParameterInvalid, match=r"\[x\] has a time_to_live"):
+            check_table_update("x", 86_402, update)
+        check_table_update("x", -1, update)
+    for update in (TableUpdate(ttl_s=-1), TableUpdate(ttl_s=86_402), TableUpdate(allow_update=False, max_versions=2)):
+        check_table_update("x", 86_402, update)
+
+
+def test_refuses_a_sort_by_an_unsortable_field() -> None:
+    fields = (FieldSchema("n", FieldType.LONG, sort_and_aggregate=False),)
+    with pytest.raises(ParameterInvalid, match="sort_and_agg"):
+        validate_schema(IndexSchema(fields, sort=(FieldSort("n"),)), TABLE)

@@ -1,0 +1,168 @@
+"""Search indexes on the wire: requests of the official SDK, and what it reads in the answers."""
+
+from __future__ import annotations
+
+import pytest
+import tablestore as ots
+from tablestore.decoder import OTSProtoBufferDecoder
+from tablestore.encoder import OTSProtoBufferEncoder
+
+from lutra.model.errors import ParameterInvalid
+from lutra.model.indexes import (
+    FieldSchema,
+    FieldType,
+    IndexDescription,
+    IndexSchema,
+    Metric,
+    SyncPhase,
+    VectorOptions,
+)
+from lutra.model.queries import FieldSort, PrimaryKeySort, SortMode
+from lutra.server.protocol.index_messages import describe_index_message, parse_index_schema
+from lutra.server.wire import index_pb2 as wire
+
+ENCODER = OTSProtoBufferEncoder("utf8")
+DECODER = OTSProtoBufferDecoder("utf8")
+VECTOR = ots.VectorOptions(ots.VectorDataType.VD_FLOAT_32, ots.VectorMetricType.VM_COSINE, 4)
+SCHEMA = IndexSchema(
+    fields=(
+        FieldSchema("l", FieldType.LONG, index=False, sort_and_aggregate=True, store=False),
+        FieldSchema("k", FieldType.KEYWORD, sort_and_aggregate=False, is_array=True),
+        FieldSchema("d", FieldType.DATE, sort_and_aggregate=True, date_formats=("yyyy-MM-dd", "epoch_millis")),
+        FieldSchema("v", FieldType.VECTOR, sort_and_aggregate=False, vector=VectorOptions(4, Metric.COSINE)),
+    ),
+    sort=(FieldSort("l", descending=True, mode=SortMode.MIN), PrimaryKeySort()),
+    routing_fields=("a",),
+    ttl_s=1_000_000,
+)
+SDK_META = ots.SearchIndexMeta(
+    [
+        ots.FieldSchema("l", ots.FieldType.LONG, index=False, enable_sort_and_agg=True, store=False),
+        ots.FieldSchema("k", ots.FieldType.KEYWORD, enable_sort_and_agg=False, is_array=True),
+        ots.FieldSchema("d", ots.FieldType.DATE, enable_sort_and_agg=True, date_formats=["yyyy-MM-dd", "epoch_millis"]),
+        ots.FieldSchema("v", ots.FieldType.VECTOR, enable_sort_and_agg=False, vector_options=VECTOR),
+    ],
+    ots.IndexSetting(["a"]),
+    ots.Sort([ots.FieldSort("l", ots.SortOrder.DESC, ots.SortMode.MIN), ots.PrimaryKeySort()]),
+    time_to_live=1_000_000,
+)
+
+
+def create(meta: ots.SearchIndexMeta) -> wire.CreateSearchIndexRequest:
+    data = ENCODER.encode_request("CreateSearchIndex", "t", "i", meta).SerializeToString()
+    return wire.CreateSearchIndexRequest.FromString(data)
+
+
+def test_an_index_as_the_sdk_creates_it() -> None:
+    request = create(SDK_META)
+    assert (request.table_name, request.index_name) == ("t", "i")
+    assert parse_index_schema(request) == SCHEMA
+
+
+def test_flags_that_are_absent_have_their_documented_defaults() -> None:
+    """Node leaves out every ``false``."""
+    field = wire.FieldSchema(field_name="k", field_type=wire.FIELD_TYPE_KEYWORD)
+    request = wire.CreateSearchIndexRequest(
+        table_name="t", index_name="i", schema=wire.IndexSchema(field_schemas=[field])
+    )
+    schema = parse_index_schema(request)
+    assert schema == IndexSchema((FieldSchema("k", FieldType.KEYWORD),))
+    assert schema.fields[0].is_sortable
+
+
+@pytest.mark.parametrize("sent", [None, False, True])
+def test_whether_a_field_is_sortable_is_told_as_it_was_said(sent: bool | None) -> None:
+    """Python's own tests expect a flag that was not sent to be absent, which it reads as ``False``."""
+    meta = ots.SearchIndexMeta([ots.FieldSchema("l", ots.FieldType.LONG, enable_sort_and_agg=sent)])
+    schema = parse_index_schema(create(meta))
+    assert schema.fields[0].is_sortable is (sent is not False)
+    described = describe_index_message(
+        IndexDescription("t", "i", schema, 5, SyncPhase.INCR, 0, 0, 0), with_sync_stat=True
+    )
+    [field] = described.schema.field_schemas
+    assert (field.sort_and_agg if field.HasField("sort_and_agg") else None) is sent
+    (read, _), _ = DECODER.decode_response("DescribeSearchIndex", described.SerializeToString(), "id")
+    assert read.fields[0].enable_sort_and_agg is bool(sent)
+
+
+@pytest.mark.parametrize(
+    "kind", [ots.FieldType.TEXT, ots.FieldType.NESTED, ots.FieldType.GEOPOINT, ots.FieldType.JSON], ids=lambda k: k.name
+)
+def test_field_types_not_served_are_named(kind: ots.FieldType) -> None:
+    name = "GEO_POINT" if kind is ots.FieldType.GEOPOINT else kind.name
+    with pytest.raises(ParameterInvalid, match=rf"^field type {name} of field \[f\] is not supported$"):
+        parse_index_schema(create(ots.SearchIndexMeta([ots.FieldSchema("f", kind)])))
+
+
+def with_field(**changes: object) -> wire.CreateSearchIndexRequest:
+    field = wire.FieldSchema(**({"field_name": "f", "field_type": wire.FIELD_TYPE_KEYWORD} | changes))
+    return wire.CreateSearchIndexRequest(table_name="t", index_name="i", schema=wire.IndexSchema(field_schemas=[field]))
+
+
+@pytest.mark.parametrize(
+    ("request_", "complaint"),
+    [
+        (wire.CreateSearchIndexRequest(table_name="t", index_name="i"), r"\[schema\] must not be null"),
+        (with_field(field_type=0), r"field \[f\] has no valid type"),
+        (with_field(field_type=77), r"field \[f\] has no valid type: 77"),
+        (with_field(field_type=10), "FUZZY_KEYWORD"),
+        (with_field(is_virtual_field=True), "is_virtual_field"),
+        (with_field(enable_highlighting=True), "enable_highlighting"),
+        (with_field(field_schemas=[b"x"]), "sub-fields"),
+        (with_field(field_type=9, vector_options=wire.VectorOptions(data_type=1, dimension=3)), "VD_FLOAT_32"),
+        (with_field(field_type=9, vector_options=wire.VectorOptions(metric_type=7)), r"metric of field \[f\]: 7"),
+    ],
+)
+def test_malformed_schemas(request_: wire.CreateSearchIndexRequest, complaint: str) -> None:
+    with pytest.raises(ParameterInvalid, match=complaint):
+        parse_index_schema(request_)
+
+
+def test_parts_not_served_are_refused() -> None:
+    request = create(SDK_META)
+    request.source_index_name = "other"
+    with pytest.raises(ParameterInvalid, match="source_index_name"):
+        parse_index_schema(request)
+    request = create(SDK_META)
+    request.schema.index_sort.disable_default_pk_sorter = False
+    assert parse_index_schema(request) == SCHEMA
+    request.schema.index_sort.disable_default_pk_sorter = True
+    with pytest.raises(ParameterInvalid, match="disable_default_pk_sorter"):
+        parse_index_schema(request)
+    request = create(SDK_META)
+    request.schema.index_setting.enable_custom_column_version = True
+    with pytest.raises(ParameterInvalid, match="enable_custom_column_version"):
+        parse_index_schema(request)
+
+
+DESCRIPTION = IndexDescription(
+    table="t",
+    name="i",
+    schema=SCHEMA,
+    created_us=5,
+    phase=SyncPhase.INCR,
+    synced_us=1_700_000_000_000_000,
+    rows=9,
+    unindexed_values=0,
+)
+
+
+def test_describe_as_the_sdk_reads_it() -> None:
+    message = describe_index_message(DESCRIPTION, with_sync_stat=True)
+    assert message.index_status.status == wire.INDEX_STATUS_RUNNING
+    (meta, sync_stat), _ = DECODER.decode_response("DescribeSearchIndex", message.SerializeToString(), "id")
+    assert sync_stat.sync_phase == ots.SyncPhase.INCR
+    assert sync_stat.current_sync_timestamp == 1_700_000_000_000_000_000
+    assert meta.time_to_live == 1_000_000
+    assert meta.index_setting.routing_fields == ["a"]
+    # What the SDK read makes the same index again.
+    assert parse_index_schema(create(meta)) == SCHEMA
+
+
+def test_an_index_without_a_sort_is_sorted_by_key() -> None:
+    plain = IndexDescription("t", "i", IndexSchema(SCHEMA.fields), 5, SyncPhase.FULL, 0, 0, 0)
+    message = describe_index_message(plain, with_sync_stat=False)
+    assert not message.HasField("sync_stat")
+    (meta, sync_stat), _ = DECODER.decode_response("DescribeSearchIndex", message.SerializeToString(), "id")
+    assert sync_stat is None
+    assert [type(sorter) for sorter in meta.index_sort.sorters] == [ots.PrimaryKeySort]

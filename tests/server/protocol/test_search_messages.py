@@ -1,0 +1,176 @@
+"""Searches on the wire: requests of the official SDK, the quirks of the others, and what is read in the answers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import tablestore as ots
+from tablestore.decoder import OTSProtoBufferDecoder
+from tablestore.encoder import OTSProtoBufferEncoder
+
+from lutra.kernels.plainbuffer import encode_key
+from lutra.model.errors import ParameterInvalid
+from lutra.model.queries import (
+    ColumnsToGet,
+    MatchAll,
+    ReturnColumns,
+    ScoreSort,
+    SearchRequest,
+    SearchResult,
+)
+from lutra.model.rows import Row
+from lutra.server.protocol.search_messages import parse_search, search_message
+from lutra.server.wire import query_pb2 as wire
+
+ENCODER = OTSProtoBufferEncoder("utf8")
+DECODER = OTSProtoBufferDecoder("utf8")
+
+
+def sdk_search(
+    query: ots.SearchQuery, columns: ots.ColumnsToGet | None = None, routing: Any = None, timeout_s: float | None = None
+) -> wire.SearchRequest:
+    data = ENCODER.encode_request("Search", "t", "i", query, columns, routing, timeout_s).SerializeToString()
+    return wire.SearchRequest.FromString(data)
+
+
+def raw(**changes: Any) -> wire.SearchRequest:
+    arguments = {"query": wire.Query(type=wire.QUERY_TYPE_MATCH_ALL), "limit": 5} | changes
+    return wire.SearchRequest(
+        table_name="t", index_name="i", search_query=wire.SearchQuery(**arguments).SerializeToString()
+    )
+
+
+def test_the_least_search_has_the_defaults() -> None:
+    request = raw()
+    query = wire.SearchQuery.FromString(request.search_query)
+    query.ClearField("limit")
+    request.search_query = query.SerializeToString()
+    assert parse_search(request) == SearchRequest(MatchAll(), limit=10)
+
+
+def test_a_search_of_the_sdk() -> None:
+    request = sdk_search(
+        ots.SearchQuery(
+            ots.MatchAllQuery(),
+            ots.Sort([ots.ScoreSort()]),
+            get_total_count=True,
+            next_token=b"on",
+            offset=3,
+            limit=7,
+        ),
+        ots.ColumnsToGet(["a", "b"], ots.ColumnReturnType.SPECIFIED),
+        [[("a", "x")]],
+        2.5,
+    )
+    assert parse_search(request) == SearchRequest(
+        query=MatchAll(),
+        sort=(ScoreSort(),),
+        offset=3,
+        limit=7,
+        token=b"on",
+        count_total=True,
+        columns=ColumnsToGet(ReturnColumns.SPECIFIED, ("a", "b")),
+        timeout_ms=2_500,
+    )
+
+
+@pytest.mark.parametrize("kind", ots.ColumnReturnType)
+def test_column_return_types(kind: ots.ColumnReturnType) -> None:
+    parsed = parse_search(sdk_search(ots.SearchQuery(ots.MatchAllQuery()), ots.ColumnsToGet([], kind)))
+    assert parsed.columns.kind == ReturnColumns(kind.value)
+
+
+@pytest.mark.parametrize(("track", "counts"), [(-1, False), (0, False), (1, True), (2**31 - 1, True)])
+def test_java_counts_by_another_field(track: int, counts: bool) -> None:
+    assert parse_search(raw(track_total_count=track)).count_total is counts
+
+
+def test_timeouts_are_bounded() -> None:
+    request = raw()
+    request.timeout_ms = 60_000
+    assert parse_search(request).timeout_ms == 10_000
+    request.timeout_ms = 0
+    assert parse_search(request).timeout_ms is None
+    request.timeout_ms = -1
+    with pytest.raises(ParameterInvalid, match="timeout_ms"):
+        parse_search(request)
+
+
+@pytest.mark.parametrize("part", ["collapse", "aggs", "group_bys", "highlight", "filter"])
+def test_parts_not_served_are_named(part: str) -> None:
+    with pytest.raises(ParameterInvalid, match=rf"^\[{part}\] in a search is not supported$"):
+        parse_search(raw(**{part: b"\x0a\x01x"}))
+    assert parse_search(raw(**{part: b""})) == SearchRequest(MatchAll(), limit=5)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        ots.SearchQuery(ots.MatchAllQuery(), aggs=[ots.Max("a", name="n")]),
+        ots.SearchQuery(ots.MatchAllQuery(), group_bys=[ots.GroupByField("a", name="n")]),
+        ots.SearchQuery(ots.MatchAllQuery(), collapse_field=ots.Collapse("a")),
+        ots.SearchQuery(ots.MatchAllQuery(), highlight=ots.Highlight([ots.HighlightParameter("a")])),
+    ],
+)
+def test_parts_not_served_as_the_sdk_sends_them(query: ots.SearchQuery) -> None:
+    with pytest.raises(ParameterInvalid, match="in a search is not supported"):
+        parse_search(sdk_search(query))
+
+
+@pytest.mark.parametrize(
+    ("request_", "complaint"),
+    [
+        (wire.SearchRequest(search_query=b"\xff"), "search_query"),
+        (wire.SearchRequest(), "query"),
+        (raw(limit=-1), r"\[limit\] is -1"),
+        (raw(limit=1_001), r"\[limit\] is 1001"),
+        (raw(offset=-1), r"\[offset\] is -1"),
+        (raw(offset=99_996), r"\[offset \+ limit\]"),
+        (
+            wire.SearchRequest(search_query=raw().search_query, columns_to_get={"return_type": 9}),
+            "column return type: 9",
+        ),
+        (
+            wire.SearchRequest(
+                search_query=raw().search_query, columns_to_get={"return_type": 2, "column_names": ["a"] * 1_025}
+            ),
+            "columns_to_get",
+        ),
+        (
+            wire.SearchRequest(
+                search_query=raw().search_query, columns_to_get={"return_type": 2, "column_names": ["#a"]}
+            ),
+            "Invalid column name: '#a'",
+        ),
+        (wire.SearchRequest(search_query=raw().search_query, routing_values=[b"x"]), "."),
+    ],
+)
+def test_malformed_searches(request_: wire.SearchRequest, complaint: str) -> None:
+    with pytest.raises(ParameterInvalid, match=complaint):
+        parse_search(request_)
+
+
+def test_routing_values_are_well_formed_keys() -> None:
+    request = raw()
+    request.routing_values.append(encode_key((("a", "x"),)))
+    assert parse_search(request).limit == 5
+
+
+def test_hits_as_the_sdk_reads_them() -> None:
+    rows = [Row((("a", n),), [("c", "x" * 5_000, 5)]) for n in range(2)]
+    message = search_message(SearchResult(rows, [0.5, math.nan], total=2, next_token=b"on"))
+    assert message.consumed.capacity_unit.read == 3
+    response, _ = DECODER.decode_response("Search", message.SerializeToString(), "id")
+    assert (response.total_count, response.next_token, response.is_all_succeed) == (2, b"on", True)
+    assert response.rows == [([("a", n)], [("c", "x" * 5_000, 5)]) for n in range(2)]
+    assert response.search_hits[0].score == 0.5
+    assert math.isnan(response.search_hits[1].score)
+
+
+def test_no_hits() -> None:
+    message = search_message(SearchResult([], []))
+    assert (message.total_hits, message.HasField("next_token")) == (-1, False)
+    response, _ = DECODER.decode_response("Search", message.SerializeToString(), "id")
+    assert (response.rows, response.search_hits, response.next_token) == ([], [], b"")
