@@ -24,8 +24,12 @@ from lutra.model.queries import (
     ColumnsToGet,
     Exists,
     FieldSort,
+    Highlight,
+    HighlightField,
     KnnVector,
+    Match,
     MatchAll,
+    MatchPhrase,
     Prefix,
     PrimaryKeySort,
     Query,
@@ -96,6 +100,9 @@ def ids(index: SearchIndex, request: SearchRequest) -> list[Any]:
         (Terms("n", (1, "x")), "LONG"),
         (Range("flag", True), r"\[range query\] field: flag type: boolean"),
         (Range("n", "a"), "LONG"),
+        (Match("n", "a"), r"\[match query\] field: n type: long is invalid, allow \[keyword\]"),
+        (MatchPhrase("x", "a"), r"\[match query\] field: x does not exist"),
+        (Match("k", "a", weight=-1.0), r"\[match query\] weight"),
         (Prefix("n", "a"), r"\[prefix query\] field: n type: long is invalid, allow \[keyword\]"),
         (Prefix("k", "a" * (limits.PREFIX_BYTES_MAX + 1)), "1001 bytes"),
         (Prefix("k", "\ud800"), "surrogate"),
@@ -159,6 +166,9 @@ def test_refuses_sorts(sort: tuple[Sorter, ...], says: str) -> None:
         ({"offset": -1}, "offset"),
         ({"offset": limits.OFFSET_PLUS_LIMIT_MAX, "limit": 1}, "page with a token"),
         ({"timeout_ms": 0}, "timeout_ms"),
+        ({"highlight": Highlight((HighlightField("x"),))}, r"\[highlight\] field: x does not exist"),
+        ({"highlight": Highlight((HighlightField("k"),))}, r"type: keyword is invalid, allow \[text\]"),
+        ({"highlight": Highlight((HighlightField("k"),) * 11)}, "at most 10"),
         ({"token": b"x"}, "token"),
         ({"offset": 1, "token": b"x"}, r"\[offset\] cannot go with \[token\]"),
     ],
@@ -340,3 +350,11 @@ def test_refuses_a_token_of_another_index() -> None:
     typed = replace(SCHEMA, fields=(FieldSchema("n", FieldType.KEYWORD),))
     assert refused(filled(3, typed), a_token())
     assert not refused(INDEX, a_token())
+
+
+def test_a_keyword_is_matched_as_one_word() -> None:
+    index = memory_index(SCHEMA, KEY)
+    index.apply([Row((("id", n),), [("k", text, 1)]) for n, text in enumerate(["a b", "a", "A b", "a b"])])
+    for query in (Match("k", "a b", weight=3.0), MatchPhrase("k", "a b", weight=3.0)):
+        answer = search(index.view(), SearchRequest(query, (ScoreSort(),)))
+        assert [(hit.key[0][1], hit.score) for hit in answer.hits] == [(0, 3.0), (3, 3.0)]

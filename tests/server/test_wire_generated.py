@@ -46,7 +46,7 @@ def test_field_numbers_and_types_are_the_sdks() -> None:
         for name, message in module.DESCRIPTOR.message_types_by_name.items()
     }
     # PlainBuffer and unserved parts travel as bytes; three fields go by different names in different SDKs.
-    as_bytes = {"nested_filter", "geo_distance_sort", "doc_sort", "collapse", "aggs", "group_bys", "highlight"}
+    as_bytes = {"nested_filter", "geo_distance_sort", "doc_sort", "collapse", "aggs", "group_bys"}
     as_bytes |= {"index_metas", "field_schemas"}
     compared = 0
     for module in (capacity_pb2, error_pb2, filter_pb2, index_pb2, query_pb2, row_pb2, table_pb2):
@@ -70,6 +70,10 @@ def test_field_numbers_and_types_are_the_sdks() -> None:
     [
         ("query_pb2.QueryType", "search_pb2.QueryType", "QUERY_TYPE_"),
         ("index_pb2.FieldType", "search_pb2.FieldType", "FIELD_TYPE_"),
+        ("query_pb2.QueryOperator", "search_pb2.QueryOperator", "QUERY_OPERATOR_"),
+        ("query_pb2.HighlightEncoder", "search_pb2.HighlightEncoder", "HIGHLIGHT_ENCODER_"),
+        ("query_pb2.HighlightFragmentOrder", "search_pb2.HighlightFragmentOrder", "HIGHLIGHT_FRAGMENT_ORDER_"),
+        ("index_pb2.TextSimilarity", "search_pb2.TextSimilarity", "TEXT_SIMILARITY_"),
         ("query_pb2.ColumnReturnType", "search_pb2.ColumnReturnType", "COLUMN_RETURN_TYPE_"),
         ("table_pb2.DefinedColumnType", "table_store_pb2.DefinedColumnType", "DEFINED_COLUMN_TYPE_"),
         ("filter_pb2.ComparatorType", "table_store_filter_pb2.ComparatorType", "COMPARATOR_TYPE_"),

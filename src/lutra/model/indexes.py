@@ -15,6 +15,7 @@ class FieldType(enum.IntEnum):
     DOUBLE = 2
     BOOLEAN = 3
     KEYWORD = 4
+    TEXT = 5
     DATE = 8
     VECTOR = 9
 
@@ -35,13 +36,62 @@ class VectorOptions:
     metric: Metric = Metric.EUCLIDEAN
 
 
+class TextSimilarity(enum.IntEnum):
+    """How a TEXT field scores; the numbers are the protocol's. SHORT_TEXT, which it has as well, is not served."""
+
+    BM25 = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SingleWordParameters:
+    """Of the analyzer ``single_word``. None, here and below, is what was not said: the default holds."""
+
+    case_sensitive: bool | None = None
+    delimit_word: bool | None = None
+    """Whether letters and digits that touch are words of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitParameters:
+    """Of the analyzer ``split``. Without a ``delimiter``, white space is one."""
+
+    delimiter: str | None = None
+    case_sensitive: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FuzzyParameters:
+    """Of the analyzer ``fuzzy``: how many characters its words have."""
+
+    min_chars: int | None = None
+    max_chars: int | None = None
+    case_sensitive: bool | None = None
+
+
+AnalyzerParameters = SingleWordParameters | SplitParameters | FuzzyParameters
+
+
+@dataclass(frozen=True, slots=True)
+class TextOptions:
+    """How a TEXT field is cut into words and scored. All of it is kept as it was said, or not said.
+
+    ``analyzer`` None means ``single_word``; which there are, and what they do: `lutra.text.analyzers`.
+    """
+
+    analyzer: str | None = None
+    parameters: AnalyzerParameters | None = None
+    similarity: TextSimilarity | None = None
+    highlighting: bool | None = None
+    """Whether a search may ask for the field's words to be highlighted."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldSchema:
     """One field of a search index; its name is the table column it is fed from.
 
     A VECTOR column holds a JSON string ``"[0.1, 0.2]"`` or little-endian float32 bytes. An array column holds a JSON
-    string ``'["a", "b"]'``. ``date_formats`` apply to DATE fields fed from strings. ``sort_and_aggregate`` is None
-    where it was not said: see ``is_sortable``.
+    string ``'["a", "b"]'``. ``text`` goes with TEXT fields, where None says nothing. ``date_formats`` apply to DATE
+    fields fed from strings. ``sort_and_aggregate`` is None where it was not said: see ``is_sortable``.
     """
 
     name: str
@@ -51,12 +101,13 @@ class FieldSchema:
     store: bool = True
     is_array: bool = False
     vector: VectorOptions | None = None
+    text: TextOptions | None = None
     date_formats: tuple[str, ...] = ()
 
     @property
     def is_sortable(self) -> bool:
         """Whether a search can sort by it."""
-        return self.sort_and_aggregate is not False and self.type is not FieldType.VECTOR
+        return self.sort_and_aggregate is not False and self.type not in (FieldType.VECTOR, FieldType.TEXT)
 
 
 @dataclass(frozen=True, slots=True)

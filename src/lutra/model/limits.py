@@ -59,4 +59,19 @@ QUERY_NODES_MAX: Final = 1_024
 QUERY_DEPTH_MAX: Final = 64
 TERMS_MAX: Final = 1_024
 PREFIX_BYTES_MAX: Final = 1_000
+"""Of a suffix too."""
+WILDCARD_CHARS_MAX: Final = 32
+MATCH_BYTES_MAX: Final = 65_536
+"""Of the text that a match query looks for."""
+SLOP_MAX: Final = 2_147_483_647
+FUZZY_TEXT_CHARS_MAX: Final = 1_024
+"""What comes later in a text is not found by the analyzer ``fuzzy``."""
+FUZZY_SPAN_CHARS_MAX: Final = 6
+"""By how many characters the longest words of ``fuzzy`` may exceed the shortest."""
+FUZZY_CHARS_MAX: Final = 256
+DELIMITER_CHARS_MAX: Final = 256
+HIGHLIGHT_FIELDS_MAX: Final = 10
+HIGHLIGHT_FRAGMENTS_MAX: Final = 500
+FRAGMENT_CHARS_MAX: Final = 10_000
+TAG_CHARS_MAX: Final = 256
 SORTERS_MAX: Final = 16

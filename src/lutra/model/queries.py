@@ -55,10 +55,65 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """Rows whose KEYWORD field starts with ``prefix``."""
+    """Rows whose KEYWORD field starts with ``prefix``, or whose TEXT field has a word that does."""
 
     field: str
     prefix: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Suffix:
+    """Rows whose KEYWORD field ends with ``suffix``, or whose TEXT field has a word that does."""
+
+    field: str
+    suffix: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wildcard:
+    """Rows whose KEYWORD field as a whole, or a word of whose TEXT field, is like ``pattern``.
+
+    In it ``*`` stands for any characters, none too, and ``?`` for one; nothing takes their meaning from them.
+    """
+
+    field: str
+    pattern: str
+    weight: float = 1.0
+
+
+class Operator(enum.IntEnum):
+    """How many of the words of a text must be there, any or all; the numbers are the protocol's QueryOperator."""
+
+    OR = 1
+    AND = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Rows whose TEXT field has words of ``text``, cut as the field is; of a KEYWORD field, those that equal it.
+
+    ``minimum_should_match`` is as in Bool, counts words, goes with OR only, and is 1 where it is None.
+    """
+
+    field: str
+    text: str
+    operator: Operator = Operator.OR
+    minimum_should_match: int | str | None = None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class MatchPhrase:
+    """Rows whose TEXT field has all words of ``text``, as near to each other, in that order, as they are there.
+
+    ``slop``: by how many places in all words may be elsewhere. Of a KEYWORD field, those that equal ``text``.
+    """
+
+    field: str
+    text: str
+    slop: int = 0
     weight: float = 1.0
 
 
@@ -104,7 +159,7 @@ class KnnVector:
     num_candidates: int | None = None
 
 
-Query = MatchAll | Term | Terms | Range | Prefix | Exists | Bool | KnnVector
+Query = MatchAll | Term | Terms | Range | Prefix | Suffix | Wildcard | Match | MatchPhrase | Exists | Bool | KnnVector
 
 
 class SortMode(enum.IntEnum):
@@ -158,6 +213,44 @@ class ColumnsToGet:
     names: tuple[str, ...] = ()
 
 
+class HighlightEncoder(enum.IntEnum):
+    """What becomes of the text around the tags; the numbers are the protocol's. HTML escapes what it has a use for."""
+
+    PLAIN = 1
+    HTML = 2
+
+
+class FragmentOrder(enum.IntEnum):
+    """How the fragments of a text are ordered; the numbers are the protocol's. SCORE: the best first."""
+
+    TEXT_SEQUENCE = 1
+    SCORE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class HighlightField:
+    """A TEXT field whose words that match are shown: in up to ``fragments`` pieces of about ``fragment_chars``."""
+
+    field: str
+    fragments: int = 5
+    fragment_chars: int = 100
+    pre_tag: str = "<em>"
+    post_tag: str = "</em>"
+    order: FragmentOrder = FragmentOrder.TEXT_SEQUENCE
+
+
+@dataclass(frozen=True, slots=True)
+class Highlight:
+    """What of a hit's texts is shown. A field that the query does not ask about has no fragments."""
+
+    fields: tuple[HighlightField, ...]
+    encoder: HighlightEncoder = HighlightEncoder.PLAIN
+
+
+Fragments = dict[str, list[str]]
+"""Of one row: the fragments of each field that has any."""
+
+
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
     """One search. ``sort`` empty means by primary key; ``token`` continues an earlier search, its sort included."""
@@ -170,6 +263,7 @@ class SearchRequest:
     count_total: bool = False
     columns: ColumnsToGet = ColumnsToGet()
     timeout_ms: int | None = None
+    highlight: Highlight | None = None
 
 
 @dataclass(slots=True)
@@ -216,7 +310,8 @@ class SearchStats:
 class SearchResult:
     """``scores`` goes with ``rows``; NaN unless the search sorted by score. ``total`` is -1 where not asked for.
 
-    ``next_token`` is empty where nothing follows.
+    ``next_token`` is empty where nothing follows. ``highlights`` goes with ``rows`` where the search asked for them,
+    and is empty where it did not.
     """
 
     rows: list[Row]
@@ -224,6 +319,7 @@ class SearchResult:
     total: int = -1
     next_token: bytes = b""
     stats: SearchStats = field(default_factory=SearchStats)
+    highlights: list[Fragments] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,16 +18,21 @@ from lutra.model.queries import (
     Bool,
     Exists,
     FieldSort,
+    Highlight,
     KnnVector,
+    Match,
     MatchAll,
+    MatchPhrase,
     Prefix,
     Query,
     Range,
     ReturnColumns,
     SearchRequest,
     Sorter,
+    Suffix,
     Term,
     Terms,
+    Wildcard,
 )
 from lutra.scalars.sorting import check_mode
 
@@ -73,6 +78,32 @@ def check_sort(view: IndexView, sort: tuple[Sorter, ...]) -> None:
                 column.reader.stand_in(sorter.missing)
 
 
+def check_highlight(view: IndexView, highlight: Highlight) -> None:
+    """Raises ParameterInvalid where a field has no words to highlight, or more is asked for than a search gives."""
+    if len(highlight.fields) > limits.HIGHLIGHT_FIELDS_MAX:
+        raise ParameterInvalid(f"[highlight] has at most {limits.HIGHLIGHT_FIELDS_MAX} fields")
+    for wanted in highlight.fields:
+        field = view.schema.field(wanted.field)
+        if field is None:
+            raise ParameterInvalid(f"[highlight] field: {wanted.field} does not exist")
+        if field.type is not FieldType.TEXT:
+            kind = field.type.name.lower()
+            raise ParameterInvalid(f"[highlight] field: {wanted.field} type: {kind} is invalid, allow [text]")
+        if field.text is None or not field.text.highlighting:
+            raise ParameterInvalid(f"[highlight] field: {wanted.field} was created without enable_highlighting")
+        if not 1 <= wanted.fragments <= limits.HIGHLIGHT_FRAGMENTS_MAX:
+            raise ParameterInvalid(
+                f"[highlight] number_of_fragments must be in [1, {limits.HIGHLIGHT_FRAGMENTS_MAX}], "
+                f"not {wanted.fragments}"
+            )
+        if not 1 <= wanted.fragment_chars <= limits.FRAGMENT_CHARS_MAX:
+            raise ParameterInvalid(
+                f"[highlight] fragment_size must be in [1, {limits.FRAGMENT_CHARS_MAX}], not {wanted.fragment_chars}"
+            )
+        if max(len(wanted.pre_tag), len(wanted.post_tag)) > limits.TAG_CHARS_MAX:
+            raise ParameterInvalid(f"[highlight] a tag has at most {limits.TAG_CHARS_MAX} characters")
+
+
 class QueryChecks:
     """Checks one query tree: its size, its fields and their types, its limits. Raises ParameterInvalid."""
 
@@ -107,6 +138,13 @@ class QueryChecks:
                 self._field("prefix query", query.field, (FieldType.KEYWORD,))
                 self._weight("prefix query", query.weight)
                 _check_prefix(query.prefix)
+            case Match() | MatchPhrase():
+                # A keyword is one word as it stands: matching it is comparing it.
+                self._field("match query", query.field, (FieldType.KEYWORD,))
+                self._weight("match query", query.weight)
+                return Term(query.field, query.text, query.weight)
+            case Suffix() | Wildcard():
+                raise ParameterInvalid(f"query type {type(query).__name__.upper()} is not supported")
             case Exists():
                 self._field("exists query", query.field, (*_SCALARS, FieldType.VECTOR))
             case Bool():

@@ -23,7 +23,7 @@ from lutra.model.queries import (
     Sorter,
 )
 from lutra.scalars.strings import Mask
-from lutra.search.checks import QueryChecks, check_sort, page_of
+from lutra.search.checks import QueryChecks, check_highlight, check_sort, page_of
 from lutra.search.deadline import in_time
 from lutra.search.found import Found
 from lutra.search.level import levels_of
@@ -72,6 +72,8 @@ def _searched(view: IndexView, request: SearchRequest, deadline: Deadline) -> An
     token = _read_token(view, request.token) if request.token else None
     sort = token.sort if token is not None else request.sort or view.schema.sort or (PrimaryKeySort(),)
     check_sort(view, sort)
+    if request.highlight is not None:
+        check_highlight(view, request.highlight)
     order = settled(sort)
     if token is not None:
         check_marks(view.schema, order, token.marks)

@@ -78,6 +78,8 @@ class Matcher:
                 return self._bool(query)
             case KnnVector():
                 return self._knn(query)
+            case _:
+                raise AssertionError(f"{query!r} has passed no check")
 
     def _scalar(self, name: str) -> ScalarPart:
         return self._part.scalars[name]

@@ -9,7 +9,7 @@ import pytest
 from lutra.index.definitions.schema import check_table_update, validate_schema
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
-from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, TextOptions, VectorOptions
 from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, SortMode
 from lutra.model.schema import DefinedColumn, KeyColumn, TableOptions, TableSchema, TableUpdate
 from lutra.model.values import ColumnType
@@ -60,6 +60,8 @@ def test_accepts() -> None:
         ((replace(VECTOR, is_array=True),), "no array"),
         (tuple(replace(VECTOR, name=f"v{n}") for n in range(6)), "at most 5 VECTOR fields, not 6"),
         ((FieldSchema("a", FieldType.LONG, vector=VectorOptions(2)),), "VECTOR only"),
+        ((FieldSchema("a", FieldType.LONG, text=TextOptions()),), "TEXT only"),
+        ((FieldSchema("a", FieldType.TEXT, text=TextOptions()),), r"type TEXT of field \[a\] is not supported"),
         ((FieldSchema("a", FieldType.DATE, date_formats=("yyyy-QQ",)),), r"field \[a\]: date format \[yyyy-QQ\]"),
         ((FieldSchema("a", FieldType.LONG, date_formats=("yyyy",)),), "DATE only"),
         (

@@ -9,12 +9,18 @@ from tablestore.encoder import OTSProtoBufferEncoder
 
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import (
+    AnalyzerParameters,
     FieldSchema,
     FieldType,
+    FuzzyParameters,
     IndexDescription,
     IndexSchema,
     Metric,
+    SingleWordParameters,
+    SplitParameters,
     SyncPhase,
+    TextOptions,
+    TextSimilarity,
     VectorOptions,
 )
 from lutra.model.queries import FieldSort, PrimaryKeySort, SortMode
@@ -86,12 +92,81 @@ def test_whether_a_field_is_sortable_is_told_as_it_was_said(sent: bool | None) -
 
 
 @pytest.mark.parametrize(
-    "kind", [ots.FieldType.TEXT, ots.FieldType.NESTED, ots.FieldType.GEOPOINT, ots.FieldType.JSON], ids=lambda k: k.name
+    "kind", [ots.FieldType.NESTED, ots.FieldType.GEOPOINT, ots.FieldType.JSON], ids=lambda k: k.name
 )
 def test_field_types_not_served_are_named(kind: ots.FieldType) -> None:
     name = "GEO_POINT" if kind is ots.FieldType.GEOPOINT else kind.name
     with pytest.raises(ParameterInvalid, match=rf"^field type {name} of field \[f\] is not supported$"):
         parse_index_schema(create(ots.SearchIndexMeta([ots.FieldSchema("f", kind)])))
+
+
+@pytest.mark.parametrize(
+    ("analyzer", "sent", "parameters"),
+    [
+        (None, None, None),
+        ("single_word", None, None),
+        ("single_word", ots.SingleWordAnalyzerParameter(True, False), SingleWordParameters(True, False)),
+        ("split", ots.SplitAnalyzerParameter("--"), SplitParameters("--")),
+        ("fuzzy", ots.FuzzyAnalyzerParameter(2, 4), FuzzyParameters(2, 4)),
+        ("min_word", None, None),
+        ("max_word", None, None),
+    ],
+)
+@pytest.mark.parametrize("is_highlighted", [None, False, True])
+def test_analyzers_are_told_as_they_were_sent(
+    analyzer: str | None, sent: object, parameters: AnalyzerParameters | None, is_highlighted: bool | None
+) -> None:
+    similarity = ots.TextSimilarity.BM25 if analyzer == "split" else None
+    field = ots.FieldSchema(
+        "t",
+        ots.FieldType.TEXT,
+        analyzer=analyzer,
+        analyzer_parameter=sent,
+        enable_highlighting=is_highlighted,
+        text_similarity=similarity,
+    )
+    request = create(ots.SearchIndexMeta([field]))
+    schema = parse_index_schema(request)
+    options = TextOptions(analyzer, parameters, TextSimilarity.BM25 if similarity else None, is_highlighted)
+    assert schema == IndexSchema((FieldSchema("t", FieldType.TEXT, text=options),))
+    assert not schema.fields[0].is_sortable
+    message = describe_index_message(
+        IndexDescription("t", "i", schema, 5, SyncPhase.INCR, 0, 0, 0), with_sync_stat=True
+    )
+    [told], [asked] = message.schema.field_schemas, request.schema.field_schemas
+    for name in ("analyzer", "analyzer_parameter", "enable_highlighting", "text_similarity"):
+        assert told.HasField(name) == asked.HasField(name)
+        assert getattr(told, name) == getattr(asked, name)
+    (read, _), _ = DECODER.decode_response("DescribeSearchIndex", message.SerializeToString(), "id")
+    assert read.fields[0].analyzer == (analyzer or "")
+    if sent is not None:
+        assert vars(read.fields[0].analyzer_parameter) == vars(sent)
+
+
+@pytest.mark.parametrize(
+    ("analyzer", "sent", "parameters"),
+    [
+        ("single_word", b"", SingleWordParameters()),
+        ("", b"\x10\x01", SingleWordParameters(delimit_word=True)),
+        ("split", b"\x10\x01", SplitParameters(None, True)),
+        ("fuzzy", b"\x10\x03\x18\x00", FuzzyParameters(None, 3, False)),
+    ],
+)
+def test_parameters_that_java_sends(analyzer: str, sent: bytes, parameters: AnalyzerParameters) -> None:
+    """It leaves out what was not said, and knows whether a delimiter and n-grams are case-sensitive."""
+    request = with_field(field_type=wire.FIELD_TYPE_TEXT, analyzer=analyzer, analyzer_parameter=sent)
+    schema = parse_index_schema(request)
+    assert schema.fields[0].text == TextOptions(analyzer, parameters)
+    message = describe_index_message(
+        IndexDescription("t", "i", schema, 5, SyncPhase.INCR, 0, 0, 0), with_sync_stat=True
+    )
+    assert message.schema.field_schemas[0].HasField("analyzer_parameter")
+    assert message.schema.field_schemas[0].analyzer_parameter == sent
+
+
+def test_an_analyzer_of_another_type_is_no_concern() -> None:
+    request = with_field(analyzer="no_such", analyzer_parameter=b"\xff", enable_highlighting=False)
+    assert parse_index_schema(request) == IndexSchema((FieldSchema("f", FieldType.KEYWORD),))
 
 
 def with_field(**changes: object) -> wire.CreateSearchIndexRequest:
@@ -107,7 +182,13 @@ def with_field(**changes: object) -> wire.CreateSearchIndexRequest:
         (with_field(field_type=77), r"field \[f\] has no valid type: 77"),
         (with_field(field_type=10), "FUZZY_KEYWORD"),
         (with_field(is_virtual_field=True), "is_virtual_field"),
-        (with_field(enable_highlighting=True), "enable_highlighting"),
+        (with_field(enable_highlighting=True), "enable_highlighting.* goes with TEXT only"),
+        (with_field(field_type=5, text_similarity=2), r"similarity of field \[f\] must be BM25"),
+        (
+            with_field(field_type=5, analyzer="max_word", analyzer_parameter=b""),
+            r"\[max_word\] of field \[f\] takes no",
+        ),
+        (with_field(field_type=5, analyzer_parameter=b"\xff"), r"\[analyzer_parameter\] of field \[f\] is malformed"),
         (with_field(field_schemas=[b"x"]), "sub-fields"),
         (with_field(field_type=9, vector_options=wire.VectorOptions(data_type=1, dimension=3)), "VD_FLOAT_32"),
         (with_field(field_type=9, vector_options=wire.VectorOptions(metric_type=7)), r"metric of field \[f\]: 7"),

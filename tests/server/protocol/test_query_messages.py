@@ -21,15 +21,20 @@ from lutra.model.queries import (
     Exists,
     FieldSort,
     KnnVector,
+    Match,
     MatchAll,
+    MatchPhrase,
+    Operator,
     Prefix,
     PrimaryKeySort,
     Query,
     Range,
     ScoreSort,
     SortMode,
+    Suffix,
     Term,
     Terms,
+    Wildcard,
 )
 from lutra.model.values import INF_MAX, INF_MIN, INT64_MAX, INT64_MIN
 from lutra.server.protocol.query_messages import parse_query, parse_sort, sort_message
@@ -40,6 +45,7 @@ ENCODER = OTSProtoBufferEncoder("utf8")
 _names = st.text(min_size=1, max_size=6)
 _values = st.integers(INT64_MIN, INT64_MAX) | st.floats(allow_nan=False) | st.booleans() | st.text(max_size=6)
 _weights = st.floats(0, 1e6, width=32)
+_minimums = st.none() | st.integers(0, 3) | st.sampled_from(["75%", "2"])
 _vectors = st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=6).map(lambda v: np.array(v, np.float32))
 _leaves = (
     st.just(MatchAll())
@@ -47,6 +53,9 @@ _leaves = (
     | st.builds(Terms, _names, st.lists(_values, min_size=1, max_size=3).map(tuple), _weights)
     | st.builds(Range, _names, _values | st.none(), _values | st.none(), st.booleans(), st.booleans())
     | st.builds(Prefix, _names, st.text(max_size=6), _weights)
+    | st.builds(Wildcard, _names, st.text(max_size=6), _weights)
+    | st.builds(Match, _names, st.text(max_size=6), st.sampled_from(Operator), _minimums, _weights)
+    | st.builds(MatchPhrase, _names, st.text(max_size=6), st.integers(0, 5), _weights)
     | st.builds(Exists, _names)
 )
 
@@ -59,7 +68,7 @@ def _branches(parts: st.SearchStrategy[Query]) -> st.SearchStrategy[Query]:
         several,
         several,
         several,
-        st.none() | st.integers(0, 3) | st.sampled_from(["75%", "2"]),
+        _minimums,
         _weights,
     )
     top_ks, filters, min_scores = st.integers(1, 1_000), st.none() | parts, st.none() | _weights
@@ -83,6 +92,12 @@ def sdk_query(query: Query) -> ots.Query:
             return ots.RangeQuery(field, lower, upper, include_lower, include_upper)
         case Prefix(field, prefix, weight):
             return ots.PrefixQuery(field, prefix, weight)
+        case Wildcard(field, pattern, weight):
+            return ots.WildcardQuery(field, pattern, weight)
+        case Match(field, text, operator, minimum, weight):
+            return ots.MatchQuery(field, text, minimum, ots.QueryOperator(operator), weight)
+        case MatchPhrase(field, text, slop, weight):
+            return ots.MatchPhraseQuery(field, text, weight, slop)
         case Exists(field):
             return ots.ExistsQuery(field)
         case Bool():
@@ -126,10 +141,7 @@ def complaint(query: wire.Query) -> str:
 @pytest.mark.parametrize(
     "query",
     [
-        ots.MatchQuery("f", "t"),
-        ots.MatchPhraseQuery("f", "t"),
         ots.NestedQuery("p", ots.MatchAllQuery()),
-        ots.WildcardQuery("f", "a*"),
         ots.GeoBoundingBoxQuery("f", "1,1", "0,2"),
         ots.GeoDistanceQuery("f", "1,1", 5),
         ots.GeoPolygonQuery("f", ["1,1", "0,2", "3,3"]),
@@ -173,6 +185,15 @@ def knn(**changes: object) -> wire.Query:
         ),
         (wrapped(wire.QUERY_TYPE_TERMS, b"\x0a\x01f"), "terms of field [f] are empty"),
         (wrapped(wire.QUERY_TYPE_PREFIX, wire.PrefixQuery(field_name="f", prefix="é" * 501)), "1000 bytes"),
+        (wrapped(wire.QUERY_TYPE_SUFFIX, wire.SuffixQuery(field_name="f", suffix="é" * 501)), "1000 bytes"),
+        (wrapped(wire.QUERY_TYPE_SUFFIX, wire.SuffixQuery(suffix="a")), "field_name"),
+        (wrapped(wire.QUERY_TYPE_WILDCARD, wire.WildcardQuery(field_name="f", value="é" * 33)), "32 characters"),
+        (wrapped(wire.QUERY_TYPE_WILDCARD, wire.WildcardQuery(field_name="f", value="a", weight=-1)), "weight"),
+        (wrapped(wire.QUERY_TYPE_MATCH, wire.MatchQuery(text="a")), "field_name"),
+        (wrapped(wire.QUERY_TYPE_MATCH, wire.MatchQuery(field_name="f", operator=3)), "operator of the match"),
+        (wrapped(wire.QUERY_TYPE_MATCH, wire.MatchQuery(field_name="f", text="é" * 32_769)), "65536 bytes"),
+        (wrapped(wire.QUERY_TYPE_MATCH_PHRASE, wire.MatchPhraseQuery(field_name="f", slop=-1)), "[slop]"),
+        (wrapped(wire.QUERY_TYPE_MATCH_PHRASE, wire.MatchPhraseQuery(field_name="f", text="a" * 65_537)), "65536"),
         (knn(top_k=0), "[top_k] is 0, must be in [1, 1000]"),
         (knn(top_k=1_001), "[top_k] is 1001, must be in [1, 1000]"),
         (knn(top_k=-5), "top_k"),
@@ -218,11 +239,32 @@ def test_an_open_side_of_a_range_may_be_sent_as_an_infinity() -> None:
     assert parsed == Range("f", None, 5, include_lower=False, include_upper=False)
 
 
-def test_the_newer_minimum_counts() -> None:
-    body = wire.BoolQuery(minimum_should_match=2, new_minimum_should_match="2")
-    parsed = parse_query(wrapped(wire.QUERY_TYPE_BOOL, body))
-    assert isinstance(parsed, Bool)
-    assert parsed.minimum_should_match == "2"
+@pytest.mark.parametrize(
+    "query",
+    [
+        wrapped(wire.QUERY_TYPE_BOOL, wire.BoolQuery(minimum_should_match=2, new_minimum_should_match="3")),
+        wrapped(
+            wire.QUERY_TYPE_MATCH,
+            wire.MatchQuery(field_name="f", minimum_should_match=2, new_minimum_should_match="3"),
+        ),
+    ],
+)
+def test_the_newer_minimum_counts(query: wire.Query) -> None:
+    parsed = parse_query(query)
+    assert isinstance(parsed, Bool | Match)
+    assert parsed.minimum_should_match == "3"
+
+
+def test_suffixes_come_from_java() -> None:
+    query = wrapped(wire.QUERY_TYPE_SUFFIX, b"\x0a\x01f\x12\x02ng\x1d\x00\x00\x00\x40")
+    assert parse_query(query) == Suffix("f", "ng", 2.0)
+
+
+def test_a_match_has_the_documented_defaults() -> None:
+    match = wrapped(wire.QUERY_TYPE_MATCH, wire.MatchQuery(field_name="f", text="a b"))
+    assert parse_query(match) == Match("f", "a b", Operator.OR, None, 1.0)
+    phrase = wrapped(wire.QUERY_TYPE_MATCH_PHRASE, wire.MatchPhraseQuery(field_name="f", text="a b"))
+    assert parse_query(phrase) == MatchPhrase("f", "a b", 0, 1.0)
 
 
 # Sorting

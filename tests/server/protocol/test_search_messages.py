@@ -14,6 +14,10 @@ from lutra.kernels.plainbuffer import encode_key
 from lutra.model.errors import ParameterInvalid
 from lutra.model.queries import (
     ColumnsToGet,
+    FragmentOrder,
+    Highlight,
+    HighlightEncoder,
+    HighlightField,
     MatchAll,
     ReturnColumns,
     ScoreSort,
@@ -98,7 +102,7 @@ def test_timeouts_are_bounded() -> None:
         parse_search(request)
 
 
-@pytest.mark.parametrize("part", ["collapse", "aggs", "group_bys", "highlight", "filter"])
+@pytest.mark.parametrize("part", ["collapse", "aggs", "group_bys", "filter"])
 def test_parts_not_served_are_named(part: str) -> None:
     with pytest.raises(ParameterInvalid, match=rf"^\[{part}\] in a search is not supported$"):
         parse_search(raw(**{part: b"\x0a\x01x"}))
@@ -111,12 +115,43 @@ def test_parts_not_served_are_named(part: str) -> None:
         ots.SearchQuery(ots.MatchAllQuery(), aggs=[ots.Max("a", name="n")]),
         ots.SearchQuery(ots.MatchAllQuery(), group_bys=[ots.GroupByField("a", name="n")]),
         ots.SearchQuery(ots.MatchAllQuery(), collapse_field=ots.Collapse("a")),
-        ots.SearchQuery(ots.MatchAllQuery(), highlight=ots.Highlight([ots.HighlightParameter("a")])),
     ],
 )
 def test_parts_not_served_as_the_sdk_sends_them(query: ots.SearchQuery) -> None:
     with pytest.raises(ParameterInvalid, match="in a search is not supported"):
         parse_search(sdk_search(query))
+
+
+def test_what_is_highlighted_as_the_sdk_sends_it() -> None:
+    parameters = [
+        ots.HighlightParameter("a"),
+        ots.HighlightParameter("b", 3, 18, "<b>", "</b>", ots.HighlightFragmentOrder.SCORE),
+    ]
+    plain = ots.Highlight(parameters)
+    html = ots.Highlight(parameters[:1], ots.HighlightEncoder.HTML_MODE)
+
+    def parsed(highlight: ots.Highlight) -> Highlight | None:
+        return parse_search(sdk_search(ots.SearchQuery(ots.MatchAllQuery(), highlight=highlight))).highlight
+
+    first = HighlightField("a", 5, 100, "<em>", "</em>", FragmentOrder.TEXT_SEQUENCE)
+    second = HighlightField("b", 3, 18, "<b>", "</b>", FragmentOrder.SCORE)
+    assert parsed(plain) == Highlight((first, second), HighlightEncoder.PLAIN)
+    assert parsed(html) == Highlight((first,), HighlightEncoder.HTML)
+    assert parsed(ots.Highlight([])) is None
+
+
+@pytest.mark.parametrize(
+    ("highlight", "complaint"),
+    [
+        ({"highlight_parameters": [{}]}, "field_name"),
+        ({"highlight_parameters": [{"field_name": "a"}] * 11}, "exceeds the max: 10"),
+        ({"highlight_parameters": [{"field_name": "a"}], "highlight_encoder": 3}, "highlight encoder: 3"),
+        ({"highlight_parameters": [{"field_name": "a", "fragments_order": 3}]}, "order of the fragments"),
+    ],
+)
+def test_malformed_highlights(highlight: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ParameterInvalid, match=complaint):
+        parse_search(raw(highlight=highlight))
 
 
 @pytest.mark.parametrize(
@@ -167,6 +202,18 @@ def test_hits_as_the_sdk_reads_them() -> None:
     assert response.rows == [([("a", n)], [("c", "x" * 5_000, 5)]) for n in range(2)]
     assert response.search_hits[0].score == 0.5
     assert math.isnan(response.search_hits[1].score)
+
+
+def test_fragments_as_the_sdk_reads_them() -> None:
+    rows = [Row((("a", n),), []) for n in range(2)]
+    highlights = [{"t": ["<em>a</em> b", "c"], "u": ["d"]}, {}]
+    message = search_message(SearchResult(rows, [1.0, 1.0], highlights=highlights))
+    response, _ = DECODER.decode_response("Search", message.SerializeToString(), "id")
+    read = [
+        {field.field_name: list(field.field_fragments) for field in hit.highlight_result.highlight_fields}
+        for hit in response.search_hits
+    ]
+    assert read == highlights
 
 
 def test_no_hits() -> None:

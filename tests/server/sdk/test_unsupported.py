@@ -153,8 +153,6 @@ def test_types_of_field(retrying: ots.OTSClient, table: str, name: str) -> None:
 
 
 QUERIES: dict[str, Any] = {
-    "MATCH": ots.MatchQuery("n", "text"),
-    "MATCH_PHRASE": ots.MatchPhraseQuery("n", "text"),
     "WILDCARD": ots.WildcardQuery("n", "a*"),
     "NESTED": ots.NestedQuery("n", MatchAllQuery()),
     "GEO_BOUNDING_BOX": ots.GeoBoundingBoxQuery("n", "1,0", "0,1"),
@@ -168,7 +166,6 @@ PARTS: dict[str, dict[str, Any]] = {
     "collapse": {"collapse_field": ots.Collapse("n")},
     "aggs": {"aggs": [ots.Max("n", name="m")]},
     "group_bys": {"group_bys": [ots.GroupByField("n", 10, name="g")]},
-    "highlight": {"highlight": ots.Highlight([ots.HighlightParameter("n")])},
     "geo_distance_sort": {"sort": ots.Sort([ots.GeoDistanceSort("n", ["0,0"])])},
     "doc_sort": {"sort": ots.Sort([ots.DocSort()])},
 }

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from lutra.model.errors import Corruption
-from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
+from lutra.model.indexes import (
+    AnalyzerParameters,
+    FieldSchema,
+    FieldType,
+    FuzzyParameters,
+    IndexSchema,
+    Metric,
+    SingleWordParameters,
+    SplitParameters,
+    TextOptions,
+    TextSimilarity,
+    VectorOptions,
+)
 from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, Sorter, SortMode
 
 _FORMAT: Final = 1
+_PARAMETERS: Final[dict[str, type[AnalyzerParameters]]] = {
+    "single_word": SingleWordParameters,
+    "split": SplitParameters,
+    "fuzzy": FuzzyParameters,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +97,7 @@ def schema_in(stored: dict[str, Any]) -> IndexSchema:
 
 def _field_out(field: FieldSchema) -> dict[str, Any]:
     vector = field.vector
+    text = {} if field.text is None else {"text": _text_out(field.text)}
     return {
         "name": field.name,
         "type": field.type.name,
@@ -89,6 +107,7 @@ def _field_out(field: FieldSchema) -> dict[str, Any]:
         "is_array": field.is_array,
         "vector": None if vector is None else {"dimension": vector.dimension, "metric": vector.metric.name},
         "date_formats": list(field.date_formats),
+        **text,
     }
 
 
@@ -102,7 +121,32 @@ def _field_in(stored: dict[str, Any]) -> FieldSchema:
         store=stored["store"],
         is_array=stored["is_array"],
         vector=None if vector is None else VectorOptions(vector["dimension"], Metric[vector["metric"]]),
+        text=_text_in(stored["text"]) if "text" in stored else None,
         date_formats=tuple(stored["date_formats"]),
+    )
+
+
+def _text_out(text: TextOptions) -> dict[str, Any]:
+    kinds = {kind: name for name, kind in _PARAMETERS.items()}
+    parameters = text.parameters
+    return {
+        "analyzer": text.analyzer,
+        "parameters": None if parameters is None else {"of": kinds[type(parameters)], **asdict(parameters)},
+        "similarity": None if text.similarity is None else text.similarity.name,
+        "highlighting": text.highlighting,
+    }
+
+
+def _text_in(stored: dict[str, Any]) -> TextOptions:
+    parameters = stored["parameters"]
+    if parameters is not None:
+        values = dict(parameters)
+        parameters = _PARAMETERS[values.pop("of")](**values)
+    return TextOptions(
+        analyzer=stored["analyzer"],
+        parameters=parameters,
+        similarity=None if stored["similarity"] is None else TextSimilarity[stored["similarity"]],
+        highlighting=stored["highlighting"],
     )
 
 

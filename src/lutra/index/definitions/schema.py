@@ -65,6 +65,10 @@ def _validate_field(field: FieldSchema) -> None:
         raise ParameterInvalid(
             f"field name [{field.name}] is invalid: 1 to {limits.COLUMN_NAME_BYTES_MAX} bytes that do not begin with #"
         )
+    if field.type is FieldType.TEXT:
+        raise ParameterInvalid(f"field type TEXT of field [{field.name}] is not supported")
+    if field.text is not None:
+        raise ParameterInvalid(f"field [{field.name}] is of type {field.type.name}: text options go with TEXT only")
     if field.type is FieldType.VECTOR:
         if field.vector is None:
             raise ParameterInvalid(f"field [{field.name}] is of type VECTOR: vector options are missing")

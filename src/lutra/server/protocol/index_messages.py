@@ -7,6 +7,7 @@ from lutra.model.indexes import FieldSchema, FieldType, IndexDescription, IndexS
 from lutra.model.queries import PrimaryKeySort
 from lutra.server.protocol.parsing import enum_of
 from lutra.server.protocol.query_messages import parse_sort, sort_message
+from lutra.server.protocol.text_messages import parse_text_options, write_text_options
 from lutra.server.wire import index_pb2 as wire
 
 NS_PER_US = 1_000
@@ -38,13 +39,14 @@ def _parse_field(message: wire.FieldSchema) -> FieldSchema:
     kind = _SERVED_TYPES.get(message.field_type)
     if kind is None:
         raise ParameterInvalid(_unserved(name, message.field_type))
-    for option in ("is_virtual_field", "enable_highlighting"):
-        if getattr(message, option):
-            raise ParameterInvalid(f"[{option}] of field [{name}] is not supported")
+    if message.is_virtual_field:
+        raise ParameterInvalid(f"[is_virtual_field] of field [{name}] is not supported")
+    if message.enable_highlighting and kind is not FieldType.TEXT:
+        raise ParameterInvalid(f"[enable_highlighting] of field [{name}] goes with TEXT only")
     if message.field_schemas:
         raise ParameterInvalid(f"sub-fields of field [{name}] are not supported")
     # Node cannot send `false`, so an absent flag says nothing: the documented defaults hold. Whether a field can be
-    # sorted by is told again as it was said, or not said. An analyzer means something to TEXT fields only.
+    # sorted by is told again as it was said, or not said. What says how texts are cut means nothing to other fields.
     return FieldSchema(
         name=name,
         type=kind,
@@ -53,6 +55,7 @@ def _parse_field(message: wire.FieldSchema) -> FieldSchema:
         store=message.store if message.HasField("store") else True,
         is_array=message.is_array,
         vector=_parse_vector_options(message) if message.HasField("vector_options") else None,
+        text=parse_text_options(message) if kind is FieldType.TEXT else None,
         date_formats=tuple(message.date_formats),
     )
 
@@ -116,4 +119,6 @@ def _field_message(field: FieldSchema) -> wire.FieldSchema:
     )
     if field.sort_and_aggregate is not None:
         message.sort_and_agg = field.sort_and_aggregate
+    if field.text is not None:
+        write_text_options(message, field.text)
     return message

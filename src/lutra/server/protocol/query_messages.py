@@ -20,7 +20,10 @@ from lutra.model.queries import (
     Exists,
     FieldSort,
     KnnVector,
+    Match,
     MatchAll,
+    MatchPhrase,
+    Operator,
     Prefix,
     PrimaryKeySort,
     Query,
@@ -28,8 +31,10 @@ from lutra.model.queries import (
     ScoreSort,
     Sorter,
     SortMode,
+    Suffix,
     Term,
     Terms,
+    Wildcard,
 )
 from lutra.model.values import INF_MAX, KeyMarker, Value
 from lutra.server.protocol.parsing import M, enum_of, parse, parse_value
@@ -66,6 +71,14 @@ class _Reader:
                 return _range(_body(wire.RangeQuery, body))
             case wire.QUERY_TYPE_PREFIX:
                 return _prefix(_body(wire.PrefixQuery, body))
+            case wire.QUERY_TYPE_SUFFIX:
+                return _suffix(_body(wire.SuffixQuery, body))
+            case wire.QUERY_TYPE_WILDCARD:
+                return _wildcard(_body(wire.WildcardQuery, body))
+            case wire.QUERY_TYPE_MATCH:
+                return _match(_body(wire.MatchQuery, body))
+            case wire.QUERY_TYPE_MATCH_PHRASE:
+                return _match_phrase(_body(wire.MatchPhraseQuery, body))
             case wire.QUERY_TYPE_EXISTS:
                 return Exists(_field(_body(wire.ExistsQuery, body)))
             case wire.QUERY_TYPE_BOOL:
@@ -78,17 +91,12 @@ class _Reader:
         def parts(queries: Iterable[wire.Query]) -> tuple[Query, ...]:
             return tuple(self.read(query, depth + 1) for query in queries)
 
-        minimum: int | str | None = None
-        if message.HasField("new_minimum_should_match"):
-            minimum = message.new_minimum_should_match
-        elif message.HasField("minimum_should_match"):
-            minimum = message.minimum_should_match
         return Bool(
             must=parts(message.must_queries),
             must_not=parts(message.must_not_queries),
             filter=parts(message.filter_queries),
             should=parts(message.should_queries),
-            minimum_should_match=minimum,
+            minimum_should_match=_minimum(message),
             weight=_weight(message),
         )
 
@@ -139,12 +147,26 @@ _WithField = (
     | wire.TermsQuery
     | wire.RangeQuery
     | wire.PrefixQuery
+    | wire.SuffixQuery
+    | wire.WildcardQuery
+    | wire.MatchQuery
+    | wire.MatchPhraseQuery
     | wire.ExistsQuery
     | wire.KnnVectorQuery
     | wire.FieldSort
 )
 
-_WithWeight = wire.TermQuery | wire.TermsQuery | wire.PrefixQuery | wire.BoolQuery | wire.KnnVectorQuery
+_WithWeight = (
+    wire.TermQuery
+    | wire.TermsQuery
+    | wire.PrefixQuery
+    | wire.SuffixQuery
+    | wire.WildcardQuery
+    | wire.MatchQuery
+    | wire.MatchPhraseQuery
+    | wire.BoolQuery
+    | wire.KnnVectorQuery
+)
 
 
 def _field(message: _WithField) -> str:
@@ -160,6 +182,12 @@ def _weight(message: _WithWeight) -> float:
     if not (math.isfinite(weight) and weight >= 0):
         raise ParameterInvalid(f"[weight] of a {message.DESCRIPTOR.name} is {weight}, must be 0 or more")
     return weight
+
+
+def _minimum(message: wire.BoolQuery | wire.MatchQuery) -> int | str | None:
+    if message.HasField("new_minimum_should_match"):
+        return message.new_minimum_should_match
+    return message.minimum_should_match if message.HasField("minimum_should_match") else None
 
 
 def _term(message: wire.TermQuery) -> Term:
@@ -203,6 +231,42 @@ def _prefix(message: wire.PrefixQuery) -> Prefix:
     if len(message.prefix.encode()) > limits.PREFIX_BYTES_MAX:
         raise ParameterInvalid(f"the prefix of field [{field}] exceeds {limits.PREFIX_BYTES_MAX} bytes")
     return Prefix(field, message.prefix, _weight(message))
+
+
+def _suffix(message: wire.SuffixQuery) -> Suffix:
+    field = _field(message)
+    if len(message.suffix.encode()) > limits.PREFIX_BYTES_MAX:
+        raise ParameterInvalid(f"the suffix of field [{field}] exceeds {limits.PREFIX_BYTES_MAX} bytes")
+    return Suffix(field, message.suffix, _weight(message))
+
+
+def _wildcard(message: wire.WildcardQuery) -> Wildcard:
+    field = _field(message)
+    if len(message.value) > limits.WILDCARD_CHARS_MAX:
+        raise ParameterInvalid(f"the wildcard of field [{field}] exceeds {limits.WILDCARD_CHARS_MAX} characters")
+    return Wildcard(field, message.value, _weight(message))
+
+
+def _match(message: wire.MatchQuery) -> Match:
+    field = _field(message)
+    _check_text(field, message.text)
+    operator = Operator.OR
+    if message.HasField("operator"):
+        operator = enum_of(Operator, message.operator, f"operator of the match of field [{field}]")
+    return Match(field, message.text, operator, _minimum(message), _weight(message))
+
+
+def _match_phrase(message: wire.MatchPhraseQuery) -> MatchPhrase:
+    field = _field(message)
+    _check_text(field, message.text)
+    if message.slop < 0:
+        raise ParameterInvalid(f"[slop] of the phrase of field [{field}] is {message.slop}, must be 0 or more")
+    return MatchPhrase(field, message.text, message.slop, _weight(message))
+
+
+def _check_text(field: str, text: str) -> None:
+    if len(text.encode()) > limits.MATCH_BYTES_MAX:
+        raise ParameterInvalid(f"the text to match with field [{field}] exceeds {limits.MATCH_BYTES_MAX} bytes")
 
 
 # Sorting

@@ -6,15 +6,16 @@ from lutra.kernels.plainbuffer import decode_row, encode_row, measure_row
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.names import check_column_name
-from lutra.model.queries import ColumnsToGet, ReturnColumns, SearchRequest, SearchResult
+from lutra.model.queries import ColumnsToGet, Fragments, ReturnColumns, SearchRequest, SearchResult
 from lutra.model.schema import CapacityUnits
 from lutra.server.protocol.capacity_messages import consumed_message
+from lutra.server.protocol.highlight_messages import highlight_result, parse_highlight
 from lutra.server.protocol.parsing import enum_of, parse
 from lutra.server.protocol.query_messages import parse_query, parse_sort
 from lutra.server.wire import query_pb2 as wire
 
 CAPACITY_UNIT_BYTES = 4_096
-_UNSERVED_PARTS = ("collapse", "aggs", "group_bys", "highlight", "filter")
+_UNSERVED_PARTS = ("collapse", "aggs", "group_bys", "filter")
 
 
 def parse_search(request: wire.SearchRequest) -> SearchRequest:
@@ -48,6 +49,7 @@ def parse_search(request: wire.SearchRequest) -> SearchRequest:
         count_total=search.get_total_count or search.track_total_count > 0,
         columns=_parse_columns(request.columns_to_get),
         timeout_ms=min(request.timeout_ms, limits.SEARCH_TIMEOUT_MS_MAX) or None,
+        highlight=parse_highlight(search.highlight) if search.highlight.highlight_parameters else None,
     )
 
 
@@ -84,7 +86,15 @@ def search_message(result: SearchResult) -> wire.SearchResponse:
         total_hits=result.total,
         rows=rows,
         is_all_succeeded=True,
-        search_hits=[wire.SearchHit(score=score) for score in result.scores],
+        search_hits=_hits(result),
         next_token=result.next_token or None,
         consumed=consumed_message(CapacityUnits(read=read)),
     )
+
+
+def _hits(result: SearchResult) -> list[wire.SearchHit]:
+    highlights: list[Fragments] = result.highlights or [{}] * len(result.scores)
+    return [
+        wire.SearchHit(score=score, highlight_result=highlight_result(fragments) if fragments else None)
+        for score, fragments in zip(result.scores, highlights, strict=True)
+    ]

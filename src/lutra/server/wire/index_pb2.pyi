@@ -47,6 +47,12 @@ class IndexStatusEnum(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INDEX_STATUS_PENDING: _ClassVar[IndexStatusEnum]
     INDEX_STATUS_FAILED: _ClassVar[IndexStatusEnum]
     INDEX_STATUS_RUNNING: _ClassVar[IndexStatusEnum]
+
+class TextSimilarity(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TEXT_SIMILARITY_UNSPECIFIED: _ClassVar[TextSimilarity]
+    TEXT_SIMILARITY_BM25: _ClassVar[TextSimilarity]
+    TEXT_SIMILARITY_SHORT_TEXT: _ClassVar[TextSimilarity]
 FIELD_TYPE_UNSPECIFIED: FieldType
 FIELD_TYPE_LONG: FieldType
 FIELD_TYPE_DOUBLE: FieldType
@@ -73,6 +79,35 @@ INDEX_STATUS_UNSPECIFIED: IndexStatusEnum
 INDEX_STATUS_PENDING: IndexStatusEnum
 INDEX_STATUS_FAILED: IndexStatusEnum
 INDEX_STATUS_RUNNING: IndexStatusEnum
+TEXT_SIMILARITY_UNSPECIFIED: TextSimilarity
+TEXT_SIMILARITY_BM25: TextSimilarity
+TEXT_SIMILARITY_SHORT_TEXT: TextSimilarity
+
+class SingleWordAnalyzerParameter(_message.Message):
+    __slots__ = ("case_sensitive", "delimit_word")
+    CASE_SENSITIVE_FIELD_NUMBER: _ClassVar[int]
+    DELIMIT_WORD_FIELD_NUMBER: _ClassVar[int]
+    case_sensitive: bool
+    delimit_word: bool
+    def __init__(self, case_sensitive: bool = ..., delimit_word: bool = ...) -> None: ...
+
+class SplitAnalyzerParameter(_message.Message):
+    __slots__ = ("delimiter", "case_sensitive")
+    DELIMITER_FIELD_NUMBER: _ClassVar[int]
+    CASE_SENSITIVE_FIELD_NUMBER: _ClassVar[int]
+    delimiter: str
+    case_sensitive: bool
+    def __init__(self, delimiter: _Optional[str] = ..., case_sensitive: bool = ...) -> None: ...
+
+class FuzzyAnalyzerParameter(_message.Message):
+    __slots__ = ("min_chars", "max_chars", "case_sensitive")
+    MIN_CHARS_FIELD_NUMBER: _ClassVar[int]
+    MAX_CHARS_FIELD_NUMBER: _ClassVar[int]
+    CASE_SENSITIVE_FIELD_NUMBER: _ClassVar[int]
+    min_chars: int
+    max_chars: int
+    case_sensitive: bool
+    def __init__(self, min_chars: _Optional[int] = ..., max_chars: _Optional[int] = ..., case_sensitive: bool = ...) -> None: ...
 
 class VectorOptions(_message.Message):
     __slots__ = ("data_type", "dimension", "metric_type")
@@ -85,7 +120,7 @@ class VectorOptions(_message.Message):
     def __init__(self, data_type: _Optional[_Union[VectorDataType, str]] = ..., dimension: _Optional[int] = ..., metric_type: _Optional[_Union[VectorMetricType, str]] = ...) -> None: ...
 
 class FieldSchema(_message.Message):
-    __slots__ = ("field_name", "field_type", "analyzer", "index", "sort_and_agg", "store", "field_schemas", "is_array", "analyzer_parameter", "is_virtual_field", "source_field_names", "date_formats", "enable_highlighting", "vector_options")
+    __slots__ = ("field_name", "field_type", "analyzer", "index", "sort_and_agg", "store", "field_schemas", "is_array", "analyzer_parameter", "is_virtual_field", "source_field_names", "date_formats", "enable_highlighting", "vector_options", "text_similarity")
     FIELD_NAME_FIELD_NUMBER: _ClassVar[int]
     FIELD_TYPE_FIELD_NUMBER: _ClassVar[int]
     ANALYZER_FIELD_NUMBER: _ClassVar[int]
@@ -100,6 +135,7 @@ class FieldSchema(_message.Message):
     DATE_FORMATS_FIELD_NUMBER: _ClassVar[int]
     ENABLE_HIGHLIGHTING_FIELD_NUMBER: _ClassVar[int]
     VECTOR_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    TEXT_SIMILARITY_FIELD_NUMBER: _ClassVar[int]
     field_name: str
     field_type: FieldType
     analyzer: str
@@ -114,7 +150,8 @@ class FieldSchema(_message.Message):
     date_formats: _containers.RepeatedScalarFieldContainer[str]
     enable_highlighting: bool
     vector_options: VectorOptions
-    def __init__(self, field_name: _Optional[str] = ..., field_type: _Optional[_Union[FieldType, str]] = ..., analyzer: _Optional[str] = ..., index: bool = ..., sort_and_agg: bool = ..., store: bool = ..., field_schemas: _Optional[_Iterable[bytes]] = ..., is_array: bool = ..., analyzer_parameter: _Optional[bytes] = ..., is_virtual_field: bool = ..., source_field_names: _Optional[_Iterable[str]] = ..., date_formats: _Optional[_Iterable[str]] = ..., enable_highlighting: bool = ..., vector_options: _Optional[_Union[VectorOptions, _Mapping]] = ...) -> None: ...
+    text_similarity: TextSimilarity
+    def __init__(self, field_name: _Optional[str] = ..., field_type: _Optional[_Union[FieldType, str]] = ..., analyzer: _Optional[str] = ..., index: bool = ..., sort_and_agg: bool = ..., store: bool = ..., field_schemas: _Optional[_Iterable[bytes]] = ..., is_array: bool = ..., analyzer_parameter: _Optional[bytes] = ..., is_virtual_field: bool = ..., source_field_names: _Optional[_Iterable[str]] = ..., date_formats: _Optional[_Iterable[str]] = ..., enable_highlighting: bool = ..., vector_options: _Optional[_Union[VectorOptions, _Mapping]] = ..., text_similarity: _Optional[_Union[TextSimilarity, str]] = ...) -> None: ...
 
 class IndexSetting(_message.Message):
     __slots__ = ("number_of_shards", "routing_fields", "routing_partition_size", "enable_custom_column_version")

@@ -31,6 +31,24 @@ class QueryType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     QUERY_TYPE_SUFFIX: _ClassVar[QueryType]
     QUERY_TYPE_DIS_MAX: _ClassVar[QueryType]
 
+class QueryOperator(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    QUERY_OPERATOR_UNSPECIFIED: _ClassVar[QueryOperator]
+    QUERY_OPERATOR_OR: _ClassVar[QueryOperator]
+    QUERY_OPERATOR_AND: _ClassVar[QueryOperator]
+
+class HighlightEncoder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    HIGHLIGHT_ENCODER_UNSPECIFIED: _ClassVar[HighlightEncoder]
+    HIGHLIGHT_ENCODER_PLAIN_MODE: _ClassVar[HighlightEncoder]
+    HIGHLIGHT_ENCODER_HTML_MODE: _ClassVar[HighlightEncoder]
+
+class HighlightFragmentOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    HIGHLIGHT_FRAGMENT_ORDER_UNSPECIFIED: _ClassVar[HighlightFragmentOrder]
+    HIGHLIGHT_FRAGMENT_ORDER_TEXT_SEQUENCE: _ClassVar[HighlightFragmentOrder]
+    HIGHLIGHT_FRAGMENT_ORDER_SCORE: _ClassVar[HighlightFragmentOrder]
+
 class SortOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     SORT_ORDER_ASC: _ClassVar[SortOrder]
@@ -70,6 +88,15 @@ QUERY_TYPE_KNN_VECTOR: QueryType
 QUERY_TYPE_FUNCTIONS_SCORE: QueryType
 QUERY_TYPE_SUFFIX: QueryType
 QUERY_TYPE_DIS_MAX: QueryType
+QUERY_OPERATOR_UNSPECIFIED: QueryOperator
+QUERY_OPERATOR_OR: QueryOperator
+QUERY_OPERATOR_AND: QueryOperator
+HIGHLIGHT_ENCODER_UNSPECIFIED: HighlightEncoder
+HIGHLIGHT_ENCODER_PLAIN_MODE: HighlightEncoder
+HIGHLIGHT_ENCODER_HTML_MODE: HighlightEncoder
+HIGHLIGHT_FRAGMENT_ORDER_UNSPECIFIED: HighlightFragmentOrder
+HIGHLIGHT_FRAGMENT_ORDER_TEXT_SEQUENCE: HighlightFragmentOrder
+HIGHLIGHT_FRAGMENT_ORDER_SCORE: HighlightFragmentOrder
 SORT_ORDER_ASC: SortOrder
 SORT_ORDER_DESC: SortOrder
 SORT_MODE_MIN: SortMode
@@ -132,6 +159,54 @@ class PrefixQuery(_message.Message):
     prefix: str
     weight: float
     def __init__(self, field_name: _Optional[str] = ..., prefix: _Optional[str] = ..., weight: _Optional[float] = ...) -> None: ...
+
+class SuffixQuery(_message.Message):
+    __slots__ = ("field_name", "suffix", "weight")
+    FIELD_NAME_FIELD_NUMBER: _ClassVar[int]
+    SUFFIX_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    field_name: str
+    suffix: str
+    weight: float
+    def __init__(self, field_name: _Optional[str] = ..., suffix: _Optional[str] = ..., weight: _Optional[float] = ...) -> None: ...
+
+class WildcardQuery(_message.Message):
+    __slots__ = ("field_name", "value", "weight")
+    FIELD_NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    field_name: str
+    value: str
+    weight: float
+    def __init__(self, field_name: _Optional[str] = ..., value: _Optional[str] = ..., weight: _Optional[float] = ...) -> None: ...
+
+class MatchQuery(_message.Message):
+    __slots__ = ("field_name", "text", "minimum_should_match", "operator", "weight", "new_minimum_should_match")
+    FIELD_NAME_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    MINIMUM_SHOULD_MATCH_FIELD_NUMBER: _ClassVar[int]
+    OPERATOR_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    NEW_MINIMUM_SHOULD_MATCH_FIELD_NUMBER: _ClassVar[int]
+    field_name: str
+    text: str
+    minimum_should_match: int
+    operator: QueryOperator
+    weight: float
+    new_minimum_should_match: str
+    def __init__(self, field_name: _Optional[str] = ..., text: _Optional[str] = ..., minimum_should_match: _Optional[int] = ..., operator: _Optional[_Union[QueryOperator, str]] = ..., weight: _Optional[float] = ..., new_minimum_should_match: _Optional[str] = ...) -> None: ...
+
+class MatchPhraseQuery(_message.Message):
+    __slots__ = ("field_name", "text", "weight", "slop")
+    FIELD_NAME_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    SLOP_FIELD_NUMBER: _ClassVar[int]
+    field_name: str
+    text: str
+    weight: float
+    slop: int
+    def __init__(self, field_name: _Optional[str] = ..., text: _Optional[str] = ..., weight: _Optional[float] = ..., slop: _Optional[int] = ...) -> None: ...
 
 class ExistsQuery(_message.Message):
     __slots__ = ("field_name",)
@@ -229,6 +304,30 @@ class Sort(_message.Message):
     disable_default_pk_sorter: bool
     def __init__(self, sorter: _Optional[_Iterable[_Union[Sorter, _Mapping]]] = ..., disable_default_pk_sorter: bool = ...) -> None: ...
 
+class HighlightParameter(_message.Message):
+    __slots__ = ("field_name", "number_of_fragments", "fragment_size", "pre_tag", "post_tag", "fragments_order")
+    FIELD_NAME_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_OF_FRAGMENTS_FIELD_NUMBER: _ClassVar[int]
+    FRAGMENT_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PRE_TAG_FIELD_NUMBER: _ClassVar[int]
+    POST_TAG_FIELD_NUMBER: _ClassVar[int]
+    FRAGMENTS_ORDER_FIELD_NUMBER: _ClassVar[int]
+    field_name: str
+    number_of_fragments: int
+    fragment_size: int
+    pre_tag: str
+    post_tag: str
+    fragments_order: HighlightFragmentOrder
+    def __init__(self, field_name: _Optional[str] = ..., number_of_fragments: _Optional[int] = ..., fragment_size: _Optional[int] = ..., pre_tag: _Optional[str] = ..., post_tag: _Optional[str] = ..., fragments_order: _Optional[_Union[HighlightFragmentOrder, str]] = ...) -> None: ...
+
+class Highlight(_message.Message):
+    __slots__ = ("highlight_parameters", "highlight_encoder")
+    HIGHLIGHT_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    HIGHLIGHT_ENCODER_FIELD_NUMBER: _ClassVar[int]
+    highlight_parameters: _containers.RepeatedCompositeFieldContainer[HighlightParameter]
+    highlight_encoder: HighlightEncoder
+    def __init__(self, highlight_parameters: _Optional[_Iterable[_Union[HighlightParameter, _Mapping]]] = ..., highlight_encoder: _Optional[_Union[HighlightEncoder, str]] = ...) -> None: ...
+
 class SearchQuery(_message.Message):
     __slots__ = ("offset", "limit", "query", "collapse", "sort", "get_total_count", "token", "aggs", "group_bys", "highlight", "track_total_count", "filter")
     OFFSET_FIELD_NUMBER: _ClassVar[int]
@@ -252,10 +351,10 @@ class SearchQuery(_message.Message):
     token: bytes
     aggs: bytes
     group_bys: bytes
-    highlight: bytes
+    highlight: Highlight
     track_total_count: int
     filter: bytes
-    def __init__(self, offset: _Optional[int] = ..., limit: _Optional[int] = ..., query: _Optional[_Union[Query, _Mapping]] = ..., collapse: _Optional[bytes] = ..., sort: _Optional[_Union[Sort, _Mapping]] = ..., get_total_count: bool = ..., token: _Optional[bytes] = ..., aggs: _Optional[bytes] = ..., group_bys: _Optional[bytes] = ..., highlight: _Optional[bytes] = ..., track_total_count: _Optional[int] = ..., filter: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, offset: _Optional[int] = ..., limit: _Optional[int] = ..., query: _Optional[_Union[Query, _Mapping]] = ..., collapse: _Optional[bytes] = ..., sort: _Optional[_Union[Sort, _Mapping]] = ..., get_total_count: bool = ..., token: _Optional[bytes] = ..., aggs: _Optional[bytes] = ..., group_bys: _Optional[bytes] = ..., highlight: _Optional[_Union[Highlight, _Mapping]] = ..., track_total_count: _Optional[int] = ..., filter: _Optional[bytes] = ...) -> None: ...
 
 class ColumnsToGet(_message.Message):
     __slots__ = ("return_type", "column_names")
@@ -281,11 +380,27 @@ class SearchRequest(_message.Message):
     timeout_ms: int
     def __init__(self, table_name: _Optional[str] = ..., index_name: _Optional[str] = ..., columns_to_get: _Optional[_Union[ColumnsToGet, _Mapping]] = ..., search_query: _Optional[bytes] = ..., routing_values: _Optional[_Iterable[bytes]] = ..., timeout_ms: _Optional[int] = ...) -> None: ...
 
+class HighlightField(_message.Message):
+    __slots__ = ("field_name", "field_fragments")
+    FIELD_NAME_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FRAGMENTS_FIELD_NUMBER: _ClassVar[int]
+    field_name: str
+    field_fragments: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, field_name: _Optional[str] = ..., field_fragments: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class HighlightResult(_message.Message):
+    __slots__ = ("highlight_fields",)
+    HIGHLIGHT_FIELDS_FIELD_NUMBER: _ClassVar[int]
+    highlight_fields: _containers.RepeatedCompositeFieldContainer[HighlightField]
+    def __init__(self, highlight_fields: _Optional[_Iterable[_Union[HighlightField, _Mapping]]] = ...) -> None: ...
+
 class SearchHit(_message.Message):
-    __slots__ = ("score",)
+    __slots__ = ("score", "highlight_result")
     SCORE_FIELD_NUMBER: _ClassVar[int]
+    HIGHLIGHT_RESULT_FIELD_NUMBER: _ClassVar[int]
     score: float
-    def __init__(self, score: _Optional[float] = ...) -> None: ...
+    highlight_result: HighlightResult
+    def __init__(self, score: _Optional[float] = ..., highlight_result: _Optional[_Union[HighlightResult, _Mapping]] = ...) -> None: ...
 
 class SearchResponse(_message.Message):
     __slots__ = ("total_hits", "rows", "is_all_succeeded", "search_hits", "next_token", "consumed")
