@@ -81,6 +81,11 @@ def key_of(number: int) -> str:
     return f"{number * 7_919 % 100_000_007:09d}-{number:08d}"
 
 
+def number_of(key: str) -> int:
+    """Of the row with that key."""
+    return int(key[-8:])
+
+
 def _put(rows: list[ots.PutRowItem], client: OTSClient) -> object:
     request = ots.BatchWriteRowRequest()
     request.add(ots.TableInBatchWriteRowItem(TABLE, rows))

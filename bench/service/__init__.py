@@ -1,0 +1,1 @@
+"""Lutra as a service beside pgvector: ``python -m bench.service``."""
