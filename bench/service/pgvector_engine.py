@@ -1,4 +1,4 @@
-"""pgvector: HNSW with m = 16 and ef_construction = 64, an index on the number, the planner choosing; asked by psycopg.
+"""pgvector: HNSW with m = 16 and ef_construction = 64, an index on the filter's number; asked by psycopg.
 
 Raw: by pgbench with prepared statements; the queries lie in a table, as its scripts cannot hold them.
 """

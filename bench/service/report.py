@@ -35,13 +35,25 @@ class Point:
 
 
 @dataclass(slots=True)
+class Tried:
+    """A setting and what one client got by it; ``plan`` of the one that was chosen, where the server tells."""
+
+    engine: str
+    share: float
+    setting: dict[str, int]
+    recall: float
+    p50_ms: float
+    is_chosen: bool = False
+    plan: str = ""
+
+
+@dataclass(slots=True)
 class Report:
     """What has been measured so far."""
 
     about: dict[str, Any]
     loaded: dict[str, Loaded] = field(default_factory=dict)
-    tuned: list[dict[str, Any]] = field(default_factory=list)
-    plans: list[dict[str, Any]] = field(default_factory=list)
+    tried: list[Tried] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
 
     def write(self, path: Path | None) -> None:

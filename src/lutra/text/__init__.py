@@ -1,0 +1,1 @@
+"""Full text: cutting texts into words, finding rows by them, scoring and highlighting."""
