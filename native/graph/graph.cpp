@@ -77,6 +77,7 @@ class Builder {
         bool going_on = true;
         const auto go_on = [&] { return going_on = progress(total, total); };
         repaired_ = make_reachable(links_, entries_, searches_[0], options_.beam, go_on);
+        if (going_on) linked_ = make_findable(links_, entries_, searches_);
         return going_on;
     }
 
@@ -88,7 +89,7 @@ class Builder {
             std::copy(neighbours.begin(), neighbours.end(), graph.neighbours.data() + row * options_.degree);
         }
         graph.entries = std::move(entries_);
-        graph.counters.repaired = repaired_;
+        graph.counters.repaired = repaired_ + linked_;
         for (const GraphSearch& search : searches_) graph.counters.distances += search.distances();
         return graph;
     }
@@ -234,6 +235,7 @@ class Builder {
     std::vector<std::uint32_t> chosen_;  // [batch, degree], then kNoRow
     std::vector<Edge> back_edges_;
     std::size_t repaired_ = 0;
+    std::size_t linked_ = 0;
 };
 
 }  // namespace

@@ -38,7 +38,7 @@ struct StartGraph {
 
 struct GraphCounters {
     std::uint64_t distances = 0;
-    std::uint64_t repaired = 0;  // rows that were cut off from the entries and got an edge
+    std::uint64_t repaired = 0;  // rows that were cut off from the entries, or hard to find, and got an edge
     std::size_t peak_bytes = 0;  // memory held at most, without the vectors given
     Precision precision = Precision::kFloat32;
 };

@@ -1,8 +1,12 @@
 #include "graph_repair.h"
 
+#include <algorithm>
+#include <array>
 #include <optional>
+#include <vector>
 
 #include "graph.h"
+#include "parallel.h"
 
 namespace lutra {
 
@@ -45,6 +49,14 @@ class Reached {
     std::vector<std::uint32_t> from_;
     std::vector<std::uint32_t> waiting_;
 };
+
+// Rows with as few edges to them are asked for; a walk finds the others nearly always.
+constexpr std::uint32_t kFewEdges = 8;
+// How wide: as walks are that cost the least.
+constexpr std::size_t kNarrowWidth = 24;
+// The nearest rows that such a walk came by which may get an edge.
+constexpr std::size_t kLinksTried = 8;
+constexpr std::size_t kBlockRows = 64;
 
 // Sets an edge from `from` to `to`, where there is a place that no row's being reached depends on.
 bool link(Links& links, const Reached& reached, std::uint32_t from, std::uint32_t to) {
@@ -91,6 +103,83 @@ std::size_t make_reachable(Links& links, std::span<const std::uint32_t> entries,
         ++repaired;
     }
     return repaired;
+}
+
+namespace {
+
+std::vector<std::uint32_t> edges_to(const Links& links) {
+    std::vector<std::uint32_t> count(links.row_count(), 0);
+    for (std::uint32_t row = 0; row < links.row_count(); ++row) {
+        for (const std::uint32_t neighbour : links.of(row)) ++count[neighbour];
+    }
+    return count;
+}
+
+// Where a walk to a row came by: the nearest first, then kNoRow. Empty: one of all it came by has an edge to the row.
+using CameBy = std::array<std::uint32_t, kLinksTried>;
+
+CameBy came_by(const Links& links, std::span<const std::uint32_t> entries, GraphSearch& search, std::uint32_t row) {
+    CameBy nearest;
+    nearest.fill(kNoRow);
+    std::size_t count = 0;
+    for (const Candidate& near : search.near(row, entries, kNarrowWidth)) {
+        const std::span<const std::uint32_t> neighbours = links.of(near.row);
+        if (std::find(neighbours.begin(), neighbours.end(), row) != neighbours.end()) {
+            nearest.fill(kNoRow);
+            break;
+        }
+        if (count < nearest.size()) nearest[count++] = near.row;
+    }
+    return nearest;
+}
+
+// As `link`, but no edge is replaced whose row has few.
+bool link_spare(Links& links, const Reached& reached, std::vector<std::uint32_t>& edges, std::uint32_t from,
+                std::uint32_t to) {
+    const std::span<const std::uint32_t> neighbours = links.of(from);
+    ++edges[to];
+    if (neighbours.size() < links.degree()) {
+        links.add(from, to);
+        return true;
+    }
+    for (std::size_t at = neighbours.size(); at-- > 0;) {
+        const std::uint32_t replaced = neighbours[at];
+        if (reached.needs(from, replaced) || edges[replaced] <= kFewEdges + 1) continue;
+        --edges[replaced];
+        links.replace(from, at, to);
+        return true;
+    }
+    --edges[to];
+    return false;
+}
+
+}  // namespace
+
+std::size_t make_findable(Links& links, std::span<const std::uint32_t> entries, std::span<GraphSearch> searches) {
+    std::vector<std::uint32_t> edges = edges_to(links);
+    std::vector<std::uint32_t> few;
+    for (std::uint32_t row = 0; row < links.row_count(); ++row) {
+        const bool is_entry = std::find(entries.begin(), entries.end(), row) != entries.end();
+        if (edges[row] <= kFewEdges && !is_entry) few.push_back(row);
+    }
+    std::vector<CameBy> nearest(few.size());
+    parallel_for(static_cast<unsigned>(searches.size()), few.size(), kBlockRows,
+                 [&](unsigned thread, std::size_t begin, std::size_t end) {
+                     for (std::size_t i = begin; i < end; ++i) {
+                         nearest[i] = came_by(links, entries, searches[thread], few[i]);
+                     }
+                 });
+    const Reached reached(links, entries);
+    std::size_t linked = 0;
+    for (std::size_t i = 0; i < few.size(); ++i) {
+        for (const std::uint32_t from : nearest[i]) {
+            if (from == kNoRow || link_spare(links, reached, edges, from, few[i])) {
+                linked += from == kNoRow ? 0 : 1;
+                break;
+            }
+        }
+    }
+    return linked;
 }
 
 std::vector<bool> reachable(const Links& links, std::span<const std::uint32_t> entries) {

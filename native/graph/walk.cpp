@@ -31,6 +31,9 @@ constexpr double kBridgedShare = 1.5;
 // and .906 with the narrower one).
 constexpr double kBridgedBeam = 0.7;
 constexpr double kWholeBeamFrom = 0.5;
+// A mask leaves out what is near the query where rows there count so much more seldom than all do, and as many rows tell.
+constexpr double kAwayShare = 0.5;
+constexpr std::uint32_t kAwayLooked = 100;
 // Of the rows to be expanded next, so many lists are fetched into the processor's cache.
 constexpr std::size_t kListsAhead = 3;
 // Rows that do not count which stay in the beam then: the way to what counts nearby, where there is any.
@@ -135,16 +138,29 @@ void Walk::bridge() {
     }
 }
 
+// Of the rows met while walking, the share that counts.
+double Walk::pass_rate() const {
+    return std::max(1.0, static_cast<double>(counters_.qualified)) / std::max(1u, counters_.looked);
+}
+
+// Whether the walk is to end as the mask leaves out what is near the query: how far it has to go is not known then, and
+// of many rows about as far away it meets a part only.
+bool Walk::is_away() const {
+    if (options_->mask == nullptr || !options_->leaves_when_away || counters_.looked < kAwayLooked) return false;
+    const double share = static_cast<double>(options_->mask->count()) / static_cast<double>(graph_->row_count);
+    return pass_rate() < kAwayShare * share;
+}
+
 // Under a mask, once enough was seen: what share of rows counts near the query, and what that means for the walk.
 void Walk::adapt() {
     adapted_ = true;
-    const double pass_rate = std::max(1.0, static_cast<double>(counters_.qualified)) / std::max(1u, counters_.looked);
-    bridging_ = pass_rate < kBridgeBelow;
+    const double rate = pass_rate();
+    bridging_ = rate < kBridgeBelow;
     if (bridging_) {
         beam_.narrow(static_cast<std::size_t>(bridged_beam_share() * static_cast<double>(beam_.width())));
         keep_what_counts();
     } else {
-        const double wider = std::min(kWidenMax, std::pow(pass_rate, -kWidenPower));
+        const double wider = std::min(kWidenMax, std::pow(rate, -kWidenPower));
         beam_.widen(static_cast<std::size_t>(static_cast<double>(beam_.width()) * wider));
     }
 }
@@ -168,15 +184,15 @@ void Walk::keep_what_counts() {
     beam_.merge(fresh_, &spilled_);
 }
 
-// Whether the walk may end: nothing left to expand, or no effort left.
+// Whether the walk has come to its end: nothing is left to expand. Else it gave up.
 bool Walk::expand_all() {
     for (;;) {
-        if (options_->effort_max != 0 && counters_.distances + counters_.bridges >= options_->effort_max) {
-            counters_.end = WalkEnd::kGaveUp;
-            return false;
-        }
+        if (options_->effort_max != 0 && counters_.distances + counters_.bridges >= options_->effort_max) break;
         const Candidate* next = beam_.expand();
-        if (next == nullptr) return true;
+        if (next == nullptr) {
+            if (!adapted_ && is_away()) break;
+            return true;
+        }
         const std::uint32_t row = next->row;
         prefetch_ahead();
         ++counters_.hops;
@@ -192,8 +208,13 @@ bool Walk::expand_all() {
             }
             estimate();
         }
-        if (options_->mask != nullptr && !adapted_ && counters_.distances >= kAdaptAfter) adapt();
+        if (options_->mask != nullptr && !adapted_ && counters_.distances >= kAdaptAfter) {
+            if (is_away()) break;
+            adapt();
+        }
     }
+    counters_.end = WalkEnd::kGaveUp;
+    return false;
 }
 
 // Whether the rows wanted were found, and lie within what the walk has looked through: what is farther than the end of

@@ -31,12 +31,13 @@ struct WalkOptions {
     const RowMask* mask;          // of row_count rows; nullptr: all count
     std::span<const std::uint32_t> seeds;  // rows that count, looked at beside the entries
     std::uint32_t left_out = 0xffffffff;   // a row to walk as if it were not there: a query that is one of the rows
+    bool leaves_when_away = false;  // under a mask: gives up where far fewer rows count near the query than elsewhere
 };
 
 enum class WalkEnd : std::uint8_t {
     kDone = 0,
     kExhausted = 1,  // under a mask: every row that can be reached was seen, and fewer than `least` count
-    kGaveUp = 2,     // effort_max
+    kGaveUp = 2,     // effort_max, or the mask leaves out what is near the query
 };
 
 struct WalkCounters {
@@ -65,6 +66,8 @@ class Walk {
     void estimate();
     bool expand_all();
     void adapt();
+    double pass_rate() const;
+    bool is_away() const;
     double bridged_beam_share() const;
     void keep_what_counts();
     bool go_on_wider();

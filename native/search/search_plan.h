@@ -34,6 +34,7 @@ struct SearchPlan {
     float bound_sigmas;      // of the bound that decides for the others
     std::uint64_t effort_max;  // distances (reads of a kNodeWalk) after which a walk under a mask ends; 0: never
     bool deepens;            // under a mask: goes on for more candidates where codes do not tell them apart
+    bool scans_when_away = false;  // a walk is followed by a scan where the mask leaves out what is near the query
     // Rows farther than this may be left out, and answers then be fewer.
     float within = std::numeric_limits<float>::infinity();
     // How far a k-th neighbour was where a walk's effort was measured; of a product, for a query of length 1. A walk

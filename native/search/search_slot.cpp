@@ -29,8 +29,15 @@ constexpr std::size_t kRowsKept = 2 * kBeamMax;
 // Standard deviations of the codes' error that the candidates' estimates span at least, where codes tell rows apart
 // (200k and 1 M x 960: 3.5 to 130 under filters by chance and by direction; 1.4 to 3 where the farthest half counts).
 constexpr float kSpanMin = 3.5;
-// So many the bound allows then: with thousands of rows on either side of it, fewer lose most of the nearest.
+// So many the bound allows then: with thousands of rows on either side of it, fewer lose most of the nearest. And where
+// more candidates than this, and for each answer wanted, may be as near as the last of those wanted: by the bound that
+// was measured each is lost as often as one next to the query, but here others take its place.
 constexpr float kDeepSigmas = 2.5;
+constexpr std::size_t kCrowdedMin = 32;
+constexpr std::size_t kCrowdedPerAnswer = 4;
+// Rows that tell for what share of all codes leave in doubt; and the share of the blocks from which on all are read.
+constexpr std::size_t kProbedRows = 512;
+constexpr double kHopelessShare = 0.5;
 
 }  // namespace
 
@@ -55,6 +62,7 @@ void SearchSlot::begin(std::size_t number, const float* query, std::uint32_t lef
     candidates_ = plan.candidates;
     is_node_walking_ = false;
     is_gathered_ = false;
+    is_crowded_ = false;
     choose(query);
     start_round();
 }
@@ -92,7 +100,8 @@ void SearchSlot::walk() {
                               .effort_max = plan_->effort_max,
                               .mask = plan_->mask,
                               .seeds = plan_->seeds,
-                              .left_out = left_out_};
+                              .left_out = left_out_,
+                              .leaves_when_away = plan_->scans_when_away};
     const std::vector<Candidate>& found = walk_.run(graph, code, options);
     const WalkCounters& walked = walk_.counters();
     counters_.hops += walked.hops;
@@ -138,11 +147,73 @@ void SearchSlot::refine() {
 bool SearchSlot::is_indistinct() const {
     if (!plan_->deepens || rows_.empty() || candidates_ >= std::min(kCandidatesMax, plan_->qualifying)) return false;
     const std::uint8_t* nearest = parts_.records + std::size_t{rows_.front()} * code_->record_bytes();
-    const float estimate = estimates_.front();
-    // Of an estimate near 0, or below it, the lower bound is cut off at 0, and says little of how far it may be off.
-    const float bound = std::max(estimate - code_->lower_bound(nearest, estimate),
-                                 code_->upper_bound(nearest, estimate) - estimate);
+    const float bound = doubt(*code_, nearest, estimates_.front());
     return (estimates_.back() - estimates_.front()) * plan_->bound_sigmas < kSpanMin * bound;
+}
+
+// Whether so many candidates lie about as far from the query as the last of those wanted that the bound, which was
+// measured with rows next to a query, loses too many of them: under a filter, or far from all rows.
+bool SearchSlot::is_crowded() const {
+    const std::size_t most = kCrowdedMin + kCrowdedPerAnswer * plan_->k;
+    if (!plan_->deepens || rows_.size() <= most) return false;
+    const std::uint8_t* records = chosen_records();
+    const float wanted = estimates_[plan_->k - 1];
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < rows_.size() && count <= most; ++i) {
+        const std::uint8_t* record = records + std::size_t{rows_[i]} * chosen_by_->record_bytes();
+        const float error = doubt(*chosen_by_, record, estimates_[i]) / plan_->bound_sigmas;
+        count += estimates_[i] - kDeepSigmas * error <= wanted ? 1 : 0;
+    }
+    return count > most;
+}
+
+// Whether the bound leaves so many rows in doubt that reading all of them is as fast: told by some of those that count.
+bool SearchSlot::is_hopeless() const {
+    const bool is_fine = parts_.fine_records != nullptr;
+    const QueryCode code(is_fine ? *parts_.fine_quantizer : *parts_.quantizer, query_, kDeepSigmas);
+    const std::uint8_t* records = is_fine ? parts_.fine_records : parts_.records;
+    const auto record = [&](std::size_t row) { return records + row * code.record_bytes(); };
+    float limit = std::numeric_limits<float>::infinity();
+    if (nearest_.size() == plan_->k) {
+        limit = nearest_.back().distance;
+    } else if (rows_.size() >= plan_->k) {
+        std::vector<float> highest;
+        for (const std::uint32_t row : rows_) highest.push_back(code.upper_bound(record(row), code.estimate(record(row))));
+        const auto kth = highest.begin() + static_cast<std::ptrdiff_t>(plan_->k - 1);
+        std::nth_element(highest.begin(), kth, highest.end());
+        limit = *kth;
+    }
+    const std::size_t row_count = parts_.nodes.row_count;
+    const double share = static_cast<double>(plan_->qualifying) / static_cast<double>(row_count);
+    const auto step = std::max<std::size_t>(1, static_cast<std::size_t>(share * static_cast<double>(row_count) /
+                                                                        static_cast<double>(kProbedRows)));
+    std::size_t probed = 0, in_doubt = 0;
+    const auto probe = [&](std::size_t row) {
+        ++probed;
+        in_doubt += code.lower_bound(record(row), code.estimate(record(row))) <= limit ? 1 : 0;
+    };
+    if (plan_->mask == nullptr) {
+        for (std::size_t row = 0; row < row_count; row += step) probe(row);
+    } else {
+        for (const std::uint32_t row : evenly_spread(*plan_->mask, kProbedRows)) probe(row);
+    }
+    if (probed == 0) return false;
+    // Of rows evenly spread; those in doubt that lie together are fewer blocks.
+    const auto blocks = [&](double of_rows) {
+        return 1 - std::pow(1 - of_rows, static_cast<double>(parts_.nodes.layout.nodes_per_block()));
+    };
+    return blocks(share * static_cast<double>(in_doubt) / static_cast<double>(probed)) >= kHopelessShare * blocks(share);
+}
+
+// How far a row may be off its estimate, as far as the code's bound holds. Of an estimate near 0, or below it, the lower
+// bound is cut off at 0, and says little of that.
+float SearchSlot::doubt(const QueryCode& code, const std::uint8_t* record, float estimate) {
+    return std::max(estimate - code.lower_bound(record, estimate), code.upper_bound(record, estimate) - estimate);
+}
+
+// Of the code that candidates are chosen by.
+const std::uint8_t* SearchSlot::chosen_records() const {
+    return chosen_by_ != &*code_ ? parts_.fine_records : parts_.records;
 }
 
 // What a deep scan took, or all rows compared one by one: many times as much as other queries do.
@@ -164,9 +235,8 @@ float SearchSlot::unbiased(std::size_t index) const {
 
 // The row's distance is not below it, as far as the code's bound holds.
 float SearchSlot::lower_bound(std::size_t index) const {
-    const bool is_fine = chosen_by_ != &*code_;
-    const std::uint8_t* records = is_fine ? parts_.fine_records : parts_.records;
-    return chosen_by_->lower_bound(records + std::size_t{rows_[index]} * chosen_by_->record_bytes(), unbiased(index));
+    const std::uint8_t* record = chosen_records() + std::size_t{rows_[index]} * chosen_by_->record_bytes();
+    return chosen_by_->lower_bound(record, unbiased(index));
 }
 
 // Whether the row is farther than what is wanted.
@@ -176,22 +246,39 @@ bool SearchSlot::is_beyond(std::size_t index) const {
 }
 
 // Of the bounds in force.
-float SearchSlot::code_sigmas() const { return is_deep() ? kDeepSigmas : plan_->bound_sigmas; }
+float SearchSlot::code_sigmas() const {
+    return is_deep() || is_crowded_ ? std::max(kDeepSigmas, plan_->bound_sigmas) : plan_->bound_sigmas;
+}
 
 // Whether rows are to be read before estimates can be held against a distance.
 bool SearchSlot::is_learning() const { return parts_.quantizer->has_basis() && bias_count_ < kLearnedMin; }
 
 void SearchSlot::scan() {
     counters_.used = Strategy::kCodeScan;
+    is_crowded_ = false;
     do {
         plan_->check_time();
-        if (!rows_.empty()) candidates_ = std::min({kDeeper * candidates_, kCandidatesMax, plan_->qualifying});
+        if (!rows_.empty()) {
+            if (is_hopeless()) {
+                read_all_that_count();
+                return;
+            }
+            candidates_ = std::min({kDeeper * candidates_, kCandidatesMax, plan_->qualifying});
+        }
         find_by_code(candidates_);
     } while (is_indistinct());
-    if (is_deep()) code_.emplace(*parts_.quantizer, query_, kDeepSigmas);
+    if (is_deep()) code_.emplace(*parts_.quantizer, query_, code_sigmas());
     if (!rows_.empty()) last_ = {estimates_.back(), rows_.back()};
     chosen_by_ = &*code_;
     refine();
+    if (!is_deep() && is_crowded()) widen_bound();
+}
+
+// Has bounds allow for rows beyond counting about as far away.
+void SearchSlot::widen_bound() {
+    is_crowded_ = true;
+    code_.emplace(*parts_.quantizer, query_, code_sigmas());
+    if (fine_code_) fine_code_.emplace(*parts_.fine_quantizer, query_, code_sigmas());
 }
 
 // The nearest by estimate; of more than the most that are kept in order, all that the bound leaves in doubt.
@@ -234,9 +321,14 @@ void SearchSlot::end_node_walk() {
     }
 }
 
-// After a walk that found too few: what the plan was not made for, so it is read in order, all of it.
+// After a walk that found too few, or where codes say next to nothing: what the plan was not made for, so it is read in
+// order, all of it.
 void SearchSlot::read_all_that_count() {
     counters_.used = Strategy::kBruteForce;
+    nearest_.clear();
+    rows_.clear();
+    estimates_.clear();
+    chosen_by_ = nullptr;
     for (std::uint32_t row = 0; row < parts_.nodes.row_count; ++row) {
         if (counts(row) && row != left_out_) rows_.push_back(row);
     }
@@ -260,7 +352,12 @@ bool SearchSlot::start_round() {
 // there. Under a mask all that counts may be far away.
 bool SearchSlot::is_unfamiliar() const {
     const bool is_walk = counters_.used == Strategy::kWalk || counters_.used == Strategy::kNodeWalk;
-    if (!is_walk || !code_ || plan_->mask != nullptr || nearest_.size() < plan_->k) return false;
+    return is_walk && code_ && plan_->mask == nullptr && is_far();
+}
+
+// Whether what was found is farther than where effort was measured.
+bool SearchSlot::is_far() const {
+    if (nearest_.size() < plan_->k) return false;
     const float distance = nearest_.back().distance;
     if (parts_.metric != Metric::kDotProduct) return distance > plan_->measured_within;
     if (std::isinf(plan_->measured_within)) return false;
@@ -284,6 +381,11 @@ bool SearchSlot::go_on_deeper() {
     if (is_unfamiliar()) {
         scan_for(std::max({plan_->candidates, kScannedMin, kScannedPerAnswer * plan_->k}));
     } else if (is_unsettled()) {
+        if (is_hopeless()) {
+            next_ = 0;
+            read_all_that_count();
+            return true;
+        }
         const bool is_at_most = candidates_ >= kCandidatesMax;
         scan_for(is_at_most ? plan_->qualifying : std::min(kUnsettledDeeper * candidates_, kCandidatesMax));
     } else {
@@ -325,6 +427,8 @@ void SearchSlot::choose_round() {
     round_.clear();
     round_estimates_.clear();
     const bool is_told = next_ >= plan_->first && nearest_.size() == plan_->k && chosen_by_ != nullptr;
+    // Under a mask what counts may all be far away, where many rows are about as far.
+    if (plan_->mask != nullptr && plan_->deepens && is_told && !is_deep() && !is_crowded_ && is_far()) widen_bound();
     if (is_deep() && is_told && !is_gathered_) gather_in_doubt();
     const std::size_t without_asking = chosen_by_ == nullptr ? rows_.size() : plan_->first;
     const bool is_bounded = chosen_by_ != nullptr && !std::isinf(plan_->within);

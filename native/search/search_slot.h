@@ -41,6 +41,10 @@ class SearchSlot {
     void scan();
     void refine();
     bool is_indistinct() const;
+    bool is_crowded() const;
+    bool is_hopeless() const;
+    static float doubt(const QueryCode& code, const std::uint8_t* record, float estimate);
+    const std::uint8_t* chosen_records() const;
     bool is_deep() const { return candidates_ > plan_->candidates; }
     float code_sigmas() const;
     void give_back_memory();
@@ -48,6 +52,8 @@ class SearchSlot {
     float unbiased(std::size_t index) const;
     bool is_beyond(std::size_t index) const;
     bool is_unfamiliar() const;
+    bool is_far() const;
+    void widen_bound();
     bool is_unsettled() const;
     bool go_on_deeper();
     void scan_for(std::size_t candidates);
@@ -70,6 +76,7 @@ class SearchSlot {
     NodeWalk node_walk_;
     bool is_node_walking_ = false;
     bool is_gathered_ = false;  // whether rows_ still to be read are in their own order
+    bool is_crowded_ = false;   // whether more candidates are in doubt than its bound was measured for
     Candidate last_{};          // of what a scan found, the farthest by estimate
     std::optional<QueryCode> code_;
     std::optional<QueryCode> fine_code_;

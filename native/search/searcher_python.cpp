@@ -52,6 +52,7 @@ struct Wanted {
     float bound_sigmas;
     std::uint64_t effort_max;
     bool deepens;
+    bool scans_when_away;
     float within;
     float measured_within;
 };
@@ -107,8 +108,8 @@ class PySearcher {
     }
 
     nb::tuple search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam, std::int64_t candidates,
-                     std::int64_t first, float bound_sigmas, std::uint64_t effort_max, bool deepens, float within,
-                     float measured_within, const RowMask* mask, const std::optional<Entries>& left_out,
+                     std::int64_t first, float bound_sigmas, std::uint64_t effort_max, bool deepens,
+                     bool scans_when_away, float within, float measured_within, const RowMask* mask, const std::optional<Entries>& left_out,
                      unsigned threads, double until_s) const;
 
     std::size_t scratch_bytes() const { return searcher_->scratch_bytes(); }
@@ -181,11 +182,12 @@ std::size_t positive(std::int64_t value, const char* what) {
 
 nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam,
                              std::int64_t candidates, std::int64_t first, float bound_sigmas, std::uint64_t effort_max,
-                             bool deepens, float within, float measured_within, const RowMask* mask,
-                             const std::optional<Entries>& left_out, unsigned threads, double until_s) const {
+                             bool deepens, bool scans_when_away, float within, float measured_within,
+                             const RowMask* mask, const std::optional<Entries>& left_out, unsigned threads, double until_s) const {
     require(!std::isnan(until_s), "until_s is not a time");
     const Wanted wanted{positive(k, "k"), positive(beam, "beam"), positive(candidates, "candidates"),
-                        positive(first, "first"), bound_sigmas, effort_max, deepens, within, measured_within};
+                        positive(first, "first"), bound_sigmas, effort_max, deepens,
+                        scans_when_away, within, measured_within};
     check(queries, wanted, strategy, mask);
     require(!left_out || left_out->shape(0) == queries.shape(0), "left_out has another number of queries");
     const std::size_t rows = parts().nodes.row_count;
@@ -198,6 +200,7 @@ nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy
                     .bound_sigmas = wanted.bound_sigmas,
                     .effort_max = wanted.effort_max,
                     .deepens = wanted.deepens,
+                    .scans_when_away = wanted.scans_when_away,
                     .within = wanted.within,
                     .measured_within = wanted.measured_within,
                     .qualifying = mask == nullptr ? rows : mask->count(),
@@ -266,8 +269,9 @@ void bind_searcher(nb::module_& m) {
              "fine_quantizer"_a.none(), "fine_records"_a.noconvert().none(), nb::keep_alive<1, 8>(),
              nb::keep_alive<1, 12>())
         .def("search", &PySearcher::search, "queries"_a.noconvert(), "k"_a, "strategy"_a, "beam"_a, "candidates"_a,
-             "first"_a, "bound_sigmas"_a, "effort_max"_a, "deepens"_a, "within"_a, "measured_within"_a, "mask"_a.none(),
-             "left_out"_a.noconvert().none(), "threads"_a, "until_s"_a)
+             "first"_a, "bound_sigmas"_a, "effort_max"_a, "deepens"_a, "scans_when_away"_a, "within"_a,
+             "measured_within"_a, "mask"_a.none(), "left_out"_a.noconvert().none(), "threads"_a,
+             "until_s"_a)
         .def_prop_ro("scratch_bytes", &PySearcher::scratch_bytes);
 }
 

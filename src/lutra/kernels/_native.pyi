@@ -272,6 +272,7 @@ class Searcher:
         bound_sigmas: float,
         effort_max: int,
         deepens: bool,
+        scans_when_away: bool,
         within: float,
         measured_within: float,
         mask: RowMask | None,

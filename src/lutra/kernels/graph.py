@@ -35,7 +35,7 @@ class Graph:
     neighbours: NDArray[np.uint32]  # [n, degree]
     entries: NDArray[np.uint32]  # where walks start; every row can be reached from them. Empty where n is 0
     distances: int  # taken while building
-    repaired: int  # rows that no entry led to, and that got an edge for it
+    repaired: int  # rows that no entry led to, or that a narrow walk did not find, and that got an edge for it
     peak_bytes: int  # memory held at most while building, without the vectors given
     precision: str  # what rows were compared by: "int8" or "float32"
 

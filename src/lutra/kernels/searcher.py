@@ -54,6 +54,8 @@ class Plan:
     """Distances (of a NODE_WALK: reads) after which a walk under a mask becomes a scan; 0: never."""
     deepens: bool = False
     """Whether a scan goes on for more candidates (at most 65,536) where codes do not tell those it found apart."""
+    scans_when_away: bool = False
+    """Whether a WALK is followed by a scan where the mask leaves out what is near the query."""
     within: float = math.inf
     """Rows farther than this may be left out: answers are then fewer, ended by -1 at an infinite distance."""
     measured_within: float = math.inf
@@ -195,6 +197,7 @@ class Searcher:
             plan.bound_sigmas,
             plan.effort_max,
             plan.deepens,
+            plan.scans_when_away,
             plan.within,
             plan.measured_within,
             None if mask is None else mask.native,

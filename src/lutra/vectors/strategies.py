@@ -30,6 +30,9 @@ BEAM_MAX: Final = 4_096
 """As in native/graph/graph.h."""
 PATIENCE: Final = 2.5
 """A walk under a mask that costs so many times what was planned is taken for one the filter is set against."""
+AWAY_SCAN_US: Final = 1_000.0
+"""A scan that takes no longer follows on a walk whose filter leaves out what is near the query: of the many rows that
+are then about as far away the walk meets a part only. In larger segments the wider walk has to do."""
 EXHAUSTIVE_SIGMAS: Final = 3.0
 """Of the bound where the caller says how many candidates to compare, or the usual ones miss too much: nearly all."""
 
@@ -77,8 +80,9 @@ def choose_plan(
         return Plan(strategy, 0, k, k)
     is_exhaustive = num_candidates is not None or fallback is not Fallback.NONE
     sigmas = EXHAUSTIVE_SIGMAS if is_exhaustive else effort.bound_sigmas
-    give_up = 0
+    give_up, scans_when_away = 0, False
     if strategy is Strategy.WALK and qualifying is not None:
+        scans_when_away = options[Strategy.CODE_SCAN] <= max(AWAY_SCAN_US, 2 * options[Strategy.WALK])
         spend_us = min(1.5 * options[Strategy.CODE_SCAN], PATIENCE * options[Strategy.WALK])
         give_up = max(1, int(spend_us / costs.walk_estimate_us))
     if strategy is Strategy.NODE_WALK and qualifying is not None:
@@ -86,6 +90,6 @@ def choose_plan(
         give_up = max(1, int(min(instead_us, PATIENCE * options[Strategy.NODE_WALK]) / READ_US))
     plan = rerank_plan(strategy, k, min(wanted, BEAM_MAX), sigmas, give_up)
     if num_candidates is None:
-        return replace(plan, deepens=True, within=within)
+        return replace(plan, deepens=True, scans_when_away=scans_when_away, within=within)
     candidates = min(max(k, num_candidates), BEAM_MAX)
     return replace(plan, candidates=candidates, within=within)

@@ -29,6 +29,7 @@ from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.segment_file import SegmentFile
 
 _T = TypeVar("_T", bound=np.generic)
+_Truth = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 CACHE_BYTES: Final = 64 * 1024 * 1024
 """For nodes meanwhile: the same queries read the same ones again and again."""
@@ -106,7 +107,10 @@ def draw(searcher: Searcher, file: SegmentFile, threads: int = 0, *, with_effort
     is_small = 4 * file.rows * file.dimension <= EXACT_BYTES_MAX
     everything = np.concatenate(list(file.vector_blocks())) if is_small else None
 
-    def truth(trial: WalkTrial) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def truths() -> list[_Truth]:
+        return [truth(trial) for trial in (WALK_TRIALS if with_effort else WALK_TRIALS[:1])]
+
+    def truth(trial: WalkTrial) -> _Truth:
         own, queries, k = rows[: trial.queries], vectors[: trial.queries], min(trial.k, file.rows - 1)
         if everything is None:
             wide = replace(rerank_plan(Strategy.CODE_SCAN, k, 0, TRUTH_SIGMAS), deepens=True)
@@ -116,16 +120,21 @@ def draw(searcher: Searcher, file: SegmentFile, threads: int = 0, *, with_effort
         others = [np.flatnonzero(row != one)[:k] for row, one in zip(found, own, strict=True)]
         return _taken(found, others), _taken(distances, others)
 
-    truths = [truth(trial) for trial in (WALK_TRIALS if with_effort else WALK_TRIALS[:1])]
+    known = truths()
+    unlike = np.flatnonzero(known[0][1][:, 0] > 0)
+    if file.metric is not Metric.DOT_PRODUCT and CHECKED <= len(unlike) < len(known[0][1]):
+        # What equals another row is found by that, however ill others are found.
+        rows, vectors = rows[unlike], vectors[unlike]
+        known = truths()
     lengths = (
-        np.linalg.norm(vectors.astype(np.float64), axis=1) if file.metric is Metric.DOT_PRODUCT else np.ones(count)
+        np.linalg.norm(vectors.astype(np.float64), axis=1) if file.metric is Metric.DOT_PRODUCT else np.ones(len(rows))
     )
     farthest: dict[int, float] = {}
-    for _, distances in truths:
+    for _, distances in known:
         of_length = lengths[: len(distances), None]
         scaled = np.divide(distances, of_length, out=np.zeros(distances.shape), where=of_length > 0)
         farthest |= {k: float(scaled[:, k - 1].max()) for k in {1, distances.shape[1]} - farthest.keys()}
-    return Sample(rows, vectors, tuple(found for found, _ in truths), farthest, truths[0][1][:, -1])
+    return Sample(rows, vectors, tuple(found for found, _ in known), farthest, known[0][1][:, -1])
 
 
 def check(searcher: Searcher, sample: Sample, plan: Plan, threads: int = 0) -> float:
