@@ -18,13 +18,15 @@ from typing import Any
 
 import numpy as np
 
+from lutra.feed.feeder import Feeder
 from lutra.index.definitions.definition import IndexDefinition
-from lutra.index.feed.feeder import Feeder
+from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.index import SearchIndex
 from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.storage import IndexStorage
 from lutra.index.lsm.view import IndexView
 from lutra.kv.memory import MemoryStore
+from lutra.model.clock import SystemClock
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
 from lutra.model.queries import (
     Bool,
@@ -129,9 +131,11 @@ def measure_feeder(count: int) -> list[dict[str, Any]]:
             tables.write_batch([("t", changes[first : first + BATCH])])
 
     write()
-    with Feeder(space.changelog, store, RESOURCES) as feeder:
+    policy = RESOURCES.policy
+    with Feeder(space.changelog, policy.trim_changes, policy.trim_period_s) as feeder:
         begin = time.perf_counter()
-        feed = feeder.add(definition, tables)
+        feed = IndexFeed(definition, tables, space.changelog, store, RESOURCES, SystemClock())
+        feeder.add(feed)
         feeder.wait_searchable(feed, 600)
         fill_s = time.perf_counter() - begin
         begin = time.perf_counter()

@@ -52,7 +52,7 @@ def fill(path: Path, **options: str) -> None:
         plain.put_many({"id": str(n), "x": "y" * 100} for n in range(50))
         notes = db.create_table("notes", {"id": int}, {"n": int, "v": lutra.Vector(8)})
         notes.put_many({"id": n, "n": n % 5, "v": [n, *range(7)]} for n in range(ROWS))
-        (feed,) = db._engine._feeder._feeds
+        (feed,) = db._engine.partition.feeder._feeds
         for removed in (None, 11):
             if removed is not None:
                 notes.delete(removed)
@@ -151,7 +151,7 @@ def test_what_a_crash_left_is_told_and_goes(data: Path) -> None:
     (segment,) = objects(data, "segments")
     with lutra.connect(data) as db:
         db.create_table("gone", {"id": int}, {"n": int})
-        (deleted,) = (of for of in db._engine._indexes.all() if of.table == "gone")
+        (deleted,) = (of for of in db._engine.partition.indexes.all() if of.table == "gone")
         db.delete_table("gone")
     shutil.rmtree(data / "objects" / prefix_of(deleted), ignore_errors=True)
     left = [segment.with_name("0" * 32), data / "objects" / prefix_of(deleted) / "segments" / ("1" * 32)]
@@ -196,9 +196,9 @@ def with_older_objects(data: Path, tmp_path: Path) -> None:
         notes.delete(8)
         notes.put({"id": ROWS, "n": 1})
         db._open().wait_searchable("notes", "search", 20)
-        (feed,) = db._engine._feeder._feeds
+        (feed,) = db._engine.partition.feeder._feeds
         feed.index.flush()
-        changelog = db._engine._space.changelog
+        changelog = db._engine.partition.space.changelog
         changelog.trim(feed.definition.table_id, changelog.last_sequence)
     shutil.rmtree(data / "objects")
     shutil.copytree(tmp_path / "older", data / "objects")
@@ -301,7 +301,7 @@ def test_beside_a_running_server(data: Path) -> None:
 def test_stats_of_the_indexes_that_can_be_read(data: Path) -> None:
     with lutra.connect(data) as db:
         db.create_table("other", {"id": int}, {"n": int})
-        (other,) = (of for of in db._engine._indexes.all() if of.table == "other")
+        (other,) = (of for of in db._engine.partition.indexes.all() if of.table == "other")
     shutil.rmtree(data / "objects" / prefix_of(other), ignore_errors=True)  # where it had begun already
     (segment,) = objects(data, "segments")
     segment.unlink()

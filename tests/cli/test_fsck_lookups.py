@@ -27,7 +27,7 @@ def test_a_filter_s_fault_is_told_with_its_field_segment_and_remedy(tmp_path: Pa
         notes = db.create_table("notes", {"id": int}, {"kind": str})
         notes.put_many({"id": n, "kind": f"kind-{n % 5}"} for n in range(100))
         db._open().wait_searchable("notes", "search", 20)
-        (feed,) = db._engine._feeder._feeds
+        (feed,) = db._engine.partition.feeder._feeds
         feed.index.flush()
     (segment,) = data.rglob("segments/*")
     stream = OpenedStream(segment.read_bytes(), "column of kind")

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from support.folders import folder_in_memory
+from support.index_feeder import IndexFeeder
 from support.indexes import resources_in
 
-from lutra.index.feed import feeder as feeder_module
-from lutra.index.feed.feeder import Feeder
+from lutra.feed import feeder as feeder_module
 from lutra.index.lsm.resources import Resources
 from lutra.kv.memory import MemoryStore
 from lutra.kv.rocksdb import RocksStore
@@ -99,6 +99,6 @@ def fast_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def feeder(space: TableSpace, store: KeyValueStore, resources: Resources) -> Iterator[Feeder]:
-    with Feeder(space.changelog, store, resources) as running:
+def feeder(space: TableSpace, store: KeyValueStore, resources: Resources) -> Iterator[IndexFeeder]:
+    with IndexFeeder(space.changelog, store, resources) as running:
         yield running

@@ -65,7 +65,7 @@ def run(tmp_path: Path, body: str, *arguments: str, timeout_s: float = 100.0) ->
 
 EVERY_CALL = """
 database, table, vectors = filled(PATH)
-scan, snapshot = table.scan(), database._engine._store.snapshot()
+scan, snapshot = table.scan(), database._engine.partition.store.snapshot()
 next(scan)
 stopping = threading.Event()
 
@@ -107,11 +107,11 @@ def refused():
         lambda: instance.delete_search_index("t", "search"),
         lambda: instance.create_search_index("t", "x", None),
         lambda: instance.wait_searchable("t", "search", 10.0),
-        lambda: engine._store.get(b"k"),
-        lambda: engine._store.get_many([b"k"]),
-        lambda: list(engine._store.scan(b"a", b"b")),
-        lambda: engine._store.snapshot(),
-        lambda: engine._store.size_bytes(b"a", b"b"),
+        lambda: engine.partition.store.get(b"k"),
+        lambda: engine.partition.store.get_many([b"k"]),
+        lambda: list(engine.partition.store.scan(b"a", b"b")),
+        lambda: engine.partition.store.snapshot(),
+        lambda: engine.partition.store.size_bytes(b"a", b"b"),
         lambda: snapshot.get(b"k"),
     ]
     for number, call in enumerate(calls):
@@ -126,7 +126,7 @@ def refused():
     with contextlib.suppress(DirectoryInUse):
         lutra.connect(PATH)
         raise AssertionError("opened twice")
-    engine._store.close()
+    engine.partition.store.close()
     engine.close()
     database.close()
 

@@ -33,7 +33,7 @@ def filled(path: Path, rows: int = 400, **options: Any) -> None:
         table = db.create_table("t", {"id": int}, {"n": int, "tags": list[str], "v": lutra.Vector(4)})
         table.put_many({"id": n, "n": n % 7, "tags": ["a", str(n)], "v": [n, 1, 2, 3]} for n in range(rows))
         wait(db)
-        db._engine._feeder._feeds[0].index.flush()
+        db._engine.partition.feeder._feeds[0].index.flush()
         table.put({"id": 1, "n": 3})
         table.delete(2)
         wait(db)
@@ -48,7 +48,7 @@ def test_a_whole_directory(tmp_path: Path) -> None:
     assert check_directory(tmp_path / "d") == []
     with lutra.connect(tmp_path / "d") as db:
         wait(db)
-        assert db._engine._feeder._feeds[0].view().rows == 399
+        assert db._engine.partition.feeder._feeds[0].view().rows == 399
     assert check_directory(tmp_path / "d") == []
 
 
@@ -82,7 +82,7 @@ def test_a_damaged_row_is_named_and_the_rest_is_compared(tmp_path: Path) -> None
         batch = WriteBatch()
         for number in (5, 300):
             batch.put(codec.encode((("id", number),)), b"\x01\xff")
-        db._engine._store.commit(batch)
+        db._engine.partition.store.commit(batch)
         wait(db)
         with pytest.raises(RowDamaged, match=r"row \{'id': 5\} of table \[t\]"):
             db.table("t").get(5)
@@ -102,7 +102,7 @@ def test_rows_are_looked_for_in_every_segment(tmp_path: Path) -> None:
     """Also where a segment has none of those that are compared at once."""
     with lutra.connect(tmp_path / "d") as db:
         table = db.create_table("t", {"id": int}, {"n": int, "v": lutra.Vector(4)})
-        index = db._engine._feeder._feeds[0].index
+        index = db._engine.partition.feeder._feeds[0].index
         for begin in (0, 2_000):
             table.put_many({"id": n, "n": n % 7, "v": [n, 1, 2, 3]} for n in range(begin, begin + 1_500))
             wait(db)
@@ -135,7 +135,7 @@ def test_what_expires_cell_by_cell_is_no_fault(tmp_path: Path) -> None:
         cells = [("a", 1, now_ms - 80_000_000, CellOperation.PUT), ("b", 2, newest_ms, CellOperation.PUT)]
         instance.tables.write("t", RowChange(ChangeKind.PUT, (("id", number),), cells))
     instance.wait_searchable("t", "x", 20)
-    engine._feeder._feeds[0].index.flush()
+    engine.partition.feeder._feeds[0].index.flush()
     engine.close()
     for ahead_s in (0, 10_000, 100_000):
         assert check_directory(tmp_path, clock=Later(ahead_s)) == []

@@ -28,11 +28,11 @@ def fill(path: Path) -> None:
             table = db.create_table(name, {"id": int}, FIELDS)
             table.put_many({"id": n, "n": n % 7, "v": [n, 1, 2, 3]} for n in range(ROWS))
             assert table.search(QUERY, limit=1)[0]["id"] == 7
-        for feed in db._engine._feeder._feeds:
+        for feed in db._engine.partition.feeder._feeds:
             feed.index.flush()
         db.table("t").delete(3)
         assert len(db.table("t").search(QUERY, limit=1)) == 1
-        for feed in db._engine._feeder._feeds:
+        for feed in db._engine.partition.feeder._feeds:
             feed.index.flush()
 
 
@@ -170,7 +170,7 @@ def test_of_what_is_not_there(tmp_path: Path) -> None:
 def test_stats_of_a_stopped_directory_are_those_of_the_running_one(tmp_path: Path) -> None:
     fill(tmp_path)
     with lutra.connect(tmp_path) as db:
-        feed = db._engine._feeder._feeds[0]
+        feed = db._engine.partition.feeder._feeds[0]
         db._open().wait_searchable("t", INDEX_NAME, 20)
         running = feed.index.stats()
         written = feed.watermarks().written

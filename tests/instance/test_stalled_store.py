@@ -16,8 +16,8 @@ from support.engines import EAGER, open_engine
 from support.feeding import wait_until
 from support.stalling_store import WITHIN_S, StallingStore
 
-from lutra.index.feed import feeder as feeder_module
-from lutra.index.feed.feed import Feed
+from lutra.feed import feeder as feeder_module
+from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.storage import prefix_of
 from lutra.instance.engine import Engine
@@ -48,8 +48,8 @@ def scanned(instance: Instance, table: str) -> set[int]:
     return {row.key[0][1] for row in instance.tables.read_range(table, request).rows}  # type: ignore[misc]
 
 
-def feeds_of(engine: Engine) -> list[Feed]:
-    return list(engine._feeder._feeds)
+def feeds_of(engine: Engine) -> list[IndexFeed]:
+    return list(engine.partition.feeder._feeds)
 
 
 def make(instance: Instance, table: str) -> None:

@@ -72,7 +72,7 @@ def write(data: Path, place: Path, rng: random.Random, before: IndexedTable | No
         table.check()
         if rng.random() < 0.7:
             table.settle()
-            changelog, feed = engine._space.changelog, table.feed
+            changelog, feed = engine.partition.space.changelog, table.feed
             changelog.trim(feed.definition.table_id, feed.needed_after)
         return table
     finally:
@@ -446,7 +446,7 @@ def killing(resources):
 engine = open_engine(Path(sys.argv[1]), objects=sys.argv[2], wrapped=killing)
 if sys.argv[4] == "make":
     IndexedTable(engine)
-(feed,) = engine._feeder._feeds
+(feed,) = engine.partition.feeder._feeds
 instance = engine.instance(INSTANCE)
 instance.wait_searchable(TABLE, INDEX, 60)
 feed.index.flush()

@@ -22,7 +22,7 @@ def fill(path: Path) -> None:
             table = db.create_table(name, {"id": int}, {"n": int, "v": lutra.Vector(4)})
             table.put_many({"id": n, "n": n % 5, "v": [n, 1, 2, 3]} for n in range(ROWS))
             db._open().wait_searchable(name, "search", 20)
-        for feed in db._engine._feeder._feeds:
+        for feed in db._engine.partition.feeder._feeds:
             feed.index.flush()
 
 

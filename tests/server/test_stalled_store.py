@@ -50,7 +50,7 @@ def fill(path: Path, url: str) -> str:
             table = db.create_table(name, {"id": int}, {"n": int, "v": lutra.Vector(4)})
             table.put_many({"id": n, "n": n % 5, "v": [n, 1, 2, 3]} for n in range(ROWS))
             db._open().wait_searchable(name, "search", 60)
-        feeds = db._engine._feeder._feeds
+        feeds = db._engine.partition.feeder._feeds
         for feed in feeds:
             feed.index.flush()
         (prefix,) = [prefix_of(feed.definition) for feed in feeds if feed.definition.table == TABLES[0]]

@@ -12,7 +12,7 @@ from support.lsm import EAGER
 
 from lutra.index.catalog.catalog import IndexCatalog
 from lutra.index.check.fsck import IndexCheck
-from lutra.index.feed.feed import Feed
+from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.storage import IndexStorage, prefix_of
 from lutra.kv.memory import MemoryStore
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
@@ -57,8 +57,8 @@ class Aging:
         self.definition = IndexCatalog(self.store).create("default", self.table, "x", schema)
         self.feed = self.opened()
 
-    def opened(self) -> Feed:
-        feed = Feed(self.definition, self.tables, self.space.changelog, self.store, self.resources, self.clock)
+    def opened(self) -> IndexFeed:
+        feed = IndexFeed(self.definition, self.tables, self.space.changelog, self.store, self.resources, self.clock)
         feed._expire_at_s = -math.inf
         return feed
 

@@ -15,6 +15,7 @@ from lutra.index.builds.policy import Policy
 from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.storage import ROOT, IndexStorage
 from lutra.instance.engine import Engine
+from lutra.instance.partition import Partition
 from lutra.kv.rocksdb import RocksStore
 from lutra.model.clock import SystemClock
 from lutra.model.errors import Corruption, LutraError
@@ -57,7 +58,8 @@ def open_engine(
     store = RocksStore(data_dir / "kv")
     try:
         resources = Resources.open(objects or str(data_dir / "objects"), data_dir / "scratch", _MEMORY_BYTES)
-        return Engine(data_dir, store, wrapped(replace(resources, policy=policy)), SystemClock())
+        shared = wrapped(replace(resources, policy=policy))
+        return Engine(data_dir, Partition(store, data_dir, shared, SystemClock()))
     except BaseException:
         store.close()
         raise
@@ -79,7 +81,7 @@ class IndexedTable:
         if before is None:
             self._instance.tables.create(TableSchema(TABLE, (KeyColumn("id", ColumnType.INTEGER),)))
             self._instance.create_search_index(TABLE, INDEX, _SCHEMA)
-        (self.feed,) = engine._feeder._feeds
+        (self.feed,) = engine.partition.feeder._feeds
 
     def write(self, rng: random.Random, rows: int, keys: int) -> None:
         """One batch; a row in five is deleted."""

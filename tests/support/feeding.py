@@ -11,7 +11,7 @@ import numpy as np
 
 from lutra.index.catalog.catalog import IndexCatalog
 from lutra.index.definitions.definition import IndexDefinition
-from lutra.index.feed.feed import Feed
+from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.view import IndexView, PartView
 from lutra.kv.store import KeyValueStore
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
@@ -32,7 +32,7 @@ def define(store: KeyValueStore, table: TableDescription, name: str = "x") -> In
     return IndexCatalog(store).create("default", table, name, SCHEMA)
 
 
-def content(feed: Feed) -> dict[int, tuple[int | None, list[float] | None]]:
+def content(feed: IndexFeed) -> dict[int, tuple[int | None, list[float] | None]]:
     """``n`` and ``v`` of each searchable row."""
     view = feed.view()
     (part,) = view.parts

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from support.indexes import PREFIX, index_in, resources_in
 
+from lutra.feed.progress import Progress
 from lutra.index.builds.policy import Policy
 from lutra.index.check.fsck import IndexCheck, IndexFault
 from lutra.index.lsm.index import SearchIndex
-from lutra.index.lsm.progress import Progress
 from lutra.index.lsm.storage import IndexStorage
 from lutra.index.lsm.view import IndexView
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self
 
-from lutra.index.catalog.catalog import IndexCatalog
-from lutra.index.definitions.definition import IndexDefinition
-from lutra.index.feed.feeder import Feeder
 from lutra.index.lsm.resources import Resources
-from lutra.index.lsm.storage import sweep
 from lutra.instance import registry
 from lutra.instance.data_dir import data_dir_of
 from lutra.instance.instance import Instance
-from lutra.instance.place import Place
+from lutra.instance.partition import Examine, Partition
 from lutra.instance.traces import require_tables_or_nothing
 from lutra.kv.folder import make_durable_folder
-from lutra.kv.rocksdb import RocksStore
 from lutra.model import forks
 from lutra.model.clock import Clock, SystemClock
-from lutra.model.errors import LutraError, ObjectNotExist, StorageFailure
-from lutra.tables.history import History
-from lutra.tables.space import TableSpace
+from lutra.model.errors import ObjectNotExist, StorageFailure
 
 _FOLDER_MODE: Final = 0o700
 MEMORY_BYTES_DEFAULT: Final = 512 * 1024 * 1024
 """Codes and graphs of a million vectors of 960 dimensions, or of several millions of 128."""
-
-_log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -47,26 +36,19 @@ class Engine:
         DIR/instances/    a folder for each instance
     """
 
-    def __init__(self, data_dir: Path, store: RocksStore, resources: Resources, clock: Clock) -> None:
+    def __init__(self, data_dir: Path, partition: Partition) -> None:
         self._data_dir = data_dir
         self._process = forks.OfProcess()
-        self._store = store
-        self._resources = resources
-        self._clock = clock
+        self.partition = partition
+        """To look at."""
         self._lock = threading.Lock()
         self._closed = False
         self._instances: dict[str, Instance] = {}
-        self._space = TableSpace(store, clock)
-        self._indexes = IndexCatalog(store, clock)
-        self._space.changelog.begin()
-        place = Place(resources.address, data_dir, self._space.changelog.history, self._indexes, clock)
-        self._resources = resources = replace(resources, claim=place.taken(resources.store))
-        self._feeder = Feeder(self._space.changelog, store, resources, clock)
         forks.follow(self)
         try:
             self._reopen_indexes()
         except BaseException:
-            self._feeder.stop()
+            partition.stop()
             raise
 
     @classmethod
@@ -95,25 +77,23 @@ class Engine:
             make_durable_folder(data_dir, _FOLDER_MODE)
         except OSError as error:
             raise StorageFailure(f"cannot use {data_dir} as a data directory: {error.strerror}") from error
-        store = RocksStore(data_dir / "kv", known_as=data_dir)
+        address = os.fspath(data_dir / "objects" if objects is None else objects)
+
+        def share(examine: Examine) -> Resources:
+            return Resources.open(address, data_dir / "scratch", memory_bytes, examine, build_memory_bytes)
+
+        partition = Partition.open(data_dir / "kv", address, data_dir, share, clock or SystemClock())
         try:
-            address = os.fspath(data_dir / "objects" if objects is None else objects)
-            clock = clock or SystemClock()
-            place = Place(address, data_dir, History(store), IndexCatalog(store, clock), clock)
-            resources = Resources.open(address, data_dir / "scratch", memory_bytes, place.examine, build_memory_bytes)
-            try:
-                return cls(data_dir, store, resources, clock)
-            except BaseException:
-                resources.close()
-                raise
+            return cls(data_dir, partition)
         except BaseException:
-            store.close()
+            partition.resources.close()
+            partition.close()
             raise
 
     @property
     def resources(self) -> Resources:
         """What all search indexes share: their store, cache, memory and builders. To look at."""
-        return self._resources
+        return self.partition.resources
 
     def create_instance(self, name: str) -> None:
         """Makes an instance. Raises ParameterInvalid, ObjectAlreadyExist, StorageFailure."""
@@ -146,36 +126,27 @@ class Engine:
             if self._closed:
                 return
             self._closed = True
-        self._feeder.stop()
-        self._resources.close()
-        self._store.close()
+        self.partition.stop()
+        self.partition.resources.close()
+        self.partition.close()
 
     def forked(self) -> None:
         """In a child all that belongs to it, threads in particular, is the parent's: it is never freed there."""
 
     def _made(self, name: str) -> Instance:
-        made = Instance(name, self._space.instance(name), self._indexes, self._feeder)
+        made = Instance(name, self.partition)
         self._instances[name] = made
         return made
 
     def _reopen_indexes(self) -> None:
-        deleted = self._indexes.deleted()
-        for definition in self._indexes.all():
+        partition = self.partition
+        deleted = partition.indexes.deleted()
+        for definition in partition.indexes.all():
             instance = self._instances.get(definition.instance) or self._made(definition.instance)
             instance.reopen_index(definition)
         # An earlier run may have left changes that nobody needs any more.
         for name in self.instance_names():
-            tables = self._space.instance(name)
-            self._feeder.hurry(tables.describe(table).table_id for table in tables.names())
+            tables = partition.space.instance(name)
+            partition.feeder.hurry(tables.describe(table).table_id for table in tables.names())
         # Rows are served meanwhile, whatever the store of objects does.
-        self._feeder.tidy(lambda: self._sweep(deleted))
-
-    def _sweep(self, deleted: list[IndexDefinition]) -> None:
-        """What an earlier run left of indexes that it deleted."""
-        try:
-            gone = sweep(self._resources.store, deleted, self._space.changelog, self._resources.claim)
-            if gone:
-                self._indexes.forget_deleted(gone)
-        except LutraError:  # they cost room, no more
-            if not self._closed:
-                _log.warning("objects of deleted indexes could not be deleted", exc_info=True)
+        partition.sweep(deleted)

@@ -6,14 +6,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lutra.index.catalog.catalog import IndexCatalog
+from lutra.feed.feed import Watermarks
 from lutra.index.definitions.definition import IndexDefinition
 from lutra.index.definitions.schema import check_table_update
-from lutra.index.feed.feed import Feed, Watermarks
-from lutra.index.feed.feeder import Feeder
+from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.stats import IndexStats
 from lutra.instance.hits import HitColumns
 from lutra.instance.living import answer_of_living
+from lutra.instance.partition import Partition
 from lutra.model import limits
 from lutra.model.deadline import Deadline
 from lutra.model.errors import (
@@ -32,12 +32,11 @@ from lutra.model.rows import Row
 from lutra.model.schema import TableDescription, TableUpdate
 from lutra.search import Answer
 from lutra.search.deadline import in_time
-from lutra.tables.tables import Tables
 
 
 @dataclass(frozen=True, slots=True)
 class _OpenIndex:
-    feed: Feed
+    feed: IndexFeed
     columns: HitColumns
 
 
@@ -47,12 +46,13 @@ class Instance:
     In a process forked from that of the engine every method raises ForkedProcess.
     """
 
-    def __init__(self, name: str, tables: Tables, indexes: IndexCatalog, feeder: Feeder) -> None:
+    def __init__(self, name: str, partition: Partition) -> None:
         self.name = name
         self._process = OfProcess()
-        self.tables = tables
-        self._indexes = indexes
-        self._feeder = feeder
+        self.tables = partition.space.instance(name)
+        self._partition = partition
+        self._indexes = partition.indexes
+        self._feeder = partition.feeder
         self._defining = threading.Lock()
         self._open: dict[tuple[str, str], _OpenIndex] = {}
         self._opening: set[tuple[str, str]] = set()
@@ -147,7 +147,7 @@ class Instance:
         except RowDamaged:  # of the table, not of the index
             raise
         except (Corruption, ObjectMissing) as error:
-            raise opened.feed.damage(error) from error
+            raise opened.feed.consumer.damage(error) from error
         return _result(answer, rows)
 
     def when_opened(self, table: str, index: str, call: Callable[[], None]) -> Callable[[], None] | None:
@@ -169,7 +169,7 @@ class Instance:
         self._feeder.wait_searchable(self._opened(table, index).feed, timeout_s)
 
     def _begin(self, definition: IndexDefinition) -> None:
-        feed = self._feeder.add(definition, self.tables)
+        feed = self._partition.follow(definition, self.tables)
         self._open[definition.table, definition.name] = _OpenIndex(feed, HitColumns(definition.schema))
 
     def _opened(self, table: str, index: str) -> _OpenIndex:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from lutra.index.feed.feed import Feed
-from lutra.index.feed.housekeeper import Housekeeper
+from lutra.feed.housekeeper import Housekeeper
+from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.manifest import Manifest, schema_identity
 from lutra.index.lsm.provenance import Provenance
 from lutra.index.lsm.resources import Resources
@@ -53,7 +53,7 @@ def rebuild_index(
         provenance = Provenance(changelog, definition.table_id, resources.claim)
         storage = IndexStorage(resources.store, prefix_of(definition), provenance)
         storage.begin_anew(Manifest(secrets.token_hex(16), identity))
-        feed = Feed(definition, tables, changelog, directory.store, resources, directory.clock)
+        feed = IndexFeed(definition, tables, changelog, directory.store, resources, directory.clock)
         housekeeper = Housekeeper()
         feed.on_due = housekeeper.due
         try:

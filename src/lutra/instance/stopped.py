@@ -17,7 +17,8 @@ from lutra.instance.place import Place
 from lutra.instance.traces import require_data_dir
 from lutra.kv.copied import copied_store
 from lutra.kv.lock import DirectoryLock
-from lutra.kv.rocksdb import RocksStore
+from lutra.kv.opening import open_store as open_kv
+from lutra.kv.store import KeyValueStore
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import DirectoryInUse, StorageFailure
 from lutra.objects.opening import open_store
@@ -74,9 +75,9 @@ class StoppedDirectory:
         except OSError as error:
             raise StorageFailure(f"cannot look into {self.path}: {error.strerror}") from error
 
-    def _open_store(self, closing: contextlib.ExitStack, may_be_served: bool, is_to_be_mended: bool) -> RocksStore:
+    def _open_store(self, closing: contextlib.ExitStack, may_be_served: bool, is_to_be_mended: bool) -> KeyValueStore:
         if is_to_be_mended:
-            store = RocksStore(self.path / "kv", may_make=False, known_as=self.path)
+            store = open_kv(self.path / "kv", may_make=False, known_as=self.path)
             closing.callback(store.close)
             return store
         try:

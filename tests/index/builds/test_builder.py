@@ -19,12 +19,12 @@ import psutil
 import pytest
 from support.indexes import PREFIX, index_in, resources_in
 
+from lutra.feed.progress import Progress
 from lutra.index.builds import builder as builder_module
 from lutra.index.builds.build import run_job
 from lutra.index.builds.builder import InlineBuilder, ProcessBuilder
 from lutra.index.builds.job import BuildDone, BuildInput, BuildJob
 from lutra.index.builds.worker import WorkerProcess
-from lutra.index.lsm.progress import Progress
 from lutra.index.lsm.resources import Resources
 from lutra.model.errors import Corruption, ObjectMissing, StorageFailure
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions

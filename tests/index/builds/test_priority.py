@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 from support.indexes import index_in, resources_in
 
+from lutra.feed.progress import Progress
 from lutra.index.builds.builder import ProcessBuilder
 from lutra.index.builds.job import BuildInput, BuildJob
 from lutra.index.builds.policy import Policy, SegmentShape, VectorsShape
 from lutra.index.builds.priority import Priority
 from lutra.index.builds.worker import WorkerProcess
 from lutra.index.lsm.index import SearchIndex
-from lutra.index.lsm.progress import Progress
 from lutra.index.lsm.resources import Resources
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
 from lutra.model.rows import Row

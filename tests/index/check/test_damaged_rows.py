@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from support.feeding import WAIT_S, content, content_of, define
+from support.index_feeder import IndexFeeder
 
-from lutra.index.feed.feed import Feed
-from lutra.index.feed.feeder import Feeder
+from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.resources import Resources
 from lutra.kv.batch import WriteBatch
 from lutra.kv.store import KeyValueStore
@@ -47,7 +47,7 @@ def test_an_index_goes_on_without_a_damaged_row(
     table = new_table("t")
     put_many("t", {n: {"n": n} for n in range(20)})
     damage(store, table, 7, value)
-    feed = Feed(define(store, table), tables, space.changelog, store, resources, SystemClock())
+    feed = IndexFeed(define(store, table), tables, space.changelog, store, resources, SystemClock())
     while feed.step():
         pass
     assert set(content(feed)) == set(range(20)) - {7}
@@ -113,11 +113,11 @@ def test_a_table_that_cannot_be_read_is_not_called_a_damaged_index(
     tables: Tables,
     new_table: Any,
     put: Any,
-    feeder: Feeder,
+    feeder: IndexFeeder,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    feed = feeder.add(define(store, new_table("t")), tables)
+    feed = feeder.follow(define(store, new_table("t")), tables)
     put("t", 1, n=1)
     feeder.wait_searchable(feed, WAIT_S)
     whole = type(space.changelog).read
@@ -142,7 +142,7 @@ def test_a_lost_object_is_told_as_a_damaged_index(
 ) -> None:
     definition = define(store, new_table("t"))
     put("t", 1, n=1)
-    feed = Feed(definition, tables, space.changelog, store, resources, SystemClock())
+    feed = IndexFeed(definition, tables, space.changelog, store, resources, SystemClock())
     while feed.step():
         pass
     feed.index.flush()
@@ -150,7 +150,7 @@ def test_a_lost_object_is_told_as_a_damaged_index(
     for name in resources.store.list("indexes"):
         if "/segments/" in name:
             resources.store.delete(name)
-    feed = Feed(definition, tables, space.changelog, store, resources, SystemClock())
+    feed = IndexFeed(definition, tables, space.changelog, store, resources, SystemClock())
     with pytest.raises(IndexDamaged, match="delete the index and create it again"):
         feed.step()
     feed.close()

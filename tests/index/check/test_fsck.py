@@ -15,10 +15,10 @@ from support.faulty_store import Effect, Fault, FaultyStore
 from support.indexes import PREFIX, index_in, resources_in
 from support.lsm import KEY, SCHEMA, Harness, row_of
 
+from lutra.feed.progress import Progress
 from lutra.index.builds.build import shape_of
 from lutra.index.check.fsck import IndexCheck, IndexFault, Remedy
 from lutra.index.lsm.manifest import Manifest, SegmentEntry, schema_identity
-from lutra.index.lsm.progress import Progress
 from lutra.index.lsm.storage import IndexStorage
 from lutra.kernels.blocks import BlockCache
 from lutra.kernels.checksum import crc32c_blocks

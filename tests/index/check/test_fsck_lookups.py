@@ -13,10 +13,10 @@ import pytest
 from support.damaged_segments import Numbers, OpenedStream, with_footer
 from support.indexes import PREFIX, index_in, resources_in
 
+from lutra.feed.progress import Progress
 from lutra.index.builds.build import shape_of
 from lutra.index.check.fsck import IndexCheck, IndexFault, Remedy
 from lutra.index.lsm.manifest import Manifest, SegmentEntry, schema_identity
-from lutra.index.lsm.progress import Progress
 from lutra.index.lsm.storage import IndexStorage
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
 from lutra.model.rows import Row

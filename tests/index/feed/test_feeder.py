@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 from support.feeding import SCHEMA, WAIT_S, content, define, in_table, wait_until
+from support.index_feeder import IndexFeeder
 
 from lutra.index.catalog.catalog import IndexCatalog
-from lutra.index.feed.feed import Feed
-from lutra.index.feed.feeder import Feeder
+from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.buffer import Buffer
 from lutra.index.lsm.index import SearchIndex
 from lutra.index.lsm.resources import Resources
@@ -36,11 +36,17 @@ from lutra.tables.tables import Tables
 
 
 def test_fills_then_follows(
-    store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, put: Any, put_many: Any, feeder: Feeder
+    store: KeyValueStore,
+    space: TableSpace,
+    tables: Tables,
+    new_table: Any,
+    put: Any,
+    put_many: Any,
+    feeder: IndexFeeder,
 ) -> None:
     table = new_table("t")
     put_many("t", {n: {"n": n, "v": f"[{n}, 0]"} for n in range(1_500)})
-    feed = feeder.add(define(store, table), tables)
+    feed = feeder.follow(define(store, table), tables)
     feeder.wait_searchable(feed, WAIT_S)
     assert content(feed) == {n: (n, [n, 0]) for n in range(1_500)}
     put("t", 3, n=-3)
@@ -62,7 +68,9 @@ def test_fills_then_follows(
     assert marks.rows == 1_500
 
 
-def test_writers_and_new_indexes_together(store: KeyValueStore, tables: Tables, new_table: Any, feeder: Feeder) -> None:
+def test_writers_and_new_indexes_together(
+    store: KeyValueStore, tables: Tables, new_table: Any, feeder: IndexFeeder
+) -> None:
     """Indexes that come while writers run end up with what the tables hold."""
     described = [new_table("a"), new_table("b")]
     errors: list[BaseException] = []
@@ -88,7 +96,7 @@ def test_writers_and_new_indexes_together(store: KeyValueStore, tables: Tables, 
     threads = [threading.Thread(target=write, args=(seed,)) for seed in range(4)]
     for thread in threads:
         thread.start()
-    feeds = [feeder.add(define(store, table, name), tables) for table in described for name in ("x", "y")]
+    feeds = [feeder.follow(define(store, table, name), tables) for table in described for name in ("x", "y")]
     for thread in threads:
         thread.join()
     assert not errors
@@ -99,9 +107,9 @@ def test_writers_and_new_indexes_together(store: KeyValueStore, tables: Tables, 
 
 
 def test_a_change_is_seen_soon_without_asking(
-    store: KeyValueStore, tables: Tables, new_table: Any, put: Any, feeder: Feeder
+    store: KeyValueStore, tables: Tables, new_table: Any, put: Any, feeder: IndexFeeder
 ) -> None:
-    feed = feeder.add(define(store, new_table("t")), tables)
+    feed = feeder.follow(define(store, new_table("t")), tables)
     feeder.wait_searchable(feed, WAIT_S)
     waits_s = []
     for number in range(20):
@@ -120,10 +128,10 @@ def test_watermark_moves_on_without_changes(
     tables: Tables,
     new_table: Any,
     put: Any,
-    feeder: Feeder,
+    feeder: IndexFeeder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    feed = feeder.add(define(store, new_table("t")), tables)
+    feed = feeder.follow(define(store, new_table("t")), tables)
     new_table("other")
     feeder.wait_searchable(feed, WAIT_S)
     put("other", 1, n=1)
@@ -148,7 +156,7 @@ def test_an_index_is_filled_in_chunks(
         tables.write_batch([("t", changes)])
     for n in range(2_000, 2_030):
         tables.write("t", RowChange(ChangeKind.PUT, (("id", n),), [("big", big, None, CellOperation.PUT)]))
-    feed = Feed(define(store, table), tables, space.changelog, store, resources, SystemClock())
+    feed = IndexFeed(define(store, table), tables, space.changelog, store, resources, SystemClock())
     sizes = []
     while feed.description().phase is SyncPhase.FULL:
         assert feed.step()
@@ -163,7 +171,7 @@ def test_many_changes_are_followed_in_turns(
     store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, put_many: Any, resources: Resources
 ) -> None:
     table = new_table("t")
-    feed = Feed(define(store, table), tables, space.changelog, store, resources, SystemClock())
+    feed = IndexFeed(define(store, table), tables, space.changelog, store, resources, SystemClock())
     assert feed.step()
     put_many("t", {n: {"n": n} for n in range(1_500)})
     assert feed.step(), "there is more"
@@ -195,7 +203,7 @@ def test_a_chunk_is_bounded_while_it_is_read(monkeypatch: pytest.MonkeyPatch, re
     space = TableSpace(store)
     tables = space.instance("default")
     table = tables.create(TableSchema("t", (KeyColumn("id", ColumnType.INTEGER),)))
-    feed = Feed(define(store, table), tables, space.changelog, store, resources, SystemClock())
+    feed = IndexFeed(define(store, table), tables, space.changelog, store, resources, SystemClock())
     assert feed.step()
     row_bytes = 1_500_000
     numbers = [*range(100), 5, *range(100, 130), 5, *range(50)]
@@ -243,8 +251,8 @@ def test_rows_expire_with_the_table(store: KeyValueStore, resources: Resources) 
     def put(number: int) -> None:
         tables.write("t", RowChange(ChangeKind.PUT, (("id", number),), [("n", 1, None, CellOperation.PUT)]))
 
-    with Feeder(space.changelog, store, resources, clock) as feeder:
-        feed = feeder.add(define(store, table), tables)
+    with IndexFeeder(space.changelog, store, resources, clock) as feeder:
+        feed = feeder.follow(define(store, table), tables)
         put(1)
         clock.time_us += 80_000 * 1_000_000
         put(2)
@@ -265,22 +273,22 @@ def test_rows_expire_with_the_table(store: KeyValueStore, resources: Resources) 
 
 
 def test_removed_index_stands_still(
-    store: KeyValueStore, tables: Tables, new_table: Any, put: Any, feeder: Feeder
+    store: KeyValueStore, tables: Tables, new_table: Any, put: Any, feeder: IndexFeeder
 ) -> None:
-    feed = feeder.add(define(store, new_table("t")), tables)
+    feed = feeder.follow(define(store, new_table("t")), tables)
     feeder.wait_searchable(feed, WAIT_S)
     feeder.remove(feed)
     feeder.remove(feed)
     put("t", 1, n=1)
-    with pytest.raises(RequestTimeout, match=r"\[x\] is not up to date"):
+    with pytest.raises(RequestTimeout, match=r"\[x\] of table \[t\] is not up to date"):
         feeder.wait_searchable(feed, 0.2)
     assert feed.view().rows == 0
 
 
 def test_the_objects_of_a_removed_index_go(
-    store: KeyValueStore, tables: Tables, new_table: Any, put: Any, feeder: Feeder, resources: Resources
+    store: KeyValueStore, tables: Tables, new_table: Any, put: Any, feeder: IndexFeeder, resources: Resources
 ) -> None:
-    feeds = [feeder.add(define(store, new_table(name)), tables) for name in "tu"]
+    feeds = [feeder.follow(define(store, new_table(name)), tables) for name in "tu"]
     for feed in feeds:
         put(feed.definition.table, 1, n=1)
         feeder.wait_searchable(feed, WAIT_S)
@@ -292,18 +300,18 @@ def test_the_objects_of_a_removed_index_go(
     assert resources.store.list("indexes") == [name for name in both if not name.startswith(prefix)]
 
 
-def test_a_table_that_is_gone(store: KeyValueStore, tables: Tables, new_table: Any, feeder: Feeder) -> None:
+def test_a_table_that_is_gone(store: KeyValueStore, tables: Tables, new_table: Any, feeder: IndexFeeder) -> None:
     definition = define(store, new_table("t"))
     tables.delete("t")
     with pytest.raises(ObjectNotExist):
-        feeder.add(definition, tables)
+        feeder.follow(definition, tables)
 
 
 def test_stop_ends_the_thread_and_those_who_wait(
     store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, resources: Resources
 ) -> None:
-    feeder = Feeder(space.changelog, store, resources)
-    feed = feeder.add(define(store, new_table("t")), tables)
+    feeder = IndexFeeder(space.changelog, store, resources)
+    feed = feeder.follow(define(store, new_table("t")), tables)
     feeder.wait_searchable(feed, WAIT_S)
     waited: list[str] = []
 
@@ -332,8 +340,8 @@ def test_an_index_is_whole_again_after_reopening(tmp_path: Path, resources: Reso
         catalog = IndexCatalog(store)
         if number == 0:
             catalog.create("default", tables.create(TableSchema("t", key)), "x", SCHEMA)
-        with Feeder(space.changelog, store, resources) as feeder:
-            (feed,) = [feeder.add(definition, tables) for definition in catalog.all()]
+        with IndexFeeder(space.changelog, store, resources) as feeder:
+            (feed,) = [feeder.follow(definition, tables) for definition in catalog.all()]
             cells = [("n", number, None, CellOperation.PUT)]
             tables.write("t", RowChange(ChangeKind.PUT, (("id", number),), cells))
             feeder.wait_searchable(feed, WAIT_S)
@@ -375,8 +383,8 @@ def test_a_failing_index_does_not_stop_the_others(
     def put(table: str, number: int) -> None:
         tables.write(table, RowChange(ChangeKind.PUT, (("id", number),), [("n", number, None, CellOperation.PUT)]))
 
-    with Feeder(space.changelog, store, resources) as feeder:
-        feeds = [feeder.add(define(store, table), tables) for table in (bad, good)]
+    with IndexFeeder(space.changelog, store, resources) as feeder:
+        feeds = [feeder.follow(define(store, table), tables) for table in (bad, good)]
         for feed in feeds:
             feeder.wait_searchable(feed, WAIT_S)
         store.bad = keyspace.changes_prefix(bad.table_id)
@@ -402,10 +410,10 @@ def test_an_index_that_failed_half_way_is_filled_anew(
     tables: Tables,
     new_table: Any,
     put: Any,
-    feeder: Feeder,
+    feeder: IndexFeeder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    feed = feeder.add(define(store, new_table("t")), tables)
+    feed = feeder.follow(define(store, new_table("t")), tables)
     put("t", 1, n=1)
     feeder.wait_searchable(feed, WAIT_S)
     whole = Buffer._stage
@@ -432,7 +440,7 @@ def test_no_search_sees_an_index_that_begins_anew(
     store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, put: Any, resources: Resources
 ) -> None:
     """The index that failed half way and the empty one in its place change as one, seen from any thread."""
-    feed = Feed(define(store, new_table("t")), tables, space.changelog, store, resources, SystemClock())
+    feed = IndexFeed(define(store, new_table("t")), tables, space.changelog, store, resources, SystemClock())
     put("t", 1, n=1)
     while feed.step():
         pass

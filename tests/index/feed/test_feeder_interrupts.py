@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 from support.feeding import WAIT_S, content, define
+from support.index_feeder import IndexFeeder
 from support.interrupts import InterruptAt, Interrupted
 
-from lutra.index.feed.feeder import Feeder
 from lutra.kv.store import KeyValueStore
 from lutra.tables.tables import Tables
 
 
 @pytest.mark.parametrize("store", ["memory"], indirect=True)
 def test_who_is_interrupted_holds_up_nobody(
-    store: KeyValueStore, tables: Tables, new_table: Any, put: Any, feeder: Feeder
+    store: KeyValueStore, tables: Tables, new_table: Any, put: Any, feeder: IndexFeeder
 ) -> None:
     table = new_table("t")
-    feed = feeder.add(define(store, table), tables)
+    feed = feeder.follow(define(store, table), tables)
     calls: list[Callable[[], object]] = [
         lambda: feeder.hurry([table.table_id]),
         lambda: feeder._on_commit({table.table_id}),
@@ -29,9 +29,7 @@ def test_who_is_interrupted_holds_up_nobody(
     ]
     for number, call in enumerate(calls):
         for place in range(1, 1_000):
-            interrupt = InterruptAt(
-                place, {"lutra.index.feed.feeder", "lutra.index.feed.feed", "threading"}.__contains__
-            )
+            interrupt = InterruptAt(place, {"lutra.feed.feeder", "lutra.feed.feed", "threading"}.__contains__)
             with contextlib.suppress(Interrupted):
                 interrupt.run(call)
             if not interrupt.has_come:

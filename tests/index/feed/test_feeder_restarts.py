@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from support.feeding import WAIT_S, content, content_of, define, wait_until
+from support.index_feeder import IndexFeeder
 from support.indexes import resources_in
 
+from lutra.feed.progress import Progress
+from lutra.feed.trimmer import Trimmer
 from lutra.index.builds.policy import Policy
-from lutra.index.feed.feed import Feed
-from lutra.index.feed.feeder import Feeder
-from lutra.index.feed.trimmer import Trimmer
+from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.index import SearchIndex
-from lutra.index.lsm.progress import Progress
 from lutra.index.lsm.resources import Resources
 from lutra.kv.store import KeyValueStore
 from lutra.model.clock import SystemClock
@@ -42,10 +42,10 @@ def test_changes_are_forgotten_once_they_are_in_a_manifest(
     def left(table: TableDescription) -> bool:
         return bool(space.changelog.read(table.table_id, 0, 10))
 
-    with Feeder(
+    with IndexFeeder(
         space.changelog, store, resources_in(tmp_path, policy=Policy(flush_age_s=3_600, trim_period_s=0.1))
     ) as feeder:
-        feed = feeder.add(definition, tables)
+        feed = feeder.follow(definition, tables)
         for number in range(5):
             put("indexed", number, n=number)
             put("bare", number, n=number)
@@ -53,10 +53,10 @@ def test_changes_are_forgotten_once_they_are_in_a_manifest(
         wait_until(lambda: not left(bare))
         time.sleep(0.3)
         assert left(indexed), "they are in memory only"
-    with Feeder(
+    with IndexFeeder(
         space.changelog, store, resources_in(tmp_path, policy=Policy(flush_age_s=0.1, trim_period_s=0.1))
     ) as feeder:
-        feed = feeder.add(definition, tables)
+        feed = feeder.follow(definition, tables)
         feeder.wait_searchable(feed, WAIT_S)
         put("indexed", 9, n=9)
         wait_until(lambda: not left(indexed))
@@ -80,8 +80,8 @@ def test_an_index_goes_on_from_its_manifest(
     """Nothing that a manifest covers is read again; what came after it, or while nobody looked, is."""
     definition = define(store, new_table("t"))
     resources = resources_in(tmp_path, policy=Policy(flush_age_s=3_600))
-    with Feeder(space.changelog, store, resources) as feeder:
-        feed = feeder.add(definition, tables)
+    with IndexFeeder(space.changelog, store, resources) as feeder:
+        feed = feeder.follow(definition, tables)
         put_many("t", {n: {"n": n, "v": f"[{n}, 0]"} for n in range(300)})
         feeder.wait_searchable(feed, WAIT_S)
         feed.index.flush()
@@ -99,8 +99,8 @@ def test_an_index_goes_on_from_its_manifest(
         whole(self, rows, deleted)
 
     monkeypatch.setattr(SearchIndex, "apply", watched)
-    with Feeder(space.changelog, store, resources) as feeder:
-        feed = feeder.add(definition, tables)
+    with IndexFeeder(space.changelog, store, resources) as feeder:
+        feed = feeder.follow(definition, tables)
         assert feed.watermarks().searchable == -1
         feeder.wait_searchable(feed, WAIT_S)
         assert sorted(taken) == ([1, 2, 3] if kill else [3])
@@ -118,7 +118,7 @@ def test_a_fill_that_was_broken_off_goes_on(
     definition = define(store, table)
     put_many("t", {n: {"n": n} for n in range(2_000)})
     resources = resources_in(tmp_path, policy=Policy(flush_bytes=1))
-    feed = Feed(definition, tables, space.changelog, store, resources, SystemClock())
+    feed = IndexFeed(definition, tables, space.changelog, store, resources, SystemClock())
     for _ in range(2):
         assert feed.step()
     feed.index.maintain()
@@ -127,7 +127,7 @@ def test_a_fill_that_was_broken_off_goes_on(
     for number in (5, 1_999):
         put("t", number, n=-number)
     tables.write("t", RowChange(ChangeKind.DELETE, (("id", 6),)))
-    feed = Feed(definition, tables, space.changelog, store, resources, SystemClock())
+    feed = IndexFeed(definition, tables, space.changelog, store, resources, SystemClock())
     assert feed.step()
     assert feed.index.progress.filled_through == feed.index.encode((("id", 1_535),)), "from 1,024 on"
     assert feed.description().phase is SyncPhase.FULL
@@ -144,7 +144,7 @@ def test_what_waits_to_be_built_holds_the_feed_up(
 ) -> None:
     definition = define(store, new_table("t"))
     resources = resources_in(tmp_path, policy=Policy(flush_bytes=1))
-    feed = Feed(definition, tables, space.changelog, store, resources, SystemClock())
+    feed = IndexFeed(definition, tables, space.changelog, store, resources, SystemClock())
     while feed.step():
         pass
     for number in range(12):
@@ -166,14 +166,14 @@ def test_an_index_of_another_table_s_past_is_filled_anew(
     """Where the table is an older backup than its index."""
     definition = define(store, new_table("t"))
     put("t", 1, n=1)
-    feed = Feed(definition, tables, space.changelog, store, resources, SystemClock())
+    feed = IndexFeed(definition, tables, space.changelog, store, resources, SystemClock())
     while feed.step():
         pass
     feed.index.apply([Row((("id", 7),), [("n", 7, 1)])])
     feed.index.reached(Progress(10_000, True))
     feed.index.flush()
     feed.close()
-    feed = Feed(definition, tables, space.changelog, store, resources, SystemClock())
+    feed = IndexFeed(definition, tables, space.changelog, store, resources, SystemClock())
     while feed.step():
         pass
     assert content(feed) == {1: (1, None)}
@@ -184,7 +184,7 @@ def test_another_writer_stops_this_one(
     store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, put: Any, resources: Resources
 ) -> None:
     definition = define(store, new_table("t"))
-    feeds = [Feed(definition, tables, space.changelog, store, resources, SystemClock()) for _ in range(2)]
+    feeds = [IndexFeed(definition, tables, space.changelog, store, resources, SystemClock()) for _ in range(2)]
     for feed in feeds:
         while feed.step():
             pass
@@ -213,7 +213,7 @@ def test_changes_left_from_before_are_forgotten(
 ) -> None:
     table = new_table("t")
     put("t", 1, n=1)
-    with Feeder(space.changelog, store, resources_in(tmp_path, policy=Policy(trim_period_s=0.05))) as feeder:
+    with IndexFeeder(space.changelog, store, resources_in(tmp_path, policy=Policy(trim_period_s=0.05))) as feeder:
         feeder.hurry([table.table_id])
         deadline_s = time.monotonic() + WAIT_S
         while space.changelog.read(table.table_id, 0, 10):

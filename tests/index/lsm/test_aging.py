@@ -14,7 +14,7 @@ from support.aging import DAY_S, Aging
 from support.damaged_segments import with_footer
 from support.folders import folder_in_memory
 
-from lutra.index.feed.feed import _AGED_MAX
+from lutra.feed.feed import _AGED_MAX
 from lutra.index.lsm.storage import prefix_of
 from lutra.model.rows import CellOperation, ChangeKind, RowChange
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lutra.feed.progress import Progress
 from lutra.index.builds.policy import Policy, SegmentShape, VectorsShape
 from lutra.index.lsm.manifest import BytesWritten, Manifest, SegmentEntry, schema_identity
-from lutra.index.lsm.progress import Progress
 from lutra.model.errors import Corruption
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
 from lutra.model.queries import PrimaryKeySort

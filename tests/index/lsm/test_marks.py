@@ -20,10 +20,10 @@ from support.folders import folder_in_memory
 from support.indexes import PREFIX, index_in, resources_in
 from support.steered_builder import SteeredBuilder
 
+from lutra.feed.progress import Progress
 from lutra.index.builds.policy import Policy
-from lutra.index.feed.feed import Feed
+from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.index import SearchIndex
-from lutra.index.lsm.progress import Progress
 from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.storage import IndexStorage
 from lutra.index.lsm.stored_stats import stored_stats
@@ -322,7 +322,7 @@ def test_an_index_of_an_empty_table(
     definition = define(store, new_table("t"))
     new_table("other")
     put("other", 1, n=1)
-    feed = Feed(definition, tables, space.changelog, store, resources, SystemClock())
+    feed = IndexFeed(definition, tables, space.changelog, store, resources, SystemClock())
     assert feed.watermarks().indexed == -1
     while feed.step():
         pass

@@ -14,8 +14,8 @@ from support.indexes import PREFIX, index_in, resources_in
 from support.lsm import KEY, SCHEMA, found, row_of
 from support.s3_server import S3Server
 
+from lutra.feed.progress import Progress
 from lutra.index.builds.policy import Policy
-from lutra.index.lsm.progress import Progress
 from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.segment_set import SegmentSet
 from lutra.model.errors import Corruption, Fenced, ObjectMissing

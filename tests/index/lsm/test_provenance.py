@@ -14,7 +14,7 @@ from support.indexes import resources_in
 
 from lutra.index.builds.policy import Policy
 from lutra.index.definitions.definition import IndexDefinition
-from lutra.index.feed.feed import Feed
+from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.provenance import Provenance
 from lutra.index.lsm.storage import IndexStorage, prefix_of, sweep
 from lutra.kv.batch import WriteBatch
@@ -48,7 +48,7 @@ class Followed:
         if begins:
             changelog.begin()
         resources = resources_in(self.folder, policy=Policy(flush_age_s=3_600))
-        feed = Feed(self.definition, self.tables, changelog, self.store, resources, SystemClock())
+        feed = IndexFeed(self.definition, self.tables, changelog, self.store, resources, SystemClock())
         while feed.step():
             pass
         feed.index.flush()
@@ -112,7 +112,7 @@ def test_filling_anew_that_is_broken_off_is_not_taken_for_done(
     changelog = TableSpace(followed.store).changelog
     changelog.begin()
     resources = resources_in(followed.folder, policy=Policy(flush_bytes=1))
-    feed = Feed(followed.definition, tables, changelog, followed.store, resources, SystemClock())
+    feed = IndexFeed(followed.definition, tables, changelog, followed.store, resources, SystemClock())
     for _ in range(steps):
         assert feed.step()
     feed.index.maintain()
@@ -134,7 +134,7 @@ def test_changes_that_came_to_nothing_are_in_a_manifest_before_they_are_forgotte
         changelog = TableSpace(followed.store).changelog
         changelog.begin()
         resources = resources_in(followed.folder, policy=Policy(flush_age_s=3_600))
-        feed = Feed(followed.definition, tables, changelog, followed.store, resources, SystemClock())
+        feed = IndexFeed(followed.definition, tables, changelog, followed.store, resources, SystemClock())
         while feed.step():
             pass
         assert feed.watermarks().searchable == changelog.last_sequence
@@ -229,7 +229,7 @@ def test_who_lost_the_place_neither_writes_nor_deletes(followed: Followed, table
     provided = replace(resources, claim=mine)
     clock = SystemClock()
     feeds = [
-        Feed(definition, tables, changelog, followed.store, provided, clock)
+        IndexFeed(definition, tables, changelog, followed.store, provided, clock)
         for definition in (followed.definition, define(followed.store, followed.table, "y"))
     ]
     for feed in feeds:
@@ -241,11 +241,11 @@ def test_who_lost_the_place_neither_writes_nor_deletes(followed: Followed, table
         while feed.step():
             pass
         feed.index.flush()  # what it replaced is garbage by now
-        feed._storage.discard("segments/" + "0" * 32)
+        feed.consumer._storage.discard("segments/" + "0" * 32)
     Claim(objects, Owner("b", "2", "/there", "otter", 0), lambda before: None).seize()
     before = {name: objects.get(name) for name in objects.list("")}
     with pytest.raises(Fenced, match="another store has taken the place of these objects: store b"):
-        feeds[0]._storage.collect(set())
+        feeds[0].consumer._storage.collect(set())
     put("t", 3, n=3)
     feeds[0].step()
     feeds[0].index.maintain()
@@ -253,13 +253,15 @@ def test_who_lost_the_place_neither_writes_nor_deletes(followed: Followed, table
         feeds[0].index.flush()
     with pytest.raises(Fenced):
         feeds[0].view()
-    told = str(feeds[1].damage(ObjectMissing("a segment is lost")))
+    told = str(feeds[1].consumer.damage(ObjectMissing("a segment is lost")))
     assert "another store has taken the place" in told, "who deleted it, perhaps"
     assert "rebuild" not in told
     feeds[1].close()
-    feeds[1].delete_objects()
+    feeds[1].consumer.delete()
     with pytest.raises(Fenced):
-        Feed(define(followed.store, followed.table, "z"), tables, changelog, followed.store, provided, clock).step()
+        IndexFeed(
+            define(followed.store, followed.table, "z"), tables, changelog, followed.store, provided, clock
+        ).step()
     written = {name: objects.get(name) for name in objects.list("") if "/segments/" not in name}
     assert written == {name: data for name, data in before.items() if "/segments/" not in name}
     assert before.keys() <= set(objects.list("")), "nothing is gone"

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from support.indexes import PREFIX, index_in, resources_in
 
+from lutra.feed.progress import Progress
 from lutra.index.builds.policy import Policy
 from lutra.index.lsm.index import SearchIndex
 from lutra.index.lsm.manifest import Manifest, schema_identity
-from lutra.index.lsm.progress import Progress
 from lutra.index.lsm.resources import MemoryBudget, Resources
 from lutra.index.lsm.storage import IndexStorage
 from lutra.index.lsm.stored_stats import stored_stats

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 from support.feeding import SCHEMA, WAIT_S, content_of, define, wait_until
+from support.index_feeder import IndexFeeder
 from support.indexes import resources_in
 from support.stalling_store import StallingStore
 
+from lutra.feed import crew as crew_module
+from lutra.feed import feeder as feeder_module
 from lutra.index.builds.policy import Policy
 from lutra.index.catalog.catalog import IndexCatalog
-from lutra.index.feed import crew as crew_module
-from lutra.index.feed import feeder as feeder_module
-from lutra.index.feed.feed import Feed
-from lutra.index.feed.feeder import Feeder
+from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.storage import prefix_of
 from lutra.kv.memory import MemoryStore
 from lutra.model.errors import RequestTimeout
@@ -48,16 +48,16 @@ def opened(
     objects: StallingStore,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Callable[[], Feeder]]:
+) -> Iterator[Callable[[], IndexFeeder]]:
     """Makes a feeder over the store that stalls; stops it at the end, when nothing stalls any more."""
     monkeypatch.setattr(feeder_module, "_TICK_S", 0.02)
     monkeypatch.setattr(crew_module, "PATIENCE_S", 0.05)
     policy = Policy(flush_age_s=0.05, trim_changes=1, trim_period_s=0.05)
-    made: list[tuple[Feeder, Any]] = []
+    made: list[tuple[IndexFeeder, Any]] = []
 
-    def make() -> Feeder:
+    def make() -> IndexFeeder:
         resources = resources_in(tmp_path, store=objects, policy=policy)
-        feeder = Feeder(space.changelog, store, resources)
+        feeder = IndexFeeder(space.changelog, store, resources)
         made.append((feeder, resources))
         return feeder
 
@@ -69,21 +69,21 @@ def opened(
 
 
 def filled(
-    feeder: Feeder, store: MemoryStore, tables: Tables, new_table: Any, put: Any, names: list[str]
-) -> list[Feed]:
+    feeder: IndexFeeder, store: MemoryStore, tables: Tables, new_table: Any, put: Any, names: list[str]
+) -> list[IndexFeed]:
     """Indexes with a row each, in a segment."""
     feeds = []
     for name in names:
         table = new_table(name)
         put(name, 0, n=0)
-        feeds.append(feeder.add(define(store, table), tables))
+        feeds.append(feeder.follow(define(store, table), tables))
     for feed in feeds:
         feeder.wait_searchable(feed, WAIT_S)
         feed.index.flush()
     return feeds
 
 
-def go_on(feeder: Feeder, tables: Tables, put: Any, feeds: list[Feed], number: int) -> None:
+def go_on(feeder: IndexFeeder, tables: Tables, put: Any, feeds: list[IndexFeed], number: int) -> None:
     """A write to each table becomes searchable and durable, and is forgotten of the changelog."""
     for feed in feeds:
         put(feed.definition.table, number, n=number)
@@ -98,7 +98,7 @@ def go_on(feeder: Feeder, tables: Tables, put: Any, feeds: list[Feed], number: i
 @pytest.mark.parametrize("stalled", [1, 2, 6])
 def test_others_are_fed_written_out_and_trimmed(
     stalled: int,
-    opened: Callable[[], Feeder],
+    opened: Callable[[], IndexFeeder],
     objects: StallingStore,
     store: MemoryStore,
     space: TableSpace,
@@ -130,7 +130,7 @@ def test_others_are_fed_written_out_and_trimmed(
 
 
 def test_indexes_open_side_by_side(
-    opened: Callable[[], Feeder],
+    opened: Callable[[], IndexFeeder],
     objects: StallingStore,
     store: MemoryStore,
     tables: Tables,
@@ -144,7 +144,7 @@ def test_indexes_open_side_by_side(
     stalled = [prefix_of(definition) for definition in definitions[:6]]
     objects.stall(*stalled)
     feeder = opened()
-    feeds = [feeder.add(definition, tables) for definition in definitions]
+    feeds = [feeder.follow(definition, tables) for definition in definitions]
     for prefix in stalled:
         objects.wait_waiting(prefix)
     for feed in feeds[6:]:
@@ -162,7 +162,7 @@ def test_indexes_open_side_by_side(
 
 
 def test_the_deletion_of_an_index_stalls(
-    opened: Callable[[], Feeder],
+    opened: Callable[[], IndexFeeder],
     objects: StallingStore,
     store: MemoryStore,
     tables: Tables,
@@ -185,7 +185,7 @@ def test_the_deletion_of_an_index_stalls(
 
 
 def test_an_index_that_stalls_is_removed(
-    opened: Callable[[], Feeder],
+    opened: Callable[[], IndexFeeder],
     objects: StallingStore,
     store: MemoryStore,
     tables: Tables,
@@ -221,7 +221,7 @@ def test_an_index_that_stalls_is_removed(
 
 
 def test_stop_leaves_behind_who_is_stuck(
-    opened: Callable[[], Feeder],
+    opened: Callable[[], IndexFeeder],
     objects: StallingStore,
     store: MemoryStore,
     tables: Tables,
@@ -249,7 +249,7 @@ def test_stop_leaves_behind_who_is_stuck(
     objects.release()
     monkeypatch.setattr(feeder_module, "_STOP_WAIT_S", WAIT_S)
     again = opened()
-    for feed in [again.add(feed.definition, tables) for feed in feeds]:
+    for feed in [again.follow(feed.definition, tables) for feed in feeds]:
         again.wait_searchable(feed, WAIT_S)
         assert content_of(feed.view()) == {0: 0, 1: 1}
         assert feed.definition.schema == SCHEMA
@@ -258,7 +258,7 @@ def test_stop_leaves_behind_who_is_stuck(
 @pytest.mark.parametrize("seed", range(3))
 def test_stalls_come_and_go(
     seed: int,
-    opened: Callable[[], Feeder],
+    opened: Callable[[], IndexFeeder],
     objects: StallingStore,
     store: MemoryStore,
     tables: Tables,
@@ -269,7 +269,7 @@ def test_stalls_come_and_go(
     rng = random.Random(seed)
     feeder = opened()
     described = {name: new_table(name) for name in NAMES[:5]}
-    feeds = {name: feeder.add(define(store, table), tables) for name, table in described.items()}
+    feeds = {name: feeder.follow(define(store, table), tables) for name, table in described.items()}
     model: dict[str, dict[int, int]] = {name: {} for name in described}
     made = 0
     for number in range(400):
@@ -285,7 +285,7 @@ def test_stalls_come_and_go(
         elif chance < 0.12:
             feeder.remove(feeds[name])
             made += 1
-            feeds[name] = feeder.add(define(store, described[name], f"x{made}"), tables)
+            feeds[name] = feeder.follow(define(store, described[name], f"x{made}"), tables)
         elif chance < 0.2:
             time.sleep(0.01)
     objects.release()

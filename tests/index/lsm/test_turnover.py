@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pytest
 from support.indexes import PREFIX, index_in, resources_in
 
+from lutra.feed.progress import Progress
 from lutra.index.builds.builder import ProcessBuilder
 from lutra.index.builds.policy import Policy
 from lutra.index.check.fsck import IndexCheck
 from lutra.index.lsm.index import SearchIndex
-from lutra.index.lsm.progress import Progress
 from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.storage import IndexStorage
 from lutra.kernels.distance import topk

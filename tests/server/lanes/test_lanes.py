@@ -18,7 +18,7 @@ from support.stalling_store import StallingStore
 from support.wire_client import WireClient
 from tablestore.encoder import OTSProtoBufferEncoder
 
-from lutra.index.feed.feed import Feed
+from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.storage import ROOT, prefix_of
 from lutra.instance.engine import Engine
@@ -61,7 +61,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ]
             instance.tables.write_batch([(table, changes)])
         instance.wait_searchable(table, "x", 60)
-    for feed in engine._feeder._feeds:
+    for feed in engine.partition.feeder._feeds:
         feed.index.flush()
     engine.close()
     return path
@@ -147,7 +147,7 @@ class Served:
         await self.app(scope, receive, send)
         return sent[0]["status"], sent[1]["body"]
 
-    def feed(self, table: str) -> Feed:
+    def feed(self, table: str) -> IndexFeed:
         return self.engine.instance("test")._open[table, "x"].feed
 
 

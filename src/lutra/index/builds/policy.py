@@ -165,7 +165,7 @@ class Policy:
     def is_behind(self, waiting_buffers: int, segments: int, free: Sequence[SegmentShape]) -> bool:
         """Whether builds are to have their share of the processor, whatever else wants it.
 
-        Well before the feed slows for them (`lutra.index.feed.feed`), and before searches pay for many segments.
+        Well before the feed slows for them (`lutra.feed.feed`), and before searches pay for many segments.
 
         :param segments: how many there are that are not full. :param free: those that are not being merged.
         """

@@ -21,6 +21,7 @@ from typing import Final
 
 import numpy as np
 
+from lutra.feed.progress import Progress
 from lutra.index.builds.build import flat_plans, scratch_folder, shape_of
 from lutra.index.builds.job import BuildDone
 from lutra.index.lsm.buffer import Buffer
@@ -30,7 +31,6 @@ from lutra.index.lsm.manifest import Manifest, SegmentEntry, schema_identity
 from lutra.index.lsm.marks import Marks
 from lutra.index.lsm.merges import Merge, Merges
 from lutra.index.lsm.open_segment import OpenSegment, SegmentView
-from lutra.index.lsm.progress import Progress
 from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.sealed import Sealed
 from lutra.index.lsm.segment_set import SegmentSet

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
+from lutra.feed.progress import NO_PROGRESS, Progress
 from lutra.index.builds.policy import Policy, SegmentShape, VectorsShape
 from lutra.index.definitions.definition import schema_out
-from lutra.index.lsm.progress import NO_PROGRESS, Progress
 from lutra.model.errors import Corruption
 from lutra.model.indexes import IndexSchema
 from lutra.model.schema import KeyColumn

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lutra.index.lsm.progress import NO_PROGRESS, Progress
+from lutra.feed.progress import NO_PROGRESS, Progress
 
 
 @dataclass(slots=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lutra.feed.progress import NO_PROGRESS
 from lutra.index.lsm.manifest import Manifest
-from lutra.index.lsm.progress import NO_PROGRESS
 from lutra.objects.owner import Claim
 from lutra.tables.changelog import Changelog
 from lutra.tables.history import Origin

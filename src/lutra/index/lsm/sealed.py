@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lutra.feed.progress import Progress
 from lutra.index.lsm.buffer import Buffer
-from lutra.index.lsm.progress import Progress
 
 
 @dataclass(slots=True)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from lutra.feed.progress import Progress
 from lutra.index.builds.policy import Policy
 from lutra.index.lsm.manifest import BytesWritten
 from lutra.index.lsm.open_segment import OpenSegment
-from lutra.index.lsm.progress import Progress
 from lutra.segments.footer import SegmentMeta
 from lutra.vectors.calibration import Fallback
 from lutra.vectors.layout import SegmentKind

@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from lutra.index.feed.feed import Watermarks
+from lutra.feed.feed import Watermarks
 from lutra.index.lsm.stats import IndexStats
 from lutra.instance.engine import Engine
 from lutra.model.clock import Clock

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lutra.index.feed import crew as crew_module
-from lutra.index.feed.crew import Crew
+from lutra.feed import crew as crew_module
+from lutra.feed.crew import Crew
 
 WAIT_S = 30.0
 

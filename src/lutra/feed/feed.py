@@ -1,4 +1,4 @@
-"""One search index following its table."""
+"""One consumer following its table."""
 
 from __future__ import annotations
 
@@ -8,31 +8,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
-from lutra.index.definitions.definition import IndexDefinition
-from lutra.index.lsm.index import CLOSE_WAIT_S, SearchIndex
-from lutra.index.lsm.progress import NO_PROGRESS, Progress
-from lutra.index.lsm.provenance import Provenance
-from lutra.index.lsm.resources import Resources
-from lutra.index.lsm.storage import IndexStorage, prefix_of
-from lutra.index.lsm.view import IndexView
+from lutra.feed.consumer import ChangeConsumer
+from lutra.feed.progress import NO_PROGRESS, Progress
 from lutra.kv.store import KeyValueStore, Snapshot
 from lutra.model.clock import Clock
-from lutra.model.errors import (
-    Corruption,
-    Fenced,
-    ForeignObjects,
-    IndexDamaged,
-    LutraError,
-    ObjectMissing,
-    RequestTimeout,
-    RowDamaged,
-)
-from lutra.model.indexes import IndexDescription, SyncPhase
+from lutra.model.errors import Corruption, IndexDamaged, ObjectMissing, RequestTimeout, RowDamaged
+from lutra.model.indexes import SyncPhase
 from lutra.model.rows import PrimaryKey, Row
 from lutra.tables.changelog import Changelog
 from lutra.tables.tables import Tables
+
+Consumer = TypeVar("Consumer", bound=ChangeConsumer)
 
 _CHUNK_ROWS_MAX: Final = 512
 _CHUNK_BYTES: Final = 4 * 1024 * 1024
@@ -42,13 +30,14 @@ _CELL_BYTES: Final = 100
 _CHANGES_MAX: Final = 1_024
 _DAMAGED_KEPT: Final = 10_000
 _BUFFERS_SLOW: Final = 4
-"""With so many buffers that wait to be built the index takes in less, the more there are the less,"""
+"""With so many buffers that wait to be built the consumer takes in less, the more there are the less,"""
 _BUFFERS_MAX: Final = 8
 """and with so many nothing: 64 MB of vectors wait. The changes wait in the changelog."""
 _PAUSE_S: Final = 0.02
+_CLOSE_WAIT_S: Final = 20.0
 _RETRY_FIRST_S: Final = 0.1
 _DAMAGED_TRIES: Final = 2
-"""So often an index fails by its objects before who waits for it is told: a read may have gone wrong once."""
+"""So often a consumer fails by its objects before who waits for it is told: a read may have gone wrong once."""
 _RETRY_LAST_S: Final = 10.0
 _EXPIRY_PERIOD_S: Final = 0.5
 """So often it is looked for what has expired: at every look of the feeder where nothing else is written."""
@@ -60,9 +49,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Watermarks:
-    """How far an index is behind its table.
+    """How far a consumer is behind its table.
 
-    ``written``: the last sequence of the changelog. ``searchable``: every change up to that sequence is in the index;
+    ``written``: the last sequence of the changelog. ``searchable``: every change up to that sequence was taken in;
     ``indexed``: and in segments of the kind that their size calls for; -1 while it is being filled. ``synced_us``:
     every change acknowledged before that time is searchable; 0 while filling.
     """
@@ -73,7 +62,7 @@ class Watermarks:
     synced_us: int
     rows: int
     damaged_rows: int = 0
-    """Rows of the table that cannot be read and that the index goes on without, of those it met since the start."""
+    """Rows of the table that cannot be read and that it goes on without, of those it met since the start."""
 
 
 @dataclass(slots=True, eq=False)
@@ -85,50 +74,34 @@ class _Watcher:
     call: Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """What searches see, taken together: an index that failed half way is followed by an empty one."""
-
-    index: SearchIndex
-    before: IndexView | None = None
-    """What the index before this one showed, until this one shows as much."""
-
-
-class Feed:
-    """Opens one index, fills it from its table and follows the changes; it is driven step by step.
+class Feed(Generic[Consumer]):
+    """Opens one consumer, fills it from its table and follows the changes; it is driven step by step.
 
     ``step``, ``failed`` and ``close`` are called by one thread at a time, all else by any.
     """
 
     def __init__(
-        self,
-        definition: IndexDefinition,
-        tables: Tables,
-        changelog: Changelog,
-        store: KeyValueStore,
-        resources: Resources,
-        clock: Clock,
+        self, consumer: Consumer, tables: Tables, changelog: Changelog, store: KeyValueStore, clock: Clock
     ) -> None:
-        """Reads nothing of the index yet. Raises ObjectNotExist where the table is gone."""
-        self.definition = definition
+        """Reads nothing yet of what the consumer has stored."""
+        self.consumer = consumer
         self.error: str | None = None
         """What went wrong last, until a step succeeds."""
         self.retry_at_s = 0.0
         """No step before this time (``time.monotonic``)."""
         self.paused_until_s = 0.0
         """The same, because too much waits to be built."""
-        self.on_due: Callable[[SearchIndex], None] = lambda index: None
-        """Called, from any thread, with the index when it has something to maintain."""
+        self.on_due: Callable[[ChangeConsumer], None] = lambda consumer: None
+        """Called, from any thread, with the consumer when it has something to maintain."""
         self.on_progress: Callable[[], None] = lambda: None
         """Called, from any thread, while a step takes long and gets on."""
         self.opened_at = changelog.last_sequence
-        """Of the changelog, when the feed was made: an index that has been there before has to get so far first."""
+        """Of the changelog, when the feed was made: a consumer that has been there before has to get so far first."""
+        consumer.on_due = lambda: self.on_due(consumer)
+        consumer.on_progress = lambda: self.on_progress()
         self._tables = tables
         self._changelog = changelog
         self._store = store
-        self._resources = resources
-        self._provenance = Provenance(changelog, definition.table_id, resources.claim)
-        self._storage = IndexStorage(resources.store, prefix_of(definition), self._provenance)
         self._clock = clock
         # Held by itself, not through the condition, whose own `__enter__` an interrupt could leave with the lock held.
         self._mutex = threading.Lock()
@@ -139,8 +112,6 @@ class Feed:
         self._damaged: dict[PrimaryKey, None] = {}
         self._aged_through = 0  # what was logged of rows that have values that expired
         self._table_ttl_s = -1
-        self._key_columns = tables.describe(definition.table).schema.key
-        self._shown = _Shown(self._new_index())
         self._snapshot: Snapshot | None = None
         self._scan: Iterator[Row] | None = None
         self._synced_us = 0
@@ -152,78 +123,35 @@ class Feed:
     # --- for everybody ----------------------------------------------------------------------------------------------
 
     @property
-    def index(self) -> SearchIndex:
-        """To look at."""
-        return self._shown.index
-
-    @property
-    def _index(self) -> SearchIndex:
-        return self._shown.index
-
-    @property
     def needed_after(self) -> int:
         """Changes up to this sequence are not needed any more."""
-        return self._index.durable_position
-
-    def view(self) -> IndexView:
-        """What is searchable now; while the index is filled for the first time, what there is so far. Raises Fenced."""
-        shown = self._shown
-        return shown.index.view() if shown.before is None else shown.before
+        return self.consumer.durable_position
 
     def watermarks(self) -> Watermarks:
         with self._mutex:
-            index, written = self._index, self._changelog.last_sequence
-            if self._phase is SyncPhase.FULL:
-                return Watermarks(written, -1, -1, self._synced_us, index.rows, len(self._damaged))
-            position, indexed = index.progress.position, index.indexed_position
-            return Watermarks(written, position, indexed, self._synced_us, index.rows, len(self._damaged))
+            consumer, written = self.consumer, self._changelog.last_sequence
+            if self.phase is SyncPhase.FULL:
+                return Watermarks(written, -1, -1, self._synced_us, consumer.rows, len(self._damaged))
+            position, indexed = consumer.progress.position, consumer.indexed_position
+            return Watermarks(written, position, indexed, self._synced_us, consumer.rows, len(self._damaged))
 
     @property
-    def _phase(self) -> SyncPhase:
-        return SyncPhase.INCR if self._index.progress.filled else SyncPhase.FULL
+    def phase(self) -> SyncPhase:
+        """Whether all rows have been taken in once."""
+        return SyncPhase.INCR if self.consumer.progress.filled else SyncPhase.FULL
 
-    def description(self) -> IndexDescription:
-        """How the index is at this moment. Raises StorageFailure, Corruption."""
-        definition, index = self.definition, self._index
-        synced_us = self._refreshed_us()
-        return IndexDescription(
-            table=definition.table,
-            name=definition.name,
-            schema=definition.schema,
-            created_us=definition.created_us,
-            phase=self._phase,
-            synced_us=synced_us,
-            rows=index.rows,
-            unindexed_values=index.unindexed.total(),
-        )
+    def refreshed_us(self) -> int:
+        """``Watermarks.synced_us``, moved on to now where the table has no change that the consumer has not.
 
-    def _refreshed_us(self) -> int:
-        """``synced_us``, moved on to now where the table has no change that the index has not.
-
-        SDK users wait for a time later than their last write; without this a quiet index would tell so only at the
-        feeder's next tick.
+        SDK users wait for a time later than their last write; without this a quiet consumer would tell so only at the
+        feeder's next tick. Raises StorageFailure, Corruption.
         """
-        now_us, position = self._clock.now_us(), self._index.progress.position
-        has_all = not self._changelog.read(self.definition.table_id, position, 1)
+        now_us, position = self._clock.now_us(), self.consumer.progress.position
+        has_all = not self._changelog.read(self.consumer.table_id, position, 1)
         with self._mutex:
-            if has_all and self._phase is SyncPhase.INCR and position <= self._index.progress.position:
+            if has_all and self.phase is SyncPhase.INCR and position <= self.consumer.progress.position:
                 self._synced_us = max(self._synced_us, now_us)
             return self._synced_us
-
-    def damage(self, error: Corruption | ObjectMissing) -> IndexDamaged | Fenced:
-        """What to tell of objects that are lost or damaged; or that who has taken their place may have deleted."""
-        definition = self.definition
-        try:
-            self._provenance.require_place()
-        except Fenced as fenced:
-            return Fenced(f"search index [{definition.name}] of table [{definition.table}]: {fenced}")
-        except LutraError:  # the place cannot be asked, or what says whose it is is damaged: it may be so, or not
-            pass
-        return IndexDamaged(
-            f"search index [{definition.name}] of table [{definition.table}] is damaged: "
-            f"{str(error).removesuffix('.')}. The table has all its rows: delete the index and create it again, or "
-            "stop the server and run `lutra index rebuild`. `lutra fsck` tells all that is damaged."
-        )
 
     def wait(self, sequence: int, timeout_s: float) -> None:
         """Returns when every change up to ``sequence`` is searchable.
@@ -239,9 +167,9 @@ class Feed:
             if not self._reached(sequence):
                 if self._damage is not None:
                     raise IndexDamaged(self._damage)
-                at = f"it is at {self._index.progress.position} of {sequence}"
-                why = "it was closed" if self._closed else self.error or self._index.error or at
-                raise RequestTimeout(f"search index [{self.definition.name}] is not up to date: {why}")
+                at = f"it is at {self.consumer.progress.position} of {sequence}"
+                why = "it was closed" if self._closed else self.error or self.consumer.error or at
+                raise RequestTimeout(f"{self.consumer.title} is not up to date: {why}")
 
     def call_when(self, sequence: int, call: Callable[[], None]) -> Callable[[], None]:
         """Has ``call`` called once when `wait` would return, or raise before its time is up; it must not block.
@@ -280,24 +208,24 @@ class Feed:
             watcher.call()
 
     def _reached(self, sequence: int) -> bool:
-        return self._phase is SyncPhase.INCR and self._index.progress.position >= sequence
+        return self.phase is SyncPhase.INCR and self.consumer.progress.position >= sequence
 
     # --- for whose turn it is ---------------------------------------------------------------------------------------
 
     def step(self) -> bool:
         """Takes in one chunk of rows or changes. Whether there is more to take in at once. Raises what goes wrong."""
-        if self._index.torn:
-            self._replace_torn()
-        if not self._index.is_open:
+        if self.consumer.is_torn:
+            self._begin_again()
+        if not self.consumer.is_open:
             with self._objects():
-                self._table_ttl_s = self._index.open()
-        self._index.require_writer()
-        more = self._is_pressed() or (self._fill() if self._phase is SyncPhase.FULL else self._follow())
-        more = self._expire() or more or self._phase is SyncPhase.FULL
+                self._table_ttl_s = self.consumer.open()
+        self.consumer.require_writer()
+        more = self._is_pressed() or (self._fill() if self.phase is SyncPhase.FULL else self._follow())
+        more = self._expire() or more or self.phase is SyncPhase.FULL
         if self.error is not None:
             self.error, self._retry_s, self._damage = None, _RETRY_FIRST_S, None
-        if self._index.is_due(time.monotonic()):
-            self.on_due(self._index)
+        if self.consumer.is_due(time.monotonic()):
+            self.on_due(self.consumer)
         return more
 
     def failed(self, error: Exception) -> None:
@@ -312,13 +240,13 @@ class Feed:
             self._tell()
         self._retry_s = min(2 * self._retry_s, _RETRY_LAST_S)
 
-    def _replace_torn(self) -> None:
-        """Begins with an index as it was last written; what the torn one shows is shown until it shows as much."""
+    def _begin_again(self) -> None:
         with self._objects():
-            torn, before = self._index, self.view()
+            self.consumer.keep_showing()
         with self._mutex:
-            self._shown, self._synced_us = _Shown(self._new_index(), before), 0
-        torn.close()
+            let_go = self.consumer.begin_again()
+            self._synced_us = 0
+        let_go()
 
     def has_ended(self) -> bool:
         """Whether `end` was called."""
@@ -326,47 +254,34 @@ class Feed:
 
     def end(self) -> None:
         """Lets go of those who wait, and has what is under way break off where it can. Returns at once."""
-        self._index.end()
+        self.consumer.end()
         with self._mutex:
             self._closed = True
             self._tell()
 
-    def close(self, wait_s: float = CLOSE_WAIT_S) -> bool:
+    def close(self, wait_s: float = _CLOSE_WAIT_S) -> bool:
         """Lets go of the stores, and of those who wait. False: maintenance did not end in that time, nothing is let go.
 
         A second close does nothing.
         """
         self.end()
         self._end_scan()
-        return self._index.close(wait_s)
-
-    def delete_objects(self) -> None:
-        """Of an index that is closed, and no more. Raises StorageFailure."""
-        try:
-            self._storage.delete_all()
-        except (Fenced, ForeignObjects) as error:
-            _log.warning("objects of index [%s] are left: %s", self.definition.name, error)
-
-    def _new_index(self) -> SearchIndex:
-        index = SearchIndex(self.definition.schema, self._key_columns, self._storage, self._resources, self._clock)
-        index.on_due = lambda: self.on_due(index)
-        index.on_progress = lambda: self.on_progress()
-        return index
+        return self.consumer.close(wait_s)
 
     def _is_pressed(self) -> bool:
         """Whether so much waits to be built that nothing may be taken in now."""
-        waiting = self._index.waiting_buffers
+        waiting = self.consumer.waiting
         if waiting >= _BUFFERS_SLOW:
             self.paused_until_s = time.monotonic() + _PAUSE_S * (waiting - _BUFFERS_SLOW + 1)
         return waiting >= _BUFFERS_MAX
 
     def _fill_anew(self) -> None:
-        """Goes through all rows of the table once more; what the index has serves as it is until that is done."""
+        """Goes through all rows of the table once more; what the consumer has serves as it is until that is done."""
         self._end_scan()
-        self._advance(Progress(self._index.progress.position), 0)
+        self._advance(Progress(self.consumer.progress.position), 0)
 
     def _fill(self) -> bool:
-        index = self._index
+        consumer = self.consumer
         if self._scan is None:
             self._begin_scan()
         assert self._scan is not None
@@ -377,32 +292,32 @@ class Feed:
             size_bytes += _size_bytes(row)
             if len(rows) == _CHUNK_ROWS_MAX or size_bytes >= _CHUNK_BYTES:
                 with self._objects():
-                    index.apply(rows)
-                self._advance(Progress(index.progress.position, filled_through=index.encode(rows[-1].key)), 0)
+                    consumer.apply(rows)
+                self._advance(Progress(consumer.progress.position, filled_through=consumer.encode(rows[-1].key)), 0)
                 return True
         with self._objects():
-            index.apply(rows)
+            consumer.apply(rows)
         self._end_scan()
-        self._shows_all()
-        self._advance(Progress(index.progress.position, filled=True), 0)
+        self.consumer.shows_all()
+        self._advance(Progress(consumer.progress.position, filled=True), 0)
         return True
 
     def _begin_scan(self) -> None:
         """Goes on where an earlier scan broke off. Changes are needed from its beginning on."""
-        index = self._index
-        if index.progress == NO_PROGRESS and not index.rows:
+        consumer = self.consumer
+        if consumer.progress == NO_PROGRESS and not consumer.rows:
             # Before the snapshot: what lies in both is read twice.
             self._advance(Progress(self._changelog.last_sequence), 0)
-        through = index.progress.filled_through
+        through = consumer.progress.filled_through
         with self._objects():
-            after = None if through is None else index.decode(through)
+            after = None if through is None else consumer.decode(through)
         self._snapshot = self._store.snapshot()
-        self._scan = self._tables.scan_rows(self.definition.table_id, self._snapshot, after, self._leave_out)
+        self._scan = self._tables.scan_rows(self.consumer.table_id, self._snapshot, after, self._leave_out)
 
     def _follow(self) -> bool:
         now_us, last = self._clock.now_us(), self._changelog.last_sequence
-        position = self._index.progress.position
-        changes = self._changelog.read(self.definition.table_id, position, _CHANGES_MAX)
+        position = self.consumer.progress.position
+        changes = self._changelog.read(self.consumer.table_id, position, _CHANGES_MAX)
         taken = self._take_in(list(dict.fromkeys(change.key for change in changes)))
         reached, is_whole = position, True
         for change in changes:
@@ -412,20 +327,16 @@ class Feed:
             reached = change.sequence
         drained = is_whole and len(changes) < _CHANGES_MAX
         if drained:
-            self._shows_all()
+            self.consumer.shows_all()
         self._advance(Progress(max(reached, last) if drained else reached, True), now_us if drained else None)
         return not drained
-
-    def _shows_all(self) -> None:
-        if self._shown.before is not None:
-            self._shown = _Shown(self._index)
 
     def _advance(self, progress: Progress, synced_us: int | None) -> None:
         """``synced_us`` None leaves it as it is, 0 begins anew."""
         if synced_us == 0:
             with self._mutex:
                 self._synced_us = 0
-        self._index.reached(progress)  # outside the lock of those who look: maintenance may hold this up
+        self.consumer.reached(progress)  # outside the lock of those who look: maintenance may hold this up
         with self._mutex:
             if synced_us:
                 self._synced_us = max(self._synced_us, synced_us)
@@ -437,7 +348,7 @@ class Feed:
         taken: set[PrimaryKey] = set()
         gone: list[PrimaryKey] = []
         size_bytes = 0
-        for key, found in zip(keys, self._tables.each_row(self.definition.table_id, keys), strict=True):
+        for key, found in zip(keys, self._tables.each_row(self.consumer.table_id, keys), strict=True):
             taken.add(key)
             if isinstance(found, Row):
                 rows.append(found)
@@ -452,48 +363,47 @@ class Feed:
             else:
                 self._leave_out(key, found)
         with self._objects():
-            self._index.apply(rows, gone)
+            self.consumer.apply(rows, gone)
         return taken
 
     def _leave_out(self, key: PrimaryKey, error: RowDamaged) -> None:
-        """The index goes on without a row that cannot be read, which is told once."""
+        """The consumer goes on without a row that cannot be read, which is told once."""
         if key not in self._damaged and len(self._damaged) < _DAMAGED_KEPT:
             self._damaged[key] = None
-            name, table = self.definition.name, self.definition.table
-            _log.error("search index [%s] of table [%s] goes on without a row: %s", name, table, error)
+            _log.error("%s goes on without a row: %s", self.consumer.title, error)
 
     @contextlib.contextmanager
     def _objects(self) -> Iterator[None]:
-        """Around what reads the index's own objects. What is wrong with them is told as that, and nothing else is."""
+        """Around what reads the consumer's own objects: what is wrong with them, and nothing else, is told as that."""
         try:
             yield
         except (Corruption, ObjectMissing) as error:
-            raise self.damage(error) from error
+            raise self.consumer.damage(error) from error
 
     def _expire(self) -> bool:
         """Follows the table's time to live, and now and then drops rows that have outlived it.
 
-        Where it has become longer, rows may be back in the table that the index left out. Rows of which some values
+        Where it has become longer, rows may be back in the table that were left out. Rows of which some values
         have expired are logged as changed, a number at a time once those before are taken in: so they are read again
         as any that was written, and no crash loses one. Whether there are some.
         """
         before_s = self._table_ttl_s
-        self._table_ttl_s = self._tables.describe(self.definition.table).schema.options.ttl_s
+        self._table_ttl_s = self._tables.describe(self.consumer.table).schema.options.ttl_s
         if before_s >= 0 and (self._table_ttl_s < 0 or self._table_ttl_s > before_s):
             self._fill_anew()
-        self._index.lifetime.table_ttl_s = self._table_ttl_s
+        self.consumer.follow_ttl(self._table_ttl_s)
         now_s = time.monotonic()
         if now_s < self._expire_at_s:
             return False
         with self._objects():
-            self._index.drop_expired()
-            if self._phase is SyncPhase.FULL or self._index.progress.position < self._aged_through:
+            self.consumer.drop_expired()
+            if self.phase is SyncPhase.FULL or self.consumer.progress.position < self._aged_through:
                 return False
-            aged = self._index.outdated(_AGED_MAX)
+            aged = self.consumer.outdated(_AGED_MAX)
         if len(aged) < _AGED_MAX:
             self._expire_at_s = now_s + _EXPIRY_PERIOD_S
         if aged:
-            self._tables.aged(self.definition.table_id, aged)
+            self._tables.aged(self.consumer.table_id, aged)
             self._aged_through = self._changelog.last_sequence
         return bool(aged)
 

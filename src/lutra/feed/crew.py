@@ -1,4 +1,4 @@
-"""Threads that serve many indexes, each by one thread at a time, so that none waits for another's store."""
+"""Threads that serve many consumers, each by one thread at a time, so that none waits for another's store."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Crew(Generic[Member]):
         try:
             thread.start()
         except RuntimeError:  # the machine has no room for one: who is at work goes on with those that wait
-            _log.warning("no thread could be started: %d indexes wait for %d", len(self._waiting), len(self._threads))
+            _log.warning("no thread could be started: %d consumers wait for %d", len(self._waiting), len(self._threads))
         else:
             self._threads.add(thread)
             self._idle += 1

@@ -1,4 +1,4 @@
-"""Forgets changes that no index needs any more."""
+"""Forgets changes that no consumer needs any more."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Trimmer:
             through = needed_after(table_id)
             if not waited and through - untrimmed.through < self._changes_min:
                 continue
-            if through <= self._trimmed.get(table_id, 0):  # an index holds on to what is left
+            if through <= self._trimmed.get(table_id, 0):  # a consumer holds on to what is left
                 continue
             # Dropped first: a change that comes while this trims is noted anew.
             with self._lock:

@@ -1,0 +1,58 @@
+"""One search index following its table."""
+
+from __future__ import annotations
+
+from lutra.feed.feed import Feed
+from lutra.index.definitions.definition import IndexDefinition
+from lutra.index.feed.consumer import IndexConsumer
+from lutra.index.lsm.index import SearchIndex
+from lutra.index.lsm.resources import Resources
+from lutra.index.lsm.view import IndexView
+from lutra.kv.store import KeyValueStore
+from lutra.model.clock import Clock
+from lutra.model.indexes import IndexDescription
+from lutra.tables.changelog import Changelog
+from lutra.tables.tables import Tables
+
+
+class IndexFeed(Feed[IndexConsumer]):
+    """The feed of a search index, and what is asked of that index."""
+
+    def __init__(
+        self,
+        definition: IndexDefinition,
+        tables: Tables,
+        changelog: Changelog,
+        store: KeyValueStore,
+        resources: Resources,
+        clock: Clock,
+    ) -> None:
+        """Reads nothing of the index yet. Raises ObjectNotExist where the table is gone."""
+        key_columns = tables.describe(definition.table).schema.key
+        super().__init__(
+            IndexConsumer(definition, key_columns, changelog, resources, clock), tables, changelog, store, clock
+        )
+        self.definition = definition
+
+    @property
+    def index(self) -> SearchIndex:
+        """To look at."""
+        return self.consumer.index
+
+    def view(self) -> IndexView:
+        """As `IndexConsumer.view`."""
+        return self.consumer.view()
+
+    def description(self) -> IndexDescription:
+        """How the index is at this moment. Raises StorageFailure, Corruption."""
+        definition, index = self.definition, self.index
+        return IndexDescription(
+            table=definition.table,
+            name=definition.name,
+            schema=definition.schema,
+            created_us=definition.created_us,
+            phase=self.phase,
+            synced_us=self.refreshed_us(),
+            rows=index.rows,
+            unindexed_values=index.unindexed.total(),
+        )

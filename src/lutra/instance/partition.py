@@ -1,0 +1,114 @@
+"""A share of a store that stands by itself: its rows, what follows their changes, and the place of its objects."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+from lutra.feed.feeder import Feeder
+from lutra.index.catalog.catalog import IndexCatalog
+from lutra.index.definitions.definition import IndexDefinition
+from lutra.index.feed.index_feed import IndexFeed
+from lutra.index.lsm.resources import Resources
+from lutra.index.lsm.storage import sweep
+from lutra.instance.place import Place
+from lutra.kv.opening import open_store
+from lutra.kv.store import KeyValueStore
+from lutra.model.clock import Clock
+from lutra.model.errors import LutraError
+from lutra.objects.owner import Owner
+from lutra.objects.store import ObjectStore
+from lutra.tables.history import History
+from lutra.tables.space import TableSpace
+from lutra.tables.tables import Tables
+
+_log = logging.getLogger(__name__)
+
+Examine = Callable[[ObjectStore], Owner | None]
+
+
+class Partition:
+    """A key-value store with its tables, their search indexes, and the threads that keep these current.
+
+    What it shares with others of the process, memory, builders and the store of objects, it is handed.
+    """
+
+    def __init__(self, store: KeyValueStore, directory: Path, resources: Resources, clock: Clock) -> None:
+        """``store`` becomes its own. Raises ForeignObjects, Corruption, Fenced; ``store`` is then left open."""
+        self.store = store
+        """Its key-value store."""
+        self._clock = clock
+        self._is_closed = False
+        self.space = TableSpace(store, clock)
+        self.indexes = IndexCatalog(store, clock)
+        self.space.changelog.begin()
+        place = Place(resources.address, directory, self.space.changelog.history, self.indexes, clock)
+        self._resources = replace(resources, claim=place.taken(resources.store))
+        policy = resources.policy
+        self.feeder = Feeder(self.space.changelog, policy.trim_changes, policy.trim_period_s)
+
+    @classmethod
+    def open(
+        cls,
+        address: str | os.PathLike[str],
+        objects: str,
+        directory: Path,
+        share: Callable[[Examine], Resources],
+        clock: Clock,
+    ) -> Self:
+        """Opens the key-value store at ``address`` (`lutra.kv.opening`), and makes it where there is none.
+
+        :param objects: where its objects are (`lutra.objects.opening`).
+        :param directory: what errors call it.
+        :param share: gives what all partitions share, once its argument has passed the store of objects.
+        :raises ParameterInvalid, ForeignObjects, Corruption, DirectoryInUse, StorageFailure: nothing is left open.
+        """
+        store = open_store(address, known_as=directory)
+        try:
+            place = Place(objects, directory, History(store), IndexCatalog(store, clock), clock)
+            resources = share(place.examine)
+            try:
+                return cls(store, directory, resources, clock)
+            except BaseException:
+                resources.close()
+                raise
+        except BaseException:
+            store.close()
+            raise
+
+    @property
+    def resources(self) -> Resources:
+        """What it was handed, with its own claim on the place of its objects."""
+        return self._resources
+
+    def follow(self, definition: IndexDefinition, tables: Tables) -> IndexFeed:
+        """Begins to open or fill an index. Raises ObjectNotExist where its table is gone."""
+        feed = IndexFeed(definition, tables, self.space.changelog, self.store, self._resources, self._clock)
+        self.feeder.add(feed)
+        return feed
+
+    def sweep(self, deleted: list[IndexDefinition]) -> None:
+        """Has what an earlier run left of indexes that it ``deleted`` removed soon, by a thread of its own."""
+        self.feeder.tidy(lambda: self._sweep(deleted))
+
+    def _sweep(self, deleted: list[IndexDefinition]) -> None:
+        try:
+            gone = sweep(self._resources.store, deleted, self.space.changelog, self._resources.claim)
+            if gone:
+                self.indexes.forget_deleted(gone)
+        except LutraError:  # they cost room, no more
+            if not self._is_closed:
+                _log.warning("objects of deleted indexes could not be deleted", exc_info=True)
+
+    def stop(self) -> None:
+        """Ends its threads."""
+        self._is_closed = True
+        self.feeder.stop()
+
+    def close(self) -> None:
+        """Lets go of its key-value store, once it has stopped."""
+        self.store.close()
