@@ -7,6 +7,7 @@ NB_MODULE(_native, m) {
     lutra::bind_forks(m);
     lutra::bind_checksum(m);
     lutra::bind_log_frames(m);
+    lutra::bind_wildcard(m);
     lutra::bind_codes(m);
     lutra::bind_plainbuffer(m);
     lutra::bind_distance(m);

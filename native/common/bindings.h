@@ -16,5 +16,6 @@ void bind_log_frames(nanobind::module_& m);
 void bind_searcher(nanobind::module_& m);
 void bind_vector_values(nanobind::module_& m);
 void bind_walk(nanobind::module_& m);
+void bind_wildcard(nanobind::module_& m);
 
 }  // namespace lutra

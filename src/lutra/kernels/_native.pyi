@@ -13,6 +13,12 @@ from lutra.model.values import KeyMarker, Value
 _Key = Sequence[tuple[str, int | str | bytes | KeyMarker]]
 _Cells = Sequence[tuple[str, Value, int | None]]
 
+def like(strings: list[bytes], count: int, pattern: bytes) -> NDArray[np.bool_]:
+    """See `lutra.kernels.wildcard`."""
+
+def ends_with(strings: list[bytes], count: int, suffix: bytes) -> NDArray[np.bool_]:
+    """See `lutra.kernels.wildcard`."""
+
 def begin_child() -> None:
     """See `lutra.kernels.forks`."""
 

@@ -17,7 +17,7 @@ _ASCII_WORDS: Final = re.compile("([a-z0-9]+)")
 class MinWord(Analyzer):
     """As few words as there are: they do not overlap. 梨花茶 is 梨花 and 茶.
 
-    Words that the dictionary lacks are guessed from their characters. How a character is cut depends on those around it.
+    Words that the dictionary lacks are guessed from their characters. How a text is cut depends on what is around it.
     """
 
     def _cut(self, text: str) -> Tokens:

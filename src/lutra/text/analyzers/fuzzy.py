@@ -1,4 +1,4 @@
-"""The analyzer ``fuzzy``: any few characters that follow each other are a word, so that each part of a text is found."""
+"""The analyzer ``fuzzy``: a few characters that follow each other are a word, so that each part of a text is found."""
 
 from __future__ import annotations
 
