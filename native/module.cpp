@@ -16,4 +16,5 @@ NB_MODULE(_native, m) {
     lutra::bind_walk(m);
     lutra::bind_block_cache(m);
     lutra::bind_searcher(m);
+    lutra::bind_text(m);
 }

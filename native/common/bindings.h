@@ -14,6 +14,7 @@ void bind_forks(nanobind::module_& m);
 void bind_graph(nanobind::module_& m);
 void bind_log_frames(nanobind::module_& m);
 void bind_searcher(nanobind::module_& m);
+void bind_text(nanobind::module_& m);
 void bind_vector_values(nanobind::module_& m);
 void bind_walk(nanobind::module_& m);
 void bind_wildcard(nanobind::module_& m);

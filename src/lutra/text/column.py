@@ -1,0 +1,87 @@
+"""The words of one TEXT field of the newest rows, in memory."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lutra.kernels.text import TextBuffer
+from lutra.model.indexes import FieldSchema, TextOptions
+from lutra.model.limits import ARRAY_ELEMENTS_MAX
+from lutra.model.values import Value
+from lutra.text.analyzers import analyzer_of
+from lutra.text.part import TextPart
+
+
+def texts_of(field: FieldSchema, value: Value) -> list[str] | None:
+    """The texts that a column's value holds: one, or those of a JSON array, in which a null is none.
+
+    None where it is not of the field's type: an array that holds anything but texts is not as a whole.
+    """
+    if type(value) is not str:
+        return None
+    if not field.is_array:
+        return [value]
+    try:
+        elements: Any = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    if type(elements) is not list or len(elements) > ARRAY_ELEMENTS_MAX:
+        return None
+    texts = [element for element in elements if element is not None]
+    return texts if all(type(text) is str for text in texts) else None
+
+
+class TextColumn:
+    """Growable words of one TEXT field; one writer.
+
+    Values are staged one by one, which is the costly part, and published at once; only what is published is in a view.
+    """
+
+    def __init__(self, field: FieldSchema) -> None:
+        self.field = field
+        self._analyzer = analyzer_of(field.text or TextOptions())
+        self._buffer = TextBuffer()
+
+    def stage(self, doc: int, value: Value) -> bool:
+        """Takes the value of ``doc``, later than all before it. False where it does not fit the field.
+
+        That is where it is no text, or one of more words than `lutra.kernels.text.TEXT_TOKENS_MAX`.
+        """
+        texts = texts_of(self.field, value)
+        if texts is None:
+            return False
+        if not texts:
+            return True
+        analyzer = self._analyzer
+        try:
+            tokens = analyzer.tokens_of_all(texts) if self.field.is_array else analyzer.tokens(texts[0])
+            return self._buffer.stage(doc, tokens.terms, tokens.positions)
+        except UnicodeEncodeError:  # half of a surrogate pair is no text
+            return False
+
+    def settle(self) -> int:
+        """Nothing is left to do. Returns how many more values turned out not to fit: none."""
+        return 0
+
+    def publish(self) -> None:
+        """Makes what is staged part of the next view."""
+        self._buffer.publish()
+
+    def view(self, size: int) -> TextPart:
+        """The words of the first ``size`` documents; all that is published must lie below."""
+        return TextPart(self.field, self._buffer.part(size))
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the words take."""
+        return self._buffer.held_bytes
+
+    def compacted(self, renumber: npt.NDArray[np.int32]) -> TextColumn:
+        """A new column without the documents whose new number in ``renumber`` is negative; others keep their order."""
+        result = TextColumn(self.field)
+        result._buffer = self._buffer.compacted(renumber)
+        return result
