@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstring>
-#include <string>
 #include <string_view>
 
 namespace lutra {
@@ -11,11 +10,12 @@ namespace lutra {
 // In a pattern `*` stands for any characters, none too, and `?` for one. Nothing takes their meaning from them.
 class Wildcard {
   public:
+    // `pattern` must outlive it.
     explicit Wildcard(std::string_view pattern) : pattern_(pattern) {}
 
     // What every string that is like it begins with.
     std::string_view prefix() const {
-        return std::string_view(pattern_).substr(0, pattern_.find_first_of("*?"));
+        return pattern_.substr(0, pattern_.find_first_of("*?"));
     }
 
     // Takes at most about as many steps as the string has bytes times those of the pattern: of the stars only the last
@@ -68,7 +68,7 @@ class Wildcard {
         return found == nullptr ? kNone : static_cast<std::size_t>(static_cast<const char*>(found) - string.data());
     }
 
-    std::string pattern_;
+    std::string_view pattern_;
 };
 
 }  // namespace lutra

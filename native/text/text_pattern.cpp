@@ -2,41 +2,11 @@
 
 #include <memory>
 
+#include "wildcard.h"
+
 namespace lutra::text {
 
 namespace {
-
-// Past the character of UTF-8 that begins at `at`; past one byte where it is none.
-std::size_t after_character(std::string_view text, std::size_t at) {
-    ++at;
-    while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80) ++at;
-    return at;
-}
-
-// Goes back to the last `*` only, which is enough: what an earlier one took, it may keep.
-bool is_like(std::string_view term, std::string_view pattern) {
-    constexpr std::size_t kNone = std::string_view::npos;
-    std::size_t at = 0, sign = 0, star = kNone, taken = 0;
-    while (at < term.size()) {
-        if (sign < pattern.size() && pattern[sign] == '*') {
-            star = sign++;
-            taken = at;
-        } else if (sign < pattern.size() && pattern[sign] == '?') {
-            at = after_character(term, at);
-            ++sign;
-        } else if (sign < pattern.size() && pattern[sign] == term[at]) {
-            ++at;
-            ++sign;
-        } else if (star != kNone) {
-            at = taken = after_character(term, taken);
-            sign = star + 1;
-        } else {
-            return false;
-        }
-    }
-    while (sign < pattern.size() && pattern[sign] == '*') ++sign;
-    return sign == pattern.size();
-}
 
 template <class Look>
 void each_like(const Part& part, const Pattern& pattern, const Look& look) {
@@ -52,7 +22,7 @@ bool Pattern::fits(std::string_view term) const {
     switch (kind) {
         case PatternKind::kPrefix: return term.starts_with(text);
         case PatternKind::kSuffix: return term.ends_with(text);
-        case PatternKind::kWildcard: return is_like(term, text);
+        case PatternKind::kWildcard: return Wildcard(text).matches(term);
     }
     return false;
 }
@@ -60,7 +30,7 @@ bool Pattern::fits(std::string_view term) const {
 std::string_view Pattern::beginning() const {
     if (kind == PatternKind::kPrefix) return text;
     if (kind == PatternKind::kSuffix) return {};
-    return text.substr(0, text.find_first_of("*?"));
+    return Wildcard(text).prefix();
 }
 
 Words like(const Part& part, const Pattern& pattern) {

@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from lutra.kernels.text import TextBuffer
 from lutra.model.indexes import FieldSchema, TextOptions
-from lutra.model.limits import ARRAY_ELEMENTS_MAX
 from lutra.model.values import Value
 from lutra.text.analyzers import analyzer_of
 from lutra.text.part import TextPart
-
-
-def texts_of(field: FieldSchema, value: Value) -> list[str] | None:
-    """The texts that a column's value holds: one, or those of a JSON array, in which a null is none.
-
-    None where it is not of the field's type: an array that holds anything but texts is not as a whole.
-    """
-    if type(value) is not str:
-        return None
-    if not field.is_array:
-        return [value]
-    try:
-        elements: Any = json.loads(value)
-    except (ValueError, RecursionError):
-        return None
-    if type(elements) is not list or len(elements) > ARRAY_ELEMENTS_MAX:
-        return None
-    texts = [element for element in elements if element is not None]
-    return texts if all(type(text) is str for text in texts) else None
+from lutra.text.values import texts_of
 
 
 class TextColumn:

@@ -1,0 +1,38 @@
+"""From the values of table columns to texts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lutra.model.indexes import FieldSchema
+from lutra.model.limits import ARRAY_ELEMENTS_MAX
+from lutra.model.values import Value
+
+
+def texts_of(field: FieldSchema, value: Value) -> list[str] | None:
+    """The texts of a TEXT field's value, or None where it is not of the field's type.
+
+    An array is a JSON text, whose elements are texts; a null is no element. It is as a whole not of the field's type
+    where another element is none, or holds a lone surrogate, which UTF-8 has not.
+    """
+    if type(value) is not str:
+        return None
+    if not field.is_array:
+        return [value]
+    try:
+        elements: Any = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    if type(elements) is not list or len(elements) > ARRAY_ELEMENTS_MAX:
+        return None
+    texts = [element for element in elements if element is not None]
+    return texts if all(type(text) is str and _is_whole(text) for text in texts) else None
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
