@@ -165,6 +165,11 @@ def test_fuzzy_reads_the_beginning_of_a_text() -> None:
         ("min_word", "清华大学 IPhone6 is good", ["清华大学", "iphone6", "is", "good"]),
         ("max_word", "清华大学 IPhone6", ["清华", "清华大学", "华大", "大学", "iphone6"]),
         ("max_word", "調整", ["調", "整"]),
+        ("min_word", "test_text", ["test", "text"]),
+        ("max_word", "Test_Text", ["test", "test_text", "text"]),
+        ("max_word", "__a__b_c_", ["a", "b", "b_c", "c"]),
+        ("max_word", "茶a_1水_b_é_c__d", ["茶", "a", "a_1", "1", "水", "b", "é", "c", "d"]),
+        ("max_word", f"a_{'b' * 255}", ["a", "b" * 255]),
     ],
 )
 def test_words_of_the_dictionary(analyzer: str, text: str, expected: list[str]) -> None:

@@ -7,7 +7,7 @@ from functools import cache
 from types import ModuleType
 from typing import Final
 
-from lutra.text.analyzers.analyzer import Analyzer, Tokens
+from lutra.text.analyzers.analyzer import TERM_CHARS_MAX, Analyzer, Tokens
 from lutra.text.analyzers.characters import HAN, SINGLES, lowered, marks
 from lutra.text.analyzers.single_word import cut_by
 
@@ -46,30 +46,28 @@ class MinWord(Analyzer):
 class MaxWord(Analyzer):
     """All words of the dictionary that are in the text: they overlap. 梨花茶 is 梨花 and 花茶.
 
-    A character is a word of its own where no longer one has it. So each word is there whatever is around it. Positions
-    count Chinese characters, and words of other scripts: words of a phrase that overlap there must overlap here.
+    A character is a word of its own where no longer one has it. So each word is there whatever is around it. Latin
+    words that underscores join are words of their own, and one together: test_text is test, test_text and text, as
+    Tablestore's scores show (of Dify's test of them). Positions count Chinese characters, and words of other scripts:
+    words of a phrase that overlap there must overlap here.
     """
 
     def _cut(self, text: str) -> Tokens:
         text = lowered(text)
-        if text.isascii():
-            return cut_by(_ASCII_WORDS, text)
+        tokens = cut_by(_ASCII_WORDS, text) if text.isascii() else self._cut_all(text)
+        return _with_joined(tokens, text) if "_" in text else tokens
+
+    def _cut_all(self, text: str) -> Tokens:
         tokens = Tokens([], [], [], [])
         at = position = 0
         for number, piece in enumerate(_pattern().split(text)):
             kind = number % 3
             if kind == 1 and piece:
                 for start, end in words_in(piece):
-                    tokens.terms.append(piece[start:end])
-                    tokens.positions.append(position + start)
-                    tokens.starts.append(at + start)
-                    tokens.ends.append(at + end)
+                    _append(tokens, piece[start:end], position + start, at + start, at + end)
                 position += len(piece)
             elif kind == 2 and piece:
-                tokens.terms.append(piece)
-                tokens.positions.append(position)
-                tokens.starts.append(at)
-                tokens.ends.append(at + len(piece))
+                _append(tokens, piece, position, at, at + len(piece))
                 position += 1
             at += len(piece or "")
         return tokens
@@ -98,6 +96,36 @@ def words_in(run: str) -> list[tuple[int, int]]:
         covered = max(covered, start + length)
     found += [(at, at + 1) for at in range(covered, len(run))]
     return found
+
+
+def _with_joined(tokens: Tokens, text: str) -> Tokens:
+    """With what underscores join, behind its first word."""
+    joined = Tokens([], [], [], [])
+    last = -1
+    for at, (start, position) in enumerate(zip(tokens.starts, tokens.positions, strict=True)):
+        _append(joined, tokens.terms[at], position, start, tokens.ends[at])
+        if at <= last:
+            continue  # a word within the one that was joined last
+        last = at
+        while last + 1 < len(tokens) and _is_joined(tokens, last, text):
+            last += 1
+        end = tokens.ends[last]
+        if last > at and end - start <= TERM_CHARS_MAX:
+            _append(joined, text[start:end], position, start, end)
+    return joined
+
+
+def _is_joined(tokens: Tokens, at: int, text: str) -> bool:
+    """Whether a word and the next are Latin, with an underscore between them."""
+    end, start = tokens.ends[at], tokens.starts[at + 1]
+    return start == end + 1 and text[end] == "_" and tokens.terms[at].isascii() and tokens.terms[at + 1].isascii()
+
+
+def _append(tokens: Tokens, term: str, position: int, start: int, end: int) -> None:
+    tokens.terms.append(term)
+    tokens.positions.append(position)
+    tokens.starts.append(start)
+    tokens.ends.append(end)
 
 
 @cache
