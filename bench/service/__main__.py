@@ -41,6 +41,8 @@ from bench.service.usage import cpu_s
 
 NAMES: Final = ("lutra", "pgvector")
 _RECALL_SLACK: Final = 0.005
+_OURS: Final = "made-by-bench-service"
+_LOADED: Final = "loaded.json"
 
 
 class Session:
@@ -57,12 +59,8 @@ class Session:
 
     def measure(self, data: DataSet, engine: Engine) -> None:
         """Loads it, unless that was done, and asks it."""
-        folder = self._folder / engine.name
-        note = folder / "loaded.json"
-        if folder.exists() and not note.exists():
-            shutil.rmtree(folder)  # half filled by a run that broke off
-        folder.mkdir(exist_ok=True)
-        folder.chmod(0o711)  # a server may run as another user
+        folder = self._own_folder(engine.name)
+        note = folder / _LOADED
         with engine.run(folder, self._limits) as server:
             if note.exists():
                 loaded = Loaded(**json.loads(note.read_text()))
@@ -74,6 +72,18 @@ class Session:
                 setting = self._tune(data, engine, server, share)
                 self._ask(data, engine, server, share, setting)
                 self._ask_raw(data, engine, server, share, setting)
+
+    def _own_folder(self, name: str) -> Path:
+        """Of one server, filled or fresh. Exits where somebody else's folder has the name."""
+        folder = self._folder / name
+        if folder.exists() and not (folder / _OURS).exists():
+            sys.exit(f"bench.service: {folder} is not of this benchmark; name another folder")
+        if folder.exists() and not (folder / _LOADED).exists():
+            shutil.rmtree(folder)  # half filled by a run that broke off
+        folder.mkdir(exist_ok=True)
+        (folder / _OURS).touch()
+        folder.chmod(0o711)  # a server may run as another user
+        return folder
 
     def _tune(self, data: DataSet, engine: Engine, server: Running, share: float) -> Mapping[str, int]:
         """The fastest setting that comes to the recall wanted; the most thorough where none does."""

@@ -51,8 +51,9 @@ def prepare(folder: Path, rows: int, dimension: int, queries: int, progress: Pro
     folder.mkdir(parents=True, exist_ok=True)
     about = {"rows": rows, "dim": dimension, "queries": queries}
     note = folder / "data.json"
-    if note.exists() and json.loads(note.read_text()) != about:
-        sys.exit(f"bench.service: {folder} keeps other data ({note.read_text().strip()}); name another folder")
+    kept = note.read_text().strip() if note.exists() else ""
+    if any(folder.iterdir()) and (not kept or json.loads(kept) != about):
+        sys.exit(f"bench.service: {folder} keeps other data {kept}; name another folder")
     note.write_text(json.dumps(about))
     block = data.gistlike(dimension)
     if not (folder / "base.npy").exists():
