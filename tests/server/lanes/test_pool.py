@@ -139,6 +139,59 @@ def test_threads_are_started_while_all_are_stuck_and_no_more() -> None:
     asyncio.run(main())
 
 
+def test_brief_calls_leave_the_reserve_alone() -> None:
+    async def main() -> None:
+        workers = WorkerPool("test", 4, 1_000, reserve=3)
+        try:
+            for _ in range(20):
+                names = await asyncio.gather(
+                    *(workers.submit(lambda: threading.current_thread().name) for _ in range(8))
+                )
+                if len(set(names)) == 1:  # else the machine held that thread up for a moment
+                    return
+            raise AssertionError("the reserve took part each time")
+        finally:
+            workers.close()
+
+    asyncio.run(main())
+
+
+def test_the_reserve_steps_in_where_calls_wait_for_each_other() -> None:
+    async def main() -> None:
+        workers = WorkerPool("test", 4, 100, reserve=3)
+        try:
+            barrier = threading.Barrier(4, timeout=60)
+            for _ in range(3):
+                places = await asyncio.gather(*(workers.submit(barrier.wait) for _ in range(4)))
+                assert sorted(places) == [0, 1, 2, 3]
+            gate = threading.Event()
+            held = [workers.submit(gate.wait) for _ in range(3)]
+            assert await workers.submit(lambda: 1) == 1
+            assert workers.threads == 4
+            gate.set()
+            assert await asyncio.gather(*held) == [True] * 3
+        finally:
+            workers.close()
+
+    asyncio.run(main())
+
+
+def test_a_reserve_closes_with_calls_left_over() -> None:
+    """Whoever of the threads comes across the word to end, all end."""
+
+    async def main() -> None:
+        gate = threading.Event()
+        workers = WorkerPool("test", 4, 100, reserve=3)
+        left = [workers.submit(gate.wait) for _ in range(6)]
+        await asyncio.sleep(0.02)
+        gate.set()
+        await asyncio.gather(*left)
+        workers.close()
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("lutra-test-")]
+
+    asyncio.run(main())
+
+
 def test_a_caller_that_left_harms_nobody() -> None:
     async def main() -> None:
         gate = threading.Event()

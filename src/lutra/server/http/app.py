@@ -170,8 +170,10 @@ def _pool(lane: Lane, options: ServerOptions) -> WorkerPool:
         Lane.SCHEMA: options.schema_threads,
         Lane.SEARCH: options.search_threads,
     }
-    threads_max = options.search_threads_max if lane is Lane.SEARCH else 0
-    return WorkerPool(lane.value, threads[lane], options.queue_max, threads_max)
+    if lane is not Lane.SEARCH:
+        return WorkerPool(lane.value, threads[lane], options.queue_max)
+    reserve = max(0, options.search_threads - options.search_threads_first)
+    return WorkerPool(lane.value, options.search_threads, options.queue_max, options.search_threads_max, reserve)
 
 
 async def _ready(later: Later[Response], deadline: Deadline) -> None:

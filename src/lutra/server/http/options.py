@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
+
+_FIRST_MIN = 2
+
+
+def _processors() -> int:
+    """That this process may use; 2 at least, so that a search that waits for its index does not stop the next."""
+    return max(_FIRST_MIN, len(os.sched_getaffinity(0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,9 +18,10 @@ class ServerOptions:
     """``host`` may be a name or an address; ``port`` 0 picks a free one.
 
     Threads: ``point_threads`` for reads of one row, ``write_threads`` for writes, ``schema_threads`` for what changes
-    tables and indexes, ``search_threads`` for searches, and more, up to ``search_threads_max``, while these are stuck;
-    ``scan_threads`` for all else. In each lane up to ``queue_max`` calls wait; what comes beyond is told that the
-    server is busy. Searches of one index have ``index_threads`` at most, and the others of it wait without.
+    tables and indexes, ``search_threads`` for searches, of which ``search_threads_first`` take them while they are
+    brief, and the others too where they wait for storage; and more, up to ``search_threads_max``, while these are
+    stuck; ``scan_threads`` for all else. In each lane up to ``queue_max`` calls wait; what comes beyond is told that
+    the server is busy. Searches of one index have ``index_threads`` at most, and the others of it wait without.
     """
 
     host: str = "127.0.0.1"
@@ -22,6 +31,7 @@ class ServerOptions:
     scan_threads: int = 8
     schema_threads: int = 2
     search_threads: int = 16
+    search_threads_first: int = field(default_factory=_processors)
     search_threads_max: int = 64
     index_threads: int = 8
     queue_max: int = 512

@@ -2,6 +2,9 @@
 
 A worker takes job after job while there are any, and outcomes go back to the loop in one wake-up for all that are
 ready: under load a hand-over costs a fraction of a thread switch, and few threads compete for the interpreter's lock.
+Where calls are brief, more threads than processors only take that lock from each other; where they wait for a disk or a
+store, the more the better. So a pool may have few threads that take calls and others in reserve, each of which takes
+one call when for a moment calls waited and nobody took any.
 
 A call whose deadline passes is answered for then, whether it runs or waits; its thread is told nothing and ends as it
 will. A pool may be given more threads for when all of them are stuck in calls that do not end.
@@ -25,6 +28,8 @@ from lutra.server.lanes.later import Later
 
 T = TypeVar("T")
 
+_RESERVE_S: Final = 0.002
+"""Where calls wait and none was taken for so long, a thread of the reserve takes one."""
 _LOOK_S: Final = 0.1
 """So often the loop looks for calls whose time is up, and for calls that nobody takes."""
 _STUCK_LOOKS: Final = 2
@@ -51,11 +56,18 @@ _Outcome = tuple[_Job, Any, BaseException | None]
 class WorkerPool:
     """A number of threads and a bounded queue. Belongs to one running event loop: made and used on it."""
 
-    def __init__(self, name: str, threads: int, queue_max: int, threads_max: int = 0) -> None:
-        """``threads_max``: with those that are started while the ``threads`` are stuck; at least ``threads``."""
+    def __init__(self, name: str, threads: int, queue_max: int, threads_max: int = 0, reserve: int = 0) -> None:
+        """``threads_max``: with those that are started while the ``threads`` are stuck; at least ``threads``.
+
+        ``reserve``: of the ``threads``, those that take a call only where the others are held up; less than all.
+        """
         self._loop = asyncio.get_running_loop()
         self._name = name
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._calls_for_reserve: SimpleQueue[bool] = SimpleQueue()
+        self._reserve = reserve
+        self._reserve_timer: asyncio.TimerHandle | None = None
+        self._taken_then = 0
         self._outcomes: deque[_Outcome] = deque()
         self._is_waking = False
         self._pending_max = max(threads, threads_max) + queue_max
@@ -66,8 +78,8 @@ class WorkerPool:
         self._threads_max = threads_max
         self._started = 0
         self._threads: list[threading.Thread] = []
-        for _ in range(threads):
-            self._start_thread(None)
+        for number in range(threads):
+            self._start_thread(self._stand_by if number < reserve else self._work)
 
     @property
     def pending(self) -> int:
@@ -97,6 +109,9 @@ class WorkerPool:
         self._jobs.put(job)
         if self._timer is None:
             self._timer = self._loop.call_later(_LOOK_S, self._look)
+        if self._reserve and self._reserve_timer is None:
+            self._taken_then = self._taken
+            self._reserve_timer = self._loop.call_later(_RESERVE_S, self._call_reserve)
         return future
 
     def close(self) -> None:
@@ -104,10 +119,13 @@ class WorkerPool:
 
         Nothing may be submitted any more.
         """
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._reserve_timer):
+            if timer is not None:
+                timer.cancel()
         for _ in self._threads:
             self._jobs.put(None)
+        for _ in range(self._reserve):
+            self._calls_for_reserve.put(False)
         until_s = time.monotonic() + _CLOSE_WAIT_S
         for thread in self._threads:
             thread.join(max(0.0, until_s - time.monotonic()))
@@ -115,29 +133,48 @@ class WorkerPool:
         if stuck:
             logger.warning("%d calls of the lane %s do not end and are left behind", stuck, self._name)
 
-    def _start_thread(self, linger_s: float | None) -> None:
+    def _start_thread(self, work: Callable[[], None]) -> None:
         self._started += 1
         name = f"lutra-{self._name}-{self._started}"
-        thread = threading.Thread(target=self._work, args=(linger_s,), name=name, daemon=True)
+        thread = threading.Thread(target=work, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
-    def _work(self, linger_s: float | None) -> None:
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            self._make(job)
+            # An idle thread must not keep the last request alive.
+            del job
+
+    def _help_out(self) -> None:
+        """For a thread beyond the pool's own."""
         try:
-            while (job := self._jobs.get(timeout=linger_s)) is not None:
-                self._taken += 1
-                try:
-                    outcome: _Outcome = (job, job.call(), None)
-                except BaseException as error:
-                    outcome = (job, None, error)
-                self._outcomes.append(outcome)
-                if not self._is_waking:
-                    self._is_waking = True
-                    self._tell_loop(self._deliver)
-                # An idle thread must not keep the last request alive.
-                del job, outcome
+            while (job := self._jobs.get(timeout=_LINGER_S)) is not None:
+                self._make(job)
+                del job
         except Empty:
             self._tell_loop(self._threads.remove, threading.current_thread())
+
+    def _stand_by(self) -> None:
+        while self._calls_for_reserve.get():
+            with suppress(Empty):
+                job = self._jobs.get_nowait()
+                if job is None:  # it is for another, whom it tells to end
+                    self._jobs.put(None)
+                    continue
+                self._make(job)
+                del job
+
+    def _make(self, job: _Job) -> None:
+        self._taken += 1
+        try:
+            outcome: _Outcome = (job, job.call(), None)
+        except BaseException as error:
+            outcome = (job, None, error)
+        self._outcomes.append(outcome)
+        if not self._is_waking:
+            self._is_waking = True
+            self._tell_loop(self._deliver)
 
     def _tell_loop(self, call: Callable[..., object], *arguments: object) -> None:
         # The loop is closed where a stop did not wait for this call: then nobody does.
@@ -160,6 +197,15 @@ class WorkerPool:
             else:
                 job.future.set_exception(error)
 
+    def _call_reserve(self) -> None:
+        if self._jobs.empty():
+            self._reserve_timer = None
+            return
+        if self._taken == self._taken_then and self._calls_for_reserve.empty():
+            self._calls_for_reserve.put(True)
+        self._taken_then = self._taken
+        self._reserve_timer = self._loop.call_later(_RESERVE_S, self._call_reserve)
+
     def _look(self) -> None:
         now_s = time.monotonic()
         for job in self._open:
@@ -169,5 +215,5 @@ class WorkerPool:
         self._taken_before = self._taken
         self._stuck_looks = self._stuck_looks + 1 if is_stuck else 0
         if self._stuck_looks >= _STUCK_LOOKS and len(self._threads) < self._threads_max:
-            self._start_thread(_LINGER_S)
+            self._start_thread(self._help_out)
         self._timer = self._loop.call_later(_LOOK_S, self._look) if self._open else None
