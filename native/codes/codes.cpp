@@ -128,18 +128,19 @@ CodeFactors fitted_factors(const Fit& fit, float squared_length, double unsure) 
 
 }  // namespace
 
-Quantizer::Quantizer(std::size_t dimension, unsigned bits, Metric metric, const float* centroid, std::uint64_t seed,
-                     CodeLevel level)
+Quantizer::Quantizer(std::size_t dimension, unsigned bits, Metric metric, const float* centres, std::size_t count,
+                     std::uint64_t seed, CodeLevel level)
     : dimension_(dimension),
       metric_(metric),
       level_(level),
       rotation_(dimension, seed),
       parts_{{bits, rotation_.size(), 1}},
       code_bytes_(rotation_.size() * bits / 8),
-      centroid_(aligned_array<float>(rotation_.size())) {
-    std::fill_n(centroid_.get(), padded_dimension(), 0.0f);
-    if (centroid != nullptr) std::copy_n(centroid, dimension, centroid_.get());
-}
+      centres_(centres, count, dimension, rotation_.size()) {}
+
+Quantizer::Quantizer(std::size_t dimension, unsigned bits, Metric metric, const float* centroid, std::uint64_t seed,
+                     CodeLevel level)
+    : Quantizer(dimension, bits, metric, centroid, 1, seed, level) {}
 
 Quantizer::Quantizer(std::size_t dimension, std::shared_ptr<const CodeBasis> basis, Metric metric,
                      const float* centroid, CodeLevel level)
@@ -149,10 +150,10 @@ Quantizer::Quantizer(std::size_t dimension, std::shared_ptr<const CodeBasis> bas
     code_bytes_ = basis_->code_bytes();
 }
 
-SquaredLengths Quantizer::prepare_ordinary(const float* vector, bool centred, float* rotated) const {
+SquaredLengths Quantizer::prepare_ordinary(const float* vector, const float* centre, float* rotated) const {
     alignas(64) float residual[kPaddedDimensionMax];
     const Preparation how{dimension_, padded_dimension(), metric_ == Metric::kCosine,
-                          centred ? centroid_.get() : nullptr, basis_ ? nullptr : &rotation_};
+                          centre, basis_ ? nullptr : &rotation_};
     const SquaredLengths squared = code_arithmetic(level_).prepare(how, vector, basis_ ? residual : rotated);
     if (basis_ && can_be_coded(squared.residual)) {
         basis_->project(residual, std::sqrt(squared.residual), level_, rotated);
@@ -160,14 +161,14 @@ SquaredLengths Quantizer::prepare_ordinary(const float* vector, bool centred, fl
     return squared;
 }
 
-Quantizer::Prepared Quantizer::prepare(const float* vector, bool centred, float* rotated) const {
-    const SquaredLengths squared = prepare_ordinary(vector, centred, rotated);
+Quantizer::Prepared Quantizer::prepare(const float* vector, const float* centre, float* rotated) const {
+    const SquaredLengths squared = prepare_ordinary(vector, centre, rotated);
     const bool has_length = metric_ != Metric::kCosine || is_ordinary(squared.vector);
-    return has_length && can_be_coded(squared.residual) ? Prepared{squared} : prepare_scaled(vector, centred, rotated);
+    return has_length && can_be_coded(squared.residual) ? Prepared{squared} : prepare_scaled(vector, centre, rotated);
 }
 
 // In double, one element after the other, hence the same at every SIMD level.
-Quantizer::Prepared Quantizer::prepare_scaled(const float* vector, bool centred, float* rotated) const {
+Quantizer::Prepared Quantizer::prepare_scaled(const float* vector, const float* centre, float* rotated) const {
     double squared = 0;
     for (std::size_t i = 0; i < dimension_; ++i) squared += static_cast<double>(vector[i]) * vector[i];
     const double length = metric_ == Metric::kCosine && squared > 0 ? std::sqrt(squared) : 1;
@@ -175,7 +176,7 @@ Quantizer::Prepared Quantizer::prepare_scaled(const float* vector, bool centred,
     double most = 0;
     for (std::size_t i = 0; i < dimension_; ++i) {
         residual[i] = static_cast<float>(vector[i] / length);
-        if (centred) residual[i] -= centroid_[i];
+        if (centre != nullptr) residual[i] -= centre[i];
         most = std::max(most, std::abs(residual[i]));
     }
     Prepared prepared{{squared > 0 ? 1.0f : 0.0f, 0}};
@@ -239,7 +240,8 @@ Fit Quantizer::encode_parts(const float* rotated, float norm, std::uint8_t* code
 }
 
 void Quantizer::encode_row(const float* vector, std::uint8_t* record, float* rotated) const {
-    const auto [squared, exponent] = prepare(vector, true, rotated);
+    const std::uint32_t centre = centres_.nearest(vector, metric_);
+    const auto [squared, exponent] = prepare(vector, centres_.centre(centre), rotated);
     CodeFactors factors{0, 0};
     if (can_be_coded(squared.residual)) {
         const float norm = std::sqrt(squared.residual);
@@ -261,6 +263,7 @@ void Quantizer::encode_row(const float* vector, std::uint8_t* record, float* rot
                                : pack_factors(longer, factors.scale(), factors.ratio() * factors.norm / longer);
     }
     std::memcpy(record + code_bytes(), &factors, sizeof factors);
+    if (centre_count() > 1) std::memcpy(record + code_bytes() + sizeof factors, &centre, kCodeCentreBytes);
 }
 
 void Quantizer::encode(const float* vectors, std::size_t count, std::uint8_t* records, unsigned threads) const {
@@ -276,7 +279,22 @@ void Quantizer::encode(const float* vectors, std::size_t count, std::uint8_t* re
 }
 
 QueryCode::QueryCode(const Quantizer& quantizer, const float* vector, float bound_sigmas)
-    : metric_(quantizer.metric()), code_bytes_(quantizer.code_bytes()) {
+    : QueryCode(quantizer, vector, bound_sigmas, 0) {
+    if (quantizer.centre_count() > 1) by_centre_ = std::make_unique<QueriesByCentre>(quantizer, vector, bound_sigmas);
+}
+
+QueryCode::QueryCode(QueryCode&&) noexcept = default;
+
+QueryCode::~QueryCode() = default;
+
+const QueryCode& QueryCode::of_centre(const std::uint8_t* record) const {
+    std::uint32_t centre;
+    std::memcpy(&centre, record + code_bytes_ + kCodeFactorBytes, sizeof centre);
+    return by_centre_->of(centre);
+}
+
+QueryCode::QueryCode(const Quantizer& quantizer, const float* vector, float bound_sigmas, std::size_t centre)
+    : metric_(quantizer.metric()), code_bytes_(quantizer.code_bytes()), record_bytes_(quantizer.record_bytes()) {
     if (quantizer.has_basis()) {
         lanes_.emplace(quantizer.parts(), record_bytes());
         lane_products_ = lane_products(quantizer.level());
@@ -289,7 +307,8 @@ QueryCode::QueryCode(const Quantizer& quantizer, const float* vector, float boun
     }
     const auto rotated = aligned_array<float>(quantizer.coded_dimension());
     const bool centred = metric_ != Metric::kDotProduct;
-    const auto [lengths, exponent] = quantizer.prepare(vector, centred, rotated.get());
+    const float* origin = quantizer.centres_.centre(centre);
+    const auto [lengths, exponent] = quantizer.prepare(vector, centred ? origin : nullptr, rotated.get());
     if (metric_ == Metric::kCosine && lengths.vector == 0) {  // its cosine to every vector is 0
         offset_ = 1;
         wide_.offset = 1;
@@ -304,7 +323,7 @@ QueryCode::QueryCode(const Quantizer& quantizer, const float* vector, float boun
     if (!centred) {
         double centroid_product = 0;
         for (std::size_t i = 0; i < quantizer.dimension(); ++i) {
-            centroid_product += static_cast<double>(vector[i]) * quantizer.centroid_[i];
+            centroid_product += static_cast<double>(vector[i]) * origin[i];
         }
         offset = -centroid_product;
     }
@@ -413,6 +432,7 @@ float QueryCode::finish_wide(const std::uint8_t* record, std::int32_t sum) const
 }
 
 float QueryCode::estimate(const std::uint8_t* record) const {
+    if (by_centre_) return of_centre(record).estimate(record);
     if (!lanes_) return finish(record, products_.one(record, query_.get(), shape_));
     const std::uint8_t* const tile[kCodeTile] = {record, record, record, record};
     float estimates[kCodeTile];
@@ -479,6 +499,13 @@ void QueryCode::estimate_batch(const std::uint8_t* const* records, std::size_t c
     if (!fits_line || count > ahead) {
         for (std::size_t i = 0; i < std::min(ahead, count); ++i) prefetch(records[i], record_bytes());
     }
+    if (by_centre_) {
+        for (std::size_t i = 0; i < count; ++i) {
+            if (i + ahead < count) prefetch(records[i + ahead], record_bytes());
+            out[i] = estimate(records[i]);
+        }
+        return;
+    }
     std::size_t i = 0;
     while (i + kCodeTile <= count) {
         const std::size_t tiles = std::min(kTilesAtOnce, (count - i) / kCodeTile);
@@ -499,6 +526,10 @@ void QueryCode::estimate_batch(const std::uint8_t* const* records, std::size_t c
 
 void QueryCode::estimate_range(const std::uint8_t* records, std::size_t count, float* out) const {
     const std::size_t bytes = record_bytes();
+    if (by_centre_) {
+        for (std::size_t i = 0; i < count; ++i) out[i] = estimate(records + i * bytes);
+        return;
+    }
     const std::uint8_t* tiles[kTilesAtOnce * kCodeTile];
     for (std::size_t begin = 0; begin < count;) {
         const std::size_t rows = std::min(std::size(tiles), count - begin);
@@ -551,12 +582,14 @@ QueryCode::Bounded<double> QueryCode::wide(const CodeFactors& factors, float est
 }
 
 float QueryCode::lower_bound(const std::uint8_t* record, float estimate) const {
+    if (by_centre_) return of_centre(record).lower_bound(record, estimate);
     const CodeFactors factors = factors_of(record);
     if (!is_plain(factors, estimate)) return pack_distance(lower(wide_.bound, wide(factors, estimate)));
     return lower(bound_, {factors.norm, factors.ratio(), factors.tells_nothing(), estimate, 0});
 }
 
 float QueryCode::upper_bound(const std::uint8_t* record, float estimate) const {
+    if (by_centre_) return of_centre(record).upper_bound(record, estimate);
     const CodeFactors factors = factors_of(record);
     if (!is_plain(factors, estimate)) return pack_distance(upper(wide_.bound, wide(factors, estimate)));
     return upper(bound_, {factors.norm, factors.ratio(), factors.tells_nothing(), estimate, 0});

@@ -17,6 +17,9 @@
 // residual that has next to nothing along them t is 0 and |e| / |r| the largest there is: its products with queries
 // are not known.
 //
+// Vectors in clusters have centres of their own (code_centres.h): the residual is that against the nearest one, and a
+// record ends with its number, as uint32. A query is compared with such a record as if that were the only centre.
+//
 // Residuals of a length beyond 1e18, or below 1e-18 but not 0, are brought to about length 1 by a power of two before
 // they are coded; their |r| and t have 14 bits of mantissa and a wider exponent, and |r| then is no number to float32.
 // Estimates and bounds that leave 2^-100 to 2^100 are taken in double and packed (distance_range.h).
@@ -31,6 +34,7 @@
 
 #include "code_arithmetic.h"
 #include "code_basis.h"
+#include "code_centres.h"
 #include "code_dot.h"
 #include "code_lanes.h"
 #include "distance_range.h"
@@ -40,6 +44,8 @@
 namespace lutra {
 
 inline constexpr std::size_t kCodeFactorBytes = 8;
+// Of the number of its centre, in a record of several.
+inline constexpr std::size_t kCodeCentreBytes = 4;
 
 // How many standard deviations of the estimate's error the bounds allow: 1.9 leaves 3 % outside on either side at most.
 inline constexpr float kBoundSigmas = 1.9f;
@@ -89,6 +95,9 @@ class Quantizer {
     // Metric::kCosine vectors and queries are brought to length 1 first, and the centroid is of such vectors.
     Quantizer(std::size_t dimension, unsigned bits, Metric metric, const float* centroid, std::uint64_t seed,
               CodeLevel level = code_levels().front());
+    // With `count` centres [count, dimension] in place of one: of several, records tell theirs.
+    Quantizer(std::size_t dimension, unsigned bits, Metric metric, const float* centres, std::size_t count,
+              std::uint64_t seed, CodeLevel level = code_levels().front());
     // With a basis of the same dimension.
     Quantizer(std::size_t dimension, std::shared_ptr<const CodeBasis> basis, Metric metric, const float* centroid,
               CodeLevel level = code_levels().front());
@@ -102,7 +111,10 @@ class Quantizer {
     // Elements of all parts.
     std::size_t coded_dimension() const { return basis_ ? basis_->size() : padded_dimension(); }
     std::size_t code_bytes() const { return code_bytes_; }
-    std::size_t record_bytes() const { return code_bytes() + kCodeFactorBytes; }
+    std::size_t centre_count() const { return centres_.count(); }
+    std::size_t record_bytes() const {
+        return code_bytes() + kCodeFactorBytes + (centre_count() > 1 ? kCodeCentreBytes : 0);
+    }
 
     // Fills records [count, record_bytes] from vectors [count, dimension], which must be finite; 0 threads: as many as
     // the process may use.
@@ -116,11 +128,11 @@ class Quantizer {
         int exponent = 0;  // what is `rotated`, and the residual's length, are to be taken times 2^exponent
     };
 
-    // `rotated` [coded_dimension], 64-byte aligned: the vector (brought to length 1 under cosine), less the centroid
-    // where `centred`, rotated; of length 0 it may be left as it was.
-    Prepared prepare(const float* vector, bool centred, float* rotated) const;
-    SquaredLengths prepare_ordinary(const float* vector, bool centred, float* rotated) const;
-    Prepared prepare_scaled(const float* vector, bool centred, float* rotated) const;
+    // `rotated` [coded_dimension], 64-byte aligned: the vector (brought to length 1 under cosine), less the centre
+    // [padded_dimension] unless that is nullptr, rotated; of length 0 it may be left as it was.
+    Prepared prepare(const float* vector, const float* centre, float* rotated) const;
+    SquaredLengths prepare_ordinary(const float* vector, const float* centre, float* rotated) const;
+    Prepared prepare_scaled(const float* vector, const float* centre, float* rotated) const;
     void encode_row(const float* vector, std::uint8_t* record, float* rotated) const;
     Fit encode_parts(const float* rotated, float norm, std::uint8_t* code) const;
     float best_factor(const float* rotated, float norm) const;
@@ -132,16 +144,19 @@ class Quantizer {
     std::shared_ptr<const CodeBasis> basis_;  // nullptr: none, and one part
     std::vector<CodePart> parts_;
     std::size_t code_bytes_;
-    std::unique_ptr<float[], AlignedDelete> centroid_;  // [padded_dimension]
+    CodeCentres centres_;
 };
 
-// One query, rotated and rounded to int8. Owns all it needs: it may outlive its Quantizer. Immutable.
+// One query, rotated and rounded to int8. Owns all it needs: it may outlive a Quantizer of one centre. Any number of
+// threads may use it.
 class QueryCode {
   public:
     // `vector` [dimension] must be finite.
     QueryCode(const Quantizer& quantizer, const float* vector, float bound_sigmas = kBoundSigmas);
+    QueryCode(QueryCode&&) noexcept;
+    ~QueryCode();
 
-    std::size_t record_bytes() const { return code_bytes_ + kCodeFactorBytes; }
+    std::size_t record_bytes() const { return record_bytes_; }
 
     // The distance to a record's vector, as `topk` gives it: squared Euclidean, 1 - cosine, minus the product. Finite.
     float estimate(const std::uint8_t* record) const;
@@ -159,13 +174,20 @@ class QueryCode {
     // Never above lower_bound and quicker to find: enough to rule most rows out.
     float loose_lower_bound(const std::uint8_t* record, float estimate) const {
         const CodeFactors factors = factors_of(record);
-        if (!is_plain(factors, estimate)) return lower_bound(record, estimate);
+        if (by_centre_ || !is_plain(factors, estimate)) return lower_bound(record, estimate);
         if (factors.tells_nothing()) return estimate - factors.norm * bound_.longest;
         const float ratio = factors.ratio();
         return estimate - factors.norm * (ratio * loose_code_weight_ + (1 + ratio) * loose_query_weight_);
     }
 
   private:
+    friend class QueriesByCentre;
+
+    QueryCode(const Quantizer& quantizer, const float* vector, float bound_sigmas, std::size_t centre);
+
+    // Of several centres: the query against that of the record.
+    const QueryCode& of_centre(const std::uint8_t* record) const;
+
     CodeFactors factors_of(const std::uint8_t* record) const {
         CodeFactors factors;
         std::memcpy(&factors, record + code_bytes_, sizeof factors);
@@ -225,6 +247,8 @@ class QueryCode {
 
     Metric metric_;
     std::size_t code_bytes_;
+    std::size_t record_bytes_;
+    std::unique_ptr<QueriesByCentre> by_centre_;  // nullptr: there is one centre, and all below is against it
     // With a basis:
     std::optional<CodeLanes> lanes_;
     LaneProducts lane_products_ = nullptr;

@@ -53,6 +53,12 @@ void check_dimension(std::int64_t dimension) {
     }
 }
 
+void check_bits(std::int64_t bits) {
+    if (bits != 1 && bits != 2 && bits != 4 && bits != 8) {
+        throw std::invalid_argument("a code has 1, 2, 4 or 8 bits a dimension, not " + std::to_string(bits));
+    }
+}
+
 void check_same(const char* what, std::size_t found, std::size_t expected) {
     if (found != expected) {
         throw std::invalid_argument(std::string(what) + ": " + std::to_string(found) + " in place of " +
@@ -73,12 +79,19 @@ void make_quantizer(Quantizer* place, std::int64_t dimension, std::int64_t bits,
                     const std::optional<Vector>& centroid, std::uint64_t seed,
                     const std::optional<std::string>& level) {
     check_dimension(dimension);
-    if (bits != 1 && bits != 2 && bits != 4 && bits != 8) {
-        throw std::invalid_argument("a code has 1, 2, 4 or 8 bits a dimension, not " + std::to_string(bits));
-    }
+    check_bits(bits);
     if (centroid) check_same("dimensions of the centroid", centroid->shape(0), static_cast<std::size_t>(dimension));
     new (place) Quantizer(static_cast<std::size_t>(dimension), static_cast<unsigned>(bits), metric_of(metric),
                           centroid ? centroid->data() : nullptr, seed, level_of(level));
+}
+
+void make_quantizer_with_centres(Quantizer* place, std::int64_t bits, int metric, const Matrix& centres,
+                                 std::uint64_t seed, const std::optional<std::string>& level) {
+    check_dimension(static_cast<std::int64_t>(centres.shape(1)));
+    check_bits(bits);
+    if (centres.shape(0) < 1 || centres.shape(0) > kRowsMax) throw std::invalid_argument("there is at least one centre");
+    new (place) Quantizer(centres.shape(1), static_cast<unsigned>(bits), metric_of(metric), centres.data(),
+                          centres.shape(0), seed, level_of(level));
 }
 
 void check_part(unsigned bits, std::size_t dimensions, float step, unsigned bits_before) {
@@ -257,9 +270,11 @@ void bind_codes(nb::module_& m) {
              "seed"_a, "level"_a.none())
         .def("__init__", &make_quantizer_with_basis, "directions"_a.noconvert(), "parts"_a, "spread"_a, "metric"_a,
              "centroid"_a.noconvert(), "seed"_a, "level"_a.none())
+        .def("__init__", &make_quantizer_with_centres, "bits"_a, "metric"_a, "centres"_a.noconvert(), "seed"_a,
+             "level"_a.none())
         .def_prop_ro("record_bytes", &Quantizer::record_bytes)
         .def("encode", &encode<Quantizer>, "vectors"_a.noconvert(), "threads"_a)
-        .def("query", &query_of, "vector"_a.noconvert(), "bound_sigmas"_a);
+        .def("query", &query_of, "vector"_a.noconvert(), "bound_sigmas"_a, nb::keep_alive<0, 1>());
     nb::class_<ProductQuantizer>(m, "ProductQuantizer")
         .def("__init__", &make_product_quantizer, "vectors"_a.noconvert(), "groups"_a, "metric"_a, "seed"_a,
              "threads"_a, "level"_a.none())

@@ -368,6 +368,41 @@ void extreme_values(Random& random) {
     }
 }
 
+// Rows around several centres: at every level the records and estimates that a quantizer of the row's own centre gives.
+void centres_agree(Random& random, std::size_t dimension, unsigned bits, Metric metric) {
+    constexpr std::size_t kCentres = 5, kRows = 70;
+    const auto centres = random_vectors(random, kCentres * dimension);
+    const auto vectors = random_vectors(random, kRows * dimension);
+    for (std::size_t row = 0; row < kRows; ++row) {
+        for (std::size_t i = 0; i < dimension; ++i) {
+            vectors[row * dimension + i] = centres[row % kCentres * dimension + i] + 0.01f * vectors[row * dimension + i];
+        }
+    }
+    const auto query = random_vectors(random, dimension);
+    for (CodeLevel level : code_levels()) {
+        const Quantizer all(dimension, bits, metric, centres.get(), kCentres, 3, level);
+        auto records = std::make_unique<std::uint8_t[]>(kRows * all.record_bytes());
+        all.encode(vectors.get(), kRows, records.get(), 2);
+        const QueryCode against(all, query.get());
+        const Made made = made_by(against, std::move(records), kRows);
+        for (std::size_t row = 0; row < kRows; ++row) {
+            const std::uint8_t* record = made.records.get() + row * all.record_bytes();
+            std::uint32_t centre;
+            std::memcpy(&centre, record + all.record_bytes() - kCodeCentreBytes, sizeof centre);
+            CHECK(centre < kCentres);
+            const Quantizer own(dimension, bits, metric, centres.get() + centre * dimension, 3, level);
+            auto alone = std::make_unique<std::uint8_t[]>(own.record_bytes());
+            own.encode(vectors.get() + row * dimension, 1, alone.get(), 1);
+            CHECK(std::memcmp(alone.get(), record, own.record_bytes()) == 0);
+            const QueryCode against_own(own, query.get());
+            const float estimate = against_own.estimate(alone.get());
+            CHECK(estimate == made.estimates[row]);
+            CHECK(against_own.lower_bound(alone.get(), estimate) == against.lower_bound(record, estimate));
+            CHECK(against_own.upper_bound(alone.get(), estimate) == against.upper_bound(record, estimate));
+        }
+    }
+}
+
 }  // namespace
 
 int main() {
@@ -378,6 +413,11 @@ int main() {
             for (Metric metric : {Metric::kEuclidean, Metric::kCosine, Metric::kDotProduct}) {
                 codes_agree(random, dimension, bits, metric);
             }
+        }
+    }
+    for (std::size_t dimension : {1, 20, 64, 200, 960}) {
+        for (Metric metric : {Metric::kEuclidean, Metric::kCosine, Metric::kDotProduct}) {
+            centres_agree(random, dimension, dimension < 100 ? 4 : 2, metric);
         }
     }
     every_shape_of_parts(random);

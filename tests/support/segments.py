@@ -12,7 +12,6 @@ from lutra.kernels.distance import topk
 from lutra.model.errors import StorageFailure
 from lutra.model.indexes import Metric
 from lutra.vectors.build_plan import BuildPlan
-from lutra.vectors.footer import FORMAT_VERSION
 from lutra.vectors.layout import SegmentKind
 
 
@@ -70,9 +69,9 @@ class MemoryObject:
         self.closed = True
 
 
-def golden_name(kind: SegmentKind, metric: Metric, version: int = FORMAT_VERSION, has_basis: bool = False) -> str:
-    """Of a file in tests/vectors/golden."""
-    return f"v{version}-{kind.value}{'-basis' if has_basis else ''}-{metric.name.lower()}.segment"
+def golden_name(kind: SegmentKind, metric: Metric, version: int = 2, what: str = "") -> str:
+    """Of a file in tests/vectors/golden; ``what`` its codes have: "basis", or "centres" from version 3 on."""
+    return f"v{version}-{kind.value}{'-' + what if what else ''}-{metric.name.lower()}.segment"
 
 
 def golden_vectors() -> NDArray[np.float32]:
@@ -83,7 +82,8 @@ def golden_vectors() -> NDArray[np.float32]:
     return vectors
 
 
-def golden_plan(kind: SegmentKind, has_basis: bool = False) -> BuildPlan:
+def golden_plan(kind: SegmentKind, what: str = "") -> BuildPlan:
     """With a basis: codes of 1 bit and finer ones of 4 bits along 64 directions, 20 of which are not zeros."""
-    code_bytes, fine_bytes = (16, 40) if has_basis else (None, None)
-    return BuildPlan(kind, 4, code_bytes=code_bytes, fine_bytes=fine_bytes, degree=6, beam=20)
+    code_bytes, fine_bytes = (16, 40) if what == "basis" else (None, None)
+    centres = 5 if what == "centres" else None
+    return BuildPlan(kind, 4, code_bytes=code_bytes, fine_bytes=fine_bytes, centres=centres, degree=6, beam=20)

@@ -251,8 +251,8 @@ def test_a_format_reads_back() -> None:
     ):
         assert CodeFormat.from_json(one.dimension, one.to_json()) == one
     assert CodeFormat(100, 0, (CodePart(8, 64, 0.1), CodePart(2, 128, 0.3)), 0.2).record_bytes == 64 + 32 + 8
-    assert CodeFormat(100, 0, (CodePart(8, 64, 0.1),), 0.2).basis_bytes == 2 * 64 * 128
-    assert CodeFormat(100, 4).basis_bytes == 0
+    assert CodeFormat(100, 0, (CodePart(8, 64, 0.1),), 0.2).shared_bytes == 2 * 64 * 128
+    assert CodeFormat(100, 4).shared_bytes == 0
     assert list(CodeFormat(100, 0, (CodePart(8, 64, 0.1),), 0.2).widths()) == [
         CodeFormat(100, 0, (CodePart(8, 64, 0.1),), 0.2)
     ]

@@ -57,7 +57,7 @@ WITH_BASIS = [(kind, metric) for kind in (SegmentKind.CODES, SegmentKind.GRAPH) 
 
 @pytest.mark.parametrize(("kind", "metric"), WITH_BASIS)
 def test_a_golden_segment_with_a_basis_holds_what_it_did(kind: SegmentKind, metric: Metric) -> None:
-    with SegmentFile.open(GOLDEN / golden_name(kind, metric, 2, has_basis=True)) as segment:
+    with SegmentFile.open(GOLDEN / golden_name(kind, metric, 2, "basis")) as segment:
         assert (segment.kind, segment.metric, segment.rows, segment.dimension) == (kind, metric, 60, 20)
         assert segment.verify() == []
         assert np.array_equal(segment.read_vectors(np.arange(60)), golden_vectors())
@@ -74,7 +74,7 @@ def test_a_golden_segment_with_a_basis_holds_what_it_did(kind: SegmentKind, metr
 
 @pytest.mark.parametrize(("kind", "metric"), WITH_BASIS)
 def test_a_golden_segment_with_a_basis_answers_as_it_did(kind: SegmentKind, metric: Metric) -> None:
-    with SegmentFile.open(GOLDEN / golden_name(kind, metric, 2, has_basis=True)) as segment:
+    with SegmentFile.open(GOLDEN / golden_name(kind, metric, 2, "basis")) as segment:
         assert segment.fine is not None
         codec = segment.fine.quantizer(metric, segment.centroid, 7, segment.load_basis())
         for query in lattice(20, 20, seed=3):
@@ -83,6 +83,20 @@ def test_a_golden_segment_with_a_basis_answers_as_it_did(kind: SegmentKind, metr
             else:
                 walker = Walker(segment.load_graph(), segment.entries, segment.load_fine(), codec)
                 found = walker.walk(query[None, :], beam=60, count=20).rows[0]
+            best = nearest(segment.read_vectors(np.sort(found)), query, 3, metric)
+            assert np.sort(found)[best].tolist() == nearest(golden_vectors(), query, 3, metric)
+
+
+@pytest.mark.parametrize(("kind", "metric"), WITH_BASIS)
+def test_a_golden_segment_with_centres_holds_and_answers_what_it_did(kind: SegmentKind, metric: Metric) -> None:
+    with SegmentFile.open(GOLDEN / golden_name(kind, metric, 3, "centres")) as segment:
+        assert segment.codes == CodeFormat(20, 4, centres=5)
+        assert segment.verify() == []
+        codec = segment.codes.quantizer(metric, segment.centroid, 7, segment.load_basis(), segment.load_centres())
+        records = segment.load_codes()
+        assert np.array_equal(codec.encode(golden_vectors()), records)
+        for query in lattice(20, 20, seed=3):
+            found, _, _ = scan_candidates(codec.query(query, 4.0), records, 3)
             best = nearest(segment.read_vectors(np.sort(found)), query, 3, metric)
             assert np.sort(found)[best].tolist() == nearest(golden_vectors(), query, 3, metric)
 

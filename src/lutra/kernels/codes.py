@@ -28,8 +28,10 @@ Records = NDArray[np.uint8]
 # How many standard deviations of an estimate's error its bounds allow.
 BOUND_SIGMAS = 1.9
 
-# Of a record, beside its code.
+# Of a record, beside its code,
 FACTOR_BYTES = 8
+# and of the number of its centre, where there are several.
+CENTRE_BYTES = 4
 
 # Rows a centroid is the mean of: more do not move it by what the codes could tell.
 _CENTROID_ROWS = 65_536
@@ -151,6 +153,21 @@ class Quantizer:
         made.dimension = len(centroid)
         return made
 
+    @classmethod
+    def of_centres(
+        cls, bits: int, metric: Metric, centres: Vectors, seed: int = 0, level: str | None = None
+    ) -> Quantizer:
+        """Codes against the nearest of ``centres``, finite float32 [c, dimension], for vectors that lie in clusters.
+
+        Records of several centres end with the number of theirs, 4 bytes. Under COSINE centres are of directions.
+        Raises ValueError as the constructor does.
+        """
+        require_finite(centres)
+        made = cls.__new__(cls)
+        made._native = _native.Quantizer(bits, metric, centres, seed, level)
+        made.dimension = centres.shape[1]
+        return made
+
     @property
     def native(self) -> _native.Quantizer:
         """For other kernels, which walk over records."""
@@ -231,13 +248,13 @@ def centroid_of(vectors: Vectors, metric: Metric) -> Vectors:
     if len(sample) == 0:
         return np.zeros(vectors.shape[1], dtype=np.float32)
     if metric is Metric.COSINE:
-        sample = _directions(sample)
+        sample = directions_of(sample)
     centroid: Vectors = sample[_is_near(sample)].mean(axis=0, dtype=np.float64).astype(np.float32)
     return centroid
 
 
-def _directions(vectors: Vectors) -> Vectors:
-    """float32 [n, d] of length 1; zero where there is none."""
+def directions_of(vectors: Vectors) -> Vectors:
+    """float32 [n, d] of length 1, of any finite vectors; zero where there is none."""
     with np.errstate(over="ignore", under="ignore"):
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     is_plain = np.isfinite(lengths) & (lengths > _SHORT)

@@ -14,6 +14,7 @@ CODES_ROWS_MAX: Final = 20_000
 that follow on a walk too; 40,000 take twice that, a walk 0.05 ms."""
 CODE_BITS_2_DIMENSION_MIN: Final = 384
 """From here on 2 bits a dimension put the true ten among the best 15 to 25; below it takes 4 (design note 0003)."""
+CENTRES_MAX: Final = 1_024
 RECORD_BYTES_MIN: Final = 16
 RECORD_BYTES_MAX: Final = 4_104
 
@@ -30,6 +31,8 @@ class BuildPlan:
     graph and where there are enough of them; 0: no basis."""
     fine_bytes: int | None = None
     """Of a record of the finer codes beside those. None: what the sample asks for; 0: none."""
+    centres: int | None = None
+    """That codes without a basis are taken against. None: as many as a sample asks for, one where it does not."""
     degree: int = 32
     """Neighbours a row at most."""
     beam: int = 100
@@ -40,6 +43,8 @@ class BuildPlan:
     def __post_init__(self) -> None:
         if self.code_bits not in (1, 2, 4, 8):
             raise ValueError(f"codes have 1, 2, 4 or 8 bits a dimension, not {self.code_bits}")
+        if self.centres is not None and not 1 <= self.centres <= CENTRES_MAX:
+            raise ValueError(f"there are 1 to {CENTRES_MAX} centres, not {self.centres}")
         for record_bytes in (self.code_bytes, self.fine_bytes):
             if record_bytes and not RECORD_BYTES_MIN <= record_bytes <= RECORD_BYTES_MAX:
                 raise ValueError(f"a record has {RECORD_BYTES_MIN} to {RECORD_BYTES_MAX} bytes, not {record_bytes}")

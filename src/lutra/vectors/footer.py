@@ -27,8 +27,9 @@ from lutra.vectors.layout import (
     whole_pages,
 )
 
-FORMAT_VERSION: Final = 2
-"""2: codes may have a basis, and finer ones beside them."""
+FORMAT_VERSION: Final = 3
+"""2: codes may have a basis, and finer ones beside them. 3: they may have several centres; segments that have not are
+written as of version 2."""
 MAGIC: Final = b"lutraVEC"
 _TRAILER: Final = struct.Struct("<III8s")
 TRAILER_BYTES: Final = _TRAILER.size
@@ -71,6 +72,7 @@ class Footer:
             SectionName.FINE: self.fine.record_bytes if self.fine else 0,
             SectionName.GRAPH: 4 * self.degree,
             SectionName.BASIS: 2 * self.dimension if self.directions else 0,
+            SectionName.CENTRES: 4 * self.dimension if self.centres else 0,
         }[name]
         if item_bytes == 0:
             raise KeyError(name)
@@ -81,9 +83,19 @@ class Footer:
         """Of the basis; 0: there is none."""
         return max((codes.directions for codes in (self.codes, self.fine) if codes), default=0)
 
+    @property
+    def centres(self) -> int:
+        """Of the codes, beside the centroid; 0: there are none."""
+        return self.codes.centres if self.codes is not None and self.codes.has_centres else 0
+
+    @property
+    def version(self) -> int:
+        """The first that has what is in it, so that as many as can read it."""
+        return FORMAT_VERSION if self.centres else 2
+
     def items(self, name: SectionName) -> int:
-        """How many items a section of blocks has: a row each, or a direction."""
-        return self.directions if name is SectionName.BASIS else self.rows
+        """How many items a section of blocks has: a row each, or a direction, or a centre."""
+        return {SectionName.BASIS: self.directions, SectionName.CENTRES: self.centres}.get(name, self.rows)
 
     @property
     def offset(self) -> int:
@@ -113,7 +125,7 @@ class Footer:
         if size_bytes > FOOTER_BYTES_MAX:
             raise ValueError(f"the footer takes {size_bytes} bytes, more than {FOOTER_BYTES_MAX}")
         body = text.ljust(size_bytes - TRAILER_BYTES)
-        head = body + struct.pack("<II", size_bytes, FORMAT_VERSION)
+        head = body + struct.pack("<II", size_bytes, self.version)
         return head + struct.pack("<I8s", crc32c(head), MAGIC)
 
 
@@ -190,6 +202,8 @@ def section_sizes(footer: Footer) -> dict[SectionName, int]:
         names.insert(2, SectionName.FINE)
     if footer.directions:
         names.append(SectionName.BASIS)
+    if footer.centres:
+        names.append(SectionName.CENTRES)
     layouts = {name: footer.layout(name) for name in names}
     sizes = {name: layout.blocks(footer.items(name)) * layout.block_bytes for name, layout in layouts.items()}
     if footer.kind is not SegmentKind.FLAT:

@@ -5,6 +5,7 @@
     fine         uint8 [record_bytes] a row: longer codes        where codes have a basis, maybe
     graph        uint32 [degree] a row, unused places NO_ROW     kind GRAPH
     basis        int16 [dimension] a direction                   where codes have a basis
+    centres      float32 [dimension] a centre                    where codes have several
     navigation   float32 [dimension] centroid, uint32 [entries]  kinds CODES and GRAPH
     footer       JSON, spaces up to a page less the trailer
     trailer      footer bytes u32, format version u32, crc32c of all before it in the footer u32, magic 8
@@ -49,6 +50,7 @@ class SectionName(enum.StrEnum):
     FINE = "fine"
     GRAPH = "graph"
     BASIS = "basis"
+    CENTRES = "centres"
     NAVIGATION = "navigation"
     FOOTER = "footer"
 

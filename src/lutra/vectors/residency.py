@@ -72,7 +72,7 @@ def formats_in_memory(file: SegmentFile, residency: Residency) -> list[CodeForma
 def _bytes(file: SegmentFile, residency: Residency) -> int:
     """What it takes, a cache for the nodes of a walk on disk included."""
     formats = formats_in_memory(file, residency)
-    total = sum(file.rows * codes.record_bytes + codes.basis_bytes for codes in formats)
+    total = sum(file.rows * codes.record_bytes + codes.shared_bytes for codes in formats)
     if residency.graph:
         total += 4 * file.rows * file.degree
     elif file.kind is SegmentKind.GRAPH:
@@ -98,18 +98,19 @@ def load_codes(
 ) -> tuple[Codes | None, Codes | None]:
     """The codes, shorter than on disk where that is wanted, and the finer ones.
 
-    No more than a few MB, and the basis, beside what is returned. Raises Corruption where a basis makes no sense.
+    No more than a few MB, and basis or centres, beside what is returned. Raises Corruption where these make no sense.
     """
     if residency.codes is None or file.codes is None:
         return None, None
-    basis = file.load_basis()
+    basis, centres = file.load_basis(), file.load_centres()
     try:
         quantizer, *finer = (
-            codes.quantizer(file.metric, file.centroid, file.seed, basis)
+            codes.quantizer(file.metric, file.centroid, file.seed, basis, centres)
             for codes in formats_in_memory(file, residency)
         )
     except ValueError as error:
-        raise Corruption(f"{file.name}: section 'basis' makes no sense: {error}.") from error
+        section = SectionName.CENTRES if SectionName.CENTRES in file.sections else SectionName.BASIS
+        raise Corruption(f"{file.name}: section '{section}' makes no sense: {error}.") from error
     if residency.codes == file.codes:
         codes = Codes(quantizer, file.load_codes(sweepers))
     else:

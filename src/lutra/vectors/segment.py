@@ -109,7 +109,7 @@ class Segment:
         give_back_memory()
         resident_bytes = sum(one.records.nbytes for one in (codes, fine) if one is not None)
         resident_bytes += 0 if neighbours is None else neighbours.nbytes
-        resident_bytes += sum(one.basis_bytes for one in formats_in_memory(file, residency))
+        resident_bytes += sum(one.shared_bytes for one in formats_in_memory(file, residency))
         left_bytes = 0 if budget_bytes is None else budget_bytes - resident_bytes
         # A cache of little of the nodes finds little, and past it the reads of several queries overlap.
         is_worth = left_bytes >= CACHE_SHARE_MIN * file.sections[SectionName.NODES].size_bytes

@@ -150,6 +150,11 @@ class SegmentFile:
         return self._footer.directions
 
     @property
+    def centres(self) -> int:
+        """Of the codes, where they have several; 0: they have not."""
+        return self._footer.centres
+
+    @property
     def degree(self) -> int:
         """Places for neighbours a row; 0: no graph."""
         return self._footer.degree
@@ -198,6 +203,10 @@ class SegmentFile:
     def load_basis(self) -> NDArray[np.int16]:
         """int16 [directions, dimension] of the codes' basis; [0, 0] where they have none."""
         return self._load(SectionName.BASIS).view("<i2")
+
+    def load_centres(self) -> Matrix:
+        """float32 [centres, dimension] of the codes; [0, 0] where they have one, which is the centroid."""
+        return self._load(SectionName.CENTRES).view("<f4")
 
     def code_blocks(self) -> Iterator[Bytes]:
         """All codes in order, uint8 [n, record_bytes] at a time, a few MB each: for who keeps less than all of them."""

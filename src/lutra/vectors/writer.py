@@ -22,6 +22,7 @@ from lutra.model.errors import ParameterInvalid, StorageFailure
 from lutra.model.indexes import Metric
 from lutra.vectors.build_plan import BuildPlan, choose_plan
 from lutra.vectors.code_basis import choose_bases
+from lutra.vectors.code_centres import choose_centres
 from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.footer import Footer, lay_out, section_sizes
 from lutra.vectors.input_vectors import Matrix, input_vectors
@@ -211,6 +212,7 @@ class _Builder:
         self._fine: CodeFormat | None = None
         self._codecs: dict[SectionName, Quantizer] = {}
         self._basis = np.empty((0, 0), np.int16)
+        self._centres = np.empty((0, 0), np.float32)
         self._telling: NDArray[np.int16] | None = None
         self._neighbours: NDArray[np.uint32] | None = None
         self._entries = np.empty(0, np.uint32)
@@ -259,7 +261,14 @@ class _Builder:
     def _choose_codes(self) -> None:
         plan = self._plan
         pays = plan.kind is SegmentKind.GRAPH and self._rows >= max(BASIS_ROWS_MIN, 4 * self._dimension)
-        if plan.code_bytes == 0 or (plan.code_bytes is None and not pays) or self._rows < 2:
+        centres = None
+        if plan.code_bytes is None:
+            sample = self._sample(SAMPLE_BYTES)
+            centres = choose_centres(sample, self._metric, self._centroid, plan.centres, self._seed, self._threads)
+        if centres is not None:
+            self._centres = centres
+            self._codes = CodeFormat(self._dimension, plan.code_bits, centres=len(centres))
+        elif plan.code_bytes == 0 or (plan.code_bytes is None and not pays) or self._rows < 2:
             self._codes = CodeFormat(self._dimension, plan.code_bits)
         else:
             chosen = choose_bases(
@@ -277,7 +286,9 @@ class _Builder:
                 self._fine = CodeFormat(self._dimension, 0, chosen.fine.parts, chosen.fine.spread)
         for name, codes in ((SectionName.CODES, self._codes), (SectionName.FINE, self._fine)):
             if codes is not None:
-                self._codecs[name] = codes.quantizer(self._metric, self._centroid, self._seed, self._basis)
+                self._codecs[name] = codes.quantizer(
+                    self._metric, self._centroid, self._seed, self._basis, self._centres
+                )
 
     def _build_graph(self, start_graph: NDArray[np.uint32] | None) -> None:
         graph = build(
@@ -330,6 +341,8 @@ class _Builder:
         }
         if len(self._basis):
             writers[SectionName.BASIS].append(np.ascontiguousarray(self._basis, "<i2").view(np.uint8))
+        if len(self._centres):
+            writers[SectionName.CENTRES].append(np.ascontiguousarray(self._centres, "<f4").view(np.uint8))
         for begin, block in self._sweeps():
             nodes = np.ascontiguousarray(block, "<f4").view(np.uint8)
             if self._neighbours is not None:

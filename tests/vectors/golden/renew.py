@@ -19,8 +19,8 @@ from lutra.vectors.layout import SegmentKind  # noqa: E402
 from lutra.vectors.writer import write_segment  # noqa: E402
 
 if __name__ == "__main__":
-    for kind, metric, has_basis in itertools.product(SegmentKind, Metric, (False, True)):
-        path = FOLDER / golden_name(kind, metric, has_basis=has_basis)
-        if not path.exists() and not (has_basis and kind is SegmentKind.FLAT):
-            write_segment(path, golden_vectors(), metric, plan=golden_plan(kind, has_basis), seed=7).close()
+    for kind, metric, what in itertools.product(SegmentKind, Metric, ("", "basis", "centres")):
+        path = FOLDER / golden_name(kind, metric, 3 if what == "centres" else 2, what)
+        if not path.exists() and not (what and kind is SegmentKind.FLAT):
+            write_segment(path, golden_vectors(), metric, plan=golden_plan(kind, what), seed=7).close()
             print(path)
