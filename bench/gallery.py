@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -199,31 +198,8 @@ _ASKED_OTHERWISE: Final = [
     Picture("queries between rows", _HARD, queries=_between(_HARD)),
     Picture("queries shifted", _HARD, queries=_shifted(_HARD, 2.0)),
     Picture("queries x 10", _HARD, queries=_shifted(_HARD, 0.0, 10.0)),
+    Picture("queries x 0.1", _HARD, queries=_shifted(_HARD, 0.0, 0.1)),
     Picture("queries of another kind", _HARD, queries=_other_kind),
 ]
 
-GALLERY: Final = (*_CLEAN, *_SPOILED, *_CLUMPED, *_SHAPED, *_ASKED_OTHERWISE)
-
-
-Filter = Callable[[Vectors, Vectors], npt.NDArray[np.bool_]]
-
-
-def _by_direction(share: float, sign: float, rows: Vectors, query: Vectors) -> npt.NDArray[np.bool_]:
-    """The ``share`` of rows that lie the farthest the query's way, or the other."""
-    along = sign * (rows.astype(np.float64) @ query.astype(np.float64))
-    return np.asarray(along >= np.quantile(along, 1 - share))
-
-
-def _by_distance(share: float, rows: Vectors, query: Vectors) -> npt.NDArray[np.bool_]:
-    """All but the ``share`` of rows nearest to the query."""
-    distances = ((rows.astype(np.float64) - query) ** 2).sum(axis=1)
-    return np.asarray(distances > np.quantile(distances, share))
-
-
-FILTERS: Final[dict[str, Filter]] = {
-    "10 % towards": partial(_by_direction, 0.1, 1.0),
-    "10 % away": partial(_by_direction, 0.1, -1.0),
-    "all but the nearest 5 %": partial(_by_distance, 0.05),
-    "the farthest half": partial(_by_distance, 0.5),
-}
-"""For rows and a query, which rows count."""
+GALLERY: Final[tuple[Picture, ...]] = (*_CLEAN, *_SPOILED, *_CLUMPED, *_SHAPED, *_ASKED_OTHERWISE)

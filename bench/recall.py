@@ -2,18 +2,23 @@
 
   python -m bench.recall                                  # all of it, a graph of 22,000 x 64
   python -m bench.recall --kind codes --only clumps       # codes without a graph, some pictures
+  python -m bench.recall --kind mixture                   # segments of all kinds with deletions, and a buffer
+  python -m bench.recall --kind turnover --rows 6000      # a graph whose rows were all replaced ten times
+  python -m bench.recall --all --rows 12000               # the matrix of `bench.recall_matrix`, with a summary
 
 A neighbour counts as found where its distance is that of the k-th true one or less: which of equals are returned is
-the index's to choose. The times are of one thread, medians, beside a search that reads and compares all rows.
+the index's to choose. The times are of one thread, medians, beside a search that reads and compares all rows. The exit
+status says whether recall fell short somewhere or, with ``--all``, a search was slower than comparing all.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import enum
 import json
+import math
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,21 +26,45 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from bench.gallery import FILTERS, GALLERY, Picture
-from lutra.kernels.searcher import Plan, RowMask, Strategy
+from bench.gallery import GALLERY, Picture
+from bench.gallery_filters import FILTERS
+from bench.searched import Ask, Asking, Mask, Rows, Searched, SearchedSegment, Vectors
+from bench.searched_index import SearchedIndex
+from bench.truth import Truth
 from lutra.model.indexes import Metric
-from lutra.vectors.build_plan import BuildPlan, choose_code_bits
 from lutra.vectors.layout import SegmentKind
-from lutra.vectors.segment import Segment, calibrate, check
-from lutra.vectors.writer import write_segment
 
-Vectors = npt.NDArray[np.float32]
-NEIGHBOURS: Final = (1, 10, 100)
+NEIGHBOURS: Final = (1, 10, 100, 1_000)
 TARGET: Final = 0.95
-OWN_ROWS: Final = 200
+SLOWER: Final = 1.1
+"""Than comparing all rows: a search that takes longer is too slow,"""
+_NOTICED_MS: Final = 0.05
+"""if by more than this, which a call alone may take."""
+TURNOVERS: Final = 10
+_OWN_ROWS: Final = 200
 _TIMED: Final = 30
+_TIMED_K: Final = 10
+_FILTERED: Final = 50
+"""Queries, at most, for each filter."""
+
+
+class Kind(enum.StrEnum):
+    """What pictures are hung in."""
+
+    CODES = "codes"
+    GRAPH = "graph"
+    MIXTURE = "mixture"
+    TURNOVER = "turnover"
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Of what is drawn."""
+
+    rows: int
+    queries: int
+    dimension: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,112 +73,141 @@ class Hung:
 
     picture: str
     metric: str
+    kind: str
+    dimension: int
     filter: str
     recall: dict[int, float]
     """By k."""
     own: float
-    """Of rows that are asked for by themselves: the share that is first, or as near as who is."""
+    """Of rows that are asked for by themselves: the share that is first, or as near as who is. 1 under inner product,
+    where others may be nearer."""
     ms: float
-    """A query, of the ten nearest."""
+    """A query, of the ten nearest; NaN where times are not taken."""
     brute_force_ms: float
+    read_bytes: float
+    """A query, of the ten nearest."""
+    brute_force_bytes: float
     strategies: dict[str, int]
+    measured: str
+    """By builds."""
 
     @property
     def falls_short(self) -> bool:
         return min(self.recall.values()) < TARGET or self.own < 1
 
+    @property
+    def is_slow(self) -> bool:
+        return self.ms > SLOWER * self.brute_force_ms and self.ms > self.brute_force_ms + _NOTICED_MS
 
-def distances(rows: Vectors, queries: Vectors, metric: Metric) -> npt.NDArray[np.float64]:
-    """float64 [q, n], in the index's sense: smaller is nearer."""
-    base, asked = rows.astype(np.float64), queries.astype(np.float64)
-    if metric is Metric.EUCLIDEAN:
-        return np.stack([((base - one) ** 2).sum(axis=1) for one in asked])
-    if metric is Metric.COSINE:
-        base, asked = _unit(base), _unit(asked)
-        return np.asarray(1 - asked @ base.T)
-    return np.asarray(-(asked @ base.T))
-
-
-def recall(found: npt.NDArray[np.int64], all_distances: npt.NDArray[np.float64], k: int) -> float:
-    """The share of the ``k`` nearest, as far as there are so many, that are among ``found`` [q, k], by distance.
-
-    -1: nothing is found there. Rows that do not count are infinitely far.
-    """
-    k = min(k, all_distances.shape[1])
-    wanted = np.minimum(np.isfinite(all_distances).sum(axis=1), k)
-    kth = np.take_along_axis(np.sort(all_distances, axis=1), np.maximum(wanted - 1, 0)[:, None], axis=1)
-    allowed = kth + 1e-6 * np.abs(kth) + 1e-12
-    reached = np.take_along_axis(all_distances, np.maximum(found, 0), axis=1)
-    hits = np.minimum(((reached <= allowed) & (found >= 0)).sum(axis=1), wanted)
-    return float(hits.sum() / wanted.sum()) if wanted.any() else 1.0
+    @property
+    def name(self) -> str:
+        return self.picture + (f", {self.filter}" if self.filter else "")
 
 
 def hang(
-    picture: Picture, rows: int, queries: int, dimension: int, metric: Metric, kind: SegmentKind, filters: Sequence[str]
+    picture: Picture, size: Size, metric: Metric, kinds: Sequence[Kind], *, filtered: bool, timed: bool = True
 ) -> list[Hung]:
-    """Builds a segment of the picture and asks it."""
-    base, asked = picture.draw(rows, queries, dimension)
-    plan = BuildPlan(kind, choose_code_bits(dimension))
+    """Draws the picture, hangs it in each of ``kinds``, and asks."""
+    rows, queries = picture.draw(size.rows, size.queries, size.dimension)
+    asked = _Asked(picture, rows, queries, metric, timed)
     hung = []
-    with tempfile.TemporaryDirectory(prefix="lutra-recall-") as folder:
-        path = Path(folder) / "segment"
-        measure = calibrate if kind is SegmentKind.GRAPH else check
-        write_segment(path, base, metric, plan=plan, calibrate=measure).close()
-        with Segment.open(path) as segment:
-            hung.append(_ask(picture, segment, base, asked, metric))
-            if not picture.spoil and picture.queries is None:
-                hung += [_ask(picture, segment, base, asked[:50], metric, name) for name in filters]
+    for kind in kinds:
+        with _searched(picture, rows, size, metric, kind) as searched:
+            hung.append(asked.of(searched, kind))
+            if filtered:
+                hung += [asked.of(searched, kind, name) for name in FILTERS]
     return hung
 
 
-def _ask(picture: Picture, segment: Segment, base: Vectors, asked: Vectors, metric: Metric, filtered: str = "") -> Hung:
-    true = distances(base, asked, metric)
-    masks = [FILTERS[filtered](base, query) for query in asked] if filtered else [None] * len(asked)
-    for mask, line in zip(masks, true, strict=True):
-        if mask is not None:
-            line[~mask] = np.inf
-    recalls, used = {}, collections.Counter[str]()
-    for k in NEIGHBOURS:
-        found = [segment.search(query[None], k, mask=mask) for query, mask in zip(asked, masks, strict=True)]
-        recalls[k] = recall(np.concatenate([one.ids for one in found]), true, k)
-        if k == 10:
-            used.update(Strategy(int(one.counters.used[0])).name for one in found)
-    own = 1.0
-    if not filtered:
-        chosen = np.random.default_rng(1).choice(len(base), OWN_ROWS, replace=False)
-        if metric is not Metric.DOT_PRODUCT:
-            ids = segment.search(base[chosen], 1).ids
-            own = recall(ids, distances(base, base[chosen], metric), 1)
-    took_ms, brute_ms = _times(segment, asked[:_TIMED], masks[:_TIMED])
-    return Hung(picture.name, metric.name, filtered, recalls, own, took_ms, brute_ms, dict(used))
+def _searched(picture: Picture, rows: Vectors, size: Size, metric: Metric, kind: Kind) -> Searched:
+    if kind is Kind.MIXTURE:
+        return SearchedIndex.mixture(rows, metric)
+    if kind is Kind.TURNOVER:
+        drawn = (picture.draw(size.rows, size.queries, size.dimension, seed)[0] for seed in range(1, TURNOVERS + 1))
+        return SearchedIndex.turned_over([*drawn, rows], metric, SegmentKind.GRAPH)
+    return SearchedSegment(rows, metric, SegmentKind(kind))
 
 
-def _times(segment: Segment, asked: Vectors, masks: Sequence[npt.NDArray[np.bool_] | None]) -> tuple[float, float]:
-    """Milliseconds: a search, and one that compares all rows."""
-    searches, comparisons = [], []
-    exhaustive = Plan(Strategy.BRUTE_FORCE, 0, 10, 10)
-    for query, mask in zip(asked, masks, strict=True):
+class _Asked:
+    """What is asked of a picture, and the true answers, whatever it hangs in."""
+
+    def __init__(self, picture: Picture, rows: Vectors, queries: Vectors, metric: Metric, timed: bool) -> None:
+        self._picture, self._rows, self._queries, self._metric, self._timed = picture, rows, queries, metric, timed
+        self._truth = Truth.of(rows, queries, metric)
+        chosen = np.random.default_rng(1).choice(len(rows), min(_OWN_ROWS, len(rows)), replace=False)
+        self._own = rows[chosen]
+        self._own_truth = None if metric is Metric.DOT_PRODUCT else Truth.of(rows, self._own, metric)
+
+    def of(self, searched: Searched, kind: Kind, filtered: str = "") -> Hung:
+        queries, truth = self._queries, self._truth
+        masks: list[Mask | None] = [None] * len(queries)
+        if filtered:
+            queries = queries[:_FILTERED]
+            masks = [FILTERS[filtered](self._rows, query) for query in queries]
+            truth = truth.first(len(queries)).among(np.array(masks, np.bool_))
+        everyone = searched.under(None)
+        askings = [everyone if mask is None else searched.under(mask) for mask in masks]
+        recalls = {k: truth.recall(_rows(askings, queries, k), k) for k in NEIGHBOURS}
+        found = [asking.nearest(query, _TIMED_K) for asking, query in zip(askings, queries, strict=True)]
+        compared = [asking.comparing_all(query, _TIMED_K) for asking, query in zip(askings, queries, strict=True)]
+        times = _times(askings[:_TIMED], queries[:_TIMED]) if self._timed else (math.nan, math.nan)
+        return Hung(
+            picture=self._picture.name,
+            metric=self._metric.name.lower(),
+            kind=kind.value,
+            dimension=self._rows.shape[1],
+            filter=filtered,
+            recall=recalls,
+            own=1.0 if filtered else self._found_themselves(everyone.nearest),
+            ms=times[0],
+            brute_force_ms=times[1],
+            read_bytes=float(np.mean([one.bytes for one in found])),
+            brute_force_bytes=float(np.mean([one.bytes for one in compared])),
+            strategies=dict(collections.Counter(one.strategy for one in found)),
+            measured=searched.measured,
+        )
+
+    def _found_themselves(self, ask: Ask) -> float:
+        if self._own_truth is None:
+            return 1.0
+        return self._own_truth.recall(np.array([ask(row, 1).rows for row in self._own]), 1)
+
+
+def _rows(askings: Sequence[Asking], queries: Vectors, k: int) -> Rows:
+    """int64 [q, k], -1 where there are no more."""
+    found = np.full((len(queries), k), -1, np.int64)
+    for line, asking, query in zip(found, askings, queries, strict=True):
+        rows = asking.nearest(query, k).rows
+        line[: len(rows)] = rows
+    return found
+
+
+def _times(askings: Sequence[Asking], queries: Vectors) -> tuple[float, float]:
+    """Milliseconds: a search, and one that compares all rows. Taken by turns, so that both meet the same neighbours."""
+    near, compared = [], []
+    for asking, query in zip(askings, queries, strict=True):
+        near.append(_seconds(asking.nearest, query))
+        compared.append(_seconds(asking.comparing_all, query))
+    return 1_000 * float(np.median(near)), 1_000 * float(np.median(compared))
+
+
+def _seconds(ask: Ask, query: Vectors) -> float:
+    """The better of two: the machine has other things to do now and then."""
+    taken = []
+    for _ in range(2):
         begin = time.perf_counter()
-        segment.search(query[None], 10, mask=mask, threads=1)
-        searches.append(time.perf_counter() - begin)
-        counting = None if mask is None else RowMask(mask)
-        begin = time.perf_counter()
-        segment.searcher.search(query[None], 10, exhaustive, mask=counting, threads=1)
-        comparisons.append(time.perf_counter() - begin)
-    return 1_000 * float(np.median(searches)), 1_000 * float(np.median(comparisons))
+        ask(query, _TIMED_K)
+        taken.append(time.perf_counter() - begin)
+    return min(taken)
 
 
-def _unit(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(lengths > 0, lengths, 1))
-
-
-def _line(one: Hung) -> str:
-    name = one.picture + (f", {one.filter}" if one.filter else "")
+def line_of(one: Hung) -> str:
+    """For people: ``*`` where recall falls short, ``!`` where it is slower than comparing all."""
     found = "  ".join(f"{value:.3f}" for value in one.recall.values())
-    ways = ", ".join(f"{strategy.lower()} {count}" for strategy, count in one.strategies.items())
-    mark = "*" if one.falls_short else " "
-    return f"{mark} {name:46} {found}  own {one.own:.3f}  {one.ms:7.2f} / {one.brute_force_ms:7.2f} ms  {ways}"
+    ways = ", ".join(f"{strategy} {count}" for strategy, count in one.strategies.items())
+    mark = "*" if one.falls_short else "!" if one.is_slow else " "
+    times = f"{one.ms:7.2f} / {one.brute_force_ms:7.2f} ms"
+    return f"{mark} {one.name:46} {found}  own {one.own:.3f}  {times}  {ways} ({one.measured})"
 
 
 def main() -> None:
@@ -159,24 +217,38 @@ def main() -> None:
     parser.add_argument("--dimension", type=int, default=64)
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--metric", choices=[metric.name.lower() for metric in Metric], default="euclidean")
-    parser.add_argument("--kind", choices=["codes", "graph"], default="graph")
+    parser.add_argument("--kind", choices=list(Kind), default=Kind.GRAPH)
     parser.add_argument("--only", action="append", help="pictures whose names hold this; may be said again")
     parser.add_argument("--no-filters", action="store_true", help="ask without filters only")
+    parser.add_argument("--no-times", action="store_true", help="take no times")
     parser.add_argument("--json", type=Path, help="write what was found to this file")
-    arguments = parser.parse_args()
+    parser.add_argument(
+        "--all", action="store_true", help="the matrix of dimensions, metrics and kinds; then a summary"
+    )
+    parser.add_argument("--cell", action="append", help="with --all: cells such as '64 dimensions, cosine'")
+    options = parser.parse_args()
+    pictures = [one for one in GALLERY if any(part in one.name for part in options.only or [""])]
+    print(f"recall@{', @'.join(map(str, NEIGHBOURS))}; ms a search / comparing all; (what builds measured)")
+    if options.all:
+        from bench.recall_matrix import hang_all
+
+        sys.exit(hang_all(pictures, options.cell or [""], options.rows, options.queries, options.json))
+    size, metric = Size(options.rows, options.queries, options.dimension), Metric[options.metric.upper()]
     hung: list[Hung] = []
-    print(f"recall@{', @'.join(map(str, NEIGHBOURS))}; ms a search / comparing all")
-    for picture in GALLERY:
-        if any(part in picture.name for part in arguments.only or [""]):
-            metric, kind = Metric[arguments.metric.upper()], SegmentKind(arguments.kind)
-            filters = [] if arguments.no_filters else list(FILTERS)
-            found = hang(picture, arguments.rows, arguments.queries, arguments.dimension, metric, kind, filters)
-            hung += found
-            print("\n".join(map(_line, found)), flush=True)
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(one) for one in hung], indent=1) + "\n")
-    if short := [one.picture for one in hung if one.falls_short]:
+    for picture in pictures:
+        filtered = not options.no_filters and not picture.spoil and picture.queries is None
+        found = hang(picture, size, metric, [Kind(options.kind)], filtered=filtered, timed=not options.no_times)
+        hung += found
+        print("\n".join(map(line_of, found)), flush=True)
+        write(hung, options.json)
+    if short := [one.name for one in hung if one.falls_short]:
         sys.exit(f"{len(short)} of {len(hung)} fall short")
+
+
+def write(hung: Sequence[Hung], path: Path | None) -> None:
+    """As JSON; nothing without a ``path``."""
+    if path is not None:
+        path.write_text(json.dumps([asdict(one) for one in hung], indent=1) + "\n")
 
 
 if __name__ == "__main__":
