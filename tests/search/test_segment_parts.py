@@ -201,5 +201,9 @@ def test_neighbours_by_graphs(shelf: Shelf) -> None:
         assert found >= 0.95 * 10 * len(queries)
     stats = answer.stats
     assert {part.strategy for part in stats.parts} > {"exact"}
+    for part in stats.parts:  # what is searched otherwise than planned says so, and how well was measured
+        assert part.fallback == ""
+        assert (part.recall is None) == (part.strategy == "exact")
+        assert part.recall is None or part.recall >= 0.92
     assert stats.reads == sum(part.reads for part in stats.parts) > 0
     assert stats.bytes == sum(part.bytes for part in stats.parts) > 0

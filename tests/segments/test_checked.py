@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+
+import numpy as np
 import pytest
 from support.parts import part_of, schema_of
 from support.segment_rows import plain_rows
@@ -31,12 +34,36 @@ def built(shelf: Shelf, kind: SegmentKind) -> SegmentMeta:
 def test_it_tells_the_recall_that_was_checked(shelf: Shelf, kind: SegmentKind) -> None:
     meta = built(shelf, kind)
     assert {v.field: v.fallback for v in meta.vectors} == {"v": Fallback.NONE, "w": Fallback.NONE}
-    assert recalls_of(meta).keys() == {"v"}
-    assert 0.92 <= recalls_of(meta)["v"] <= 1
-    assert fallbacks_of(meta) == {}
+    assert recalls_of(meta.checked).keys() == {"v"}
+    assert 0.92 <= recalls_of(meta.checked)["v"] <= 1
+    assert fallbacks_of(meta.checked) == {}
 
 
 def test_it_tells_that_all_rows_are_compared(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "check", lambda searcher, sample, plan, threads: 0.5)
     meta = built(shelf, SegmentKind.CODES)
-    assert (recalls_of(meta), fallbacks_of(meta)) == ({"v": 1.0}, {"v": "exact"})
+    assert (recalls_of(meta.checked), fallbacks_of(meta.checked)) == ({"v": 1.0}, {"v": "exact"})
+
+
+def test_it_tells_what_was_checked_with_the_codes_that_are_in_memory(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best codes find enough, shorter ones do not: a segment that has memory for these only compares all rows."""
+    found = itertools.chain([0.97], itertools.repeat(0.5))
+    monkeypatch.setattr(trial, "check", lambda *_: next(found))
+    plans = {"v": BuildPlan(SegmentKind.CODES, 4), "w": BuildPlan(SegmentKind.FLAT, 4)}
+    name, meta = shelf.build([part_of(SCHEMA, plain_rows(400, 16))], SCHEMA, plans)
+    assert meta.checked["v"] == (0.97, Fallback.NONE)
+    query = np.ones(16, np.float32)
+    with shelf.open(name, SCHEMA) as segment:
+        assert segment.meta.checked["v"] == segment.checked["v"] == (0.97, Fallback.NONE)
+        counters = segment.vectors["v"].topk(query, 5)[2]
+        assert (counters.strategy, counters.recall, counters.fallback) == ("code_scan", 0.97, Fallback.NONE)
+        codes = segment.vectors["v"].file.codes
+        assert codes is not None
+        shortest_bytes = 400 * list(codes.widths())[-1].record_bytes
+    with shelf.open(name, SCHEMA, memory_budget_bytes=shortest_bytes) as segment:
+        assert segment.meta.checked["v"] == (0.97, Fallback.NONE)
+        assert segment.checked["v"] == (1.0, Fallback.EXACT)
+        counters = segment.vectors["v"].topk(query, 5)[2]
+        assert (counters.strategy, counters.recall, counters.fallback) == ("brute_force", 1.0, Fallback.EXACT)

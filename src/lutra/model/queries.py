@@ -277,6 +277,10 @@ class PartStats:
     reads: int = 0
     """Requests to the disk, or blocks asked of the cache, in search of neighbours."""
     bytes: int = 0
+    recall: float | None = None
+    """Of the ten nearest, as the segment's build checked its searches; None where it did not, as in a buffer."""
+    fallback: str = ""
+    """``scan`` or ``exact``: why the strategy is that, where what would be planned was found to miss too much."""
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from lutra.search.level import Docs, KeyLevel
 from lutra.search.order import first_of
 from lutra.search.scores import above, similarity, weighted
 from lutra.segments.part import Part
+from lutra.vectors.calibration import Fallback
 
 _GROWTH: Final = 8
 
@@ -122,6 +123,8 @@ class _Scan:
         self.stats.distances += counters.distances
         self.stats.reads += counters.reads
         self.stats.bytes += counters.bytes
+        self.stats.recall = counters.recall
+        self.stats.fallback = "" if counters.fallback is Fallback.NONE else counters.fallback.value
 
     def at(self, bound: np.float32, count: int, deadline: Deadline) -> Docs:
         """The first ``count`` by key of the documents as near as ``bound``.

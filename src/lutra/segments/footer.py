@@ -31,7 +31,7 @@ from typing import Any, Final
 from lutra.kernels.checksum import crc32c
 from lutra.model.errors import Corruption, StorageFailure
 from lutra.model.names import shown
-from lutra.vectors.calibration import Fallback
+from lutra.vectors.calibration import Checked, Fallback
 from lutra.vectors.layout import PAGE_BYTES, ROWS_MAX, SegmentKind, whole_pages
 
 FORMAT_VERSION: Final = 2
@@ -115,6 +115,11 @@ class SegmentMeta:
     """Trailer included; 0: not written yet."""
     version: int = FORMAT_VERSION
     """Of the format."""
+
+    @property
+    def checked(self) -> dict[str, Checked]:
+        """By vector field, with all codes in memory."""
+        return {vectors.field: Checked(vectors.recall, vectors.fallback) for vectors in self.vectors}
 
     @property
     def offset(self) -> int:

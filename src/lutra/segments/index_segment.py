@@ -27,6 +27,7 @@ from lutra.segments.segment_object import SegmentObject
 from lutra.segments.times import NEVER_MS, NO_TIMES, UNKNOWN_MS, Times
 from lutra.segments.vectors import SegmentVectors
 from lutra.segments.verification import verify_object
+from lutra.vectors.calibration import Checked
 from lutra.vectors.layout import SegmentKind
 from lutra.vectors.segment import Segment
 from lutra.vectors.segment_file import Progress, SegmentFile
@@ -193,6 +194,11 @@ class IndexSegment:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def checked(self) -> dict[str, Checked]:
+        """By vector field: what builds found of searches with what of codes and graph is in memory."""
+        return {name: vectors.segment.checked for name, vectors in self.vectors.items()}
 
     @property
     def name(self) -> str:

@@ -118,6 +118,7 @@ class SegmentVectors:
             int(took.hops[0]),
             int(took.reads[0]),
             int(took.bytes[0]),
+            *self._segment.checked,
         )
         return docs[order], distances[order], counters
 

@@ -7,7 +7,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from lutra.kernels.searcher import Plan, Strategy
 from lutra.vectors.costs import SegmentCosts
@@ -34,6 +34,15 @@ class Fallback(enum.StrEnum):
     """All codes are scanned, and compared by a wide bound."""
     EXACT = "exact"
     """All rows are compared."""
+
+
+class Checked(NamedTuple):
+    """What a build's check of a segment's searches found."""
+
+    recall: float | None
+    """Of the ten nearest; None where nothing was checked."""
+    fallback: Fallback
+    """What it took."""
 
 
 @dataclass(frozen=True, slots=True)

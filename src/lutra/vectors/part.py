@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.model.indexes import FieldSchema, VectorOptions
+from lutra.vectors.calibration import Fallback
 
 Mask = npt.NDArray[np.bool_]
 _EXACT: Final = frozenset({"exact", "brute_force"})
@@ -28,6 +29,10 @@ class KnnCounters:
     hops: int = 0
     reads: int = 0
     bytes: int = 0
+    recall: float | None = None
+    """As the build checked what is searched; None where it did not, or all are compared anyway."""
+    fallback: Fallback = Fallback.NONE
+    """What is done in place of what would be planned, as that was found to miss too much."""
 
     @property
     def exact(self) -> bool:

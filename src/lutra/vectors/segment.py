@@ -17,7 +17,7 @@ from lutra.kernels.blocks import BlockCache
 from lutra.kernels.searcher import Plan, RowMask, SearchCounters, Searcher
 from lutra.model.errors import Corruption, ParameterInvalid
 from lutra.vectors import trial
-from lutra.vectors.calibration import Calibration, Fallback
+from lutra.vectors.calibration import Calibration, Checked, Fallback
 from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.layout import SectionName, SegmentKind
@@ -166,6 +166,11 @@ class Segment:
         return self._residency
 
     @property
+    def checked(self) -> Checked:
+        """What the build's check found with what of codes and graph is in memory: that is how it is searched."""
+        return Checked(self._calibration.recall, self._calibration.fallback)
+
+    @property
     def resident_bytes(self) -> int:
         """Codes and graph in memory; a cache counts its own."""
         return self._resident_bytes
@@ -251,11 +256,10 @@ def check(file: SegmentFile, *, threads: int = 0) -> Mapping[str, Any]:
     return _calibrate(file, threads, with_effort=False)
 
 
-def checked(file: SegmentFile) -> tuple[float | None, Fallback]:
-    """What the build's check found with all codes in memory: the recall of the ten nearest, and what it took."""
-    measured: Mapping[str, Any] = next(iter(file.calibration.values()), {})
-    calibration = Calibration.from_json(measured)
-    return calibration.recall, calibration.fallback
+def checked(file: SegmentFile) -> Checked:
+    """What the build's check found with all codes in memory."""
+    calibration = Calibration.from_json(_measured_best(file))
+    return Checked(calibration.recall, calibration.fallback)
 
 
 def _calibrate(file: SegmentFile, threads: int, *, with_effort: bool) -> Mapping[str, Any]:
@@ -330,10 +334,15 @@ def _plan(
 def _measured(file: SegmentFile, residency: Residency) -> Mapping[str, Any]:
     """What the build measured with such codes; with the best, where none are in memory and distances are exact."""
     if residency.codes is None:
-        names = [one.name for one in code_residencies(file, file.kind is SegmentKind.GRAPH)]
-        return next((file.calibration[name] for name in names if name in file.calibration), {})
+        return _measured_best(file)
     found: Mapping[str, Any] = file.calibration.get(residency.name, {})
     return found
+
+
+def _measured_best(file: SegmentFile) -> Mapping[str, Any]:
+    """With the best codes. The footer has them in the order of their names, which says nothing."""
+    names = [one.name for one in code_residencies(file, file.kind is SegmentKind.GRAPH)]
+    return next((file.calibration[name] for name in names if name in file.calibration), {})
 
 
 def _costs(file: SegmentFile, residency: Residency) -> SegmentCosts:

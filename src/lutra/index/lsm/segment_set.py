@@ -105,7 +105,7 @@ class SegmentSet:
         except BaseException:
             resources.memory.give_back(granted_bytes)
             raise
-        for name, fallback in fallbacks_of(segment.meta).items():
+        for name, fallback in fallbacks_of(segment.checked).items():
             _log.warning("%s, field [%s]: %s", self._storage.full(entry.shape.name), name, _FALLBACKS[fallback])
         self._alive.add(entry.shape.name)
         return OpenSegment(entry, segment, granted_bytes, self._retired)

@@ -10,8 +10,7 @@ from lutra.feed.progress import Progress
 from lutra.index.builds.policy import Policy
 from lutra.index.lsm.manifest import BytesWritten
 from lutra.index.lsm.open_segment import OpenSegment
-from lutra.segments.footer import SegmentMeta
-from lutra.vectors.calibration import Fallback
+from lutra.vectors.calibration import Checked, Fallback
 from lutra.vectors.layout import SegmentKind
 
 _SCALAR: Final = "scalar"
@@ -128,16 +127,16 @@ def stats_of(opened: OpenSegment, policy: Policy) -> SegmentStats:
         bytes=segment.meta.bytes_by_class,
         resident_bytes=segment.resident_bytes + opened.state_bytes,
         is_awaited=policy.is_awaited(opened.shape),
-        recalls=recalls_of(segment.meta),
-        fallbacks=fallbacks_of(segment.meta),
+        recalls=recalls_of(segment.checked),
+        fallbacks=fallbacks_of(segment.checked),
     )
 
 
-def recalls_of(meta: SegmentMeta) -> dict[str, float]:
-    """For `SegmentStats.recalls`."""
-    return {vectors.field: vectors.recall for vectors in meta.vectors if vectors.recall is not None}
+def recalls_of(checked: Mapping[str, Checked]) -> dict[str, float]:
+    """For `SegmentStats.recalls`, of what was checked by vector field."""
+    return {field: one.recall for field, one in checked.items() if one.recall is not None}
 
 
-def fallbacks_of(meta: SegmentMeta) -> dict[str, str]:
-    """For `SegmentStats.fallbacks`."""
-    return {vectors.field: vectors.fallback.value for vectors in meta.vectors if vectors.fallback is not Fallback.NONE}
+def fallbacks_of(checked: Mapping[str, Checked]) -> dict[str, str]:
+    """For `SegmentStats.fallbacks`, of what was checked by vector field."""
+    return {field: one.fallback.value for field, one in checked.items() if one.fallback is not Fallback.NONE}

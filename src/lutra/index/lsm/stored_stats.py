@@ -66,6 +66,6 @@ def _segment(storage: IndexStorage, entry: SegmentEntry, cache: BlockCache, poli
         bytes=meta.bytes_by_class,
         resident_bytes=meta.resident_bytes,
         is_awaited=policy.is_awaited(shape),
-        recalls=recalls_of(meta),
-        fallbacks=fallbacks_of(meta),
+        recalls=recalls_of(meta.checked),
+        fallbacks=fallbacks_of(meta.checked),
     )

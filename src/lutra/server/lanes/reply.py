@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Reply:
-    """``rows_read`` and ``rows_written`` feed the metrics."""
+    """All but the body feed the metrics."""
 
     body: bytes
     rows_read: int = 0
     rows_written: int = 0
+    distances: int = 0
+    """In search of neighbours: estimates and exact ones."""
+    reads: int = 0
+    """In search of neighbours: requests to the disk, or blocks asked of the cache."""

@@ -36,6 +36,8 @@ class OperationMetrics:
         self._bytes_out = metrics.bytes_out.labels(operation)
         self._rows_read = metrics.rows_read.labels(operation)
         self._rows_written = metrics.rows_written.labels(operation)
+        self._distances = metrics.distances
+        self._reads = metrics.reads
 
     def count(self, status: int, code: str, seconds: float, bytes_in: int, bytes_out: int) -> None:
         """One request that was answered; ``code`` is empty for a success."""
@@ -49,11 +51,14 @@ class OperationMetrics:
         self._bytes_out.inc(bytes_out)
 
     def count_rows(self, reply: Reply) -> None:
-        """The rows a successful operation read or wrote."""
+        """The rows a successful operation read or wrote, and what finding them took."""
         if reply.rows_read:
             self._rows_read.inc(reply.rows_read)
         if reply.rows_written:
             self._rows_written.inc(reply.rows_written)
+        if reply.distances:
+            self._distances.inc(reply.distances)
+            self._reads.inc(reply.reads)
 
 
 class Metrics:
@@ -82,6 +87,12 @@ class Metrics:
         self.bytes_out = Counter("lutra_response_bytes", "Bytes of response bodies", operation, registry=registry)
         self.rows_read = Counter("lutra_rows_read", "Rows read or found", operation, registry=registry)
         self.rows_written = Counter("lutra_rows_written", "Rows written", operation, registry=registry)
+        self.distances = Counter(
+            "lutra_neighbour_distances", "Distances taken by searches, estimates and exact ones", registry=registry
+        )
+        self.reads = Counter(
+            "lutra_neighbour_reads", "Reads of vectors by searches, or blocks asked of the cache", registry=registry
+        )
         self._running = Gauge("lutra_requests_in_flight", "Requests being answered", registry=registry)
         self._parked = Gauge(
             "lutra_requests_parked", "Searches that wait for their index, without a thread", registry=registry

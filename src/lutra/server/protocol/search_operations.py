@@ -54,7 +54,8 @@ def search(instance: Instance, body: bytes) -> IndexSearch:
 
     def make() -> Reply:
         result = instance.search_opened(request.table_name, request.index_name, wanted)
-        return Reply(search_messages.search_message(result).SerializeToString(), rows_read=len(result.rows))
+        body, stats = search_messages.search_message(result).SerializeToString(), result.stats
+        return Reply(body, rows_read=len(result.rows), distances=stats.distances, reads=stats.reads)
 
     return IndexSearch(request.table_name, request.index_name, make)
 
