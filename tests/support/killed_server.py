@@ -17,8 +17,8 @@ from support.killing_store import Killer, KillingBuilder, KillingStore, KillPoin
 from lutra.index.builds.policy import Policy
 from lutra.index.lsm.resources import Resources
 from lutra.instance.engine import Engine
+from lutra.instance.partition import Examine, Partition
 from lutra.instance.registry import create_instance, instance_exists
-from lutra.kv.rocksdb import RocksStore
 from lutra.model.clock import SystemClock
 from lutra.server.auth.credentials import load_credentials
 from lutra.server.http.options import ServerOptions
@@ -30,17 +30,18 @@ MEMORY_BYTES = 64 * 1024 * 1024
 def opened(data_dir: Path, objects: str | None, policy: Policy, point: KillPoint | None) -> Engine:
     """As `Engine.open`, with that policy."""
     data_dir.mkdir(parents=True, exist_ok=True)
-    store = RocksStore(data_dir / "kv")
-    resources = Resources.open(objects or str(data_dir / "objects"), data_dir / "scratch", MEMORY_BYTES)
-    resources = replace(resources, policy=policy)
-    if point is not None:
+    address = objects or str(data_dir / "objects")
+
+    def share(examine: Examine) -> Resources:
+        resources = Resources.open(address, data_dir / "scratch", MEMORY_BYTES, examine)
+        resources = replace(resources, policy=policy)
+        if point is None:
+            return resources
         killer = Killer(point)
-        resources = replace(
-            resources,
-            store=KillingStore(resources.store, killer),
-            builder=KillingBuilder(resources.builder, killer),
-        )
-    return Engine(data_dir, store, resources, SystemClock())
+        store, builder = KillingStore(resources.store, killer), KillingBuilder(resources.builder, killer)
+        return replace(resources, store=store, builder=builder)
+
+    return Engine(data_dir, Partition.open(data_dir / "kv", address, data_dir, share, SystemClock()))
 
 
 def main() -> None:

@@ -151,3 +151,26 @@ def test_min_score_is_not_included(client: SdkClient, index: tuple[str, str], na
         assert ids(nearest(client, index, name, query, min_score=bound)) == kept
     assert len(ids(nearest(client, index, name, query, min_score=0.0))) <= len(ids(plain))
     assert min(scores(nearest(client, index, name, query, min_score=0.0))) > 0
+
+
+@pytest.mark.parametrize("weight", [0.3, 1.0, 7.0])
+def test_min_score_goes_by_the_score_with_its_weight(client: SdkClient, index: tuple[str, str], weight: float) -> None:
+    """Twenty equal rows score just as much as the bound, and none of them is kept; with a little less, all are."""
+    plain = nearest(client, index, "cosine", VECTORS[5], weight=weight)
+    by_row = dict(zip(ids(plain), scores(plain), strict=True))
+    bound = by_row["040"]
+    ties = {row for row, score in by_row.items() if score == bound}
+    assert len(ties) >= 20
+    kept = ids(nearest(client, index, "cosine", VECTORS[5], weight=weight, min_score=bound))
+    assert set(kept) == {row for row, score in by_row.items() if score > bound}
+    less = float(np.nextafter(np.float32(bound), np.float32(0)))
+    assert ties <= set(ids(nearest(client, index, "cosine", VECTORS[5], weight=weight, min_score=less)))
+
+
+def test_a_weight_of_zero_scores_nothing(client: SdkClient, index: tuple[str, str]) -> None:
+    """All score 0, be they infinitely near or far, and come by key; a min_score of 0 leaves none."""
+    for name in METRICS:
+        plain = nearest(client, index, name, VECTORS[LAST], weight=0.0)
+        assert scores(plain) == [0.0] * 100
+        assert ids(plain) == sorted(ids(plain))
+        assert ids(nearest(client, index, name, VECTORS[LAST], weight=0.0, min_score=0.0)) == []
