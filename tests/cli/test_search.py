@@ -58,6 +58,8 @@ def test_json_with_a_filter(data: Path) -> None:
     answer = json.loads(found.stdout)
     assert answer["question"] == "open a file"
     assert answer["rows_searched"] > 200
+    assert sum(part["rows"] for part in answer["parts"]) == answer["rows_searched"]
+    assert all(part["strategy"] and not part["fallback"] for part in answer["parts"])
     assert len(answer["results"]) == 4
     assert {result["module"] for result in answer["results"]} <= {"gzip", "json"}
     assert {result["kind"] for result in answer["results"]} == {"function"}

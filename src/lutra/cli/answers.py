@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from rich.console import Console
 from rich.markup import escape
@@ -30,6 +30,7 @@ class Answer:
             "where": self.where,
             "rows_searched": self.rows_searched,
             "took_ms": round(self.took_ms, 3),
+            "parts": [asdict(part) for part in self.results.stats.parts],
             "results": [{"score": row.score, **row} for row in self.results],
         }
 
@@ -65,3 +66,7 @@ def print_answer(console: Console, answer: Answer) -> None:
         table.add_row(str(number), f"{row.score:.3f}", row["name"], row["kind"], escape(row.get("summary", "")))
     console.print(table)
     console.print(f"  [dim]{answer.rows_searched:,} rows searched in {answer.took_ms:.1f} ms[/dim]")
+    for part in answer.results.stats.parts:
+        if part.fallback:
+            way = "all compared" if part.fallback == "exact" else "all codes scanned"
+            console.print(f"  [dim]of these {part.rows:,} {way}, as less misses too much[/dim]")
