@@ -66,6 +66,7 @@ class WorkerPool:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._calls_for_reserve: SimpleQueue[bool] = SimpleQueue()
         self._reserve = reserve
+        self._first = threads - reserve
         self._reserve_timer: asyncio.TimerHandle | None = None
         self._taken_then = 0
         self._outcomes: deque[_Outcome] = deque()
@@ -109,7 +110,7 @@ class WorkerPool:
         self._jobs.put(job)
         if self._timer is None:
             self._timer = self._loop.call_later(_LOOK_S, self._look)
-        if self._reserve and self._reserve_timer is None:
+        if self._reserve and self._reserve_timer is None and len(self._open) > self._first:
             self._taken_then = self._taken
             self._reserve_timer = self._loop.call_later(_RESERVE_S, self._call_reserve)
         return future
