@@ -176,6 +176,31 @@ def test_the_reserve_steps_in_where_calls_wait_for_each_other() -> None:
     asyncio.run(main())
 
 
+def test_calls_that_wait_for_something_else_all_have_the_reserve() -> None:
+    """Also where each waits so briefly that the first threads take one again and again."""
+
+    async def main() -> None:
+        workers = WorkerPool("test", 4, 1_000, reserve=3)
+        under_way, most, mutex = 0, 0, threading.Lock()
+
+        def work() -> None:
+            nonlocal under_way, most
+            with mutex:
+                under_way += 1
+                most = max(most, under_way)
+            time.sleep(0.001)
+            with mutex:
+                under_way -= 1
+
+        try:
+            await asyncio.gather(*(workers.submit(work) for _ in range(500)))
+            assert most == 4
+        finally:
+            workers.close()
+
+    asyncio.run(main())
+
+
 def test_a_reserve_closes_with_calls_left_over() -> None:
     """Whoever of the threads comes across the word to end, all end."""
 

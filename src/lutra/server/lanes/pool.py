@@ -3,8 +3,8 @@
 A worker takes job after job while there are any, and outcomes go back to the loop in one wake-up for all that are
 ready: under load a hand-over costs a fraction of a thread switch, and few threads compete for the interpreter's lock.
 Where calls are brief, more threads than processors only take that lock from each other; where they wait for a disk or a
-store, the more the better. So a pool may have few threads that take calls and others in reserve, each of which takes
-one call when for a moment calls waited and nobody took any.
+store, the more the better. So a pool may have few threads that take calls and others in reserve, which come in one by
+one where calls wait though the processors have time.
 
 A call whose deadline passes is answered for then, whether it runs or waits; its thread is told nothing and ends as it
 will. A pool may be given more threads for when all of them are stuck in calls that do not end.
@@ -29,7 +29,9 @@ from lutra.server.lanes.later import Later
 T = TypeVar("T")
 
 _RESERVE_S: Final = 0.002
-"""Where calls wait and none was taken for so long, a thread of the reserve takes one."""
+"""So often the loop looks whether calls that wait are held up; each time one thread of the reserve is called in."""
+_IDLE_SHARE: Final = 0.5
+"""Of a processor: where the process takes less while calls wait, those under way wait for something else."""
 _LOOK_S: Final = 0.1
 """So often the loop looks for calls whose time is up, and for calls that nobody takes."""
 _STUCK_LOOKS: Final = 2
@@ -68,7 +70,8 @@ class WorkerPool:
         self._reserve = reserve
         self._first = threads - reserve
         self._reserve_timer: asyncio.TimerHandle | None = None
-        self._taken_then = 0
+        self._seen = (0, 0.0, 0.0)
+        self._is_held_up = False
         self._outcomes: deque[_Outcome] = deque()
         self._is_waking = False
         self._pending_max = max(threads, threads_max) + queue_max
@@ -111,7 +114,7 @@ class WorkerPool:
         if self._timer is None:
             self._timer = self._loop.call_later(_LOOK_S, self._look)
         if self._reserve and self._reserve_timer is None and len(self._open) > self._first:
-            self._taken_then = self._taken
+            self._seen = self._taken, time.process_time(), time.monotonic()
             self._reserve_timer = self._loop.call_later(_RESERVE_S, self._call_reserve)
         return future
 
@@ -159,12 +162,13 @@ class WorkerPool:
     def _stand_by(self) -> None:
         while self._calls_for_reserve.get():
             with suppress(Empty):
-                job = self._jobs.get_nowait()
-                if job is None:  # it is for another, whom it tells to end
-                    self._jobs.put(None)
-                    continue
-                self._make(job)
-                del job
+                while self._is_held_up:
+                    job = self._jobs.get_nowait()
+                    if job is None:  # it is for another, whom it tells to end
+                        self._jobs.put(None)
+                        break
+                    self._make(job)
+                    del job
 
     def _make(self, job: _Job) -> None:
         self._taken += 1
@@ -200,11 +204,14 @@ class WorkerPool:
 
     def _call_reserve(self) -> None:
         if self._jobs.empty():
-            self._reserve_timer = None
+            self._reserve_timer, self._is_held_up = None, False
             return
-        if self._taken == self._taken_then and self._calls_for_reserve.empty():
+        taken, cpu_s, then_s = self._seen
+        self._seen = self._taken, time.process_time(), time.monotonic()
+        is_idle = self._seen[1] - cpu_s < _IDLE_SHARE * (self._seen[2] - then_s)
+        self._is_held_up = is_idle or self._taken == taken
+        if self._is_held_up and self._calls_for_reserve.empty():
             self._calls_for_reserve.put(True)
-        self._taken_then = self._taken
         self._reserve_timer = self._loop.call_later(_RESERVE_S, self._call_reserve)
 
     def _look(self) -> None:
