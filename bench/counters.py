@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from bench.ann import data
 from lutra.kernels.distance import topk
-from lutra.kernels.searcher import Plan, RowMask, Strategy
+from lutra.kernels.row_mask import RowMask
+from lutra.kernels.searcher import Plan, Strategy
 from lutra.model.indexes import Metric
 from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.calibration import rerank_plan

@@ -25,6 +25,7 @@ import numpy.typing as npt
 from pyroaring import BitMap
 
 from lutra.kernels.blocks import BlockCache
+from lutra.kernels.row_mask import RowMask
 from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.queries import SortMode
 from lutra.scalars.elements import Elements, merged
@@ -124,7 +125,7 @@ def keys_of(rows: int) -> list[bytes]:
 
 def predicates(
     column: SegmentColumn, elements: Elements
-) -> Iterator[tuple[str, Callable[[], Mask], Callable[[], Any]]]:
+) -> Iterator[tuple[str, Callable[[], RowMask], Callable[[], Any]]]:
     """Name, the column's way, and numpy's way over the values in memory (their documents left out)."""
     values = elements.values
     distinct, counts = np.unique(values, return_counts=True)
@@ -135,23 +136,23 @@ def predicates(
 
     common, rare = distinct[counts.argmax()], distinct[counts.argmin()]
     ten = distinct[:: max(1, len(distinct) // 10)][:10]
-    yield "term, most common", lambda: column.equals(operand(common)), lambda: values == common
-    yield "term, rarest", lambda: column.equals(operand(rare)), lambda: values == rare
-    yield "terms (10)", lambda: column.one_of([operand(v) for v in ten]), lambda: np.isin(values, ten)
-    yield "exists", column.exists, lambda: np.ones(len(values), bool)
+    yield "term, most common", lambda: column.equals(operand(common)).mask(), lambda: values == common
+    yield "term, rarest", lambda: column.equals(operand(rare)).mask(), lambda: values == rare
+    yield "terms (10)", lambda: column.one_of([operand(v) for v in ten]).mask(), lambda: np.isin(values, ten)
+    yield "exists", lambda: column.exists().mask(), lambda: np.ones(len(values), bool)
     ordered = np.sort(values)
     for share in SHARES:
         begin = int(len(ordered) * (1 - share) / 2)
         low, high = ordered[begin], ordered[begin + max(0, int(len(ordered) * share) - 1)]
         yield (
             f"range {share * 100:g} %",
-            lambda low=low, high=high: column.between(operand(low), operand(high)),  # type: ignore[misc]
+            lambda low=low, high=high: column.between(operand(low), operand(high)).mask(),  # type: ignore[misc]
             lambda low=low, high=high: (values >= low) & (values <= high),  # type: ignore[misc]
         )
     if strings is not None:
         prefix = strings[len(strings) // 2].decode()[:-2]
         chosen = np.array([s.startswith(prefix.encode()) for s in strings])
-        yield "prefix", lambda: column.starts_with(prefix), lambda: chosen[values]
+        yield "prefix", lambda: column.starts_with(prefix).mask(), lambda: chosen[values]
 
 
 def roaring_us(mask: Mask, seconds: float) -> float:
@@ -170,10 +171,10 @@ def measure_column(name: str, column: SegmentColumn, elements: Elements, seconds
     results: Results = []
     for what, ours, numpy_way in predicates(column, elements):
         mask = ours()
-        result: dict[str, Any] = {"of": name, "what": what, "matches": int(mask.sum())}
+        result: dict[str, Any] = {"of": name, "what": what, "matches": mask.count}
         result["us"] = median_us(ours, seconds)
         result["numpy_us"] = median_us(numpy_way, seconds)
-        result["roaring_us"] = roaring_us(mask, seconds)
+        result["roaring_us"] = roaring_us(mask.bools(), seconds)
         results.append(result)
 
     def report(what: str, call: Callable[[], object]) -> None:

@@ -12,7 +12,8 @@ from typing import Final, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from lutra.kernels.searcher import Plan, RowMask, SearchCounters, Strategy
+from lutra.kernels.row_mask import RowMask
+from lutra.kernels.searcher import Plan, SearchCounters, Strategy
 from lutra.model.indexes import Metric
 from lutra.vectors.build_plan import BuildPlan, choose_code_bits
 from lutra.vectors.layout import SegmentKind

@@ -12,6 +12,7 @@ NB_MODULE(_native, m) {
     lutra::bind_plainbuffer(m);
     lutra::bind_distance(m);
     lutra::bind_vector_values(m);
+    lutra::bind_row_mask(m);
     lutra::bind_graph(m);
     lutra::bind_walk(m);
     lutra::bind_block_cache(m);

@@ -13,6 +13,7 @@ void bind_distance(nanobind::module_& m);
 void bind_forks(nanobind::module_& m);
 void bind_graph(nanobind::module_& m);
 void bind_log_frames(nanobind::module_& m);
+void bind_row_mask(nanobind::module_& m);
 void bind_searcher(nanobind::module_& m);
 void bind_text(nanobind::module_& m);
 void bind_vector_values(nanobind::module_& m);

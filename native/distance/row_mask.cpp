@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <stdexcept>
+#include <utility>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -64,7 +66,114 @@ Pack pack_at(SimdLevel level) {
     return pack_portable;
 }
 
+// Fills words [word_count]; returns how many bits are set.
+using Combine = std::size_t (*)(const std::uint64_t* one, const std::uint64_t* other, std::size_t word_count,
+                                std::uint64_t* words);
+
+struct And {
+    static std::uint64_t of(std::uint64_t one, std::uint64_t other) { return one & other; }
+};
+struct Or {
+    static std::uint64_t of(std::uint64_t one, std::uint64_t other) { return one | other; }
+};
+struct AndNot {
+    static std::uint64_t of(std::uint64_t one, std::uint64_t other) { return one & ~other; }
+};
+
+template <class Operation>
+std::size_t combine_portable(const std::uint64_t* one, const std::uint64_t* other, std::size_t word_count,
+                             std::uint64_t* words) {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < word_count; ++i) {
+        words[i] = Operation::of(one[i], other[i]);
+        count += static_cast<std::size_t>(std::popcount(words[i]));
+    }
+    return count;
+}
+
+std::size_t count_portable(const std::uint64_t* words, std::size_t word_count) {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < word_count; ++i) count += static_cast<std::size_t>(std::popcount(words[i]));
+    return count;
+}
+
+#if defined(__x86_64__)
+template <class Operation>
+__attribute__((target("popcnt"))) std::size_t combine_popcnt(const std::uint64_t* one, const std::uint64_t* other,
+                                                             std::size_t word_count, std::uint64_t* words) {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < word_count; ++i) {
+        words[i] = Operation::of(one[i], other[i]);
+        count += static_cast<std::size_t>(_mm_popcnt_u64(words[i]));
+    }
+    return count;
+}
+
+__attribute__((target("popcnt"))) std::size_t count_popcnt(const std::uint64_t* words, std::size_t word_count) {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < word_count; ++i) count += static_cast<std::size_t>(_mm_popcnt_u64(words[i]));
+    return count;
+}
+#endif
+
+template <class Operation>
+Combine combine_at(SimdLevel level) {
+#if defined(__x86_64__)
+    if (level != SimdLevel::kPortable) return combine_popcnt<Operation>;
+#endif
+    static_cast<void>(level);
+    return combine_portable<Operation>;
+}
+
+std::size_t count_of(const std::vector<std::uint64_t>& words, SimdLevel level) {
+#if defined(__x86_64__)
+    if (level != SimdLevel::kPortable) return count_popcnt(words.data(), words.size());
+#endif
+    static_cast<void>(level);
+    return count_portable(words.data(), words.size());
+}
+
+// Of 64 rows at once: in how many masks each counts, a word for each binary digit of that number.
+class Tally {
+  public:
+    // All digits up to those of `most`.
+    explicit Tally(std::size_t most) : digits_(static_cast<std::size_t>(std::bit_width(most))) {}
+
+    void add(std::uint64_t word) {
+        for (std::size_t digit = 0; word != 0; ++digit) {
+            const std::uint64_t carry = digits_[digit] & word;
+            digits_[digit] ^= word;
+            word = carry;
+        }
+    }
+
+    // The rows that were counted `needed` times or more; all are forgotten.
+    std::uint64_t take(std::size_t needed) {
+        std::uint64_t more = 0, same = ~std::uint64_t{0};
+        for (std::size_t digit = digits_.size(); digit-- > 0;) {
+            if ((needed >> digit & 1) != 0) {
+                same &= digits_[digit];
+            } else {
+                more |= same & digits_[digit];
+                same &= ~digits_[digit];
+            }
+            digits_[digit] = 0;
+        }
+        return more | same;
+    }
+
+  private:
+    std::vector<std::uint64_t> digits_;
+};
+
 }  // namespace
+
+RowMask::RowMask(std::vector<std::uint64_t> words, std::size_t row_count, SimdLevel level)
+    : row_count_(row_count), words_(std::move(words)) {
+    words_.resize((row_count + 63) / 64);
+    if (row_count % 64 != 0) words_.back() &= (std::uint64_t{1} << row_count % 64) - 1;
+    count_ = count_of(words_, level);
+}
 
 RowMask::RowMask(const std::uint8_t* counts, std::size_t row_count, SimdLevel level)
     : row_count_(row_count), words_((row_count + 63) / 64) {
@@ -84,6 +193,58 @@ std::size_t RowMask::first(std::size_t begin, std::size_t end) const {
         row = (row / 64 + 1) * 64;
     }
     return end;
+}
+
+RowMask::RowMask(std::vector<std::uint64_t> words, std::size_t row_count, std::size_t count)
+    : row_count_(row_count), count_(count), words_(std::move(words)) {}
+
+template <class Operation>
+RowMask RowMask::combined(const RowMask& one, const RowMask& other, SimdLevel level) {
+    if (one.row_count_ != other.row_count_) throw std::invalid_argument("masks of different numbers of rows");
+    std::vector<std::uint64_t> words(one.words_.size());
+    const std::size_t count =
+        combine_at<Operation>(level)(one.words_.data(), other.words_.data(), words.size(), words.data());
+    return RowMask(std::move(words), one.row_count_, count);
+}
+
+RowMask both(const RowMask& one, const RowMask& other, SimdLevel level) {
+    return RowMask::combined<And>(one, other, level);
+}
+
+RowMask either(const RowMask& one, const RowMask& other, SimdLevel level) {
+    return RowMask::combined<Or>(one, other, level);
+}
+
+RowMask without(const RowMask& one, const RowMask& other, SimdLevel level) {
+    return RowMask::combined<AndNot>(one, other, level);
+}
+
+RowMask at_least(std::size_t needed, std::span<const RowMask* const> masks, std::size_t row_count) {
+    std::vector<std::uint64_t> words((row_count + 63) / 64, needed == 0 ? ~std::uint64_t{0} : 0);
+    if (needed > 0 && needed <= masks.size()) {
+        Tally tally(masks.size());
+        for (std::size_t i = 0; i < words.size(); ++i) {
+            for (const RowMask* mask : masks) tally.add(mask->words()[i]);
+            words[i] = tally.take(needed);
+        }
+    }
+    return RowMask(std::move(words), row_count);
+}
+
+std::vector<std::int64_t> first_rows(const RowMask& mask, std::size_t most, bool descending) {
+    std::vector<std::int64_t> rows;
+    most = std::min(most, mask.count());
+    rows.reserve(most);
+    const std::vector<std::uint64_t>& words = mask.words();
+    for (std::size_t i = 0; rows.size() < most; ++i) {
+        const std::size_t at = descending ? words.size() - 1 - i : i;
+        for (std::uint64_t word = words[at]; word != 0 && rows.size() < most;) {
+            const int bit = descending ? 63 - std::countl_zero(word) : std::countr_zero(word);
+            rows.push_back(static_cast<std::int64_t>(64 * at) + bit);
+            word &= ~(std::uint64_t{1} << bit);
+        }
+    }
+    return rows;
 }
 
 std::vector<std::uint32_t> evenly_spread(const RowMask& mask, std::size_t most) {

@@ -29,7 +29,6 @@ using Matrix = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::c
 using Records = nb::ndarray<const std::uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Neighbours = nb::ndarray<const std::uint32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Entries = nb::ndarray<const std::uint32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Bools = nb::ndarray<const bool, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 constexpr std::size_t kCounters = 7;
 constexpr std::size_t kDimensionMax = 4096;
@@ -250,16 +249,6 @@ nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy
 
 void bind_searcher(nb::module_& m) {
     nb::register_exception_translator(translate);
-    nb::class_<RowMask>(m, "RowMask")
-        .def(
-            "__init__",
-            [](RowMask* self, const Bools& counts) {
-                const nb::gil_scoped_release no_gil;
-                new (self) RowMask(reinterpret_cast<const std::uint8_t*>(counts.data()), counts.shape(0));
-            },
-            "counts"_a.noconvert())
-        .def_prop_ro("rows", &RowMask::row_count)
-        .def_prop_ro("count", &RowMask::count);
     nb::class_<PySearcher>(m, "Searcher")
         .def(nb::init<const HeldSource&, bool, std::size_t, std::size_t, std::size_t, int, const Quantizer*,
                       std::optional<Records>, std::optional<Neighbours>, Entries, const Quantizer*,

@@ -51,6 +51,31 @@ void is_what_it_was_made_of(Random& random, std::size_t rows, double share, Simd
     }
 }
 
+void combines(Random& random, std::size_t rows, SimdLevel level) {
+    const Guarded a = bytes(random, rows, 0.4), b = bytes(random, rows, 0.4), c = bytes(random, rows, 0.4);
+    const RowMask one(a.get(), rows, level), other(b.get(), rows, level), third(c.get(), rows, level);
+    const RowMask masks[] = {both(one, other, level), either(one, other, level), without(one, other, level),
+                             at_least(2, std::vector<const RowMask*>{&one, &other, &third}, rows)};
+    std::size_t counts[4] = {};
+    for (std::size_t row = 0; row < rows; ++row) {
+        const bool is_a = a.get()[row] != 0, is_b = b.get()[row] != 0, is_c = c.get()[row] != 0;
+        const bool expected[] = {is_a && is_b, is_a || is_b, is_a && !is_b, is_a + is_b + is_c >= 2};
+        for (std::size_t i = 0; i < 4; ++i) {
+            CHECK(masks[i].contains(row) == expected[i]);
+            counts[i] += expected[i];
+        }
+    }
+    for (std::size_t i = 0; i < 4; ++i) CHECK(masks[i].count() == counts[i] && masks[i].row_count() == rows);
+    const RowMask again(one.words(), rows, level);
+    CHECK(again.words() == one.words() && again.count() == one.count());
+    CHECK(RowMask(std::vector<std::uint64_t>(one.words().size(), ~std::uint64_t{0}), rows, level).count() == rows);
+    std::vector<std::int64_t> up = first_rows(one, rows, false), down = first_rows(one, rows, true);
+    CHECK(up.size() == one.count() && std::is_sorted(up.begin(), up.end()));
+    std::reverse(down.begin(), down.end());
+    CHECK(up == down);
+    CHECK(first_rows(one, 3, false) == std::vector<std::int64_t>(up.begin(), up.begin() + std::min<std::size_t>(3, up.size())));
+}
+
 }  // namespace
 
 int main() {
@@ -58,6 +83,7 @@ int main() {
     for (const SimdLevel level : simd_levels()) {
         for (const std::size_t rows : {0, 1, 7, 63, 64, 65, 127, 128, 300, 5'000}) {
             for (const double share : {0.0, 0.01, 0.5, 1.0}) is_what_it_was_made_of(random, rows, share, level);
+            combines(random, rows, level);
         }
     }
 }

@@ -82,18 +82,20 @@ def test_predicates(drawn: tuple[FieldType, bool, list[list[list[Any] | None]]],
         above = low is None or below(low, e) or (with_low and e == low)
         return above and (high is None or below(e, high) or (with_high and e == high))
 
-    assert view.exists().tolist() == [bool(elements) for elements in model]
-    assert view.equals(view.reader.stand_in(one)).tolist() == some(model, lambda e: e == one)
-    assert view.one_of([view.reader.stand_in(e) for e in many]).tolist() == some(model, lambda e: e in many)
-    assert view.between(low, high, with_low, with_high).tolist() == some(model, within)
+    assert view.exists().mask().bools().tolist() == [bool(elements) for elements in model]
+    assert view.equals(view.reader.stand_in(one)).mask().bools().tolist() == some(model, lambda e: e == one)
+    assert view.one_of([view.reader.stand_in(e) for e in many]).mask().bools().tolist() == some(
+        model, lambda e: e in many
+    )
+    assert view.between(low, high, with_low, with_high).mask().bools().tolist() == some(model, within)
     if kind is FieldType.KEYWORD:
         prefix = data.draw(st.sampled_from(["", "a", "a\0", "b" * 9, "b" * 71, "\U0001f9a6"]))
-        assert view.starts_with(prefix).tolist() == some(model, lambda e: e.startswith(prefix))
+        assert view.starts_with(prefix).mask().bools().tolist() == some(model, lambda e: e.startswith(prefix))
 
 
 def keys_of(view: ScalarView, mode: SortMode) -> list[Any]:
     keys = view.sort_keys(mode)
-    present = np.ones(view.size, bool) if keys.present is None else keys.present
+    present = np.ones(view.size, bool) if keys.present is None else keys.present.bools()
     values = keys.values.tolist()
     if keys.strings is not None:
         values = [keys.strings.strings[v].decode() if p else None for v, p in zip(values, present, strict=True)]
@@ -138,9 +140,9 @@ def test_compacted(drawn: tuple[FieldType, bool, list[list[list[Any] | None]]], 
     smaller.publish()
     rest.append([extra])
     view = smaller.view(len(rest))
-    assert view.equals(view.reader.stand_in(extra)).tolist() == some(rest, lambda e: e == extra)
-    assert view.exists().tolist() == [bool(elements) for elements in rest]
-    assert before.equals(before.reader.stand_in(extra)).tolist() == some(model, lambda e: e == extra)
+    assert view.equals(view.reader.stand_in(extra)).mask().bools().tolist() == some(rest, lambda e: e == extra)
+    assert view.exists().mask().bools().tolist() == [bool(elements) for elements in rest]
+    assert before.equals(before.reader.stand_in(extra)).mask().bools().tolist() == some(model, lambda e: e == extra)
 
 
 def test_average_of_infinities_is_a_number() -> None:
@@ -155,10 +157,10 @@ def test_view_stays_as_it_was() -> None:
     column.stage(4, "new")
     column.settle()
     column.publish()
-    assert view.equals("b").tolist() == [False, True, False]
-    assert view.equals("new").tolist() == [False, False, False]
-    assert view.one_of(["new", "a"]).tolist() == [True, False, False]
-    assert column.view(5).equals("new").tolist() == [False, False, False, False, True]
+    assert view.equals("b").mask().bools().tolist() == [False, True, False]
+    assert view.equals("new").mask().bools().tolist() == [False, False, False]
+    assert view.one_of(["new", "a"]).mask().bools().tolist() == [True, False, False]
+    assert column.view(5).equals("new").mask().bools().tolist() == [False, False, False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -202,7 +204,7 @@ def test_values_that_do_not_fit(kind: FieldType, is_array: bool, value: Any) -> 
     assert not column.stage(0, value)
     column.settle()
     column.publish()
-    assert not column.view(1).exists().any()
+    assert not column.view(1).exists().mask().bools().any()
 
 
 @pytest.mark.parametrize(
@@ -221,12 +223,12 @@ def test_a_null_is_no_element(kind: FieldType, value: str, elements: list[Any] |
     column.settle()
     column.publish()
     assert column.view(1).value(0) == elements
-    assert column.view(1).exists().tolist() == [elements is not None]
+    assert column.view(1).exists().mask().bools().tolist() == [elements is not None]
 
 
 def test_infinite_doubles_are_values_of_plain_columns() -> None:
     column, _ = build(FieldType.DOUBLE, False, [[[math.inf], [-math.inf], [1.0]]])
-    assert column.view(3).between(1.0, None, include_lower=False).tolist() == [True, False, False]
+    assert column.view(3).between(1.0, None, include_lower=False).mask().bools().tolist() == [True, False, False]
 
 
 def test_longest_keyword_and_array_fit() -> None:

@@ -52,22 +52,24 @@ def by_document(column: SegmentColumn) -> list[list[Any]]:
 def check_answers(column: SegmentColumn) -> None:
     model = by_document(column)
     known = sorted({value for elements in model for value in elements})
-    assert column.exists().tolist() == [bool(elements) for elements in model]
-    assert column.between(None, None).tolist() == [bool(elements) for elements in model]
+    assert column.exists().mask().bools().tolist() == [bool(elements) for elements in model]
+    assert column.between(None, None).mask().bools().tolist() == [bool(elements) for elements in model]
     for value in known:
-        assert column.equals(value).tolist() == [value in elements for elements in model]
-        assert column.one_of([value, known[0]]).tolist() == [{value, known[0]} & {*found} != set() for found in model]
+        assert column.equals(value).mask().bools().tolist() == [value in elements for elements in model]
+        assert column.one_of([value, known[0]]).mask().bools().tolist() == [
+            {value, known[0]} & {*found} != set() for found in model
+        ]
         expected = [any(known[len(known) // 2] <= element < value for element in elements) for elements in model]
-        assert column.between(known[len(known) // 2], value, True, False).tolist() == expected
+        assert column.between(known[len(known) // 2], value, True, False).mask().bools().tolist() == expected
         if column.field.type is FieldType.KEYWORD:
             expected = [any(element.startswith(value[:1]) for element in elements) for elements in model]
-            assert column.starts_with(value[:1]).tolist() == expected
+            assert column.starts_with(value[:1]).mask().bools().tolist() == expected
     for doc, elements in enumerate(model):
         assert column.value(doc) == ((elements if column.field.is_array else elements[0]) if elements else None)
     if known:
         keys = column.sort_keys(SortMode.MIN)
         least = keys.values.tolist() if keys.strings is None else [s.decode() for s in keys.strings.taken(keys.values)]
-        present = [True] * column.size if keys.present is None else keys.present.tolist()
+        present = [True] * column.size if keys.present is None else keys.present.bools().tolist()
         shown = [value if there else None for value, there in zip(least, present, strict=True)]
         assert shown == [min(elements, default=None) for elements in model]
 
@@ -136,7 +138,7 @@ def test_a_dictionary_of_many_blocks() -> None:
     meta = write_column(stream, field, 1_000, Elements(None, np.arange(1_000, dtype=np.int32), strings_of(1_000)))
     column = SegmentColumn(stream, field, meta, 1_000)
     assert [*column.faults()] == []
-    assert column.equals("word-000300").sum() == 1
+    assert column.equals("word-000300").mask().bools().sum() == 1
     at, length = meta["dictionary"]["separators"]
     stream.data[at + length // 2] ^= 0x11
     found = [*SegmentColumn(stream, field, meta, 1_000).faults()]
@@ -153,7 +155,7 @@ def test_a_dictionary_of_many_numbers() -> None:
     meta = write_column(stream, field, 2_000, Elements(None, np.arange(2_000)))
     renumber(stream, meta["dictionary"]["firsts"], 1, 700)
     column = SegmentColumn(stream, field, meta, 2_000)
-    assert not column.equals(600).any(), "that is where it would be looked for"
+    assert not column.equals(600).mask().bools().any(), "that is where it would be looked for"
     assert [*column.faults()] == ["its dictionary: its index is not of the first values of its blocks"]
 
 

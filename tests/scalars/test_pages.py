@@ -59,9 +59,9 @@ def everything(reader: PageReader, column_meta: dict[str, Any], keys_meta: dict[
     column = SegmentColumn(reader, FIELD, column_meta, SIZE)
     keys = SegmentKeys(reader, keys_meta)
     return [
-        column.between("word-0001", "word-0498").tolist(),
-        column.one_of([word.decode() for word in WORDS]).tolist(),
-        [column.equals(word.decode()).tolist() for word in WORDS[::60]],
+        column.between("word-0001", "word-0498").mask().bools().tolist(),
+        column.one_of([word.decode() for word in WORDS]).mask().bools().tolist(),
+        [column.equals(word.decode()).mask().bools().tolist() for word in WORDS[::60]],
         column.sort_keys(SortMode.MIN).values.tolist(),
         keys.find([b"key-%06d" % i for i in range(SIZE)]).tolist(),
         [key for block in keys.blocks() for key in block],

@@ -30,7 +30,7 @@ def in_segment(field: FieldSchema, size: int, elements: Elements) -> SegmentColu
 
 def keys_of(part: ScalarPart, mode: SortMode) -> list[Any]:
     keys = part.sort_keys(mode)
-    present = np.ones(part.size, bool) if keys.present is None else keys.present
+    present = np.ones(part.size, bool) if keys.present is None else keys.present.bools()
     values = keys.values.tolist()
     if keys.strings is not None:
         strings = keys.strings.strings
@@ -55,13 +55,16 @@ def test_predicates(drawn: tuple[FieldSchema, Model], data: st.DataObject) -> No
     closed = data.draw(st.booleans()), data.draw(st.booleans())
 
     assert [*segment.faults()] == []
-    assert segment.equals(one).tolist() == memory.equals(one).tolist()
-    assert segment.one_of(many).tolist() == memory.one_of(many).tolist()
-    assert segment.between(low, high, *closed).tolist() == memory.between(low, high, *closed).tolist()
-    assert segment.exists().tolist() == memory.exists().tolist()
+    assert segment.equals(one).mask().bools().tolist() == memory.equals(one).mask().bools().tolist()
+    assert segment.one_of(many).mask().bools().tolist() == memory.one_of(many).mask().bools().tolist()
+    assert (
+        segment.between(low, high, *closed).mask().bools().tolist()
+        == memory.between(low, high, *closed).mask().bools().tolist()
+    )
+    assert segment.exists().mask().bools().tolist() == memory.exists().mask().bools().tolist()
     if field.type is FieldType.KEYWORD:
         prefix = data.draw(PREFIXES)
-        assert segment.starts_with(prefix).tolist() == memory.starts_with(prefix).tolist()
+        assert segment.starts_with(prefix).mask().bools().tolist() == memory.starts_with(prefix).mask().bools().tolist()
 
 
 @given(columns(), st.sampled_from(SortMode))
@@ -101,7 +104,7 @@ def test_merging(data: st.DataObject) -> None:
     assert [*result.faults()] == []
     assert values_of(result) == values_of(expected)
     assert keys_of(result, SortMode.MAX) == keys_of(expected, SortMode.MAX)
-    assert result.exists().tolist() == expected.exists().tolist()
+    assert result.exists().mask().bools().tolist() == expected.exists().mask().bools().tolist()
 
 
 @pytest.mark.parametrize("single", [True, False])
@@ -120,13 +123,13 @@ def test_bitmaps(single: bool) -> None:
     for low, high in [(0, 999), (0, 500), (17, 990), (300, 310), (500, 999), (63, 125), (1, 63), (990, 2000), (-5, -1)]:
         expected = np.zeros(size, bool)
         expected[docs[(values >= low) & (values <= high)]] = True
-        assert np.array_equal(segment.between(low, high), expected), (low, high)
+        assert np.array_equal(segment.between(low, high).mask().bools(), expected), (low, high)
     chosen = [*range(400), *range(450, 455), 700, 999]
     expected = np.zeros(size, bool)
     expected[docs[np.isin(values, chosen)]] = True
-    assert np.array_equal(segment.one_of(list(chosen)), expected)
+    assert np.array_equal(segment.one_of(list(chosen)).mask().bools(), expected)
     stream.read_bytes = 0
-    segment.between(100, 900)
+    segment.between(100, 900).mask().bools()
     postings_bytes = 4 * int(np.count_nonzero((values >= 100) & (values <= 900)))
     assert stream.read_bytes < (0.3 if single else 0.7) * postings_bytes
 
@@ -137,9 +140,9 @@ def test_dense_terms() -> None:
     field = FieldSchema("f", FieldType.KEYWORD)
     segment = in_segment(field, size, Elements(None, words, [b"blue", b"green", b"red"]))
     for ordinal, word in enumerate(["blue", "green", "red"]):
-        assert np.array_equal(segment.equals(word), words == ordinal)
-    assert np.array_equal(segment.one_of(["red", "blue", "absent"]), words != 1)
-    assert segment.exists().all()
+        assert np.array_equal(segment.equals(word).mask().bools(), words == ordinal)
+    assert np.array_equal(segment.one_of(["red", "blue", "absent"]).mask().bools(), words != 1)
+    assert segment.exists().mask().bools().all()
 
 
 def test_many_distinct_values() -> None:
@@ -150,9 +153,9 @@ def test_many_distinct_values() -> None:
     assert np.array_equal(segment.sort_keys(SortMode.MIN).values, values)
     assert segment.value(99_999) == int(values[-1])
     low, high = np.sort(values)[[30_000, 60_000]].tolist()
-    assert np.array_equal(segment.between(low, high, True, False), (values >= low) & (values < high))
-    assert np.flatnonzero(segment.equals(int(values[5]))).tolist() == [5]
-    assert not segment.equals(int(values[5]) + 1).any()
+    assert np.array_equal(segment.between(low, high, True, False).mask().bools(), (values >= low) & (values < high))
+    assert np.flatnonzero(segment.equals(int(values[5])).mask().bools()).tolist() == [5]
+    assert not segment.equals(int(values[5]) + 1).mask().bools().any()
 
 
 def test_unknown_format_and_bad_input() -> None:

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lutra.kernels.row_mask import RowMask
 from lutra.scalars.strings import Strings
 from lutra.search.level import KeyLevel, Level, NumberLevel, ScoreLevel, StringLevel
-from lutra.search.order import after_marks, first, first_numbers, first_of
+from lutra.search.order import after_marks, first, first_of
+from lutra.search.scores import DocScores
 
 SIZE = 9_000
 
@@ -43,11 +45,11 @@ def test_first(seed: int, shape: str, dead: int, descending: bool, long: bool, b
     }[shape]
     prefix = b"p" * 70 if long else b""
     keys = [prefix + b"%06d" % n for n in rng.permutation(SIZE).tolist()]
-    mask = np.ones(SIZE, bool)
-    mask[rng.permutation(SIZE)[:dead]] = False
+    mask = RowMask.all(SIZE).minus(rng.permutation(SIZE)[:dead])
     words = [b"", b"a", b"b" * 9]
     ordinals = rng.integers(0, 3, SIZE).astype(np.int32)
-    present = rng.random(SIZE) < 0.9
+    has = rng.random(SIZE) < 0.9
+    present = RowMask(has)
     by_field: Level = (
         StringLevel(view_of(words), ordinals, present, descending) if by_word else NumberLevel(values, None, descending)
     )
@@ -55,36 +57,40 @@ def test_first(seed: int, shape: str, dead: int, descending: bool, long: bool, b
 
     def rank(doc: int) -> tuple[Any, ...]:
         if by_word:
-            return (not present[doc], ordinals[doc] * (-1 if descending else 1) if present[doc] else 0)
+            return (not has[doc], ordinals[doc] * (-1 if descending else 1) if has[doc] else 0)
         return (-int(values[doc]) if descending else int(values[doc]),)
 
-    expected = sorted(np.flatnonzero(mask).tolist(), key=keys.__getitem__, reverse=descending)
+    expected = sorted(mask.ids().tolist(), key=keys.__getitem__, reverse=descending)
     expected.sort(key=rank)
     chosen = first(levels, mask, count)
     assert chosen.tolist() == expected[:count]
-    assert first_of(levels, np.flatnonzero(mask), count).tolist() == expected[:count]
+    assert first_of(levels, mask.ids(), count).tolist() == expected[:count]
     if len(chosen):
         marks = [mark for level in levels for mark in level.marks(chosen[-1:])]
-        assert np.flatnonzero(after_marks(levels, marks, mask)).tolist() == sorted(expected[count:])
+        assert after_marks(levels, marks, mask).ids().tolist() == sorted(expected[count:])
 
 
 def test_scores_of_one_value_and_of_many() -> None:
     keys = KeyLevel(view_of([b"b", b"a", b"c"]), False)
-    mask = np.ones(3, bool)
-    assert first([ScoreLevel(1.0, True, 3), keys], mask, 2).tolist() == [1, 0]
-    assert first([ScoreLevel(np.array([0.5, 0.5, 2.0]), True, 3), keys], mask, 2).tolist() == [2, 1]
-    assert first([ScoreLevel(np.array([0.5, 0.7, 2.0]), False, 3), keys], mask, 3).tolist() == [0, 1, 2]
+    assert first([ScoreLevel(1.0, True, 3), keys], RowMask.all(3), 2).tolist() == [1, 0]
+    docs = np.arange(3)
+    for values, descending, count, expected in [
+        ([0.5, 0.5, 2.0], True, 2, [2, 1]),
+        ([0.5, 0.7, 2.0], False, 3, [0, 1, 2]),
+    ]:
+        by_score = ScoreLevel(DocScores(docs, np.array(values)), descending, 3)
+        assert first_of([by_score, keys], docs, count).tolist() == expected
 
 
 def test_no_documents() -> None:
     empty = view_of([])
     levels: list[Level] = [StringLevel(empty, np.empty(0, np.int32), None, False), KeyLevel(empty, False)]
-    assert first(levels, np.empty(0, bool), 3).tolist() == []
-    lacking = StringLevel(empty, np.zeros(2, np.int32), np.zeros(2, bool), False)
+    assert first(levels, RowMask.none(0), 3).tolist() == []
+    lacking = StringLevel(empty, np.zeros(2, np.int32), RowMask.none(2), False)
     levels = [lacking, KeyLevel(view_of([b"b", b"a"]), False)]
-    assert first(levels, np.ones(2, bool), 1).tolist() == [1]
-    assert after_marks(levels, [None, b"a"], np.ones(2, bool)).tolist() == [True, False]
-    assert after_marks(levels, ["x", b"a"], np.ones(2, bool)).tolist() == [True, True]
+    assert first(levels, RowMask.all(2), 1).tolist() == [1]
+    assert after_marks(levels, [None, b"a"], RowMask.all(2)).ids().tolist() == [0]
+    assert after_marks(levels, ["x", b"a"], RowMask.all(2)).ids().tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -94,7 +100,7 @@ def test_sort_of_identical_long_keywords(count: int) -> None:
         StringLevel(words, np.array([0, 1, 0, 1], np.int32), None, False),
         KeyLevel(view_of([b"d", b"c", b"b", b"a"]), False),
     ]
-    assert first(levels, np.ones(4, bool), count).tolist() == [3, 1, 2, 0][:count]
+    assert first(levels, RowMask.all(4), count).tolist() == [3, 1, 2, 0][:count]
 
 
 @pytest.mark.parametrize("descending", [False, True])
@@ -110,14 +116,4 @@ def test_few_of_many_long_strings(descending: bool) -> None:
     ]
     expected = sorted(range(SIZE), key=lambda doc: (words[ordinals[doc]], keys[doc]), reverse=descending)
     for count in (1, 20, SIZE - 1):
-        assert first(levels, np.ones(SIZE, bool), count).tolist() == expected[:count]
-
-
-@pytest.mark.parametrize("size", [0, 1, 65_536, 150_000])
-@pytest.mark.parametrize("share", [0.0, 0.001, 1.0])
-@pytest.mark.parametrize("count", [1, 70_000, 200_000])
-def test_first_numbers(size: int, share: float, count: int) -> None:
-    mask = np.random.default_rng(size).random(size) < share
-    docs = np.flatnonzero(mask)
-    assert np.array_equal(first_numbers(mask, count, descending=False), docs[:count])
-    assert np.array_equal(first_numbers(mask, count, descending=True), docs[::-1][:count])
+        assert first(levels, RowMask.all(SIZE), count).tolist() == expected[:count]

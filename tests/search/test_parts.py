@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.indexes import memory_index
 from support.search_model import QUERIES, World, expected_order, sorts, worlds
+from support.search_parts import shared_out
 
 from lutra.index.lsm.index import SearchIndex
-from lutra.index.lsm.view import IndexView
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
 from lutra.model.queries import (
     Bool,
@@ -34,22 +34,6 @@ from lutra.model.rows import PrimaryKey, Row
 from lutra.model.schema import KeyColumn
 from lutra.model.values import ColumnType
 from lutra.search import search
-
-PARTS_MAX = 6
-
-
-def shared_out(index: SearchIndex, rows: list[Row], rng: random.Random) -> IndexView:
-    """``rows`` in 1 to 6 parts in random order, with dead documents between them."""
-    count = rng.randint(1, PARTS_MAX)
-    homes = [(row, rng.randrange(count)) for row in rng.sample(rows, len(rows))]
-    parts = []
-    for number in range(count):
-        part = memory_index(index.schema, index.key_columns)
-        strangers = {row.key for row, home in homes if home != number and rng.random() < 0.2}
-        part.apply([row for row, home in homes if home == number or row.key in strangers])
-        part.apply([], list(strangers))
-        parts.append(part)
-    return replace(index.view(), parts=tuple(part.view().parts[0] for part in parts))
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

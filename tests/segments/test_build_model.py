@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from support.parts import TestRow, part_of, schema_of, vector
 from support.stored_segments import Shelf, check_against, elements_of, nearest_keys
 
+from lutra.kernels.row_mask import RowMask
 from lutra.segments.part import Part
 from lutra.segments.times import UNKNOWN_MS
 from lutra.vectors.build_plan import BuildPlan
@@ -98,7 +99,7 @@ def check_values_and_neighbours(segment: Any, rows: list[TestRow], chance: Any) 
                 value = segment.scalars[field.name].value(doc)
                 assert (value or []) == expected if field.is_array else [value][: value is not None] == expected
     between = segment.scalars["n"].between(-1, 2, True, False)
-    assert between.tolist() == [-1 <= row.content.get("n", 9) < 2 for row in ordered]
+    assert between.mask().bools().tolist() == [-1 <= row.content.get("n", 9) < 2 for row in ordered]
     keys = [row.key for row in ordered]
     assert segment.keys.find([*keys, b"none"]).tolist() == [*range(len(keys)), -1]
     for name in ("v", "w"):
@@ -107,8 +108,8 @@ def check_values_and_neighbours(segment: Any, rows: list[TestRow], chance: Any) 
         assert field.vector is not None
         query = np.array([chance.randint(-2, 2) for _ in range(field.vector.dimension)], np.float32)
         dead = [doc for doc in range(len(ordered)) if chance.random() < 0.3]
-        mask = ~np.isin(np.arange(len(ordered)), dead)
-        among = [row for doc, row in enumerate(ordered) if mask[doc]]
+        mask = RowMask.all(len(ordered)).minus(np.array(dead, np.int64))
+        among = [ordered[doc] for doc in mask.ids()]
         for chosen, rows_left in ((None, ordered), (mask, among)):
             near, distances = nearest_keys(rows_left, field, query, len(rows_left))
             docs, found, _ = segment.vectors[name].topk(query, 5, chosen, recall_target=1.0)

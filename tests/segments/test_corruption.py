@@ -30,12 +30,12 @@ def read_everything(shelf: Shelf, name: str, store: ObjectStore | None = None) -
         keys = segment.keys.taken(docs)
         answers: list[object] = [keys, segment.keys.find(keys).tolist(), segment.newest_ms().tolist()]
         for column in segment.scalars.values():
-            answers += [column.exists().tolist(), column.between(None, None).tolist()]
+            answers += [column.exists().mask().bools().tolist(), column.between(None, None).mask().bools().tolist()]
             for doc in docs.tolist():
                 value = column.value(doc)
                 answers.append(value)
                 if value is not None and not isinstance(value, list):
-                    answers.append(column.equals(value).tolist())
+                    answers.append(column.equals(value).mask().bools().tolist())
             answers.append(column.elements().values.tolist())
         for vectors in segment.vectors.values():
             near = vectors.topk(np.ones(vectors.options.dimension, np.float32), 5, recall_target=1.0)

@@ -10,6 +10,7 @@ from pyroaring import BitMap
 from support.stored_segments import Shelf
 
 from lutra.kernels.checksum import crc32c
+from lutra.kernels.row_mask import RowMask
 from lutra.model.errors import Corruption, ObjectMissing, StorageFailure
 from lutra.segments.deletions import dead_of, live_of, read_deletions, write_deletions
 
@@ -18,9 +19,9 @@ NAME = "deletions/1"
 
 @given(st.lists(st.booleans(), max_size=200))
 def test_masks_and_bitmaps_say_the_same(live: list[bool]) -> None:
-    dead = dead_of(np.array(live, bool))
+    dead = dead_of(RowMask(np.array(live, bool)))
     assert list(dead) == [doc for doc, is_live in enumerate(live) if not is_live]
-    assert live_of(len(live), dead).tolist() == live
+    assert live_of(len(live), dead).bools().tolist() == live
 
 
 def test_what_was_written_is_read(shelf: Shelf) -> None:

@@ -15,6 +15,7 @@ from support.segments import lattice
 from support.stored_segments import Shelf, check_against, nearest_keys
 
 from lutra.kernels.blocks import BlockKind
+from lutra.kernels.row_mask import RowMask
 from lutra.model.errors import Corruption, ObjectMissing
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
 from lutra.segments.deletions import dead_of
@@ -80,22 +81,18 @@ def test_masks_that_follow_one_another_say_of_each_row_what_they_say_of_its_docu
 ) -> None:
     shelf, names = stored
     random = np.random.default_rng(3)
-    live = np.ones(1_500, bool)
+    live = RowMask.all(1_500)
     with shelf.open(names[SegmentKind.FLAT], SCHEMA) as segment:
         vectors = segment.vectors["v"]
-        has = vectors.exists()
-        assert 0 < np.count_nonzero(has) < 1_500, "some have no vector"
+        has = vectors.exists().mask()
+        assert 0 < has.count < 1_500, "some have no vector"
         for died in (0, 1, 30, 0, 200, 5, 400):
-            live = live.copy()
-            live[random.choice(np.flatnonzero(live), died, replace=False)] = False
-            live.flags.writeable = False
+            live = live.minus(random.choice(live.ids(), died, replace=False))
             for query in lattice(3, 32, seed=5 + died):
-                docs, _, _ = vectors.topk(query, 1_500, live)
-                assert sorted(docs.tolist()) == np.flatnonzero(has & live).tolist()
-        back = np.ones(1_500, bool)
-        back.flags.writeable = False
-        docs, _, _ = vectors.topk(lattice(1, 32)[0], 1_500, back)
-        assert len(docs) == np.count_nonzero(has)
+                docs, _, _ = vectors.topk(query, 1_500, live, is_lasting=True)
+                assert sorted(docs.tolist()) == (has & live).ids().tolist()
+        docs, _, _ = vectors.topk(lattice(1, 32)[0], 1_500, RowMask.all(1_500), is_lasting=True)
+        assert len(docs) == has.count
 
 
 def test_opening_reads_the_end_once_and_what_is_to_be_in_memory(tmp_path: Path) -> None:
@@ -177,7 +174,7 @@ def test_reads_count_by_kind_with_their_owner(stored: tuple[Shelf, dict[SegmentK
     with shelf.open(names[SegmentKind.GRAPH], SCHEMA) as segment:
         before = shelf.cache.counters().kinds
         segment.keys.find([b"key-000007"])
-        segment.scalars["word"].equals("word-3")
+        segment.scalars["word"].equals("word-3").mask().bools()
         segment.vectors["v"].topk(np.zeros(32, np.float32), 10)
         after = shelf.cache.counters().kinds
         for kind in (BlockKind.METADATA, BlockKind.COLUMNS, BlockKind.VECTORS):
@@ -190,8 +187,7 @@ def test_deletions_are_dead_from_the_start(shelf: Shelf) -> None:
     name, _ = shelf.build([part_of(SCHEMA, plain_rows(100, 32))], SCHEMA)
     with shelf.open(name, SCHEMA, dead=[0, 3, 99]) as segment:
         assert (segment.size, segment.rows) == (100, 97)
-        assert np.flatnonzero(~segment.live).tolist() == [0, 3, 99]
-        assert not segment.live.flags.writeable
+        assert (RowMask.all(segment.size) - segment.live).ids().tolist() == [0, 3, 99]
         assert dead_of(segment.live) == BitMap([0, 3, 99])
         found = segment.vectors["v"].topk(np.zeros(32, np.float32), 100, segment.live)[0]
         assert not set(found.tolist()) & {0, 3, 99}
@@ -202,13 +198,14 @@ def test_deletions_are_dead_from_the_start(shelf: Shelf) -> None:
         shelf.open(name, SCHEMA, dead=[100])
 
 
-def test_a_mask_that_can_change_is_never_kept(shelf: Shelf) -> None:
+def test_a_mask_of_one_search_does_not_take_the_place_of_one_that_lasts(shelf: Shelf) -> None:
     name, _ = shelf.build([part_of(SCHEMA, plain_rows(50, 32))], SCHEMA)
     with shelf.open(name, SCHEMA) as segment:
-        mask = np.ones(50, bool)
-        first = segment.vectors["v"].topk(np.zeros(32, np.float32), 1, mask)[0][0]
-        mask[first] = False
-        assert segment.vectors["v"].topk(np.zeros(32, np.float32), 1, mask)[0][0] != first
+        vectors, query = segment.vectors["v"], np.zeros(32, np.float32)
+        lasting = RowMask.all(50)
+        first = vectors.topk(query, 1, lasting, is_lasting=True)[0][0]
+        assert vectors.topk(query, 1, lasting.minus(np.array([first])))[0][0] != first
+        assert vectors.topk(query, 1, lasting, is_lasting=True)[0][0] == first
 
 
 def test_a_segment_without_an_object_or_of_another_schema_is_refused(shelf: Shelf) -> None:

@@ -35,7 +35,7 @@ def test_a_merge_goes_on_from_the_largest_graph(shelf: Shelf, tmp_path: Path) ->
         vectors = merged.vectors["v"]
         keys = merged.keys.taken(vectors.docs())
         before = [
-            key for key in second.keys.taken(second.vectors["v"].docs()) if second.live[second.keys.find([key])[0]]
+            key for key in second.keys.taken(second.vectors["v"].docs()) if second.live.has(second.keys.find([key]))[0]
         ]
         assert keys[: len(before)] == before
         graph = vectors.file.load_graph()

@@ -44,7 +44,7 @@ def content(feed: IndexFeed) -> dict[int, tuple[int | None, list[float] | None]]
     v_of: dict[int, list[float]] = {}
     for rows, of in vectors.blocks:
         v_of.update(zip(of.tolist(), rows.tolist(), strict=True))
-    keys = {doc: view.decode_key(part.keys.strings[doc]) for doc in np.flatnonzero(part.live).tolist()}
+    keys = {doc: view.decode_key(part.keys.strings[doc]) for doc in part.live.ids().tolist()}
     return {int(key[0][1]): (n_of.get(doc), v_of.get(doc)) for doc, key in keys.items()}
 
 
@@ -53,7 +53,7 @@ def content_of(view: IndexView, field: str = "n") -> dict[int, Any]:
     return {
         int(view.decode_key(part.keys.taken(np.array([doc]))[0])[0][1]): part.scalars[field].value(doc)
         for part in view.parts
-        for doc in np.flatnonzero(part.live).tolist()
+        for doc in part.live.ids().tolist()
     }
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lutra.kernels.row_mask import RowMask
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
 from lutra.scalars.column import ScalarColumn, ScalarView
-from lutra.scalars.strings import Mask, Strings, StringsView
+from lutra.scalars.strings import Strings, StringsView
 from lutra.vectors.column import VectorColumn, VectorView
 
 
@@ -33,7 +34,7 @@ class MemoryPart:
     """A `lutra.segments.part.Part`: documents in the order in which they came."""
 
     size: int
-    live: Mask
+    live: RowMask
     keys: StringsView
     newest: npt.NDArray[np.int64]
     oldest: npt.NDArray[np.int64]
@@ -43,7 +44,7 @@ class MemoryPart:
 
     @property
     def rows(self) -> int:
-        return int(np.count_nonzero(self.live))
+        return self.live.count
 
     def newest_ms(self) -> npt.NDArray[np.int64]:
         return self.newest
@@ -65,9 +66,7 @@ def part_of(schema: IndexSchema, rows: Sequence[TestRow], dead: Sequence[int] = 
     for column in columns.values():
         assert column.settle() == 0
         column.publish()
-    live = np.ones(len(rows), bool)
-    live[list(dead)] = False
-    live.flags.writeable = False
+    live = RowMask.all(len(rows)).minus(np.array(dead, np.int64))
     return MemoryPart(
         len(rows),
         live,

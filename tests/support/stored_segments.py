@@ -114,7 +114,7 @@ def check_against(segment: Part, schema: IndexSchema, rows: Sequence[TestRow], *
         if field.vector is not None:
             vectors = segment.vectors[field.name]
             has = [field.name in row.content for row in ordered]
-            assert vectors.exists().tolist() == has
+            assert vectors.exists().mask().bools().tolist() == has
             assert vectors.count(None) == sum(has)
             rows_of = [row for block in vectors.row_blocks() for row in block]
             for doc, vector in zip(vectors.docs().tolist(), rows_of, strict=True):
@@ -122,6 +122,6 @@ def check_against(segment: Part, schema: IndexSchema, rows: Sequence[TestRow], *
         else:
             column = segment.scalars[field.name]
             expected = [elements_of(field, row) for row in ordered]
-            assert column.exists().tolist() == [bool(elements) for elements in expected]
+            assert column.exists().mask().bools().tolist() == [bool(elements) for elements in expected]
             for value in {element for elements in expected for element in elements}:
-                assert column.equals(value).tolist() == [value in elements for elements in expected]
+                assert column.equals(value).mask().bools().tolist() == [value in elements for elements in expected]

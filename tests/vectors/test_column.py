@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lutra.kernels.row_mask import RowMask
 from lutra.model.indexes import FieldSchema, FieldType, Metric, VectorOptions
 from lutra.vectors import column as column_module
 from lutra.vectors.column import VectorColumn, VectorView
@@ -76,7 +77,7 @@ def check_topk(
     k: int,
     mask: list[bool] | None,
 ) -> None:
-    among = None if mask is None else np.array(mask, bool)
+    among = None if mask is None else RowMask(np.array(mask, bool))
     docs, distances, _ = view.topk(np.array(query, np.float32), k, among)
     allowed = {d: v for d, v in enumerate(model) if v is not None and (mask is None or mask[d])}
     expected = sorted(distance(metric, query, v) for v in allowed.values())[:k]
@@ -85,7 +86,7 @@ def check_topk(
     for doc, near in zip(docs.tolist(), distances.tolist(), strict=True):
         assert near == pytest.approx(distance(metric, query, allowed[doc]), abs=1e-5)
     assert view.count(among) == len(allowed)
-    assert view.exists().tolist() == [v is not None for v in model]
+    assert view.exists().mask().bools().tolist() == [v is not None for v in model]
 
 
 @given(st.lists(st.none() | VECTOR, max_size=20), VECTOR, st.data())
@@ -125,7 +126,7 @@ def test_values_that_do_not_fit() -> None:
     assert column.settle() == 5
     column.publish()
     view = column.view(8)
-    assert np.flatnonzero(view.exists()).tolist() == [7]
+    assert view.exists().mask().ids().tolist() == [7]
     found: npt.NDArray[np.int64] = view.topk(np.zeros(3, np.float32), 9)[0]
     assert found.tolist() == [7]
 

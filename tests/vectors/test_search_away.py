@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from lutra.kernels.distance import topk
-from lutra.kernels.searcher import RowMask, Strategy
+from lutra.kernels.row_mask import RowMask
+from lutra.kernels.searcher import Strategy
 from lutra.model.indexes import Metric
 from lutra.vectors import trial
 from lutra.vectors.build_plan import BuildPlan

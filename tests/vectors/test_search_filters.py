@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from support.search_recall import recall
 
 from lutra.kernels.distance import topk
-from lutra.kernels.searcher import Plan, RowMask, Strategy
+from lutra.kernels.row_mask import RowMask
+from lutra.kernels.searcher import Plan, Strategy
 from lutra.model.indexes import Metric
 from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.layout import SegmentKind

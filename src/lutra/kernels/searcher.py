@@ -18,6 +18,7 @@ from lutra.kernels import _native
 from lutra.kernels.blocks import BlockSource
 from lutra.kernels.codes import Quantizer
 from lutra.kernels.distance import require_finite
+from lutra.kernels.row_mask import RowMask
 from lutra.model.deadline import current_deadline
 from lutra.model.indexes import Metric
 
@@ -85,27 +86,6 @@ class SearchCounters:
         """Distances, exact, hops, reads and bytes a query."""
         names = ("distances", "exact", "hops", "reads", "bytes")
         return {name: float(getattr(self, name).mean()) if len(self.hops) else 0.0 for name in names}
-
-
-class RowMask:
-    """Which rows of a segment count, a bit each: made once of the answer to a filter, for any number of searches.
-
-    :param counts: bool [rows], C-contiguous; False: the row does not count.
-    """
-
-    __slots__ = ("native",)
-
-    def __init__(self, counts: NDArray[np.bool_]) -> None:
-        self.native = _native.RowMask(counts)
-
-    @property
-    def rows(self) -> int:
-        return self.native.rows
-
-    @property
-    def count(self) -> int:
-        """Rows that count."""
-        return self.native.count
 
 
 class Searcher:
@@ -200,7 +180,7 @@ class Searcher:
             plan.scans_when_away,
             plan.within,
             plan.measured_within,
-            None if mask is None else mask.native,
+            mask,
             left_out,
             threads,
             current_deadline().end_s,

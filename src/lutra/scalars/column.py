@@ -12,6 +12,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from lutra.kernels.row_mask import RowMask
+from lutra.kernels.selection import Selection
 from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.queries import SortMode
 from lutra.model.values import Value
@@ -84,7 +86,7 @@ class DictionaryView:
 
 @dataclass(frozen=True, slots=True)
 class ScalarView:
-    """One field over the first ``size`` documents, unchanging. Every predicate returns a new bool mask over them.
+    """One field over the first ``size`` documents, unchanging. Predicates look at all values at once.
 
     ``docs`` are the document numbers of ``values``, ascending, or None where they are 0, 1, 2, …; ``single`` tells that
     none comes twice.
@@ -98,17 +100,17 @@ class ScalarView:
     single: bool
     dictionary: DictionaryView | None
 
-    def equals(self, value: Scalar) -> Mask:
+    def equals(self, value: Scalar) -> Selection:
         """Documents with an element equal to ``value``."""
         if self.dictionary is not None:
             assert isinstance(value, str)
             ordinal = self.dictionary.find(value)
             if ordinal is None:
-                return np.zeros(self.size, bool)
-            return self.spread(self.values == ordinal)
-        return self.spread(self.values == value)
+                return Selection.of(RowMask.none(self.size))
+            return Selection.of(self.spread(self.values == ordinal))
+        return Selection.of(self.spread(self.values == value))
 
-    def one_of(self, values: list[Scalar]) -> Mask:
+    def one_of(self, values: list[Scalar]) -> Selection:
         """Documents with an element among ``values``."""
         if self.dictionary is not None:
             chosen = np.zeros(self.dictionary.strings.size, bool)
@@ -120,15 +122,15 @@ class ScalarView:
             return self._of_ordinals(chosen)
         terms = np.unique(np.array(values, self.values.dtype))
         if len(terms) > _EQUALITIES_MAX:
-            return self.spread(_among(self.values, terms))
+            return Selection.of(self.spread(_among(self.values, terms)))
         hit = np.zeros(len(self.values), bool)
         for term in terms:
             hit |= self.values == term
-        return self.spread(hit)
+        return Selection.of(self.spread(hit))
 
     def between(
         self, lower: Scalar | None, upper: Scalar | None, include_lower: bool = True, include_upper: bool = True
-    ) -> Mask:
+    ) -> Selection:
         """Documents with an element between the bounds; None leaves a side open."""
         if self.dictionary is not None:
             strings = self.dictionary.strings
@@ -138,15 +140,20 @@ class ScalarView:
             hit &= self.values >= lower if include_lower else self.values > lower
         if upper is not None:
             hit &= self.values <= upper if include_upper else self.values < upper
-        return self.spread(hit)
+        return Selection.of(self.spread(hit))
 
-    def starts_with(self, prefix: str) -> Mask:
+    def starts_with(self, prefix: str) -> Selection:
         """Documents with an element that starts with ``prefix``; KEYWORD fields only."""
         assert self.dictionary is not None
         return self._of_ordinals(self.dictionary.strings.starts_with(prefix.encode()))
 
-    def exists(self) -> Mask:
+    def exists(self) -> Selection:
         """Documents with at least one element."""
+        return Selection.of(self._present())
+
+    def _present(self) -> RowMask:
+        if self.docs is not None:
+            return RowMask.of_rows(self.docs, self.size)
         return self.spread(np.ones(len(self.values), bool))
 
     def sort_keys(self, mode: SortMode) -> SortKeys:
@@ -164,7 +171,7 @@ class ScalarView:
             rank, order = self.dictionary.ranks()
             docs, ranks = reduced(self.docs, rank[self.values], mode)
             values = order[ranks]
-        present = None if docs is None and len(values) == self.size else self.exists()
+        present = None if docs is None and len(values) == self.size else self._present()
         return SortKeys(spread(docs, values, self.size), present, strings)
 
     def value(self, doc: int) -> Scalar | list[Scalar] | None:
@@ -188,25 +195,18 @@ class ScalarView:
         strings = self.dictionary.strings.taken(order)
         return Elements(self.docs, rank[self.values].astype(np.int32), strings).renumbered(renumber)
 
-    def _of_ordinals(self, chosen: Mask) -> Mask:
+    def _of_ordinals(self, chosen: Mask) -> Selection:
         if not chosen.any():
-            return np.zeros(self.size, bool)
+            return Selection.of(RowMask.none(self.size))
         if chosen.all():
             return self.exists()
-        return self.spread(chosen[self.values])
+        return Selection.of(self.spread(chosen[self.values]))
 
-    def spread(self, hit: Mask) -> Mask:
-        """From a mask over values to one over documents."""
-        if self.docs is None and len(hit) == self.size:
-            return hit
-        mask = np.zeros(self.size, bool)
-        if self.docs is None:
-            mask[: len(hit)] = hit
-        elif self.single:
-            mask[self.docs] = hit
-        else:
-            mask[self.docs[hit]] = True
-        return mask
+    def spread(self, hit: Mask) -> RowMask:
+        """The documents of those values that ``hit``, bool[values], is True of."""
+        if self.docs is not None:
+            return RowMask.of_rows(self.docs[hit], self.size)
+        return RowMask(hit) if len(hit) == self.size else RowMask.of_rows(np.flatnonzero(hit), self.size)
 
 
 def _among(values: npt.NDArray[Any], terms: npt.NDArray[Any]) -> Mask:

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from lutra.kernels.selection import Selection
 from lutra.model.indexes import FieldSchema
 from lutra.model.queries import SortMode
 from lutra.scalars.elements import Elements
@@ -16,14 +17,13 @@ from lutra.scalars.values import Scalar, ScalarReader
 
 __all__ = ["ScalarPart", "StringsPart"]
 
-Mask = npt.NDArray[np.bool_]
-
 
 class ScalarPart(Protocol):
     """One field over the documents 0 to ``size`` - 1, unchanging. Thread-safe.
 
-    Every predicate returns a mask, bool[size], the caller's own. One that is read from storage raises StorageFailure
-    where that fails, Corruption, naming place and block, where bytes are not those that were written.
+    A predicate returns a selection: of about how many documents it is true, and the mask of them. What is read from
+    storage, for the one or the other, raises StorageFailure where that fails, Corruption, naming place and block, where
+    bytes are not those that were written.
     """
 
     @property
@@ -36,21 +36,21 @@ class ScalarPart(Protocol):
     @property
     def size(self) -> int: ...
 
-    def equals(self, value: Scalar) -> Mask:
+    def equals(self, value: Scalar) -> Selection:
         """Documents with an element equal to ``value``."""
 
-    def one_of(self, values: list[Scalar]) -> Mask:
+    def one_of(self, values: list[Scalar]) -> Selection:
         """Documents with an element among ``values``."""
 
     def between(
         self, lower: Scalar | None, upper: Scalar | None, include_lower: bool = True, include_upper: bool = True
-    ) -> Mask:
+    ) -> Selection:
         """Documents with an element between the bounds; None leaves a side open."""
 
-    def starts_with(self, prefix: str) -> Mask:
+    def starts_with(self, prefix: str) -> Selection:
         """Documents with an element that starts with ``prefix``; KEYWORD fields only."""
 
-    def exists(self) -> Mask:
+    def exists(self) -> Selection:
         """Documents with at least one element."""
 
     def sort_keys(self, mode: SortMode) -> SortKeys:

@@ -15,10 +15,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from lutra.kernels.row_mask import RowMask
 from lutra.scalars.pages import Sink, Source
 from lutra.scalars.stored_numbers import StoredNumbers
 
-Mask = npt.NDArray[np.bool_]
 Bits = npt.NDArray[np.uint8]
 Run = tuple[int, int]
 
@@ -77,45 +77,43 @@ class Postings:
         if step < 1 or self._bitmaps * step > self.count:
             yield f"there are said to be {self._bitmaps} bitmaps, each of {step} of {self.count} postings"
             return
-        docs, mask = self.docs(), np.zeros(self._size, bool)
+        docs, mask = self.docs(), RowMask.none(self._size)
         for number in range(self._bitmaps):
-            if not self._single:
-                mask[:] = False
-            mask[docs[number * step : (number + 1) * step]] = True
-            if not np.array_equal(self._unpacked(self._read_bits([number])[0]), mask):
+            before = mask if self._single else RowMask.none(self._size)
+            mask = before.plus(docs[number * step : (number + 1) * step])
+            if self._packed(self._read_bits([number])[0]) != mask:
                 yield f"bitmap {number} is not of its {step} postings"
 
-    def mask(self, runs: Iterable[Run]) -> Mask:
+    def mask(self, runs: Iterable[Run]) -> RowMask:
         """Documents of any of the ``runs`` (of which none overlaps another)."""
         short: list[Run] = []
-        mask: Mask | None = None
+        mask: RowMask | None = None
         for begin, end in runs:
             long = self._by_bitmaps(begin, end)
             if long is None:
                 short.append((begin, end))
             else:
-                mask = long if mask is None else np.logical_or(mask, long, out=mask)
+                mask = long if mask is None else mask | long
+        docs = self._of_runs(short)
         if mask is None:
-            mask = np.zeros(self._size, bool)
-        self._set(mask, short, True)
-        return mask
+            return RowMask.none(self._size) if docs is None else RowMask.of_rows(docs, self._size)
+        return mask if docs is None else mask.plus(docs)
 
-    def _set(self, mask: Mask, runs: list[Run], value: bool) -> None:
-        """Sets the documents of ``runs``, read in one batch."""
+    def _of_runs(self, runs: list[Run]) -> npt.NDArray[Any] | None:
+        """The documents of ``runs``, read in one batch; None where there are none."""
         runs = [run for run in runs if run[0] < run[1]]
         if not runs:
-            return
+            return None
         if len(runs) == 1:
-            mask[self._docs.read(self._source, *runs[0])] = value
-            return
+            return self._docs.read(self._source, *runs[0])
         data = self._source.read_many([self._docs.place(*run) for run in runs])
-        mask[self._docs.unpack(b"".join(data))] = value
+        return self._docs.unpack(b"".join(data))
 
-    def _by_bitmaps(self, begin: int, end: int) -> Mask | None:
+    def _by_bitmaps(self, begin: int, end: int) -> RowMask | None:
         """The mask of a run, where bitmaps make it in less time than its documents."""
         return self._difference(begin, end) if self._single else self._union(begin, end)
 
-    def _difference(self, begin: int, end: int) -> Mask | None:
+    def _difference(self, begin: int, end: int) -> RowMask | None:
         step = self._step
         low, high = (min(self._bitmaps, (place + step // 2) // step) for place in (begin, end))
         edges = abs(begin - low * step) + abs(end - high * step)
@@ -123,27 +121,27 @@ class Postings:
             return None
         # Below bitmap 0 there is nothing, so it need not be there.
         bits = self._read_bits([n - 1 for n in (low, high) if n])
-        mask = self._unpacked(bits[0] if len(bits) == 1 else bits[0] ^ bits[1])
-        self._set(mask, [(begin, low * step), (high * step, end)], True)
-        self._set(mask, [(low * step, begin), (end, high * step)], False)
-        return mask
+        mask = self._packed(bits[0] if len(bits) == 1 else bits[0] ^ bits[1])
+        more = self._of_runs([(begin, low * step), (high * step, end)])
+        fewer = self._of_runs([(low * step, begin), (end, high * step)])
+        mask = mask if more is None else mask.plus(more)
+        return mask if fewer is None else mask.minus(fewer)
 
-    def _union(self, begin: int, end: int) -> Mask | None:
+    def _union(self, begin: int, end: int) -> RowMask | None:
         step = self._step
         low, high = -(-begin // step), min(self._bitmaps, end // step)
         if low >= high or (high - low) * self._size // _BITMAP_COST + _BITMAPS_COST >= (high - low) * step:
             return None
         bits = self._read_bits(list(range(low, high)))
         joined = bits[0] if len(bits) == 1 else np.bitwise_or.reduce(bits)
-        mask = self._unpacked(joined)
-        self._set(mask, [(begin, low * step), (high * step, end)], True)
-        return mask
+        mask = self._packed(joined)
+        more = self._of_runs([(begin, low * step), (high * step, end)])
+        return mask if more is None else mask.plus(more)
 
     def _read_bits(self, numbers: list[int]) -> list[Bits]:
         length = self._bitmap_bytes
         data = self._source.read_many([(self._at + n * length, length) for n in numbers])
         return [np.frombuffer(part, np.uint8) for part in data]
 
-    def _unpacked(self, bits: Bits) -> Mask:
-        mask: Mask = np.unpackbits(bits, count=self._size, bitorder="little").view(np.bool_)
-        return mask
+    def _packed(self, bits: Bits) -> RowMask:
+        return RowMask.of_bits(bits, self._size)

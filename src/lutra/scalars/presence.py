@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from lutra.kernels.row_mask import RowMask
 from lutra.scalars.pages import Sink, Source
 from lutra.scalars.stored_numbers import StoredNumbers
 
@@ -64,19 +65,23 @@ class Presence:
         """Every document has a value."""
         return self._bitmap is None
 
-    def mask(self) -> Mask:
-        """bool[size]: documents that have a value."""
+    @property
+    def documents_max(self) -> int:
+        """So many documents have values, or fewer."""
+        return min(self._size, self._count)
+
+    def mask(self) -> RowMask:
+        """Documents that have a value."""
         if self._bitmap is None:
-            return np.ones(self._size, bool)
+            return RowMask.all(self._size)
         bits = np.frombuffer(self._source.read(self._bitmap, -(-self._size // 8)), np.uint8)
-        mask: Mask = np.unpackbits(bits, count=self._size, bitorder="little").view(np.bool_)
-        return mask
+        return RowMask.of_bits(bits, self._size)
 
     def docs(self) -> Docs | None:
         """int32[values]: the document of each value, ascending; None where they are 0, 1, 2, …"""
         if self.full and self._ends is None:
             return None
-        docs = np.flatnonzero(self.mask()).astype(np.int32)
+        docs = self.mask().ids().astype(np.int32)
         if self._ends is not None:
             ends: npt.NDArray[np.int64] = self._ends.read(self._source).astype(np.int64)
             ends[1:] -= ends[:-1].copy()
@@ -88,7 +93,7 @@ class Presence:
         assert self._ends is not None
         starts = np.zeros(self._ends.count, np.int64)
         starts[1:] = self._ends.read(self._source, 0, max(0, self._ends.count - 1))
-        return (None if self.full else np.flatnonzero(self.mask()).astype(np.int32)), starts
+        return (None if self.full else self.mask().ids().astype(np.int32)), starts
 
     def values_of(self, doc: int) -> tuple[int, int]:
         """The values of a document: from one number up to another, which may be the same."""
@@ -105,7 +110,7 @@ class Presence:
     def faults(self, values: int, single: bool) -> Iterator[str]:
         """What does not agree: with itself, or with a column of so many values; ``single``: no document has two."""
         mask = self.mask()
-        docs = int(np.count_nonzero(mask))
+        docs = mask.count
         if self._count != values:
             yield f"their values are said to be {self._count}, but there are {values}"
         if single != (self._ends is None):
@@ -120,7 +125,7 @@ class Presence:
                 yield f"{docs} are said to have values, but the {values} values are not shared out among them"
         if (self._bitmap is None) != (self._before is None):
             yield "those with values are marked, but not counted, or counted, but not marked"
-        elif self._before is not None and not np.array_equal(self._before.read(self._source), _before(mask)):
+        elif self._before is not None and not np.array_equal(self._before.read(self._source), _before(mask.bools())):
             yield "those with values are counted wrong"
 
     def _rank(self, doc: int) -> int | None:

@@ -13,12 +13,14 @@ So every predicate is a few runs of postings, found by the dictionary; nothing i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from lutra.kernels.selection import Selection
 from lutra.model.errors import Corruption
 from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.queries import SortMode
@@ -39,8 +41,6 @@ _LOOKED_UP_MAX: Final = 1 << 16
 
 _SHOWN_MAX: Final = 64
 """Characters of a value in a message."""
-
-Mask = npt.NDArray[np.bool_]
 
 
 def write_column(sink: Sink, field: FieldSchema, size: int, elements: Elements) -> dict[str, Any]:
@@ -135,16 +135,16 @@ class SegmentColumn:
         """About what is kept in memory, now that it has been used: the indexes of the dictionary's blocks."""
         return self._dictionary.state_bytes
 
-    def equals(self, value: Scalar) -> Mask:
+    def equals(self, value: Scalar) -> Selection:
         rank, found = self._dictionary.rank(value)
         return self._of_ranks([(rank, rank + found)])
 
-    def one_of(self, values: list[Scalar]) -> Mask:
+    def one_of(self, values: list[Scalar]) -> Selection:
         return self._of_ranks(_runs(self._dictionary.find(values)))
 
     def between(
         self, lower: Scalar | None, upper: Scalar | None, include_lower: bool = True, include_upper: bool = True
-    ) -> Mask:
+    ) -> Selection:
         begin, end = 0, len(self._dictionary)
         if lower is not None:
             rank, found = self._dictionary.rank(lower)
@@ -154,13 +154,13 @@ class SegmentColumn:
             end = rank + (found and include_upper)
         return self._of_ranks([(begin, end)])
 
-    def starts_with(self, prefix: str) -> Mask:
+    def starts_with(self, prefix: str) -> Selection:
         assert self._strings is not None
         begin, _ = self._strings.rank(prefix)
         return self._of_ranks([(begin, self._strings.rank_after(prefix))])
 
-    def exists(self) -> Mask:
-        return self._presence.mask()
+    def exists(self) -> Selection:
+        return Selection(self._presence.documents_max, self._presence.mask)
 
     def sort_keys(self, mode: SortMode) -> SortKeys:
         check_mode(self.field, mode)
@@ -171,7 +171,7 @@ class SegmentColumn:
         else:
             docs, starts = self._presence.starts()
             values = reduced_at(starts, values, mode)
-        present = None if docs is None and len(values) == self.size else self.exists()
+        present = None if docs is None and len(values) == self.size else self._presence.mask()
         strings = None if self._strings is None else self._strings.sorted
         return SortKeys(spread(docs, values, self.size), present, strings)
 
@@ -277,15 +277,15 @@ class SegmentColumn:
         assert self._ordinals is not None
         return self._ordinals.read(self._source)
 
-    def _of_ranks(self, runs: list[Run]) -> Mask:
+    def _of_ranks(self, runs: list[Run]) -> Selection:
         """Documents with a value whose number is in one of the ``runs``, ascending and apart."""
         runs = [run for run in runs if run[0] < run[1]]
         starts = self._starts
-        if starts is None or not runs:
-            return self._postings.mask(runs)
-        places = [starts.place(n, n + 1) for run in runs for n in run]
-        bounds = starts.unpack(b"".join(self._source.read_many(places))).tolist()
-        return self._postings.mask(zip(bounds[::2], bounds[1::2], strict=True))
+        if starts is not None and runs:
+            places = [starts.place(n, n + 1) for run in runs for n in run]
+            bounds = starts.unpack(b"".join(self._source.read_many(places))).tolist()
+            runs = list(zip(bounds[::2], bounds[1::2], strict=True))
+        return Selection(min(self.size, sum(end - begin for begin, end in runs)), partial(self._postings.mask, runs))
 
 
 def _runs(numbers: list[int]) -> list[Run]:

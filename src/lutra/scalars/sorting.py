@@ -8,12 +8,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from lutra.kernels.row_mask import RowMask
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.queries import SortMode
 from lutra.scalars.strings_part import DictionaryPart
 
-Mask = npt.NDArray[np.bool_]
 Docs = npt.NDArray[np.int32]
 
 _AVERAGED: Final = frozenset({FieldType.LONG, FieldType.DOUBLE, FieldType.DATE})
@@ -24,7 +24,7 @@ class SortKeys:
     """``values[doc]`` sorts ``doc`` where ``present`` (None: everywhere); a number of ``strings`` where there are."""
 
     values: npt.NDArray[Any]
-    present: Mask | None
+    present: RowMask | None
     strings: DictionaryPart | None
 
 

@@ -1,39 +1,21 @@
-"""One search, from the request to the hits."""
+"""One search, from the request to the hits: bound, prepared for all parts, collected part by part, merged, fetched."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-
-import numpy as np
+from dataclasses import dataclass, field
 
 from lutra.index.lsm.view import Document, IndexView
 from lutra.model.deadline import Deadline
-from lutra.model.errors import Corruption, ParameterInvalid
-from lutra.model.queries import (
-    Hit,
-    KnnVector,
-    PartStats,
-    PrimaryKeySort,
-    Query,
-    ScoreSort,
-    SearchRequest,
-    SearchStats,
-    Sorter,
-)
-from lutra.scalars.strings import Mask
-from lutra.search.checks import QueryChecks, check_highlight, check_sort, page_of
+from lutra.model.queries import Hit, PartStats, SearchRequest, SearchStats
+from lutra.search.candidates import find_candidates
+from lutra.search.collectors.count import CountCollector
+from lutra.search.collectors.top import Place, Top, TopCollector, merged
 from lutra.search.deadline import in_time
-from lutra.search.found import Found
-from lutra.search.level import levels_of
-from lutra.search.mark import check_marks, settled
-from lutra.search.matcher import Matcher
-from lutra.search.merge import Place, Run, merged
-from lutra.search.neighbours import Neighbours, knn_queries, nearest
-from lutra.search.scores import scores_of
+from lutra.search.matching import matching_of
+from lutra.search.nodes.node import PartSearch
+from lutra.search.plan import Plan, plan_of
 from lutra.search.token import Token
-from lutra.segments.part import Part
 
 
 @dataclass(slots=True)
@@ -68,112 +50,55 @@ def search(view: IndexView, request: SearchRequest) -> Answer:
 
 
 def _searched(view: IndexView, request: SearchRequest, deadline: Deadline) -> Answer:
-    offset, limit = page_of(view, request)
-    token = _read_token(view, request.token) if request.token else None
-    sort = token.sort if token is not None else request.sort or view.schema.sort or (PrimaryKeySort(),)
-    check_sort(view, sort)
-    if request.highlight is not None:
-        check_highlight(view, request.highlight)
-    order = settled(sort)
-    if token is not None:
-        check_marks(view.schema, order, token.marks)
-    query = _widened(QueryChecks(view).checked(request.query), limit, token)
-    scoring = any(isinstance(sorter, ScoreSort) for sorter in sort)
-
-    stats = [PartStats(part.rows) for part in view.parts]
-    found = _found(view.parts, query, stats, deadline, scoring)
-    total = sum(matching.count for matching in found) if request.count_total else -1
-    runs, left = _runs(found, order, token, offset + limit, deadline) if limit else ([], 0)
-    places = merged(runs, offset, limit)
+    plan = plan_of(view, request)
+    searches = [PartSearch(part, PartStats(part.rows), deadline) for part in view.parts]
+    find_candidates(plan.conditions, searches)
+    total, top = _collected(plan, request, searches, deadline)
+    places = merged(top.runs, plan.offset, plan.limit)
     deadline.check()
 
-    documents = [(runs[place.run].part, place.doc) for place in places]
-    answer = Answer(_hits(view, runs, places, scoring), documents, total, stats=SearchStats.of(stats))
-    if places and len(places) == limit and (isinstance(query, KnnVector) or left > offset + limit):
-        answer.next_token = _next_token(sort, runs, places[-1], query)
+    stats = SearchStats.of([search.stats for search in searches])
+    answer = Answer(_hits(view, top, places), _documents(top, places), total, stats=stats)
+    is_full = len(places) == plan.limit > 0
+    if is_full and (plan.top_k is not None or top.left > plan.offset + plan.limit):
+        answer.next_token = _next_token(plan, top, places[-1])
     return answer
 
 
-def _read_token(view: IndexView, data: bytes) -> Token:
-    """Raises ParameterInvalid for a token that is not of this index."""
-    token = Token.decode(data)
-    key = token.marks[-1] if token.marks else None
-    if not isinstance(key, bytes) or not token.sort:
-        raise ParameterInvalid("[token] is invalid")
-    try:
-        view.decode_key(key)
-    except Corruption:
-        raise ParameterInvalid("[token] is invalid") from None
-    return token
-
-
-def _widened(query: Query, limit: int, token: Token | None) -> Query:
-    """A KNN query at the root, with the number of neighbours it is to find."""
-    if not isinstance(query, KnnVector):
-        return query
-    if token is not None and token.top_k is not None:
-        return replace(query, top_k=token.top_k)
-    return replace(query, top_k=max(query.top_k, limit))
-
-
-def _found(
-    parts: Sequence[Part], query: Query, stats: list[PartStats], deadline: Deadline, scoring: bool
-) -> list[Found]:
-    """What matches, for each part in which something does."""
-    neighbours: list[dict[KnnVector, Neighbours]] = [{} for _ in parts]
-    for knn in knn_queries(query):
-        masks = [_in_question(part, knn, deadline) for part in parts]
-        for own, near in zip(neighbours, nearest(knn, parts, masks, stats, deadline), strict=True):
-            own[knn] = near
-    found = []
-    for part, own in zip(parts, neighbours, strict=True):
-        if isinstance(query, KnnVector):
-            if len(own[query].docs):
-                found.append(Found.near(part, own[query], scoring))
-        else:
-            matches = Matcher(part, deadline, scoring, own).match(query)
-            found.append(Found.masked(part, matches.mask & part.live, matches.scores))
-    return [matching for matching in found if matching.count]
-
-
-def _in_question(part: Part, query: KnnVector, deadline: Deadline) -> Mask | None:
-    """Which documents may be neighbours; None where all may."""
-    if query.filter is not None:
-        return Matcher(part, deadline, scoring=False).match(query.filter).mask & part.live
-    return part.live if part.rows < part.size else None
-
-
-def _runs(
-    found: Sequence[Found], order: Sequence[Sorter], token: Token | None, count: int, deadline: Deadline
-) -> tuple[list[Run], int]:
-    """The first ``count`` documents of each part after the token, and how many come after it in all."""
-    runs, left = [], 0
-    for matching in found:
+def _collected(
+    plan: Plan, request: SearchRequest, searches: Sequence[PartSearch], deadline: Deadline
+) -> tuple[int, Top]:
+    """How many match, -1 where nobody asks, and the first of them."""
+    marks = None if plan.token is None else plan.token.marks
+    firsts = TopCollector(plan.order, plan.offset + plan.limit, marks, plan.is_scoring)
+    counter = CountCollector()
+    tops, counts = [], []
+    for search in searches:
         deadline.check()
-        levels = levels_of(matching.part, order, matching.scores)
-        after = matching if token is None else matching.after(levels, token.marks)
-        left += after.count
-        if after.count:
-            runs.append(Run(after.part, levels, after.first(levels, count), after.scores))
-    return runs, left
+        matching = matching_of(search, plan.root, plan.is_scoring)
+        counts.append(counter.collect(matching))
+        if plan.limit:
+            tops.append(firsts.collect(matching))
+    return counter.merge(counts) if request.count_total else -1, firsts.merge(tops)
 
 
-def _hits(view: IndexView, runs: Sequence[Run], places: Sequence[Place], scoring: bool) -> list[Hit]:
+def _hits(view: IndexView, top: Top, places: Sequence[Place]) -> list[Hit]:
     """Keys are asked for run by run: they may have to be read."""
-    keys: list[bytes] = [b""] * len(places)
-    scores = [math.nan] * len(places)
-    for number, run in enumerate(runs):
-        own = [at for at, place in enumerate(places) if place.run == number]
-        docs = np.array([places[at].doc for at in own], np.int64)
-        for at, key in zip(own, run.part.keys.taken(docs), strict=True):
-            keys[at] = key
-        if scoring:
-            for at, score in zip(own, scores_of(run.scores, docs), strict=True):
-                scores[at] = score
-    return [Hit(view.decode_key(key), score) for key, score in zip(keys, scores, strict=True)]
+    hits: dict[Place, Hit] = {}
+    ats: dict[int, list[int]] = {}
+    for place in places:
+        ats.setdefault(place.run, []).append(place.at)
+    for number, own in ats.items():
+        run = top.runs[number]
+        for at, key, score in zip(own, run.keys(own), run.scores(own), strict=True):
+            hits[Place(number, at)] = Hit(view.decode_key(key), score)
+    return [hits[place] for place in places]
 
 
-def _next_token(sort: tuple[Sorter, ...], runs: Sequence[Run], last: Place, query: Query) -> bytes:
-    doc = np.array([last.doc], np.int64)
-    marks = [mark for level in runs[last.run].levels for mark in level.marks(doc)]
-    return Token(sort, tuple(marks), query.top_k if isinstance(query, KnnVector) else None).encode()
+def _documents(top: Top, places: Sequence[Place]) -> list[Document]:
+    documents = [top.runs[place.run].document(place.at) for place in places]
+    return [document for document in documents if document is not None]
+
+
+def _next_token(plan: Plan, top: Top, last: Place) -> bytes:
+    return Token(plan.sort, tuple(top.runs[last.run].marks(last.at)), plan.top_k).encode()

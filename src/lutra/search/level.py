@@ -9,15 +9,15 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from lutra.kernels.row_mask import RowMask
 from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, Sorter, SortMode
 from lutra.scalars.sorting import SortKeys
-from lutra.scalars.strings import Mask
 from lutra.scalars.strings_part import DictionaryPart, StringsPart
+from lutra.search.access import scalars_of
 from lutra.search.mark import Mark
-from lutra.search.scores import FewScores, Scores, scores_of
+from lutra.search.scores import Docs, DocScores, Scores, scores_of
 from lutra.segments.part import Part
 
-Docs = npt.NDArray[np.int64]
 SAMPLE_SIZE: Final = 2_048
 
 
@@ -64,15 +64,25 @@ class RankKeys:
 
 @dataclass(frozen=True, slots=True)
 class ScoreKeys:
-    """Scores of few documents."""
+    """Scores, of documents that have one."""
 
-    scores: FewScores
+    scores: DocScores
     descending: bool
-    size: int
 
     def take(self, docs: Docs | None) -> npt.NDArray[Any]:
-        taken = self.scores.all(self.size) if docs is None else self.scores.take(docs)
+        assert docs is not None  # who has scores has a list of his documents
+        taken = self.scores.take(docs)
         return -taken if self.descending else taken
+
+
+@dataclass(frozen=True, slots=True)
+class AbsenceKeys:
+    """Documents without a value come after the others."""
+
+    present: RowMask
+
+    def take(self, docs: Docs | None) -> npt.NDArray[Any]:
+        return ~(self.present.bools() if docs is None else self.present.has(docs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +121,8 @@ class Level(Protocol):
 
     def arrays(self) -> Sequence[Keys]: ...
 
-    def after(self, mark: Mark) -> tuple[Mask, Mask]:
-        """Masks of the documents after ``mark``, and of those at it; `lutra.search.mark.check_marks` has passed it."""
+    def after(self, mark: Mark) -> tuple[RowMask, RowMask]:
+        """The documents after ``mark``, and of those at it; `lutra.search.mark.check_marks` has passed it."""
 
     def marks(self, docs: Docs) -> list[Mark]:
         """Where ``docs`` stand."""
@@ -125,20 +135,17 @@ class ScoreLevel:
     size: int
 
     def arrays(self) -> Sequence[Keys]:
-        if isinstance(self.scores, float):
-            return ()
-        if isinstance(self.scores, FewScores):
-            return (ScoreKeys(self.scores, self.descending, self.size),)
-        return (ArrayKeys(self.scores, self.descending),)
+        return () if isinstance(self.scores, float) else (ScoreKeys(self.scores, self.descending),)
 
-    def after(self, mark: Mark) -> tuple[Mask, Mask]:
+    def after(self, mark: Mark) -> tuple[RowMask, RowMask]:
         assert isinstance(mark, float)
-        scores = self.scores
+        scores, size = self.scores, self.size
         if isinstance(scores, float):
-            scores = np.full(self.size, scores)
-        elif isinstance(scores, FewScores):
-            scores = scores.all(self.size)
-        return (scores < mark if self.descending else scores > mark), scores == mark
+            is_beyond = scores < mark if self.descending else scores > mark
+            return _all_or_none(is_beyond, size), _all_or_none(scores == mark, size)
+        beyond = scores.values < mark if self.descending else scores.values > mark
+        equal = scores.values == mark
+        return RowMask.of_rows(scores.docs[beyond], size), RowMask.of_rows(scores.docs[equal], size)
 
     def marks(self, docs: Docs) -> list[Mark]:
         return [*scores_of(self.scores, docs)]
@@ -149,24 +156,24 @@ class NumberLevel:
     """A field of numbers, dates or booleans; documents without it come last."""
 
     values: npt.NDArray[Any]
-    present: Mask | None
+    present: RowMask | None
     descending: bool
 
     def arrays(self) -> Sequence[Keys]:
         own = ArrayKeys(self.values, self.descending)
-        return (own,) if self.present is None else (ArrayKeys(~self.present, False), own)
+        return (own,) if self.present is None else (AbsenceKeys(self.present), own)
 
-    def after(self, mark: Mark) -> tuple[Mask, Mask]:
-        present = np.ones(len(self.values), bool) if self.present is None else self.present
+    def after(self, mark: Mark) -> tuple[RowMask, RowMask]:
+        size = len(self.values)
         if mark is None:
-            return np.zeros(len(self.values), bool), ~present
+            return RowMask.none(size), _absent(self.present, size)
         assert isinstance(mark, int | float)
         beyond = self.values < mark if self.descending else self.values > mark
-        return (present & beyond) | ~present, present & (self.values == mark)
+        return _with_absent(self.present, RowMask(beyond), RowMask(self.values == mark))
 
     def marks(self, docs: Docs) -> list[Mark]:
         marks: list[Mark] = self.values[docs].tolist()
-        return marks if self.present is None else _where(self.present[docs], marks)
+        return marks if self.present is None else _where(self.present.has(docs), marks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,29 +182,29 @@ class StringLevel:
 
     strings: StringsPart
     ordinals: npt.NDArray[Any]
-    present: Mask | None
+    present: RowMask | None
     descending: bool
 
     def arrays(self) -> Sequence[Keys]:
         own = _string_keys(self.strings, self.descending, self.ordinals)
-        return own if self.present is None else (ArrayKeys(~self.present, False), *own)
+        return own if self.present is None else (AbsenceKeys(self.present), *own)
 
-    def after(self, mark: Mark) -> tuple[Mask, Mask]:
-        present = np.ones(len(self.ordinals), bool) if self.present is None else self.present
+    def after(self, mark: Mark) -> tuple[RowMask, RowMask]:
+        size = len(self.ordinals)
         if mark is None:
-            return np.zeros(len(self.ordinals), bool), ~present
+            return RowMask.none(size), _absent(self.present, size)
         assert isinstance(mark, str)
         if not self.strings.size:
-            return ~present, np.zeros(len(self.ordinals), bool)
+            return _absent(self.present, size), RowMask.none(size)
         greater, equal = self.strings.compare(mark.encode())
         beyond = ~(greater | equal) if self.descending else greater
-        return (present & beyond[self.ordinals]) | ~present, present & equal[self.ordinals]
+        return _with_absent(self.present, RowMask(beyond[self.ordinals]), RowMask(equal[self.ordinals]))
 
     def marks(self, docs: Docs) -> list[Mark]:
         if not self.strings.size:
             return [None] * len(docs)
         marks: list[Mark] = [string.decode() for string in self.strings.taken(self.ordinals[docs])]
-        return marks if self.present is None else _where(self.present[docs], marks)
+        return marks if self.present is None else _where(self.present.has(docs), marks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,16 +217,31 @@ class KeyLevel:
     def arrays(self) -> Sequence[Keys]:
         return _string_keys(self.strings, self.descending, None)
 
-    def after(self, mark: Mark) -> tuple[Mask, Mask]:
+    def after(self, mark: Mark) -> tuple[RowMask, RowMask]:
         assert isinstance(mark, bytes)
         greater, equal = self.strings.compare(mark)
-        return (~(greater | equal) if self.descending else greater), equal
+        return RowMask(~(greater | equal) if self.descending else greater), RowMask(equal)
 
     def marks(self, docs: Docs) -> list[Mark]:
         return [*self.strings.taken(docs)]
 
 
-def _where(present: Mask, marks: list[Mark]) -> list[Mark]:
+def _all_or_none(counts: bool, size: int) -> RowMask:
+    return RowMask.all(size) if counts else RowMask.none(size)
+
+
+def _absent(present: RowMask | None, size: int) -> RowMask:
+    return RowMask.none(size) if present is None else RowMask.all(size) - present
+
+
+def _with_absent(present: RowMask | None, beyond: RowMask, equal: RowMask) -> tuple[RowMask, RowMask]:
+    """Of those that have a value the masks as they are; the others come after them all."""
+    if present is None:
+        return beyond, equal
+    return (beyond & present) | _absent(present, present.rows), equal & present
+
+
+def _where(present: npt.NDArray[np.bool_], marks: list[Mark]) -> list[Mark]:
     return [mark if there else None for mark, there in zip(marks, present.tolist(), strict=True)]
 
 
@@ -249,7 +271,7 @@ def _level(part: Part, sorter: Sorter, scores: Scores) -> Level:
 
 
 def _field_level(part: Part, sorter: FieldSort) -> Level:
-    column = part.scalars[sorter.field]
+    column = scalars_of(part, sorter.field)
     mode = sorter.mode
     if mode is None:
         mode = SortMode.MAX if sorter.descending else SortMode.MIN
@@ -260,11 +282,11 @@ def _field_level(part: Part, sorter: FieldSort) -> Level:
         return _string_level(keys, keys.strings, missing, sorter.descending)
     if missing is None or keys.present is None:
         return NumberLevel(keys.values, keys.present, sorter.descending)
-    return NumberLevel(np.where(keys.present, keys.values, missing), None, sorter.descending)
+    return NumberLevel(np.where(keys.present.bools(), keys.values, missing), None, sorter.descending)
 
 
 def _string_level(keys: SortKeys, strings: DictionaryPart, missing: str | None, descending: bool) -> Level:
     if missing is None or keys.present is None:
         return StringLevel(strings, keys.values, keys.present, descending)
-    filled = np.where(keys.present, keys.values.astype(np.int64, copy=False), strings.size)
+    filled = np.where(keys.present.bools(), keys.values.astype(np.int64, copy=False), strings.size)
     return StringLevel(strings.with_another(missing.encode()), filled, None, descending)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -53,6 +54,20 @@ def _fits(schema: IndexSchema, sorter: Sorter, mark: Mark) -> bool:
 
 def _has_surrogate(text: str) -> bool:
     return any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def mark_to_json(mark: Mark) -> Any:
+    """What JSON holds for ``mark``."""
+    return {"bytes": base64.b64encode(mark).decode()} if isinstance(mark, bytes) else mark
+
+
+def mark_from_json(mark: Any) -> Mark:
+    """The inverse. Raises ValueError, TypeError, KeyError for what is no mark."""
+    if isinstance(mark, dict):
+        return base64.b64decode(mark["bytes"], validate=True)
+    if mark is None or isinstance(mark, int | float | bool | str):
+        return mark
+    raise ValueError("mark")
 
 
 class _Last:

@@ -12,57 +12,42 @@ from typing import Final
 
 import numpy as np
 
-from lutra.scalars.strings import Mask
-from lutra.search.level import SAMPLE_SIZE, Docs, Keys, Level, TieKeys
+from lutra.kernels.row_mask import RowMask
+from lutra.search.level import SAMPLE_SIZE, Keys, Level, TieKeys
 from lutra.search.mark import Mark
+from lutra.search.scores import Docs
 
 _SAMPLED_MIN: Final = 4_096
-_CHUNK: Final = 65_536
 
 
-def after_marks(levels: Sequence[Level], marks: Sequence[Mark], mask: Mask) -> Mask:
+def after_marks(levels: Sequence[Level], marks: Sequence[Mark], mask: RowMask) -> RowMask:
     """The documents of ``mask`` that come strictly after ``marks``, of which there is one a level."""
-    after = np.zeros(len(mask), bool)
+    after = RowMask.none(mask.rows)
     tied = mask
     for level, mark in zip(levels, marks, strict=True):
+        if not tied.count:
+            break
         beyond, equal = level.after(mark)
-        after |= tied & beyond
+        after = after | (tied & beyond)
         tied = tied & equal
     return after
 
 
-def first(levels: Sequence[Level], mask: Mask, count: int) -> Docs:
+def first(levels: Sequence[Level], mask: RowMask, count: int) -> Docs:
     """The first ``count`` documents of ``mask`` in the order of ``levels``; fewer where there are fewer.
 
-    ``count`` is at least 1.
+    ``count`` is at least 1; no level has scores but of one value: who has others has a list, for `first_of`.
     """
     keys = [key for level in levels for key in level.arrays()]
     chosen, mask, used = _first_of_many(keys, mask, count)
     count -= sum(map(len, chosen))
-    return _ordered(keys, [*chosen, *_settle(keys[used:], np.flatnonzero(mask), count)])
+    return _ordered(keys, [*chosen, *_settle(keys[used:], mask.ids(), count)])
 
 
 def first_of(levels: Sequence[Level], docs: Docs, count: int) -> Docs:
     """As `first`, of ``docs``."""
     keys = [key for level in levels for key in level.arrays()]
     return _ordered(keys, _settle(keys, docs, count))
-
-
-def first_numbers(mask: Mask, count: int, descending: bool) -> Docs:
-    """The first ``count`` documents of ``mask`` in the order of their numbers; looks at no more than it needs."""
-    chosen: list[Docs] = []
-    for begin in range(0, len(mask), _CHUNK):
-        if descending:
-            end = len(mask) - begin
-            start = max(0, end - _CHUNK)
-            docs = np.flatnonzero(mask[start:end])[::-1][:count] + start
-        else:
-            docs = np.flatnonzero(mask[begin : begin + _CHUNK])[:count] + begin
-        chosen.append(docs)
-        count -= len(docs)
-        if not count:
-            break
-    return np.concatenate(chosen) if chosen else np.empty(0, np.int64)
 
 
 def _settle(keys: Sequence[Keys], tied: Docs, count: int) -> list[Docs]:
@@ -84,11 +69,18 @@ def _settle(keys: Sequence[Keys], tied: Docs, count: int) -> list[Docs]:
 
 
 def _ordered(keys: Sequence[Keys], chosen: list[Docs]) -> Docs:
-    docs = np.concatenate(chosen)
-    return docs[np.lexsort([key.take(docs) for key in reversed(keys)])] if keys else docs
+    docs = np.concatenate(chosen) if len(chosen) > 1 else chosen[0]
+    if not keys:
+        return docs
+    values = keys[0].take(docs)
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    if len(keys) > 1 and bool((ordered[1:] == ordered[:-1]).any()):
+        order = np.lexsort([*(key.take(docs) for key in reversed(keys[1:])), values])
+    return docs[order]
 
 
-def _first_of_many(keys: Sequence[Keys], mask: Mask, count: int) -> tuple[list[Docs], Mask, int]:
+def _first_of_many(keys: Sequence[Keys], mask: RowMask, count: int) -> tuple[list[Docs], RowMask, int]:
     """Narrows ``mask`` while it has many documents, without listing them.
 
     Returns documents that are in, a mask of those that compete for the other places, and how many keys are used up. The
@@ -96,20 +88,17 @@ def _first_of_many(keys: Sequence[Keys], mask: Mask, count: int) -> tuple[list[D
     """
     chosen: list[Docs] = []
     for used, key in enumerate(keys):
-        size = int(np.count_nonzero(mask))
-        if size <= max(_SAMPLED_MIN, count) or isinstance(key, TieKeys):
+        if mask.count <= max(_SAMPLED_MIN, count) or isinstance(key, TieKeys):
             return chosen, mask, used
-        step = max(1, len(mask) // SAMPLE_SIZE)
-        sample = key.take(np.flatnonzero(mask[::step]) * step)
+        sample = key.take(mask.sample(SAMPLE_SIZE))
         if count >= len(sample):
             return chosen, mask, used
         ceiling = np.partition(sample, count - 1)[count - 1]
         values = key.take(None)
-        below = mask & (values < ceiling)
-        found = int(np.count_nonzero(below))
-        if found >= count:
+        below = mask & RowMask(values < ceiling)
+        if below.count >= count:
             return chosen, below, used
-        chosen.append(np.flatnonzero(below))
-        count -= found
-        mask = mask & (values == ceiling)
+        chosen.append(below.ids())
+        count -= below.count
+        mask = mask & RowMask(values == ceiling)
     return chosen, mask, len(keys)

@@ -1,4 +1,4 @@
-"""From distances to scores, larger is nearer (protocol facts, 4.3)."""
+"""Scores of documents, larger first; and from distances to scores (protocol facts, 4.3)."""
 
 from __future__ import annotations
 
@@ -12,44 +12,41 @@ import numpy.typing as npt
 from lutra.kernels.distance import wide
 from lutra.model.indexes import Metric
 
+Docs = npt.NDArray[np.int64]
+MatchScores = float | npt.NDArray[np.float64]
+"""One score for all documents that were asked about, or one for each, in their order."""
+
 _MOST: Final = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
-class FewScores:
-    """Scores of few documents of a part: an array of all of them would be most of what a search takes."""
+class DocScores:
+    """Scores of some documents of a part."""
 
-    docs: npt.NDArray[np.int64]
+    docs: Docs
     """Ascending."""
     values: npt.NDArray[np.float64]
 
     @classmethod
-    def of(cls, docs: npt.NDArray[np.int64], scores: npt.NDArray[np.float64]) -> FewScores:
+    def of(cls, docs: Docs, scores: npt.NDArray[np.float64]) -> DocScores:
         """``scores`` of ``docs``, which come in any order."""
         order = np.argsort(docs)
         return cls(docs[order], scores[order])
 
-    def take(self, docs: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    def take(self, docs: Docs) -> npt.NDArray[np.float64]:
         """Of ``docs``, each of which has a score."""
-        return self.values[np.searchsorted(self.docs, docs)]
-
-    def all(self, size: int) -> npt.NDArray[np.float64]:
-        """float64[size], by document; 0 for those without a score."""
-        scores = np.zeros(size, np.float64)
-        scores[self.docs] = self.values
-        return scores
+        return self.values if docs is self.docs else self.values[np.searchsorted(self.docs, docs)]
 
 
-MatchScores = float | npt.NDArray[np.float64]
-"""One score for all that match, or one for each document (of use where it matches)."""
-Scores = MatchScores | FewScores
+Scores = float | DocScores
+"""Of what matches in a part: one score for all, or one for each."""
 
 
-def scores_of(scores: Scores, docs: npt.NDArray[np.int64]) -> list[float]:
+def scores_of(scores: Scores, docs: Docs) -> list[float]:
     """Of ``docs``, which match."""
     if isinstance(scores, float):
         return [scores] * len(docs)
-    taken: list[float] = (scores.take(docs) if isinstance(scores, FewScores) else scores[docs]).tolist()
+    taken: list[float] = scores.take(docs).tolist()
     return taken
 
 
@@ -68,6 +65,8 @@ def similarity(distances: npt.NDArray[np.float32], metric: Metric) -> npt.NDArra
 
 def weighted(scores: npt.NDArray[np.float64], weight: float) -> npt.NDArray[np.float64]:
     """``scores`` times ``weight``; finite."""
+    if weight == 1.0:
+        return scores
     with np.errstate(over="ignore"):
         product: npt.NDArray[np.float64] = np.clip(scores * weight, -_MOST, _MOST)
     return product

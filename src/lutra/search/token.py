@@ -7,7 +7,6 @@ version byte, JSON, and a CRC-32 over both.
 
 from __future__ import annotations
 
-import base64
 import json
 import zlib
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any, Final
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, Sorter, SortMode
-from lutra.search.mark import Mark
+from lutra.search.mark import Mark, mark_from_json, mark_to_json
 
 _VERSION: Final = b"\x01"
 _CRC_BYTES: Final = 4
@@ -34,7 +33,7 @@ class Token:
         """The opaque bytes."""
         content = {
             "sort": [_sorter_out(sorter) for sorter in self.sort],
-            "marks": [_mark_out(mark) for mark in self.marks],
+            "marks": [mark_to_json(mark) for mark in self.marks],
             "top_k": self.top_k,
         }
         body = _VERSION + json.dumps(content, separators=(",", ":")).encode()
@@ -52,21 +51,9 @@ class Token:
             if top_k is not None and not (type(top_k) is int and 1 <= top_k <= limits.TOP_K_MAX):
                 raise ValueError("top_k")
             sort = tuple(_sorter_in(sorter) for sorter in content["sort"])
-            return cls(sort, tuple(_mark_in(mark) for mark in content["marks"]), top_k)
+            return cls(sort, tuple(mark_from_json(mark) for mark in content["marks"]), top_k)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise ParameterInvalid("[token] is invalid") from None
-
-
-def _mark_out(mark: Mark) -> Any:
-    return {"bytes": base64.b64encode(mark).decode()} if isinstance(mark, bytes) else mark
-
-
-def _mark_in(mark: Any) -> Mark:
-    if isinstance(mark, dict):
-        return base64.b64decode(mark["bytes"], validate=True)
-    if mark is None or isinstance(mark, int | float | bool | str):
-        return mark
-    raise ValueError("mark")
 
 
 def _sorter_out(sorter: Sorter) -> list[Any]:
@@ -76,7 +63,7 @@ def _sorter_out(sorter: Sorter) -> list[Any]:
         case PrimaryKeySort(descending):
             return ["key", descending]
         case FieldSort(field, descending, mode, missing):
-            return ["field", descending, field, mode, _mark_out(missing)]
+            return ["field", descending, field, mode, mark_to_json(missing)]
 
 
 def _sorter_in(content: Any) -> Sorter:
@@ -86,6 +73,6 @@ def _sorter_in(content: Any) -> Sorter:
         case ["key", bool(descending)]:
             return PrimaryKeySort(descending)
         case ["field", bool(descending), str(field), mode, missing]:
-            value = _mark_in(missing)
+            value = mark_from_json(missing)
             return FieldSort(field, descending, None if mode is None else SortMode(mode), value)
     raise ValueError("sorter")

@@ -10,10 +10,10 @@ import struct
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 from pyroaring import BitMap
 
 from lutra.kernels.checksum import crc32c
+from lutra.kernels.row_mask import RowMask
 from lutra.model.errors import Corruption, StorageFailure
 from lutra.objects.store import ObjectStore
 
@@ -22,23 +22,21 @@ MAGIC: Final = b"lutraDEL"
 _HEAD: Final = struct.Struct("<8sI")
 _CHECKSUM: Final = struct.Struct("<I")
 
-Mask = npt.NDArray[np.bool_]
+
+def dead_of(live: RowMask) -> BitMap:
+    """The documents that ``live`` leaves out."""
+    dead = RowMask.all(live.rows) - live
+    return BitMap(array.array("I", dead.ids().astype(np.uint32).tobytes()))
 
 
-def dead_of(live: Mask) -> BitMap:
-    """The documents that ``live`` (bool[size]) leaves out."""
-    return BitMap(array.array("I", np.flatnonzero(~live).astype(np.uint32).tobytes()))
-
-
-def live_of(size: int, dead: BitMap | None) -> Mask:
-    """bool[size], read-only: all but ``dead``. Raises ValueError where one of those is no document."""
-    live = np.ones(size, bool)
-    if dead:
-        if dead.max() >= size:
-            raise ValueError(f"document {dead.max()} of {size} is dead")
-        live[np.frombuffer(dead.to_array(), np.uint32)] = False
-    live.flags.writeable = False
-    return live
+def live_of(size: int, dead: BitMap | None) -> RowMask:
+    """All of ``size`` documents but ``dead``. Raises ValueError where one of those is no document."""
+    live = RowMask.all(size)
+    if not dead:
+        return live
+    if dead.max() >= size:
+        raise ValueError(f"document {dead.max()} of {size} is dead")
+    return live.minus(np.frombuffer(dead.to_array(), np.uint32))
 
 
 def write_deletions(store: ObjectStore, name: str, dead: BitMap) -> int:

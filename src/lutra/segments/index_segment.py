@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pyroaring import BitMap
 
 from lutra.kernels.blocks import BlockCache
+from lutra.kernels.row_mask import RowMask
 from lutra.model.errors import Corruption
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
 from lutra.objects.store import ObjectStore
@@ -35,7 +36,6 @@ from lutra.vectors.segment_file import Progress, SegmentFile
 _OLDEST_SINCE: Final = 2
 """Format version of the footer that knows of oldest timestamps."""
 
-Mask = npt.NDArray[np.bool_]
 Grant = Callable[[int], int]
 """Asked for so many bytes of memory, gives so many."""
 
@@ -49,7 +49,7 @@ class IndexSegment:
     """
 
     def __init__(
-        self, obj: SegmentObject, meta: SegmentMeta, schema: IndexSchema, live: Mask, closing: contextlib.ExitStack
+        self, obj: SegmentObject, meta: SegmentMeta, schema: IndexSchema, live: RowMask, closing: contextlib.ExitStack
     ) -> None:
         """For `open`."""
         self.meta = meta
@@ -212,7 +212,7 @@ class IndexSegment:
     @property
     def rows(self) -> int:
         """That ``live`` leaves."""
-        return int(np.count_nonzero(self.live))
+        return self.live.count
 
     @property
     def in_key_order(self) -> bool:
@@ -227,7 +227,7 @@ class IndexSegment:
     def resident_bytes(self) -> int:
         """In memory beside the cache: of vector fields, and of keys and columns as far as they were used."""
         used = self.keys.state_bytes + sum(column.state_bytes for column in self.scalars.values())
-        return self.live.nbytes + used + sum(vectors.resident_bytes for vectors in self.vectors.values())
+        return self.live.rows // 8 + used + sum(vectors.resident_bytes for vectors in self.vectors.values())
 
     def newest_ms(self) -> npt.NDArray[np.int64]:
         """int64[size], by document: the newest timestamp of its row's cells. Read anew each time."""

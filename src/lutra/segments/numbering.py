@@ -31,7 +31,7 @@ def number_documents(inputs: Sequence[Part]) -> Numbering:
 
     Raises Corruption where two live documents have one key; StorageFailure.
     """
-    live_docs = [np.flatnonzero(part.live) for part in inputs]
+    live_docs = [part.live.ids() for part in inputs]
     keys: list[bytes] = []
     for part, docs in zip(inputs, live_docs, strict=True):
         keys += part.keys.taken(docs)

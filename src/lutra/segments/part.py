@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from lutra.kernels.row_mask import RowMask
 from lutra.scalars.part import ScalarPart, StringsPart
-from lutra.scalars.strings import Mask
 from lutra.vectors.part import VectorPart
 
 Timestamps = npt.NDArray[np.int64]
@@ -29,8 +29,7 @@ class Part(Protocol):
         """How many are live."""
 
     @property
-    def live(self) -> Mask:
-        """bool[size], read-only."""
+    def live(self) -> RowMask: ...
 
     @property
     def keys(self) -> StringsPart:

@@ -9,14 +9,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lutra.kernels.row_mask import RowMask
 from lutra.kernels.searcher import Strategy
+from lutra.kernels.selection import Selection
 from lutra.model.errors import Corruption
 from lutra.model.indexes import FieldSchema, VectorOptions
 from lutra.vectors.part import KnnCounters
 from lutra.vectors.segment import RECALL_TARGET_DEFAULT, Segment
 from lutra.vectors.segment_file import SegmentFile
 
-Mask = npt.NDArray[np.bool_]
 Docs = npt.NDArray[np.int32]
 _FEW_SHARE: Final = 32
 """Where more than this part of the documents changed, a mask is turned anew."""
@@ -35,18 +36,18 @@ class SegmentVectors:
         self._segment = segment
         # Whether the document of each row has its number: then masks need no turning.
         self._aligned = len(docs) == size and bool(np.array_equal(docs, np.arange(size)))
-        self._turned: tuple[Mask, Mask] | None = None
+        self._turned: tuple[RowMask, RowMask] | None = None
         self._row_of: Docs | None = None
         """int32[size], the row of each document or -1: from the second mask of live documents on."""
-        has = self.exists_or_raise()
-        if len(docs) != segment.rows or int(np.count_nonzero(has)) != len(docs):
+        has = self._present_or_raise()
+        if len(docs) != segment.rows or has.count != len(docs):
             raise Corruption(f"{segment.file.name}: its vectors do not belong to a document each.")
 
-    def exists_or_raise(self) -> Mask:
-        """As `exists`; raises Corruption where there are other documents than 0 to ``size`` - 1."""
+    def _present_or_raise(self) -> RowMask:
+        """Documents with a vector; raises Corruption where there are other documents than 0 to ``size`` - 1."""
         if len(self._docs) and not 0 <= int(self._docs.min()) <= int(self._docs.max()) < self.size:
             raise Corruption(f"{self._segment.file.name}: a vector belongs to none of {self.size} documents.")
-        return self.exists()
+        return self._present()
 
     def close(self) -> None:
         self._segment.close()
@@ -67,13 +68,14 @@ class SegmentVectors:
         row_of = self._row_of
         return self._segment.resident_bytes + self._docs.nbytes + (0 if row_of is None else row_of.nbytes)
 
-    def exists(self) -> Mask:
-        mask = np.zeros(self.size, bool)
-        mask[self._docs] = True
-        return mask
+    def exists(self) -> Selection:
+        return Selection(len(self._docs), self._present)
 
-    def count(self, mask: Mask | None) -> int:
-        return len(self._docs) if mask is None else int(np.count_nonzero(self._rows_of(mask)))
+    def _present(self) -> RowMask:
+        return RowMask.all(self.size) if self._aligned else RowMask.of_rows(self._docs, self.size)
+
+    def count(self, mask: RowMask | None) -> int:
+        return len(self._docs) if mask is None else (mask & self._present()).count
 
     def docs(self) -> Docs:
         return self._docs
@@ -85,10 +87,11 @@ class SegmentVectors:
         self,
         query: npt.NDArray[np.float32],
         k: int,
-        mask: Mask | None = None,
+        mask: RowMask | None = None,
         *,
         num_candidates: int | None = None,
         within: float = math.inf,
+        is_lasting: bool = False,
         recall_target: float = RECALL_TARGET_DEFAULT,
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], KnnCounters]:
         """As `VectorPart` says; ``recall_target`` is the share of the true neighbours to find, on average.
@@ -101,7 +104,7 @@ class SegmentVectors:
         found = self._segment.search(
             np.ascontiguousarray(query, np.float32).reshape(1, -1),
             k,
-            mask=None if mask is None else self._rows_of(mask),
+            mask=None if mask is None else self._rows_of(mask, is_lasting),
             recall_target=recall_target,
             num_candidates=num_candidates,
             within=within,
@@ -122,32 +125,29 @@ class SegmentVectors:
         )
         return docs[order], distances[order], counters
 
-    def _rows_of(self, mask: Mask) -> Mask:
-        """bool[rows] of bool[size]. Of a mask that nobody can change, such as that of live documents, the last is
-        kept: it is asked for query after query, and turning it takes about a nanosecond a row."""
+    def _rows_of(self, mask: RowMask, is_lasting: bool) -> RowMask:
+        """The mask of rows, of one of documents: turning it takes about a nanosecond a row, so the last of those that
+        come again is kept."""
         if self._aligned:
             return mask
-        if mask.flags.writeable:
-            return np.take(mask, self._docs)
+        if not is_lasting:
+            return mask.turned(self._docs)
         turned = self._turned
         if turned is not None and turned[0] is mask:
             return turned[1]
-        rows = np.take(mask, self._docs) if turned is None else self._turned_from(turned, mask)
+        rows = mask.turned(self._docs) if turned is None else self._turned_from(turned, mask)
         self._turned = mask, rows
         return rows
 
-    def _turned_from(self, turned: tuple[Mask, Mask], mask: Mask) -> Mask:
+    def _turned_from(self, turned: tuple[RowMask, RowMask], mask: RowMask) -> RowMask:
         """What `_rows_of` gives, made of another mask's: from one moment to the next few documents die."""
         before, rows = turned
-        changed = np.flatnonzero(before != mask)
-        if len(changed) > self.size // _FEW_SHARE:
-            return np.take(mask, self._docs)
+        fewer, more = before - mask, mask - before
+        if fewer.count + more.count > self.size // _FEW_SHARE:
+            return mask.turned(self._docs)
         if self._row_of is None:
             row_of = np.full(self.size, -1, np.int32)
             row_of[self._docs] = np.arange(len(self._docs), dtype=np.int32)
             self._row_of = row_of
-        at = self._row_of[changed]
-        has = at >= 0
-        rows = rows.copy()
-        rows[at[has]] = mask[changed[has]]
-        return rows
+        gone, come = (self._row_of[changed.ids()] for changed in (fewer, more))
+        return rows.minus(gone[gone >= 0]).plus(come[come >= 0])

@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.kernels.distance import topk
+from lutra.kernels.row_mask import RowMask
+from lutra.kernels.selection import Selection
 from lutra.model.indexes import FieldSchema, VectorOptions
 from lutra.model.values import Value
-from lutra.vectors.part import KnnCounters, Mask
+from lutra.vectors.part import KnnCounters
 from lutra.vectors.values import read_vectors
 
 Matrix = npt.NDArray[np.float32]
@@ -67,12 +69,12 @@ class VectorView:
     def complete(self) -> bool:
         return self.rows == self.size
 
-    def exists(self) -> Mask:
-        """bool[size]: documents with a vector."""
-        mask = np.zeros(self.size, bool)
-        for _, docs in self.blocks:
-            mask[docs] = True
-        return mask
+    def exists(self) -> Selection:
+        """Documents with a vector."""
+        return Selection(self.rows, self._present)
+
+    def _present(self) -> RowMask:
+        return RowMask.all(self.size) if self.complete else RowMask.of_rows(self.docs(), self.size)
 
     def docs(self) -> Numbers:
         """int32[rows]: the document of each vector."""
@@ -86,24 +88,28 @@ class VectorView:
         self,
         query: Matrix,
         k: int,
-        mask: Mask | None = None,
+        mask: RowMask | None = None,
         *,
         num_candidates: int | None = None,
         within: float = math.inf,
+        is_lasting: bool = False,
     ) -> tuple[npt.NDArray[np.int64], Matrix, KnnCounters]:
-        """The ``k`` documents nearest to ``query`` (float32[dimension]), exactly, whatever ``num_candidates``.
+        """The ``k`` documents nearest to ``query`` (float32[dimension]), exactly, whatever else is said.
 
-        ``mask`` (bool[size]) leaves only some in question. Returns documents and distances, int64[k'] and float32[k'],
+        ``mask`` leaves only some in question. Returns documents and distances, int64[k'] and float32[k'],
         nearest first and equals by document; k' is less than ``k`` where fewer qualify. Distances as
         `lutra.kernels.distance` defines them.
         """
         queries = np.ascontiguousarray(query, np.float32).reshape(1, -1)
         found: list[tuple[npt.NDArray[np.int64], Matrix]] = []
         first = 0
+        counting = mask.bools() if mask is not None and self.complete else None
         for rows, docs in self.blocks:
             among = None
-            if mask is not None:
-                among = mask[first : first + len(rows)] if self.complete else mask[docs]
+            if counting is not None:
+                among = counting[first : first + len(rows)]
+            elif mask is not None:
+                among = mask.has(docs)
             first += len(rows)
             ids, distances = topk(queries, rows, k, self.options.metric, among)
             found.append((docs[ids[0]].astype(np.int64), distances[0]))
@@ -117,13 +123,13 @@ class VectorView:
         nearest = np.argsort(distances, kind="stable")[:k]
         return documents[nearest], distances[nearest], counters
 
-    def count(self, mask: Mask | None) -> int:
+    def count(self, mask: RowMask | None) -> int:
         """How many vectors ``topk`` looks at under ``mask``."""
         if mask is None:
             return self.rows
         if self.complete:
-            return int(np.count_nonzero(mask))
-        return sum(int(np.count_nonzero(mask[docs])) for _, docs in self.blocks)
+            return mask.count
+        return (mask & self._present()).count
 
 
 class VectorColumn:

@@ -10,10 +10,11 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from lutra.kernels.row_mask import RowMask
+from lutra.kernels.selection import Selection
 from lutra.model.indexes import FieldSchema, VectorOptions
 from lutra.vectors.calibration import Fallback
 
-Mask = npt.NDArray[np.bool_]
 _EXACT: Final = frozenset({"exact", "brute_force"})
 Docs = npt.NDArray[np.int32]
 
@@ -52,11 +53,11 @@ class VectorPart(Protocol):
     @property
     def size(self) -> int: ...
 
-    def exists(self) -> Mask:
-        """bool[size]: documents with a vector."""
+    def exists(self) -> Selection:
+        """Documents with a vector."""
 
-    def count(self, mask: Mask | None) -> int:
-        """How many documents of ``mask`` (bool[size]; None: of all) have a vector."""
+    def count(self, mask: RowMask | None) -> int:
+        """How many documents of ``mask`` (None: of all) have a vector."""
 
     def docs(self) -> Docs:
         """int32[rows], read-only or the caller's own: the document of each vector, in the order of `row_blocks`."""
@@ -71,16 +72,18 @@ class VectorPart(Protocol):
         self,
         query: npt.NDArray[np.float32],
         k: int,
-        mask: Mask | None = None,
+        mask: RowMask | None = None,
         *,
         num_candidates: int | None = None,
         within: float = math.inf,
+        is_lasting: bool = False,
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], KnnCounters]:
-        """The ``k`` documents nearest to ``query`` (float32[dimension]) among those of ``mask`` (bool[size]).
+        """The ``k`` documents nearest to ``query`` (float32[dimension]) among those of ``mask``.
 
         Returns documents int64[k'] and exact distances float32[k'], as `lutra.kernels.distance` defines them, nearest
         first; of documents as near as the last one, any. k' is less than ``k`` where fewer qualify. ``num_candidates``
-        trades time for recall where the search is approximate. Documents farther than ``within`` may be left out.
+        trades time for recall where the search is approximate. Documents farther than ``within`` may be left out. A
+        mask that ``is_lasting`` comes again with the next searches, or one much like it: that of live documents.
 
         Raises Corruption, StorageFailure.
         """

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutra.kernels.blocks import BlockCache
-from lutra.kernels.searcher import Plan, RowMask, SearchCounters, Searcher
+from lutra.kernels.row_mask import RowMask
+from lutra.kernels.searcher import Plan, SearchCounters, Searcher
 from lutra.model.errors import Corruption, ParameterInvalid
 from lutra.vectors import trial
 from lutra.vectors.calibration import Calibration, Checked, Fallback
@@ -185,7 +186,7 @@ class Segment:
         queries: NDArray[np.float32],
         k: int,
         *,
-        mask: NDArray[np.bool_] | None = None,
+        mask: RowMask | NDArray[np.bool_] | None = None,
         recall_target: float = RECALL_TARGET_DEFAULT,
         num_candidates: int | None = None,
         within: float = math.inf,
@@ -194,7 +195,7 @@ class Segment:
         """The ``k`` rows nearest to each query.
 
         :param queries: float32 [q, d], C-contiguous.
-        :param mask: bool [rows]; a row where it is False is not returned. Never fewer than k rows while k qualify.
+        :param mask: or bool [rows]; a row that does not count is not returned. Never fewer than k while k qualify.
         :param recall_target: 0 to 1: the share of the true neighbours to find, on average. 1: all of them.
         :param num_candidates: how many rows to keep going with and to compare, in place of ``recall_target``.
         :param within: rows farther than this may be left out, as nearer ones are known: fewer are read. In their place
@@ -204,9 +205,10 @@ class Segment:
             out of range; the mask has another length.
         :raises Corruption: a block that was needed fails its checksum. :raises StorageFailure: a read failed.
         """
+        if isinstance(mask, np.ndarray):
+            mask = RowMask(np.ascontiguousarray(mask, np.bool_))
         self._check(queries, k, mask, recall_target, num_candidates)
-        counting = None if mask is None else RowMask(np.ascontiguousarray(mask, np.bool_))
-        qualifying = None if counting is None else counting.count
+        qualifying = None if mask is None else mask.count
         k = max(1, min(k, self.rows if qualifying is None else qualifying))
         plan = _plan(
             self._costs,
@@ -218,14 +220,14 @@ class Segment:
             num_candidates=num_candidates,
             within=within,
         )
-        found = self._searcher.search(queries, k, plan, mask=counting, threads=threads)
+        found = self._searcher.search(queries, k, plan, mask=mask, threads=threads)
         return Neighbours(*found)
 
     def _check(
         self,
         queries: NDArray[np.float32],
         k: int,
-        mask: NDArray[np.bool_] | None,
+        mask: RowMask | None,
         recall_target: float,
         num_candidates: int | None,
     ) -> None:
@@ -233,8 +235,8 @@ class Segment:
             raise ParameterInvalid(f"Queries are [q, {self.dimension}], not {list(queries.shape)}.")
         if k < 1:
             raise ParameterInvalid(f"k is at least 1, not {k}.")
-        if mask is not None and mask.shape != (self.rows,):
-            raise ParameterInvalid(f"The mask is [{self.rows}], not {list(mask.shape)}.")
+        if mask is not None and mask.rows != self.rows:
+            raise ParameterInvalid(f"The mask is of {self.rows} rows, not {mask.rows}.")
         if not 0 <= recall_target <= 1:
             raise ParameterInvalid(f"A recall is 0 to 1, not {recall_target}.")
         if num_candidates is not None and num_candidates < 1:

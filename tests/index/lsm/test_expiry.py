@@ -11,6 +11,7 @@ from support.streams import MemoryStream
 
 from lutra.index.lsm import expiry
 from lutra.index.lsm.expiry import BLOCK, SOON_MAX, Expiry
+from lutra.kernels.row_mask import RowMask
 from lutra.scalars.stored_numbers import StoredNumbers
 from lutra.segments.times import NO_TIMES, UNKNOWN_MS, Times
 
@@ -49,7 +50,7 @@ def test_whatever_dies_and_whenever_it_is_asked(
         for bound_ms in data.draw(st.lists(st.integers(-5, 70), min_size=1, max_size=8)):
             expected = set(docs[(of < bound_ms) & live[docs]].tolist())
             count = data.draw(st.none() | st.integers(1, 5))
-            answer = found.older(bound_ms, live, count).tolist()
+            answer = found.older(bound_ms, RowMask(live), count).tolist()
             assert len(answer) == len(set(answer)) == (len(expected) if count is None else min(count, len(expected)))
             assert set(answer) <= expected
             dead = data.draw(st.lists(st.sampled_from(docs.tolist()), max_size=6)) if len(docs) else []
@@ -63,13 +64,13 @@ def test_memory_and_reads_of_a_large_segment() -> None:
     live = np.ones(rows, bool)
     of, stream = stored(times)
     found = Expiry(of, ahead_ms=3_000)
-    assert len(found.older(NOW_MS, live)) == 0
+    assert len(found.older(NOW_MS, RowMask(live))) == 0
     assert stream.reads == 0, "the footer says that none is so old"
     read_bytes = []
     for second in range(1, 31):
         bound_ms, before_bytes = NOW_MS + 1_000 * second, stream.read_bytes
         for at_ms in (bound_ms - 600, bound_ms - 300, bound_ms):  # searches, and then the rows are dropped
-            docs = found.older(at_ms, live)
+            docs = found.older(at_ms, RowMask(live))
             assert set(docs.tolist()) == set(np.flatnonzero(live & (times < at_ms)).tolist())
         live[docs] = False
         read_bytes.append(stream.read_bytes - before_bytes)
@@ -84,10 +85,10 @@ def test_more_at_once_than_is_kept() -> None:
     live = np.ones(rows, bool)
     found = Expiry(of, ahead_ms=3_000)
     for _ in range(2):
-        assert len(found.older(NOW_MS + 9, live)) == rows
+        assert len(found.older(NOW_MS + 9, RowMask(live))) == rows
         assert found.state_bytes <= 8 * (rows // BLOCK + 1)
     live[::3] = False
-    assert len(found.older(NOW_MS + 9, live)) == np.count_nonzero(live)
+    assert len(found.older(NOW_MS + 9, RowMask(live))) == np.count_nonzero(live)
 
 
 def test_a_few_of_many_cost_a_few_reads() -> None:
@@ -97,16 +98,16 @@ def test_a_few_of_many_cost_a_few_reads() -> None:
     live = np.ones(rows, bool)
     found, taken = Expiry(of), 0
     for _ in range(8):
-        docs = found.older(NOW_MS + 1, live, 1_000)
+        docs = found.older(NOW_MS + 1, RowMask(live), 1_000)
         live[docs] = False
         taken += len(docs)
     assert taken == 8_000
     assert stream.read_bytes <= 8 * 64 * BLOCK * of.numbers.item_bytes  # type: ignore[union-attr]
     live[: rows - 10] = False
-    assert len(found.older(NOW_MS + 1, live, 1_000)) == 10
+    assert len(found.older(NOW_MS + 1, RowMask(live), 1_000)) == 10
 
 
 def test_none_and_unknown() -> None:
     live = np.ones(5, bool)
-    assert len(Expiry(NO_TIMES).older(NOW_MS, live)) == 0
-    assert Expiry(Times(5, UNKNOWN_MS)).older(-(10**12), live).tolist() == [0, 1, 2, 3, 4]
+    assert len(Expiry(NO_TIMES).older(NOW_MS, RowMask(live))) == 0
+    assert Expiry(Times(5, UNKNOWN_MS)).older(-(10**12), RowMask(live)).tolist() == [0, 1, 2, 3, 4]

@@ -457,7 +457,7 @@ class MarksMachine(RuleBasedStateMachine):
         home: set[int] = set()
         for segment in self.index._segments.searched:
             if segment.is_in_manifest and not policy.is_awaited(segment.shape):
-                keys = segment.segment.keys.keys(np.flatnonzero(segment.live()))
+                keys = segment.segment.keys.keys(segment.live().ids())
                 home.update(int(self.index.decode(key)[0][1]) for key in keys)
         last = {number: (position, is_put) for position, (number, is_put) in enumerate(self.log, 1)}
         due = {number for number, (position, is_put) in last.items() if is_put and position <= indexed}

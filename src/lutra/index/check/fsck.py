@@ -243,12 +243,14 @@ class IndexCheck:
     def _check_keys(self) -> None:
         """No key lives in two segments."""
         for number, segment in enumerate(self._segments):
-            for begin in range(0, segment.size, _CHUNK_ROWS):
-                docs = np.flatnonzero(segment.live[begin : begin + _CHUNK_ROWS]) + begin
+            live = segment.live.ids()
+            for begin in range(0, len(live), _CHUNK_ROWS):
+                docs = live[begin : begin + _CHUNK_ROWS]
                 keys = segment.keys.keys(docs)
                 for other in self._segments[number + 1 :]:
                     found = other.keys.find(keys)
-                    for place in np.flatnonzero((found >= 0) & other.live[found]).tolist():
+                    places = np.flatnonzero(found >= 0)
+                    for place in places[other.live.has(found[places])].tolist():
                         self._row_fault(_shown(self._codec.decode(keys[place])), "lives in two segments")
 
     def check_rows(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from lutra.index.check.digests import Digester, Digests
 from lutra.index.lsm.buffer import Buffer
 from lutra.index.lsm.view import PartView
+from lutra.kernels.row_mask import RowMask
 from lutra.model.indexes import IndexSchema
 from lutra.model.names import shown
 from lutra.model.rows import Row
@@ -90,7 +91,7 @@ class RowCheck:
         if values_ms is None or rows_ms is None:
             return 0
         masks = ((one.oldest_ms < values_ms) & (one.newest_ms >= rows_ms) for one in self._known)
-        return sum(int(np.count_nonzero(of & one.segment.live)) for of, one in zip(masks, self._known, strict=True))
+        return sum((one.segment.live & RowMask(of)).count for of, one in zip(masks, self._known, strict=True))
 
     def differences(self, rows: Sequence[Row]) -> Iterator[RowDifference]:
         """Of some rows of the table, which come no second time: with the cells that have expired."""
@@ -99,7 +100,8 @@ class RowCheck:
         hashes = hashes_of(keys)
         for known in self._known:
             found = known.segment.keys.find(keys, hashes)
-            places = np.flatnonzero((found >= 0) & known.segment.live[found])
+            places = np.flatnonzero(found >= 0)
+            places = places[known.segment.live.has(found[places])]
             docs = found[places]
             missing[places] = False
             known.seen[docs] = True
@@ -148,10 +150,10 @@ class RowCheck:
     def left_over(self) -> Iterator[RowDifference]:
         """What the index has and no row that ``differences`` was given."""
         for known in self._known:
-            left = known.segment.live & ~known.seen
+            left = known.segment.live - RowMask(known.seen)
             if self._bounds.rows_ms is not None:
-                left &= known.newest_ms >= self._bounds.rows_ms
-            for doc in np.flatnonzero(left).tolist():
+                left = left & RowMask(known.newest_ms >= self._bounds.rows_ms)
+            for doc in left.ids().tolist():
                 yield RowDifference(known.segment.keys.key(doc), "is in the index, but not in the table")
 
     def _different(self, expected: PartView, place: int, segment: IndexSegment, doc: int) -> list[str]:

@@ -17,13 +17,14 @@ import numpy.typing as npt
 
 from lutra.index.lsm.live import LiveMask
 from lutra.index.lsm.view import PartView
+from lutra.kernels.row_mask import RowMask
 from lutra.model.indexes import FieldType, IndexSchema
 from lutra.model.rows import Row
 from lutra.model.schema import KeyColumn
 from lutra.model.values import ColumnType
 from lutra.scalars.column import ScalarColumn
 from lutra.scalars.growable import Growable
-from lutra.scalars.strings import Mask, Strings
+from lutra.scalars.strings import Strings
 from lutra.vectors.column import VectorColumn
 
 _DEAD_MIN: Final = 1_024
@@ -149,14 +150,14 @@ class Buffer:
 
     def expired(self, oldest_ms: int) -> list[bytes]:
         """The keys of the live documents whose newest timestamp is older."""
-        return self._keys_of(self._live.view() & (self._newest_ms.view() < oldest_ms))
+        return self._keys_of(self._live.view() & RowMask(self._newest_ms.view() < oldest_ms))
 
     def outdated(self, oldest_ms: int) -> list[bytes]:
         """The keys of the live documents of which a value was written before that."""
-        return self._keys_of(self._live.view() & (self._oldest_ms.view() < oldest_ms))
+        return self._keys_of(self._live.view() & RowMask(self._oldest_ms.view() < oldest_ms))
 
-    def _keys_of(self, mask: Mask) -> list[bytes]:
-        return [self._keys[doc] for doc in np.flatnonzero(mask).tolist()]
+    def _keys_of(self, mask: RowMask) -> list[bytes]:
+        return [self._keys[doc] for doc in mask.ids().tolist()]
 
     def view(self) -> PartView:
         """The documents as they are now."""
@@ -182,9 +183,9 @@ class Buffer:
 
     def compacted(self, schema: IndexSchema, key_columns: tuple[KeyColumn, ...]) -> Buffer:
         """A new buffer of the living documents, numbered in the same order."""
-        alive = self._live.view()
-        docs = np.flatnonzero(alive)
-        renumber: npt.NDArray[np.int32] = np.where(alive, np.cumsum(alive) - 1, -1).astype(np.int32)
+        docs = self._live.view().ids()
+        renumber: npt.NDArray[np.int32] = np.full(self._live.size, -1, np.int32)
+        renumber[docs] = np.arange(len(docs), dtype=np.int32)
         result = Buffer(schema, key_columns)
         result.unindexed = self.unindexed
         result._columns = {name: column.compacted(renumber) for name, column in self._columns.items()}

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lutra.scalars.strings import Mask
+from lutra.kernels.row_mask import RowMask
 from lutra.segments.times import Times
 
 BLOCK: Final = 4_096
@@ -55,7 +55,7 @@ class Expiry:
         known = self._known
         return known.least.nbytes + known.soon_ms.nbytes + known.soon.nbytes
 
-    def older(self, bound_ms: int, live: Mask, count: int | None = None) -> Docs:
+    def older(self, bound_ms: int, live: RowMask, count: int | None = None) -> Docs:
         """The documents of ``live`` whose timestamp is less than ``bound_ms``, in no order; of many ``count``.
 
         Raises StorageFailure, Corruption.
@@ -63,10 +63,10 @@ class Expiry:
         known = self._known
         if bound_ms <= known.until_ms:
             docs = known.soon[: int(np.searchsorted(known.soon_ms, bound_ms))]
-            return docs[live[docs]][:count]
+            return docs[live.has(docs)][:count]
         return self._read(known, bound_ms, live, count)
 
-    def _read(self, known: _Known, bound_ms: int, live: Mask, count: int | None) -> Docs:
+    def _read(self, known: _Known, bound_ms: int, live: RowMask, count: int | None) -> Docs:
         """Reads the blocks that may have one, until ``count`` are found."""
         until_ms = bound_ms + self._ahead_ms
         least, found, times, total = known.least.copy(), [], [], 0
@@ -76,7 +76,7 @@ class Expiry:
                 is_whole = False
                 break
             docs, of = self._times.read(begin * BLOCK, min(end * BLOCK, self._times.count))
-            alive = live[docs]
+            alive = live.has(docs)
             firsts = np.arange(0, len(docs), BLOCK)
             least[begin:end] = np.minimum.reduceat(np.where(alive, of, np.iinfo(np.int64).max), firsts)
             chosen = np.flatnonzero(alive & (of < until_ms))

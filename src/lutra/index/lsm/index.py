@@ -19,8 +19,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from lutra.feed.progress import Progress
 from lutra.index.builds.build import flat_plans, scratch_folder, shape_of
 from lutra.index.builds.job import BuildDone
@@ -519,7 +517,7 @@ class SearchIndex:
             opened = self._segments.open(SegmentEntry(shape_of(name, meta), since=sealed.since))
             with self._writer:
                 with self._lock:
-                    died = np.flatnonzero(part.live & ~sealed.buffer.view().live)
+                    died = (part.live - sealed.buffer.view().live).ids()
                 opened.kill_keys(part.keys.taken(died))
                 self._segments.named[name] = opened
             sealed.segment = name
@@ -535,7 +533,7 @@ class SearchIndex:
         opened = self._segments.open(entry, replacing=merge.inputs)
         with self._writer:
             for segment, base in zip(merge.inputs, merge.bases, strict=True):
-                died = np.flatnonzero(base & ~segment.live())
+                died = (base - segment.live()).ids()
                 if len(died):
                     opened.kill_keys(segment.segment.keys.keys(died))
             with self._lock:

@@ -15,8 +15,8 @@ from lutra.index.builds.job import BuildDone, BuildInput, BuildJob
 from lutra.index.lsm.open_segment import OpenSegment
 from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.storage import IndexStorage
+from lutra.kernels.row_mask import RowMask
 from lutra.model.indexes import IndexSchema
-from lutra.scalars.strings import Mask
 
 _MERGES_MAX: Final = 2
 """Beside a large one a small one: buffers must not wait for what takes minutes."""
@@ -30,11 +30,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """Builds ``output`` of what lives in ``inputs``: of each, the documents of its ``bases`` (bool[size])."""
+    """Builds ``output`` of what lives in ``inputs``: of each, the documents of its ``bases`` ."""
 
     output: str
     inputs: tuple[OpenSegment, ...]
-    bases: tuple[Mask, ...]
+    bases: tuple[RowMask, ...]
     needs: frozenset[str]
     """Objects that are not to be deleted meanwhile."""
     future: Future[BuildDone]

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from lutra.index.lsm.expiry import Docs, Expiry
 from lutra.index.lsm.live import LiveMask
 from lutra.index.lsm.manifest import SegmentEntry
+from lutra.kernels.row_mask import RowMask
 from lutra.scalars.bloom import Hashes, hashes_of
 from lutra.scalars.part import ScalarPart
 from lutra.scalars.segment_keys import SegmentKeys
-from lutra.scalars.strings import Mask
 from lutra.segments.index_segment import IndexSegment
 from lutra.vectors.part import VectorPart
 
@@ -46,12 +46,12 @@ class OpenSegment:
         self.granted_bytes = granted_bytes
         """Of memory (`lutra.index.lsm.resources.MemoryBudget`)."""
         self.committed = segment.live
-        """bool[rows], the documents that ``deletions`` leaves."""
+        """The documents that ``deletions`` leaves."""
         self.is_in_manifest = False
         self._live = LiveMask.of(segment.live)
         self._rows = Expiry(segment.newest, _AHEAD_MS)
         self._cells = Expiry(segment.oldest)
-        self._lately: tuple[Mask, int, Mask] | None = None  # a mask, how many of it had expired, and the rest
+        self._lately: tuple[RowMask, int, RowMask] | None = None  # a mask, how many of it had expired, and the rest
         weakref.finalize(self, retired.append, (entry.shape.name, segment, granted_bytes)).atexit = False
 
     @property
@@ -83,8 +83,8 @@ class OpenSegment:
         if keys:
             self.kill(self.find(keys, hashes_of(keys)))
 
-    def live(self) -> Mask:
-        """bool[size], of this moment."""
+    def live(self) -> RowMask:
+        """Of this moment."""
         return self._live.view()
 
     def view(self) -> SegmentView:
@@ -102,7 +102,7 @@ class OpenSegment:
         """
         return self._cells.older(oldest_ms, self._live.view(), count)
 
-    def without_expired(self, live: Mask, oldest_ms: int) -> tuple[Mask, int]:
+    def without_expired(self, live: RowMask, oldest_ms: int) -> tuple[RowMask, int]:
         """``live`` without what is older, and how many that are: the same mask as long as they are the same.
 
         Raises StorageFailure, Corruption.
@@ -113,9 +113,7 @@ class OpenSegment:
         lately = self._lately
         if lately is not None and lately[0] is live and lately[1] == len(docs):
             return lately[2], len(docs)
-        left = live.copy()
-        left[docs] = False
-        left.flags.writeable = False
+        left = live.minus(docs)
         self._lately = live, len(docs), left
         return left, len(docs)
 
@@ -131,7 +129,7 @@ class SegmentView:
 
     opened: OpenSegment
     rows: int
-    live: Mask
+    live: RowMask
 
     @property
     def size(self) -> int:

@@ -15,8 +15,8 @@ from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.stats import fallbacks_of
 from lutra.index.lsm.storage import IndexStorage
 from lutra.kernels.daemons import DaemonExecutor
+from lutra.kernels.row_mask import RowMask
 from lutra.model.indexes import IndexSchema
-from lutra.scalars.strings import Mask
 from lutra.segments.deletions import dead_of, read_deletions, write_deletions
 from lutra.segments.index_segment import IndexSegment
 
@@ -40,7 +40,7 @@ class FrozenSegment:
     """A segment as a manifest is to name it: with the documents that live at this moment."""
 
     opened: OpenSegment
-    live: Mask
+    live: RowMask
     dead: int
     deletions: str | None
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from lutra.kernels.row_mask import RowMask
 from lutra.model.indexes import IndexSchema
 from lutra.model.rows import PrimaryKey
 from lutra.model.schema import KeyColumn
 from lutra.scalars.column import ScalarView
 from lutra.scalars.part import ScalarPart, StringsPart
-from lutra.scalars.strings import Mask, StringsView
+from lutra.scalars.strings import StringsView
 from lutra.segments.part import Part
 from lutra.vectors.column import VectorView
 from lutra.vectors.part import VectorPart
@@ -32,7 +33,7 @@ class PartView:
 
     size: int
     rows: int
-    live: Mask
+    live: RowMask
     keys: StringsView
     newest: npt.NDArray[np.int64]
     oldest: npt.NDArray[np.int64]
@@ -53,8 +54,8 @@ class PartView:
 
     def since(self, oldest_ms: int) -> PartView:
         """The same without what is older."""
-        live = self.live & (self.newest >= oldest_ms)
-        return replace(self, live=live, rows=int(np.count_nonzero(live)))
+        live = self.live & RowMask(self.newest >= oldest_ms)
+        return replace(self, live=live, rows=live.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class _PartWithout:
 
     part: Part
     rows: int
-    live: Mask
+    live: RowMask
 
     @property
     def size(self) -> int:
@@ -121,7 +122,5 @@ class _PartWithout:
 
 
 def _without(part: Part, docs: list[int]) -> _PartWithout:
-    live = part.live.copy()
-    live[docs] = False
-    live.flags.writeable = False
-    return _PartWithout(part.part if isinstance(part, _PartWithout) else part, int(np.count_nonzero(live)), live)
+    live = part.live.minus(np.array(docs, np.int64))
+    return _PartWithout(part.part if isinstance(part, _PartWithout) else part, live.count, live)

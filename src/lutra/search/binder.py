@@ -1,0 +1,94 @@
+"""Checks a query tree, once for all parts: its size, its fields and their types, its operands and its limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TypeVar
+
+from lutra.index.lsm.view import IndexView
+from lutra.model import limits
+from lutra.model.errors import ParameterInvalid
+from lutra.model.indexes import FieldSchema, FieldType
+from lutra.model.queries import Query
+from lutra.scalars.values import ScalarReader
+from lutra.search.access import scalars_of
+from lutra.search.nodes.node import Clause, Condition
+from lutra.search.nodes.registry import bind_of
+
+C = TypeVar("C", bound=Condition)
+
+
+class Binder:
+    """Binds one query: each kind in its own module of `lutra.search.nodes`, which asks what is here."""
+
+    def __init__(self, view: IndexView, root_top_k: int = 0) -> None:
+        """``root_top_k``: a KNN query at the root finds so many neighbours at least."""
+        self._view = view
+        self._root_top_k = root_top_k
+        self._fields = {field.name: field for field in view.schema.fields}
+        self._conditions: dict[Condition, Condition] = {}
+        self._nodes = 0
+        self._depth = 0
+        self._is_in_knn = False
+
+    @property
+    def conditions(self) -> Sequence[Condition]:
+        """All that the query is made of, each once, those within another one before it."""
+        return list(self._conditions)
+
+    def bind(self, query: Query) -> Clause:
+        """Raises ParameterInvalid."""
+        self._nodes += 1
+        if self._nodes > limits.QUERY_NODES_MAX:
+            raise ParameterInvalid(f"The query has more than {limits.QUERY_NODES_MAX} nodes.")
+        if self._depth == limits.QUERY_DEPTH_MAX:
+            raise ParameterInvalid(f"The query is nested deeper than {limits.QUERY_DEPTH_MAX} levels.")
+        self._depth += 1
+        clause = bind_of(query)(query, self)
+        self._depth -= 1
+        return clause
+
+    def bind_in_knn(self, query: Query) -> Clause:
+        """The filter of a KNN query."""
+        self._is_in_knn = True
+        clause = self.bind(query)
+        self._is_in_knn = False
+        return clause
+
+    def same(self, condition: C) -> C:
+        """``condition``, or the equal one that the query has already: in each part it is evaluated once."""
+        kept = self._conditions.setdefault(condition, condition)
+        assert type(kept) is type(condition)
+        return kept
+
+    def neighbours(self, top_k: int) -> int:
+        """How many the KNN query that is being bound is to find.
+
+        Raises ParameterInvalid where it stands in the filter of another.
+        """
+        if self._is_in_knn:
+            raise ParameterInvalid("[knn_vector query] the filter must not hold another knn_vector query")
+        return max(top_k, self._root_top_k) if self._depth == 1 else top_k
+
+    def field(self, query: str, name: str, allowed: tuple[FieldType, ...]) -> FieldSchema:
+        """The field of a query that goes with these types."""
+        field = self._fields.get(name)
+        if field is None:
+            raise ParameterInvalid(f"[{query}] field: {name} does not exist")
+        if field.type not in allowed:
+            types = ", ".join(kind.name.lower() for kind in allowed)
+            raise ParameterInvalid(
+                f"[{query}] field: {name} type: {field.type.name.lower()} is invalid, allow [{types}]"
+            )
+        if not field.index:
+            raise ParameterInvalid(f"[{query}] field: {name} is not indexed")
+        return field
+
+    def reader(self, name: str) -> ScalarReader:
+        """Turns operands into what the field holds."""
+        return scalars_of(self._view.parts[0], name).reader
+
+    def check_weight(self, query: str, weight: float) -> None:
+        if not 0 <= weight < math.inf:
+            raise ParameterInvalid(f"[{query}] weight must be a number that is not negative: {weight}")

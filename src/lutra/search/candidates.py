@@ -1,0 +1,177 @@
+"""The nearest of all parts of an index together: of each KNN query those in each part, before anything is collected.
+
+What one part found says how near a row of the next has to be, so the largest comes first, and each is read only for
+what may still be nearer.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lutra.kernels.row_mask import RowMask
+from lutra.search.access import vectors_of
+from lutra.search.level import KeyLevel
+from lutra.search.nodes.knn import Near, NearNode, Scan
+from lutra.search.nodes.node import Condition, PartSearch
+from lutra.search.order import first_of
+from lutra.search.scores import Docs, DocScores, above, similarity, weighted
+from lutra.vectors.calibration import Fallback
+
+Distances = npt.NDArray[np.float32]
+
+_GROWTH: Final = 8
+_NO_DOCS: Final[Docs] = np.empty(0, np.int64)
+_NO_DISTANCES: Final[Distances] = np.empty(0, np.float32)
+
+
+def find_candidates(conditions: Iterable[Condition], parts: Sequence[PartSearch]) -> None:
+    """Gives the nodes of the KNN queries among ``conditions`` what they found.
+
+    Raises RequestTimeout, Corruption, StorageFailure.
+    """
+    for condition in conditions:
+        if isinstance(condition, Near):
+            _find(condition, parts)
+
+
+def _find(condition: Near, parts: Sequence[PartSearch]) -> None:
+    """The ``top_k`` of all parts together; equally near ones by primary key."""
+    scans = [_Scan(condition, part) for part in parts]
+    _run(scans, condition.top_k)
+    chosen = _chosen(scans, condition.top_k)
+    distances = np.concatenate([distances for _, distances in chosen])
+    scores = weighted(similarity(distances, condition.metric), condition.weight)
+    begin = 0
+    for scan, (docs, own) in zip(scans, chosen, strict=True):
+        end = begin + len(own)
+        if end > begin:
+            scan.give(docs, scores[begin:end])
+        begin = end
+
+
+def _run(scans: Sequence[_Scan], top_k: int) -> None:
+    """Has each part looked through, the largest first.
+
+    One call for each, so far: what does all parts in one goes here. It has their masks, and leaves in each scan its
+    documents and distances, nearest first, and what that took.
+    """
+    so_far: list[Distances] = []
+    within = math.inf
+    for scan in sorted(scans, key=lambda one: one.search.part.rows, reverse=True) if len(scans) > 1 else scans:
+        if sum(map(len, so_far)) >= top_k:
+            nearest = np.concatenate(so_far)
+            within = float(np.partition(nearest, top_k - 1)[top_k - 1])
+        scan.run(within)
+        so_far.append(scan.distances)
+
+
+class _Scan:
+    """The search in one part: its nearest, and more of them where they turn out to be needed."""
+
+    __slots__ = ("asked", "condition", "distances", "docs", "is_exact", "mask", "node", "search")
+
+    def __init__(self, condition: Near, search: PartSearch) -> None:
+        self.condition = condition
+        self.search = search
+        node = search.node(condition)
+        assert isinstance(node, NearNode)
+        self.node = node
+        self.mask = _in_question(condition, search)
+        self.asked = 0
+        self.is_exact = True
+        self.docs = _NO_DOCS
+        self.distances = _NO_DISTANCES
+
+    def run(self, within: float) -> None:
+        """Finds the ``top_k`` and one more, which shows whether there are more as near as the last; of those farther
+        than ``within``, any or none."""
+        self.search.deadline.check()
+        if self.search.part.rows and (self.mask is None or self.mask.count):
+            self._ask(self.condition.top_k + 1, within)
+
+    def _ask(self, count: int, within: float) -> None:
+        of, search = self.condition, self.search
+        began_s = time.perf_counter() if search.explains else 0.0
+        self.docs, self.distances, counters = vectors_of(search.part, of.field).topk(
+            of.vector,
+            count,
+            self.mask,
+            num_candidates=of.num_candidates,
+            within=within,
+            is_lasting=of.filter is None,
+        )
+        self.asked, self.is_exact = count, counters.exact
+        stats = search.stats
+        stats.strategy = counters.strategy
+        stats.recall = counters.recall
+        stats.fallback = "" if counters.fallback is Fallback.NONE else counters.fallback.value
+        stats.distances += counters.distances
+        stats.reads += counters.reads
+        stats.bytes += counters.bytes
+        if search.explains:
+            qualifying = search.part.rows if self.mask is None else self.mask.count
+            self.node.took(Scan(count, qualifying, within, counters, (time.perf_counter() - began_s) * 1e6))
+
+    def give(self, docs: Docs, scores: npt.NDArray[np.float64]) -> None:
+        """To the node: its neighbours, as far as they score enough."""
+        if self.condition.min_score is not None:
+            kept = above(scores, self.condition.min_score)
+            docs, scores = docs[kept], scores[kept]
+        self.node.set_found(DocScores.of(docs, scores))
+
+    def at(self, bound: Any, count: int) -> Docs:
+        """The first ``count`` by key of the documents as near as ``bound``.
+
+        Where the search is exact, so is this: it goes on until it has them all.
+        """
+        while len(self.docs) == self.asked > 0 and self.distances[-1] == bound and self.is_exact:
+            self.search.deadline.check()
+            self._ask(_GROWTH * self.asked, math.inf)
+        tied = np.sort(self.docs[self.distances == bound])
+        return first_of([KeyLevel(self.search.part.keys, False)], tied, count) if len(tied) else tied
+
+
+def _in_question(condition: Near, search: PartSearch) -> RowMask | None:
+    """Which documents may be neighbours; None where all may."""
+    part = search.part
+    if condition.filter is not None:
+        return search.node(condition.filter).matches() & part.live
+    return part.live if part.rows < part.size else None
+
+
+def _chosen(scans: Sequence[_Scan], top_k: int) -> list[tuple[Docs, Distances]]:
+    """Documents and distances of each scan that are among the ``top_k`` of all."""
+    distances = np.concatenate([scan.distances for scan in scans])
+    if len(distances) <= top_k:
+        return [(scan.docs, scan.distances) for scan in scans]
+    bound = np.partition(distances, top_k - 1)[top_k - 1]
+    nearer = [int(np.searchsorted(scan.distances, bound)) for scan in scans]
+    ends = [int(np.searchsorted(scan.distances, bound, "right")) for scan in scans]
+    if sum(ends) == top_k:
+        return [(scan.docs[:end], scan.distances[:end]) for scan, end in zip(scans, ends, strict=True)]
+    places = top_k - sum(nearer)
+    tied = _first_by_key(scans, [scan.at(bound, places) for scan in scans], places)
+    return [
+        (np.append(scan.docs[:end], more), np.append(scan.distances[:end], np.full(len(more), bound)))
+        for scan, end, more in zip(scans, nearer, tied, strict=True)
+    ]
+
+
+def _first_by_key(scans: Sequence[_Scan], tied: Sequence[Docs], count: int) -> list[Docs]:
+    """Those of ``tied``, by scan, whose keys are among the first ``count`` of all."""
+    keyed = (
+        (key, number, doc)
+        for number, (scan, docs) in enumerate(zip(scans, tied, strict=True))
+        for key, doc in zip(scan.search.part.keys.taken(docs), docs.tolist(), strict=True)
+    )
+    chosen: list[list[int]] = [[] for _ in scans]
+    for _, number, doc in heapq.nsmallest(count, keyed):
+        chosen[number].append(doc)
+    return [np.array(docs, np.int64) for docs in chosen]

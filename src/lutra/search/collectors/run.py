@@ -1,0 +1,152 @@
+"""The first documents of a part, or of several, in order: what a top-k's partial state consists of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from lutra.index.lsm.view import Document
+from lutra.search.level import KeyLevel, Level, ScoreLevel
+from lutra.search.mark import Mark, ranks
+from lutra.search.scores import Docs, Scores, scores_of
+from lutra.segments.part import Part
+
+Rank = tuple[Any, ...]
+"""Where a document stands, level by level: those of runs of one order compare."""
+
+
+class Run(Protocol):
+    """Hits in order, each of which carries its sort keys: its marks, of which the last is its primary key."""
+
+    def __len__(self) -> int: ...
+
+    def ranks(self, chunk: int) -> Iterator[Rank]:
+        """Of each hit in order, so many looked at in advance."""
+
+    def first_ranks(self) -> npt.NDArray[np.float64] | None:
+        """On the first level alone, where that is a number at hand; else None."""
+
+    def marks(self, at: int) -> list[Mark]:
+        """The sort keys of a hit."""
+
+    def keys(self, ats: Sequence[int]) -> list[bytes]:
+        """The encoded primary keys of some hits."""
+
+    def scores(self, ats: Sequence[int]) -> list[float]:
+        """Their scores; NaN where the order does not ask for any."""
+
+    def document(self, at: int) -> Document | None:
+        """What of the view a hit is; None where it came from elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRun:
+    """Of one part, whose sort keys are read as they are asked for. A `Run`."""
+
+    part: Part
+    levels: Sequence[Level]
+    docs: Docs
+    found: Scores | None
+    """Scores; None where nobody asks."""
+
+    def __len__(self) -> int:
+        return len(self.docs)
+
+    def ranks(self, chunk: int) -> Iterator[Rank]:
+        for first in range(0, len(self.docs), chunk):
+            docs = self.docs[first : first + chunk]
+            yield from zip(*(_ranks(level, docs, level is self.levels[0]) for level in self.levels), strict=True)
+
+    def first_ranks(self) -> npt.NDArray[np.float64] | None:
+        level = self.levels[0]
+        if not isinstance(level, ScoreLevel) or isinstance(level.scores, float):
+            return None
+        values = level.scores.take(self.docs)
+        return -values if level.descending else values
+
+    def marks(self, at: int) -> list[Mark]:
+        return [mark for level in self.levels for mark in level.marks(self.docs[at : at + 1])]
+
+    def keys(self, ats: Sequence[int]) -> list[bytes]:
+        return self.part.keys.taken(self.docs[ats])
+
+    def scores(self, ats: Sequence[int]) -> list[float]:
+        return [math.nan] * len(ats) if self.found is None else scores_of(self.found, self.docs[ats])
+
+    def document(self, at: int) -> Document:
+        return self.part, int(self.docs[at])
+
+
+@dataclass(frozen=True, slots=True)
+class SentRun:
+    """What came from elsewhere. A `Run`."""
+
+    hits: Sequence[tuple[Sequence[Mark], float]]
+    """Marks and score of each."""
+    descending: Sequence[bool]
+    """By level."""
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def ranks(self, chunk: int) -> Iterator[Rank]:
+        for marks, _ in self.hits:
+            yield tuple(ranks([mark], down)[0] for mark, down in zip(marks, self.descending, strict=True))
+
+    def first_ranks(self) -> npt.NDArray[np.float64] | None:
+        return None
+
+    def marks(self, at: int) -> list[Mark]:
+        return list(self.hits[at][0])
+
+    def keys(self, ats: Sequence[int]) -> list[bytes]:
+        keys = [self.hits[at][0][-1] for at in ats]
+        return [key for key in keys if isinstance(key, bytes)]
+
+    def scores(self, ats: Sequence[int]) -> list[float]:
+        return [self.hits[at][1] for at in ats]
+
+    def document(self, at: int) -> None:
+        return None
+
+
+class _LateRank:
+    """Where one document stands at a level that few comparisons come to."""
+
+    __slots__ = ("_doc", "_level", "_rank")
+
+    def __init__(self, level: Level, doc: int) -> None:
+        self._level = level
+        self._doc = doc
+        self._rank: Any = None
+
+    def read(self) -> Any:
+        if self._rank is None:
+            [self._rank] = ranks(self._level.marks(np.array([self._doc], np.int64)), self._level.descending)
+        return self._rank
+
+    def __lt__(self, other: Any) -> bool:
+        return bool(self.read() < _read(other))
+
+    def __gt__(self, other: Any) -> bool:
+        return bool(self.read() > _read(other))
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.read() == _read(other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _read(rank: Any) -> Any:
+    return rank.read() if isinstance(rank, _LateRank) else rank
+
+
+def _ranks(level: Level, docs: Docs, is_first: bool) -> Sequence[Any]:
+    if isinstance(level, KeyLevel) and not is_first:
+        return [_LateRank(level, doc) for doc in docs.tolist()]
+    return ranks(level.marks(docs), level.descending)

@@ -1,0 +1,133 @@
+"""The first documents in an order, of all or of those after a mark."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from lutra.model.errors import Corruption
+from lutra.model.queries import Sorter
+from lutra.search.collectors.run import LocalRun, Rank, Run, SentRun
+from lutra.search.level import KeyLevel, levels_of
+from lutra.search.mark import Mark, mark_from_json, mark_to_json
+from lutra.search.matching import Matching
+from lutra.search.order import after_marks, first, first_of
+from lutra.search.scores import DocScores
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """The partial state: runs of hits, and how many documents there are to choose from in all."""
+
+    runs: Sequence[Run]
+    left: int
+
+
+class Place(NamedTuple):
+    """A hit ``at`` of the run that has the number ``run``."""
+
+    run: int
+    at: int
+
+
+class TopCollector:
+    """Chooses ``count`` documents of the settled ``order`` (`lutra.search.mark.settled`): those after ``marks``, where
+    there are any."""
+
+    def __init__(
+        self, order: Sequence[Sorter], count: int, marks: Sequence[Mark] | None = None, is_scoring: bool = False
+    ) -> None:
+        self._order = order
+        self._count = count
+        self._marks = marks
+        self._is_scoring = is_scoring
+
+    def collect(self, matching: Matching) -> Top:
+        part, docs, mask, left = matching.part, matching.docs, matching.mask, matching.count
+        if not left:
+            return Top((), 0)
+        levels = levels_of(part, self._order, matching.scores)
+        if self._marks is not None:
+            mask = after_marks(levels, self._marks, matching.documents)
+            left = mask.count
+            docs = mask.ids() if isinstance(matching.scores, DocScores) else None
+        if not left:
+            return Top((), 0)
+        if docs is not None:
+            chosen = first_of(levels, docs, self._count)
+        else:
+            assert mask is not None
+            if part.in_key_order and isinstance(levels[0], KeyLevel):
+                chosen = mask.first(self._count, levels[0].descending)
+            else:
+                chosen = first(levels, mask, self._count)
+        return Top((LocalRun(part, levels, chosen, matching.scores if self._is_scoring else None),), left)
+
+    def merge(self, states: Sequence[Top]) -> Top:
+        return Top([run for state in states for run in state.runs], sum(state.left for state in states))
+
+    def encode(self, state: Top) -> bytes:
+        """JSON. Keys of as many hits as are chosen are read now, where that was put off."""
+        hits = []
+        for place in merged(state.runs, 0, self._count):
+            run = state.runs[place.run]
+            hits.append([[mark_to_json(mark) for mark in run.marks(place.at)], *run.scores([place.at])])
+        return json.dumps({"left": state.left, "hits": hits}, separators=(",", ":")).encode()
+
+    def decode(self, data: bytes) -> Top:
+        try:
+            content = json.loads(data)
+            hits = [(tuple(map(mark_from_json, marks)), float(score)) for marks, score in content["hits"]]
+            left = content["left"]
+            fits = all(len(marks) == len(self._order) and isinstance(marks[-1], bytes) for marks, _ in hits)
+            if not fits or type(left) is not int or left < len(hits):
+                raise ValueError("hits")
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise Corruption(f"a top-k's partial state makes no sense: {error!r}") from None
+        return Top((SentRun(hits, [sorter.descending for sorter in self._order]),) if hits else (), left)
+
+
+def merged(runs: Sequence[Run], offset: int, limit: int) -> list[Place]:
+    """The hits ``offset`` to ``offset + limit`` of all runs together; no two stand at the same place.
+
+    Looks at some ``offset + limit`` documents in all, and as many again at most: where a document stands may have to be
+    read from storage. After other levels, primary keys are read only of documents that these do not tell apart.
+    """
+    if len(runs) == 1:
+        return [Place(0, at) for at in range(offset, min(offset + limit, len(runs[0])))]
+    if not runs:
+        return []
+    told_apart = _by_first_level(runs, offset + limit)
+    if told_apart is not None:
+        return told_apart[offset:]
+    chunk = (offset + limit) // len(runs) + 1
+    together = heapq.merge(*(_entries(run, number, chunk) for number, run in enumerate(runs)))
+    return [place for _, place in islice(together, offset, offset + limit)]
+
+
+def _by_first_level(runs: Sequence[Run], count: int) -> list[Place] | None:
+    """The first ``count`` hits, where the first level alone puts them in order."""
+    ranks = [run.first_ranks() for run in runs]
+    known = [one[:count] for one in ranks if one is not None]
+    if len(known) < len(runs):
+        return None
+    values = np.concatenate(known)
+    order = np.argsort(values, kind="stable")[: count + 1]
+    ordered = values[order]
+    if bool((ordered[1:] == ordered[:-1]).any()):
+        return None
+    ends = np.cumsum([len(one) for one in known])
+    numbers = np.searchsorted(ends, order[:count], "right").tolist()
+    begins = [0, *ends.tolist()]
+    return [Place(number, at - begins[number]) for number, at in zip(numbers, order[:count].tolist(), strict=True)]
+
+
+def _entries(run: Run, number: int, chunk: int) -> Iterator[tuple[Rank, Place]]:
+    """Where each hit stands, as comes in order, and which it is."""
+    return ((rank, Place(number, at)) for at, rank in enumerate(run.ranks(chunk)))

@@ -1,0 +1,52 @@
+"""What a query matches in one part of an index, as collectors take it in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lutra.kernels.row_mask import RowMask
+from lutra.search.nodes.knn import NearNode
+from lutra.search.nodes.node import Clause, PartSearch
+from lutra.search.scores import Docs, DocScores, Scores, weighted
+from lutra.segments.part import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Living documents of ``part``, ``count`` of them: as a list, where they are known to be few, or as a mask."""
+
+    part: Part
+    count: int
+    scores: Scores
+    """0 where nobody asks."""
+    docs: Docs | None = None
+    """Ascending."""
+    mask: RowMask | None = None
+
+    @property
+    def documents(self) -> RowMask:
+        """As a mask, in any case."""
+        if self.mask is not None:
+            return self.mask
+        assert self.docs is not None
+        return RowMask.of_rows(self.docs, self.part.size)
+
+
+def matching_of(search: PartSearch, root: Clause, is_scoring: bool) -> Matching:
+    """Raises RequestTimeout, StorageFailure, Corruption."""
+    part, node = search.part, search.node(root.condition)
+    if isinstance(node, NearNode):
+        docs = node.found.docs
+        return Matching(part, len(docs), node.found if is_scoring else 0.0, docs=docs)
+    mask = node.matches()
+    if mask is not part.live:
+        mask = mask & part.live
+    if not is_scoring or not mask.count:
+        return Matching(part, mask.count, 0.0, mask=mask)
+    if node.uniform is not None:
+        return Matching(part, mask.count, node.uniform * root.weight, mask=mask)
+    docs = mask.ids()
+    scores = node.scores(docs)
+    if isinstance(scores, float):
+        return Matching(part, mask.count, scores * root.weight, mask=mask)
+    return Matching(part, mask.count, DocScores(docs, weighted(scores, root.weight)), docs=docs, mask=mask)

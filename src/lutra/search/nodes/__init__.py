@@ -1,0 +1,8 @@
+"""The kinds of queries, a module each: how one is checked, and what it does in a part of an index.
+
+A new kind is a new module, named here so that it is there.
+"""
+
+from lutra.search.nodes import bool, exists, knn, match, match_all, match_phrase, prefix, range, term, terms
+
+__all__ = ["bool", "exists", "knn", "match", "match_all", "match_phrase", "prefix", "range", "term", "terms"]

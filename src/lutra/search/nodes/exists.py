@@ -1,0 +1,31 @@
+"""Rows that have a value in a field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lutra.kernels.selection import Selection
+from lutra.model.indexes import FieldType
+from lutra.model.queries import Exists
+from lutra.search.access import column_of
+from lutra.search.binder import Binder
+from lutra.search.nodes.columns import SCALARS, ColumnCondition
+from lutra.search.nodes.node import Clause
+from lutra.search.nodes.registry import binds
+from lutra.segments.part import Part
+
+
+@binds(Exists)
+def bind(query: Exists, binder: Binder) -> Clause:
+    binder.field("exists query", query.field, (*SCALARS, FieldType.VECTOR))
+    return Clause(binder.same(HasValue(query.field)), 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class HasValue(ColumnCondition):
+    def select(self, part: Part) -> Selection:
+        return column_of(part, self.field).exists()
+
+    def describe(self) -> dict[str, Any]:
+        return {"query": "exists", "field": self.field}

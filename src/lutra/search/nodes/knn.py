@@ -1,0 +1,145 @@
+"""The rows nearest to a vector. They are found for all parts together, before anything is collected."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lutra.kernels.row_mask import RowMask
+from lutra.model import limits
+from lutra.model.errors import ParameterInvalid
+from lutra.model.indexes import FieldType, Metric
+from lutra.model.queries import KnnVector
+from lutra.search.binder import Binder
+from lutra.search.nodes.node import Clause, Condition, Node, PartSearch, explained
+from lutra.search.nodes.registry import binds
+from lutra.search.scores import Docs, DocScores, MatchScores
+from lutra.vectors.part import KnnCounters
+
+_NONE: Final = DocScores(np.empty(0, np.int64), np.empty(0, np.float64))
+
+
+@binds(KnnVector)
+def bind(query: KnnVector, binder: Binder) -> Clause:
+    top_k = binder.neighbours(query.top_k)
+    of = binder.field("knn_vector query", query.field, (FieldType.VECTOR,))
+    binder.check_weight("knn_vector query", query.weight)
+    _check_limits(query)
+    assert of.vector is not None
+    vector = _read_vector(query, of.vector.dimension)
+    inner = None if query.filter is None else binder.bind_in_knn(query.filter).condition
+    near = Near(
+        query.field,
+        of.vector.metric,
+        vector.tobytes(),
+        top_k,
+        id(inner),
+        query.weight,
+        query.min_score,
+        query.num_candidates,
+        vector,
+        inner,
+    )
+    return Clause(binder.same(near), 1.0)
+
+
+def _check_limits(query: KnnVector) -> None:
+    if not 1 <= query.top_k <= limits.TOP_K_MAX:
+        raise ParameterInvalid(f"[knn_vector query] top_k must be in [1, {limits.TOP_K_MAX}], not {query.top_k}")
+    if query.min_score is not None and not 0 <= query.min_score < math.inf:
+        raise ParameterInvalid(f"[knn_vector query] min_score must not be negative: {query.min_score}")
+    candidates = query.num_candidates
+    if candidates is not None and not query.top_k <= candidates <= limits.TOP_K_MAX:
+        raise ParameterInvalid(
+            f"[knn_vector query] num_candidates must be in [top_k, {limits.TOP_K_MAX}], not {candidates}"
+        )
+
+
+def _read_vector(query: KnnVector, dimension: int) -> npt.NDArray[np.float32]:
+    """The query's vector as float32[dimension]."""
+    with np.errstate(over="ignore"):
+        vector = np.ascontiguousarray(query.vector, np.float32)
+    if vector.shape != (dimension,):
+        raise ParameterInvalid(
+            f"[knn_vector query] field: {query.field} has {dimension} dimensions, the query vector has {vector.size}"
+        )
+    if not math.isfinite(float(np.sum(vector, dtype=np.float64))):
+        raise ParameterInvalid("[knn_vector query] the query vector has an element that is not a finite float32")
+    return vector
+
+
+@dataclass(frozen=True, slots=True)
+class Near(Condition):
+    """Its weight is part of it: ``min_score`` goes by scores that have it."""
+
+    field: str
+    metric: Metric
+    vector_bytes: bytes
+    top_k: int
+    filter_id: int
+    weight: float
+    min_score: float | None
+    num_candidates: int | None
+    vector: npt.NDArray[np.float32] = dataclasses.field(compare=False)
+    """float32[dimension]"""
+    filter: Condition | None = dataclasses.field(compare=False)
+
+    def node(self, part: PartSearch) -> NearNode:
+        return NearNode(part, self)
+
+    def describe(self) -> dict[str, Any]:
+        return {"query": "knn_vector", "field": self.field, "top_k": self.top_k}
+
+
+class Scan(NamedTuple):
+    """What the vectors of a part were asked, and what it took."""
+
+    wanted: int
+    qualifying: int
+    within: float
+    counters: KnnCounters
+    us: float
+
+
+class NearNode(Node):
+    """``found`` is this part's share of the neighbours of all parts, which `lutra.search.candidates` sees to."""
+
+    __slots__ = ("_filter", "_scans", "found", "most")
+
+    uniform = None
+
+    def __init__(self, search: PartSearch, condition: Near) -> None:
+        super().__init__(search)
+        self._filter = None if condition.filter is None else (condition.filter, search.node(condition.filter))
+        self.most = 0.0
+        self.found = _NONE
+        self._scans: list[Scan] = []
+
+    def set_found(self, found: DocScores) -> None:
+        self.found = found
+        self.most = float(np.abs(found.values).max(initial=0.0))
+
+    def took(self, scan: Scan) -> None:
+        """Notes a scan, where the search explains itself."""
+        self._scans.append(scan)
+
+    def estimate(self) -> int:
+        return len(self.found.docs)
+
+    def _list(self) -> RowMask:
+        return RowMask.of_rows(self.found.docs, self.part.size)
+
+    def scores(self, docs: Docs) -> MatchScores:
+        return self.found.take(docs)
+
+    def _explain_more(self) -> Mapping[str, Any]:
+        if self._filter is None:
+            return {}
+        condition, node = self._filter
+        return {"filter": explained(Clause(condition, 1.0), node)}

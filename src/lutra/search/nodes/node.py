@@ -1,0 +1,128 @@
+"""What a query is made of once it is bound: conditions, each of all parts of an index, and their nodes in these."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from lutra.kernels.row_mask import RowMask
+from lutra.model.deadline import Deadline
+from lutra.model.queries import PartStats
+from lutra.search.scores import Docs, MatchScores
+from lutra.segments.part import Part
+
+
+class Condition(ABC):
+    """A query that was checked against the schema, its operands as its field holds them.
+
+    Two that are equal match the same documents with the same scores, so one of them does for both: `Binder.same`.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def node(self, part: PartSearch) -> Node:
+        """Its node in a part."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """What it is, for `explain`: its kind and its operands, of a bounded size, fit for JSON."""
+
+
+class Clause(NamedTuple):
+    """A condition where it stands in a query: its scores count so many times."""
+
+    condition: Condition
+    weight: float
+
+
+class PartSearch:
+    """One search in one part: its nodes, each made when it is first asked for and kept."""
+
+    __slots__ = ("_nodes", "deadline", "explains", "part", "stats")
+
+    def __init__(self, part: Part, stats: PartStats, deadline: Deadline, explains: bool = False) -> None:
+        self.part = part
+        self.stats = stats
+        self.deadline = deadline
+        self.explains = explains
+        self._nodes: dict[int, Node] = {}
+
+    def node(self, condition: Condition) -> Node:
+        """The node of ``condition``, which is one of those that the binder keeps: another equal one is another."""
+        node = self._nodes.get(id(condition))
+        if node is None:
+            node = self._nodes[id(condition)] = condition.node(self)
+        return node
+
+
+class Node(ABC):
+    """One condition in one part."""
+
+    __slots__ = ("_deadline", "_explains", "_mask", "_stats", "part", "took_us")
+
+    most: float = 1.0
+    """No score is greater, nor less than its opposite; infinite where that is beyond float64."""
+
+    uniform: float | None = 1.0
+    """The score of all that match, where it is known to be one."""
+
+    def __init__(self, search: PartSearch) -> None:
+        """Keeps the part and nodes below, not ``search``, which keeps it: what a view has is let go of at once."""
+        self.part = search.part
+        self._deadline = search.deadline
+        self._stats = search.stats
+        self._explains = search.explains
+        self._mask: RowMask | None = None
+        self.took_us = 0.0
+        """What its mask took, those of the nodes below it included; counted where the search explains itself."""
+
+    @abstractmethod
+    def estimate(self) -> int:
+        """About how many documents match, found before they are listed. Raises StorageFailure, Corruption."""
+
+    def matches(self) -> RowMask:
+        """The documents that match, dead ones perhaps among them. Listed once, however often it is asked for.
+
+        Raises RequestTimeout, StorageFailure, Corruption.
+        """
+        mask = self._mask
+        if mask is None:
+            self._deadline.check()
+            self._stats.conditions += 1
+            if self._explains:
+                began_s = time.perf_counter()
+                mask = self._list()
+                self.took_us += (time.perf_counter() - began_s) * 1e6
+            else:
+                mask = self._list()
+            self._mask = mask
+        return mask
+
+    @abstractmethod
+    def _list(self) -> RowMask:
+        """As `matches`, which asks for it once."""
+
+    def scores(self, docs: Docs) -> MatchScores:
+        """Of ``docs`` (int64[n], ascending), which match: one for all, or float64[n]; finite."""
+        return 1.0
+
+    def explain(self) -> dict[str, Any]:
+        """What was done here, fit for JSON; ``rows`` is None where the documents did not have to be listed."""
+        return {
+            "estimate": self.estimate(),
+            "rows": None if self._mask is None else (self._mask & self.part.live).count,
+            "us": round(self.took_us, 1),
+            **self._explain_more(),
+        }
+
+    def _explain_more(self) -> Mapping[str, Any]:
+        return {}
+
+
+def explained(clause: Clause, node: Node) -> dict[str, Any]:
+    """A clause in a part, and its node there: what it is, and what was done about it."""
+    weight = {} if clause.weight == 1.0 else {"weight": clause.weight}
+    return {**clause.condition.describe(), **weight, **node.explain()}

@@ -1,0 +1,37 @@
+"""Rows whose field equals a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lutra.kernels.selection import Selection
+from lutra.model.queries import Term
+from lutra.scalars.meaning import values_of
+from lutra.scalars.values import Scalar
+from lutra.search.access import scalars_of
+from lutra.search.binder import Binder
+from lutra.search.nodes.columns import SCALARS, ColumnCondition, nothing, shown
+from lutra.search.nodes.node import Clause
+from lutra.search.nodes.registry import binds
+from lutra.segments.part import Part
+
+
+@binds(Term)
+def bind(query: Term, binder: Binder) -> Clause:
+    binder.field("term query", query.field, SCALARS)
+    binder.check_weight("term query", query.weight)
+    values = values_of(binder.reader(query.field), (query.value,))
+    return Clause(binder.same(Equals(query.field, values[0] if values else None)), query.weight)
+
+
+@dataclass(frozen=True, slots=True)
+class Equals(ColumnCondition):
+    value: Scalar | None
+    """None: nothing that the field can hold."""
+
+    def select(self, part: Part) -> Selection:
+        return nothing(part) if self.value is None else scalars_of(part, self.field).equals(self.value)
+
+    def describe(self) -> dict[str, Any]:
+        return {"query": "term", "field": self.field, "value": shown(self.value)}

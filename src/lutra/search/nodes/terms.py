@@ -1,0 +1,42 @@
+"""Rows whose field equals one of several values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lutra.kernels.selection import Selection
+from lutra.model import limits
+from lutra.model.errors import ParameterInvalid
+from lutra.model.queries import Terms
+from lutra.scalars.meaning import values_of
+from lutra.scalars.values import Scalar
+from lutra.search.access import scalars_of
+from lutra.search.binder import Binder
+from lutra.search.nodes.columns import SCALARS, ColumnCondition, nothing, shown_values
+from lutra.search.nodes.node import Clause
+from lutra.search.nodes.registry import binds
+from lutra.search.nodes.term import Equals
+from lutra.segments.part import Part
+
+
+@binds(Terms)
+def bind(query: Terms, binder: Binder) -> Clause:
+    binder.field("terms query", query.field, SCALARS)
+    binder.check_weight("terms query", query.weight)
+    if not 1 <= len(query.values) <= limits.TERMS_MAX:
+        raise ParameterInvalid(f"[terms query] takes 1 to {limits.TERMS_MAX} terms, not {len(query.values)}")
+    values = tuple(dict.fromkeys(values_of(binder.reader(query.field), query.values)))
+    condition = Equals(query.field, values[0]) if len(values) == 1 else OneOf(query.field, values)
+    return Clause(binder.same(condition), query.weight)
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf(ColumnCondition):
+    values: tuple[Scalar, ...]
+
+    def select(self, part: Part) -> Selection:
+        return scalars_of(part, self.field).one_of(list(self.values)) if self.values else nothing(part)
+
+    def describe(self) -> dict[str, Any]:
+        return {"query": "terms", "field": self.field, "values": shown_values(self.values)}

@@ -1,0 +1,112 @@
+"""What a search is to do, decided before any part is looked at: the query bound, the order, the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lutra.index.definitions.schema import check_sorter
+from lutra.index.lsm.view import IndexView
+from lutra.model import limits
+from lutra.model.errors import Corruption, ParameterInvalid
+from lutra.model.queries import FieldSort, PrimaryKeySort, ReturnColumns, ScoreSort, SearchRequest, Sorter
+from lutra.scalars.sorting import check_mode
+from lutra.search import nodes as _nodes  # noqa: F401  # whose modules say which queries there are
+from lutra.search.access import scalars_of
+from lutra.search.binder import Binder
+from lutra.search.highlighting import check_highlight
+from lutra.search.mark import check_marks, settled
+from lutra.search.nodes.knn import Near
+from lutra.search.nodes.node import Clause, Condition
+from lutra.search.token import Token
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request that was checked."""
+
+    root: Clause
+    conditions: Sequence[Condition]
+    """All that the query is made of, each once."""
+    sort: tuple[Sorter, ...]
+    """As the token or the request has it, else the index."""
+    order: tuple[Sorter, ...]
+    """``sort`` up to the primary key, which settles ties."""
+    token: Token | None
+    offset: int
+    limit: int
+    is_scoring: bool
+    """Whether hits carry scores."""
+
+    @property
+    def top_k(self) -> int | None:
+        """How many neighbours a KNN query at the root finds."""
+        return self.root.condition.top_k if isinstance(self.root.condition, Near) else None
+
+
+def plan_of(view: IndexView, request: SearchRequest) -> Plan:
+    """Checks a request against the schema of ``view``, all of it, once. Raises ParameterInvalid."""
+    offset, limit = _page_of(view, request)
+    token = _read_token(view, request.token) if request.token else None
+    sort = token.sort if token is not None else request.sort or view.schema.sort or (PrimaryKeySort(),)
+    _check_sort(view, sort)
+    if request.highlight is not None:
+        check_highlight(view.schema, request.highlight)
+    order = settled(sort)
+    if token is not None:
+        check_marks(view.schema, order, token.marks)
+    binder = Binder(view, limit if token is None or token.top_k is None else token.top_k)
+    root = binder.bind(request.query)
+    is_scoring = any(isinstance(sorter, ScoreSort) for sorter in sort)
+    return Plan(root, binder.conditions, sort, order, token, offset, limit, is_scoring)
+
+
+def _page_of(view: IndexView, request: SearchRequest) -> tuple[int, int]:
+    """``(offset, limit)`` of the request, defaults filled in."""
+    limit = limits.SEARCH_LIMIT_DEFAULT if request.limit is None else request.limit
+    most = limits.SEARCH_LIMIT_INDEX_ONLY_MAX if _is_index_only(view, request) else limits.SEARCH_LIMIT_MAX
+    if not 0 <= limit <= most:
+        raise ParameterInvalid(f"[limit] must be in [0, {most}], not {limit}")
+    if request.offset < 0:
+        raise ParameterInvalid(f"[offset] must not be negative: {request.offset}")
+    if request.offset + limit > limits.OFFSET_PLUS_LIMIT_MAX:
+        raise ParameterInvalid(f"[offset] + [limit] must not exceed {limits.OFFSET_PLUS_LIMIT_MAX}: page with a token")
+    if request.token and request.offset:
+        raise ParameterInvalid("[offset] cannot go with [token]")
+    return request.offset, limit
+
+
+def _is_index_only(view: IndexView, request: SearchRequest) -> bool:
+    """Whether the index alone gives all columns asked for."""
+    columns = request.columns
+    if columns.kind is ReturnColumns.SPECIFIED:
+        known = {field.name for field in view.schema.fields} | {column.name for column in view.key_columns}
+        return known.issuperset(columns.names)
+    return columns.kind in (ReturnColumns.NONE, ReturnColumns.ALL_FROM_INDEX)
+
+
+def _check_sort(view: IndexView, sort: tuple[Sorter, ...]) -> None:
+    """Raises ParameterInvalid where the sort is too long, or does not fit a field."""
+    if len(sort) > limits.SORTERS_MAX:
+        raise ParameterInvalid(f"[sort] has at most {limits.SORTERS_MAX} sorters, not {len(sort)}")
+    for sorter in sort:
+        check_sorter(view.schema, sorter)
+        if isinstance(sorter, FieldSort):
+            column = scalars_of(view.parts[0], sorter.field)
+            if sorter.mode is not None:
+                check_mode(column.field, sorter.mode)
+            if sorter.missing is not None:
+                column.reader.stand_in(sorter.missing)
+
+
+def _read_token(view: IndexView, data: bytes) -> Token:
+    """Raises ParameterInvalid for a token that is not of this index."""
+    token = Token.decode(data)
+    key = token.marks[-1] if token.marks else None
+    if not isinstance(key, bytes) or not token.sort:
+        raise ParameterInvalid("[token] is invalid")
+    try:
+        view.decode_key(key)
+    except Corruption:
+        raise ParameterInvalid("[token] is invalid") from None
+    return token
