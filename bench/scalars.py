@@ -187,7 +187,7 @@ def measure_column(name: str, column: SegmentColumn, elements: Elements, seconds
     begin = time.perf_counter()
     merged([column.elements(renumber), column.elements(renumber)])
     results.append({"of": name, "what": "merge of two", "us": (time.perf_counter() - begin) * 1e6})
-    results.append({"of": name, "what": "kept in memory", "bytes": column.state_bytes})
+    results.append({"of": name, "what": "kept in memory", "bytes": column.resident_bytes})
     return results
 
 

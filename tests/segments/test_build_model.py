@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from support.parts import TestRow, part_of, schema_of, vector
 from support.stored_segments import Shelf, check_against, elements_of, nearest_keys
 
+from lutra.fields.kinds import kind_of
 from lutra.kernels.row_mask import RowMask
 from lutra.segments.part import Part
 from lutra.segments.times import UNKNOWN_MS
@@ -82,7 +83,7 @@ def test_built_and_merged_segments_hold_what_their_parts_held(
             check_against(segment, SCHEMA, left)
             check_values_and_neighbours(segment, left, chance)
             assert segment.verify() == []
-            assert [fault for column in segment.scalars.values() for fault in column.faults()] == []
+            assert [fault for of in segment.fields.values() for fault in kind_of(of.field).faults(of)] == []
             assert [*segment.keys.faults()] == []
         for part in opened:
             part.close()
@@ -96,9 +97,9 @@ def check_values_and_neighbours(segment: Any, rows: list[TestRow], chance: Any) 
         for field in SCHEMA.fields:
             if field.vector is None:
                 expected = elements_of(field, row)
-                value = segment.scalars[field.name].value(doc)
+                value = segment.fields[field.name].value(doc)
                 assert (value or []) == expected if field.is_array else [value][: value is not None] == expected
-    between = segment.scalars["n"].between(-1, 2, True, False)
+    between = segment.fields["n"].between(-1, 2, True, False)
     assert between.mask().bools().tolist() == [-1 <= row.content.get("n", 9) < 2 for row in ordered]
     keys = [row.key for row in ordered]
     assert segment.keys.find([*keys, b"none"]).tolist() == [*range(len(keys)), -1]
@@ -112,7 +113,7 @@ def check_values_and_neighbours(segment: Any, rows: list[TestRow], chance: Any) 
         among = [ordered[doc] for doc in mask.ids()]
         for chosen, rows_left in ((None, ordered), (mask, among)):
             near, distances = nearest_keys(rows_left, field, query, len(rows_left))
-            docs, found, _ = segment.vectors[name].topk(query, 5, chosen, recall_target=1.0)
+            docs, found, _ = segment.fields[name].topk(query, 5, chosen, recall_target=1.0)
             assert len(set(docs.tolist())) == len(docs) == min(5, len(near))
             exact = dict(zip(near, distances, strict=True))
             assert np.allclose(found, [exact[keys[doc]] for doc in docs.tolist()], rtol=1e-5, atol=1e-6)

@@ -12,6 +12,7 @@ from support.parts import part_of, schema_of
 from support.segment_rows import plain_rows
 from support.stored_segments import Shelf
 
+from lutra.fields.kinds import kind_of
 from lutra.model.errors import Corruption, StorageFailure
 from lutra.objects.store import ObjectStore
 from lutra.segments.footer import FORMAT_VERSION
@@ -29,7 +30,7 @@ def read_everything(shelf: Shelf, name: str, store: ObjectStore | None = None) -
         docs = np.arange(segment.size)
         keys = segment.keys.taken(docs)
         answers: list[object] = [keys, segment.keys.find(keys).tolist(), segment.newest_ms().tolist()]
-        for column in segment.scalars.values():
+        for column in (field for field in segment.fields.values() if kind_of(field.field).is_filterable):
             answers += [column.exists().mask().bools().tolist(), column.between(None, None).mask().bools().tolist()]
             for doc in docs.tolist():
                 value = column.value(doc)
@@ -37,7 +38,7 @@ def read_everything(shelf: Shelf, name: str, store: ObjectStore | None = None) -
                 if value is not None and not isinstance(value, list):
                     answers.append(column.equals(value).mask().bools().tolist())
             answers.append(column.elements().values.tolist())
-        for vectors in segment.vectors.values():
+        for vectors in (field for field in segment.fields.values() if kind_of(field.field).is_nearest):
             near = vectors.topk(np.ones(vectors.options.dimension, np.float32), 5, recall_target=1.0)
             answers += [near[0].tolist(), near[1].tolist(), *[block.tolist() for block in vectors.row_blocks()]]
         return answers

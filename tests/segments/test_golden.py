@@ -49,7 +49,7 @@ def test_a_golden_segment_answers_as_it_did(segment: IndexSegment) -> None:
             if field.vector is not None:
                 query = np.arange(field.vector.dimension, dtype=np.float32)
                 _, distances = nearest_keys(living, field, query, 5)
-                _, found, _ = segment.vectors[field.name].topk(query, 5, segment.live, recall_target=1.0)
+                _, found, _ = segment.fields[field.name].topk(query, 5, segment.live, recall_target=1.0)
                 assert np.allclose(found, distances)
 
 

@@ -55,7 +55,7 @@ def test_it_answers_the_same_wherever_it_lies_and_whatever_is_in_memory(
         for query in lattice(20, 32, seed=9):
             keys, distances = nearest_keys(rows, field, query, 10)
             for effort in ({}, {"recall_target": 0.99}, {"num_candidates": 600}):
-                docs, found, counters = segment.vectors["v"].topk(query, 10, **effort)
+                docs, found, counters = segment.fields["v"].topk(query, 10, **effort)
                 assert len(docs) == 10
                 assert counters.distances > 0
                 hits += int(np.count_nonzero(found <= distances[-1] * (1 + 1e-6)))
@@ -83,7 +83,7 @@ def test_masks_that_follow_one_another_say_of_each_row_what_they_say_of_its_docu
     random = np.random.default_rng(3)
     live = RowMask.all(1_500)
     with shelf.open(names[SegmentKind.FLAT], SCHEMA) as segment:
-        vectors = segment.vectors["v"]
+        vectors = segment.fields["v"]
         has = vectors.exists().mask()
         assert 0 < has.count < 1_500, "some have no vector"
         for died in (0, 1, 30, 0, 200, 5, 400):
@@ -133,7 +133,7 @@ def test_memory_is_asked_for_once_and_holds_all_there_is(tmp_path: Path) -> None
 
         with IndexSegment.open(shelf.store, name, ONE_VECTOR, cache=shelf.cache, grant=grant) as segment:
             assert asked == [meta.resident_bytes]
-            residents.append(segment.vectors["v"].segment.resident_bytes)
+            residents.append(segment.fields["v"].segment.resident_bytes)
             assert residents[-1] <= share * meta.resident_bytes
     assert residents == sorted(residents, reverse=True)
     assert residents[0] > 0.9 * meta.resident_bytes
@@ -174,8 +174,8 @@ def test_reads_count_by_kind_with_their_owner(stored: tuple[Shelf, dict[SegmentK
     with shelf.open(names[SegmentKind.GRAPH], SCHEMA) as segment:
         before = shelf.cache.counters().kinds
         segment.keys.find([b"key-000007"])
-        segment.scalars["word"].equals("word-3").mask().bools()
-        segment.vectors["v"].topk(np.zeros(32, np.float32), 10)
+        segment.fields["word"].equals("word-3").mask().bools()
+        segment.fields["v"].topk(np.zeros(32, np.float32), 10)
         after = shelf.cache.counters().kinds
         for kind in (BlockKind.METADATA, BlockKind.COLUMNS, BlockKind.VECTORS):
             assert after[kind].reads > before[kind].reads
@@ -189,11 +189,11 @@ def test_deletions_are_dead_from_the_start(shelf: Shelf) -> None:
         assert (segment.size, segment.rows) == (100, 97)
         assert (RowMask.all(segment.size) - segment.live).ids().tolist() == [0, 3, 99]
         assert dead_of(segment.live) == BitMap([0, 3, 99])
-        found = segment.vectors["v"].topk(np.zeros(32, np.float32), 100, segment.live)[0]
+        found = segment.fields["v"].topk(np.zeros(32, np.float32), 100, segment.live)[0]
         assert not set(found.tolist()) & {0, 3, 99}
-        again = segment.vectors["v"].topk(np.zeros(32, np.float32), 100, segment.live)[0]
+        again = segment.fields["v"].topk(np.zeros(32, np.float32), 100, segment.live)[0]
         assert again.tolist() == found.tolist()
-        assert segment.vectors["v"].count(segment.live) == len(found)
+        assert segment.fields["v"].count(segment.live) == len(found)
     with pytest.raises(Corruption, match="deletions are those of another segment: document 100 of 100"):
         shelf.open(name, SCHEMA, dead=[100])
 
@@ -201,7 +201,7 @@ def test_deletions_are_dead_from_the_start(shelf: Shelf) -> None:
 def test_a_mask_of_one_search_does_not_take_the_place_of_one_that_lasts(shelf: Shelf) -> None:
     name, _ = shelf.build([part_of(SCHEMA, plain_rows(50, 32))], SCHEMA)
     with shelf.open(name, SCHEMA) as segment:
-        vectors, query = segment.vectors["v"], np.zeros(32, np.float32)
+        vectors, query = segment.fields["v"], np.zeros(32, np.float32)
         lasting = RowMask.all(50)
         first = vectors.topk(query, 1, lasting, is_lasting=True)[0][0]
         assert vectors.topk(query, 1, lasting.minus(np.array([first])))[0][0] != first

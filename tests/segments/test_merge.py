@@ -32,10 +32,10 @@ def test_a_merge_goes_on_from_the_largest_graph(shelf: Shelf, tmp_path: Path) ->
     with shelf.open(name, SCHEMA) as merged:
         check_against(merged, SCHEMA, left)
         # Rows lie input by input, those of the largest graph first, in the order that they had.
-        vectors = merged.vectors["v"]
+        vectors = merged.fields["v"]
         keys = merged.keys.taken(vectors.docs())
         before = [
-            key for key in second.keys.taken(second.vectors["v"].docs()) if second.live.has(second.keys.find([key]))[0]
+            key for key in second.keys.taken(second.fields["v"].docs()) if second.live.has(second.keys.find([key]))[0]
         ]
         assert keys[: len(before)] == before
         graph = vectors.file.load_graph()
@@ -69,4 +69,4 @@ def test_codes_and_buffers_become_a_graph_and_all_can_die(shelf: Shelf) -> None:
     with shelf.open(empty, SCHEMA) as segment:
         check_against(segment, SCHEMA, [])
         assert segment.verify() == []
-        assert len(segment.vectors["v"].topk(np.zeros(16, np.float32), 3)[0]) == 0
+        assert len(segment.fields["v"].topk(np.zeros(16, np.float32), 3)[0]) == 0

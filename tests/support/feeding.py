@@ -37,7 +37,7 @@ def content(feed: IndexFeed) -> dict[int, tuple[int | None, list[float] | None]]
     view = feed.view()
     (part,) = view.parts
     assert isinstance(part, PartView)
-    numbers, vectors = part.scalars["n"], part.vectors["v"]
+    numbers, vectors = part.fields["n"], part.fields["v"]
     n_of: dict[int, int] = {}
     docs = np.arange(len(numbers.values)) if numbers.docs is None else numbers.docs
     n_of.update(zip(docs.tolist(), numbers.values.tolist(), strict=True))
@@ -51,7 +51,7 @@ def content(feed: IndexFeed) -> dict[int, tuple[int | None, list[float] | None]]
 def content_of(view: IndexView, field: str = "n") -> dict[int, Any]:
     """``field`` of each row, whatever parts there are."""
     return {
-        int(view.decode_key(part.keys.taken(np.array([doc]))[0])[0][1]): part.scalars[field].value(doc)
+        int(view.decode_key(part.keys.taken(np.array([doc]))[0])[0][1]): part.fields[field].value(doc)
         for part in view.parts
         for doc in part.live.ids().tolist()
     }

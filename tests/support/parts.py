@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lutra.fields.capabilities import FieldPart
+from lutra.fields.kinds import kind_of
 from lutra.kernels.row_mask import RowMask
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
-from lutra.scalars.column import ScalarColumn, ScalarView
 from lutra.scalars.strings import Strings, StringsView
-from lutra.vectors.column import VectorColumn, VectorView
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ class MemoryPart:
     keys: StringsView
     newest: npt.NDArray[np.int64]
     oldest: npt.NDArray[np.int64]
-    scalars: Mapping[str, ScalarView]
-    vectors: Mapping[str, VectorView]
+    fields: Mapping[str, FieldPart]
     in_key_order: bool = False
 
     @property
@@ -55,9 +54,7 @@ class MemoryPart:
 
 def part_of(schema: IndexSchema, rows: Sequence[TestRow], dead: Sequence[int] = ()) -> MemoryPart:
     """The documents of ``rows``, of which ``dead`` are dead."""
-    columns: dict[str, ScalarColumn | VectorColumn] = {
-        f.name: VectorColumn(f) if f.type is FieldType.VECTOR else ScalarColumn(f) for f in schema.fields
-    }
+    columns = {field.name: kind_of(field).column(field) for field in schema.fields}
     keys = Strings()
     keys.extend([row.key for row in rows])
     for doc, row in enumerate(rows):
@@ -73,8 +70,7 @@ def part_of(schema: IndexSchema, rows: Sequence[TestRow], dead: Sequence[int] = 
         keys.view(),
         np.array([row.newest_ms for row in rows], np.int64),
         np.array([row.newest_ms if row.oldest_ms is None else row.oldest_ms for row in rows], np.int64),
-        {c.field.name: c.view(len(rows)) for c in columns.values() if isinstance(c, ScalarColumn)},
-        {c.field.name: c.view(len(rows)) for c in columns.values() if isinstance(c, VectorColumn)},
+        {name: column.view(len(rows)) for name, column in columns.items()},
     )
 
 

@@ -112,7 +112,7 @@ def check_against(segment: Part, schema: IndexSchema, rows: Sequence[TestRow], *
         assert segment.oldest_ms().tolist() == expected_ms
     for field in schema.fields:
         if field.vector is not None:
-            vectors = segment.vectors[field.name]
+            vectors = segment.fields[field.name]
             has = [field.name in row.content for row in ordered]
             assert vectors.exists().mask().bools().tolist() == has
             assert vectors.count(None) == sum(has)
@@ -120,7 +120,7 @@ def check_against(segment: Part, schema: IndexSchema, rows: Sequence[TestRow], *
             for doc, vector in zip(vectors.docs().tolist(), rows_of, strict=True):
                 assert np.array_equal(vector, vector_of(ordered[doc], field.name))
         else:
-            column = segment.scalars[field.name]
+            column = segment.fields[field.name]
             expected = [elements_of(field, row) for row in ordered]
             assert column.exists().mask().bools().tolist() == [bool(elements) for elements in expected]
             for value in {element for elements in expected for element in elements}:

@@ -131,7 +131,7 @@ class SegmentColumn:
         self._postings = Postings(source, meta["postings"], size, self._single)
 
     @property
-    def state_bytes(self) -> int:
+    def resident_bytes(self) -> int:
         """About what is kept in memory, now that it has been used: the indexes of the dictionary's blocks."""
         return self._dictionary.state_bytes
 

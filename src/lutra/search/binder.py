@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import TypeVar
 
+from lutra.fields.capabilities import filterable
 from lutra.index.lsm.view import IndexView
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.queries import Query
 from lutra.scalars.values import ScalarReader
-from lutra.search.access import scalars_of
 from lutra.search.nodes.node import Clause, Condition
 from lutra.search.nodes.registry import bind_of
 
@@ -87,7 +87,7 @@ class Binder:
 
     def reader(self, name: str) -> ScalarReader:
         """Turns operands into what the field holds."""
-        return scalars_of(self._view.parts[0], name).reader
+        return filterable(self._view.parts[0], name).reader
 
     def check_weight(self, query: str, weight: float) -> None:
         if not 0 <= weight < math.inf:

@@ -15,8 +15,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from lutra.fields.capabilities import nearest as nearest_in
 from lutra.kernels.row_mask import RowMask
-from lutra.search.access import vectors_of
 from lutra.search.level import KeyLevel
 from lutra.search.nodes.knn import Near, NearNode, Scan
 from lutra.search.nodes.node import Condition, PartSearch
@@ -99,7 +99,7 @@ class _Scan:
     def _ask(self, count: int, within: float) -> None:
         of, search = self.condition, self.search
         began_s = time.perf_counter() if search.explains else 0.0
-        self.docs, self.distances, counters = vectors_of(search.part, of.field).topk(
+        self.docs, self.distances, counters = nearest_in(search.part, of.field).topk(
             of.vector,
             count,
             self.mask,

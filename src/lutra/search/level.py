@@ -9,11 +9,11 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from lutra.fields.capabilities import filterable
 from lutra.kernels.row_mask import RowMask
 from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, Sorter, SortMode
 from lutra.scalars.sorting import SortKeys
 from lutra.scalars.strings_part import DictionaryPart, StringsPart
-from lutra.search.access import scalars_of
 from lutra.search.mark import Mark
 from lutra.search.scores import Docs, DocScores, Scores, scores_of
 from lutra.segments.part import Part
@@ -271,7 +271,7 @@ def _level(part: Part, sorter: Sorter, scores: Scores) -> Level:
 
 
 def _field_level(part: Part, sorter: FieldSort) -> Level:
-    column = scalars_of(part, sorter.field)
+    column = filterable(part, sorter.field)
     mode = sorter.mode
     if mode is None:
         mode = SortMode.MAX if sorter.descending else SortMode.MIN

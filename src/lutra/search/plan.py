@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lutra.fields.capabilities import filterable
 from lutra.index.definitions.schema import check_sorter
 from lutra.index.lsm.view import IndexView
 from lutra.model import limits
@@ -12,7 +13,6 @@ from lutra.model.errors import Corruption, ParameterInvalid
 from lutra.model.queries import FieldSort, PrimaryKeySort, ReturnColumns, ScoreSort, SearchRequest, Sorter
 from lutra.scalars.sorting import check_mode
 from lutra.search import nodes as _nodes  # noqa: F401  # whose modules say which queries there are
-from lutra.search.access import scalars_of
 from lutra.search.binder import Binder
 from lutra.search.highlighting import check_highlight
 from lutra.search.mark import check_marks, settled
@@ -92,7 +92,7 @@ def _check_sort(view: IndexView, sort: tuple[Sorter, ...]) -> None:
     for sorter in sort:
         check_sorter(view.schema, sorter)
         if isinstance(sorter, FieldSort):
-            column = scalars_of(view.parts[0], sorter.field)
+            column = filterable(view.parts[0], sorter.field)
             if sorter.mode is not None:
                 check_mode(column.field, sorter.mode)
             if sorter.missing is not None:

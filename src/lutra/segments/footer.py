@@ -21,18 +21,17 @@ empty. Format version 1 did not have it: there the oldest timestamps are not kno
 
 from __future__ import annotations
 
-import enum
 import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lutra.fields.sections import Section, SectionKind
+from lutra.fields.vector_meta import VectorsMeta, vectors_meta
 from lutra.kernels.checksum import crc32c
 from lutra.model.errors import Corruption, StorageFailure
-from lutra.model.names import shown
-from lutra.vectors.calibration import Checked, Fallback
-from lutra.vectors.layout import PAGE_BYTES, ROWS_MAX, SegmentKind, whole_pages
+from lutra.vectors.layout import PAGE_BYTES, ROWS_MAX, whole_pages
 
 FORMAT_VERSION: Final = 2
 MAGIC: Final = b"lutraSEG"
@@ -41,64 +40,6 @@ TRAILER_BYTES: Final = _TRAILER.size
 FOOTER_BYTES_MAX: Final = 64 * 1024 * 1024
 TAIL_BYTES: Final = 128 * 1024
 """What opening reads: the footer, and the end of the last vector segment, which opening that one reads next."""
-
-
-class SectionKind(enum.StrEnum):
-    """What a section holds; of one field but for the first three."""
-
-    KEYS = "keys"
-    NEWEST = "newest"
-    OLDEST = "oldest"
-    COLUMN = "column"
-    DOCUMENTS = "documents"
-    VECTORS = "vectors"
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """Whole pages of an object. ``meta`` is JSON, whose meaning is that of what reads the section."""
-
-    kind: SectionKind
-    field: str
-    """Empty where it is of no field."""
-    offset: int
-    size_bytes: int
-    meta: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        return f"{self.kind} of {shown(self.field)}" if self.field else self.kind.value
-
-    @property
-    def end(self) -> int:
-        return self.offset + self.size_bytes
-
-
-@dataclass(frozen=True, slots=True)
-class VectorsMeta:
-    """The vectors of one field: what the footer says of section VECTORS."""
-
-    field: str
-    dimension: int
-    rows: int
-    """Documents that have one."""
-    kind: SegmentKind
-    bytes: Mapping[str, int]
-    """Of the vector segment's sections, by name; its footer under ``footer``."""
-    recall: float | None = None
-    """Of the ten nearest, as the build's check found it; None where it was not checked, or is 1 as all are compared."""
-    fallback: Fallback = Fallback.NONE
-    """What searches do because their plan was found to miss too much."""
-
-    @property
-    def code_bytes(self) -> int:
-        """Of codes, the finer ones and the basis they lie along included."""
-        return sum(self.bytes.get(name, 0) for name in ("codes", "fine", "basis"))
-
-    @property
-    def resident_bytes(self) -> int:
-        """Memory that searching them takes at most where there is plenty: codes and graph."""
-        return self.code_bytes + self.bytes.get("graph", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,26 +177,3 @@ def _check(meta: SegmentMeta, offset: int) -> None:
         raise ValueError("there are two sections of one kind and field")
     if any(not 0 <= vectors.rows <= meta.size for vectors in meta.vectors):
         raise ValueError("there are more vectors than documents")
-
-
-def vectors_json(meta: VectorsMeta) -> dict[str, Any]:
-    """The meta of a section VECTORS."""
-    described = {"rows": meta.rows, "dimension": meta.dimension, "kind": meta.kind.value, "bytes": dict(meta.bytes)}
-    checked = {} if meta.recall is None else {"recall": meta.recall, "fallback": meta.fallback.value}
-    return described | checked
-
-
-def vectors_meta(section: Section) -> VectorsMeta:
-    """What a section VECTORS says. Raises LookupError, TypeError or ValueError where that is none."""
-    meta = section.meta
-    sizes = {str(name): int(size_bytes) for name, size_bytes in meta["bytes"].items()}
-    return VectorsMeta(
-        section.field,
-        int(meta["dimension"]),
-        int(meta["rows"]),
-        SegmentKind(meta["kind"]),
-        sizes,
-        # Of a segment built before these were told: nothing is known.
-        meta.get("recall"),
-        Fallback(meta.get("fallback", Fallback.NONE)),
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from types import TracebackType
 from typing import Final
@@ -12,26 +12,27 @@ import numpy as np
 import numpy.typing as npt
 from pyroaring import BitMap
 
+from lutra.fields.capabilities import StoredField
+from lutra.fields.kinds import kind_of
+from lutra.fields.sections import Section, SectionKind
 from lutra.kernels.blocks import BlockCache
 from lutra.kernels.row_mask import RowMask
 from lutra.model.errors import Corruption
-from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
+from lutra.model.indexes import IndexSchema
 from lutra.objects.store import ObjectStore
 from lutra.scalars.pages import PageReader
-from lutra.scalars.segment_column import SegmentColumn
 from lutra.scalars.segment_keys import SegmentKeys
 from lutra.scalars.stored_numbers import StoredNumbers
 from lutra.segments.deletions import live_of
 from lutra.segments.fault import Fault
-from lutra.segments.footer import Section, SectionKind, SegmentMeta, vectors_meta
+from lutra.segments.footer import SegmentMeta
 from lutra.segments.segment_object import SegmentObject
 from lutra.segments.times import NEVER_MS, NO_TIMES, UNKNOWN_MS, Times
-from lutra.segments.vectors import SegmentVectors
 from lutra.segments.verification import verify_object
 from lutra.vectors.calibration import Checked
 from lutra.vectors.layout import SegmentKind
-from lutra.vectors.segment import Segment
-from lutra.vectors.segment_file import Progress, SegmentFile
+from lutra.vectors.range_reader import PartReader
+from lutra.vectors.segment_file import Progress
 
 _OLDEST_SINCE: Final = 2
 """Format version of the footer that knows of oldest timestamps."""
@@ -63,8 +64,7 @@ class IndexSegment:
         self.oldest: Times
         """The oldest timestamp of each document of which it is another; of all where they are not known."""
         self.keys: SegmentKeys
-        self.scalars: Mapping[str, SegmentColumn]
-        self.vectors: Mapping[str, SegmentVectors]
+        self.fields: Mapping[str, StoredField]
 
     @classmethod
     def open(
@@ -109,11 +109,11 @@ class IndexSegment:
             segment = cls(obj, meta, schema, live, closing)
             try:
                 segment._open_times()
-                segment._open_keys_and_columns()
+                segment._open_keys()
                 if grant is not None:
                     granted_bytes = grant(meta.resident_bytes)
                     memory_budget_bytes = None if granted_bytes >= meta.resident_bytes else granted_bytes
-                segment._open_vectors(cache, memory_budget_bytes, sweepers)
+                segment._open_fields(_Sections(segment, cache, sweepers), memory_budget_bytes)
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
                 raise Corruption(f"{name}: the footer of this index segment makes no sense: {error!r}.") from error
             obj.forget()
@@ -136,50 +136,22 @@ class IndexSegment:
             count, least_ms = int(found.meta["count"]), int(found.meta["least"])
             self.oldest = Times(count, least_ms, self._stream(found), stored, places)
 
-    def _open_keys_and_columns(self) -> None:
+    def _open_keys(self) -> None:
         section = self._section(SectionKind.KEYS)
         self.keys = SegmentKeys(self._stream(section), section.meta)
-        scalars = {}
-        for field in self.schema.fields:
-            if field.type is not FieldType.VECTOR:
-                section = self._section(SectionKind.COLUMN, field)
-                if (section.meta["type"], section.meta["is_array"]) != (field.type.value, field.is_array):
-                    raise Corruption(f"{self.name}: {section.name} is not of the type that the index has it of.")
-                scalars[field.name] = SegmentColumn(self._stream(section), field, section.meta["column"], self.size)
-        self.scalars = scalars
 
-    def _open_vectors(self, cache: BlockCache, budget_bytes: int | None, sweepers: Executor | None) -> None:
-        fields = [field for field in self.schema.fields if field.type is FieldType.VECTOR]
-        needs = {f.name: vectors_meta(self._section(SectionKind.VECTORS, f)).resident_bytes for f in fields}
-        vectors = {}
-        for field in fields:
+    def _open_fields(self, sections: _Sections, budget_bytes: int | None) -> None:
+        needs = {field.name: kind_of(field).resident_bytes(sections, field) for field in self.schema.fields}
+        fields = {}
+        for field in sorted(self.schema.fields, key=lambda field: kind_of(field).is_written_last):
             own = None if budget_bytes is None else budget_bytes * needs[field.name] // max(1, sum(needs.values()))
-            vectors[field.name] = self._open_field(field, cache, own, sweepers)
-        self.vectors = vectors
+            fields[field.name] = kind_of(field).open(sections, field, own)
+        self.fields = fields
 
-    def _open_field(
-        self, field: FieldSchema, cache: BlockCache, budget_bytes: int | None, sweepers: Executor | None
-    ) -> SegmentVectors:
-        assert field.vector is not None
-        section = self._section(SectionKind.VECTORS, field)
-        file = SegmentFile.open(self._object.part(section))
-        if (file.dimension, file.metric) != (field.vector.dimension, field.vector.metric):
-            raise Corruption(f"{self.name}: {section.name} are not of the dimension or metric that the index has.")
-        segment = Segment.open(file, cache=cache, memory_budget_bytes=budget_bytes, sweepers=sweepers)
-        self._closing.callback(segment.close)
-        return SegmentVectors(field, self.size, self._read_docs(field), segment)
-
-    def _read_docs(self, field: FieldSchema) -> npt.NDArray[np.int32]:
-        section = self._section(SectionKind.DOCUMENTS, field)
-        source, blocks = self._object.stream(section)
-        with contextlib.closing(blocks):
-            docs: npt.NDArray[np.int32] = StoredNumbers.of(section.meta["numbers"]).read(source).astype(np.int32)
-        return docs
-
-    def _section(self, kind: SectionKind, field: FieldSchema | None = None) -> Section:
-        section = self.meta.section(kind, "" if field is None else field.name)
+    def _section(self, kind: SectionKind, field: str = "") -> Section:
+        section = self.meta.section(kind, field)
         if section is None:
-            of = "" if field is None else f" of {field.name}"
+            of = f" of {field}" if field else ""
             raise Corruption(f"{self.name}: has no section '{kind}{of}': it is not of this index's schema.")
         return section
 
@@ -226,8 +198,8 @@ class IndexSegment:
     @property
     def resident_bytes(self) -> int:
         """In memory beside the cache: of vector fields, and of keys and columns as far as they were used."""
-        used = self.keys.state_bytes + sum(column.state_bytes for column in self.scalars.values())
-        return self.live.rows // 8 + used + sum(vectors.resident_bytes for vectors in self.vectors.values())
+        used = self.keys.state_bytes + sum(field.resident_bytes for field in self.fields.values())
+        return self.live.rows // 8 + used
 
     def newest_ms(self) -> npt.NDArray[np.int64]:
         """int64[size], by document: the newest timestamp of its row's cells. Read anew each time."""
@@ -251,3 +223,32 @@ class IndexSegment:
         source, blocks = self._object.stream(section)
         self._closing.callback(blocks.close)
         return source
+
+
+class _Sections:
+    """A `SectionsIn`: the sections of a segment that is being opened."""
+
+    def __init__(self, segment: IndexSegment, cache: BlockCache, sweepers: Executor | None) -> None:
+        self.name = segment.name
+        self.size = segment.size
+        self.cache = cache
+        self.sweepers = sweepers
+        self._segment = segment
+
+    def section(self, kind: SectionKind, field: str = "") -> Section:
+        return self._segment._section(kind, field)
+
+    def stream(self, section: Section) -> PageReader:
+        return self._segment._stream(section)
+
+    @contextlib.contextmanager
+    def read_once(self, section: Section) -> Iterator[PageReader]:
+        source, blocks = self._segment._object.stream(section)
+        with contextlib.closing(blocks):
+            yield source
+
+    def part(self, section: Section) -> PartReader:
+        return self._segment._object.part(section)
+
+    def closing(self, close: Callable[[], object]) -> None:
+        self._segment._closing.callback(close)

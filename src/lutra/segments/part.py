@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from lutra.fields.capabilities import Fields
 from lutra.kernels.row_mask import RowMask
-from lutra.scalars.part import ScalarPart, StringsPart
-from lutra.vectors.part import VectorPart
+from lutra.scalars.part import StringsPart
 
 Timestamps = npt.NDArray[np.int64]
 
@@ -40,10 +39,8 @@ class Part(Protocol):
         """Whether documents are numbered in the order of their keys, as a segment's are."""
 
     @property
-    def scalars(self) -> Mapping[str, ScalarPart]: ...
-
-    @property
-    def vectors(self) -> Mapping[str, VectorPart]: ...
+    def fields(self) -> Fields:
+        """By name; what can be asked of each: `lutra.fields.capabilities`."""
 
     def newest_ms(self) -> Timestamps:
         """int64[size], by document: the newest timestamp of its row's cells."""

@@ -7,12 +7,13 @@ from typing import Final
 
 import numpy as np
 
+from lutra.fields.sections import Section, SectionKind
 from lutra.kernels.blocks import BlockCache, BlockKind, BlockSource, Fetch
 from lutra.model.errors import Corruption, StorageFailure
 from lutra.objects.ranges import Range
 from lutra.objects.store import ObjectStore
 from lutra.scalars.pages import PageReader
-from lutra.segments.footer import TAIL_BYTES, Section, SectionKind, SegmentMeta, footer_size, parse_footer
+from lutra.segments.footer import TAIL_BYTES, SegmentMeta, footer_size, parse_footer
 from lutra.vectors.layout import PAGE_BYTES
 from lutra.vectors.range_reader import QUEUE_DEPTH, SWEEP_BYTES, Bytes, PartReader
 

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from lutra.fields.sections import Section, SectionKind
+from lutra.fields.vector_meta import vectors_meta
 from lutra.kernels.blocks import BlockCache
 from lutra.kernels.checksum import crc32c_blocks
 from lutra.model.errors import Corruption
 from lutra.objects.store import ObjectStore
 from lutra.scalars.pages import PAGE_BYTES, PAYLOAD_BYTES
 from lutra.segments.fault import Fault
-from lutra.segments.footer import Section, SectionKind, footer_size, vectors_meta
+from lutra.segments.footer import footer_size
 from lutra.segments.segment_object import SegmentObject
 from lutra.vectors.segment_file import Progress, SegmentFile
 

@@ -16,6 +16,7 @@ from support.indexes import PREFIX, index_in, resources_in
 from support.lsm import KEY, SCHEMA, Harness, row_of
 
 from lutra.feed.progress import Progress
+from lutra.fields.sections import SectionKind
 from lutra.index.builds.build import shape_of
 from lutra.index.check.fsck import IndexCheck, IndexFault, Remedy
 from lutra.index.lsm.manifest import Manifest, SegmentEntry, schema_identity
@@ -26,7 +27,6 @@ from lutra.model.rows import Row
 from lutra.objects.local import LocalStore
 from lutra.scalars.pages import PAYLOAD_BYTES
 from lutra.segments.build import build_segment
-from lutra.segments.footer import SectionKind
 from lutra.segments.segment_object import SegmentObject
 from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.layout import CHECKSUM_BYTES, PAGE_BYTES, SectionName, SegmentKind

@@ -64,14 +64,14 @@ def read(view: IndexView) -> dict[PrimaryKey, Content]:
     for doc in part.live.ids().tolist():
         content: Content = {}
         for name in ("n", "tags", "user"):
-            column = part.scalars[name]
+            column = part.fields[name]
             docs = np.arange(len(column.values)) if column.docs is None else column.docs
             values = column.values[docs == doc].tolist()
             if column.dictionary is not None:
                 values = [column.dictionary.strings.strings[v].decode() for v in values]
             if values:
                 content[name] = values
-        for rows, docs in part.vectors["v"].blocks:
+        for rows, docs in part.fields["v"].blocks:
             for row in rows[docs == doc]:
                 content["v"] = row.tolist()
         key = view.decode_key(part.keys.strings[doc])
@@ -182,11 +182,11 @@ def test_compacts_by_itself_and_frees() -> None:
     part = buffer_of(view)
     assert view.rows == 1_000
     assert part.size <= 2 * 1_000 + 1_024
-    dictionary = part.scalars["tags"].dictionary
+    dictionary = part.fields["tags"].dictionary
     assert dictionary is not None
     assert dictionary.strings.size <= 4
-    assert not (part.live - part.scalars["n"].equals(29).mask()).count
-    docs, _, _ = part.vectors["v"].topk(np.array([29, 7], np.float32), 1, part.live)
+    assert not (part.live - part.fields["n"].equals(29).mask()).count
+    docs, _, _ = part.fields["v"].topk(np.array([29, 7], np.float32), 1, part.live)
     assert view.decode_key(part.keys.strings[int(docs[0])]) == key_of("a", 7)
 
 

@@ -121,12 +121,12 @@ def test_codes_in_memory_stay_within_the_budget(tmp_path: Path, share: float) ->
     """Of all segments together, by what is in memory, not by what was thought beforehand."""
     fill(tmp_path, Policy(flush_age_s=3_600, fan_in=1_000))
     with restarted(tmp_path, resources_in(tmp_path)) as index:
-        whole = sum(segment.segment.vectors["v"].segment.resident_bytes for segment in index._segments.searched)
+        whole = sum(segment.segment.fields["v"].segment.resident_bytes for segment in index._segments.searched)
         assert {segment.kinds["v"] for segment in index.stats().segments} == {"codes"}
     budget = MemoryBudget(int(share * whole))
     resources = replace(resources_in(tmp_path), memory=budget)
     with restarted(tmp_path, resources) as index:
-        resident = sum(segment.segment.vectors["v"].segment.resident_bytes for segment in index._segments.searched)
+        resident = sum(segment.segment.fields["v"].segment.resident_bytes for segment in index._segments.searched)
         assert resident <= budget.granted_bytes <= budget.total_bytes
         assert resident == whole if share > 1 else resident <= share * whole
         ask(index, 3)

@@ -57,7 +57,7 @@ def recall(index: SearchIndex, vectors: Matrix, queries: Matrix) -> float:
 def degree(index: SearchIndex) -> float:
     """Neighbours a row of the largest segment."""
     (largest, *_) = sorted(index._segments.named.values(), key=lambda s: -s.rows)
-    graph = largest.segment.vectors["v"].file.load_graph()
+    graph = largest.segment.fields["v"].file.load_graph()
     return float((graph != NO_ROW).sum(axis=1).mean())
 
 

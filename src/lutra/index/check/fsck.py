@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from lutra.fields.kinds import kind_of
 from lutra.index.check.row_check import Bounds, RowCheck
 from lutra.index.lsm.lifetime import least
 from lutra.index.lsm.manifest import Manifest, SegmentEntry, schema_identity
@@ -25,8 +26,6 @@ from lutra.segments.deletions import read_deletions
 from lutra.segments.index_segment import IndexSegment
 from lutra.segments.verification import verify_segment
 from lutra.tables.keys import KeyCodec
-from lutra.vectors.layout import NO_ROW, SegmentKind
-from lutra.vectors.segment_file import SegmentFile
 
 _CACHE_BYTES: Final = 16 * 1024 * 1024
 _CHUNK_ROWS: Final = 1_024
@@ -194,10 +193,6 @@ class IndexCheck:
             self._fault(
                 place, f"has {counted} rows and dead ones, but the manifest says {entry.shape.rows, entry.shape.dead}"
             )
-        for field, vectors in segment.vectors.items():
-            lost = unreachable_rows(vectors.file)
-            if lost:
-                self._fault(place, f"the graph of [{field}] does not lead to {lost} of its rows")
 
     def _check_lookups(self, place: str, segment: IndexSegment) -> bool:
         """What finds documents by value, by time and by key, against values, times and keys by document.
@@ -205,12 +200,12 @@ class IndexCheck:
         Whether rows can be compared: each is found by its key, and all its values can be read.
         """
         can_compare = True
-        for field, column in segment.scalars.items():
+        for name, field in segment.fields.items():
             try:
-                for text in column.faults():
-                    self._fault(place, f"column [{field}]: {text}")
+                for text in kind_of(field.field).faults(field):
+                    self._fault(place, text)
             except _NONSENSE as error:
-                self._fault(place, f"column [{field}]: {_NONSENSE_TEXT.format(error)}")
+                self._fault(place, f"column [{name}]: {_NONSENSE_TEXT.format(error)}")
                 can_compare = False
         self._check_times(place, segment)
         try:
@@ -308,21 +303,6 @@ def _before(now_ms: int, ttl_s: int) -> int | None:
 def _add(on_bytes: OnBytes, before: int, total: int, done: int, _: int) -> None:
     """Of one object, as part of all."""
     on_bytes(before + done, total)
-
-
-def unreachable_rows(file: SegmentFile) -> int:
-    """Rows to which no way leads from the graph's entries; 0 where there is no graph."""
-    if file.kind is not SegmentKind.GRAPH:
-        return 0
-    graph = file.load_graph()
-    reached = np.zeros(len(graph), bool)
-    front = np.unique(file.entries)
-    while len(front):
-        reached[front] = True
-        following = np.unique(graph[front])
-        following = following[following != NO_ROW]
-        front = following[~reached[following]]
-    return int(np.count_nonzero(~reached))
 
 
 def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:

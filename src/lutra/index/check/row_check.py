@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lutra.index.check.digests import Digester, Digests
+from lutra.fields.kinds import kind_of
+from lutra.index.check.digests import Digester
 from lutra.index.lsm.buffer import Buffer
 from lutra.index.lsm.view import PartView
 from lutra.kernels.row_mask import RowMask
+from lutra.model.arrays import Digests
 from lutra.model.indexes import IndexSchema
 from lutra.model.names import shown
 from lutra.model.rows import Row
@@ -19,9 +21,7 @@ from lutra.model.schema import KeyColumn
 from lutra.scalars.bloom import hashes_of
 from lutra.segments.index_segment import IndexSegment
 from lutra.segments.times import UNKNOWN_MS
-from lutra.segments.vectors import SegmentVectors
 from lutra.tables.keys import KeyCodec
-from lutra.vectors.column import VectorView
 
 Places = npt.NDArray[np.int64]
 
@@ -158,16 +158,11 @@ class RowCheck:
 
     def _different(self, expected: PartView, place: int, segment: IndexSegment, doc: int) -> list[str]:
         """The fields whose values differ: of both exactly, read one by one."""
-        fields = []
-        for name, column in expected.scalars.items():
-            if not _equal(column.value(place), segment.scalars[name].value(doc)):
-                fields.append(f"[{shown(name)}]")
-        for name, vectors in expected.vectors.items():
-            vector, stored = _vector(vectors, place), _stored_vector(segment.vectors[name], doc)
-            same = vector is None if stored is None else vector is not None and np.array_equal(vector, stored)
-            if not same:
-                fields.append(f"[{shown(name)}]")
-        return fields
+        return [
+            f"[{shown(name)}]"
+            for name, field in expected.fields.items()
+            if not kind_of(field.field).is_same(field, place, segment.fields[name], doc)
+        ]
 
 
 def _taken(places: Places, keys: Sequence[bytes], rows: Sequence[Row]) -> tuple[list[bytes], list[Row]]:
@@ -178,24 +173,3 @@ def _taken(places: Places, keys: Sequence[bytes], rows: Sequence[Row]) -> tuple[
 def _since(row: Row, oldest_ms: int) -> Row:
     """``row`` without what is older."""
     return Row(row.key, [cell for cell in row.cells if cell[2] >= oldest_ms], row.written_ms)
-
-
-def _equal(left: object, right: object) -> bool:
-    """Also where both are NaN, or lists of it; the order in a list means nothing."""
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(_equal, sorted(left), sorted(right)))
-    return bool(left == right or (left != left and right != right))
-
-
-def _vector(vectors: VectorView, doc: int) -> npt.NDArray[np.float32] | None:
-    """float32[dimension]; None where the document has none."""
-    for rows, docs in vectors.blocks:
-        for place in np.flatnonzero(docs == doc).tolist():
-            row: npt.NDArray[np.float32] = rows[place]
-            return row
-    return None
-
-
-def _stored_vector(vectors: SegmentVectors, doc: int) -> npt.NDArray[np.float32] | None:
-    rows = np.flatnonzero(vectors.docs() == doc)
-    return vectors.file.read_vectors(rows)[0] if len(rows) else None

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from lutra.fields.kinds import kind_of
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
-from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
+from lutra.model.indexes import FieldSchema, IndexSchema
 from lutra.model.names import is_column_name
 from lutra.model.queries import FieldSort, ScoreSort, Sorter
 from lutra.model.schema import TableSchema, TableUpdate
-from lutra.model.values import ColumnType
-from lutra.scalars.dates import DateFormats
 from lutra.scalars.sorting import check_mode
 from lutra.scalars.values import ScalarReader
-
-_COLUMN_TYPES: Final[dict[FieldType, frozenset[ColumnType]]] = {
-    FieldType.LONG: frozenset({ColumnType.INTEGER}),
-    FieldType.DOUBLE: frozenset({ColumnType.DOUBLE, ColumnType.INTEGER}),
-    FieldType.BOOLEAN: frozenset({ColumnType.BOOLEAN}),
-    FieldType.KEYWORD: frozenset({ColumnType.STRING}),
-    FieldType.DATE: frozenset({ColumnType.INTEGER, ColumnType.STRING}),
-    FieldType.VECTOR: frozenset({ColumnType.STRING, ColumnType.BINARY}),
-}
-_ARRAY_COLUMN_TYPES: Final = frozenset({ColumnType.STRING})
 
 
 def check_schema(schema: IndexSchema) -> None:
@@ -38,9 +25,10 @@ def check_schema(schema: IndexSchema) -> None:
         if field.name in seen:
             raise ParameterInvalid(f"field [{field.name}] is given twice")
         seen.add(field.name)
-    vectors = sum(field.type is FieldType.VECTOR for field in schema.fields)
-    if vectors > limits.VECTOR_FIELDS_MAX:
-        raise ParameterInvalid(f"a search index has at most {limits.VECTOR_FIELDS_MAX} VECTOR fields, not {vectors}")
+    for kind in set(map(kind_of, schema.fields)):
+        count = sum(kind_of(field) is kind for field in schema.fields)
+        if count > kind.fields_max:
+            raise ParameterInvalid(f"a search index has at most {kind.fields_max} {kind.type.name} fields, not {count}")
     _validate_sort(schema)
 
 
@@ -50,10 +38,10 @@ def validate_schema(schema: IndexSchema, table: TableSchema) -> None:
     columns = {column.name: column.type for column in table.key} | {c.name: c.type for c in table.defined}
     key_names = {column.name for column in table.key}
     for field in schema.fields:
-        if field.name in key_names and field.type is FieldType.VECTOR:
-            raise ParameterInvalid(f"field [{field.name}] is a primary key column: it can be no VECTOR")
+        if field.name in key_names and not kind_of(field).may_be_key:
+            raise ParameterInvalid(f"field [{field.name}] is a primary key column: it can be no {field.type.name}")
         if field.name in columns:
-            _validate_column(field, columns[field.name])
+            kind_of(field).check_column(field, columns[field.name])
     for name in schema.routing_fields:
         if name not in key_names:
             raise ParameterInvalid(f"routing field [{name}] is no primary key column")
@@ -65,39 +53,7 @@ def _validate_field(field: FieldSchema) -> None:
         raise ParameterInvalid(
             f"field name [{field.name}] is invalid: 1 to {limits.COLUMN_NAME_BYTES_MAX} bytes that do not begin with #"
         )
-    if field.type is FieldType.TEXT:
-        raise ParameterInvalid(f"field type TEXT of field [{field.name}] is not supported")
-    if field.text is not None:
-        raise ParameterInvalid(f"field [{field.name}] is of type {field.type.name}: text options go with TEXT only")
-    if field.type is FieldType.VECTOR:
-        if field.vector is None:
-            raise ParameterInvalid(f"field [{field.name}] is of type VECTOR: vector options are missing")
-        if not 1 <= field.vector.dimension <= limits.VECTOR_DIMENSION_MAX:
-            raise ParameterInvalid(
-                f"field [{field.name}]: a vector has 1 to {limits.VECTOR_DIMENSION_MAX} dimensions, "
-                f"not {field.vector.dimension}"
-            )
-        if field.is_array:
-            raise ParameterInvalid(f"field [{field.name}] is of type VECTOR: it can be no array")
-    elif field.vector is not None:
-        raise ParameterInvalid(f"field [{field.name}] is of type {field.type.name}: vector options go with VECTOR only")
-    if field.type is FieldType.DATE:
-        try:
-            DateFormats(field.date_formats)
-        except ParameterInvalid as error:
-            raise ParameterInvalid(f"field [{field.name}]: {error}") from None
-    elif field.date_formats:
-        raise ParameterInvalid(f"field [{field.name}] is of type {field.type.name}: date formats go with DATE only")
-
-
-def _validate_column(field: FieldSchema, column: ColumnType) -> None:
-    allowed = _ARRAY_COLUMN_TYPES if field.is_array else _COLUMN_TYPES[field.type]
-    if column not in allowed:
-        kind = f"array of {field.type.name}" if field.is_array else field.type.name
-        raise ParameterInvalid(
-            f"field [{field.name}] of type {kind} does not go with a column of type {column.value}, "
-            f"allow [{', '.join(sorted(t.value for t in allowed))}]"
-        )
+    kind_of(field).check(field)
 
 
 def _validate_sort(schema: IndexSchema) -> None:
@@ -121,8 +77,9 @@ def check_sorter(schema: IndexSchema, sorter: Sorter) -> FieldSchema | None:
     field = schema.field(sorter.field)
     if field is None:
         raise ParameterInvalid(f"[field_sort] field: {sorter.field} does not exist")
-    if field.type is FieldType.VECTOR:
-        raise ParameterInvalid(f"[field_sort] field: {sorter.field} is of type VECTOR: it cannot be sorted by")
+    if not kind_of(field).is_sortable:
+        kind = field.type.name
+        raise ParameterInvalid(f"[field_sort] field: {sorter.field} is of type {kind}: it cannot be sorted by")
     if not field.is_sortable:
         raise ParameterInvalid(f"[field_sort] field: {sorter.field} was created without sort_and_agg")
     return field

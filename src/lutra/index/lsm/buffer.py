@@ -15,23 +15,22 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lutra.fields.kind import Column
+from lutra.fields.kinds import kind_of
 from lutra.index.lsm.live import LiveMask
 from lutra.index.lsm.view import PartView
 from lutra.kernels.row_mask import RowMask
-from lutra.model.indexes import FieldType, IndexSchema
+from lutra.model.indexes import IndexSchema
 from lutra.model.rows import Row
 from lutra.model.schema import KeyColumn
 from lutra.model.values import ColumnType
-from lutra.scalars.column import ScalarColumn
 from lutra.scalars.growable import Growable
 from lutra.scalars.strings import Strings
-from lutra.vectors.column import VectorColumn
 
 _DEAD_MIN: Final = 1_024
 """So many dead documents are carried along before a copy is thought of."""
 _ROW_BYTES: Final = 64
 """Of a row beside its key and its fields: its number, its times, its place among the keys."""
-_SCALAR_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +55,12 @@ class Buffer:
         self._newest_ms = Growable(np.int64)
         self._oldest_ms = Growable(np.int64)
         self._size_bytes = 0
-        self._columns: dict[str, ScalarColumn | VectorColumn] = {
-            f.name: VectorColumn(f) if f.type is FieldType.VECTOR else ScalarColumn(f) for f in schema.fields
-        }
+        self._columns: dict[str, Column] = {field.name: kind_of(field).column(field) for field in schema.fields}
+        self._strings_counted = {field.name for field in schema.fields if kind_of(field).counts_strings}
         # All names from the start: it is read while it is counted in.
         self.unindexed: Counter[str] = Counter(dict.fromkeys(self._columns, 0))
         """How many values of each field were left out."""
-        self._row_bytes = _ROW_BYTES + sum(
-            _SCALAR_BYTES if field.vector is None else 4 * field.vector.dimension for field in schema.fields
-        )
+        self._row_bytes = _ROW_BYTES + sum(kind_of(field).value_bytes(field) for field in schema.fields)
         self._has_key_fields = any(column.name in self._columns for column in key_columns)
         self._staged: _Staged | None = None
         self._view: PartView | None = None
@@ -118,7 +114,7 @@ class Buffer:
                 oldest_ms = timestamp_ms
             if not column.stage(doc, value):
                 self.unindexed[name] += 1
-            elif type(value) is str and type(column) is ScalarColumn:
+            elif type(value) is str and name in self._strings_counted:
                 self._size_bytes += len(value)
         return newest_ms, newest_ms if oldest_ms is None else oldest_ms
 
@@ -171,8 +167,7 @@ class Buffer:
                 keys=self._keys.view(),
                 newest=self._newest_ms.view(),
                 oldest=self._oldest_ms.view(),
-                scalars={c.field.name: c.view(size) for c in columns if isinstance(c, ScalarColumn)},
-                vectors={c.field.name: c.view(size) for c in columns if isinstance(c, VectorColumn)},
+                fields={column.field.name: column.view(size) for column in columns},
             )
         return self._view
 

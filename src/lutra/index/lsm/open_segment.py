@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from lutra.fields.capabilities import Fields
 from lutra.index.lsm.expiry import Docs, Expiry
 from lutra.index.lsm.live import LiveMask
 from lutra.index.lsm.manifest import SegmentEntry
 from lutra.kernels.row_mask import RowMask
 from lutra.scalars.bloom import Hashes, hashes_of
-from lutra.scalars.part import ScalarPart
 from lutra.scalars.segment_keys import SegmentKeys
 from lutra.segments.index_segment import IndexSegment
-from lutra.vectors.part import VectorPart
 
 _AHEAD_MS: Final = 3_000
 """Of rows that expire: dropped every second or so, they are known before, and searches need not look for them."""
@@ -144,12 +143,8 @@ class SegmentView:
         return True
 
     @property
-    def scalars(self) -> Mapping[str, ScalarPart]:
-        return self.opened.segment.scalars
-
-    @property
-    def vectors(self) -> Mapping[str, VectorPart]:
-        return self.opened.segment.vectors
+    def fields(self) -> Fields:
+        return self.opened.segment.fields
 
     def newest_ms(self) -> npt.NDArray[np.int64]:
         """int64[size], by document: the newest timestamp of its row's cells. Read anew each time."""

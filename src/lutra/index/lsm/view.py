@@ -8,16 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from lutra.fields.capabilities import FieldPart, Fields
 from lutra.kernels.row_mask import RowMask
 from lutra.model.indexes import IndexSchema
 from lutra.model.rows import PrimaryKey
 from lutra.model.schema import KeyColumn
-from lutra.scalars.column import ScalarView
-from lutra.scalars.part import ScalarPart, StringsPart
+from lutra.scalars.part import StringsPart
 from lutra.scalars.strings import StringsView
 from lutra.segments.part import Part
-from lutra.vectors.column import VectorView
-from lutra.vectors.part import VectorPart
 
 Document = tuple[Part, int]
 """A part of a view, and the number of a document in it."""
@@ -37,8 +35,7 @@ class PartView:
     keys: StringsView
     newest: npt.NDArray[np.int64]
     oldest: npt.NDArray[np.int64]
-    scalars: Mapping[str, ScalarView]
-    vectors: Mapping[str, VectorView]
+    fields: Mapping[str, FieldPart]
 
     @property
     def in_key_order(self) -> bool:
@@ -105,12 +102,8 @@ class _PartWithout:
         return self.part.in_key_order
 
     @property
-    def scalars(self) -> Mapping[str, ScalarPart]:
-        return self.part.scalars
-
-    @property
-    def vectors(self) -> Mapping[str, VectorPart]:
-        return self.part.vectors
+    def fields(self) -> Fields:
+        return self.part.fields
 
     def newest_ms(self) -> npt.NDArray[np.int64]:
         """int64[size], by document: the newest timestamp of its row's cells."""

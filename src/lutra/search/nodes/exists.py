@@ -8,7 +8,6 @@ from typing import Any
 from lutra.kernels.selection import Selection
 from lutra.model.indexes import FieldType
 from lutra.model.queries import Exists
-from lutra.search.access import column_of
 from lutra.search.binder import Binder
 from lutra.search.nodes.columns import SCALARS, ColumnCondition
 from lutra.search.nodes.node import Clause
@@ -25,7 +24,7 @@ def bind(query: Exists, binder: Binder) -> Clause:
 @dataclass(frozen=True, slots=True)
 class HasValue(ColumnCondition):
     def select(self, part: Part) -> Selection:
-        return column_of(part, self.field).exists()
+        return part.fields[self.field].exists()
 
     def describe(self) -> dict[str, Any]:
         return {"query": "exists", "field": self.field}

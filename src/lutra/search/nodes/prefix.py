@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from lutra.fields.capabilities import filterable
 from lutra.kernels.selection import Selection
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldType
 from lutra.model.queries import Prefix
-from lutra.search.access import scalars_of
 from lutra.search.binder import Binder
 from lutra.search.nodes.columns import ColumnCondition, shown
 from lutra.search.nodes.node import Clause
@@ -40,7 +40,7 @@ class StartsWith(ColumnCondition):
     prefix: str
 
     def select(self, part: Part) -> Selection:
-        return scalars_of(part, self.field).starts_with(self.prefix)
+        return filterable(part, self.field).starts_with(self.prefix)
 
     def describe(self) -> dict[str, Any]:
         return {"query": "prefix", "field": self.field, "prefix": shown(self.prefix)}

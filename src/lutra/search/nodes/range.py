@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from lutra.fields.capabilities import filterable
 from lutra.kernels.selection import Selection
 from lutra.model.queries import Range
 from lutra.scalars.meaning import Interval, interval_of
-from lutra.search.access import scalars_of
 from lutra.search.binder import Binder
 from lutra.search.nodes.columns import ORDERED, ColumnCondition, nothing, shown
 from lutra.search.nodes.node import Clause
@@ -31,7 +31,7 @@ class Between(ColumnCondition):
         within = self.interval
         if within is None:
             return nothing(part)
-        column = scalars_of(part, self.field)
+        column = filterable(part, self.field)
         return column.between(within.lower, within.upper, within.include_lower, within.include_upper)
 
     def describe(self) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from lutra.fields.capabilities import filterable
 from lutra.kernels.selection import Selection
 from lutra.model.queries import Term
 from lutra.scalars.meaning import values_of
 from lutra.scalars.values import Scalar
-from lutra.search.access import scalars_of
 from lutra.search.binder import Binder
 from lutra.search.nodes.columns import SCALARS, ColumnCondition, nothing, shown
 from lutra.search.nodes.node import Clause
@@ -31,7 +31,7 @@ class Equals(ColumnCondition):
     """None: nothing that the field can hold."""
 
     def select(self, part: Part) -> Selection:
-        return nothing(part) if self.value is None else scalars_of(part, self.field).equals(self.value)
+        return nothing(part) if self.value is None else filterable(part, self.field).equals(self.value)
 
     def describe(self) -> dict[str, Any]:
         return {"query": "term", "field": self.field, "value": shown(self.value)}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from lutra.fields.capabilities import filterable
 from lutra.kernels.selection import Selection
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.queries import Terms
 from lutra.scalars.meaning import values_of
 from lutra.scalars.values import Scalar
-from lutra.search.access import scalars_of
 from lutra.search.binder import Binder
 from lutra.search.nodes.columns import SCALARS, ColumnCondition, nothing, shown_values
 from lutra.search.nodes.node import Clause
@@ -36,7 +36,7 @@ class OneOf(ColumnCondition):
     values: tuple[Scalar, ...]
 
     def select(self, part: Part) -> Selection:
-        return scalars_of(part, self.field).one_of(list(self.values)) if self.values else nothing(part)
+        return filterable(part, self.field).one_of(list(self.values)) if self.values else nothing(part)
 
     def describe(self) -> dict[str, Any]:
         return {"query": "terms", "field": self.field, "values": shown_values(self.values)}

@@ -1,0 +1,14 @@
+"""Strings that are compared as a whole: KEYWORD fields."""
+
+from __future__ import annotations
+
+from lutra.fields.scalar import ScalarKind
+from lutra.model.indexes import FieldType
+from lutra.model.values import ColumnType
+
+
+class KeywordKind(ScalarKind):
+    """Strings in the order of their bytes."""
+
+    type = FieldType.KEYWORD
+    column_types = frozenset({ColumnType.STRING})

@@ -1,0 +1,135 @@
+"""What Lutra knows of a kind of field."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Final, Protocol
+
+from lutra.fields.capabilities import FieldPart, StoredField
+from lutra.fields.hashing import Hasher
+from lutra.fields.sections import SectionsIn, SectionsOut
+from lutra.model import limits
+from lutra.model.arrays import Digests, Docs
+from lutra.model.errors import ParameterInvalid
+from lutra.model.indexes import FieldSchema, FieldType
+from lutra.model.values import ColumnType, Value
+
+_OPTIONS: Final = {
+    "vector": ("vector options", "VECTOR"),
+    "text": ("text options", "TEXT"),
+    "date": ("date formats", "DATE"),
+}
+ARRAY_COLUMN_TYPES: Final = frozenset({ColumnType.STRING})
+
+
+class Column(Protocol):
+    """A growable field of a buffer; one writer.
+
+    Values are staged one by one, settled in bulk (the costly part) and published at once; only what is published is in
+    a view.
+    """
+
+    @property
+    def field(self) -> FieldSchema: ...
+
+    def stage(self, doc: int, value: Value) -> bool:
+        """Takes the value of ``doc``, later than all before it; False where it clearly is none of this field."""
+
+    def settle(self) -> int:
+        """Returns how many more of the values turned out to be none of this field."""
+
+    def publish(self) -> None:
+        """Makes what is settled part of the next view."""
+
+    def view(self, size: int) -> FieldPart:
+        """The column over the first ``size`` documents; all that is published must lie below."""
+
+    def compacted(self, renumber: Docs) -> Column:
+        """A new column without the documents whose new number in ``renumber`` is negative."""
+
+
+class FieldKind(ABC):
+    """One kind of field, whatever becomes of its values: declared, read, buffered, stored, merged, checked."""
+
+    type: ClassVar[FieldType]
+    column_types: ClassVar[frozenset[ColumnType]]
+    """Of table columns that such a field can be fed from."""
+    options: ClassVar[str] = ""
+    """Which of a field's options are its own: ``vector``, ``text``, ``date`` or none."""
+    is_filterable: ClassVar[bool] = False
+    """Whether its parts are `lutra.fields.capabilities.Filterable`."""
+    is_nearest: ClassVar[bool] = False
+    """Whether its parts are `lutra.fields.capabilities.Nearest`."""
+    is_searchable: ClassVar[bool] = False
+    """Whether its parts are `lutra.fields.capabilities.Searchable`."""
+    is_sortable: ClassVar[bool] = False
+    """Whether a search can sort by it."""
+    fields_max: ClassVar[int] = limits.INDEX_FIELDS_MAX
+    """Of the kind in one index."""
+    may_be_key: ClassVar[bool] = True
+    """Whether it can be fed from a primary key column."""
+    is_written_last: ClassVar[bool] = False
+    """In a segment: opening one reads the end of its object first."""
+    counts_strings: ClassVar[bool] = False
+    """Whether strings count towards the memory that a buffer takes, beside `value_bytes`."""
+
+    def check(self, field: FieldSchema) -> None:
+        """Raises ParameterInvalid where the field's options make no sense."""
+        given = {"vector": field.vector is not None, "text": field.text is not None, "date": bool(field.date_formats)}
+        for options, (what, owner) in _OPTIONS.items():
+            if given[options] and self.options != options:
+                raise ParameterInvalid(
+                    f"field [{field.name}] is of type {field.type.name}: {what} go with {owner} only"
+                )
+
+    def check_column(self, field: FieldSchema, column: ColumnType) -> None:
+        """Raises ParameterInvalid where ``field`` cannot be fed from a column of that type."""
+        allowed = ARRAY_COLUMN_TYPES if field.is_array else self.column_types
+        if column not in allowed:
+            kind = f"array of {field.type.name}" if field.is_array else field.type.name
+            raise ParameterInvalid(
+                f"field [{field.name}] of type {kind} does not go with a column of type {column.value}, "
+                f"allow [{', '.join(sorted(t.value for t in allowed))}]"
+            )
+
+    @abstractmethod
+    def value_bytes(self, field: FieldSchema) -> int:
+        """About what a value takes in a buffer."""
+
+    @abstractmethod
+    def column(self, field: FieldSchema) -> Column:
+        """An empty one, for a buffer."""
+
+    @abstractmethod
+    def write(
+        self, out: SectionsOut, field: FieldSchema, size: int, inputs: Sequence[FieldPart], renumber: Sequence[Docs]
+    ) -> None:
+        """Writes the values of ``inputs``, of buffers and segments, as a field of a segment of ``size`` documents.
+
+        ``renumber`` (int32[size of the input], one each): the new number of each document, -1 where it is left out.
+        Raises Corruption, StorageFailure where an input cannot be read.
+        """
+
+    def resident_bytes(self, sections: SectionsIn, field: FieldSchema) -> int:
+        """What the field would keep in memory where there is plenty, and works without."""
+        return 0
+
+    @abstractmethod
+    def open(self, sections: SectionsIn, field: FieldSchema, budget_bytes: int | None) -> StoredField:
+        """The field of a segment. ``budget_bytes``: of `resident_bytes`; None: all it wants.
+
+        Raises Corruption where what is stored is of another schema, or damaged; StorageFailure.
+        """
+
+    @abstractmethod
+    def faults(self, part: FieldPart) -> Iterator[str]:
+        """Where what finds documents does not agree with the values by document, of a field of a segment."""
+
+    @abstractmethod
+    def digest(self, hasher: Hasher, digests: Digests, part: FieldPart) -> None:
+        """Adds a hash of each value to the digest of its document (uint64[size])."""
+
+    @abstractmethod
+    def is_same(self, part: FieldPart, doc: int, other: FieldPart, other_doc: int) -> bool:
+        """Whether a document of a buffer has the values that one of a segment has."""
