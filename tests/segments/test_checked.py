@@ -57,13 +57,13 @@ def test_it_tells_what_was_checked_with_the_codes_that_are_in_memory(
     query = np.ones(16, np.float32)
     with shelf.open(name, SCHEMA) as segment:
         assert segment.meta.checked["v"] == segment.checked["v"] == (0.97, Fallback.NONE)
-        counters = segment.vectors["v"].topk(query, 5)[2]
+        counters = segment.fields["v"].topk(query, 5)[2]
         assert (counters.strategy, counters.recall, counters.fallback) == ("code_scan", 0.97, Fallback.NONE)
-        codes = segment.vectors["v"].file.codes
+        codes = segment.fields["v"].file.codes
         assert codes is not None
         shortest_bytes = 400 * list(codes.widths())[-1].record_bytes
     with shelf.open(name, SCHEMA, memory_budget_bytes=shortest_bytes) as segment:
         assert segment.meta.checked["v"] == (0.97, Fallback.NONE)
         assert segment.checked["v"] == (1.0, Fallback.EXACT)
-        counters = segment.vectors["v"].topk(query, 5)[2]
+        counters = segment.fields["v"].topk(query, 5)[2]
         assert (counters.strategy, counters.recall, counters.fallback) == ("brute_force", 1.0, Fallback.EXACT)

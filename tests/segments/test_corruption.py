@@ -110,22 +110,27 @@ def test_an_object_cut_short_is_refused(built: tuple[Shelf, str]) -> None:
 def test_a_newer_format_is_an_error_of_its_own(built: tuple[Shelf, str]) -> None:
     shelf, name = built
     shelf.store.put("segments/newer", with_footer(shelf.store.get(name), version=FORMAT_VERSION + 1))
-    with pytest.raises(StorageFailure, match="of format version 3; this Lutra reads up to 2"):
+    with pytest.raises(StorageFailure, match="of format version 4; this Lutra reads up to 3"):
         shelf.open("segments/newer", SCHEMA)
-    with pytest.raises(StorageFailure, match="of format version 3"):
+    with pytest.raises(StorageFailure, match="of format version 4"):
         verify_segment(shelf.store, "segments/newer")
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        (b'"size":120', b'"size":-1'),
-        (b'"size":120', b'"size":"x"'),
-        (b'"size":120', b'"size":119'),
-        (b'"size":120', b'"sizes":120'),
+        (b'["",120,null]', b'["",-1,null]'),
+        (b'["",120,null]', b'["","x",null]'),
+        (b'["",120,null]', b'["",119,null]'),
+        (b'["",120,null]', b'["a",120,null]'),
+        (b'["",120,null]', b'["",120,0]'),
+        (b'["",120,null]', b'["",120,null],["a",3,2]'),
+        (b'["",120,null]', b'["",120,null],["a",-1,0]'),
+        (b'"spaces"', b'"space"'),
         (b'["keys","",0,4096', b'["keys","",4096,4096'),
         (b'["keys","",0,4096', b'["locks","",0,4096'),
         (b'["newest",""', b'["keys",""'),
+        (b'},0],["newest"', b'},1],["newest"'),
         (b'"kind":"graph"', b'"kind":"grape"'),
         (b'"rows":96', b'"rows":960'),
     ],

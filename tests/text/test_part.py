@@ -53,7 +53,7 @@ def test_the_score_is_that_of_the_formula(part: TextPart) -> None:
 
 
 def test_how_many_documents_match(part: TextPart) -> None:
-    assert part.exists().count == 4
+    assert part.exists().mask().count == 4
     assert part.matches(["fox", "dog"], 1).count == 3
     assert part.matches(["fox", "dog"], 2).count == 1
     assert part.phrase(["brown", "fox"], [0, 1]).count == 1

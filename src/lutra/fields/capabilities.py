@@ -8,6 +8,7 @@ from typing import Protocol, cast
 from lutra.kernels.selection import Selection
 from lutra.model.indexes import FieldSchema
 from lutra.scalars.part import ScalarPart
+from lutra.text.part import TextPart
 from lutra.vectors.part import VectorPart
 
 
@@ -37,6 +38,9 @@ Filterable = ScalarPart
 Nearest = VectorPart
 """It can be asked for what is nearest to a vector."""
 
+Searchable = TextPart
+"""Its words can be looked for, and scored."""
+
 Fields = Mapping[str, FieldPart]
 
 
@@ -55,3 +59,8 @@ def filterable(part: HasFields, name: str) -> Filterable:
 def nearest(part: HasFields, name: str) -> Nearest:
     """The field ``name``, whose kind `is_nearest`: the schema was asked before."""
     return cast(Nearest, part.fields[name])
+
+
+def searchable(part: HasFields, name: str) -> Searchable:
+    """The field ``name``, whose kind `is_searchable`: the schema was asked before."""
+    return cast(Searchable, part.fields[name])

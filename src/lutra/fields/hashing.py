@@ -25,7 +25,8 @@ class Hasher:
 
     def __init__(self) -> None:
         self._random = np.random.default_rng()
-        self._salt = int(self._random.integers(1 << 63))
+        self.salt = int(self._random.integers(1 << 63))
+        """63 bits drawn anew."""
         self._weights: dict[int, Digests] = {}
 
     def weights(self, count: int) -> Digests:
@@ -38,7 +39,7 @@ class Hasher:
 
     def mixed(self, hashes: Digests, field: str) -> Digests:
         """As if random, and other for each field; never all the same for a value that is there and one that is not."""
-        mixed = hashes ^ np.uint64(self._salt ^ crc32(field.encode()) << 31)
+        mixed = hashes ^ np.uint64(self.salt ^ crc32(field.encode()) << 31)
         for shift, factor in _ROUNDS:
             mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
         return mixed ^ (mixed >> np.uint64(31))

@@ -11,11 +11,15 @@ from lutra.fields.date import DateKind
 from lutra.fields.keyword import KeywordKind
 from lutra.fields.kind import FieldKind
 from lutra.fields.number import DoubleKind, LongKind
+from lutra.fields.text import TextKind
 from lutra.fields.vector import VectorKind
 from lutra.model.indexes import FieldSchema, FieldType
 
 KINDS: Final[Mapping[FieldType, FieldKind]] = MappingProxyType(
-    {kind.type: kind for kind in (LongKind(), DoubleKind(), BooleanKind(), KeywordKind(), DateKind(), VectorKind())}
+    {
+        kind.type: kind
+        for kind in (LongKind(), DoubleKind(), BooleanKind(), KeywordKind(), DateKind(), TextKind(), VectorKind())
+    }
 )
 
 

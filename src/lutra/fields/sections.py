@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from lutra.kernels.blocks import BlockCache
+from lutra.kernels.blocks import BlockCache, BlockSource
 from lutra.model.names import shown
 from lutra.scalars.pages import PageReader, Sink
 from lutra.vectors.build_plan import BuildPlan
@@ -30,6 +30,17 @@ class SectionKind(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Space:
+    """Documents of a segment that are numbered together: rows, or what rows hold many of."""
+
+    path: str
+    """Of the nested field whose elements they are; empty for the root, the rows."""
+    size: int
+    parent: int | None = None
+    """The number of the space that these belong to; None for the root."""
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """Whole pages of an object. ``meta`` is JSON, whose meaning is that of what reads the section."""
 
@@ -39,6 +50,8 @@ class Section:
     offset: int
     size_bytes: int
     meta: Mapping[str, Any]
+    space: int = 0
+    """The number of the document space that its documents are of; 0 is the root."""
 
     @property
     def name(self) -> str:
@@ -99,6 +112,9 @@ class SectionsIn(Protocol):
 
     def stream(self, section: Section) -> PageReader:
         """Pages of a section, read through the cache as long as the segment is open."""
+
+    def blocks(self, section: Section) -> BlockSource:
+        """The blocks that `stream` reads."""
 
     def read_once(self, section: Section) -> AbstractContextManager[PageReader]:
         """The same, to be read while the segment is opened and not after that."""

@@ -4,6 +4,7 @@
     newest               the newest timestamp of each document, ms                 lutra.scalars.stored_numbers
     oldest               the documents whose oldest timestamp is another, and it   lutra.scalars.stored_numbers
     column of a field    of each scalar field                                      lutra.scalars.segment_column
+    text of a field      the words of each TEXT field                              lutra.text.writer
     documents of a field, then vectors of a field, of each vector field:
                          the document of each vector                               lutra.scalars.stored_numbers
                          a vector segment                                          lutra.vectors.layout
@@ -17,6 +18,9 @@ vectors have an order of their own, so that a merge can go on from the largest i
 The newest timestamp is that of all cells of the row, the oldest that of the cells that the index took values from: when
 the table lets it expire, the document is no longer what the row is. Section ``oldest`` is missing where it would be
 empty. Format version 1 did not have it: there the oldest timestamps are not known.
+
+Documents are numbered by spaces: rows are those of the root; what rows hold many of has spaces of its own, each
+of which belongs to another. Sections say of which space they are. Before format version 3 there was only the root.
 """
 
 from __future__ import annotations
@@ -27,15 +31,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lutra.fields.sections import Section, SectionKind
+from lutra.fields.sections import Section, SectionKind, Space
 from lutra.fields.vector_meta import VectorsMeta, vectors_meta
 from lutra.kernels.checksum import crc32c
 from lutra.model.errors import Corruption, StorageFailure
+from lutra.vectors.calibration import Checked
 from lutra.vectors.layout import PAGE_BYTES, ROWS_MAX, whole_pages
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 MAGIC: Final = b"lutraSEG"
 _TRAILER: Final = struct.Struct("<III8s")
+_SPACES_SINCE: Final = 3
+"""Version of the format that knows of document spaces."""
 TRAILER_BYTES: Final = _TRAILER.size
 FOOTER_BYTES_MAX: Final = 64 * 1024 * 1024
 TAIL_BYTES: Final = 128 * 1024
@@ -56,6 +63,8 @@ class SegmentMeta:
     """Trailer included; 0: not written yet."""
     version: int = FORMAT_VERSION
     """Of the format."""
+    nested: tuple[Space, ...] = ()
+    """Document spaces beside the root, numbered from 1."""
 
     @property
     def checked(self) -> dict[str, Checked]:
@@ -80,17 +89,18 @@ class SegmentMeta:
     @property
     def scalar_bytes(self) -> int:
         """Of columns and keys."""
-        return self._bytes_of(SectionKind.COLUMN) + self._bytes_of(SectionKind.KEYS)
+        return sum(map(self._bytes_of, (SectionKind.COLUMN, SectionKind.TEXT, SectionKind.KEYS)))
 
     @property
     def bytes_by_class(self) -> Mapping[str, int]:
-        """Bytes of the object: ``metadata``, ``keys``, ``columns``, ``codes``, ``graph`` and ``vectors``."""
+        """Bytes of the object: ``metadata``, ``keys``, ``columns``, ``text``, ``codes``, ``graph`` and ``vectors``."""
         within = [vectors.bytes for vectors in self.vectors]
         coded = sum(part.code_bytes for part in self.vectors)
         graph, nodes = (sum(part.get(name, 0) for part in within) for name in ("graph", "nodes"))
-        keys, columns = self._bytes_of(SectionKind.KEYS), self._bytes_of(SectionKind.COLUMN)
-        rest = self.size_bytes - keys - columns - coded - graph - nodes
-        return {"metadata": rest, "keys": keys, "columns": columns, "codes": coded, "graph": graph, "vectors": nodes}
+        streams = {"keys": SectionKind.KEYS, "columns": SectionKind.COLUMN, "text": SectionKind.TEXT}
+        of_streams = {name: self._bytes_of(kind) for name, kind in streams.items()}
+        rest = self.size_bytes - sum(of_streams.values()) - coded - graph - nodes
+        return {"metadata": rest, **of_streams, "codes": coded, "graph": graph, "vectors": nodes}
 
     @property
     def resident_bytes(self) -> int:
@@ -107,9 +117,9 @@ class SegmentMeta:
     def to_bytes(self) -> bytes:
         """The footer with its trailer, whole pages. Raises ValueError where it is too long."""
         document = {
-            "size": self.size,
+            "spaces": [[space.path, space.size, space.parent] for space in (Space("", self.size), *self.nested)],
             "newest_ms": list(self.newest_ms),
-            "sections": [[s.kind.value, s.field, s.offset, s.size_bytes, dict(s.meta)] for s in self.sections],
+            "sections": [[s.kind.value, s.field, s.offset, s.size_bytes, dict(s.meta), s.space] for s in self.sections],
         }
         text = json.dumps(document, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
         size_bytes = whole_pages(len(text) + TRAILER_BYTES)
@@ -155,11 +165,24 @@ def parse_footer(data: bytes, object_bytes: int, name: str) -> SegmentMeta:
 
 def _parse(document: dict[str, Any], footer_bytes: int, version: int) -> SegmentMeta:
     oldest, newest = document["newest_ms"]
+    nested: tuple[Space, ...] = ()
+    if version < _SPACES_SINCE:
+        size = int(document["size"])
+        listed = [[*section, 0] for section in document["sections"]]
+    else:
+        root, *others = (_space(*space) for space in document["spaces"])
+        if root.path or root.parent is not None:
+            raise ValueError("the first space is not that of rows")
+        size, nested, listed = root.size, tuple(others), document["sections"]
     sections = tuple(
-        Section(SectionKind(kind), str(field), int(offset), int(size_bytes), dict(meta))
-        for kind, field, offset, size_bytes, meta in document["sections"]
+        Section(SectionKind(kind), str(field), int(offset), int(size_bytes), dict(meta), int(space))
+        for kind, field, offset, size_bytes, meta, space in listed
     )
-    return SegmentMeta(int(document["size"]), (int(oldest), int(newest)), sections, footer_bytes, version)
+    return SegmentMeta(size, (int(oldest), int(newest)), sections, footer_bytes, version, nested)
+
+
+def _space(path: str, size: int, parent: int | None) -> Space:
+    return Space(str(path), int(size), None if parent is None else int(parent))
 
 
 def _check(meta: SegmentMeta, offset: int) -> None:
@@ -173,7 +196,12 @@ def _check(meta: SegmentMeta, offset: int) -> None:
         end = section.end
     if end != offset:
         raise ValueError("the sections do not end where the footer begins")
-    if len({(section.kind, section.field) for section in meta.sections}) != len(meta.sections):
+    if len({(section.kind, section.field, section.space) for section in meta.sections}) != len(meta.sections):
         raise ValueError("there are two sections of one kind and field")
+    if any(not 0 <= section.space <= len(meta.nested) for section in meta.sections):
+        raise ValueError("a section is of a document space that is not there")
+    for number, space in enumerate(meta.nested, 1):
+        if not 0 <= space.size <= ROWS_MAX or space.parent is None or not 0 <= space.parent < number:
+            raise ValueError(f"document space {space.path!r} belongs to none")
     if any(not 0 <= vectors.rows <= meta.size for vectors in meta.vectors):
         raise ValueError("there are more vectors than documents")

@@ -15,7 +15,8 @@ from pyroaring import BitMap
 from lutra.fields.capabilities import StoredField
 from lutra.fields.kinds import kind_of
 from lutra.fields.sections import Section, SectionKind
-from lutra.kernels.blocks import BlockCache
+from lutra.fields.stored_vectors import SegmentVectors
+from lutra.kernels.blocks import BlockCache, BlockSource
 from lutra.kernels.row_mask import RowMask
 from lutra.model.errors import Corruption
 from lutra.model.indexes import IndexSchema
@@ -170,7 +171,8 @@ class IndexSegment:
     @property
     def checked(self) -> dict[str, Checked]:
         """By vector field: what builds found of searches with what of codes and graph is in memory."""
-        return {name: vectors.segment.checked for name, vectors in self.vectors.items()}
+        vectors = (field for field in self.fields.values() if isinstance(field, SegmentVectors))
+        return {field.field.name: field.segment.checked for field in vectors}
 
     @property
     def name(self) -> str:
@@ -240,6 +242,11 @@ class _Sections:
 
     def stream(self, section: Section) -> PageReader:
         return self._segment._stream(section)
+
+    def blocks(self, section: Section) -> BlockSource:
+        _, blocks = self._segment._object.stream(section)
+        self.closing(blocks.close)
+        return blocks
 
     @contextlib.contextmanager
     def read_once(self, section: Section) -> Iterator[PageReader]:

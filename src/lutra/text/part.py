@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from lutra.kernels import text as kernel
 from lutra.kernels._native import RowMask
+from lutra.kernels.selection import Selection
 from lutra.model.indexes import FieldSchema
 from lutra.text.statistics import TermStatistics
 
@@ -50,9 +51,9 @@ class TextPart:
     def size(self) -> int:
         return self.native.size
 
-    def exists(self) -> RowMask:
+    def exists(self) -> Selection:
         """Documents that have a text, be it without a word."""
-        return self.native.exists()
+        return Selection(self.size, self.native.exists)
 
     def statistics(self, terms: Sequence[str], left_out: RowMask | None = None) -> TermStatistics:
         """Of the documents that are not ``left_out``: where those are the deleted ones, of what lives, exactly.

@@ -26,7 +26,7 @@ class SegmentText(TextPart):
         super().__init__(field, kernel.TextPart.open(blocks.native, name, meta["format"], size, meta["layout"]))
 
     @property
-    def state_bytes(self) -> int:
+    def resident_bytes(self) -> int:
         """What is kept in memory, now that it has been used: the first term of each 64, and where they lie."""
         return self.native.state_bytes
 

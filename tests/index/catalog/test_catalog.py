@@ -17,7 +17,7 @@ from lutra.kv.batch import WriteBatch
 from lutra.kv.store import KeyValueStore
 from lutra.model import limits
 from lutra.model.errors import Corruption, MetaNotMatch, ObjectAlreadyExist, ParameterInvalid, QuotaExhausted
-from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, TextOptions, VectorOptions
 from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, SortMode
 from lutra.tables.space import TableSpace
 
@@ -44,6 +44,7 @@ FIELDS = st.builds(
     st.booleans(),
     st.booleans(),
     st.none() | st.builds(VectorOptions, st.integers(), st.sampled_from(Metric)),
+    st.none() | st.builds(TextOptions, st.none() | NAMES, highlighting=st.none() | st.booleans()),
     st.lists(NAMES, max_size=2).map(tuple),
 )
 MISSING = st.none() | st.integers() | st.floats(allow_nan=False) | st.booleans() | NAMES

@@ -61,7 +61,7 @@ def test_accepts() -> None:
         (tuple(replace(VECTOR, name=f"v{n}") for n in range(6)), "at most 5 VECTOR fields, not 6"),
         ((FieldSchema("a", FieldType.LONG, vector=VectorOptions(2)),), "VECTOR only"),
         ((FieldSchema("a", FieldType.LONG, text=TextOptions()),), "TEXT only"),
-        ((FieldSchema("a", FieldType.TEXT, text=TextOptions()),), r"type TEXT of field \[a\] is not supported"),
+        ((FieldSchema("a", FieldType.TEXT, text=TextOptions("klingon")),), "klingon"),
         ((FieldSchema("a", FieldType.DATE, date_formats=("yyyy-QQ",)),), r"field \[a\]: date format \[yyyy-QQ\]"),
         ((FieldSchema("a", FieldType.LONG, date_formats=("yyyy",)),), "DATE only"),
         (
