@@ -91,6 +91,10 @@ def test_predicates(drawn: tuple[FieldType, bool, list[list[list[Any] | None]]],
     if kind is FieldType.KEYWORD:
         prefix = data.draw(st.sampled_from(["", "a", "a\0", "b" * 9, "b" * 71, "\U0001f9a6"]))
         assert view.starts_with(prefix).mask().bools().tolist() == some(model, lambda e: e.startswith(prefix))
+        assert view.ends_with(prefix).mask().bools().tolist() == some(model, lambda e: e.endswith(prefix))
+        with_star, with_mark = f"{prefix}*", f"?{prefix}"
+        assert view.like(with_star).mask().bools().tolist() == some(model, lambda e: e.startswith(prefix))
+        assert view.like(with_mark).mask().bools().tolist() == some(model, lambda e: e[1:] == prefix and e != "")
 
 
 def keys_of(view: ScalarView, mode: SortMode) -> list[Any]:

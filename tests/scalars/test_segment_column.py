@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from support.columns import ELEMENTS, Model, columns, in_memory
 from support.streams import MemoryStream
 
-from lutra.model.errors import Corruption, ParameterInvalid
+from lutra.model.deadline import Deadline, working_for
+from lutra.model.errors import Corruption, ParameterInvalid, RequestTimeout
 from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.queries import SortMode
 from lutra.scalars.elements import Elements, merged
@@ -20,6 +22,7 @@ from lutra.scalars.part import ScalarPart
 from lutra.scalars.segment_column import SegmentColumn, write_column
 
 PREFIXES = st.sampled_from(["", "a", "a\0", "é", "b" * 9, "b" * 71, "\U0001f9a6", "\U0010ffff"])
+PATTERNS = st.sampled_from(["", "*", "?", "a*", "a?", "*b", "??*", "b*b", "*é*", "\U0001f9a6"])
 
 
 def in_segment(field: FieldSchema, size: int, elements: Elements) -> SegmentColumn:
@@ -65,6 +68,10 @@ def test_predicates(drawn: tuple[FieldSchema, Model], data: st.DataObject) -> No
     if field.type is FieldType.KEYWORD:
         prefix = data.draw(PREFIXES)
         assert segment.starts_with(prefix).mask().bools().tolist() == memory.starts_with(prefix).mask().bools().tolist()
+        pattern = data.draw(PATTERNS)
+        assert segment.like(pattern).mask().bools().tolist() == memory.like(pattern).mask().bools().tolist()
+        assert segment.like(pattern).estimate >= segment.like(pattern).mask().count
+        assert segment.ends_with(prefix).mask().bools().tolist() == memory.ends_with(prefix).mask().bools().tolist()
 
 
 @given(columns(), st.sampled_from(SortMode))
@@ -171,3 +178,30 @@ def test_unknown_format_and_bad_input() -> None:
             write_column(stream, field, 2, Elements(np.array(docs, np.int32), np.array([1, 2])))
     with pytest.raises(ValueError, match="belong to"):
         write_column(stream, field, 2, Elements(np.array([0], np.int32), np.array([1, 2])))
+
+
+@pytest.mark.parametrize("is_array", [False, True])
+def test_patterns_over_many_blocks(is_array: bool) -> None:
+    """Found strings are few, or are so many and so scattered that all values are read instead of their postings."""
+    field = FieldSchema("k", FieldType.KEYWORD, is_array=is_array)
+    model: Model = [[f"{n * 7_919 % 10_007:05d}-{n % 10}"] for n in range(9_000)]
+    if is_array:
+        model[::3] = [[*one, "more"] for one in model[::3]]
+    memory = in_memory(field, model)
+    segment = in_segment(field, len(model), memory.elements())
+    for pattern in ("*-3", "0001*", "*", "00?00-*", "*9?9*", "more", "0000*-?"):
+        test = re.compile(pattern.replace("*", ".*").replace("?", "."))
+        expected = [any(test.fullmatch(one) for one in elements) for elements in model]
+        assert segment.like(pattern).mask().bools().tolist() == expected, pattern
+        assert memory.like(pattern).mask().bools().tolist() == expected, pattern
+    expected = [any(one.endswith("-3") for one in elements) for elements in model]
+    assert segment.ends_with("-3").mask().bools().tolist() == expected
+    assert segment.like("0001*").estimate < 20
+
+
+def test_a_pattern_stops_when_its_time_is_up() -> None:
+    field = FieldSchema("k", FieldType.KEYWORD)
+    memory = in_memory(field, [["a"]])
+    segment = in_segment(field, 1, memory.elements())
+    with working_for(Deadline(0.0)), pytest.raises(RequestTimeout):
+        segment.ends_with("a").mask()

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import math
 import random
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ from lutra.model.queries import (
     Exists,
     FieldSort,
     KnnVector,
+    Match,
     MatchAll,
+    MatchPhrase,
     Prefix,
     PrimaryKeySort,
     Query,
@@ -33,8 +36,10 @@ from lutra.model.queries import (
     SearchRequest,
     Sorter,
     SortMode,
+    Suffix,
     Term,
     Terms,
+    Wildcard,
 )
 from lutra.model.rows import PrimaryKey, Row
 from lutra.model.schema import KeyColumn
@@ -63,6 +68,8 @@ OPERANDS: dict[str, list[Any]] = {
     "keyword": [*ELEMENTS["keyword"], 1, True],
     "date": [*ELEMENTS["date"], 0.5, 1.0, "1", 10**30, dt.datetime(1970, 1, 1, 0, 0, 0, 1_500, dt.UTC)],
 }
+PATTERNS = {"": "", "*": ".*", "?": ".", "a*": "a.*", "*b": ".*b", "x*y": "x.*y", "?*": ".+", "a?": "a.", "é": "é"}
+"""Of wildcards, and what they say as regular expressions."""
 FACTORS = [(1.0,), (1.0,), (1.0, 1e20), (1e-40, 1e-23, 1.0, 1e20, 1.5e38)]
 """Of vectors: what those of one world are multiplied by. The squares of most leave float32."""
 VECTOR = st.builds(
@@ -147,7 +154,7 @@ def leaves(draw: st.DrawFn) -> Query:
     name = draw(st.sampled_from(sorted(ELEMENTS)))
     element = st.sampled_from(OPERANDS[name])
     weight = draw(st.sampled_from([0.0, 0.5, 1.0, 2.0]))
-    kind = draw(st.sampled_from(["all", "term", "terms", "range", "prefix", "exists"]))
+    kind = draw(st.sampled_from(["all", "term", "terms", "range", "prefix", "suffix", "like", "match", "exists"]))
     if kind == "term":
         return Term(name, draw(element), weight)
     if kind == "terms":
@@ -157,6 +164,13 @@ def leaves(draw: st.DrawFn) -> Query:
         return Range(name, draw(bound), draw(bound), draw(st.booleans()), draw(st.booleans()))
     if kind == "prefix":
         return Prefix("keyword", draw(st.sampled_from(["", "a", "x" * 65, "x" * 71, "é", "a\0"])), weight)
+    if kind == "suffix":
+        return Suffix("keyword", draw(st.sampled_from(["", "b", "x" * 5 + "y", "é", "\0"])), weight)
+    if kind == "like":
+        return Wildcard("keyword", draw(st.sampled_from(sorted(PATTERNS))), weight)
+    if kind == "match":
+        query = draw(st.sampled_from([Match, MatchPhrase]))
+        return query("keyword", draw(st.sampled_from(ELEMENTS["keyword"])), weight=weight)
     if kind == "exists":
         return Exists(draw(st.sampled_from([name, "vector"])))
     return MatchAll()
@@ -270,6 +284,13 @@ class Model:
                 return self.where(name, lambda e: in_range(query, e))
             case Prefix(name, prefix, weight):
                 return self.where(name, lambda e: e.startswith(prefix), weight)
+            case Suffix(name, suffix, weight):
+                return self.where(name, lambda e: e.endswith(suffix), weight)
+            case Wildcard(name, pattern, weight):
+                expression = re.compile(PATTERNS[pattern], re.DOTALL)
+                return self.where(name, lambda e: expression.fullmatch(e) is not None, weight)
+            case Match(name, text) | MatchPhrase(name, text):
+                return self.where(name, lambda e: e == text, query.weight)
             case Exists(name):
                 return self.where(name, lambda e: True)
             case Bool():

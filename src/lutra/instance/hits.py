@@ -22,6 +22,8 @@ class HitColumns:
         """The row as the hit shows it."""
         if columns.kind is ReturnColumns.ALL_FROM_INDEX:
             return Row(row.key, self._stored.cells(row))
+        if columns.kind is ReturnColumns.NONE:
+            return Row(row.key)
         cells = _newest(row.cells)
         if columns.kind is ReturnColumns.SPECIFIED:
             names = frozenset(columns.names)

@@ -11,6 +11,7 @@ from lutra.index.definitions.definition import IndexDefinition
 from lutra.index.definitions.schema import check_table_update
 from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.stats import IndexStats
+from lutra.instance.highlighter import Highlighter
 from lutra.instance.hits import HitColumns
 from lutra.instance.living import answer_of_living
 from lutra.instance.partition import Partition
@@ -27,8 +28,8 @@ from lutra.model.errors import (
 )
 from lutra.model.forks import OfProcess
 from lutra.model.indexes import IndexDescription, IndexSchema
-from lutra.model.queries import Hit, SearchRequest, SearchResult
-from lutra.model.rows import Row
+from lutra.model.queries import Fragments, Hit, SearchRequest, SearchResult
+from lutra.model.rows import PrimaryKey, Row
 from lutra.model.schema import TableDescription, TableUpdate
 from lutra.search import Answer
 from lutra.search.deadline import in_time
@@ -137,18 +138,22 @@ class Instance:
     def search_opened(self, table: str, index: str, request: SearchRequest) -> SearchResult:
         """As ``search``, but waits for nothing: for an index that `when_opened` says is open."""
         opened = self._opened(table, index)
+        shown: dict[PrimaryKey, Fragments] = {}
         try:
             answer, rows = answer_of_living(
                 opened.feed.view(),
                 request,
-                read=lambda hits: self._rows(opened, hits, request),
+                read=lambda hits: self._rows(opened, hits, request, shown),
                 are_gone=lambda hits: self._are_gone(opened, hits),
             )
         except RowDamaged:  # of the table, not of the index
             raise
         except (Corruption, ObjectMissing) as error:
             raise opened.feed.consumer.damage(error) from error
-        return _result(answer, rows)
+        result = _result(answer, rows)
+        if request.highlight is not None:
+            result.highlights = [shown[row.key] for row in rows]
+        return result
 
     def when_opened(self, table: str, index: str, call: Callable[[], None]) -> Callable[[], None] | None:
         """None where the index is open, or failed to be; else ``call`` is called once, by any thread, when it is so.
@@ -199,11 +204,18 @@ class Instance:
             raise ServerBusy(f"search index [{index}] is being opened after a restart, try again: {error}") from None
         self._opening.discard((table, index))
 
-    def _rows(self, opened: _OpenIndex, hits: list[Hit], request: SearchRequest) -> list[Row | None]:
-        if not opened.columns.needs_rows(request.columns):
+    def _rows(
+        self, opened: _OpenIndex, hits: list[Hit], request: SearchRequest, shown: dict[PrimaryKey, Fragments]
+    ) -> list[Row | None]:
+        """The rows of ``hits`` as they are returned; ``shown`` gets their fragments where any are wanted."""
+        if request.highlight is None and not opened.columns.needs_rows(request.columns):
             return [Row(hit.key) for hit in hits]
         keys = [hit.key for hit in hits]
-        found = self.tables.read_rows(opened.feed.definition.table_id, keys, limits.ANSWER_BYTES_MAX)
+        definition = opened.feed.definition
+        found = self.tables.read_rows(definition.table_id, keys, limits.ANSWER_BYTES_MAX)
+        if request.highlight is not None:
+            highlighter = Highlighter(definition.schema, request.query, request.highlight)
+            shown.update((row.key, highlighter.fragments(row)) for row in found if row is not None)
         return [None if row is None else opened.columns.pick(row, request.columns) for row in found]
 
     def _are_gone(self, opened: _OpenIndex, hits: list[Hit]) -> list[bool]:

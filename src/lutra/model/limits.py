@@ -63,6 +63,8 @@ PREFIX_BYTES_MAX: Final = 1_000
 WILDCARD_CHARS_MAX: Final = 32
 MATCH_BYTES_MAX: Final = 65_536
 """Of the text that a match query looks for."""
+MATCH_WORDS_MAX: Final = 1_024
+"""That it may have, as the field's analyzer cuts it."""
 SLOP_MAX: Final = 2_147_483_647
 FUZZY_TEXT_CHARS_MAX: Final = 1_024
 """What comes later in a text is not found by the analyzer ``fuzzy``."""

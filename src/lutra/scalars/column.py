@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.selection import Selection
+from lutra.kernels.wildcard import ends_with, like
 from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.queries import SortMode
 from lutra.model.values import Value
@@ -146,6 +147,18 @@ class ScalarView:
         """Documents with an element that starts with ``prefix``; KEYWORD fields only."""
         assert self.dictionary is not None
         return self._of_ordinals(self.dictionary.strings.starts_with(prefix.encode()))
+
+    def ends_with(self, suffix: str) -> Selection:
+        """Documents with an element that ends with ``suffix``; KEYWORD fields only."""
+        assert self.dictionary is not None
+        strings = self.dictionary.strings
+        return self._of_ordinals(ends_with(strings.strings, suffix.encode(), strings.size))
+
+    def like(self, pattern: str) -> Selection:
+        """Documents with an element like ``pattern``; KEYWORD fields only."""
+        assert self.dictionary is not None
+        strings = self.dictionary.strings
+        return self._of_ordinals(like(strings.strings, pattern.encode(), strings.size))
 
     def exists(self) -> Selection:
         """Documents with at least one element."""

@@ -48,7 +48,16 @@ class ScalarPart(Protocol):
         """Documents with an element between the bounds; None leaves a side open."""
 
     def starts_with(self, prefix: str) -> Selection:
-        """Documents with an element that starts with ``prefix``; KEYWORD fields only."""
+        """Documents with an element that starts with ``prefix``; this and what follows: KEYWORD fields only."""
+
+    def ends_with(self, suffix: str) -> Selection:
+        """Documents with an element that ends with ``suffix``. Looks at every distinct value; raises RequestTimeout."""
+
+    def like(self, pattern: str) -> Selection:
+        """Documents with an element like ``pattern``, in which ``*`` is any characters, none too, and ``?`` is one.
+
+        Looks at the distinct values that begin as it does up to its first sign; raises RequestTimeout.
+        """
 
     def exists(self) -> Selection:
         """Documents with at least one element."""

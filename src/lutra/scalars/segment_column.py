@@ -12,7 +12,7 @@ So every predicate is a few runs of postings, found by the dictionary; nothing i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import groupby
 from typing import Any, Final
@@ -20,7 +20,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from lutra.kernels.row_mask import RowMask
 from lutra.kernels.selection import Selection
+from lutra.kernels.wildcard import ends_with, like, literal_prefix
+from lutra.model.deadline import current_deadline
 from lutra.model.errors import Corruption
 from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.queries import SortMode
@@ -38,6 +41,9 @@ FORMAT: Final = 1
 
 _LOOKED_UP_MAX: Final = 1 << 16
 """Distinct numbers of which a document's value is kept as a number of the dictionary."""
+
+_RUNS_MAX: Final = 1_024
+"""Of more runs of the dictionary, reading all values in document order takes less than reading the runs' postings."""
 
 _SHOWN_MAX: Final = 64
 """Characters of a value in a message."""
@@ -158,6 +164,37 @@ class SegmentColumn:
         assert self._strings is not None
         begin, _ = self._strings.rank(prefix)
         return self._of_ranks([(begin, self._strings.rank_after(prefix))])
+
+    def ends_with(self, suffix: str) -> Selection:
+        encoded = suffix.encode()
+        return self._tested("", lambda strings: ends_with(strings, encoded))
+
+    def like(self, pattern: str) -> Selection:
+        encoded = pattern.encode()
+        return self._tested(literal_prefix(pattern), lambda strings: like(strings, encoded))
+
+    def _tested(self, prefix: str, test: Callable[[list[bytes]], npt.NDArray[np.bool_]]) -> Selection:
+        """Documents with a string that starts with ``prefix`` and passes ``test``; none is tested before listing."""
+        assert self._strings is not None
+        begin, end = self._strings.rank(prefix)[0], self._strings.rank_after(prefix)
+        return Selection(self._of_ranks([(begin, end)]).estimate, partial(self._list_tested, begin, end, test))
+
+    def _list_tested(self, begin: int, end: int, test: Callable[[list[bytes]], npt.NDArray[np.bool_]]) -> RowMask:
+        assert self._strings is not None
+        found: list[npt.NDArray[np.int64]] = []
+        for first, strings in self._strings.strings.between(begin, end):
+            current_deadline().check()
+            found.append(np.flatnonzero(test(strings)) + first)
+        numbers = np.concatenate(found) if found else np.empty(0, np.int64)
+        ends = np.flatnonzero(np.diff(numbers, append=-1) != 1)
+        if len(ends) <= _RUNS_MAX:
+            begins = numbers[np.concatenate(([0], ends[:-1] + 1))] if len(ends) else numbers
+            return self._of_ranks(list(zip(begins.tolist(), (numbers[ends] + 1).tolist(), strict=True))).mask()
+        chosen = np.zeros(len(self._dictionary), bool)
+        chosen[numbers] = True
+        places = np.flatnonzero(chosen[self._read_ordinals()])
+        docs = self._presence.docs()
+        return RowMask.of_rows(places if docs is None else docs[places], self.size)
 
     def exists(self) -> Selection:
         return Selection(self._presence.documents_max, self._presence.mask)

@@ -266,6 +266,20 @@ class StringBlocks:
         for sweep in self._sweeps():
             yield list(chain.from_iterable(block.strings() for block in sweep))
 
+    def between(self, begin: int, end: int) -> Iterator[tuple[int, list[bytes]]]:
+        """The strings of the numbers ``begin`` to ``end`` - 1, in order, some tens of thousands at a time, and the
+        number of the first of each of these lists."""
+        if begin >= end:
+            return
+        firsts = self._index().firsts
+        block, after = (int(np.searchsorted(firsts, n, side="right")) - 1 for n in (begin, end - 1))
+        number = int(firsts[block])
+        for sweep in self._sweeps(block, after + 1):
+            strings = list(chain.from_iterable(block.strings() for block in sweep))
+            skipped = max(0, begin - number)
+            yield number + skipped, strings[skipped : end - number]
+            number += len(strings)
+
     def faults(self) -> Iterator[str]:
         """What would mislead a look-up: of all strings, as `blocks` gives them; nothing where each is found."""
         index = self._index()
@@ -288,11 +302,12 @@ class StringBlocks:
                 yield f"block {number} (from string {first} on) is not where its index leads to"
             last = strings[-1]
 
-    def _sweeps(self) -> Iterator[list[_Block]]:
-        """All blocks in order, some hundred at a time."""
+    def _sweeps(self, begin: int = 0, end: int | None = None) -> Iterator[list[_Block]]:
+        """The blocks ``begin`` to ``end`` - 1 (None: all) in order, some hundred at a time."""
         index = self._index()
-        for first in range(0, len(index.places) - 1, _SWEEP_BLOCKS):
-            places = index.places[first : first + _SWEEP_BLOCKS + 1]
+        end = len(index.places) - 1 if end is None else end
+        for first in range(begin, end, _SWEEP_BLOCKS):
+            places = index.places[first : min(end, first + _SWEEP_BLOCKS) + 1]
             data = self._source.read(places[0], places[-1] - places[0])
             yield [_Block(data[begin - places[0] : end - places[0]]) for begin, end in pairwise(places)]
 

@@ -15,6 +15,8 @@ from lutra.search.deadline import in_time
 from lutra.search.matching import matching_of
 from lutra.search.nodes.node import PartSearch
 from lutra.search.plan import Plan, plan_of
+from lutra.search.ranking import best_matches
+from lutra.search.statistics import gather_statistics
 from lutra.search.token import Token
 
 
@@ -53,6 +55,8 @@ def _searched(view: IndexView, request: SearchRequest, deadline: Deadline) -> An
     plan = plan_of(view, request)
     searches = [PartSearch(part, PartStats(part.rows), deadline) for part in view.parts]
     find_candidates(plan.conditions, searches)
+    if plan.is_scoring:
+        gather_statistics(plan.root.condition, searches)
     total, top = _collected(plan, request, searches, deadline)
     places = merged(top.runs, plan.offset, plan.limit)
     deadline.check()
@@ -71,6 +75,10 @@ def _collected(
     """How many match, -1 where nobody asks, and the first of them."""
     marks = None if plan.token is None else plan.token.marks
     firsts = TopCollector(plan.order, plan.offset + plan.limit, marks, plan.is_scoring)
+    if plan.is_scoring and not request.count_total:
+        best = best_matches(plan, searches)
+        if best is not None:
+            return -1, firsts.merge([firsts.collect(matching) for matching in best])
     counter = CountCollector()
     tops, counts = [], []
     for search in searches:

@@ -16,10 +16,13 @@ from tablestore import (
     ExistsQuery,
     FieldType,
     MatchAllQuery,
+    MatchPhraseQuery,
+    MatchQuery,
     PrefixQuery,
     RangeQuery,
     TermQuery,
     TermsQuery,
+    WildcardQuery,
 )
 
 COUNT = 20
@@ -102,6 +105,10 @@ CASES = {
     "prefix": (PrefixQuery("color", "gr"), lambda n: n % 3 != 0),
     "prefix array": (PrefixQuery("tags", "t"), lambda n: True),
     "prefix of nothing": (PrefixQuery("color", ""), lambda n: True),
+    "wildcard": (WildcardQuery("color", "gr?*y"), lambda n: n % 3 == 2),
+    "wildcard array": (WildcardQuery("tags", "?3"), lambda n: n % 4 == 3),
+    "match of a keyword": (MatchQuery("color", "grey"), lambda n: n % 3 == 2),
+    "phrase of a keyword": (MatchPhraseQuery("tags", "t1"), lambda n: n % 4 == 1),
     "exists": (ExistsQuery("few"), lambda n: n >= 15),
 }
 
@@ -207,6 +214,10 @@ BAD_QUERIES = {
     "range of another type": RangeQuery("n", "a", "b"),
     "prefix of a number": PrefixQuery("n", "1"),
     "prefix too long": PrefixQuery("color", "x" * 1_001),
+    "wildcard of a number": WildcardQuery("n", "1*"),
+    "wildcard too long": WildcardQuery("color", "x" * 33),
+    "match of a number": MatchQuery("n", "1"),
+    "phrase of a number": MatchPhraseQuery("n", "1"),
     "too many queries": BoolQuery(should_queries=[TermQuery("n", n) for n in range(1_025)]),
     "negative weight": TermQuery("n", 1, weight=-1.0),
     "weight that is no number": TermQuery("n", 1, weight=math.nan),

@@ -137,7 +137,6 @@ def test_encryption_of_a_new_table(retrying: ots.OTSClient) -> None:
 
 
 FIELDS = {
-    "TEXT": field("f", FieldType.TEXT, analyzer=ots.AnalyzerType.SINGLEWORD),
     "NESTED": field("f", FieldType.NESTED, sub_field_schemas=[field("g", FieldType.LONG)]),
     "GEO_POINT": field("f", FieldType.GEOPOINT),
     "JSON": field("f", FieldType.JSON, json_type=ots.JsonType.OBJECT_JSON),
@@ -153,7 +152,6 @@ def test_types_of_field(retrying: ots.OTSClient, table: str, name: str) -> None:
 
 
 QUERIES: dict[str, Any] = {
-    "WILDCARD": ots.WildcardQuery("n", "a*"),
     "NESTED": ots.NestedQuery("n", MatchAllQuery()),
     "GEO_BOUNDING_BOX": ots.GeoBoundingBoxQuery("n", "1,0", "0,1"),
     "GEO_DISTANCE": ots.GeoDistanceQuery("n", "0,0", 10),

@@ -3,6 +3,32 @@
 A new kind is a new module, named here so that it is there.
 """
 
-from lutra.search.nodes import bool, exists, knn, match, match_all, match_phrase, prefix, range, term, terms
+from lutra.search.nodes import (
+    bool,
+    exists,
+    knn,
+    match,
+    match_all,
+    match_phrase,
+    prefix,
+    range,
+    suffix,
+    term,
+    terms,
+    wildcard,
+)
 
-__all__ = ["bool", "exists", "knn", "match", "match_all", "match_phrase", "prefix", "range", "term", "terms"]
+__all__ = [
+    "bool",
+    "exists",
+    "knn",
+    "match",
+    "match_all",
+    "match_phrase",
+    "prefix",
+    "range",
+    "suffix",
+    "term",
+    "terms",
+    "wildcard",
+]

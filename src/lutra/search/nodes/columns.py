@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.selection import Selection
+from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldType
 from lutra.search.nodes.node import Condition, Node, PartSearch
 from lutra.segments.part import Part
@@ -51,6 +52,16 @@ class ColumnNode(Node):
 
     def _list(self) -> RowMask:
         return self._selected().mask()
+
+
+def check_text(query: str, noun: str, text: str, bytes_max: int) -> None:
+    """Raises ParameterInvalid where ``text`` is no UTF-8, or of more than ``bytes_max``."""
+    try:
+        size_bytes = len(text.encode())
+    except UnicodeEncodeError:
+        raise ParameterInvalid(f"[{query}] {noun} holds a lone surrogate") from None
+    if size_bytes > bytes_max:
+        raise ParameterInvalid(f"[{query}] {noun} has {size_bytes} bytes, more than {bytes_max}")
 
 
 def nothing(part: Part) -> Selection:

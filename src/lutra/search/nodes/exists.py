@@ -17,7 +17,7 @@ from lutra.segments.part import Part
 
 @binds(Exists)
 def bind(query: Exists, binder: Binder) -> Clause:
-    binder.field("exists query", query.field, (*SCALARS, FieldType.VECTOR))
+    binder.field("exists query", query.field, (*SCALARS, FieldType.VECTOR, FieldType.TEXT))
     return Clause(binder.same(HasValue(query.field)), 1.0)
 
 

@@ -1,4 +1,4 @@
-"""Rows whose KEYWORD field starts with a string."""
+"""Rows whose KEYWORD field, or a word of whose TEXT field, starts with a string."""
 
 from __future__ import annotations
 
@@ -8,31 +8,25 @@ from typing import Any
 from lutra.fields.capabilities import filterable
 from lutra.kernels.selection import Selection
 from lutra.model import limits
-from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldType
 from lutra.model.queries import Prefix
 from lutra.search.binder import Binder
-from lutra.search.nodes.columns import ColumnCondition, shown
+from lutra.search.nodes.columns import ColumnCondition, check_text, shown
 from lutra.search.nodes.node import Clause
 from lutra.search.nodes.registry import binds
+from lutra.search.nodes.words import WordLike
 from lutra.segments.part import Part
+from lutra.text.part import PatternKind
 
 
 @binds(Prefix)
 def bind(query: Prefix, binder: Binder) -> Clause:
-    binder.field("prefix query", query.field, (FieldType.KEYWORD,))
+    field = binder.field("prefix query", query.field, (FieldType.KEYWORD, FieldType.TEXT))
     binder.check_weight("prefix query", query.weight)
-    _check(query.prefix)
+    check_text("prefix query", "the prefix", query.prefix, limits.PREFIX_BYTES_MAX)
+    if field.type is FieldType.TEXT:
+        return Clause(binder.same(WordLike(query.field, PatternKind.PREFIX, query.prefix)), query.weight)
     return Clause(binder.same(StartsWith(query.field, query.prefix)), query.weight)
-
-
-def _check(prefix: str) -> None:
-    try:
-        size_bytes = len(prefix.encode())
-    except UnicodeEncodeError:
-        raise ParameterInvalid("[prefix query] the prefix holds a lone surrogate") from None
-    if size_bytes > limits.PREFIX_BYTES_MAX:
-        raise ParameterInvalid(f"[prefix query] the prefix has {size_bytes} bytes, more than {limits.PREFIX_BYTES_MAX}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Rows whose field equals a value."""
+"""Rows whose field equals a value; of a TEXT field, rows that have it for a word."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from lutra.fields.capabilities import filterable
 from lutra.kernels.selection import Selection
+from lutra.model.indexes import FieldType
 from lutra.model.queries import Term
 from lutra.scalars.meaning import values_of
 from lutra.scalars.values import Scalar
@@ -14,13 +15,18 @@ from lutra.search.binder import Binder
 from lutra.search.nodes.columns import SCALARS, ColumnCondition, nothing, shown
 from lutra.search.nodes.node import Clause
 from lutra.search.nodes.registry import binds
+from lutra.search.nodes.words import Words, words_among
 from lutra.segments.part import Part
 
 
 @binds(Term)
 def bind(query: Term, binder: Binder) -> Clause:
-    binder.field("term query", query.field, SCALARS)
+    field = binder.field("term query", query.field, (*SCALARS, FieldType.TEXT))
     binder.check_weight("term query", query.weight)
+    if field.type is FieldType.TEXT:
+        return Clause(
+            binder.same(Words(query.field, words_among("term query", field, (query.value,)), 1)), query.weight
+        )
     values = values_of(binder.reader(query.field), (query.value,))
     return Clause(binder.same(Equals(query.field, values[0] if values else None)), query.weight)
 

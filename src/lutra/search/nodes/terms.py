@@ -1,4 +1,4 @@
-"""Rows whose field equals one of several values."""
+"""Rows whose field equals one of several values; of a TEXT field, rows that have one for a word."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from lutra.fields.capabilities import filterable
 from lutra.kernels.selection import Selection
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
+from lutra.model.indexes import FieldType
 from lutra.model.queries import Terms
 from lutra.scalars.meaning import values_of
 from lutra.scalars.values import Scalar
@@ -17,15 +18,19 @@ from lutra.search.nodes.columns import SCALARS, ColumnCondition, nothing, shown_
 from lutra.search.nodes.node import Clause
 from lutra.search.nodes.registry import binds
 from lutra.search.nodes.term import Equals
+from lutra.search.nodes.words import AnyWord, words_among
 from lutra.segments.part import Part
 
 
 @binds(Terms)
 def bind(query: Terms, binder: Binder) -> Clause:
-    binder.field("terms query", query.field, SCALARS)
+    field = binder.field("terms query", query.field, (*SCALARS, FieldType.TEXT))
     binder.check_weight("terms query", query.weight)
     if not 1 <= len(query.values) <= limits.TERMS_MAX:
         raise ParameterInvalid(f"[terms query] takes 1 to {limits.TERMS_MAX} terms, not {len(query.values)}")
+    if field.type is FieldType.TEXT:
+        words = AnyWord(query.field, words_among("terms query", field, query.values))
+        return Clause(binder.same(words), query.weight)
     values = tuple(dict.fromkeys(values_of(binder.reader(query.field), query.values)))
     condition = Equals(query.field, values[0]) if len(values) == 1 else OneOf(query.field, values)
     return Clause(binder.same(condition), query.weight)
