@@ -67,11 +67,7 @@ nb::object array_of(std::vector<T>&& values) {
     return nb::ndarray<nb::numpy, T, nb::ndim<1>>(data, {size}, owner).cast();
 }
 
-RowMask mask_of(text::Words&& words, std::uint32_t size) {
-    std::vector<std::uint8_t> counts(size);
-    for (std::uint32_t i = 0; i < size; ++i) counts[i] = words[i / 64] >> i % 64 & 1;
-    return RowMask(counts.data(), size);
-}
+RowMask mask_of(text::Words&& words, std::uint32_t size) { return RowMask(std::move(words), size); }
 
 std::vector<std::string_view> views_of(const std::vector<std::string>& terms) { return {terms.begin(), terms.end()}; }
 

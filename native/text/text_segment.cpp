@@ -14,7 +14,7 @@ namespace {
 // Impacts of more blocks than this are those of the term: true, and had at once.
 constexpr std::uint32_t kImpactBlocksMax = 32;
 constexpr unsigned kFrequencyWidthMax = 21;
-// Gaps of so many bits cannot add up to more than a document's number holds.
+// Gaps of so many bits do not add up to more than a document's number and the block before leave room for.
 constexpr unsigned kGapWidthSafe = 24;
 // Of a term that a sweep has read whole.
 constexpr std::uint64_t kWholeTermBytesMax = 1 << 20;
@@ -126,6 +126,7 @@ class SegmentPostings final : public Postings {
         if (begin >= end || end > docs_bytes_) fail("its documents are not there");
         const std::uint8_t* data = docs_window_.view(docs_begin_ + begin, end - begin);
         const std::uint32_t before = several && block_ > 0 ? skip(block_ - 1).last : kNoDoc;  // kNoDoc + 1 is 0
+        if (before != kNoDoc && before >= size_) fail("the block before it ends out of range");
         count_ = std::min(kBlockDocs, document_count_ - block_ * kBlockDocs);
         if (count_ == kBlockDocs) {
             read_packed(data, end - begin, before);
