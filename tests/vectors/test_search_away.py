@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from lutra.kernels.distance import topk
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.searcher import Strategy
+from lutra.model.errors import Corruption
 from lutra.model.indexes import Metric
 from lutra.vectors import trial
 from lutra.vectors.build_plan import BuildPlan
-from lutra.vectors.calibration import rerank_plan
+from lutra.vectors.calibration import Calibration, rerank_plan
 from lutra.vectors.layout import SegmentKind
 from lutra.vectors.segment import Segment, calibrate
 from lutra.vectors.writer import write_segment
@@ -61,10 +62,26 @@ def test_a_walk_whose_filter_leaves_out_the_surroundings_is_followed_by_a_scan(s
     assert hits[True] >= 0.95 * 400 > hits[False]
 
 
-def test_rows_far_from_all_others_find_themselves(segment: Segment) -> None:
-    _, distances, counters = segment.searcher.search(draw(ROWS, 0), 1, rerank_plan(Strategy.WALK, 1, 48, 1.3))
-    assert set(counters.used.tolist()) == {Strategy.WALK}
-    assert (distances[:, 0] == 0).mean() >= 0.999
+def test_rows_that_walks_to_them_miss_are_where_walks_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "APART_SAMPLE_MIN", ROWS)
+    vectors = np.random.default_rng(0).standard_t(1.5, (ROWS, 2 * DIMENSION)).astype(np.float32)
+    write_segment(tmp_path / "s", vectors, Metric.EUCLIDEAN, plan=PLAN, calibrate=calibrate).close()
+    with Segment.open(tmp_path / "s") as segment:
+        calibration = Calibration.from_json(segment.file.calibration[segment.residency.name])
+        answer = segment.search(vectors, 1)
+    assert 0 < len(calibration.apart) <= trial.APART_MAX
+    assert (answer.counters.used == Strategy.WALK).mean() > 0.5
+    assert (answer.distances == 0).mean() >= 0.999
+    apart = list(calibration.apart)
+    assert np.array_equal(answer.ids[apart, 0], apart)
+
+
+def test_a_place_to_start_that_is_no_row_is_found(tmp_path: Path) -> None:
+    forged = {bits: {"apart": [ROWS]} for bits in ("1", "2", "4")}
+    plan = replace(PLAN, code_bytes=0)
+    write_segment(tmp_path / "s", draw(ROWS, 0), Metric.EUCLIDEAN, plan=plan, calibrate=lambda _: forged).close()
+    with pytest.raises(Corruption, match="a place to start that is no row"):
+        Segment.open(tmp_path / "s").close()
 
 
 def test_all_rows_are_read_at_once_where_codes_leave_most_of_them_in_doubt(tmp_path: Path) -> None:

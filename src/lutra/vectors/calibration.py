@@ -75,10 +75,13 @@ class Calibration:
         farthest: Mapping[int, float] | None = None,
         fallback: Fallback = Fallback.NONE,
         recall: float | None = None,
+        apart: Sequence[int] = (),
     ) -> None:
         """``curves``: by k, points of ascending recall and cost. ``farthest``: by k, how far a k-th neighbour was at
-        most; under inner product, of queries of length 1. ``recall``: of the ten nearest, checked after all that."""
+        most; under inner product, of queries of length 1. ``recall``: of the ten nearest, checked after all that.
+        ``apart``: rows that walks to them do not find, so that all walks begin there too."""
         self.fallback = fallback
+        self.apart = tuple(apart)
         self.recall = recall
         self._curves = {k: tuple(points) for k, points in sorted(curves.items()) if points}
         self._farthest = dict(sorted((farthest or {}).items()))
@@ -97,6 +100,7 @@ class Calibration:
             {int(k): float(distance) for k, distance in document.get("farthest", {}).items()},
             Fallback(document.get("fallback", Fallback.NONE)),
             document.get("recall"),
+            [int(row) for row in document.get("apart", ())],
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -110,11 +114,15 @@ class Calibration:
             "farthest": {str(k): distance for k, distance in self._farthest.items()},
             "fallback": self.fallback.value,
             "recall": self.recall,
-        }
+        } | ({"apart": list(self.apart)} if self.apart else {})
 
     def checked(self, fallback: Fallback, recall: float) -> Calibration:
         """The same, with what a check of it found."""
-        return Calibration(self._curves, self._farthest, fallback, recall)
+        return Calibration(self._curves, self._farthest, fallback, recall, self.apart)
+
+    def with_apart(self, rows: Sequence[int]) -> Calibration:
+        """The same, with rows that walks to them do not find."""
+        return Calibration(self._curves, self._farthest, self.fallback, self.recall, rows)
 
     def measured_within(self, k: int) -> float:
         """A ``k``-th neighbour farther than this is none that effort was measured with; infinite where that is not

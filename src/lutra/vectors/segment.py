@@ -66,10 +66,7 @@ class Segment:
         self._residency = residency
         self._resident_bytes = resident_bytes
         self._costs = _costs(file, residency)
-        try:
-            self._calibration = Calibration.from_json(_measured(file, residency))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise Corruption(f"{file.name}: the footer's calibration makes no sense: {error!r}.") from error
+        self._calibration = _calibration(file, residency)
 
     @classmethod
     def open(
@@ -127,7 +124,7 @@ class Segment:
             None if codes is None else codes.quantizer,
             None if codes is None else codes.records,
             neighbours,
-            file.entries,
+            _entries(file, residency),
             fine_quantizer=None if fine is None else fine.quantizer,
             fine_records=None if fine is None else fine.records,
         )
@@ -282,7 +279,11 @@ def _calibrate(file: SegmentFile, threads: int, *, with_effort: bool) -> Mapping
             if codes not in walks:
                 walks[codes] = trial.try_walks(ask)
             calibration = trial.measure(ask, walks[codes], costs)
-        found[residency.name] = _checked(calibration, searcher, sample, residency, costs, threads).to_json()
+        calibration = _checked(calibration, searcher, sample, residency, costs, threads)
+        if with_effort:
+            own = _plan(costs, residency, calibration, 1, RECALL_TARGET_DEFAULT)
+            calibration = calibration.with_apart(trial.apart(searcher, file, own, threads))
+        found[residency.name] = calibration.to_json()
         searcher.nodes.close()
     cache.close()
     return found
@@ -345,6 +346,21 @@ def _measured_best(file: SegmentFile) -> Mapping[str, Any]:
     """With the best codes. The footer has them in the order of their names, which says nothing."""
     names = [one.name for one in code_residencies(file, file.kind is SegmentKind.GRAPH)]
     return next((file.calibration[name] for name in names if name in file.calibration), {})
+
+
+def _entries(file: SegmentFile, residency: Residency) -> NDArray[np.uint32]:
+    """Where walks begin: the graph's own, and the rows that they do not find."""
+    apart = np.array(_calibration(file, residency).apart, np.int64)
+    if ((apart < 0) | (apart >= file.rows)).any():
+        raise Corruption(f"{file.name}: the footer's calibration makes no sense: a place to start that is no row.")
+    return np.concatenate([file.entries, apart.astype(np.uint32)])
+
+
+def _calibration(file: SegmentFile, residency: Residency) -> Calibration:
+    try:
+        return Calibration.from_json(_measured(file, residency))
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise Corruption(f"{file.name}: the footer's calibration makes no sense: {error!r}.") from error
 
 
 def _costs(file: SegmentFile, residency: Residency) -> SegmentCosts:

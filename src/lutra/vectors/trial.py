@@ -50,6 +50,15 @@ CHECKED: Final = 32
 """Queries that a plan is checked with: their recall is known to about ± 3 %."""
 EQUAL: Final = 1e-6
 """Of a distance: less is float32's."""
+APART_SHARE: Final = 64
+APART_SAMPLE_MIN: Final = 128
+APART_SAMPLE_MAX: Final = 1_024
+"""So many rows, one of `APART_SHARE` where that is between, are asked for by themselves;"""
+APART_ASKED: Final = 65_536
+"""and where one of them is not found, so many."""
+APART_MAX: Final = 1_024
+"""Rows that all walks begin at besides: an estimate each."""
+_ASKED_AT_ONCE: Final = 2_048
 SETTLED: Final = 0.5
 """Of recall: what bounds keep is measured with a beam that finds so much; the share hardly depends on it."""
 
@@ -145,6 +154,29 @@ def check(searcher: Searcher, sample: Sample, plan: Plan, threads: int = 0) -> f
         sample.vectors[:CHECKED], k, plan, left_out=sample.rows[:CHECKED], threads=threads
     )
     return float((distances <= bounds + EQUAL * np.abs(bounds)).mean())
+
+
+def apart(searcher: Searcher, file: SegmentFile, plan: Plan, threads: int = 0) -> list[int]:
+    """Rows, `APART_MAX` at most, that ``plan`` does not find though they are what is asked for.
+
+    Some rows are asked for, and all only where one of those is missed: in ordinary vectors none is.
+    """
+    if file.metric is Metric.DOT_PRODUCT:  # by which others may be nearer than a row to itself
+        return []
+
+    def missed(rows: NDArray[np.int64]) -> list[int]:
+        found: list[int] = []
+        for begin in range(0, len(rows), _ASKED_AT_ONCE):
+            some = rows[begin : begin + _ASKED_AT_ONCE]
+            _, distances, _ = searcher.search(file.read_vectors(some), 1, plan, threads=threads)
+            found += some[distances[:, 0] > 0].tolist()
+        return found
+
+    def spread(count: int) -> NDArray[np.int64]:
+        return np.unique(np.linspace(0, file.rows - 1, min(count, file.rows)).astype(np.int64))
+
+    some = max(min(file.rows // APART_SHARE, APART_SAMPLE_MAX), APART_SAMPLE_MIN)
+    return missed(spread(APART_ASKED))[:APART_MAX] if missed(spread(some)) else []
 
 
 def _taken(lines: NDArray[_T], places: Sequence[NDArray[np.intp]]) -> NDArray[_T]:
