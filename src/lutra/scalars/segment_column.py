@@ -43,7 +43,7 @@ _LOOKED_UP_MAX: Final = 1 << 16
 """Distinct numbers of which a document's value is kept as a number of the dictionary."""
 
 _RUNS_MAX: Final = 1_024
-"""Of more runs of the dictionary, reading all values in document order takes less than reading the runs' postings."""
+"""Of more runs of the dictionary all values are read, in document order: postings would be read run by run."""
 
 _SHOWN_MAX: Final = 64
 """Characters of a value in a message."""
