@@ -13,7 +13,9 @@ from support.text_sections import segment_of
 from lutra.kernels.blocks import BlockCache
 from lutra.kernels.text import TEXT_TERM_BYTES_MAX, TEXT_TOKENS_MAX, TextBuffer
 from lutra.model.errors import Corruption
+from lutra.model.limits import TEXT_WORDS_MAX
 from lutra.scalars.pages import PAGE_BYTES, PAYLOAD_BYTES, PageReader, PageWriter
+from lutra.text.column import TextColumn
 from lutra.text.part import TextPart
 from lutra.text.segment_text import SegmentText
 from lutra.text.writer import write_text
@@ -120,6 +122,9 @@ def test_documents_of_too_many_words_are_left_out() -> None:
     assert part.statistics(["w"]).tokens == TEXT_TOKENS_MAX
     assert part.phrase(["w", "w"], [0, TEXT_TOKENS_MAX - 1]).count == 1
     assert part.phrase(["w", "w"], [0, TEXT_TOKENS_MAX]).count == 0
+    column = TextColumn(FIELD)
+    assert not column.stage(0, "w " * (TEXT_WORDS_MAX + 1))
+    assert column.stage(0, "w " * 3)
 
 
 def test_long_terms_count_by_their_first_bytes(cache: BlockCache, tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ TERMS_MAX: Final = 1_024
 PREFIX_BYTES_MAX: Final = 1_000
 """Of a suffix too."""
 WILDCARD_CHARS_MAX: Final = 32
+TEXT_WORDS_MAX: Final = 1_048_576
+"""Of a TEXT field's value: one of more is left out of the index."""
 MATCH_BYTES_MAX: Final = 65_536
 """Of the text that a match query looks for."""
 MATCH_WORDS_MAX: Final = 1_024

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from lutra.kernels.text import TextBuffer
 from lutra.model.indexes import FieldSchema, TextOptions
+from lutra.model.limits import TEXT_WORDS_MAX
 from lutra.model.values import Value
 from lutra.text.analyzers import analyzer_of
 from lutra.text.part import TextPart
@@ -27,7 +28,7 @@ class TextColumn:
     def stage(self, doc: int, value: Value) -> bool:
         """Takes the value of ``doc``, later than all before it. False where it does not fit the field.
 
-        That is where it is no text, or one of more words than `lutra.kernels.text.TEXT_TOKENS_MAX`.
+        That is where it is no text, or one of more than `TEXT_WORDS_MAX` words.
         """
         texts = texts_of(self.field, value)
         if texts is None:
@@ -37,7 +38,7 @@ class TextColumn:
         analyzer = self._analyzer
         try:
             tokens = analyzer.tokens_of_all(texts) if self.field.is_array else analyzer.tokens(texts[0])
-            return self._buffer.stage(doc, tokens.terms, tokens.positions)
+            return len(tokens) <= TEXT_WORDS_MAX and self._buffer.stage(doc, tokens.terms, tokens.positions)
         except UnicodeEncodeError:  # half of a surrogate pair is no text
             return False
 
