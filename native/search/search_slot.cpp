@@ -242,7 +242,8 @@ float SearchSlot::lower_bound(std::size_t index) const {
 
 // Whether the row is farther than what is wanted.
 bool SearchSlot::is_beyond(std::size_t index) const {
-    const float error = (unbiased(index) - lower_bound(index)) / code_sigmas();
+    const std::uint8_t* record = chosen_records() + std::size_t{rows_[index]} * chosen_by_->record_bytes();
+    const float error = doubt(*chosen_by_, record, unbiased(index)) / code_sigmas();
     return unbiased(index) - kWithinSigmas * error > plan_->within;
 }
 

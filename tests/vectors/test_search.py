@@ -204,3 +204,19 @@ def test_what_is_farther_than_wanted_is_left_out(graph_path: Path, metric: Metri
     assert kept >= 0.98 * 3 * len(QUERIES)
     if segment.residency.codes is not None:  # codes of one bit leave most in doubt
         assert exact[1] < (1.0 if segment.residency.codes.bits == 1 else 0.8) * exact[0]
+
+
+def test_what_is_nearer_than_is_known_is_found_where_that_is_next_to_nothing(tmp_path: Path) -> None:
+    """Rows ten to a point, a thousandth of the spread wide: near a distance of 0 the bound of codes is cut off."""
+    rng = np.random.default_rng(2)
+    points = np.repeat(rng.standard_normal((300, DIMENSION)), 10, axis=0)
+    vectors = (points + 1e-3 * rng.standard_normal(points.shape)).astype(np.float32)
+    queries = vectors[::30] + np.float32(1e-3) * rng.standard_normal((100, DIMENSION)).astype(np.float32)
+    _, exact = topk(queries, vectors, 10, Metric.EUCLIDEAN)
+    plan = BuildPlan(SegmentKind.CODES, 4)
+    with write_segment(tmp_path / "s", vectors, Metric.EUCLIDEAN, plan=plan), Segment.open(tmp_path / "s") as segment:
+        lost = 0
+        for query, distances in zip(queries, exact, strict=True):
+            found = segment.search(query[None], 2, within=float(distances[1]))
+            lost += int((found.ids < 0).sum())
+    assert lost <= 4, "of 200: as many as a bound of 2.5 standard deviations leaves out, and more"
