@@ -1,8 +1,10 @@
 // Searching a segment for Python: one call answers many queries on several threads, without the GIL.
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <memory>
@@ -59,6 +61,7 @@ struct Wanted {
 // A time of Python's time.monotonic(), which is this clock.
 std::chrono::steady_clock::time_point monotonic(double until_s) {
     using Clock = std::chrono::steady_clock;
+    require(!std::isnan(until_s), "until_s is not a time");
     if (std::isinf(until_s)) return Clock::time_point::max();
     return Clock::time_point(std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(until_s)));
 }
@@ -113,9 +116,20 @@ class PySearcher {
 
     std::size_t scratch_bytes() const { return searcher_->scratch_bytes(); }
 
-  private:
     const SegmentParts& parts() const { return searcher_->parts(); }
 
+    // Throws std::invalid_argument where queries, plan and mask do not go with the segment, or with each other.
+    void check(const Matrix& queries, const Wanted& wanted, int strategy, const RowMask* mask) const;
+
+    // Of what `check` passed.
+    SearchPlan plan_of(const Wanted& wanted, int strategy, const RowMask* mask,
+                       std::chrono::steady_clock::time_point until) const;
+
+    // As Searcher::search; lists what of the mask the plan's strategy needs. Without the GIL.
+    void answer(const Queries& queries, SearchPlan plan, unsigned threads, std::int64_t* ids, float* distances,
+                SearchCounters* found) const;
+
+  private:
     void set_arrays(SegmentParts& parts) {
         const std::size_t rows = parts.nodes.row_count;
         if (records_) {
@@ -143,8 +157,6 @@ class PySearcher {
             std::all_of(parts.entries.begin(), parts.entries.end(), [rows](std::uint32_t row) { return row < rows; });
         require(are_rows, "an entry is no row");
     }
-
-    void check(const Matrix& queries, const Wanted& wanted, int strategy, const RowMask* mask) const;
 
     std::optional<Records> records_;
     std::optional<Records> fine_records_;
@@ -179,35 +191,64 @@ std::size_t positive(std::int64_t value, const char* what) {
     return static_cast<std::size_t>(value);
 }
 
+SearchPlan PySearcher::plan_of(const Wanted& wanted, int strategy, const RowMask* mask,
+                               std::chrono::steady_clock::time_point until) const {
+    const std::size_t qualifying = mask == nullptr ? parts().nodes.row_count : mask->count();
+    return {.strategy = static_cast<Strategy>(strategy),
+            .k = std::min(wanted.k, qualifying),
+            .beam = wanted.beam,
+            .candidates = wanted.candidates,
+            .first = wanted.first,
+            .bound_sigmas = wanted.bound_sigmas,
+            .effort_max = wanted.effort_max,
+            .deepens = wanted.deepens,
+            .scans_when_away = wanted.scans_when_away,
+            .within = wanted.within,
+            .measured_within = wanted.measured_within,
+            .qualifying = qualifying,
+            .mask = mask,
+            .seeds = {},
+            .rows = {},
+            .until = until};
+}
+
+void PySearcher::answer(const Queries& queries, SearchPlan plan, unsigned threads, std::int64_t* ids, float* distances,
+                        SearchCounters* found) const {
+    std::vector<std::uint32_t> selected;
+    if (plan.strategy == Strategy::kBruteForce) {
+        selected.resize(plan.qualifying);
+        if (plan.mask == nullptr) {
+            std::iota(selected.begin(), selected.end(), 0u);
+        } else {
+            std::uint32_t* at = selected.data();
+            plan.mask->each(0, parts().nodes.row_count,
+                            [&at](std::size_t row) { *at++ = static_cast<std::uint32_t>(row); });
+        }
+        plan.rows = selected;
+    } else if (plan.mask != nullptr && plan.strategy == Strategy::kWalk) {
+        selected = evenly_spread(*plan.mask, kSeedsMax);
+        plan.seeds = selected;
+    }
+    searcher_->search(queries, plan, threads, ids, distances, found);
+}
+
+std::array<std::int64_t, kCounters> figures_of(const SearchCounters& c) {
+    return {static_cast<std::int64_t>(c.distances), static_cast<std::int64_t>(c.exact),
+            static_cast<std::int64_t>(c.hops),      static_cast<std::int64_t>(c.reads),
+            static_cast<std::int64_t>(c.bytes),     static_cast<std::int64_t>(c.planned),
+            static_cast<std::int64_t>(c.used)};
+}
+
 nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam,
                              std::int64_t candidates, std::int64_t first, float bound_sigmas, std::uint64_t effort_max,
                              bool deepens, bool scans_when_away, float within, float measured_within,
                              const RowMask* mask, const std::optional<Entries>& left_out, unsigned threads, double until_s) const {
-    require(!std::isnan(until_s), "until_s is not a time");
     const Wanted wanted{positive(k, "k"), positive(beam, "beam"), positive(candidates, "candidates"),
                         positive(first, "first"), bound_sigmas, effort_max, deepens,
                         scans_when_away, within, measured_within};
     check(queries, wanted, strategy, mask);
     require(!left_out || left_out->shape(0) == queries.shape(0), "left_out has another number of queries");
-    const std::size_t rows = parts().nodes.row_count;
-    std::vector<std::uint32_t> selected;
-    SearchPlan plan{.strategy = static_cast<Strategy>(strategy),
-                    .k = 0,
-                    .beam = wanted.beam,
-                    .candidates = wanted.candidates,
-                    .first = wanted.first,
-                    .bound_sigmas = wanted.bound_sigmas,
-                    .effort_max = wanted.effort_max,
-                    .deepens = wanted.deepens,
-                    .scans_when_away = wanted.scans_when_away,
-                    .within = wanted.within,
-                    .measured_within = wanted.measured_within,
-                    .qualifying = mask == nullptr ? rows : mask->count(),
-                    .mask = mask,
-                    .seeds = {},
-                    .rows = {},
-                    .until = monotonic(until_s)};
-    plan.k = std::min(wanted.k, plan.qualifying);
+    const SearchPlan plan = plan_of(wanted, strategy, mask, monotonic(until_s));
     const std::size_t count = queries.shape(0);
     auto [ids, ids_data] = new_array<std::int64_t>(count, plan.k);
     auto [distances, distances_data] = new_array<float>(count, plan.k);
@@ -215,34 +256,123 @@ nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy
     std::vector<SearchCounters> found(count);
     if (count > 0 && plan.k > 0) {
         const nb::gil_scoped_release no_gil;
-        if (plan.strategy == Strategy::kBruteForce) {
-            selected.resize(plan.qualifying);
-            if (mask == nullptr) {
-                std::iota(selected.begin(), selected.end(), 0u);
-            } else {
-                std::uint32_t* at = selected.data();
-                mask->each(0, rows, [&at](std::size_t row) { *at++ = static_cast<std::uint32_t>(row); });
-            }
-            plan.rows = selected;
-        } else if (mask != nullptr && plan.strategy == Strategy::kWalk) {
-            selected = evenly_spread(*mask, kSeedsMax);
-            plan.seeds = selected;
-        }
-        searcher_->search({queries.data(), count, left_out ? left_out->data() : nullptr}, plan,
-                          threads != 0 ? threads : processors(), ids_data, distances_data, found.data());
+        answer({queries.data(), count, left_out ? left_out->data() : nullptr}, plan,
+               threads != 0 ? threads : processors(), ids_data, distances_data, found.data());
     }
     for (std::size_t i = 0; i < count; ++i) {
-        const SearchCounters& c = found[i];
-        const std::int64_t figures[kCounters] = {static_cast<std::int64_t>(c.distances),
-                                                 static_cast<std::int64_t>(c.exact),
-                                                 static_cast<std::int64_t>(c.hops),
-                                                 static_cast<std::int64_t>(c.reads),
-                                                 static_cast<std::int64_t>(c.bytes),
-                                                 static_cast<std::int64_t>(c.planned),
-                                                 static_cast<std::int64_t>(c.used)};
-        std::copy(figures, figures + kCounters, counters_data + i * kCounters);
+        const auto figures = figures_of(found[i]);
+        std::copy(figures.begin(), figures.end(), counters_data + i * kCounters);
     }
     return nb::make_tuple(ids, distances, counters);
+}
+
+using Docs = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Known = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+template <class T>
+nb::object array_of(const std::vector<std::pair<float, std::int64_t>>& hits,
+                    T (*value)(const std::pair<float, std::int64_t>&)) {
+    T* data = new T[std::max<std::size_t>(hits.size(), 1)];
+    nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
+    std::transform(hits.begin(), hits.end(), data, value);
+    return nb::ndarray<nb::numpy, T, nb::ndim<1>>(data, {hits.size()}, owner).cast();
+}
+
+// The search in one of several segments, and what it finds: documents at their distances, equals by document.
+struct Share {
+    const PySearcher* searcher;
+    Docs docs;
+    SearchPlan plan;
+    std::vector<std::pair<float, std::int64_t>> hits;
+    SearchCounters counters;
+    double us;
+};
+
+Share share_of(const nb::handle& item, const Matrix& query, std::chrono::steady_clock::time_point until) {
+    const auto fields = nb::cast<nb::tuple>(item);
+    require(fields.size() == 14, "a share has 14 fields");
+    Wanted wanted{positive(nb::cast<std::int64_t>(fields[2]), "k"),
+                  positive(nb::cast<std::int64_t>(fields[4]), "beam"),
+                  positive(nb::cast<std::int64_t>(fields[5]), "candidates"),
+                  positive(nb::cast<std::int64_t>(fields[6]), "first"),
+                  nb::cast<float>(fields[7]),
+                  nb::cast<std::uint64_t>(fields[8]),
+                  nb::cast<bool>(fields[9]),
+                  nb::cast<bool>(fields[10]),
+                  nb::cast<float>(fields[11]),
+                  nb::cast<float>(fields[12])};
+    const auto* searcher = nb::cast<const PySearcher*>(fields[0]);
+    const auto* mask = fields[13].is_none() ? nullptr : nb::cast<const RowMask*>(fields[13]);
+    const int strategy = nb::cast<int>(fields[3]);
+    searcher->check(query, wanted, strategy, mask);
+    Share share{searcher, nb::cast<Docs>(fields[1], false), searcher->plan_of(wanted, strategy, mask, until), {}, {}, 0};
+    require(share.docs.shape(0) == searcher->parts().nodes.row_count, "there is not a document for each row");
+    return share;
+}
+
+// Distances of the nearest so far: who is farther than the last of `count` is not among them.
+class Nearest {
+  public:
+    explicit Nearest(std::size_t count) : count_(count) {}
+
+    void add(float distance) {
+        if (heap_.size() < count_) {
+            heap_.push_back(distance);
+            std::push_heap(heap_.begin(), heap_.end());
+        } else if (distance < heap_.front()) {
+            std::pop_heap(heap_.begin(), heap_.end());
+            heap_.back() = distance;
+            std::push_heap(heap_.begin(), heap_.end());
+        }
+    }
+
+    float within() const {
+        return heap_.size() < count_ ? std::numeric_limits<float>::infinity() : heap_.front();
+    }
+
+  private:
+    std::size_t count_;
+    std::vector<float> heap_;
+};
+
+void answer_share(Share& share, const float* query, Nearest& nearest) {
+    SearchPlan& plan = share.plan;
+    if (plan.k == 0) return;
+    plan.check_time();
+    const auto began = std::chrono::steady_clock::now();
+    plan.within = std::min(plan.within, nearest.within());
+    std::vector<std::int64_t> ids(plan.k);
+    std::vector<float> distances(plan.k);
+    share.searcher->answer({query, 1, nullptr}, plan, 1, ids.data(), distances.data(), &share.counters);
+    for (std::size_t i = 0; i < plan.k; ++i) {
+        if (ids[i] < 0) continue;
+        share.hits.emplace_back(distances[i], share.docs.data()[ids[i]]);
+        nearest.add(distances[i]);
+    }
+    std::sort(share.hits.begin(), share.hits.end());
+    share.us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - began).count();
+}
+
+nb::list search_segments(const nb::sequence& items, const Matrix& query, std::int64_t top_k, const Known& known,
+                         double until_s) {
+    require(query.shape(0) == 1, "there is one query");
+    require(top_k >= 1, "top_k is at least 1");
+    const auto until = monotonic(until_s);
+    std::vector<Share> shares;
+    for (const nb::handle item : items) shares.push_back(share_of(item, query, until));
+    Nearest nearest(static_cast<std::size_t>(top_k));
+    {
+        const nb::gil_scoped_release no_gil;
+        for (std::size_t i = 0; i < known.shape(0); ++i) nearest.add(known.data()[i]);
+        for (Share& share : shares) answer_share(share, query.data(), nearest);
+    }
+    nb::list found;
+    for (const Share& share : shares) {
+        found.append(nb::make_tuple(array_of<std::int64_t>(share.hits, [](const auto& hit) { return hit.second; }),
+                                    array_of<float>(share.hits, [](const auto& hit) { return hit.first; }),
+                                    figures_of(share.counters), share.plan.within, share.us));
+    }
+    return found;
 }
 
 }  // namespace
@@ -262,6 +392,8 @@ void bind_searcher(nb::module_& m) {
              "measured_within"_a, "mask"_a.none(), "left_out"_a.noconvert().none(), "threads"_a,
              "until_s"_a)
         .def_prop_ro("scratch_bytes", &PySearcher::scratch_bytes);
+    m.def("search_segments", &search_segments, "shares"_a, "query"_a.noconvert(), "top_k"_a, "known"_a.noconvert(),
+          "until_s"_a);
 }
 
 }  // namespace lutra

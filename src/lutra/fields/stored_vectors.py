@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.kernels.row_mask import RowMask
-from lutra.kernels.searcher import Strategy
+from lutra.kernels.searcher import Share, Strategy
 from lutra.kernels.selection import Selection
 from lutra.model.errors import Corruption
 from lutra.model.indexes import FieldSchema, VectorOptions
+from lutra.vectors.calibration import Checked
 from lutra.vectors.part import KnnCounters
 from lutra.vectors.segment import RECALL_TARGET_DEFAULT, Segment
 from lutra.vectors.segment_file import SegmentFile
@@ -124,6 +125,14 @@ class SegmentVectors:
             *self._segment.checked,
         )
         return docs[order], distances[order], counters
+
+    def share(
+        self, k: int, mask: RowMask | None, *, num_candidates: int | None, is_lasting: bool
+    ) -> tuple[Share, Checked] | None:
+        if not len(self._docs):
+            return None
+        rows = None if mask is None else self._rows_of(mask, is_lasting)
+        return self._segment.share(self._docs, k, rows, num_candidates, RECALL_TARGET_DEFAULT), self._segment.checked
 
     def _rows_of(self, mask: RowMask, is_lasting: bool) -> RowMask:
         """The mask of rows, of one of documents: turning it takes about a nanosecond a row, so the last of those that

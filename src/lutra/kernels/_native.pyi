@@ -314,6 +314,14 @@ class Searcher:
     @property
     def scratch_bytes(self) -> int: ...
 
+def search_segments(
+    shares: Sequence[tuple[object, ...]],
+    query: NDArray[np.float32],
+    top_k: int,
+    known: NDArray[np.float32],
+    until_s: float,
+) -> list[tuple[NDArray[np.int64], NDArray[np.float32], list[int], float, float]]: ...
+
 TEXT_FORMAT: int
 TEXT_TOKENS_MAX: int
 TEXT_TERM_BYTES_MAX: int

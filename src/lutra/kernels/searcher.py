@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,22 @@ class Plan:
     """How far a k-th neighbour was where a walk's effort was measured (of a product: for a query of length 1). A walk
     that ends farther away is followed by a scan."""
 
+    @property
+    def fields(self) -> tuple[int, int, int, int, float, int, bool, bool, float, float]:
+        """As the native call takes them."""
+        return (
+            self.strategy,
+            self.beam,
+            self.candidates,
+            self.first,
+            self.bound_sigmas,
+            self.effort_max,
+            self.deepens,
+            self.scans_when_away,
+            self.within,
+            self.measured_within,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SearchCounters:
@@ -103,7 +120,7 @@ class Searcher:
     :raises ValueError: these do not fit each other.
     """
 
-    __slots__ = ("_native", "nodes")
+    __slots__ = ("native", "nodes")
 
     def __init__(
         self,
@@ -122,7 +139,7 @@ class Searcher:
         fine_records: NDArray[np.uint8] | None = None,
     ) -> None:
         self.nodes = nodes
-        self._native = _native.Searcher(
+        self.native = _native.Searcher(
             nodes.native,
             through_cache,
             rows,
@@ -140,7 +157,7 @@ class Searcher:
     @property
     def scratch_bytes(self) -> int:
         """Memory kept for the next searches."""
-        return self._native.scratch_bytes
+        return self.native.scratch_bytes
 
     def search(
         self,
@@ -167,22 +184,54 @@ class Searcher:
             each round of reads and each scan of codes.
         """
         require_finite(queries)
-        ids, distances, figures = self._native.search(
+        ids, distances, figures = self.native.search(
             queries,
             k,
-            plan.strategy,
-            plan.beam,
-            plan.candidates,
-            plan.first,
-            plan.bound_sigmas,
-            plan.effort_max,
-            plan.deepens,
-            plan.scans_when_away,
-            plan.within,
-            plan.measured_within,
+            *plan.fields,
             mask,
             left_out,
             threads,
             current_deadline().end_s,
         )
         return ids, distances, SearchCounters(*figures.T)
+
+
+class Share(NamedTuple):
+    """What one segment of several is asked by `search_segments`."""
+
+    searcher: Searcher
+    docs: NDArray[np.int32]
+    """[rows], the document of each row."""
+    k: int
+    plan: Plan
+    mask: RowMask | None
+    """Of rows."""
+
+
+class Found(NamedTuple):
+    """What one segment of several answers."""
+
+    docs: NDArray[np.int64]
+    """[k'], nearest first and equals by document."""
+    distances: Vectors
+    """[k']"""
+    figures: Sequence[int]
+    """Of `SearchCounters`, in that order, of this one query."""
+    within: float
+    """Farther rows were left out, as so many as were asked for are nearer elsewhere."""
+    us: float
+
+
+def search_segments(query: Vectors, shares: Sequence[Share], top_k: int, known: Vectors) -> list[Found]:
+    """Asks segments one after the other, on one thread and in one call without the GIL; what they find, in their order.
+
+    Each is searched as by `Searcher.search`, but for rows farther than the ``top_k``-th nearest of those that are
+    ``known`` and of those that the segments before it found: they may be left out.
+
+    :param query: float32 [d], finite.
+    :param known: float32 [n], distances of rows that are elsewhere.
+    :raises ValueError, Corruption, StorageFailure, RequestTimeout: as `Searcher.search`.
+    """
+    asked = [(one.searcher.native, one.docs, one.k, *one.plan.fields, one.mask) for one in shares]
+    found = _native.search_segments(asked, query.reshape(1, -1), top_k, known, current_deadline().end_s)
+    return [Found(*one) for one in found]

@@ -215,9 +215,13 @@ class StringBlocks:
         if not 0 <= int(ids.min()) <= int(ids.max()) < self._count:
             raise IndexError(f"there are {self._count} strings, numbered from 0")
         firsts = self._index().firsts
-        numbers = np.searchsorted(firsts, ids, side="right") - 1
-        blocks = self._blocks(np.unique(numbers).tolist())
+        numbers = firsts.searchsorted(ids, side="right") - 1
         places = (ids - firsts[numbers]).tolist()
+        if len(ids) < _LISTED_MIN:
+            listed_numbers = numbers.tolist()
+            blocks = self._blocks(sorted(set(listed_numbers)))
+            return [blocks[n].string(i) for n, i in zip(listed_numbers, places, strict=True)]
+        blocks = self._blocks(np.unique(numbers).tolist())
         counts = np.bincount(numbers - numbers.min())
         if int(counts.max()) < _LISTED_MIN:
             return [blocks[n].string(i) for n, i in zip(numbers.tolist(), places, strict=True)]

@@ -17,12 +17,14 @@ import numpy.typing as npt
 
 from lutra.fields.capabilities import nearest as nearest_in
 from lutra.kernels.row_mask import RowMask
+from lutra.kernels.searcher import Found, Share, Strategy, search_segments
 from lutra.search.level import KeyLevel
 from lutra.search.nodes.knn import Near, NearNode, Scan
 from lutra.search.nodes.node import Condition, PartSearch
 from lutra.search.order import first_of
 from lutra.search.scores import Docs, DocScores, above, similarity, weighted
-from lutra.vectors.calibration import Fallback
+from lutra.vectors.calibration import Checked, Fallback
+from lutra.vectors.part import KnnCounters
 
 Distances = npt.NDArray[np.float32]
 
@@ -57,19 +59,24 @@ def _find(condition: Near, parts: Sequence[PartSearch]) -> None:
 
 
 def _run(scans: Sequence[_Scan], top_k: int) -> None:
-    """Has each part looked through, the largest first.
-
-    One call for each, so far: what does all parts in one goes here. It has their masks, and leaves in each scan its
-    documents and distances, nearest first, and what that took.
-    """
-    so_far: list[Distances] = []
-    within = math.inf
-    for scan in sorted(scans, key=lambda one: one.search.part.rows, reverse=True) if len(scans) > 1 else scans:
-        if sum(map(len, so_far)) >= top_k:
-            nearest = np.concatenate(so_far)
-            within = float(np.partition(nearest, top_k - 1)[top_k - 1])
-        scan.run(within)
-        so_far.append(scan.distances)
+    """Has each part looked through: buffers, which are compared anyway, then all segments in one call, the largest
+    first."""
+    known, together = [_NO_DISTANCES], []
+    for scan in scans:
+        share = scan.share()
+        if share is not None:
+            together.append((scan, *share))
+        else:
+            scan.run()
+            known.append(scan.distances)
+    if not together:
+        return
+    together.sort(key=lambda one: one[0].search.part.rows, reverse=True)
+    nearer = np.concatenate(known) if len(known) > 1 else known[0]
+    vector = together[0][0].condition.vector
+    found = search_segments(vector, [share for _, share, _ in together], top_k, nearer)
+    for (scan, _, checked), own in zip(together, found, strict=True):
+        scan.take(own, checked)
 
 
 class _Scan:
@@ -89,35 +96,55 @@ class _Scan:
         self.docs = _NO_DOCS
         self.distances = _NO_DISTANCES
 
-    def run(self, within: float) -> None:
-        """Finds the ``top_k`` and one more, which shows whether there are more as near as the last; of those farther
-        than ``within``, any or none."""
+    def share(self) -> tuple[Share, Checked] | None:
+        """What the part is asked together with others: for the ``top_k`` and one more, which shows whether there are
+        more as near as the last. None where it is asked apart, or not at all."""
         self.search.deadline.check()
-        if self.search.part.rows and (self.mask is None or self.mask.count):
-            self._ask(self.condition.top_k + 1, within)
-
-    def _ask(self, count: int, within: float) -> None:
-        of, search = self.condition, self.search
-        began_s = time.perf_counter() if search.explains else 0.0
-        self.docs, self.distances, counters = nearest_in(search.part, of.field).topk(
-            of.vector,
-            count,
-            self.mask,
-            num_candidates=of.num_candidates,
-            within=within,
-            is_lasting=of.filter is None,
+        if not self._is_asked:
+            return None
+        of = self.condition
+        return nearest_in(self.search.part, of.field).share(
+            of.top_k + 1, self.mask, num_candidates=of.num_candidates, is_lasting=of.filter is None
         )
+
+    def take(self, found: Found, checked: Checked) -> None:
+        """What came of it."""
+        distances, _, hops, reads, size, _, used = found.figures
+        counters = KnnCounters(Strategy(used).name.lower(), distances, hops, reads, size, *checked)
+        self._note(self.condition.top_k + 1, found.docs, found.distances, counters, found.within, found.us)
+
+    def run(self) -> None:
+        """Asks the part apart."""
+        if self._is_asked:
+            self._ask(self.condition.top_k + 1)
+
+    @property
+    def _is_asked(self) -> bool:
+        return self.search.part.rows > 0 and (self.mask is None or self.mask.count > 0)
+
+    def _ask(self, count: int) -> None:
+        of = self.condition
+        began_s = time.perf_counter()
+        docs, distances, counters = nearest_in(self.search.part, of.field).topk(
+            of.vector, count, self.mask, num_candidates=of.num_candidates, is_lasting=of.filter is None
+        )
+        self._note(count, docs, distances, counters, math.inf, (time.perf_counter() - began_s) * 1e6)
+
+    def _note(
+        self, count: int, docs: Docs, distances: Distances, counters: KnnCounters, within: float, us: float
+    ) -> None:
+        self.docs, self.distances = docs, distances
         self.asked, self.is_exact = count, counters.exact
-        stats = search.stats
+        stats = self.search.stats
         stats.strategy = counters.strategy
         stats.recall = counters.recall
         stats.fallback = "" if counters.fallback is Fallback.NONE else counters.fallback.value
         stats.distances += counters.distances
         stats.reads += counters.reads
         stats.bytes += counters.bytes
-        if search.explains:
-            qualifying = search.part.rows if self.mask is None else self.mask.count
-            self.node.took(Scan(count, qualifying, within, counters, (time.perf_counter() - began_s) * 1e6))
+        if self.search.explains:
+            qualifying = self.search.part.rows if self.mask is None else self.mask.count
+            self.node.took(Scan(count, qualifying, within, counters, us))
 
     def give(self, docs: Docs, scores: npt.NDArray[np.float64]) -> None:
         """To the node: its neighbours, as far as they score enough."""
@@ -133,7 +160,7 @@ class _Scan:
         """
         while len(self.docs) == self.asked > 0 and self.distances[-1] == bound and self.is_exact:
             self.search.deadline.check()
-            self._ask(_GROWTH * self.asked, math.inf)
+            self._ask(_GROWTH * self.asked)
         tied = np.sort(self.docs[self.distances == bound])
         return first_of([KeyLevel(self.search.part.keys, False)], tied, count) if len(tied) else tied
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -61,11 +62,13 @@ def _searched(view: IndexView, request: SearchRequest, deadline: Deadline) -> An
     places = merged(top.runs, plan.offset, plan.limit)
     deadline.check()
 
+    keys, scores = _keys_and_scores(top, places)
+    hits = [Hit(view.decode_key(key), score) for key, score in zip(keys, scores, strict=True)]
     stats = SearchStats.of([search.stats for search in searches])
-    answer = Answer(_hits(view, top, places), _documents(top, places), total, stats=stats)
+    answer = Answer(hits, _documents(top, places), total, stats=stats)
     is_full = len(places) == plan.limit > 0
     if is_full and (plan.top_k is not None or top.left > plan.offset + plan.limit):
-        answer.next_token = _next_token(plan, top, places[-1])
+        answer.next_token = _next_token(plan, top, places[-1], keys[-1])
     return answer
 
 
@@ -90,17 +93,17 @@ def _collected(
     return counter.merge(counts) if request.count_total else -1, firsts.merge(tops)
 
 
-def _hits(view: IndexView, top: Top, places: Sequence[Place]) -> list[Hit]:
-    """Keys are asked for run by run: they may have to be read."""
-    hits: dict[Place, Hit] = {}
-    ats: dict[int, list[int]] = {}
-    for place in places:
-        ats.setdefault(place.run, []).append(place.at)
-    for number, own in ats.items():
-        run = top.runs[number]
-        for at, key, score in zip(own, run.keys(own), run.scores(own), strict=True):
-            hits[Place(number, at)] = Hit(view.decode_key(key), score)
-    return [hits[place] for place in places]
+def _keys_and_scores(top: Top, places: Sequence[Place]) -> tuple[list[bytes], list[float]]:
+    """Of each hit. Keys are asked for run by run: they may have to be read."""
+    keys, scores = [b""] * len(places), [math.nan] * len(places)
+    by_run: dict[int, list[int]] = {}
+    for number, place in enumerate(places):
+        by_run.setdefault(place.run, []).append(number)
+    for run_number, numbers in by_run.items():
+        run, ats = top.runs[run_number], [places[number].at for number in numbers]
+        for number, key, score in zip(numbers, run.keys(ats), run.scores(ats), strict=True):
+            keys[number], scores[number] = key, score
+    return keys, scores
 
 
 def _documents(top: Top, places: Sequence[Place]) -> list[Document]:
@@ -108,5 +111,5 @@ def _documents(top: Top, places: Sequence[Place]) -> list[Document]:
     return [document for document in documents if document is not None]
 
 
-def _next_token(plan: Plan, top: Top, last: Place) -> bytes:
-    return Token(plan.sort, tuple(top.runs[last.run].marks(last.at)), plan.top_k).encode()
+def _next_token(plan: Plan, top: Top, last: Place, key: bytes) -> bytes:
+    return Token(plan.sort, tuple(top.runs[last.run].marks(last.at, key)), plan.top_k).encode()

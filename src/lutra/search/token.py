@@ -19,6 +19,7 @@ from lutra.search.mark import Mark, mark_from_json, mark_to_json
 
 _VERSION: Final = b"\x01"
 _CRC_BYTES: Final = 4
+_to_json: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Token:
             "marks": [mark_to_json(mark) for mark in self.marks],
             "top_k": self.top_k,
         }
-        body = _VERSION + json.dumps(content, separators=(",", ":")).encode()
+        body = _VERSION + _to_json(content).encode()
         return body + zlib.crc32(body).to_bytes(_CRC_BYTES, "big")
 
     @classmethod

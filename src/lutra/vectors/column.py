@@ -123,6 +123,9 @@ class VectorView:
         nearest = np.argsort(distances, kind="stable")[:k]
         return documents[nearest], distances[nearest], counters
 
+    def share(self, k: int, mask: RowMask | None, *, num_candidates: int | None, is_lasting: bool) -> None:
+        """There is no segment to ask."""
+
     def count(self, mask: RowMask | None) -> int:
         """How many vectors ``topk`` looks at under ``mask``."""
         if mask is None:

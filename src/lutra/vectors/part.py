@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.kernels.row_mask import RowMask
+from lutra.kernels.searcher import Share
 from lutra.kernels.selection import Selection
 from lutra.model.indexes import FieldSchema, VectorOptions
-from lutra.vectors.calibration import Fallback
+from lutra.vectors.calibration import Checked, Fallback
 
 _EXACT: Final = frozenset({"exact", "brute_force"})
 Docs = npt.NDArray[np.int32]
@@ -87,3 +88,9 @@ class VectorPart(Protocol):
 
         Raises Corruption, StorageFailure.
         """
+
+    def share(
+        self, k: int, mask: RowMask | None, *, num_candidates: int | None, is_lasting: bool
+    ) -> tuple[Share, Checked] | None:
+        """What `topk` does, for one native call that does it in several parts, and what the build checked of it; None
+        where it is done apart."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lutra.kernels.blocks import BlockCache
 from lutra.kernels.row_mask import RowMask
-from lutra.kernels.searcher import Plan, SearchCounters, Searcher
+from lutra.kernels.searcher import Plan, SearchCounters, Searcher, Share
 from lutra.model.errors import Corruption, ParameterInvalid
 from lutra.vectors import trial
 from lutra.vectors.calibration import Calibration, Checked, Fallback
@@ -37,6 +37,8 @@ from lutra.vectors.strategies import choose_plan
 RECALL_TARGET_DEFAULT: Final = 0.95
 CHECK_SLACK: Final = 0.03
 """Of recall: what a check finds too little by chance, and no more."""
+PLANS_MAX: Final = 256
+"""That are kept: by the neighbours that are asked for, of which there are as many kinds as clients like."""
 CACHE_SHARE_MIN: Final = 0.05
 """Of the nodes: a segment's own cache that holds less is not made."""
 
@@ -67,6 +69,7 @@ class Segment:
         self._resident_bytes = resident_bytes
         self._costs = _costs(file, residency)
         self._calibration = _calibration(file, residency)
+        self._plans: dict[tuple[int, float, int | None], tuple[int, Plan]] = {}
 
     @classmethod
     def open(
@@ -205,6 +208,27 @@ class Segment:
         if isinstance(mask, np.ndarray):
             mask = RowMask(np.ascontiguousarray(mask, np.bool_))
         self._check(queries, k, mask, recall_target, num_candidates)
+        k, plan = self._planned(k, mask, recall_target, num_candidates, within)
+        found = self._searcher.search(queries, k, plan, mask=mask, threads=threads)
+        return Neighbours(*found)
+
+    def share(
+        self, docs: NDArray[np.int32], k: int, mask: RowMask | None, num_candidates: int | None, recall_target: float
+    ) -> Share:
+        """What `search` with one query does, as part of a search of several segments; ``docs`` belong to the rows."""
+        k, plan = self._planned(k, mask, recall_target, num_candidates, math.inf)
+        return Share(self._searcher, docs, k, plan, mask)
+
+    def _planned(
+        self, k: int, mask: RowMask | None, recall_target: float, num_candidates: int | None, within: float
+    ) -> tuple[int, Plan]:
+        """As many as there can be, and how to find them. What goes by no mask is planned once."""
+        wanted = None
+        if mask is None and within == math.inf:
+            wanted = k, recall_target, num_candidates
+            known = self._plans.get(wanted)
+            if known is not None:
+                return known
         qualifying = None if mask is None else mask.count
         k = max(1, min(k, self.rows if qualifying is None else qualifying))
         plan = _plan(
@@ -217,8 +241,9 @@ class Segment:
             num_candidates=num_candidates,
             within=within,
         )
-        found = self._searcher.search(queries, k, plan, mask=mask, threads=threads)
-        return Neighbours(*found)
+        if wanted is not None and len(self._plans) < PLANS_MAX:
+            self._plans[wanted] = k, plan
+        return k, plan
 
     def _check(
         self,

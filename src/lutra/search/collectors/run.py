@@ -31,8 +31,8 @@ class Run(Protocol):
     def first_ranks(self) -> npt.NDArray[np.float64] | None:
         """On the first level alone, where that is a number at hand; else None."""
 
-    def marks(self, at: int) -> list[Mark]:
-        """The sort keys of a hit."""
+    def marks(self, at: int, key: bytes | None = None) -> list[Mark]:
+        """The sort keys of a hit; ``key`` is its primary key, where that was read before."""
 
     def keys(self, ats: Sequence[int]) -> list[bytes]:
         """The encoded primary keys of some hits."""
@@ -69,8 +69,11 @@ class LocalRun:
         values = level.scores.take(self.docs)
         return -values if level.descending else values
 
-    def marks(self, at: int) -> list[Mark]:
-        return [mark for level in self.levels for mark in level.marks(self.docs[at : at + 1])]
+    def marks(self, at: int, key: bytes | None = None) -> list[Mark]:
+        doc = self.docs[at : at + 1]
+        if key is None:
+            return [mark for level in self.levels for mark in level.marks(doc)]
+        return [*(mark for level in self.levels[:-1] for mark in level.marks(doc)), key]
 
     def keys(self, ats: Sequence[int]) -> list[bytes]:
         return self.part.keys.taken(self.docs[ats])
@@ -101,7 +104,7 @@ class SentRun:
     def first_ranks(self) -> npt.NDArray[np.float64] | None:
         return None
 
-    def marks(self, at: int) -> list[Mark]:
+    def marks(self, at: int, key: bytes | None = None) -> list[Mark]:
         return list(self.hits[at][0])
 
     def keys(self, ats: Sequence[int]) -> list[bytes]:
