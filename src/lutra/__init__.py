@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lutra.instance.results import Results
     from lutra.instance.row import Row
     from lutra.instance.table import Table
+    from lutra.instance.text import Text
     from lutra.model.errors import (
         ConditionCheckFail,
         Corruption,
@@ -67,6 +68,7 @@ __all__ = [
     "StorageFailure",
     "Stored",
     "Table",
+    "Text",
     "Vector",
     "__version__",
     "col",
@@ -101,6 +103,7 @@ _HOMES: Final = {
     "StorageFailure": "lutra.model.errors",
     "Stored": "lutra.instance.field",
     "Table": "lutra.instance.table",
+    "Text": "lutra.instance.text",
     "Vector": "lutra.instance.field",
     "col": "lutra.instance.expression",
     "connect": "lutra.instance.database",

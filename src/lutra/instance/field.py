@@ -16,9 +16,10 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from lutra.instance.text import Text
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
-from lutra.model.indexes import FieldSchema, FieldType, Metric, VectorOptions
+from lutra.model.indexes import FieldSchema, FieldType, Metric, TextOptions, VectorOptions
 from lutra.model.queries import Operand
 from lutra.model.values import INT64_MAX, INT64_MIN, ColumnType, Value
 from lutra.scalars.dates import DEFAULT_FORMATS, EPOCH_UNITS_NS, datetime_ns
@@ -72,9 +73,9 @@ class Stored:
     type: type[str] | type[bytes] | type[int] | type[float] | type[bool] = str
 
 
-FieldDeclaration = type[object] | Vector | Stored
+FieldDeclaration = type[object] | Vector | Text | Stored
 """``str``, ``int``, ``float``, ``bool``, ``datetime.datetime``, ``list`` of one of the first four, ``bytes``,
-:class:`Vector` or :class:`Stored`."""
+:class:`Vector`, :class:`Text` or :class:`Stored`."""
 
 
 class Kind(enum.Enum):
@@ -87,6 +88,7 @@ class Kind(enum.Enum):
     BYTES = "bytes"
     DATETIME = "datetime"
     VECTOR = "vector"
+    TEXT = "text"
 
 
 _PYTHON_TYPES: Final[dict[Kind, type[Any]]] = {
@@ -116,6 +118,7 @@ _COLUMN_TYPES: Final = {
     Kind.BYTES: ColumnType.BINARY,
     Kind.DATETIME: ColumnType.INTEGER,
     Kind.VECTOR: ColumnType.BINARY,
+    Kind.TEXT: ColumnType.STRING,
 }
 _KIND_OF_COLUMN: Final = {
     ColumnType.STRING: Kind.STR,
@@ -131,6 +134,7 @@ _FIELD_TYPES: Final = {
     Kind.BOOL: FieldType.BOOLEAN,
     Kind.DATETIME: FieldType.DATE,
     Kind.VECTOR: FieldType.VECTOR,
+    Kind.TEXT: FieldType.TEXT,
 }
 _KIND_OF_FIELD: Final = {type_: kind for kind, type_ in _FIELD_TYPES.items()}
 
@@ -151,6 +155,8 @@ class Field:
     vector: VectorOptions | None = None
     dates: tuple[str, ...] = ()
     """Of dates: the formats of the stored values. The first is what is written in."""
+    text: TextOptions | None = None
+    """Of texts: how they become words."""
     is_text: bool = dataclass_field(default=False, compare=False)
     """Of a vector: whether it is stored as the protocol's JSON text, which readers of tables made by an SDK expect."""
 
@@ -160,6 +166,8 @@ class Field:
         if isinstance(declaration, Vector):
             options = VectorOptions(declaration.dimension, _METRICS[declaration.metric])
             return cls(name, Kind.VECTOR, vector=options)
+        if isinstance(declaration, Text):
+            return cls(name, Kind.TEXT, text=declaration.options)
         if isinstance(declaration, Stored):
             kind = _KIND_OF_TYPE.get(declaration.type)
             if kind not in _STORABLE:
@@ -174,7 +182,8 @@ class Field:
         if kind is None:
             raise ParameterInvalid(
                 f"field {name!r}: cannot store {declaration_text(declaration)}; declare it str, int, float, bool, "
-                "bytes, datetime.datetime, list[str], list[int], list[float], list[bool], lutra.Vector or lutra.Stored"
+                "bytes, datetime.datetime, list[str], list[int], list[float], list[bool], lutra.Vector, lutra.Text or "
+                "lutra.Stored"
             )
         dates = _DECLARED_DATES if kind is Kind.DATETIME else ()
         return cls(name, kind, indexed=kind is not Kind.BYTES, dates=dates)
@@ -188,7 +197,8 @@ class Field:
             dates = schema.date_formats or DEFAULT_FORMATS
             if dates[0] not in _UNIT_NAMES:
                 kind = Kind.INT if dates[0] in EPOCH_UNITS_NS else Kind.STR
-        return cls(schema.name, kind, schema.is_array, schema.index, schema.vector, dates)
+        text = schema.text or TextOptions() if kind is Kind.TEXT else None
+        return cls(schema.name, kind, schema.is_array, schema.index, schema.vector, dates, text)
 
     @classmethod
     def of_key(cls, name: str, type_: ColumnType, schema: FieldSchema | None) -> Field:
@@ -221,10 +231,17 @@ class Field:
         """What declares such a field."""
         if self.vector is not None:
             return Vector(self.vector.dimension, _METRIC_NAMES[self.vector.metric])
+        if self.text is not None:
+            return Text.of(self.text)
         if self.is_array:
             return _ARRAY_TYPES[self.kind]
         type_ = _PYTHON_TYPES[self.kind]
         return type_ if self.indexed or self.kind is Kind.BYTES else Stored(type_)
+
+    @property
+    def column(self) -> Field:
+        """What conditions on rows see, who know of no words: a text is a str to them."""
+        return self if self.text is None else Field(self.name, Kind.STR, self.is_array, indexed=False)
 
     @property
     def column_type(self) -> ColumnType:
@@ -233,14 +250,14 @@ class Field:
 
     def schema(self) -> FieldSchema:
         """The field of the search index; for those that are of one."""
-        is_vector = self.kind is Kind.VECTOR
         return FieldSchema(
             self.name,
             FieldType.DATE if self.dates else _FIELD_TYPES[self.kind],
-            sort_and_aggregate=not is_vector,
+            sort_and_aggregate=self.kind not in (Kind.VECTOR, Kind.TEXT),
             store=False,
             is_array=self.is_array,
             vector=self.vector,
+            text=self.text,
             date_formats=self.dates,
         )
 
@@ -316,7 +333,7 @@ class Field:
             encoded = self._encode_date(value) if self.dates else _ENCODERS[self.kind](value)
         except (TypeError, ValueError, OverflowError) as error:
             raise ParameterInvalid(f"field {self.name!r}: {error}") from None
-        if self.indexed and isinstance(encoded, str):
+        if self.indexed and self.text is None and isinstance(encoded, str):
             self._check_keyword(encoded)
         return encoded
 
@@ -421,6 +438,7 @@ _ENCODERS: Final[dict[Kind, Callable[[object], Value]]] = {
     Kind.FLOAT: _encode_float,
     Kind.BOOL: _encode_bool,
     Kind.BYTES: _encode_bytes,
+    Kind.TEXT: _encode_str,
 }
 
 

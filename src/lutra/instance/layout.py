@@ -121,6 +121,20 @@ class Layout:
             result.setdefault(name, self.fields.get(name))
         return result
 
+    def text_field(self, name: str | None) -> Field:
+        """The text field of that name; without a name, the only one. Raises ParameterInvalid."""
+        texts = [field for field in self.fields.values() if field.text is not None and field.indexed]
+        if name is not None:
+            texts = [field for field in texts if field.name == name]
+        if not texts:
+            raise ParameterInvalid(
+                f"table {self.table!r} has no text field" + (f" {name!r}" if name is not None else "")
+            )
+        if len(texts) > 1:
+            names = ", ".join(field.name for field in texts)
+            raise ParameterInvalid(f"table {self.table!r} has several text fields: say text_field=, one of {names}")
+        return texts[0]
+
     def vector_field(self, name: str | None) -> Field:
         """The vector field of that name; without a name, the only one. Raises ParameterInvalid."""
         vectors = [field for field in self.fields.values() if field.kind is Kind.VECTOR and field.indexed]

@@ -140,6 +140,7 @@ _PANDAS_TYPES: Final = {
 def _arrow_type(pa: ModuleType, field: Field) -> pa.DataType:
     element = {
         Kind.STR: pa.string(),
+        Kind.TEXT: pa.string(),
         Kind.INT: pa.int64(),
         Kind.FLOAT: pa.float64(),
         Kind.BOOL: pa.bool_(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, Literal
 
 from lutra.instance import where as filters
 from lutra.instance.expression import Column, Expression, Order, columns_of
@@ -16,10 +16,14 @@ from lutra.instance.row import Row
 from lutra.model import limits
 from lutra.model.errors import LutraError, ObjectNotExist, ParameterInvalid
 from lutra.model.queries import (
+    Bool,
     ColumnsToGet,
     FieldSort,
     KnnVector,
+    Match,
     MatchAll,
+    MatchPhrase,
+    Operator,
     PrimaryKeySort,
     Query,
     ReturnColumns,
@@ -49,6 +53,13 @@ _EXISTENCE: Final = {
     None: RowExistence.IGNORE,
     True: RowExistence.EXPECT_EXIST,
     False: RowExistence.EXPECT_NOT_EXIST,
+}
+TextMatch = Literal["any", "all", "phrase"]
+"""How much of a text a row must have."""
+_WORDS: Final[dict[str, Callable[[str, str], Query]]] = {
+    "any": Match,
+    "all": lambda field, text: Match(field, text, Operator.AND),
+    "phrase": MatchPhrase,
 }
 
 
@@ -228,9 +239,12 @@ class Table:
         self,
         vector: object = None,
         *,
+        text: str | None = None,
         where: Expression | None = None,
         limit: int = 10,
         field: str | None = None,
+        text_field: str | None = None,
+        match: TextMatch = "any",
         order_by: Column | Order | Sequence[Column | Order] = (),
         columns: Sequence[str] | None = None,
         min_score: float | None = None,
@@ -241,7 +255,10 @@ class Table:
 
         ``vector`` is a sequence of numbers or an array [dimension], of any float or int type; ``field`` names the
         vector field where there are several. With a ``min_score``, only rows that score more than that are found.
-        Without a vector: the rows that satisfy ``where``, by ``order_by`` (``lutra.col("year").desc()``), else by key.
+        With a ``text``: the rows whose text field has ``match`` of its words (``any`` or ``all``) or has it as a
+        ``phrase``, by BM25; ``text_field`` names the field where there are several. With both: the rows that are among
+        the nearest or have the words; the scores of those that are both add up.
+        Without either: the rows that satisfy ``where``, by ``order_by`` (``lutra.col("year").desc()``), else by key.
         ``offset`` skips rows; a vector search reaches down to the 1,000th. ``columns`` names those to return besides
         the key. The search sees every write acknowledged before it; ``fresh=False`` spares the wait for the latest
         ones.
@@ -258,17 +275,27 @@ class Table:
             )
         query: Query = MatchAll() if where is None else filters.to_query(where, self._layout)
         sort = self._sorters(order_by)
+        passing = None if where is None else query
+        found: list[Query] = []
         if vector is not None:
-            if sort:
-                raise ParameterInvalid("a vector search is ordered by score: order_by does not go with a vector")
-            query = self._nearest(vector, field, None if where is None else query, limit + offset, min_score)
-            sort = (ScoreSort(),)
+            found.append(self._nearest(vector, field, passing, limit + offset, min_score))
         elif field is not None or min_score is not None:
             raise ParameterInvalid("field and min_score go with a vector")
+        if text is not None:
+            found.append(self._with_words(text, text_field, match, passing))
+        elif text_field is not None or match != "any":
+            raise ParameterInvalid("text_field and match go with a text")
+        if found:
+            if sort:
+                raise ParameterInvalid(
+                    "a search for a vector or text is ordered by score: order_by does not go with it"
+                )
+            query = found[0] if len(found) == 1 else Bool(should=tuple(found), minimum_should_match=1)
+            sort = (ScoreSort(),)
         request = SearchRequest(query, sort, offset, columns=self._columns_to_get(columns))
         if fresh:
             self._instance().wait_searchable(self.name, self._layout.index, _WAIT_S)
-        rows, stats = self._pages(self._layout.index, request, limit, scored=vector is not None)
+        rows, stats = self._pages(self._layout.index, request, limit, scored=bool(found))
         return Results(rows, self._layout.result_columns(columns, rows), stats)
 
     # --- inside -------------------------------------------------------------------------------------------------
@@ -391,6 +418,15 @@ class Table:
             raise ParameterInvalid(f"a vector search reaches down to the {limits.TOP_K_MAX:,}th row, not {top_k:,}")
         target = self._layout.vector_field(field)
         return KnnVector(target.name, target.vector_of(vector), top_k, filter=where, min_score=min_score)
+
+    def _with_words(self, text: object, field: str | None, match: TextMatch, where: Query | None) -> Query:
+        target = self._layout.text_field(field)
+        if not isinstance(text, str):
+            raise ParameterInvalid(f"text is a str, not {type(text).__name__}")
+        if match not in _WORDS:
+            raise ParameterInvalid(f"match is one of {', '.join(_WORDS)}, not {match!r}")
+        query = _WORDS[match](target.name, text)
+        return query if where is None else Bool(must=(query,), filter=(where,))
 
     def _sorters(self, order_by: Column | Order | Sequence[Column | Order]) -> tuple[Sorter, ...]:
         orders = [order_by] if isinstance(order_by, Column | Order) else order_by

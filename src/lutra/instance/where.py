@@ -101,7 +101,7 @@ def _condition(expression: Expression, layout: Layout, depth_left: int) -> Colum
             field = layout.field(expression.column)
             if field is None and not layout.is_open:
                 raise ParameterInvalid(layout.unknown(expression.column))
-            return ColumnTest(expression.column, _column_test(expression, field))
+            return ColumnTest(expression.column, _column_test(expression, None if field is None else field.column))
     raise ParameterInvalid(f"not a filter expression: {expression!r}")
 
 
