@@ -1,8 +1,8 @@
 """All that `bench.recall` is to show: the gallery at every dimension, by every metric, in every kind of index.
 
 Run by ``python -m bench.recall --all``; takes an hour or two. Every picture is hung in a cell of one dimension and one
-metric, in each of the cell's kinds; filters are asked in cells of 64 dimensions. Long vectors come in fewer rows, and
-so do turnovers, which build the index twenty times.
+metric, in each of the cell's kinds; filters are asked in cells of 64 dimensions. Long vectors come in fewer rows, short
+ones in more, as fewer would lie flat; turnovers in fewer, as they build the index twenty times.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CELLS: Final = (
     *(Cell(64, metric, _SEGMENTS, filtered=True) for metric in Metric),
     *(Cell(64, metric, (Kind.MIXTURE,), filtered=metric is Metric.EUCLIDEAN) for metric in Metric),
     *(Cell(64, metric, (Kind.TURNOVER,), share=0.4) for metric in Metric),
-    *(Cell(8, metric, _SEGMENTS) for metric in Metric),
+    *(Cell(8, metric, _SEGMENTS, share=4.0) for metric in Metric),
     *(Cell(128, metric, _SEGMENTS) for metric in Metric),
     *(Cell(384, metric, _SEGMENTS, share=0.5) for metric in Metric),
     *(Cell(960, metric, _SEGMENTS, share=0.5) for metric in Metric),
