@@ -57,7 +57,7 @@ def test_the_target_is_reached_and_every_row_finds_itself(tmp_path: Path, kind: 
 
 
 def test_a_mixture_of_segments_and_a_buffer(tmp_path: Path) -> None:
-    for one in hung(tmp_path, "mixture", ("10% of rows 100", "random walk"), "--queries", "30"):
+    for one in hung(tmp_path, "mixture", (*FEW, "clumps of 10, 0.10%"), "--queries", "30"):
         assert len(one["measured"].split(", ")) == 3, "a graph, and two segments of codes; what is flat needs no check"
 
 
