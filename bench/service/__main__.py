@@ -191,16 +191,21 @@ def main() -> None:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
     with _folder(arguments) as folder, _progress() as progress:
         data = prepare(folder / "data", arguments.rows, arguments.dim, arguments.queries, progress)
-        session = Session(arguments, folder, progress)
+        session, failed = Session(arguments, folder, progress), False
         for name in arguments.engines:
             try:
                 session.measure(data, _engine(name))
             except (ImportError, PostgresUnavailable) as missing:
                 progress.console.print(f"{name}: left out: {missing} (pip install '.[bench]')", soft_wrap=True)
+            except RuntimeError as error:  # the other's figures count all the same
+                failed = True
+                progress.console.print(f"{name}: broke off: {error}", soft_wrap=True)
             session.report.write(arguments.json)
     if not session.report.points:
         sys.exit("bench.service: nothing was measured")
     session.report.print(Console(width=150))
+    if failed:
+        sys.exit(1)
 
 
 def _engine(name: str) -> Engine:

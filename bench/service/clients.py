@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -88,6 +89,7 @@ def run(client: Client, queries: Path, connections: int, seconds: float, server_
             process = context.Process(target=_work, args=arguments, daemon=True)
             process.start()
             closing.callback(_end, process)
+            closing.callback(here.close)  # first: who still waits for a word ends by that
             there.close()
             ends.append(here)
         for end in ends:
@@ -111,11 +113,21 @@ def _work(parent: Connection, client: Client, path: Path, begin: float, seconds:
             for query in queries[:_WARM_UP]:
                 search(query)
             parent.send(None)
-            parent.recv()
+            _listen(parent)
             parent.send(_ask(search, queries, int(begin * len(queries)), seconds))
-            parent.recv()
+            _listen(parent)
     except Exception as error:
-        parent.send(error if isinstance(error, RuntimeError) else RuntimeError(f"{type(error).__name__}: {error}"))
+        told = error if isinstance(error, RuntimeError) else RuntimeError(f"{type(error).__name__}: {error}")
+        with contextlib.suppress(OSError):  # another has failed before, and nobody listens any more
+            parent.send(told)
+
+
+def _listen(parent: Connection) -> None:
+    """Waits for a word; the process ends where none will come, as another client failed."""
+    try:
+        parent.recv()
+    except EOFError:
+        sys.exit(0)
 
 
 def _ask(search: Search, queries: npt.NDArray[np.float32], at: int, seconds: float) -> Answers:
