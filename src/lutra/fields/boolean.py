@@ -12,3 +12,4 @@ class BooleanKind(ScalarKind):
 
     type = FieldType.BOOLEAN
     column_types = frozenset({ColumnType.BOOLEAN})
+    sort_type = bool

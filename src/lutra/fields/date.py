@@ -14,6 +14,8 @@ class DateKind(ScalarKind):
 
     type = FieldType.DATE
     options = "date"
+    is_ordered = True
+    sort_type = int
     column_types = frozenset({ColumnType.INTEGER, ColumnType.STRING})
 
     def check(self, field: FieldSchema) -> None:

@@ -12,3 +12,6 @@ class KeywordKind(ScalarKind):
 
     type = FieldType.KEYWORD
     column_types = frozenset({ColumnType.STRING})
+    is_ordered = True
+    has_strings = True
+    sort_type = str

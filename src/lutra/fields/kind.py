@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from lutra.fields.capabilities import FieldPart, StoredField
 from lutra.fields.hashing import Hasher
@@ -63,8 +63,12 @@ class FieldKind(ABC):
     """Whether its parts are `lutra.fields.capabilities.Nearest`."""
     is_searchable: ClassVar[bool] = False
     """Whether its parts are `lutra.fields.capabilities.Searchable`."""
-    is_sortable: ClassVar[bool] = False
-    """Whether a search can sort by it."""
+    is_ordered: ClassVar[bool] = False
+    """Whether its values can be compared as less and more."""
+    has_strings: ClassVar[bool] = False
+    """Whether queries for strings go with it: prefixes, patterns, matches."""
+    sort_type: ClassVar[Any] = None
+    """What a search sorts by in Python; None where it cannot."""
     fields_max: ClassVar[int] = limits.INDEX_FIELDS_MAX
     """Of the kind in one index."""
     may_be_key: ClassVar[bool] = True
@@ -73,6 +77,11 @@ class FieldKind(ABC):
     """In a segment: opening one reads the end of its object first."""
     counts_strings: ClassVar[bool] = False
     """Whether strings count towards the memory that a buffer takes, beside `value_bytes`."""
+
+    @property
+    def is_sortable(self) -> bool:
+        """Whether a search can sort by it."""
+        return self.sort_type is not None
 
     def check(self, field: FieldSchema) -> None:
         """Raises ParameterInvalid where the field's options make no sense."""

@@ -12,6 +12,8 @@ class LongKind(ScalarKind):
 
     type = FieldType.LONG
     column_types = frozenset({ColumnType.INTEGER})
+    is_ordered = True
+    sort_type = int
 
 
 class DoubleKind(ScalarKind):
@@ -19,3 +21,5 @@ class DoubleKind(ScalarKind):
 
     type = FieldType.DOUBLE
     column_types = frozenset({ColumnType.DOUBLE, ColumnType.INTEGER})
+    is_ordered = True
+    sort_type = float

@@ -24,7 +24,6 @@ class ScalarKind(FieldKind):
     """Its columns are `lutra.scalars`' own, whatever the type."""
 
     is_filterable = True
-    is_sortable = True
     counts_strings = True
 
     def value_bytes(self, field: FieldSchema) -> int:

@@ -33,6 +33,7 @@ class TextKind(FieldKind):
     column_types = frozenset({ColumnType.STRING})
     options = "text"
     is_searchable = True
+    has_strings = True
     counts_strings = True
 
     def check(self, field: FieldSchema) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from lutra.fields.capabilities import filterable
+from lutra.fields.kind import FieldKind
+from lutra.fields.kinds import KINDS, kind_of
 from lutra.index.lsm.view import IndexView
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
-from lutra.model.indexes import FieldSchema, FieldType
+from lutra.model.indexes import FieldSchema
 from lutra.model.queries import Query
 from lutra.scalars.values import ScalarReader
 from lutra.search.nodes.node import Clause, Condition
@@ -71,13 +73,13 @@ class Binder:
             raise ParameterInvalid("[knn_vector query] the filter must not hold another knn_vector query")
         return max(top_k, self._root_top_k) if self._depth == 1 else top_k
 
-    def field(self, query: str, name: str, allowed: tuple[FieldType, ...]) -> FieldSchema:
-        """The field of a query that goes with these types."""
+    def field(self, query: str, name: str, fits: Callable[[FieldKind], bool]) -> FieldSchema:
+        """The field of a query that goes with the kinds that it ``fits``."""
         field = self._fields.get(name)
         if field is None:
             raise ParameterInvalid(f"[{query}] field: {name} does not exist")
-        if field.type not in allowed:
-            types = ", ".join(kind.name.lower() for kind in allowed)
+        if not fits(kind_of(field)):
+            types = ", ".join(kind.type.name.lower() for kind in KINDS.values() if fits(kind))
             raise ParameterInvalid(
                 f"[{query}] field: {name} type: {field.type.name.lower()} is invalid, allow [{types}]"
             )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from lutra.fields.kinds import kind_of
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
-from lutra.model.indexes import FieldType, IndexSchema
+from lutra.model.indexes import IndexSchema
 from lutra.model.queries import Highlight
 
 
@@ -16,7 +17,7 @@ def check_highlight(schema: IndexSchema, highlight: Highlight) -> None:
         field = schema.field(wanted.field)
         if field is None:
             raise ParameterInvalid(f"[highlight] field: {wanted.field} does not exist")
-        if field.type is not FieldType.TEXT:
+        if not kind_of(field).is_searchable:
             kind = field.type.name.lower()
             raise ParameterInvalid(f"[highlight] field: {wanted.field} type: {kind} is invalid, allow [text]")
         if field.text is None or not field.text.highlighting:

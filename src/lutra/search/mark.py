@@ -6,20 +6,14 @@ import base64
 from collections.abc import Sequence
 from typing import Any, Final
 
+from lutra.fields.kinds import kind_of
 from lutra.model.errors import ParameterInvalid
-from lutra.model.indexes import FieldType, IndexSchema
+from lutra.model.indexes import IndexSchema
 from lutra.model.queries import PrimaryKeySort, ScoreSort, Sorter, SortMode
 
 Mark = int | float | bool | str | bytes | None
 """Where a document stands on one level, as a token carries it; None where it lacks the field."""
 
-_TYPES: Final = {
-    FieldType.LONG: int,
-    FieldType.DATE: int,
-    FieldType.DOUBLE: float,
-    FieldType.BOOLEAN: bool,
-    FieldType.KEYWORD: str,
-}
 _TURNED: Final = bytes(range(255, -1, -1))
 _END: Final = "\u0100"
 
@@ -49,7 +43,7 @@ def _fits(schema: IndexSchema, sorter: Sorter, mark: Mark) -> bool:
         return True
     if sorter.mode is SortMode.AVG and field.is_array:
         return isinstance(mark, float)
-    return type(mark) is _TYPES[field.type] and not (isinstance(mark, str) and _has_surrogate(mark))
+    return type(mark) is kind_of(field).sort_type and not (isinstance(mark, str) and _has_surrogate(mark))
 
 
 def _has_surrogate(text: str) -> bool:

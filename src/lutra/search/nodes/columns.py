@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lutra.fields.kind import FieldKind
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.selection import Selection
 from lutra.model.errors import ParameterInvalid
-from lutra.model.indexes import FieldType
 from lutra.search.nodes.node import Condition, Node, PartSearch
 from lutra.segments.part import Part
 
-SCALARS: Final = (FieldType.LONG, FieldType.DOUBLE, FieldType.BOOLEAN, FieldType.KEYWORD, FieldType.DATE)
-ORDERED: Final = (FieldType.LONG, FieldType.DOUBLE, FieldType.KEYWORD, FieldType.DATE)
+Fits = Callable[[FieldKind], bool]
+"""Whether a query goes with a kind of field."""
+
+COMPARED: Final[Fits] = lambda kind: kind.is_filterable or kind.is_searchable  # noqa: E731
+ORDERED: Final[Fits] = lambda kind: kind.is_ordered  # noqa: E731
+WITH_STRINGS: Final[Fits] = lambda kind: kind.has_strings  # noqa: E731
 
 _SHOWN_CHARS: Final = 64
 _SHOWN_VALUES: Final = 8

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lutra.kernels.selection import Selection
-from lutra.model.indexes import FieldType
 from lutra.model.queries import Exists
 from lutra.search.binder import Binder
-from lutra.search.nodes.columns import SCALARS, ColumnCondition
+from lutra.search.nodes.columns import ColumnCondition
 from lutra.search.nodes.node import Clause
 from lutra.search.nodes.registry import binds
 from lutra.segments.part import Part
@@ -17,7 +16,7 @@ from lutra.segments.part import Part
 
 @binds(Exists)
 def bind(query: Exists, binder: Binder) -> Clause:
-    binder.field("exists query", query.field, (*SCALARS, FieldType.VECTOR, FieldType.TEXT))
+    binder.field("exists query", query.field, lambda kind: True)
     return Clause(binder.same(HasValue(query.field)), 1.0)
 
 

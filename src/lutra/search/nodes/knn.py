@@ -14,7 +14,7 @@ import numpy.typing as npt
 from lutra.kernels.row_mask import RowMask
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
-from lutra.model.indexes import FieldType, Metric
+from lutra.model.indexes import Metric
 from lutra.model.queries import KnnVector
 from lutra.search.binder import Binder
 from lutra.search.nodes.node import Clause, Condition, Node, PartSearch, explained
@@ -28,7 +28,7 @@ _NONE: Final = DocScores(np.empty(0, np.int64), np.empty(0, np.float64))
 @binds(KnnVector)
 def bind(query: KnnVector, binder: Binder) -> Clause:
     top_k = binder.neighbours(query.top_k)
-    of = binder.field("knn_vector query", query.field, (FieldType.VECTOR,))
+    of = binder.field("knn_vector query", query.field, lambda kind: kind.is_nearest)
     binder.check_weight("knn_vector query", query.weight)
     _check_limits(query)
     assert of.vector is not None

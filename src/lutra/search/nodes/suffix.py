@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from lutra.fields.capabilities import filterable
+from lutra.fields.kinds import kind_of
 from lutra.kernels.selection import Selection
 from lutra.model import limits
-from lutra.model.indexes import FieldType
 from lutra.model.queries import Suffix
 from lutra.search.binder import Binder
-from lutra.search.nodes.columns import ColumnCondition, check_text, shown
+from lutra.search.nodes.columns import WITH_STRINGS, ColumnCondition, check_text, shown
 from lutra.search.nodes.node import Clause
 from lutra.search.nodes.registry import binds
 from lutra.search.nodes.words import WordLike
@@ -21,10 +21,10 @@ from lutra.text.part import PatternKind
 
 @binds(Suffix)
 def bind(query: Suffix, binder: Binder) -> Clause:
-    field = binder.field("suffix query", query.field, (FieldType.KEYWORD, FieldType.TEXT))
+    field = binder.field("suffix query", query.field, WITH_STRINGS)
     binder.check_weight("suffix query", query.weight)
     check_text("suffix query", "the suffix", query.suffix, limits.PREFIX_BYTES_MAX)
-    if field.type is FieldType.TEXT:
+    if kind_of(field).is_searchable:
         return Clause(binder.same(WordLike(query.field, PatternKind.SUFFIX, query.suffix)), query.weight)
     return Clause(binder.same(EndsWith(query.field, query.suffix)), query.weight)
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from lutra.fields.capabilities import filterable
+from lutra.fields.kinds import kind_of
 from lutra.kernels.selection import Selection
-from lutra.model.indexes import FieldType
 from lutra.model.queries import Term
 from lutra.scalars.meaning import values_of
 from lutra.scalars.values import Scalar
 from lutra.search.binder import Binder
-from lutra.search.nodes.columns import SCALARS, ColumnCondition, nothing, shown
+from lutra.search.nodes.columns import COMPARED, ColumnCondition, nothing, shown
 from lutra.search.nodes.node import Clause
 from lutra.search.nodes.registry import binds
 from lutra.search.nodes.words import Words, words_among
@@ -21,9 +21,9 @@ from lutra.segments.part import Part
 
 @binds(Term)
 def bind(query: Term, binder: Binder) -> Clause:
-    field = binder.field("term query", query.field, (*SCALARS, FieldType.TEXT))
+    field = binder.field("term query", query.field, COMPARED)
     binder.check_weight("term query", query.weight)
-    if field.type is FieldType.TEXT:
+    if kind_of(field).is_searchable:
         return Clause(
             binder.same(Words(query.field, words_among("term query", field, (query.value,)), 1)), query.weight
         )

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from lutra.fields.capabilities import filterable
+from lutra.fields.kinds import kind_of
 from lutra.kernels.selection import Selection
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
-from lutra.model.indexes import FieldType
 from lutra.model.queries import Terms
 from lutra.scalars.meaning import values_of
 from lutra.scalars.values import Scalar
 from lutra.search.binder import Binder
-from lutra.search.nodes.columns import SCALARS, ColumnCondition, nothing, shown_values
+from lutra.search.nodes.columns import COMPARED, ColumnCondition, nothing, shown_values
 from lutra.search.nodes.node import Clause
 from lutra.search.nodes.registry import binds
 from lutra.search.nodes.term import Equals
@@ -24,11 +24,11 @@ from lutra.segments.part import Part
 
 @binds(Terms)
 def bind(query: Terms, binder: Binder) -> Clause:
-    field = binder.field("terms query", query.field, (*SCALARS, FieldType.TEXT))
+    field = binder.field("terms query", query.field, COMPARED)
     binder.check_weight("terms query", query.weight)
     if not 1 <= len(query.values) <= limits.TERMS_MAX:
         raise ParameterInvalid(f"[terms query] takes 1 to {limits.TERMS_MAX} terms, not {len(query.values)}")
-    if field.type is FieldType.TEXT:
+    if kind_of(field).is_searchable:
         words = AnyWord(query.field, words_among("terms query", field, query.values))
         return Clause(binder.same(words), query.weight)
     values = tuple(dict.fromkeys(values_of(binder.reader(query.field), query.values)))
