@@ -67,6 +67,29 @@ def test_json_with_a_filter(data: Path) -> None:
     assert scores == sorted(scores, reverse=True)
 
 
+def test_by_words(data: Path) -> None:
+    found = search(data, "heap invariant", "--text", "--json", "--limit", "5")
+    answer = json.loads(found.stdout)
+    assert len(answer["results"]) == 5
+    assert any(result["module"] == "heapq" for result in answer["results"])
+    assert "explain" not in answer
+    nothing = search(data, "zyzzyva", "--text", "--json")
+    assert json.loads(nothing.stdout)["results"] == []
+
+
+def test_explanations(data: Path) -> None:
+    """For people a tree, for programs JSON."""
+    found = search(data, "compress", "--where", "module = gzip", "--explain")
+    assert found.returncode == 0, found.stderr
+    assert re.search(r"searched in [\d,]+ µs", found.stdout)
+    assert "knn_vector field=embedding top_k=5" in found.stdout
+    assert re.search(r"filter: term field=module value=gzip: estimated [\d,]+, found [\d,]+", found.stdout)
+    answer = json.loads(search(data, "compress", "--text", "--explain", "--json").stdout)
+    (part,) = [part for part in answer["explain"]["parts"] if part["rows"]]
+    assert part["rows"] == answer["rows_searched"]
+    assert part["query"]["words"] == ["compress"]
+
+
 def test_questions_from_a_pipe_go_on_after_a_wrong_one(data: Path) -> None:
     lines = [
         "priority queue",

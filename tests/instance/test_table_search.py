@@ -219,3 +219,13 @@ def test_threads_share_a_table(db: lutra.Database) -> None:
         thread.join()
     assert failures == []
     assert table.count() == 160
+
+
+def test_explanations(docs: lutra.Table, vectors: np.ndarray[Any, np.dtype[np.float32]]) -> None:
+    assert docs.search(vectors[0], field="dot").explanation is None
+    told = docs.search(vectors[0], field="dot", where=lutra.col("kind") == "odd", limit=120, explain=True).explanation
+    assert told is not None
+    assert sum(part["query"]["filter"]["rows"] for part in told["parts"] if part["rows"]) == COUNT // 2
+    counted = docs.search(where=lutra.col("year") < 2003, explain=True).explanation
+    assert counted is not None
+    assert sum(part["query"]["rows"] for part in counted["parts"] if part["rows"]) == COUNT // 25 * 3

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from lutra.cli.explanations import explained
 from lutra.cli.where import Declarations, parse_where
 from lutra.demo.library import Library
 from lutra.instance.results import Results
@@ -31,8 +32,18 @@ class Answer:
             "rows_searched": self.rows_searched,
             "took_ms": round(self.took_ms, 3),
             "parts": [asdict(part) for part in self.results.stats.parts],
+            **({} if self.results.explanation is None else {"explain": self.results.explanation}),
             "results": [{"score": row.score, **row} for row in self.results],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """How a question is answered."""
+
+    words: bool = False
+    """By its words, in place of its meaning."""
+    explain: bool = False
 
 
 def columns_of(library: Library) -> Declarations:
@@ -41,11 +52,12 @@ def columns_of(library: Library) -> Declarations:
     return {**library.table.key, "module": fields["module"], "kind": fields["kind"]}
 
 
-def ask(library: Library, question: str, where: str | None, limit: int) -> Answer:
+def ask(library: Library, question: str, where: str | None, limit: int, by: By = By()) -> Answer:
     """Searches the library. Raises ParameterInvalid for a question or filter that cannot be used."""
     expression = None if where is None else parse_where(where, columns_of(library))
     started = time.perf_counter()
-    results = library.search(question, expression, limit)
+    find = library.search_words if by.words else library.search
+    results = find(question, expression, limit, explain=by.explain)
     took_ms = (time.perf_counter() - started) * 1_000
     return Answer(question, where, results, results.stats.rows_scanned, took_ms)
 
@@ -70,3 +82,5 @@ def print_answer(console: Console, answer: Answer) -> None:
         if part.fallback:
             way = "all compared" if part.fallback == "exact" else "all codes scanned"
             console.print(f"  [dim]of these {part.rows:,} {way}, as less misses too much[/dim]")
+    if answer.results.explanation is not None:
+        console.print(explained(answer.results.explanation))

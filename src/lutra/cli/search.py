@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import lutra
-from lutra.cli.answers import Answer, ask, columns_of, print_answer
+from lutra.cli.answers import Answer, By, ask, columns_of, print_answer
 from lutra.cli.failures import shown_failures
 from lutra.cli.where import parse_where
 from lutra.demo.library import Library
@@ -43,8 +43,12 @@ Type a question, or:
 )
 @click.option("--where", metavar="FILTER", help="Search only rows that pass: 'kind = function and module = json'.")
 @click.option("--limit", type=click.IntRange(1, _LIMIT_MAX), default=_LIMIT_DEFAULT, show_default=True)
+@click.option("--text", "by_words", is_flag=True, help="Look for the question's words instead of its meaning.")
+@click.option("--explain", is_flag=True, help="Tell what was done in each part of the index, and why.")
 @click.option("--json", "as_json", is_flag=True, help="Print answers as JSON, one line for each question.")
-def search(question: str | None, data: Path, where: str | None, limit: int, as_json: bool) -> None:
+def search(
+    question: str | None, data: Path, where: str | None, limit: int, by_words: bool, explain: bool, as_json: bool
+) -> None:
     """Ask the demo's library a QUESTION; without one, at a prompt, or line by line from a pipe.
 
     \b
@@ -52,12 +56,13 @@ def search(question: str | None, data: Path, where: str | None, limit: int, as_j
       lutra search --data demo-data "split a string by a regular expression"
       lutra search --data demo-data "compress a file" --where "module in (gzip, bz2) and kind = function"
       lutra search --data demo-data "priority queue" --limit 20 --json
+      lutra search --data demo-data --text "heap invariant" --explain
       lutra search --data demo-data
     """
     if not Library.is_in(data):  # before connect(), which would make a database of any folder
         raise click.ClickException(f"{data} holds no demo data: run `lutra demo --data {data}` first")
     with shown_failures(), lutra.connect(data) as database:
-        session = Session(Library.open(database, data), where, limit, as_json)
+        session = Session(Library.open(database, data), where, limit, By(by_words, explain), as_json)
         if question is not None:
             session.answer(question)
         else:
@@ -67,8 +72,9 @@ def search(question: str | None, data: Path, where: str | None, limit: int, as_j
 class Session:
     """A run of questions under one filter and limit, which the commands of the prompt change."""
 
-    def __init__(self, library: Library, where: str | None, limit: int, as_json: bool) -> None:
+    def __init__(self, library: Library, where: str | None, limit: int, by: By, as_json: bool) -> None:
         self._library = library
+        self._by = by
         self._console = Console(highlight=False)
         self._limit = limit
         self._as_json = as_json
@@ -78,7 +84,7 @@ class Session:
 
     def answer(self, question: str) -> None:
         """Prints what the library answers. Raises ParameterInvalid."""
-        self._last = ask(self._library, question, self._where, self._limit)
+        self._last = ask(self._library, question, self._where, self._limit, self._by)
         if self._as_json:
             click.echo(json.dumps(self._last.as_json(), ensure_ascii=False))
         else:

@@ -22,16 +22,18 @@ from lutra.instance.expression import Expression
 from lutra.instance.field import FieldDeclaration, Stored, Vector
 from lutra.instance.results import Results
 from lutra.instance.table import Table
+from lutra.instance.text import Text
 from lutra.model.errors import Corruption, ObjectAlreadyExist, ObjectNotExist, ParameterInvalid
 
 TABLE: Final = "python_stdlib"
 
 _DIMENSION: Final = 256
 _EMBEDDED_AT_ONCE: Final = 200
+_SHOWN: Final = ("module", "kind", "signature", "summary")
 _FOLDER: Final = "demo"
 _EMBEDDER_FILE: Final = "embedder.npz"
 _ABOUT_FILE: Final = "about.json"
-_VERSION: Final = 1
+_VERSION: Final = 2
 """Of what is made of the entries: raise it when `search_texts` or the table's columns change."""
 
 
@@ -109,12 +111,20 @@ class Library:
         _write_about(data, about)
         return cls(table, embedder, about)
 
-    def search(self, question: str, where: Expression | None = None, limit: int = 10) -> Results:
+    def search(
+        self, question: str, where: Expression | None = None, limit: int = 10, *, explain: bool = False
+    ) -> Results:
         """The entries nearest to ``question``. Raises ParameterInvalid where it has no word that the library knows."""
         (vector,) = self.embedder.embed([question])
         if not vector.any():
             raise ParameterInvalid(f"no word of {question!r} occurs in the documentation")
-        return self.table.search(vector, where=where, limit=limit, columns=["module", "kind", "signature", "summary"])
+        return self.table.search(vector, where=where, limit=limit, columns=_SHOWN, explain=explain)
+
+    def search_words(
+        self, question: str, where: Expression | None = None, limit: int = 10, *, explain: bool = False
+    ) -> Results:
+        """The entries whose documentation has words of ``question``, the best by BM25 first."""
+        return self.table.search(text=question, where=where, limit=limit, columns=_SHOWN, explain=explain)
 
 
 def _rows(entries: Iterable[Entry], texts: Iterable[str], embedder: Embedder) -> Iterator[dict[str, object]]:
@@ -131,7 +141,7 @@ def _table(database: Database) -> Table:
         "kind": str,
         "signature": Stored(str),
         "summary": Stored(str),
-        "doc": Stored(str),
+        "doc": Text(),
         "embedding": Vector(_DIMENSION, "cosine"),
     }
     try:

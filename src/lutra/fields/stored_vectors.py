@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -83,6 +83,9 @@ class SegmentVectors:
 
     def row_blocks(self) -> Iterator[npt.NDArray[np.float32]]:
         return self._segment.file.vector_blocks()
+
+    def predicted_us(self, k: int, qualifying: int | None, num_candidates: int | None) -> Mapping[str, float]:
+        return self._segment.predicted_us(k, qualifying, num_candidates) if len(self._docs) else {}
 
     def topk(
         self,

@@ -47,6 +47,13 @@ class Results(Sequence[Row]):
         return f"Results({self._rows!r})"
 
     @property
+    def explanation(self) -> dict[str, Any] | None:
+        """What was done and why, where the search was asked to explain: fit for JSON. By part of the index the tree of
+        the query: how many rows each condition was estimated to have and had, how neighbours were looked for, what the
+        other ways were thought to take, what was read, and the time (`lutra.search.explanation`)."""
+        return self.stats.explanation
+
+    @property
     def score_column(self) -> str:
         """Under which name ``to_list`` and its like give scores: ``_score``, with more ``_`` where a column has it."""
         name = _SCORE_COLUMN

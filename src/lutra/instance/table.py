@@ -250,6 +250,7 @@ class Table:
         min_score: float | None = None,
         offset: int = 0,
         fresh: bool = True,
+        explain: bool = False,
     ) -> Results:
         """The ``limit`` rows nearest to ``vector`` among those that satisfy ``where``, nearest first.
 
@@ -261,7 +262,8 @@ class Table:
         Without either: the rows that satisfy ``where``, by ``order_by`` (``lutra.col("year").desc()``), else by key.
         ``offset`` skips rows; a vector search reaches down to the 1,000th. ``columns`` names those to return besides
         the key. The search sees every write acknowledged before it; ``fresh=False`` spares the wait for the latest
-        ones.
+        ones. With ``explain``, the results' ``explanation`` tells what was done and why; of many rows, for the first
+        hundred.
         Raises ParameterInvalid, and RequestTimeout where the index does not catch up within 30 s.
         """
         if self._layout.index is None:
@@ -292,7 +294,7 @@ class Table:
                 )
             query = found[0] if len(found) == 1 else Bool(should=tuple(found), minimum_should_match=1)
             sort = (ScoreSort(),)
-        request = SearchRequest(query, sort, offset, columns=self._columns_to_get(columns))
+        request = SearchRequest(query, sort, offset, columns=self._columns_to_get(columns), explain=explain)
         if fresh:
             self._instance().wait_searchable(self.name, self._layout.index, _WAIT_S)
         rows, stats = self._pages(self._layout.index, request, limit, scored=bool(found))
@@ -458,7 +460,7 @@ class Table:
             rows += [self._layout.decode_row(row, score) for row, score in zip(result.rows, scores, strict=True)]
             if len(rows) >= limit or not result.next_token:
                 return rows, stats
-            request = replace(request, offset=0, token=result.next_token)
+            request = replace(request, offset=0, token=result.next_token, explain=False)
 
 
 def _parts(key: KeyValue | Sequence[KeyValue]) -> tuple[KeyValue, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -263,6 +264,8 @@ class SearchRequest:
     count_total: bool = False
     columns: ColumnsToGet = ColumnsToGet()
     timeout_ms: int | None = None
+    explain: bool = False
+    """Whether the answer tells what was done, and why: `SearchStats.explanation`."""
     highlight: Highlight | None = None
 
 
@@ -272,7 +275,7 @@ class PartStats:
 
     rows: int
     strategy: str = "columns"
-    """How neighbours were looked for; ``columns`` where none were."""
+    """How neighbours were looked for; ``block_max`` where the best of some words were; else ``columns``."""
     distances: int = 0
     reads: int = 0
     """Requests to the disk, or blocks asked of the cache, in search of neighbours."""
@@ -298,6 +301,10 @@ class SearchStats:
     reads: int = 0
     bytes: int = 0
     parts: list[PartStats] = field(default_factory=list)
+
+    explanation: dict[str, Any] | None = None
+    """Where it was asked for: by part the tree of the query, what was thought of each condition and what came of it.
+    Fit for JSON; `lutra.search.explanation` says more."""
 
     @classmethod
     def of(cls, parts: list[PartStats]) -> SearchStats:

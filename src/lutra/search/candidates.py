@@ -145,6 +145,7 @@ class _Scan:
         if self.search.explains:
             qualifying = self.search.part.rows if self.mask is None else self.mask.count
             self.node.took(Scan(count, qualifying, within, counters, us))
+            self.search.took_us += us
 
     def give(self, docs: Docs, scores: npt.NDArray[np.float64]) -> None:
         """To the node: its neighbours, as far as they score enough."""

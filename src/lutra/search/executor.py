@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from lutra.search.candidates import find_candidates
 from lutra.search.collectors.count import CountCollector
 from lutra.search.collectors.top import Place, Top, TopCollector, merged
 from lutra.search.deadline import in_time
+from lutra.search.explanation import explanation_of
 from lutra.search.matching import matching_of
 from lutra.search.nodes.node import PartSearch
 from lutra.search.plan import Plan, plan_of
@@ -53,8 +55,9 @@ def search(view: IndexView, request: SearchRequest) -> Answer:
 
 
 def _searched(view: IndexView, request: SearchRequest, deadline: Deadline) -> Answer:
+    began_s = time.perf_counter()
     plan = plan_of(view, request)
-    searches = [PartSearch(part, PartStats(part.rows), deadline) for part in view.parts]
+    searches = [PartSearch(part, PartStats(part.rows), deadline, request.explain) for part in view.parts]
     find_candidates(plan.conditions, searches)
     if plan.is_scoring:
         gather_statistics(plan.root.condition, searches)
@@ -66,6 +69,8 @@ def _searched(view: IndexView, request: SearchRequest, deadline: Deadline) -> An
     hits = [Hit(view.decode_key(key), score) for key, score in zip(keys, scores, strict=True)]
     stats = SearchStats.of([search.stats for search in searches])
     answer = Answer(hits, _documents(top, places), total, stats=stats)
+    if request.explain:
+        stats.explanation = explanation_of(plan, searches, (time.perf_counter() - began_s) * 1e6)
     is_full = len(places) == plan.limit > 0
     if is_full and (plan.top_k is not None or top.left > plan.offset + plan.limit):
         answer.next_token = _next_token(plan, top, places[-1], keys[-1])
@@ -86,10 +91,12 @@ def _collected(
     tops, counts = [], []
     for search in searches:
         deadline.check()
+        began_s = time.perf_counter()
         matching = matching_of(search, plan.root, plan.is_scoring)
         counts.append(counter.collect(matching))
         if plan.limit:
             tops.append(firsts.collect(matching))
+        search.took_us += (time.perf_counter() - began_s) * 1e6
     return counter.merge(counts) if request.count_total else -1, firsts.merge(tops)
 
 

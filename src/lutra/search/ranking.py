@@ -70,6 +70,8 @@ def best_matches(plan: Plan, parts: Sequence[PartSearch]) -> list[Matching] | No
     together = np.sort(np.concatenate(scores))[::-1]
     if len(together) >= wanted and together[wanted - 1] == together[wanted - 2]:
         return None
+    for part in by_size:
+        part.stats.strategy = "block_max"
     return [
         Matching(part.part, len(docs), DocScores.of(docs, values), docs=np.sort(docs))
         for part, (docs, _), values in zip(by_size, found, scores, strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -83,6 +83,10 @@ class VectorView:
     def row_blocks(self) -> Iterator[Matrix]:
         """The vectors, block by block."""
         return (rows for rows, _ in self.blocks)
+
+    def predicted_us(self, k: int, qualifying: int | None, num_candidates: int | None) -> Mapping[str, float]:
+        """Nothing: all are compared."""
+        return {}
 
     def topk(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -67,6 +67,12 @@ class VectorPart(Protocol):
         """All vectors, float32[n, dimension] at a time, a few MB each or views: what a build reads.
 
         Raises Corruption, StorageFailure.
+        """
+
+    def predicted_us(self, k: int, qualifying: int | None, num_candidates: int | None) -> Mapping[str, float]:
+        """What each way to find ``k`` among so many documents (None: all) was thought to take, by name; microseconds.
+
+        Nothing where there is but one way.
         """
 
     def topk(

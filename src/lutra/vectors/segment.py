@@ -32,7 +32,7 @@ from lutra.vectors.residency import (
     load_codes,
 )
 from lutra.vectors.segment_file import SegmentFile
-from lutra.vectors.strategies import choose_plan
+from lutra.vectors.strategies import choose_plan, predicted_us
 
 RECALL_TARGET_DEFAULT: Final = 0.95
 CHECK_SLACK: Final = 0.03
@@ -244,6 +244,29 @@ class Segment:
         if wanted is not None and len(self._plans) < PLANS_MAX:
             self._plans[wanted] = k, plan
         return k, plan
+
+    def predicted_us(
+        self,
+        k: int,
+        qualifying: int | None = None,
+        num_candidates: int | None = None,
+        recall_target: float = RECALL_TARGET_DEFAULT,
+    ) -> Mapping[str, float]:
+        """What each strategy, by its name in lower case, was thought to take, of which `search` chose the least.
+
+        ``qualifying``: rows under the mask; None: there is none.
+        """
+        k = max(1, min(k, self.rows if qualifying is None else min(qualifying, self.rows)))
+        predicted = predicted_us(
+            self._costs,
+            self._residency,
+            k,
+            self._calibration.effort(k, recall_target),
+            qualifying=None if qualifying is None else min(qualifying, self.rows),
+            num_candidates=num_candidates,
+            fallback=self._calibration.fallback,
+        )
+        return {strategy.name.lower(): us for strategy, us in predicted.items()}
 
     def _check(
         self,

@@ -58,26 +58,13 @@ def choose_plan(
     """
     if num_candidates is not None:
         fallback = Fallback.NONE
-    counting = costs.rows if qualifying is None else qualifying
-    reads = max(effort.reads, 1.5 * k)
-    options = {Strategy.BRUTE_FORCE: costs.brute_force_us(counting)}
-    if residency.codes and fallback is not Fallback.EXACT:
-        options[Strategy.CODE_SCAN] = costs.scan_us(counting, reads)
-    wanted = max(k, effort.beam if num_candidates is None else num_candidates)
-    if costs.has_graph and k <= BEAM_MAX and fallback is Fallback.NONE:
-        if residency.codes and residency.graph:
-            if qualifying is None:
-                options[Strategy.WALK] = costs.effort_us(effort.distances, reads)
-            else:
-                options[Strategy.WALK] = costs.filtered_walk_us(qualifying, effort.distances, reads)
-        else:
-            wanted = min(BEAM_MAX, int(wanted * costs.rows / max(1, counting)))
-            options[Strategy.NODE_WALK] = costs.node_walk_us(
-                effort.distances * wanted / effort.beam, wanted, residency.codes is not None
-            )
+    options = predicted_us(
+        costs, residency, k, effort, qualifying=qualifying, num_candidates=num_candidates, fallback=fallback
+    )
     strategy = min(options, key=lambda one: options[one])
     if strategy is Strategy.BRUTE_FORCE:
         return Plan(strategy, 0, k, k)
+    wanted = _wanted(costs, k, effort, qualifying, num_candidates, is_on_disk=Strategy.NODE_WALK in options)
     is_exhaustive = num_candidates is not None or fallback is not Fallback.NONE
     sigmas = EXHAUSTIVE_SIGMAS if is_exhaustive else effort.bound_sigmas
     give_up, scans_when_away = 0, False
@@ -93,3 +80,51 @@ def choose_plan(
         return replace(plan, deepens=True, scans_when_away=scans_when_away, within=within)
     candidates = min(max(k, num_candidates), BEAM_MAX)
     return replace(plan, candidates=candidates, within=within)
+
+
+def predicted_us(
+    costs: SegmentCosts,
+    residency: Residency,
+    k: int,
+    effort: Effort,
+    *,
+    qualifying: int | None = None,
+    num_candidates: int | None = None,
+    fallback: Fallback = Fallback.NONE,
+) -> dict[Strategy, float]:
+    """What each way that can be gone would cost. As `choose_plan`, whose choice is the least of them."""
+    if num_candidates is not None:
+        fallback = Fallback.NONE
+    counting = costs.rows if qualifying is None else qualifying
+    reads = max(effort.reads, 1.5 * k)
+    options = {Strategy.BRUTE_FORCE: costs.brute_force_us(counting)}
+    if residency.codes and fallback is not Fallback.EXACT:
+        options[Strategy.CODE_SCAN] = costs.scan_us(counting, reads)
+    if not costs.has_graph or k > BEAM_MAX or fallback is not Fallback.NONE:
+        return options
+    if not (residency.codes and residency.graph):
+        beam = _wanted(costs, k, effort, qualifying, num_candidates, is_on_disk=True)
+        distances = effort.distances * beam / effort.beam
+        options[Strategy.NODE_WALK] = costs.node_walk_us(distances, beam, residency.codes is not None)
+    elif qualifying is None:
+        options[Strategy.WALK] = costs.effort_us(effort.distances, reads)
+    else:
+        options[Strategy.WALK] = costs.filtered_walk_us(qualifying, effort.distances, reads)
+    return options
+
+
+def _wanted(
+    costs: SegmentCosts,
+    k: int,
+    effort: Effort,
+    qualifying: int | None,
+    num_candidates: int | None,
+    *,
+    is_on_disk: bool,
+) -> int:
+    """Candidates to keep going with: on disk, where rows that do not qualify are among them, so many more."""
+    wanted = max(k, effort.beam if num_candidates is None else num_candidates)
+    if not is_on_disk:
+        return wanted
+    counting = costs.rows if qualifying is None else qualifying
+    return min(BEAM_MAX, int(wanted * costs.rows / max(1, counting)))

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lutra.fields.capabilities import nearest
 from lutra.kernels.row_mask import RowMask
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
@@ -106,16 +107,32 @@ class Scan(NamedTuple):
     counters: KnnCounters
     us: float
 
+    def explain(self) -> dict[str, Any]:
+        """Fit for JSON; ``within`` is None where any distance would do."""
+        took = self.counters
+        return {
+            "strategy": took.strategy,
+            "wanted": self.wanted,
+            "qualifying": self.qualifying,
+            "within": None if math.isinf(self.within) else self.within,
+            "distances": took.distances,
+            "hops": took.hops,
+            "reads": took.reads,
+            "bytes": took.bytes,
+            "us": round(self.us, 1),
+        }
+
 
 class NearNode(Node):
     """``found`` is this part's share of the neighbours of all parts, which `lutra.search.candidates` sees to."""
 
-    __slots__ = ("_filter", "_scans", "found", "most")
+    __slots__ = ("_condition", "_filter", "_scans", "found", "most")
 
     uniform = None
 
     def __init__(self, search: PartSearch, condition: Near) -> None:
         super().__init__(search)
+        self._condition = condition
         self._filter = None if condition.filter is None else (condition.filter, search.node(condition.filter))
         self.most = 0.0
         self.found = _NONE
@@ -128,6 +145,7 @@ class NearNode(Node):
     def took(self, scan: Scan) -> None:
         """Notes a scan, where the search explains itself."""
         self._scans.append(scan)
+        self.took_us += scan.us
 
     def estimate(self) -> int:
         return len(self.found.docs)
@@ -139,7 +157,14 @@ class NearNode(Node):
         return self.found.take(docs)
 
     def _explain_more(self) -> Mapping[str, Any]:
-        if self._filter is None:
-            return {}
-        condition, node = self._filter
-        return {"filter": explained(Clause(condition, 1.0), node)}
+        told: dict[str, Any] = {"scans": [scan.explain() for scan in self._scans]}
+        if self._scans:
+            first, of = self._scans[0], self._condition
+            among = None if first.qualifying == self.part.size else first.qualifying
+            predicted = nearest(self.part, of.field).predicted_us(first.wanted, among, of.num_candidates)
+            if predicted:
+                told["predicted_us"] = {name: round(us, 1) for name, us in predicted.items()}
+        if self._filter is not None:
+            condition, node = self._filter
+            told["filter"] = explained(Clause(condition, 1.0), node)
+        return told

@@ -41,13 +41,15 @@ class Clause(NamedTuple):
 class PartSearch:
     """One search in one part: its nodes, each made when it is first asked for and kept."""
 
-    __slots__ = ("_nodes", "deadline", "explains", "part", "stats")
+    __slots__ = ("_nodes", "deadline", "explains", "part", "stats", "took_us")
 
     def __init__(self, part: Part, stats: PartStats, deadline: Deadline, explains: bool = False) -> None:
         self.part = part
         self.stats = stats
         self.deadline = deadline
         self.explains = explains
+        self.took_us = 0.0
+        """What neighbours and matching documents took here, where the search explains itself."""
         self._nodes: dict[int, Node] = {}
 
     def node(self, condition: Condition) -> Node:

@@ -33,6 +33,7 @@ _INSTANCE_NAME: Final = b"x-ots-instancename"
 _CONTENT_MD5: Final = b"x-ots-contentmd5"
 _COMPRESS_TYPE: Final = b"x-ots-request-compress-type"
 _COMPRESS_SIZE: Final = b"x-ots-request-compress-size"
+EXPLAIN: Final = b"x-lutra-explain"
 _REQUIRED: Final = (_DATE, _API_VERSION, _ACCESS_KEY_ID, _INSTANCE_NAME, _CONTENT_MD5)
 
 # Only to the second: Go writes fractions of any length, which mean nothing.
@@ -50,6 +51,8 @@ class Admission:
     content_md5: bytes
     is_compressed: bool
     uncompressed_bytes: int | None
+    explains: bool = False
+    """Whether a search is to tell what it did: Lutra's own, unsigned header."""
 
 
 class Gate:
@@ -83,6 +86,7 @@ class Gate:
             content_md5=given[_CONTENT_MD5],
             is_compressed=is_compressed,
             uncompressed_bytes=uncompressed_bytes,
+            explains=(EXPLAIN, b"1") in headers,
         )
 
     @staticmethod

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from lutra.instance.engine import Engine
 from lutra.model.deadline import Deadline, working_for
 from lutra.model.errors import AuthFailed, IndexDamaged, LutraError, ObjectNotExist, StorageFailure
-from lutra.server.auth.gate import Admission, open_body
+from lutra.server.auth.gate import EXPLAIN, Admission, open_body
 from lutra.server.http.responses import Responder, Response
 from lutra.server.lanes.later import Later
 from lutra.server.lanes.reply import Reply
@@ -46,7 +47,11 @@ class Service:
             except ObjectNotExist:
                 raise AuthFailed("The instance is not found.") from None
             handled = operation.handle(instance, message)
-            return self._searches.begin(instance, handled) if isinstance(handled, IndexSearch) else handled
+            if not isinstance(handled, IndexSearch):
+                return handled
+            if admission.explains:
+                handled = replace(handled, call=handled.explained)
+            return self._searches.begin(instance, handled)
 
         return self._answered(work, operation, admission.signing_key, request_id, deadline)
 
@@ -67,9 +72,12 @@ class Service:
             return self.fail(error, operation.name, request_id, signing_key)
         if not isinstance(reply, Later):
             self._metrics.of(operation.name).count_rows(reply)
-            return self._responder.respond(
+            response = self._responder.respond(
                 200, reply.body, request_id=request_id, operation=operation.name.encode(), signing_key=signing_key
             )
+            if reply.explanation:
+                response.headers.append((EXPLAIN, reply.explanation))
+            return response
         later = reply
 
         def rest() -> Reply | Later[Reply]:
@@ -78,10 +86,10 @@ class Service:
                 deadline.check()
             return later.resume()
 
-        response = Later(partial(self._answered, rest, operation, signing_key, request_id, deadline), later.error)
-        response.cancel = later.cancel
-        later.when_ready(response.ready)
-        return response
+        later_response = Later(partial(self._answered, rest, operation, signing_key, request_id, deadline), later.error)
+        later_response.cancel = later.cancel
+        later.when_ready(later_response.ready)
+        return later_response
 
     def refuse(self, error: LutraError, name: str, request_id: str, signing_key: bytes | None) -> Response:
         """The response that tells of an error; ``name`` is the operation's, as the client wrote it."""

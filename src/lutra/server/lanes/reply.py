@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Reply:
-    """All but the body feed the metrics."""
+    """What is counted feeds the metrics."""
 
     body: bytes
     rows_read: int = 0
@@ -16,3 +16,5 @@ class Reply:
     """In search of neighbours: estimates and exact ones."""
     reads: int = 0
     """In search of neighbours: requests to the disk, or blocks asked of the cache."""
+    explanation: bytes = b""
+    """Of a search that was asked what it did: the value of a header."""

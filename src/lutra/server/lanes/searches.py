@@ -23,11 +23,12 @@ IndexName = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class IndexSearch:
-    """A search that is ready to be made: ``call`` makes it."""
+    """A search that is ready to be made: ``call`` makes it, ``explained`` makes it and tells what it did."""
 
     table: str
     index: str
     call: Callable[[], Reply]
+    explained: Callable[[], Reply]
 
 
 @dataclass(slots=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 from lutra.instance.instance import Instance
 from lutra.model import limits
 from lutra.model.deadline import current_deadline
@@ -10,6 +13,7 @@ from lutra.model.queries import ReturnColumns, SearchRequest
 from lutra.server.lanes.reply import Reply
 from lutra.server.lanes.searches import IndexSearch
 from lutra.server.protocol import index_messages, search_messages
+from lutra.server.protocol.explanations import explanation_header
 from lutra.server.protocol.parsing import parse
 from lutra.server.wire import index_pb2, query_pb2
 
@@ -52,12 +56,18 @@ def search(instance: Instance, body: bytes) -> IndexSearch:
     if wanted.timeout_ms is not None and wanted.timeout_ms > 0:  # else the search says what is wrong with it
         current_deadline().shorten(wanted.timeout_ms / 1_000, "search")
 
-    def make() -> Reply:
+    def make(wanted: SearchRequest) -> Reply:
         result = instance.search_opened(request.table_name, request.index_name, wanted)
         body, stats = search_messages.search_message(result).SerializeToString(), result.stats
-        return Reply(body, rows_read=len(result.rows), distances=stats.distances, reads=stats.reads)
+        reply = Reply(body, rows_read=len(result.rows), distances=stats.distances, reads=stats.reads)
+        if stats.explanation is not None:
+            reply.explanation = explanation_header(stats.explanation)
+        return reply
 
-    return IndexSearch(request.table_name, request.index_name, make)
+    def make_explained() -> Reply:
+        return make(replace(wanted, explain=True))
+
+    return IndexSearch(request.table_name, request.index_name, partial(make, wanted), make_explained)
 
 
 def _check_index_only(instance: Instance, request: query_pb2.SearchRequest, wanted: SearchRequest) -> None:

@@ -1,0 +1,53 @@
+"""What a search did in each part, and why: for whoever wonders what it took.
+
+::
+
+    {"us": 812.4,                             all of it
+     "parts": [
+       {"kind": "segment",                    or "buffer"
+        "documents": 70000, "rows": 69988,    of which live
+        "strategy": "walk",                   and "recall" and "fallback", where the build checked its searches
+        "distances": 1893, "reads": 21, "bytes": 86016, "conditions": 2,
+        "us": 310.2,
+        "query": {"query": "knn_vector", "field": "v", "top_k": 10,
+                  "estimate": 4, "rows": 4,   rows None: they did not have to be listed
+                  "us": 290.1,
+                  "scans": [{"strategy": "walk", "wanted": 11, "qualifying": 7011, "within": 0.71, ...}],
+                  "predicted_us": {"brute_force": 56088.0, "code_scan": 410.2, "walk": 210.9},
+                  "filter": {"query": "range", "field": "n", ...}}}]}
+
+Times are microseconds of the clock; those of a condition include the conditions within it. Predicted ones are of a
+quiet machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lutra.search.nodes.node import PartSearch, explained
+from lutra.search.plan import Plan
+
+
+def explanation_of(plan: Plan, searches: Sequence[PartSearch], took_us: float) -> dict[str, Any]:
+    """Of a search that is over. Raises StorageFailure, Corruption: what nobody asked is estimated now."""
+    return {"us": round(took_us, 1), "parts": [_part(plan, search) for search in searches]}
+
+
+def _part(plan: Plan, search: PartSearch) -> dict[str, Any]:
+    part, stats = search.part, search.stats
+    told: dict[str, Any] = {
+        "kind": "segment" if part.in_key_order else "buffer",
+        "documents": part.size,
+        "rows": part.rows,
+        "strategy": stats.strategy,
+    }
+    if stats.recall is not None:
+        told["recall"] = round(stats.recall, 4)
+    if stats.fallback:
+        told["fallback"] = stats.fallback
+    for name in ("distances", "reads", "bytes", "conditions"):
+        told[name] = getattr(stats, name)
+    told["us"] = round(search.took_us, 1)
+    told["query"] = explained(plan.root, search.node(plan.root.condition))
+    return told
