@@ -38,7 +38,8 @@ def _run(program: str, folder: Path, **environment: str) -> str:
 def test_embedded_program(tmp_path: Path) -> None:
     for _ in range(2):  # a newcomer runs it again
         lines = _run(_program("embedded"), tmp_path).splitlines()
-        assert [line.split("  ", 1)[1] for line in lines] == ["Otters of the river (2024)", "Rivers in winter (2023)"]
+        filtered, both = ["Otters of the river (2024)", "Rivers in winter (2023)"], ["Otters of the river"]
+        assert [line.split("  ", 1)[1] for line in lines[:3]] == [*filtered, *both]
 
 
 def test_sdk_program(tmp_path: Path) -> None:
