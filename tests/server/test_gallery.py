@@ -30,8 +30,8 @@ from lutra.model.indexes import Metric
 Vectors = npt.NDArray[np.float32]
 
 DIMENSION, QUERIES, OWN = 48, 60, 20
-CODES_ROWS, GRAPH_ROWS = 6_000, 22_500
-"""More than 20,000 rows have a graph, of those that are left of them as well."""
+CODES_ROWS, GRAPH_ROWS = 8_000, 22_500
+"""More than 1 MB has codes, more than 20,000 rows a graph; and so does what is left of them."""
 SETTLED_WITHIN_S = 600
 POLICY: Final = {"flush_age_s": 0.5, "flush_bytes": 64 << 20, "segments_max": 1, "dead_share": 0.0}
 """One segment, of the rows that live: built anew as soon as there is another, or a row has died."""
@@ -50,8 +50,8 @@ PICTURES: Final = {
 }
 COSINE: Final = {"one row x 10000", "heavy tails"}
 """Cosines of these are asked for."""
-DEAR: Final = "clumps of 1000, 1.00%"
-"""Codes cannot tell its rows apart."""
+DEAR: Final = "10% of rows 0"
+"""The zeros are nearest to all queries and tie: all of them are compared."""
 
 
 class OneSegmentServer(ServerProcess):
