@@ -27,7 +27,7 @@ constexpr float kStepFactors[] = {0.80f, 0.90f, 1.0f, 1.12f, 1.26f};
 
 // Standard deviations of the query's rounding that bounds allow at least: of rows next to the query it is all the error,
 // and they are not to be lost; of others it is next to nothing.
-constexpr float kQuerySigmas = 2.5f;
+constexpr float kQuerySigmas = 3.0f;
 
 // Of the steps of a query's part against the largest.
 constexpr unsigned kHalvingsMax = 12;
