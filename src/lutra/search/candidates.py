@@ -176,14 +176,15 @@ def _in_question(condition: Near, search: PartSearch) -> RowMask | None:
 
 def _chosen(scans: Sequence[_Scan], top_k: int) -> list[tuple[Docs, Distances]]:
     """Documents and distances of each scan that are among the ``top_k`` of all."""
-    distances = np.concatenate([scan.distances for scan in scans])
-    if len(distances) <= top_k:
+    if sum(len(scan.distances) for scan in scans) <= top_k:
         return [(scan.docs, scan.distances) for scan in scans]
-    bound = np.partition(distances, top_k - 1)[top_k - 1]
-    nearer = [int(np.searchsorted(scan.distances, bound)) for scan in scans]
-    ends = [int(np.searchsorted(scan.distances, bound, "right")) for scan in scans]
+    distances = np.concatenate([scan.distances for scan in scans])
+    distances.partition(top_k - 1)
+    bound = distances[top_k - 1]
+    ends = [int(scan.distances.searchsorted(bound, "right")) for scan in scans]
     if sum(ends) == top_k:
         return [(scan.docs[:end], scan.distances[:end]) for scan, end in zip(scans, ends, strict=True)]
+    nearer = [int(scan.distances.searchsorted(bound)) for scan in scans]
     places = top_k - sum(nearer)
     tied = _first_by_key(scans, [scan.at(bound, places) for scan in scans], places)
     return [

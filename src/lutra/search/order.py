@@ -73,10 +73,11 @@ def _ordered(keys: Sequence[Keys], chosen: list[Docs]) -> Docs:
     if not keys:
         return docs
     values = keys[0].take(docs)
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    if len(keys) > 1 and bool((ordered[1:] == ordered[:-1]).any()):
-        order = np.lexsort([*(key.take(docs) for key in reversed(keys[1:])), values])
+    order = values.argsort(kind="stable")
+    if len(keys) > 1:
+        ordered = values[order]
+        if (ordered[1:] == ordered[:-1]).any():
+            order = np.lexsort([*(key.take(docs) for key in reversed(keys[1:])), values])
     return docs[order]
 
 

@@ -30,12 +30,12 @@ class DocScores:
     @classmethod
     def of(cls, docs: Docs, scores: npt.NDArray[np.float64]) -> DocScores:
         """``scores`` of ``docs``, which come in any order."""
-        order = np.argsort(docs)
+        order = docs.argsort()
         return cls(docs[order], scores[order])
 
     def take(self, docs: Docs) -> npt.NDArray[np.float64]:
         """Of ``docs``, each of which has a score."""
-        return self.values if docs is self.docs else self.values[np.searchsorted(self.docs, docs)]
+        return self.values if docs is self.docs else self.values[self.docs.searchsorted(docs)]
 
 
 Scores = float | DocScores

@@ -6,8 +6,8 @@ import heapq
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import NamedTuple
+from itertools import islice, pairwise
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from lutra.search.mark import Mark, mark_from_json, mark_to_json
 from lutra.search.matching import Matching
 from lutra.search.order import after_marks, first, first_of
 from lutra.search.scores import DocScores
+
+_FEW: Final = 64
+"""Hits up to which a list is sorted in less time than an array is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +120,19 @@ def _by_first_level(runs: Sequence[Run], count: int) -> list[Place] | None:
     known = [one[:count] for one in ranks if one is not None]
     if len(known) < len(runs):
         return None
+    if sum(map(len, known)) <= _FEW:
+        few = sorted((rank, number, at) for number, one in enumerate(known) for at, rank in enumerate(one.tolist()))
+        firsts = few[: count + 1]
+        if any(one[0] == other[0] for one, other in pairwise(firsts)):
+            return None
+        return [Place(number, at) for _, number, at in firsts[:count]]
     values = np.concatenate(known)
-    order = np.argsort(values, kind="stable")[: count + 1]
+    order = values.argsort(kind="stable")[: count + 1]
     ordered = values[order]
-    if bool((ordered[1:] == ordered[:-1]).any()):
+    if (ordered[1:] == ordered[:-1]).any():
         return None
     ends = np.cumsum([len(one) for one in known])
-    numbers = np.searchsorted(ends, order[:count], "right").tolist()
+    numbers = ends.searchsorted(order[:count], "right").tolist()
     begins = [0, *ends.tolist()]
     return [Place(number, at - begins[number]) for number, at in zip(numbers, order[:count].tolist(), strict=True)]
 

@@ -64,6 +64,10 @@ def _check_limits(query: KnnVector) -> None:
 
 def _read_vector(query: KnnVector, dimension: int) -> npt.NDArray[np.float32]:
     """The query's vector as float32[dimension]."""
+    given: object = query.vector
+    is_vector = isinstance(given, np.ndarray) and given.dtype == np.float32 and given.shape == (dimension,)
+    if is_vector and np.isfinite(query.vector).all():
+        return np.ascontiguousarray(query.vector)
     with np.errstate(over="ignore"):
         vector = np.ascontiguousarray(query.vector, np.float32)
     if vector.shape != (dimension,):
@@ -126,7 +130,7 @@ class Scan(NamedTuple):
 class NearNode(Node):
     """``found`` is this part's share of the neighbours of all parts, which `lutra.search.candidates` sees to."""
 
-    __slots__ = ("_condition", "_filter", "_scans", "found", "most")
+    __slots__ = ("_condition", "_filter", "_scans", "found")
 
     uniform = None
 
@@ -134,13 +138,15 @@ class NearNode(Node):
         super().__init__(search)
         self._condition = condition
         self._filter = None if condition.filter is None else (condition.filter, search.node(condition.filter))
-        self.most = 0.0
         self.found = _NONE
         self._scans: list[Scan] = []
 
     def set_found(self, found: DocScores) -> None:
         self.found = found
-        self.most = float(np.abs(found.values).max(initial=0.0))
+
+    @property
+    def most(self) -> float:  # type: ignore[override]
+        return float(np.abs(self.found.values).max(initial=0.0))
 
     def took(self, scan: Scan) -> None:
         """Notes a scan, where the search explains itself."""
