@@ -19,9 +19,14 @@ Numbers = npt.NDArray[np.int64]
 
 
 def with_footer(whole: bytes, change: tuple[bytes, bytes] = (b"", b""), version: int = FORMAT_VERSION) -> bytes:
-    """Another footer, whose checksum is right."""
+    """Another footer, whose checksum is right; of a ``version`` before 3 as those were, without document spaces."""
     footer_bytes = int.from_bytes(whole[-TRAILER_BYTES : 4 - TRAILER_BYTES], "little")
     text = whole[-footer_bytes:-TRAILER_BYTES].replace(*change, 1) if change[0] else whole[-footer_bytes:-TRAILER_BYTES]
+    if version < 3:
+        document = json.loads(text)
+        ((_, document["size"], _),) = document.pop("spaces")
+        document["sections"] = [section[:5] for section in document["sections"]]
+        text = json.dumps(document, separators=(",", ":")).encode()
     text = text.rstrip().ljust(footer_bytes - TRAILER_BYTES)
     head = text + footer_bytes.to_bytes(4, "little") + version.to_bytes(4, "little")
     return whole[:-footer_bytes] + head + crc32c(head).to_bytes(4, "little") + whole[-8:]
