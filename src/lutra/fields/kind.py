@@ -45,6 +45,10 @@ class Column(Protocol):
     def view(self, size: int) -> FieldPart:
         """The column over the first ``size`` documents; all that is published must lie below."""
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory that its values take beside what their kind says of each (`FieldKind.value_bytes`)."""
+
     def compacted(self, renumber: Docs) -> Column:
         """A new column without the documents whose new number in ``renumber`` is negative."""
 

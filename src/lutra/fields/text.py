@@ -34,7 +34,6 @@ class TextKind(FieldKind):
     options = "text"
     is_searchable = True
     has_strings = True
-    counts_strings = True
 
     def check(self, field: FieldSchema) -> None:
         super().check(field)

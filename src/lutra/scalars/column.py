@@ -330,6 +330,11 @@ class ScalarColumn:
         docs = None if self._docs is None else self._docs.view()
         return ScalarView(self.field, self.reader, size, self._values.view(), docs, self._single, dictionary)
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory beside what is known of each value: none."""
+        return 0
+
     def compacted(self, renumber: npt.NDArray[np.int32]) -> ScalarColumn:
         """A new column without the documents whose new number in ``renumber`` is negative."""
         result = ScalarColumn(self.field)

@@ -198,6 +198,11 @@ class VectorColumn:
         blocks = tuple((block.rows[: block.size], block.docs[: block.size]) for block in self._blocks)
         return VectorView(self.field, self.options, size, sum(block.size for block in self._blocks), blocks)
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory beside what is known of each value: none."""
+        return 0
+
     def compacted(self, renumber: Numbers) -> VectorColumn:
         """A new column without the documents whose new number in ``renumber`` is negative."""
         result = VectorColumn(self.field)

@@ -73,7 +73,7 @@ class Buffer:
     @property
     def size_bytes(self) -> int:
         """About how much memory its documents take, the dead included."""
-        return self._size_bytes
+        return self._size_bytes + sum(column.size_bytes for column in self._columns.values())
 
     def stage(self, keys: list[bytes], rows: Sequence[Row], now_ms: int) -> None:
         """Takes in rows and their encoded keys, which are distinct; nothing of it shows before ``publish``."""
