@@ -26,6 +26,7 @@ from lutra.kernels.searcher import Plan, SearchCounters, Searcher, Strategy
 from lutra.model.indexes import Metric
 from lutra.vectors.calibration import Calibration, Effort, Point, frontier, rerank_plan
 from lutra.vectors.costs import SegmentCosts
+from lutra.vectors.layout import NO_ROW
 from lutra.vectors.segment_file import SegmentFile
 
 _T = TypeVar("_T", bound=np.generic)
@@ -54,8 +55,9 @@ APART_SHARE: Final = 64
 APART_SAMPLE_MIN: Final = 128
 APART_SAMPLE_MAX: Final = 1_024
 """So many rows, one of `APART_SHARE` where that is between, are asked for by themselves;"""
-APART_ASKED: Final = 65_536
-"""and where one of them is not found, so many."""
+APART_RARE_SHARE: Final = 64
+APART_RARE_MIN: Final = 2_048
+"""and where one of those is missed one of so many, so many at least: those that the fewest rows lead to."""
 APART_MAX: Final = 1_024
 """Rows that all walks begin at besides: an estimate each."""
 _ASKED_AT_ONCE: Final = 2_048
@@ -159,7 +161,8 @@ def check(searcher: Searcher, sample: Sample, plan: Plan, threads: int = 0) -> f
 def apart(searcher: Searcher, file: SegmentFile, plan: Plan, threads: int = 0) -> list[int]:
     """Rows, `APART_MAX` at most, that ``plan`` does not find though they are what is asked for.
 
-    Some rows are asked for, and all only where one of those is missed: in ordinary vectors none is.
+    Some rows are asked for. Where one of those is missed, those are, too, that the fewest rows of the graph lead to: to
+    ask for all takes longer than the rest of the build.
     """
     if file.metric is Metric.DOT_PRODUCT:  # by which others may be nearer than a row to itself
         return []
@@ -176,7 +179,18 @@ def apart(searcher: Searcher, file: SegmentFile, plan: Plan, threads: int = 0) -
         return np.unique(np.linspace(0, file.rows - 1, min(count, file.rows)).astype(np.int64))
 
     some = max(min(file.rows // APART_SHARE, APART_SAMPLE_MAX), APART_SAMPLE_MIN)
-    return missed(spread(APART_ASKED))[:APART_MAX] if missed(spread(some)) else []
+    found = missed(spread(some))
+    if not found:
+        return []
+    rarely = _least_led_to(file, max(file.rows // APART_RARE_SHARE, APART_RARE_MIN))
+    return sorted({*found, *missed(rarely)})[:APART_MAX]
+
+
+def _least_led_to(file: SegmentFile, count: int) -> NDArray[np.int64]:
+    """The ``count`` rows that are neighbours of the fewest others, ascending."""
+    graph = file.load_graph()
+    led_to = np.bincount(graph[graph != NO_ROW], minlength=file.rows)
+    return np.sort(np.argsort(led_to, kind="stable")[:count])
 
 
 def _taken(lines: NDArray[_T], places: Sequence[NDArray[np.intp]]) -> NDArray[_T]:
