@@ -12,6 +12,7 @@ import numpy.typing as npt
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.searcher import Share, Strategy
 from lutra.kernels.selection import Selection
+from lutra.model.arrays import Docs
 from lutra.model.errors import Corruption
 from lutra.model.indexes import FieldSchema, VectorOptions
 from lutra.vectors.calibration import Checked
@@ -19,7 +20,6 @@ from lutra.vectors.part import KnnCounters
 from lutra.vectors.segment import RECALL_TARGET_DEFAULT, Segment
 from lutra.vectors.segment_file import SegmentFile
 
-Docs = npt.NDArray[np.int32]
 _FEW_SHARE: Final = 32
 """Where more than this part of the documents changed, a mask is turned anew."""
 

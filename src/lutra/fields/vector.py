@@ -69,7 +69,8 @@ class VectorKind(FieldKind):
     def write(
         self, out: SectionsOut, field: FieldSchema, size: int, inputs: Sequence[FieldPart], renumber: Sequence[Docs]
     ) -> None:
-        parts = [_Input(cast(Nearest, part), numbers) for part, numbers in zip(inputs, renumber, strict=True)]
+        vectors = cast(Sequence[Nearest], inputs)
+        parts = [_Input(part, numbers[part.docs()]) for part, numbers in zip(vectors, renumber, strict=True)]
         # It goes on from the first one's graph.
         parts.sort(key=lambda part: 0 if part.graph_file is None else -part.rows)
         _Write(out, field, parts).run()
@@ -115,12 +116,8 @@ class _Input:
     """The vectors of one field in one part."""
 
     vectors: Nearest
-    renumber: Docs
-
-    @property
-    def docs(self) -> Docs:
-        """int32[rows]: the new document of each row; -1 where it is dead."""
-        return self.renumber[self.vectors.docs()]
+    docs: Docs
+    """int32[rows]: the new document of each row; -1 where it is dead."""
 
     @property
     def kept(self) -> Mask:

@@ -9,11 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.kernels.row_mask import RowMask
+from lutra.model.arrays import Docs, Mask
 from lutra.scalars.pages import Sink, Source
 from lutra.scalars.stored_numbers import StoredNumbers
-
-Mask = npt.NDArray[np.bool_]
-Docs = npt.NDArray[np.int32]
 
 _GROUP_BYTES: Final = 512
 """Of the bitmap: for so many at a time is counted how many documents come before."""

@@ -9,12 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.kernels.row_mask import RowMask
+from lutra.model.arrays import Docs
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.queries import SortMode
 from lutra.scalars.strings_part import DictionaryPart
-
-Docs = npt.NDArray[np.int32]
 
 _AVERAGED: Final = frozenset({FieldType.LONG, FieldType.DOUBLE, FieldType.DATE})
 

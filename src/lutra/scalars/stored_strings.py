@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lutra.model.arrays import Mask
 from lutra.scalars.string_blocks import StringBlocks
-
-Mask = npt.NDArray[np.bool_]
 
 
 class StoredStrings:

@@ -14,13 +14,13 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
+from lutra.model.arrays import Mask
 from lutra.scalars.growable import Growable
 
 WORD_BYTES: Final = 8
 WORDS_MAX: Final = 8
 """64 bytes: more than most keys and keywords have, and no more memory than the strings themselves take."""
 
-Mask = npt.NDArray[np.bool_]
 Words = npt.NDArray[np.uint64]
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-Mask = npt.NDArray[np.bool_]
+from lutra.model.arrays import Mask
 
 
 class StringSequence(Protocol):

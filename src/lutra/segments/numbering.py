@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
+from lutra.model.arrays import Docs
 from lutra.model.errors import Corruption
 from lutra.segments.part import Part
-
-Docs = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)

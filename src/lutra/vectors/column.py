@@ -13,12 +13,12 @@ import numpy.typing as npt
 from lutra.kernels.distance import topk
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.selection import Selection
+from lutra.model.arrays import Matrix
 from lutra.model.indexes import FieldSchema, VectorOptions
 from lutra.model.values import Value
 from lutra.vectors.part import KnnCounters
 from lutra.vectors.values import read_vectors
 
-Matrix = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int32]
 
 BLOCK_BYTES: Final = 32 * 1024 * 1024

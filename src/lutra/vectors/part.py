@@ -13,11 +13,11 @@ import numpy.typing as npt
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.searcher import Share
 from lutra.kernels.selection import Selection
+from lutra.model.arrays import Docs
 from lutra.model.indexes import FieldSchema, VectorOptions
 from lutra.vectors.calibration import Checked, Fallback
 
 _EXACT: Final = frozenset({"exact", "brute_force"})
-Docs = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
