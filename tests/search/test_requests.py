@@ -103,6 +103,9 @@ def ids(index: SearchIndex, request: SearchRequest) -> list[Any]:
         (Range("flag", True), r"\[range query\] field: flag type: boolean"),
         (Range("n", "a"), "LONG"),
         (Match("n", "a"), r"\[match query\] field: n type: long is invalid, allow \[keyword, text\]"),
+        (Match("k", "é" * 32_769), r"\[match query\] the text has 65538 bytes, more than 65536"),
+        (MatchPhrase("k", "a", -1), r"\[match_phrase query\] slop must be in \[0, 2147483647\], not -1"),
+        (MatchPhrase("k", "a" * 65_537), "65537 bytes"),
         (MatchPhrase("x", "a"), r"\[match_phrase query\] field: x does not exist"),
         (Match("k", "a", weight=-1.0), r"\[match query\] weight"),
         (Prefix("n", "a"), r"\[prefix query\] field: n type: long is invalid, allow \[keyword, text\]"),
@@ -112,11 +115,13 @@ def ids(index: SearchIndex, request: SearchRequest) -> list[Any]:
         (Suffix("n", "a"), r"\[suffix query\] field: n type: long is invalid, allow \[keyword, text\]"),
         (Wildcard("k", "é" * 33), r"\[wildcard query\] the pattern has 33 characters, more than 32"),
         (Wildcard("k", "\ud800"), "surrogate"),
+        (Wildcard("k", "a", -1.0), r"\[wildcard query\] weight"),
         (Wildcard("n", "a"), r"\[wildcard query\] field: n type: long is invalid, allow \[keyword, text\]"),
         (Bool(filter=(Term("x", 1),)), "does not exist"),
         (Bool(should=(MatchAll(),), minimum_should_match="x"), "minimum_should_match"),
         (near(top_k=0), r"top_k must be in \[1, 1000\], not 0"),
         (near(top_k=1001), "top_k"),
+        (near(top_k=-5), "top_k"),
         (near(min_score=-0.5), "min_score"),
         (near(min_score=math.nan), "min_score"),
         (near(num_candidates=2), "num_candidates"),
@@ -128,6 +133,7 @@ def ids(index: SearchIndex, request: SearchRequest) -> list[Any]:
         (KnnVector("n", np.zeros(2, np.float32), 1), r"allow \[vector\]"),
         (KnnVector("v", np.zeros(3, np.float32), 1), "2 dimensions, the query vector has 3"),
         (KnnVector("v", np.zeros((1, 2), np.float32), 1), "2 dimensions"),
+        (KnnVector("v", np.zeros(0, np.float32), 1), "2 dimensions, the query vector has 0"),
         (KnnVector("v", np.array([1e300, 0]), 1), "finite"),  # type: ignore[arg-type]
     ],
 )
@@ -137,13 +143,13 @@ def test_refuses_queries(query: Query, says: str) -> None:
 
 
 def test_refuses_too_many_nodes_and_levels() -> None:
-    with pytest.raises(ParameterInvalid, match="1024 nodes"):
+    with pytest.raises(ParameterInvalid, match="The count of queries exceeds the max: 1024"):
         search(INDEX.view(), SearchRequest(Bool(should=(MatchAll(),) * limits.QUERY_NODES_MAX)))
     query: Query = MatchAll()
     for _ in range(limits.QUERY_DEPTH_MAX - 1):
         query = Bool(must=(query,))
     assert search(INDEX.view(), SearchRequest(query)).hits
-    with pytest.raises(ParameterInvalid, match="64 levels"):
+    with pytest.raises(ParameterInvalid, match="The depth of queries exceeds the max: 64"):
         search(INDEX.view(), SearchRequest(Bool(must=(query,))))
 
 

@@ -10,10 +10,10 @@ from lutra.fields.capabilities import filterable
 from lutra.fields.kind import FieldKind
 from lutra.fields.kinds import KINDS, kind_of
 from lutra.index.lsm.view import IndexView
-from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema
 from lutra.model.queries import Query
+from lutra.model.query_size import QuerySize
 from lutra.scalars.values import ScalarReader
 from lutra.search.nodes.node import Clause, Condition
 from lutra.search.nodes.registry import bind_of
@@ -30,7 +30,7 @@ class Binder:
         self._root_top_k = root_top_k
         self._fields = {field.name: field for field in view.schema.fields}
         self._conditions: dict[Condition, Condition] = {}
-        self._nodes = 0
+        self._size = QuerySize()
         self._depth = 0
         self._is_in_knn = False
 
@@ -41,12 +41,8 @@ class Binder:
 
     def bind(self, query: Query) -> Clause:
         """Raises ParameterInvalid."""
-        self._nodes += 1
-        if self._nodes > limits.QUERY_NODES_MAX:
-            raise ParameterInvalid(f"The query has more than {limits.QUERY_NODES_MAX} nodes.")
-        if self._depth == limits.QUERY_DEPTH_MAX:
-            raise ParameterInvalid(f"The query is nested deeper than {limits.QUERY_DEPTH_MAX} levels.")
         self._depth += 1
+        self._size.count(self._depth)
         clause = bind_of(query)(query, self)
         self._depth -= 1
         return clause

@@ -6,7 +6,7 @@ from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType, IndexDescription, IndexSchema, Metric, VectorOptions
 from lutra.model.queries import PrimaryKeySort
 from lutra.server.protocol.parsing import enum_of
-from lutra.server.protocol.query_messages import parse_sort, sort_message
+from lutra.server.protocol.sorts import parse_sort, sort_message
 from lutra.server.protocol.text_messages import parse_text_options, write_text_options
 from lutra.server.wire import index_pb2 as wire
 

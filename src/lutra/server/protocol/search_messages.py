@@ -11,7 +11,8 @@ from lutra.model.schema import CapacityUnits
 from lutra.server.protocol.capacity_messages import consumed_message
 from lutra.server.protocol.highlight_messages import highlight_result, parse_highlight
 from lutra.server.protocol.parsing import enum_of, parse
-from lutra.server.protocol.query_messages import parse_query, parse_sort
+from lutra.server.protocol.queries import parse_query
+from lutra.server.protocol.sorts import parse_sort
 from lutra.server.wire import query_pb2 as wire
 
 CAPACITY_UNIT_BYTES = 4_096

@@ -67,6 +67,11 @@ class ColumnReturnType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     COLUMN_RETURN_TYPE_SPECIFIED: _ClassVar[ColumnReturnType]
     COLUMN_RETURN_TYPE_NONE: _ClassVar[ColumnReturnType]
     COLUMN_RETURN_TYPE_ALL_FROM_INDEX: _ClassVar[ColumnReturnType]
+
+class GeoDistanceType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    GEO_DISTANCE_TYPE_ARC: _ClassVar[GeoDistanceType]
+    GEO_DISTANCE_TYPE_PLANE: _ClassVar[GeoDistanceType]
 QUERY_TYPE_UNSPECIFIED: QueryType
 QUERY_TYPE_MATCH: QueryType
 QUERY_TYPE_MATCH_PHRASE: QueryType
@@ -107,6 +112,8 @@ COLUMN_RETURN_TYPE_ALL: ColumnReturnType
 COLUMN_RETURN_TYPE_SPECIFIED: ColumnReturnType
 COLUMN_RETURN_TYPE_NONE: ColumnReturnType
 COLUMN_RETURN_TYPE_ALL_FROM_INDEX: ColumnReturnType
+GEO_DISTANCE_TYPE_ARC: GeoDistanceType
+GEO_DISTANCE_TYPE_PLANE: GeoDistanceType
 
 class Query(_message.Message):
     __slots__ = ("type", "query")
@@ -266,6 +273,36 @@ class PrimaryKeySort(_message.Message):
     order: SortOrder
     def __init__(self, order: _Optional[_Union[SortOrder, str]] = ...) -> None: ...
 
+class DocSort(_message.Message):
+    __slots__ = ("order",)
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    order: SortOrder
+    def __init__(self, order: _Optional[_Union[SortOrder, str]] = ...) -> None: ...
+
+class NestedFilter(_message.Message):
+    __slots__ = ("path", "filter")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    filter: Query
+    def __init__(self, path: _Optional[str] = ..., filter: _Optional[_Union[Query, _Mapping]] = ...) -> None: ...
+
+class GeoDistanceSort(_message.Message):
+    __slots__ = ("field_name", "points", "order", "mode", "distance_type", "nested_filter")
+    FIELD_NAME_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    DISTANCE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    NESTED_FILTER_FIELD_NUMBER: _ClassVar[int]
+    field_name: str
+    points: _containers.RepeatedScalarFieldContainer[str]
+    order: SortOrder
+    mode: SortMode
+    distance_type: GeoDistanceType
+    nested_filter: NestedFilter
+    def __init__(self, field_name: _Optional[str] = ..., points: _Optional[_Iterable[str]] = ..., order: _Optional[_Union[SortOrder, str]] = ..., mode: _Optional[_Union[SortMode, str]] = ..., distance_type: _Optional[_Union[GeoDistanceType, str]] = ..., nested_filter: _Optional[_Union[NestedFilter, _Mapping]] = ...) -> None: ...
+
 class FieldSort(_message.Message):
     __slots__ = ("field_name", "order", "mode", "nested_filter", "missing_value", "missing_field")
     FIELD_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -277,10 +314,10 @@ class FieldSort(_message.Message):
     field_name: str
     order: SortOrder
     mode: SortMode
-    nested_filter: bytes
+    nested_filter: NestedFilter
     missing_value: bytes
     missing_field: str
-    def __init__(self, field_name: _Optional[str] = ..., order: _Optional[_Union[SortOrder, str]] = ..., mode: _Optional[_Union[SortMode, str]] = ..., nested_filter: _Optional[bytes] = ..., missing_value: _Optional[bytes] = ..., missing_field: _Optional[str] = ...) -> None: ...
+    def __init__(self, field_name: _Optional[str] = ..., order: _Optional[_Union[SortOrder, str]] = ..., mode: _Optional[_Union[SortMode, str]] = ..., nested_filter: _Optional[_Union[NestedFilter, _Mapping]] = ..., missing_value: _Optional[bytes] = ..., missing_field: _Optional[str] = ...) -> None: ...
 
 class Sorter(_message.Message):
     __slots__ = ("field_sort", "geo_distance_sort", "score_sort", "pk_sort", "doc_sort")
@@ -290,11 +327,11 @@ class Sorter(_message.Message):
     PK_SORT_FIELD_NUMBER: _ClassVar[int]
     DOC_SORT_FIELD_NUMBER: _ClassVar[int]
     field_sort: FieldSort
-    geo_distance_sort: bytes
+    geo_distance_sort: GeoDistanceSort
     score_sort: ScoreSort
     pk_sort: PrimaryKeySort
-    doc_sort: bytes
-    def __init__(self, field_sort: _Optional[_Union[FieldSort, _Mapping]] = ..., geo_distance_sort: _Optional[bytes] = ..., score_sort: _Optional[_Union[ScoreSort, _Mapping]] = ..., pk_sort: _Optional[_Union[PrimaryKeySort, _Mapping]] = ..., doc_sort: _Optional[bytes] = ...) -> None: ...
+    doc_sort: DocSort
+    def __init__(self, field_sort: _Optional[_Union[FieldSort, _Mapping]] = ..., geo_distance_sort: _Optional[_Union[GeoDistanceSort, _Mapping]] = ..., score_sort: _Optional[_Union[ScoreSort, _Mapping]] = ..., pk_sort: _Optional[_Union[PrimaryKeySort, _Mapping]] = ..., doc_sort: _Optional[_Union[DocSort, _Mapping]] = ...) -> None: ...
 
 class Sort(_message.Message):
     __slots__ = ("sorter", "disable_default_pk_sorter")

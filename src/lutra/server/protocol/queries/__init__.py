@@ -1,0 +1,10 @@
+"""The kinds of queries on the wire, a module each or a family: the bytes of a body to `lutra.model`.
+
+A module says by `parses` which types it reads. A new one is named here so that it is there. What a query's operands
+have to be, `lutra.search.nodes` says: here is checked what only the wire can get wrong.
+"""
+
+from lutra.server.protocol.queries import bools, columns, knn, match_all, patterns, words
+from lutra.server.protocol.queries.reader import Reader, parse_query
+
+__all__ = ["Reader", "bools", "columns", "knn", "match_all", "parse_query", "patterns", "words"]
