@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, cast
 
+from lutra.kernels.row_mask import RowMask
 from lutra.kernels.selection import Selection
+from lutra.model.arrays import Docs
 from lutra.model.indexes import FieldSchema
 from lutra.scalars.part import ScalarPart
 from lutra.text.part import TextPart
@@ -49,6 +51,39 @@ class HasFields(Protocol):
 
     @property
     def fields(self) -> Fields: ...
+
+
+class Children(HasFields, Protocol):
+    """What the documents of a space hold of one nested field: documents 0 to ``size`` - 1 of a space of their own.
+
+    They are numbered by their parents, and those of one parent by their place in the array. Unchanging, thread-safe.
+    What is read from storage raises StorageFailure where that fails, Corruption where it is damaged.
+    """
+
+    @property
+    def size(self) -> int: ...
+
+    def parents(self) -> Docs:
+        """int32[size], ascending: the document of the enclosing space that each belongs to."""
+
+    def of(self, parents: RowMask) -> RowMask:
+        """Those that belong to one of ``parents``, documents of the enclosing space. The same mask for the last
+        ``parents`` that were asked for."""
+
+    def parents_of(self, children: RowMask) -> RowMask:
+        """The documents of the enclosing space that hold one of ``children``."""
+
+
+class Nested(FieldPart, Protocol):
+    """Its values are documents. ``size`` and `exists` are of the space that it is in."""
+
+    @property
+    def children(self) -> Children: ...
+
+
+def nested(part: HasFields, name: str) -> Nested:
+    """The field ``name``, whose kind `is_nested`: the schema was asked before."""
+    return cast(Nested, part.fields[name])
 
 
 def filterable(part: HasFields, name: str) -> Filterable:

@@ -67,6 +67,8 @@ class FieldKind(ABC):
     """Whether its parts are `lutra.fields.capabilities.Nearest`."""
     is_searchable: ClassVar[bool] = False
     """Whether its parts are `lutra.fields.capabilities.Searchable`."""
+    is_nested: ClassVar[bool] = False
+    """Whether its parts are `lutra.fields.capabilities.Nested`."""
     is_ordered: ClassVar[bool] = False
     """Whether its values can be compared as less and more."""
     has_strings: ClassVar[bool] = False
