@@ -2,6 +2,7 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <array>
@@ -278,17 +279,22 @@ nb::object array_of(const std::vector<std::pair<float, std::int64_t>>& hits,
     return nb::ndarray<nb::numpy, T, nb::ndim<1>>(data, {hits.size()}, owner).cast();
 }
 
-// The search in one of several segments, and what it finds: documents at their distances, equals by document.
+// What one of several segments is asked, whatever the query.
 struct Share {
     const PySearcher* searcher;
     Docs docs;
     SearchPlan plan;
+};
+
+// What one segment answers one query: documents at their distances, equals by document.
+struct Answered {
     std::vector<std::pair<float, std::int64_t>> hits;
     SearchCounters counters;
+    float within;
     double us;
 };
 
-Share share_of(const nb::handle& item, const Matrix& query, std::chrono::steady_clock::time_point until) {
+Share share_of(const nb::handle& item, const Matrix& queries, std::chrono::steady_clock::time_point until) {
     const auto fields = nb::cast<nb::tuple>(item);
     require(fields.size() == 14, "a share has 14 fields");
     Wanted wanted{positive(nb::cast<std::int64_t>(fields[2]), "k"),
@@ -304,8 +310,8 @@ Share share_of(const nb::handle& item, const Matrix& query, std::chrono::steady_
     const auto* searcher = nb::cast<const PySearcher*>(fields[0]);
     const auto* mask = fields[13].is_none() ? nullptr : nb::cast<const RowMask*>(fields[13]);
     const int strategy = nb::cast<int>(fields[3]);
-    searcher->check(query, wanted, strategy, mask);
-    Share share{searcher, nb::cast<Docs>(fields[1], false), searcher->plan_of(wanted, strategy, mask, until), {}, {}, 0};
+    searcher->check(queries, wanted, strategy, mask);
+    Share share{searcher, nb::cast<Docs>(fields[1], false), searcher->plan_of(wanted, strategy, mask, until)};
     require(share.docs.shape(0) == searcher->parts().nodes.row_count, "there is not a document for each row");
     return share;
 }
@@ -335,44 +341,62 @@ class Nearest {
     std::vector<float> heap_;
 };
 
-void answer_share(Share& share, const float* query, Nearest& nearest) {
-    SearchPlan& plan = share.plan;
-    if (plan.k == 0) return;
+Answered answer_share(const Share& share, const float* query, Nearest& nearest) {
+    SearchPlan plan = share.plan;
+    Answered found{{}, {}, plan.within, 0};
+    if (plan.k == 0) return found;
     plan.check_time();
     const auto began = std::chrono::steady_clock::now();
-    plan.within = std::min(plan.within, nearest.within());
+    plan.within = found.within = std::min(plan.within, nearest.within());
     std::vector<std::int64_t> ids(plan.k);
     std::vector<float> distances(plan.k);
-    share.searcher->answer({query, 1, nullptr}, plan, 1, ids.data(), distances.data(), &share.counters);
+    share.searcher->answer({query, 1, nullptr}, plan, 1, ids.data(), distances.data(), &found.counters);
     for (std::size_t i = 0; i < plan.k; ++i) {
         if (ids[i] < 0) continue;
-        share.hits.emplace_back(distances[i], share.docs.data()[ids[i]]);
+        found.hits.emplace_back(distances[i], share.docs.data()[ids[i]]);
         nearest.add(distances[i]);
     }
-    std::sort(share.hits.begin(), share.hits.end());
-    share.us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - began).count();
+    std::sort(found.hits.begin(), found.hits.end());
+    found.us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - began).count();
+    return found;
 }
 
-nb::list search_segments(const nb::sequence& items, const Matrix& query, std::int64_t top_k, const Known& known,
-                         double until_s) {
-    require(query.shape(0) == 1, "there is one query");
-    require(top_k >= 1, "top_k is at least 1");
-    const auto until = monotonic(until_s);
-    std::vector<Share> shares;
-    for (const nb::handle item : items) shares.push_back(share_of(item, query, until));
-    Nearest nearest(static_cast<std::size_t>(top_k));
-    {
-        const nb::gil_scoped_release no_gil;
-        for (std::size_t i = 0; i < known.shape(0); ++i) nearest.add(known.data()[i]);
-        for (Share& share : shares) answer_share(share, query.data(), nearest);
-    }
+nb::list listed(const std::vector<Answered>& answers) {
     nb::list found;
-    for (const Share& share : shares) {
-        found.append(nb::make_tuple(array_of<std::int64_t>(share.hits, [](const auto& hit) { return hit.second; }),
-                                    array_of<float>(share.hits, [](const auto& hit) { return hit.first; }),
-                                    figures_of(share.counters), share.plan.within, share.us));
+    for (const Answered& one : answers) {
+        found.append(nb::make_tuple(array_of<std::int64_t>(one.hits, [](const auto& hit) { return hit.second; }),
+                                    array_of<float>(one.hits, [](const auto& hit) { return hit.first; }),
+                                    figures_of(one.counters), one.within, one.us));
     }
     return found;
+}
+
+nb::list search_segments(const nb::sequence& items, const Matrix& queries, std::int64_t top_k,
+                         const std::vector<Known>& known, unsigned threads, double until_s) {
+    require(top_k >= 1, "top_k is at least 1");
+    require(known.size() == queries.shape(0), "known has another number of queries");
+    const auto until = monotonic(until_s);
+    std::vector<Share> shares;
+    for (const nb::handle item : items) shares.push_back(share_of(item, queries, until));
+    const std::size_t count = queries.shape(0), dimension = queries.shape(1);
+    std::vector<std::vector<Answered>> found(count);
+    {
+        const nb::gil_scoped_release no_gil;
+        parallel_for(threads != 0 ? threads : processors(), count, 1,
+                     [&](unsigned, std::size_t begin, std::size_t end) {
+                         for (std::size_t query = begin; query < end; ++query) {
+                             Nearest nearest(static_cast<std::size_t>(top_k));
+                             for (std::size_t i = 0; i < known[query].shape(0); ++i) nearest.add(known[query].data()[i]);
+                             for (const Share& share : shares) {
+                                 found[query].push_back(
+                                     answer_share(share, queries.data() + query * dimension, nearest));
+                             }
+                         }
+                     });
+    }
+    nb::list all;
+    for (const auto& answers : found) all.append(listed(answers));
+    return all;
 }
 
 }  // namespace
@@ -392,7 +416,7 @@ void bind_searcher(nb::module_& m) {
              "measured_within"_a, "mask"_a.none(), "left_out"_a.noconvert().none(), "threads"_a,
              "until_s"_a)
         .def_prop_ro("scratch_bytes", &PySearcher::scratch_bytes);
-    m.def("search_segments", &search_segments, "shares"_a, "query"_a.noconvert(), "top_k"_a, "known"_a.noconvert(),
+    m.def("search_segments", &search_segments, "shares"_a, "queries"_a.noconvert(), "top_k"_a, "known"_a, "threads"_a,
           "until_s"_a);
 }
 

@@ -54,7 +54,7 @@ def asked(segments: list[Segment], query: np.ndarray, masks: list[RowMask | None
     shares: list[Share] = [
         segment.share(docs, K, mask, None, 0.95) for segment, docs, mask in zip(segments, DOCS, masks, strict=True)
     ]
-    return search_segments(query, shares, K, known)
+    return search_segments(query[None], shares, K, [known])[0]
 
 
 @pytest.mark.parametrize("share", [1.0, 0.3, 0.01])
@@ -96,6 +96,21 @@ def test_each_is_told_how_near_is_near_enough(segments: list[Segment]) -> None:
     assert sum(one.figures[1] for one in informed) <= sum(one.figures[1] for one in alone)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_many_queries_are_answered_as_each_alone(segments: list[Segment], threads: int) -> None:
+    masks = [RowMask(np.random.default_rng(size).random(size) < 0.3) for size in SIZES]
+    shares = [
+        segment.share(docs, K, mask, None, 0.95) for segment, docs, mask in zip(segments, DOCS, masks, strict=True)
+    ]
+    known = [np.sort(np.random.default_rng(i).random(i % 3 * K).astype(np.float32)) for i in range(len(QUERIES))]
+    together = search_segments(QUERIES, shares, K, known, threads=threads)
+    for query, near, found in zip(QUERIES, known, together, strict=True):
+        for one, alone in zip(found, asked(segments, query, masks, near), strict=True):
+            assert np.array_equal(one.docs, alone.docs)
+            assert np.array_equal(one.distances, alone.distances)
+            assert (one.within, list(one.figures)) == (alone.within, list(alone.figures))
+
+
 def test_a_segment_where_nothing_counts_is_not_asked(segments: list[Segment]) -> None:
     masks = [RowMask.none(size) for size in SIZES]
     found = asked(segments, QUERIES[0], [None, *masks[1:]], NOTHING)
@@ -112,11 +127,13 @@ def test_what_does_not_fit_is_refused(segments: list[Segment]) -> None:
         whole._replace(docs=DOCS[0].astype(np.int64)),  # type: ignore[arg-type]
     ):
         with pytest.raises((ValueError, RuntimeError, TypeError)):
-            search_segments(QUERIES[0], [whole, wrong], K, NOTHING)
+            search_segments(QUERIES[:1], [whole, wrong], K, [NOTHING])
     with pytest.raises(ValueError, match="dimensions"):
-        search_segments(QUERIES[0][:5].copy(), [whole], K, NOTHING)
+        search_segments(QUERIES[:1, :5].copy(), [whole], K, [NOTHING])
+    with pytest.raises(ValueError, match="number of queries"):
+        search_segments(QUERIES[:2], [whole], K, [NOTHING])
     with pytest.raises(ValueError, match="top_k"):
-        search_segments(QUERIES[0], [whole], 0, NOTHING)
+        search_segments(QUERIES[:1], [whole], 0, [NOTHING])
 
 
 def test_a_deadline_ends_it(segments: list[Segment]) -> None:

@@ -27,7 +27,7 @@ from lutra.search.plan import Plan, plan_of
 
 def matchings(view: IndexView, plan: Plan) -> list[Matching]:
     searches = [PartSearch(part, PartStats(part.rows), NEVER) for part in view.parts]
-    find_candidates(plan.conditions, searches)
+    find_candidates((condition, searches) for condition in plan.conditions)
     return [matching_of(one, plan.root, plan.is_scoring) for one in searches]
 
 

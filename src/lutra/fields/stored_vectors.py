@@ -129,6 +129,18 @@ class SegmentVectors:
         )
         return docs[order], distances[order], counters
 
+    def topk_many(
+        self,
+        queries: npt.NDArray[np.float32],
+        k: int,
+        mask: RowMask | None = None,
+        *,
+        num_candidates: int | None = None,
+        is_lasting: bool = False,
+    ) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], KnnCounters]]:
+        """One after the other: many at once are asked by `share`."""
+        return [self.topk(query, k, mask, num_candidates=num_candidates, is_lasting=is_lasting) for query in queries]
+
     def share(
         self, k: int, mask: RowMask | None, *, num_candidates: int | None, is_lasting: bool
     ) -> tuple[Share, Checked] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lutra.feed.feed import Watermarks
@@ -11,6 +11,7 @@ from lutra.index.definitions.definition import IndexDefinition
 from lutra.index.definitions.schema import check_table_update
 from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.stats import IndexStats
+from lutra.index.lsm.view import IndexView
 from lutra.instance.highlighter import Highlighter
 from lutra.instance.hits import HitColumns
 from lutra.instance.living import answer_of_living
@@ -31,7 +32,7 @@ from lutra.model.indexes import IndexDescription, IndexSchema
 from lutra.model.queries import Fragments, Hit, SearchRequest, SearchResult
 from lutra.model.rows import PrimaryKey, Row
 from lutra.model.schema import TableDescription, TableUpdate
-from lutra.search import Answer
+from lutra.search import Answer, search_many
 from lutra.search.deadline import in_time
 
 
@@ -127,29 +128,54 @@ class Instance:
         Raises ParameterInvalid, MetaNotMatch, RequestTimeout, ServerBusy, RowDamaged where a row that was found cannot
         be read, and IndexDamaged where objects of the index are lost or damaged.
         """
+        return self.search_many(table, index, (request,), limits.ANSWER_BYTES_MAX)[0]
+
+    def search_many(
+        self, table: str, index: str, requests: Sequence[SearchRequest], bytes_max: int | None = None
+    ) -> list[SearchResult]:
+        """As ``search``, for several requests over one state of the index; what they have in common is done once.
+
+        The first says how long all may take. ``bytes_max``: of the rows of one answer, as they are stored; None: any.
+        """
         self._process.check()
 
-        def search(deadline: Deadline) -> SearchResult:
+        def search(deadline: Deadline) -> list[SearchResult]:
             self._wait_for_opening(table, index, deadline.left_s)
-            return self.search_opened(table, index, request)
+            return self._searched(self._opened(table, index), requests, bytes_max)
 
-        return in_time(request.timeout_ms, search)
+        return in_time(requests[0].timeout_ms, search)
 
     def search_opened(self, table: str, index: str, request: SearchRequest) -> SearchResult:
         """As ``search``, but waits for nothing: for an index that `when_opened` says is open."""
-        opened = self._opened(table, index)
-        shown: dict[PrimaryKey, Fragments] = {}
+        return self._searched(self._opened(table, index), (request,), limits.ANSWER_BYTES_MAX)[0]
+
+    def _searched(
+        self, opened: _OpenIndex, requests: Sequence[SearchRequest], bytes_max: int | None
+    ) -> list[SearchResult]:
         try:
-            answer, rows = answer_of_living(
-                opened.feed.view(),
-                request,
-                read=lambda hits: self._rows(opened, hits, request, shown),
-                are_gone=lambda hits: self._are_gone(opened, hits),
-            )
+            view = opened.feed.view()
+            answers = search_many(view, requests)
+            return [
+                self._living(opened, view, request, answer, bytes_max)
+                for request, answer in zip(requests, answers, strict=True)
+            ]
         except RowDamaged:  # of the table, not of the index
             raise
         except (Corruption, ObjectMissing) as error:
             raise opened.feed.consumer.damage(error) from error
+
+    def _living(
+        self, opened: _OpenIndex, view: IndexView, request: SearchRequest, answer: Answer, bytes_max: int | None
+    ) -> SearchResult:
+        """The answer and its rows, without those that are gone."""
+        shown: dict[PrimaryKey, Fragments] = {}
+        answer, rows = answer_of_living(
+            view,
+            request,
+            answer,
+            read=lambda hits: self._rows(opened, hits, request, shown, bytes_max),
+            are_gone=lambda hits: self._are_gone(opened, hits),
+        )
         result = _result(answer, rows)
         if request.highlight is not None:
             result.highlights = [shown[row.key] for row in rows]
@@ -205,14 +231,19 @@ class Instance:
         self._opening.discard((table, index))
 
     def _rows(
-        self, opened: _OpenIndex, hits: list[Hit], request: SearchRequest, shown: dict[PrimaryKey, Fragments]
+        self,
+        opened: _OpenIndex,
+        hits: list[Hit],
+        request: SearchRequest,
+        shown: dict[PrimaryKey, Fragments],
+        bytes_max: int | None,
     ) -> list[Row | None]:
         """The rows of ``hits`` as they are returned; ``shown`` gets their fragments where any are wanted."""
         if request.highlight is None and not opened.columns.needs_rows(request.columns):
             return [Row(hit.key) for hit in hits]
         keys = [hit.key for hit in hits]
         definition = opened.feed.definition
-        found = self.tables.read_rows(definition.table_id, keys, limits.ANSWER_BYTES_MAX)
+        found = self.tables.read_rows(definition.table_id, keys, bytes_max)
         if request.highlight is not None:
             highlighter = Highlighter(definition.schema, request.query, request.highlight)
             shown.update((row.key, highlighter.fragments(row)) for row in found if row is not None)

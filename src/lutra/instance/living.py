@@ -27,20 +27,23 @@ _ROWS_AT_ONCE: Final = 50
 def answer_of_living(
     view: IndexView,
     request: SearchRequest,
+    answer: Answer | None = None,
     *,
     read: Callable[[list[Hit]], list[Row | None]],
     are_gone: Callable[[list[Hit]], list[bool]],
 ) -> tuple[Answer, list[Row]]:
     """The answer to ``request`` and the row of each hit: as many as there are with rows, up to the limit.
 
-    Where a row is gone, those that the offset skips are looked at too; and where more than one round finds rows gone,
-    more and more of what comes next is looked at in advance.
+    ``answer``: what `search` says, where it was asked already. Where a row is gone, those that the offset skips are
+    looked at too; and where more than one round finds rows gone, more and more of what comes next is looked at in
+    advance.
 
     Raises as `search`, and as ``read`` and ``are_gone``.
     """
     ahead, is_behind = 0, False
     while True:
-        answer = search(view, request)
+        if answer is None:
+            answer = search(view, request)
         rows = read(answer.hits)
         gone = [document for document, row in zip(answer.documents, rows, strict=True) if row is None]
         is_behind = is_behind or bool(gone)
@@ -53,6 +56,7 @@ def answer_of_living(
             gone += skipped
         if not gone:
             return answer, [row for row in rows if row is not None]
+        answer = None
         ahead = min(_PAGE_MAX, max(_AHEAD_FIRST, _AHEAD_GROWTH * ahead))
 
 

@@ -49,6 +49,8 @@ from lutra.tables.changes import check_change
 
 _SCAN_PAGE_ROWS: Final = 1_000
 _WAIT_S: Final = 30.0
+_PAGE_ROWS: Final = 1_000
+"""That one search gives of an order. Neighbours come in one: the next page would look for all of them again."""
 _EXISTENCE: Final = {
     None: RowExistence.IGNORE,
     True: RowExistence.EXPECT_EXIST,
@@ -260,21 +262,14 @@ class Table:
         ``phrase``, by BM25; ``text_field`` names the field where there are several. With both: the rows that are among
         the nearest or have the words; the scores of those that are both add up.
         Without either: the rows that satisfy ``where``, by ``order_by`` (``lutra.col("year").desc()``), else by key.
-        ``offset`` skips rows; a vector search reaches down to the 1,000th. ``columns`` names those to return besides
+        ``offset`` skips rows; a vector search reaches down to the 100,000th. ``columns`` names those to return besides
         the key. The search sees every write acknowledged before it; ``fresh=False`` spares the wait for the latest
         ones. With ``explain``, the results' ``explanation`` tells what was done and why; of many rows, for the first
         hundred.
         Raises ParameterInvalid, and RequestTimeout where the index does not catch up within 30 s.
         """
-        if self._layout.index is None:
-            raise ParameterInvalid(f"table {self.name!r} has no indexed field, so it cannot be searched")
-        if type(limit) is not int or type(offset) is not int or limit < 1 or offset < 0:
-            raise ParameterInvalid(f"limit is an int of at least 1, offset of at least 0; not {limit!r} and {offset!r}")
-        if offset + min(limit, limits.SEARCH_LIMIT_MAX) > limits.OFFSET_PLUS_LIMIT_MAX:
-            raise ParameterInvalid(
-                f"an offset leads to the {limits.OFFSET_PLUS_LIMIT_MAX:,}th row at most, not to {offset:,} and on: ask "
-                "for rows from the first on, as many as you like, or leave the first ones out by where="
-            )
+        index = self._search_index()
+        self._check_page(limit, offset)
         query: Query = MatchAll() if where is None else filters.to_query(where, self._layout)
         sort = self._sorters(order_by)
         passing = None if where is None else query
@@ -296,11 +291,65 @@ class Table:
             sort = (ScoreSort(),)
         request = SearchRequest(query, sort, offset, columns=self._columns_to_get(columns), explain=explain)
         if fresh:
-            self._instance().wait_searchable(self.name, self._layout.index, _WAIT_S)
-        rows, stats = self._pages(self._layout.index, request, limit, scored=bool(found))
+            self._instance().wait_searchable(self.name, index, _WAIT_S)
+        page_rows = limit if vector is not None else _PAGE_ROWS
+        rows, stats = self._pages(index, request, limit, page_rows, scored=bool(found))
         return Results(rows, self._layout.result_columns(columns, rows), stats)
 
+    def search_many(
+        self,
+        vectors: Iterable[object],
+        *,
+        where: Expression | None = None,
+        limit: int = 10,
+        field: str | None = None,
+        columns: Sequence[str] | None = None,
+        min_score: float | None = None,
+        fresh: bool = True,
+    ) -> list[Results]:
+        """For each of ``vectors``, an array [queries, dimension] or a sequence of vectors, what :meth:`search` finds.
+
+        Much faster than one search after the other: ``where`` is evaluated once, and the vectors are looked for
+        together, shared out to all processors. Up to 256 of them see the same state of the table. Raises as
+        :meth:`search`; ParameterInvalid names a bad vector by its number from 0.
+        """
+        index = self._search_index()
+        self._check_page(limit, 0)
+        passing = None if where is None else filters.to_query(where, self._layout)
+        requests: list[SearchRequest] = []
+        for number, vector in enumerate(vectors):
+            try:
+                query = self._nearest(vector, field, passing, limit, min_score)
+            except ParameterInvalid as error:
+                raise ParameterInvalid(f"vector {number}: {error}") from None
+            requests.append(SearchRequest(query, (ScoreSort(),), 0, limit, columns=self._columns_to_get(columns)))
+        if fresh:
+            self._instance().wait_searchable(self.name, index, _WAIT_S)
+        results: list[Results] = []
+        at_once = max(1, min(limits.SEARCHES_AT_ONCE_MAX, limits.OFFSET_PLUS_LIMIT_MAX // limit))
+        for first in range(0, len(requests), at_once):
+            for found in self._instance().search_many(self.name, index, requests[first : first + at_once]):
+                pairs = zip(found.rows, found.scores, strict=True)
+                rows = [self._layout.decode_row(row, score) for row, score in pairs]
+                results.append(Results(rows, self._layout.result_columns(columns, rows), found.stats))
+        return results
+
     # --- inside -------------------------------------------------------------------------------------------------
+
+    def _search_index(self) -> str:
+        if self._layout.index is None:
+            raise ParameterInvalid(f"table {self.name!r} has no indexed field, so it cannot be searched")
+        return self._layout.index
+
+    @staticmethod
+    def _check_page(limit: int, offset: int) -> None:
+        if type(limit) is not int or type(offset) is not int or limit < 1 or offset < 0:
+            raise ParameterInvalid(f"limit is an int of at least 1, offset of at least 0; not {limit!r} and {offset!r}")
+        if offset + min(limit, _PAGE_ROWS) > limits.OFFSET_PLUS_LIMIT_MAX:
+            raise ParameterInvalid(
+                f"an offset leads to the {limits.OFFSET_PLUS_LIMIT_MAX:,}th row at most, not to {offset:,} and on: ask "
+                "for rows from the first on, as many as you like, or leave the first ones out by where="
+            )
 
     def _instance(self) -> Instance:
         """The open instance, where the table is still there. Raises ObjectNotExist."""
@@ -416,8 +465,9 @@ class Table:
     def _nearest(
         self, vector: object, field: str | None, where: Query | None, top_k: int, min_score: float | None
     ) -> KnnVector:
-        if top_k > limits.TOP_K_MAX:
-            raise ParameterInvalid(f"a vector search reaches down to the {limits.TOP_K_MAX:,}th row, not {top_k:,}")
+        most = limits.OFFSET_PLUS_LIMIT_MAX
+        if top_k > most:
+            raise ParameterInvalid(f"a vector search reaches down to the {most:,}th row, not {top_k:,}")
         target = self._layout.vector_field(field)
         return KnnVector(target.name, target.vector_of(vector), top_k, filter=where, min_score=min_score)
 
@@ -447,13 +497,15 @@ class Table:
         names = self._layout.columns(columns) or ()
         return ColumnsToGet(ReturnColumns.SPECIFIED, names) if names else ColumnsToGet(ReturnColumns.NONE)
 
-    def _pages(self, index: str, request: SearchRequest, limit: int, *, scored: bool) -> tuple[list[Row], SearchStats]:
-        """The first ``limit`` rows: one search answers 100 at most, tokens lead on."""
+    def _pages(
+        self, index: str, request: SearchRequest, limit: int, page_rows: int, *, scored: bool
+    ) -> tuple[list[Row], SearchStats]:
+        """The first ``limit`` rows, so many by one search; tokens lead on."""
         rows: list[Row] = []
         stats = SearchStats()
         while True:
-            page = replace(request, limit=min(limit - len(rows), limits.SEARCH_LIMIT_MAX))
-            result = self._instance().search(self.name, index, page)
+            page = replace(request, limit=min(limit - len(rows), page_rows))
+            [result] = self._instance().search_many(self.name, index, [page])
             if not rows:
                 stats = result.stats
             scores: Iterable[float | None] = result.scores if scored else [None] * len(result.rows)

@@ -316,11 +316,12 @@ class Searcher:
 
 def search_segments(
     shares: Sequence[tuple[object, ...]],
-    query: NDArray[np.float32],
+    queries: NDArray[np.float32],
     top_k: int,
-    known: NDArray[np.float32],
+    known: Sequence[NDArray[np.float32]],
+    threads: int,
     until_s: float,
-) -> list[tuple[NDArray[np.int64], NDArray[np.float32], list[int], float, float]]: ...
+) -> list[list[tuple[NDArray[np.int64], NDArray[np.float32], list[int], float, float]]]: ...
 
 TEXT_FORMAT: int
 TEXT_TOKENS_MAX: int

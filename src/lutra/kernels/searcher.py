@@ -222,16 +222,20 @@ class Found(NamedTuple):
     us: float
 
 
-def search_segments(query: Vectors, shares: Sequence[Share], top_k: int, known: Vectors) -> list[Found]:
-    """Asks segments one after the other, on one thread and in one call without the GIL; what they find, in their order.
+def search_segments(
+    queries: Vectors, shares: Sequence[Share], top_k: int, known: Sequence[Vectors], *, threads: int = 0
+) -> list[list[Found]]:
+    """Asks segments one after the other, in one call without the GIL, queries being shared out to threads; for each
+    query what they find, in their order.
 
     Each is searched as by `Searcher.search`, but for rows farther than the ``top_k``-th nearest of those that are
     ``known`` and of those that the segments before it found: they may be left out.
 
-    :param query: float32 [d], finite.
-    :param known: float32 [n], distances of rows that are elsewhere.
+    :param queries: float32 [q, d], C-contiguous, finite.
+    :param known: float32 [n] of each query, distances of rows that are elsewhere.
+    :param threads: at most so many; 0: as many as the process may use.
     :raises ValueError, Corruption, StorageFailure, RequestTimeout: as `Searcher.search`.
     """
     asked = [(one.searcher.native, one.docs, one.k, *one.plan.fields, one.mask) for one in shares]
-    found = _native.search_segments(asked, query.reshape(1, -1), top_k, known, current_deadline().end_s)
-    return [Found(*one) for one in found]
+    found = _native.search_segments(asked, queries, top_k, list(known), threads, current_deadline().end_s)
+    return [[Found(*one) for one in of_query] for of_query in found]

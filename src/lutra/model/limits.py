@@ -50,10 +50,15 @@ VECTOR_DIMENSION_MAX: Final = 4_096
 ARRAY_ELEMENTS_MAX: Final = 256
 KEYWORD_BYTES_MAX: Final = 4_096
 TOP_K_MAX: Final = 1_000
+"""Over the wire."""
 OFFSET_PLUS_LIMIT_MAX: Final = 100_000
+"""Of rows in an order, and of neighbours, within a process; what clients may ask for is less."""
 SEARCH_LIMIT_DEFAULT: Final = 10
 SEARCH_LIMIT_MAX: Final = 100
+"""Over the wire, as the next one."""
 SEARCH_LIMIT_INDEX_ONLY_MAX: Final = 1_000
+SEARCHES_AT_ONCE_MAX: Final = 256
+"""Of the queries that are answered together: each keeps what it found until all are done."""
 SEARCH_TIMEOUT_MS_MAX: Final = 10_000
 QUERY_NODES_MAX: Final = 1_024
 QUERY_DEPTH_MAX: Final = 64

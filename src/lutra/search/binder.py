@@ -24,13 +24,15 @@ C = TypeVar("C", bound=Condition)
 class Binder:
     """Binds one query: each kind in its own module of `lutra.search.nodes`, which asks what is here."""
 
-    def __init__(self, view: IndexView, root_top_k: int = 0) -> None:
-        """``root_top_k``: a KNN query at the root finds so many neighbours at least."""
+    def __init__(self, view: IndexView, root_top_k: int = 0, known: dict[Condition, Condition] | None = None) -> None:
+        """``root_top_k``: a KNN query at the root finds so many neighbours at least. ``known``: conditions of other
+        queries over the same view, which gets those of this one."""
         self._view = view
         self._root_top_k = root_top_k
         self._fields = {field.name: field for field in view.schema.fields}
         self._conditions: dict[Condition, Condition] = {}
         self._size = QuerySize()
+        self._known = self._conditions if known is None else known
         self._depth = 0
         self._is_in_knn = False
 
@@ -56,7 +58,8 @@ class Binder:
 
     def same(self, condition: C) -> C:
         """``condition``, or the equal one that the query has already: in each part it is evaluated once."""
-        kept = self._conditions.setdefault(condition, condition)
+        kept = self._known.setdefault(condition, condition)
+        self._conditions.setdefault(kept, kept)
         assert type(kept) is type(condition)
         return kept
 

@@ -33,21 +33,36 @@ _NO_DOCS: Final[Docs] = np.empty(0, np.int64)
 _NO_DISTANCES: Final[Distances] = np.empty(0, np.float32)
 
 
-def find_candidates(conditions: Iterable[Condition], parts: Sequence[PartSearch]) -> None:
-    """Gives the nodes of the KNN queries among ``conditions`` what they found.
+Wanted = tuple[Condition, Sequence[PartSearch]]
+"""A condition of a query, and the search of that query in each part."""
 
-    Raises RequestTimeout, Corruption, StorageFailure.
+
+def find_candidates(wanted: Iterable[Wanted]) -> None:
+    """Gives the nodes of the KNN queries among the conditions ``wanted`` what they found.
+
+    Those that differ in nothing but their vectors, as many queries at once have them, are looked for together: the
+    parts are the same, in the same order. Raises RequestTimeout, Corruption, StorageFailure.
     """
-    for condition in conditions:
-        if isinstance(condition, Near):
-            _find(condition, parts)
+    together: dict[Near, list[tuple[Near, Sequence[PartSearch]]]] = {}
+    seen: set[int] = set()
+    for condition, parts in wanted:
+        if isinstance(condition, Near) and id(condition) not in seen:
+            seen.add(id(condition))
+            together.setdefault(condition.without_vector(), []).append((condition, parts))
+    for group in together.values():
+        _find(group)
 
 
-def _find(condition: Near, parts: Sequence[PartSearch]) -> None:
-    """The ``top_k`` of all parts together; equally near ones by primary key."""
-    scans = [_Scan(condition, part) for part in parts]
-    _run(scans, condition.top_k)
-    chosen = _chosen(scans, condition.top_k)
+def _find(group: Sequence[tuple[Near, Sequence[PartSearch]]]) -> None:
+    """The ``top_k`` of all parts together, for each; equally near ones by primary key."""
+    scans = [[_Scan(condition, part) for part in parts] for condition, parts in group]
+    top_k = group[0][0].top_k
+    _run(scans, top_k)
+    for (condition, _), own in zip(group, scans, strict=True):
+        _give(condition, own, _chosen(own, top_k))
+
+
+def _give(condition: Near, scans: Sequence[_Scan], chosen: Sequence[tuple[Docs, Distances]]) -> None:
     distances = np.concatenate([distances for _, distances in chosen])
     scores = weighted(similarity(distances, condition.metric), condition.weight)
     begin = 0
@@ -58,25 +73,45 @@ def _find(condition: Near, parts: Sequence[PartSearch]) -> None:
         begin = end
 
 
-def _run(scans: Sequence[_Scan], top_k: int) -> None:
-    """Has each part looked through: buffers, which are compared anyway, then all segments in one call, the largest
-    first."""
-    known, together = [_NO_DISTANCES], []
-    for scan in scans:
-        share = scan.share()
+def _run(scans: Sequence[Sequence[_Scan]], top_k: int) -> None:
+    """Has each part looked through, for each query of ``scans`` [query][part]: buffers, which are compared anyway, then
+    all segments in one call, the largest first."""
+    together = []
+    for number, first in enumerate(scans[0]):
+        share = first.share()
         if share is not None:
-            together.append((scan, *share))
-        else:
-            scan.run()
-            known.append(scan.distances)
+            together.append((number, *share))
+            continue
+        _run_apart([own[number] for own in scans])
     if not together:
         return
-    together.sort(key=lambda one: one[0].search.part.rows, reverse=True)
-    nearer = np.concatenate(known) if len(known) > 1 else known[0]
-    vector = together[0][0].condition.vector
-    found = search_segments(vector, [share for _, share, _ in together], top_k, nearer)
-    for (scan, _, checked), own in zip(together, found, strict=True):
-        scan.take(own, checked)
+    together.sort(key=lambda one: scans[0][one[0]].search.part.rows, reverse=True)
+    known = [np.concatenate([_NO_DISTANCES, *(scan.distances for scan in own)]) for own in scans]
+    vectors = np.stack([own[0].condition.vector for own in scans])
+    shares = [share for _, share, _ in together]
+    found = search_segments(vectors, shares, top_k, known, threads=1 if len(scans) == 1 else 0)
+    for own, answers in zip(scans, found, strict=True):
+        for (number, _, checked), answer in zip(together, answers, strict=True):
+            own[number].take(answer, checked)
+
+
+def _run_apart(scans: Sequence[_Scan]) -> None:
+    """Asks one part, of the same mask for each query, for all of them at once."""
+    first = scans[0]
+    if not first.is_asked:
+        return
+    of, count = first.condition, first.condition.top_k + 1
+    began_s = time.perf_counter()
+    found = nearest_in(first.search.part, of.field).topk_many(
+        np.stack([scan.condition.vector for scan in scans]),
+        count,
+        first.mask,
+        num_candidates=of.num_candidates,
+        is_lasting=of.filter is None,
+    )
+    us = (time.perf_counter() - began_s) * 1e6 / len(scans)
+    for scan, (docs, distances, counters) in zip(scans, found, strict=True):
+        scan.note(count, docs, distances, counters, math.inf, us)
 
 
 class _Scan:
@@ -100,7 +135,7 @@ class _Scan:
         """What the part is asked together with others: for the ``top_k`` and one more, which shows whether there are
         more as near as the last. None where it is asked apart, or not at all."""
         self.search.deadline.check()
-        if not self._is_asked:
+        if not self.is_asked:
             return None
         of = self.condition
         return nearest_in(self.search.part, of.field).share(
@@ -111,15 +146,10 @@ class _Scan:
         """What came of it."""
         distances, _, hops, reads, size, _, used = found.figures
         counters = KnnCounters(Strategy(used).name.lower(), distances, hops, reads, size, *checked)
-        self._note(self.condition.top_k + 1, found.docs, found.distances, counters, found.within, found.us)
-
-    def run(self) -> None:
-        """Asks the part apart."""
-        if self._is_asked:
-            self._ask(self.condition.top_k + 1)
+        self.note(self.condition.top_k + 1, found.docs, found.distances, counters, found.within, found.us)
 
     @property
-    def _is_asked(self) -> bool:
+    def is_asked(self) -> bool:
         return self.search.part.rows > 0 and (self.mask is None or self.mask.count > 0)
 
     def _ask(self, count: int) -> None:
@@ -128,11 +158,12 @@ class _Scan:
         docs, distances, counters = nearest_in(self.search.part, of.field).topk(
             of.vector, count, self.mask, num_candidates=of.num_candidates, is_lasting=of.filter is None
         )
-        self._note(count, docs, distances, counters, math.inf, (time.perf_counter() - began_s) * 1e6)
+        self.note(count, docs, distances, counters, math.inf, (time.perf_counter() - began_s) * 1e6)
 
-    def _note(
+    def note(
         self, count: int, docs: Docs, distances: Distances, counters: KnnCounters, within: float, us: float
     ) -> None:
+        """Keeps what was found, and what it took."""
         self.docs, self.distances = docs, distances
         self.asked, self.is_exact = count, counters.exact
         stats = self.search.stats

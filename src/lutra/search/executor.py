@@ -16,7 +16,7 @@ from lutra.search.collectors.top import Place, Top, TopCollector, merged
 from lutra.search.deadline import in_time
 from lutra.search.explanation import explanation_of
 from lutra.search.matching import matching_of
-from lutra.search.nodes.node import PartSearch
+from lutra.search.nodes.node import Condition, PartSearch
 from lutra.search.plan import Plan, plan_of
 from lutra.search.ranking import best_matches
 from lutra.search.statistics import gather_statistics
@@ -51,14 +51,37 @@ def search(view: IndexView, request: SearchRequest) -> Answer:
 
     Raises ParameterInvalid, RequestTimeout; Corruption, StorageFailure where a part is read from storage.
     """
-    return in_time(request.timeout_ms, lambda deadline: _searched(view, request, deadline))
+    return search_many(view, (request,))[0]
 
 
-def _searched(view: IndexView, request: SearchRequest, deadline: Deadline) -> Answer:
+def search_many(view: IndexView, requests: Sequence[SearchRequest]) -> list[Answer]:
+    """As `search`, for several requests, of which the first says how long all of them may take.
+
+    What they have in common is done once: a filter is listed once for all, and queries that differ in their vectors
+    alone are looked for in one native call, shared out to threads.
+    """
+    return in_time(requests[0].timeout_ms, lambda deadline: _searched(view, requests, deadline))
+
+
+def _searched(view: IndexView, requests: Sequence[SearchRequest], deadline: Deadline) -> list[Answer]:
     began_s = time.perf_counter()
-    plan = plan_of(view, request)
-    searches = [PartSearch(part, PartStats(part.rows), deadline, request.explain) for part in view.parts]
-    find_candidates(plan.conditions, searches)
+    known: dict[Condition, Condition] = {}
+    plans = [plan_of(view, request, known) for request in requests]
+    is_explaining = any(request.explain for request in requests)
+    shared = [PartSearch(part, PartStats(part.rows), deadline, is_explaining) for part in view.parts]
+    searches = [shared, *([search.another() for search in shared] for _ in plans[1:])]
+    find_candidates((one, own) for plan, own in zip(plans, searches, strict=True) for one in plan.conditions)
+    return [
+        _answered(view, request, plan, own, began_s)
+        for request, plan, own in zip(requests, plans, searches, strict=True)
+    ]
+
+
+def _answered(
+    view: IndexView, request: SearchRequest, plan: Plan, searches: Sequence[PartSearch], began_s: float
+) -> Answer:
+    """The answer to one request, whose neighbours have been found."""
+    deadline = searches[0].deadline
     if plan.is_scoring:
         gather_statistics(plan.root.condition, searches)
     total, top = _collected(plan, request, searches, deadline)

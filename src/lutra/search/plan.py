@@ -10,7 +10,7 @@ from lutra.index.definitions.schema import check_sorter
 from lutra.index.lsm.view import IndexView
 from lutra.model import limits
 from lutra.model.errors import Corruption, ParameterInvalid
-from lutra.model.queries import FieldSort, PrimaryKeySort, ReturnColumns, ScoreSort, SearchRequest, Sorter
+from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, SearchRequest, Sorter
 from lutra.scalars.sorting import check_mode
 from lutra.search import nodes as _nodes  # noqa: F401  # whose modules say which queries there are
 from lutra.search.binder import Binder
@@ -44,9 +44,12 @@ class Plan:
         return self.root.condition.top_k if isinstance(self.root.condition, Near) else None
 
 
-def plan_of(view: IndexView, request: SearchRequest) -> Plan:
-    """Checks a request against the schema of ``view``, all of it, once. Raises ParameterInvalid."""
-    offset, limit = _page_of(view, request)
+def plan_of(view: IndexView, request: SearchRequest, known: dict[Condition, Condition] | None = None) -> Plan:
+    """Checks a request against the schema of ``view``, all of it, once. Raises ParameterInvalid.
+
+    ``known``: conditions of other requests over the same view (`Binder`).
+    """
+    offset, limit = _page_of(request)
     token = _read_token(view, request.token) if request.token else None
     sort = token.sort if token is not None else request.sort or view.schema.sort or (PrimaryKeySort(),)
     _check_sort(view, sort)
@@ -55,18 +58,17 @@ def plan_of(view: IndexView, request: SearchRequest) -> Plan:
     order = settled(sort)
     if token is not None:
         check_marks(view.schema, order, token.marks)
-    binder = Binder(view, limit if token is None or token.top_k is None else token.top_k)
+    binder = Binder(view, limit if token is None or token.top_k is None else token.top_k, known)
     root = binder.bind(request.query)
     is_scoring = any(isinstance(sorter, ScoreSort) for sorter in sort)
     return Plan(root, binder.conditions, sort, order, token, offset, limit, is_scoring)
 
 
-def _page_of(view: IndexView, request: SearchRequest) -> tuple[int, int]:
+def _page_of(request: SearchRequest) -> tuple[int, int]:
     """``(offset, limit)`` of the request, defaults filled in."""
     limit = limits.SEARCH_LIMIT_DEFAULT if request.limit is None else request.limit
-    most = limits.SEARCH_LIMIT_INDEX_ONLY_MAX if _is_index_only(view, request) else limits.SEARCH_LIMIT_MAX
-    if not 0 <= limit <= most:
-        raise ParameterInvalid(f"[limit] must be in [0, {most}], not {limit}")
+    if limit < 0:
+        raise ParameterInvalid(f"[limit] must not be negative: {limit}")
     if request.offset < 0:
         raise ParameterInvalid(f"[offset] must not be negative: {request.offset}")
     if request.offset + limit > limits.OFFSET_PLUS_LIMIT_MAX:
@@ -74,15 +76,6 @@ def _page_of(view: IndexView, request: SearchRequest) -> tuple[int, int]:
     if request.token and request.offset:
         raise ParameterInvalid("[offset] cannot go with [token]")
     return request.offset, limit
-
-
-def _is_index_only(view: IndexView, request: SearchRequest) -> bool:
-    """Whether the index alone gives all columns asked for."""
-    columns = request.columns
-    if columns.kind is ReturnColumns.SPECIFIED:
-        known = {field.name for field in view.schema.fields} | {column.name for column in view.key_columns}
-        return known.issuperset(columns.names)
-    return columns.kind in (ReturnColumns.NONE, ReturnColumns.ALL_FROM_INDEX)
 
 
 def _check_sort(view: IndexView, sort: tuple[Sorter, ...]) -> None:

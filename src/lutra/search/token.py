@@ -49,7 +49,7 @@ class Token:
         try:
             content = json.loads(body[1:])
             top_k = content["top_k"]
-            if top_k is not None and not (type(top_k) is int and 1 <= top_k <= limits.TOP_K_MAX):
+            if top_k is not None and not (type(top_k) is int and 1 <= top_k <= limits.OFFSET_PLUS_LIMIT_MAX):
                 raise ValueError("top_k")
             sort = tuple(_sorter_in(sorter) for sorter in content["sort"])
             return cls(sort, tuple(mark_from_json(mark) for mark in content["marks"]), top_k)

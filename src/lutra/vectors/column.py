@@ -105,6 +105,19 @@ class VectorView:
         `lutra.kernels.distance` defines them.
         """
         queries = np.ascontiguousarray(query, np.float32).reshape(1, -1)
+        return self.topk_many(queries, k, mask)[0]
+
+    def topk_many(
+        self,
+        queries: Matrix,
+        k: int,
+        mask: RowMask | None = None,
+        *,
+        num_candidates: int | None = None,
+        is_lasting: bool = False,
+    ) -> list[tuple[npt.NDArray[np.int64], Matrix, KnnCounters]]:
+        """`topk` of each of ``queries`` (float32[q, dimension], C-contiguous), shared out to threads."""
+        counters = KnnCounters("exact", self.count(mask))
         found: list[tuple[npt.NDArray[np.int64], Matrix]] = []
         first = 0
         counting = mask.bools() if mask is not None and self.complete else None
@@ -116,16 +129,18 @@ class VectorView:
                 among = mask.has(docs)
             first += len(rows)
             ids, distances = topk(queries, rows, k, self.options.metric, among)
-            found.append((docs[ids[0]].astype(np.int64), distances[0]))
-        counters = KnnCounters("exact", self.count(mask))
+            found.append((docs[ids].astype(np.int64), distances))
         if not found:
-            return np.empty(0, np.int64), np.empty(0, np.float32), counters
+            return [(np.empty(0, np.int64), np.empty(0, np.float32), counters)] * len(queries)
         if len(found) == 1:
-            return *found[0], counters
-        documents = np.concatenate([ids for ids, _ in found])
-        distances = np.concatenate([near for _, near in found])
-        nearest = np.argsort(distances, kind="stable")[:k]
-        return documents[nearest], distances[nearest], counters
+            return [(docs, distances, counters) for docs, distances in zip(*found[0], strict=True)]
+        documents = np.concatenate([ids for ids, _ in found], axis=1)
+        distances = np.concatenate([near for _, near in found], axis=1)
+        nearest = np.argsort(distances, axis=1, kind="stable")[:, :k]
+        return [
+            (docs[order], near[order], counters)
+            for docs, near, order in zip(documents, distances, nearest, strict=True)
+        ]
 
     def share(self, k: int, mask: RowMask | None, *, num_candidates: int | None, is_lasting: bool) -> None:
         """There is no segment to ask."""

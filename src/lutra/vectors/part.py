@@ -95,6 +95,17 @@ class VectorPart(Protocol):
         Raises Corruption, StorageFailure.
         """
 
+    def topk_many(
+        self,
+        queries: npt.NDArray[np.float32],
+        k: int,
+        mask: RowMask | None = None,
+        *,
+        num_candidates: int | None = None,
+        is_lasting: bool = False,
+    ) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], KnnCounters]]:
+        """`topk` of each of ``queries``, float32[q, dimension], C-contiguous."""
+
     def share(
         self, k: int, mask: RowMask | None, *, num_candidates: int | None, is_lasting: bool
     ) -> tuple[Share, Checked] | None:

@@ -51,15 +51,14 @@ def bind(query: KnnVector, binder: Binder) -> Clause:
 
 
 def _check_limits(query: KnnVector) -> None:
-    if not 1 <= query.top_k <= limits.TOP_K_MAX:
-        raise ParameterInvalid(f"[knn_vector query] top_k must be in [1, {limits.TOP_K_MAX}], not {query.top_k}")
+    most = limits.OFFSET_PLUS_LIMIT_MAX
+    if not 1 <= query.top_k <= most:
+        raise ParameterInvalid(f"[knn_vector query] top_k must be in [1, {most}], not {query.top_k}")
     if query.min_score is not None and not 0 <= query.min_score < math.inf:
         raise ParameterInvalid(f"[knn_vector query] min_score must not be negative: {query.min_score}")
     candidates = query.num_candidates
-    if candidates is not None and not query.top_k <= candidates <= limits.TOP_K_MAX:
-        raise ParameterInvalid(
-            f"[knn_vector query] num_candidates must be in [top_k, {limits.TOP_K_MAX}], not {candidates}"
-        )
+    if candidates is not None and not query.top_k <= candidates <= most:
+        raise ParameterInvalid(f"[knn_vector query] num_candidates must be in [top_k, {most}], not {candidates}")
 
 
 def _read_vector(query: KnnVector, dimension: int) -> npt.NDArray[np.float32]:
@@ -97,6 +96,10 @@ class Near(Condition):
 
     def node(self, part: PartSearch) -> NearNode:
         return NearNode(part, self)
+
+    def without_vector(self) -> Near:
+        """What is the same of all that differ in their vectors alone."""
+        return dataclasses.replace(self, vector_bytes=b"")
 
     def describe(self) -> dict[str, Any]:
         return {"query": "knn_vector", "field": self.field, "top_k": self.top_k}

@@ -52,6 +52,12 @@ class PartSearch:
         """What neighbours and matching documents took here, where the search explains itself."""
         self._nodes: dict[int, Node] = {}
 
+    def another(self) -> PartSearch:
+        """One more query of the same request in this part: what both ask is evaluated once."""
+        result = PartSearch(self.part, PartStats(self.part.rows), self.deadline, self.explains)
+        result._nodes = self._nodes
+        return result
+
     def node(self, condition: Condition) -> Node:
         """The node of ``condition``, which is one of those that the binder keeps: another equal one is another."""
         node = self._nodes.get(id(condition))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from lutra.model import limits
+from lutra.model.errors import ParameterInvalid
 from lutra.model.queries import KnnVector
 from lutra.server.protocol.queries.parts import body_of, field_of, weight_of
 from lutra.server.protocol.queries.reader import Reader
@@ -15,6 +17,12 @@ from lutra.server.wire import query_pb2 as wire
 def parse_knn_vector(body: bytes, reader: Reader, depth: int) -> KnnVector:
     message = body_of(wire.KnnVectorQuery, body)
     elements = message.float32_query_vector
+    for name in ("top_k", "num_candidates"):
+        # Within a process a search finds more.
+        if getattr(message, name) > limits.TOP_K_MAX:
+            raise ParameterInvalid(
+                f"[knn_vector query] {name} must be in [1, {limits.TOP_K_MAX}], not {getattr(message, name)}"
+            )
     return KnnVector(
         field=field_of(message),
         vector=np.fromiter(elements, dtype=np.float32, count=len(elements)),
