@@ -15,7 +15,7 @@ from support.search_parts import shared_out
 from lutra.index.lsm.view import IndexView
 from lutra.model.deadline import NEVER
 from lutra.model.errors import Corruption
-from lutra.model.queries import PartStats, PrimaryKeySort, Query, ScoreSort, SearchRequest, Sorter
+from lutra.model.queries import PartStats, PrimaryKeySort, Query, SearchRequest, Sorter
 from lutra.search import search
 from lutra.search.candidates import find_candidates
 from lutra.search.collectors import Collector, CountCollector, Top, TopCollector
@@ -23,6 +23,8 @@ from lutra.search.collectors.top import merged
 from lutra.search.matching import Matching, matching_of
 from lutra.search.nodes.node import PartSearch
 from lutra.search.plan import Plan, plan_of
+from lutra.search.sorts.key import ByKey
+from lutra.search.sorts.score import ByScore
 
 
 def matchings(view: IndexView, plan: Plan) -> list[Matching]:
@@ -85,7 +87,7 @@ def test_any_grouping_comes_to_the_same(
 
 
 def test_the_state_of_nothing() -> None:
-    top, count = TopCollector((PrimaryKeySort(),), 3), CountCollector()
+    top, count = TopCollector((ByKey(False),), 3), CountCollector()
     assert hits_of(top.merge([]), 0, 3) == hits_of(sent(top, top.merge([])), 0, 3) == []
     assert count.merge([]) == sent(count, 0) == 0
 
@@ -109,7 +111,7 @@ GOOD: dict[str, Any] = {"left": 1, "hits": [[[0.5, {"bytes": "YQ=="}], 0.5]]}
     ],
 )
 def test_a_state_that_makes_no_sense_is_refused(content: Any) -> None:
-    top = TopCollector((ScoreSort(), PrimaryKeySort()), 3)
+    top = TopCollector((ByScore(True), ByKey(False)), 3)
     assert hits_of(top.decode(json.dumps(GOOD).encode()), 0, 3) == [(b"a", "0.5", [0.5, b"a"])]
     with pytest.raises(Corruption):
         top.decode(json.dumps(content).encode())

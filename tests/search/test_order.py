@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from lutra.kernels.row_mask import RowMask
 from lutra.scalars.strings import Strings
-from lutra.search.level import KeyLevel, Level, NumberLevel, ScoreLevel, StringLevel
+from lutra.search.level import Level
 from lutra.search.order import after_marks, first, first_of
 from lutra.search.scores import DocScores
+from lutra.search.sorts.key import KeyLevel
+from lutra.search.sorts.score import ScoreLevel
+from lutra.search.sorts.values import NumberLevel, StringLevel
 
 SIZE = 9_000
 

@@ -22,12 +22,14 @@ from lutra.kernels.distance import topk, wide
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
 from lutra.model.queries import (
     Bool,
+    DocSort,
     Exists,
     FieldSort,
     KnnVector,
     Match,
     MatchAll,
     MatchPhrase,
+    Missing,
     Prefix,
     PrimaryKeySort,
     Query,
@@ -214,9 +216,11 @@ def sorts(draw: st.DrawFn, arrays: frozenset[str]) -> tuple[Sorter, ...]:
     result: list[Sorter] = []
     for _ in range(draw(st.integers(0, 3))):
         descending = draw(st.booleans())
-        kind = draw(st.sampled_from(["score", "field", "field", "key"]))
+        kind = draw(st.sampled_from(["score", "field", "field", "field", "key", "doc"]))
         if kind == "score":
             result.append(ScoreSort(descending))
+        elif kind == "doc":
+            result.append(DocSort(descending))
         elif kind == "key":
             result.append(PrimaryKeySort(descending))
         else:
@@ -227,7 +231,11 @@ def sorts(draw: st.DrawFn, arrays: frozenset[str]) -> tuple[Sorter, ...]:
                     name,
                     descending,
                     draw(st.none() | st.sampled_from(modes)),
-                    draw(st.none() | st.sampled_from([o for o in OPERANDS[name] if not isinstance(o, dt.datetime)])),
+                    draw(
+                        st.none()
+                        | st.sampled_from(Missing)
+                        | st.sampled_from([o for o in OPERANDS[name] if not isinstance(o, dt.datetime)])
+                    ),
                 )
             )
     return tuple(result)
@@ -376,15 +384,15 @@ def sort_key(world: World, sort: tuple[Sorter, ...], key: PrimaryKey, score: flo
     result: list[Any] = []
     for sorter in sort:
         turned = Reversed if sorter.descending else (lambda value: value)
-        if isinstance(sorter, PrimaryKeySort):
+        if isinstance(sorter, PrimaryKeySort | DocSort):
             return [*result, turned(key_order(key))]
         if isinstance(sorter, ScoreSort):
             result.append(turned(score))
             continue
         elements = world.rows[key].get(sorter.field, [])
         mode = sorter.mode if sorter.mode is not None else (SortMode.MAX if sorter.descending else SortMode.MIN)
-        if not elements and sorter.missing is None:
-            result += [True, 0]
+        if not elements and (sorter.missing is None or isinstance(sorter.missing, Missing)):
+            result += [0 if sorter.missing is Missing.FIRST else 2, 0]
             continue
         if not elements:
             value = stand_in(sorter.field, sorter.missing)
@@ -394,7 +402,7 @@ def sort_key(world: World, sort: tuple[Sorter, ...], key: PrimaryKey, score: flo
                 value = sum(float(e) for e in scaled) / len(scaled)
             else:
                 value = (min if mode is SortMode.MIN else max)(scaled, key=order_of)
-        result += [False, turned(order_of(value))]
+        result += [1, turned(order_of(value))]
     return [*result, key_order(key)]
 
 

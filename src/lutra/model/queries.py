@@ -182,19 +182,35 @@ class PrimaryKeySort:
 
 
 @dataclass(frozen=True, slots=True)
-class FieldSort:
-    """By a field. Rows without it come last, unless ``missing`` gives the value they sort as.
+class DocSort:
+    """By whatever order takes least, that stays the same from page to page: of rows, by primary key."""
 
-    A ``missing`` that the field cannot hold stands for the next lower value that it can.
+    descending: bool = False
+
+
+class Missing(enum.Enum):
+    """Where rows come that have no value to sort by, whichever way round the others are."""
+
+    FIRST = "_first"
+    LAST = "_last"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSort:
+    """By a field. Rows without it sort as the first of ``missing_fields``, of the same type, that they have.
+
+    Those that have none sort as the value ``missing``, or come where it says: last where it is None. A ``missing`` that
+    the field cannot hold stands for the next lower value that it can.
     """
 
     field: str
     descending: bool = False
     mode: SortMode | None = None
-    missing: Value | None = None
+    missing: Value | Missing | None = None
+    missing_fields: tuple[str, ...] = ()
 
 
-Sorter = ScoreSort | PrimaryKeySort | FieldSort
+Sorter = ScoreSort | PrimaryKeySort | FieldSort | DocSort
 
 
 class ReturnColumns(enum.IntEnum):

@@ -27,6 +27,7 @@ class Binder:
     def __init__(self, view: IndexView, root_top_k: int = 0, known: dict[Condition, Condition] | None = None) -> None:
         """``root_top_k``: a KNN query at the root finds so many neighbours at least. ``known``: conditions of other
         queries over the same view, which gets those of this one."""
+        self.schema = view.schema
         self._view = view
         self._root_top_k = root_top_k
         self._fields = {field.name: field for field in view.schema.fields}

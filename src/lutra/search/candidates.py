@@ -18,11 +18,11 @@ import numpy.typing as npt
 from lutra.fields.capabilities import nearest as nearest_in
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.searcher import Found, Share, Strategy, search_segments
-from lutra.search.level import KeyLevel
 from lutra.search.nodes.knn import Near, NearNode, Scan
 from lutra.search.nodes.node import Condition, PartSearch
 from lutra.search.order import first_of
 from lutra.search.scores import Docs, DocScores, above, similarity, weighted
+from lutra.search.sorts.key import KeyLevel
 from lutra.vectors.calibration import Checked, Fallback
 from lutra.vectors.part import KnnCounters
 

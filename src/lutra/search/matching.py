@@ -13,15 +13,20 @@ from lutra.segments.part import Part
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """Living documents of ``part``, ``count`` of them: as a list, where they are known to be few, or as a mask."""
+    """Living documents of a part, ``count`` of them: as a list, where they are known to be few, or as a mask."""
 
-    part: Part
+    search: PartSearch
+    """Which part it is, and what of it the search has evaluated."""
     count: int
     scores: Scores
     """0 where nobody asks."""
     docs: Docs | None = None
     """Ascending."""
     mask: RowMask | None = None
+
+    @property
+    def part(self) -> Part:
+        return self.search.part
 
     @property
     def documents(self) -> RowMask:
@@ -37,16 +42,16 @@ def matching_of(search: PartSearch, root: Clause, is_scoring: bool) -> Matching:
     part, node = search.part, search.node(root.condition)
     if isinstance(node, NearNode):
         docs = node.found.docs
-        return Matching(part, len(docs), node.found if is_scoring else 0.0, docs=docs)
+        return Matching(search, len(docs), node.found if is_scoring else 0.0, docs=docs)
     mask = node.matches()
     if mask is not part.live:
         mask = mask & part.live
     if not is_scoring or not mask.count:
-        return Matching(part, mask.count, 0.0, mask=mask)
+        return Matching(search, mask.count, 0.0, mask=mask)
     if node.uniform is not None:
-        return Matching(part, mask.count, node.uniform * root.weight, mask=mask)
+        return Matching(search, mask.count, node.uniform * root.weight, mask=mask)
     docs = mask.ids()
     scores = node.scores(docs)
     if isinstance(scores, float):
-        return Matching(part, mask.count, scores * root.weight, mask=mask)
-    return Matching(part, mask.count, DocScores(docs, weighted(scores, root.weight)), docs=docs, mask=mask)
+        return Matching(search, mask.count, scores * root.weight, mask=mask)
+    return Matching(search, mask.count, DocScores(docs, weighted(scores, root.weight)), docs=docs, mask=mask)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lutra.fields.capabilities import filterable
-from lutra.index.definitions.schema import check_sorter
+from lutra.index.definitions.sorters import check_sort
 from lutra.index.lsm.view import IndexView
 from lutra.model import limits
 from lutra.model.errors import Corruption, ParameterInvalid
-from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, SearchRequest, Sorter
-from lutra.scalars.sorting import check_mode
+from lutra.model.queries import PrimaryKeySort, ScoreSort, SearchRequest, Sorter
 from lutra.search import nodes as _nodes  # noqa: F401  # whose modules say which queries there are
+from lutra.search import sorts as _sorts  # noqa: F401  # and which sorters
 from lutra.search.binder import Binder
 from lutra.search.highlighting import check_highlight
-from lutra.search.mark import check_marks, settled
 from lutra.search.nodes.knn import Near
 from lutra.search.nodes.node import Clause, Condition
+from lutra.search.sorts.ordering import Ordering
+from lutra.search.sorts.registry import are_marks_of, bind_sort
 from lutra.search.token import Token
 
 
@@ -30,7 +30,7 @@ class Plan:
     """All that the query is made of, each once."""
     sort: tuple[Sorter, ...]
     """As the token or the request has it, else the index."""
-    order: tuple[Sorter, ...]
+    order: tuple[Ordering, ...]
     """``sort`` up to the primary key, which settles ties."""
     token: Token | None
     offset: int
@@ -52,14 +52,14 @@ def plan_of(view: IndexView, request: SearchRequest, known: dict[Condition, Cond
     offset, limit = _page_of(request)
     token = _read_token(view, request.token) if request.token else None
     sort = token.sort if token is not None else request.sort or view.schema.sort or (PrimaryKeySort(),)
-    _check_sort(view, sort)
+    check_sort(view.schema, sort)
     if request.highlight is not None:
         check_highlight(view.schema, request.highlight)
-    order = settled(sort)
-    if token is not None:
-        check_marks(view.schema, order, token.marks)
     binder = Binder(view, limit if token is None or token.top_k is None else token.top_k, known)
     root = binder.bind(request.query)
+    order = bind_sort(sort, binder)
+    if token is not None and not are_marks_of(order, token.marks):
+        raise ParameterInvalid("[token] is invalid")
     is_scoring = any(isinstance(sorter, ScoreSort) for sorter in sort)
     return Plan(root, binder.conditions, sort, order, token, offset, limit, is_scoring)
 
@@ -76,20 +76,6 @@ def _page_of(request: SearchRequest) -> tuple[int, int]:
     if request.token and request.offset:
         raise ParameterInvalid("[offset] cannot go with [token]")
     return request.offset, limit
-
-
-def _check_sort(view: IndexView, sort: tuple[Sorter, ...]) -> None:
-    """Raises ParameterInvalid where the sort is too long, or does not fit a field."""
-    if len(sort) > limits.SORTERS_MAX:
-        raise ParameterInvalid(f"[sort] has at most {limits.SORTERS_MAX} sorters, not {len(sort)}")
-    for sorter in sort:
-        check_sorter(view.schema, sorter)
-        if isinstance(sorter, FieldSort):
-            column = filterable(view.parts[0], sorter.field)
-            if sorter.mode is not None:
-                check_mode(column.field, sorter.mode)
-            if sorter.missing is not None:
-                column.reader.stand_in(sorter.missing)
 
 
 def _read_token(view: IndexView, data: bytes) -> Token:

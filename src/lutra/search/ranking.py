@@ -14,7 +14,6 @@ import numpy as np
 
 from lutra.fields.capabilities import searchable
 from lutra.kernels.row_mask import RowMask
-from lutra.model.queries import ScoreSort
 from lutra.search.matching import Matching
 from lutra.search.nodes.bool import Combined
 from lutra.search.nodes.node import Clause, PartSearch
@@ -46,7 +45,7 @@ def best_matches(plan: Plan, parts: Sequence[PartSearch]) -> list[Matching] | No
     """
     asked, wanted = _asked(plan.root), plan.offset + plan.limit + 1
     first = plan.order[0]
-    if asked is None or not isinstance(first, ScoreSort) or not first.descending or plan.token is not None:
+    if asked is None or not first.is_scoring or not first.descending or plan.token is not None:
         return None
     if not plan.limit or wanted > _WANTED_MAX or not all(0 < weight < _WEIGHT_MAX for weight in asked.weights):
         return None
@@ -73,7 +72,7 @@ def best_matches(plan: Plan, parts: Sequence[PartSearch]) -> list[Matching] | No
     for part in by_size:
         part.stats.strategy = "block_max"
     return [
-        Matching(part.part, len(docs), DocScores.of(docs, values), docs=np.sort(docs))
+        Matching(part, len(docs), DocScores.of(docs, values), docs=np.sort(docs))
         for part, (docs, _), values in zip(by_size, found, scores, strict=True)
         if len(docs)
     ]

@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from lutra.index.definitions.sorters import sorter_in, sorter_out
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
-from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, Sorter, SortMode
+from lutra.model.queries import Sorter
 from lutra.search.mark import Mark, mark_from_json, mark_to_json
 
-_VERSION: Final = b"\x01"
+_VERSION: Final = b"\x02"
 _CRC_BYTES: Final = 4
 _to_json: Final = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -33,7 +34,7 @@ class Token:
     def encode(self) -> bytes:
         """The opaque bytes."""
         content = {
-            "sort": [_sorter_out(sorter) for sorter in self.sort],
+            "sort": [sorter_out(sorter) for sorter in self.sort],
             "marks": [mark_to_json(mark) for mark in self.marks],
             "top_k": self.top_k,
         }
@@ -51,29 +52,7 @@ class Token:
             top_k = content["top_k"]
             if top_k is not None and not (type(top_k) is int and 1 <= top_k <= limits.OFFSET_PLUS_LIMIT_MAX):
                 raise ValueError("top_k")
-            sort = tuple(_sorter_in(sorter) for sorter in content["sort"])
+            sort = tuple(sorter_in(sorter) for sorter in content["sort"])
             return cls(sort, tuple(mark_from_json(mark) for mark in content["marks"]), top_k)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise ParameterInvalid("[token] is invalid") from None
-
-
-def _sorter_out(sorter: Sorter) -> list[Any]:
-    match sorter:
-        case ScoreSort(descending):
-            return ["score", descending]
-        case PrimaryKeySort(descending):
-            return ["key", descending]
-        case FieldSort(field, descending, mode, missing):
-            return ["field", descending, field, mode, mark_to_json(missing)]
-
-
-def _sorter_in(content: Any) -> Sorter:
-    match content:
-        case ["score", bool(descending)]:
-            return ScoreSort(descending)
-        case ["key", bool(descending)]:
-            return PrimaryKeySort(descending)
-        case ["field", bool(descending), str(field), mode, missing]:
-            value = mark_from_json(missing)
-            return FieldSort(field, descending, None if mode is None else SortMode(mode), value)
-    raise ValueError("sorter")

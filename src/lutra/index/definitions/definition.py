@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from lutra.index.definitions.sorters import sorter_in, sorter_out
 from lutra.model.errors import Corruption
 from lutra.model.indexes import (
     AnalyzerParameters,
@@ -20,7 +21,6 @@ from lutra.model.indexes import (
     TextSimilarity,
     VectorOptions,
 )
-from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, Sorter, SortMode
 
 _FORMAT: Final = 1
 _PARAMETERS: Final[dict[str, type[AnalyzerParameters]]] = {
@@ -79,7 +79,7 @@ def schema_out(schema: IndexSchema) -> dict[str, Any]:
     """The schema as JSON has it."""
     return {
         "fields": [_field_out(field) for field in schema.fields],
-        "sort": [_sorter_out(sorter) for sorter in schema.sort],
+        "sort": [sorter_out(sorter) for sorter in schema.sort],
         "routing_fields": list(schema.routing_fields),
         "ttl_s": schema.ttl_s,
     }
@@ -89,7 +89,7 @@ def schema_in(stored: dict[str, Any]) -> IndexSchema:
     """Of what `schema_out` gave. Raises ValueError, KeyError, TypeError for anything else."""
     return IndexSchema(
         fields=tuple(_field_in(field) for field in stored["fields"]),
-        sort=tuple(_sorter_in(sorter) for sorter in stored["sort"]),
+        sort=tuple(sorter_in(sorter) for sorter in stored["sort"]),
         routing_fields=tuple(stored["routing_fields"]),
         ttl_s=stored["ttl_s"],
     )
@@ -148,27 +148,3 @@ def _text_in(stored: dict[str, Any]) -> TextOptions:
         similarity=None if stored["similarity"] is None else TextSimilarity[stored["similarity"]],
         highlighting=stored["highlighting"],
     )
-
-
-def _sorter_out(sorter: Sorter) -> dict[str, Any]:
-    match sorter:
-        case ScoreSort(descending):
-            return {"by": "score", "descending": descending}
-        case PrimaryKeySort(descending):
-            return {"by": "key", "descending": descending}
-        case FieldSort(field, descending, mode, missing):
-            mode_name = None if mode is None else mode.name
-            return {"by": "field", "descending": descending, "field": field, "mode": mode_name, "missing": missing}
-
-
-def _sorter_in(stored: dict[str, Any]) -> Sorter:
-    descending = stored["descending"]
-    match stored["by"]:
-        case "score":
-            return ScoreSort(descending)
-        case "key":
-            return PrimaryKeySort(descending)
-        case "field":
-            mode = None if stored["mode"] is None else SortMode[stored["mode"]]
-            return FieldSort(stored["field"], descending, mode, stored["missing"])
-    raise ValueError(f"unknown sorter {stored['by']!r}")

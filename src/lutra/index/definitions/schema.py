@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from lutra.fields.kinds import kind_of
+from lutra.index.definitions.sorters import check_sort
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, IndexSchema
 from lutra.model.names import is_column_name
-from lutra.model.queries import FieldSort, ScoreSort, Sorter
+from lutra.model.queries import ScoreSort
 from lutra.model.schema import TableSchema, TableUpdate
-from lutra.scalars.sorting import check_mode
-from lutra.scalars.values import ScalarReader
 
 
 def check_schema(schema: IndexSchema) -> None:
@@ -57,32 +56,9 @@ def _validate_field(field: FieldSchema) -> None:
 
 
 def _validate_sort(schema: IndexSchema) -> None:
-    if len(schema.sort) > limits.SORTERS_MAX:
-        raise ParameterInvalid(f"an index sort has at most {limits.SORTERS_MAX} sorters")
-    for sorter in schema.sort:
-        if isinstance(sorter, ScoreSort):
-            raise ParameterInvalid("an index cannot be sorted by score: use PrimaryKeySort or FieldSort")
-        field = check_sorter(schema, sorter)
-        if field is not None and isinstance(sorter, FieldSort):
-            if sorter.mode is not None:
-                check_mode(field, sorter.mode)
-            if sorter.missing is not None:
-                ScalarReader(field).stand_in(sorter.missing)
-
-
-def check_sorter(schema: IndexSchema, sorter: Sorter) -> FieldSchema | None:
-    """The field that is sorted by, where it is by one. Raises ParameterInvalid where it cannot be sorted by."""
-    if not isinstance(sorter, FieldSort):
-        return None
-    field = schema.field(sorter.field)
-    if field is None:
-        raise ParameterInvalid(f"[field_sort] field: {sorter.field} does not exist")
-    if not kind_of(field).is_sortable:
-        kind = field.type.name
-        raise ParameterInvalid(f"[field_sort] field: {sorter.field} is of type {kind}: it cannot be sorted by")
-    if not field.is_sortable:
-        raise ParameterInvalid(f"[field_sort] field: {sorter.field} was created without sort_and_agg")
-    return field
+    if any(isinstance(sorter, ScoreSort) for sorter in schema.sort):
+        raise ParameterInvalid("an index cannot be sorted by score: use PrimaryKeySort or FieldSort")
+    check_sort(schema, schema.sort)
 
 
 def _validate_ttl(ttl_s: int, table: TableSchema) -> None:

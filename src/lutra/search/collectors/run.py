@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.index.lsm.view import Document
-from lutra.search.level import KeyLevel, Level, ScoreLevel
-from lutra.search.mark import Mark, ranks
+from lutra.search.level import Level
+from lutra.search.mark import Mark
 from lutra.search.scores import Docs, Scores, scores_of
+from lutra.search.sorts.ordering import Ordering
+from lutra.search.sorts.score import ScoreLevel
 from lutra.segments.part import Part
 
 Rank = tuple[Any, ...]
@@ -49,7 +51,9 @@ class LocalRun:
     """Of one part, whose sort keys are read as they are asked for. A `Run`."""
 
     part: Part
+    order: Sequence[Ordering]
     levels: Sequence[Level]
+    """One each of ``order``."""
     docs: Docs
     found: Scores | None
     """Scores; None where nobody asks."""
@@ -60,7 +64,13 @@ class LocalRun:
     def ranks(self, chunk: int) -> Iterator[Rank]:
         for first in range(0, len(self.docs), chunk):
             docs = self.docs[first : first + chunk]
-            yield from zip(*(_ranks(level, docs, level is self.levels[0]) for level in self.levels), strict=True)
+            yield from zip(*(self._ranks(number, docs) for number in range(len(self.levels))), strict=True)
+
+    def _ranks(self, number: int, docs: Docs) -> Sequence[Any]:
+        ordering, level = self.order[number], self.levels[number]
+        if number and ordering.is_total:
+            return [_LateRank(ordering, level, doc) for doc in docs.tolist()]
+        return ordering.ranks(level.marks(docs))
 
     def first_ranks(self) -> npt.NDArray[np.float64] | None:
         level = self.levels[0]
@@ -91,15 +101,14 @@ class SentRun:
 
     hits: Sequence[tuple[Sequence[Mark], float]]
     """Marks and score of each."""
-    descending: Sequence[bool]
-    """By level."""
+    order: Sequence[Ordering]
 
     def __len__(self) -> int:
         return len(self.hits)
 
     def ranks(self, chunk: int) -> Iterator[Rank]:
         for marks, _ in self.hits:
-            yield tuple(ranks([mark], down)[0] for mark, down in zip(marks, self.descending, strict=True))
+            yield tuple(ordering.ranks([mark])[0] for ordering, mark in zip(self.order, marks, strict=True))
 
     def first_ranks(self) -> npt.NDArray[np.float64] | None:
         return None
@@ -121,16 +130,17 @@ class SentRun:
 class _LateRank:
     """Where one document stands at a level that few comparisons come to."""
 
-    __slots__ = ("_doc", "_level", "_rank")
+    __slots__ = ("_doc", "_level", "_ordering", "_rank")
 
-    def __init__(self, level: Level, doc: int) -> None:
+    def __init__(self, ordering: Ordering, level: Level, doc: int) -> None:
+        self._ordering = ordering
         self._level = level
         self._doc = doc
         self._rank: Any = None
 
     def read(self) -> Any:
         if self._rank is None:
-            [self._rank] = ranks(self._level.marks(np.array([self._doc], np.int64)), self._level.descending)
+            [self._rank] = self._ordering.ranks(self._level.marks(np.array([self._doc], np.int64)))
         return self._rank
 
     def __lt__(self, other: Any) -> bool:
@@ -147,9 +157,3 @@ class _LateRank:
 
 def _read(rank: Any) -> Any:
     return rank.read() if isinstance(rank, _LateRank) else rank
-
-
-def _ranks(level: Level, docs: Docs, is_first: bool) -> Sequence[Any]:
-    if isinstance(level, KeyLevel) and not is_first:
-        return [_LateRank(level, doc) for doc in docs.tolist()]
-    return ranks(level.marks(docs), level.descending)

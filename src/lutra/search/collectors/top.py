@@ -12,13 +12,13 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from lutra.model.errors import Corruption
-from lutra.model.queries import Sorter
 from lutra.search.collectors.run import LocalRun, Rank, Run, SentRun
-from lutra.search.level import KeyLevel, levels_of
 from lutra.search.mark import Mark, mark_from_json, mark_to_json
 from lutra.search.matching import Matching
 from lutra.search.order import after_marks, first, first_of
 from lutra.search.scores import DocScores
+from lutra.search.sorts.key import KeyLevel
+from lutra.search.sorts.ordering import Ordering
 
 _FEW: Final = 64
 """Hits up to which a list is sorted in less time than an array is made."""
@@ -40,11 +40,10 @@ class Place(NamedTuple):
 
 
 class TopCollector:
-    """Chooses ``count`` documents of the settled ``order`` (`lutra.search.mark.settled`): those after ``marks``, where
-    there are any."""
+    """Chooses ``count`` documents in ``order``, that ends with a total one: those after ``marks``, if there are any."""
 
     def __init__(
-        self, order: Sequence[Sorter], count: int, marks: Sequence[Mark] | None = None, is_scoring: bool = False
+        self, order: Sequence[Ordering], count: int, marks: Sequence[Mark] | None = None, is_scoring: bool = False
     ) -> None:
         self._order = order
         self._count = count
@@ -55,7 +54,7 @@ class TopCollector:
         part, docs, mask, left = matching.part, matching.docs, matching.mask, matching.count
         if not left:
             return Top((), 0)
-        levels = levels_of(part, self._order, matching.scores)
+        levels = [ordering.level(matching.search, matching.scores) for ordering in self._order]
         if self._marks is not None:
             mask = after_marks(levels, self._marks, matching.documents)
             left = mask.count
@@ -70,7 +69,7 @@ class TopCollector:
                 chosen = mask.first(self._count, levels[0].descending)
             else:
                 chosen = first(levels, mask, self._count)
-        return Top((LocalRun(part, levels, chosen, matching.scores if self._is_scoring else None),), left)
+        return Top((LocalRun(part, self._order, levels, chosen, matching.scores if self._is_scoring else None),), left)
 
     def merge(self, states: Sequence[Top]) -> Top:
         return Top([run for state in states for run in state.runs], sum(state.left for state in states))
@@ -93,7 +92,7 @@ class TopCollector:
                 raise ValueError("hits")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise Corruption(f"a top-k's partial state makes no sense: {error!r}") from None
-        return Top((SentRun(hits, [sorter.descending for sorter in self._order]),) if hits else (), left)
+        return Top((SentRun(hits, self._order),) if hits else (), left)
 
 
 def merged(runs: Sequence[Run], offset: int, limit: int) -> list[Place]:

@@ -304,20 +304,22 @@ class GeoDistanceSort(_message.Message):
     def __init__(self, field_name: _Optional[str] = ..., points: _Optional[_Iterable[str]] = ..., order: _Optional[_Union[SortOrder, str]] = ..., mode: _Optional[_Union[SortMode, str]] = ..., distance_type: _Optional[_Union[GeoDistanceType, str]] = ..., nested_filter: _Optional[_Union[NestedFilter, _Mapping]] = ...) -> None: ...
 
 class FieldSort(_message.Message):
-    __slots__ = ("field_name", "order", "mode", "nested_filter", "missing_value", "missing_field")
+    __slots__ = ("field_name", "order", "mode", "nested_filter", "missing_value", "missing_field", "missing_fields")
     FIELD_NAME_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     NESTED_FILTER_FIELD_NUMBER: _ClassVar[int]
     MISSING_VALUE_FIELD_NUMBER: _ClassVar[int]
     MISSING_FIELD_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELDS_FIELD_NUMBER: _ClassVar[int]
     field_name: str
     order: SortOrder
     mode: SortMode
     nested_filter: NestedFilter
     missing_value: bytes
     missing_field: str
-    def __init__(self, field_name: _Optional[str] = ..., order: _Optional[_Union[SortOrder, str]] = ..., mode: _Optional[_Union[SortMode, str]] = ..., nested_filter: _Optional[_Union[NestedFilter, _Mapping]] = ..., missing_value: _Optional[bytes] = ..., missing_field: _Optional[str] = ...) -> None: ...
+    missing_fields: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, field_name: _Optional[str] = ..., order: _Optional[_Union[SortOrder, str]] = ..., mode: _Optional[_Union[SortMode, str]] = ..., nested_filter: _Optional[_Union[NestedFilter, _Mapping]] = ..., missing_value: _Optional[bytes] = ..., missing_field: _Optional[str] = ..., missing_fields: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Sorter(_message.Message):
     __slots__ = ("field_sort", "geo_distance_sort", "score_sort", "pk_sort", "doc_sort")

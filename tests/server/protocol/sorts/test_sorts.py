@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from typing import Any
 
 import pytest
 import tablestore as ots
@@ -11,8 +11,8 @@ from tablestore.protobuf import search_pb2 as sdk
 
 from lutra.kernels.plainbuffer import encode_variant
 from lutra.model.errors import ParameterInvalid
-from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, SortMode
-from lutra.model.values import INF_MAX, INF_MIN
+from lutra.model.queries import DocSort, FieldSort, Missing, PrimaryKeySort, ScoreSort, SortMode
+from lutra.model.values import AUTO_INCREMENT, INF_MAX, INF_MIN, KeyMarker, Value
 from lutra.server.protocol.sorts import parse_sort, sort_message
 from lutra.server.wire import query_pb2 as wire
 
@@ -44,27 +44,58 @@ def test_sorters_of_the_sdk_and_back() -> None:
     assert parse_sort(sort_message(parsed)) == parsed
 
 
-def test_rows_without_the_field() -> None:
-    def parsed(value: object) -> tuple[object, ...]:
-        missing = encode_variant(value)
-        sort = wire.Sort(sorter=[wire.Sorter(field_sort=wire.FieldSort(field_name="a", missing_value=missing))])
-        return astuple(parse_sort(sort)[0])
+def field_sort(**more: Any) -> FieldSort:
+    """As it is parsed; and as it is after it was told again."""
+    sort = wire.Sort(sorter=[wire.Sorter(field_sort=wire.FieldSort(field_name="a", **more))])
+    [parsed] = parse_sort(sort)
+    assert isinstance(parsed, FieldSort)
+    assert parse_sort(sort_message([parsed])) == (parsed,)
+    return parsed
 
-    assert parsed(7)[-1] == 7
-    assert parsed(INF_MAX)[-1] is None
-    with pytest.raises(ParameterInvalid, match="first is not supported"):
-        parsed(INF_MIN)
+
+@pytest.mark.parametrize(
+    ("sent", "missing"),
+    [
+        (7, 7),
+        ("b", "b"),
+        ("_first", Missing.FIRST),
+        ("_last", Missing.LAST),
+        (INF_MIN, Missing.FIRST),
+        (INF_MAX, Missing.LAST),
+    ],
+)
+def test_rows_without_the_field(sent: Value | KeyMarker, missing: object) -> None:
+    """Java sends its markers as strings."""
+    assert field_sort(missing_value=encode_variant(sent)).missing == missing
+
+
+@pytest.mark.parametrize("sent", [encode_variant(AUTO_INCREMENT), b"\x06"], ids=["marker", "null"])
+def test_rows_without_the_field_sort_as_a_value(sent: bytes) -> None:
+    with pytest.raises(ParameterInvalid, match="missing value of field"):
+        field_sort(missing_value=sent)
+
+
+def test_other_fields_of_rows_without_the_field() -> None:
+    """Older SDKs send one, newer ones several."""
+    assert field_sort().missing_fields == ()
+    assert field_sort(missing_field="b").missing_fields == ("b",)
+    assert field_sort(missing_fields=["b", "c"]).missing_fields == ("b", "c")
+    assert field_sort(missing_field="b", missing_fields=["c"]).missing_fields == ("b", "c")
+
+
+def test_any_order_of_documents() -> None:
+    sort = wire.Sort(sorter=[wire.Sorter(doc_sort=wire.DocSort(order=order)) for order in (0, 1)])
+    assert parse_sort(sort) == (DocSort(), DocSort(descending=True))
+    assert sort_message(parse_sort(sort)) == sort
 
 
 @pytest.mark.parametrize(
     ("sorter", "part"),
     [
         (wire.Sorter(), "empty"),
-        (wire.Sorter(doc_sort=wire.DocSort()), "doc_sort"),
         (wire.Sorter(geo_distance_sort=wire.GeoDistanceSort()), "geo_distance_sort"),
         (wire.Sorter(field_sort=wire.FieldSort()), "field_name"),
         (wire.Sorter(field_sort=wire.FieldSort(field_name="a", nested_filter=wire.NestedFilter())), "nested_filter"),
-        (wire.Sorter(field_sort=wire.FieldSort(field_name="a", missing_field="b")), "missing_field"),
         (wire.Sorter(field_sort=wire.FieldSort(field_name="a", mode=9)), "Invalid sort mode: 9"),
         (wire.Sorter(score_sort=wire.ScoreSort(order=9)), "Invalid sort order: 9"),
     ],

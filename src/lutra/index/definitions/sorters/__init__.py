@@ -1,0 +1,9 @@
+"""The kinds of sorters, a module each: whether one goes with a schema, and how it is stored.
+
+A new kind is a new module, named here so that it is there.
+"""
+
+from lutra.index.definitions.sorters import doc, field, key, score
+from lutra.index.definitions.sorters.registry import check_sort, sorter_in, sorter_out
+
+__all__ = ["check_sort", "doc", "field", "key", "score", "sorter_in", "sorter_out"]

@@ -1,0 +1,69 @@
+"""Which module knows which kind of sorter: each says so itself, by `knows`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeVar
+
+from lutra.model import limits
+from lutra.model.errors import ParameterInvalid
+from lutra.model.indexes import IndexSchema
+from lutra.model.queries import Sorter
+
+
+class SorterKind(ABC):
+    """One kind of sorter."""
+
+    name: ClassVar[str]
+    """As what is stored calls it."""
+
+    def check(self, schema: IndexSchema, sorter: Any) -> None:  # noqa: B027  # most go with any schema
+        """Raises ParameterInvalid where an index of ``schema`` cannot be searched in that order."""
+
+    @abstractmethod
+    def out(self, sorter: Any) -> dict[str, Any]:
+        """What the sorter says, for JSON. Its names are not ``by`` or ``descending``, which all have."""
+
+    @abstractmethod
+    def read(self, stored: dict[str, Any], descending: bool) -> Sorter:
+        """The inverse. Raises ValueError, KeyError, TypeError for anything else: it may be forged."""
+
+
+_KINDS: dict[type, SorterKind] = {}
+K = TypeVar("K", bound=type[SorterKind])
+
+
+def knows(kind: type) -> Callable[[K], K]:
+    """Makes a class the one for sorters of this kind."""
+
+    def register(own: K) -> K:
+        _KINDS[kind] = own()
+        return own
+
+    return register
+
+
+def check_sort(schema: IndexSchema, sort: Sequence[Sorter]) -> None:
+    """Raises ParameterInvalid where ``sort`` is too long, or does not fit a field."""
+    if len(sort) > limits.SORTERS_MAX:
+        raise ParameterInvalid(f"[sort] has at most {limits.SORTERS_MAX} sorters, not {len(sort)}")
+    for sorter in sort:
+        _KINDS[type(sorter)].check(schema, sorter)
+
+
+def sorter_out(sorter: Sorter) -> dict[str, Any]:
+    """What JSON holds for ``sorter``."""
+    kind = _KINDS[type(sorter)]
+    return {"by": kind.name, "descending": sorter.descending, **kind.out(sorter)}
+
+
+def sorter_in(stored: Any) -> Sorter:
+    """The inverse. Raises ValueError, KeyError, TypeError for what is no sorter."""
+    descending = stored["descending"]
+    if type(descending) is not bool:
+        raise ValueError("descending")
+    for kind in _KINDS.values():
+        if kind.name == stored["by"]:
+            return kind.read(stored, descending)
+    raise ValueError(f"unknown sorter {stored['by']!r}")
