@@ -15,6 +15,7 @@ class DateKind(ScalarKind):
     type = FieldType.DATE
     options = "date"
     is_ordered = True
+    is_date = True
     sort_type = int
     column_types = frozenset({ColumnType.INTEGER, ColumnType.STRING})
 

@@ -71,6 +71,10 @@ class FieldKind(ABC):
     """Whether its parts are `lutra.fields.capabilities.Nested`."""
     is_ordered: ClassVar[bool] = False
     """Whether its values can be compared as less and more."""
+    is_number: ClassVar[bool] = False
+    """Whether its values can be reckoned with: LONG and DOUBLE."""
+    is_date: ClassVar[bool] = False
+    """Whether its values are points in time."""
     has_strings: ClassVar[bool] = False
     """Whether queries for strings go with it: prefixes, patterns, matches."""
     sort_type: ClassVar[Any] = None

@@ -13,6 +13,7 @@ class LongKind(ScalarKind):
     type = FieldType.LONG
     column_types = frozenset({ColumnType.INTEGER})
     is_ordered = True
+    is_number = True
     sort_type = int
 
 
@@ -22,4 +23,5 @@ class DoubleKind(ScalarKind):
     type = FieldType.DOUBLE
     column_types = frozenset({ColumnType.DOUBLE, ColumnType.INTEGER})
     is_ordered = True
+    is_number = True
     sort_type = float

@@ -63,6 +63,8 @@ SEARCH_TIMEOUT_MS_MAX: Final = 10_000
 QUERY_NODES_MAX: Final = 1_024
 QUERY_DEPTH_MAX: Final = 64
 TERMS_MAX: Final = 1_024
+SCORE_FUNCTIONS_MAX: Final = 3
+"""Of one query."""
 PREFIX_BYTES_MAX: Final = 1_000
 """Of a suffix too."""
 WILDCARD_CHARS_MAX: Final = 32

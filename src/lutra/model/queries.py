@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.model.rows import PrimaryKey, Row
+from lutra.model.scoring import ScoringQuery
 from lutra.model.values import Value
 
 Operand = Value | dt.datetime
@@ -160,7 +161,21 @@ class KnnVector:
     num_candidates: int | None = None
 
 
-Query = MatchAll | Term | Terms | Range | Prefix | Suffix | Wildcard | Match | MatchPhrase | Exists | Bool | KnnVector
+Query = (
+    MatchAll
+    | Term
+    | Terms
+    | Range
+    | Prefix
+    | Suffix
+    | Wildcard
+    | Match
+    | MatchPhrase
+    | Exists
+    | Bool
+    | KnnVector
+    | ScoringQuery
+)
 
 
 class SortMode(enum.IntEnum):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from lutra.fields.capabilities import filterable
 from lutra.fields.kind import FieldKind
@@ -20,15 +21,26 @@ from lutra.search.nodes.registry import bind_of
 
 C = TypeVar("C", bound=Condition)
 
+_SEED_BITS: Final = 63
+
 
 class Binder:
     """Binds one query: each kind in its own module of `lutra.search.nodes`, which asks what is here."""
 
-    def __init__(self, view: IndexView, root_top_k: int = 0, known: dict[Condition, Condition] | None = None) -> None:
+    def __init__(
+        self,
+        view: IndexView,
+        root_top_k: int = 0,
+        known: dict[Condition, Condition] | None = None,
+        seed: int | None = None,
+    ) -> None:
         """``root_top_k``: a KNN query at the root finds so many neighbours at least. ``known``: conditions of other
-        queries over the same view, which gets those of this one."""
+        queries over the same view, which gets those of this one. ``seed``: of random scores that have none of their
+        own; None: one is drawn for them."""
         self.schema = view.schema
         self._view = view
+        self.seed = seed
+        """The one that was drawn, once `draw` was asked for it."""
         self._root_top_k = root_top_k
         self._fields = {field.name: field for field in view.schema.fields}
         self._conditions: dict[Condition, Condition] = {}
@@ -86,6 +98,12 @@ class Binder:
         if not field.index:
             raise ParameterInvalid(f"[{query}] field: {name} is not indexed")
         return field
+
+    def draw(self) -> int:
+        """The seed of random scores that have none of their own: the same for all of this query."""
+        if self.seed is None:
+            self.seed = secrets.randbits(_SEED_BITS)
+        return self.seed
 
     def reader(self, name: str) -> ScalarReader:
         """Turns operands into what the field holds."""

@@ -70,6 +70,7 @@ def _searched(view: IndexView, requests: Sequence[SearchRequest], deadline: Dead
     is_explaining = any(request.explain for request in requests)
     shared = [PartSearch(part, PartStats(part.rows), deadline, is_explaining) for part in view.parts]
     searches = [shared, *([search.another() for search in shared] for _ in plans[1:])]
+    gather_statistics([root for plan in plans for root in plan.scored_roots], shared)
     find_candidates((one, own) for plan, own in zip(plans, searches, strict=True) for one in plan.conditions)
     return [
         _answered(view, request, plan, own, began_s)
@@ -80,10 +81,8 @@ def _searched(view: IndexView, requests: Sequence[SearchRequest], deadline: Dead
 def _answered(
     view: IndexView, request: SearchRequest, plan: Plan, searches: Sequence[PartSearch], began_s: float
 ) -> Answer:
-    """The answer to one request, whose neighbours have been found."""
+    """The answer to one request, whose neighbours have been found, and what scores have to know."""
     deadline = searches[0].deadline
-    if plan.is_scoring:
-        gather_statistics(plan.root.condition, searches)
     total, top = _collected(plan, request, searches, deadline)
     places = merged(top.runs, plan.offset, plan.limit)
     deadline.check()
@@ -142,4 +141,4 @@ def _documents(top: Top, places: Sequence[Place]) -> list[Document]:
 
 
 def _next_token(plan: Plan, top: Top, last: Place, key: bytes) -> bytes:
-    return Token(plan.sort, tuple(top.runs[last.run].marks(last.at, key)), plan.top_k).encode()
+    return Token(plan.sort, tuple(top.runs[last.run].marks(last.at, key)), plan.top_k, plan.seed).encode()

@@ -37,6 +37,14 @@ class Plan:
     limit: int
     is_scoring: bool
     """Whether hits carry scores."""
+    seed: int | None
+    """Of random scores that had none of their own; None where there are none."""
+
+    @property
+    def scored_roots(self) -> list[Condition]:
+        """Conditions whose scores are asked for: of the root by the sort, of others by what they match."""
+        by_score = [condition for condition in self.conditions if condition.matches_by_score]
+        return [self.root.condition, *by_score] if self.is_scoring else by_score
 
     @property
     def top_k(self) -> int | None:
@@ -55,13 +63,14 @@ def plan_of(view: IndexView, request: SearchRequest, known: dict[Condition, Cond
     check_sort(view.schema, sort)
     if request.highlight is not None:
         check_highlight(view.schema, request.highlight)
-    binder = Binder(view, limit if token is None or token.top_k is None else token.top_k, known)
+    root_top_k = limit if token is None or token.top_k is None else token.top_k
+    binder = Binder(view, root_top_k, known, None if token is None else token.seed)
     root = binder.bind(request.query)
     order = bind_sort(sort, binder)
     if token is not None and not are_marks_of(order, token.marks):
         raise ParameterInvalid("[token] is invalid")
     is_scoring = any(isinstance(sorter, ScoreSort) for sorter in sort)
-    return Plan(root, binder.conditions, sort, order, token, offset, limit, is_scoring)
+    return Plan(root, binder.conditions, sort, order, token, offset, limit, is_scoring, binder.seed)
 
 
 def _page_of(request: SearchRequest) -> tuple[int, int]:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from operator import add
 
-from lutra.search.nodes.bool import Combined
 from lutra.search.nodes.node import Condition, PartSearch
 from lutra.search.nodes.words import Scored, ScoredNode
 
 
-def gather_statistics(root: Condition, parts: Sequence[PartSearch]) -> None:
-    """Tells the nodes of those conditions in ``root`` that score words.
+def gather_statistics(roots: Iterable[Condition], parts: Sequence[PartSearch]) -> None:
+    """Tells the nodes of those conditions in ``roots`` that score words.
 
     Counted are the rows that live: so a row scores the same wherever it and the others lie, before a compaction and
     after it. Raises RequestTimeout, Corruption, StorageFailure.
     """
-    for condition in dict.fromkeys(_scored(root)):
+    for condition in dict.fromkeys(scored for root in roots for scored in _scored(root)):
         nodes = [node for node in (part.node(condition) for part in parts) if isinstance(node, ScoredNode)]
         counted = []
         for part, node in zip(parts, nodes, strict=True):
@@ -32,6 +31,5 @@ def _scored(condition: Condition) -> Iterator[Scored]:
     """What adds to the scores: not what stands under ``filter``."""
     if isinstance(condition, Scored) and condition.terms:
         yield condition
-    elif isinstance(condition, Combined):
-        for clause in (*condition.must, *condition.should):
-            yield from _scored(clause.condition)
+    for clause in condition.scored():
+        yield from _scored(clause.condition)

@@ -1,8 +1,8 @@
 """What a client hands back to get the next page.
 
-A token holds the sort, where the last document of the page stands on each of its levels, and how many neighbours a
-KNN query had. So the next page begins strictly after it whatever has changed meanwhile. It is checked, not secret: a
-version byte, JSON, and a CRC-32 over both.
+A token holds the sort, where the last document of the page stands on each of its levels, how many neighbours a KNN
+query had, and the seed of random scores. So the next page begins strictly after it whatever has changed meanwhile. It
+is checked, not secret: a version byte, JSON, and a CRC-32 over both.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Token:
     sort: tuple[Sorter, ...]
     marks: tuple[Mark, ...]
     top_k: int | None = None
+    seed: int | None = None
 
     def encode(self) -> bytes:
         """The opaque bytes."""
@@ -37,6 +38,7 @@ class Token:
             "sort": [sorter_out(sorter) for sorter in self.sort],
             "marks": [mark_to_json(mark) for mark in self.marks],
             "top_k": self.top_k,
+            "seed": self.seed,
         }
         body = _VERSION + _to_json(content).encode()
         return body + zlib.crc32(body).to_bytes(_CRC_BYTES, "big")
@@ -52,7 +54,10 @@ class Token:
             top_k = content["top_k"]
             if top_k is not None and not (type(top_k) is int and 1 <= top_k <= limits.OFFSET_PLUS_LIMIT_MAX):
                 raise ValueError("top_k")
+            seed = content.get("seed")
+            if seed is not None and not (type(seed) is int and 0 <= seed < 1 << 64):
+                raise ValueError("seed")
             sort = tuple(sorter_in(sorter) for sorter in content["sort"])
-            return cls(sort, tuple(mark_from_json(mark) for mark in content["marks"]), top_k)
+            return cls(sort, tuple(mark_from_json(mark) for mark in content["marks"]), top_k, seed)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise ParameterInvalid("[token] is invalid") from None

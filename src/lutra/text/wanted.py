@@ -18,6 +18,7 @@ from lutra.model.queries import (
     Terms,
     Wildcard,
 )
+from lutra.model.scoring import ConstScore, DisMax, FunctionScore, FunctionsScore
 from lutra.text.analyzers import Analyzer, Tokens
 
 Pattern = Prefix | Suffix | Wildcard
@@ -89,14 +90,21 @@ def wanted_of(query: Query, name: str, analyzer: Analyzer) -> Wanted:
 
 
 def _leaves(query: Query) -> Iterator[Query]:
-    if isinstance(query, Bool):
-        for part in (*query.must, *query.filter, *query.should):
-            yield from _leaves(part)
-    elif isinstance(query, KnnVector):
-        if query.filter is not None:
-            yield from _leaves(query.filter)
-    else:
-        yield query
+    """But for what must not match, and what only functions of scores go by."""
+    match query:
+        case Bool(must=must, filter=within, should=should):
+            parts: tuple[Query, ...] = (*must, *within, *should)
+        case KnnVector(filter=within):
+            parts = () if within is None else (within,)
+        case ConstScore(filter=inner) | FunctionScore(query=inner) | FunctionsScore(query=inner):
+            parts = (inner,)
+        case DisMax(queries=queries):
+            parts = queries
+        case _:
+            yield query
+            return
+    for part in parts:
+        yield from _leaves(part)
 
 
 def _of_phrase(phrase: Phrase, tokens: Tokens) -> Iterator[int]:

@@ -156,8 +156,6 @@ QUERIES: dict[str, Any] = {
     "GEO_BOUNDING_BOX": ots.GeoBoundingBoxQuery("n", "1,0", "0,1"),
     "GEO_DISTANCE": ots.GeoDistanceQuery("n", "0,0", 10),
     "GEO_POLYGON": ots.GeoPolygonQuery("n", ["0,0", "1,0", "1,1"]),
-    "FUNCTION_SCORE": ots.FunctionScoreQuery(MatchAllQuery(), ots.FieldValueFactor("n")),
-    "DIS_MAX": ots.DisMaxQuery([MatchAllQuery()]),
 }
 
 PARTS: dict[str, dict[str, Any]] = {

@@ -5,7 +5,11 @@ A new kind is a new module, named here so that it is there.
 
 from lutra.search.nodes import (
     bool,
+    const_score,
+    dis_max,
     exists,
+    function_score,
+    functions_score,
     knn,
     match,
     match_all,
@@ -20,7 +24,11 @@ from lutra.search.nodes import (
 
 __all__ = [
     "bool",
+    "const_score",
+    "dis_max",
     "exists",
+    "function_score",
+    "functions_score",
     "knn",
     "match",
     "match_all",

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from lutra.kernels.row_mask import RowMask
 from lutra.model.queries import Bool
 from lutra.search.binder import Binder
 from lutra.search.minimum import minimum_should_match
-from lutra.search.nodes.node import Clause, Condition, Node, PartSearch, explained
+from lutra.search.nodes.node import Clause, Condition, Node, PartSearch, explained, scores_where_it_matches
 from lutra.search.nodes.registry import binds
 from lutra.search.scores import Docs, MatchScores, finite
 
@@ -52,6 +51,9 @@ class Combined(Condition):
 
     def node(self, part: PartSearch) -> Node:
         return CombinedNode(part, self)
+
+    def scored(self) -> Clauses:
+        return (*self.must, *self.should)
 
     def describe(self) -> dict[str, Any]:
         return {"query": "bool"}
@@ -115,7 +117,7 @@ class CombinedNode(Node):
             for node, clause in zip(self._must, of.must, strict=True):
                 total = total + node.scores(docs) * clause.weight
             for node, clause in zip(self._should, of.should, strict=True):
-                total = total + _where_it_matches(node, docs) * clause.weight
+                total = total + scores_where_it_matches(node, docs) * clause.weight
             total = finite(total) if is_large else total
             total = total * of.weight
         return finite(total) if is_large or self.most > _SURELY_FINITE else total
@@ -144,11 +146,3 @@ class CombinedNode(Node):
             if clauses:
                 told[name] = list(map(explained, clauses, nodes))
         return {**told, "needed": of.needed} if of.should else told
-
-
-def _where_it_matches(node: Node, docs: Docs) -> npt.NDArray[np.float64]:
-    """The scores of ``docs``; 0 for those that do not match."""
-    hit = node.matches().has(docs)
-    scores = np.zeros(len(docs), np.float64)
-    scores[hit] = node.scores(docs[hit])
-    return scores

@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from lutra.kernels.row_mask import RowMask
 from lutra.model.deadline import Deadline
@@ -22,9 +25,16 @@ class Condition(ABC):
 
     __slots__ = ()
 
+    matches_by_score: ClassVar[bool] = False
+    """Whether what it matches depends on scores: they are reckoned then, whoever asks for it."""
+
     @abstractmethod
     def node(self, part: PartSearch) -> Node:
         """Its node in a part."""
+
+    def scored(self) -> tuple[Clause, ...]:
+        """The clauses within it whose scores its own are made of."""
+        return ()
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
@@ -134,3 +144,11 @@ def explained(clause: Clause, node: Node) -> dict[str, Any]:
     """A clause in a part, and its node there: what it is, and what was done about it."""
     weight = {} if clause.weight == 1.0 else {"weight": clause.weight}
     return {**clause.condition.describe(), **weight, **node.explain()}
+
+
+def scores_where_it_matches(node: Node, docs: Docs) -> npt.NDArray[np.float64]:
+    """The scores of ``docs``; 0 for those that do not match."""
+    hit = node.matches().has(docs)
+    scores = np.zeros(len(docs), np.float64)
+    scores[hit] = node.scores(docs[hit])
+    return scores

@@ -32,6 +32,7 @@ from lutra.model.queries import (
     Terms,
     Wildcard,
 )
+from lutra.model.scoring import DisMax, FunctionScore
 from lutra.model.values import INF_MIN, INT64_MAX, INT64_MIN
 from lutra.server.protocol.queries import parse_query
 from lutra.server.wire import query_pb2 as wire
@@ -69,7 +70,8 @@ def _branches(parts: st.SearchStrategy[Query]) -> st.SearchStrategy[Query]:
     )
     top_ks, filters, min_scores = st.integers(1, 1_000), st.none() | parts, st.none() | _weights
     knns = st.builds(KnnVector, _names, _vectors, top_ks, filters, _weights, min_scores)
-    return bools | knns
+    scored = st.builds(DisMax, several, st.floats(0, 1, width=32), _weights) | st.builds(FunctionScore, parts, _names)
+    return bools | knns | scored
 
 
 queries = st.recursive(_leaves, _branches, max_leaves=6)
@@ -103,6 +105,10 @@ def sdk_query(query: Query) -> ots.Query:
             inner = None if query.filter is None else sdk_query(query.filter)
             vector = query.vector.tolist()
             return ots.KnnVectorQuery(query.field, query.top_k, vector, inner, query.weight, query.min_score)
+        case DisMax(queries, tie_breaker, weight):
+            return ots.DisMaxQuery([sdk_query(q) for q in queries], tie_breaker, weight)
+        case FunctionScore(inner, field):
+            return ots.FunctionScoreQuery(sdk_query(inner), ots.FieldValueFactor(field))
 
 
 def plain(query: object) -> object:
@@ -141,8 +147,6 @@ def complaint(query: wire.Query) -> str:
         ots.GeoBoundingBoxQuery("f", "1,1", "0,2"),
         ots.GeoDistanceQuery("f", "1,1", 5),
         ots.GeoPolygonQuery("f", ["1,1", "0,2", "3,3"]),
-        ots.FunctionScoreQuery(ots.MatchAllQuery(), ots.FieldValueFactor("f")),
-        ots.DisMaxQuery([ots.MatchAllQuery()]),
     ],
     ids=lambda query: type(query).__name__,
 )
