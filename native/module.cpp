@@ -18,4 +18,5 @@ NB_MODULE(_native, m) {
     lutra::bind_block_cache(m);
     lutra::bind_searcher(m);
     lutra::bind_text(m);
+    lutra::bind_geo(m);
 }

@@ -10,7 +10,7 @@ from lutra.fields.kinds import KINDS
 from lutra.model.indexes import FieldType
 
 SOURCE = Path(lutra.__file__).parent
-KNOW_KINDS = ("fields", "model", "scalars", "vectors", "text")
+KNOW_KINDS = ("fields", "model", "scalars", "vectors", "text", "geo")
 """The kinds themselves, the nouns, and the engines below them."""
 TABLES_OF_TYPES = {"instance/field.py", "instance/layout.py", "server/protocol/index_messages.py"}
 """Where names of other worlds are turned into types and back: Python's, and the wire's."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, cast
 
+from lutra.geo.part import GeoPart
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.selection import Selection
 from lutra.model.arrays import Docs
@@ -42,6 +43,9 @@ Nearest = VectorPart
 
 Searchable = TextPart
 """Its words can be looked for, and scored."""
+
+Located = GeoPart
+"""It can be asked for what is in a shape on the earth, and how far."""
 
 Fields = Mapping[str, FieldPart]
 
@@ -94,6 +98,11 @@ def filterable(part: HasFields, name: str) -> Filterable:
 def nearest(part: HasFields, name: str) -> Nearest:
     """The field ``name``, whose kind `is_nearest`: the schema was asked before."""
     return cast(Nearest, part.fields[name])
+
+
+def located(part: HasFields, name: str) -> Located:
+    """The field ``name``, whose kind `is_located`: the schema was asked before."""
+    return cast(Located, part.fields[name])
 
 
 def searchable(part: HasFields, name: str) -> Searchable:

@@ -69,6 +69,8 @@ class FieldKind(ABC):
     """Whether its parts are `lutra.fields.capabilities.Searchable`."""
     is_nested: ClassVar[bool] = False
     """Whether its parts are `lutra.fields.capabilities.Nested`."""
+    is_located: ClassVar[bool] = False
+    """Whether its parts are `lutra.fields.capabilities.Located`."""
     is_ordered: ClassVar[bool] = False
     """Whether its values can be compared as less and more."""
     is_number: ClassVar[bool] = False

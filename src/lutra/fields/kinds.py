@@ -8,6 +8,7 @@ from typing import Final
 
 from lutra.fields.boolean import BooleanKind
 from lutra.fields.date import DateKind
+from lutra.fields.geo_point import GeoPointKind
 from lutra.fields.keyword import KeywordKind
 from lutra.fields.kind import FieldKind
 from lutra.fields.number import DoubleKind, LongKind
@@ -18,7 +19,16 @@ from lutra.model.indexes import FieldSchema, FieldType
 KINDS: Final[Mapping[FieldType, FieldKind]] = MappingProxyType(
     {
         kind.type: kind
-        for kind in (LongKind(), DoubleKind(), BooleanKind(), KeywordKind(), DateKind(), TextKind(), VectorKind())
+        for kind in (
+            LongKind(),
+            DoubleKind(),
+            BooleanKind(),
+            KeywordKind(),
+            DateKind(),
+            TextKind(),
+            GeoPointKind(),
+            VectorKind(),
+        )
     }
 )
 

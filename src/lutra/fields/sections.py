@@ -25,6 +25,7 @@ class SectionKind(enum.StrEnum):
     OLDEST = "oldest"
     COLUMN = "column"
     TEXT = "text"
+    GEO = "geo"
     DOCUMENTS = "documents"
     VECTORS = "vectors"
 

@@ -136,7 +136,7 @@ _FIELD_TYPES: Final = {
     Kind.VECTOR: FieldType.VECTOR,
     Kind.TEXT: FieldType.TEXT,
 }
-_KIND_OF_FIELD: Final = {type_: kind for kind, type_ in _FIELD_TYPES.items()}
+_KIND_OF_FIELD: Final = {**{type_: kind for kind, type_ in _FIELD_TYPES.items()}, FieldType.GEO_POINT: Kind.STR}
 
 
 @dataclass(frozen=True, slots=True)

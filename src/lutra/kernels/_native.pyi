@@ -385,3 +385,31 @@ class TextWriter:
     def next(self) -> bytes: ...
     @property
     def layout(self) -> list[int]: ...
+
+GEO_EARTH_RADIUS_M: float
+
+class GeoShape:
+    """See `lutra.kernels.geo`."""
+
+    @staticmethod
+    def circle(lat: float, lon: float, radius_m: float) -> GeoShape: ...
+    @staticmethod
+    def rectangle(top: float, left: float, bottom: float, right: float) -> GeoShape: ...
+    @staticmethod
+    def polygon(points: NDArray[np.float64]) -> GeoShape: ...
+    def relations(self, boxes: NDArray[np.float64]) -> NDArray[np.uint8]: ...
+    def select(self, points: NDArray[np.float64], docs: NDArray[np.int32] | None, size: int) -> RowMask: ...
+
+def geo_ring_fault(points: NDArray[np.float64]) -> int:
+    """See `lutra.kernels.geo`."""
+
+def geo_distances(
+    points: NDArray[np.float64], origins: NDArray[np.float64], type: int, mode: int
+) -> NDArray[np.float64]:
+    """See `lutra.kernels.geo`."""
+
+def geo_places_on_curve(points: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """See `lutra.kernels.geo`."""
+
+def geo_read_point(text: str) -> tuple[float, float] | None:
+    """See `lutra.kernels.geo`."""

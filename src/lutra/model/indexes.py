@@ -16,6 +16,7 @@ class FieldType(enum.IntEnum):
     BOOLEAN = 3
     KEYWORD = 4
     TEXT = 5
+    GEO_POINT = 7
     DATE = 8
     VECTOR = 9
 

@@ -16,11 +16,11 @@ from lutra.kernels.row_mask import RowMask
 from lutra.kernels.selection import Selection
 from lutra.kernels.wildcard import ends_with, like
 from lutra.model.arrays import Mask
+from lutra.model.growable import Growable
 from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.queries import SortMode
 from lutra.model.values import Value
 from lutra.scalars.elements import Elements
-from lutra.scalars.growable import Growable
 from lutra.scalars.sorting import SortKeys, averaged, check_mode, reduced, spread
 from lutra.scalars.strings import Strings, StringsView
 from lutra.scalars.values import DTYPES, Scalar, ScalarReader

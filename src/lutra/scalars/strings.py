@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.model.arrays import Mask
-from lutra.scalars.growable import Growable
+from lutra.model.growable import Growable
 
 WORD_BYTES: Final = 8
 WORDS_MAX: Final = 8

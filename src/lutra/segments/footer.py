@@ -5,6 +5,7 @@
     oldest               the documents whose oldest timestamp is another, and it   lutra.scalars.stored_numbers
     column of a field    of each scalar field                                      lutra.scalars.segment_column
     text of a field      the words of each TEXT field                              lutra.text.writer
+    geo of a field       the points of each GEO_POINT field                        lutra.geo.segment_geo
     documents of a field, then vectors of a field, of each vector field:
                          the document of each vector                               lutra.scalars.stored_numbers
                          a vector segment                                          lutra.vectors.layout
@@ -89,15 +90,20 @@ class SegmentMeta:
     @property
     def scalar_bytes(self) -> int:
         """Of columns and keys."""
-        return sum(map(self._bytes_of, (SectionKind.COLUMN, SectionKind.TEXT, SectionKind.KEYS)))
+        return sum(map(self._bytes_of, (SectionKind.COLUMN, SectionKind.TEXT, SectionKind.GEO, SectionKind.KEYS)))
 
     @property
     def bytes_by_class(self) -> Mapping[str, int]:
-        """Bytes of the object: ``metadata``, ``keys``, ``columns``, ``text``, ``codes``, ``graph`` and ``vectors``."""
+        """Of the object: ``metadata``, ``keys``, ``columns``, ``text``, ``geo``, ``codes``, ``graph``, ``vectors``."""
         within = [vectors.bytes for vectors in self.vectors]
         coded = sum(part.code_bytes for part in self.vectors)
         graph, nodes = (sum(part.get(name, 0) for part in within) for name in ("graph", "nodes"))
-        streams = {"keys": SectionKind.KEYS, "columns": SectionKind.COLUMN, "text": SectionKind.TEXT}
+        streams = {
+            "keys": SectionKind.KEYS,
+            "columns": SectionKind.COLUMN,
+            "text": SectionKind.TEXT,
+            "geo": SectionKind.GEO,
+        }
         of_streams = {name: self._bytes_of(kind) for name, kind in streams.items()}
         rest = self.size_bytes - sum(of_streams.values()) - coded - graph - nodes
         return {"metadata": rest, **of_streams, "codes": coded, "graph": graph, "vectors": nodes}

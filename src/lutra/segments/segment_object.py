@@ -19,7 +19,9 @@ from lutra.vectors.range_reader import QUEUE_DEPTH, SWEEP_BYTES, Bytes, PartRead
 
 WHOLE_BYTES: Final = 1024 * 1024
 """A remote object that is no larger is opened by one request: 1 MB more takes less time than another one."""
-_READ_IN_PART: Final = frozenset({SectionKind.COLUMN, SectionKind.TEXT, SectionKind.NEWEST, SectionKind.OLDEST})
+_READ_IN_PART: Final = frozenset(
+    {SectionKind.COLUMN, SectionKind.TEXT, SectionKind.GEO, SectionKind.NEWEST, SectionKind.OLDEST}
+)
 _SWEEP_BYTES_REMOTE: Final = 4 * 1024 * 1024
 _PIECE_BYTES: Final = 256 * 1024
 """Asked of a local disk at once in a sweep. A read of one page that comes meanwhile waits for what the disk was asked

@@ -20,11 +20,11 @@ from lutra.fields.kinds import kind_of
 from lutra.index.lsm.live import LiveMask
 from lutra.index.lsm.view import PartView
 from lutra.kernels.row_mask import RowMask
+from lutra.model.growable import Growable
 from lutra.model.indexes import IndexSchema
 from lutra.model.rows import Row
 from lutra.model.schema import KeyColumn
 from lutra.model.values import ColumnType
-from lutra.scalars.growable import Growable
 from lutra.scalars.strings import Strings
 
 _DEAD_MIN: Final = 1_024

@@ -1,0 +1,191 @@
+// Points on the earth: what is in a shape is so by its boxes too, distances, rings, and texts from strangers.
+#include "geo_circle.h"
+#include "geo_curve.h"
+#include "geo_distance.h"
+#include "geo_polygon.h"
+#include "geo_rectangle.h"
+#include "geo_text.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "check.h"
+
+using namespace lutra::geo;
+
+namespace {
+
+std::mt19937_64 engine(7);
+
+double uniform(double low, double high) { return std::uniform_real_distribution<double>(low, high)(engine); }
+
+Point random_point() {
+    static const double lats[] = {-90, 90, 0, 89.9999, 45}, lons[] = {-180, 180, 0, 179.9999, -90};
+    const bool named = uniform(0, 1) < 0.3;
+    return {named ? lats[engine() % 5] : uniform(-90, 90), named ? lons[engine() % 5] : uniform(-180, 180)};
+}
+
+template <class Make>
+void refused(const Make& make) {
+    bool was = false;
+    try {
+        make();
+    } catch (const std::invalid_argument&) {
+        was = true;
+    }
+    CHECK(was);
+}
+
+// No box says otherwise than its points.
+void check_boxes(const Shape& shape) {
+    for (int round = 0; round < 300; ++round) {
+        const double reach = std::pow(10, uniform(-4, 2));
+        const Point centre = random_point();
+        Box box{90, -90, 180, -180};
+        std::vector<Point> points;
+        for (int i = 0; i < 12; ++i) {
+            const Point point{std::min(90.0, std::max(-90.0, centre.lat + uniform(-reach, reach))),
+                              std::min(180.0, std::max(-180.0, centre.lon + uniform(-reach, reach)))};
+            points.push_back(point);
+            box = {std::min(box.lat_min, point.lat), std::max(box.lat_max, point.lat),
+                   std::min(box.lon_min, point.lon), std::max(box.lon_max, point.lon)};
+        }
+        const Relation relation = shape.relation(box);
+        for (const Point& point : points) {
+            CHECK(relation == Relation::kCrosses || shape.contains(point) == (relation == Relation::kInside));
+        }
+    }
+}
+
+void test_circles() {
+    for (int round = 0; round < 60; ++round) {
+        const Point centre = random_point();
+        const double radius_m = std::pow(10, uniform(-2, 7.4));
+        const Circle circle(centre, radius_m);
+        check_boxes(circle);
+        const Origin origin(centre);
+        for (int i = 0; i < 50; ++i) {
+            const Point point = random_point();
+            CHECK(circle.contains(point) == (origin.arc_m(point) <= radius_m));
+        }
+        CHECK(circle.contains(centre));
+    }
+    refused([] { Circle({0, 0}, 0); });
+    refused([] { Circle({0, 0}, INFINITY); });
+    refused([] { Circle({0, 0}, NAN); });
+    refused([] { Circle({NAN, 0}, 1); });
+    refused([] { Circle({0, 181}, 1); });
+}
+
+void test_rectangles() {
+    for (int round = 0; round < 60; ++round) {
+        const Point one = random_point(), other = random_point();
+        const Rectangle box({std::max(one.lat, other.lat), one.lon}, {std::min(one.lat, other.lat), other.lon});
+        check_boxes(box);
+        CHECK(box.contains({one.lat, one.lon}) && box.contains({one.lat, other.lon}));
+    }
+    const Rectangle across({10, 170}, {-10, -170});
+    CHECK(across.contains({0, 180}) && across.contains({0, -180}) && !across.contains({0, 0}));
+    CHECK(across.relation({-1, 1, 175, 180}) == Relation::kInside);
+    CHECK(across.relation({11, 12, 175, 180}) == Relation::kOutside);
+    refused([] { Rectangle({0, 0}, {1, 1}); });
+    refused([] { Rectangle({91, 0}, {1, 1}); });
+}
+
+void test_polygons() {
+    for (int round = 0; round < 60; ++round) {
+        std::vector<Point> ring;
+        const Point centre = random_point();
+        const double reach = std::pow(10, uniform(-3, 2));
+        const int count = 3 + static_cast<int>(engine() % 30);
+        for (int i = 0; i < count; ++i) {
+            const double angle = 6.283185307 * i / count, out = reach * uniform(0.2, 1);
+            const double lon = std::fmod(centre.lon + out * std::cos(angle) + 900, 360) - 180;
+            ring.push_back({std::min(90.0, std::max(-90.0, centre.lat + out * std::sin(angle))), lon});
+        }
+        if (Ring(ring).fault() == RingFault::kNone) check_boxes(Polygon(ring));
+    }
+    const std::vector<Point> pole{{60, 0}, {60, 120}, {60, -120}};
+    CHECK(Ring(pole).turns() == 1);
+    CHECK(Polygon(pole).contains({90, 55}) && Polygon(pole).contains({61, 180}) && !Polygon(pole).contains({-90, 55}));
+    check_boxes(Polygon(pole));
+    refused([] { Polygon(std::vector<Point>{}); });
+    refused([] { Polygon(std::vector<Point>{{0, 0}, {1, 1}, {1, 0}, {0, 1}}); });
+    refused([] { Polygon(std::vector<Point>{{0, 0}, {NAN, 1}, {1, 0}}); });
+    CHECK(Ring(std::vector<Point>{}).fault() == RingFault::kFewPoints);
+    CHECK(Ring(std::vector<Point>(5, {1, 1})).fault() == RingFault::kFewPoints);
+}
+
+void test_sides() {
+    CHECK(side_of({0, 0}, {1, 1}, {0, 1}) == 1 && side_of({0, 0}, {1, 1}, {1, 0}) == -1);
+    CHECK(side_of({0, 0}, {3, 1}, {0.3, 0.1}) == -side_of({3, 1}, {0, 0}, {0.3, 0.1}));
+    for (int i = 0; i < 10000; ++i) {
+        const Place a{uniform(-180, 180), uniform(-90, 90)}, b{2 * a.x, 2 * a.y};
+        CHECK(side_of(a, b, {4 * a.x, 4 * a.y}) == 0);
+        CHECK(side_of(a, b, {4 * a.x, std::nextafter(4 * a.y, 1e9)}) == (a.x > 0 ? 1 : -1));
+    }
+}
+
+void test_distances() {
+    const double half_round_m = 3.14159265358979323846 * kEarthRadiusM;
+    CHECK(std::abs(Origin({0, 0}).arc_m({0, 180}) - half_round_m) < 1);
+    CHECK(std::abs(Origin({90, 5}).arc_m({-90, 99}) - half_round_m) < 1);
+    CHECK(Origin({90, 5}).arc_m({90, 99}) < 1e-6);
+    CHECK(std::abs(Origin({10, 179.5}).arc_m({10, -179.5}) - Origin({10, 0}).arc_m({10, 1})) < 1e-6);
+    CHECK(std::abs(Origin({10, 179.5}).plane_m({10, -179.5}) - Origin({10, 0}).plane_m({10, 1})) < 1e-6);
+    for (int i = 0; i < 1000; ++i) {
+        const Point one = random_point(), other = random_point();
+        CHECK(std::abs(Origin(one).arc_m(other) - Origin(other).arc_m(one)) <= 1e-6);
+        CHECK(Origin(one).arc_m(one) == 0 && Origin(one).plane_m(one) == 0);
+    }
+}
+
+// Neighbours on the curve are neighbours on the map: of a grid whose cells are each met once.
+void test_curve() {
+    CHECK(place_on_curve({-90, -180}) == 0);
+    std::vector<std::pair<std::uint64_t, std::pair<int, int>>> cells;
+    for (int y = 0; y < 16; ++y) {
+        for (int x = 0; x < 16; ++x) {
+            cells.push_back({place_on_curve({-90 + (y + 0.5) * 180 / 16, -180 + (x + 0.5) * 360 / 16}), {x, y}});
+        }
+    }
+    std::sort(cells.begin(), cells.end());
+    for (std::size_t i = 1; i < cells.size(); ++i) {
+        const auto [one, other] = std::pair(cells[i - 1].second, cells[i].second);
+        CHECK(std::abs(one.first - other.first) + std::abs(one.second - other.second) == 1);
+    }
+    place_on_curve({90, 180});
+}
+
+void test_texts() {
+    const std::string signs = "0123456789.,+-eE nanif\t";
+    for (int i = 0; i < 100000; ++i) {
+        std::string text(engine() % 12, ' ');
+        for (char& c : text) c = signs[engine() % signs.size()];
+        const std::unique_ptr<char[]> exact(new char[text.size() + 1]);  // so that reading on is noticed
+        text.copy(exact.get(), text.size());
+        const std::optional<Point> point = read_point({exact.get(), text.size()});
+        CHECK(!point || is_point(*point));
+    }
+    CHECK(read_point("1,2")->lon == 2 && !read_point("") && !read_point(",") && !read_point("1,"));
+}
+
+}  // namespace
+
+int main() {
+    test_circles();
+    test_rectangles();
+    test_polygons();
+    test_sides();
+    test_distances();
+    test_curve();
+    test_texts();
+    std::puts("ok");
+    return 0;
+}
