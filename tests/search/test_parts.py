@@ -11,8 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.indexes import memory_index
-from support.search_model import QUERIES, World, expected_order, sorts, worlds
 from support.search_parts import shared_out
+from support.worlds.expected import expected_hits
+from support.worlds.queries import queries
+from support.worlds.sorts import sorts
+from support.worlds.world import World, worlds
 
 from lutra.index.lsm.index import SearchIndex
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
@@ -37,13 +40,14 @@ from lutra.search import search
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(worlds(), QUERIES, st.data(), st.integers(1, 8), st.integers(0, 4), st.integers(0, 2**32))
-def test_any_sharing_out(world: World, query: Query, data: st.DataObject, limit: int, offset: int, seed: int) -> None:
+@given(worlds(), st.data(), st.integers(1, 8), st.integers(0, 4), st.integers(0, 2**32))
+def test_any_sharing_out(world: World, data: st.DataObject, limit: int, offset: int, seed: int) -> None:
     """Each page is asked of another sharing out, and of a single part, with the same token."""
     rng = random.Random(seed)
     rows = list(world.written.values())
-    request = SearchRequest(query, data.draw(sorts(world.arrays)), offset, limit, count_total=True)
-    expected = expected_order(world, request, limit)
+    query, sort = data.draw(queries(world.schema)), data.draw(sorts(world.schema))
+    request = SearchRequest(query, sort, offset, limit, count_total=True)
+    expected = expected_hits(world, request, limit)
     views = [shared_out(world.index, rows, rng) for _ in range(3)]
     seen: list[PrimaryKey] = []
     for _ in range(len(rows) + 2):

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.indexes import memory_index
-from support.scoring_model import SCORED, ScoringModel
-from support.search_model import World, key_order, worlds
 from support.shared_out import shared_out
 from support.stored_segments import Shelf
+from support.worlds.expected import expected_hits
+from support.worlds.queries import queries
+from support.worlds.scoring import rescored as random_rescored
+from support.worlds.world import World, worlds
 
 from lutra.index.lsm.index import SearchIndex
 from lutra.model.errors import ParameterInvalid
@@ -64,21 +66,17 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
     shelf.close()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-@given(worlds(), SCORED, st.booleans(), st.integers(0, 2**32))
-def test_as_the_model(shelf: Shelf, world: World, query: Query, by_score: bool, seed: int) -> None:
-    model = ScoringModel(world, 100)
-    expected = model.match(query, root=True)
-    assume(not model.close)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(worlds(), st.data(), st.booleans(), st.integers(0, 2**32))
+def test_as_the_reference(shelf: Shelf, world: World, data: st.DataObject, by_score: bool, seed: int) -> None:
+    query = data.draw(random_rescored(world.schema, queries(world.schema, 3), queries(world.schema, 2, False)))
     request = SearchRequest(query, (ScoreSort(),) if by_score else (), limit=100, count_total=True)
+    expected = expected_hits(world, request, 100)
     whole = search(world.index.view(), request)
     assert whole.total == len(expected)
-    assert {hit.key for hit in whole.hits} == set(expected)
+    assert [hit.key for hit in whole.hits] == [key for key, _ in expected]
     if by_score:
-        scores = [hit.score for hit in whole.hits]
-        assert all(map(math.isfinite, scores))
-        assert scores == pytest.approx([expected[hit.key] for hit in whole.hits], rel=1e-9, abs=1e-12)
-        assert whole.hits == sorted(whole.hits, key=lambda hit: (-hit.score, key_order(hit.key)))
+        assert [hit.score for hit in whole.hits] == [score for _, score in expected]
     answer = search(shared_out(world.index, list(world.written.values()), random.Random(seed), shelf), request)
     assert list(map(repr, answer.hits)) == list(map(repr, whole.hits))
     assert answer.next_token == whole.next_token

@@ -12,9 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.indexes import memory_index
-from support.search_model import QUERIES, World, expected_order, sorts, worlds
 from support.shared_out import segment_of, shared_out
 from support.stored_segments import Shelf
+from support.worlds.expected import expected_hits
+from support.worlds.queries import queries
+from support.worlds.sorts import sorts
+from support.worlds.world import World, worlds
 
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
 from lutra.model.queries import (
@@ -47,16 +50,17 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(worlds(), QUERIES, st.data(), st.integers(1, 8), st.integers(0, 4), st.integers(0, 2**32))
+@given(worlds(), st.data(), st.integers(1, 8), st.integers(0, 4), st.integers(0, 2**32))
 def test_pages_over_segments(
-    shelf: Shelf, world: World, query: Query, data: st.DataObject, limit: int, offset: int, seed: int
+    shelf: Shelf, world: World, data: st.DataObject, limit: int, offset: int, seed: int
 ) -> None:
     """A token of a page is taken to another sharing out, as after a flush or a merge."""
     rng = random.Random(seed)
     rows = list(world.written.values())
     views = [shared_out(world.index, rows, rng, shelf) for _ in range(2)]
-    request = SearchRequest(query, data.draw(sorts(world.arrays)), offset, limit, count_total=True)
-    expected = expected_order(world, request, limit)
+    query, sort = data.draw(queries(world.schema)), data.draw(sorts(world.schema))
+    request = SearchRequest(query, sort, offset, limit, count_total=True)
+    expected = expected_hits(world, request, limit)
     seen: list[PrimaryKey] = []
     for page in range(len(rows) + 2):
         whole = search(world.index.view(), request)

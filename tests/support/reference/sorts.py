@@ -1,0 +1,53 @@
+"""In which order hits come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from support.reference.documents import Document
+from support.reference.space import Space
+from support.reference.values import stand_in
+
+from lutra.model.indexes import FieldType
+from lutra.model.queries import DocSort, FieldSort, Missing, PrimaryKeySort, ScoreSort, Sorter, SortMode
+
+
+class Reversed:
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __lt__(self, other: Reversed) -> bool:
+        return bool(other.value < self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Reversed) and bool(self.value == other.value)
+
+
+def sort_key(space: Space, sort: tuple[Sorter, ...], document: Document, score: float) -> list[Any]:
+    """The primary key settles what the sort leaves equal."""
+    result: list[Any] = []
+    for sorter in sort:
+        turned = Reversed if sorter.descending else (lambda value: value)
+        if isinstance(sorter, PrimaryKeySort | DocSort):
+            return [*result, turned(document.order)]
+        if isinstance(sorter, ScoreSort):
+            result.append(turned(score))
+        elif isinstance(sorter, FieldSort):
+            value = field_value(space, sorter, document)
+            absent = 0 if sorter.missing is Missing.FIRST else 2
+            result += [absent, 0] if value is None else [1, turned(value)]
+    return [*result, document.order]
+
+
+def field_value(space: Space, sorter: FieldSort, document: Document) -> Any:
+    """None: the document comes before or after all that have one."""
+    names = [name for name in (sorter.field, *sorter.missing_fields) if name in document.elements]
+    if not names:
+        is_told = sorter.missing is not None and not isinstance(sorter.missing, Missing)
+        return stand_in(space.field(sorter.field), sorter.missing) if is_told else None
+    field, elements = space.field(names[0]), document.elements[names[0]]
+    mode = sorter.mode if sorter.mode is not None else (SortMode.MAX if sorter.descending else SortMode.MIN)
+    if mode is SortMode.AVG and field.is_array:
+        return sum(float(element) for element in elements) / len(elements)
+    assert field.type is not FieldType.TEXT
+    return min(elements) if mode is SortMode.MIN else max(elements)

@@ -1,0 +1,54 @@
+"""The documents that a query is asked about, and which function answers which kind of query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from support.reference.documents import Document
+
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
+from lutra.model.queries import Query
+
+Scores = dict[Document, float]
+Answer = Callable[[Any, "Space"], Scores]
+
+_ANSWERS: dict[type, Answer] = {}
+
+
+@dataclass
+class Space:
+    """All documents there are, whatever is asked for: scores depend on all of them."""
+
+    schema: IndexSchema
+    documents: list[Document]
+    is_close: bool = False
+    """Whether rounding decides if some document scores enough: then the answer may be another one."""
+
+    def match(self, query: Query) -> Scores:
+        """Score by document."""
+        return _ANSWERS[type(query)](query, self)
+
+    def field(self, name: str) -> FieldSchema:
+        found = self.schema.field(name)
+        assert found is not None, name
+        return found
+
+    def is_text(self, name: str) -> bool:
+        return self.field(name).type is FieldType.TEXT
+
+    def where(self, name: str, test: Callable[[Any], bool], weight: float = 1.0) -> Scores:
+        """Documents of which an element passes."""
+        return {one: weight for one in self.documents if any(test(e) for e in one.elements.get(name, []))}
+
+
+def answers(kind: type) -> Callable[[Answer], Answer]:
+    """Makes a function the one for queries of that kind."""
+
+    def register(answer: Answer) -> Answer:
+        assert kind not in _ANSWERS, kind
+        _ANSWERS[kind] = answer
+        return answer
+
+    return register

@@ -1,0 +1,132 @@
+"""What a field holds of a table column's value, and what a query compares it with."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import sys
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from support.reference.dates import exact_ns, parsed_ns, unit_ns
+
+from lutra.model.indexes import FieldSchema, FieldType, TextOptions
+from lutra.text.analyzers import analyzer_of
+
+LEAST, MOST = -(2**63), 2**63 - 1
+"""Of 64-bit integers."""
+KEYWORD_BYTES_MAX = 4_096
+ARRAY_ELEMENTS_MAX = 256
+
+
+def elements_of(field: FieldSchema, value: Any) -> list[Any] | None:
+    """The elements of a column's value; None where it is not of the field's type, and so left out of the index.
+
+    DATE elements are nanoseconds since the epoch, of TEXT and VECTOR fields there is one: the words, the vector.
+    """
+    if field.type is FieldType.VECTOR:
+        return _vector(field, value)
+    parts: Any = [value]
+    if field.is_array:
+        parts = _json_array(value)
+        if parts is None:
+            return None
+    elements = [_element(field, part) for part in parts]
+    if any(element is None for element in elements):
+        return None
+    if field.type is FieldType.TEXT:
+        analyzer = analyzer_of(field.text or TextOptions())
+        return (
+            [analyzer.tokens_of_all(elements) if field.is_array else analyzer.tokens(elements[0])] if elements else []
+        )
+    return elements
+
+
+def _json_array(value: Any) -> list[Any] | None:
+    """Without nulls, which are no elements. JSON has no NaN and no infinity."""
+    if not isinstance(value, str):
+        return None
+    try:
+        parts = json.loads(value)
+    except ValueError:
+        return None
+    if not isinstance(parts, list) or len(parts) > ARRAY_ELEMENTS_MAX:
+        return None
+    if any(isinstance(part, float) and not math.isfinite(part) for part in parts):
+        return None
+    return [part for part in parts if part is not None]
+
+
+def _element(field: FieldSchema, value: Any) -> Any:
+    """None where it is none."""
+    is_whole = type(value) is int and LEAST <= value <= MOST
+    match field.type:
+        case FieldType.LONG:
+            return value if is_whole else None
+        case FieldType.DOUBLE:
+            return float(value) if is_whole or (type(value) is float and not math.isnan(value)) else None
+        case FieldType.BOOLEAN:
+            return value if type(value) is bool else None
+        case FieldType.KEYWORD:
+            return value if _is_text(value) and len(value.encode()) <= KEYWORD_BYTES_MAX else None
+        case FieldType.TEXT:
+            return value if _is_text(value) else None
+        case FieldType.DATE:
+            unit = unit_ns(field.date_formats)
+            ns = value * unit if type(value) is int and unit is not None else None
+            ns = parsed_ns(value, field.date_formats) if type(value) is str else ns
+            return ns if ns is not None and LEAST <= ns <= MOST else None
+    raise AssertionError(field)
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _vector(field: FieldSchema, value: Any) -> list[Any] | None:
+    assert field.vector is not None
+    if isinstance(value, bytes | bytearray):
+        vector = np.frombuffer(value, "<f4") if len(value) == 4 * field.vector.dimension else None
+    else:
+        numbers = _json_array(value)
+        is_vector = numbers is not None and all(type(number) in (int, float) for number in numbers)
+        with np.errstate(over="ignore"):
+            vector = np.array(numbers, np.float64).astype(np.float32) if is_vector else None
+    if vector is None or len(vector) != field.vector.dimension or not np.isfinite(vector).all():
+        return None
+    return [vector]
+
+
+def operand_of(field: FieldSchema, operand: Any) -> Any:
+    """What an operand compares as with the elements of ``field``: numbers exactly, text that is a number as such."""
+    match field.type:
+        case FieldType.DATE:
+            return exact_ns(operand, field.date_formats)
+        case FieldType.KEYWORD | FieldType.TEXT:
+            return operand if isinstance(operand, str) else str(operand).lower()
+        case FieldType.BOOLEAN:
+            return operand if isinstance(operand, bool) else {"true": True, "false": False}[operand]
+    if isinstance(operand, str):
+        return float(operand)
+    return operand
+
+
+def stand_in(field: FieldSchema, operand: Any) -> Any:
+    """What rows without ``field`` sort as: the greatest element that it can hold and that is not above ``operand``."""
+    value = operand_of(field, operand)
+    if field.type in (FieldType.LONG, FieldType.DATE):
+        whole = value if isinstance(value, float) and math.isinf(value) else math.floor(Fraction(value))
+        return max(LEAST, min(MOST, whole))
+    if field.type is FieldType.DOUBLE and isinstance(value, int):
+        if value > sys.float_info.max:
+            return sys.float_info.max
+        nearest = float(value)
+        return nearest if nearest <= value else math.nextafter(nearest, -math.inf)
+    return value
+
+
+def moment_of(ns: int) -> dt.datetime:
+    """Of a DATE element, to the microsecond."""
+    return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=ns // 1_000)

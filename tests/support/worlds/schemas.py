@@ -1,0 +1,64 @@
+"""Random schemas of tables and indexes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+from support.worlds.contents import DATES, DIMENSION
+
+from lutra.model.indexes import (
+    FieldSchema,
+    FieldType,
+    FuzzyParameters,
+    IndexSchema,
+    Metric,
+    SplitParameters,
+    TextOptions,
+    VectorOptions,
+)
+from lutra.model.schema import KeyColumn
+from lutra.model.values import ColumnType
+
+KEYS = [
+    (KeyColumn("pk", ColumnType.INTEGER),),
+    (KeyColumn("pk", ColumnType.STRING),),
+    (KeyColumn("pk", ColumnType.BINARY), KeyColumn("id", ColumnType.INTEGER)),
+    (KeyColumn("pk", ColumnType.STRING), KeyColumn("id", ColumnType.STRING)),
+]
+KEY_VALUES: dict[ColumnType, list[Any]] = {
+    ColumnType.INTEGER: [*range(-9, 9), -(2**63), 2**63 - 1, 256, 512, 2**40],
+    ColumnType.STRING: ["", "a", "a\0", "a\0\0", "ab", "é", *("z" * n for n in range(60, 75)), *"bcdef"],
+    ColumnType.BINARY: [b"", b"\0", b"\0\0", b"\0\xff", b"\xff", b"a", b"b"],
+}
+ANALYZERS = [
+    None,
+    TextOptions("split", SplitParameters(" ")),
+    TextOptions("fuzzy", FuzzyParameters(1, 3)),
+    TextOptions("min_word"),
+    TextOptions("max_word"),
+]
+SCALARS = [FieldType.LONG, FieldType.DOUBLE, FieldType.BOOLEAN, FieldType.KEYWORD, FieldType.DATE]
+
+
+@st.composite
+def fields(draw: st.DrawFn, type: FieldType, name: str) -> FieldSchema:
+    """One of that kind."""
+    match type:
+        case FieldType.VECTOR:
+            return FieldSchema(name, type, vector=VectorOptions(DIMENSION, draw(st.sampled_from(Metric))))
+        case FieldType.TEXT:
+            return FieldSchema(name, type, is_array=draw(st.booleans()), text=draw(st.sampled_from(ANALYZERS)))
+        case FieldType.DATE:
+            formats = draw(st.sampled_from(sorted(DATES)))
+            return FieldSchema(name, type, is_array=draw(st.booleans()), date_formats=formats)
+    return FieldSchema(name, type, is_array=draw(st.booleans()))
+
+
+@st.composite
+def schemas(draw: st.DrawFn, types: tuple[FieldType, ...]) -> IndexSchema:
+    """One to all of ``types``, some of them twice."""
+    chosen = draw(st.lists(st.sampled_from(types), min_size=1, max_size=len(types) + 2))
+    names = [f"{type.name.lower()}{chosen[:at].count(type)}" for at, type in enumerate(chosen)]
+    made = [draw(fields(type, name)) for type, name in zip(chosen, names, strict=True)]
+    return IndexSchema(tuple(made))
