@@ -20,6 +20,7 @@ from lutra.model.queries import SortMode
 from lutra.scalars.elements import Elements, merged
 from lutra.scalars.part import ScalarPart
 from lutra.scalars.segment_column import SegmentColumn, write_column
+from lutra.scalars.values import STRING_TYPES
 
 PREFIXES = st.sampled_from(["", "a", "a\0", "é", "b" * 9, "b" * 71, "\U0001f9a6", "\U0010ffff"])
 PATTERNS = st.sampled_from(["", "*", "?", "a*", "a?", "*b", "??*", "b*b", "*é*", "\U0001f9a6"])
@@ -65,7 +66,7 @@ def test_predicates(drawn: tuple[FieldSchema, Model], data: st.DataObject) -> No
         == memory.between(low, high, *closed).mask().bools().tolist()
     )
     assert segment.exists().mask().bools().tolist() == memory.exists().mask().bools().tolist()
-    if field.type is FieldType.KEYWORD:
+    if field.type in STRING_TYPES:
         prefix = data.draw(PREFIXES)
         assert segment.starts_with(prefix).mask().bools().tolist() == memory.starts_with(prefix).mask().bools().tolist()
         pattern = data.draw(PATTERNS)
@@ -82,7 +83,7 @@ def test_sort_keys_and_values(drawn: tuple[FieldSchema, Model], mode: SortMode) 
     assert values_of(segment) == values_of(memory)
     expected = [elements or None if field.is_array else next(iter(elements), None) for elements in model]
     assert values_of(segment) == expected
-    if field.is_array and mode is SortMode.AVG and field.type in (FieldType.KEYWORD, FieldType.BOOLEAN):
+    if field.is_array and mode is SortMode.AVG and field.type in (*STRING_TYPES, FieldType.BOOLEAN):
         with pytest.raises(ParameterInvalid, match="AVG"):
             segment.sort_keys(mode)
     else:

@@ -20,6 +20,7 @@ ELEMENTS: dict[FieldType, st.SearchStrategy[Any]] = {
         ["", "a", "ab", "a\0", "é", "z\u07ff", "b" * 70, "b" * 71, "\U0001f9a6", "\U0010ffff"]
     )
     | st.text(max_size=3),
+    FieldType.FUZZY_KEYWORD: st.text("ab\0é", max_size=4),
 }
 
 Model = list[list[Any]]

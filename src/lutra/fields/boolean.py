@@ -11,5 +11,5 @@ class BooleanKind(ScalarKind):
     """True or false."""
 
     type = FieldType.BOOLEAN
-    column_types = frozenset({ColumnType.BOOLEAN})
+    column_types = virtual_types = frozenset({ColumnType.BOOLEAN})
     sort_type = bool

@@ -50,6 +50,13 @@ Located = GeoPart
 Fields = Mapping[str, FieldPart]
 
 
+class HasPaths(FieldPart, Protocol):
+    """A field that is many: what there is at a path below it is a field of its own."""
+
+    def at(self, path: str) -> FieldPart:
+        """What there is at ``path``, be it nothing."""
+
+
 class HasFields(Protocol):
     """A part of an index, or a view of one."""
 
@@ -90,9 +97,23 @@ def nested(part: HasFields, name: str) -> Nested:
     return cast(Nested, part.fields[name])
 
 
+def field_of(part: HasFields, name: str) -> FieldPart:
+    """The field ``name``, or what there is at that path: the schema was asked before."""
+    found = part.fields.get(name)
+    above, below = name, ""
+    while found is None:
+        above, dot, last = above.rpartition(".")
+        if not dot:
+            raise KeyError(name)
+        below = f"{last}.{below}" if below else last
+        whole = part.fields.get(above)
+        found = None if whole is None else cast(HasPaths, whole).at(below)
+    return found
+
+
 def filterable(part: HasFields, name: str) -> Filterable:
     """The field ``name``, whose kind `is_filterable`: the schema was asked before."""
-    return cast(Filterable, part.fields[name])
+    return cast(Filterable, field_of(part, name))
 
 
 def nearest(part: HasFields, name: str) -> Nearest:

@@ -17,7 +17,7 @@ class DateKind(ScalarKind):
     is_ordered = True
     is_date = True
     sort_type = int
-    column_types = frozenset({ColumnType.INTEGER, ColumnType.STRING})
+    column_types = virtual_types = frozenset({ColumnType.INTEGER, ColumnType.STRING})
 
     def check(self, field: FieldSchema) -> None:
         try:

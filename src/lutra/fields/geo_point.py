@@ -25,7 +25,7 @@ class GeoPointKind(FieldKind):
     """Latitude and longitude in degrees, kept as float64, from text ``"lat,lon"``."""
 
     type = FieldType.GEO_POINT
-    column_types = frozenset({ColumnType.STRING})
+    column_types = virtual_types = frozenset({ColumnType.STRING})
     is_located = True
 
     def value_bytes(self, field: FieldSchema) -> int:

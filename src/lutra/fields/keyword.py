@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lutra.fields.scalar import ScalarKind
+from lutra.fields.virtual import Convert, as_string
 from lutra.model.indexes import FieldType
 from lutra.model.values import ColumnType
 
@@ -12,6 +13,10 @@ class KeywordKind(ScalarKind):
 
     type = FieldType.KEYWORD
     column_types = frozenset({ColumnType.STRING})
+    virtual_types = frozenset({ColumnType.STRING, ColumnType.INTEGER, ColumnType.DOUBLE})
     is_ordered = True
     has_strings = True
     sort_type = str
+
+    def conversion(self) -> Convert:
+        return as_string

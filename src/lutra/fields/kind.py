@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Final, Protocol
 
 from lutra.fields.capabilities import FieldPart, StoredField
@@ -59,6 +59,8 @@ class FieldKind(ABC):
     type: ClassVar[FieldType]
     column_types: ClassVar[frozenset[ColumnType]]
     """Of table columns that such a field can be fed from."""
+    virtual_types: ClassVar[frozenset[ColumnType]] = frozenset()
+    """Of table columns that a virtual one can be fed from; an array from STRING alone."""
     options: ClassVar[str] = ""
     """Which of a field's options are its own: ``vector``, ``text``, ``date`` or none."""
     is_filterable: ClassVar[bool] = False
@@ -103,16 +105,28 @@ class FieldKind(ABC):
                 raise ParameterInvalid(
                     f"field [{field.name}] is of type {field.type.name}: {what} go with {owner} only"
                 )
+        if field.is_virtual and not self.virtual_types:
+            raise ParameterInvalid(f"field [{field.name}] is of type {field.type.name}: it cannot be virtual")
+        if field.is_virtual and len(field.sources) != 1:
+            raise ParameterInvalid(f"virtual field [{field.name}] has one source field, not {len(field.sources)}")
+        if field.sources and not field.is_virtual:
+            raise ParameterInvalid(f"field [{field.name}] is not virtual: it has no source field")
 
     def check_column(self, field: FieldSchema, column: ColumnType) -> None:
         """Raises ParameterInvalid where ``field`` cannot be fed from a column of that type."""
-        allowed = ARRAY_COLUMN_TYPES if field.is_array else self.column_types
+        allowed = self.virtual_types if field.is_virtual else self.column_types
+        if field.is_array:
+            allowed = ARRAY_COLUMN_TYPES
         if column not in allowed:
             kind = f"array of {field.type.name}" if field.is_array else field.type.name
             raise ParameterInvalid(
                 f"field [{field.name}] of type {kind} does not go with a column of type {column.value}, "
                 f"allow [{', '.join(sorted(t.value for t in allowed))}]"
             )
+
+    def conversion(self) -> Callable[[Any], Any] | None:
+        """What makes of a value of `virtual_types` what a field takes; None where it takes them as they are."""
+        return None
 
     @abstractmethod
     def value_bytes(self, field: FieldSchema) -> int:

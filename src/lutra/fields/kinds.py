@@ -8,12 +8,16 @@ from typing import Final
 
 from lutra.fields.boolean import BooleanKind
 from lutra.fields.date import DateKind
+from lutra.fields.flattened import FlattenedKind
+from lutra.fields.fuzzy_keyword import FuzzyKeywordKind
 from lutra.fields.geo_point import GeoPointKind
+from lutra.fields.ip import IpKind
 from lutra.fields.keyword import KeywordKind
-from lutra.fields.kind import FieldKind
+from lutra.fields.kind import Column, FieldKind
 from lutra.fields.number import DoubleKind, LongKind
 from lutra.fields.text import TextKind
 from lutra.fields.vector import VectorKind
+from lutra.fields.virtual import VirtualColumn
 from lutra.model.indexes import FieldSchema, FieldType
 
 KINDS: Final[Mapping[FieldType, FieldKind]] = MappingProxyType(
@@ -28,6 +32,9 @@ KINDS: Final[Mapping[FieldType, FieldKind]] = MappingProxyType(
             TextKind(),
             GeoPointKind(),
             VectorKind(),
+            FuzzyKeywordKind(),
+            IpKind(),
+            FlattenedKind(),
         )
     }
 )
@@ -36,3 +43,10 @@ KINDS: Final[Mapping[FieldType, FieldKind]] = MappingProxyType(
 def kind_of(field: FieldSchema) -> FieldKind:
     """What Lutra knows of the kind of ``field``."""
     return KINDS[field.type]
+
+
+def column_of(field: FieldSchema) -> Column:
+    """An empty one for a buffer, which takes values as they are in the table column of ``field``."""
+    kind = kind_of(field)
+    column, convert = kind.column(field), kind.conversion() if field.is_virtual else None
+    return column if convert is None else VirtualColumn(column, convert)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, cast
 
-from lutra.fields.capabilities import FieldPart, Filterable
+from lutra.fields.capabilities import FieldPart, Filterable, StoredField
 from lutra.fields.hashing import Hasher, add_hashes, hashes_of_strings, words_of
-from lutra.fields.kind import FieldKind
+from lutra.fields.kind import Column, FieldKind
 from lutra.fields.sections import SectionKind, SectionsIn, SectionsOut
 from lutra.model.arrays import Digests, Docs
 from lutra.model.errors import Corruption
@@ -29,7 +29,7 @@ class ScalarKind(FieldKind):
     def value_bytes(self, field: FieldSchema) -> int:
         return _VALUE_BYTES
 
-    def column(self, field: FieldSchema) -> ScalarColumn:
+    def column(self, field: FieldSchema) -> Column:
         return ScalarColumn(field)
 
     def write(
@@ -47,7 +47,11 @@ class ScalarKind(FieldKind):
         out.stream(SectionKind.COLUMN, field.name, write)
         out.report(phase, size, size)
 
-    def open(self, sections: SectionsIn, field: FieldSchema, budget_bytes: int | None) -> SegmentColumn:
+    def open(self, sections: SectionsIn, field: FieldSchema, budget_bytes: int | None) -> StoredField:
+        return self.opened(sections, field)
+
+    def opened(self, sections: SectionsIn, field: FieldSchema) -> SegmentColumn:
+        """The column of a segment. Raises as `open`."""
         section = sections.section(SectionKind.COLUMN, field.name)
         if (section.meta["type"], section.meta["is_array"]) != (field.type.value, field.is_array):
             raise Corruption(f"{sections.name}: {section.name} is not of the type that the index has it of.")

@@ -12,6 +12,7 @@ from lutra.fields.capabilities import FieldPart, Searchable
 from lutra.fields.hashing import Hasher
 from lutra.fields.kind import FieldKind
 from lutra.fields.sections import SectionKind, SectionsIn, SectionsOut
+from lutra.fields.virtual import Convert, as_string
 from lutra.model.arrays import Digests, Docs
 from lutra.model.errors import Corruption
 from lutra.model.indexes import FieldSchema, FieldType, TextOptions
@@ -31,6 +32,7 @@ class TextKind(FieldKind):
 
     type = FieldType.TEXT
     column_types = frozenset({ColumnType.STRING})
+    virtual_types = frozenset({ColumnType.STRING, ColumnType.INTEGER, ColumnType.DOUBLE})
     options = "text"
     is_searchable = True
     has_strings = True
@@ -38,6 +40,9 @@ class TextKind(FieldKind):
     def check(self, field: FieldSchema) -> None:
         super().check(field)
         analyzer_of(field.text or TextOptions())
+
+    def conversion(self) -> Convert:
+        return as_string
 
     def value_bytes(self, field: FieldSchema) -> int:
         return _VALUE_BYTES

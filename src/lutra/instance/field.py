@@ -136,7 +136,10 @@ _FIELD_TYPES: Final = {
     Kind.VECTOR: FieldType.VECTOR,
     Kind.TEXT: FieldType.TEXT,
 }
-_KIND_OF_FIELD: Final = {**{type_: kind for kind, type_ in _FIELD_TYPES.items()}, FieldType.GEO_POINT: Kind.STR}
+_KIND_OF_FIELD: Final = {
+    **{type_: kind for kind, type_ in _FIELD_TYPES.items()},
+    **dict.fromkeys((FieldType.GEO_POINT, FieldType.FUZZY_KEYWORD, FieldType.IP, FieldType.FLATTENED), Kind.STR),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +201,7 @@ class Field:
             if dates[0] not in _UNIT_NAMES:
                 kind = Kind.INT if dates[0] in EPOCH_UNITS_NS else Kind.STR
         text = schema.text or TextOptions() if kind is Kind.TEXT else None
-        return cls(schema.name, kind, schema.is_array, schema.index, schema.vector, dates, text)
+        return cls(schema.name, kind, schema.is_array, schema.is_indexed, schema.vector, dates, text)
 
     @classmethod
     def of_key(cls, name: str, type_: ColumnType, schema: FieldSchema | None) -> Field:
@@ -207,8 +210,8 @@ class Field:
         if schema is None:
             return cls(name, kind, indexed=False)
         if schema.type is FieldType.DATE:
-            return cls(name, kind, schema.is_array, schema.index, dates=schema.date_formats or DEFAULT_FORMATS)
-        return cls(name, _KIND_OF_FIELD[schema.type], schema.is_array, schema.index)
+            return cls(name, kind, schema.is_array, schema.is_indexed, dates=schema.date_formats or DEFAULT_FORMATS)
+        return cls(name, _KIND_OF_FIELD[schema.type], schema.is_array, schema.is_indexed)
 
     @classmethod
     def of_column(cls, name: str, type_: ColumnType) -> Field:

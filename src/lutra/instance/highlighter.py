@@ -32,7 +32,7 @@ class Highlighter:
         found: Fragments = {}
         for style, field, analyzer, wanted in self._fields:
             current_deadline().check()
-            value = _newest(row, field.name)
+            value = _newest(row, field.column)
             texts = None if value is None else texts_of(field, value)
             shown = highlighted(texts, analyzer, wanted, style, self._encoder) if texts else []
             if shown:

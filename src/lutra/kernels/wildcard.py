@@ -26,3 +26,8 @@ def literal_prefix(pattern: str) -> str:
     """What every string that is like ``pattern`` begins with."""
     ends = [at for at in (pattern.find("*"), pattern.find("?")) if at >= 0]
     return pattern[: min(ends, default=len(pattern))]
+
+
+def literals(pattern: str) -> list[str]:
+    """What stands between the signs of a pattern, in order, but where that is nothing."""
+    return [piece for piece in pattern.replace("?", "*").split("*") if piece]

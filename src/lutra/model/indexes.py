@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lutra.model.queries import Sorter
 
@@ -19,6 +19,9 @@ class FieldType(enum.IntEnum):
     GEO_POINT = 7
     DATE = 8
     VECTOR = 9
+    FUZZY_KEYWORD = 10
+    IP = 11
+    FLATTENED = 13
 
 
 class Metric(enum.IntEnum):
@@ -88,41 +91,64 @@ class TextOptions:
 
 @dataclass(frozen=True, slots=True)
 class FieldSchema:
-    """One field of a search index; its name is the table column it is fed from.
+    """One field of a search index; its name is the table column it is fed from, unless it is virtual.
 
     A VECTOR column holds a JSON string ``"[0.1, 0.2]"`` or little-endian float32 bytes. An array column holds a JSON
     string ``'["a", "b"]'``. ``text`` goes with TEXT fields, where None says nothing. ``date_formats`` apply to DATE
-    fields fed from strings. ``sort_and_aggregate`` is None where it was not said: see ``is_sortable``.
+    fields fed from strings. Flags are None where they were not said: see ``is_indexed``, ``is_sortable``. A virtual
+    field is fed from the one column that ``sources`` names, whose values may be of another type.
     """
 
     name: str
     type: FieldType
-    index: bool = True
+    index: bool | None = None
     sort_and_aggregate: bool | None = None
-    store: bool = True
+    store: bool | None = None
     is_array: bool = False
     vector: VectorOptions | None = None
     text: TextOptions | None = None
     date_formats: tuple[str, ...] = ()
+    is_virtual: bool | None = None
+    sources: tuple[str, ...] = ()
+
+    @property
+    def column(self) -> str:
+        """The table column that it is fed from."""
+        return self.sources[0] if self.is_virtual else self.name
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether queries may ask for its values."""
+        return self.index is not False
 
     @property
     def is_sortable(self) -> bool:
-        """Whether a search can sort by it."""
+        """Whether searches may sort by it and aggregate it, as far as its kind goes with that."""
         return self.sort_and_aggregate is not False and self.type not in (FieldType.VECTOR, FieldType.TEXT)
 
 
 @dataclass(frozen=True, slots=True)
 class IndexSchema:
-    """A search index as CreateSearchIndex gives it. ``ttl_s`` is -1 for ever, else seconds."""
+    """A search index as CreateSearchIndex gives it. ``ttl_s`` is -1 for ever, else seconds.
+
+    How rows are routed is kept as it was said, or not said; it decides nothing here, where all rows are together.
+    """
 
     fields: tuple[FieldSchema, ...]
     sort: tuple[Sorter, ...] = ()
     routing_fields: tuple[str, ...] = ()
     ttl_s: int = -1
+    routing_partition_size: int | None = None
 
     def field(self, name: str) -> FieldSchema | None:
-        """The field of that name, or None."""
-        return next((f for f in self.fields if f.name == name), None)
+        """The field of that name, or None; of a path below a FLATTENED field a field of what is there."""
+        found = next((f for f in self.fields if f.name == name), None)
+        above = name
+        while found is None and "." in above:
+            above = above.rpartition(".")[0]
+            whole = next((f for f in self.fields if f.name == above and f.type is FieldType.FLATTENED), None)
+            found = None if whole is None else replace(whole, name=name, is_array=True)
+        return found
 
 
 class SyncPhase(enum.IntEnum):

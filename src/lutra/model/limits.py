@@ -49,6 +49,12 @@ VECTOR_FIELDS_MAX: Final = 5
 VECTOR_DIMENSION_MAX: Final = 4_096
 ARRAY_ELEMENTS_MAX: Final = 256
 KEYWORD_BYTES_MAX: Final = 4_096
+"""A longer value, or element of an array, is left out of the index and counted."""
+FUZZY_KEYWORD_BYTES_MAX: Final = 2_048
+FLATTENED_LEAVES_MAX: Final = 1_024
+"""Of one value of a FLATTENED field; what comes after them is left out."""
+FLATTENED_DEPTH_MAX: Final = 20
+FLATTENED_PATH_BYTES_MAX: Final = 1_024
 TOP_K_MAX: Final = 1_000
 """Over the wire."""
 OFFSET_PLUS_LIMIT_MAX: Final = 100_000

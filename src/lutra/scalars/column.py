@@ -17,13 +17,14 @@ from lutra.kernels.selection import Selection
 from lutra.kernels.wildcard import ends_with, like
 from lutra.model.arrays import Mask
 from lutra.model.growable import Growable
-from lutra.model.indexes import FieldSchema, FieldType
+from lutra.model.indexes import FieldSchema
 from lutra.model.queries import SortMode
 from lutra.model.values import Value
 from lutra.scalars.elements import Elements
 from lutra.scalars.sorting import SortKeys, averaged, check_mode, reduced, spread
 from lutra.scalars.strings import Strings, StringsView
-from lutra.scalars.values import DTYPES, Scalar, ScalarReader
+from lutra.scalars.strings_part import Ordinals, StringTest
+from lutra.scalars.values import DTYPES, STRING_TYPES, Scalar, ScalarReader
 
 _EQUALITIES_MAX: Final = 4
 """Up to so many terms are compared one by one; more go through a hash table."""
@@ -32,7 +33,7 @@ _HASH_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Dictionary:
-    """The distinct strings of a KEYWORD column, numbered as they come."""
+    """The distinct strings of a column, numbered as they come."""
 
     def __init__(self) -> None:
         self.strings = Strings()
@@ -145,21 +146,29 @@ class ScalarView:
         return Selection.of(self.spread(hit))
 
     def starts_with(self, prefix: str) -> Selection:
-        """Documents with an element that starts with ``prefix``; KEYWORD fields only."""
+        """Documents with an element that starts with ``prefix``; this and what follows: fields of strings only."""
         assert self.dictionary is not None
         return self._of_ordinals(self.dictionary.strings.starts_with(prefix.encode()))
 
     def ends_with(self, suffix: str) -> Selection:
-        """Documents with an element that ends with ``suffix``; KEYWORD fields only."""
+        """Documents with an element that ends with ``suffix``."""
         assert self.dictionary is not None
         strings = self.dictionary.strings
         return self._of_ordinals(ends_with(strings.strings, suffix.encode(), strings.size))
 
     def like(self, pattern: str) -> Selection:
-        """Documents with an element like ``pattern``; KEYWORD fields only."""
+        """Documents with an element like ``pattern``."""
         assert self.dictionary is not None
         strings = self.dictionary.strings
         return self._of_ordinals(like(strings.strings, pattern.encode(), strings.size))
+
+    def tested(self, prefix: str, test: StringTest) -> Selection:
+        """Documents with an element that starts with ``prefix`` and passes ``test``."""
+        assert self.dictionary is not None
+        chosen = self.dictionary.strings.starts_with(prefix.encode())
+        numbers = np.flatnonzero(chosen)
+        chosen[numbers] = test(self.dictionary.strings.taken(numbers))
+        return self._of_ordinals(chosen)
 
     def exists(self) -> Selection:
         """Documents with at least one element."""
@@ -199,7 +208,12 @@ class ScalarView:
             return None
         if self.dictionary is not None:
             values = [string.decode() for string in self.dictionary.strings.taken(self.values[begin:end])]
-        return values if self.field.is_array else values[0]
+        return values if self.reader.is_many else values[0]
+
+    def ordinals(self) -> Ordinals:
+        """Its values in document order, as numbers of its dictionary; fields of strings only."""
+        assert self.dictionary is not None
+        return Ordinals(self.docs, self.values, self.dictionary.strings)
 
     def elements(self, renumber: npt.NDArray[np.int32] | None = None) -> Elements:
         """All values in document order, for a segment; ``renumber`` as in `lutra.scalars.part.ScalarPart`."""
@@ -273,19 +287,22 @@ class ScalarColumn:
         self._values = Growable(DTYPES[field.type])
         self._docs: Growable | None = None
         self._single = True
-        self._dictionary = Dictionary() if field.type is FieldType.KEYWORD else None
+        self._dictionary = Dictionary() if field.type in STRING_TYPES else None
+        self._left_out = 0
         self._staged_docs: list[int] = []
         self._staged_values: list[Scalar] = []
         self._settled: tuple[npt.NDArray[np.int32], npt.NDArray[Any]] | None = None
 
     def stage(self, doc: int, value: Value) -> bool:
         """Takes the value of ``doc``, later than all before it; False where it does not fit the field."""
-        if self.field.is_array:
-            elements = self.reader.read(value)
-            if elements is None:
+        if self.reader.is_many:
+            found = self.reader.elements(value)
+            if found is None:
                 return False
+            elements, left_out = found
             self._staged_values += elements
             self._staged_docs += [doc] * len(elements)
+            self._left_out += left_out
             return True
         scalar = self.reader.element(value)
         if scalar is None:
@@ -295,15 +312,16 @@ class ScalarColumn:
         return True
 
     def settle(self) -> int:
-        """Turns what is staged into arrays. Returns how many more values turned out not to fit: none, of scalars."""
+        """Turns what is staged into arrays. Returns how many elements were left out of values that are there else."""
+        left_out, self._left_out = self._left_out, 0
         if not self._staged_docs:
-            return 0
+            return left_out
         values: list[Any] = self._staged_values
         if self._dictionary is not None:
             values = self._dictionary.ordinals(values)
         self._settled = np.array(self._staged_docs, np.int32), np.array(values, DTYPES[self.field.type])
         self._staged_docs, self._staged_values = [], []
-        return 0
+        return left_out
 
     def publish(self) -> None:
         """Makes what is settled part of the next view."""

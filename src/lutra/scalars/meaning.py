@@ -27,6 +27,34 @@ class Interval:
     include_upper: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What some operands stand for together: values, and intervals that do not touch, ascending."""
+
+    values: tuple[Scalar, ...]
+    intervals: tuple[Interval, ...] = ()
+
+
+def wanted_of(reader: ScalarReader, operands: Sequence[Operand]) -> Wanted:
+    """The values of the field that equal one of ``operands``, or lie in the networks that these are.
+
+    Raises ParameterInvalid for what cannot be compared.
+    """
+    if not reader.has_spans:
+        return Wanted(tuple(values_of(reader, operands)))
+    spans = sorted((first.floor, last.floor) for first, last in map(reader.span, operands))
+    merged: list[tuple[Any, Any]] = []
+    for first, last in spans:
+        if merged and first <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(last, merged[-1][1])
+        else:
+            merged.append((first, last))
+    return Wanted(
+        tuple(first for first, last in merged if first == last),
+        tuple(Interval(first, last, True, True) for first, last in merged if first != last),
+    )
+
+
 def values_of(reader: ScalarReader, operands: Sequence[Operand]) -> list[Scalar]:
     """The values of the field that equal one of ``operands``. Raises ParameterInvalid for what cannot be compared."""
     points = [reader.point(operand) for operand in operands]
@@ -35,8 +63,9 @@ def values_of(reader: ScalarReader, operands: Sequence[Operand]) -> list[Scalar]
 
 def interval_of(reader: ScalarReader, query: Range) -> Interval | None:
     """The values that ``query`` lets pass; None where it lets none. Raises ParameterInvalid as `values_of` does."""
-    lower = None if query.lower is None else reader.point(query.lower)
-    upper = None if query.upper is None else reader.point(query.upper)
+    # From a network on means from its first address on, and above it means above its last.
+    lower = None if query.lower is None else reader.span(query.lower)[0 if query.include_lower else 1]
+    upper = None if query.upper is None else reader.span(query.upper)[1 if query.include_upper else 0]
     if upper is not None and upper.floor is None:  # below all values
         return None
     return Interval(
@@ -75,8 +104,9 @@ def _element_test(reader: ScalarReader, query: FieldQuery) -> Callable[[Any], bo
             operands: Sequence[Operand] = (value,)
         case Terms(_, operands):
             pass
-    values = frozenset(values_of(reader, operands))
-    return lambda element: element in values
+    wanted = wanted_of(reader, operands)
+    values, within = frozenset(wanted.values), [_interval_test(interval) for interval in wanted.intervals]
+    return lambda element: element in values or any(holds(element) for holds in within)
 
 
 def _interval_test(interval: Interval | None) -> Callable[[Any], bool]:

@@ -19,9 +19,10 @@ from fractions import Fraction
 from typing import Final
 
 from lutra.model.indexes import FieldType
-from lutra.model.limits import KEYWORD_BYTES_MAX
+from lutra.model.limits import FUZZY_KEYWORD_BYTES_MAX, KEYWORD_BYTES_MAX
 from lutra.model.queries import Operand
 from lutra.model.values import INT64_MAX, INT64_MIN
+from lutra.scalars.addresses import address_key, network_keys
 from lutra.scalars.dates import DateFormats, datetime_ns
 
 Scalar = int | float | bool | str
@@ -78,14 +79,36 @@ def _keyword(operand: Operand) -> Point | None:
     return Point(operand, True) if type(operand) is str and is_keyword(operand) else None
 
 
-def is_keyword(text: str) -> bool:
+def _fuzzy_keyword(operand: Operand) -> Point | None:
+    point = _keyword(operand)
+    is_short = point is not None and type(point.floor) is str and is_keyword(point.floor, FUZZY_KEYWORD_BYTES_MAX)
+    return point if is_short else None
+
+
+def _leaf(operand: Operand) -> Point | None:
+    """Of a FLATTENED field, whose leaves are text, numbers as they are written."""
+    return Point(repr(operand), True) if type(operand) is float else _keyword(operand)
+
+
+def _address(operand: Operand) -> Point | None:
+    key = address_key(operand) if type(operand) is str else None
+    return None if key is None else Point(key, True)
+
+
+def network_span(operand: Operand) -> tuple[Point, Point] | None:
+    """The first and the last address of a network in CIDR notation; None where that is none."""
+    keys = network_keys(operand) if type(operand) is str else None
+    return None if keys is None else (Point(keys[0], True), Point(keys[1], True))
+
+
+def is_keyword(text: str, bytes_max: int = KEYWORD_BYTES_MAX) -> bool:
     """Whether a KEYWORD field holds ``text``: it is Unicode, and not too long."""
-    if len(text) > KEYWORD_BYTES_MAX:
+    if len(text) > bytes_max:
         return False
     if text.isascii():
         return True
     try:
-        return len(text.encode()) <= KEYWORD_BYTES_MAX
+        return len(text.encode()) <= bytes_max
     except UnicodeEncodeError:  # half a surrogate pair, from a JSON escape
         return False
 
@@ -95,6 +118,9 @@ _READERS: Final[dict[FieldType, Callable[[Operand], Point | None]]] = {
     FieldType.DOUBLE: _double,
     FieldType.BOOLEAN: _boolean,
     FieldType.KEYWORD: _keyword,
+    FieldType.FUZZY_KEYWORD: _fuzzy_keyword,
+    FieldType.FLATTENED: _leaf,
+    FieldType.IP: _address,
 }
 
 

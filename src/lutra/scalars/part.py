@@ -12,7 +12,7 @@ from lutra.model.indexes import FieldSchema
 from lutra.model.queries import SortMode
 from lutra.scalars.elements import Elements
 from lutra.scalars.sorting import SortKeys
-from lutra.scalars.strings_part import StringsPart
+from lutra.scalars.strings_part import Ordinals, StringsPart, StringTest
 from lutra.scalars.values import Scalar, ScalarReader
 
 __all__ = ["ScalarPart", "StringsPart"]
@@ -48,16 +48,26 @@ class ScalarPart(Protocol):
         """Documents with an element between the bounds; None leaves a side open."""
 
     def starts_with(self, prefix: str) -> Selection:
-        """Documents with an element that starts with ``prefix``; this and what follows: KEYWORD fields only."""
+        """Documents with an element that starts with ``prefix``; this and the next four: fields of strings only."""
 
     def ends_with(self, suffix: str) -> Selection:
-        """Documents with an element that ends with ``suffix``. Looks at every distinct value; raises RequestTimeout."""
+        """Documents with an element that ends with ``suffix``. Raises RequestTimeout.
+
+        Looks at every distinct value, but of FUZZY_KEYWORD fields in segments.
+        """
 
     def like(self, pattern: str) -> Selection:
         """Documents with an element like ``pattern``, in which ``*`` is any characters, none too, and ``?`` is one.
 
-        Looks at the distinct values that begin as it does up to its first sign; raises RequestTimeout.
+        Looks at the distinct values that begin as it does up to its first sign, of FUZZY_KEYWORD fields in segments at
+        those that have its pieces. Raises RequestTimeout.
         """
+
+    def tested(self, prefix: str, test: StringTest) -> Selection:
+        """Documents with an element that starts with ``prefix`` and passes ``test``. Raises RequestTimeout."""
+
+    def ordinals(self) -> Ordinals:
+        """The values in document order, as numbers of the dictionary."""
 
     def exists(self) -> Selection:
         """Documents with at least one element."""

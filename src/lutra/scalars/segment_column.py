@@ -12,7 +12,7 @@ So every predicate is a few runs of postings, found by the dictionary; nothing i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Any, Final
@@ -22,20 +22,22 @@ import numpy.typing as npt
 
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.selection import Selection
-from lutra.kernels.wildcard import ends_with, like, literal_prefix
+from lutra.kernels.wildcard import ends_with, like, literal_prefix, literals
 from lutra.model.deadline import current_deadline
 from lutra.model.errors import Corruption
 from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.queries import SortMode
 from lutra.scalars.dictionary import NumberDictionary, StringDictionary, write_numbers
 from lutra.scalars.elements import Elements
+from lutra.scalars.grams import END, Grams, write_grams
 from lutra.scalars.pages import Sink, Source
 from lutra.scalars.postings import Postings, Run, write_postings
 from lutra.scalars.presence import Presence, write_presence
 from lutra.scalars.sorting import SortKeys, averaged, check_mode, reduced_at, spread
 from lutra.scalars.stored_numbers import StoredNumbers
 from lutra.scalars.string_blocks import write_strings
-from lutra.scalars.values import DTYPES, Scalar, ScalarReader
+from lutra.scalars.strings_part import Ordinals, StringTest
+from lutra.scalars.values import DTYPES, STRING_TYPES, Scalar, ScalarReader
 
 FORMAT: Final = 1
 
@@ -44,6 +46,9 @@ _LOOKED_UP_MAX: Final = 1 << 16
 
 _RUNS_MAX: Final = 1_024
 """Of more runs of the dictionary all values are read, in document order: postings would be read run by run."""
+
+_TESTED_AT_ONCE: Final = 8_192
+"""Strings that are looked at between two looks at the clock."""
 
 _SHOWN_MAX: Final = 64
 """Characters of a value in a message."""
@@ -69,12 +74,15 @@ def write_column(sink: Sink, field: FieldSchema, size: int, elements: Elements) 
     ordinals[order] = numbers
 
     meta: dict[str, Any] = {"format": FORMAT, "single": single, "values": None, "ordinals": None, "starts": None}
-    if field.type is FieldType.KEYWORD:
+    if field.type in STRING_TYPES:
         assert elements.strings is not None
-        meta["dictionary"] = write_strings(sink, [elements.strings[i] for i in distinct.tolist()])
+        strings = [elements.strings[i] for i in distinct.tolist()]
+        meta["dictionary"] = write_strings(sink, strings)
+        if field.type is FieldType.FUZZY_KEYWORD:
+            meta["grams"] = write_grams(sink, strings)
     else:
         meta["dictionary"] = write_numbers(sink, distinct)
-    if field.type is FieldType.KEYWORD or len(distinct) <= _LOOKED_UP_MAX:
+    if field.type in STRING_TYPES or len(distinct) <= _LOOKED_UP_MAX:
         meta["ordinals"] = StoredNumbers.write(sink, ordinals).meta()
     else:
         meta["values"] = StoredNumbers.write(sink, values).meta()
@@ -126,8 +134,11 @@ class SegmentColumn:
         self._dictionary: StringDictionary | NumberDictionary
         self._strings: StringDictionary | None = None
         self._numbers: NumberDictionary | None = None
-        if field.type is FieldType.KEYWORD:
+        self._grams: Grams | None = None
+        if field.type in STRING_TYPES:
             self._dictionary = self._strings = StringDictionary(source, meta["dictionary"])
+            if field.type is FieldType.FUZZY_KEYWORD:
+                self._grams = Grams(source, meta["grams"])
         else:
             self._dictionary = self._numbers = NumberDictionary(source, meta["dictionary"], self._dtype)
         self._values, self._ordinals, self._starts = (
@@ -139,7 +150,7 @@ class SegmentColumn:
     @property
     def resident_bytes(self) -> int:
         """About what is kept in memory, now that it has been used: the indexes of the dictionary's blocks."""
-        return self._dictionary.state_bytes
+        return self._dictionary.state_bytes + (0 if self._grams is None else self._grams.state_bytes)
 
     def equals(self, value: Scalar) -> Selection:
         rank, found = self._dictionary.rank(value)
@@ -167,25 +178,51 @@ class SegmentColumn:
 
     def ends_with(self, suffix: str) -> Selection:
         encoded = suffix.encode()
-        return self._tested("", lambda strings: ends_with(strings, encoded))
+        return self._tested("", [encoded + END], lambda strings: ends_with(strings, encoded))
 
     def like(self, pattern: str) -> Selection:
         encoded = pattern.encode()
-        return self._tested(literal_prefix(pattern), lambda strings: like(strings, encoded))
+        pieces = [piece.encode() for piece in literals(pattern)]
+        if pieces and pattern.endswith(literals(pattern)[-1]):
+            pieces[-1] += END
+        return self._tested(literal_prefix(pattern), pieces, lambda strings: like(strings, encoded))
 
-    def _tested(self, prefix: str, test: Callable[[list[bytes]], npt.NDArray[np.bool_]]) -> Selection:
-        """Documents with a string that starts with ``prefix`` and passes ``test``; none is tested before listing."""
+    def tested(self, prefix: str, test: StringTest) -> Selection:
+        return self._tested(prefix, [], test)
+
+    def _tested(self, prefix: str, pieces: Sequence[bytes], test: StringTest) -> Selection:
+        """Documents with a string that starts with ``prefix`` and passes ``test``; none is tested before listing.
+
+        ``pieces``: that such strings have, as `Grams.having` takes them.
+        """
         assert self._strings is not None
         begin, end = self._strings.rank(prefix)[0], self._strings.rank_after(prefix)
-        return Selection(self._of_ranks([(begin, end)]).estimate, partial(self._list_tested, begin, end, test))
+        having = None if self._grams is None else self._grams.having(pieces)
+        if having is None:
+            return Selection(self._of_ranks([(begin, end)]).estimate, partial(self._list_tested, begin, end, test))
+        numbers = having[np.searchsorted(having, begin) : np.searchsorted(having, end)]
+        runs = _runs(numbers.tolist()) if len(numbers) <= _RUNS_MAX else [(begin, end)]
+        return Selection(self._of_ranks(runs).estimate, partial(self._list_passing, numbers, test))
 
-    def _list_tested(self, begin: int, end: int, test: Callable[[list[bytes]], npt.NDArray[np.bool_]]) -> RowMask:
+    def _list_passing(self, numbers: npt.NDArray[np.int64], test: StringTest) -> RowMask:
+        assert self._strings is not None
+        found = []
+        for at in range(0, len(numbers), _TESTED_AT_ONCE):
+            current_deadline().check()
+            own = numbers[at : at + _TESTED_AT_ONCE]
+            found.append(own[test(self._strings.strings.take(own))])
+        return self._of_numbers(np.concatenate(found) if found else numbers)
+
+    def _list_tested(self, begin: int, end: int, test: StringTest) -> RowMask:
         assert self._strings is not None
         found: list[npt.NDArray[np.int64]] = []
         for first, strings in self._strings.strings.between(begin, end):
             current_deadline().check()
             found.append(np.flatnonzero(test(strings)) + first)
-        numbers = np.concatenate(found) if found else np.empty(0, np.int64)
+        return self._of_numbers(np.concatenate(found) if found else np.empty(0, np.int64))
+
+    def _of_numbers(self, numbers: npt.NDArray[np.int64]) -> RowMask:
+        """Documents with a value of one of these numbers of the dictionary, ascending."""
         ends = np.flatnonzero(np.diff(numbers, append=-1) != 1)
         if len(ends) <= _RUNS_MAX:
             begins = numbers[np.concatenate(([0], ends[:-1] + 1))] if len(ends) else numbers
@@ -222,7 +259,11 @@ class SegmentColumn:
         else:
             assert self._ordinals is not None
             values = self._dictionary.take(self._ordinals.read(self._source, begin, end))
-        return values if self.field.is_array else values[0]
+        return values if self.reader.is_many else values[0]
+
+    def ordinals(self) -> Ordinals:
+        assert self._strings is not None
+        return Ordinals(self._presence.docs(), self._read_ordinals(), self._strings.sorted)
 
     def elements(self, renumber: npt.NDArray[np.int32] | None = None) -> Elements:
         docs = self._presence.docs()
@@ -241,6 +282,8 @@ class SegmentColumn:
             yield "it has no values in document order"
             return
         found = [f"its dictionary: {text}" for text in self._dictionary.faults()]
+        if self._grams is not None and self._strings is not None and not found:
+            found += self._grams.faults(self._strings.read())
         found += [f"its documents: {text}" for text in self._presence.faults(stored.count, self._single)]
         yield from found
         if found:  # what follows builds on both

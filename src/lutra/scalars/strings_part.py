@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from lutra.model.arrays import Mask
+from lutra.model.arrays import Docs, Mask
 
 
 class StringSequence(Protocol):
@@ -49,7 +51,23 @@ class StringsPart(Protocol):
 
 
 class DictionaryPart(StringsPart, Protocol):
-    """The distinct strings of a KEYWORD column."""
+    """The distinct strings of a column."""
 
     def with_another(self, value: bytes) -> StringsPart:
         """These strings and one more, which gets the number ``size``."""
+
+
+StringTest = Callable[[list[bytes]], Mask]
+"""Says of each string whether it passes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ordinals:
+    """The values of a field of strings: ``values[i]``, a number of ``strings``, is of document ``docs[i]``.
+
+    ``docs`` are ascending, None where they are 0, 1, 2, …
+    """
+
+    docs: Docs | None
+    values: npt.NDArray[Any]
+    strings: DictionaryPart

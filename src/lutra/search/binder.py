@@ -87,7 +87,7 @@ class Binder:
 
     def field(self, query: str, name: str, fits: Callable[[FieldKind], bool]) -> FieldSchema:
         """The field of a query that goes with the kinds that it ``fits``."""
-        field = self._fields.get(name)
+        field = self._fields.get(name) or self._view.schema.field(name)
         if field is None:
             raise ParameterInvalid(f"[{query}] field: {name} does not exist")
         if not fits(kind_of(field)):
@@ -95,7 +95,7 @@ class Binder:
             raise ParameterInvalid(
                 f"[{query}] field: {name} type: {field.type.name.lower()} is invalid, allow [{types}]"
             )
-        if not field.index:
+        if not field.is_indexed:
             raise ParameterInvalid(f"[{query}] field: {name} is not indexed")
         return field
 

@@ -39,14 +39,18 @@ _texts = st.builds(
 
 
 def defined(*fields: FieldSchema) -> IndexDefinition:
-    schema = IndexSchema(fields, (FieldSort("l", mode=SortMode.MAX), PrimaryKeySort(True)), ("pk",), 86_400)
+    schema = IndexSchema(fields, (FieldSort("l", mode=SortMode.MAX), PrimaryKeySort(True)), ("pk",), 86_400, 5)
     return IndexDefinition("instance", "table", 7, "index", schema, 5)
 
 
-@given(st.none() | _texts, st.booleans())
-def test_a_definition_comes_back(text: TextOptions | None, is_array: bool) -> None:
+@given(st.none() | _texts, st.booleans(), _flags, _flags, _flags)
+def test_a_definition_comes_back(
+    text: TextOptions | None, is_array: bool, index: bool | None, sortable: bool | None, store: bool | None
+) -> None:
     definition = defined(
-        FieldSchema("l", FieldType.LONG, sort_and_aggregate=True),
+        FieldSchema("l", FieldType.LONG, index, sortable, store),
+        FieldSchema("i", FieldType.IP, is_virtual=True, sources=("t",)),
+        FieldSchema("f", FieldType.FLATTENED, is_virtual=False),
         FieldSchema("d", FieldType.DATE, date_formats=("yyyy",)),
         FieldSchema("t", FieldType.TEXT, is_array=is_array, text=text),
         FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(3, Metric.COSINE)),
@@ -68,6 +72,9 @@ def test_one_of_before_there_were_texts() -> None:
         "date_formats",
     }
     assert from_json(json.dumps(stored).encode()) == definition
+    del stored["routing_partition_size"]
+    older = from_json(json.dumps(stored).encode())
+    assert older.schema == replace(definition.schema, routing_partition_size=None)
 
 
 @pytest.mark.parametrize("data", [b"{", b"[]", b'{"format": 1}'])

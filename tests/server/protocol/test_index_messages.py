@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import tablestore as ots
 from tablestore.decoder import OTSProtoBufferDecoder
@@ -32,10 +34,11 @@ DECODER = OTSProtoBufferDecoder("utf8")
 VECTOR = ots.VectorOptions(ots.VectorDataType.VD_FLOAT_32, ots.VectorMetricType.VM_COSINE, 4)
 SCHEMA = IndexSchema(
     fields=(
-        FieldSchema("l", FieldType.LONG, index=False, sort_and_aggregate=True, store=False),
-        FieldSchema("k", FieldType.KEYWORD, sort_and_aggregate=False, is_array=True),
-        FieldSchema("d", FieldType.DATE, sort_and_aggregate=True, date_formats=("yyyy-MM-dd", "epoch_millis")),
-        FieldSchema("v", FieldType.VECTOR, sort_and_aggregate=False, vector=VectorOptions(4, Metric.COSINE)),
+        FieldSchema("l", FieldType.LONG, False, True, False),
+        FieldSchema("k", FieldType.KEYWORD, True, False, True, is_array=True),
+        FieldSchema("d", FieldType.DATE, True, True, True, date_formats=("yyyy-MM-dd", "epoch_millis")),
+        FieldSchema("v", FieldType.VECTOR, True, False, True, vector=VectorOptions(4, Metric.COSINE)),
+        FieldSchema("w", FieldType.LONG, True, False, False, is_virtual=True, sources=("k",)),
     ),
     sort=(FieldSort("l", descending=True, mode=SortMode.MIN), PrimaryKeySort()),
     routing_fields=("a",),
@@ -43,10 +46,11 @@ SCHEMA = IndexSchema(
 )
 SDK_META = ots.SearchIndexMeta(
     [
-        ots.FieldSchema("l", ots.FieldType.LONG, index=False, enable_sort_and_agg=True, store=False),
-        ots.FieldSchema("k", ots.FieldType.KEYWORD, enable_sort_and_agg=False, is_array=True),
-        ots.FieldSchema("d", ots.FieldType.DATE, enable_sort_and_agg=True, date_formats=["yyyy-MM-dd", "epoch_millis"]),
-        ots.FieldSchema("v", ots.FieldType.VECTOR, enable_sort_and_agg=False, vector_options=VECTOR),
+        ots.FieldSchema("l", ots.FieldType.LONG, False, False, enable_sort_and_agg=True),
+        ots.FieldSchema("k", ots.FieldType.KEYWORD, True, True, True, enable_sort_and_agg=False),
+        ots.FieldSchema("d", ots.FieldType.DATE, True, True, False, True, date_formats=["yyyy-MM-dd", "epoch_millis"]),
+        ots.FieldSchema("v", ots.FieldType.VECTOR, True, True, False, False, vector_options=VECTOR),
+        ots.FieldSchema("w", ots.FieldType.LONG, True, False, False, False, is_virtual_field=True, source_fields=["k"]),
     ],
     ots.IndexSetting(["a"]),
     ots.Sort([ots.FieldSort("l", ots.SortOrder.DESC, ots.SortMode.MIN), ots.PrimaryKeySort()]),
@@ -77,16 +81,18 @@ def test_flags_that_are_absent_have_their_documented_defaults() -> None:
 
 
 @pytest.mark.parametrize("sent", [None, False, True])
-def test_whether_a_field_is_sortable_is_told_as_it_was_said(sent: bool | None) -> None:
+def test_flags_are_told_as_they_were_said(sent: bool | None) -> None:
     """Python's own tests expect a flag that was not sent to be absent, which it reads as ``False``."""
-    meta = ots.SearchIndexMeta([ots.FieldSchema("l", ots.FieldType.LONG, enable_sort_and_agg=sent)])
+    meta = ots.SearchIndexMeta([ots.FieldSchema("l", ots.FieldType.LONG, sent, sent, enable_sort_and_agg=sent)])
     schema = parse_index_schema(create(meta))
-    assert schema.fields[0].is_sortable is (sent is not False)
+    assert schema.fields[0].is_sortable is schema.fields[0].is_indexed is (sent is not False)
     described = describe_index_message(
         IndexDescription("t", "i", schema, 5, SyncPhase.INCR, 0, 0, 0), with_sync_stat=True
     )
     [field] = described.schema.field_schemas
-    assert (field.sort_and_agg if field.HasField("sort_and_agg") else None) is sent
+    for flag in ("index", "sort_and_agg", "store"):
+        assert (getattr(field, flag) if field.HasField(flag) else None) is sent
+    assert not field.HasField("is_virtual_field")
     (read, _), _ = DECODER.decode_response("DescribeSearchIndex", described.SerializeToString(), "id")
     assert read.fields[0].enable_sort_and_agg is bool(sent)
 
@@ -177,8 +183,6 @@ def with_field(**changes: object) -> wire.CreateSearchIndexRequest:
         (wire.CreateSearchIndexRequest(table_name="t", index_name="i"), r"\[schema\] must not be null"),
         (with_field(field_type=0), r"field \[f\] has no valid type"),
         (with_field(field_type=77), r"field \[f\] has no valid type: 77"),
-        (with_field(field_type=10), "FUZZY_KEYWORD"),
-        (with_field(is_virtual_field=True), "is_virtual_field"),
         (with_field(enable_highlighting=True), "enable_highlighting.* goes with TEXT only"),
         (with_field(field_type=5, text_similarity=2), r"similarity of field \[f\] must be BM25"),
         (
@@ -235,6 +239,15 @@ def test_describe_as_the_sdk_reads_it() -> None:
     assert meta.index_setting.routing_fields == ["a"]
     # What the SDK read makes the same index again.
     assert parse_index_schema(create(meta)) == SCHEMA
+
+
+def test_how_rows_are_routed_is_told_as_it_was_said() -> None:
+    request = create(SDK_META)
+    assert parse_index_schema(request).routing_partition_size is None
+    request.schema.index_setting.routing_partition_size = 3
+    schema = parse_index_schema(request)
+    message = describe_index_message(replace(DESCRIPTION, schema=schema), with_sync_stat=False)
+    assert message.schema.index_setting == request.schema.index_setting
 
 
 def test_an_index_without_a_sort_is_sorted_by_key() -> None:

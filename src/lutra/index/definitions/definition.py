@@ -81,6 +81,7 @@ def schema_out(schema: IndexSchema) -> dict[str, Any]:
         "fields": [_field_out(field) for field in schema.fields],
         "sort": [sorter_out(sorter) for sorter in schema.sort],
         "routing_fields": list(schema.routing_fields),
+        "routing_partition_size": schema.routing_partition_size,
         "ttl_s": schema.ttl_s,
     }
 
@@ -91,6 +92,7 @@ def schema_in(stored: dict[str, Any]) -> IndexSchema:
         fields=tuple(_field_in(field) for field in stored["fields"]),
         sort=tuple(sorter_in(sorter) for sorter in stored["sort"]),
         routing_fields=tuple(stored["routing_fields"]),
+        routing_partition_size=stored.get("routing_partition_size"),  # definitions were written without it
         ttl_s=stored["ttl_s"],
     )
 
@@ -98,6 +100,7 @@ def schema_in(stored: dict[str, Any]) -> IndexSchema:
 def _field_out(field: FieldSchema) -> dict[str, Any]:
     vector = field.vector
     text = {} if field.text is None else {"text": _text_out(field.text)}
+    virtual = {} if field.is_virtual is None else {"is_virtual": field.is_virtual, "sources": list(field.sources)}
     return {
         "name": field.name,
         "type": field.type.name,
@@ -108,6 +111,7 @@ def _field_out(field: FieldSchema) -> dict[str, Any]:
         "vector": None if vector is None else {"dimension": vector.dimension, "metric": vector.metric.name},
         "date_formats": list(field.date_formats),
         **text,
+        **virtual,
     }
 
 
@@ -123,6 +127,8 @@ def _field_in(stored: dict[str, Any]) -> FieldSchema:
         vector=None if vector is None else VectorOptions(vector["dimension"], Metric[vector["metric"]]),
         text=_text_in(stored["text"]) if "text" in stored else None,
         date_formats=tuple(stored["date_formats"]),
+        is_virtual=stored.get("is_virtual"),
+        sources=tuple(stored.get("sources", ())),
     )
 
 

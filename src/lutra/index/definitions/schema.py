@@ -37,10 +37,12 @@ def validate_schema(schema: IndexSchema, table: TableSchema) -> None:
     columns = {column.name: column.type for column in table.key} | {c.name: c.type for c in table.defined}
     key_names = {column.name for column in table.key}
     for field in schema.fields:
-        if field.name in key_names and not kind_of(field).may_be_key:
+        if field.is_virtual and field.name in columns:
+            raise ParameterInvalid(f"virtual field [{field.name}] has the name of a column of the table")
+        if field.column in key_names and not kind_of(field).may_be_key:
             raise ParameterInvalid(f"field [{field.name}] is a primary key column: it can be no {field.type.name}")
-        if field.name in columns:
-            kind_of(field).check_column(field, columns[field.name])
+        if field.column in columns:
+            kind_of(field).check_column(field, columns[field.column])
     for name in schema.routing_fields:
         if name not in key_names:
             raise ParameterInvalid(f"routing field [{name}] is no primary key column")
@@ -53,6 +55,9 @@ def _validate_field(field: FieldSchema) -> None:
             f"field name [{field.name}] is invalid: 1 to {limits.COLUMN_NAME_BYTES_MAX} bytes that do not begin with #"
         )
     kind_of(field).check(field)
+    for name in field.sources:
+        if not is_column_name(name):
+            raise ParameterInvalid(f"source field [{name}] of field [{field.name}] is no name of a column")
 
 
 def _validate_sort(schema: IndexSchema) -> None:

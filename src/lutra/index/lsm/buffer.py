@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.fields.kind import Column
-from lutra.fields.kinds import kind_of
+from lutra.fields.kinds import column_of, kind_of
 from lutra.index.lsm.live import LiveMask
 from lutra.index.lsm.view import PartView
 from lutra.kernels.row_mask import RowMask
@@ -55,15 +55,24 @@ class Buffer:
         self._newest_ms = Growable(np.int64)
         self._oldest_ms = Growable(np.int64)
         self._size_bytes = 0
-        self._columns: dict[str, Column] = {field.name: kind_of(field).column(field) for field in schema.fields}
+        self._take({field.name: column_of(field) for field in schema.fields})
         self._strings_counted = {field.name for field in schema.fields if kind_of(field).counts_strings}
         # All names from the start: it is read while it is counted in.
         self.unindexed: Counter[str] = Counter(dict.fromkeys(self._columns, 0))
         """How many values of each field were left out."""
         self._row_bytes = _ROW_BYTES + sum(kind_of(field).value_bytes(field) for field in schema.fields)
-        self._has_key_fields = any(column.name in self._columns for column in key_columns)
+        self._has_key_fields = any(column.name in self._fed for column in key_columns)
         self._staged: _Staged | None = None
         self._view: PartView | None = None
+
+    def _take(self, columns: dict[str, Column]) -> None:
+        """Has these columns, by the names of their fields."""
+        self._columns = columns
+        fed: dict[str, list[tuple[str, Column]]] = {}
+        for name, column in columns.items():
+            fed.setdefault(column.field.column, []).append((name, column))
+        self._fed = fed
+        """The fields by the table column that feeds them."""
 
     @property
     def rows(self) -> int:
@@ -91,12 +100,12 @@ class Buffer:
         Returns in ms the newest timestamp of all, and the oldest of those that were handed on, the newest where none
         was. A row without cells says itself when it was written, or it was at ``now_ms``.
         """
-        columns = self._columns
+        fed = self._fed
         if self._has_key_fields:
             for name, key_value in row.key:
-                column = columns.get(name)
-                if column is not None and not column.stage(doc, key_value):
-                    self.unindexed[name] += 1
+                for field, column in fed.get(name, ()):
+                    if not column.stage(doc, key_value):
+                        self.unindexed[field] += 1
         last = None
         bare_ms = now_ms if row.written_ms is None else row.written_ms
         newest_ms = row.cells[0][2] if row.cells else bare_ms
@@ -107,15 +116,16 @@ class Buffer:
             if name == last:  # an older version
                 continue
             last = name
-            column = columns.get(name)
-            if column is None:
+            fields = fed.get(name)
+            if fields is None:
                 continue
             if oldest_ms is None or timestamp_ms < oldest_ms:
                 oldest_ms = timestamp_ms
-            if not column.stage(doc, value):
-                self.unindexed[name] += 1
-            elif type(value) is str and name in self._strings_counted:
-                self._size_bytes += len(value)
+            for field, column in fields:
+                if not column.stage(doc, value):
+                    self.unindexed[field] += 1
+                elif type(value) is str and field in self._strings_counted:
+                    self._size_bytes += len(value)
         return newest_ms, newest_ms if oldest_ms is None else oldest_ms
 
     def publish(self) -> None:
@@ -183,7 +193,7 @@ class Buffer:
         renumber[docs] = np.arange(len(docs), dtype=np.int32)
         result = Buffer(schema, key_columns)
         result.unindexed = self.unindexed
-        result._columns = {name: column.compacted(renumber) for name, column in self._columns.items()}
+        result._take({name: column.compacted(renumber) for name, column in self._columns.items()})
         result._keys = self._keys.kept(docs)
         result._newest_ms.extend(self._newest_ms.view()[docs])
         result._oldest_ms.extend(self._oldest_ms.view()[docs])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from lutra.fields.capabilities import field_of
 from lutra.kernels.selection import Selection
 from lutra.model.queries import Exists
 from lutra.search.binder import Binder
@@ -23,7 +24,7 @@ def bind(query: Exists, binder: Binder) -> Clause:
 @dataclass(frozen=True, slots=True)
 class HasValue(ColumnCondition):
     def select(self, part: Part) -> Selection:
-        return part.fields[self.field].exists()
+        return field_of(part, self.field).exists()
 
     def describe(self) -> dict[str, Any]:
         return {"query": "exists", "field": self.field}

@@ -9,11 +9,12 @@ from lutra.fields.capabilities import filterable
 from lutra.fields.kinds import kind_of
 from lutra.kernels.selection import Selection
 from lutra.model.queries import Term
-from lutra.scalars.meaning import values_of
+from lutra.scalars.meaning import wanted_of
 from lutra.scalars.values import Scalar
 from lutra.search.binder import Binder
 from lutra.search.nodes.columns import COMPARED, ColumnCondition, nothing, shown
 from lutra.search.nodes.node import Clause
+from lutra.search.nodes.range import Between
 from lutra.search.nodes.registry import binds
 from lutra.search.nodes.words import Words, words_among
 from lutra.segments.part import Part
@@ -27,8 +28,10 @@ def bind(query: Term, binder: Binder) -> Clause:
         return Clause(
             binder.same(Words(query.field, words_among("term query", field, (query.value,)), 1)), query.weight
         )
-    values = values_of(binder.reader(query.field), (query.value,))
-    return Clause(binder.same(Equals(query.field, values[0] if values else None)), query.weight)
+    wanted = wanted_of(binder.reader(query.field), (query.value,))
+    if wanted.intervals:
+        return Clause(binder.same(Between(query.field, wanted.intervals[0])), query.weight)
+    return Clause(binder.same(Equals(query.field, wanted.values[0] if wanted.values else None)), query.weight)
 
 
 @dataclass(frozen=True, slots=True)

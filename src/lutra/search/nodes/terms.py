@@ -7,15 +7,17 @@ from typing import Any
 
 from lutra.fields.capabilities import filterable
 from lutra.fields.kinds import kind_of
+from lutra.kernels.row_mask import RowMask
 from lutra.kernels.selection import Selection
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.queries import Terms
-from lutra.scalars.meaning import values_of
+from lutra.scalars.meaning import Interval, wanted_of
 from lutra.scalars.values import Scalar
 from lutra.search.binder import Binder
 from lutra.search.nodes.columns import COMPARED, ColumnCondition, nothing, shown_values
 from lutra.search.nodes.node import Clause
+from lutra.search.nodes.range import Between
 from lutra.search.nodes.registry import binds
 from lutra.search.nodes.term import Equals
 from lutra.search.nodes.words import AnyWord, words_among
@@ -31,8 +33,13 @@ def bind(query: Terms, binder: Binder) -> Clause:
     if kind_of(field).is_searchable:
         words = AnyWord(query.field, words_among("terms query", field, query.values))
         return Clause(binder.same(words), query.weight)
-    values = tuple(dict.fromkeys(values_of(binder.reader(query.field), query.values)))
-    condition = Equals(query.field, values[0]) if len(values) == 1 else OneOf(query.field, values)
+    wanted = wanted_of(binder.reader(query.field), query.values)
+    values, intervals = tuple(dict.fromkeys(wanted.values)), wanted.intervals
+    condition: ColumnCondition = OneOf(query.field, values)
+    if len(values) == 1 and not intervals:
+        condition = Equals(query.field, values[0])
+    elif intervals:
+        condition = OneWithin(query.field, values, intervals)
     return Clause(binder.same(condition), query.weight)
 
 
@@ -45,3 +52,27 @@ class OneOf(ColumnCondition):
 
     def describe(self) -> dict[str, Any]:
         return {"query": "terms", "field": self.field, "values": shown_values(self.values)}
+
+
+@dataclass(frozen=True, slots=True)
+class OneWithin(ColumnCondition):
+    """One of ``values``, or between the bounds of one of ``intervals``, of which there is at least one."""
+
+    values: tuple[Scalar, ...]
+    intervals: tuple[Interval, ...]
+
+    def select(self, part: Part) -> Selection:
+        conditions = [OneOf(self.field, self.values), *(Between(self.field, within) for within in self.intervals)]
+        found = [condition.select(part) for condition in conditions]
+
+        def mask() -> RowMask:
+            result = found[0].mask()
+            for selection in found[1:]:
+                result = result | selection.mask()
+            return result
+
+        return Selection(min(part.size, sum(selection.estimate for selection in found)), mask)
+
+    def describe(self) -> dict[str, Any]:
+        told = {"query": "terms", "field": self.field, "values": shown_values(self.values)}
+        return {**told, "networks": len(self.intervals)}

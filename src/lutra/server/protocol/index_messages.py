@@ -26,10 +26,12 @@ def parse_index_schema(request: wire.CreateSearchIndexRequest) -> IndexSchema:
     if request.schema.index_sort.disable_default_pk_sorter:
         raise ParameterInvalid("[disable_default_pk_sorter] in the sort of an index is not supported")
     # The number of shards and their routing place data. There is one shard here, so both are met by any value.
+    size = setting.routing_partition_size
     return IndexSchema(
         fields=tuple(_parse_field(field) for field in request.schema.field_schemas),
         sort=parse_sort(request.schema.index_sort),
         routing_fields=tuple(setting.routing_fields),
+        routing_partition_size=size if setting.HasField("routing_partition_size") else None,
         ttl_s=request.time_to_live if request.HasField("time_to_live") else -1,
     )
 
@@ -39,24 +41,24 @@ def _parse_field(message: wire.FieldSchema) -> FieldSchema:
     kind = _SERVED_TYPES.get(message.field_type)
     if kind is None:
         raise ParameterInvalid(_unserved(name, message.field_type))
-    if message.is_virtual_field:
-        raise ParameterInvalid(f"[is_virtual_field] of field [{name}] is not supported")
     if message.enable_highlighting and kind is not FieldType.TEXT:
         raise ParameterInvalid(f"[enable_highlighting] of field [{name}] goes with TEXT only")
     if message.field_schemas:
         raise ParameterInvalid(f"sub-fields of field [{name}] are not supported")
-    # Node cannot send `false`, so an absent flag says nothing: the documented defaults hold. Whether a field can be
-    # sorted by is told again as it was said, or not said. What says how texts are cut means nothing to other fields.
+    # Node cannot send `false`, so an absent flag says nothing: the documented defaults hold, and it is told again as
+    # absent. What says how texts are cut means nothing to other fields.
     return FieldSchema(
         name=name,
         type=kind,
-        index=message.index if message.HasField("index") else True,
+        index=message.index if message.HasField("index") else None,
         sort_and_aggregate=message.sort_and_agg if message.HasField("sort_and_agg") else None,
-        store=message.store if message.HasField("store") else True,
+        store=message.store if message.HasField("store") else None,
         is_array=message.is_array,
         vector=_parse_vector_options(message) if message.HasField("vector_options") else None,
         text=parse_text_options(message) if kind is FieldType.TEXT else None,
         date_formats=tuple(message.date_formats),
+        is_virtual=message.is_virtual_field if message.HasField("is_virtual_field") else None,
+        sources=tuple(message.source_field_names),
     )
 
 
@@ -87,7 +89,11 @@ def describe_index_message(description: IndexDescription, *, with_sync_stat: boo
     return wire.DescribeSearchIndexResponse(
         schema=wire.IndexSchema(
             field_schemas=[_field_message(field) for field in schema.fields],
-            index_setting=wire.IndexSetting(number_of_shards=1, routing_fields=schema.routing_fields),
+            index_setting=wire.IndexSetting(
+                number_of_shards=1,
+                routing_fields=schema.routing_fields,
+                routing_partition_size=schema.routing_partition_size,
+            ),
             index_sort=sort_message(schema.sort or (PrimaryKeySort(),)),
         ),
         sync_stat=sync_stat if with_sync_stat else None,
@@ -111,14 +117,20 @@ def _field_message(field: FieldSchema) -> wire.FieldSchema:
     message = wire.FieldSchema(
         field_name=field.name,
         field_type=wire.FieldType.Name(field.type),
-        index=field.index,
-        store=field.store,
         is_array=field.is_array,
         vector_options=options,
         date_formats=field.date_formats,
+        source_field_names=field.sources,
     )
-    if field.sort_and_aggregate is not None:
-        message.sort_and_agg = field.sort_and_aggregate
+    flags = {
+        "index": field.index,
+        "sort_and_agg": field.sort_and_aggregate,
+        "store": field.store,
+        "is_virtual_field": field.is_virtual,
+    }
+    for flag, said in flags.items():
+        if said is not None:
+            setattr(message, flag, said)
     if field.text is not None:
         write_text_options(message, field.text)
     return message

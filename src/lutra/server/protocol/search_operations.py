@@ -78,7 +78,8 @@ def _check_index_only(instance: Instance, request: query_pb2.SearchRequest, want
     elif columns.kind is ReturnColumns.SPECIFIED:
         schema = instance.describe_search_index(request.table_name, request.index_name).schema
         key = {column.name for column in instance.tables.describe(request.table_name).schema.key}
-        is_index_only = all(name in key or schema.field(name) is not None for name in columns.names)
+        known = key | {field.name for field in schema.fields if not field.is_virtual}
+        is_index_only = known.issuperset(columns.names)
     else:
         is_index_only = True
     if not is_index_only:

@@ -193,6 +193,34 @@ class CreateSearchIndexResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class QueryFlowWeight(_message.Message):
+    __slots__ = ("index_name", "weight")
+    INDEX_NAME_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    index_name: str
+    weight: int
+    def __init__(self, index_name: _Optional[str] = ..., weight: _Optional[int] = ...) -> None: ...
+
+class UpdateSearchIndexRequest(_message.Message):
+    __slots__ = ("table_name", "index_name", "switch_index_name", "query_flow_weight", "time_to_live", "added_field_schemas")
+    TABLE_NAME_FIELD_NUMBER: _ClassVar[int]
+    INDEX_NAME_FIELD_NUMBER: _ClassVar[int]
+    SWITCH_INDEX_NAME_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FLOW_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    TIME_TO_LIVE_FIELD_NUMBER: _ClassVar[int]
+    ADDED_FIELD_SCHEMAS_FIELD_NUMBER: _ClassVar[int]
+    table_name: str
+    index_name: str
+    switch_index_name: str
+    query_flow_weight: _containers.RepeatedCompositeFieldContainer[QueryFlowWeight]
+    time_to_live: int
+    added_field_schemas: _containers.RepeatedCompositeFieldContainer[FieldSchema]
+    def __init__(self, table_name: _Optional[str] = ..., index_name: _Optional[str] = ..., switch_index_name: _Optional[str] = ..., query_flow_weight: _Optional[_Iterable[_Union[QueryFlowWeight, _Mapping]]] = ..., time_to_live: _Optional[int] = ..., added_field_schemas: _Optional[_Iterable[_Union[FieldSchema, _Mapping]]] = ...) -> None: ...
+
+class UpdateSearchIndexResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class IndexInfo(_message.Message):
     __slots__ = ("table_name", "index_name")
     TABLE_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -264,17 +292,21 @@ class DescribeSearchIndexRequest(_message.Message):
     def __init__(self, table_name: _Optional[str] = ..., index_name: _Optional[str] = ..., include_sync_stat: bool = ...) -> None: ...
 
 class DescribeSearchIndexResponse(_message.Message):
-    __slots__ = ("schema", "sync_stat", "metering_info", "create_time", "time_to_live", "index_status")
+    __slots__ = ("schema", "sync_stat", "metering_info", "brother_index_name", "query_flow_weight", "create_time", "time_to_live", "index_status")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     SYNC_STAT_FIELD_NUMBER: _ClassVar[int]
     METERING_INFO_FIELD_NUMBER: _ClassVar[int]
+    BROTHER_INDEX_NAME_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FLOW_WEIGHT_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     TIME_TO_LIVE_FIELD_NUMBER: _ClassVar[int]
     INDEX_STATUS_FIELD_NUMBER: _ClassVar[int]
     schema: IndexSchema
     sync_stat: SyncStat
     metering_info: MeteringInfo
+    brother_index_name: str
+    query_flow_weight: _containers.RepeatedCompositeFieldContainer[QueryFlowWeight]
     create_time: int
     time_to_live: int
     index_status: IndexStatus
-    def __init__(self, schema: _Optional[_Union[IndexSchema, _Mapping]] = ..., sync_stat: _Optional[_Union[SyncStat, _Mapping]] = ..., metering_info: _Optional[_Union[MeteringInfo, _Mapping]] = ..., create_time: _Optional[int] = ..., time_to_live: _Optional[int] = ..., index_status: _Optional[_Union[IndexStatus, _Mapping]] = ...) -> None: ...
+    def __init__(self, schema: _Optional[_Union[IndexSchema, _Mapping]] = ..., sync_stat: _Optional[_Union[SyncStat, _Mapping]] = ..., metering_info: _Optional[_Union[MeteringInfo, _Mapping]] = ..., brother_index_name: _Optional[str] = ..., query_flow_weight: _Optional[_Iterable[_Union[QueryFlowWeight, _Mapping]]] = ..., create_time: _Optional[int] = ..., time_to_live: _Optional[int] = ..., index_status: _Optional[_Union[IndexStatus, _Mapping]] = ...) -> None: ...
