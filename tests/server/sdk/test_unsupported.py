@@ -139,7 +139,6 @@ def test_encryption_of_a_new_table(retrying: ots.OTSClient) -> None:
 FIELDS = {
     "NESTED": field("f", FieldType.NESTED, sub_field_schemas=[field("g", FieldType.LONG)]),
     "JSON": field("f", FieldType.JSON, json_type=ots.JsonType.OBJECT_JSON),
-    "virtual": field("f", FieldType.LONG, is_virtual_field=True, source_fields=["g"]),
 }
 
 
