@@ -19,4 +19,5 @@ NB_MODULE(_native, m) {
     lutra::bind_searcher(m);
     lutra::bind_text(m);
     lutra::bind_geo(m);
+    lutra::bind_aggregate(m);
 }

@@ -5,6 +5,7 @@
 
 namespace lutra {
 
+void bind_aggregate(nanobind::module_& m);
 void bind_checksum(nanobind::module_& m);
 void bind_block_cache(nanobind::module_& m);
 void bind_codes(nanobind::module_& m);

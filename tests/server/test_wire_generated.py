@@ -38,7 +38,16 @@ def test_field_numbers_and_types_are_the_sdks() -> None:
     """Every field we share a name with in a message of the same name has the SDK's number and kind."""
     from tablestore.protobuf import search_pb2, table_store_filter_pb2, table_store_pb2
 
-    from lutra.server.wire import capacity_pb2, error_pb2, filter_pb2, index_pb2, query_pb2, row_pb2, table_pb2
+    from lutra.server.wire import (
+        aggregation_pb2,
+        capacity_pb2,
+        error_pb2,
+        filter_pb2,
+        index_pb2,
+        query_pb2,
+        row_pb2,
+        table_pb2,
+    )
 
     theirs = {
         name: message
@@ -49,7 +58,8 @@ def test_field_numbers_and_types_are_the_sdks() -> None:
     as_bytes = {"nested_filter", "geo_distance_sort", "doc_sort", "collapse", "aggs", "group_bys"}
     as_bytes |= {"index_metas", "field_schemas"}
     compared = 0
-    for module in (capacity_pb2, error_pb2, filter_pb2, index_pb2, query_pb2, row_pb2, table_pb2):
+    modules = (aggregation_pb2, capacity_pb2, error_pb2, filter_pb2, index_pb2, query_pb2, row_pb2, table_pb2)
+    for module in modules:
         for name, message in module.DESCRIPTOR.message_types_by_name.items():
             for field in message.fields:
                 other = theirs[name].fields_by_name.get(field.name) if name in theirs else None
@@ -70,6 +80,9 @@ def test_field_numbers_and_types_are_the_sdks() -> None:
     [
         ("query_pb2.QueryType", "search_pb2.QueryType", "QUERY_TYPE_"),
         ("index_pb2.FieldType", "search_pb2.FieldType", "FIELD_TYPE_"),
+        ("aggregation_pb2.AggregationType", "search_pb2.AggregationType", ""),
+        ("aggregation_pb2.GroupByType", "search_pb2.GroupByType", ""),
+        ("times_pb2.DateTimeUnit", "search_pb2.DateTimeUnit", "DATE_TIME_UNIT_"),
         ("query_pb2.QueryOperator", "search_pb2.QueryOperator", "QUERY_OPERATOR_"),
         ("query_pb2.HighlightEncoder", "search_pb2.HighlightEncoder", "HIGHLIGHT_ENCODER_"),
         ("query_pb2.HighlightFragmentOrder", "search_pb2.HighlightFragmentOrder", "HIGHLIGHT_FRAGMENT_ORDER_"),

@@ -83,6 +83,10 @@ class FieldKind(ABC):
     """Whether queries for strings go with it: prefixes, patterns, matches."""
     sort_type: ClassVar[Any] = None
     """What a search sorts by in Python; None where it cannot."""
+    is_counted: ClassVar[bool] = False
+    """Whether its parts give their values by document: aggregations can count them."""
+    is_grouped: ClassVar[bool] = False
+    """Whether rows can be grouped by its values."""
     fields_max: ClassVar[int] = limits.INDEX_FIELDS_MAX
     """Of the kind in one index."""
     may_be_key: ClassVar[bool] = True

@@ -24,6 +24,8 @@ class ScalarKind(FieldKind):
     """Its columns are `lutra.scalars`' own, whatever the type."""
 
     is_filterable = True
+    is_counted = True
+    is_grouped = True
     counts_strings = True
 
     def value_bytes(self, field: FieldSchema) -> int:

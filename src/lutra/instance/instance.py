@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lutra.feed.feed import Watermarks
 from lutra.index.definitions.definition import IndexDefinition
@@ -16,6 +16,7 @@ from lutra.instance.highlighter import Highlighter
 from lutra.instance.hits import HitColumns
 from lutra.instance.living import answer_of_living
 from lutra.instance.partition import Partition
+from lutra.instance.top_rows import fill_top_rows
 from lutra.model import limits
 from lutra.model.deadline import Deadline
 from lutra.model.errors import (
@@ -177,6 +178,9 @@ class Instance:
             are_gone=lambda hits: self._are_gone(opened, hits),
         )
         result = _result(answer, rows)
+        if result.aggregated is not None:
+            unlit = replace(request, highlight=None)
+            fill_top_rows(result.aggregated, lambda hits: self._rows(opened, hits, unlit, {}, limits.ANSWER_BYTES_MAX))
         if request.highlight is not None:
             result.highlights = [shown[row.key] for row in rows]
         return result
@@ -261,4 +265,5 @@ def _result(answer: Answer, rows: list[Row]) -> SearchResult:
         total=answer.total,
         next_token=answer.next_token,
         stats=answer.stats,
+        aggregated=answer.aggregated,
     )

@@ -19,6 +19,24 @@ def like(strings: list[bytes], count: int, pattern: bytes) -> NDArray[np.bool_]:
 def ends_with(strings: list[bytes], count: int, suffix: bytes) -> NDArray[np.bool_]:
     """See `lutra.kernels.wildcard`."""
 
+def double_sums(
+    values: NDArray[np.float64], groups: NDArray[np.int32] | None, count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """See `lutra.kernels.aggregate`, as for what follows."""
+
+def long_sums(
+    values: NDArray[np.int64], groups: NDArray[np.int32] | None, count: int
+) -> tuple[NDArray[np.int64], NDArray[np.uint64]]: ...
+@overload
+def extremes(
+    values: NDArray[np.float64], groups: NDArray[np.int32] | None, count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+@overload
+def extremes(
+    values: NDArray[np.int64], groups: NDArray[np.int32] | None, count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
+def group_counts(groups: NDArray[np.int32], count: int) -> NDArray[np.int64]: ...
+def number_keys(keys: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]: ...
 def begin_child() -> None:
     """See `lutra.kernels.forks`."""
 

@@ -93,3 +93,27 @@ FRAGMENT_CHARS_MAX: Final = 10_000
 TAG_CHARS_MAX: Final = 256
 SORTERS_MAX: Final = 16
 MISSING_FIELDS_MAX: Final = 16
+
+# Aggregations
+AGGREGATIONS_MAX: Final = 5
+"""At one level of a search; of group-bys as many."""
+GROUP_BY_LEVELS_MAX: Final = 3
+GROUP_BY_FILTERS_MAX: Final = 10
+GROUP_BY_RANGES_MAX: Final = 100
+GROUP_BY_SORTERS_MAX: Final = 10
+GROUPS_DEFAULT: Final = 10
+GROUPS_MAX: Final = 2_000
+"""That a group-by answers with, within one group of another."""
+COMPOSITE_SOURCES_MAX: Final = 32
+COMPOSITE_TOKEN_BYTES_MAX: Final = 262_144
+TOP_ROWS_MAX: Final = 100
+ANSWER_GROUPS_MAX: Final = 65_536
+"""Groups at all levels of an answer together, and rows of groups as many."""
+PERCENTILES_MAX: Final = 100
+GROUPS_KEPT_MAX: Final = 262_144
+"""That one group-by knows at once, with all groups around it; of more the largest are kept, and the answer says so."""
+DISTINCT_KEPT_MAX: Final = 262_144
+"""Distinct values that are counted one by one, in all groups together; more go into sketches."""
+PERCENTILE_VALUES_KEPT_MAX: Final = 1_048_576
+"""Values that percentiles are read from, in all groups together; more go into sketches."""
+AGGREGATION_NAME_BYTES_MAX: Final = 255

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ import numpy.typing as npt
 from lutra.model.rows import PrimaryKey, Row
 from lutra.model.scoring import ScoringQuery
 from lutra.model.values import Value
+
+if TYPE_CHECKING:
+    from lutra.model.aggregations import Aggregated, Aggregation, GroupBy
 
 Operand = Value | dt.datetime
 """What a field is compared with. It need not be a value that the field can hold: 0.5 compares with a LONG field.
@@ -298,6 +301,9 @@ class SearchRequest:
     explain: bool = False
     """Whether the answer tells what was done, and why: `SearchStats.explanation`."""
     highlight: Highlight | None = None
+    aggregations: tuple[Aggregation, ...] = ()
+    group_bys: tuple[GroupBy, ...] = ()
+    """Both of all rows that match, whichever page is returned."""
 
 
 @dataclass(slots=True)
@@ -364,6 +370,8 @@ class SearchResult:
     next_token: bytes = b""
     stats: SearchStats = field(default_factory=SearchStats)
     highlights: list[Fragments] = field(default_factory=list)
+    aggregated: Aggregated | None = None
+    """Where the search has aggregations or group-bys."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from lutra.model.growable import Growable
 from lutra.model.indexes import FieldSchema
 from lutra.model.queries import SortMode
 from lutra.model.values import Value
+from lutra.scalars.doc_values import DocValues
 from lutra.scalars.elements import Elements
 from lutra.scalars.sorting import SortKeys, averaged, check_mode, reduced, spread
 from lutra.scalars.strings import Strings, StringsView
@@ -196,6 +197,11 @@ class ScalarView:
             values = order[ranks]
         present = None if docs is None and len(values) == self.size else self._present()
         return SortKeys(spread(docs, values, self.size), present, strings)
+
+    def doc_values(self) -> DocValues:
+        """All values by document, for aggregations."""
+        strings = None if self.dictionary is None else self.dictionary.strings
+        return DocValues(self.docs, self.values, self.docs is None or self.single, strings)
 
     def value(self, doc: int) -> Scalar | list[Scalar] | None:
         """What document ``doc`` holds: a list where the field holds arrays; None where it has no element."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from lutra.kernels.selection import Selection
 from lutra.model.indexes import FieldSchema
 from lutra.model.queries import SortMode
+from lutra.scalars.doc_values import DocValues
 from lutra.scalars.elements import Elements
 from lutra.scalars.sorting import SortKeys
 from lutra.scalars.strings_part import Ordinals, StringsPart, StringTest
@@ -77,6 +78,9 @@ class ScalarPart(Protocol):
 
         Raises ParameterInvalid for the average of what has none.
         """
+
+    def doc_values(self) -> DocValues:
+        """All values by document, for aggregations."""
 
     def value(self, doc: int) -> Scalar | list[Scalar] | None:
         """What document ``doc`` holds: a list where the field holds arrays; None where it has no element."""

@@ -28,6 +28,7 @@ from lutra.model.errors import Corruption
 from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.queries import SortMode
 from lutra.scalars.dictionary import NumberDictionary, StringDictionary, write_numbers
+from lutra.scalars.doc_values import DocValues
 from lutra.scalars.elements import Elements
 from lutra.scalars.grams import END, Grams, write_grams
 from lutra.scalars.pages import Sink, Source
@@ -248,6 +249,15 @@ class SegmentColumn:
         present = None if docs is None and len(values) == self.size else self._presence.mask()
         strings = None if self._strings is None else self._strings.sorted
         return SortKeys(spread(docs, values, self.size), present, strings)
+
+    def doc_values(self) -> DocValues:
+        docs = self._presence.docs()
+        if self._strings is not None:
+            return DocValues(docs, self._read_ordinals(), self._single, self._strings.sorted)
+        if self._numbers is None or self._values is not None:
+            return DocValues(docs, self._read_values(), self._single)
+        ordinals, distinct = self._read_ordinals(), self._numbers.read()
+        return DocValues(docs, distinct[ordinals], self._single, ordinals=ordinals, distinct=distinct)
 
     def value(self, doc: int) -> Scalar | list[Scalar] | None:
         begin, end = self._presence.values_of(doc)

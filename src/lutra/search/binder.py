@@ -62,6 +62,13 @@ class Binder:
         self._depth -= 1
         return clause
 
+    def bind_beside(self, query: Query) -> Clause:
+        """A query beside the search's own, which finds no rows of its own: no KNN query in it is at the root."""
+        self._depth += 1
+        clause = self.bind(query)
+        self._depth -= 1
+        return clause
+
     def bind_in_knn(self, query: Query) -> Clause:
         """The filter of a KNN query."""
         self._is_in_knn = True

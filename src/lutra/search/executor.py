@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lutra.index.lsm.view import Document, IndexView
+from lutra.model.aggregations import Aggregated
 from lutra.model.deadline import Deadline
 from lutra.model.queries import Hit, PartStats, SearchRequest, SearchStats
+from lutra.search.aggregations import AggregationCollector
 from lutra.search.candidates import find_candidates
 from lutra.search.collectors.count import CountCollector
 from lutra.search.collectors.top import Place, Top, TopCollector, merged
@@ -36,6 +38,8 @@ class Answer:
     total: int = -1
     next_token: bytes = b""
     stats: SearchStats = field(default_factory=SearchStats)
+    aggregated: Aggregated | None = None
+    """Where anything was asked of all rows; the rows of `lutra.model.aggregations.RowsResult` are not read yet."""
 
 
 def search(view: IndexView, request: SearchRequest) -> Answer:
@@ -83,14 +87,14 @@ def _answered(
 ) -> Answer:
     """The answer to one request, whose neighbours have been found, and what scores have to know."""
     deadline = searches[0].deadline
-    total, top = _collected(plan, request, searches, deadline)
+    total, top, aggregated = _collected(plan, request, searches, deadline)
     places = merged(top.runs, plan.offset, plan.limit)
     deadline.check()
 
     keys, scores = _keys_and_scores(top, places)
     hits = [Hit(view.decode_key(key), score) for key, score in zip(keys, scores, strict=True)]
     stats = SearchStats.of([search.stats for search in searches])
-    answer = Answer(hits, _documents(top, places), total, stats=stats)
+    answer = Answer(hits, _documents(top, places), total, stats=stats, aggregated=aggregated)
     if request.explain:
         stats.explanation = explanation_of(plan, searches, (time.perf_counter() - began_s) * 1e6)
     is_full = len(places) == plan.limit > 0
@@ -101,25 +105,28 @@ def _answered(
 
 def _collected(
     plan: Plan, request: SearchRequest, searches: Sequence[PartSearch], deadline: Deadline
-) -> tuple[int, Top]:
-    """How many match, -1 where nobody asks, and the first of them."""
+) -> tuple[int, Top, Aggregated | None]:
+    """How many match, -1 where nobody asks, the first of them, and what is said of all where anything is asked."""
     marks = None if plan.token is None else plan.token.marks
     firsts = TopCollector(plan.order, plan.offset + plan.limit, marks, plan.is_scoring)
-    if plan.is_scoring and not request.count_total:
+    if plan.is_scoring and not request.count_total and not plan.aggregations:
         best = best_matches(plan, searches)
         if best is not None:
-            return -1, firsts.merge([firsts.collect(matching) for matching in best])
-    counter = CountCollector()
-    tops, counts = [], []
+            return -1, firsts.merge([firsts.collect(matching) for matching in best]), None
+    counter, aggregator = CountCollector(), AggregationCollector(plan.aggregations)
+    tops, counts, levels = [], [], []
     for search in searches:
         deadline.check()
         began_s = time.perf_counter()
-        matching = matching_of(search, plan.root, plan.is_scoring)
+        matching = matching_of(search, plan.root, plan.needs_scores)
         counts.append(counter.collect(matching))
         if plan.limit:
             tops.append(firsts.collect(matching))
+        if plan.aggregations:
+            levels.append(aggregator.collect(matching))
         search.took_us += (time.perf_counter() - began_s) * 1e6
-    return counter.merge(counts) if request.count_total else -1, firsts.merge(tops)
+    aggregated = aggregator.results(aggregator.merge(levels)) if plan.aggregations else None
+    return counter.merge(counts) if request.count_total else -1, firsts.merge(tops), aggregated
 
 
 def _keys_and_scores(top: Top, places: Sequence[Place]) -> tuple[list[bytes], list[float]]:

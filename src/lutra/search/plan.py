@@ -12,6 +12,7 @@ from lutra.model.errors import Corruption, ParameterInvalid
 from lutra.model.queries import PrimaryKeySort, ScoreSort, SearchRequest, Sorter
 from lutra.search import nodes as _nodes  # noqa: F401  # whose modules say which queries there are
 from lutra.search import sorts as _sorts  # noqa: F401  # and which sorters
+from lutra.search.aggregations import Level, LevelBinder
 from lutra.search.binder import Binder
 from lutra.search.highlighting import check_highlight
 from lutra.search.nodes.knn import Near
@@ -39,12 +40,19 @@ class Plan:
     """Whether hits carry scores."""
     seed: int | None
     """Of random scores that had none of their own; None where there are none."""
+    aggregations: Level
+    """What is asked of all rows that match."""
 
     @property
     def scored_roots(self) -> list[Condition]:
         """Conditions whose scores are asked for: of the root by the sort, of others by what they match."""
         by_score = [condition for condition in self.conditions if condition.matches_by_score]
-        return [self.root.condition, *by_score] if self.is_scoring else by_score
+        return [self.root.condition, *by_score] if self.needs_scores else by_score
+
+    @property
+    def needs_scores(self) -> bool:
+        """Whether anything looks at scores."""
+        return self.is_scoring or self.aggregations.is_scoring
 
     @property
     def top_k(self) -> int | None:
@@ -70,7 +78,9 @@ def plan_of(view: IndexView, request: SearchRequest, known: dict[Condition, Cond
     if token is not None and not are_marks_of(order, token.marks):
         raise ParameterInvalid("[token] is invalid")
     is_scoring = any(isinstance(sorter, ScoreSort) for sorter in sort)
-    return Plan(root, binder.conditions, sort, order, token, offset, limit, is_scoring, binder.seed)
+    aggregations = LevelBinder(view, binder).bind(request.aggregations, request.group_bys)
+    conditions = binder.conditions
+    return Plan(root, conditions, sort, order, token, offset, limit, is_scoring, binder.seed, aggregations)
 
 
 def _page_of(request: SearchRequest) -> tuple[int, int]:

@@ -102,7 +102,7 @@ def test_timeouts_are_bounded() -> None:
         parse_search(request)
 
 
-@pytest.mark.parametrize("part", ["collapse", "aggs", "group_bys", "filter"])
+@pytest.mark.parametrize("part", ["collapse", "filter"])
 def test_parts_not_served_are_named(part: str) -> None:
     with pytest.raises(ParameterInvalid, match=rf"^\[{part}\] in a search is not supported$"):
         parse_search(raw(**{part: b"\x0a\x01x"}))
@@ -112,8 +112,6 @@ def test_parts_not_served_are_named(part: str) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        ots.SearchQuery(ots.MatchAllQuery(), aggs=[ots.Max("a", name="n")]),
-        ots.SearchQuery(ots.MatchAllQuery(), group_bys=[ots.GroupByField("a", name="n")]),
         ots.SearchQuery(ots.MatchAllQuery(), collapse_field=ots.Collapse("a")),
     ],
 )
@@ -195,7 +193,7 @@ def test_routing_values_are_well_formed_keys() -> None:
 
 def test_hits_as_the_sdk_reads_them() -> None:
     rows = [Row((("a", n),), [("c", "x" * 5_000, 5)]) for n in range(2)]
-    message = search_message(SearchResult(rows, [0.5, math.nan], total=2, next_token=b"on"))
+    message = search_message(SearchRequest(MatchAll()), SearchResult(rows, [0.5, math.nan], total=2, next_token=b"on"))
     assert message.consumed.capacity_unit.read == 3
     response, _ = DECODER.decode_response("Search", message.SerializeToString(), "id")
     assert (response.total_count, response.next_token, response.is_all_succeed) == (2, b"on", True)
@@ -207,7 +205,7 @@ def test_hits_as_the_sdk_reads_them() -> None:
 def test_fragments_as_the_sdk_reads_them() -> None:
     rows = [Row((("a", n),), []) for n in range(2)]
     highlights = [{"t": ["<em>a</em> b", "c"], "u": ["d"]}, {}]
-    message = search_message(SearchResult(rows, [1.0, 1.0], highlights=highlights))
+    message = search_message(SearchRequest(MatchAll()), SearchResult(rows, [1.0, 1.0], highlights=highlights))
     response, _ = DECODER.decode_response("Search", message.SerializeToString(), "id")
     read = [
         {field.field_name: list(field.field_fragments) for field in hit.highlight_result.highlight_fields}
@@ -217,7 +215,7 @@ def test_fragments_as_the_sdk_reads_them() -> None:
 
 
 def test_no_hits() -> None:
-    message = search_message(SearchResult([], []))
+    message = search_message(SearchRequest(MatchAll()), SearchResult([], []))
     assert (message.total_hits, message.HasField("next_token")) == (-1, False)
     response, _ = DECODER.decode_response("Search", message.SerializeToString(), "id")
     assert (response.rows, response.search_hits, response.next_token) == ([], [], b"")

@@ -158,8 +158,6 @@ QUERIES: dict[str, Any] = {
 
 PARTS: dict[str, dict[str, Any]] = {
     "collapse": {"collapse_field": ots.Collapse("n")},
-    "aggs": {"aggs": [ots.Max("n", name="m")]},
-    "group_bys": {"group_bys": [ots.GroupByField("n", 10, name="g")]},
     "geo_distance_sort": {"sort": ots.Sort([ots.GeoDistanceSort("n", ["0,0"])])},
     "doc_sort": {"sort": ots.Sort([ots.DocSort()])},
 }

@@ -8,6 +8,7 @@ from lutra.model.errors import ParameterInvalid
 from lutra.model.names import check_column_name
 from lutra.model.queries import ColumnsToGet, Fragments, ReturnColumns, SearchRequest, SearchResult
 from lutra.model.schema import CapacityUnits
+from lutra.server.protocol.aggregations import aggregated_messages, parse_aggregations, parse_group_bys
 from lutra.server.protocol.capacity_messages import consumed_message
 from lutra.server.protocol.highlight_messages import highlight_result, parse_highlight
 from lutra.server.protocol.parsing import enum_of, parse
@@ -16,7 +17,7 @@ from lutra.server.protocol.sorts import parse_sort
 from lutra.server.wire import query_pb2 as wire
 
 CAPACITY_UNIT_BYTES = 4_096
-_UNSERVED_PARTS = ("collapse", "aggs", "group_bys", "filter")
+_UNSERVED_PARTS = ("collapse", "filter")
 
 
 def parse_search(request: wire.SearchRequest) -> SearchRequest:
@@ -51,6 +52,8 @@ def parse_search(request: wire.SearchRequest) -> SearchRequest:
         columns=_parse_columns(request.columns_to_get),
         timeout_ms=min(request.timeout_ms, limits.SEARCH_TIMEOUT_MS_MAX) or None,
         highlight=parse_highlight(search.highlight) if search.highlight.highlight_parameters else None,
+        aggregations=parse_aggregations(search.aggs),
+        group_bys=parse_group_bys(search.group_bys),
     )
 
 
@@ -78,17 +81,21 @@ def _parse_columns(message: wire.ColumnsToGet) -> ColumnsToGet:
     return ColumnsToGet(kind, tuple(message.column_names))
 
 
-def search_message(result: SearchResult) -> wire.SearchResponse:
-    """Search's answer: a hit for each row, and -1 for a total nobody asked for."""
+def search_message(request: SearchRequest, result: SearchResult) -> wire.SearchResponse:
+    """The answer to a search: a hit for each row, and -1 for a total nobody asked for."""
     rows = [encode_row(row.key, row.cells) for row in result.rows]
     size_bytes = sum(measure_row(row.key, row.cells, 0) for row in result.rows)
     read = max(1, -(-size_bytes // CAPACITY_UNIT_BYTES))
+    aggregated = result.aggregated
+    aggs, group_bys = (None, None) if aggregated is None else aggregated_messages(request, aggregated)
     return wire.SearchResponse(
         total_hits=result.total,
         rows=rows,
         is_all_succeeded=True,
         search_hits=_hits(result),
         next_token=result.next_token or None,
+        aggs=aggs,
+        group_bys=group_bys,
         consumed=consumed_message(CapacityUnits(read=read)),
     )
 

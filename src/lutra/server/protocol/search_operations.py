@@ -58,7 +58,7 @@ def search(instance: Instance, body: bytes) -> IndexSearch:
 
     def make(wanted: SearchRequest) -> Reply:
         result = instance.search_opened(request.table_name, request.index_name, wanted)
-        body, stats = search_messages.search_message(result).SerializeToString(), result.stats
+        body, stats = search_messages.search_message(wanted, result).SerializeToString(), result.stats
         reply = Reply(body, rows_read=len(result.rows), distances=stats.distances, reads=stats.reads)
         if stats.explanation is not None:
             reply.explanation = explanation_header(stats.explanation)

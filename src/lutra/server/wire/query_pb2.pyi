@@ -442,17 +442,21 @@ class SearchHit(_message.Message):
     def __init__(self, score: _Optional[float] = ..., highlight_result: _Optional[_Union[HighlightResult, _Mapping]] = ...) -> None: ...
 
 class SearchResponse(_message.Message):
-    __slots__ = ("total_hits", "rows", "is_all_succeeded", "search_hits", "next_token", "consumed")
+    __slots__ = ("total_hits", "rows", "is_all_succeeded", "search_hits", "next_token", "aggs", "group_bys", "consumed")
     TOTAL_HITS_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     IS_ALL_SUCCEEDED_FIELD_NUMBER: _ClassVar[int]
     SEARCH_HITS_FIELD_NUMBER: _ClassVar[int]
     NEXT_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    AGGS_FIELD_NUMBER: _ClassVar[int]
+    GROUP_BYS_FIELD_NUMBER: _ClassVar[int]
     CONSUMED_FIELD_NUMBER: _ClassVar[int]
     total_hits: int
     rows: _containers.RepeatedScalarFieldContainer[bytes]
     is_all_succeeded: bool
     search_hits: _containers.RepeatedCompositeFieldContainer[SearchHit]
     next_token: bytes
+    aggs: bytes
+    group_bys: bytes
     consumed: _capacity_pb2.ConsumedCapacity
-    def __init__(self, total_hits: _Optional[int] = ..., rows: _Optional[_Iterable[bytes]] = ..., is_all_succeeded: bool = ..., search_hits: _Optional[_Iterable[_Union[SearchHit, _Mapping]]] = ..., next_token: _Optional[bytes] = ..., consumed: _Optional[_Union[_capacity_pb2.ConsumedCapacity, _Mapping]] = ...) -> None: ...
+    def __init__(self, total_hits: _Optional[int] = ..., rows: _Optional[_Iterable[bytes]] = ..., is_all_succeeded: bool = ..., search_hits: _Optional[_Iterable[_Union[SearchHit, _Mapping]]] = ..., next_token: _Optional[bytes] = ..., aggs: _Optional[bytes] = ..., group_bys: _Optional[bytes] = ..., consumed: _Optional[_Union[_capacity_pb2.ConsumedCapacity, _Mapping]] = ...) -> None: ...

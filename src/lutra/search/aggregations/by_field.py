@@ -1,0 +1,112 @@
+"""Groups by the values of a field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lutra.model import limits
+from lutra.model.aggregations import GroupByField, GroupSorter
+from lutra.model.errors import ParameterInvalid
+from lutra.search.aggregations.binding import LevelBinder, binds_group_by
+from lutra.search.aggregations.fields import NS_PER_MS, AggregatedField
+from lutra.search.aggregations.grouping import Assigned, Buckets, Chosen, Grouping, SortValues, ordered
+from lutra.search.aggregations.keys import Codes, RowKeys, Table
+from lutra.search.aggregations.level import Level
+from lutra.search.aggregations.rows import Rows, values_of
+
+_WHAT: Final = "group_by_field"
+
+
+class FieldGrouping(Grouping):
+    """The largest ``size`` groups, or the first in another order."""
+
+    def __init__(
+        self, name: str, level: Level, sort: Sequence[GroupSorter], field: AggregatedField, size: int, rows_min: int
+    ) -> None:
+        super().__init__(name, level, sort)
+        self._field = field
+        self._size = size
+        self._rows_min = rows_min
+
+    def assign(self, rows: Rows) -> Assigned:
+        return assigned_by(self._field, rows)
+
+    def choose(self, buckets: Buckets, mine: range, sort_values: SortValues) -> Sequence[Chosen]:
+        rows, column = buckets.rows[mine.start : mine.stop], buckets.columns[0]
+        order = ordered(self.sort, np.arange(len(mine)), rows, sort_values)
+        enough = order[rows[order] >= self._rows_min][: self._size] + mine.start
+        return [Chosen(key_text(self._field, column.key(bucket)), bucket) for bucket in enough.tolist()]
+
+
+def assigned_by(field: AggregatedField, rows: Rows) -> Assigned:
+    """Rows by the values of a field; those without any are in no group."""
+    values = field.doc_values(rows)
+    found = values_of(rows, values)
+    is_once = values.is_single or values.docs is None
+    if values.strings is not None:
+        keys = RowKeys(found.taken(values.values), values.strings.size, values.strings.taken)
+        return Assigned(found.rows, (keys,), is_once)
+    if field.kind.is_date:
+        return Assigned(found.rows, (row_keys(found.taken(values.values) // NS_PER_MS),), is_once)
+    if values.ordinals is not None and values.distinct is not None:
+        distinct = _stored(values.distinct)
+        keys = RowKeys(found.taken(values.ordinals), len(distinct), distinct.__getitem__)
+        return Assigned(found.rows, (keys,), is_once)
+    return Assigned(found.rows, (row_keys(found.taken(values.values)),), is_once)
+
+
+def row_keys(values: npt.NDArray[Any]) -> RowKeys:
+    """Numbers as keys."""
+    stored = _stored(values)
+    if len(stored) and stored.dtype.kind == "i":
+        low, high = int(stored.min()), int(stored.max())
+        if high - low <= max(len(stored), 65_536):
+
+            def shifted(codes: Codes) -> Table:
+                return codes + low
+
+            return RowKeys(stored - low, high - low + 1, shifted)
+    distinct, codes = np.unique(stored, return_inverse=True)
+    return RowKeys(codes, len(distinct), distinct.__getitem__)
+
+
+def _stored(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return values.astype(np.float64 if values.dtype.kind == "f" else np.int64, copy=False)
+
+
+def key_text(field: AggregatedField, key: Any) -> str:
+    """How a group's key is told."""
+    if isinstance(key, bytes):
+        return key.decode()
+    if field.kind.sort_type is bool:
+        return "true" if key else "false"
+    return repr(key)
+
+
+def size_of(what: str, size: int | None) -> int:
+    """Raises ParameterInvalid where it is out of bounds."""
+    if size is None:
+        return limits.GROUPS_DEFAULT
+    if not 1 <= size <= limits.GROUPS_MAX:
+        raise ParameterInvalid(f"[{what}] size is {size}, must be in [1, {limits.GROUPS_MAX}]")
+    return size
+
+
+def rows_min_of(what: str, count: int | None, default: int) -> int:
+    """Raises ParameterInvalid where it is negative."""
+    if count is not None and count < 0:
+        raise ParameterInvalid(f"[{what}] min_doc_count is {count}, must be 0 or more")
+    return default if count is None else count
+
+
+@binds_group_by(GroupByField)
+def bind_by_field(wanted: GroupByField, binder: LevelBinder) -> FieldGrouping:
+    field = binder.field(_WHAT, wanted.field, lambda kind: kind.is_grouped)
+    size, rows_min = size_of(_WHAT, wanted.size), rows_min_of(_WHAT, wanted.min_doc_count, 1)
+    level = binder.below(wanted)
+    binder.check_group_sort(_WHAT, wanted.sort, level)
+    return FieldGrouping(wanted.name, level, wanted.sort, field, size, rows_min)

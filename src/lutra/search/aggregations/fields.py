@@ -1,0 +1,81 @@
+"""Fields that aggregations read: checked against the schema, and their values in a part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lutra.fields.capabilities import filterable
+from lutra.fields.kind import FieldKind
+from lutra.model.indexes import FieldSchema
+from lutra.scalars.doc_values import DocValues
+from lutra.scalars.values import DTYPES, Scalar, ScalarReader
+from lutra.search.aggregations.rows import Groups, Rows, RowValues, values_of
+
+Fits = Callable[[FieldKind], bool]
+
+NS_PER_MS: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Values that rows have, of the field's type: ``values[i]`` is one of the row ``rows[i]``; None: of row ``i``."""
+
+    values: npt.NDArray[Any]
+    rows: npt.NDArray[np.int64] | None
+
+    def groups(self, rows: Rows) -> Groups | None:
+        """Of each value: the group of its row."""
+        return rows.groups_at(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class AggregatedField:
+    """A field whose values are looked at, and what stands for a value that a row has not."""
+
+    schema: FieldSchema
+    kind: FieldKind
+    reader: ScalarReader
+    missing: Scalar | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its values are whole numbers, dates or truth values: int64 where they are added up or compared."""
+        return np.dtype(DTYPES[self.schema.type]).kind != "f"
+
+    def shown(self, value: int | float) -> int | float:
+        """A value, or what is made of several, as results show it: dates in milliseconds."""
+        if not self.kind.is_date:
+            return value
+        return value // NS_PER_MS if isinstance(value, int) and value % NS_PER_MS == 0 else value / NS_PER_MS
+
+    def found(self, rows: Rows) -> RowValues:
+        """Which values rows have. Raises as `read`."""
+        return values_of(rows, self.doc_values(rows))
+
+    def doc_values(self, rows: Rows) -> DocValues:
+        """Raises StorageFailure, Corruption."""
+        rows.search.deadline.check()
+        return filterable(rows.search.part, self.schema.name).doc_values()
+
+    def read(self, rows: Rows) -> Read:
+        """The values of a field of numbers, dates or truth values, ``missing`` where rows have none.
+
+        Raises RequestTimeout, StorageFailure, Corruption.
+        """
+        values = self.doc_values(rows)
+        found = values_of(rows, values)
+        return self.with_missing(rows, found, found.taken(values.values), self.missing)
+
+    def with_missing(self, rows: Rows, found: RowValues, taken: npt.NDArray[Any], missing: Any) -> Read:
+        """``taken``, the values ``found``, and ``missing`` behind them for each row without one; None: none."""
+        absent = found.absent(len(rows)) if missing is not None else found.rows
+        if missing is None or absent is None or not len(absent):
+            return Read(taken, found.rows)
+        assert found.rows is not None
+        filled = np.concatenate([taken, np.full(len(absent), missing, taken.dtype)])
+        return Read(filled, np.concatenate([found.rows, absent]))

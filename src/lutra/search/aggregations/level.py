@@ -1,0 +1,204 @@
+"""What is asked of rows, or of the groups of a group-by: aggregations and group-bys, and their states together.
+
+A state holds all groups of a level at once, in arrays, so what is done for a group costs nothing of its own. Groups are
+numbered anew wherever states are merged: a state says of each group which one of the level above it belongs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lutra.kernels.aggregate import group_counts
+from lutra.search.aggregations.grouping import Assigned, Buckets, Grouping
+from lutra.search.aggregations.keys import Codes, KeyColumn, Table, ascending, numbered, united
+from lutra.search.aggregations.metric import AnyMetric, Renumber
+from lutra.search.aggregations.packing import Packer, Unpacker, require
+from lutra.search.aggregations.rows import Groups, Places, Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """All that is asked at one level."""
+
+    metrics: tuple[AnyMetric, ...] = ()
+    groupings: tuple[Grouping, ...] = ()
+
+    @property
+    def is_scoring(self) -> bool:
+        """Whether anything looks at scores, here or below."""
+        return any(m.is_scoring for m in self.metrics) or any(g.level.is_scoring for g in self.groupings)
+
+    def __bool__(self) -> bool:
+        return bool(self.metrics or self.groupings)
+
+
+@dataclass(frozen=True, slots=True)
+class BucketsState:
+    """Of a group-by: its groups, and what is known of them. ``is_exact``: no group was left out."""
+
+    buckets: Buckets
+    level: LevelState
+    is_exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LevelState:
+    """Of each metric and group-by of a level."""
+
+    metrics: tuple[Any, ...]
+    groupings: tuple[BucketsState, ...]
+
+
+def collect(level: Level, rows: Rows) -> LevelState:
+    """The state of one part. Raises RequestTimeout, StorageFailure, Corruption."""
+    metrics = []
+    for metric in level.metrics:
+        rows.search.deadline.check()
+        metrics.append(metric.collect(rows))
+    return LevelState(tuple(metrics), tuple(_collect_groups(grouping, rows) for grouping in level.groupings))
+
+
+def _collect_groups(grouping: Grouping, rows: Rows) -> BucketsState:
+    rows.search.deadline.check()
+    assigned = grouping.assign(rows)
+    found = numbered(rows.groups_at(assigned.rows), [(keys.codes, keys.size) for keys in assigned.keys])
+    places, numbers, counts = assigned.rows, found.numbers, found.rows
+    if not assigned.is_once:
+        places, numbers = _once(assigned, numbers, len(found.rows))
+        counts = group_counts(numbers, len(found.rows))
+    columns = []
+    for codes, keys in zip(found.codes, assigned.keys, strict=True):
+        used = np.unique(codes[codes >= 0])
+        place = np.append(np.zeros(keys.size, np.int64), -1)
+        place[used] = np.arange(len(used))
+        columns.append(ascending(place[codes], keys.take(used)))
+    buckets, renumber = _in_order(found.parents, columns, counts)
+    kept, is_exact = grouping.kept(buckets)
+    if kept is not None:
+        buckets, renumber = _without(buckets, renumber, kept)
+    if not grouping.level:
+        return BucketsState(buckets, LevelState((), ()), is_exact)
+    if renumber is not None:
+        numbers = renumber[numbers]
+        if kept is not None:
+            staying = np.flatnonzero(numbers >= 0)
+            numbers = numbers[staying]
+            places = staying if places is None else places[staying]
+    return BucketsState(buckets, collect(grouping.level, rows.regrouped(places, numbers, len(buckets))), is_exact)
+
+
+def _once(assigned: Assigned, numbers: Groups, count: int) -> tuple[Places, Groups]:
+    """Rows and the groups they are in, each pair once."""
+    assert assigned.rows is not None
+    pairs = np.unique(assigned.rows * count + numbers)
+    rows, groups = np.divmod(pairs, max(1, count))
+    return rows, groups.astype(np.int32)
+
+
+def _in_order(
+    parents: npt.NDArray[np.int32], columns: Sequence[KeyColumn], rows: npt.NDArray[np.int64]
+) -> tuple[Buckets, Renumber | None]:
+    """Groups in order, and how each is called now; None: as before."""
+    order = _order(parents, columns)
+    if bool(np.all(order[1:] > order[:-1])):
+        return Buckets(parents, tuple(columns), rows), None
+    renumber = np.empty(len(order), np.int32)
+    renumber[order] = np.arange(len(order), dtype=np.int32)
+    taken = tuple(KeyColumn(column.codes[order], column.table) for column in columns)
+    return Buckets(parents[order], taken, rows[order]), renumber
+
+
+def _order(parents: npt.NDArray[np.int32], columns: Sequence[KeyColumn]) -> npt.NDArray[np.int64]:
+    levels: list[npt.NDArray[Any]] = [*(column.codes for column in reversed(columns)), parents]
+    return np.lexsort(levels)
+
+
+def _without(buckets: Buckets, renumber: Renumber | None, kept: npt.NDArray[np.int64]) -> tuple[Buckets, Renumber]:
+    """Only the groups ``kept``, and how each is called now: -1 where it is left out."""
+    names = np.full(len(buckets), -1, np.int32)
+    names[kept] = np.arange(len(kept), dtype=np.int32)
+    return buckets.taken(kept), names if renumber is None else names[renumber]
+
+
+def merge(level: Level, inputs: Sequence[tuple[LevelState, Renumber]], count: int) -> LevelState:
+    """The state of ``count`` groups, of all states together."""
+    metrics = tuple(
+        metric.merge([(state.metrics[i], renumber) for state, renumber in inputs], count)
+        for i, metric in enumerate(level.metrics)
+    )
+    groupings = tuple(
+        _merge_groups(grouping, [(state.groupings[i], renumber) for state, renumber in inputs])
+        for i, grouping in enumerate(level.groupings)
+    )
+    return LevelState(metrics, groupings)
+
+
+def _merge_groups(grouping: Grouping, inputs: Sequence[tuple[BucketsState, Renumber]]) -> BucketsState:
+    if not inputs:
+        return nothing(grouping)
+    parents = np.concatenate([renumber[state.buckets.parents] for state, renumber in inputs])
+    staying = np.flatnonzero(parents >= 0)
+    codes: list[Codes] = []
+    tables: list[Table] = []
+    for i in range(grouping.columns):
+        own, table = united([state.buckets.columns[i] for state, _ in inputs])
+        codes.append(np.concatenate(own)[staying])
+        tables.append(table)
+    found = numbered(parents[staying], [(c, len(t)) for c, t in zip(codes, tables, strict=True)])
+    old_rows = np.concatenate([state.buckets.rows for state, _ in inputs])[staying]
+    rows = np.zeros(len(found.rows), np.int64)
+    np.add.at(rows, found.numbers, old_rows)
+    columns = [KeyColumn(c, t) for c, t in zip(found.codes, tables, strict=True)]
+    buckets, renumber = _in_order(found.parents, columns, rows)
+    kept, is_exact = grouping.kept(buckets)
+    if kept is not None:
+        buckets, renumber = _without(buckets, renumber, kept)
+    names = np.full(len(parents), -1, np.int32)
+    names[staying] = found.numbers if renumber is None else renumber[found.numbers]
+    is_exact = is_exact and all(state.is_exact for state, _ in inputs)
+    ends = np.cumsum([len(state.buckets) for state, _ in inputs])[:-1]
+    below = [(state.level, own) for (state, _), own in zip(inputs, np.split(names, ends), strict=True)]
+    return BucketsState(buckets, merge(grouping.level, below, len(buckets)), is_exact)
+
+
+def nothing(grouping: Grouping) -> BucketsState:
+    """Without any group."""
+    column = KeyColumn(np.empty(0, np.int64), np.empty(0, np.int64))
+    buckets = Buckets(np.empty(0, np.int32), (column,) * grouping.columns, np.empty(0, np.int64))
+    return BucketsState(buckets, merge(grouping.level, (), 0))
+
+
+def write(level: Level, state: LevelState, out: Packer) -> None:
+    """Raises StorageFailure, Corruption."""
+    for metric, own in zip(level.metrics, state.metrics, strict=True):
+        metric.write(own, out)
+    for grouping, groups in zip(level.groupings, state.groupings, strict=True):
+        out.number(int(groups.is_exact))
+        out.array(groups.buckets.parents)
+        out.array(groups.buckets.rows)
+        for column in groups.buckets.columns:
+            column.write(out)
+        write(grouping.level, groups.level, out)
+
+
+def read(level: Level, data: Unpacker, count: int) -> LevelState:
+    """The inverse, of a state of ``count`` groups. Raises Corruption."""
+    metrics = tuple(metric.read(data, count) for metric in level.metrics)
+    return LevelState(metrics, tuple(_read_groups(grouping, data, count) for grouping in level.groupings))
+
+
+def _read_groups(grouping: Grouping, data: Unpacker, count: int) -> BucketsState:
+    is_exact = bool(data.number(1))
+    parents = data.array("<i4")
+    rows = data.array("<i8", len(parents))
+    columns = tuple(KeyColumn.read(data, len(parents)) for _ in range(grouping.columns))
+    if len(parents):
+        require(0 <= int(parents.min()) <= int(parents.max()) < count and int(rows.min()) > 0)
+    order = _order(parents, columns)
+    require(bool(np.all(order[1:] > order[:-1])))
+    return BucketsState(Buckets(parents, columns, rows), read(grouping.level, data, len(parents)), is_exact)

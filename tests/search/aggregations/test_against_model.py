@@ -1,0 +1,91 @@
+"""Aggregations and group-bys come to what plain Python comes to, however rows are shared out to parts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.aggregation_model import AggregationModel, aggregations, assert_same, group_bys
+from support.search_model import QUERIES, World, worlds
+from support.shared_out import shared_out
+from support.stored_segments import Shelf
+
+from lutra.index.lsm.view import IndexView
+from lutra.model.aggregations import Aggregated
+from lutra.model.deadline import NEVER
+from lutra.model.queries import PartStats, Query, SearchRequest
+from lutra.search import search
+from lutra.search.aggregations import AggregationCollector
+from lutra.search.candidates import find_candidates
+from lutra.search.matching import matching_of
+from lutra.search.nodes.node import PartSearch
+from lutra.search.plan import plan_of
+from lutra.search.statistics import gather_statistics
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    shelf = Shelf(tmp_path)
+    yield shelf
+    shelf.close()
+
+
+def request_of(data: st.DataObject, world: World, query: Query, limit: int) -> SearchRequest:
+    return SearchRequest(
+        query,
+        limit=limit,
+        aggregations=data.draw(aggregations(world.arrays)),
+        group_bys=data.draw(group_bys(world.arrays)),
+    )
+
+
+def expected_of(world: World, request: SearchRequest) -> Aggregated:
+    model = AggregationModel(world, request.limit or 0)
+    found = model.queries.match(request.query, root=True)
+    return model.aggregated(found, request.aggregations, request.group_bys)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(worlds(), QUERIES, st.data(), st.integers(0, 3))
+def test_of_a_buffer(world: World, query: Query, data: st.DataObject, limit: int) -> None:
+    request = request_of(data, world, query, limit)
+    answer = search(world.index.view(), request)
+    if not request.aggregations and not request.group_bys:
+        assert answer.aggregated is None
+    else:
+        assert_same(answer.aggregated, expected_of(world, request))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(worlds(), QUERIES, st.data(), st.integers(0, 3), st.integers(0, 2**32))
+def test_of_segments_merged_in_any_grouping(
+    shelf: Shelf, world: World, query: Query, data: st.DataObject, limit: int, seed: int
+) -> None:
+    rng = random.Random(seed)
+    request = request_of(data, world, query, limit)
+    view = shared_out(world.index, list(world.written.values()), rng, shelf)
+    assert_same(merged_at_random(view, request, rng), expected_of(world, request))
+
+
+def merged_at_random(view: IndexView, request: SearchRequest, rng: random.Random) -> Aggregated:
+    """The states of the parts two by two in random order, each sent at random."""
+    plan = plan_of(view, request)
+    searches = [PartSearch(part, PartStats(part.rows), NEVER) for part in view.parts]
+    find_candidates((one, searches) for one in plan.conditions)
+    gather_statistics(plan.scored_roots, searches)
+    collector = AggregationCollector(plan.aggregations)
+
+    def sent(state: Any) -> Any:
+        return collector.decode(collector.encode(state)) if rng.random() < 0.5 else state
+
+    states = [collector.collect(matching_of(search, plan.root, plan.needs_scores)) for search in searches]
+    states += [collector.merge([])] * rng.randrange(2)
+    while len(states) > 1:
+        some = [states.pop(rng.randrange(len(states))) for _ in range(2)]
+        states.append(collector.merge([sent(one) for one in some]))
+    return collector.results(sent(collector.merge(states)))
