@@ -128,6 +128,21 @@ RowMask turned(const RowMask& mask, const AnyRows& rows) {
     return RowMask(std::move(words), rows.shape(0));
 }
 
+// Row rows[i] counts where row i of `mask` does: what `turned` turns, turned back.
+RowMask gathered(const RowMask& mask, const AnyRows& rows, std::size_t row_count) {
+    if (rows.shape(0) != mask.row_count()) throw std::invalid_argument("there is not one row for each of the mask's");
+    const MaybeUnlocked unlocked(mask.row_count());
+    std::vector<std::uint64_t> words((row_count + 63) / 64);
+    with_rows_of(rows, [&](const auto* data) {
+        mask.each(0, mask.row_count(), [&](std::size_t i) {
+            const auto row = static_cast<std::size_t>(data[i]);  // a negative one is larger than any
+            if (row >= row_count) throw std::out_of_range("row " + std::to_string(data[i]) + " is none of the mask's");
+            words[row / 64] |= std::uint64_t{1} << row % 64;
+        });
+    });
+    return RowMask(std::move(words), row_count);
+}
+
 std::vector<std::int64_t> sampled(const RowMask& mask, std::size_t most) {
     const std::vector<std::uint32_t> spread = evenly_spread(mask, most);
     return {spread.begin(), spread.end()};
@@ -197,6 +212,7 @@ void bind_row_mask(nb::module_& m) {
              "ids"_a.noconvert())
         .def("extended", &extended, "more"_a)
         .def("turned", &turned, "ids"_a.noconvert())
+        .def("gathered", &gathered, "ids"_a.noconvert(), "rows"_a)
         .def(
             "ids",
             [](const RowMask& mask) {

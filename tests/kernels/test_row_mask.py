@@ -77,6 +77,10 @@ def test_changed(rows: int, share: float, seed: int, more: int) -> None:
     assert is_of(mask.minus(ids), without_them)
     assert is_of(mask.extended(more), np.concatenate([bools, np.ones(more, bool)]))
     assert is_of(mask.turned(ids), bools[ids])
+    parents = np.random.default_rng(seed).integers(0, max(rows, 1), rows).astype(np.int32)
+    held = np.zeros(rows + more, bool)
+    held[parents[bools]] = True
+    assert is_of(mask.gathered(parents, rows + more), held)
     assert np.array_equal(mask.has(ids), bools[ids])
     assert is_of(mask, bools), "it is as it was"
 
@@ -108,7 +112,10 @@ def test_what_does_not_fit_is_refused() -> None:
         RowMask.at_least(1, [RowMask.all(3)], 4)
     with pytest.raises(ValueError, match="bits"):
         RowMask.of_bits(np.zeros(1, np.uint8), 9)
+    with pytest.raises(ValueError, match="one row for each"):
+        RowMask.all(3).gathered(np.zeros(2, np.int32), 5)
     calls: list[Any] = [
+        lambda ids: RowMask.all(1).gathered(ids, 3),
         RowMask.all(3).plus,
         RowMask.all(3).has,
         RowMask.all(3).turned,

@@ -78,8 +78,10 @@ class Children(HasFields, Protocol):
         """int32[size], ascending: the document of the enclosing space that each belongs to."""
 
     def of(self, parents: RowMask) -> RowMask:
-        """Those that belong to one of ``parents``, documents of the enclosing space. The same mask for the last
-        ``parents`` that were asked for."""
+        """Those that belong to one of ``parents``, documents of the enclosing space."""
+
+    def living(self, parents: RowMask) -> RowMask:
+        """As `of`, where ``parents`` are those that live. The same mask for the last ones that were asked for."""
 
     def parents_of(self, children: RowMask) -> RowMask:
         """The documents of the enclosing space that hold one of ``children``."""

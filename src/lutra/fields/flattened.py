@@ -78,6 +78,7 @@ class FlattenedKind(ScalarKind):
     is_ordered = True
     has_strings = True
     sort_type = str
+    json_types = frozenset({dict})
 
     def column(self, field: FieldSchema) -> Column:
         return LeavesColumn(ScalarColumn(field))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, Final, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
-from lutra.fields.capabilities import FieldPart, StoredField
+from lutra.fields.capabilities import FieldPart, Fields, StoredField
 from lutra.fields.hashing import Hasher
 from lutra.fields.sections import SectionsIn, SectionsOut
 from lutra.model import limits
@@ -14,6 +14,9 @@ from lutra.model.arrays import Digests, Docs
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.values import ColumnType, Value
+
+P = TypeVar("P", bound=FieldPart)
+PythonTypes = frozenset[type]
 
 _OPTIONS: Final = {
     "vector": ("vector options", "VECTOR"),
@@ -62,7 +65,7 @@ class FieldKind(ABC):
     virtual_types: ClassVar[frozenset[ColumnType]] = frozenset()
     """Of table columns that a virtual one can be fed from; an array from STRING alone."""
     options: ClassVar[str] = ""
-    """Which of a field's options are its own: ``vector``, ``text``, ``date`` or none."""
+    """Which of a field's options are its own: ``vector``, ``text``, ``date``, ``json`` or none."""
     is_filterable: ClassVar[bool] = False
     """Whether its parts are `lutra.fields.capabilities.Filterable`."""
     is_nearest: ClassVar[bool] = False
@@ -91,10 +94,16 @@ class FieldKind(ABC):
     """Of the kind in one index."""
     may_be_key: ClassVar[bool] = True
     """Whether it can be fed from a primary key column."""
-    is_written_last: ClassVar[bool] = False
-    """In a segment: opening one reads the end of its object first."""
+    holds_objects: ClassVar[bool] = False
+    """Whether it has sub-fields."""
+    json_types: ClassVar[PythonTypes] = frozenset()
+    """What one value of it may be in an object, beside text, numbers and truth values: ``list``, ``dict``."""
     counts_strings: ClassVar[bool] = False
     """Whether strings count towards the memory that a buffer takes, beside `value_bytes`."""
+
+    def of(self, field: FieldSchema) -> FieldKind:
+        """The kind that ``field`` is of: another one where a type has two."""
+        return self
 
     @property
     def is_sortable(self) -> bool:
@@ -115,6 +124,12 @@ class FieldKind(ABC):
             raise ParameterInvalid(f"virtual field [{field.name}] has one source field, not {len(field.sources)}")
         if field.sources and not field.is_virtual:
             raise ParameterInvalid(f"field [{field.name}] is not virtual: it has no source field")
+        if field.fields and not self.holds_objects:
+            raise ParameterInvalid(
+                f"field [{field.name}] is of type {field.type.name}: sub-fields go with NESTED and JSON only"
+            )
+        if field.json_type is not None and self.options != "json":
+            raise ParameterInvalid(f"field [{field.name}] is of type {field.type.name}: json_type goes with JSON only")
 
     def check_column(self, field: FieldSchema, column: ColumnType) -> None:
         """Raises ParameterInvalid where ``field`` cannot be fed from a column of that type."""
@@ -150,6 +165,10 @@ class FieldKind(ABC):
         Raises Corruption, StorageFailure where an input cannot be read.
         """
 
+    def is_written_last(self, field: FieldSchema) -> bool:
+        """In a segment: opening the field reads the end of its object first."""
+        return False
+
     def resident_bytes(self, sections: SectionsIn, field: FieldSchema) -> int:
         """What the field would keep in memory where there is plenty, and works without."""
         return 0
@@ -160,6 +179,14 @@ class FieldKind(ABC):
 
         Raises Corruption where what is stored is of another schema, or damaged; StorageFailure.
         """
+
+    def beside(self, part: P) -> Mapping[str, P]:
+        """Fields of the same space that a part of this kind has below it, by full path."""
+        return {}
+
+    def within(self, part: FieldPart) -> Fields:
+        """Fields of the space below a part of this kind, by full path."""
+        return {}
 
     @abstractmethod
     def faults(self, part: FieldPart) -> Iterator[str]:

@@ -12,13 +12,21 @@ from lutra.fields.flattened import FlattenedKind
 from lutra.fields.fuzzy_keyword import FuzzyKeywordKind
 from lutra.fields.geo_point import GeoPointKind
 from lutra.fields.ip import IpKind
+from lutra.fields.json import JsonKind
 from lutra.fields.keyword import KeywordKind
 from lutra.fields.kind import Column, FieldKind
+from lutra.fields.nested import NestedKind
 from lutra.fields.number import DoubleKind, LongKind
 from lutra.fields.text import TextKind
 from lutra.fields.vector import VectorKind
 from lutra.fields.virtual import VirtualColumn
 from lutra.model.indexes import FieldSchema, FieldType
+
+
+def kind_of(field: FieldSchema) -> FieldKind:
+    """What Lutra knows of the kind of ``field``."""
+    return KINDS[field.type].of(field)
+
 
 KINDS: Final[Mapping[FieldType, FieldKind]] = MappingProxyType(
     {
@@ -35,14 +43,11 @@ KINDS: Final[Mapping[FieldType, FieldKind]] = MappingProxyType(
             FuzzyKeywordKind(),
             IpKind(),
             FlattenedKind(),
+            NestedKind(kind_of),
+            JsonKind(kind_of),
         )
     }
 )
-
-
-def kind_of(field: FieldSchema) -> FieldKind:
-    """What Lutra knows of the kind of ``field``."""
-    return KINDS[field.type]
 
 
 def column_of(field: FieldSchema) -> Column:

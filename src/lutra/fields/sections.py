@@ -28,6 +28,7 @@ class SectionKind(enum.StrEnum):
     GEO = "geo"
     DOCUMENTS = "documents"
     VECTORS = "vectors"
+    CHILDREN = "children"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Section:
 
 
 class SectionsOut(Protocol):
-    """A segment that is being written, section after section."""
+    """A segment that is being written, section after section, each of one document space."""
 
     @property
     def file(self) -> ObjectFile: ...
@@ -86,12 +87,15 @@ class SectionsOut(Protocol):
     def add(self, section: Section) -> None:
         """Adds a section that was written to ``file`` at ``end``."""
 
+    def space(self, path: str, size: int) -> SectionsOut:
+        """The same segment, for sections of ``size`` documents that those of this space hold of field ``path``."""
+
     def report(self, phase: str, done: int, total: int) -> None:
         """Tells of progress; what it raises ends the build."""
 
 
 class SectionsIn(Protocol):
-    """A segment that is being opened."""
+    """A segment that is being opened: the sections of one of its document spaces."""
 
     @property
     def name(self) -> str:
@@ -99,7 +103,7 @@ class SectionsIn(Protocol):
 
     @property
     def size(self) -> int:
-        """Documents."""
+        """Documents of the space."""
 
     @property
     def cache(self) -> BlockCache: ...
@@ -110,6 +114,9 @@ class SectionsIn(Protocol):
 
     def section(self, kind: SectionKind, field: str = "") -> Section:
         """Raises Corruption where there is none."""
+
+    def space(self, path: str) -> SectionsIn:
+        """Those of the space that documents of this one hold of field ``path``. Raises Corruption where it is none."""
 
     def stream(self, section: Section) -> PageReader:
         """Pages of a section, read through the cache as long as the segment is open."""

@@ -45,7 +45,7 @@ class VectorKind(FieldKind):
     is_nearest = True
     fields_max = limits.VECTOR_FIELDS_MAX
     may_be_key = False
-    is_written_last = True
+    json_types = frozenset({list})
 
     def check(self, field: FieldSchema) -> None:
         if field.vector is None:
@@ -62,6 +62,9 @@ class VectorKind(FieldKind):
     def value_bytes(self, field: FieldSchema) -> int:
         assert field.vector is not None
         return 4 * field.vector.dimension
+
+    def is_written_last(self, field: FieldSchema) -> bool:
+        return True
 
     def column(self, field: FieldSchema) -> VectorColumn:
         return VectorColumn(field)

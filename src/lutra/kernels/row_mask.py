@@ -14,6 +14,7 @@ of a mask's raises IndexError. Rows are integers of any type of 32 or 64 bits, o
 ``plus(ids)``, ``minus(ids)``  the same with or without ``ids``
 ``extended(more)``             so many more rows behind, which count
 ``turned(ids)``                a mask of len(ids) rows, of which row i counts where ``ids[i]`` does here
+``gathered(ids, rows)``        a mask of ``rows`` rows, of which those count that ``ids[i]`` names for a row i here
 ``rows``, ``count``            how many there are, and how many count
 ``ids()``                      int64 [count], ascending
 ``first(most, descending)``    int64, the first of these, or the last ones, last first

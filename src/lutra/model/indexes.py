@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from lutra.model.queries import Sorter
 
@@ -16,12 +18,23 @@ class FieldType(enum.IntEnum):
     BOOLEAN = 3
     KEYWORD = 4
     TEXT = 5
+    NESTED = 6
     GEO_POINT = 7
     DATE = 8
     VECTOR = 9
     FUZZY_KEYWORD = 10
     IP = 11
+    JSON = 12
     FLATTENED = 13
+
+
+class JsonType(enum.IntEnum):
+    """What a JSON field makes of objects in an array; the numbers are the protocol's."""
+
+    OBJECT = 1
+    """Each sub-field has the values of all of them together."""
+    NESTED = 2
+    """Each is a document, as those of a NESTED field."""
 
 
 class Metric(enum.IntEnum):
@@ -91,7 +104,10 @@ class TextOptions:
 
 @dataclass(frozen=True, slots=True)
 class FieldSchema:
-    """One field of a search index; its name is the table column it is fed from, unless it is virtual.
+    """One field of a search index.
+
+    Its name is the table column it is fed from, unless it is virtual; or the key in an object, of a field below one.
+
 
     A VECTOR column holds a JSON string ``"[0.1, 0.2]"`` or little-endian float32 bytes. An array column holds a JSON
     string ``'["a", "b"]'``. ``text`` goes with TEXT fields, where None says nothing. ``date_formats`` apply to DATE
@@ -110,6 +126,9 @@ class FieldSchema:
     date_formats: tuple[str, ...] = ()
     is_virtual: bool | None = None
     sources: tuple[str, ...] = ()
+    fields: tuple[FieldSchema, ...] = ()
+    """What the objects of a NESTED or JSON field have."""
+    json_type: JsonType | None = None
 
     @property
     def column(self) -> str:
@@ -124,7 +143,35 @@ class FieldSchema:
     @property
     def is_sortable(self) -> bool:
         """Whether searches may sort by it and aggregate it, as far as its kind goes with that."""
-        return self.sort_and_aggregate is not False and self.type not in (FieldType.VECTOR, FieldType.TEXT)
+        return self.sort_and_aggregate is not False and self.type not in _UNSORTED
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether its objects are documents of a space of their own."""
+        return self.type is FieldType.NESTED or self.json_type is JsonType.NESTED
+
+    def below(self) -> tuple[FieldSchema, ...]:
+        """Its sub-fields by full path. Those of a JSON field of type OBJECT may have several values, whatever they say:
+        objects in an array give all of theirs to one document."""
+        is_flat = self.type is FieldType.JSON and not self.is_nested
+        return tuple(
+            replace(sub, name=f"{self.name}.{sub.name}", is_array=sub.is_array or (is_flat and sub.type in _REPEATED))
+            for sub in self.fields
+        )
+
+
+_HOLD_OBJECTS: Final = frozenset({FieldType.NESTED, FieldType.JSON})
+_UNSORTED: Final = _HOLD_OBJECTS | {FieldType.VECTOR, FieldType.TEXT}
+_REPEATED: Final = frozenset(FieldType) - _HOLD_OBJECTS - {FieldType.VECTOR}
+"""Types of which a document may have several values where objects in an array are one document."""
+
+
+def fields_of_space(fields: tuple[FieldSchema, ...]) -> Iterator[FieldSchema]:
+    """``fields`` and those below them in the same document space, by full path; each before those below it."""
+    for one in fields:
+        yield one
+        if not one.is_nested:
+            yield from fields_of_space(one.below())
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +186,43 @@ class IndexSchema:
     routing_fields: tuple[str, ...] = ()
     ttl_s: int = -1
     routing_partition_size: int | None = None
+    spaces: Mapping[str, Mapping[str, FieldSchema]] = field(init=False, repr=False, compare=False)
+    """The fields of each document space by full path. The space of rows is ``""``, others go by their nested field."""
 
-    def field(self, name: str) -> FieldSchema | None:
-        """The field of that name, or None; of a path below a FLATTENED field a field of what is there."""
-        found = next((f for f in self.fields if f.name == name), None)
-        above = name
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spaces", dict(_spaces("", self.fields)))
+
+    @property
+    def has_nested(self) -> bool:
+        """Whether a row has documents beside its own."""
+        return len(self.spaces) > 1
+
+    def field(self, path: str) -> FieldSchema | None:
+        """The field at a full path, which is its name there, of whatever space; None where there is none."""
+        return next((found for space in self.spaces if (found := self.field_in(space, path)) is not None), None)
+
+    def field_in(self, space: str, path: str) -> FieldSchema | None:
+        """As `field`, where it is of that space; of a path below a FLATTENED field a field of what is there."""
+        fields = self.spaces[space]
+        found, above = fields.get(path), path
         while found is None and "." in above:
             above = above.rpartition(".")[0]
-            whole = next((f for f in self.fields if f.name == above and f.type is FieldType.FLATTENED), None)
-            found = None if whole is None else replace(whole, name=name, is_array=True)
+            whole = fields.get(above)
+            is_path = whole is not None and whole.type is FieldType.FLATTENED
+            found = replace(whole, name=path, is_array=True) if whole is not None and is_path else None
         return found
+
+    def space_of(self, path: str) -> str | None:
+        """The path of the nested field whose documents have the field at ``path``: ``""`` is rows. None: no field."""
+        return next((space for space in self.spaces if self.field_in(space, path) is not None), None)
+
+
+def _spaces(path: str, fields: tuple[FieldSchema, ...]) -> Iterator[tuple[str, Mapping[str, FieldSchema]]]:
+    own = {one.name: one for one in fields_of_space(fields)}
+    yield path, own
+    for one in own.values():
+        if one.is_nested:
+            yield from _spaces(one.name, one.below())
 
 
 class SyncPhase(enum.IntEnum):

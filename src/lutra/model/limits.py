@@ -48,6 +48,12 @@ INDEX_FIELDS_MAX: Final = 1_000
 VECTOR_FIELDS_MAX: Final = 5
 VECTOR_DIMENSION_MAX: Final = 4_096
 ARRAY_ELEMENTS_MAX: Final = 256
+NESTED_LEVELS_MAX: Final = 5
+"""Of NESTED and JSON fields within each other."""
+NESTED_ROWS_MAX: Final = 256
+"""Objects in the array of one nested field: a value of more is left out of the index."""
+SUB_FIELDS_MAX: Final = 100
+"""Below one column of a table, over all levels."""
 KEYWORD_BYTES_MAX: Final = 4_096
 """A longer value, or element of an array, is left out of the index and counted."""
 FUZZY_KEYWORD_BYTES_MAX: Final = 2_048

@@ -42,7 +42,7 @@ class Binder:
         self.seed = seed
         """The one that was drawn, once `draw` was asked for it."""
         self._root_top_k = root_top_k
-        self._fields = {field.name: field for field in view.schema.fields}
+        self._fields = view.schema.spaces[""]
         self._conditions: dict[Condition, Condition] = {}
         self._size = QuerySize()
         self._known = self._conditions if known is None else known
@@ -94,8 +94,13 @@ class Binder:
 
     def field(self, query: str, name: str, fits: Callable[[FieldKind], bool]) -> FieldSchema:
         """The field of a query that goes with the kinds that it ``fits``."""
-        field = self._fields.get(name) or self._view.schema.field(name)
+        field = self._fields.get(name) or self._view.schema.field_in("", name)
         if field is None:
+            nested = self._view.schema.space_of(name)
+            if nested:
+                raise ParameterInvalid(
+                    f"[{query}] field: {name} is in the nested field {nested}: use a nested query of that path"
+                )
             raise ParameterInvalid(f"[{query}] field: {name} does not exist")
         if not fits(kind_of(field)):
             types = ", ".join(kind.type.name.lower() for kind in KINDS.values() if fits(kind))

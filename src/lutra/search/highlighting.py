@@ -14,7 +14,7 @@ def check_highlight(schema: IndexSchema, highlight: Highlight) -> None:
     if len(highlight.fields) > limits.HIGHLIGHT_FIELDS_MAX:
         raise ParameterInvalid(f"[highlight] has at most {limits.HIGHLIGHT_FIELDS_MAX} fields")
     for wanted in highlight.fields:
-        field = schema.field(wanted.field)
+        field = schema.field_in("", wanted.field)
         if field is None:
             raise ParameterInvalid(f"[highlight] field: {wanted.field} does not exist")
         if not kind_of(field).is_searchable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.fields.kinds import kind_of
-from lutra.fields.sections import Section, SectionKind
+from lutra.fields.sections import Section, SectionKind, Space
+from lutra.fields.space_fields import write_fields
 from lutra.model.arrays import Docs
 from lutra.model.indexes import IndexSchema
 from lutra.scalars.pages import PageWriter, Sink
@@ -81,16 +83,16 @@ class _Builder:
         self._plans = plans
         self._on_progress = on_progress
         self._sections: list[Section] = []
+        self._spaces: list[Space] = []
 
     def write(self) -> SegmentMeta:
         numbering = number_documents(self._inputs)
         size = len(numbering.keys)
         self._write_keys(numbering)
         newest_ms = self._write_times(size, numbering.renumber)
-        for field in sorted(self._schema.fields, key=lambda field: kind_of(field).is_written_last):
-            parts = [part.fields[field.name] for part in self._inputs]
-            kind_of(field).write(self, field, size, parts, numbering.renumber)
-        meta = SegmentMeta(size, newest_ms, tuple(self._sections), 0)
+        fields = [part.fields for part in self._inputs]
+        write_fields(kind_of, self, self._schema.fields, size, fields, numbering.renumber)
+        meta = SegmentMeta(size, newest_ms, tuple(self._sections), 0, nested=tuple(self._spaces))
         return self._finish(meta)
 
     def plan(self, field: str) -> BuildPlan | None:
@@ -120,7 +122,15 @@ class _Builder:
             self.stream(SectionKind.OLDEST, "", lambda sink: _write_some(sink, size, docs, oldest[docs]))
         return (int(newest.min()), int(newest.max())) if size else (0, 0)
 
-    def stream(self, kind: SectionKind, field: str, write: Callable[[Sink], dict[str, Any]]) -> None:
+    def space(self, path: str, size: int) -> _SpaceOut:
+        return self.open_space(path, size, 0)
+
+    def open_space(self, path: str, size: int, parent: int) -> _SpaceOut:
+        """As `SectionsOut.space`, below the space of number ``parent``."""
+        self._spaces.append(Space(path, size, parent))
+        return _SpaceOut(self, len(self._spaces))
+
+    def stream(self, kind: SectionKind, field: str, write: Callable[[Sink], dict[str, Any]], space: int = 0) -> None:
         offset, end = self.end, self.end
 
         def append(pages: npt.NDArray[np.uint8]) -> None:
@@ -133,10 +143,10 @@ class _Builder:
         sink = PageWriter(append)
         meta = write(sink)
         sink.finish()
-        self.add(Section(kind, field, offset, end - offset, meta))
+        self.add(Section(kind, field, offset, end - offset, meta), space)
 
-    def add(self, section: Section) -> None:
-        self._sections.append(section)
+    def add(self, section: Section, space: int = 0) -> None:
+        self._sections.append(replace(section, space=space))
         self.end = section.end
 
     def _finish(self, meta: SegmentMeta) -> SegmentMeta:
@@ -145,7 +155,32 @@ class _Builder:
         aligned[:] = np.frombuffer(data, np.uint8)
         self.file.write(self.end, aligned)
         self.file.finish(self.end + len(data))
-        return SegmentMeta(meta.size, meta.newest_ms, meta.sections, len(data))
+        return replace(meta, footer_bytes=len(data))
+
+
+class _SpaceOut:
+    """A `SectionsOut`: the same build, for sections of another space than that of rows."""
+
+    def __init__(self, builder: _Builder, number: int) -> None:
+        self.file = builder.file
+        self.threads = builder.threads
+        self.plan = builder.plan
+        self.report = builder.report
+        self._builder = builder
+        self._number = number
+
+    @property
+    def end(self) -> int:
+        return self._builder.end
+
+    def space(self, path: str, size: int) -> _SpaceOut:
+        return self._builder.open_space(path, size, self._number)
+
+    def stream(self, kind: SectionKind, field: str, write: Callable[[Sink], dict[str, Any]]) -> None:
+        self._builder.stream(kind, field, write, self._number)
+
+    def add(self, section: Section) -> None:
+        self._builder.add(section, self._number)
 
 
 def _write_some(sink: Sink, size: int, docs: npt.NDArray[np.int64], times: npt.NDArray[np.int64]) -> dict[str, Any]:

@@ -6,6 +6,8 @@
     column of a field    of each scalar field                                      lutra.scalars.segment_column
     text of a field      the words of each TEXT field                              lutra.text.writer
     geo of a field       the points of each GEO_POINT field                        lutra.geo.segment_geo
+    children of a field  how many documents each holds of a nested field, then     lutra.fields.child_counts
+                         the fields of these, as those of rows
     documents of a field, then vectors of a field, of each vector field:
                          the document of each vector                               lutra.scalars.stored_numbers
                          a vector segment                                          lutra.vectors.layout
@@ -68,6 +70,11 @@ class SegmentMeta:
     """Document spaces beside the root, numbered from 1."""
 
     @property
+    def spaces(self) -> tuple[Space, ...]:
+        """All document spaces by number, the root first."""
+        return (Space("", self.size), *self.nested)
+
+    @property
     def checked(self) -> dict[str, Checked]:
         """By vector field, with all codes in memory."""
         return {vectors.field: Checked(vectors.recall, vectors.fallback) for vectors in self.vectors}
@@ -105,6 +112,7 @@ class SegmentMeta:
             "geo": SectionKind.GEO,
         }
         of_streams = {name: self._bytes_of(kind) for name, kind in streams.items()}
+        of_streams["columns"] += self._bytes_of(SectionKind.CHILDREN)
         rest = self.size_bytes - sum(of_streams.values()) - coded - graph - nodes
         return {"metadata": rest, **of_streams, "codes": coded, "graph": graph, "vectors": nodes}
 
@@ -113,9 +121,9 @@ class SegmentMeta:
         """Memory that searching its vectors takes at most where there is plenty."""
         return sum(vectors.resident_bytes for vectors in self.vectors)
 
-    def section(self, kind: SectionKind, field: str = "") -> Section | None:
-        """The section of that kind and field; None where there is none."""
-        return next((s for s in self.sections if s.kind is kind and s.field == field), None)
+    def section(self, kind: SectionKind, field: str = "", space: int = 0) -> Section | None:
+        """The section of that kind and field, of the space of that number; None where there is none."""
+        return next((s for s in self.sections if (s.kind, s.field, s.space) == (kind, field, space)), None)
 
     def _bytes_of(self, kind: SectionKind) -> int:
         return sum(section.size_bytes for section in self.sections if section.kind is kind)
@@ -123,7 +131,7 @@ class SegmentMeta:
     def to_bytes(self) -> bytes:
         """The footer with its trailer, whole pages. Raises ValueError where it is too long."""
         document = {
-            "spaces": [[space.path, space.size, space.parent] for space in (Space("", self.size), *self.nested)],
+            "spaces": [[space.path, space.size, space.parent] for space in self.spaces],
             "newest_ms": list(self.newest_ms),
             "sections": [[s.kind.value, s.field, s.offset, s.size_bytes, dict(s.meta), s.space] for s in self.sections],
         }
@@ -209,5 +217,8 @@ def _check(meta: SegmentMeta, offset: int) -> None:
     for number, space in enumerate(meta.nested, 1):
         if not 0 <= space.size <= ROWS_MAX or space.parent is None or not 0 <= space.parent < number:
             raise ValueError(f"document space {space.path!r} belongs to none")
-    if any(not 0 <= vectors.rows <= meta.size for vectors in meta.vectors):
+    if len({space.path for space in meta.spaces}) != len(meta.spaces):
+        raise ValueError("there are two document spaces of one path")
+    vectors = (section for section in meta.sections if section.kind is SectionKind.VECTORS)
+    if any(not 0 <= vectors_meta(section).rows <= meta.spaces[section.space].size for section in vectors):
         raise ValueError("there are more vectors than documents")

@@ -15,6 +15,7 @@ from pyroaring import BitMap
 from lutra.fields.capabilities import StoredField
 from lutra.fields.kinds import kind_of
 from lutra.fields.sections import Section, SectionKind
+from lutra.fields.space_fields import all_parts, by_path, open_fields
 from lutra.fields.stored_vectors import SegmentVectors
 from lutra.kernels.blocks import BlockCache, BlockSource
 from lutra.kernels.row_mask import RowMask
@@ -142,15 +143,10 @@ class IndexSegment:
         self.keys = SegmentKeys(self._stream(section), section.meta)
 
     def _open_fields(self, sections: _Sections, budget_bytes: int | None) -> None:
-        needs = {field.name: kind_of(field).resident_bytes(sections, field) for field in self.schema.fields}
-        fields = {}
-        for field in sorted(self.schema.fields, key=lambda field: kind_of(field).is_written_last):
-            own = None if budget_bytes is None else budget_bytes * needs[field.name] // max(1, sum(needs.values()))
-            fields[field.name] = kind_of(field).open(sections, field, own)
-        self.fields = fields
+        self.fields = by_path(kind_of, open_fields(kind_of, sections, self.schema.fields, budget_bytes))
 
-    def _section(self, kind: SectionKind, field: str = "") -> Section:
-        section = self.meta.section(kind, field)
+    def _section(self, kind: SectionKind, field: str = "", space: int = 0) -> Section:
+        section = self.meta.section(kind, field, space)
         if section is None:
             of = f" of {field}" if field else ""
             raise Corruption(f"{self.name}: has no section '{kind}{of}': it is not of this index's schema.")
@@ -171,7 +167,7 @@ class IndexSegment:
     @property
     def checked(self) -> dict[str, Checked]:
         """By vector field: what builds found of searches with what of codes and graph is in memory."""
-        vectors = (field for field in self.fields.values() if isinstance(field, SegmentVectors))
+        vectors = (field for field in all_parts(kind_of, self.fields) if isinstance(field, SegmentVectors))
         return {field.field.name: field.segment.checked for field in vectors}
 
     @property
@@ -228,17 +224,24 @@ class IndexSegment:
 
 
 class _Sections:
-    """A `SectionsIn`: the sections of a segment that is being opened."""
+    """A `SectionsIn`: the sections of one space of a segment that is being opened."""
 
-    def __init__(self, segment: IndexSegment, cache: BlockCache, sweepers: Executor | None) -> None:
+    def __init__(self, segment: IndexSegment, cache: BlockCache, sweepers: Executor | None, space: int = 0) -> None:
         self.name = segment.name
-        self.size = segment.size
+        self.size = segment.meta.spaces[space].size
         self.cache = cache
         self.sweepers = sweepers
         self._segment = segment
+        self._space = space
 
     def section(self, kind: SectionKind, field: str = "") -> Section:
-        return self._segment._section(kind, field)
+        return self._segment._section(kind, field, self._space)
+
+    def space(self, path: str) -> _Sections:
+        for number, space in enumerate(self._segment.meta.spaces):
+            if (space.path, space.parent) == (path, self._space):
+                return _Sections(self._segment, self.cache, self.sweepers, number)
+        raise Corruption(f"{self.name}: has no documents of {path}: it is not of this index's schema.")
 
     def stream(self, section: Section) -> PageReader:
         return self._segment._stream(section)

@@ -20,7 +20,14 @@ from lutra.vectors.range_reader import QUEUE_DEPTH, SWEEP_BYTES, Bytes, PartRead
 WHOLE_BYTES: Final = 1024 * 1024
 """A remote object that is no larger is opened by one request: 1 MB more takes less time than another one."""
 _READ_IN_PART: Final = frozenset(
-    {SectionKind.COLUMN, SectionKind.TEXT, SectionKind.GEO, SectionKind.NEWEST, SectionKind.OLDEST}
+    {
+        SectionKind.COLUMN,
+        SectionKind.TEXT,
+        SectionKind.GEO,
+        SectionKind.CHILDREN,
+        SectionKind.NEWEST,
+        SectionKind.OLDEST,
+    }
 )
 _SWEEP_BYTES_REMOTE: Final = 4 * 1024 * 1024
 _PIECE_BYTES: Final = 256 * 1024

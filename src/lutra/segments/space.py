@@ -45,7 +45,7 @@ class SpacePart:
     @cached_property
     def live(self) -> RowMask:
         """Of living parents. The same mask for the same mask of these, as long as nobody asks for another."""
-        return self.children.of(self.enclosing.live)
+        return self.children.living(self.enclosing.live)
 
     @property
     def rows(self) -> int:

@@ -16,6 +16,7 @@ from lutra.model.indexes import (
     FieldType,
     FuzzyParameters,
     IndexSchema,
+    JsonType,
     Metric,
     SingleWordParameters,
     SplitParameters,
@@ -54,6 +55,13 @@ def test_a_definition_comes_back(
         FieldSchema("d", FieldType.DATE, date_formats=("yyyy",)),
         FieldSchema("t", FieldType.TEXT, is_array=is_array, text=text),
         FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(3, Metric.COSINE)),
+        FieldSchema("n", FieldType.NESTED, fields=(FieldSchema("t", FieldType.TEXT, text=text),)),
+        FieldSchema(
+            "j",
+            FieldType.JSON,
+            json_type=JsonType.OBJECT,
+            fields=(FieldSchema("in", FieldType.NESTED, fields=(FieldSchema("k", FieldType.KEYWORD),)),),
+        ),
     )
     assert from_json(to_json(definition)) == definition
 

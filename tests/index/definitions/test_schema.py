@@ -9,7 +9,7 @@ import pytest
 from lutra.index.definitions.schema import check_table_update, validate_schema
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
-from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, TextOptions, VectorOptions
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, JsonType, TextOptions, VectorOptions
 from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, SortMode
 from lutra.model.schema import DefinedColumn, KeyColumn, TableOptions, TableSchema, TableUpdate
 from lutra.model.values import ColumnType
@@ -80,6 +80,69 @@ def test_accepts() -> None:
 def test_refuses_fields(fields: tuple[FieldSchema, ...], says: str) -> None:
     with pytest.raises(ParameterInvalid, match=says):
         validate_schema(IndexSchema(fields), TABLE)
+
+
+K = FieldSchema("k", FieldType.KEYWORD)
+
+
+def nested(name: str, *fields: FieldSchema, json_type: JsonType | None = None) -> FieldSchema:
+    kind = FieldType.NESTED if json_type is None else FieldType.JSON
+    return FieldSchema(name, kind, fields=fields, json_type=json_type)
+
+
+def levels(count: int) -> FieldSchema:
+    """A field with so many levels below it."""
+    field = K
+    for _ in range(count):
+        field = nested("n", field)
+    return field
+
+
+def test_accepts_fields_below_fields() -> None:
+    flat = nested("j", K, VECTOR, nested("docs", K), json_type=JsonType.OBJECT)
+    validate_schema(IndexSchema((nested("n", K, VECTOR), flat, nested("jn", K, json_type=JsonType.NESTED))), TABLE)
+    validate_schema(IndexSchema((levels(limits.NESTED_LEVELS_MAX),)), TABLE)
+    many = tuple(FieldSchema(f"f{n}", FieldType.LONG) for n in range(limits.SUB_FIELDS_MAX))
+    validate_schema(IndexSchema((nested("n", *many),)), TABLE)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ((nested("n"),), r"\[n\] is of type NESTED: it has no sub-fields"),
+        ((nested("j", K, nested("in")),), r"\[j.in\] is of type NESTED: it has no sub-fields"),
+        ((levels(6),), r"\[n\] has sub-fields on more than 5 levels"),
+        ((nested("n", *[FieldSchema(f"f{n}", FieldType.LONG) for n in range(101)]),), "101 sub-fields: at most 100"),
+        ((nested("n", nested("m", K), *[FieldSchema(f"f{n}", FieldType.LONG) for n in range(99)]),), "101 sub-fields"),
+        ((nested("n", K, K),), r"\[n.k\] is given twice"),
+        ((nested("n", K), FieldSchema("n.k", FieldType.LONG)), r"\[n.k\] is given twice"),
+        ((nested("n", FieldSchema("a.b", FieldType.LONG)),), r"\[a.b\] of field \[n\] is invalid"),
+        ((nested("n", FieldSchema("", FieldType.LONG)),), r"\[\] of field \[n\] is invalid"),
+        ((nested("n", FieldSchema("v", FieldType.VECTOR)),), r"\[n.v\] is of type VECTOR: vector options are missing"),
+        ((nested("n", *[replace(VECTOR, name=f"v{n}") for n in range(5)]), VECTOR), "at most 5 VECTOR fields, not 6"),
+        (
+            tuple(nested(f"n{n}", *[FieldSchema(f"f{m}", FieldType.LONG) for m in range(100)]) for n in range(10)),
+            "1010",
+        ),
+        ((FieldSchema("j", FieldType.JSON, fields=(K,)),), "json_type is missing"),
+        ((FieldSchema("a", FieldType.LONG, fields=(K,)),), "sub-fields go with NESTED and JSON only"),
+        ((replace(nested("n", K), json_type=JsonType.OBJECT),), "json_type goes with JSON only"),
+        ((FieldSchema("a", FieldType.LONG, json_type=JsonType.NESTED),), "json_type goes with JSON only"),
+        ((nested("pk", K),), r"\[pk\] is a primary key column: it can be no NESTED"),
+        ((nested("flag", K, json_type=JsonType.OBJECT),), r"type JSON does not go with a column of type BOOLEAN"),
+    ],
+)
+def test_refuses_fields_below_fields(fields: tuple[FieldSchema, ...], says: str) -> None:
+    with pytest.raises(ParameterInvalid, match=says):
+        validate_schema(IndexSchema(fields), TABLE)
+
+
+def test_an_index_with_nested_fields_has_no_sort() -> None:
+    for kind in (nested("n", K), nested("j", nested("n", K), json_type=JsonType.OBJECT)):
+        with pytest.raises(ParameterInvalid, match=r"nested field cannot be sorted: \[(n|j.n)\]"):
+            validate_schema(IndexSchema((kind,), sort=(PrimaryKeySort(),)), TABLE)
+    flat = nested("j", K, json_type=JsonType.OBJECT)
+    validate_schema(IndexSchema((flat,), sort=(FieldSort("j.k", mode=SortMode.MIN),)), TABLE)
 
 
 @pytest.mark.parametrize("kind", [FieldType.KEYWORD, FieldType.LONG, FieldType.DATE])

@@ -17,6 +17,7 @@ from lutra.model.indexes import (
     FuzzyParameters,
     IndexDescription,
     IndexSchema,
+    JsonType,
     Metric,
     SingleWordParameters,
     SplitParameters,
@@ -97,12 +98,6 @@ def test_flags_are_told_as_they_were_said(sent: bool | None) -> None:
     assert read.fields[0].enable_sort_and_agg is bool(sent)
 
 
-@pytest.mark.parametrize("kind", [ots.FieldType.NESTED, ots.FieldType.JSON], ids=lambda k: k.name)
-def test_field_types_not_served_are_named(kind: ots.FieldType) -> None:
-    with pytest.raises(ParameterInvalid, match=rf"^field type {kind.name} of field \[f\] is not supported$"):
-        parse_index_schema(create(ots.SearchIndexMeta([ots.FieldSchema("f", kind)])))
-
-
 @pytest.mark.parametrize(
     ("analyzer", "sent", "parameters"),
     [
@@ -177,6 +172,47 @@ def with_field(**changes: object) -> wire.CreateSearchIndexRequest:
     return wire.CreateSearchIndexRequest(table_name="t", index_name="i", schema=wire.IndexSchema(field_schemas=[field]))
 
 
+def below(levels: int) -> wire.FieldSchema:
+    """A field with so many within each other below it."""
+    fields = [below(levels - 1)] if levels else []
+    return wire.FieldSchema(field_name="f", field_type=wire.FIELD_TYPE_NESTED, field_schemas=fields)
+
+
+def test_fields_below_fields_are_told_as_they_were_sent() -> None:
+    vectors = ots.VectorOptions(ots.VectorDataType.VD_FLOAT_32, ots.VectorMetricType.VM_COSINE, 2)
+    below = [
+        ots.FieldSchema("price", ots.FieldType.LONG),
+        ots.FieldSchema("v", ots.FieldType.VECTOR, vector_options=vectors),
+        ots.FieldSchema("parts", ots.FieldType.NESTED, sub_field_schemas=[ots.FieldSchema("k", ots.FieldType.KEYWORD)]),
+    ]
+    object_, nested = ots.JsonType.OBJECT_JSON, ots.JsonType.NESTED_JSON
+    meta = ots.SearchIndexMeta(
+        [
+            ots.FieldSchema("items", ots.FieldType.NESTED, sub_field_schemas=below),
+            ots.FieldSchema("j", ots.FieldType.JSON, json_type=object_, sub_field_schemas=below[:1]),
+            ots.FieldSchema("jn", ots.FieldType.JSON, json_type=nested, sub_field_schemas=below[:1]),
+        ]
+    )
+    schema = parse_index_schema(create(meta))
+    assert [field.json_type for field in schema.fields] == [None, JsonType.OBJECT, JsonType.NESTED]
+    assert sorted(schema.spaces) == ["", "items", "items.parts", "jn"]
+    assert sorted(schema.spaces[""]) == ["items", "j", "j.price", "jn"]
+    assert sorted(schema.spaces["items"]) == ["items.parts", "items.price", "items.v"]
+    message = describe_index_message(
+        IndexDescription("t", "i", schema, 5, SyncPhase.INCR, 0, 0, 0), with_sync_stat=True
+    )
+    (read, _), _ = DECODER.decode_response("DescribeSearchIndex", message.SerializeToString(), "id")
+    assert [field.field_name for field in read.fields[0].sub_field_schemas] == ["price", "v", "parts"]
+    assert read.fields[0].sub_field_schemas[1].vector_options.dimension == 2
+    assert [field.json_type for field in read.fields[1:]] == [object_, nested]
+    again = parse_index_schema(create(read))  # but for flags that were not sent, which Python reads as False
+    types = [
+        {path: {name: field.type for name, field in fields.items()} for path, fields in of.spaces.items()}
+        for of in (again, schema)
+    ]
+    assert types[0] == types[1]
+
+
 @pytest.mark.parametrize(
     ("request_", "complaint"),
     [
@@ -190,7 +226,9 @@ def with_field(**changes: object) -> wire.CreateSearchIndexRequest:
             r"\[max_word\] of field \[f\] takes no",
         ),
         (with_field(field_type=5, analyzer_parameter=b"\xff"), r"\[analyzer_parameter\] of field \[f\] is malformed"),
-        (with_field(field_schemas=[b"x"]), "sub-fields"),
+        (with_field(field_type=12, json_type=3), r"json_type of field \[f\]: 3"),
+        (with_field(field_type=6, field_schemas=[wire.FieldSchema(field_name="g")]), r"field \[g\] has no valid type"),
+        (with_field(field_type=6, field_schemas=[below(8)]), "below more than 5 levels"),
         (with_field(field_type=9, vector_options=wire.VectorOptions(data_type=1, dimension=3)), "VD_FLOAT_32"),
         (with_field(field_type=9, vector_options=wire.VectorOptions(metric_type=7)), r"metric of field \[f\]: 7"),
     ],

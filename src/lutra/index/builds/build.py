@@ -26,6 +26,8 @@ from lutra.vectors.layout import SegmentKind
 
 _CACHE_BYTES: Final = 16 * 1024 * 1024
 """Inputs are read in sweeps, past the cache; what opening them reads lands here."""
+_CHILD_BYTES: Final = 8
+"""Counted for each document of a nested field, beside its columns: a merge numbers them."""
 
 
 def run_job(job: BuildJob, on_progress: Progress | None = None, *, store: ObjectStore | None = None) -> BuildDone:
@@ -51,14 +53,16 @@ def run_job(job: BuildJob, on_progress: Progress | None = None, *, store: Object
 def shape_of(name: str, meta: SegmentMeta) -> SegmentShape:
     """A segment without dead rows as decisions see it."""
     vectors = tuple(VectorsShape(field.dimension, field.rows, field.kind) for field in meta.vectors)
-    return SegmentShape(name, meta.size, 0, meta.size_bytes, meta.scalar_bytes, vectors)
+    scalar_bytes = meta.scalar_bytes + _CHILD_BYTES * sum(space.size for space in meta.nested)
+    return SegmentShape(name, meta.size, 0, meta.size_bytes, scalar_bytes, vectors)
 
 
 def flat_plans(schema: IndexSchema) -> dict[str, BuildPlan]:
     """For a segment that is to be written soon, and found in at once: vectors as they are."""
     return {
         field.name: BuildPlan(SegmentKind.FLAT, choose_code_bits(field.vector.dimension))
-        for field in schema.fields
+        for fields in schema.spaces.values()
+        for field in fields.values()
         if field.vector is not None
     }
 

@@ -14,6 +14,7 @@ from lutra.model.indexes import (
     FieldType,
     FuzzyParameters,
     IndexSchema,
+    JsonType,
     Metric,
     SingleWordParameters,
     SplitParameters,
@@ -101,6 +102,8 @@ def _field_out(field: FieldSchema) -> dict[str, Any]:
     vector = field.vector
     text = {} if field.text is None else {"text": _text_out(field.text)}
     virtual = {} if field.is_virtual is None else {"is_virtual": field.is_virtual, "sources": list(field.sources)}
+    below = {"fields": [_field_out(sub) for sub in field.fields]} if field.fields else {}
+    json_type = {} if field.json_type is None else {"json_type": field.json_type.name}
     return {
         "name": field.name,
         "type": field.type.name,
@@ -112,6 +115,8 @@ def _field_out(field: FieldSchema) -> dict[str, Any]:
         "date_formats": list(field.date_formats),
         **text,
         **virtual,
+        **below,
+        **json_type,
     }
 
 
@@ -129,6 +134,8 @@ def _field_in(stored: dict[str, Any]) -> FieldSchema:
         date_formats=tuple(stored["date_formats"]),
         is_virtual=stored.get("is_virtual"),
         sources=tuple(stored.get("sources", ())),
+        fields=tuple(_field_in(sub) for sub in stored.get("fields", ())),
+        json_type=JsonType[stored["json_type"]] if "json_type" in stored else None,
     )
 
 

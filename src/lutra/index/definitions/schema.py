@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lutra.fields.kinds import kind_of
 from lutra.index.definitions.sorters import check_sort
 from lutra.model import limits
@@ -14,18 +16,19 @@ from lutra.model.schema import TableSchema, TableUpdate
 
 def check_schema(schema: IndexSchema) -> None:
     """Raises ParameterInvalid where no table can have an index of ``schema``. Limits are in `lutra.model.limits`."""
-    if not 1 <= len(schema.fields) <= limits.INDEX_FIELDS_MAX:
-        raise ParameterInvalid(
-            f"a search index has 1 to {limits.INDEX_FIELDS_MAX} fields, but {len(schema.fields)} are given"
-        )
+    for column in schema.fields:
+        _check_name(column)
+    fields = [field for column in schema.fields for field in (column, *_fields_below(column))]
+    if not 1 <= len(fields) <= limits.INDEX_FIELDS_MAX:
+        raise ParameterInvalid(f"a search index has 1 to {limits.INDEX_FIELDS_MAX} fields, but {len(fields)} are given")
     seen: set[str] = set()
-    for field in schema.fields:
-        _validate_field(field)
+    for field in fields:
+        kind_of(field).check(field)
         if field.name in seen:
             raise ParameterInvalid(f"field [{field.name}] is given twice")
         seen.add(field.name)
-    for kind in set(map(kind_of, schema.fields)):
-        count = sum(kind_of(field) is kind for field in schema.fields)
+    for kind in set(map(kind_of, fields)):
+        count = sum(kind_of(field) is kind for field in fields)
         if count > kind.fields_max:
             raise ParameterInvalid(f"a search index has at most {kind.fields_max} {kind.type.name} fields, not {count}")
     _validate_sort(schema)
@@ -49,18 +52,52 @@ def validate_schema(schema: IndexSchema, table: TableSchema) -> None:
     _validate_ttl(schema.ttl_s, table)
 
 
-def _validate_field(field: FieldSchema) -> None:
+def _check_name(field: FieldSchema) -> None:
     if not is_column_name(field.name):
         raise ParameterInvalid(
             f"field name [{field.name}] is invalid: 1 to {limits.COLUMN_NAME_BYTES_MAX} bytes that do not begin with #"
         )
-    kind_of(field).check(field)
     for name in field.sources:
         if not is_column_name(name):
             raise ParameterInvalid(f"source field [{name}] of field [{field.name}] is no name of a column")
 
 
+def _fields_below(column: FieldSchema) -> list[FieldSchema]:
+    """All fields below ``column``, level by level, by full path and as they were declared.
+
+    Raises ParameterInvalid where they are too many, or too deep, or have names that cannot be told apart in a path.
+    """
+    found: list[FieldSchema] = []
+    level = [column]
+    for depth in range(limits.NESTED_LEVELS_MAX + 1):
+        if depth == limits.NESTED_LEVELS_MAX and any(field.fields for field in level):
+            raise ParameterInvalid(
+                f"field [{column.name}] has sub-fields on more than {limits.NESTED_LEVELS_MAX} levels"
+            )
+        level = [_below(field, sub) for field in level for sub in field.fields]
+        found += level
+    if len(found) > limits.SUB_FIELDS_MAX:
+        raise ParameterInvalid(
+            f"field [{column.name}] has {len(found)} sub-fields: at most {limits.SUB_FIELDS_MAX} are allowed"
+        )
+    return found
+
+
+def _below(field: FieldSchema, sub: FieldSchema) -> FieldSchema:
+    if "." in sub.name or not is_column_name(sub.name):
+        raise ParameterInvalid(
+            f"sub-field name [{sub.name}] of field [{field.name}] is invalid: "
+            f"1 to {limits.COLUMN_NAME_BYTES_MAX} bytes without a dot that do not begin with #"
+        )
+    if sub.is_virtual:
+        raise ParameterInvalid(f"sub-field [{sub.name}] of field [{field.name}] cannot be virtual")
+    return replace(sub, name=f"{field.name}.{sub.name}")
+
+
 def _validate_sort(schema: IndexSchema) -> None:
+    nested = next((path for path in schema.spaces if path), None)
+    if schema.sort and nested is not None:
+        raise ParameterInvalid(f"[index_sort] an index with a nested field cannot be sorted: [{nested}]")
     if any(isinstance(sorter, ScoreSort) for sorter in schema.sort):
         raise ParameterInvalid("an index cannot be sorted by score: use PrimaryKeySort or FieldSort")
     check_sort(schema, schema.sort)

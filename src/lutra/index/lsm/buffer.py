@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from lutra.fields.kind import Column
 from lutra.fields.kinds import column_of, kind_of
+from lutra.fields.space_fields import by_path
 from lutra.index.lsm.live import LiveMask
 from lutra.index.lsm.view import PartView
 from lutra.kernels.row_mask import RowMask
@@ -177,7 +178,7 @@ class Buffer:
                 keys=self._keys.view(),
                 newest=self._newest_ms.view(),
                 oldest=self._oldest_ms.view(),
-                fields={column.field.name: column.view(size) for column in columns},
+                fields=by_path(kind_of, (column.view(size) for column in columns)),
             )
         return self._view
 

@@ -62,7 +62,7 @@ class LevelBinder:
 
     def field(self, what: str, name: str, fits: Fits, missing: Operand | None = None) -> AggregatedField:
         """The field of what is asked, which goes with the kinds that it ``fits``. Raises ParameterInvalid."""
-        field = self._view.schema.field(name)
+        field = self._view.schema.field_in("", name)
         if field is None:
             raise ParameterInvalid(f"[{what}] field: {name} does not exist")
         kind = kind_of(field)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
-from lutra.model.indexes import FieldSchema, FieldType, IndexDescription, IndexSchema, Metric, VectorOptions
+from lutra.model.indexes import FieldSchema, FieldType, IndexDescription, IndexSchema, JsonType, Metric, VectorOptions
 from lutra.model.queries import PrimaryKeySort
 from lutra.server.protocol.parsing import enum_of
 from lutra.server.protocol.sorts import parse_sort, sort_message
@@ -36,17 +37,18 @@ def parse_index_schema(request: wire.CreateSearchIndexRequest) -> IndexSchema:
     )
 
 
-def _parse_field(message: wire.FieldSchema) -> FieldSchema:
+def _parse_field(message: wire.FieldSchema, depth: int = 0) -> FieldSchema:
     name = message.field_name
     kind = _SERVED_TYPES.get(message.field_type)
     if kind is None:
         raise ParameterInvalid(_unserved(name, message.field_type))
     if message.enable_highlighting and kind is not FieldType.TEXT:
         raise ParameterInvalid(f"[enable_highlighting] of field [{name}] goes with TEXT only")
-    if message.field_schemas:
-        raise ParameterInvalid(f"sub-fields of field [{name}] are not supported")
+    if depth > limits.NESTED_LEVELS_MAX:
+        raise ParameterInvalid(f"field [{name}] lies below more than {limits.NESTED_LEVELS_MAX} levels of fields")
     # Node cannot send `false`, so an absent flag says nothing: the documented defaults hold, and it is told again as
-    # absent. What says how texts are cut means nothing to other fields.
+    # absent. What says how texts are cut means nothing to other fields; nor does json_type, which Python reads as
+    # OBJECT where there is none, and sends again.
     return FieldSchema(
         name=name,
         type=kind,
@@ -59,6 +61,8 @@ def _parse_field(message: wire.FieldSchema) -> FieldSchema:
         date_formats=tuple(message.date_formats),
         is_virtual=message.is_virtual_field if message.HasField("is_virtual_field") else None,
         sources=tuple(message.source_field_names),
+        fields=tuple(_parse_field(below, depth + 1) for below in message.field_schemas),
+        json_type=_parse_json_type(message) if kind is FieldType.JSON and message.HasField("json_type") else None,
     )
 
 
@@ -67,6 +71,10 @@ def _unserved(name: str, kind: int) -> str:
     if kind == wire.FIELD_TYPE_UNSPECIFIED or kind not in names:
         return f"field [{name}] has no valid type: {kind}"
     return f"field type {names[kind].name.removeprefix('FIELD_TYPE_')} of field [{name}] is not supported"
+
+
+def _parse_json_type(message: wire.FieldSchema) -> JsonType:
+    return enum_of(JsonType, message.json_type, f"json_type of field [{message.field_name}]")
 
 
 def _parse_vector_options(message: wire.FieldSchema) -> VectorOptions:
@@ -94,7 +102,8 @@ def describe_index_message(description: IndexDescription, *, with_sync_stat: boo
                 routing_fields=schema.routing_fields,
                 routing_partition_size=schema.routing_partition_size,
             ),
-            index_sort=sort_message(schema.sort or (PrimaryKeySort(),)),
+            # One with nested fields can have no sort: what is told makes the same index again.
+            index_sort=None if schema.has_nested else sort_message(schema.sort or (PrimaryKeySort(),)),
         ),
         sync_stat=sync_stat if with_sync_stat else None,
         metering_info=wire.MeteringInfo(
@@ -121,6 +130,8 @@ def _field_message(field: FieldSchema) -> wire.FieldSchema:
         vector_options=options,
         date_formats=field.date_formats,
         source_field_names=field.sources,
+        field_schemas=[_field_message(below) for below in field.fields],
+        json_type=None if field.json_type is None else f"JSON_TYPE_{field.json_type.name}",
     )
     flags = {
         "index": field.index,

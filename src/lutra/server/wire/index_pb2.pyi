@@ -48,6 +48,12 @@ class IndexStatusEnum(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INDEX_STATUS_FAILED: _ClassVar[IndexStatusEnum]
     INDEX_STATUS_RUNNING: _ClassVar[IndexStatusEnum]
 
+class JsonType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    JSON_TYPE_UNSPECIFIED: _ClassVar[JsonType]
+    JSON_TYPE_OBJECT: _ClassVar[JsonType]
+    JSON_TYPE_NESTED: _ClassVar[JsonType]
+
 class TextSimilarity(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     TEXT_SIMILARITY_UNSPECIFIED: _ClassVar[TextSimilarity]
@@ -79,6 +85,9 @@ INDEX_STATUS_UNSPECIFIED: IndexStatusEnum
 INDEX_STATUS_PENDING: IndexStatusEnum
 INDEX_STATUS_FAILED: IndexStatusEnum
 INDEX_STATUS_RUNNING: IndexStatusEnum
+JSON_TYPE_UNSPECIFIED: JsonType
+JSON_TYPE_OBJECT: JsonType
+JSON_TYPE_NESTED: JsonType
 TEXT_SIMILARITY_UNSPECIFIED: TextSimilarity
 TEXT_SIMILARITY_BM25: TextSimilarity
 TEXT_SIMILARITY_SHORT_TEXT: TextSimilarity
@@ -120,7 +129,7 @@ class VectorOptions(_message.Message):
     def __init__(self, data_type: _Optional[_Union[VectorDataType, str]] = ..., dimension: _Optional[int] = ..., metric_type: _Optional[_Union[VectorMetricType, str]] = ...) -> None: ...
 
 class FieldSchema(_message.Message):
-    __slots__ = ("field_name", "field_type", "analyzer", "index", "sort_and_agg", "store", "field_schemas", "is_array", "analyzer_parameter", "is_virtual_field", "source_field_names", "date_formats", "enable_highlighting", "vector_options", "text_similarity")
+    __slots__ = ("field_name", "field_type", "analyzer", "index", "sort_and_agg", "store", "field_schemas", "is_array", "analyzer_parameter", "is_virtual_field", "source_field_names", "date_formats", "enable_highlighting", "vector_options", "json_type", "text_similarity")
     FIELD_NAME_FIELD_NUMBER: _ClassVar[int]
     FIELD_TYPE_FIELD_NUMBER: _ClassVar[int]
     ANALYZER_FIELD_NUMBER: _ClassVar[int]
@@ -135,6 +144,7 @@ class FieldSchema(_message.Message):
     DATE_FORMATS_FIELD_NUMBER: _ClassVar[int]
     ENABLE_HIGHLIGHTING_FIELD_NUMBER: _ClassVar[int]
     VECTOR_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    JSON_TYPE_FIELD_NUMBER: _ClassVar[int]
     TEXT_SIMILARITY_FIELD_NUMBER: _ClassVar[int]
     field_name: str
     field_type: FieldType
@@ -142,7 +152,7 @@ class FieldSchema(_message.Message):
     index: bool
     sort_and_agg: bool
     store: bool
-    field_schemas: _containers.RepeatedScalarFieldContainer[bytes]
+    field_schemas: _containers.RepeatedCompositeFieldContainer[FieldSchema]
     is_array: bool
     analyzer_parameter: bytes
     is_virtual_field: bool
@@ -150,8 +160,9 @@ class FieldSchema(_message.Message):
     date_formats: _containers.RepeatedScalarFieldContainer[str]
     enable_highlighting: bool
     vector_options: VectorOptions
+    json_type: JsonType
     text_similarity: TextSimilarity
-    def __init__(self, field_name: _Optional[str] = ..., field_type: _Optional[_Union[FieldType, str]] = ..., analyzer: _Optional[str] = ..., index: bool = ..., sort_and_agg: bool = ..., store: bool = ..., field_schemas: _Optional[_Iterable[bytes]] = ..., is_array: bool = ..., analyzer_parameter: _Optional[bytes] = ..., is_virtual_field: bool = ..., source_field_names: _Optional[_Iterable[str]] = ..., date_formats: _Optional[_Iterable[str]] = ..., enable_highlighting: bool = ..., vector_options: _Optional[_Union[VectorOptions, _Mapping]] = ..., text_similarity: _Optional[_Union[TextSimilarity, str]] = ...) -> None: ...
+    def __init__(self, field_name: _Optional[str] = ..., field_type: _Optional[_Union[FieldType, str]] = ..., analyzer: _Optional[str] = ..., index: bool = ..., sort_and_agg: bool = ..., store: bool = ..., field_schemas: _Optional[_Iterable[_Union[FieldSchema, _Mapping]]] = ..., is_array: bool = ..., analyzer_parameter: _Optional[bytes] = ..., is_virtual_field: bool = ..., source_field_names: _Optional[_Iterable[str]] = ..., date_formats: _Optional[_Iterable[str]] = ..., enable_highlighting: bool = ..., vector_options: _Optional[_Union[VectorOptions, _Mapping]] = ..., json_type: _Optional[_Union[JsonType, str]] = ..., text_similarity: _Optional[_Union[TextSimilarity, str]] = ...) -> None: ...
 
 class IndexSetting(_message.Message):
     __slots__ = ("number_of_shards", "routing_fields", "routing_partition_size", "enable_custom_column_version")

@@ -68,6 +68,11 @@ def sortable(schema: IndexSchema, name: str) -> FieldSchema:
     field = schema.field(name)
     if field is None:
         raise ParameterInvalid(f"[field_sort] field: {name} does not exist")
+    nested = schema.space_of(name)
+    if nested:
+        raise ParameterInvalid(
+            f"[field_sort] field: {name} is in the nested field {nested}, of which rows have several"
+        )
     if not kind_of(field).is_sortable:
         raise ParameterInvalid(f"[field_sort] field: {name} is of type {field.type.name}: it cannot be sorted by")
     if not field.is_sortable:
