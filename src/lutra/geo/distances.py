@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.geo.part import GeoPart
+from lutra.geo.values import coordinates_of
 from lutra.kernels.geo import geo_distances
 from lutra.model.geo import DistanceType, GeoPoint
 from lutra.model.queries import SortMode
@@ -28,8 +29,7 @@ def distances(
     ``mode`` says which counts where there are several points or origins. The same for the same points in every part.
     """
     points = part.points(docs)
-    starts = np.array([(origin.lat, origin.lon) for origin in origins], np.float64)
-    of_points = geo_distances(points.coordinates, starts, int(distance_type), int(mode))
+    of_points = geo_distances(points.coordinates, coordinates_of(origins), int(distance_type), int(mode))
     owners = points.documents()
     result = np.full(part.size if docs is None else len(docs), np.nan)
     if not len(owners):

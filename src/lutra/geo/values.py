@@ -1,17 +1,24 @@
-"""From the values of table columns to points."""
+"""From the values of table columns, and what requests say, to points."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
+import numpy as np
+
+from lutra.geo.points import Coordinates
 from lutra.kernels.geo import geo_read_point
+from lutra.model.errors import ParameterInvalid
+from lutra.model.geo import LAT_MAX, LON_MAX, GeoPoint
 from lutra.model.indexes import FieldSchema
 from lutra.model.limits import ARRAY_ELEMENTS_MAX
 from lutra.model.values import Value
 
-_CHARS_MAX = 1_024
+_CHARS_MAX: Final = 1_024
 """Longer text is no point."""
+_SHOWN_CHARS: Final = 64
 
 
 def points_of(field: FieldSchema, value: Value) -> list[tuple[float, float]] | None:
@@ -44,3 +51,27 @@ def points_of(field: FieldSchema, value: Value) -> list[tuple[float, float]] | N
 
 def _point(text: object) -> tuple[float, float] | None:
     return geo_read_point(text) if type(text) is str and len(text) <= _CHARS_MAX and text.isascii() else None
+
+
+def parsed_point(text: str, what: str) -> GeoPoint:
+    """The point that ``text`` of a request is. Raises ParameterInvalid, which calls it ``what``, where it is none."""
+    point = _point(text)
+    if point is None:
+        shown = text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 3]}..."
+        raise ParameterInvalid(
+            f"{what} must be a point, latitude (-90 to 90) and longitude (-180 to 180) as 'lat,lon', not {shown!r}"
+        )
+    return GeoPoint(*point)
+
+
+def check_point(point: GeoPoint, what: str) -> None:
+    """Raises ParameterInvalid, which calls the point ``what``, where it is none of the earth's."""
+    if not (abs(point.lat) <= LAT_MAX and abs(point.lon) <= LON_MAX):  # and so where either is NaN
+        raise ParameterInvalid(
+            f"{what} must have a latitude of -90 to 90 and a longitude of -180 to 180, not {point.lat}, {point.lon}"
+        )
+
+
+def coordinates_of(points: Sequence[GeoPoint]) -> Coordinates:
+    """float64[n, 2] of ``points``."""
+    return np.array([(point.lat, point.lon) for point in points], np.float64).reshape(-1, 2)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from lutra.model.queries import SortMode
+
+LAT_MAX: Final = 90.0
+LON_MAX: Final = 180.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,9 @@ HIGHLIGHT_FIELDS_MAX: Final = 10
 HIGHLIGHT_FRAGMENTS_MAX: Final = 500
 FRAGMENT_CHARS_MAX: Final = 10_000
 TAG_CHARS_MAX: Final = 256
+GEO_POLYGON_POINTS_MAX: Final = 1_000
+"""Whether a ring crosses itself takes time by their square."""
+GEO_SORT_POINTS_MAX: Final = 100
 SORTERS_MAX: Final = 16
 MISSING_FIELDS_MAX: Final = 16
 

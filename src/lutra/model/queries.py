@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from lutra.model.geo import GeoBoundingBox, GeoDistance, GeoDistanceSort, GeoPolygon
 from lutra.model.rows import PrimaryKey, Row
 from lutra.model.scoring import ScoringQuery
 from lutra.model.values import Value
@@ -178,6 +179,9 @@ Query = (
     | Bool
     | KnnVector
     | ScoringQuery
+    | GeoBoundingBox
+    | GeoDistance
+    | GeoPolygon
 )
 
 
@@ -228,7 +232,7 @@ class FieldSort:
     missing_fields: tuple[str, ...] = ()
 
 
-Sorter = ScoreSort | PrimaryKeySort | FieldSort | DocSort
+Sorter = ScoreSort | PrimaryKeySort | FieldSort | DocSort | GeoDistanceSort
 
 
 class ReturnColumns(enum.IntEnum):

@@ -151,15 +151,10 @@ def test_types_of_field(retrying: ots.OTSClient, table: str, name: str) -> None:
 
 QUERIES: dict[str, Any] = {
     "NESTED": ots.NestedQuery("n", MatchAllQuery()),
-    "GEO_BOUNDING_BOX": ots.GeoBoundingBoxQuery("n", "1,0", "0,1"),
-    "GEO_DISTANCE": ots.GeoDistanceQuery("n", "0,0", 10),
-    "GEO_POLYGON": ots.GeoPolygonQuery("n", ["0,0", "1,0", "1,1"]),
 }
 
 PARTS: dict[str, dict[str, Any]] = {
     "collapse": {"collapse_field": ots.Collapse("n")},
-    "geo_distance_sort": {"sort": ots.Sort([ots.GeoDistanceSort("n", ["0,0"])])},
-    "doc_sort": {"sort": ots.Sort([ots.DocSort()])},
 }
 
 

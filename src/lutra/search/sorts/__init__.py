@@ -3,6 +3,6 @@
 A new kind is a new module, named here so that it is there.
 """
 
-from lutra.search.sorts import doc, field, key, score
+from lutra.search.sorts import doc, field, geo_distance, key, score
 
-__all__ = ["doc", "field", "key", "score"]
+__all__ = ["doc", "field", "geo_distance", "key", "score"]

@@ -225,6 +225,34 @@ class MatchAllQuery(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class GeoBoundingBoxQuery(_message.Message):
+    __slots__ = ("field_name", "top_left", "bottom_right")
+    FIELD_NAME_FIELD_NUMBER: _ClassVar[int]
+    TOP_LEFT_FIELD_NUMBER: _ClassVar[int]
+    BOTTOM_RIGHT_FIELD_NUMBER: _ClassVar[int]
+    field_name: str
+    top_left: str
+    bottom_right: str
+    def __init__(self, field_name: _Optional[str] = ..., top_left: _Optional[str] = ..., bottom_right: _Optional[str] = ...) -> None: ...
+
+class GeoDistanceQuery(_message.Message):
+    __slots__ = ("field_name", "center_point", "distance")
+    FIELD_NAME_FIELD_NUMBER: _ClassVar[int]
+    CENTER_POINT_FIELD_NUMBER: _ClassVar[int]
+    DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    field_name: str
+    center_point: str
+    distance: float
+    def __init__(self, field_name: _Optional[str] = ..., center_point: _Optional[str] = ..., distance: _Optional[float] = ...) -> None: ...
+
+class GeoPolygonQuery(_message.Message):
+    __slots__ = ("field_name", "points")
+    FIELD_NAME_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    field_name: str
+    points: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, field_name: _Optional[str] = ..., points: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class BoolQuery(_message.Message):
     __slots__ = ("must_queries", "must_not_queries", "filter_queries", "should_queries", "minimum_should_match", "new_minimum_should_match", "weight")
     MUST_QUERIES_FIELD_NUMBER: _ClassVar[int]

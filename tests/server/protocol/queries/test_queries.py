@@ -144,9 +144,6 @@ def complaint(query: wire.Query) -> str:
     "query",
     [
         ots.NestedQuery("p", ots.MatchAllQuery()),
-        ots.GeoBoundingBoxQuery("f", "1,1", "0,2"),
-        ots.GeoDistanceQuery("f", "1,1", 5),
-        ots.GeoPolygonQuery("f", ["1,1", "0,2", "3,3"]),
     ],
     ids=lambda query: type(query).__name__,
 )

@@ -93,7 +93,8 @@ def test_any_order_of_documents() -> None:
     ("sorter", "part"),
     [
         (wire.Sorter(), "empty"),
-        (wire.Sorter(geo_distance_sort=wire.GeoDistanceSort()), "geo_distance_sort"),
+        (wire.Sorter(geo_distance_sort=wire.GeoDistanceSort()), "a GeoDistanceSort has no [field_name]"),
+        (wire.Sorter(geo_distance_sort=wire.GeoDistanceSort(field_name="a", distance_type=9)), "distance type: 9"),
         (wire.Sorter(field_sort=wire.FieldSort()), "field_name"),
         (wire.Sorter(field_sort=wire.FieldSort(field_name="a", nested_filter=wire.NestedFilter())), "nested_filter"),
         (wire.Sorter(field_sort=wire.FieldSort(field_name="a", mode=9)), "Invalid sort mode: 9"),

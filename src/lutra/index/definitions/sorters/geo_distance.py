@@ -1,0 +1,55 @@
+"""By how far points are from others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lutra.fields.kinds import kind_of
+from lutra.geo.values import check_point
+from lutra.index.definitions.sorters.registry import SorterKind, knows
+from lutra.model import limits
+from lutra.model.errors import ParameterInvalid
+from lutra.model.geo import DistanceType, GeoDistanceSort, GeoPoint
+from lutra.model.indexes import IndexSchema
+from lutra.model.queries import SortMode
+
+
+@knows(GeoDistanceSort)
+class GeoDistanceSortKind(SorterKind):
+    name = "geo_distance"
+
+    def check(self, schema: IndexSchema, sorter: GeoDistanceSort) -> None:
+        field = schema.field(sorter.field)
+        if field is None:
+            raise ParameterInvalid(f"[geo_distance_sort] field: {sorter.field} does not exist")
+        if not kind_of(field).is_located:
+            kind = field.type.name
+            raise ParameterInvalid(f"[geo_distance_sort] field: {sorter.field} is of type {kind}, not GEO_POINT")
+        if not field.is_sortable:
+            raise ParameterInvalid(f"[geo_distance_sort] field: {sorter.field} was created without sort_and_agg")
+        if not 1 <= len(sorter.points) <= limits.GEO_SORT_POINTS_MAX:
+            raise ParameterInvalid(
+                f"[geo_distance_sort] takes 1 to {limits.GEO_SORT_POINTS_MAX} points, not {len(sorter.points)}"
+            )
+        for number, point in enumerate(sorter.points):
+            check_point(point, f"[geo_distance_sort] point {number}")
+
+    def out(self, sorter: GeoDistanceSort) -> dict[str, Any]:
+        return {
+            "field": sorter.field,
+            "points": [[point.lat, point.lon] for point in sorter.points],
+            "mode": None if sorter.mode is None else sorter.mode.name,
+            "distance_type": sorter.distance_type.name,
+        }
+
+    def read(self, stored: dict[str, Any], descending: bool) -> GeoDistanceSort:
+        field, mode = stored["field"], stored["mode"]
+        if not isinstance(field, str):
+            raise ValueError("field")
+        return GeoDistanceSort(
+            field,
+            tuple(GeoPoint(float(lat), float(lon)) for lat, lon in stored["points"]),
+            descending,
+            None if mode is None else SortMode[mode],
+            DistanceType[stored["distance_type"]],
+        )

@@ -1,0 +1,99 @@
+"""By how far points are from others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lutra.fields.capabilities import Located, located
+from lutra.geo.distances import distances
+from lutra.kernels.row_mask import RowMask
+from lutra.model.geo import DistanceType, GeoDistanceSort, GeoPoint
+from lutra.model.queries import SortMode
+from lutra.search.binder import Binder
+from lutra.search.level import Keys
+from lutra.search.mark import Mark
+from lutra.search.nodes.node import PartSearch
+from lutra.search.scores import Docs, Scores
+from lutra.search.sorts.ordering import Ordering
+from lutra.search.sorts.registry import binds
+
+
+@binds(GeoDistanceSort)
+def bind(sorter: GeoDistanceSort, binder: Binder) -> ByGeoDistance:
+    mode = sorter.mode
+    if mode is None:
+        mode = SortMode.MAX if sorter.descending else SortMode.MIN
+    return ByGeoDistance(sorter.field, sorter.points, sorter.descending, mode, sorter.distance_type)
+
+
+@dataclass(frozen=True, slots=True)
+class ByGeoDistance(Ordering):
+    """Marks are metres. Rows without a point come last."""
+
+    field: str
+    points: tuple[GeoPoint, ...]
+    descending: bool
+    mode: SortMode
+    distance_type: DistanceType
+
+    def level(self, search: PartSearch, scores: Scores) -> GeoDistanceLevel:
+        return GeoDistanceLevel(located(search.part, self.field), self)
+
+    def fits(self, mark: Mark) -> bool:
+        return mark is None or (isinstance(mark, float) and 0 <= mark < math.inf)
+
+
+class GeoDistanceLevel:
+    """Distances in a part: of all documents where they are asked for, else of those alone that are."""
+
+    def __init__(self, part: Located, order: ByGeoDistance) -> None:
+        self._part = part
+        self._order = order
+        self._all: npt.NDArray[np.float64] | None = None
+
+    @property
+    def descending(self) -> bool:
+        return self._order.descending
+
+    def arrays(self) -> Sequence[Keys]:
+        return (DistanceKeys(self),)
+
+    def after(self, mark: Mark) -> tuple[RowMask, RowMask]:
+        found = self.of(None)
+        absent = np.isnan(found)
+        if mark is None:
+            return RowMask.none(len(found)), RowMask(absent)
+        assert isinstance(mark, float)
+        beyond = found < mark if self.descending else found > mark
+        return RowMask(beyond | absent), RowMask(found == mark)
+
+    def marks(self, docs: Docs) -> list[Mark]:
+        return [None if math.isnan(distance_m) else distance_m for distance_m in self.of(docs).tolist()]
+
+    def of(self, docs: Docs | None) -> npt.NDArray[np.float64]:
+        """float64, metres, NaN where there is no point: of ``docs``, in whatever order, or of all documents."""
+        order = self._order
+        if self._all is None and docs is not None:
+            if len(docs) < 2 or bool(np.all(docs[1:] > docs[:-1])):
+                return distances(self._part, order.points, docs, order.mode, order.distance_type)
+            distinct, places = np.unique(docs, return_inverse=True)
+            return distances(self._part, order.points, distinct, order.mode, order.distance_type)[places]
+        if self._all is None:
+            self._all = distances(self._part, order.points, None, order.mode, order.distance_type)
+        return self._all if docs is None else self._all[docs]
+
+
+@dataclass(frozen=True, slots=True)
+class DistanceKeys:
+    level: GeoDistanceLevel
+
+    def take(self, docs: Docs | None) -> npt.NDArray[np.float64]:
+        found = self.level.of(docs)
+        keys = -found if self.level.descending else found.copy()
+        keys[np.isnan(keys)] = np.inf
+        return keys
