@@ -50,33 +50,35 @@ bool folds_back(const Place& a, const Place& b, const Place& c) {
 }  // namespace
 
 Ring::Ring(std::span<const Point> points) {
-    int turn = 0;
-    const auto turn_after = [&turn](double from, double to) {
-        const double step = to - from;
-        if (step > kTurn / 2) return turn - 1;
-        return step < -kTurn / 2 ? turn + 1 : turn;
-    };
-    const auto is_same = [](const Vertex& one, const Point& point, int at) {
-        return one.point.lat == point.lat && on_map(one.point.lon, one.turn) == on_map(point.lon, at);
-    };
-    for (const Point& point : points) {
-        if (!points_.empty()) {
-            turn = turn_after(points_.back().point.lon, point.lon);
-            if (is_same(points_.back(), point, turn)) continue;
-        }
-        points_.push_back({point, turn});
-    }
-    while (points_.size() > 1) {
-        const Vertex& first = points_.front();
-        turn = points_.back().turn;
-        turns_ = turn_after(points_.back().point.lon, first.point.lon);
-        if (!is_same(points_.back(), first.point, turns_)) break;
-        points_.pop_back();
-    }
-    for (std::size_t i = 0; i <= points_.size() && !points_.empty(); ++i) {
+    if (points.empty()) return;
+    for (std::size_t i = 0; i <= points.size(); ++i) add(points[i % points.size()]);
+    const Vertex end = points_.back();
+    points_.pop_back();
+    if (points_.empty()) return;
+    const double round = on_map(end.point.lon, end.turn) - on_map(points_[0].point.lon, points_[0].turn);
+    turns_ = static_cast<int>(std::round(round / kTurn));
+    for (std::size_t i = 0; i <= points_.size(); ++i) {
         const double x = place(i).x;
         x_min_ = i == 0 ? x : std::min(x_min_, x);
         x_max_ = i == 0 ? x : std::max(x_max_, x);
+    }
+}
+
+// The shorter way from the last point; just half a turn as it is said. A place that has another name takes that, as the
+// next point is reached from there.
+void Ring::add(const Point& point) {
+    if (points_.empty()) {
+        points_.push_back({point, 0});
+        return;
+    }
+    Vertex& last = points_.back();
+    const double step = point.lon - last.point.lon;
+    const int turn = step > kTurn / 2 ? last.turn - 1 : step < -kTurn / 2 ? last.turn + 1 : last.turn;
+    const bool stays = last.point.lat == point.lat && on_map(last.point.lon, last.turn) == on_map(point.lon, turn);
+    if (stays) {
+        last = {point, turn};
+    } else {
+        points_.push_back({point, turn});
     }
 }
 
@@ -88,11 +90,15 @@ Place Ring::place(std::size_t i, int turns) const {
 RingFault Ring::fault() const {
     if (!has_three_points(points_)) return RingFault::kFewPoints;
     if (std::abs(turns_) > 1) return RingFault::kCrosses;
-    const int farthest = static_cast<int>((x_max_ - x_min_) / kTurn) + 1;
+    std::vector<Place> places, moved(size() + 1);
+    for (std::size_t i = 0; i <= size(); ++i) places.push_back(place(i));
+    // Only what is as wide as the earth can meet itself on the other side.
+    const int farthest = static_cast<int>((x_max_ - x_min_) / kTurn + 1e-9);
     for (int turns = -farthest; turns <= farthest; ++turns) {
+        for (std::size_t i = 0; i <= size(); ++i) moved[i] = place(i, turns);
         for (std::size_t i = 0; i < size(); ++i) {
             for (std::size_t j = i + 1; j < size(); ++j) {
-                if (meet(i, j, turns)) return RingFault::kCrosses;
+                if (meet(i, j, turns, places, moved)) return RingFault::kCrosses;
             }
         }
     }
@@ -100,8 +106,9 @@ RingFault Ring::fault() const {
 }
 
 // Edges `i` < `j`, the latter so many turns farther east, meet elsewhere than at the end that they share.
-bool Ring::meet(std::size_t i, std::size_t j, int turns) const {
-    const Place a = place(i), b = place(i + 1), c = place(j, turns), d = place(j + 1, turns);
+bool Ring::meet(std::size_t i, std::size_t j, int turns, std::span<const Place> places,
+                std::span<const Place> moved) const {
+    const Place &a = places[i], &b = places[i + 1], &c = moved[j], &d = moved[j + 1];
     const bool follows = j == i + 1 && turns == 0;
     const bool precedes = i == 0 && j + 1 == size() && turns == -turns_;
     if (follows && folds_back(a, b, d)) return true;

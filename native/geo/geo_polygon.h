@@ -37,7 +37,9 @@ class Ring {
     };
 
   private:
-    bool meet(std::size_t i, std::size_t j, int turns) const;
+    void add(const Point& point);
+    bool meet(std::size_t i, std::size_t j, int turns, std::span<const Place> places,
+              std::span<const Place> moved) const;
 
     std::vector<Vertex> points_;
     int turns_ = 0;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -22,6 +23,20 @@ class Keys(Protocol):
 
     def take(self, docs: Docs | None) -> npt.NDArray[Any]:
         """The keys of ``docs``; None means all documents."""
+
+
+class FoundKeys(ABC):
+    """Keys of which the smallest are found without looking at all."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def take(self, docs: Docs | None) -> npt.NDArray[Any]:
+        """As `Keys` says."""
+
+    @abstractmethod
+    def split(self, mask: RowMask, bound: Any) -> tuple[RowMask, RowMask]:
+        """The documents of ``mask`` whose keys are less than ``bound``, and those whose keys equal it."""
 
 
 @dataclass(frozen=True, slots=True)

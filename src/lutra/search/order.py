@@ -8,12 +8,12 @@ chosen are then put in order. The primary key is always the last level, so no tw
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from lutra.kernels.row_mask import RowMask
-from lutra.search.level import SAMPLE_SIZE, Keys, Level, TieKeys
+from lutra.search.level import SAMPLE_SIZE, FoundKeys, Keys, Level, TieKeys
 from lutra.search.mark import Mark
 from lutra.search.scores import Docs
 
@@ -95,11 +95,18 @@ def _first_of_many(keys: Sequence[Keys], mask: RowMask, count: int) -> tuple[lis
         if count >= len(sample):
             return chosen, mask, used
         ceiling = np.partition(sample, count - 1)[count - 1]
-        values = key.take(None)
-        below = mask & RowMask(values < ceiling)
+        below, equal = _split(key, mask, ceiling)
         if below.count >= count:
             return chosen, below, used
         chosen.append(below.ids())
         count -= below.count
-        mask = mask & RowMask(values == ceiling)
+        mask = equal
     return chosen, mask, len(keys)
+
+
+def _split(key: Keys, mask: RowMask, bound: Any) -> tuple[RowMask, RowMask]:
+    """The documents of ``mask`` whose keys are less than ``bound``, and those whose keys equal it."""
+    if isinstance(key, FoundKeys):
+        return key.split(mask, bound)
+    values = key.take(None)
+    return mask & RowMask(values < bound), mask & RowMask(values == bound)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from support.geo_model import arc_m, plane_m
 from support.geo_rows import KEY, SCHEMA, Points, rows_of
 from support.indexes import memory_index
-from support.shared_out import shared_out
+from support.shared_out import buffer_of, shared_out
 from support.stored_segments import Shelf
 
 from lutra.model.errors import ParameterInvalid
@@ -87,13 +89,25 @@ def test_pages(shelf: Shelf, rows: list[Points], sort: list[GeoDistanceSort], li
 def test_the_nearest_of_many(shelf: Shelf) -> None:
     """Of so many that most are ruled out by a sample."""
     rng = random.Random(1)
+    here = (12.0, 34.0)
     rows: dict[int, Points] = {
-        n: {"at": [(rng.uniform(-90, 90), rng.uniform(-180, 180))]} if n % 3 else {} for n in range(12_000)
+        n: {"at": [(rng.uniform(-90, 90), rng.uniform(-180, 180))] if n % 9 else [here]} if n % 3 else {}
+        for n in range(9_000)
     }
     index = memory_index(SCHEMA, KEY)
-    view = shared_out(index, rows_of(rows), rng, shelf)
-    for descending in (False, True):
-        sorter = GeoDistanceSort("at", (GeoPoint(12.0, 34.0),), descending)
+    buffer = buffer_of(index, rows_of(rows))
+    segment = shelf.open(shelf.build([buffer], SCHEMA)[0], SCHEMA)
+    far = (GeoPoint(-12.0, 34.0),)
+    sorters = [
+        GeoDistanceSort("at", (GeoPoint(*here),)),
+        GeoDistanceSort("at", far),
+        GeoDistanceSort("at", far, descending=True),
+        GeoDistanceSort("at", (*far, GeoPoint(60.0, 179.0))),
+        GeoDistanceSort("at", (*far, GeoPoint(60.0, 179.0)), mode=SortMode.MAX),
+        GeoDistanceSort("at", far, distance_type=DistanceType.PLANE),
+    ]
+    for sorter, part in itertools.product(sorters, (buffer, segment)):
+        view = replace(index.view(), parts=(part,))
         answer = search(view, SearchRequest(MatchAll(), (sorter,), limit=30, count_total=True))
         expected = sorted(rows, key=lambda n: (place_of(sorter, rows[n]), n))[:30]
         assert [hit.key[0][1] for hit in answer.hits] == expected

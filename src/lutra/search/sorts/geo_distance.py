@@ -5,22 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lutra.fields.capabilities import Located, located
 from lutra.geo.distances import distances
+from lutra.kernels.geo import GeoShape
 from lutra.kernels.row_mask import RowMask
 from lutra.model.geo import DistanceType, GeoDistanceSort, GeoPoint
 from lutra.model.queries import SortMode
 from lutra.search.binder import Binder
-from lutra.search.level import Keys
+from lutra.search.level import FoundKeys, Keys
 from lutra.search.mark import Mark
 from lutra.search.nodes.node import PartSearch
 from lutra.search.scores import Docs, Scores
 from lutra.search.sorts.ordering import Ordering
 from lutra.search.sorts.registry import binds
+
+_RADIUS_MIN_M: Final = 1e-3
+"""A circle has some."""
 
 
 @binds(GeoDistanceSort)
@@ -75,6 +80,17 @@ class GeoDistanceLevel:
     def marks(self, docs: Docs) -> list[Mark]:
         return [None if math.isnan(distance_m) else distance_m for distance_m in self.of(docs).tolist()]
 
+    def nearest(self, mask: RowMask, within_m: float) -> Docs | None:
+        """The documents of ``mask`` that are no farther, and perhaps others; None where that takes a look at all."""
+        order = self._order
+        if order.descending or order.mode is not SortMode.MIN or order.distance_type is not DistanceType.ARC:
+            return None
+        found = RowMask.none(mask.rows)
+        for point in order.points:
+            circle = GeoShape.circle(point.lat, point.lon, max(within_m, _RADIUS_MIN_M))
+            found = found | self._part.within(circle).mask()
+        return (found & mask).ids()
+
     def of(self, docs: Docs | None) -> npt.NDArray[np.float64]:
         """float64, metres, NaN where there is no point: of ``docs``, in whatever order, or of all documents."""
         order = self._order
@@ -89,7 +105,9 @@ class GeoDistanceLevel:
 
 
 @dataclass(frozen=True, slots=True)
-class DistanceKeys:
+class DistanceKeys(FoundKeys):
+    """Metres, or less than nothing where the farthest come first; infinite where there is no point."""
+
     level: GeoDistanceLevel
 
     def take(self, docs: Docs | None) -> npt.NDArray[np.float64]:
@@ -97,3 +115,11 @@ class DistanceKeys:
         keys = -found if self.level.descending else found.copy()
         keys[np.isnan(keys)] = np.inf
         return keys
+
+    def split(self, mask: RowMask, bound: float) -> tuple[RowMask, RowMask]:
+        docs = None if math.isinf(bound) else self.level.nearest(mask, bound)
+        keys = self.take(docs)
+        below, equal = keys < bound, keys == bound
+        if docs is None:
+            return mask & RowMask(below), mask & RowMask(equal)
+        return RowMask.of_rows(docs[below], mask.rows), RowMask.of_rows(docs[equal], mask.rows)
