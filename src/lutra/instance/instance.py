@@ -31,10 +31,11 @@ from lutra.model.errors import (
 from lutra.model.forks import OfProcess
 from lutra.model.indexes import IndexDescription, IndexSchema
 from lutra.model.queries import Fragments, Hit, SearchRequest, SearchResult
-from lutra.model.rows import PrimaryKey, Row
+from lutra.model.rows import KeyInput, PrimaryKey, Row
 from lutra.model.schema import TableDescription, TableUpdate
 from lutra.search import Answer, search_many
 from lutra.search.deadline import in_time
+from lutra.search.routing import routed
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +147,26 @@ class Instance:
 
         return in_time(requests[0].timeout_ms, search)
 
-    def search_opened(self, table: str, index: str, request: SearchRequest) -> SearchResult:
-        """As ``search``, but waits for nothing: for an index that `when_opened` says is open."""
-        return self._searched(self._opened(table, index), (request,), limits.ANSWER_BYTES_MAX)[0]
+    def search_opened(
+        self, table: str, index: str, request: SearchRequest, routing: Sequence[KeyInput] = ()
+    ) -> SearchResult:
+        """As ``search``, but waits for nothing: for an index that `when_opened` says is open.
+
+        ``routing``: only rows of these are found (`lutra.search.routing`), where there are any.
+        """
+        return self._searched(self._opened(table, index), (request,), limits.ANSWER_BYTES_MAX, routing)[0]
 
     def _searched(
-        self, opened: _OpenIndex, requests: Sequence[SearchRequest], bytes_max: int | None
+        self,
+        opened: _OpenIndex,
+        requests: Sequence[SearchRequest],
+        bytes_max: int | None,
+        routing: Sequence[KeyInput] = (),
     ) -> list[SearchResult]:
         try:
             view = opened.feed.view()
+            if routing:
+                view = routed(view, routing)
             answers = search_many(view, requests)
             return [
                 self._living(opened, view, request, answer, bytes_max)
@@ -266,4 +278,5 @@ def _result(answer: Answer, rows: list[Row]) -> SearchResult:
         next_token=answer.next_token,
         stats=answer.stats,
         aggregated=answer.aggregated,
+        is_complete=answer.is_complete,
     )

@@ -72,6 +72,8 @@ SEARCH_LIMIT_INDEX_ONLY_MAX: Final = 1_000
 SEARCHES_AT_ONCE_MAX: Final = 256
 """Of the queries that are answered together: each keeps what it found until all are done."""
 SEARCH_TIMEOUT_MS_MAX: Final = 10_000
+SEARCH_FINISHING_MS_MAX: Final = 1_000
+"""Beyond it, to answer with what was found in time."""
 QUERY_NODES_MAX: Final = 1_024
 QUERY_DEPTH_MAX: Final = 64
 TERMS_MAX: Final = 1_024
@@ -102,6 +104,7 @@ GEO_POLYGON_POINTS_MAX: Final = 1_000
 GEO_SORT_POINTS_MAX: Final = 100
 SORTERS_MAX: Final = 16
 MISSING_FIELDS_MAX: Final = 16
+ROUTING_VALUES_MAX: Final = 1_000
 
 # Aggregations
 AGGREGATIONS_MAX: Final = 5

@@ -292,7 +292,12 @@ Fragments = dict[str, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """One search. ``sort`` empty means by primary key; ``token`` continues an earlier search, its sort included."""
+    """One search. ``sort`` empty means by primary key; ``token`` continues an earlier search, its sort included.
+
+    Of rows with the same value of the field ``collapse`` only the first comes, those without one counting as equal.
+    ``filter`` leaves out rows of those that the query finds, and scores nothing: of neighbours, too, after they are
+    found.
+    """
 
     query: Query
     sort: tuple[Sorter, ...] = ()
@@ -300,6 +305,8 @@ class SearchRequest:
     limit: int | None = None
     token: bytes | None = None
     count_total: bool = False
+    count_max: int | None = None
+    """The total need not be known beyond that; None: it is to be exact."""
     columns: ColumnsToGet = ColumnsToGet()
     timeout_ms: int | None = None
     explain: bool = False
@@ -308,6 +315,8 @@ class SearchRequest:
     aggregations: tuple[Aggregation, ...] = ()
     group_bys: tuple[GroupBy, ...] = ()
     """Both of all rows that match, whichever page is returned."""
+    collapse: str | None = None
+    filter: Query | None = None
 
 
 @dataclass(slots=True)
@@ -364,8 +373,9 @@ class SearchStats:
 class SearchResult:
     """``scores`` goes with ``rows``; NaN unless the search sorted by score. ``total`` is -1 where not asked for.
 
-    ``next_token`` is empty where nothing follows. ``highlights`` goes with ``rows`` where the search asked for them,
-    and is empty where it did not.
+    Where it is not ``is_complete``, the time was up before all parts of the index were searched: rows and total are
+    those of the others. ``next_token`` is empty where nothing follows, and where that is not known. ``highlights`` goes
+    with ``rows`` where the search asked for them, and is empty where it did not.
     """
 
     rows: list[Row]
@@ -376,6 +386,7 @@ class SearchResult:
     highlights: list[Fragments] = field(default_factory=list)
     aggregated: Aggregated | None = None
     """Where the search has aggregations or group-bys."""
+    is_complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from lutra.model import limits
 from lutra.model.deadline import NEVER, Deadline, current_deadline, working_for
@@ -12,24 +12,40 @@ from lutra.tables.surely import surely
 
 T = TypeVar("T")
 
+_FINISHING_S: Final = limits.SEARCH_FINISHING_MS_MAX / 1_000
+
 
 def in_time(timeout_ms: int | None, search: Callable[[Deadline], T]) -> T:
-    """Does ``search``, which has so long, counted from the beginning of the request it belongs to.
+    """Does ``search``, which looks for rows until the deadline it is given.
 
-    None or more than the limit mean the limit. An interrupt, at whatever instant, leaves no deadline behind that later
-    work of this thread would be held to. Raises ParameterInvalid where it is below 1, and as ``search``.
+    That is so long after the beginning of the request it belongs to; None or more than the limit mean the limit. What
+    it has found by then it may finish: this thread works for a deadline that is a little later. An interrupt, at
+    whatever instant, leaves no deadline behind that later work of this thread would be held to. Raises ParameterInvalid
+    where ``timeout_ms`` is below 1, and as ``search``.
     """
     if timeout_ms is not None and timeout_ms < 1:
         raise ParameterInvalid(f"[timeout_ms] must be at least 1, not {timeout_ms}")
     limit_s = min(timeout_ms or limits.SEARCH_TIMEOUT_MS_MAX, limits.SEARCH_TIMEOUT_MS_MAX) / 1_000
-    deadline = current_deadline()
-    if deadline is not NEVER:
-        deadline.shorten(limit_s, "search")
-        return search(deadline)
-    own = working_for(Deadline(limit_s, what="search"))
+    request = current_deadline()
+    if request is not NEVER:
+        return search(_shortened(request, limit_s))
+    own = working_for(Deadline(limit_s + _FINISHING_S, what="search"))
 
     def work() -> T:
-        with own as deadline:
-            return search(deadline)
+        with own as whole:
+            return search(_shortened(whole, limit_s))
 
     return surely(work, lambda: own.__exit__())
+
+
+def shorten_request(timeout_ms: int | None) -> None:
+    """Has what is under way end with the search that it is for, before this has begun."""
+    request = current_deadline()
+    if timeout_ms is not None and timeout_ms >= 1 and request is not NEVER:  # else the search says what is wrong
+        _shortened(request, timeout_ms / 1_000)
+
+
+def _shortened(whole: Deadline, limit_s: float) -> Deadline:
+    """When a search has to be done looking, whose request, as a whole, is to end a little later."""
+    whole.shorten(limit_s + _FINISHING_S, "search")
+    return whole if whole.end_s <= whole.began_s + limit_s else Deadline(limit_s, whole.began_s, "search")

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 
 from lutra.index.lsm.view import Document, IndexView
 from lutra.model.aggregations import Aggregated
-from lutra.model.deadline import Deadline
+from lutra.model.deadline import Deadline, current_deadline, working_for
+from lutra.model.errors import RequestTimeout
 from lutra.model.queries import Hit, PartStats, SearchRequest, SearchStats
 from lutra.search.aggregations import AggregationCollector
 from lutra.search.candidates import find_candidates
+from lutra.search.collectors.collapse import CollapseCollector
 from lutra.search.collectors.count import CountCollector
-from lutra.search.collectors.top import Place, Top, TopCollector, merged
+from lutra.search.collectors.top import Place, Top, TopCollector
 from lutra.search.deadline import in_time
 from lutra.search.explanation import explanation_of
 from lutra.search.matching import matching_of
@@ -40,6 +42,8 @@ class Answer:
     stats: SearchStats = field(default_factory=SearchStats)
     aggregated: Aggregated | None = None
     """Where anything was asked of all rows; the rows of `lutra.model.aggregations.RowsResult` are not read yet."""
+    is_complete: bool = True
+    """Whether all parts were searched in time; where not, it is of the others."""
 
 
 def search(view: IndexView, request: SearchRequest) -> Answer:
@@ -86,47 +90,88 @@ def _answered(
     view: IndexView, request: SearchRequest, plan: Plan, searches: Sequence[PartSearch], began_s: float
 ) -> Answer:
     """The answer to one request, whose neighbours have been found, and what scores have to know."""
-    deadline = searches[0].deadline
-    total, top, aggregated = _collected(plan, request, searches, deadline)
-    places = merged(top.runs, plan.offset, plan.limit)
-    deadline.check()
+    found = _collected(plan, request, searches)
+    current_deadline().check()
 
-    keys, scores = _keys_and_scores(top, places)
+    keys, scores = _keys_and_scores(found.top, found.places)
     hits = [Hit(view.decode_key(key), score) for key, score in zip(keys, scores, strict=True)]
     stats = SearchStats.of([search.stats for search in searches])
-    answer = Answer(hits, _documents(top, places), total, stats=stats, aggregated=aggregated)
+    documents = _documents(found.top, found.places)
+    answer = Answer(
+        hits, documents, found.total, stats=stats, aggregated=found.aggregated, is_complete=found.is_complete
+    )
     if request.explain:
-        stats.explanation = explanation_of(plan, searches, (time.perf_counter() - began_s) * 1e6)
-    is_full = len(places) == plan.limit > 0
-    if is_full and (plan.top_k is not None or top.left > plan.offset + plan.limit):
-        answer.next_token = _next_token(plan, top, places[-1], keys[-1])
+        searched = searches[: found.parts]
+        stats.explanation = explanation_of(plan, searched, (time.perf_counter() - began_s) * 1e6)
+    if _goes_on(plan, found):
+        answer.next_token = _next_token(plan, found.top, found.places[-1], keys[-1])
     return answer
 
 
-def _collected(
-    plan: Plan, request: SearchRequest, searches: Sequence[PartSearch], deadline: Deadline
-) -> tuple[int, Top, Aggregated | None]:
-    """How many match, -1 where nobody asks, the first of them, and what is said of all where anything is asked."""
-    marks = None if plan.token is None else plan.token.marks
-    firsts = TopCollector(plan.order, plan.offset + plan.limit, marks, plan.is_scoring)
+def _goes_on(plan: Plan, found: _Collected) -> bool:
+    """Whether a token leads on: not from where rows of parts that were not searched may be missing."""
+    if len(found.places) < plan.limit or not plan.limit or not found.is_complete or plan.collapse is not None:
+        return False
+    return plan.top_k is not None or found.top.left > plan.offset + plan.limit
+
+
+@dataclass(frozen=True, slots=True)
+class _Collected:
+    top: Top
+    places: Sequence[Place]
+    total: int
+    """How many match; -1 where nobody asks."""
+    parts: int
+    """So many of the parts were searched."""
+    is_complete: bool
+    aggregated: Aggregated | None = None
+    """What is said of all that match, where anything is asked."""
+
+
+def _collected(plan: Plan, request: SearchRequest, searches: Sequence[PartSearch]) -> _Collected:
+    """What is found part by part, as long as there is time. Raises RequestTimeout where no part is done by then."""
+    firsts = _firsts(plan)
     if plan.is_scoring and not request.count_total and not plan.aggregations:
-        best = best_matches(plan, searches)
+        with working_for(searches[0].deadline):
+            best = best_matches(plan, searches)
         if best is not None:
-            return -1, firsts.merge([firsts.collect(matching) for matching in best]), None
+            together = firsts.merge([firsts.collect(matching) for matching in best])
+            return _Collected(together, firsts.places(together, plan.offset, plan.limit), -1, len(searches), True)
     counter, aggregator = CountCollector(), AggregationCollector(plan.aggregations)
-    tops, counts, levels = [], [], []
-    for search in searches:
-        deadline.check()
-        began_s = time.perf_counter()
-        matching = matching_of(search, plan.root, plan.needs_scores)
-        counts.append(counter.collect(matching))
-        if plan.limit:
-            tops.append(firsts.collect(matching))
-        if plan.aggregations:
-            levels.append(aggregator.collect(matching))
-        search.took_us += (time.perf_counter() - began_s) * 1e6
+    tops, counts, levels, is_complete = [], [], [], True
+    count_max = math.inf if request.count_max is None else request.count_max
+    try:
+        with working_for(searches[0].deadline):
+            for search in searches:
+                search.deadline.check()
+                began_s = time.perf_counter()
+                matching = matching_of(search, plan.root, plan.needs_scores, plan.filter)
+                top = firsts.collect(matching) if plan.limit else None
+                level = aggregator.collect(matching) if plan.aggregations else None
+                search.took_us += (time.perf_counter() - began_s) * 1e6
+                counts.append(counter.collect(matching))
+                if top is not None:
+                    tops.append(top)
+                if level is not None:
+                    levels.append(level)
+                elif top is None and counter.merge(counts) >= count_max:
+                    break
+    except RequestTimeout:
+        if not counts:
+            raise
+        is_complete = False
+    together = firsts.merge(tops)
+    places = firsts.places(together, plan.offset, plan.limit)
     aggregated = aggregator.results(aggregator.merge(levels)) if plan.aggregations else None
-    return counter.merge(counts) if request.count_total else -1, firsts.merge(tops), aggregated
+    total = int(min(counter.merge(counts), count_max)) if request.count_total else -1
+    return _Collected(together, places, total, len(counts), is_complete, aggregated)
+
+
+def _firsts(plan: Plan) -> TopCollector | CollapseCollector:
+    count = plan.offset + plan.limit
+    if plan.collapse is not None:
+        return CollapseCollector(plan.order, count, plan.collapse, plan.is_scoring)
+    return TopCollector(plan.order, count, None if plan.token is None else plan.token.marks, plan.is_scoring)
 
 
 def _keys_and_scores(top: Top, places: Sequence[Place]) -> tuple[list[bytes], list[float]]:

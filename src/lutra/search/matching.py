@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lutra.kernels.row_mask import RowMask
 from lutra.search.nodes.knn import NearNode
-from lutra.search.nodes.node import Clause, PartSearch
+from lutra.search.nodes.node import Clause, Condition, PartSearch
 from lutra.search.scores import Docs, DocScores, Scores, weighted
 from lutra.segments.part import Part
 
@@ -37,15 +37,21 @@ class Matching:
         return RowMask.of_rows(self.docs, self.part.size)
 
 
-def matching_of(search: PartSearch, root: Clause, is_scoring: bool) -> Matching:
-    """Raises RequestTimeout, StorageFailure, Corruption."""
+def matching_of(search: PartSearch, root: Clause, is_scoring: bool, within: Condition | None = None) -> Matching:
+    """What ``root`` finds; of that, what ``within`` matches too. Raises RequestTimeout, StorageFailure, Corruption."""
     part, node = search.part, search.node(root.condition)
+    passed = None if within is None else search.node(within).matches()
     if isinstance(node, NearNode):
-        docs = node.found.docs
-        return Matching(search, len(docs), node.found if is_scoring else 0.0, docs=docs)
+        found = node.found
+        if passed is not None:
+            kept = passed.has(found.docs)
+            found = DocScores(found.docs[kept], found.values[kept])
+        return Matching(search, len(found.docs), found if is_scoring else 0.0, docs=found.docs)
     mask = node.matches()
     if mask is not part.live:
         mask = mask & part.live
+    if passed is not None:
+        mask = mask & passed
     if not is_scoring or not mask.count:
         return Matching(search, mask.count, 0.0, mask=mask)
     if node.uniform is not None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from lutra.index.definitions.sorters import check_sort
 from lutra.index.lsm.view import IndexView
 from lutra.model import limits
 from lutra.model.errors import Corruption, ParameterInvalid
+from lutra.model.indexes import FieldType
 from lutra.model.queries import PrimaryKeySort, ScoreSort, SearchRequest, Sorter
 from lutra.search import nodes as _nodes  # noqa: F401  # whose modules say which queries there are
 from lutra.search import sorts as _sorts  # noqa: F401  # and which sorters
@@ -20,6 +22,8 @@ from lutra.search.nodes.node import Clause, Condition
 from lutra.search.sorts.ordering import Ordering
 from lutra.search.sorts.registry import are_marks_of, bind_sort
 from lutra.search.token import Token
+
+_COLLAPSED: Final = frozenset({FieldType.LONG, FieldType.DOUBLE, FieldType.KEYWORD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,10 @@ class Plan:
     limit: int
     is_scoring: bool
     """Whether hits carry scores."""
+    filter: Condition | None
+    """What rows have to match besides, whatever they score."""
+    collapse: str | None
+    """The field of which each value comes once."""
     seed: int | None
     """Of random scores that had none of their own; None where there are none."""
     aggregations: Level
@@ -74,13 +82,41 @@ def plan_of(view: IndexView, request: SearchRequest, known: dict[Condition, Cond
     root_top_k = limit if token is None or token.top_k is None else token.top_k
     binder = Binder(view, root_top_k, known, None if token is None else token.seed)
     root = binder.bind(request.query)
+    within = None if request.filter is None else binder.bind_beside(request.filter).condition
     order = bind_sort(sort, binder)
+    if request.collapse is not None:
+        _check_collapse(view, request.collapse, token)
     if token is not None and not are_marks_of(order, token.marks):
         raise ParameterInvalid("[token] is invalid")
     is_scoring = any(isinstance(sorter, ScoreSort) for sorter in sort)
     aggregations = LevelBinder(view, binder).bind(request.aggregations, request.group_bys)
-    conditions = binder.conditions
-    return Plan(root, conditions, sort, order, token, offset, limit, is_scoring, binder.seed, aggregations)
+    return Plan(
+        root,
+        binder.conditions,
+        sort,
+        order,
+        token,
+        offset,
+        limit,
+        is_scoring,
+        within,
+        request.collapse,
+        binder.seed,
+        aggregations,
+    )
+
+
+def _check_collapse(view: IndexView, name: str, token: Token | None) -> None:
+    if token is not None:
+        raise ParameterInvalid("[collapse] cannot go with [token]: page by [offset] and [limit]")
+    field = view.schema.field(name)
+    if field is None:
+        raise ParameterInvalid(f"[collapse] field_name: {name} does not exist")
+    if field.type not in _COLLAPSED or field.is_array:
+        kind = f"array of {field.type.name.lower()}" if field.is_array else field.type.name.lower()
+        raise ParameterInvalid(f"[collapse] field_name: {name} type: {kind} is invalid, allow [long, double, keyword]")
+    if not field.is_sortable:
+        raise ParameterInvalid(f"[collapse] field_name: {name} was created without sort_and_agg")
 
 
 def _page_of(request: SearchRequest) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from lutra.fields.capabilities import searchable
 from lutra.kernels.row_mask import RowMask
 from lutra.search.matching import Matching
 from lutra.search.nodes.bool import Combined
-from lutra.search.nodes.node import Clause, PartSearch
+from lutra.search.nodes.node import Clause, Condition, PartSearch
 from lutra.search.nodes.words import Words, WordsNode
 from lutra.search.plan import Plan
 from lutra.search.scores import DocScores
@@ -47,13 +47,15 @@ def best_matches(plan: Plan, parts: Sequence[PartSearch]) -> list[Matching] | No
     first = plan.order[0]
     if asked is None or not first.is_scoring or not first.descending or plan.token is not None:
         return None
+    if plan.collapse is not None:
+        return None
     if not plan.limit or wanted > _WANTED_MAX or not all(0 < weight < _WEIGHT_MAX for weight in asked.weights):
         return None
     words = asked.words
     by_size = sorted(parts, key=lambda part: part.part.rows, reverse=True)
     nodes = [part.node(words) for part in by_size]
     known = next(node.known for node in nodes if isinstance(node, WordsNode))
-    masks = [_mask(part, asked.within) for part in by_size]
+    masks = [_mask(part, asked.within, plan.filter) for part in by_size]
     found = best(
         [searchable(part.part, words.field) for part in by_size],
         masks,
@@ -94,7 +96,7 @@ def _asked(root: Clause) -> _Asked | None:
     return _Asked(condition, weights, within)
 
 
-def _mask(search: PartSearch, within: Combined | None) -> RowMask | None:
+def _mask(search: PartSearch, within: Combined | None, besides: Condition | None) -> RowMask | None:
     """Rows that live and meet what else is asked; None where all do."""
     part = search.part
     mask = part.live
@@ -103,4 +105,6 @@ def _mask(search: PartSearch, within: Combined | None) -> RowMask | None:
             mask = mask & search.node(clause.condition).matches()
         for clause in within.must_not:
             mask = mask - search.node(clause.condition).matches()
+    if besides is not None:
+        mask = mask & search.node(besides).matches()
     return None if mask.count == part.size else mask

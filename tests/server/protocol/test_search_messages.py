@@ -25,7 +25,7 @@ from lutra.model.queries import (
     SearchResult,
 )
 from lutra.model.rows import Row
-from lutra.server.protocol.search_messages import parse_search, search_message
+from lutra.server.protocol.search_messages import parse_routing, parse_search, search_message
 from lutra.server.wire import query_pb2 as wire
 
 ENCODER = OTSProtoBufferEncoder("utf8")
@@ -86,11 +86,6 @@ def test_column_return_types(kind: ots.ColumnReturnType) -> None:
     assert parsed.columns.kind == ReturnColumns(kind.value)
 
 
-@pytest.mark.parametrize(("track", "counts"), [(-1, False), (0, False), (1, True), (2**31 - 1, True)])
-def test_java_counts_by_another_field(track: int, counts: bool) -> None:
-    assert parse_search(raw(track_total_count=track)).count_total is counts
-
-
 def test_timeouts_are_bounded() -> None:
     request = raw()
     request.timeout_ms = 60_000
@@ -100,24 +95,6 @@ def test_timeouts_are_bounded() -> None:
     request.timeout_ms = -1
     with pytest.raises(ParameterInvalid, match="timeout_ms"):
         parse_search(request)
-
-
-@pytest.mark.parametrize("part", ["collapse", "filter"])
-def test_parts_not_served_are_named(part: str) -> None:
-    with pytest.raises(ParameterInvalid, match=rf"^\[{part}\] in a search is not supported$"):
-        parse_search(raw(**{part: b"\x0a\x01x"}))
-    assert parse_search(raw(**{part: b""})) == SearchRequest(MatchAll(), limit=5)
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        ots.SearchQuery(ots.MatchAllQuery(), collapse_field=ots.Collapse("a")),
-    ],
-)
-def test_parts_not_served_as_the_sdk_sends_them(query: ots.SearchQuery) -> None:
-    with pytest.raises(ParameterInvalid, match="in a search is not supported"):
-        parse_search(sdk_search(query))
 
 
 def test_what_is_highlighted_as_the_sdk_sends_it() -> None:
@@ -177,7 +154,6 @@ def test_malformed_highlights(highlight: dict[str, Any], complaint: str) -> None
             ),
             "Invalid column name: '#a'",
         ),
-        (wire.SearchRequest(search_query=raw().search_query, routing_values=[b"x"]), "."),
     ],
 )
 def test_malformed_searches(request_: wire.SearchRequest, complaint: str) -> None:
@@ -188,7 +164,27 @@ def test_malformed_searches(request_: wire.SearchRequest, complaint: str) -> Non
 def test_routing_values_are_well_formed_keys() -> None:
     request = raw()
     request.routing_values.append(encode_key((("a", "x"),)))
-    assert parse_search(request).limit == 5
+    assert parse_routing(request) == [(("a", "x"),)]
+    request.routing_values.append(b"x")
+    with pytest.raises(ParameterInvalid):
+        parse_routing(request)
+
+
+def test_what_collapses_and_what_filters() -> None:
+    collapsed = parse_search(sdk_search(ots.SearchQuery(ots.MatchAllQuery(), collapse_field=ots.Collapse("a"))))
+    assert collapsed.collapse == "a"
+    filtered = raw(filter=wire.SearchFilter(query=wire.Query(type=wire.QUERY_TYPE_MATCH_ALL)))
+    assert parse_search(filtered).filter == MatchAll()
+    for nothing in (raw(), raw(collapse=wire.Collapse(), filter=wire.SearchFilter())):
+        assert parse_search(nothing) == SearchRequest(MatchAll(), limit=5)
+
+
+@pytest.mark.parametrize(
+    ("track", "count", "most"), [(-1, False, None), (0, False, None), (7, True, 7), (2**31 - 1, True, None)]
+)
+def test_how_many_to_count(track: int, count: bool, most: int | None) -> None:
+    search = parse_search(raw(track_total_count=track))
+    assert (search.count_total, search.count_max) == (count, most)
 
 
 def test_hits_as_the_sdk_reads_them() -> None:
@@ -197,6 +193,9 @@ def test_hits_as_the_sdk_reads_them() -> None:
     assert message.consumed.capacity_unit.read == 3
     response, _ = DECODER.decode_response("Search", message.SerializeToString(), "id")
     assert (response.total_count, response.next_token, response.is_all_succeed) == (2, b"on", True)
+    part = search_message(SearchRequest(MatchAll()), SearchResult(rows, [0.5, math.nan], total=2, is_complete=False))
+    response, _ = DECODER.decode_response("Search", part.SerializeToString(), "id")
+    assert (response.total_count, response.next_token, response.is_all_succeed) == (2, b"", False)
     assert response.rows == [([("a", n)], [("c", "x" * 5_000, 5)]) for n in range(2)]
     assert response.search_hits[0].score == 0.5
     assert math.isnan(response.search_hits[1].score)

@@ -153,10 +153,6 @@ QUERIES: dict[str, Any] = {
     "NESTED": ots.NestedQuery("n", MatchAllQuery()),
 }
 
-PARTS: dict[str, dict[str, Any]] = {
-    "collapse": {"collapse_field": ots.Collapse("n")},
-}
-
 
 @pytest.fixture
 def index(make: TableMaker, sync_client: ots.OTSClient, table: str) -> str:
@@ -169,10 +165,3 @@ def test_types_of_query(retrying: ots.OTSClient, table: str, index: str) -> None
         _refused_at_once(lambda query=query: search(retrying, table, index, query), mentions=name)
         inner = ots.BoolQuery(should_queries=[MatchAllQuery(), query])
         _refused_at_once(lambda query=inner: search(retrying, table, index, query), mentions=name)
-
-
-def test_parts_of_a_search(retrying: ots.OTSClient, table: str, index: str) -> None:
-    for name, options in PARTS.items():
-        _refused_at_once(
-            lambda options=options: search(retrying, table, index, MatchAllQuery(), **options), mentions=name
-        )

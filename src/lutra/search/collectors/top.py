@@ -11,17 +11,23 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from lutra.kernels.row_mask import RowMask
 from lutra.model.errors import Corruption
 from lutra.search.collectors.run import LocalRun, Rank, Run, SentRun
+from lutra.search.level import Level
 from lutra.search.mark import Mark, mark_from_json, mark_to_json
 from lutra.search.matching import Matching
 from lutra.search.order import after_marks, first, first_of
-from lutra.search.scores import DocScores
+from lutra.search.scores import Docs, DocScores
 from lutra.search.sorts.key import KeyLevel
 from lutra.search.sorts.ordering import Ordering
 
 _FEW: Final = 64
 """Hits up to which a list is sorted in less time than an array is made."""
+
+
+Value = int | float | str | None
+"""Of a field; None stands for all rows that have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,8 @@ class Top:
 
     runs: Sequence[Run]
     left: int
+    values: Sequence[Sequence[Value]] = ()
+    """Of the hits of each run, where of each value of a field there is one (`CollapseCollector`)."""
 
 
 class Place(NamedTuple):
@@ -62,17 +70,18 @@ class TopCollector:
         if not left:
             return Top((), 0)
         if docs is not None:
-            chosen = first_of(levels, docs, self._count)
+            firsts = first_of(levels, docs, self._count)
         else:
             assert mask is not None
-            if part.in_key_order and isinstance(levels[0], KeyLevel):
-                chosen = mask.first(self._count, levels[0].descending)
-            else:
-                chosen = first(levels, mask, self._count)
-        return Top((LocalRun(part, self._order, levels, chosen, matching.scores if self._is_scoring else None),), left)
+            firsts = chosen(matching, levels, mask, self._count)
+        return Top((LocalRun(part, self._order, levels, firsts, matching.scores if self._is_scoring else None),), left)
 
     def merge(self, states: Sequence[Top]) -> Top:
         return Top([run for state in states for run in state.runs], sum(state.left for state in states))
+
+    def places(self, state: Top, offset: int, limit: int) -> list[Place]:
+        """The hits ``offset`` to ``offset + limit`` of all runs together."""
+        return merged(state.runs, offset, limit)
 
     def encode(self, state: Top) -> bytes:
         """JSON. Keys of as many hits as are chosen are read now, where that was put off."""
@@ -87,12 +96,25 @@ class TopCollector:
             content = json.loads(data)
             hits = [(tuple(map(mark_from_json, marks)), float(score)) for marks, score in content["hits"]]
             left = content["left"]
-            fits = all(len(marks) == len(self._order) and isinstance(marks[-1], bytes) for marks, _ in hits)
-            if not fits or type(left) is not int or left < len(hits):
+            if not are_hits_of(self._order, hits) or type(left) is not int or left < len(hits):
                 raise ValueError("hits")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise Corruption(f"a top-k's partial state makes no sense: {error!r}") from None
         return Top((SentRun(hits, self._order),) if hits else (), left)
+
+
+def chosen(matching: Matching, levels: Sequence[Level], mask: RowMask, count: int) -> Docs:
+    """The first ``count`` documents of ``mask``, some of those of ``matching``; fewer where there are fewer."""
+    if isinstance(matching.scores, DocScores):
+        return first_of(levels, mask.ids(), count)
+    if matching.part.in_key_order and isinstance(levels[0], KeyLevel):
+        return mask.first(count, levels[0].descending)
+    return first(levels, mask, count)
+
+
+def are_hits_of(order: Sequence[Ordering], hits: Sequence[tuple[Sequence[Mark], float]]) -> bool:
+    """Whether the marks of ``hits``, which were sent, may be such as ``order`` gives."""
+    return all(len(marks) == len(order) and isinstance(marks[-1], bytes) for marks, _ in hits)
 
 
 def merged(runs: Sequence[Run], offset: int, limit: int) -> list[Place]:
@@ -109,7 +131,7 @@ def merged(runs: Sequence[Run], offset: int, limit: int) -> list[Place]:
     if told_apart is not None:
         return told_apart[offset:]
     chunk = (offset + limit) // len(runs) + 1
-    together = heapq.merge(*(_entries(run, number, chunk) for number, run in enumerate(runs)))
+    together = heapq.merge(*(entries_of(run, number, chunk) for number, run in enumerate(runs)))
     return [place for _, place in islice(together, offset, offset + limit)]
 
 
@@ -136,6 +158,6 @@ def _by_first_level(runs: Sequence[Run], count: int) -> list[Place] | None:
     return [Place(number, at - begins[number]) for number, at in zip(numbers, order[:count].tolist(), strict=True)]
 
 
-def _entries(run: Run, number: int, chunk: int) -> Iterator[tuple[Rank, Place]]:
+def entries_of(run: Run, number: int, chunk: int) -> Iterator[tuple[Rank, Place]]:
     """Where each hit stands, as comes in order, and which it is."""
     return ((rank, Place(number, at)) for at, rank in enumerate(run.ranks(chunk)))

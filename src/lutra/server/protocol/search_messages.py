@@ -7,6 +7,7 @@ from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.names import check_column_name
 from lutra.model.queries import ColumnsToGet, Fragments, ReturnColumns, SearchRequest, SearchResult
+from lutra.model.rows import KeyInput
 from lutra.model.schema import CapacityUnits
 from lutra.server.protocol.aggregations import aggregated_messages, parse_aggregations, parse_group_bys
 from lutra.server.protocol.capacity_messages import consumed_message
@@ -17,7 +18,7 @@ from lutra.server.protocol.sorts import parse_sort
 from lutra.server.wire import query_pb2 as wire
 
 CAPACITY_UNIT_BYTES = 4_096
-_UNSERVED_PARTS = ("collapse", "filter")
+_COUNT_ALL = 2**31 - 1
 
 
 def parse_search(request: wire.SearchRequest) -> SearchRequest:
@@ -26,15 +27,8 @@ def parse_search(request: wire.SearchRequest) -> SearchRequest:
     How large ``limit`` may be depends on the index's schema where it is above SEARCH_LIMIT_MAX: see `needs_index_only`.
     """
     search = parse(wire.SearchQuery, request.search_query, "Failed to parse [search_query].")
-    for part in _UNSERVED_PARTS:
-        # Some SDKs send an empty list of what was not asked for.
-        if getattr(search, part):
-            raise ParameterInvalid(f"[{part}] in a search is not supported")
     if not search.HasField("query"):
         raise ParameterInvalid("[query] must not be null")
-    for value in request.routing_values:
-        # Where rows lie is decided by routing, and there is one place: a well-formed value changes nothing.
-        decode_row(value)
     limit = search.limit if search.HasField("limit") else limits.SEARCH_LIMIT_DEFAULT
     _check_page(search.offset, limit)
     if request.timeout_ms < 0:
@@ -49,12 +43,21 @@ def parse_search(request: wire.SearchRequest) -> SearchRequest:
         token=search.token or None,
         # Java says up to how many to count, and -1 for not at all; the others say yes or no.
         count_total=search.get_total_count or search.track_total_count > 0,
+        count_max=search.track_total_count if 0 < search.track_total_count < _COUNT_ALL else None,
         columns=_parse_columns(request.columns_to_get),
         timeout_ms=min(request.timeout_ms, limits.SEARCH_TIMEOUT_MS_MAX) or None,
         highlight=parse_highlight(search.highlight) if search.highlight.highlight_parameters else None,
         aggregations=parse_aggregations(search.aggs),
         group_bys=parse_group_bys(search.group_bys),
+        # Some SDKs send an empty message of what was not asked for.
+        collapse=search.collapse.field_name or None,
+        filter=parse_query(search.filter.query) if search.filter.HasField("query") else None,
     )
+
+
+def parse_routing(request: wire.SearchRequest) -> list[KeyInput]:
+    """The routing values of a search: each some columns of a primary key. Raises ParameterInvalid."""
+    return [decode_row(value)[0] for value in request.routing_values]
 
 
 def _check_page(offset: int, limit: int) -> None:
@@ -91,7 +94,7 @@ def search_message(request: SearchRequest, result: SearchResult) -> wire.SearchR
     return wire.SearchResponse(
         total_hits=result.total,
         rows=rows,
-        is_all_succeeded=True,
+        is_all_succeeded=result.is_complete,
         search_hits=_hits(result),
         next_token=result.next_token or None,
         aggs=aggs,

@@ -7,9 +7,9 @@ from functools import partial
 
 from lutra.instance.instance import Instance
 from lutra.model import limits
-from lutra.model.deadline import current_deadline
 from lutra.model.errors import ParameterInvalid
 from lutra.model.queries import ReturnColumns, SearchRequest
+from lutra.search.deadline import shorten_request
 from lutra.server.lanes.reply import Reply
 from lutra.server.lanes.searches import IndexSearch
 from lutra.server.protocol import index_messages, search_messages
@@ -53,11 +53,11 @@ def search(instance: Instance, body: bytes) -> IndexSearch:
     wanted = search_messages.parse_search(request)
     if wanted.limit is not None and wanted.limit > limits.SEARCH_LIMIT_MAX:
         _check_index_only(instance, request, wanted)
-    if wanted.timeout_ms is not None and wanted.timeout_ms > 0:  # else the search says what is wrong with it
-        current_deadline().shorten(wanted.timeout_ms / 1_000, "search")
+    routing = search_messages.parse_routing(request)
+    shorten_request(wanted.timeout_ms)
 
     def make(wanted: SearchRequest) -> Reply:
-        result = instance.search_opened(request.table_name, request.index_name, wanted)
+        result = instance.search_opened(request.table_name, request.index_name, wanted, routing)
         body, stats = search_messages.search_message(wanted, result).SerializeToString(), result.stats
         reply = Reply(body, rows_read=len(result.rows), distances=stats.distances, reads=stats.reads)
         if stats.explanation is not None:

@@ -395,6 +395,18 @@ class Highlight(_message.Message):
     highlight_encoder: HighlightEncoder
     def __init__(self, highlight_parameters: _Optional[_Iterable[_Union[HighlightParameter, _Mapping]]] = ..., highlight_encoder: _Optional[_Union[HighlightEncoder, str]] = ...) -> None: ...
 
+class Collapse(_message.Message):
+    __slots__ = ("field_name",)
+    FIELD_NAME_FIELD_NUMBER: _ClassVar[int]
+    field_name: str
+    def __init__(self, field_name: _Optional[str] = ...) -> None: ...
+
+class SearchFilter(_message.Message):
+    __slots__ = ("query",)
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    query: Query
+    def __init__(self, query: _Optional[_Union[Query, _Mapping]] = ...) -> None: ...
+
 class SearchQuery(_message.Message):
     __slots__ = ("offset", "limit", "query", "collapse", "sort", "get_total_count", "token", "aggs", "group_bys", "highlight", "track_total_count", "filter")
     OFFSET_FIELD_NUMBER: _ClassVar[int]
@@ -412,7 +424,7 @@ class SearchQuery(_message.Message):
     offset: int
     limit: int
     query: Query
-    collapse: bytes
+    collapse: Collapse
     sort: Sort
     get_total_count: bool
     token: bytes
@@ -420,8 +432,8 @@ class SearchQuery(_message.Message):
     group_bys: bytes
     highlight: Highlight
     track_total_count: int
-    filter: bytes
-    def __init__(self, offset: _Optional[int] = ..., limit: _Optional[int] = ..., query: _Optional[_Union[Query, _Mapping]] = ..., collapse: _Optional[bytes] = ..., sort: _Optional[_Union[Sort, _Mapping]] = ..., get_total_count: bool = ..., token: _Optional[bytes] = ..., aggs: _Optional[bytes] = ..., group_bys: _Optional[bytes] = ..., highlight: _Optional[_Union[Highlight, _Mapping]] = ..., track_total_count: _Optional[int] = ..., filter: _Optional[bytes] = ...) -> None: ...
+    filter: SearchFilter
+    def __init__(self, offset: _Optional[int] = ..., limit: _Optional[int] = ..., query: _Optional[_Union[Query, _Mapping]] = ..., collapse: _Optional[_Union[Collapse, _Mapping]] = ..., sort: _Optional[_Union[Sort, _Mapping]] = ..., get_total_count: bool = ..., token: _Optional[bytes] = ..., aggs: _Optional[bytes] = ..., group_bys: _Optional[bytes] = ..., highlight: _Optional[_Union[Highlight, _Mapping]] = ..., track_total_count: _Optional[int] = ..., filter: _Optional[_Union[SearchFilter, _Mapping]] = ...) -> None: ...
 
 class ColumnsToGet(_message.Message):
     __slots__ = ("return_type", "column_names")

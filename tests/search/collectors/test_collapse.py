@@ -1,0 +1,170 @@
+"""One row of each value of a field, against plain Python; states merged in any grouping, sent or not."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.indexes import memory_index
+from support.search_model import FILTERS, QUERIES, World, expected_order, sorts, worlds
+from support.shared_out import shared_out
+from support.stored_segments import Shelf
+
+from lutra.index.lsm.view import IndexView
+from lutra.model.deadline import NEVER
+from lutra.model.errors import Corruption, ParameterInvalid
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
+from lutra.model.queries import FieldSort, MatchAll, PartStats, PrimaryKeySort, Query, ScoreSort, SearchRequest
+from lutra.model.rows import Row
+from lutra.model.schema import KeyColumn
+from lutra.model.values import ColumnType
+from lutra.search import search
+from lutra.search.candidates import find_candidates
+from lutra.search.collectors import CollapseCollector, Top
+from lutra.search.matching import matching_of
+from lutra.search.nodes.node import PartSearch
+from lutra.search.plan import plan_of
+from lutra.search.sorts.key import ByKey
+from lutra.search.sorts.score import ByScore
+from lutra.search.statistics import gather_statistics
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    shelf = Shelf(tmp_path)
+    yield shelf
+    shelf.close()
+
+
+def states_of(view: IndexView, request: SearchRequest) -> tuple[CollapseCollector, list[Top]]:
+    plan = plan_of(view, request)
+    searches = [PartSearch(part, PartStats(part.rows), NEVER) for part in view.parts]
+    gather_statistics(plan.scored_roots, searches)
+    find_candidates((condition, searches) for condition in plan.conditions)
+    assert request.collapse is not None
+    collector = CollapseCollector(plan.order, plan.offset + plan.limit, request.collapse, plan.is_scoring)
+    return collector, [collector.collect(matching_of(one, plan.root, plan.is_scoring, plan.filter)) for one in searches]
+
+
+def keys_of(collector: CollapseCollector, state: Top, request: SearchRequest) -> list[bytes]:
+    assert request.limit is not None
+    return [state.runs[run].keys([at])[0] for run, at in collector.places(state, request.offset, request.limit)]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(worlds(), QUERIES, st.none() | FILTERS, st.data(), st.integers(1, 6), st.integers(0, 3), st.integers(0, 2**32))
+def test_one_of_each_value(
+    shelf: Shelf,
+    world: World,
+    query: Query,
+    within: Query | None,
+    data: st.DataObject,
+    limit: int,
+    offset: int,
+    seed: int,
+) -> None:
+    rng = random.Random(seed)
+    fields = [name for name in ("long", "double", "keyword") if name not in world.arrays]
+    if not fields:
+        return
+    field = data.draw(st.sampled_from(fields))
+    request = SearchRequest(
+        query, data.draw(sorts(world.arrays)), offset, limit, count_total=True, collapse=field, filter=within
+    )
+    passed = world.rows if within is None else dict(expected_order(world, SearchRequest(within), 0))
+    matching = [key for key, _ in expected_order(world, request, limit) if key in passed]
+    firsts: dict[Any, Any] = {}
+    for key in matching:
+        [value] = world.rows[key].get(field, [None])
+        firsts.setdefault(value, key)
+    expected = list(firsts.values())[offset : offset + limit]
+    view = shared_out(world.index, list(world.written.values()), rng, shelf)
+    answer = search(view, request)
+    assert [hit.key for hit in answer.hits] == expected
+    assert answer.total == len(matching)
+    assert answer.next_token == b""
+
+    collector, states = states_of(view, request)
+    while len(states) > 1:
+        some = [states.pop(rng.randrange(len(states))) for _ in range(2)]
+        states.append(collector.merge([collector.decode(collector.encode(one)) for one in some]))
+    assert [view.decode_key(key) for key in keys_of(collector, states[0], request)] == expected
+
+
+def test_values_that_have_all_the_first_rows(shelf: Shelf) -> None:
+    """1,000 rows of one value come first, of the next 100, then one row each: each round leaves out whole values."""
+    index = memory_index(
+        IndexSchema((FieldSchema("group", FieldType.LONG), FieldSchema("n", FieldType.LONG))),
+        (KeyColumn("id", ColumnType.INTEGER),),
+    )
+    groups = [0] * 1_000 + [1] * 100 + list(range(2, 40))
+    rows = [Row((("id", n),), [("group", group, 1), ("n", -n, 1)]) for n, group in enumerate(groups)]
+    for view in (shared_out(index, rows, random.Random(1), shelf), shared_out(index, rows, random.Random(2), shelf)):
+        for sort, expected in (
+            ((PrimaryKeySort(),), [0, 1_000, *range(1_100, 1_138)]),
+            ((FieldSort("n"),), [1_137 - n for n in range(38)] + [1_099, 999]),
+        ):
+            answer = search(view, SearchRequest(MatchAll(), sort, limit=100, collapse="group"))
+            assert [hit.key[0][1] for hit in answer.hits] == expected
+
+
+GOOD: dict[str, Any] = {"hits": [[[0.5, {"bytes": "YQ=="}], 0.5, "x"], [[0.4, {"bytes": "Yg=="}], 0.4, None]]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        {},
+        {"hits": [GOOD["hits"][0], [*GOOD["hits"][1][:2], "x"]]},
+        {"hits": [[[{"bytes": "YQ=="}], 0.5, 1]]},
+        {"hits": [[[0.5, {"bytes": "YQ=="}], 0.5]]},
+        {"hits": [[[0.5, {"bytes": "YQ=="}], 0.5, []]]},
+    ],
+)
+def test_a_state_that_makes_no_sense_is_refused(content: Any) -> None:
+    collector = CollapseCollector((ByScore(True), ByKey(False)), 3, "f")
+    request = SearchRequest(MatchAll(), (ScoreSort(),), limit=3)
+    assert keys_of(collector, collector.decode(json.dumps(GOOD).encode()), request) == [b"a", b"b"]
+    with pytest.raises(Corruption):
+        collector.decode(json.dumps(content).encode())
+
+
+FIELDS = (
+    FieldSchema("long", FieldType.LONG),
+    FieldSchema("longs", FieldType.LONG, is_array=True),
+    FieldSchema("flag", FieldType.BOOLEAN),
+    FieldSchema("text", FieldType.TEXT),
+    FieldSchema("unsorted", FieldType.LONG, sort_and_aggregate=False),
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        ("x", r"\[collapse\] field_name: x does not exist"),
+        ("flag", r"\[collapse\] field_name: flag type: boolean is invalid, allow \[long, double, keyword\]"),
+        ("text", "type: text is invalid"),
+        ("longs", "type: array of long is invalid"),
+        ("unsorted", "without sort_and_agg"),
+    ],
+)
+def test_fields_that_cannot_be_collapsed(field: str, says: str) -> None:
+    index = memory_index(IndexSchema(FIELDS), (KeyColumn("id", ColumnType.INTEGER),))
+    with pytest.raises(ParameterInvalid, match=says):
+        search(index.view(), SearchRequest(MatchAll(), collapse=field))
+
+
+def test_a_token_does_not_go_with_it() -> None:
+    index = memory_index(IndexSchema(FIELDS), (KeyColumn("id", ColumnType.INTEGER),))
+    index.apply([Row((("id", n),), [("long", n, 1)]) for n in range(3)])
+    request = SearchRequest(MatchAll(), limit=1)
+    with pytest.raises(ParameterInvalid, match=r"\[collapse\] cannot go with \[token\]"):
+        search(index.view(), replace(request, token=search(index.view(), request).next_token, collapse="long"))

@@ -1,0 +1,140 @@
+"""What a search answers whose time is up before all parts are searched: what it found in the others, and that it is
+not all."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from support.indexes import memory_index
+from support.search_parts import shared_out
+
+from lutra.fields.capabilities import FieldPart, Fields
+from lutra.index.lsm.view import IndexView
+from lutra.instance.living import answer_of_living
+from lutra.kernels.selection import Selection
+from lutra.model.deadline import current_deadline
+from lutra.model.errors import RequestTimeout
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
+from lutra.model.queries import FieldSort, MatchAll, SearchRequest, Term
+from lutra.model.rows import Row
+from lutra.model.schema import KeyColumn
+from lutra.model.values import ColumnType
+from lutra.scalars.values import Scalar
+from lutra.search import search
+from lutra.segments.part import Part
+
+QUERY = Term("group", 1)
+REQUEST = SearchRequest(QUERY, limit=100, count_total=True, timeout_ms=300, explain=True)
+
+
+class SlowColumn:
+    """Takes until the deadline to say which documents are equal to anything."""
+
+    def __init__(self, column: FieldPart) -> None:
+        self._column = column
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._column, name)
+
+    def equals(self, value: Scalar) -> Selection:
+        time.sleep(current_deadline().left_s)
+        current_deadline().check()
+        raise AssertionError("the deadline has not passed")
+
+
+class SlowFields(Mapping[str, FieldPart]):
+    def __init__(self, fields: Fields) -> None:
+        self._fields = fields
+
+    def __getitem__(self, name: str) -> Any:
+        return SlowColumn(self._fields[name]) if name == "group" else self._fields[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+
+@dataclass(frozen=True)
+class SlowPart:
+    part: Part
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.part, name)
+
+    @property
+    def fields(self) -> Fields:
+        return SlowFields(self.part.fields)
+
+
+@pytest.fixture(scope="module")
+def view() -> IndexView:
+    """Rows 0 to 99 in three parts or more; odd ones have ``group`` 1."""
+    index = memory_index(
+        IndexSchema((FieldSchema("group", FieldType.LONG), FieldSchema("n", FieldType.LONG))),
+        (KeyColumn("id", ColumnType.INTEGER),),
+    )
+    rows = [Row((("id", n),), [("group", n % 2, 1), ("n", n, 1)]) for n in range(100)]
+    for seed in range(100):
+        view = shared_out(index, rows, random.Random(seed))
+        if len(view.parts) > 2:
+            return view
+    raise AssertionError("there is no such seed")
+
+
+def slow(view: IndexView, *numbers: int) -> IndexView:
+    return replace(view, parts=tuple(SlowPart(part) if n in numbers else part for n, part in enumerate(view.parts)))
+
+
+def test_parts_that_were_searched_in_time(view: IndexView) -> None:
+    expected = search(replace(view, parts=view.parts[:2]), REQUEST)
+    assert 0 < expected.total < 50
+    answer = search(slow(view, 2), REQUEST)
+    assert not answer.is_complete
+    assert answer.hits == expected.hits
+    assert answer.total == expected.total
+    assert answer.stats.explanation is not None
+    assert len(answer.stats.explanation["parts"]) == 2
+    assert search(view, REQUEST).is_complete
+
+
+def test_no_token_leads_on_from_rows_that_may_be_missing(view: IndexView) -> None:
+    assert search(view, replace(REQUEST, limit=5)).next_token
+    assert not search(slow(view, 2), replace(REQUEST, limit=5)).next_token
+
+
+@pytest.mark.parametrize("change", [{"collapse": "n"}, {"sort": (FieldSort("n", True),)}, {"limit": 0}])
+def test_whatever_is_asked_of_the_rows(view: IndexView, change: dict[str, Any]) -> None:
+    request = replace(REQUEST, **change)
+    expected = search(replace(view, parts=view.parts[:2]), request)
+    answer = search(slow(view, 2), request)
+    assert (answer.hits, answer.total, answer.is_complete) == (expected.hits, expected.total, False)
+
+
+def test_nothing_was_searched_in_time(view: IndexView) -> None:
+    with pytest.raises(RequestTimeout, match="The search took longer than 300 ms"):
+        search(slow(view, 0), REQUEST)
+
+
+def test_what_does_not_take_time_is_complete(view: IndexView) -> None:
+    assert search(slow(view, 0, 1, 2), replace(REQUEST, query=MatchAll())).is_complete
+
+
+def test_rows_that_are_gone_are_left_out_without_looking_further(view: IndexView) -> None:
+    read: list[int] = []
+
+    def rows(hits: list[Any]) -> list[Row | None]:
+        read.append(len(hits))
+        return [None if place == 1 else Row(hit.key) for place, hit in enumerate(hits)]
+
+    whole = search(slow(view, 2), REQUEST)
+    answer, found = answer_of_living(slow(view, 2), REQUEST, read=rows, are_gone=lambda hits: [False] * len(hits))
+    assert read == [len(whole.hits)]
+    assert [row.key for row in found] == [hit.key for hit in answer.hits]
+    assert answer.hits == [whole.hits[0], *whole.hits[2:]]
