@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from lutra.instance.database import Database, connect
     from lutra.instance.expression import Column, Expression, Order, col
     from lutra.instance.field import Stored, Vector
-    from lutra.instance.results import Results
+    from lutra.instance.nested import Nested
+    from lutra.instance.results import Groups, Results
     from lutra.instance.row import Row
     from lutra.instance.table import Table
     from lutra.instance.text import Text
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         ServerBusy,
         StorageFailure,
     )
+    from lutra.model.geo import GeoPoint
     from lutra.model.values import AUTO_INCREMENT
 
 __version__ = "0.1.0"
@@ -51,9 +53,12 @@ __all__ = [
     "Fenced",
     "ForeignObjects",
     "ForkedProcess",
+    "GeoPoint",
+    "Groups",
     "IndexDamaged",
     "InvalidPrimaryKey",
     "LutraError",
+    "Nested",
     "ObjectAlreadyExist",
     "ObjectNotExist",
     "OperationConflict",
@@ -86,9 +91,12 @@ _HOMES: Final = {
     "Fenced": "lutra.model.errors",
     "ForeignObjects": "lutra.model.errors",
     "ForkedProcess": "lutra.model.errors",
+    "GeoPoint": "lutra.model.geo",
+    "Groups": "lutra.instance.results",
     "IndexDamaged": "lutra.model.errors",
     "InvalidPrimaryKey": "lutra.model.errors",
     "LutraError": "lutra.model.errors",
+    "Nested": "lutra.instance.nested",
     "ObjectAlreadyExist": "lutra.model.errors",
     "ObjectNotExist": "lutra.model.errors",
     "OperationConflict": "lutra.model.errors",

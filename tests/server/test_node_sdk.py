@@ -7,9 +7,6 @@ they left in the tables is read by the Python SDK.
 from __future__ import annotations
 
 import json
-import os
-import re
-import shutil
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -19,15 +16,13 @@ from typing import Any
 
 import pytest
 import tablestore as ots
+from support.node import environment, installed
 from support.sdk import NO_THROUGHPUT, get, put, values
-from support.server import ACCESS_KEY_ID, ACCESS_KEY_SECRET, ServerProcess
+from support.server import ServerProcess
 
 pytestmark = pytest.mark.slow
 
-PACKAGE = "tablestore@5.6.5"
-INSTALL_TIMEOUT_S = 300
 SAMPLE_TIMEOUT_S = 60
-OUT_OF_REACH = re.compile(r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT")
 
 SYNC = "samples"
 ASYNC = "samples-async(node6)"
@@ -78,16 +73,7 @@ OF_OTHER_THINGS = {
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The SDK as npm installs it."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed: the Node SDK's samples cannot run")
-    folder = tmp_path_factory.mktemp("node")
-    command = ["npm", "install", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund", PACKAGE]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False)
-    if done.returncode != 0 and OUT_OF_REACH.search(done.stderr):
-        pytest.skip(f"npm cannot reach its registry to install {PACKAGE}")
-    assert done.returncode == 0, done.stderr
-    return folder / "node_modules" / "tablestore"
+    return installed(tmp_path_factory.mktemp("node"))
 
 
 @dataclass(frozen=True)
@@ -100,16 +86,9 @@ class Node:
     def run(self, sample: str, status: int = 0) -> str:
         """What a sample prints; it ends with ``status`` and complains of nothing but of its own age."""
         assert sample in RUN
-        environment = os.environ | {
-            "accessKeyId": ACCESS_KEY_ID,
-            "secretAccessKey": ACCESS_KEY_SECRET,
-            "endpoint": self.server.endpoint,
-            "instancename": self.server.instance,
-            "NODE_OPTIONS": "--no-deprecation",
-        }
         done = subprocess.run(
             ["node", self.package / sample],
-            env=environment,
+            env=environment(self.server),
             capture_output=True,
             text=True,
             timeout=SAMPLE_TIMEOUT_S,

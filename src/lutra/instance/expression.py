@@ -8,9 +8,17 @@ element. Comparisons are exact: what is compared with need not be a value that t
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import NoReturn
+
+from lutra.instance.aggregates import Aggregate, Bucket, Unit, interval_of
+from lutra.instance.encoding import encode_float, point_of, points_of
+from lutra.model.geo import GeoBoundingBox, GeoDistance, GeoPoint, GeoPolygon
+
+Point = GeoPoint | tuple[float, float]
+"""A point, or its latitude and longitude in degrees."""
+Area = GeoBoundingBox | GeoDistance | GeoPolygon
 
 
 class Operator(enum.Enum):
@@ -81,6 +89,22 @@ class Present(Expression):
 
 
 @dataclass(frozen=True, slots=True)
+class Within(Expression):
+    """A point of the column lies in ``area``, which names it."""
+
+    column: str
+    area: Area
+
+
+@dataclass(frozen=True, slots=True)
+class AnyRecord(Expression):
+    """A record of the column satisfies ``condition``, whose columns are the record's fields."""
+
+    column: str
+    condition: Expression
+
+
+@dataclass(frozen=True, slots=True)
 class And(Expression):
     parts: tuple[Expression, ...]
 
@@ -97,10 +121,16 @@ class Not(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A column to sort by; made by :meth:`Column.asc` and :meth:`Column.desc`."""
+    """A column to sort by; made by :meth:`Column.asc`, :meth:`Column.desc` and :meth:`Column.distance_from`."""
 
     column: str
     descending: bool = False
+    points: tuple[GeoPoint, ...] = ()
+    """Of points: what they are ordered by how far they are from."""
+
+    def desc(self) -> Order:
+        """The other way round: the farthest first."""
+        return replace(self, descending=not self.descending)
 
 
 class Column:
@@ -157,6 +187,64 @@ class Column:
     def is_missing(self) -> Expression:
         return Not(Present(self.name))
 
+    def within(self, metres: float, of: Point) -> Expression:
+        """A point of the column is no farther than so many metres from another, along the great circle."""
+        return Within(self.name, GeoDistance(self.name, point_of(of), encode_float(metres)))
+
+    def in_box(self, top_left: Point, bottom_right: Point) -> Expression:
+        """A point of the column lies between two corners; across the date line where the left one is east."""
+        return Within(self.name, GeoBoundingBox(self.name, point_of(top_left), point_of(bottom_right)))
+
+    def in_polygon(self, points: Sequence[Point]) -> Expression:
+        """A point of the column lies in a polygon of three corners or more, whose edges do not cross."""
+        return Within(self.name, GeoPolygon(self.name, points_of(points, f"{self!r}.in_polygon()")))
+
+    def any(self, condition: Expression) -> Expression:
+        """One of the column's records satisfies all of ``condition``, whose columns are the record's fields:
+        ``col("items").any((col("sku") == "a") & (col("count") > 2))``."""
+        if not isinstance(condition, Expression):
+            raise TypeError(f"{self!r}.any() takes a condition on a record, such as col('sku') == 'a'")
+        return AnyRecord(self.name, condition)
+
+    def distance_from(self, *points: Point) -> Order:
+        """The order of how far the column's points are from the nearest of ``points``, nearest first."""
+        if not points:
+            raise TypeError(f"{self!r}.distance_from() takes a point, or several")
+        return Order(self.name, points=points_of(points, f"{self!r}.distance_from()"))
+
+    def count(self) -> Aggregate:
+        """How many values the column has."""
+        return Aggregate("count", self.name)
+
+    def distinct(self) -> Aggregate:
+        """How many different values the column has: of very many about."""
+        return Aggregate("distinct", self.name)
+
+    def avg(self) -> Aggregate:
+        """The average of the column's values."""
+        return Aggregate("avg", self.name)
+
+    def sum(self) -> Aggregate:
+        """The sum of the column's values; of ints exact."""
+        return Aggregate("sum", self.name)
+
+    def min(self) -> Aggregate:
+        """The least of the column's values."""
+        return Aggregate("min", self.name)
+
+    def max(self) -> Aggregate:
+        """The greatest of the column's values."""
+        return Aggregate("max", self.name)
+
+    def percentiles(self, *percentiles: float) -> Aggregate:
+        """Values below which so many percent of the column's values are, each 0 to 100: a dict."""
+        return Aggregate("percentiles", self.name, tuple(map(encode_float, percentiles)))
+
+    def every(self, interval: float | Unit, count: int = 1, *, time_zone: str | None = None) -> Bucket:
+        """Intervals to group by: of numbers so long each, or of dates ``count`` units (``"day"``, ``"month"``), by the
+        calendar of ``time_zone`` (``"Europe/Berlin"``, ``"+08:00"``), else of UTC."""
+        return interval_of(self.name, interval, count, time_zone)
+
     def asc(self) -> Order:
         return Order(self.name)
 
@@ -197,5 +285,7 @@ def columns_of(expression: Expression) -> set[str]:
         case Not(part):
             return columns_of(part)
         case Comparison(column) | Between(column) | OneOf(column) | StartsWith(column) | Present(column):
+            return {column}
+        case Within(column) | AnyRecord(column):
             return {column}
     raise TypeError(f"not a filter expression: {expression!r}")

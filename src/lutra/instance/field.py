@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import enum
 import json
-import math
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from functools import lru_cache
 from typing import Any, Final, Literal
@@ -16,12 +16,30 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from lutra.instance.encoding import (
+    declaration_text,
+    decode_json,
+    decode_point,
+    decode_vector,
+    encode_bool,
+    encode_bytes,
+    encode_float,
+    encode_int,
+    encode_point,
+    encode_str,
+    moment_of,
+    number_of,
+    shown,
+    vector_text,
+)
+from lutra.instance.nested import Nested, record_of
 from lutra.instance.text import Text
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
+from lutra.model.geo import GeoPoint
 from lutra.model.indexes import FieldSchema, FieldType, Metric, TextOptions, VectorOptions
 from lutra.model.queries import Operand
-from lutra.model.values import INT64_MAX, INT64_MIN, ColumnType, Value
+from lutra.model.values import ColumnType, Value
 from lutra.scalars.dates import DEFAULT_FORMATS, EPOCH_UNITS_NS, datetime_ns
 from lutra.scalars.values import ScalarReader
 
@@ -73,9 +91,9 @@ class Stored:
     type: type[str] | type[bytes] | type[int] | type[float] | type[bool] = str
 
 
-FieldDeclaration = type[object] | Vector | Text | Stored
-"""``str``, ``int``, ``float``, ``bool``, ``datetime.datetime``, ``list`` of one of the first four, ``bytes``,
-:class:`Vector`, :class:`Text` or :class:`Stored`."""
+FieldDeclaration = type[object] | Vector | Text | Nested | Stored
+"""``str``, ``int``, ``float``, ``bool``, ``datetime.datetime``, :class:`GeoPoint`, ``list`` of one of these,
+``bytes``, :class:`Vector`, :class:`Text`, :class:`Nested` (or ``list`` of a dataclass) or :class:`Stored`."""
 
 
 class Kind(enum.Enum):
@@ -89,6 +107,8 @@ class Kind(enum.Enum):
     DATETIME = "datetime"
     VECTOR = "vector"
     TEXT = "text"
+    GEO = "GeoPoint"
+    RECORD = "record"
 
 
 _PYTHON_TYPES: Final[dict[Kind, type[Any]]] = {
@@ -98,6 +118,7 @@ _PYTHON_TYPES: Final[dict[Kind, type[Any]]] = {
     Kind.BOOL: bool,
     Kind.BYTES: bytes,
     Kind.DATETIME: dt.datetime,
+    Kind.GEO: GeoPoint,
 }
 _KIND_OF_TYPE: Final[dict[object, Kind]] = {type_: kind for kind, type_ in _PYTHON_TYPES.items()}
 _ARRAY_TYPES: Final[dict[Kind, type[object]]] = {
@@ -106,9 +127,11 @@ _ARRAY_TYPES: Final[dict[Kind, type[object]]] = {
     Kind.FLOAT: list[float],
     Kind.BOOL: list[bool],
     Kind.DATETIME: list[dt.datetime],
+    Kind.GEO: list[GeoPoint],
 }
 _STORABLE: Final = frozenset({Kind.STR, Kind.INT, Kind.FLOAT, Kind.BOOL, Kind.BYTES})
-_ARRAY_ELEMENTS: Final = frozenset({Kind.STR, Kind.INT, Kind.FLOAT, Kind.BOOL})
+_ARRAY_ELEMENTS: Final = frozenset({Kind.STR, Kind.INT, Kind.FLOAT, Kind.BOOL, Kind.DATETIME, Kind.GEO})
+_UNSORTED: Final = frozenset({Kind.VECTOR, Kind.TEXT, Kind.RECORD})
 
 _COLUMN_TYPES: Final = {
     Kind.STR: ColumnType.STRING,
@@ -119,6 +142,8 @@ _COLUMN_TYPES: Final = {
     Kind.DATETIME: ColumnType.INTEGER,
     Kind.VECTOR: ColumnType.BINARY,
     Kind.TEXT: ColumnType.STRING,
+    Kind.GEO: ColumnType.STRING,
+    Kind.RECORD: ColumnType.STRING,
 }
 _KIND_OF_COLUMN: Final = {
     ColumnType.STRING: Kind.STR,
@@ -135,10 +160,12 @@ _FIELD_TYPES: Final = {
     Kind.DATETIME: FieldType.DATE,
     Kind.VECTOR: FieldType.VECTOR,
     Kind.TEXT: FieldType.TEXT,
+    Kind.GEO: FieldType.GEO_POINT,
+    Kind.RECORD: FieldType.NESTED,
 }
 _KIND_OF_FIELD: Final = {
     **{type_: kind for kind, type_ in _FIELD_TYPES.items()},
-    **dict.fromkeys((FieldType.GEO_POINT, FieldType.FUZZY_KEYWORD, FieldType.IP, FieldType.FLATTENED), Kind.STR),
+    **dict.fromkeys((FieldType.FUZZY_KEYWORD, FieldType.IP, FieldType.FLATTENED), Kind.STR),
 }
 
 
@@ -160,6 +187,10 @@ class Field:
     """Of dates: the formats of the stored values. The first is what is written in."""
     text: TextOptions | None = None
     """Of texts: how they become words."""
+    fields: tuple[Field, ...] = ()
+    """Of records: what each has."""
+    made: FieldSchema | None = None
+    """Of a kind that no declaration makes: as an index made elsewhere has it."""
     is_text: bool = dataclass_field(default=False, compare=False)
     """Of a vector: whether it is stored as the protocol's JSON text, which readers of tables made by an SDK expect."""
 
@@ -171,25 +202,43 @@ class Field:
             return cls(name, Kind.VECTOR, vector=options)
         if isinstance(declaration, Text):
             return cls(name, Kind.TEXT, text=declaration.options)
+        if isinstance(declaration, Nested):
+            return cls._records(name, declaration)
         if isinstance(declaration, Stored):
             kind = _KIND_OF_TYPE.get(declaration.type)
             if kind not in _STORABLE:
                 raise ParameterInvalid(f"field {name!r}: Stored() takes str, int, float, bool or bytes")
             return cls(name, kind, indexed=False)
         if typing.get_origin(declaration) is list:
-            element = _KIND_OF_TYPE.get(typing.get_args(declaration)[0])
+            [of] = typing.get_args(declaration)
+            if dataclasses.is_dataclass(of) and isinstance(of, type) and of is not GeoPoint:
+                return cls._records(name, Nested.of(of))
+            element = _KIND_OF_TYPE.get(of)
             if element not in _ARRAY_ELEMENTS:
-                raise ParameterInvalid(f"field {name!r}: a list is of str, int, float or bool")
-            return cls(name, element, is_array=True)
+                raise ParameterInvalid(
+                    f"field {name!r}: a list is of str, int, float, bool, datetime.datetime, lutra.GeoPoint or a "
+                    "dataclass"
+                )
+            return cls(name, element, is_array=True, dates=_DECLARED_DATES if element is Kind.DATETIME else ())
         kind = _KIND_OF_TYPE.get(declaration)
         if kind is None:
             raise ParameterInvalid(
                 f"field {name!r}: cannot store {declaration_text(declaration)}; declare it str, int, float, bool, "
-                "bytes, datetime.datetime, list[str], list[int], list[float], list[bool], lutra.Vector, lutra.Text or "
-                "lutra.Stored"
+                "bytes, datetime.datetime, lutra.GeoPoint, a list of one of these but bytes, lutra.Vector, lutra.Text, "
+                "lutra.Nested or lutra.Stored"
             )
         dates = _DECLARED_DATES if kind is Kind.DATETIME else ()
         return cls(name, kind, indexed=kind is not Kind.BYTES, dates=dates)
+
+    @classmethod
+    def _records(cls, name: str, declaration: Nested) -> Field:
+        fields = []
+        for inner, of in declaration.fields.items():
+            field = cls.declared(inner, of)
+            if not field.indexed:
+                raise ParameterInvalid(f"field {name!r}: in a record every field is indexed: {inner!r} is not")
+            fields.append(replace(field, is_text=field.kind is Kind.VECTOR))
+        return cls(name, Kind.RECORD, fields=tuple(fields))
 
     @classmethod
     def of_schema(cls, schema: FieldSchema) -> Field:
@@ -201,7 +250,10 @@ class Field:
             if dates[0] not in _UNIT_NAMES:
                 kind = Kind.INT if dates[0] in EPOCH_UNITS_NS else Kind.STR
         text = schema.text or TextOptions() if kind is Kind.TEXT else None
-        return cls(schema.name, kind, schema.is_array, schema.is_indexed, schema.vector, dates, text)
+        fields = tuple(replace(cls.of_schema(one), is_text=True) for one in schema.fields)
+        made = None if _FIELD_TYPES.get(kind) is schema.type or dates else schema
+        indexed = schema.is_indexed or kind is Kind.RECORD  # of which SDKs say no, and index what is within
+        return cls(schema.name, kind, schema.is_array, indexed, schema.vector, dates, text, fields, made)
 
     @classmethod
     def of_key(cls, name: str, type_: ColumnType, schema: FieldSchema | None) -> Field:
@@ -236,6 +288,8 @@ class Field:
             return Vector(self.vector.dimension, _METRIC_NAMES[self.vector.metric])
         if self.text is not None:
             return Text.of(self.text)
+        if self.kind is Kind.RECORD:
+            return Nested({field.name: field.declaration for field in self.fields})
         if self.is_array:
             return _ARRAY_TYPES[self.kind]
         type_ = _PYTHON_TYPES[self.kind]
@@ -253,15 +307,18 @@ class Field:
 
     def schema(self) -> FieldSchema:
         """The field of the search index; for those that are of one."""
+        if self.made is not None:
+            return self.made
         return FieldSchema(
             self.name,
             FieldType.DATE if self.dates else _FIELD_TYPES[self.kind],
-            sort_and_aggregate=self.kind not in (Kind.VECTOR, Kind.TEXT),
+            sort_and_aggregate=self.kind not in _UNSORTED,
             store=False,
             is_array=self.is_array,
             vector=self.vector,
             text=self.text,
             date_formats=self.dates,
+            fields=tuple(field.schema() for field in self.fields),
         )
 
     @property
@@ -273,10 +330,39 @@ class Field:
         """The column value that stands for ``value``. Raises ParameterInvalid, naming the field."""
         if self.vector is not None:
             vector = self.vector_of(value)
-            return _vector_text(vector) if self.is_text else vector.astype("<f4", copy=False).tobytes()
+            return vector_text(vector) if self.is_text else vector.astype("<f4", copy=False).tobytes()
+        if self.kind is Kind.RECORD:
+            return json.dumps(self._records_of(value), ensure_ascii=False)
         if self.is_array:
-            return self._encode_array(value)
+            return json.dumps(self._elements_of(value), ensure_ascii=False)
         return self._encode_element(value)
+
+    def _in_record(self, value: object) -> Any:
+        """As JSON has it, of a field of a record."""
+        if self.vector is not None:
+            return json.loads(vector_text(self.vector_of(value)))
+        if self.kind is Kind.RECORD:
+            return self._records_of(value)
+        return self._elements_of(value) if self.is_array else self._encode_element(value)
+
+    def _records_of(self, value: object) -> list[dict[str, Any]]:
+        if not isinstance(value, list | tuple):
+            raise ParameterInvalid(f"field {self.name!r}: expected a list of records, got {shown(value)}")
+        if len(value) > limits.NESTED_ROWS_MAX:
+            raise ParameterInvalid(
+                f"field {self.name!r}: {len(value)} records, at most {limits.NESTED_ROWS_MAX} are allowed"
+            )
+        fields = {field.name: field for field in self.fields}
+        records = []
+        for number, record in enumerate(value):
+            try:
+                given = record_of(record)
+                if unknown := sorted(given.keys() - fields.keys()):
+                    raise TypeError(f"it has no field {unknown[0]!r}: it has {', '.join(fields)}")
+                records.append({name: fields[name]._in_record(one) for name, one in given.items()})
+            except (TypeError, ParameterInvalid) as error:
+                raise ParameterInvalid(f"field {self.name!r}: record {number}: {error}") from None
+        return records
 
     def operand(self, value: object) -> Operand:
         """``value`` as comparisons take it: of one element, where the field is an array. Raises ParameterInvalid.
@@ -285,9 +371,9 @@ class Field:
         """
         try:
             if self.dates and (self.kind is Kind.DATETIME or isinstance(value, dt.datetime)):
-                return _moment(value)
+                return moment_of(value)
             if self.kind in (Kind.INT, Kind.FLOAT):
-                return _number(value, self.kind)
+                return number_of(value, self.kind.value)
             return _ENCODERS[self.kind](value)
         except (TypeError, ValueError, OverflowError) as error:
             raise ParameterInvalid(f"field {self.name!r}: {error}") from None
@@ -301,7 +387,7 @@ class Field:
         except ValueError:  # a ragged list
             array = np.empty(0, dtype=object)
         if array.dtype.kind not in "fiub" or array.shape != (self.vector.dimension,):
-            got = f"an array of {array.dtype} and shape {array.shape}" if array.ndim else _shown(value)
+            got = f"an array of {array.dtype} and shape {array.shape}" if array.ndim else shown(value)
             raise ParameterInvalid(
                 f"field {self.name!r}: expected a vector of {self.vector.dimension} numbers, got {got}"
             )
@@ -317,13 +403,31 @@ class Field:
     def decode(self, value: Value) -> Any:
         """What ``value`` stands for; a value of another form (written through another door) as it is stored."""
         if self.kind is Kind.VECTOR:
-            return _decode_vector(value, self.vector)
-        if self.is_array and isinstance(value, str):
-            elements = _decode_array(value)
-            return [self._decode_element(one) for one in elements] if isinstance(elements, list) else elements
+            return decode_vector(value, self.vector)
+        if (self.is_array or self.kind is Kind.RECORD) and isinstance(value, str):
+            content = decode_json(value)
+            return value if self.is_array and isinstance(content, dict) else self._from_json(content)
         return self._decode_element(value)
 
+    def _from_json(self, value: Any) -> Any:
+        if self.kind is Kind.RECORD:
+            records = [value] if isinstance(value, dict) else value
+            return [self._record(one) for one in records] if isinstance(records, list) else records
+        if self.vector is not None:
+            return decode_vector(json.dumps(value), self.vector) if isinstance(value, list) else value
+        if self.is_array and isinstance(value, list):
+            return [self._decode_element(one) for one in value]
+        return self._decode_element(value)
+
+    def _record(self, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        fields = {field.name: field for field in self.fields}
+        return {name: fields[name]._from_json(one) if name in fields else one for name, one in value.items()}
+
     def _decode_element(self, value: Any) -> Any:
+        if self.kind is Kind.GEO:
+            return decode_point(value)
         if self.kind is not Kind.DATETIME or type(value) is not int:
             return value
         try:
@@ -345,11 +449,11 @@ class Field:
         form = self.dates[0]
         if self.kind is Kind.STR:  # or an integer, where the formats have one that is no text
             if self.reader.element(value) is None or not isinstance(value, str | int):
-                raise ValueError(f"expected a date in one of the formats {list(self.dates)}, got {_shown(value)}")
+                raise ValueError(f"expected a date in one of the formats {list(self.dates)}, got {shown(value)}")
             return value
         if self.kind is Kind.INT and not isinstance(value, dt.datetime):
-            return _encode_int(value)
-        moment = _moment(value)
+            return encode_int(value)
+        moment = moment_of(value)
         if not _FIRST_DATE <= moment <= _LAST_DATE:
             raise ValueError(f"{moment} is out of range: {_FIRST_DATE:%Y-%m-%d} to {_LAST_DATE:%Y-%m-%d}")
         count, rest = divmod(datetime_ns(moment), EPOCH_UNITS_NS[form])
@@ -357,14 +461,14 @@ class Field:
             raise ValueError(f"{moment} cannot be stored: the column holds whole {_UNIT_NAMES[form]}")
         return count
 
-    def _encode_array(self, value: object) -> str:
+    def _elements_of(self, value: object) -> list[Value]:
         if not isinstance(value, list | tuple | np.ndarray) or (isinstance(value, np.ndarray) and value.ndim != 1):
-            raise ParameterInvalid(f"field {self.name!r}: expected a list of {self.kind.value}, got {_shown(value)}")
+            raise ParameterInvalid(f"field {self.name!r}: expected a list of {self.kind.value}, got {shown(value)}")
         if len(value) > limits.ARRAY_ELEMENTS_MAX:
             raise ParameterInvalid(
                 f"field {self.name!r}: {len(value)} elements, at most {limits.ARRAY_ELEMENTS_MAX} are allowed"
             )
-        return json.dumps([self._encode_element(element) for element in value], ensure_ascii=False)
+        return [self._encode_element(element) for element in value]
 
     def _check_keyword(self, text: str) -> None:
         size_bytes = len(text.encode())
@@ -375,114 +479,15 @@ class Field:
             )
 
 
-def _encode_str(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected str, got {_shown(value)}")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ValueError("the text is not valid Unicode: it holds a lone surrogate") from None
-    return str(value)
-
-
-def _encode_int(value: object) -> int:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        raise TypeError(f"expected int, got {_shown(value)}")
-    number = int(value)
-    if not INT64_MIN <= number <= INT64_MAX:
-        raise ValueError(f"{number} does not fit 64 bits")
-    return number
-
-
-def _encode_float(value: object) -> float:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"expected float, got {_shown(value)}")
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"the value is {'NaN' if math.isnan(number) else 'infinite'}")
-    return number
-
-
-def _encode_bool(value: object) -> bool:
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"expected bool, got {_shown(value)}")
-    return bool(value)
-
-
-def _encode_bytes(value: object) -> bytes:
-    if not isinstance(value, bytes | bytearray | memoryview):
-        raise TypeError(f"expected bytes, got {_shown(value)}")
-    return bytes(value)
-
-
-def _moment(value: object) -> dt.datetime:
-    if not isinstance(value, dt.datetime):
-        raise TypeError(f"expected datetime.datetime, got {_shown(value)}")
-    if value.tzinfo is None:
-        raise ValueError("the datetime has no time zone: give it one, for example datetime.UTC")
-    return value
-
-
-def _number(value: object, kind: Kind) -> int | float:
-    """A number that others are compared with, of any size, not NaN."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"expected {kind.value}, got {_shown(value)}")
-    if isinstance(value, int | np.integer):
-        return int(value)
-    number = float(value)
-    if math.isnan(number):
-        raise ValueError("the value is NaN")
-    return number
-
-
 _ENCODERS: Final[dict[Kind, Callable[[object], Value]]] = {
-    Kind.STR: _encode_str,
-    Kind.INT: _encode_int,
-    Kind.FLOAT: _encode_float,
-    Kind.BOOL: _encode_bool,
-    Kind.BYTES: _encode_bytes,
-    Kind.TEXT: _encode_str,
+    Kind.STR: encode_str,
+    Kind.INT: encode_int,
+    Kind.FLOAT: encode_float,
+    Kind.BOOL: encode_bool,
+    Kind.BYTES: encode_bytes,
+    Kind.TEXT: encode_str,
+    Kind.GEO: encode_point,
 }
-
-
-def _vector_text(vector: npt.NDArray[np.float32]) -> str:
-    """JSON of the shortest digits that give each float32 back."""
-    return f"[{', '.join(map(str, vector))}]"
-
-
-def _decode_vector(value: Value, options: VectorOptions | None) -> object:
-    if isinstance(value, bytes) and len(value) % 4 == 0:
-        return np.frombuffer(value, dtype="<f4")
-    if isinstance(value, str):
-        elements = _decode_array(value)
-        if isinstance(elements, list) and options is not None and len(elements) == options.dimension:
-            try:
-                return np.array(elements, dtype=np.float32)
-            except (TypeError, ValueError):
-                return value
-    return value
-
-
-def _decode_array(value: str) -> object:
-    try:
-        elements = json.loads(value)
-    except (ValueError, RecursionError):
-        return value
-    return elements if isinstance(elements, list) else value
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return "None"
-    text = repr(value)
-    return f"{declaration_text(type(value))} {text if len(text) <= 60 else text[:57] + '...'}"
-
-
-def declaration_text(declaration: object) -> str:
-    """A declaration as it is written: ``int``, ``list[str]``, ``Vector(dimension=4, metric='cosine')``."""
-    if isinstance(declaration, type) and typing.get_origin(declaration) is None:
-        return str(declaration.__name__)
-    return repr(declaration)
 
 
 @lru_cache(_READERS_KEPT)

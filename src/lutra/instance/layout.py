@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from lutra.instance.field import Field, FieldDeclaration, Kind, declaration_text
+from lutra.instance.encoding import declaration_text
+from lutra.instance.field import Field, FieldDeclaration, Kind
 from lutra.instance.row import Row
 from lutra.model import limits
 from lutra.model.errors import InvalidPrimaryKey, ParameterInvalid

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, overload
 
+from lutra.instance import frames
 from lutra.instance.field import Field, Kind
 from lutra.instance.row import Row
-from lutra.model.errors import ParameterInvalid
 from lutra.model.queries import SearchStats
 
 if TYPE_CHECKING:
@@ -69,18 +67,12 @@ class Results(Sequence[Row]):
     def to_arrow(self) -> pa.Table:
         """A pyarrow.Table: a column for each column of the rows, and ``score_column`` of a vector search.
 
-        Vectors are fixed-size lists of float32, datetimes timestamps in µs, UTC. What a row does not have is null.
+        Vectors are fixed-size lists of float32, datetimes timestamps in µs, UTC, points structs of lat and lon, records
+        lists of structs. What a row does not have is null.
         Raises ImportError where pyarrow is not installed, ParameterInvalid where a column holds values that no one
         Arrow type takes, as rows written through another door can.
         """
-        try:
-            import pyarrow as pa
-        except ImportError as error:
-            raise ImportError("to_arrow() needs pyarrow: pip install 'lutra[arrow]'") from error
-        arrays = {name: self._arrow_array(pa, name, field) for name, field in self._columns.items()}
-        if self._is_scored():
-            arrays[self.score_column] = pa.array([row.score for row in self._rows], pa.float64())
-        return pa.table(arrays)
+        return frames.arrow(*self._table())
 
     def to_pandas(self) -> pd.DataFrame:
         """A pandas.DataFrame: a column for each column of the rows, and ``score_column`` of a vector search.
@@ -89,72 +81,50 @@ class Results(Sequence[Row]):
         float64; datetimes datetime64[us, UTC]. All else are objects: vectors stay float32 arrays, one in a cell.
         An empty frame has these types as well. Raises ImportError where pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError("to_pandas() needs pandas: pip install 'lutra[pandas]'") from error
-        series = {}
-        for name, field in self._columns.items():
-            values = [row.get(name) for row in self._rows]
-            series[name] = pd.Series(values, dtype=_pandas_type(values, field))
-        if self._is_scored():
-            series[self.score_column] = pd.Series([row.score for row in self._rows], dtype="float64")
-        return pd.DataFrame(series, index=pd.RangeIndex(len(self._rows)))
+        return frames.pandas(*self._table())
 
-    def _arrow_array(self, pa: ModuleType, name: str, field: Field | None) -> pa.Array[Any]:
-        values = [row.get(name) for row in self._rows]
-        try:
-            return pa.array(values, None if field is None else _arrow_type(pa, field))
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise ParameterInvalid(
-                f"column {name!r} holds values that no one Arrow type takes ({error}): use to_list() or to_pandas(), "
-                "or leave it out by columns="
-            ) from error
+    def _table(self) -> tuple[Mapping[str, Field | None], Sequence[Mapping[str, Any]]]:
+        if not self._is_scored():
+            return self._columns, self._rows
+        return {**self._columns, self.score_column: Field(self.score_column, Kind.FLOAT)}, self.to_list()
 
     def _is_scored(self) -> bool:
         return any(row.score is not None for row in self._rows)
 
 
-def _pandas_type(values: list[Any], field: Field | None) -> str:
-    """Of a column; rows written through another door can hold other values than its field's, which stay objects."""
-    given = [value for value in values if value is not None]
-    types = {type(value) for value in given}
-    if field is not None and not types:
-        kind = None if field.is_array else field.kind
-    else:
-        kind = _KINDS_OF_PANDAS.get(types.pop()) if len(types) == 1 else None
-    if kind is None or kind not in _PANDAS_TYPES:
-        return "object"
-    whole, with_gaps = _PANDAS_TYPES[kind]
-    return whole if len(given) == len(values) else with_gaps
+class Groups(Sequence[dict[str, Any]]):
+    """What `lutra.Table.group_by` found: a dict for each group, of its keys, its ``count`` of rows, its aggregates."""
 
+    __slots__ = ("_columns", "_groups")
 
-_KINDS_OF_PANDAS: Final[dict[type, Kind]] = {
-    int: Kind.INT,
-    float: Kind.FLOAT,
-    bool: Kind.BOOL,
-    dt.datetime: Kind.DATETIME,
-}
-_PANDAS_TYPES: Final = {
-    Kind.INT: ("int64", "Int64"),
-    Kind.FLOAT: ("float64", "float64"),
-    Kind.BOOL: ("bool", "boolean"),
-    Kind.DATETIME: ("datetime64[us, UTC]", "datetime64[us, UTC]"),
-}
-"""Of a column that all rows have, and of one that some do not."""
+    def __init__(self, groups: list[dict[str, Any]], columns: Mapping[str, Field | None]) -> None:
+        self._groups = groups
+        self._columns = columns
 
+    @overload
+    def __getitem__(self, position: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, position: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, position: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        return self._groups[position]
 
-def _arrow_type(pa: ModuleType, field: Field) -> pa.DataType:
-    element = {
-        Kind.STR: pa.string(),
-        Kind.TEXT: pa.string(),
-        Kind.INT: pa.int64(),
-        Kind.FLOAT: pa.float64(),
-        Kind.BOOL: pa.bool_(),
-        Kind.BYTES: pa.binary(),
-        Kind.DATETIME: pa.timestamp("us", tz="UTC"),
-        Kind.VECTOR: pa.float32(),
-    }[field.kind]
-    if field.vector is not None:
-        return pa.list_(element, field.vector.dimension)
-    return pa.list_(element) if field.is_array else element
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self._groups)
+
+    def __repr__(self) -> str:
+        return f"Groups({self._groups!r})"
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """The groups as plain dicts."""
+        return [dict(group) for group in self._groups]
+
+    def to_arrow(self) -> pa.Table:
+        """A pyarrow.Table, as :meth:`Results.to_arrow` makes it. Raises ImportError where pyarrow is not installed."""
+        return frames.arrow(self._columns, self._groups)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A pandas.DataFrame, as :meth:`Results.to_pandas` makes it. Raises ImportError where there is no pandas."""
+        return frames.pandas(self._columns, self._groups)

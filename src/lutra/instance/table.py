@@ -4,33 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Any, Final
 
 from lutra.instance import where as filters
+from lutra.instance.aggregates import Aggregate, Bucket
 from lutra.instance.expression import Column, Expression, Order, columns_of
 from lutra.instance.field import FieldDeclaration, Kind
+from lutra.instance.grouping import Grouping, group_orders, ordered
 from lutra.instance.instance import Instance
 from lutra.instance.layout import KeyDeclaration, Layout, key_declaration, value_bytes
-from lutra.instance.results import Results
+from lutra.instance.results import Groups, Results
 from lutra.instance.row import Row
+from lutra.instance.search_query import Asked, TextMatch, columns_to_get, nearest, query_of, sorters_of
 from lutra.model import limits
 from lutra.model.errors import LutraError, ObjectNotExist, ParameterInvalid
 from lutra.model.queries import (
-    Bool,
-    ColumnsToGet,
-    FieldSort,
-    KnnVector,
-    Match,
     MatchAll,
-    MatchPhrase,
-    Operator,
-    PrimaryKeySort,
     Query,
-    ReturnColumns,
     ScoreSort,
     SearchRequest,
+    SearchResult,
     SearchStats,
-    Sorter,
 )
 from lutra.model.rows import (
     CellChange,
@@ -55,13 +49,6 @@ _EXISTENCE: Final = {
     None: RowExistence.IGNORE,
     True: RowExistence.EXPECT_EXIST,
     False: RowExistence.EXPECT_NOT_EXIST,
-}
-TextMatch = Literal["any", "all", "phrase"]
-"""How much of a text a row must have."""
-_WORDS: Final[dict[str, Callable[[str, str], Query]]] = {
-    "any": Match,
-    "all": lambda field, text: Match(field, text, Operator.AND),
-    "phrase": MatchPhrase,
 }
 
 
@@ -270,30 +257,17 @@ class Table:
         """
         index = self._search_index()
         self._check_page(limit, offset)
-        query: Query = MatchAll() if where is None else filters.to_query(where, self._layout)
-        sort = self._sorters(order_by)
-        passing = None if where is None else query
-        found: list[Query] = []
-        if vector is not None:
-            found.append(self._nearest(vector, field, passing, limit + offset, min_score))
-        elif field is not None or min_score is not None:
-            raise ParameterInvalid("field and min_score go with a vector")
-        if text is not None:
-            found.append(self._with_words(text, text_field, match, passing))
-        elif text_field is not None or match != "any":
-            raise ParameterInvalid("text_field and match go with a text")
-        if found:
-            if sort:
-                raise ParameterInvalid(
-                    "a search for a vector or text is ordered by score: order_by does not go with it"
-                )
-            query = found[0] if len(found) == 1 else Bool(should=tuple(found), minimum_should_match=1)
-            sort = (ScoreSort(),)
-        request = SearchRequest(query, sort, offset, columns=self._columns_to_get(columns), explain=explain)
+        asked = Asked(vector, text, where, field, text_field, match, min_score)
+        query, is_scored = query_of(asked, self._layout, limit + offset)
+        sort = sorters_of(order_by, self._layout)
+        if is_scored and sort:
+            raise ParameterInvalid("a search for a vector or text is ordered by score: order_by does not go with it")
+        sort = (ScoreSort(),) if is_scored else sort
+        request = SearchRequest(query, sort, offset, columns=columns_to_get(columns, self._layout), explain=explain)
         if fresh:
             self._instance().wait_searchable(self.name, index, _WAIT_S)
         page_rows = limit if vector is not None else _PAGE_ROWS
-        rows, stats = self._pages(index, request, limit, page_rows, scored=bool(found))
+        rows, stats = self._pages(index, request, limit, page_rows, scored=is_scored)
         return Results(rows, self._layout.result_columns(columns, rows), stats)
 
     def search_many(
@@ -316,13 +290,14 @@ class Table:
         index = self._search_index()
         self._check_page(limit, 0)
         passing = None if where is None else filters.to_query(where, self._layout)
+        wanted = columns_to_get(columns, self._layout)
         requests: list[SearchRequest] = []
         for number, vector in enumerate(vectors):
             try:
-                query = self._nearest(vector, field, passing, limit, min_score)
+                query = nearest(vector, field, self._layout, passing, limit, min_score)
             except ParameterInvalid as error:
                 raise ParameterInvalid(f"vector {number}: {error}") from None
-            requests.append(SearchRequest(query, (ScoreSort(),), 0, limit, columns=self._columns_to_get(columns)))
+            requests.append(SearchRequest(query, (ScoreSort(),), 0, limit, columns=wanted))
         if fresh:
             self._instance().wait_searchable(self.name, index, _WAIT_S)
         results: list[Results] = []
@@ -334,12 +309,74 @@ class Table:
                 results.append(Results(rows, self._layout.result_columns(columns, rows), found.stats))
         return results
 
+    # --- groups -------------------------------------------------------------------------------------------------
+
+    def aggregate(
+        self,
+        where: Expression | None = None,
+        *,
+        vector: object = None,
+        text: str | None = None,
+        limit: int = 100,
+        field: str | None = None,
+        text_field: str | None = None,
+        match: TextMatch = "any",
+        fresh: bool = True,
+        **aggregates: Aggregate,
+    ) -> dict[str, Any]:
+        """What all rows that satisfy ``where`` come to, by the names that ``aggregates`` have.
+
+        ``docs.aggregate(col("year") > 2000, price=col("price").avg(), kinds=col("kind").distinct())`` gives ``price``,
+        ``kinds``, and ``count``, the number of rows. What there is no value of is None. With a ``vector``: of the
+        ``limit`` rows nearest to it; with a ``text``, of those that have the words. Raises as :meth:`search`.
+        """
+        asked = Asked(vector, text, where, field, text_field, match)
+        groups = Grouping((), aggregates, self._layout)
+        query, _ = query_of(asked, self._layout, limit)
+        [found] = groups.found(query, self._searcher(fresh))
+        return found
+
+    def group_by(
+        self,
+        *keys: str | Column | Bucket,
+        where: Expression | None = None,
+        vector: object = None,
+        text: str | None = None,
+        nearest: int = 100,
+        order_by: Column | Order | Sequence[Column | Order] = (),
+        limit: int | None = None,
+        fresh: bool = True,
+        **aggregates: Aggregate,
+    ) -> Groups:
+        """The rows that satisfy ``where`` by what they have in common: a dict for each combination of ``keys``.
+
+        A key is a column, or intervals of it: ``col("price").every(10)``, ``col("at").every("month")``. A row with
+        several values of a key is in the group of each. Each group has its keys (None: rows without the column), its
+        ``count`` of rows and its ``aggregates``, as :meth:`aggregate` gives them. Groups come in order of their keys,
+        or by ``order_by`` (``lutra.col("count").desc()``), ``limit`` of them. With a ``vector``: of the ``nearest``
+        rows to it; with a ``text``, of those that have one of its words. Raises as :meth:`search`.
+        """
+        if not keys:
+            raise ParameterInvalid("group_by takes a column at least; of all rows together aggregate() tells")
+        groups = Grouping(keys, aggregates, self._layout)
+        orders = group_orders(order_by, groups.names, limit)
+        query, _ = query_of(Asked(vector, text, where), self._layout, nearest)
+        found = ordered(groups.found(query, self._searcher(fresh)), orders)
+        return Groups(found[:limit], groups.columns)
+
     # --- inside -------------------------------------------------------------------------------------------------
 
     def _search_index(self) -> str:
         if self._layout.index is None:
             raise ParameterInvalid(f"table {self.name!r} has no indexed field, so it cannot be searched")
         return self._layout.index
+
+    def _searcher(self, fresh: bool) -> Callable[[Sequence[SearchRequest]], list[SearchResult]]:
+        """Asks the index, once it is as new as is wanted."""
+        index = self._search_index()
+        if fresh:
+            self._instance().wait_searchable(self.name, index, _WAIT_S)
+        return lambda requests: self._instance().search_many(self.name, index, requests)
 
     @staticmethod
     def _check_page(limit: int, offset: int) -> None:
@@ -461,41 +498,6 @@ class Table:
                 return
             request = replace(request, start=result.next_start)
             left = None if left is None else left - len(result.rows)
-
-    def _nearest(
-        self, vector: object, field: str | None, where: Query | None, top_k: int, min_score: float | None
-    ) -> KnnVector:
-        most = limits.OFFSET_PLUS_LIMIT_MAX
-        if top_k > most:
-            raise ParameterInvalid(f"a vector search reaches down to the {most:,}th row, not {top_k:,}")
-        target = self._layout.vector_field(field)
-        return KnnVector(target.name, target.vector_of(vector), top_k, filter=where, min_score=min_score)
-
-    def _with_words(self, text: object, field: str | None, match: TextMatch, where: Query | None) -> Query:
-        target = self._layout.text_field(field)
-        if not isinstance(text, str):
-            raise ParameterInvalid(f"text is a str, not {type(text).__name__}")
-        if match not in _WORDS:
-            raise ParameterInvalid(f"match is one of {', '.join(_WORDS)}, not {match!r}")
-        query = _WORDS[match](target.name, text)
-        return query if where is None else Bool(must=(query,), filter=(where,))
-
-    def _sorters(self, order_by: Column | Order | Sequence[Column | Order]) -> tuple[Sorter, ...]:
-        orders = [order_by] if isinstance(order_by, Column | Order) else order_by
-        sorters: list[Sorter] = []
-        for order in orders:
-            if not isinstance(order, Column | Order):
-                raise ParameterInvalid("order_by takes columns: lutra.col('year') or lutra.col('year').desc()")
-            by = order if isinstance(order, Order) else order.asc()
-            sorters.append(FieldSort(filters.sortable(by.column, self._layout), by.descending))
-        # Rows that compare equal come in key order, so that pages join.
-        return (*sorters, PrimaryKeySort()) if sorters else ()
-
-    def _columns_to_get(self, columns: Sequence[str] | None) -> ColumnsToGet:
-        if columns is None:
-            return ColumnsToGet(ReturnColumns.ALL)
-        names = self._layout.columns(columns) or ()
-        return ColumnsToGet(ReturnColumns.SPECIFIED, names) if names else ColumnsToGet(ReturnColumns.NONE)
 
     def _pages(
         self, index: str, request: SearchRequest, limit: int, page_rows: int, *, scored: bool

@@ -7,12 +7,21 @@ fields and key columns; a condition (scans, guarded writes) sees every column.
 
 from __future__ import annotations
 
+import json
 import operator
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final, Protocol
 
+import numpy as np
+
+from lutra.geo.shapes import shape_of
+from lutra.geo.values import points_of
+from lutra.instance.encoding import decode_json
 from lutra.instance.expression import (
     And,
+    AnyRecord,
+    Area,
     Between,
     Comparison,
     Expression,
@@ -22,6 +31,7 @@ from lutra.instance.expression import (
     Or,
     Present,
     StartsWith,
+    Within,
 )
 from lutra.instance.field import Field, Kind
 from lutra.instance.layout import Layout
@@ -39,6 +49,34 @@ _NOTHING: Final = Bool(must_not=(MatchAll(),))
 _SCALARS: Final = {Kind.STR, Kind.INT, Kind.FLOAT, Kind.BOOL, Kind.BYTES, Kind.DATETIME}
 _ORDERED: Final = _SCALARS - {Kind.BOOL}
 _NUMBERS: Final = (int, float)
+
+
+class Scope(Protocol):
+    """Where columns are looked for by their names: a table, or the records of one of its fields."""
+
+    @property
+    def is_open(self) -> bool: ...
+
+    def field(self, name: str) -> Field | None: ...
+
+    def unknown(self, name: object) -> str: ...
+
+
+class Records:
+    """What conditions on one record see: its fields, which an index knows by their path. A `Scope`."""
+
+    is_open = False
+
+    def __init__(self, field: Field) -> None:
+        self.path = field.name
+        self._fields = {one.name: one for one in field.fields}
+
+    def field(self, name: str) -> Field | None:
+        found = self._fields.get(name)
+        return None if found is None else replace(found, name=f"{self.path}.{name}")
+
+    def unknown(self, name: object) -> str:
+        return f"records of {self.path!r} have no field {name!r}: they have {', '.join(self._fields)}"
 
 
 def to_query(expression: Expression, layout: Layout) -> Query:
@@ -71,37 +109,48 @@ def sortable(column: str, layout: Layout) -> str:
     return field.name
 
 
-def _query(expression: Expression, layout: Layout, depth_left: int) -> Query:
+def located(column: str, layout: Layout) -> str:
+    """``column``, checked to be one of points. Raises ParameterInvalid."""
+    return _located(column, layout).name
+
+
+def _query(expression: Expression, scope: Scope, depth_left: int) -> Query:
     if depth_left == 0:
         raise ParameterInvalid(f"the filter is nested deeper than {limits.QUERY_DEPTH_MAX} levels")
     match expression:
         case And(parts):
-            return Bool(filter=tuple(_query(part, layout, depth_left - 1) for part in parts))
+            return Bool(filter=tuple(_query(part, scope, depth_left - 1) for part in parts))
         case Or(parts):
-            return Bool(should=tuple(_query(part, layout, depth_left - 1) for part in parts), minimum_should_match=1)
+            return Bool(should=tuple(_query(part, scope, depth_left - 1) for part in parts), minimum_should_match=1)
         case Not(part):
-            return Bool(must_not=(_query(part, layout, depth_left - 1),))
+            return Bool(must_not=(_query(part, scope, depth_left - 1),))
+        case Within(column, area):
+            return replace(area, field=_located(column, scope).name)
         case Comparison() | Between() | OneOf() | StartsWith() | Present():
-            query = _field_query(expression, _searched(expression.column, layout))
+            query = _field_query(expression, _searched(expression.column, scope))
             return _NOTHING if query is None else query
     raise ParameterInvalid(f"not a filter expression: {expression!r}")
 
 
-def _condition(expression: Expression, layout: Layout, depth_left: int) -> ColumnCondition:
+def _condition(expression: Expression, scope: Scope, depth_left: int) -> ColumnCondition:
     if depth_left == 0:
         raise ParameterInvalid(f"the filter is nested deeper than {limits.FILTER_DEPTH_MAX} levels")
     match expression:
         case And(parts):
-            return Composite(LogicalOperator.AND, tuple(_condition(part, layout, depth_left - 1) for part in parts))
+            return Composite(LogicalOperator.AND, tuple(_condition(part, scope, depth_left - 1) for part in parts))
         case Or(parts):
-            return Composite(LogicalOperator.OR, tuple(_condition(part, layout, depth_left - 1) for part in parts))
+            return Composite(LogicalOperator.OR, tuple(_condition(part, scope, depth_left - 1) for part in parts))
         case Not(part):
-            return Composite(LogicalOperator.NOT, (_condition(part, layout, depth_left - 1),))
+            return Composite(LogicalOperator.NOT, (_condition(part, scope, depth_left - 1),))
         case Comparison() | Between() | OneOf() | StartsWith() | Present():
-            field = layout.field(expression.column)
-            if field is None and not layout.is_open:
-                raise ParameterInvalid(layout.unknown(expression.column))
+            field = scope.field(expression.column)
+            if field is None and not scope.is_open:
+                raise ParameterInvalid(scope.unknown(expression.column))
             return ColumnTest(expression.column, _column_test(expression, None if field is None else field.column))
+        case Within(column, area):
+            return ColumnTest(column, _area_test(area, _located(column, scope)))
+        case AnyRecord(column, condition):
+            return ColumnTest(column, _record_test(_records(column, scope), condition, depth_left - 1))
     raise ParameterInvalid(f"not a filter expression: {expression!r}")
 
 
@@ -176,13 +225,66 @@ def _comparison(compare: Callable[[Any, Any], bool], operand: Operand) -> Callab
     return lambda value: type(value) in types and compare(value, operand)
 
 
-def _searched(column: str, layout: Layout) -> Field:
-    field = layout.field(column)
+def _searched(column: str, scope: Scope) -> Field:
+    field = scope.field(column)
     if field is None:
-        raise ParameterInvalid(layout.unknown(column))
+        raise ParameterInvalid(scope.unknown(column))
     if not field.indexed:
         raise ParameterInvalid(f"field {column!r} is not indexed, so a search cannot filter or sort by it")
     return field
+
+
+def _located(column: str, scope: Scope) -> Field:
+    field = _searched(column, scope)
+    _check_kind(field, {Kind.GEO}, "a place")
+    return field
+
+
+def _area_test(area: Area, field: Field) -> Callable[[Value], bool]:
+    """Whether a point of a column's value lies in ``area``. Raises ParameterInvalid."""
+    shape, schema = shape_of(area, field.name), field.schema()
+
+    def passes(value: Value) -> bool:
+        points = points_of(schema, value)
+        if not points:
+            return False
+        return shape.select(np.array(points, np.float64), np.zeros(len(points), np.int32), 1).count > 0
+
+    return passes
+
+
+def _records(column: str, scope: Scope) -> Field:
+    field = _searched(column, scope)
+    _check_kind(field, {Kind.RECORD}, "any()")
+    return field
+
+
+def _record_test(field: Field, condition: Expression, depth_left: int) -> Callable[[Value], bool]:
+    """Whether one of the records of a column's value satisfies ``condition``. Raises ParameterInvalid."""
+    holds = _condition(condition, Records(field), depth_left)
+
+    def passes(value: Value) -> bool:
+        records = decode_json(value) if isinstance(value, str) else None
+        given = [records] if isinstance(records, dict) else records
+        return isinstance(given, list) and any(isinstance(one, dict) and _satisfies(holds, one) for one in given)
+
+    return passes
+
+
+def _satisfies(condition: ColumnCondition, record: Mapping[str, Any]) -> bool:
+    """Whether a record of JSON does; what it does not have satisfies nothing."""
+    match condition:
+        case Composite(LogicalOperator.AND, parts):
+            return all(_satisfies(part, record) for part in parts)
+        case Composite(LogicalOperator.OR, parts):
+            return any(_satisfies(part, record) for part in parts)
+        case Composite(LogicalOperator.NOT, parts):
+            return not any(_satisfies(part, record) for part in parts)
+        case ColumnTest(column, passes):
+            value = record.get(column)
+            # A column keeps lists and records as text: tests read it so.
+            return value is not None and passes(json.dumps(value) if isinstance(value, list | dict) else value)
+    raise AssertionError(condition)
 
 
 def _check_kind(field: Field | None, kinds: set[Kind], what: str) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lutra.geo.values import check_point
-from lutra.kernels.geo import GeoShape
-from lutra.model.errors import ParameterInvalid
+from lutra.geo.shapes import shape_of
 from lutra.model.geo import GeoBoundingBox, GeoPoint
 from lutra.search.binder import Binder
 from lutra.search.nodes.located import LOCATED, InShape
@@ -20,15 +18,7 @@ _QUERY: Final = "geo_bounding_box query"
 @binds(GeoBoundingBox)
 def bind(query: GeoBoundingBox, binder: Binder) -> Clause:
     binder.field(_QUERY, query.field, LOCATED)
-    top_left, bottom_right = query.top_left, query.bottom_right
-    check_point(top_left, f"[{_QUERY}] top_left")
-    check_point(bottom_right, f"[{_QUERY}] bottom_right")
-    if top_left.lat < bottom_right.lat:
-        raise ParameterInvalid(
-            f"[{_QUERY}] top_left, at latitude {top_left.lat}, is south of bottom_right, at {bottom_right.lat}"
-        )
-    shape = GeoShape.rectangle(top_left.lat, top_left.lon, bottom_right.lat, bottom_right.lon)
-    return Clause(binder.same(InBox(query.field, shape, top_left, bottom_right)), 1.0)
+    return Clause(binder.same(InBox(query.field, shape_of(query, _QUERY), query.top_left, query.bottom_right)), 1.0)
 
 
 @dataclass(frozen=True, slots=True)

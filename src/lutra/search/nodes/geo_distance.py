@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lutra.geo.values import check_point
-from lutra.kernels.geo import GeoShape
-from lutra.model.errors import ParameterInvalid
+from lutra.geo.shapes import shape_of
 from lutra.model.geo import GeoDistance, GeoPoint
 from lutra.search.binder import Binder
 from lutra.search.nodes.located import LOCATED, InShape
@@ -21,11 +18,7 @@ _QUERY: Final = "geo_distance query"
 @binds(GeoDistance)
 def bind(query: GeoDistance, binder: Binder) -> Clause:
     binder.field(_QUERY, query.field, LOCATED)
-    check_point(query.centre, f"[{_QUERY}] center_point")
-    if not 0 < query.distance_m < math.inf:
-        raise ParameterInvalid(f"[{_QUERY}] distance must be more than 0 metres, and finite, not {query.distance_m}")
-    shape = GeoShape.circle(query.centre.lat, query.centre.lon, query.distance_m)
-    return Clause(binder.same(InCircle(query.field, shape, query.centre, query.distance_m)), 1.0)
+    return Clause(binder.same(InCircle(query.field, shape_of(query, _QUERY), query.centre, query.distance_m)), 1.0)
 
 
 @dataclass(frozen=True, slots=True)

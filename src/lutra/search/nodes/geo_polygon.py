@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lutra.geo.values import check_point, coordinates_of
-from lutra.kernels.geo import GeoShape, geo_ring_fault
-from lutra.model import limits
-from lutra.model.errors import ParameterInvalid
+from lutra.geo.shapes import shape_of
 from lutra.model.geo import GeoPoint, GeoPolygon
 from lutra.search.binder import Binder
 from lutra.search.nodes.located import LOCATED, InShape
@@ -16,26 +13,13 @@ from lutra.search.nodes.node import Clause
 from lutra.search.nodes.registry import binds
 
 _QUERY: Final = "geo_polygon query"
-_FAULTS: Final = {
-    1: f"[{_QUERY}] a polygon has at least 3 points that differ",
-    2: f"[{_QUERY}] the polygon crosses or touches itself: edges may meet only at the point that two neighbours share",
-}
 _SHOWN_POINTS: Final = 8
 
 
 @binds(GeoPolygon)
 def bind(query: GeoPolygon, binder: Binder) -> Clause:
     binder.field(_QUERY, query.field, LOCATED)
-    points = query.points
-    if len(points) > limits.GEO_POLYGON_POINTS_MAX:
-        raise ParameterInvalid(f"[{_QUERY}] takes at most {limits.GEO_POLYGON_POINTS_MAX} points, not {len(points)}")
-    for number, point in enumerate(points):
-        check_point(point, f"[{_QUERY}] point {number}")
-    ring = coordinates_of(points)
-    fault = geo_ring_fault(ring)
-    if fault:
-        raise ParameterInvalid(_FAULTS[fault])
-    return Clause(binder.same(InPolygon(query.field, GeoShape.polygon(ring), points)), 1.0)
+    return Clause(binder.same(InPolygon(query.field, shape_of(query, _QUERY), query.points)), 1.0)
 
 
 @dataclass(frozen=True, slots=True)

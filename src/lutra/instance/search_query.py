@@ -1,0 +1,118 @@
+"""What a search of a table asks its index: queries, orders and columns from what was said in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from lutra.instance import where as filters
+from lutra.instance.expression import Column, Expression, Order
+from lutra.instance.layout import Layout
+from lutra.model import limits
+from lutra.model.errors import ParameterInvalid
+from lutra.model.geo import GeoDistanceSort
+from lutra.model.queries import (
+    Bool,
+    ColumnsToGet,
+    FieldSort,
+    KnnVector,
+    Match,
+    MatchAll,
+    MatchPhrase,
+    Operator,
+    PrimaryKeySort,
+    Query,
+    ReturnColumns,
+    Sorter,
+)
+
+TextMatch = Literal["any", "all", "phrase"]
+"""How much of a text a row must have."""
+_WORDS: Final[dict[str, Callable[[str, str], Query]]] = {
+    "any": Match,
+    "all": lambda field, text: Match(field, text, Operator.AND),
+    "phrase": MatchPhrase,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which rows are looked for, as `lutra.Table.search` takes it."""
+
+    vector: object = None
+    text: str | None = None
+    where: Expression | None = None
+    field: str | None = None
+    text_field: str | None = None
+    match: TextMatch = "any"
+    min_score: float | None = None
+
+
+def query_of(asked: Asked, layout: Layout, top_k: int) -> tuple[Query, bool]:
+    """The query, and whether its matches have scores; ``top_k`` neighbours of a vector. Raises ParameterInvalid."""
+    query: Query = MatchAll() if asked.where is None else filters.to_query(asked.where, layout)
+    passing = None if asked.where is None else query
+    found: list[Query] = []
+    if asked.vector is not None:
+        found.append(nearest(asked.vector, asked.field, layout, passing, top_k, asked.min_score))
+    elif asked.field is not None or asked.min_score is not None:
+        raise ParameterInvalid("field and min_score go with a vector")
+    if asked.text is not None:
+        found.append(_with_words(asked.text, asked.text_field, layout, asked.match, passing))
+    elif asked.text_field is not None or asked.match != "any":
+        raise ParameterInvalid("text_field and match go with a text")
+    if not found:
+        return query, False
+    return found[0] if len(found) == 1 else Bool(should=tuple(found), minimum_should_match=1), True
+
+
+def nearest(
+    vector: object, field: str | None, layout: Layout, where: Query | None, top_k: int, min_score: float | None
+) -> KnnVector:
+    """The rows nearest to a vector. Raises ParameterInvalid."""
+    most = limits.OFFSET_PLUS_LIMIT_MAX
+    if type(top_k) is not int or top_k < 1:
+        raise ParameterInvalid(f"so many of the nearest rows: an int of at least 1, not {top_k!r}")
+    if top_k > most:
+        raise ParameterInvalid(f"a vector search reaches down to the {most:,}th row, not {top_k:,}")
+    target = layout.vector_field(field)
+    return KnnVector(target.name, target.vector_of(vector), top_k, filter=where, min_score=min_score)
+
+
+def _with_words(text: object, field: str | None, layout: Layout, match: TextMatch, where: Query | None) -> Query:
+    target = layout.text_field(field)
+    if not isinstance(text, str):
+        raise ParameterInvalid(f"text is a str, not {type(text).__name__}")
+    if match not in _WORDS:
+        raise ParameterInvalid(f"match is one of {', '.join(_WORDS)}, not {match!r}")
+    query = _WORDS[match](target.name, text)
+    return query if where is None else Bool(must=(query,), filter=(where,))
+
+
+def sorters_of(order_by: Column | Order | Sequence[Column | Order], layout: Layout) -> tuple[Sorter, ...]:
+    """Of an order; rows that compare equal come in key order, so that pages join. Raises ParameterInvalid."""
+    sorters = tuple(_sorter(order, layout) for order in orders_of(order_by))
+    return (*sorters, PrimaryKeySort()) if sorters else ()
+
+
+def orders_of(order_by: Column | Order | Sequence[Column | Order]) -> list[Order]:
+    """What ``order_by`` takes, one after the other. Raises ParameterInvalid."""
+    orders = [order_by] if isinstance(order_by, Column | Order) else order_by
+    if not all(isinstance(order, Column | Order) for order in orders):
+        raise ParameterInvalid("order_by takes columns: lutra.col('year') or lutra.col('year').desc()")
+    return [order if isinstance(order, Order) else order.asc() for order in orders]
+
+
+def _sorter(order: Order, layout: Layout) -> Sorter:
+    if order.points:
+        return GeoDistanceSort(filters.located(order.column, layout), order.points, order.descending)
+    return FieldSort(filters.sortable(order.column, layout), order.descending)
+
+
+def columns_to_get(columns: Sequence[str] | None, layout: Layout) -> ColumnsToGet:
+    """Raises ParameterInvalid where the table has no such column."""
+    if columns is None:
+        return ColumnsToGet(ReturnColumns.ALL)
+    names = layout.columns(columns) or ()
+    return ColumnsToGet(ReturnColumns.SPECIFIED, names) if names else ColumnsToGet(ReturnColumns.NONE)
