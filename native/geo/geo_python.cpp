@@ -19,6 +19,7 @@
 #include "geo_circle.h"
 #include "geo_curve.h"
 #include "geo_distance.h"
+#include "geo_grid.h"
 #include "geo_polygon.h"
 #include "geo_rectangle.h"
 #include "geo_text.h"
@@ -139,6 +140,20 @@ nb::object places_on_curve(const Points& points) {
     return array_of(std::move(places));
 }
 
+nb::object cells(const Points& points, int lat_bits, int lon_bits) {
+    const std::span<const geo::Point> all = points_of(points);
+    if (lat_bits < 0 || lat_bits > 31 || lon_bits < 0 || lon_bits > 31) throw std::invalid_argument("there is no such grid");
+    if (!std::all_of(all.begin(), all.end(), geo::is_point)) throw std::invalid_argument("a point is none");
+    std::vector<std::int64_t> found(all.size());
+    {
+        const MaybeUnlocked unlocked(all.size());
+        std::transform(all.begin(), all.end(), found.begin(), [=](const geo::Point& point) {
+            return static_cast<std::int64_t>(geo::cell_of(point, lat_bits, lon_bits));
+        });
+    }
+    return array_of(std::move(found));
+}
+
 std::optional<std::pair<double, double>> read_point(std::string_view text) {
     const std::optional<geo::Point> point = geo::read_point(text);
     if (!point) return std::nullopt;
@@ -176,6 +191,7 @@ void bind_geo(nb::module_& m) {
         "points"_a.noconvert());
     m.def("geo_distances", &distances, "points"_a.noconvert(), "origins"_a.noconvert(), "type"_a, "mode"_a);
     m.def("geo_places_on_curve", &places_on_curve, "points"_a.noconvert());
+    m.def("geo_cells", &cells, "points"_a.noconvert(), "lat_bits"_a, "lon_bits"_a);
     m.def("geo_read_point", &read_point, "text"_a);
     m.attr("GEO_EARTH_RADIUS_M") = geo::kEarthRadiusM;
 }

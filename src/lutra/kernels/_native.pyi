@@ -430,5 +430,8 @@ def geo_distances(
 def geo_places_on_curve(points: NDArray[np.float64]) -> NDArray[np.uint64]:
     """See `lutra.kernels.geo`."""
 
+def geo_cells(points: NDArray[np.float64], lat_bits: int, lon_bits: int) -> NDArray[np.int64]:
+    """See `lutra.kernels.geo`."""
+
 def geo_read_point(text: str) -> tuple[float, float] | None:
     """See `lutra.kernels.geo`."""

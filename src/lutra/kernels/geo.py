@@ -20,6 +20,9 @@ Points are float64 [n, 2], C-contiguous: latitude and longitude in degrees. Dist
     on average (2).
 ``geo_places_on_curve(points)``
     uint64 [n]: where they are on Hilbert's curve, along which neighbours tend to be neighbours on the earth.
+``geo_cells(points, lat_bits, lon_bits)``
+    int64 [n]: the number of each one's cell in a grid of 2^lat_bits by 2^lon_bits, up to 31 each; bits of column and
+    row by turns, as geohashes have them.
 ``geo_read_point(text)``
     Of ``"lat,lon"`` latitude and longitude; None where it is not that.
 """
@@ -27,6 +30,7 @@ Points are float64 [n, 2], C-contiguous: latitude and longitude in degrees. Dist
 from lutra.kernels._native import (
     GEO_EARTH_RADIUS_M,
     GeoShape,
+    geo_cells,
     geo_distances,
     geo_places_on_curve,
     geo_read_point,
@@ -36,6 +40,7 @@ from lutra.kernels._native import (
 __all__ = [
     "GEO_EARTH_RADIUS_M",
     "GeoShape",
+    "geo_cells",
     "geo_distances",
     "geo_places_on_curve",
     "geo_read_point",

@@ -12,6 +12,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from lutra.model.geo import GeoPoint
 from lutra.model.queries import Hit, Operand, Query, Sorter
 from lutra.model.rows import Row
 
@@ -174,6 +175,37 @@ class GroupByFilter:
 
     name: str
     filters: tuple[Query, ...]
+    aggregations: tuple[Aggregation, ...] = ()
+    group_bys: tuple[GroupBy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupByGeoDistance:
+    """A group for each of ``ranges`` of the distance from ``origin``, along the great circle, in metres.
+
+    Otherwise as `GroupByRange`; a row with several points is in each group that the distance of one says.
+    """
+
+    name: str
+    field: str
+    origin: GeoPoint
+    ranges: tuple[tuple[float, float], ...]
+    aggregations: tuple[Aggregation, ...] = ()
+    group_bys: tuple[GroupBy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupByGeoGrid:
+    """A group for each cell of a grid that has points; ``size`` of them (None: 10), those with the most rows first.
+
+    ``precision``: how many characters the cells' geohashes have, from 1 (5,000 km wide) to 12 (37 mm). Keys are
+    `lutra.model.geo.GeoCell`.
+    """
+
+    name: str
+    field: str
+    precision: int
+    size: int | None = None
     aggregations: tuple[Aggregation, ...] = ()
     group_bys: tuple[GroupBy, ...] = ()
 

@@ -63,6 +63,15 @@ class GeoPolygon:
 
 
 @dataclass(frozen=True, slots=True)
+class GeoCell:
+    """A cell of a grid: its geohash, and the corners between which it lies."""
+
+    hash: str
+    top_left: GeoPoint
+    bottom_right: GeoPoint
+
+
+@dataclass(frozen=True, slots=True)
 class GeoDistanceSort:
     """By the distance of a row's points from ``points``. Rows without a point come last.
 

@@ -137,3 +137,35 @@ def test_a_row_that_moves(client: SdkClient, make: TableMaker, sync_client: ots.
     load(sync_client, table, [([("id", "a")], {"at": "2,2"})])
     wait_until(lambda: ids(search(client, table, index, ots.GeoDistanceQuery("at", "2,2", 10))) == ["a"], 10)
     assert ids(search(client, table, index, ots.GeoDistanceQuery("at", "1,1", 10))) == []
+
+
+def test_groups_by_distance(client: SdkClient, indexed: tuple[str, str]) -> None:
+    group_by = ots.GroupByGeoDistance(
+        "at",
+        ots.GeoPoint(31, 121),
+        [(0, 200_000), (200_000, 5e6), (5e6, 3e7)],
+        sub_group_bys=[ots.GroupByGeoGrid("at", ots.GeoHashPrecision.GHP_5009KM_4992KM_1)],
+    )
+    response = search(client, *indexed, MatchAllQuery(), group_bys=[group_by], limit=0)
+    [result] = response.group_by_results
+    assert [(item.range_from, item.range_to, item.row_count) for item in result.items] == [
+        (0, 200_000, 2),
+        (200_000, 5e6, 1),
+        (5e6, 3e7, 5),
+    ]
+    [below] = result.items[0].sub_group_bys
+    assert [(item.key, item.row_count) for item in below.items] == [("w", 2)]
+
+
+def test_groups_by_grid(client: SdkClient, indexed: tuple[str, str]) -> None:
+    group_by = ots.GroupByGeoGrid("stops", ots.GeoHashPrecision.GHP_1252KM_624KM_2, 2)
+    response = search(client, *indexed, MatchAllQuery(), group_bys=[group_by], limit=0)
+    [result] = response.group_by_results
+    [first, second] = result.items
+    assert (first.key, first.row_count) == ("gc", 2)
+    assert (second.key, second.row_count) == ("wt", 2)
+    corners = first.geo_grid.top_left, first.geo_grid.bottom_right
+    assert [(corner.lat, corner.lon) for corner in corners] == [(56.25, -11.25), (50.625, 0.0)]
+    with refused("OTSParameterInvalid", 400, mentions="[group_by_geo_grid] field: nothing does not exist"):
+        group_by = ots.GroupByGeoGrid("nothing", ots.GeoHashPrecision.GHP_37MM_19MM_12)
+        search(client, *indexed, MatchAllQuery(), group_bys=[group_by])

@@ -4,7 +4,17 @@ A new kind is a new module, named here so that it is there. A `Metric` has a sta
 says which groups rows are in, and `level` does the rest: numbers them, looks at each with what is asked below, merges.
 """
 
-from lutra.search.aggregations import by_field, by_filter, by_range, distinct, numbers, percentiles, top_rows
+from lutra.search.aggregations import (
+    by_field,
+    by_filter,
+    by_geo_distance,
+    by_geo_grid,
+    by_range,
+    distinct,
+    numbers,
+    percentiles,
+    top_rows,
+)
 from lutra.search.aggregations.binding import LevelBinder
 from lutra.search.aggregations.collector import AggregationCollector
 from lutra.search.aggregations.level import Level, LevelState
@@ -16,6 +26,8 @@ __all__ = [
     "LevelState",
     "by_field",
     "by_filter",
+    "by_geo_distance",
+    "by_geo_grid",
     "by_range",
     "distinct",
     "numbers",

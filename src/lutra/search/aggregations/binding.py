@@ -10,6 +10,7 @@ from lutra.index.lsm.view import IndexView
 from lutra.model import limits
 from lutra.model.aggregations import Aggregation, GroupBy, GroupSorter, SubAggregationSort
 from lutra.model.errors import ParameterInvalid
+from lutra.model.indexes import FieldSchema
 from lutra.model.queries import Operand, Query, Sorter
 from lutra.model.rows import PrimaryKey
 from lutra.scalars.values import Scalar, ScalarReader
@@ -60,7 +61,7 @@ class LevelBinder:
         """A query that sorts rows into a group. Raises ParameterInvalid."""
         return self._queries.bind_beside(query)
 
-    def field(self, what: str, name: str, fits: Fits, missing: Operand | None = None) -> AggregatedField:
+    def schema_field(self, what: str, name: str, fits: Fits) -> FieldSchema:
         """The field of what is asked, which goes with the kinds that it ``fits``. Raises ParameterInvalid."""
         field = self._view.schema.field_in("", name)
         if field is None:
@@ -73,9 +74,14 @@ class LevelBinder:
             )
         if field.sort_and_aggregate is False:
             raise ParameterInvalid(f"[{what}] field: {name} was created without sort_and_agg")
+        return field
+
+    def field(self, what: str, name: str, fits: Fits, missing: Operand | None = None) -> AggregatedField:
+        """As `schema_field`, of values that are compared, and what stands for one that is missing."""
+        field = self.schema_field(what, name, fits)
         reader = ScalarReader(field)
         value = None if missing is None else self.value(what, reader, "missing", missing)
-        return AggregatedField(field, kind, reader, value)
+        return AggregatedField(field, kind_of(field), reader, value)
 
     def value(self, what: str, reader: ScalarReader, noun: str, operand: Operand) -> Scalar:
         """What a field holds for ``operand``. Raises ParameterInvalid where it holds no such value."""

@@ -31,6 +31,22 @@ class GroupByType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     GROUP_BY_DATE_HISTOGRAM: _ClassVar[GroupByType]
     GROUP_BY_GEO_GRID: _ClassVar[GroupByType]
     GROUP_BY_COMPOSITE: _ClassVar[GroupByType]
+
+class GeoHashPrecision(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    GEO_HASH_PRECISION_UNSPECIFIED: _ClassVar[GeoHashPrecision]
+    GEO_HASH_PRECISION_5009KM_4992KM_1: _ClassVar[GeoHashPrecision]
+    GEO_HASH_PRECISION_1252KM_624KM_2: _ClassVar[GeoHashPrecision]
+    GEO_HASH_PRECISION_156KM_156KM_3: _ClassVar[GeoHashPrecision]
+    GEO_HASH_PRECISION_39KM_19KM_4: _ClassVar[GeoHashPrecision]
+    GEO_HASH_PRECISION_4900M_4900M_5: _ClassVar[GeoHashPrecision]
+    GEO_HASH_PRECISION_1200M_609M_6: _ClassVar[GeoHashPrecision]
+    GEO_HASH_PRECISION_152M_152M_7: _ClassVar[GeoHashPrecision]
+    GEO_HASH_PRECISION_38M_19M_8: _ClassVar[GeoHashPrecision]
+    GEO_HASH_PRECISION_480CM_480CM_9: _ClassVar[GeoHashPrecision]
+    GEO_HASH_PRECISION_120CM_595MM_10: _ClassVar[GeoHashPrecision]
+    GEO_HASH_PRECISION_149MM_149MM_11: _ClassVar[GeoHashPrecision]
+    GEO_HASH_PRECISION_37MM_19MM_12: _ClassVar[GeoHashPrecision]
 AGG_UNSPECIFIED: AggregationType
 AGG_AVG: AggregationType
 AGG_MAX: AggregationType
@@ -49,6 +65,19 @@ GROUP_BY_HISTOGRAM: GroupByType
 GROUP_BY_DATE_HISTOGRAM: GroupByType
 GROUP_BY_GEO_GRID: GroupByType
 GROUP_BY_COMPOSITE: GroupByType
+GEO_HASH_PRECISION_UNSPECIFIED: GeoHashPrecision
+GEO_HASH_PRECISION_5009KM_4992KM_1: GeoHashPrecision
+GEO_HASH_PRECISION_1252KM_624KM_2: GeoHashPrecision
+GEO_HASH_PRECISION_156KM_156KM_3: GeoHashPrecision
+GEO_HASH_PRECISION_39KM_19KM_4: GeoHashPrecision
+GEO_HASH_PRECISION_4900M_4900M_5: GeoHashPrecision
+GEO_HASH_PRECISION_1200M_609M_6: GeoHashPrecision
+GEO_HASH_PRECISION_152M_152M_7: GeoHashPrecision
+GEO_HASH_PRECISION_38M_19M_8: GeoHashPrecision
+GEO_HASH_PRECISION_480CM_480CM_9: GeoHashPrecision
+GEO_HASH_PRECISION_120CM_595MM_10: GeoHashPrecision
+GEO_HASH_PRECISION_149MM_149MM_11: GeoHashPrecision
+GEO_HASH_PRECISION_37MM_19MM_12: GeoHashPrecision
 
 class Aggregation(_message.Message):
     __slots__ = ("name", "type", "body")
@@ -238,6 +267,42 @@ class GroupByFilter(_message.Message):
     sub_group_bys: GroupBys
     def __init__(self, filters: _Optional[_Iterable[_Union[_query_pb2.Query, _Mapping]]] = ..., sub_aggs: _Optional[_Union[Aggregations, _Mapping]] = ..., sub_group_bys: _Optional[_Union[GroupBys, _Mapping]] = ...) -> None: ...
 
+class GeoPoint(_message.Message):
+    __slots__ = ("lat", "lon")
+    LAT_FIELD_NUMBER: _ClassVar[int]
+    LON_FIELD_NUMBER: _ClassVar[int]
+    lat: float
+    lon: float
+    def __init__(self, lat: _Optional[float] = ..., lon: _Optional[float] = ...) -> None: ...
+
+class GroupByGeoDistance(_message.Message):
+    __slots__ = ("field_name", "origin", "ranges", "sub_aggs", "sub_group_bys")
+    FIELD_NAME_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    RANGES_FIELD_NUMBER: _ClassVar[int]
+    SUB_AGGS_FIELD_NUMBER: _ClassVar[int]
+    SUB_GROUP_BYS_FIELD_NUMBER: _ClassVar[int]
+    field_name: str
+    origin: GeoPoint
+    ranges: _containers.RepeatedCompositeFieldContainer[Range]
+    sub_aggs: Aggregations
+    sub_group_bys: GroupBys
+    def __init__(self, field_name: _Optional[str] = ..., origin: _Optional[_Union[GeoPoint, _Mapping]] = ..., ranges: _Optional[_Iterable[_Union[Range, _Mapping]]] = ..., sub_aggs: _Optional[_Union[Aggregations, _Mapping]] = ..., sub_group_bys: _Optional[_Union[GroupBys, _Mapping]] = ...) -> None: ...
+
+class GroupByGeoGrid(_message.Message):
+    __slots__ = ("field_name", "precision", "size", "sub_aggs", "sub_group_bys")
+    FIELD_NAME_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    SUB_AGGS_FIELD_NUMBER: _ClassVar[int]
+    SUB_GROUP_BYS_FIELD_NUMBER: _ClassVar[int]
+    field_name: str
+    precision: GeoHashPrecision
+    size: int
+    sub_aggs: Aggregations
+    sub_group_bys: GroupBys
+    def __init__(self, field_name: _Optional[str] = ..., precision: _Optional[_Union[GeoHashPrecision, str]] = ..., size: _Optional[int] = ..., sub_aggs: _Optional[_Union[Aggregations, _Mapping]] = ..., sub_group_bys: _Optional[_Union[GroupBys, _Mapping]] = ...) -> None: ...
+
 class FieldRange(_message.Message):
     __slots__ = ("min", "max")
     MIN_FIELD_NUMBER: _ClassVar[int]
@@ -377,6 +442,54 @@ class GroupByFilterResult(_message.Message):
     GROUP_BY_FILTER_RESULT_ITEMS_FIELD_NUMBER: _ClassVar[int]
     group_by_filter_result_items: _containers.RepeatedCompositeFieldContainer[GroupByFilterResultItem]
     def __init__(self, group_by_filter_result_items: _Optional[_Iterable[_Union[GroupByFilterResultItem, _Mapping]]] = ...) -> None: ...
+
+class GroupByGeoDistanceResultItem(_message.Message):
+    __slots__ = ("range_from", "range_to", "row_count", "sub_aggs_result", "sub_group_bys_result")
+    RANGE_FROM_FIELD_NUMBER: _ClassVar[int]
+    RANGE_TO_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SUB_AGGS_RESULT_FIELD_NUMBER: _ClassVar[int]
+    SUB_GROUP_BYS_RESULT_FIELD_NUMBER: _ClassVar[int]
+    range_from: float
+    range_to: float
+    row_count: int
+    sub_aggs_result: AggregationsResult
+    sub_group_bys_result: GroupBysResult
+    def __init__(self, range_from: _Optional[float] = ..., range_to: _Optional[float] = ..., row_count: _Optional[int] = ..., sub_aggs_result: _Optional[_Union[AggregationsResult, _Mapping]] = ..., sub_group_bys_result: _Optional[_Union[GroupBysResult, _Mapping]] = ...) -> None: ...
+
+class GroupByGeoDistanceResult(_message.Message):
+    __slots__ = ("group_by_geo_distance_result_items",)
+    GROUP_BY_GEO_DISTANCE_RESULT_ITEMS_FIELD_NUMBER: _ClassVar[int]
+    group_by_geo_distance_result_items: _containers.RepeatedCompositeFieldContainer[GroupByGeoDistanceResultItem]
+    def __init__(self, group_by_geo_distance_result_items: _Optional[_Iterable[_Union[GroupByGeoDistanceResultItem, _Mapping]]] = ...) -> None: ...
+
+class GeoGrid(_message.Message):
+    __slots__ = ("top_left", "bottom_right")
+    TOP_LEFT_FIELD_NUMBER: _ClassVar[int]
+    BOTTOM_RIGHT_FIELD_NUMBER: _ClassVar[int]
+    top_left: GeoPoint
+    bottom_right: GeoPoint
+    def __init__(self, top_left: _Optional[_Union[GeoPoint, _Mapping]] = ..., bottom_right: _Optional[_Union[GeoPoint, _Mapping]] = ...) -> None: ...
+
+class GroupByGeoGridResultItem(_message.Message):
+    __slots__ = ("key", "geo_grid", "row_count", "sub_aggs_result", "sub_group_bys_result")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    GEO_GRID_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SUB_AGGS_RESULT_FIELD_NUMBER: _ClassVar[int]
+    SUB_GROUP_BYS_RESULT_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    geo_grid: GeoGrid
+    row_count: int
+    sub_aggs_result: AggregationsResult
+    sub_group_bys_result: GroupBysResult
+    def __init__(self, key: _Optional[str] = ..., geo_grid: _Optional[_Union[GeoGrid, _Mapping]] = ..., row_count: _Optional[int] = ..., sub_aggs_result: _Optional[_Union[AggregationsResult, _Mapping]] = ..., sub_group_bys_result: _Optional[_Union[GroupBysResult, _Mapping]] = ...) -> None: ...
+
+class GroupByGeoGridResult(_message.Message):
+    __slots__ = ("group_by_geo_grid_result_items",)
+    GROUP_BY_GEO_GRID_RESULT_ITEMS_FIELD_NUMBER: _ClassVar[int]
+    group_by_geo_grid_result_items: _containers.RepeatedCompositeFieldContainer[GroupByGeoGridResultItem]
+    def __init__(self, group_by_geo_grid_result_items: _Optional[_Iterable[_Union[GroupByGeoGridResultItem, _Mapping]]] = ...) -> None: ...
 
 class GroupByHistogramItem(_message.Message):
     __slots__ = ("key", "value", "sub_aggs_result", "sub_group_bys_result")

@@ -4,13 +4,14 @@ A module says by `speaks_aggregation` and `speaks_group_by` which ones it is for
 there.
 """
 
-from lutra.server.protocol.aggregations import by_field, by_filter, by_range, top_rows, values
+from lutra.server.protocol.aggregations import by_field, by_filter, by_geo, by_range, top_rows, values
 from lutra.server.protocol.aggregations.level import aggregated_messages, parse_aggregations, parse_group_bys
 
 __all__ = [
     "aggregated_messages",
     "by_field",
     "by_filter",
+    "by_geo",
     "by_range",
     "parse_aggregations",
     "parse_group_bys",
