@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from lutra.fields.children import ObjectPart
 from lutra.fields.columns_below import ColumnsBelow
-from lutra.fields.objects import objects_in, read_json
+from lutra.fields.objects import flat, objects_in, read_json
 from lutra.fields.space_fields import KindOf, by_path
 from lutra.model.arrays import Docs
 from lutra.model.indexes import FieldSchema
@@ -46,7 +45,7 @@ class ObjectColumn:
     def _stage_field(self, doc: int, key: str, field: FieldSchema, values: list[Any]) -> None:
         """``values``: of one field in all objects, some perhaps arrays."""
         if key in self._holding or field.is_array:
-            self._below.stage(key, doc, _flat(values))
+            self._below.stage(key, doc, flat(values))
         elif len(values) == 1:
             self._below.stage(key, doc, values[0])
         else:
@@ -73,8 +72,3 @@ class ObjectColumn:
     def compacted(self, renumber: Docs) -> ObjectColumn:
         """A new column without the documents whose new number in ``renumber`` is negative."""
         return ObjectColumn(self.field, self._kind_of, self._below.compacted(renumber))
-
-
-def _flat(values: Iterable[Any]) -> list[Any]:
-    """With the elements of arrays in place of these."""
-    return [element for value in values for element in (value if type(value) is list else [value])]

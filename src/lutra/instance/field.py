@@ -165,7 +165,7 @@ _FIELD_TYPES: Final = {
 }
 _KIND_OF_FIELD: Final = {
     **{type_: kind for kind, type_ in _FIELD_TYPES.items()},
-    **dict.fromkeys((FieldType.FUZZY_KEYWORD, FieldType.IP, FieldType.FLATTENED), Kind.STR),
+    **dict.fromkeys((FieldType.FUZZY_KEYWORD, FieldType.IP, FieldType.FLATTENED, FieldType.JSON), Kind.STR),
 }
 
 
@@ -250,7 +250,7 @@ class Field:
             if dates[0] not in _UNIT_NAMES:
                 kind = Kind.INT if dates[0] in EPOCH_UNITS_NS else Kind.STR
         text = schema.text or TextOptions() if kind is Kind.TEXT else None
-        fields = tuple(replace(cls.of_schema(one), is_text=True) for one in schema.fields)
+        fields = tuple(replace(cls.of_schema(one), is_text=True) for one in schema.fields if kind is Kind.RECORD)
         made = None if _FIELD_TYPES.get(kind) is schema.type or dates else schema
         indexed = schema.is_indexed or kind is Kind.RECORD  # of which SDKs say no, and index what is within
         return cls(schema.name, kind, schema.is_array, indexed, schema.vector, dates, text, fields, made)

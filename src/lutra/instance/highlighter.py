@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
+from lutra.fields.objects import values_below
 from lutra.model.deadline import current_deadline
 from lutra.model.indexes import IndexSchema, TextOptions
 from lutra.model.queries import Fragments, Highlight, Query
@@ -25,19 +29,25 @@ class Highlighter:
             analyzer = analyzer_of(field.text or TextOptions())
             wanted = wanted_of(query, field.name, analyzer)
             if wanted:
-                self._fields.append((style, field, analyzer, wanted))
+                self._fields.append((style, field, schema.source(field.name), analyzer, wanted))
 
     def fragments(self, row: Row) -> Fragments:
         """Of a whole row, by field; a field without any is absent. Raises RequestTimeout."""
         found: Fragments = {}
-        for style, field, analyzer, wanted in self._fields:
+        for style, field, source, analyzer, wanted in self._fields:
             current_deadline().check()
-            value = _newest(row, field.column)
+            value = _value(row, *source)
             texts = None if value is None else texts_of(field, value)
             shown = highlighted(texts, analyzer, wanted, style, self._encoder) if texts else []
             if shown:
                 found[field.name] = shown
         return found
+
+
+def _value(row: Row, column: str, keys: Sequence[str]) -> Value | None:
+    """What the field that is fed from ``column`` is fed; ``keys``: where in the objects that this holds."""
+    value = _newest(row, column)
+    return json.dumps(values_below(value, keys)) if keys and value is not None else value
 
 
 def _newest(row: Row, name: str) -> Value | None:
