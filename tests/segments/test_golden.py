@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.golden_segment import DEAD, PLANS, SCHEMA, golden_name, golden_rows
+from support import nested_model
+from support.golden_segment import DEAD, PLANS, SCHEMA, golden_name, golden_rows, nested_rows
+from support.nested_model import buffer_of, expected, found
 from support.parts import part_of
 from support.stored_segments import Shelf, check_against, nearest_keys
 
@@ -53,8 +55,22 @@ def test_a_golden_segment_answers_as_it_did(segment: IndexSegment) -> None:
                 assert np.allclose(found, distances)
 
 
+@pytest.mark.parametrize("version", range(3, FORMAT_VERSION + 1))
+def test_a_golden_segment_holds_documents_within_rows(shelf: Shelf, version: int) -> None:
+    copy = shelf.folder / "nested"
+    shutil.copy(GOLDEN / golden_name("nested", version), copy)
+    shelf.store.put_file("golden/nested", copy)
+    with shelf.open("golden/nested", nested_model.SCHEMA) as segment:
+        rows = nested_rows()
+        assert [found(segment.fields, doc) for doc in range(segment.size)] == [expected(cells) for _, cells in rows]
+        assert segment.verify() == []
+
+
 def test_the_bytes_are_those_that_were_written_once(tmp_path: Path) -> None:
     """But of a graph: the format does not say how it is built."""
+    nested = tmp_path / "nested"
+    build_segment(nested, [buffer_of(nested_rows()).view()], nested_model.SCHEMA)
+    assert nested.read_bytes() == (GOLDEN / golden_name("nested", FORMAT_VERSION)).read_bytes()
     written = {name: plan for name, plan in PLANS.items() if plan.kind is not SegmentKind.GRAPH}
     build_segment(tmp_path / "s", [part_of(SCHEMA, golden_rows())], SCHEMA, plans=written)
     assert (tmp_path / "s").read_bytes() == (GOLDEN / golden_name("flat", FORMAT_VERSION)).read_bytes()
