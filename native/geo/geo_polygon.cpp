@@ -172,7 +172,7 @@ std::size_t Polygon::band_of(double y) const {
 bool Polygon::contains(const Point& point) const {
     if (point.lat == kPoleLat) return has_north_pole_;
     if (point.lat == -kPoleLat) return has_south_pole_;
-    if (point.lat < bounds_.lat_min || point.lat > bounds_.lat_max) return false;
+    if (!(bounds_.lat_min <= point.lat && point.lat <= bounds_.lat_max)) return false;  // so where it is NaN
     for (int turns = turn_min_; turns <= turn_max_; ++turns) {
         const double x = on_map(point.lon, turns);
         if (bounds_.lon_min <= x && x <= bounds_.lon_max && holds({x, point.lat})) return true;

@@ -19,6 +19,7 @@ class Shape {
   public:
     virtual ~Shape() = default;
 
+    // No shape has what is no point: a damaged one.
     virtual bool contains(const Point& point) const = 0;
     // Never says other than `contains` does of the points of the box.
     virtual Relation relation(const Box& box) const = 0;

@@ -63,12 +63,23 @@ void check_boxes(const Shape& shape) {
     }
 }
 
+void check_damaged(const Shape& shape) {
+    for (const double wrong : {static_cast<double>(NAN), 1e300, -1e300, static_cast<double>(INFINITY)}) {
+        for (const Point& point : {Point{wrong, 0}, Point{0, wrong}, Point{wrong, wrong}}) {
+            CHECK(!shape.contains(point));
+            shape.relation({point.lat, point.lat, point.lon, point.lon});
+            shape.relation({-90, point.lat, point.lon, 180});
+        }
+    }
+}
+
 void test_circles() {
     for (int round = 0; round < 60; ++round) {
         const Point centre = random_point();
         const double radius_m = std::pow(10, uniform(-2, 7.4));
         const Circle circle(centre, radius_m);
         check_boxes(circle);
+        check_damaged(circle);
         const Origin origin(centre);
         for (int i = 0; i < 50; ++i) {
             const Point point = random_point();
@@ -88,6 +99,7 @@ void test_rectangles() {
         const Point one = random_point(), other = random_point();
         const Rectangle box({std::max(one.lat, other.lat), one.lon}, {std::min(one.lat, other.lat), other.lon});
         check_boxes(box);
+        check_damaged(box);
         CHECK(box.contains({one.lat, one.lon}) && box.contains({one.lat, other.lon}));
     }
     const Rectangle across({10, 170}, {-10, -170});
@@ -109,7 +121,11 @@ void test_polygons() {
             const double lon = std::fmod(centre.lon + out * std::cos(angle) + 900, 360) - 180;
             ring.push_back({std::min(90.0, std::max(-90.0, centre.lat + out * std::sin(angle))), lon});
         }
-        if (Ring(ring).fault() == RingFault::kNone) check_boxes(Polygon(ring));
+        if (Ring(ring).fault() == RingFault::kNone) {
+            const Polygon polygon(ring);
+            check_boxes(polygon);
+            check_damaged(polygon);
+        }
     }
     const std::vector<Point> pole{{60, 0}, {60, 120}, {60, -120}};
     CHECK(Ring(pole).turns() == 1);

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.geo_model import Place, arc_m
+from support.geo_model import Place, arc_m, text
 from support.geo_rows import KEY, SCHEMA, Points, rows_of
 from support.indexes import memory_index
 from support.shared_out import shared_out
@@ -21,6 +21,9 @@ from lutra.geo.grid import cell_of, cells_of
 from lutra.index.lsm.view import IndexView
 from lutra.model.aggregations import (
     Aggregated,
+    Count,
+    CountResult,
+    DistinctCount,
     GroupBy,
     GroupByField,
     GroupByGeoDistance,
@@ -157,6 +160,26 @@ def test_below_other_groups() -> None:
         for one in found.group_bys["far"].groups
     ]
     assert told == [[("s", 2), ("v", 1)]] * 2
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(contents, max_size=20), st.none() | places, st.integers(0, 2**32))
+def test_counts(shelf: Shelf, rows: list[Points], missing: Place | None, seed: int) -> None:
+    written = rows_of(dict(enumerate(rows)))
+    view = shared_out(memory_index(SCHEMA, KEY), written, random.Random(seed), shelf)
+    stand_in = None if missing is None else text(missing)
+    wanted = (Count("count", "stops"), DistinctCount("points", "stops", stand_in), DistinctCount("at", "at"))
+    request = SearchRequest(MatchAll(), limit=0, aggregations=wanted)
+    stops = [place for row in rows for place in row.get("stops", ())]
+    others = [missing for row in rows if not row.get("stops") and missing is not None]
+    expected = {
+        "count": CountResult("count", len(stops)),
+        "points": CountResult("points", len({*stops, *others})),
+        "at": CountResult("at", len({row["at"][0] for row in rows if "at" in row})),
+    }
+    found = search(view, request).aggregated
+    assert found is not None
+    assert found.aggregations == by_states(view, request).aggregations == expected
 
 
 @given(places, st.integers(1, 12))

@@ -1,4 +1,4 @@
-"""Fields of points that group-bys read."""
+"""Fields of points that group-bys and counts read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import numpy.typing as npt
 
 from lutra.fields.capabilities import located
 from lutra.geo.points import Coordinates, Points, runs
-from lutra.search.aggregations.rows import Places, Rows
+from lutra.geo.values import coordinates_of
+from lutra.model.geo import GeoPoint
+from lutra.search.aggregations.keys import Codes, RowKeys, Table
+from lutra.search.aggregations.rows import Groups, Places, Rows, RowValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,32 @@ class RowPoints:
     rows: Places | None
     is_once: bool
     """Whether no row has two."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedField:
+    """A field of points that are counted."""
+
+    name: str
+
+    def found(self, rows: Rows) -> RowValues:
+        """Which points rows have. Raises as `row_points`."""
+        return RowValues(row_points(rows, self.name).rows, None)
+
+    def distinct(self, rows: Rows, missing: GeoPoint | None) -> tuple[RowKeys, Groups | None]:
+        """The points of rows as keys, ``missing`` (None: none) of rows without any; and the group of each."""
+        found = row_points(rows, self.name)
+        coordinates, owners = found.coordinates, found.rows
+        if missing is not None and owners is not None:
+            absent = RowValues(owners, None).absent(len(rows))
+            coordinates = np.concatenate([coordinates, np.tile(coordinates_of((missing,)), (len(absent), 1))])
+            owners = np.concatenate([owners, absent])
+        distinct, codes = np.unique(np.ascontiguousarray(coordinates).view(np.complex128)[:, 0], return_inverse=True)
+
+        def texts(used: Codes) -> Table:
+            return [f"{point.real!r},{point.imag!r}".encode() for point in distinct[used].tolist()]
+
+        return RowKeys(codes, len(distinct), texts), rows.groups_at(owners)
 
 
 def row_points(rows: Rows, name: str) -> RowPoints:

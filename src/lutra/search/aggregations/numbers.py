@@ -10,10 +10,12 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
+from lutra.fields.kinds import kind_of
 from lutra.kernels.aggregate import double_sums, extremes, group_counts, long_sums
 from lutra.model.aggregations import AggregationResult, Avg, Count, CountResult, Max, Min, Sum, ValueResult
 from lutra.search.aggregations.binding import LevelBinder, binds_aggregation
 from lutra.search.aggregations.fields import AggregatedField
+from lutra.search.aggregations.located import LocatedField
 from lutra.search.aggregations.metric import Metric, Renumber
 from lutra.search.aggregations.packing import Packer, Unpacker, require
 from lutra.search.aggregations.rows import Groups, Rows
@@ -203,7 +205,7 @@ class MaxMetric(_Extreme):
 class CountMetric(Metric[Counts]):
     """How many values there are; of no field, how many rows."""
 
-    def __init__(self, name: str, field: AggregatedField | None) -> None:
+    def __init__(self, name: str, field: AggregatedField | LocatedField | None) -> None:
         super().__init__(name)
         self._field = field
 
@@ -260,4 +262,7 @@ def bind_max(wanted: Max, binder: LevelBinder) -> MaxMetric:
 def bind_count(wanted: Count, binder: LevelBinder) -> CountMetric:
     if wanted.field == "*":
         return CountMetric(wanted.name, None)
+    schema = binder.schema_field("count agg", wanted.field, lambda kind: kind.is_counted or kind.is_located)
+    if kind_of(schema).is_located:
+        return CountMetric(wanted.name, LocatedField(schema.name))
     return CountMetric(wanted.name, binder.field("count agg", wanted.field, lambda kind: kind.is_counted))
