@@ -24,7 +24,7 @@ from support.worlds.world import World, worlds
 from lutra.index.lsm.index import SearchIndex
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
-from lutra.model.queries import Bool, Exists, MatchAll, Query, Range, ScoreSort, SearchRequest, Term
+from lutra.model.queries import Bool, Exists, MatchAll, PrimaryKeySort, Query, Range, ScoreSort, SearchRequest, Term
 from lutra.model.rows import Row
 from lutra.model.schema import KeyColumn
 from lutra.model.scoring import (
@@ -126,6 +126,16 @@ def test_decays_by_scale_and_offset(shape: DecayShape) -> None:
     assert found(rescored(ScoreFunction(number))) == pytest.approx(found(rescored(ScoreFunction(date))))
 
 
+def test_the_best_come_first_where_no_order_is_asked_for() -> None:
+    """As an official SDK's tests have it; of queries within another the order is that of the other."""
+    query = rescored(ScoreFunction(Decay("n", NumberOrigin(5, 1), DecayShape.LINEAR)))
+    answer = search(INDEX.view(), SearchRequest(query, limit=2))
+    assert ([hit.key[0][1] for hit in answer.hits], [hit.score for hit in answer.hits]) == ([5, 4], [1.0, 0.5])
+    again = search(INDEX.view(), SearchRequest(query, limit=1, token=answer.next_token))
+    assert [hit.key[0][1] for hit in again.hits] == [6]
+    assert search(INDEX.view(), SearchRequest(Bool(must=(query,)), limit=1)).hits[0].key[0][1] == 0
+
+
 def test_a_row_without_the_field() -> None:
     """To a decay it is at the origin; of a value that is not there nothing is said, but for what stands in for it."""
     decay = found(rescored(ScoreFunction(Decay("x", NumberOrigin(0, 1), DecayShape.EXP))))
@@ -173,7 +183,7 @@ def test_rows_that_do_not_score_enough_do_not_match() -> None:
     enough = rescored(ScoreFunction(FieldValueFactor("n")), min_score=15.0)
     assert sorted(found(enough)) == [15, 16, 17, 18, 19]
     for query in (enough, Bool(filter=(enough,)), Bool(must_not=(Bool(must_not=(enough,)),)), ConstScore(enough)):
-        answer = search(INDEX.view(), SearchRequest(query, limit=100, count_total=True))
+        answer = search(INDEX.view(), SearchRequest(query, (PrimaryKeySort(),), limit=100, count_total=True))
         assert (answer.total, [hit.key[0][1] for hit in answer.hits]) == (5, [15, 16, 17, 18, 19])
         assert all(math.isnan(hit.score) for hit in answer.hits)
 

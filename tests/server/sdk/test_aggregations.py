@@ -254,7 +254,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"aggs": [Sum("l", 0.5)]}, "[sum agg] missing of field: l is 0.5: no value of type long"),
     ({"aggs": [Sum("l", name="")]}, "[aggs] each has a name of 1 to 255 bytes, not ''"),
     ({"aggs": [Sum("l"), Sum("d")]}, "[aggs] two at one level have the name [sum]"),
-    ({"aggs": [Sum("l", name=str(n)) for n in range(6)]}, "the count of [aggs] exceeds the max: 5"),
+    ({"aggs": [Sum("l", name=str(n)) for n in range(21)]}, "the count of [aggs] exceeds the max: 20"),
     ({"aggs": [TopRows(101, None)]}, "[top rows agg] limit is 101, must be in [1, 100]"),
     ({"aggs": [Percentiles("l", [])]}, "[percentiles agg] has 0 percentiles, must have 1 to 100"),
     ({"aggs": [Percentiles("l", [101])]}, "[percentiles agg] percentile 101.0 must be in [0, 100]"),
