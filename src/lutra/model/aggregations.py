@@ -216,7 +216,7 @@ class GroupByHistogram:
 
     Intervals begin at multiples of ``interval``, shifted by ``offset``. Values outside ``field_range`` (both ends
     belong to it) are left out. ``min_doc_count`` 0 shows intervals without rows as well, over the whole ``field_range``
-    or else between others; None means 0 with a ``field_range``, and 1 without.
+    or else between others; None means 0 with a ``field_range`` of two ends, and 1 without.
     """
 
     name: str

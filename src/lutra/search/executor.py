@@ -12,7 +12,7 @@ from lutra.model.aggregations import Aggregated
 from lutra.model.deadline import Deadline, current_deadline, working_for
 from lutra.model.errors import RequestTimeout
 from lutra.model.queries import Hit, PartStats, SearchRequest, SearchStats
-from lutra.search.aggregations import AggregationCollector
+from lutra.search.aggregations import AggregationCollector, estimated
 from lutra.search.candidates import find_candidates
 from lutra.search.collectors.collapse import CollapseCollector
 from lutra.search.collectors.count import CountCollector
@@ -103,6 +103,9 @@ def _answered(
     if request.explain:
         searched = searches[: found.parts]
         stats.explanation = explanation_of(plan, searched, (time.perf_counter() - began_s) * 1e6)
+        if found.aggregated is not None:
+            told = {"us": round(found.aggregating_us, 1), "estimated": list(estimated(found.aggregated))}
+            stats.explanation["aggregations"] = told
     if _goes_on(plan, found):
         answer.next_token = _next_token(plan, found.top, found.places[-1], keys[-1])
     return answer
@@ -126,6 +129,7 @@ class _Collected:
     is_complete: bool
     aggregated: Aggregated | None = None
     """What is said of all that match, where anything is asked."""
+    aggregating_us: float = 0.0
 
 
 def _collected(plan: Plan, request: SearchRequest, searches: Sequence[PartSearch]) -> _Collected:
@@ -164,7 +168,7 @@ def _collected(plan: Plan, request: SearchRequest, searches: Sequence[PartSearch
     places = firsts.places(together, plan.offset, plan.limit)
     aggregated = aggregator.results(aggregator.merge(levels)) if plan.aggregations else None
     total = int(min(counter.merge(counts), count_max)) if request.count_total else -1
-    return _Collected(together, places, total, len(counts), is_complete, aggregated)
+    return _Collected(together, places, total, len(counts), is_complete, aggregated, aggregator.took_us)
 
 
 def _firsts(plan: Plan) -> TopCollector | CollapseCollector:

@@ -14,7 +14,9 @@
                   "us": 290.1,
                   "scans": [{"strategy": "walk", "wanted": 11, "qualifying": 7011, "within": 0.71, ...}],
                   "predicted_us": {"brute_force": 56088.0, "code_scan": 410.2, "walk": 210.9},
-                  "filter": {"query": "range", "field": "n", ...}}}]}
+                  "filter": {"query": "range", "field": "n", ...}}}],
+     "aggregations": {"us": 120.9,            where there are any: all that was done for them
+                      "estimated": ["by_user/visits"]}}   which results are not exact
 
 Times are microseconds of the clock; those of a condition include the conditions within it. Predicted ones are of a
 quiet machine.

@@ -5,10 +5,13 @@ says which groups rows are in, and `level` does the rest: numbers them, looks at
 """
 
 from lutra.search.aggregations import (
+    by_composite,
+    by_date,
     by_field,
     by_filter,
     by_geo_distance,
     by_geo_grid,
+    by_histogram,
     by_range,
     distinct,
     numbers,
@@ -18,18 +21,23 @@ from lutra.search.aggregations import (
 from lutra.search.aggregations.binding import LevelBinder
 from lutra.search.aggregations.collector import AggregationCollector
 from lutra.search.aggregations.level import Level, LevelState
+from lutra.search.aggregations.results import estimated
 
 __all__ = [
     "AggregationCollector",
     "Level",
     "LevelBinder",
     "LevelState",
+    "by_composite",
+    "by_date",
     "by_field",
     "by_filter",
     "by_geo_distance",
     "by_geo_grid",
+    "by_histogram",
     "by_range",
     "distinct",
+    "estimated",
     "numbers",
     "percentiles",
     "top_rows",

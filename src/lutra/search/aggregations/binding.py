@@ -27,7 +27,7 @@ from lutra.search.nodes.node import Clause
 from lutra.search.sorts.ordering import Ordering
 from lutra.search.sorts.registry import bind_sort
 
-__all__ = ["LevelBinder", "binds_aggregation", "binds_group_by"]
+__all__ = ["LevelBinder", "binds_aggregation", "binds_group_by", "grouping_bind_of"]
 
 
 class LevelBinder:

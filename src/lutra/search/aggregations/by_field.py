@@ -8,17 +8,20 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from lutra.kernels.aggregate import number_keys
 from lutra.model import limits
 from lutra.model.aggregations import GroupByField, GroupSorter
 from lutra.model.errors import ParameterInvalid
 from lutra.search.aggregations.binding import LevelBinder, binds_group_by
 from lutra.search.aggregations.fields import NS_PER_MS, AggregatedField
 from lutra.search.aggregations.grouping import Assigned, Buckets, Chosen, Grouping, SortValues, ordered
-from lutra.search.aggregations.keys import Codes, RowKeys, Table
+from lutra.search.aggregations.keys import RowKeys
 from lutra.search.aggregations.level import Level
 from lutra.search.aggregations.rows import Rows, values_of
 
 _WHAT: Final = "group_by_field"
+_NEAR: Final = 65_536
+"""Whole numbers within such a span are counted from the least on, however few they are."""
 
 
 class FieldGrouping(Grouping):
@@ -35,11 +38,14 @@ class FieldGrouping(Grouping):
     def assign(self, rows: Rows) -> Assigned:
         return assigned_by(self._field, rows)
 
+    def key_text(self, key: Any) -> str:
+        return key_text(self._field, key)
+
     def choose(self, buckets: Buckets, mine: range, sort_values: SortValues) -> Sequence[Chosen]:
         rows, column = buckets.rows[mine.start : mine.stop], buckets.columns[0]
         order = ordered(self.sort, np.arange(len(mine)), rows, sort_values)
         enough = order[rows[order] >= self._rows_min][: self._size] + mine.start
-        return [Chosen(key_text(self._field, column.key(bucket)), bucket) for bucket in enough.tolist()]
+        return [Chosen(self.key_text(column.key(bucket)), bucket) for bucket in enough.tolist()]
 
 
 def assigned_by(field: AggregatedField, rows: Rows) -> Assigned:
@@ -60,18 +66,20 @@ def assigned_by(field: AggregatedField, rows: Rows) -> Assigned:
 
 
 def row_keys(values: npt.NDArray[Any]) -> RowKeys:
-    """Numbers as keys."""
+    """Numbers as keys: counted from the least on where they are whole and near to each other, else looked up."""
     stored = _stored(values)
-    if len(stored) and stored.dtype.kind == "i":
-        low, high = int(stored.min()), int(stored.max())
-        if high - low <= max(len(stored), 65_536):
-
-            def shifted(codes: Codes) -> Table:
-                return codes + low
-
-            return RowKeys(stored - low, high - low + 1, shifted)
-    distinct, codes = np.unique(stored, return_inverse=True)
-    return RowKeys(codes, len(distinct), distinct.__getitem__)
+    if not len(stored):
+        return RowKeys(np.empty(0, np.int64), 0, stored.__getitem__)
+    low, high = stored.min(), stored.max()
+    if stored.dtype.kind == "i" or (
+        np.isfinite(low) and np.isfinite(high) and np.array_equal(stored, np.floor(stored))
+    ):
+        span = int(high) - int(low)
+        if span <= max(len(stored), _NEAR):
+            return RowKeys((stored - low).astype(np.int64, copy=False), span + 1, lambda codes: codes + low)
+    codes, distinct = number_keys(np.ascontiguousarray(stored).view(np.int64))
+    table = distinct.view(stored.dtype)
+    return RowKeys(codes, len(table), table.__getitem__)
 
 
 def _stored(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -55,7 +55,7 @@ class RangeGrouping(PlacesGrouping):
             rows.search.deadline.check()
             places = np.flatnonzero(_between(found.values, begin, end))
             chosen.append(places if found.rows is None else found.rows[places])
-        return assigned_to_places(chosen, found.rows is None)
+        return assigned_to_places(chosen, found.is_single)
 
 
 def _between(values: npt.NDArray[Any], begin: float, end: float) -> npt.NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,17 +20,25 @@ class AggregationCollector:
 
     def __init__(self, level: Level) -> None:
         self._level = level
+        self.took_us = 0.0
+        """All that was done so far, by the clock."""
 
     def collect(self, matching: Matching) -> LevelState:
         """Raises RequestTimeout, StorageFailure, Corruption."""
+        began_s = time.perf_counter()
         docs = matching.docs
         if docs is None and matching.count < matching.part.size:
             docs = matching.documents.ids()
-        return collect(self._level, Rows(matching.search, docs, None, 1, matching.scores))
+        state = collect(self._level, Rows(matching.search, docs, None, 1, matching.scores))
+        self.took_us += (time.perf_counter() - began_s) * 1e6
+        return state
 
     def merge(self, states: Sequence[LevelState]) -> LevelState:
+        began_s = time.perf_counter()
         all_of_one = np.zeros(1, np.int32)
-        return merge(self._level, [(state, all_of_one) for state in states], 1)
+        state = merge(self._level, [(state, all_of_one) for state in states], 1)
+        self.took_us += (time.perf_counter() - began_s) * 1e6
+        return state
 
     def encode(self, state: LevelState) -> bytes:
         """Raises as `collect`: what is left to be read is read now."""
@@ -46,4 +55,7 @@ class AggregationCollector:
 
     def results(self, state: LevelState) -> Aggregated:
         """Of the state of all parts. Raises ParameterInvalid where there are too many groups."""
-        return aggregated(self._level, state)
+        began_s = time.perf_counter()
+        results = aggregated(self._level, state)
+        self.took_us += (time.perf_counter() - began_s) * 1e6
+        return results

@@ -27,6 +27,15 @@ class Read:
 
     values: npt.NDArray[Any]
     rows: npt.NDArray[np.int64] | None
+    is_single: bool
+    """No row has two."""
+
+    def kept(self, chosen: npt.NDArray[np.bool_]) -> Read:
+        """Only the values that are ``chosen``."""
+        places = np.flatnonzero(chosen)
+        if len(places) == len(self.values):
+            return self
+        return Read(self.values[places], places if self.rows is None else self.rows[places], self.is_single)
 
     def groups(self, rows: Rows) -> Groups | None:
         """Of each value: the group of its row."""
@@ -69,13 +78,16 @@ class AggregatedField:
         """
         values = self.doc_values(rows)
         found = values_of(rows, values)
-        return self.with_missing(rows, found, found.taken(values.values), self.missing)
+        is_single = values.is_single or values.docs is None
+        return self.with_missing(rows, found, found.taken(values.values), self.missing, is_single)
 
-    def with_missing(self, rows: Rows, found: RowValues, taken: npt.NDArray[Any], missing: Any) -> Read:
+    def with_missing(
+        self, rows: Rows, found: RowValues, taken: npt.NDArray[Any], missing: Any, is_single: bool = False
+    ) -> Read:
         """``taken``, the values ``found``, and ``missing`` behind them for each row without one; None: none."""
         absent = found.absent(len(rows)) if missing is not None else found.rows
         if missing is None or absent is None or not len(absent):
-            return Read(taken, found.rows)
+            return Read(taken, found.rows, is_single)
         assert found.rows is not None
         filled = np.concatenate([taken, np.full(len(absent), missing, taken.dtype)])
-        return Read(filled, np.concatenate([found.rows, absent]))
+        return Read(filled, np.concatenate([found.rows, absent]), is_single)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,12 @@ from lutra.search.aggregations.rows import Places, Rows
 if TYPE_CHECKING:
     from lutra.search.aggregations.level import Level
 
-SortValues = Callable[[str], npt.NDArray[np.float64]]
-"""float64[groups]: what an aggregation of that name comes to in each group; NaN where it comes to nothing."""
+
+class SortValues(Protocol):
+    """What groups are sorted by, beside keys and rows."""
+
+    def __call__(self, name: str) -> tuple[npt.NDArray[np.float64], float]:
+        """What an aggregation comes to in each group, and in one without rows; NaN where it comes to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,10 @@ class Grouping(ABC):
     def assign(self, rows: Rows) -> Assigned:
         """Which groups ``rows`` are in. Raises RequestTimeout, StorageFailure, Corruption."""
 
+    def key_text(self, key: Any) -> str:
+        """How the key of one of its buckets is told as a source of a composite."""
+        return str(key)
+
     @abstractmethod
     def choose(self, buckets: Buckets, mine: range, sort_values: SortValues) -> Sequence[Chosen]:
         """The groups that are answered with, in order, of those of one parent: ``mine``, which may be none.
@@ -104,7 +112,7 @@ def ordered(
 ) -> npt.NDArray[np.int64]:
     """The places of groups in order. ``keys`` say how theirs compare, and settle ties.
 
-    ``sort_values`` are those of these groups.
+    ``sort_values`` are of the first of them; the others have no rows.
     """
     levels: list[npt.NDArray[Any]] = []
     for sorter in sort:
@@ -113,6 +121,7 @@ def ordered(
         elif isinstance(sorter, RowCountSort):
             levels.append(-rows if sorter.descending else rows)
         else:
-            values = sort_values(sorter.name)
+            own, of_none = sort_values(sorter.name)
+            values = np.concatenate([own, np.full(len(keys) - len(own), of_none)])
             levels += [np.isnan(values), -values if sorter.descending else values]
     return np.lexsort([keys, *reversed(levels)])

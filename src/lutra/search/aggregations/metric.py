@@ -53,9 +53,5 @@ class Metric(ABC, Generic[S]):
         """float64[groups]: what groups are sorted by, NaN where there is nothing; None where it is no number."""
         return None
 
-    def is_exact(self, state: S) -> bool:
-        """Whether nothing was estimated."""
-        return True
-
 
 AnyMetric = Metric[Any]

@@ -8,7 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.model import limits
-from lutra.model.aggregations import Aggregated, AggregationResult, Group, GroupByResult, RowsResult
+from lutra.model.aggregations import (
+    Aggregated,
+    AggregationResult,
+    CountResult,
+    Group,
+    GroupByResult,
+    PercentilesResult,
+    RowsResult,
+)
 from lutra.model.errors import ParameterInvalid
 from lutra.search.aggregations.grouping import Grouping
 from lutra.search.aggregations.level import BucketsState, Level, LevelState, merge
@@ -46,11 +54,13 @@ def aggregated(level: Level, state: LevelState, group: int = 0, size: Size | Non
 def _groups(grouping: Grouping, state: BucketsState, parent: int, size: Size) -> GroupByResult:
     mine = state.buckets.of(parent)
 
-    def sort_values(name: str) -> npt.NDArray[np.float64]:
+    def sort_values(name: str) -> tuple[npt.NDArray[np.float64], float]:
         at = next(i for i, metric in enumerate(grouping.level.metrics) if metric.name == name)
-        values = grouping.level.metrics[at].sort_values(state.level.metrics[at])
+        metric = grouping.level.metrics[at]
+        values, of_none = metric.sort_values(state.level.metrics[at]), metric.sort_values(metric.merge((), 1))
         assert values is not None
-        return values[mine.start : mine.stop]
+        assert of_none is not None
+        return values[mine.start : mine.stop], float(of_none[0])
 
     chosen = grouping.choose(state.buckets, mine, sort_values)
     size.count(len(chosen))
@@ -65,3 +75,17 @@ def _groups(grouping: Grouping, state: BucketsState, parent: int, size: Size) ->
         rows = 0 if one.bucket is None else int(state.buckets.rows[one.bucket])
         groups.append(Group(one.key, rows, below.aggregations, below.group_bys))
     return GroupByResult(grouping.name, groups, grouping.token(state.buckets, mine, chosen), state.is_exact)
+
+
+def estimated(came: Aggregated | Group, above: str = "") -> dict[str, None]:
+    """The names of results that are not exact, below those of the group-bys that they are in: ``by_user/visits``."""
+    names: dict[str, None] = {}
+    for name, result in came.aggregations.items():
+        if isinstance(result, CountResult | PercentilesResult) and not result.is_exact:
+            names[above + name] = None
+    for name, groups in came.group_bys.items():
+        if not groups.is_exact:
+            names[above + name] = None
+        for group in groups.groups:
+            names |= estimated(group, f"{above}{name}/")
+    return names

@@ -4,7 +4,16 @@ A module says by `speaks_aggregation` and `speaks_group_by` which ones it is for
 there.
 """
 
-from lutra.server.protocol.aggregations import by_field, by_filter, by_geo, by_range, top_rows, values
+from lutra.server.protocol.aggregations import (
+    by_field,
+    by_filter,
+    by_geo,
+    by_range,
+    composite,
+    histograms,
+    top_rows,
+    values,
+)
 from lutra.server.protocol.aggregations.level import aggregated_messages, parse_aggregations, parse_group_bys
 
 __all__ = [
@@ -13,6 +22,8 @@ __all__ = [
     "by_filter",
     "by_geo",
     "by_range",
+    "composite",
+    "histograms",
     "parse_aggregations",
     "parse_group_bys",
     "top_rows",

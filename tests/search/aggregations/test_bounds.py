@@ -1,0 +1,231 @@
+"""Beyond bounds of memory results are estimated, and say so; whatever was sent is checked."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from support.indexes import memory_index
+
+from lutra.index.lsm.view import IndexView
+from lutra.model import limits
+from lutra.model.aggregations import (
+    Avg,
+    CountResult,
+    DistinctCount,
+    GroupByComposite,
+    GroupByField,
+    GroupByHistogram,
+    GroupByRange,
+    GroupKeySort,
+    Percentiles,
+    PercentilesResult,
+    Sum,
+    TopRows,
+    ValueResult,
+)
+from lutra.model.deadline import NEVER
+from lutra.model.errors import Corruption, ParameterInvalid
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
+from lutra.model.queries import MatchAll, PartStats, SearchRequest
+from lutra.model.rows import Row
+from lutra.model.schema import KeyColumn
+from lutra.model.values import ColumnType
+from lutra.search import search
+from lutra.search.aggregations import AggregationCollector
+from lutra.search.matching import matching_of
+from lutra.search.nodes.node import PartSearch
+from lutra.search.plan import plan_of
+
+KEY = (KeyColumn("id", ColumnType.INTEGER),)
+SCHEMA = IndexSchema(
+    (
+        FieldSchema("n", FieldType.LONG),
+        FieldSchema("x", FieldType.DOUBLE),
+        FieldSchema("few", FieldType.LONG),
+        FieldSchema("word", FieldType.KEYWORD),
+    )
+)
+ROWS = 12_000
+PARTS = 3
+
+
+@pytest.fixture(scope="module")
+def view() -> IndexView:
+    """Rows in several buffers; what is said of them must not depend on which is where."""
+    parts = []
+    for part in range(PARTS):
+        index = memory_index(SCHEMA, KEY)
+        index.apply(
+            [
+                Row((("id", n),), [("few", n % 3, 1), ("n", n, 1), ("word", f"w{n:05d}", 1), ("x", n / 4, 1)])
+                for n in range(part, ROWS, PARTS)
+            ]
+        )
+        parts.append(index.view())
+    return replace(parts[0], parts=tuple(one.parts[0] for one in parts))
+
+
+def of(view: IndexView, **asked: Any) -> Any:
+    return search(view, SearchRequest(MatchAll(), limit=0, explain=True, **asked))
+
+
+def test_distinct_counts_beyond_the_bound(view: IndexView, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = (DistinctCount("words", "word"), DistinctCount("numbers", "n"), DistinctCount("few", "few"))
+    exact = of(view, aggregations=wanted)
+    assert exact.aggregated.aggregations["words"] == CountResult("words", ROWS)
+    assert exact.stats.explanation["aggregations"]["estimated"] == []
+    monkeypatch.setattr(limits, "DISTINCT_KEPT_MAX", 3_000)
+    answer = of(view, aggregations=wanted, group_bys=(GroupByField("by", "few", aggregations=wanted),))
+    results = answer.aggregated.aggregations
+    for name in ("words", "numbers"):
+        assert not results[name].is_exact
+        assert results[name].value == pytest.approx(ROWS, rel=0.03)
+    assert results["few"] == CountResult("few", 3)
+    for group in answer.aggregated.group_bys["by"].groups:
+        assert group.aggregations["words"].value == pytest.approx(ROWS / 3, rel=0.03)
+        assert group.aggregations["few"] == CountResult("few", 1)
+    assert answer.stats.explanation["aggregations"]["estimated"] == ["words", "numbers", "by/words", "by/numbers"]
+
+
+def test_percentiles_beyond_the_bound(view: IndexView, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = (Percentiles("p", "x", (0, 50, 99, 100)),)
+    exact = of(view, aggregations=wanted).aggregated.aggregations["p"]
+    assert exact == PercentilesResult("p", ((0, 0.0), (50, 1499.875), (99, 2969.7525), (100, 2999.75)))
+    monkeypatch.setattr(limits, "PERCENTILE_VALUES_KEPT_MAX", 3_000)
+    by = GroupByRange("by", "n", ((0, 100), (100, ROWS)), wanted)
+    answer = of(view, aggregations=wanted, group_bys=(by,))
+    estimated = answer.aggregated.aggregations["p"]
+    assert not estimated.is_exact
+    for (percent, value), (_, right) in zip(estimated.items, exact.items, strict=True):
+        assert value == pytest.approx(right, abs=0.02 * 3_000), percent
+    few, many = answer.aggregated.group_bys["by"].groups
+    assert (few.aggregations["p"].is_exact, many.aggregations["p"].is_exact) == (True, False)
+    assert answer.stats.explanation["aggregations"]["estimated"] == ["p", "by/p"]
+
+
+def test_more_groups_than_are_kept(view: IndexView, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "GROUPS_KEPT_MAX", 100)
+    few = GroupByField("few", "few", aggregations=(Sum("s", "n"),))
+    many = GroupByField("many", "word", size=200, aggregations=(Sum("s", "n"), TopRows("t", 1)))
+    answer = of(view, group_bys=(few, many))
+    results = answer.aggregated.group_bys
+    assert [group.rows for group in results["few"].groups] == [ROWS // 3] * 3
+    assert results["few"].is_exact
+    assert not results["many"].is_exact
+    assert len(results["many"].groups) == 100
+    for group in results["many"].groups:
+        number = int(group.key[1:])
+        assert group.aggregations["s"] == ValueResult("s", number)
+        assert group.aggregations["t"].hits[0].key == (("id", number),)
+    assert answer.stats.explanation["aggregations"]["estimated"] == ["many"]
+
+
+def test_answers_end(view: IndexView, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ANSWER_GROUPS_MAX", 50)
+    words = GroupByField("words", "word", size=40)
+    assert len(of(view, group_bys=(words,)).aggregated.group_bys["words"].groups) == 40
+    with pytest.raises(ParameterInvalid, match="more than 50 groups"):
+        of(view, group_bys=(GroupByField("few", "few", group_bys=(words,)),))
+    with pytest.raises(ParameterInvalid, match="more than 50 top rows"):
+        of(view, aggregations=(TopRows("t", 60),))
+
+
+def test_a_histogram_ends(view: IndexView) -> None:
+    with pytest.raises(ParameterInvalid, match="more than 2000 groups"):
+        of(view, group_bys=(GroupByHistogram("h", "n", 1),))
+    with pytest.raises(ParameterInvalid, match="must not exceed 2000"):
+        of(view, group_bys=(GroupByHistogram("h", "n", 1, field_range=(0, 2_001)),))
+    assert len(of(view, group_bys=(GroupByHistogram("h", "n", 6),)).aggregated.group_bys["h"].groups) == 2_000
+    far = GroupByHistogram("h", "n", 1, field_range=(None, 5), min_doc_count=0)
+    assert len(of(view, group_bys=(far,)).aggregated.group_bys["h"].groups) == 6
+
+
+def test_every_page_of_a_composite(view: IndexView) -> None:
+    """Of more groups than any part keeps, each comes once."""
+    sources = (
+        GroupByField("few", "few", sort=(GroupKeySort(descending=True),)),
+        GroupByHistogram("tens", "n", 10),
+    )
+    keys: list[Any] = []
+    rows, total, token = 0, 0, None
+    while True:
+        wanted = GroupByComposite("c", sources, size=700, token=token, aggregations=(Sum("s", "n"),))
+        result = of(view, group_bys=(wanted,)).aggregated.group_bys["c"]
+        keys += [group.key for group in result.groups]
+        rows += sum(group.rows for group in result.groups)
+        total += sum(group.aggregations["s"].value for group in result.groups)
+        token = result.token
+        if token is None:
+            break
+        assert len(result.groups) == 700
+    assert keys == [(str(few), str(tens)) for few in (2, 1, 0) for tens in range(0, ROWS, 10)]
+    assert (rows, total) == (ROWS, sum(range(ROWS)))
+
+
+@pytest.mark.parametrize("token", ["?", "W10=", "WyJhIl0=", "WzEsMiwzXQ==", "e30=", "WzFd"])
+def test_tokens_that_are_none(view: IndexView, token: str) -> None:
+    sources = (GroupByField("word", "word"), GroupByField("few", "few"))
+    with pytest.raises(ParameterInvalid, match="next_token is invalid"):
+        of(view, group_bys=(GroupByComposite("c", sources, token=token),))
+
+
+def collector_and_state(view: IndexView) -> tuple[AggregationCollector, Any]:
+    request = SearchRequest(
+        MatchAll(),
+        limit=0,
+        aggregations=(DistinctCount("d", "word"), Percentiles("p", "x", (50,)), Avg("a", "n"), TopRows("t", 2)),
+        group_bys=(GroupByField("by", "few", aggregations=(Sum("s", "x"),)),),
+    )
+    plan = plan_of(view, request)
+    collector = AggregationCollector(plan.aggregations)
+    searches = [PartSearch(part, PartStats(part.rows), NEVER) for part in view.parts]
+    return collector, collector.merge([collector.collect(matching_of(one, plan.root, False)) for one in searches])
+
+
+def test_what_was_sent_is_checked(view: IndexView, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "DISTINCT_KEPT_MAX", 3_000)
+    monkeypatch.setattr(limits, "PERCENTILE_VALUES_KEPT_MAX", 3_000)
+    collector, state = collector_and_state(view)
+    data = collector.encode(state)
+    results = collector.results(collector.decode(data))
+    assert results == collector.results(state)
+    assert not results.aggregations["d"].is_exact  # type: ignore[union-attr]
+    rng = random.Random(1)
+    for _ in range(200):
+        at = rng.randrange(len(data))
+        with pytest.raises(Corruption):
+            collector.decode(data[:at] + bytes([data[at] ^ 1 << rng.randrange(8)]) + data[at + 1 :])
+        with pytest.raises(Corruption):
+            collector.decode(data[:at])
+
+
+def test_what_another_search_sent_is_refused(view: IndexView) -> None:
+    collector, state = collector_and_state(view)
+    data = collector.encode(state)
+    for other in (
+        {"aggregations": (Sum("s", "n"),)},
+        {"group_bys": (GroupByField("by", "few"),)},
+        {"aggregations": (DistinctCount("d", "word"),)},
+    ):
+        plan = plan_of(view, SearchRequest(MatchAll(), **other))  # type: ignore[arg-type]
+        with pytest.raises(Corruption):
+            AggregationCollector(plan.aggregations).decode(data)
+
+
+def test_groups_that_are_none_are_refused(view: IndexView) -> None:
+    plan = plan_of(view, SearchRequest(MatchAll(), group_bys=(GroupByField("by", "few"),)))
+    collector = AggregationCollector(plan.aggregations)
+    [search_in] = [PartSearch(view.parts[0], PartStats(1), NEVER)]
+    state = collector.collect(matching_of(search_in, plan.root, False))
+    [groups] = state.groupings
+    for parents, rows in (
+        (np.array([0, 0, 1], np.int32), groups.buckets.rows),
+        (groups.buckets.parents, np.array([1, 0, 1])),
+    ):
+        wrong = replace(groups, buckets=replace(groups.buckets, parents=parents, rows=rows))
+        with pytest.raises(Corruption):
+            collector.decode(collector.encode(replace(state, groupings=(wrong,))))
