@@ -10,18 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.geo_model import FIELD, random_documents, text
+from support.geo_model import FIELD, arc_m, random_documents, text
 from support.geo_rows import KEY, SCHEMA, row_of
 from support.indexes import memory_index
 from support.shared_out import buffer_of, segment_of
 from support.stored_segments import Shelf
 
-from lutra.fields.capabilities import located
+from lutra.fields.capabilities import located, nested
 from lutra.fields.hashing import Hasher
 from lutra.fields.kinds import kind_of
 from lutra.index.lsm.buffer import Buffer
+from lutra.kernels.geo import GeoShape
 from lutra.model.errors import Corruption, ParameterInvalid
-from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, JsonType
 from lutra.model.rows import Row
 from lutra.model.values import ColumnType
 from lutra.segments.part import Part
@@ -133,3 +134,45 @@ def test_text_is_read_back_as_it_was_written() -> None:
     part = buffer_of(memory_index(SCHEMA, KEY), [row_of(1, {"at": [place]})])
     assert located(part, "at").value(0) == [place]
     assert text(place) == "0.30000000000000004,-179.99999999999997"
+
+
+def test_points_within_objects(shelf: Shelf) -> None:
+    """Of a nested field the points are those of its children; of an object, of its row."""
+    at = FieldSchema("at", FieldType.GEO_POINT)
+    schema = IndexSchema(
+        (
+            FieldSchema("items", FieldType.NESTED, fields=(at,)),
+            FieldSchema("doc", FieldType.JSON, json_type=JsonType.OBJECT, fields=(at,)),
+        )
+    )
+    documents = random_documents(np.random.default_rng(6), 60)
+    rows = [
+        Row(
+            (("id", n),),
+            [
+                ("doc", json.dumps([{"at": text(place)} for place in own]), 1),
+                ("items", json.dumps([{"at": text(place)} for place in own]), 1),
+            ],
+        )
+        for n, own in enumerate(documents)
+    ]
+    buffer = buffer_of(memory_index(schema, KEY), rows)
+    segment = shelf.open(shelf.build([buffer], schema)[0], schema)
+    assert segment.verify() == []
+    shape = GeoShape.circle(30.0, 120.0, 500_000.0)
+    inside = [n for n, own in enumerate(documents) if any(arc_m((30.0, 120.0), place) <= 500_000 for place in own)]
+    assert 0 < len(inside) < 60
+    hasher = Hasher()
+    for name in ("items", "doc"):
+        assert digests_of(hasher, buffer, name) == digests_of(hasher, segment, name)
+    for part in (buffer, segment):
+        keys = part.keys.taken(np.arange(part.size))
+        order = [int.from_bytes(key[-8:], "big") - 2**63 for key in keys]
+        found = located(part, "doc.at").within(shape).mask().ids().tolist()
+        assert sorted(order[doc] for doc in found) == inside
+        children = nested(part, "items").children
+        below = located(children, "items.at")
+        assert below.size == sum(map(len, documents))
+        mask = below.within(shape).mask()
+        rows_found = children.parents_of(mask).ids().tolist()
+        assert sorted(order[doc] for doc in rows_found) == inside

@@ -43,15 +43,16 @@ void refused(const Make& make) {
 }
 
 // No box says otherwise than its points.
-void check_boxes(const Shape& shape) {
+void check_boxes(const Shape& shape, double from_pole = 0) {
     for (int round = 0; round < 300; ++round) {
-        const double reach = std::pow(10, uniform(-4, 2));
-        const Point centre = random_point();
+        const double reach = from_pole > 0 ? from_pole * std::pow(10, uniform(-1, 1)) : std::pow(10, uniform(-4, 2));
+        const Point centre = from_pole > 0 ? Point{90 - uniform(0, 3) * from_pole, uniform(-180, 180)} : random_point();
         Box box{90, -90, 180, -180};
         std::vector<Point> points;
         for (int i = 0; i < 12; ++i) {
+            const double wide = from_pole > 0 ? 40 : reach;
             const Point point{std::min(90.0, std::max(-90.0, centre.lat + uniform(-reach, reach))),
-                              std::min(180.0, std::max(-180.0, centre.lon + uniform(-reach, reach)))};
+                              std::min(180.0, std::max(-180.0, centre.lon + uniform(-wide, wide)))};
             points.push_back(point);
             box = {std::min(box.lat_min, point.lat), std::max(box.lat_max, point.lat),
                    std::min(box.lon_min, point.lon), std::max(box.lon_max, point.lon)};
@@ -87,6 +88,13 @@ void test_circles() {
         }
         CHECK(circle.contains(centre));
     }
+    // Its corners are within, but not what is on the other side of the earth.
+    const double degree_m = kEarthRadiusM * kRadians;
+    CHECK(Circle({0, 0}, 100 * degree_m).relation({-85, 85, -180, 180}) == Relation::kCrosses);
+    for (int round = 0; round < 60; ++round) {  // where longitudes say little
+        const double out = std::pow(10, uniform(-10, -1));
+        check_boxes(Circle({90 - out, uniform(-180, 180)}, std::pow(10, uniform(-1, 1)) * out * degree_m), out);
+    }
     refused([] { Circle({0, 0}, 0); });
     refused([] { Circle({0, 0}, INFINITY); });
     refused([] { Circle({0, 0}, NAN); });
@@ -104,6 +112,7 @@ void test_rectangles() {
     }
     const Rectangle across({10, 170}, {-10, -170});
     CHECK(across.contains({0, 180}) && across.contains({0, -180}) && !across.contains({0, 0}));
+    CHECK(Rectangle({10, 170}, {-10, 180}).contains({0, -180}) && Rectangle({10, -180}, {-10, 0}).contains({0, 180}));
     CHECK(across.relation({-1, 1, 175, 180}) == Relation::kInside);
     CHECK(across.relation({11, 12, 175, 180}) == Relation::kOutside);
     refused([] { Rectangle({0, 0}, {1, 1}); });
@@ -131,6 +140,11 @@ void test_polygons() {
     CHECK(Ring(pole).turns() == 1);
     CHECK(Polygon(pole).contains({90, 55}) && Polygon(pole).contains({61, 180}) && !Polygon(pole).contains({-90, 55}));
     check_boxes(Polygon(pole));
+    const Polygon fiji(std::vector<Point>{{-20, 175}, {-20, -175}, {-10, -175}, {-10, 175}});
+    for (const double lon : {175.0, 180.0, -180.0, -175.0}) CHECK(fiji.contains({-15, lon}));
+    CHECK(!fiji.contains({-15, 174}) && !fiji.contains({-15, -174}) && !fiji.contains({-15, 0}));
+    CHECK(fiji.relation({-16, -15, -179, -178}) == Relation::kInside);
+    CHECK(fiji.relation({-16, -15, 0, 1}) == Relation::kOutside);
     refused([] { Polygon(std::vector<Point>{}); });
     refused([] { Polygon(std::vector<Point>{{0, 0}, {1, 1}, {1, 0}, {0, 1}}); });
     refused([] { Polygon(std::vector<Point>{{0, 0}, {NAN, 1}, {1, 0}}); });
