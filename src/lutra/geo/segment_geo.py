@@ -36,7 +36,7 @@ _READ_SINGLY: Final = 16
 def write_geo(sink: Sink, size: int, points: Points) -> dict[str, Any]:
     """Writes ``points`` of documents 0 to ``size`` - 1. Returns what `SegmentGeo` wants to know, for JSON.
 
-    Takes some 100 bytes of memory a point while it works. The same points give the same bytes.
+    Takes some 40 bytes of memory a point, beside those given, while it works. The same points give the same bytes.
 
     :raises ValueError: the documents are not ascending, or none of these.
     """

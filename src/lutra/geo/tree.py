@@ -59,22 +59,21 @@ def arranged(points: Points) -> Points:
 
 def levels_over(coordinates: Coordinates) -> list[Boxes]:
     """The boxes of each level, from the leaves up to one that has no more than `FAN_OUT`."""
-    lat, lon = coordinates[:, 0], coordinates[:, 1]
-    level = _joined(np.stack((lat, lat, lon, lon), axis=1), LEAF_POINTS)
+    lats, lons = coordinates[:, 0], coordinates[:, 1]
+    level = _joined((lats, lats, lons, lons), LEAF_POINTS)
     levels = [level]
     while len(level) > FAN_OUT:
-        level = _joined(level, FAN_OUT)
+        level = _joined(tuple(level.T), FAN_OUT)
         levels.append(level)
     return levels
 
 
-def _joined(boxes: Boxes, count: int) -> Boxes:
-    """The boxes that hold ``count`` each."""
-    joined = np.empty((-(-len(boxes) // count), 4))
-    starts = np.arange(0, len(boxes), count)
-    for column, pick in enumerate((np.minimum, np.maximum, np.minimum, np.maximum)):
-        joined[:, column] = pick.reduceat(boxes[:, column], starts) if len(boxes) else boxes[:, column]
-    return joined
+def _joined(bounds: Sequence[npt.NDArray[np.float64]], count: int) -> Boxes:
+    """The boxes that hold ``count`` each of those whose ``bounds`` these are, by column."""
+    starts = np.arange(0, len(bounds[0]), count)
+    picks = np.minimum, np.maximum, np.minimum, np.maximum
+    columns = [pick.reduceat(own, starts) for pick, own in zip(picks, bounds, strict=True)] if len(starts) else bounds
+    return np.stack(columns, axis=1)
 
 
 def write_tree(sink: Sink, points: Points) -> dict[str, Any]:
