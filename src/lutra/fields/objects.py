@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NoReturn, Protocol
 
 from lutra.fields.kind import Column
@@ -43,16 +43,6 @@ def objects_in(value: Any) -> list[Object] | None:
         return None
     objects = [element for element in value if element is not None]
     return objects if all(type(element) is dict for element in objects) else None
-
-
-def values_below(value: Value, keys: Sequence[str]) -> list[Any]:
-    """What the objects in a column's value have under ``keys``, each of which leads to objects but for the last: all
-    that the document has of a field, arrays as their elements."""
-    found = [read_json(value)]
-    for key in keys:
-        objects = objects_in(flat(found)) or []
-        found = [element for one in objects if (element := one.get(key)) is not None]
-    return flat(found)
 
 
 def flat(values: Iterable[Any]) -> list[Any]:

@@ -1,19 +1,19 @@
-"""Shows of each row that was found the words that were looked for."""
+"""Shows of each row that was found, and of documents within it, the words that were looked for."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from lutra.fields.objects import values_below
+from lutra.instance.row_texts import RowTexts
 from lutra.model.deadline import current_deadline
 from lutra.model.indexes import IndexSchema, TextOptions
-from lutra.model.queries import Fragments, Highlight, Query
-from lutra.model.rows import Row
-from lutra.model.values import Value
+from lutra.model.nested import InnerHit, InnerHitsByPath, Nested
+from lutra.model.queries import Fragments, Highlight, Query, SearchRequest
+from lutra.model.query_parts import reasons_within
+from lutra.model.rows import PrimaryKey, Row
 from lutra.text.analyzers import analyzer_of
 from lutra.text.highlight import highlighted
-from lutra.text.values import texts_of
 from lutra.text.wanted import wanted_of
 
 
@@ -29,29 +29,78 @@ class Highlighter:
             analyzer = analyzer_of(field.text or TextOptions())
             wanted = wanted_of(query, field.name, analyzer)
             if wanted:
-                self._fields.append((style, field, schema.source(field.name), analyzer, wanted))
+                self._fields.append((style, field, analyzer, wanted))
 
-    def fragments(self, row: Row) -> Fragments:
-        """Of a whole row, by field; a field without any is absent. Raises RequestTimeout."""
+    def fragments(self, texts: RowTexts, offsets: Sequence[int] = ()) -> Fragments:
+        """Of a row, or of the document in it at ``offsets``, by field; a field without any is absent.
+
+        Raises RequestTimeout.
+        """
         found: Fragments = {}
-        for style, field, source, analyzer, wanted in self._fields:
+        for style, field, analyzer, wanted in self._fields:
             current_deadline().check()
-            value = _value(row, *source)
-            texts = None if value is None else texts_of(field, value)
-            shown = highlighted(texts, analyzer, wanted, style, self._encoder) if texts else []
+            own = texts.of(field, offsets)
+            shown = highlighted(own, analyzer, wanted, style, self._encoder) if own else []
             if shown:
                 found[field.name] = shown
         return found
 
 
-def _value(row: Row, column: str, keys: Sequence[str]) -> Value | None:
-    """What the field that is fed from ``column`` is fed; ``keys``: where in the objects that this holds."""
-    value = _newest(row, column)
-    return json.dumps(values_below(value, keys)) if keys and value is not None else value
+class InnerHighlighter:
+    """Shows the words of documents within rows, which nested queries of one search look for and ask to be shown."""
+
+    def __init__(self, schema: IndexSchema, query: Query) -> None:
+        self._by_path: dict[str, tuple[Highlighter | None, InnerHighlighter]] = {}
+        waiting = [query]
+        while waiting:
+            one = waiting.pop()
+            if not isinstance(one, Nested):
+                waiting += reasons_within(one)
+            elif one.inner_hits is not None:
+                asked = one.inner_hits.highlight
+                own = None if asked is None else Highlighter(schema, one.query, asked)
+                self._by_path[one.path] = own, InnerHighlighter(schema, one.query)
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether anything is to be shown."""
+        return any(own is not None or below.is_asked for own, below in self._by_path.values())
+
+    def shown(self, texts: RowTexts, hits: InnerHitsByPath, above: tuple[int, ...] = ()) -> InnerHitsByPath:
+        """``hits`` of a row, or of the document in it at ``above``, with their fragments."""
+        return {path: [self._shown(path, texts, hit, above) for hit in own] for path, own in hits.items()}
+
+    def _shown(self, path: str, texts: RowTexts, hit: InnerHit, above: tuple[int, ...]) -> InnerHit:
+        highlighter, below = self._by_path[path]
+        offsets = (*above, *hit.offsets)
+        fragments = {} if highlighter is None else highlighter.fragments(texts, offsets)
+        return replace(hit, inner=below.shown(texts, hit.inner, offsets), highlights=fragments)
 
 
-def _newest(row: Row, name: str) -> Value | None:
-    """The value of a column: its newest version comes first."""
-    values = (cell[1] for cell in row.cells if cell[0] == name)
-    keys = (value for own, value in row.key if own == name)
-    return next(values, next(keys, None))
+class Shown:
+    """What of the rows of one search is shown beside them. Texts are taken from whole rows of the table."""
+
+    def __init__(self, schema: IndexSchema, request: SearchRequest) -> None:
+        self._schema = schema
+        self._own = None if request.highlight is None else Highlighter(schema, request.query, request.highlight)
+        self._inner = InnerHighlighter(schema, request.query)
+        self._texts: dict[PrimaryKey, RowTexts] = {}
+
+    @property
+    def needs_rows(self) -> bool:
+        return self._own is not None or self._inner.is_asked
+
+    def take(self, rows: Iterable[Row]) -> None:
+        """Keeps whole rows, some of which the answer will have."""
+        self._texts |= {row.key: RowTexts(self._schema, row) for row in rows}
+
+    def fragments(self, rows: Iterable[Row]) -> list[Fragments]:
+        """Of rows that were taken; nothing where nobody asked."""
+        own = self._own
+        return [] if own is None else [own.fragments(self._texts[row.key]) for row in rows]
+
+    def inner_hits(self, rows: Sequence[Row], hits: list[InnerHitsByPath]) -> list[InnerHitsByPath]:
+        """``hits`` of rows that were taken, with their fragments, where these were asked for."""
+        if not self._inner.is_asked:
+            return hits
+        return [self._inner.shown(self._texts[row.key], own) for row, own in zip(rows, hits, strict=True)]

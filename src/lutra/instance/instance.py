@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lutra.feed.feed import Watermarks
 from lutra.index.definitions.definition import IndexDefinition
@@ -12,7 +12,7 @@ from lutra.index.definitions.schema import check_table_update
 from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.stats import IndexStats
 from lutra.index.lsm.view import IndexView
-from lutra.instance.highlighter import Highlighter
+from lutra.instance.highlighter import Shown
 from lutra.instance.hits import HitColumns
 from lutra.instance.living import answer_of_living
 from lutra.instance.partition import Partition
@@ -30,8 +30,8 @@ from lutra.model.errors import (
 )
 from lutra.model.forks import OfProcess
 from lutra.model.indexes import IndexDescription, IndexSchema
-from lutra.model.queries import Fragments, Hit, SearchRequest, SearchResult
-from lutra.model.rows import KeyInput, PrimaryKey, Row
+from lutra.model.queries import ColumnsToGet, Hit, SearchRequest, SearchResult
+from lutra.model.rows import KeyInput, Row
 from lutra.model.schema import TableDescription, TableUpdate
 from lutra.search import Answer, search_many
 from lutra.search.deadline import in_time
@@ -181,20 +181,21 @@ class Instance:
         self, opened: _OpenIndex, view: IndexView, request: SearchRequest, answer: Answer, bytes_max: int | None
     ) -> SearchResult:
         """The answer and its rows, without those that are gone."""
-        shown: dict[PrimaryKey, Fragments] = {}
+        shown = Shown(view.schema, request)
         answer, rows = answer_of_living(
             view,
             request,
             answer,
-            read=lambda hits: self._rows(opened, hits, request, shown, bytes_max),
+            read=lambda hits: self._rows(opened, hits, request.columns, bytes_max, shown),
             are_gone=lambda hits: self._are_gone(opened, hits),
         )
         result = _result(answer, rows)
         if result.aggregated is not None:
-            unlit = replace(request, highlight=None)
-            fill_top_rows(result.aggregated, lambda hits: self._rows(opened, hits, unlit, {}, limits.ANSWER_BYTES_MAX))
-        if request.highlight is not None:
-            result.highlights = [shown[row.key] for row in rows]
+            fill_top_rows(
+                result.aggregated, lambda hits: self._rows(opened, hits, request.columns, limits.ANSWER_BYTES_MAX)
+            )
+        result.highlights = shown.fragments(rows)
+        result.inner_hits = shown.inner_hits(rows, answer.inner_hits)
         return result
 
     def when_opened(self, table: str, index: str, call: Callable[[], None]) -> Callable[[], None] | None:
@@ -250,20 +251,20 @@ class Instance:
         self,
         opened: _OpenIndex,
         hits: list[Hit],
-        request: SearchRequest,
-        shown: dict[PrimaryKey, Fragments],
+        columns: ColumnsToGet,
         bytes_max: int | None,
+        shown: Shown | None = None,
     ) -> list[Row | None]:
-        """The rows of ``hits`` as they are returned; ``shown`` gets their fragments where any are wanted."""
-        if request.highlight is None and not opened.columns.needs_rows(request.columns):
+        """The rows of ``hits`` as they are returned; ``shown`` takes them whole where it has a use for them."""
+        is_taking = shown is not None and shown.needs_rows
+        if not is_taking and not opened.columns.needs_rows(columns):
             return [Row(hit.key) for hit in hits]
         keys = [hit.key for hit in hits]
         definition = opened.feed.definition
         found = self.tables.read_rows(definition.table_id, keys, bytes_max)
-        if request.highlight is not None:
-            highlighter = Highlighter(definition.schema, request.query, request.highlight)
-            shown.update((row.key, highlighter.fragments(row)) for row in found if row is not None)
-        return [None if row is None else opened.columns.pick(row, request.columns) for row in found]
+        if shown is not None and is_taking:
+            shown.take(row for row in found if row is not None)
+        return [None if row is None else opened.columns.pick(row, columns) for row in found]
 
     def _are_gone(self, opened: _OpenIndex, hits: list[Hit]) -> list[bool]:
         rows = self.tables.read_rows(opened.feed.definition.table_id, [hit.key for hit in hits])

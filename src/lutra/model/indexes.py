@@ -212,14 +212,6 @@ class IndexSchema:
             found = replace(whole, name=path, is_array=True) if whole is not None and is_path else None
         return found
 
-    def source(self, path: str) -> tuple[str, tuple[str, ...]]:
-        """The table column that the field at a full path is fed from, and the keys that lead to it in its objects."""
-        column = next(
-            one for one in self.fields if path == one.name or (one.fields and path.startswith(f"{one.name}."))
-        )
-        below = path[len(column.name) + 1 :]
-        return column.column, tuple(below.split(".")) if below else ()
-
     def space_of(self, path: str) -> str | None:
         """The path of the nested field whose documents have the field at ``path``: ``""`` is rows. None: no field."""
         return next((space for space in self.spaces if self.field_in(space, path) is not None), None)

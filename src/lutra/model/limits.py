@@ -77,6 +77,9 @@ SEARCH_FINISHING_MS_MAX: Final = 1_000
 QUERY_NODES_MAX: Final = 1_024
 QUERY_DEPTH_MAX: Final = 64
 TERMS_MAX: Final = 1_024
+INNER_HITS_DEFAULT: Final = 3
+INNER_HITS_MAX: Final = 256
+"""Offset and limit together."""
 SCORE_FUNCTIONS_MAX: Final = 3
 """Of one query."""
 PREFIX_BYTES_MAX: Final = 1_000

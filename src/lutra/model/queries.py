@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.model.geo import GeoBoundingBox, GeoDistance, GeoDistanceSort, GeoPolygon
+from lutra.model.nested import InnerHitsByPath, Nested
 from lutra.model.rows import PrimaryKey, Row
 from lutra.model.scoring import ScoringQuery
 from lutra.model.values import Value
@@ -182,6 +183,7 @@ Query = (
     | GeoBoundingBox
     | GeoDistance
     | GeoPolygon
+    | Nested
 )
 
 
@@ -374,8 +376,8 @@ class SearchResult:
     """``scores`` goes with ``rows``; NaN unless the search sorted by score. ``total`` is -1 where not asked for.
 
     Where it is not ``is_complete``, the time was up before all parts of the index were searched: rows and total are
-    those of the others. ``next_token`` is empty where nothing follows, and where that is not known. ``highlights`` goes
-    with ``rows`` where the search asked for them, and is empty where it did not.
+    those of the others. ``next_token`` is empty where nothing follows, and where that is not known. ``highlights`` and
+    ``inner_hits`` go with ``rows`` where the search asked for them, and are empty where it did not.
     """
 
     rows: list[Row]
@@ -384,6 +386,7 @@ class SearchResult:
     next_token: bytes = b""
     stats: SearchStats = field(default_factory=SearchStats)
     highlights: list[Fragments] = field(default_factory=list)
+    inner_hits: list[InnerHitsByPath] = field(default_factory=list)
     aggregated: Aggregated | None = None
     """Where the search has aggregations or group-bys."""
     is_complete: bool = True

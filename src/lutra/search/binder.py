@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
-from lutra.fields.capabilities import filterable
+from lutra.fields.capabilities import HasFields, filterable
 from lutra.fields.kind import FieldKind
 from lutra.fields.kinds import KINDS, kind_of
 from lutra.index.lsm.view import IndexView
@@ -16,8 +17,9 @@ from lutra.model.indexes import FieldSchema
 from lutra.model.queries import Query
 from lutra.model.query_size import QuerySize
 from lutra.scalars.values import ScalarReader
-from lutra.search.nodes.node import Clause, Condition
+from lutra.search.nodes.node import Clause, Condition, Placed
 from lutra.search.nodes.registry import bind_of
+from lutra.segments.space import spaces_down_to
 
 C = TypeVar("C", bound=Condition)
 
@@ -42,17 +44,23 @@ class Binder:
         self.seed = seed
         """The one that was drawn, once `draw` was asked for it."""
         self._root_top_k = root_top_k
-        self._fields = view.schema.spaces[""]
-        self._conditions: dict[Condition, Condition] = {}
+        self._conditions: dict[Placed, None] = {}
         self._size = QuerySize()
-        self._known = self._conditions if known is None else known
+        self._known: dict[Condition, Condition] = {} if known is None else known
         self._depth = 0
         self._is_in_knn = False
+        self._space = ""
+        self._parts: dict[str, HasFields] = {"": view.parts[0]}
 
     @property
-    def conditions(self) -> Sequence[Condition]:
+    def conditions(self) -> Sequence[Placed]:
         """All that the query is made of, each once, those within another one before it."""
         return list(self._conditions)
+
+    @property
+    def space(self) -> str:
+        """What is being bound is about documents of the nested field at this path; about rows where that is empty."""
+        return self._space
 
     def bind(self, query: Query) -> Clause:
         """Raises ParameterInvalid."""
@@ -76,10 +84,31 @@ class Binder:
         self._is_in_knn = False
         return clause
 
+    @contextmanager
+    def within(self, query: str, path: str) -> Iterator[None]:
+        """What is bound inside is about documents of the nested field at ``path``, in full, below those it is about.
+
+        Raises ParameterInvalid where there is none.
+        """
+        space, field = self._space, self.schema.field(path)
+        if field is None:
+            raise ParameterInvalid(f"[{query}] path: {path} does not exist")
+        if path not in self.schema.spaces:
+            raise ParameterInvalid(
+                f"[{query}] path: {path} type: {field.type.name.lower()} is invalid, allow [nested, json]"
+            )
+        if space and not path.startswith(f"{space}."):
+            raise ParameterInvalid(f"[{query}] path: {path} is not below the nested field {space}")
+        self._space = path
+        try:
+            yield
+        finally:
+            self._space = space
+
     def same(self, condition: C) -> C:
         """``condition``, or the equal one that the query has already: in each part it is evaluated once."""
         kept = self._known.setdefault(condition, condition)
-        self._conditions.setdefault(kept, kept)
+        self._conditions.setdefault(Placed(self._space, kept))
         assert type(kept) is type(condition)
         return kept
 
@@ -94,14 +123,7 @@ class Binder:
 
     def field(self, query: str, name: str, fits: Callable[[FieldKind], bool]) -> FieldSchema:
         """The field of a query that goes with the kinds that it ``fits``."""
-        field = self._fields.get(name) or self._view.schema.field_in("", name)
-        if field is None:
-            nested = self._view.schema.space_of(name)
-            if nested:
-                raise ParameterInvalid(
-                    f"[{query}] field: {name} is in the nested field {nested}: use a nested query of that path"
-                )
-            raise ParameterInvalid(f"[{query}] field: {name} does not exist")
+        field = self.field_here(query, name)
         if not fits(kind_of(field)):
             types = ", ".join(kind.type.name.lower() for kind in KINDS.values() if fits(kind))
             raise ParameterInvalid(
@@ -111,6 +133,22 @@ class Binder:
             raise ParameterInvalid(f"[{query}] field: {name} is not indexed")
         return field
 
+    def field_here(self, query: str, name: str) -> FieldSchema:
+        """The field of a query or a sorter, of whatever kind, of what is being bound: rows, or nested documents."""
+        field = self.schema.spaces[self._space].get(name) or self.schema.field_in(self._space, name)
+        if field is None:
+            raise ParameterInvalid(f"[{query}] field: {name} {self._why_not(name)}")
+        return field
+
+    def _why_not(self, name: str) -> str:
+        """Why there is no such field in what is being bound."""
+        space = self.schema.space_of(name)
+        if space is None:
+            return "does not exist"
+        if self._space and not space.startswith(f"{self._space}."):
+            return f"is not below the nested field {self._space}"
+        return f"is in the nested field {space}: use a nested query of that path"
+
     def draw(self) -> int:
         """The seed of random scores that have none of their own: the same for all of this query."""
         if self.seed is None:
@@ -119,7 +157,10 @@ class Binder:
 
     def reader(self, name: str) -> ScalarReader:
         """Turns operands into what the field holds."""
-        return filterable(self._view.parts[0], name).reader
+        part = self._parts.get(self._space)
+        if part is None:
+            part = self._parts[self._space] = spaces_down_to(self._view.parts[0], self._space)[-1]
+        return filterable(part, name).reader
 
     def check_weight(self, query: str, weight: float) -> None:
         if not 0 <= weight < math.inf:

@@ -19,7 +19,8 @@ from lutra.fields.capabilities import nearest as nearest_in
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.searcher import Found, Share, Strategy, search_segments
 from lutra.search.nodes.knn import Near, NearNode, Scan
-from lutra.search.nodes.node import Condition, PartSearch
+from lutra.search.nodes.nested import rows_of
+from lutra.search.nodes.node import PartSearch, Placed
 from lutra.search.order import first_of
 from lutra.search.scores import Docs, DocScores, above, similarity, weighted
 from lutra.search.sorts.key import KeyLevel
@@ -29,11 +30,13 @@ from lutra.vectors.part import KnnCounters
 Distances = npt.NDArray[np.float32]
 
 _GROWTH: Final = 8
+_SPARE: Final = 16
+"""Documents that are looked for beyond two a row, to begin with."""
 _NO_DOCS: Final[Docs] = np.empty(0, np.int64)
 _NO_DISTANCES: Final[Distances] = np.empty(0, np.float32)
 
 
-Wanted = tuple[Condition, Sequence[PartSearch]]
+Wanted = tuple[Placed, Sequence[PartSearch]]
 """A condition of a query, and the search of that query in each part."""
 
 
@@ -45,10 +48,15 @@ def find_candidates(wanted: Iterable[Wanted]) -> None:
     """
     together: dict[Near, list[tuple[Near, Sequence[PartSearch]]]] = {}
     seen: set[int] = set()
-    for condition, parts in wanted:
-        if isinstance(condition, Near) and id(condition) not in seen:
-            seen.add(id(condition))
-            together.setdefault(condition.without_vector(), []).append((condition, parts))
+    for (space, condition), parts in wanted:
+        if not isinstance(condition, Near) or id(condition) in seen:
+            continue
+        seen.add(id(condition))
+        own = [part.space(space) for part in parts]
+        if condition.is_nested:
+            _find_rows(condition, own)
+        else:
+            together.setdefault(condition.without_vector(), []).append((condition, own))
     for group in together.values():
         _find(group)
 
@@ -60,6 +68,55 @@ def _find(group: Sequence[tuple[Near, Sequence[PartSearch]]]) -> None:
     _run(scans, top_k)
     for (condition, _), own in zip(group, scans, strict=True):
         _give(condition, own, _chosen(own, top_k))
+
+
+def _find_rows(condition: Near, parts: Sequence[PartSearch]) -> None:
+    """The ``top_k`` rows whose nearest documents are nearest, and of each that document.
+
+    Several of one row must not take the places of others, so more and more documents are looked for, until so many rows
+    are surely among them: the nearer ones, as of those that are just as near as the last some may be missing.
+    """
+    scans, top_k = [_Scan(condition, part) for part in parts], condition.top_k
+    count = 2 * top_k + _SPARE
+    while True:
+        for scan in scans:
+            scan.wanted = count + 1
+        _run([scans], count)
+        distances = np.concatenate([scan.distances for scan in scans])
+        bests = [_best_of_rows(scan) for scan in scans]
+        if len(distances) < count:  # there are no more
+            break
+        bound = np.partition(distances, count - 1)[count - 1]
+        if sum(int(np.count_nonzero(own < bound)) for _, own in bests) >= top_k:
+            break
+        count *= _GROWTH
+    _give(condition, scans, _first_rows(scans, bests, top_k))
+
+
+def _best_of_rows(scan: _Scan) -> tuple[Docs, Distances]:
+    """Of each row of what was found the nearest document, the first of those that are."""
+    docs = scan.docs.astype(np.int64, copy=False)
+    order = np.lexsort((docs, scan.distances))
+    docs, distances = docs[order], scan.distances[order]
+    _, firsts = np.unique(rows_of(scan.search.part, docs), return_index=True)
+    firsts.sort()
+    return docs[firsts], distances[firsts]
+
+
+def _first_rows(
+    scans: Sequence[_Scan], bests: Sequence[tuple[Docs, Distances]], top_k: int
+) -> Sequence[tuple[Docs, Distances]]:
+    """The nearest ``top_k`` of ``bests``, by scan; equally near ones by primary key."""
+    distances = np.concatenate([own for _, own in bests])
+    if len(distances) <= top_k:
+        return bests
+    bound = np.partition(distances, top_k - 1)[top_k - 1]
+    nearer = [int(own.searchsorted(bound)) for _, own in bests]
+    tied = _first_by_key(scans, [docs[own == bound] for docs, own in bests], top_k - sum(nearer))
+    return [
+        (np.append(docs[:end], more), np.append(own[:end], np.full(len(more), bound)))
+        for (docs, own), end, more in zip(bests, nearer, tied, strict=True)
+    ]
 
 
 def _give(condition: Near, scans: Sequence[_Scan], chosen: Sequence[tuple[Docs, Distances]]) -> None:
@@ -100,7 +157,7 @@ def _run_apart(scans: Sequence[_Scan]) -> None:
     first = scans[0]
     if not first.is_asked:
         return
-    of, count = first.condition, first.condition.top_k + 1
+    of, count = first.condition, first.wanted
     began_s = time.perf_counter()
     found = nearest_in(first.search.part, of.field).topk_many(
         np.stack([scan.condition.vector for scan in scans]),
@@ -117,7 +174,7 @@ def _run_apart(scans: Sequence[_Scan]) -> None:
 class _Scan:
     """The search in one part: its nearest, and more of them where they turn out to be needed."""
 
-    __slots__ = ("asked", "condition", "distances", "docs", "is_exact", "mask", "node", "search")
+    __slots__ = ("asked", "condition", "distances", "docs", "is_exact", "mask", "node", "search", "wanted")
 
     def __init__(self, condition: Near, search: PartSearch) -> None:
         self.condition = condition
@@ -126,27 +183,28 @@ class _Scan:
         assert isinstance(node, NearNode)
         self.node = node
         self.mask = _in_question(condition, search)
+        self.wanted = condition.top_k + 1
+        """So many are asked for: one more shows whether there are more as near as the last."""
         self.asked = 0
         self.is_exact = True
         self.docs = _NO_DOCS
         self.distances = _NO_DISTANCES
 
     def share(self) -> tuple[Share, Checked] | None:
-        """What the part is asked together with others: for the ``top_k`` and one more, which shows whether there are
-        more as near as the last. None where it is asked apart, or not at all."""
+        """What the part is asked together with others. None where it is asked apart, or not at all."""
         self.search.deadline.check()
         if not self.is_asked:
             return None
         of = self.condition
         return nearest_in(self.search.part, of.field).share(
-            of.top_k + 1, self.mask, num_candidates=of.num_candidates, is_lasting=of.filter is None
+            self.wanted, self.mask, num_candidates=of.num_candidates, is_lasting=of.filter is None
         )
 
     def take(self, found: Found, checked: Checked) -> None:
         """What came of it."""
         distances, _, hops, reads, size, _, used = found.figures
         counters = KnnCounters(Strategy(used).name.lower(), distances, hops, reads, size, *checked)
-        self.note(self.condition.top_k + 1, found.docs, found.distances, counters, found.within, found.us)
+        self.note(self.wanted, found.docs, found.distances, counters, found.within, found.us)
 
     @property
     def is_asked(self) -> bool:

@@ -11,6 +11,7 @@ from lutra.index.lsm.view import Document, IndexView
 from lutra.model.aggregations import Aggregated
 from lutra.model.deadline import Deadline, current_deadline, working_for
 from lutra.model.errors import RequestTimeout
+from lutra.model.nested import InnerHitsByPath
 from lutra.model.queries import Hit, PartStats, SearchRequest, SearchStats
 from lutra.search.aggregations import AggregationCollector, estimated
 from lutra.search.candidates import find_candidates
@@ -19,6 +20,7 @@ from lutra.search.collectors.count import CountCollector
 from lutra.search.collectors.top import Place, Top, TopCollector
 from lutra.search.deadline import in_time
 from lutra.search.explanation import explanation_of
+from lutra.search.inner_hits import inner_hits_of
 from lutra.search.matching import matching_of
 from lutra.search.nodes.node import Condition, PartSearch
 from lutra.search.plan import Plan, plan_of
@@ -44,6 +46,8 @@ class Answer:
     """Where anything was asked of all rows; the rows of `lutra.model.aggregations.RowsResult` are not read yet."""
     is_complete: bool = True
     """Whether all parts were searched in time; where not, it is of the others."""
+    inner_hits: list[InnerHitsByPath] = field(default_factory=list)
+    """Of the hits, where they were asked for."""
 
 
 def search(view: IndexView, request: SearchRequest) -> Answer:
@@ -100,6 +104,8 @@ def _answered(
     answer = Answer(
         hits, documents, found.total, stats=stats, aggregated=found.aggregated, is_complete=found.is_complete
     )
+    if plan.inner_hits:
+        answer.inner_hits = inner_hits_of(plan.inner_hits, searches, documents)
     if request.explain:
         searched = searches[: found.parts]
         stats.explanation = explanation_of(plan, searched, (time.perf_counter() - began_s) * 1e6)

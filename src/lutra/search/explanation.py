@@ -50,6 +50,6 @@ def _part(plan: Plan, search: PartSearch) -> dict[str, Any]:
         told["fallback"] = stats.fallback
     for name in ("distances", "reads", "bytes", "conditions"):
         told[name] = getattr(stats, name)
-    told["us"] = round(search.took_us, 1)
+    told["us"] = round(search.total_us(), 1)
     told["query"] = explained(plan.root, search.node(plan.root.condition))
     return told

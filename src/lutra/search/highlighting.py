@@ -9,12 +9,15 @@ from lutra.model.indexes import IndexSchema
 from lutra.model.queries import Highlight
 
 
-def check_highlight(schema: IndexSchema, highlight: Highlight) -> None:
-    """Raises ParameterInvalid where a field has no words to highlight, or more is asked for than a search gives."""
+def check_highlight(schema: IndexSchema, highlight: Highlight, space: str = "") -> None:
+    """Raises ParameterInvalid where a field has no words to highlight, or more is asked for than a search gives.
+
+    ``space``: of the nested field whose documents' texts are shown; empty: those of rows are.
+    """
     if len(highlight.fields) > limits.HIGHLIGHT_FIELDS_MAX:
         raise ParameterInvalid(f"[highlight] has at most {limits.HIGHLIGHT_FIELDS_MAX} fields")
     for wanted in highlight.fields:
-        field = schema.field_in("", wanted.field)
+        field = schema.field_in(space, wanted.field)
         if field is None:
             raise ParameterInvalid(f"[highlight] field: {wanted.field} does not exist")
         if not kind_of(field).is_searchable:

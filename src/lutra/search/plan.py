@@ -18,8 +18,10 @@ from lutra.search import sorts as _sorts  # noqa: F401  # and which sorters
 from lutra.search.aggregations import Level, LevelBinder
 from lutra.search.binder import Binder
 from lutra.search.highlighting import check_highlight
+from lutra.search.inner_hits import Asked, asked_within
 from lutra.search.nodes.knn import Near
-from lutra.search.nodes.node import Clause, Condition
+from lutra.search.nodes.nested import HasDocument
+from lutra.search.nodes.node import Clause, Condition, Placed
 from lutra.search.sorts.ordering import Ordering
 from lutra.search.sorts.registry import are_marks_of, bind_sort
 from lutra.search.token import Token
@@ -33,7 +35,7 @@ class Plan:
     """A request that was checked."""
 
     root: Clause
-    conditions: Sequence[Condition]
+    conditions: Sequence[Placed]
     """All that the query is made of, each once."""
     sort: tuple[Sorter, ...]
     """As the token or the request has it, else the index."""
@@ -48,16 +50,22 @@ class Plan:
     """What rows have to match besides, whatever they score."""
     collapse: str | None
     """The field of which each value comes once."""
+    inner_hits: Asked
+    """Nested queries that ask for their documents."""
     seed: int | None
     """Of random scores that had none of their own; None where there are none."""
     aggregations: Level
     """What is asked of all rows that match."""
 
     @property
-    def scored_roots(self) -> list[Condition]:
-        """Conditions whose scores are asked for: of the root by the sort, of others by what they match."""
-        by_score = [condition for condition in self.conditions if condition.matches_by_score]
-        return [self.root.condition, *by_score] if self.needs_scores else by_score
+    def scored_roots(self) -> list[Placed]:
+        """Conditions whose scores are asked for: of the root by the sort, of others by what they match, or by inner
+        hits."""
+        by_score = [placed for placed in self.conditions if placed.condition.matches_by_score]
+        for _, condition in self.conditions:
+            if isinstance(condition, HasDocument) and condition.hits is not None and condition.hits.is_scoring:
+                by_score.append(Placed(condition.path, condition.inner.condition))
+        return [Placed("", self.root.condition), *by_score] if self.needs_scores else by_score
 
     @property
     def needs_scores(self) -> bool:
@@ -103,6 +111,7 @@ def plan_of(view: IndexView, request: SearchRequest, known: dict[Condition, Cond
         is_scoring,
         within,
         request.collapse,
+        asked_within(root.condition),
         binder.seed,
         aggregations,
     )
@@ -116,7 +125,7 @@ def _order_of(query: Query) -> tuple[Sorter, ...]:
 def _check_collapse(view: IndexView, name: str, token: Token | None) -> None:
     if token is not None:
         raise ParameterInvalid("[collapse] cannot go with [token]: page by [offset] and [limit]")
-    field = view.schema.field(name)
+    field = view.schema.field_in("", name)
     if field is None:
         raise ParameterInvalid(f"[collapse] field_name: {name} does not exist")
     if field.type not in _COLLAPSED or field.is_array:

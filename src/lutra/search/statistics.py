@@ -6,18 +6,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from operator import add
 
-from lutra.search.nodes.node import Condition, PartSearch
+from lutra.search.nodes.node import PartSearch, Placed
 from lutra.search.nodes.words import Scored, ScoredNode
 
 
-def gather_statistics(roots: Iterable[Condition], parts: Sequence[PartSearch]) -> None:
+def gather_statistics(roots: Iterable[Placed], parts: Sequence[PartSearch]) -> None:
     """Tells the nodes of those conditions in ``roots`` that score words.
 
-    Counted are the rows that live: so a row scores the same wherever it and the others lie, before a compaction and
-    after it. Raises RequestTimeout, Corruption, StorageFailure.
+    Counted are the documents that live, rows or those of the nested field that is asked: so one scores the same
+    wherever it and the others lie, before a compaction and after it. Raises RequestTimeout, Corruption, StorageFailure.
     """
-    for condition in dict.fromkeys(scored for root in roots for scored in _scored(root)):
-        nodes = [node for node in (part.node(condition) for part in parts) if isinstance(node, ScoredNode)]
+    for space, condition in dict.fromkeys(scored for root in roots for scored in _scored(root)):
+        searches = [part.space(space) for part in parts]
+        nodes = [node for node in (search.node(condition) for search in searches) if isinstance(node, ScoredNode)]
         counted = []
         for part, node in zip(parts, nodes, strict=True):
             part.deadline.check()
@@ -27,9 +28,11 @@ def gather_statistics(roots: Iterable[Condition], parts: Sequence[PartSearch]) -
             node.set_statistics(together)
 
 
-def _scored(condition: Condition) -> Iterator[Scored]:
+def _scored(placed: Placed) -> Iterator[Placed]:
     """What adds to the scores: not what stands under ``filter``."""
+    space, condition = placed
     if isinstance(condition, Scored) and condition.terms:
-        yield condition
+        yield placed
+    below = space if condition.inner_space is None else condition.inner_space
     for clause in condition.scored():
-        yield from _scored(clause.condition)
+        yield from _scored(Placed(below, clause.condition))

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lutra.kernels.wildcard import ends_with, like
+from lutra.model.nested import Nested
 from lutra.model.queries import (
-    Bool,
-    KnnVector,
     Match,
     MatchPhrase,
     Prefix,
@@ -18,7 +17,7 @@ from lutra.model.queries import (
     Terms,
     Wildcard,
 )
-from lutra.model.scoring import ConstScore, DisMax, FunctionScore, FunctionsScore
+from lutra.model.query_parts import reasons_within
 from lutra.text.analyzers import Analyzer, Tokens
 
 Pattern = Prefix | Suffix | Wildcard
@@ -90,19 +89,10 @@ def wanted_of(query: Query, name: str, analyzer: Analyzer) -> Wanted:
 
 
 def _leaves(query: Query) -> Iterator[Query]:
-    """But for what must not match, and what only functions of scores go by."""
-    match query:
-        case Bool(must=must, filter=within, should=should):
-            parts: tuple[Query, ...] = (*must, *within, *should)
-        case KnnVector(filter=within):
-            parts = () if within is None else (within,)
-        case ConstScore(filter=inner) | FunctionScore(query=inner) | FunctionsScore(query=inner):
-            parts = (inner,)
-        case DisMax(queries=queries):
-            parts = queries
-        case _:
-            yield query
-            return
+    """Itself, where it has no parts; of others what may be why something matches."""
+    parts = (query.query,) if isinstance(query, Nested) else reasons_within(query)
+    if not parts:
+        yield query
     for part in parts:
         yield from _leaves(part)
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import tablestore as ots
-from support.sdk import REFUSED_WITHIN_S, SdkClient, put, refused, send
-from support.searching import field, search
+from support.sdk import REFUSED_WITHIN_S, SdkClient, refused, send
+from support.searching import field
 from support.server import ServerProcess
-from support.tables import TableMaker
 from tablestore import FieldType, MatchAllQuery
 from tablestore.metadata import (
     CreateTimeseriesTableRequest,
@@ -137,7 +135,6 @@ def test_encryption_of_a_new_table(retrying: ots.OTSClient) -> None:
 
 
 FIELDS = {
-    "NESTED": field("f", FieldType.NESTED, sub_field_schemas=[field("g", FieldType.LONG)]),
     "JSON": field("f", FieldType.JSON, json_type=ots.JsonType.OBJECT_JSON),
 }
 
@@ -147,21 +144,3 @@ def test_types_of_field(retrying: ots.OTSClient, table: str, name: str) -> None:
     meta = ots.SearchIndexMeta([FIELDS[name]])
     _refused_at_once(lambda: retrying.create_search_index(table, "refused_index", meta), mentions=name)
     assert retrying.list_search_index(table) == []
-
-
-QUERIES: dict[str, Any] = {
-    "NESTED": ots.NestedQuery("n", MatchAllQuery()),
-}
-
-
-@pytest.fixture
-def index(make: TableMaker, sync_client: ots.OTSClient, table: str) -> str:
-    put(sync_client, table, [("id", "a")], n=1)
-    return make.index(table, [field("n", FieldType.LONG)])
-
-
-def test_types_of_query(retrying: ots.OTSClient, table: str, index: str) -> None:
-    for name, query in QUERIES.items():
-        _refused_at_once(lambda query=query: search(retrying, table, index, query), mentions=name)
-        inner = ots.BoolQuery(should_queries=[MatchAllQuery(), query])
-        _refused_at_once(lambda query=inner: search(retrying, table, index, query), mentions=name)

@@ -55,6 +55,9 @@ class Combined(Condition):
     def scored(self) -> Clauses:
         return (*self.must, *self.should)
 
+    def within(self) -> Clauses:
+        return (*self.must, *self.filter, *self.should)
+
     def describe(self) -> dict[str, Any]:
         return {"query": "bool"}
 

@@ -28,6 +28,9 @@ class Constant(Condition):
     def node(self, part: PartSearch) -> Node:
         return ConstantNode(part, self)
 
+    def within(self) -> tuple[Clause, ...]:
+        return (self.inner,)
+
     def describe(self) -> dict[str, Any]:
         return {"query": "const_score"}
 

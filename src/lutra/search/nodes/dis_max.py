@@ -44,6 +44,9 @@ class Best(Condition):
     def scored(self) -> tuple[Clause, ...]:
         return self.clauses
 
+    def within(self) -> tuple[Clause, ...]:
+        return self.clauses
+
     def describe(self) -> dict[str, Any]:
         return {"query": "dis_max", "tie_breaker": self.tie_breaker}
 

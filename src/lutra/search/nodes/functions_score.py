@@ -92,6 +92,9 @@ class Rescored(Condition):
     def scored(self) -> tuple[Clause, ...]:
         return () if self.combine is CombineMode.REPLACE else (self.inner,)
 
+    def within(self) -> tuple[Clause, ...]:
+        return (self.inner,)
+
     def describe(self) -> dict[str, Any]:
         told: dict[str, Any] = {
             "query": "functions_score",

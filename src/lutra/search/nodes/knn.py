@@ -37,6 +37,7 @@ def bind(query: KnnVector, binder: Binder) -> Clause:
     inner = None if query.filter is None else binder.bind_in_knn(query.filter).condition
     near = Near(
         query.field,
+        bool(binder.space),
         of.vector.metric,
         vector.tobytes(),
         top_k,
@@ -83,6 +84,8 @@ class Near(Condition):
     """Its weight is part of it: ``min_score`` goes by scores that have it."""
 
     field: str
+    is_nested: bool
+    """Whether it finds documents of a nested field: then the nearest of each row, of so many rows."""
     metric: Metric
     vector_bytes: bytes
     top_k: int
@@ -100,6 +103,9 @@ class Near(Condition):
     def without_vector(self) -> Near:
         """What is the same of all that differ in their vectors alone."""
         return dataclasses.replace(self, vector_bytes=b"")
+
+    def within(self) -> tuple[Clause, ...]:
+        return () if self.filter is None else (Clause(self.filter, 1.0),)
 
     def describe(self) -> dict[str, Any]:
         return {"query": "knn_vector", "field": self.field, "top_k": self.top_k}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from lutra.model.deadline import Deadline
 from lutra.model.queries import PartStats
 from lutra.search.scores import Docs, MatchScores
 from lutra.segments.part import Part
+from lutra.segments.space import spaces_down_to
+
+_OF_ROWS: Final = ""
 
 
 class Condition(ABC):
@@ -28,12 +31,21 @@ class Condition(ABC):
     matches_by_score: ClassVar[bool] = False
     """Whether what it matches depends on scores: they are reckoned then, whoever asks for it."""
 
+    @property
+    def inner_space(self) -> str | None:
+        """The path of the nested field whose documents the clauses within it are about; None: of the same ones."""
+        return None
+
     @abstractmethod
     def node(self, part: PartSearch) -> Node:
         """Its node in a part."""
 
     def scored(self) -> tuple[Clause, ...]:
         """The clauses within it whose scores its own are made of."""
+        return ()
+
+    def within(self) -> tuple[Clause, ...]:
+        """The clauses within it that may be why a document matches."""
         return ()
 
     @abstractmethod
@@ -48,25 +60,69 @@ class Clause(NamedTuple):
     weight: float
 
 
+class Placed(NamedTuple):
+    """A condition, and which documents it is about: those of the nested field at ``space``, or rows where that is
+    empty."""
+
+    space: str
+    condition: Condition
+
+
 class PartSearch:
-    """One search in one part: its nodes, each made when it is first asked for and kept."""
+    """One search in one part: its nodes, each made when it is first asked for and kept.
 
-    __slots__ = ("_nodes", "deadline", "explains", "part", "stats", "took_us")
+    The documents of a nested field are a part within it, searched likewise (`space`).
+    """
 
-    def __init__(self, part: Part, stats: PartStats, deadline: Deadline, explains: bool = False) -> None:
+    __slots__ = ("_below", "_kept", "_nodes", "_path", "deadline", "explains", "part", "stats", "took_us")
+
+    def __init__(
+        self,
+        part: Part,
+        stats: PartStats,
+        deadline: Deadline,
+        explains: bool = False,
+        kept: dict[str, dict[int, Node]] | None = None,
+        path: str = _OF_ROWS,
+    ) -> None:
+        """``kept``: by path, nodes that there are already. ``path``: of the nested field whose documents they are."""
         self.part = part
         self.stats = stats
         self.deadline = deadline
         self.explains = explains
         self.took_us = 0.0
         """What neighbours and matching documents took here, where the search explains itself."""
-        self._nodes: dict[int, Node] = {}
+        self._path = path
+        self._kept = {} if kept is None else kept
+        self._nodes: dict[int, Node] = self._kept.setdefault(path, {})
+        self._below: dict[str, PartSearch] = {}
 
     def another(self) -> PartSearch:
         """One more query of the same request in this part: what both ask is evaluated once."""
-        result = PartSearch(self.part, PartStats(self.part.rows), self.deadline, self.explains)
-        result._nodes = self._nodes
-        return result
+        return PartSearch(self.part, PartStats(self.part.rows), self.deadline, self.explains, self._kept)
+
+    def space(self, path: str) -> PartSearch:
+        """The search in the documents of the nested field at ``path``, in full: itself, or one within it."""
+        if path in (_OF_ROWS, self._path):
+            return self
+        found = self._below.get(path)
+        if found is None:
+            space = spaces_down_to(self.part, path)[0]
+            found = self._below.get(space.path)
+            if found is None:
+                found = PartSearch(space, self.stats, self.deadline, self.explains, self._kept, space.path)
+                self._below[space.path] = found
+            found = self._below[path] = found.space(path)
+        return found
+
+    def total_us(self) -> float:
+        """What was looked for here took, and in what lies below."""
+        return self.took_us + sum(search.took_us for search in set(self._all_below()))
+
+    def _all_below(self) -> Iterator[PartSearch]:
+        for search in self._below.values():
+            yield search
+            yield from search._all_below()
 
     def node(self, condition: Condition) -> Node:
         """The node of ``condition``, which is one of those that the binder keeps: another equal one is another."""

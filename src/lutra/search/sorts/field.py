@@ -29,7 +29,7 @@ from lutra.search.sorts.values import NumberLevel, StringLevel
 @binds(FieldSort)
 def bind(sorter: FieldSort, binder: Binder) -> ByField:
     names = (sorter.field, *sorter.missing_fields)
-    fields = [field for name in names if (field := binder.schema.field(name)) is not None]
+    fields = [binder.field_here("field_sort", name) for name in names]
     mode = sorter.mode
     if mode is None:
         mode = SortMode.MAX if sorter.descending else SortMode.MIN

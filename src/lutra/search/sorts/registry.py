@@ -26,6 +26,11 @@ def binds(kind: type) -> Callable[[B], B]:
     return register
 
 
+def bind_sorter(sorter: Sorter, binder: Binder) -> Ordering:
+    """One sorter by itself. Raises ParameterInvalid."""
+    return _BINDS[type(sorter)](sorter, binder)
+
+
 def bind_sort(sort: Sequence[Sorter], binder: Binder) -> tuple[Ordering, ...]:
     """``sort``, checked before, up to its primary key, which settles all ties and is added where it is not there.
 
@@ -33,7 +38,7 @@ def bind_sort(sort: Sequence[Sorter], binder: Binder) -> tuple[Ordering, ...]:
     """
     order = []
     for sorter in (*sort, PrimaryKeySort()):
-        order.append(_BINDS[type(sorter)](sorter, binder))
+        order.append(bind_sorter(sorter, binder))
         if order[-1].is_total:
             break
     return tuple(order)

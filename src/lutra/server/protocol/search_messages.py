@@ -6,6 +6,7 @@ from lutra.kernels.plainbuffer import decode_row, encode_row, measure_row
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.names import check_column_name
+from lutra.model.nested import InnerHit, InnerHitsByPath
 from lutra.model.queries import ColumnsToGet, Fragments, ReturnColumns, SearchRequest, SearchResult
 from lutra.model.rows import KeyInput
 from lutra.model.schema import CapacityUnits
@@ -105,7 +106,21 @@ def search_message(request: SearchRequest, result: SearchResult) -> wire.SearchR
 
 def _hits(result: SearchResult) -> list[wire.SearchHit]:
     highlights: list[Fragments] = result.highlights or [{}] * len(result.scores)
+    inner_hits: list[InnerHitsByPath] = result.inner_hits or [{}] * len(result.scores)
     return [
-        wire.SearchHit(score=score, highlight_result=highlight_result(fragments) if fragments else None)
-        for score, fragments in zip(result.scores, highlights, strict=True)
+        _hit(score, fragments, inner)
+        for score, fragments, inner in zip(result.scores, highlights, inner_hits, strict=True)
     ]
+
+
+def _hit(score: float, fragments: Fragments, inner: InnerHitsByPath, offset: int | None = None) -> wire.SearchHit:
+    return wire.SearchHit(
+        score=score,
+        highlight_result=highlight_result(fragments) if fragments else None,
+        search_inner_hits=[wire.SearchInnerHit(path=path, search_hits=map(_inner, own)) for path, own in inner.items()],
+        nested_doc_offset=offset,
+    )
+
+
+def _inner(hit: InnerHit) -> wire.SearchHit:
+    return _hit(hit.score, hit.highlights, hit.inner, hit.offsets[-1])

@@ -474,12 +474,24 @@ class HighlightResult(_message.Message):
     def __init__(self, highlight_fields: _Optional[_Iterable[_Union[HighlightField, _Mapping]]] = ...) -> None: ...
 
 class SearchHit(_message.Message):
-    __slots__ = ("score", "highlight_result")
+    __slots__ = ("score", "highlight_result", "search_inner_hits", "nested_doc_offset")
     SCORE_FIELD_NUMBER: _ClassVar[int]
     HIGHLIGHT_RESULT_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_INNER_HITS_FIELD_NUMBER: _ClassVar[int]
+    NESTED_DOC_OFFSET_FIELD_NUMBER: _ClassVar[int]
     score: float
     highlight_result: HighlightResult
-    def __init__(self, score: _Optional[float] = ..., highlight_result: _Optional[_Union[HighlightResult, _Mapping]] = ...) -> None: ...
+    search_inner_hits: _containers.RepeatedCompositeFieldContainer[SearchInnerHit]
+    nested_doc_offset: int
+    def __init__(self, score: _Optional[float] = ..., highlight_result: _Optional[_Union[HighlightResult, _Mapping]] = ..., search_inner_hits: _Optional[_Iterable[_Union[SearchInnerHit, _Mapping]]] = ..., nested_doc_offset: _Optional[int] = ...) -> None: ...
+
+class SearchInnerHit(_message.Message):
+    __slots__ = ("path", "search_hits")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_HITS_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    search_hits: _containers.RepeatedCompositeFieldContainer[SearchHit]
+    def __init__(self, path: _Optional[str] = ..., search_hits: _Optional[_Iterable[_Union[SearchHit, _Mapping]]] = ...) -> None: ...
 
 class SearchResponse(_message.Message):
     __slots__ = ("total_hits", "rows", "is_all_succeeded", "search_hits", "next_token", "aggs", "group_bys", "consumed")

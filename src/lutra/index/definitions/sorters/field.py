@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lutra.fields.kinds import kind_of
-from lutra.index.definitions.sorters.registry import SorterKind, knows
+from lutra.index.definitions.sorters.registry import SorterKind, field_of, knows
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, IndexSchema
@@ -18,14 +18,14 @@ from lutra.scalars.values import ScalarReader
 class FieldSortKind(SorterKind):
     name = "field"
 
-    def check(self, schema: IndexSchema, sorter: FieldSort) -> None:
-        field = sortable(schema, sorter.field)
+    def check(self, schema: IndexSchema, sorter: FieldSort, space: str) -> None:
+        field = sortable(schema, sorter.field, space)
         if len(sorter.missing_fields) > limits.MISSING_FIELDS_MAX:
             raise ParameterInvalid(
                 f"[field_sort] field: {sorter.field} has {len(sorter.missing_fields)} missing fields, "
                 f"more than {limits.MISSING_FIELDS_MAX}"
             )
-        others = [sortable(schema, name) for name in sorter.missing_fields]
+        others = [sortable(schema, name, space) for name in sorter.missing_fields]
         for other in others:
             if other.type is not field.type:
                 raise ParameterInvalid(
@@ -63,16 +63,9 @@ class FieldSortKind(SorterKind):
         )
 
 
-def sortable(schema: IndexSchema, name: str) -> FieldSchema:
-    """The field ``name``. Raises ParameterInvalid where there is none, or it cannot be sorted by."""
-    field = schema.field(name)
-    if field is None:
-        raise ParameterInvalid(f"[field_sort] field: {name} does not exist")
-    nested = schema.space_of(name)
-    if nested:
-        raise ParameterInvalid(
-            f"[field_sort] field: {name} is in the nested field {nested}, of which rows have several"
-        )
+def sortable(schema: IndexSchema, name: str, space: str) -> FieldSchema:
+    """The field ``name`` of what is sorted. Raises ParameterInvalid where there is none, or it cannot be sorted by."""
+    field = field_of(schema, "field_sort", name, space)
     if not kind_of(field).is_sortable:
         raise ParameterInvalid(f"[field_sort] field: {name} is of type {field.type.name}: it cannot be sorted by")
     if not field.is_sortable:

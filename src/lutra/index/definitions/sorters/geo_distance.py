@@ -6,7 +6,7 @@ from typing import Any
 
 from lutra.fields.kinds import kind_of
 from lutra.geo.values import check_point
-from lutra.index.definitions.sorters.registry import SorterKind, knows
+from lutra.index.definitions.sorters.registry import SorterKind, field_of, knows
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.geo import DistanceType, GeoDistanceSort, GeoPoint
@@ -18,10 +18,8 @@ from lutra.model.queries import SortMode
 class GeoDistanceSortKind(SorterKind):
     name = "geo_distance"
 
-    def check(self, schema: IndexSchema, sorter: GeoDistanceSort) -> None:
-        field = schema.field(sorter.field)
-        if field is None:
-            raise ParameterInvalid(f"[geo_distance_sort] field: {sorter.field} does not exist")
+    def check(self, schema: IndexSchema, sorter: GeoDistanceSort, space: str) -> None:
+        field = field_of(schema, "geo_distance_sort", sorter.field, space)
         if not kind_of(field).is_located:
             kind = field.type.name
             raise ParameterInvalid(f"[geo_distance_sort] field: {sorter.field} is of type {kind}, not GEO_POINT")

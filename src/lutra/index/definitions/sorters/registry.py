@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
-from lutra.model.indexes import IndexSchema
+from lutra.model.indexes import FieldSchema, IndexSchema
 from lutra.model.queries import Sorter
 
 
@@ -18,8 +18,9 @@ class SorterKind(ABC):
     name: ClassVar[str]
     """As what is stored calls it."""
 
-    def check(self, schema: IndexSchema, sorter: Any) -> None:  # noqa: B027  # most go with any schema
-        """Raises ParameterInvalid where an index of ``schema`` cannot be searched in that order."""
+    def check(self, schema: IndexSchema, sorter: Any, space: str) -> None:  # noqa: B027  # most go with any schema
+        """Raises ParameterInvalid where what an index of ``schema`` has cannot be put in that order: rows, or documents
+        of the nested field at ``space``."""
 
     @abstractmethod
     def out(self, sorter: Any) -> dict[str, Any]:
@@ -44,12 +45,28 @@ def knows(kind: type) -> Callable[[K], K]:
     return register
 
 
-def check_sort(schema: IndexSchema, sort: Sequence[Sorter]) -> None:
-    """Raises ParameterInvalid where ``sort`` is too long, or does not fit a field."""
+def check_sort(schema: IndexSchema, sort: Sequence[Sorter], space: str = "") -> None:
+    """Raises ParameterInvalid where ``sort`` is too long, or does not fit a field.
+
+    ``space``: of the nested field whose documents are sorted; empty: rows are.
+    """
     if len(sort) > limits.SORTERS_MAX:
         raise ParameterInvalid(f"[sort] has at most {limits.SORTERS_MAX} sorters, not {len(sort)}")
     for sorter in sort:
-        _KINDS[type(sorter)].check(schema, sorter)
+        _KINDS[type(sorter)].check(schema, sorter, space)
+
+
+def field_of(schema: IndexSchema, what: str, name: str, space: str) -> FieldSchema:
+    """The field ``name`` of what is sorted. Raises ParameterInvalid where there is none, as in ``what``."""
+    field = schema.field_in(space, name)
+    if field is not None:
+        return field
+    own = schema.space_of(name)
+    if own is None:
+        raise ParameterInvalid(f"[{what}] field: {name} does not exist")
+    if own and own.startswith(f"{space}." if space else ""):
+        raise ParameterInvalid(f"[{what}] field: {name} is in the nested field {own}, of which there are several")
+    raise ParameterInvalid(f"[{what}] field: {name} is not below the nested field {space}")
 
 
 def sorter_out(sorter: Sorter) -> dict[str, Any]:

@@ -4,7 +4,19 @@ A module says by `parses` which types it reads. A new one is named here so that 
 have to be, `lutra.search.nodes` says: here is checked what only the wire can get wrong.
 """
 
-from lutra.server.protocol.queries import bools, columns, geo, knn, match_all, patterns, scores, words
+from lutra.server.protocol.queries import bools, columns, geo, knn, match_all, nested, patterns, scores, words
 from lutra.server.protocol.queries.reader import Reader, parse_query
 
-__all__ = ["Reader", "bools", "columns", "geo", "knn", "match_all", "parse_query", "patterns", "scores", "words"]
+__all__ = [
+    "Reader",
+    "bools",
+    "columns",
+    "geo",
+    "knn",
+    "match_all",
+    "nested",
+    "parse_query",
+    "patterns",
+    "scores",
+    "words",
+]
