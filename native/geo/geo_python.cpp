@@ -39,7 +39,7 @@ using ShapePtr = std::shared_ptr<const geo::Shape>;
 
 static_assert(sizeof(geo::Point) == 2 * sizeof(double) && sizeof(geo::Box) == 4 * sizeof(double));
 
-// Up to so many points, giving the interpreter's lock away and taking it back costs more than it is worth.
+// Up to so many points or boxes, giving the interpreter's lock away and taking it back costs more than it is worth.
 constexpr std::size_t kPointsWithLock = 512;
 
 class MaybeUnlocked {
@@ -178,7 +178,10 @@ void bind_geo(nb::module_& m) {
             "top"_a, "left"_a, "bottom"_a, "right"_a)
         .def_static(
             "polygon",
-            [](const Points& points) { return PyShape{std::make_shared<geo::Polygon>(points_of(points))}; },
+            [](const Points& points) {
+                const MaybeUnlocked unlocked(points.shape(0));
+                return PyShape{std::make_shared<geo::Polygon>(points_of(points))};
+            },
             "points"_a.noconvert())
         .def("relations", &relations, "boxes"_a.noconvert())
         .def("select", &select, "points"_a.noconvert(), "docs"_a.noconvert().none(), "size"_a);

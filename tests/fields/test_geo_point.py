@@ -106,6 +106,17 @@ def test_what_is_no_point_is_left_out_and_counted() -> None:
     assert located(view, "stops").exists().mask().count == 0
 
 
+def test_a_buffer_counts_the_points() -> None:
+    sizes = []
+    for count in (1, 200):
+        buffer = Buffer(SCHEMA, KEY)
+        rows = [row_of(n, {"stops": [(1.0, 2.0)] * count}) for n in range(100)]
+        buffer.stage([b"%d" % n for n in range(100)], rows, 0)
+        buffer.publish()
+        sizes.append(buffer.size_bytes)
+    assert 16 * 199 * 100 <= sizes[1] - sizes[0] <= 20 * 200 * 100
+
+
 def test_columns_that_go_with_it() -> None:
     kind = kind_of(FIELD)
     kind.check_column(FIELD, ColumnType.STRING)

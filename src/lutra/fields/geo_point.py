@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from lutra.fields.capabilities import FieldPart, Located
 from lutra.fields.hashing import Hasher, add_hashes, words_of
@@ -18,8 +18,6 @@ from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.values import ColumnType
 from lutra.scalars.pages import Sink
 
-_VALUE_BYTES: Final = 24
-
 
 class GeoPointKind(FieldKind):
     """Latitude and longitude in degrees, kept as float64, from text ``"lat,lon"``."""
@@ -29,7 +27,7 @@ class GeoPointKind(FieldKind):
     is_located = True
 
     def value_bytes(self, field: FieldSchema) -> int:
-        return _VALUE_BYTES
+        return 0  # the column counts points
 
     def column(self, field: FieldSchema) -> GeoColumn:
         return GeoColumn(field)

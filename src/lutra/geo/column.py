@@ -101,8 +101,9 @@ class GeoColumn:
 
     @property
     def size_bytes(self) -> int:
-        """Memory beside what is known of each value: none."""
-        return 0
+        """Memory that the points take: documents may have many."""
+        docs_bytes = 0 if self._docs is None else 4 * self._docs.size
+        return 8 * self._coordinates.size + docs_bytes
 
     def compacted(self, renumber: npt.NDArray[np.int32]) -> GeoColumn:
         """A new column without the documents whose new number in ``renumber`` is negative."""
