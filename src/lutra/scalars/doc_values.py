@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from lutra.model.arrays import Docs
-from lutra.scalars.strings_part import DictionaryPart
+
+
+class KeyStrings(Protocol):
+    """Strings by number, that say which values are the same: a `lutra.scalars.strings_part.StringsPart`, or less."""
+
+    @property
+    def size(self) -> int: ...
+
+    def taken(self, ids: npt.NDArray[Any], /) -> list[bytes]:
+        """The strings ``ids``, in that order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +34,7 @@ class DocValues:
     docs: Docs | None
     values: npt.NDArray[Any]
     is_single: bool
-    strings: DictionaryPart | None = None
+    strings: KeyStrings | None = None
     ordinals: npt.NDArray[Any] | None = None
     distinct: npt.NDArray[Any] | None = None
 

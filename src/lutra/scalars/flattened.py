@@ -14,6 +14,7 @@ from lutra.kernels.wildcard import ends_with, like, literal_prefix
 from lutra.model.arrays import Mask
 from lutra.model.indexes import FieldSchema
 from lutra.model.queries import SortMode
+from lutra.scalars.doc_values import DocValues
 from lutra.scalars.elements import Elements
 from lutra.scalars.leaves import AFTER, SEPARATOR
 from lutra.scalars.part import ScalarPart
@@ -99,6 +100,10 @@ class LeavesPart:
         own = ((greater | equal) & ~(after | at_end))[values]
         docs = np.arange(len(values), dtype=np.int32) if found.docs is None else found.docs
         return Ordinals(docs[own], values[own], _Texts(found.strings, self._before.encode()))
+
+    def doc_values(self) -> DocValues:
+        found = self.ordinals()
+        return DocValues(found.docs, found.values, False, found.strings)
 
     def elements(self, renumber: npt.NDArray[np.int32] | None = None) -> Elements:
         found = self.ordinals()

@@ -76,6 +76,8 @@ def rows(make_for_module: TableMaker, sync_client: ots.OTSClient) -> Indexed:
                 "b": i % 2 == 0,
                 "d": 0.1,
                 "time": f"2022-05-{i % 31 + 1:02d}",
+                "g": f"30.0,{114 + i / 20}",
+                "n": json.dumps([{"nk": f"key{i:03d}", "nl": i, "nt": f"this is in nested {i}"}]),
             }
             | ({"even": i} if i % 2 == 0 else {}),
         )
@@ -95,6 +97,16 @@ def rows(make_for_module: TableMaker, sync_client: ots.OTSClient) -> Indexed:
             field("d", FieldType.DOUBLE),
             field("t", FieldType.TEXT),
             field("time", FieldType.DATE, date_formats=["yyyy-MM-dd"]),
+            field("g", FieldType.GEOPOINT),
+            field(
+                "n",
+                FieldType.NESTED,
+                sub_field_schemas=[
+                    field("nk", FieldType.KEYWORD),
+                    field("nl", FieldType.LONG),
+                    field("nt", FieldType.TEXT),
+                ],
+            ),
             field("unsorted", FieldType.LONG, enable_sort_and_agg=False),
         ],
     )
@@ -110,6 +122,15 @@ def test_values_of_a_field(rows: Indexed, client: SdkClient) -> None:
         Max("l"): 99,
         Max("d"): 0.1,
         Max("la"): 99,
+        Max("n.nl"): 99,
+        Min("n.nl"): 0,
+        Sum("n.nl"): 4950,
+        Avg("n.nl"): 49.5,
+        Count("n.nk"): 100,
+        Count("g"): 100,
+        DistinctCount("n.nl"): 100,
+        DistinctCount("n.nk"): 100,
+        DistinctCount("g"): 100,
         Max("time"): MAY_1_MS + 30 * DAY_MS,
         Min("l"): 0,
         Min("la"): -1,
@@ -198,6 +219,11 @@ def test_groups_of_a_field(rows: Indexed, client: SdkClient) -> None:
     by_day = rows.groups(client, GroupByField("time", group_by_sort=[GroupKeySort(SortOrder.ASC)]))
     assert [int(g.key) for g in by_day] == [MAY_1_MS + n * DAY_MS for n in range(10)]
     assert len(rows.groups(client, GroupByField("k"))) == 10
+    nested = GroupByField("n.nl", size=2, sub_aggs=[Sum("n.nl"), Count("l")])
+    assert [(g.key, g.row_count, [a.value for a in g.sub_aggs]) for g in rows.groups(client, nested)] == [
+        ("0", 1, [0.0, 1]),
+        ("1", 1, [1.0, 1]),
+    ]
 
 
 def test_groups_within_groups(rows: Indexed, client: SdkClient) -> None:
@@ -248,6 +274,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"aggs": [Sum("b")]}, "[sum agg] field_name:b type:boolean is invalid, allow [long, double]"),
     ({"aggs": [Sum("time")]}, "[sum agg] field_name:time type:date is invalid, allow [long, double]"),
     ({"aggs": [Max("k")]}, "[max agg] field_name:k type:keyword is invalid, allow [long, double, date]"),
+    ({"aggs": [Max("n")]}, "[max agg] field_name:n type:nested is invalid, allow [long, double, date]"),
+    ({"aggs": [Max("n.nk")]}, "[max agg] field_name:n.nk type:keyword is invalid, allow [long, double, date]"),
+    ({"aggs": [DistinctCount("n.nt")]}, "[distinct count agg] field_name:n.nt type:text is invalid, allow ["),
     ({"aggs": [Count("t")]}, "[count agg] field_name:t type:text is invalid, allow ["),
     ({"aggs": [Sum("unsorted")]}, "[sum agg] field: unsorted was created without sort_and_agg"),
     ({"aggs": [Sum("l", "x")]}, "[l] is of type LONG: 'x' is no value of that type"),

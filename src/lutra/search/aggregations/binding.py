@@ -62,12 +62,11 @@ class LevelBinder:
         return self._queries.bind_beside(query)
 
     def schema_field(self, what: str, name: str, fits: Fits) -> FieldSchema:
-        """The field of what is asked, which goes with the kinds that it ``fits``. Raises ParameterInvalid."""
-        field = self._view.schema.field_in("", name)
+        """The field that is asked about, which goes with what it ``fits``. Raises ParameterInvalid."""
+        field = self._view.schema.field(name)
         if field is None:
             raise ParameterInvalid(f"[{what}] field: {name} does not exist")
-        kind = kind_of(field)
-        if not fits(kind):
+        if not fits(kind_of(field)):
             types = ", ".join(kind.type.name.lower() for kind in KINDS.values() if fits(kind))
             raise ParameterInvalid(
                 f"[{what}] field_name:{name} type:{field.type.name.lower()} is invalid, allow [{types}]"
@@ -76,12 +75,17 @@ class LevelBinder:
             raise ParameterInvalid(f"[{what}] field: {name} was created without sort_and_agg")
         return field
 
+    def spaces(self, name: str) -> Sequence[str]:
+        """The nested fields that a field is in, from the outermost to the innermost: its values are those of rows."""
+        innermost = f"{self._view.schema.space_of(name)}."
+        return [space for space in self._view.schema.spaces if space and innermost.startswith(f"{space}.")]
+
     def field(self, what: str, name: str, fits: Fits, missing: Operand | None = None) -> AggregatedField:
         """As `schema_field`, of values that are compared, and what stands for one that is missing."""
         field = self.schema_field(what, name, fits)
         reader = ScalarReader(field)
         value = None if missing is None else self.value(what, reader, "missing", missing)
-        return AggregatedField(field, kind_of(field), reader, value)
+        return AggregatedField(field, kind_of(field), reader, self.spaces(name), value)
 
     def value(self, what: str, reader: ScalarReader, noun: str, operand: Operand) -> Scalar:
         """What a field holds for ``operand``. Raises ParameterInvalid where it holds no such value."""

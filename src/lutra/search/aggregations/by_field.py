@@ -89,7 +89,7 @@ def _stored(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def key_text(field: AggregatedField, key: Any) -> str:
     """How a group's key is told."""
     if isinstance(key, bytes):
-        return key.decode()
+        return str(field.reader.told(key.decode()))
     if field.kind.sort_type is bool:
         return "true" if key else "false"
     return repr(key)

@@ -25,15 +25,22 @@ _WHAT: Final = "group_by_geo_distance"
 
 class GeoDistanceGrouping(PlacesGrouping):
     def __init__(
-        self, name: str, level: Level, field: str, origin: GeoPoint, ranges: Sequence[tuple[float, float]]
+        self,
+        name: str,
+        level: Level,
+        field: str,
+        spaces: Sequence[str],
+        origin: GeoPoint,
+        ranges: Sequence[tuple[float, float]],
     ) -> None:
         super().__init__(name, level, ranges)
         self._field = field
+        self._spaces = spaces
         self._origin = coordinates_of((origin,))
         self._ranges = ranges
 
     def assign(self, rows: Rows) -> Assigned:
-        found = row_points(rows, self._field)
+        found = row_points(rows, self._field, self._spaces)
         far_m = geo_distances(found.coordinates, self._origin, int(DistanceType.ARC), int(SortMode.MIN))
         chosen = []
         for begin_m, end_m in self._ranges:
@@ -47,4 +54,5 @@ def bind_by_geo_distance(wanted: GroupByGeoDistance, binder: LevelBinder) -> Geo
     field = binder.schema_field(_WHAT, wanted.field, lambda kind: kind.is_located)
     check_point(wanted.origin, f"[{_WHAT}] origin")
     ranges = checked_ranges(_WHAT, wanted.ranges, limits.GROUP_BY_GEO_RANGES_MAX)
-    return GeoDistanceGrouping(wanted.name, binder.below(wanted), field.name, wanted.origin, ranges)
+    spaces = binder.spaces(field.name)
+    return GeoDistanceGrouping(wanted.name, binder.below(wanted), field.name, spaces, wanted.origin, ranges)

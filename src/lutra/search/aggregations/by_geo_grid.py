@@ -23,14 +23,15 @@ _WHAT: Final = "group_by_geo_grid"
 class GeoGridGrouping(Grouping):
     """The ``size`` cells with the most rows; of as many rows in the order of their geohashes."""
 
-    def __init__(self, name: str, level: Level, field: str, precision: int, size: int) -> None:
+    def __init__(self, name: str, level: Level, field: str, spaces: Sequence[str], precision: int, size: int) -> None:
         super().__init__(name, level)
         self._field = field
+        self._spaces = spaces
         self._precision = precision
         self._size = size
 
     def assign(self, rows: Rows) -> Assigned:
-        found = row_points(rows, self._field)
+        found = row_points(rows, self._field, self._spaces)
         return Assigned(found.rows, (row_keys(cells_of(found.coordinates, self._precision)),), found.is_once)
 
     def choose(self, buckets: Buckets, mine: range, sort_values: SortValues) -> Sequence[Chosen]:
@@ -45,4 +46,5 @@ def bind_by_geo_grid(wanted: GroupByGeoGrid, binder: LevelBinder) -> GeoGridGrou
     if not 1 <= wanted.precision <= PRECISION_MAX:
         raise ParameterInvalid(f"[{_WHAT}] precision is {wanted.precision}, must be in [1, {PRECISION_MAX}]")
     size = size_of(_WHAT, wanted.size)
-    return GeoGridGrouping(wanted.name, binder.below(wanted), field.name, wanted.precision, size)
+    spaces = binder.spaces(field.name)
+    return GeoGridGrouping(wanted.name, binder.below(wanted), field.name, spaces, wanted.precision, size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from lutra.geo.values import parsed_point
 from lutra.model import limits
 from lutra.model.aggregations import AggregationResult, CountResult, DistinctCount
 from lutra.model.geo import GeoPoint
+from lutra.scalars.strings_part import StringsPart
 from lutra.search.aggregations.binding import LevelBinder, binds_aggregation
 from lutra.search.aggregations.by_field import row_keys
 from lutra.search.aggregations.fields import AggregatedField
@@ -74,10 +75,15 @@ class DistinctMetric(Metric[DistinctState]):
                 distinct = values.distinct.astype(np.float64 if values.distinct.dtype.kind == "f" else np.int64)
                 keys = RowKeys(found.taken(values.ordinals), len(distinct), distinct.__getitem__)
             return keys, read.groups(rows)
-        strings = values.strings if missing is None else values.strings.with_another(str(missing).encode())
         codes = found.taken(values.values).astype(np.int64, copy=False)
-        read = self._field.with_missing(rows, found, codes, None if missing is None else values.strings.size)
-        return RowKeys(read.values, strings.size, strings.taken), read.groups(rows)
+        if missing is None:
+            return RowKeys(codes, values.strings.size, values.strings.taken), rows.groups_at(found.rows)
+        value, strings = str(missing).encode(), cast(StringsPart, values.strings)
+        _, equal = strings.compare(value)
+        number = int(equal.argmax()) if equal.any() else strings.size
+        read = self._field.with_missing(rows, found, codes, number)
+        known = _WithAnother(strings, value)
+        return RowKeys(read.values, known.size, known.taken), read.groups(rows)
 
     def merge(self, inputs: Sequence[tuple[DistinctState, Renumber]], count: int) -> DistinctState:
         if not inputs:
@@ -131,6 +137,19 @@ class DistinctPoints(DistinctMetric):
         return self._points.distinct(rows, self._missing)
 
 
+class _WithAnother:
+    """Strings, and one more behind them."""
+
+    def __init__(self, strings: StringsPart, value: bytes) -> None:
+        self._strings = strings
+        self._value = value
+        self.size = strings.size + 1
+
+    def taken(self, ids: npt.NDArray[Any]) -> list[bytes]:
+        own = self._strings.taken(ids[ids < self.size - 1])
+        return own if len(own) == len(ids) else [*own, self._value]
+
+
 def _bounded(state: DistinctState) -> DistinctState:
     """With sketches of the groups with many values, where there are too many in all, and of those that had one."""
     counts = np.bincount(state.groups, minlength=state.count)
@@ -159,7 +178,8 @@ def _bounded(state: DistinctState) -> DistinctState:
 
 def _items(column: KeyColumn, codes: Codes) -> Iterable[Any]:
     if isinstance(column.table, list):
-        return (column.table[code].decode() for code in codes.tolist())
+        # Whatever text: the same for the same bytes.
+        return (column.table[code].decode("latin-1") for code in codes.tolist())
     values: list[Any] = column.table[codes].tolist()
     return values
 
@@ -176,6 +196,6 @@ def bind_distinct(wanted: DistinctCount, binder: LevelBinder) -> DistinctMetric:
     schema = binder.schema_field(_WHAT, wanted.field, lambda kind: kind.is_counted or kind.is_located)
     if kind_of(schema).is_located:
         missing = None if wanted.missing is None else parsed_point(str(wanted.missing), f"[{_WHAT}] missing")
-        return DistinctPoints(wanted.name, LocatedField(schema.name), missing)
+        return DistinctPoints(wanted.name, LocatedField(schema.name, binder.spaces(schema.name)), missing)
     field = binder.field(_WHAT, wanted.field, lambda kind: kind.is_counted, wanted.missing)
     return DistinctMetric(wanted.name, field)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from lutra.fields.capabilities import filterable
+from lutra.fields.capabilities import HasFields, filterable, nested
 from lutra.fields.kind import FieldKind
+from lutra.model.arrays import Docs
 from lutra.model.indexes import FieldSchema
 from lutra.scalars.doc_values import DocValues
 from lutra.scalars.values import DTYPES, Scalar, ScalarReader
 from lutra.search.aggregations.rows import Groups, Rows, RowValues, values_of
+from lutra.segments.part import Part
 
 Fits = Callable[[FieldKind], bool]
 
@@ -49,6 +51,9 @@ class AggregatedField:
     schema: FieldSchema
     kind: FieldKind
     reader: ScalarReader
+    spaces: Sequence[str] = ()
+    """The nested fields that it is in, from the outermost to the innermost: its values are those of the rows they are
+    in."""
     missing: Scalar | None = None
 
     @property
@@ -67,9 +72,14 @@ class AggregatedField:
         return values_of(rows, self.doc_values(rows))
 
     def doc_values(self, rows: Rows) -> DocValues:
-        """Raises StorageFailure, Corruption."""
+        """By row. Raises RequestTimeout, StorageFailure, Corruption."""
         rows.search.deadline.check()
-        return filterable(rows.search.part, self.schema.name).doc_values()
+        within, parents = within_spaces(rows.search.part, self.spaces)
+        values = filterable(within, self.schema.name).doc_values()
+        if not parents:
+            return values
+        docs = rows_of(np.arange(len(values.values), dtype=np.int32) if values.docs is None else values.docs, parents)
+        return replace(values, docs=docs, is_single=bool(np.all(docs[1:] > docs[:-1])))
 
     def read(self, rows: Rows) -> Read:
         """The values of a field of numbers, dates or truth values, ``missing`` where rows have none.
@@ -91,3 +101,24 @@ class AggregatedField:
         assert found.rows is not None
         filled = np.concatenate([taken, np.full(len(absent), missing, taken.dtype)])
         return Read(filled, np.concatenate([found.rows, absent]), is_single)
+
+
+def within_spaces(part: Part, spaces: Sequence[str]) -> tuple[HasFields, list[Docs]]:
+    """The documents within documents of the innermost of ``spaces``; and by space the parent of each document.
+
+    Raises StorageFailure, Corruption.
+    """
+    within: HasFields = part
+    parents = []
+    for space in spaces:
+        children = nested(within, space).children
+        parents.append(children.parents())
+        within = children
+    return within, parents
+
+
+def rows_of(docs: Docs, parents: Sequence[Docs]) -> Docs:
+    """The rows that documents within documents are in."""
+    for own in reversed(parents):
+        docs = own[docs]
+    return docs

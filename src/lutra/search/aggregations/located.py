@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from lutra.fields.capabilities import located
-from lutra.geo.points import Coordinates, Points, runs
+from lutra.geo.points import Coordinates, runs
 from lutra.geo.values import coordinates_of
 from lutra.model.geo import GeoPoint
+from lutra.search.aggregations.fields import rows_of, within_spaces
 from lutra.search.aggregations.keys import Codes, RowKeys, Table
 from lutra.search.aggregations.rows import Groups, Places, Rows, RowValues
 
@@ -30,14 +32,16 @@ class LocatedField:
     """A field of points that are counted."""
 
     name: str
+    spaces: Sequence[str] = ()
+    """As of `lutra.search.aggregations.fields.AggregatedField`."""
 
     def found(self, rows: Rows) -> RowValues:
         """Which points rows have. Raises as `row_points`."""
-        return RowValues(row_points(rows, self.name).rows, None)
+        return RowValues(row_points(rows, self.name, self.spaces).rows, None)
 
     def distinct(self, rows: Rows, missing: GeoPoint | None) -> tuple[RowKeys, Groups | None]:
         """The points of rows as keys, ``missing`` (None: none) of rows without any; and the group of each."""
-        found = row_points(rows, self.name)
+        found = row_points(rows, self.name, self.spaces)
         coordinates, owners = found.coordinates, found.rows
         if missing is not None and owners is not None:
             absent = RowValues(owners, None).absent(len(rows))
@@ -51,22 +55,23 @@ class LocatedField:
         return RowKeys(codes, len(distinct), texts), rows.groups_at(owners)
 
 
-def row_points(rows: Rows, name: str) -> RowPoints:
-    """The points of a field of ``rows``. Raises RequestTimeout, StorageFailure, Corruption."""
+def row_points(rows: Rows, name: str, spaces: Sequence[str] = ()) -> RowPoints:
+    """The points of a field of ``rows``, which may be of documents within them (``spaces``).
+
+    Raises RequestTimeout, StorageFailure, Corruption.
+    """
     rows.search.deadline.check()
-    part, docs = located(rows.search.part, name), rows.docs
-    if docs is None:
+    within, parents = within_spaces(rows.search.part, spaces)
+    part, docs = located(within, name), rows.docs
+    if docs is None or parents:
         points = part.points()
-        is_once = _is_once(points)
-        owners = points.documents().astype(np.int64)
-        return RowPoints(points.coordinates, None if is_once and len(owners) == part.size else owners, is_once)
-    points = part.points(docs if bool(np.all(docs[1:] > docs[:-1])) else np.unique(docs))
-    found = points.documents()
-    begins, ends = (np.searchsorted(found, docs, side) for side in ("left", "right"))
+    else:
+        points = part.points(docs if bool(np.all(docs[1:] > docs[:-1])) else np.unique(docs))
+    owners = rows_of(points.documents(), parents)
+    is_once = bool(np.all(owners[1:] > owners[:-1]))
+    if docs is None:
+        is_each = is_once and len(owners) == rows.search.part.size
+        return RowPoints(points.coordinates, None if is_each else owners.astype(np.int64), is_once)
+    begins, ends = (np.searchsorted(owners, docs, side) for side in ("left", "right"))
     having: npt.NDArray[np.int64] = np.repeat(np.arange(len(docs)), ends - begins)
-    return RowPoints(points.coordinates[runs(begins, ends)], having, _is_once(points))
-
-
-def _is_once(points: Points) -> bool:
-    docs = points.docs
-    return docs is None or bool(np.all(docs[1:] > docs[:-1]))
+    return RowPoints(points.coordinates[runs(begins, ends)], having, is_once)

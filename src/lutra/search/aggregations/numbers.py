@@ -264,5 +264,5 @@ def bind_count(wanted: Count, binder: LevelBinder) -> CountMetric:
         return CountMetric(wanted.name, None)
     schema = binder.schema_field("count agg", wanted.field, lambda kind: kind.is_counted or kind.is_located)
     if kind_of(schema).is_located:
-        return CountMetric(wanted.name, LocatedField(schema.name))
+        return CountMetric(wanted.name, LocatedField(schema.name, binder.spaces(schema.name)))
     return CountMetric(wanted.name, binder.field("count agg", wanted.field, lambda kind: kind.is_counted))
