@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections.abc import Callable, Iterator
@@ -17,8 +18,11 @@ from support.shared_out import shared_out
 from support.stored_segments import Shelf
 
 from lutra.model.errors import ParameterInvalid
-from lutra.model.geo import GeoBoundingBox, GeoDistance, GeoPoint, GeoPolygon
+from lutra.model.geo import GeoBoundingBox, GeoDistance, GeoDistanceSort, GeoPoint, GeoPolygon
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
+from lutra.model.nested import InnerHits, Nested
 from lutra.model.queries import Bool, Exists, FieldSort, Prefix, Query, Range, SearchRequest, Term, Terms
+from lutra.model.rows import Row
 from lutra.search import search
 
 TOWNS = [(30.0, 120.0), (30.1, 120.2), (-33.9, 151.2), (0.0, 180.0), (0.0, -180.0), (1.0, 179.5), (-1.0, -179.5)]
@@ -153,3 +157,34 @@ def test_what_is_asked_twice_is_looked_for_once() -> None:
     answer = search(index.view(), SearchRequest(Bool(must=(box(), Bool(filter=(box(),)))), limit=1))
     assert len(answer.hits) == 1
     assert answer.stats.parts[0].conditions == 3
+
+
+def test_points_within_nested_documents(shelf: Shelf) -> None:
+    """One item has to be near and cheap; which of them are shown comes by distance."""
+    at, price = FieldSchema("at", FieldType.GEO_POINT), FieldSchema("price", FieldType.LONG)
+    schema = IndexSchema((FieldSchema("items", FieldType.NESTED, fields=(at, price)),))
+    items = {
+        1: [("30.0,120.0", 9), ("51.5,0.0", 1)],
+        2: [("30.0,120.1", 1), ("30.0,120.0", 2), ("51.5,0.0", 9)],
+        3: [("51.5,0.0", 1)],
+        4: [],
+    }
+    rows = [
+        Row((("id", n),), [("items", json.dumps([{"at": where, "price": price} for where, price in own]), 1)])
+        for n, own in items.items()
+    ]
+    here = GeoPoint(30.0, 120.0)
+    near = Bool(must=(GeoDistance("items.at", here, 20_000), Range("items.price", upper=5)))
+    inner = InnerHits(sort=(GeoDistanceSort("items.at", (here,)),))
+    query = Nested("items", near, inner_hits=inner)
+    buffer = memory_index(schema, KEY)
+    buffer.apply(rows)
+    view = shared_out(memory_index(schema, KEY), rows, random.Random(1), shelf)
+    for one in (buffer.view(), view):
+        answer = search(one, SearchRequest(query))
+        assert [hit.key[0][1] for hit in answer.hits] == [2]
+        assert [hit.offsets for hit in answer.inner_hits[0]["items"]] == [(1,), (0,)]
+        with pytest.raises(ParameterInvalid, match=r"items\.at is in the nested field items"):
+            search(one, SearchRequest(Exists("items"), (GeoDistanceSort("items.at", (here,)),)))
+        with pytest.raises(ParameterInvalid, match=r"items\.at"):
+            search(one, SearchRequest(GeoDistance("items.at", here, 20_000)))
