@@ -79,6 +79,8 @@ class ColumnsBelow:
 def _stage_of(column: Column, kind: FieldKind) -> Callable[[int, Any], bool]:
     if kind.holds_objects:
         return cast(ObjectsColumn, column).stage_read
+    if kind.reads_lists and column.field.is_array:
+        return column.stage
     return partial(staged, column, _ARRAY if column.field.is_array else kind.json_types)
 
 

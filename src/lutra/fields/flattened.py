@@ -79,6 +79,7 @@ class FlattenedKind(ScalarKind):
     has_strings = True
     sort_type = str
     json_types = frozenset({dict})
+    reads_lists = False
 
     def column(self, field: FieldSchema) -> Column:
         return LeavesColumn(ScalarColumn(field))

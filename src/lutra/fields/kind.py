@@ -98,6 +98,8 @@ class FieldKind(ABC):
     """Whether it has sub-fields."""
     json_types: ClassVar[PythonTypes] = frozenset()
     """What one value of it may be in an object, beside text, numbers and truth values: ``list``, ``dict``."""
+    reads_lists: ClassVar[bool] = False
+    """Whether its columns take arrays as lists, too: those of objects, which need not become text again for it."""
     counts_strings: ClassVar[bool] = False
     """Whether strings count towards the memory that a buffer takes, beside `value_bytes`."""
 

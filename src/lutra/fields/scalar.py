@@ -27,6 +27,7 @@ class ScalarKind(FieldKind):
     is_counted = True
     is_grouped = True
     counts_strings = True
+    reads_lists = True
 
     def value_bytes(self, field: FieldSchema) -> int:
         return _VALUE_BYTES

@@ -299,8 +299,11 @@ class ScalarColumn:
         self._staged_values: list[Scalar] = []
         self._settled: tuple[npt.NDArray[np.int32], npt.NDArray[Any]] | None = None
 
-    def stage(self, doc: int, value: Value) -> bool:
-        """Takes the value of ``doc``, later than all before it; False where it does not fit the field."""
+    def stage(self, doc: int, value: Value | list[Any]) -> bool:
+        """Takes the value of ``doc``, later than all before it; False where it does not fit the field.
+
+        Of an array it may be what JSON was read to.
+        """
         if self.reader.is_many:
             found = self.reader.elements(value)
             if found is None:

@@ -101,25 +101,27 @@ class ScalarReader:
         found = self.elements(value)
         return None if found is None else found[0]
 
-    def elements(self, value: Value) -> tuple[list[Scalar], int] | None:
+    def elements(self, value: Value | list[Any]) -> tuple[list[Scalar], int] | None:
         """The elements of a column's value and how many were left out, or None where it is not of the field's type.
 
-        An array is a JSON text. One that holds an element of another type is not of the field's type as a whole, nor is
-        one with a number that JSON does not have, or that no double holds: NaN, Infinity, 1e400. A null is no element.
-        A text that the field does not hold, as it is too long, say, is left out alone.
+        An array is a JSON text, or what one was read to. One that holds an element of another type is not of the
+        field's type as a whole, nor is one with a number that JSON does not have, or that no double holds: NaN,
+        Infinity, 1e400. A null is no element. A text that the field does not hold, as it is too long, say, is left out
+        alone.
         """
         if self.field.type is FieldType.FLATTENED:
+            assert not isinstance(value, list)
             leaves = leaves_of(value, self.field.is_array)
             return None if leaves is None else ([*leaves[0]], leaves[1])
         if not self.field.is_array:
             scalar = self.element(value)
             return None if scalar is None else ([scalar], 0)
-        if type(value) is not str:
-            return None
-        try:
-            elements: Any = json.loads(value)
-        except (ValueError, RecursionError):
-            return None
+        elements: Any = value
+        if type(value) is str:
+            try:
+                elements = json.loads(value)
+            except (ValueError, RecursionError):
+                return None
         if type(elements) is not list or len(elements) > ARRAY_ELEMENTS_MAX:
             return None
         result, left_out = [], 0
