@@ -113,7 +113,7 @@ def test_rows_that_are_gone_hold_up_no_search(instance: Instance) -> None:
     for number in range(400):
         put(instance, number, vector=f"[{number},0]", number=number % 2)
     instance.wait_searchable("t", "x", 20)
-    feed = instance._open["t", "x"].feed
+    feed = instance._indexes.opened("t", "x").feed
     feed.paused_until_s = time.monotonic() + 3_600
     for number in range(300):
         delete(instance, number)

@@ -129,6 +129,8 @@ def elements(field: FieldSchema, stored: Any) -> list[Any]:
         return []
     if not isinstance(parsed, list) or len(parsed) > 256:
         return []
+    if field.type is FieldType.KEYWORD:  # a text that is too long, or no Unicode, is left out alone
+        parsed = [one for one in parsed if not isinstance(one, str) or element(field, one) is not None]
     found = [element(field, one) for one in parsed if one is not None]
     return [] if any(one is None or one in (math.inf, -math.inf) for one in found) else found
 

@@ -46,7 +46,7 @@ def show(data_dir: Path, objects: str | None, as_json: bool) -> None:
     with shown_failures(), StoppedDirectory(data_dir, objects=objects, may_be_served=True) as directory:
         store_id = directory.space.changelog.history.store_id
         owner = owner_of(directory.objects)
-        own = {prefix_of(of) for of in directory.definitions()}
+        own = {prefix_of(one) for of in directory.definitions() for one in of.generations}
         folders = index_folders(directory.objects)
         address = directory.address
     if as_json:

@@ -123,8 +123,11 @@ class Database:
             if missing_ok:
                 return
             raise ObjectNotExist(f"there is no table {name!r}")
-        for table, index in self._open().list_search_indexes(name):
-            self._open().delete_search_index(table, index)
+        indexes = [index for _, index in self._open().list_search_indexes(name)]
+        # One that may take another's place goes before that.
+        indexes.sort(key=lambda index: self._open().describe_search_index(name, index).is_source)
+        for index in indexes:
+            self._open().delete_search_index(name, index)
         self._open().delete_table(name)
 
     def _open(self) -> Instance:

@@ -76,9 +76,10 @@ class DirectoryCheck:
             for table in tables.names():
                 described = tables.describe(table)
                 rows_of[described.table_id] = self._check_table(instance, described)
-        for definition in definitions:
+        generations = [one for definition in definitions for one in definition.generations]
+        for definition in generations:
             self._check_index(definition, rows_of)
-        self._look_beside(definitions)
+        self._look_beside(generations)
 
     def _check_place(self) -> None:
         """Whether the objects are this store's to write to."""

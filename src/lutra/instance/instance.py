@@ -2,46 +2,39 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from lutra.feed.feed import Watermarks
 from lutra.index.definitions.definition import IndexDefinition
-from lutra.index.definitions.schema import check_table_update
 from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.stats import IndexStats
 from lutra.index.lsm.view import IndexView
 from lutra.instance.highlighter import Shown
-from lutra.instance.hits import HitColumns
+from lutra.instance.index_changes import IndexChanges
 from lutra.instance.living import answer_of_living
+from lutra.instance.open_indexes import OpenIndex, OpenIndexes, Route
 from lutra.instance.partition import Partition
 from lutra.instance.top_rows import fill_top_rows
 from lutra.model import limits
 from lutra.model.deadline import Deadline
 from lutra.model.errors import (
     Corruption,
+    LutraError,
     ObjectMissing,
-    ObjectNotExist,
     ParameterInvalid,
-    RequestTimeout,
     RowDamaged,
     ServerBusy,
 )
 from lutra.model.forks import OfProcess
-from lutra.model.indexes import IndexDescription, IndexSchema
+from lutra.model.indexes import IndexDescription, IndexSchema, IndexUpdate
 from lutra.model.queries import ColumnsToGet, Hit, SearchRequest, SearchResult
 from lutra.model.rows import KeyInput, Row
 from lutra.model.schema import TableDescription, TableUpdate
 from lutra.search import Answer, search_many
 from lutra.search.deadline import in_time
+from lutra.search.plan import plan_of
 from lutra.search.routing import routed
-
-
-@dataclass(frozen=True, slots=True)
-class _OpenIndex:
-    feed: IndexFeed
-    columns: HitColumns
 
 
 class Instance:
@@ -54,17 +47,13 @@ class Instance:
         self.name = name
         self._process = OfProcess()
         self.tables = partition.space.instance(name)
-        self._partition = partition
-        self._indexes = partition.indexes
-        self._feeder = partition.feeder
-        self._defining = threading.Lock()
-        self._open: dict[tuple[str, str], _OpenIndex] = {}
-        self._opening: set[tuple[str, str]] = set()
+        self._catalog = partition.indexes
+        self._indexes = OpenIndexes(name, partition, self.tables)
+        self._changes = IndexChanges(name, partition, self.tables, self._indexes)
 
     def reopen_index(self, definition: IndexDefinition) -> None:
         """Begins to open an index of an earlier run of the engine. Raises ObjectNotExist where its table is gone."""
-        self._opening.add((definition.table, definition.name))
-        self._begin(definition)
+        self._changes.reopen(definition)
 
     def update_table(self, name: str, update: TableUpdate) -> TableDescription:
         """Changes a table's options; gives it as it then is.
@@ -72,54 +61,67 @@ class Instance:
         Raises ObjectNotExist, and ParameterInvalid also where a search index would not go with it.
         """
         self._process.check()
-        with self._defining:
-            for index in self._indexes.of_table(self.name, name):
-                check_table_update(index.name, index.schema.ttl_s, update)
+        with self._changes.defining:
+            self._changes.check_table_update(name, update)
             return self.tables.update(name, update)
 
     def delete_table(self, name: str) -> None:
         """Deletes a table with all its rows. Raises ObjectNotExist, ParameterInvalid while it has a search index."""
         self._process.check()
-        with self._defining:
-            if self._indexes.of_table(self.name, name):
+        with self._changes.defining:
+            if self._catalog.of_table(self.name, name):
                 raise ParameterInvalid(f"Table[{name}] who has at least one search index cannot be deleted.")
             self.tables.delete(name)
 
-    def create_search_index(self, table: str, index: str, schema: IndexSchema) -> None:
+    def create_search_index(self, table: str, index: str, schema: IndexSchema, source: str | None = None) -> None:
         """Makes an index on a table and begins to fill it.
 
-        Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted.
+        Where there is a ``source``, an index of the table, the new one may take its place (`update_search_index`).
+
+        Raises ParameterInvalid, MetaNotMatch, ObjectAlreadyExist, QuotaExhausted.
         """
         self._process.check()
-        self._indexes.check(index, schema)
-        with self._defining:
-            self._check_table(table)
-            self._begin(self._indexes.create(self.name, self.tables.describe(table), index, schema))
+        self._changes.create(table, index, schema, source)
+
+    def update_search_index(self, table: str, index: str, update: IndexUpdate) -> None:
+        """Changes an index.
+
+        Other fields, and a longer life, mean that it is filled anew, which begins now: until that is done searches find
+        what they found, by the fields there were (`wait_updated`). A shorter life holds at once, and so do weights and
+        a switch, whose new index has to have all rows.
+
+        Raises ParameterInvalid, MetaNotMatch, and ServerBusy where what is to answer does not have all rows yet.
+        """
+        self._process.check()
+        self._changes.update(table, index, update)
+
+    def wait_updated(self, table: str, index: str, timeout_s: float) -> None:
+        """Returns when searches go by the newest schema of an index. Raises RequestTimeout."""
+        self._process.check()
+        self._changes.wait_updated(table, index, timeout_s)
 
     def describe_search_index(self, table: str, index: str) -> IndexDescription:
         """Raises ParameterInvalid where there is no such table, MetaNotMatch where there is no such index."""
-        return self._opened(table, index).feed.description()
+        self._process.check()
+        return self._indexes.description(table, index)
 
     def index_stats(self, table: str, index: str) -> tuple[Watermarks, IndexStats]:
         """How far an index is, and what it consists of. Raises as ``describe_search_index``."""
-        feed = self._opened(table, index).feed
-        return feed.watermarks(), feed.index.stats()
+        self._process.check()
+        return self._indexes.stats(table, index)
 
     def list_search_indexes(self, table: str | None = None) -> list[tuple[str, str]]:
         """``(table, index)`` of all indexes or of one table's. Raises ParameterInvalid where there is no such table."""
         self._process.check()
         if table is not None:
-            self._check_table(table)
-        return sorted(key for key in list(self._open) if table is None or key[0] == table)
+            self._indexes.check_table(table)
+        return [key for key in self._indexes.names() if table is None or key[0] == table]
 
     def delete_search_index(self, table: str, index: str) -> None:
-        """Raises ParameterInvalid where there is no such table, MetaNotMatch where there is no such index."""
+        """Raises ParameterInvalid where there is no such table, or another index may take its place, MetaNotMatch where
+        there is no such index."""
         self._process.check()
-        with self._defining:
-            opened = self._opened(table, index)
-            self._indexes.delete(self.name, table, index)
-            del self._open[table, index]
-            self._feeder.remove(opened.feed)
+        self._changes.delete(table, index)
 
     def search(self, table: str, index: str, request: SearchRequest) -> SearchResult:
         """The rows that a query finds.
@@ -142,8 +144,8 @@ class Instance:
         self._process.check()
 
         def search(deadline: Deadline) -> list[SearchResult]:
-            self._wait_for_opening(table, index, deadline.left_s)
-            return self._searched(self._opened(table, index), requests, bytes_max)
+            self._indexes.wait_for_opening(table, index, deadline.left_s)
+            return self._searched(table, index, requests, bytes_max)
 
         return in_time(requests[0].timeout_ms, search)
 
@@ -154,17 +156,52 @@ class Instance:
 
         ``routing``: only rows of these are found (`lutra.search.routing`), where there are any.
         """
-        return self._searched(self._opened(table, index), (request,), limits.ANSWER_BYTES_MAX, routing)[0]
+        self._process.check()
+        return self._searched(table, index, (request,), limits.ANSWER_BYTES_MAX, routing)[0]
 
     def _searched(
         self,
-        opened: _OpenIndex,
+        table: str,
+        index: str,
         requests: Sequence[SearchRequest],
         bytes_max: int | None,
         routing: Sequence[KeyInput] = (),
     ) -> list[SearchResult]:
+        route, taken, view = self._seen(table, index, requests)
         try:
-            view = opened.feed.view()
+            results = self._answered(route.opened, view, taken, bytes_max, routing)
+        except ParameterInvalid:
+            if route.opened.next is not None and all(_would_be_answered(route.opened.next, one) for one in taken):
+                raise ServerBusy(f"search index [{index}] is being filled for its new fields, try again") from None
+            raise
+        for result in results:
+            if result.next_token:
+                result.next_token = route.mark + result.next_token
+        return results
+
+    def _seen(
+        self, table: str, index: str, requests: Sequence[SearchRequest]
+    ) -> tuple[Route, list[SearchRequest], IndexView]:
+        """Who answers requests, the requests as it takes them, and what it sees: all of it, however soon after this
+        another generation takes its place."""
+        while True:
+            route, taken = self._indexes.routed(table, index, requests)
+            feed = route.opened.feed
+            with _telling_of_damage(feed):
+                view = feed.view()
+            # It is closed, which empties it, only after it has ended.
+            if not feed.has_ended() or self._indexes.is_current(feed):
+                return route, taken, view
+
+    def _answered(
+        self,
+        opened: OpenIndex,
+        view: IndexView,
+        requests: Sequence[SearchRequest],
+        bytes_max: int | None,
+        routing: Sequence[KeyInput],
+    ) -> list[SearchResult]:
+        with _telling_of_damage(opened.feed):
             if routing:
                 view = routed(view, routing)
             answers = search_many(view, requests)
@@ -172,13 +209,9 @@ class Instance:
                 self._living(opened, view, request, answer, bytes_max)
                 for request, answer in zip(requests, answers, strict=True)
             ]
-        except RowDamaged:  # of the table, not of the index
-            raise
-        except (Corruption, ObjectMissing) as error:
-            raise opened.feed.consumer.damage(error) from error
 
     def _living(
-        self, opened: _OpenIndex, view: IndexView, request: SearchRequest, answer: Answer, bytes_max: int | None
+        self, opened: OpenIndex, view: IndexView, request: SearchRequest, answer: Answer, bytes_max: int | None
     ) -> SearchResult:
         """The answer and its rows, without those that are gone."""
         shown = Shown(view.schema, request)
@@ -203,53 +236,22 @@ class Instance:
 
         What is returned then takes that back. Raises ParameterInvalid, MetaNotMatch, ServerBusy.
         """
-        opened = self._opened(table, index)
-        if (table, index) not in self._opening:
-            return None
-        return self._feeder.call_when_searchable(opened.feed, opened.feed.opened_at, call)
+        self._process.check()
+        return self._indexes.when_opened(table, index, call)
 
     def check_opened(self, table: str, index: str) -> None:
         """Raises ServerBusy where an index is not open yet, IndexDamaged where that is why."""
-        self._wait_for_opening(table, index, 0)
+        self._process.check()
+        self._indexes.wait_for_opening(table, index, 0)
 
     def wait_searchable(self, table: str, index: str, timeout_s: float) -> None:
         """Returns when every write acknowledged so far can be found. Raises RequestTimeout."""
-        self._feeder.wait_searchable(self._opened(table, index).feed, timeout_s)
-
-    def _begin(self, definition: IndexDefinition) -> None:
-        feed = self._partition.follow(definition, self.tables)
-        self._open[definition.table, definition.name] = _OpenIndex(feed, HitColumns(definition.schema))
-
-    def _opened(self, table: str, index: str) -> _OpenIndex:
         self._process.check()
-        opened = self._open.get((table, index))
-        if opened is None:
-            self._check_table(table)
-            self._indexes.get(self.name, table, index)
-            # Defined, but not open yet: it is being created or deleted at this moment.
-            raise ServerBusy(f"search index [{index}] is being changed, try again")
-        return opened
-
-    def _check_table(self, table: str) -> None:
-        try:
-            self.tables.describe(table)
-        except ObjectNotExist:
-            raise ParameterInvalid(f"table [{table}] does not exist") from None
-
-    def _wait_for_opening(self, table: str, index: str, timeout_s: float) -> None:
-        """An index that was complete before a restart does not answer with less after it."""
-        feed = self._opened(table, index).feed
-        if (table, index) not in self._opening:
-            return
-        try:
-            self._feeder.wait_searchable(feed, timeout_s, feed.opened_at)
-        except RequestTimeout as error:
-            raise ServerBusy(f"search index [{index}] is being opened after a restart, try again: {error}") from None
-        self._opening.discard((table, index))
+        self._indexes.wait_searchable(table, index, timeout_s)
 
     def _rows(
         self,
-        opened: _OpenIndex,
+        opened: OpenIndex,
         hits: list[Hit],
         columns: ColumnsToGet,
         bytes_max: int | None,
@@ -266,9 +268,29 @@ class Instance:
             shown.take(row for row in found if row is not None)
         return [None if row is None else opened.columns.pick(row, columns) for row in found]
 
-    def _are_gone(self, opened: _OpenIndex, hits: list[Hit]) -> list[bool]:
+    def _are_gone(self, opened: OpenIndex, hits: list[Hit]) -> list[bool]:
         rows = self.tables.read_rows(opened.feed.definition.table_id, [hit.key for hit in hits])
         return [row is None for row in rows]
+
+
+@contextmanager
+def _telling_of_damage(feed: IndexFeed) -> Iterator[None]:
+    """What is lost or damaged of an index is told as that; a row that is damaged is the table's."""
+    try:
+        yield
+    except RowDamaged:
+        raise
+    except (Corruption, ObjectMissing) as error:
+        raise feed.consumer.damage(error) from error
+
+
+def _would_be_answered(feed: IndexFeed, request: SearchRequest) -> bool:
+    """Whether a request that an index does not take makes sense under the schema that it is being filled for."""
+    try:
+        plan_of(feed.view(), request)
+    except LutraError:
+        return False
+    return True
 
 
 def _result(answer: Answer, rows: list[Row]) -> SearchResult:

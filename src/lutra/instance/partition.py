@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -85,9 +86,16 @@ class Partition:
         """What it was handed, with its own claim on the place of its objects."""
         return self._resources
 
-    def follow(self, definition: IndexDefinition, tables: Tables) -> IndexFeed:
-        """Begins to open or fill an index. Raises ObjectNotExist where its table is gone."""
+    def follow(
+        self, definition: IndexDefinition, tables: Tables, on_current: Callable[[IndexFeed], None] | None = None
+    ) -> IndexFeed:
+        """Begins to open or fill an index. Raises ObjectNotExist where its table is gone.
+
+        ``on_current``: called with it, by a thread that must not be held up, whenever it has all of the table.
+        """
         feed = IndexFeed(definition, tables, self.space.changelog, self.store, self._resources, self._clock)
+        if on_current is not None:
+            feed.on_current = partial(on_current, feed)
         self.feeder.add(feed)
         return feed
 

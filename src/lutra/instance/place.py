@@ -106,4 +106,5 @@ class Place:
 
     def _prefixes(self) -> Iterable[str]:
         """Of the indexes there are, and of those that were deleted."""
-        return map(prefix_of, [*self._indexes.all(), *self._indexes.deleted()])
+        there_are = [one for of in self._indexes.all() for one in of.generations]
+        return map(prefix_of, [*there_are, *self._indexes.deleted()])

@@ -248,3 +248,27 @@ class IndexDescription:
     rows: int
     unindexed_values: int
     """Column values left out of the index since it was made: not of their field's type, or too long for it."""
+    brother: str | None = None
+    """The other index of a re-indexing: the one that may take this one's place, or whose place this one may take."""
+    weights: tuple[tuple[str, int], ...] = ()
+    """Of a hundred searches by the name of the source, the first, how many go to which of the two; or empty."""
+
+    @property
+    def is_source(self) -> bool:
+        """Whether another index may take its place."""
+        return bool(self.weights) and self.weights[0][0] == self.name
+
+
+@dataclass(frozen=True, slots=True)
+class IndexUpdate:
+    """What is to become other of a search index. ``weights`` and ``switch_with`` go alone."""
+
+    ttl_s: int | None = None
+    added: tuple[FieldSchema, ...] = ()
+    """Fields of which it has none yet."""
+    dropped: tuple[str, ...] = ()
+    """Names of fields that it has."""
+    weights: tuple[tuple[str, int], ...] = ()
+    """Of both indexes of a re-indexing, together 100."""
+    switch_with: str | None = None
+    """The other index of a re-indexing: they exchange their names."""

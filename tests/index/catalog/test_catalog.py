@@ -62,7 +62,22 @@ SCHEMAS = st.builds(
 )
 
 
-@given(st.builds(IndexDefinition, NAMES, NAMES, st.integers(), NAMES, SCHEMAS, st.integers()))
+DEFINITIONS = st.builds(
+    IndexDefinition,
+    NAMES,
+    NAMES,
+    st.integers(),
+    NAMES,
+    SCHEMAS,
+    st.integers(),
+    st.just(0) | st.integers(),
+    NAMES,
+    st.none() | st.text(min_size=1, max_size=8),
+    st.just(0) | st.integers(0, 100),
+)
+
+
+@given(st.builds(lambda one, following: replace(one, next=following), DEFINITIONS, st.none() | DEFINITIONS))
 def test_definitions_come_back_as_they_were(given_one: IndexDefinition) -> None:
     assert definition.from_json(definition.to_json(given_one)) == given_one
 

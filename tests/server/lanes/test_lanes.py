@@ -148,7 +148,7 @@ class Served:
         return sent[0]["status"], sent[1]["body"]
 
     def feed(self, table: str) -> IndexFeed:
-        return self.engine.instance("test")._open[table, "x"].feed
+        return self.engine.instance("test")._indexes.opened(table, "x").feed
 
 
 @contextlib.asynccontextmanager

@@ -240,10 +240,6 @@ def test_malformed_schemas(request_: wire.CreateSearchIndexRequest, complaint: s
 
 def test_parts_not_served_are_refused() -> None:
     request = create(SDK_META)
-    request.source_index_name = "other"
-    with pytest.raises(ParameterInvalid, match="source_index_name"):
-        parse_index_schema(request)
-    request = create(SDK_META)
     request.schema.index_sort.disable_default_pk_sorter = False
     assert parse_index_schema(request) == SCHEMA
     request.schema.index_sort.disable_default_pk_sorter = True

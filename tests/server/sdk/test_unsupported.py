@@ -58,7 +58,6 @@ OPERATIONS: dict[str, Callable[[SdkClient], object]] = {
     "ParallelScan": lambda client: client.parallel_scan(
         "t", "index", ots.ScanQuery(MatchAllQuery(), 10, None, 0, 1), None
     ),
-    "UpdateSearchIndex": lambda client: client.update_search_index("t", "index", ots.SearchIndexMeta(None)),
     "CreateTimeseriesTable": lambda client: client.create_timeseries_table(CreateTimeseriesTableRequest(TIMESERIES)),
     "DescribeTimeseriesTable": lambda client: client.describe_timeseries_table("series"),
     "UpdateTimeseriesTable": lambda client: client.update_timeseries_table(TIMESERIES),

@@ -35,8 +35,9 @@ class IndexCatalog:
         self._clock: Clock = clock or SystemClock()
         self._changing = threading.Lock()
         self._definitions: dict[tuple[str, str, str], IndexDefinition] = {}
-        for _, data in store.scan(_PREFIX, prefix_end(_PREFIX)):
-            self._show(definition.from_json(data))
+        self._others: dict[tuple[str, str, str], IndexDefinition] = {}
+        """By the index whose place they may take."""
+        self._show(*(definition.from_json(data) for _, data in store.scan(_PREFIX, prefix_end(_PREFIX))))
         self._deleted = {
             key[len(_DELETED) :].decode(): definition.from_json(data)
             for key, data in store.scan(_DELETED, prefix_end(_DELETED))
@@ -58,8 +59,13 @@ class IndexCatalog:
             raise MetaNotMatch(f"search index [{name}] does not exist")
         return found
 
-    def create(self, instance: str, table: TableDescription, name: str, schema: IndexSchema) -> IndexDefinition:
-        """Adds an index to a table. Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted, StorageFailure."""
+    def create(
+        self, instance: str, table: TableDescription, name: str, schema: IndexSchema, source: str | None = None
+    ) -> IndexDefinition:
+        """Adds an index to a table, one that may take the place of the index ``source``.
+
+        Raises ParameterInvalid, MetaNotMatch, ObjectAlreadyExist, QuotaExhausted, StorageFailure.
+        """
         self.check(name, schema)
         validate_schema(schema, table.schema)
         with self._changing:
@@ -70,14 +76,10 @@ class IndexCatalog:
                 raise QuotaExhausted(
                     f"table [{table.schema.name}] has {len(others)} search indexes, no more are allowed"
                 )
-            added = IndexDefinition(instance, table.schema.name, table.table_id, name, schema, self._clock.now_us())
-            while prefix_of(added) in self._deleted:  # its objects are not to be taken for those of that one
-                added = replace(added, created_us=added.created_us + 1)
-            batch = WriteBatch()
-            batch.put(_key(added), definition.to_json(added))
-            self._store.commit(batch)
-            self._show(added)
-            return added
+            if source is not None:
+                self._require_unpaired(self.get(instance, table.schema.name, source))
+            new = IndexDefinition(instance, table.schema.name, table.table_id, name, schema, 0, source=source)
+            return self._put(self._dated(new))
 
     @staticmethod
     def check(name: str, schema: IndexSchema) -> None:
@@ -90,13 +92,102 @@ class IndexCatalog:
         """Removes an index and returns what it was. Raises MetaNotMatch, StorageFailure."""
         with self._changing:
             removed = self.get(instance, table, name)
+            pair = self.pair(removed)
+            if pair is not None and pair[0] is removed:
+                raise ParameterInvalid(
+                    f"search index [{name}] is re-indexed as [{pair[1].name}]: delete that one first"
+                )
             batch = WriteBatch()
             batch.delete(_key(removed))
-            batch.put(_DELETED + prefix_of(removed).encode(), definition.to_json(removed))
-            self._store.commit(batch)
+            self._commit(batch, removed.generations)
             del self._definitions[instance, table, name]
-            self._deleted[prefix_of(removed)] = removed
+            self._note_pairs()
             return removed
+
+    def pair(self, of: IndexDefinition) -> tuple[IndexDefinition, IndexDefinition] | None:
+        """The two indexes of a re-indexing that ``of`` is one of: the source, and what may take its place."""
+        other = of if of.source is not None else self._others.get((of.instance, of.table, of.name))
+        return None if other is None else (self.get(of.instance, of.table, other.source or ""), other)
+
+    def _require_unpaired(self, source: IndexDefinition) -> None:
+        pair = self.pair(source)
+        if pair is not None:
+            raise ParameterInvalid(f"search index [{pair[0].name}] is re-indexed as [{pair[1].name}] already")
+
+    def set_ttl(self, of: IndexDefinition, ttl_s: int) -> IndexDefinition:
+        """Has an index, and what is to take its place, live so long. Raises MetaNotMatch, StorageFailure."""
+        with self._changing:
+            current = self.get(of.instance, of.table, of.name)
+            return self._put(_with_ttl(current, ttl_s))
+
+    def begin_generation(self, of: IndexDefinition, schema: IndexSchema) -> IndexDefinition:
+        """Adds a generation under ``schema`` that is to take the index's place, and not another one there may be.
+
+        Raises MetaNotMatch, StorageFailure.
+        """
+        with self._changing:
+            current = self.get(of.instance, of.table, of.name)
+            first_us = current.first_us or current.created_us
+            new = IndexDefinition(of.instance, of.table, of.table_id, of.name, schema, 0, first_us)
+            gone = () if current.next is None else (current.next,)
+            return self._put(replace(current, next=self._dated(new)), gone)
+
+    def end_generation(self, of: IndexDefinition) -> IndexDefinition:
+        """The generation to come takes the place of an index. Raises MetaNotMatch, StorageFailure."""
+        with self._changing:
+            current = self.get(of.instance, of.table, of.name)
+            assert current.next is not None
+            # Which place it has beside another index is not its own, but its name's.
+            return self._put(
+                replace(current.next, source=current.source, weight=current.weight), (replace(current, next=None),)
+            )
+
+    def set_weight(self, of: IndexDefinition, weight: int) -> IndexDefinition:
+        """Of an index that may take another's place: how many of a hundred searches it answers."""
+        with self._changing:
+            return self._put(replace(self.get(of.instance, of.table, of.name), weight=weight))
+
+    def switch(self, source: IndexDefinition, other: IndexDefinition) -> tuple[IndexDefinition, IndexDefinition]:
+        """Two indexes exchange their names; all searches by the first one's name go to what was the other.
+
+        Raises MetaNotMatch, StorageFailure.
+        """
+        with self._changing:
+            source, other = (self.get(one.instance, one.table, one.name) for one in (source, other))
+            new = replace(other.named(source.name), source=None, weight=0)
+            old = replace(source.named(other.name), source=source.name, weight=0)
+            batch = WriteBatch()
+            for one in (new, old):
+                batch.put(_key(one), definition.to_json(one))
+            self._store.commit(batch)
+            self._show(new, old)
+            return new, old
+
+    def _dated(self, new: IndexDefinition) -> IndexDefinition:
+        """With the time at which it is made: another than that of any index of its table, or of objects there."""
+        others = [one for of in self.all() for one in of.generations]
+        prefixes = self._deleted.keys() | {prefix_of(one) for one in others}
+        times = {one.created_us for one in others if one.table_id == new.table_id}
+        new = replace(new, created_us=self._clock.now_us())
+        while prefix_of(new) in prefixes or new.created_us in times:
+            new = replace(new, created_us=new.created_us + 1)
+        return new
+
+    def _put(self, shown: IndexDefinition, gone: Iterable[IndexDefinition] = ()) -> IndexDefinition:
+        """Within the lock: puts a definition in place of that of its name, as one with the end of those ``gone``."""
+        batch = WriteBatch()
+        batch.put(_key(shown), definition.to_json(shown))
+        self._commit(batch, gone)
+        self._show(shown)
+        return shown
+
+    def _commit(self, batch: WriteBatch, gone: Iterable[IndexDefinition]) -> None:
+        """With what says that the objects of those ``gone`` are to go."""
+        ended = {prefix_of(one): replace(one, next=None) for one in gone}
+        for prefix, one in ended.items():
+            batch.put(_DELETED + prefix.encode(), definition.to_json(one))
+        self._store.commit(batch)
+        self._deleted |= ended
 
     def deleted(self) -> list[IndexDefinition]:
         """Indexes that were deleted, and may still have objects."""
@@ -114,9 +205,18 @@ class IndexCatalog:
             for prefix in prefixes:
                 self._deleted.pop(prefix, None)
 
-    def _show(self, shown: IndexDefinition) -> None:
-        self._definitions[shown.instance, shown.table, shown.name] = shown
+    def _show(self, *shown: IndexDefinition) -> None:
+        self._definitions |= {(one.instance, one.table, one.name): one for one in shown}
+        self._note_pairs()
+
+    def _note_pairs(self) -> None:
+        self._others = {(one.instance, one.table, one.source): one for one in self.all() if one.source is not None}
 
 
 def _key(of: IndexDefinition) -> bytes:
     return _PREFIX + keyspace.pack(of.table_id) + of.name.encode()
+
+
+def _with_ttl(of: IndexDefinition, ttl_s: int) -> IndexDefinition:
+    following = None if of.next is None else _with_ttl(of.next, ttl_s)
+    return replace(of, schema=replace(of.schema, ttl_s=ttl_s), next=following)

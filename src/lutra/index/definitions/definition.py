@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from lutra.index.definitions.sorters import sorter_in, sorter_out
@@ -24,6 +24,8 @@ from lutra.model.indexes import (
 )
 
 _FORMAT: Final = 1
+_CHANGED_FORMAT: Final = 2
+"""Of an index that has been changed since it was made, or is being so: who does not know of that would misread it."""
 _PARAMETERS: Final[dict[str, type[AnalyzerParameters]]] = {
     "single_word": SingleWordParameters,
     "split": SplitParameters,
@@ -33,7 +35,11 @@ _PARAMETERS: Final[dict[str, type[AnalyzerParameters]]] = {
 
 @dataclass(frozen=True, slots=True)
 class IndexDefinition:
-    """A search index: which table it belongs to, and what it is made of. ``created_us`` is µs since the epoch."""
+    """A search index: which table it belongs to, and what it is made of. ``created_us`` is µs since the epoch.
+
+    An index is never changed in place: under another schema it is another *generation*, with objects of its own, which
+    is filled from the table beside the one that answers searches, and takes its place when it has all rows.
+    """
 
     instance: str
     table: str
@@ -41,39 +47,86 @@ class IndexDefinition:
     name: str
     schema: IndexSchema
     created_us: int
+    first_us: int = 0
+    """When the first of its generations was made, where that was another."""
+    made_as: str = ""
+    """The name it was made by, where that is another: its objects are under that."""
+    source: str | None = None
+    """The index that this one may take the place of (re-indexing)."""
+    weight: int = 0
+    """Of a hundred searches of ``source`` by its name, so many are answered by this one."""
+    next: IndexDefinition | None = None
+    """The generation that is being filled to take this one's place."""
+
+    @property
+    def generations(self) -> tuple[IndexDefinition, ...]:
+        """This one, and the one to come where there is one: each has objects of its own."""
+        return (self,) if self.next is None else (self, self.next)
+
+    def named(self, name: str) -> IndexDefinition:
+        """The same index by another name, with its objects where they are."""
+        made_as = self.made_as or self.name
+        following = None if self.next is None else self.next.named(name)
+        return replace(self, name=name, made_as="" if made_as == name else made_as, next=following)
 
 
 def to_json(definition: IndexDefinition) -> bytes:
     """The stored form."""
-    return json.dumps(
-        {
-            "format": _FORMAT,
-            "instance": definition.instance,
-            "table": definition.table,
-            "table_id": definition.table_id,
-            "name": definition.name,
-            "created_us": definition.created_us,
-            **schema_out(definition.schema),
-        }
-    ).encode()
+    return json.dumps(_out(definition)).encode()
+
+
+def _out(definition: IndexDefinition) -> dict[str, Any]:
+    following = None if definition.next is None else _out(definition.next)
+    changes = {
+        "first_us": definition.first_us,
+        "made_as": definition.made_as,
+        "source": definition.source,
+        "weight": definition.weight,
+        "next": following,
+    }
+    is_changed = any(changes.values())
+    return {
+        "format": _CHANGED_FORMAT if is_changed else _FORMAT,
+        "instance": definition.instance,
+        "table": definition.table,
+        "table_id": definition.table_id,
+        "name": definition.name,
+        "created_us": definition.created_us,
+        **(changes if is_changed else {}),
+        **schema_out(definition.schema),
+    }
 
 
 def from_json(data: bytes) -> IndexDefinition:
     """Raises Corruption where ``data`` is not what `to_json` wrote, or of a format this version does not know."""
     try:
-        stored: dict[str, Any] = json.loads(data)
-        if stored["format"] != _FORMAT:
-            raise Corruption(f"an index definition has format {stored['format']!r}; this version reads {_FORMAT}")
-        return IndexDefinition(
-            stored["instance"],
-            stored["table"],
-            stored["table_id"],
-            stored["name"],
-            schema_in(stored),
-            stored["created_us"],
-        )
+        return _in(json.loads(data))
     except (ValueError, KeyError, TypeError) as error:
         raise Corruption(f"an index definition cannot be read: {error!r}") from error
+
+
+def _in(stored: dict[str, Any]) -> IndexDefinition:
+    if stored["format"] not in (_FORMAT, _CHANGED_FORMAT):
+        known = f"{_FORMAT} and {_CHANGED_FORMAT}"
+        raise Corruption(f"an index definition has format {stored['format']!r}; this version reads {known}")
+    definition = IndexDefinition(
+        stored["instance"],
+        stored["table"],
+        stored["table_id"],
+        stored["name"],
+        schema_in(stored),
+        stored["created_us"],
+    )
+    if stored["format"] == _FORMAT:
+        return definition
+    return replace(
+        definition,
+        first_us=stored["first_us"],
+        made_as=stored["made_as"],
+        source=stored["source"],
+        weight=stored["weight"],
+        next=None if stored["next"] is None else _in(stored["next"]),
+    )
 
 
 def schema_out(schema: IndexSchema) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def validate_schema(schema: IndexSchema, table: TableSchema) -> None:
     for name in schema.routing_fields:
         if name not in key_names:
             raise ParameterInvalid(f"routing field [{name}] is no primary key column")
-    _validate_ttl(schema.ttl_s, table)
+    validate_ttl(schema.ttl_s, table)
 
 
 def _check_name(field: FieldSchema) -> None:
@@ -104,7 +104,8 @@ def _validate_sort(schema: IndexSchema) -> None:
     check_sort(schema, schema.sort)
 
 
-def _validate_ttl(ttl_s: int, table: TableSchema) -> None:
+def validate_ttl(ttl_s: int, table: TableSchema) -> None:
+    """Raises ParameterInvalid where an index of ``table`` cannot live so long, or so short."""
     if ttl_s == -1:
         return
     if ttl_s < limits.TTL_SECONDS_MIN:

@@ -13,6 +13,7 @@ from lutra.index.lsm.provenance import Provenance
 from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.storage import IndexStorage, prefix_of
 from lutra.index.lsm.view import IndexView
+from lutra.model import limits
 from lutra.model.clock import Clock
 from lutra.model.errors import Corruption, Fenced, ForeignObjects, IndexDamaged, LutraError, ObjectMissing
 from lutra.model.rows import PrimaryKey, Row
@@ -60,6 +61,11 @@ class IndexConsumer:
         index.on_due = lambda: self.on_due()
         index.on_progress = lambda: self.on_progress()
         return index
+
+    def redefine(self, definition: IndexDefinition) -> None:
+        """As `IndexFeed.redefine`: the same objects, by another name perhaps; rows may live less long, not longer."""
+        self.definition = definition
+        self.index.lifetime.index_ttl_s = definition.schema.ttl_s
 
     @property
     def index(self) -> SearchIndex:
@@ -181,6 +187,8 @@ class IndexConsumer:
         return self.index.close(wait_s)
 
     def delete(self) -> None:
+        # Searches that began before it was closed go on in what they see.
+        self.index.wait_unread(limits.SEARCH_TIMEOUT_MS_MAX / 1_000)
         try:
             self._storage.delete_all()
         except (Fenced, ForeignObjects) as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lutra.feed.feed import Feed
 from lutra.index.definitions.definition import IndexDefinition
 from lutra.index.feed.consumer import IndexConsumer
@@ -10,7 +12,7 @@ from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.view import IndexView
 from lutra.kv.store import KeyValueStore
 from lutra.model.clock import Clock
-from lutra.model.indexes import IndexDescription
+from lutra.model.indexes import IndexDescription, SyncPhase
 from lutra.tables.changelog import Changelog
 from lutra.tables.tables import Tables
 
@@ -32,7 +34,22 @@ class IndexFeed(Feed[IndexConsumer]):
         super().__init__(
             IndexConsumer(definition, key_columns, changelog, resources, clock), tables, changelog, store, clock
         )
-        self.definition = definition
+        self.on_current: Callable[[], None] | None = None
+        """Called after each step that left no change of the table to take in."""
+
+    @property
+    def definition(self) -> IndexDefinition:
+        return self.consumer.definition
+
+    def redefine(self, definition: IndexDefinition) -> None:
+        """Has the index be called so, and live so long: what does not touch what its segments hold."""
+        self.consumer.redefine(definition)
+
+    def step(self) -> bool:
+        more = super().step()
+        if self.on_current is not None and self.phase is SyncPhase.INCR and not more:
+            self.on_current()
+        return more
 
     @property
     def index(self) -> SearchIndex:
@@ -50,7 +67,7 @@ class IndexFeed(Feed[IndexConsumer]):
             table=definition.table,
             name=definition.name,
             schema=definition.schema,
-            created_us=definition.created_us,
+            created_us=definition.first_us or definition.created_us,
             phase=self.phase,
             synced_us=self.refreshed_us(),
             rows=index.rows,

@@ -48,6 +48,7 @@ _RETRY_FIRST_S: Final = 0.5
 _RETRY_LAST_S: Final = 10.0
 """After an outage of the store, what waited for it is written out at most so long after."""
 CLOSE_WAIT_S: Final = 20.0
+_UNREAD_PAUSE_S: Final = 0.01
 
 _log = logging.getLogger(__name__)
 
@@ -460,6 +461,12 @@ class SearchIndex:
             return True
         finally:
             self._maintaining.release()
+
+    def wait_unread(self, wait_s: float) -> None:
+        """Of a closed one: returns once no search reads its segments any more, or after that time."""
+        until_s = time.monotonic() + wait_s
+        while self._segments.close_retired() and time.monotonic() < until_s:
+            time.sleep(_UNREAD_PAUSE_S)
 
     def require_writer(self) -> None:
         """Raises Fenced where another writer has taken over, StorageFailure where the index is closed."""

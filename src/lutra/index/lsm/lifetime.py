@@ -13,7 +13,8 @@ class Lifetime:
     def __init__(self, index_ttl_s: int, clock: Clock) -> None:
         self.dropped_by_s = -1
         """The least of the table's by which rows or values may have been left out; -1 where none were."""
-        self._index_ttl_s = index_ttl_s
+        self.index_ttl_s = index_ttl_s
+        """It may become shorter; for a longer one rows would have to come back."""
         self._table_ttl_s = -1
         self._clock = clock
 
@@ -33,7 +34,7 @@ class Lifetime:
     @property
     def rows_since_ms(self) -> int | None:
         """Rows last written before that have expired; None where none expire."""
-        return self._before_now_ms(least(self._index_ttl_s, self._table_ttl_s))
+        return self._before_now_ms(least(self.index_ttl_s, self._table_ttl_s))
 
     @property
     def values_since_ms(self) -> int | None:

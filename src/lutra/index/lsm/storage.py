@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 def prefix_of(definition: IndexDefinition) -> str:
     """Where the objects of an index are; no other index is ever there."""
-    name = definition.name
+    name = definition.made_as or definition.name
     if len(name) > _NAME_MAX:
         name = f"{name[:_NAME_MAX]}-{crc32(name.encode()):08x}"
     return f"{ROOT}{definition.table_id}-{name}-{definition.created_us}/"

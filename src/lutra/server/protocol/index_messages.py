@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
-from lutra.model.indexes import FieldSchema, FieldType, IndexDescription, IndexSchema, JsonType, Metric, VectorOptions
+from lutra.model.indexes import (
+    FieldSchema,
+    FieldType,
+    IndexDescription,
+    IndexSchema,
+    IndexUpdate,
+    JsonType,
+    Metric,
+    VectorOptions,
+)
 from lutra.model.queries import PrimaryKeySort
 from lutra.server.protocol.parsing import enum_of
 from lutra.server.protocol.sorts import parse_sort, sort_message
@@ -17,8 +26,6 @@ _SERVED_TYPES = {kind.value: kind for kind in FieldType}
 
 def parse_index_schema(request: wire.CreateSearchIndexRequest) -> IndexSchema:
     """The index a CreateSearchIndex asks for. Raises ParameterInvalid naming what is malformed or not served."""
-    if request.source_index_name:
-        raise ParameterInvalid("[source_index_name] (re-indexing) is not supported")
     if not request.HasField("schema"):
         raise ParameterInvalid("[schema] must not be null")
     setting = request.schema.index_setting
@@ -34,6 +41,19 @@ def parse_index_schema(request: wire.CreateSearchIndexRequest) -> IndexSchema:
         routing_fields=tuple(setting.routing_fields),
         routing_partition_size=size if setting.HasField("routing_partition_size") else None,
         ttl_s=request.time_to_live if request.HasField("time_to_live") else -1,
+    )
+
+
+def parse_index_update(request: wire.UpdateSearchIndexRequest) -> IndexUpdate:
+    """What an UpdateSearchIndex changes. Raises ParameterInvalid naming what is malformed or not served."""
+    weights = {one.index_name: one.weight for one in request.query_flow_weight}
+    if len(weights) < len(request.query_flow_weight):
+        raise ParameterInvalid("[query_flow_weight] has one entry for each index")
+    return IndexUpdate(
+        ttl_s=request.time_to_live if request.HasField("time_to_live") else None,
+        added=tuple(_parse_field(field) for field in request.added_field_schemas),
+        weights=tuple(weights.items()),
+        switch_with=request.switch_index_name or None,
     )
 
 
@@ -109,6 +129,10 @@ def describe_index_message(description: IndexDescription, *, with_sync_stat: boo
         metering_info=wire.MeteringInfo(
             row_count=description.rows, timestamp=description.synced_us // 1_000_000, reserved_read_cu=0
         ),
+        brother_index_name=description.brother,
+        query_flow_weight=[
+            wire.QueryFlowWeight(index_name=name, weight=weight) for name, weight in description.weights
+        ],
         create_time=description.created_us,
         time_to_live=schema.ttl_s,
         index_status=wire.IndexStatus(status=wire.INDEX_STATUS_RUNNING, status_description="running"),

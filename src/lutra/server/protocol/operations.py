@@ -60,6 +60,7 @@ _HANDLERS: Final[dict[str, tuple[Lane, Handler]]] = {
     "CreateSearchIndex": (Lane.SCHEMA, search.create_search_index),
     "DescribeSearchIndex": (Lane.SCAN, search.describe_search_index),
     "ListSearchIndex": (Lane.SCAN, search.list_search_index),
+    "UpdateSearchIndex": (Lane.SCHEMA, search.update_search_index),
     "DeleteSearchIndex": (Lane.SCHEMA, search.delete_search_index),
     "Search": (Lane.SEARCH, search.search),
 }
@@ -68,7 +69,6 @@ OPERATIONS: Final = {name: Operation(name, lane, handler) for name, (lane, handl
 
 UNSERVED: Final = frozenset(
     [
-        "UpdateSearchIndex",
         "ComputeSplits",
         "ParallelScan",
         "CreateIndex",

@@ -21,7 +21,17 @@ from lutra.server.wire import index_pb2, query_pb2
 def create_search_index(instance: Instance, body: bytes) -> Reply:
     request = parse(index_pb2.CreateSearchIndexRequest, body)
     schema = index_messages.parse_index_schema(request)
-    instance.create_search_index(request.table_name, request.index_name, schema)
+    source = request.source_index_name or None
+    if source is not None and not request.HasField("time_to_live"):  # it lives as long as what it is to replace
+        schema = replace(schema, ttl_s=instance.describe_search_index(request.table_name, source).schema.ttl_s)
+    instance.create_search_index(request.table_name, request.index_name, schema, source)
+    return Reply(b"")
+
+
+def update_search_index(instance: Instance, body: bytes) -> Reply:
+    request = parse(index_pb2.UpdateSearchIndexRequest, body)
+    update = index_messages.parse_index_update(request)
+    instance.update_search_index(request.table_name, request.index_name, update)
     return Reply(b"")
 
 

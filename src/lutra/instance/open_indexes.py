@@ -1,0 +1,199 @@
+"""The search indexes of an instance that are followed: found by name, waited for, and shared out searches to."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from lutra.feed.feed import Watermarks
+from lutra.index.feed.index_feed import IndexFeed
+from lutra.index.lsm.stats import IndexStats
+from lutra.instance.hits import HitColumns
+from lutra.instance.partition import Partition
+from lutra.model.errors import ObjectNotExist, ParameterInvalid, RequestTimeout, ServerBusy
+from lutra.model.indexes import IndexDescription, SyncPhase
+from lutra.model.queries import SearchRequest
+from lutra.tables.tables import Tables
+
+_MARK: Final = b"\xf0"
+"""Before a token of an index that answered by another's name: eight bytes say which it is."""
+_WHICH_BYTES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIndex:
+    """An index: the generation that answers searches, and the one that is being filled to take its place."""
+
+    feed: IndexFeed
+    columns: HitColumns
+    next: IndexFeed | None = None
+
+    @classmethod
+    def of(cls, feed: IndexFeed, following: IndexFeed | None = None) -> OpenIndex:
+        return cls(feed, HitColumns(feed.definition.schema), following)
+
+    @property
+    def feeds(self) -> list[IndexFeed]:
+        return [self.feed] if self.next is None else [self.feed, self.next]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Who answers a search by a name, and what its tokens begin with so that the next page comes from there, too."""
+
+    opened: OpenIndex
+    mark: bytes = b""
+
+
+class OpenIndexes:
+    """Thread-safe; who changes what there is takes turns."""
+
+    def __init__(self, instance: str, partition: Partition, tables: Tables) -> None:
+        self._instance = instance
+        self._catalog = partition.indexes
+        self._feeder = partition.feeder
+        self._tables = tables
+        self._open: dict[tuple[str, str], OpenIndex] = {}
+        self._opening: set[IndexFeed] = set()
+        """Of an earlier run of the engine: what was complete before a restart does not answer with less after it."""
+        self._turns: dict[tuple[str, str], itertools.count[int]] = {}
+
+    def put(self, table: str, index: str, opened: OpenIndex) -> None:
+        self._open[table, index] = opened
+
+    def remove(self, table: str, index: str) -> OpenIndex:
+        return self._open.pop((table, index))
+
+    def await_opening(self, feed: IndexFeed) -> None:
+        """Searches wait until it is as far as it was."""
+        self._opening.add(feed)
+
+    def names(self) -> list[tuple[str, str]]:
+        """``(table, index)`` of all, sorted."""
+        return sorted(self._open)
+
+    def opened(self, table: str, index: str) -> OpenIndex:
+        """Raises ParameterInvalid where there is no such table, MetaNotMatch where there is no such index."""
+        opened = self._open.get((table, index))
+        if opened is None:
+            self.check_table(table)
+            self._catalog.get(self._instance, table, index)
+            # Defined, but not open yet: it is being created or deleted at this moment.
+            raise ServerBusy(f"search index [{index}] is being changed, try again")
+        return opened
+
+    def check_table(self, table: str) -> None:
+        """Raises ParameterInvalid where there is no such table."""
+        try:
+            self._tables.describe(table)
+        except ObjectNotExist:
+            raise ParameterInvalid(f"table [{table}] does not exist") from None
+
+    # --- what is told of one ----------------------------------------------------------------------------------------
+
+    def description(self, table: str, index: str) -> IndexDescription:
+        """The newest schema; until searches go by that, the index is not filled. Raises as `opened`."""
+        opened = self.opened(table, index)
+        told = opened.feed.description()
+        if opened.next is not None:
+            told = replace(told, schema=opened.next.definition.schema, phase=SyncPhase.FULL, synced_us=0)
+        pair = self._catalog.pair(opened.feed.definition)
+        if pair is None:
+            return told
+        source, other = pair
+        brother = other.name if index == source.name else source.name
+        weights = ((source.name, 100 - other.weight), (other.name, other.weight))
+        return replace(told, brother=brother, weights=weights)
+
+    def stats(self, table: str, index: str) -> tuple[Watermarks, IndexStats]:
+        """Of the generation that answers searches. Raises as `opened`."""
+        feed = self.opened(table, index).feed
+        return feed.watermarks(), feed.index.stats()
+
+    # --- who answers ------------------------------------------------------------------------------------------------
+
+    def routed(self, table: str, index: str, requests: Sequence[SearchRequest]) -> tuple[Route, list[SearchRequest]]:
+        """Who answers these requests by the name of an index, and the requests as it takes them.
+
+        Of an index that is re-indexed, the weights say how many go to which of the two; pages go on where they began.
+        Raises as `opened`, and ParameterInvalid where that is gone.
+        """
+        opened = self.opened(table, index)
+        token = requests[0].token
+        if token is not None and token.startswith(_MARK):
+            return self._marked(table, token), [_without_mark(request) for request in requests]
+        pair = self._catalog.pair(opened.feed.definition)
+        if pair is None or pair[0].name != index or not pair[1].weight or token is not None:
+            return Route(opened), [*requests]
+        other = self._open.get((table, pair[1].name))
+        turn = next(self._turns.setdefault((table, index), itertools.count()))
+        # Each hundred searches in turn, and these spread evenly.
+        is_others = (turn + 1) * pair[1].weight // 100 > turn * pair[1].weight // 100
+        if not is_others or other is None or other.feed.phase is SyncPhase.FULL or other.feed in self._opening:
+            return Route(opened), [*requests]
+        which = other.feed.definition.created_us.to_bytes(_WHICH_BYTES, "big")
+        return Route(other, _MARK + which), [*requests]
+
+    def _marked(self, table: str, token: bytes) -> Route:
+        mark = token[: len(_MARK) + _WHICH_BYTES]
+        which = int.from_bytes(mark[len(_MARK) :], "big")
+        for (of, _), opened in list(self._open.items()):
+            if of == table and opened.feed.definition.created_us == which:
+                return Route(opened, mark)
+        raise ParameterInvalid("[token] is of an index that is there no more: search again from the beginning")
+
+    # --- who waits --------------------------------------------------------------------------------------------------
+
+    def when_opened(self, table: str, index: str, call: Callable[[], None]) -> Callable[[], None] | None:
+        """None where the index is open, or failed to be; else ``call`` is called once, by any thread, when it is so.
+
+        What is returned then takes that back. Raises as `opened`.
+        """
+        feed = self.opened(table, index).feed
+        if feed not in self._opening:
+            return None
+        return self._feeder.call_when_searchable(feed, feed.opened_at, call)
+
+    def wait_for_opening(self, table: str, index: str, timeout_s: float) -> None:
+        """Raises ServerBusy where it is not open in that time, IndexDamaged where that is why."""
+        feed = self.opened(table, index).feed
+        if feed not in self._opening:
+            return
+        try:
+            self._feeder.wait_searchable(feed, timeout_s, feed.opened_at)
+        except RequestTimeout as error:
+            if not self.is_current(feed):  # what is in its place is not being opened
+                return
+            raise ServerBusy(f"search index [{index}] is being opened after a restart, try again: {error}") from None
+        self._opening.discard(feed)
+
+    def wait_searchable(self, table: str, index: str, timeout_s: float) -> None:
+        """Returns when every write acknowledged so far can be found. Raises RequestTimeout, and as `opened`."""
+        until_s = time.monotonic() + timeout_s
+        while True:
+            feed = self.opened(table, index).feed
+            try:
+                self._feeder.wait_searchable(feed, max(0.0, until_s - time.monotonic()))
+                return
+            except RequestTimeout:
+                if self.is_current(feed) or time.monotonic() >= until_s:
+                    raise  # else another generation has taken its place meanwhile
+
+    def is_current(self, feed: IndexFeed) -> bool:
+        """Whether it answers searches by some name: it has been replaced by no other, and not been deleted."""
+        return any(opened.feed is feed for opened in list(self._open.values()))
+
+    def forget(self, feed: IndexFeed) -> None:
+        """It is followed no more, and its objects are to go."""
+        self._opening.discard(feed)
+        self._feeder.remove(feed)
+
+
+def _without_mark(request: SearchRequest) -> SearchRequest:
+    token = request.token
+    if token is None or not token.startswith(_MARK):
+        return request
+    return replace(request, token=token[len(_MARK) + _WHICH_BYTES :])
