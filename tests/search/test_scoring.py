@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from support.worlds.world import World, worlds
 
 from lutra.index.lsm.index import SearchIndex
 from lutra.model.errors import ParameterInvalid
+from lutra.model.geo import GeoPoint
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
 from lutra.model.queries import Bool, Exists, MatchAll, PrimaryKeySort, Query, Range, ScoreSort, SearchRequest, Term
 from lutra.model.rows import Row
@@ -38,6 +40,7 @@ from lutra.model.scoring import (
     FunctionMode,
     FunctionScore,
     FunctionsScore,
+    GeoOrigin,
     ManyMode,
     Modifier,
     NumberOrigin,
@@ -162,6 +165,23 @@ def test_of_an_array_one_distance_counts() -> None:
         assert found(rescored(ScoreFunction(decay)), index) == pytest.approx({0: 0.5**distance, 1: 1.0, 2: 0.25})
 
 
+def test_decays_over_the_earth(shelf: Shelf) -> None:
+    """By metres, of the nearest of several points; in a buffer and in segments."""
+    schema = IndexSchema((FieldSchema("at", FieldType.GEO_POINT, is_array=True),))
+    places: dict[int, list[str]] = {0: ["0,0"], 1: ["0,0.1"], 2: ["0,0.2", "0,-0.1"], 3: [], 4: ["60,170", "0,0.3"]}
+    rows = [Row((("id", n),), [("at", json.dumps(at), 1)]) for n, at in places.items()]
+    index = memory_index(schema, KEY)
+    index.apply(rows)
+    tenth_m = 6_371_008.8 * math.radians(0.1)
+    expected = {ManyMode.MIN: [1, 0.5, 0.5, 1, 0.125], ManyMode.SUM: [1, 0.5, 0.125, 1, 0.0]}
+    for mode, scores in expected.items():
+        query = rescored(ScoreFunction(Decay("at", GeoOrigin(GeoPoint(0, 0), tenth_m), DecayShape.EXP, mode=mode)))
+        assert found(query, index) == pytest.approx(dict(enumerate(scores)), rel=2e-3)
+        view = shared_out(index, rows, random.Random(3), shelf)
+        hits = search(view, SearchRequest(query, (ScoreSort(),))).hits
+        assert {hit.key[0][1]: hit.score for hit in hits} == found(query, index)
+
+
 def test_functions_apply_where_their_filters_do() -> None:
     some = (ScoreFunction(weight=3.0, filter=Range("n", 0, 9)), ScoreFunction(weight=5.0, filter=Range("n", 5, 14)))
     modes = {
@@ -271,6 +291,10 @@ def test_random_order_goes_on_from_a_token() -> None:
             r"field: n type: long is invalid, allow \[date\]",
         ),
         (rescored(ScoreFunction(Decay("day", DateOrigin("soon", 1), DecayShape.EXP))), "'soon' is no value"),
+        (
+            rescored(ScoreFunction(Decay("day", GeoOrigin(GeoPoint(0, 0), 1), DecayShape.EXP))),
+            r"type: date is invalid, allow \[geo_point\]",
+        ),
     ],
 )
 def test_refuses(query: Query, says: str) -> None:

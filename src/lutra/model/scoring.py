@@ -7,6 +7,8 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lutra.model.geo import GeoPoint
+
 if TYPE_CHECKING:
     from lutra.model.queries import Query
 
@@ -109,7 +111,16 @@ class DateOrigin:
     offset_ns: int = 0
 
 
-Origin = NumberOrigin | DateOrigin
+@dataclass(frozen=True, slots=True)
+class GeoOrigin:
+    """As NumberOrigin, of a GEO_POINT field: in metres along the earth."""
+
+    origin: GeoPoint
+    scale_m: float
+    offset_m: float = 0.0
+
+
+Origin = NumberOrigin | DateOrigin | GeoOrigin
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,10 +11,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lutra.fields.capabilities import filterable
+from lutra.fields.capabilities import filterable, located
 from lutra.fields.kind import FieldKind
+from lutra.geo.values import check_point, coordinates_of
+from lutra.kernels.geo import geo_distances
 from lutra.model.errors import ParameterInvalid
-from lutra.model.scoring import DateOrigin, Decay, DecayShape, ManyMode, NumberOrigin
+from lutra.model.geo import DistanceType, GeoPoint
+from lutra.model.queries import SortMode
+from lutra.model.scoring import DateOrigin, Decay, DecayShape, GeoOrigin, ManyMode, NumberOrigin
 from lutra.model.values import INT64_MIN
 from lutra.search.binder import Binder
 from lutra.search.functions.distances import Distances, by_document, from_moment, from_number
@@ -22,36 +27,42 @@ from lutra.search.scores import Docs
 from lutra.segments.part import Part
 
 _NUMBERS: Final[Callable[[FieldKind], bool]] = lambda kind: kind.is_number  # noqa: E731
+_POINTS: Final[Callable[[FieldKind], bool]] = lambda kind: kind.is_located  # noqa: E731
 _DATES: Final[Callable[[FieldKind], bool]] = lambda kind: kind.is_date  # noqa: E731
+
+Measure = Callable[[Docs], tuple[Distances, npt.NDArray[np.bool_]]]
+"""Of documents (ascending, distinct): how far each is from the origin, and which have any value."""
 
 
 @binds(Decay)
 def bind(function: Decay, binder: Binder) -> Function:
     if not 0 < function.decay < 1:
         raise ParameterInvalid(f"[decay function] decay must be in (0, 1), not {function.decay}")
-    falling = Falling(function.shape, function.decay, *_scale(function))
-    if isinstance(function.origin, NumberOrigin):
-        binder.field("decay function", function.field, _NUMBERS)
-        if not math.isfinite(function.origin.origin):
-            raise ParameterInvalid(f"[decay function] origin must be a finite number: {function.origin.origin}")
-        return NumberDecay(function.field, falling, function.mode, function.origin.origin)
-    binder.field("decay function", function.field, _DATES)
-    origin = function.origin.origin
-    if not isinstance(origin, int):
-        floor = binder.reader(function.field).point(origin).floor
-        origin = INT64_MIN if floor is None else int(floor)
-    return DateDecay(function.field, falling, function.mode, origin)
+    name, of = function.field, function.origin
+    match of:
+        case NumberOrigin(origin, scale, offset):
+            binder.field("decay function", name, _NUMBERS)
+            if not math.isfinite(origin):
+                raise ParameterInvalid(f"[decay function] origin must be a finite number: {origin}")
+            return NumberDecay(name, _falling(function, scale, offset), function.mode, origin)
+        case GeoOrigin(point, scale, offset):
+            binder.field("decay function", name, _POINTS)
+            check_point(point, "[decay function] origin")
+            return GeoDecay(name, _falling(function, scale, offset), function.mode, point)
+        case DateOrigin(moment, scale, offset):
+            binder.field("decay function", name, _DATES)
+            if not isinstance(moment, int):
+                floor = binder.reader(name).point(moment).floor
+                moment = INT64_MIN if floor is None else int(floor)
+            return DateDecay(name, _falling(function, scale, offset), function.mode, moment)
 
 
-def _scale(function: Decay) -> tuple[float, float]:
-    """The origin's scale and offset."""
-    of = function.origin
-    scale, offset = (of.scale_ns, of.offset_ns) if isinstance(of, DateOrigin) else (of.scale, of.offset)
+def _falling(function: Decay, scale: float, offset: float) -> Falling:
     if not 0 < scale < math.inf:
         raise ParameterInvalid(f"[decay function] scale must be more than 0: {scale}")
     if not 0 <= offset < math.inf:
         raise ParameterInvalid(f"[decay function] offset must not be negative: {offset}")
-    return float(scale), float(offset)
+    return Falling(function.shape, function.decay, float(scale), float(offset))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +94,17 @@ class FieldDecay(Function):
     mode: ManyMode
 
     def in_part(self, part: Part) -> Callable[[Docs], Said]:
-        elements = filterable(part, self.field).elements()
-        distances, has = by_document(elements.docs, self.distances(elements.values), self.mode, part.size)
+        measure = self.measured(part)
 
         def say(docs: Docs) -> Said:
-            return Said(np.where(has[docs], self.falling.at(distances[docs]), 1.0), None)
+            distances, has = measure(docs)
+            return Said(np.where(has, self.falling.at(distances), 1.0), None)
 
         return say
 
-    def distances(self, values: npt.NDArray[Any]) -> Distances:
-        """Of values of the field from the origin."""
-        raise NotImplementedError
+    @abstractmethod
+    def measured(self, part: Part) -> Measure:
+        """How far the documents of a part are from the origin."""
 
     def describe(self) -> dict[str, Any]:
         falling = self.falling
@@ -111,13 +122,39 @@ class FieldDecay(Function):
 class NumberDecay(FieldDecay):
     origin: float
 
-    def distances(self, values: npt.NDArray[Any]) -> Distances:
-        return from_number(values, self.origin)
+    def measured(self, part: Part) -> Measure:
+        values = filterable(part, self.field).doc_values()
+        return _measure(values.docs, from_number(values.values, self.origin), self.mode, part.size)
 
 
 @dataclass(frozen=True, slots=True)
 class DateDecay(FieldDecay):
     origin_ns: int
 
-    def distances(self, values: npt.NDArray[Any]) -> Distances:
-        return from_moment(values, self.origin_ns)
+    def measured(self, part: Part) -> Measure:
+        values = filterable(part, self.field).doc_values()
+        return _measure(values.docs, from_moment(values.values, self.origin_ns), self.mode, part.size)
+
+
+def _measure(owners: npt.NDArray[np.int32] | None, distances: Distances, mode: ManyMode, size: int) -> Measure:
+    """By the distances of all values, which belong to ``owners``."""
+    by_doc, has = by_document(owners, distances, mode, size)
+    return lambda docs: (by_doc[docs], has[docs])
+
+
+@dataclass(frozen=True, slots=True)
+class GeoDecay(FieldDecay):
+    """Only points of the documents in question are looked at: distances along the earth take some time."""
+
+    origin: GeoPoint
+
+    def measured(self, part: Part) -> Measure:
+        field, origin = located(part, self.field), coordinates_of([self.origin])
+
+        def measure(docs: Docs) -> tuple[Distances, npt.NDArray[np.bool_]]:
+            points = field.points(docs)
+            distances = geo_distances(points.coordinates, origin, int(DistanceType.ARC), int(SortMode.MIN))
+            places = docs.searchsorted(points.documents()).astype(np.int32)
+            return by_document(places, distances, self.mode, len(docs))
+
+        return measure

@@ -1,4 +1,4 @@
-"""How far the values of a field are from an origin: what decays go by."""
+"""One number for each document, and how far values of a field are from an origin: what functions go by."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def from_moment(values_ns: npt.NDArray[np.int64], origin_ns: int) -> Distances:
 def by_document(
     docs: npt.NDArray[np.int32] | None, distances: Distances, mode: ManyMode, size: int
 ) -> tuple[Distances, npt.NDArray[np.bool_]]:
-    """float64[size] and bool[size]: one distance for each document, and which have one.
+    """float64[size] and bool[size]: one distance for each document, or whatever they are, and which have one.
 
     ``distances`` belong to ``docs``, ascending; None: to the documents 0, 1, 2, …
     """

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from lutra.fields.capabilities import filterable
 from lutra.fields.kind import FieldKind
 from lutra.model.errors import ParameterInvalid
-from lutra.model.queries import SortMode
-from lutra.model.scoring import FieldValueFactor, Modifier
+from lutra.model.scoring import FieldValueFactor, ManyMode, Modifier
 from lutra.search.binder import Binder
+from lutra.search.functions.distances import by_document
 from lutra.search.functions.function import ANYTHING, Function, Said, binds
 from lutra.search.scores import Docs
 from lutra.segments.part import Part
@@ -84,12 +84,12 @@ class FieldValue(Function):
     missing: float | None
 
     def in_part(self, part: Part) -> Callable[[Docs], Said]:
-        keys = filterable(part, self.field).sort_keys(SortMode.MIN)
+        found = filterable(part, self.field).doc_values()
+        least, has = by_document(found.docs, found.values.astype(np.float64), ManyMode.MIN, part.size)
 
         def say(docs: Docs) -> Said:
-            values, defined = modified(keys.values[docs].astype(np.float64), self.factor, self.modifier)
-            if keys.present is not None:
-                defined &= keys.present.has(docs)
+            values, defined = modified(least[docs], self.factor, self.modifier)
+            defined &= has[docs]
             if self.missing is not None:
                 return Said(np.where(defined, values, self.missing), None)
             return Said(values, defined)

@@ -6,6 +6,7 @@ import pytest
 from tablestore.protobuf import search_pb2 as sdk
 
 from lutra.model.errors import ParameterInvalid
+from lutra.model.geo import GeoPoint
 from lutra.model.queries import Exists, MatchAll
 from lutra.model.scoring import (
     CombineMode,
@@ -16,6 +17,7 @@ from lutra.model.scoring import (
     FieldValueFactor,
     FunctionMode,
     FunctionsScore,
+    GeoOrigin,
     ManyMode,
     Modifier,
     NumberOrigin,
@@ -34,7 +36,8 @@ SENT = bytes.fromhex(
     "03100629000000000000d03f250000803f12021200180320062d0000803f3500007a44"
 )
 VALUE_SENT = bytes.fromhex(
-    "081212300a04080b1200121a0a130a016e150000003f180321000000000000f03f2500004040180320062d0000803f3500007a44"
+    "081212660a04080b1200121a0a130a016e150000003f180321000000000000f03f250000404012341a320a05776865726510021803221c0a08"
+    "33302e352c313230110000000000408f4019000000000000244029000000000000e03f180320062d0000803f3500007a44"
 )
 
 
@@ -55,7 +58,10 @@ def test_as_node_sends_them() -> None:
     )
     assert parse_query(wire.Query.FromString(VALUE_SENT)) == FunctionsScore(
         MatchAll(),
-        (ScoreFunction(FieldValueFactor("n", 0.5, Modifier.LOG1P, 1.0), 3.0),),
+        (
+            ScoreFunction(FieldValueFactor("n", 0.5, Modifier.LOG1P, 1.0), 3.0),
+            ScoreFunction(Decay("where", GeoOrigin(GeoPoint(30.5, 120), 1000, 10), DecayShape.EXP)),
+        ),
         FunctionMode.SUM,
         CombineMode.REPLACE,
         1.0,

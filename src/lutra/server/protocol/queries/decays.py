@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from lutra.geo.values import parsed_point
 from lutra.model.errors import ParameterInvalid
-from lutra.model.scoring import DateOrigin, Decay, DecayShape, ManyMode, NumberOrigin, Origin
+from lutra.model.scoring import DateOrigin, Decay, DecayShape, GeoOrigin, ManyMode, NumberOrigin, Origin
 from lutra.server.protocol.parsing import enum_of
 from lutra.server.protocol.queries.parts import body_of, field_of
 from lutra.server.wire import scoring_pb2 as scoring
@@ -49,6 +50,9 @@ def _origin(message: scoring.DecayFunction, field: str) -> Origin:
             _length_ns(date.scale, field),
             _length_ns(date.offset, field) if date.HasField("offset") else 0,
         )
+    if message.param_type == scoring.DECAY_PARAM_TYPE_GEO:
+        geo = body_of(scoring.DecayGeoParam, message.param)
+        return GeoOrigin(parsed_point(geo.origin, "[decay function] origin"), geo.scale, geo.offset)
     raise ParameterInvalid(f"Invalid parameter type of the decay of field [{field}]: {message.param_type}.")
 
 
