@@ -2,6 +2,7 @@
 #include "geo_circle.h"
 #include "geo_curve.h"
 #include "geo_distance.h"
+#include "geo_grid.h"
 #include "geo_polygon.h"
 #include "geo_rectangle.h"
 #include "geo_text.h"
@@ -193,6 +194,20 @@ void test_curve() {
     place_on_curve({90, 180});
 }
 
+// Cells hold their southern and western borders, and number rows and columns by turns.
+void test_grid() {
+    CHECK(cell_of({-90, -180}, 31, 31) == 0 && cell_of({90, 180}, 31, 31) == (std::uint64_t{1} << 62) - 1);
+    CHECK(cell_of({0, 0}, 1, 1) == 3 && cell_of({-1, 0}, 1, 1) == 2 && cell_of({0, -1}, 1, 1) == 1);
+    CHECK(cell_of({45, 90}, 0, 0) == 0 && cell_of({-10, 170}, 0, 3) == 7 && cell_of({80, -170}, 2, 0) == 3);
+    for (int i = 0; i < 2000; ++i) {
+        const int bits = 1 + static_cast<int>(engine() % 31);
+        const double width = std::ldexp(360, -bits), border = -180 + width * std::floor(uniform(0, std::ldexp(1, bits)));
+        const std::uint64_t cell = cell_of({0, border}, 0, bits);
+        CHECK(static_cast<double>(cell) * width - 180 == border);
+        CHECK(border == -180 || cell_of({0, std::nextafter(border, -181)}, 0, bits) == cell - 1);
+    }
+}
+
 void test_texts() {
     const std::string signs = "0123456789.,+-eE nanif\t";
     for (int i = 0; i < 100000; ++i) {
@@ -215,6 +230,7 @@ int main() {
     test_sides();
     test_distances();
     test_curve();
+    test_grid();
     test_texts();
     std::puts("ok");
     return 0;
