@@ -96,8 +96,9 @@ def _interpolated(values: npt.NDArray[np.float64], percentiles: Sequence[float])
         at = percentile / 100 * (len(values) - 1)
         below = int(at)
         low, high = float(values[below]), float(values[min(below + 1, len(values) - 1)])
-        # Infinities are values too, and nothing lies between two of them.
-        result.append(low if at == below or low == high else low + (high - low) * (at - below))
+        share = at - below
+        # Infinities are values, too, and what lies between the greatest doubles may be farther than one of them.
+        result.append(low if not share or low == high else low * (1 - share) + high * share)
     return result
 
 
