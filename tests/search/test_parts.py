@@ -39,7 +39,7 @@ from lutra.model.values import ColumnType
 from lutra.search import search
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(worlds(), st.data(), st.integers(1, 8), st.integers(0, 4), st.integers(0, 2**32))
 def test_any_sharing_out(world: World, data: st.DataObject, limit: int, offset: int, seed: int) -> None:
     """Each page is asked of another sharing out, and of a single part, with the same token."""

@@ -66,7 +66,8 @@ def _element(field: FieldSchema, value: Any) -> Any:
         case FieldType.LONG:
             return value if is_whole else None
         case FieldType.DOUBLE:
-            return float(value) if is_whole or (type(value) is float and not math.isnan(value)) else None
+            is_number = is_whole or (type(value) is float and not math.isnan(value))
+            return value + 0.0 if is_number else None  # there is one zero
         case FieldType.BOOLEAN:
             return value if type(value) is bool else None
         case FieldType.KEYWORD:
@@ -78,7 +79,18 @@ def _element(field: FieldSchema, value: Any) -> Any:
             ns = value * unit if type(value) is int and unit is not None else None
             ns = parsed_ns(value, field.date_formats) if type(value) is str else ns
             return ns if ns is not None and LEAST <= ns <= MOST else None
+        case FieldType.GEO_POINT:
+            return _place(value)
     raise AssertionError(field)
+
+
+def _place(value: Any) -> tuple[float, float] | None:
+    """Latitude and longitude out of ``lat,lon``."""
+    try:
+        lat, lon = map(float, value.split(","))
+    except (AttributeError, ValueError):
+        return None
+    return (lat + 0.0, lon + 0.0) if abs(lat) <= 90 and abs(lon) <= 180 else None
 
 
 def _is_text(value: Any) -> bool:

@@ -29,7 +29,7 @@ def expected_hits(world: World, request: SearchRequest, page: int) -> list[tuple
 
 def as_rounded(world: World, request: SearchRequest, found: Scores) -> Scores:
     """The scores of the index's buffer, once they were seen to be right but for rounding, which may decide an order."""
-    every = SearchRequest(request.query, (ScoreSort(),), limit=ROWS_MAX)
+    every = SearchRequest(request.query, (ScoreSort(),), limit=ROWS_MAX, filter=request.filter)
     scores = {hit.key: hit.score for hit in search(world.index.view(), every).hits}
     assert {one.key for one in found} == set(scores)
     assert all(map(math.isfinite, scores.values()))
