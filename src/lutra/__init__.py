@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lutra.instance.database import Database, connect
     from lutra.instance.expression import Column, Expression, Order, col
     from lutra.instance.field import Stored, Vector
-    from lutra.instance.nested import Nested
+    from lutra.instance.nested import Nested, Object
     from lutra.instance.results import Groups, Results
     from lutra.instance.row import Row
     from lutra.instance.table import Table
@@ -59,6 +59,7 @@ __all__ = [
     "InvalidPrimaryKey",
     "LutraError",
     "Nested",
+    "Object",
     "ObjectAlreadyExist",
     "ObjectNotExist",
     "OperationConflict",
@@ -97,6 +98,7 @@ _HOMES: Final = {
     "InvalidPrimaryKey": "lutra.model.errors",
     "LutraError": "lutra.model.errors",
     "Nested": "lutra.instance.nested",
+    "Object": "lutra.instance.nested",
     "ObjectAlreadyExist": "lutra.model.errors",
     "ObjectNotExist": "lutra.model.errors",
     "OperationConflict": "lutra.model.errors",

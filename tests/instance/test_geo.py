@@ -64,6 +64,7 @@ def test_rows_near_a_place(places: lutra.Table, points: list[GeoPoint]) -> None:
             n for n, point in enumerate(points) if metres(point, BERLIN) <= radius_m
         ]
     assert both(places, col("stops").within(1.0, of=(0.0, 9.0))) == [9, 189]
+    assert both(places, col("at").is_missing()) == [COUNT]
 
 
 def test_rows_in_boxes_and_polygons(places: lutra.Table, points: list[GeoPoint]) -> None:

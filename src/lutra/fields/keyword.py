@@ -15,6 +15,7 @@ class KeywordKind(ScalarKind):
     column_types = frozenset({ColumnType.STRING})
     virtual_types = frozenset({ColumnType.STRING, ColumnType.INTEGER, ColumnType.DOUBLE})
     is_ordered = True
+    is_collapsible = True
     has_strings = True
     sort_type = str
 

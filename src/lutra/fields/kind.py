@@ -82,6 +82,8 @@ class FieldKind(ABC):
     """Whether its values can be reckoned with: LONG and DOUBLE."""
     is_date: ClassVar[bool] = False
     """Whether its values are points in time."""
+    is_collapsible: ClassVar[bool] = False
+    """Whether a search can return one row for each of its values."""
     has_strings: ClassVar[bool] = False
     """Whether queries for strings go with it: prefixes, patterns, matches."""
     sort_type: ClassVar[Any] = None

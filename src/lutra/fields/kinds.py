@@ -19,7 +19,7 @@ from lutra.fields.nested import NestedKind
 from lutra.fields.number import DoubleKind, LongKind
 from lutra.fields.text import TextKind
 from lutra.fields.vector import VectorKind
-from lutra.fields.virtual import VirtualColumn
+from lutra.fields.virtual import Convert, VirtualColumn, of_elements
 from lutra.model.indexes import FieldSchema, FieldType
 
 
@@ -55,3 +55,9 @@ def column_of(field: FieldSchema) -> Column:
     kind = kind_of(field)
     column, convert = kind.column(field), kind.conversion() if field.is_virtual else None
     return column if convert is None else VirtualColumn(column, convert)
+
+
+def conversion_of(field: FieldSchema) -> Convert | None:
+    """From what the source column of a virtual field holds to what the field takes; None: they are the same."""
+    convert = kind_of(field).conversion() if field.is_virtual else None
+    return convert if convert is None or not field.is_array else of_elements(convert)

@@ -15,6 +15,7 @@ class LongKind(ScalarKind):
     column_types = frozenset({ColumnType.INTEGER})
     virtual_types = frozenset({ColumnType.INTEGER, ColumnType.STRING})
     is_ordered = True
+    is_collapsible = True
     is_number = True
     sort_type = int
 
@@ -29,6 +30,7 @@ class DoubleKind(ScalarKind):
     column_types = frozenset({ColumnType.DOUBLE, ColumnType.INTEGER})
     virtual_types = frozenset({ColumnType.DOUBLE, ColumnType.INTEGER, ColumnType.STRING})
     is_ordered = True
+    is_collapsible = True
     is_number = True
     sort_type = float
 

@@ -47,7 +47,7 @@ class VirtualColumn:
         """``convert``: of one element, where the field is an array."""
         self._column = column
         self._of_element = convert
-        self._convert = _of_elements(convert) if column.field.is_array else convert
+        self._convert = of_elements(convert) if column.field.is_array else convert
 
     @property
     def field(self) -> FieldSchema:
@@ -73,7 +73,7 @@ class VirtualColumn:
         return VirtualColumn(self._column.compacted(renumber), self._of_element)
 
 
-def _of_elements(convert: Convert) -> Convert:
+def of_elements(convert: Convert) -> Convert:
     """Converts the elements of an array, which is a JSON text."""
 
     def converted(value: Any) -> Any:

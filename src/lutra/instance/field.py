@@ -7,7 +7,7 @@ import datetime as dt
 import enum
 import json
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from functools import lru_cache
@@ -32,12 +32,12 @@ from lutra.instance.encoding import (
     shown,
     vector_text,
 )
-from lutra.instance.nested import Nested, record_of
+from lutra.instance.nested import Nested, Object, record_of
 from lutra.instance.text import Text
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.geo import GeoPoint
-from lutra.model.indexes import FieldSchema, FieldType, Metric, TextOptions, VectorOptions
+from lutra.model.indexes import FieldSchema, FieldType, JsonType, Metric, TextOptions, VectorOptions
 from lutra.model.queries import Operand
 from lutra.model.values import ColumnType, Value
 from lutra.scalars.dates import DEFAULT_FORMATS, EPOCH_UNITS_NS, datetime_ns
@@ -91,9 +91,10 @@ class Stored:
     type: type[str] | type[bytes] | type[int] | type[float] | type[bool] = str
 
 
-FieldDeclaration = type[object] | Vector | Text | Nested | Stored
+FieldDeclaration = type[object] | Vector | Text | Nested | Object | Stored
 """``str``, ``int``, ``float``, ``bool``, ``datetime.datetime``, :class:`GeoPoint`, ``list`` of one of these,
-``bytes``, :class:`Vector`, :class:`Text`, :class:`Nested` (or ``list`` of a dataclass) or :class:`Stored`."""
+``bytes``, :class:`Vector`, :class:`Text`, :class:`Nested` (or ``list`` of a dataclass), :class:`Object` (or a
+dataclass) or :class:`Stored`."""
 
 
 class Kind(enum.Enum):
@@ -109,6 +110,7 @@ class Kind(enum.Enum):
     TEXT = "text"
     GEO = "GeoPoint"
     RECORD = "record"
+    OBJECT = "object"
 
 
 _PYTHON_TYPES: Final[dict[Kind, type[Any]]] = {
@@ -131,7 +133,8 @@ _ARRAY_TYPES: Final[dict[Kind, type[object]]] = {
 }
 _STORABLE: Final = frozenset({Kind.STR, Kind.INT, Kind.FLOAT, Kind.BOOL, Kind.BYTES})
 _ARRAY_ELEMENTS: Final = frozenset({Kind.STR, Kind.INT, Kind.FLOAT, Kind.BOOL, Kind.DATETIME, Kind.GEO})
-_UNSORTED: Final = frozenset({Kind.VECTOR, Kind.TEXT, Kind.RECORD})
+_HOLD_FIELDS: Final = frozenset({Kind.RECORD, Kind.OBJECT})
+_UNSORTED: Final = _HOLD_FIELDS | {Kind.VECTOR, Kind.TEXT}
 
 _COLUMN_TYPES: Final = {
     Kind.STR: ColumnType.STRING,
@@ -144,6 +147,7 @@ _COLUMN_TYPES: Final = {
     Kind.TEXT: ColumnType.STRING,
     Kind.GEO: ColumnType.STRING,
     Kind.RECORD: ColumnType.STRING,
+    Kind.OBJECT: ColumnType.STRING,
 }
 _KIND_OF_COLUMN: Final = {
     ColumnType.STRING: Kind.STR,
@@ -162,10 +166,12 @@ _FIELD_TYPES: Final = {
     Kind.TEXT: FieldType.TEXT,
     Kind.GEO: FieldType.GEO_POINT,
     Kind.RECORD: FieldType.NESTED,
+    Kind.OBJECT: FieldType.JSON,
 }
 _KIND_OF_FIELD: Final = {
     **{type_: kind for kind, type_ in _FIELD_TYPES.items()},
-    **dict.fromkeys((FieldType.FUZZY_KEYWORD, FieldType.IP, FieldType.FLATTENED, FieldType.JSON), Kind.STR),
+    **dict.fromkeys((FieldType.FUZZY_KEYWORD, FieldType.IP), Kind.STR),
+    FieldType.FLATTENED: Kind.OBJECT,
 }
 
 
@@ -188,9 +194,13 @@ class Field:
     text: TextOptions | None = None
     """Of texts: how they become words."""
     fields: tuple[Field, ...] = ()
-    """Of records: what each has."""
+    """Of records and objects: what each has."""
     made: FieldSchema | None = None
     """Of a kind that no declaration makes: as an index made elsewhere has it."""
+    place: tuple[str, ...] = dataclass_field(default=(), compare=False)
+    """Of what is no column of its own: the column that has its values, and the keys down to them in its object."""
+    is_leaf: bool = False
+    """Of what is at a ``place``: whether it is text, however it is written there."""
     is_text: bool = dataclass_field(default=False, compare=False)
     """Of a vector: whether it is stored as the protocol's JSON text, which readers of tables made by an SDK expect."""
 
@@ -203,7 +213,11 @@ class Field:
         if isinstance(declaration, Text):
             return cls(name, Kind.TEXT, text=declaration.options)
         if isinstance(declaration, Nested):
-            return cls._records(name, declaration)
+            return cls._records(name, Kind.RECORD, declaration.fields)
+        if isinstance(declaration, Object):
+            return cls._records(name, Kind.OBJECT, declaration.fields)
+        if _is_dataclass(declaration):
+            return cls._records(name, Kind.OBJECT, Object.of(typing.cast(type[Any], declaration)).fields)
         if isinstance(declaration, Stored):
             kind = _KIND_OF_TYPE.get(declaration.type)
             if kind not in _STORABLE:
@@ -211,8 +225,8 @@ class Field:
             return cls(name, kind, indexed=False)
         if typing.get_origin(declaration) is list:
             [of] = typing.get_args(declaration)
-            if dataclasses.is_dataclass(of) and isinstance(of, type) and of is not GeoPoint:
-                return cls._records(name, Nested.of(of))
+            if _is_dataclass(of):
+                return cls._records(name, Kind.RECORD, Nested.of(of).fields)
             element = _KIND_OF_TYPE.get(of)
             if element not in _ARRAY_ELEMENTS:
                 raise ParameterInvalid(
@@ -225,35 +239,37 @@ class Field:
             raise ParameterInvalid(
                 f"field {name!r}: cannot store {declaration_text(declaration)}; declare it str, int, float, bool, "
                 "bytes, datetime.datetime, lutra.GeoPoint, a list of one of these but bytes, lutra.Vector, lutra.Text, "
-                "lutra.Nested or lutra.Stored"
+                "lutra.Nested, lutra.Object, a dataclass or lutra.Stored"
             )
         dates = _DECLARED_DATES if kind is Kind.DATETIME else ()
         return cls(name, kind, indexed=kind is not Kind.BYTES, dates=dates)
 
     @classmethod
-    def _records(cls, name: str, declaration: Nested) -> Field:
+    def _records(cls, name: str, kind: Kind, declared: Mapping[str, FieldDeclaration]) -> Field:
         fields = []
-        for inner, of in declaration.fields.items():
+        for inner, of in declared.items():
             field = cls.declared(inner, of)
             if not field.indexed:
-                raise ParameterInvalid(f"field {name!r}: in a record every field is indexed: {inner!r} is not")
+                raise ParameterInvalid(f"field {name!r}: what is within an object is indexed, but {inner!r} is not")
             fields.append(replace(field, is_text=field.kind is Kind.VECTOR))
-        return cls(name, Kind.RECORD, fields=tuple(fields))
+        return cls(name, kind, fields=tuple(fields))
 
     @classmethod
     def of_schema(cls, schema: FieldSchema) -> Field:
         """The field that a field of a search index is fed from."""
-        kind = _KIND_OF_FIELD[schema.type]
+        kind = Kind.RECORD if schema.is_nested else _KIND_OF_FIELD[schema.type]
         dates: tuple[str, ...] = ()
         if schema.type is FieldType.DATE:
             dates = schema.date_formats or DEFAULT_FORMATS
             if dates[0] not in _UNIT_NAMES:
                 kind = Kind.INT if dates[0] in EPOCH_UNITS_NS else Kind.STR
         text = schema.text or TextOptions() if kind is Kind.TEXT else None
-        fields = tuple(replace(cls.of_schema(one), is_text=True) for one in schema.fields if kind is Kind.RECORD)
-        made = None if _FIELD_TYPES.get(kind) is schema.type or dates else schema
-        indexed = schema.is_indexed or kind is Kind.RECORD  # of which SDKs say no, and index what is within
-        return cls(schema.name, kind, schema.is_array, indexed, schema.vector, dates, text, fields, made)
+        fields = tuple(replace(cls.of_schema(one), is_text=True) for one in schema.fields)
+        is_declared = _FIELD_TYPES.get(kind) is schema.type or bool(dates)
+        made = None if is_declared and not schema.is_virtual else schema
+        indexed = schema.is_indexed or kind in _HOLD_FIELDS  # of which SDKs say no, and index what is within
+        place = (schema.column,) if schema.is_virtual else ()
+        return cls(schema.name, kind, schema.is_array, indexed, schema.vector, dates, text, fields, made, place)
 
     @classmethod
     def of_key(cls, name: str, type_: ColumnType, schema: FieldSchema | None) -> Field:
@@ -282,6 +298,11 @@ class Field:
         return cls(name, kind, indexed=False)
 
     @property
+    def is_open(self) -> bool:
+        """Whether its objects have whatever fields they have."""
+        return self.kind is Kind.OBJECT and not self.fields
+
+    @property
     def declaration(self) -> FieldDeclaration:
         """What declares such a field."""
         if self.vector is not None:
@@ -290,6 +311,8 @@ class Field:
             return Text.of(self.text)
         if self.kind is Kind.RECORD:
             return Nested({field.name: field.declaration for field in self.fields})
+        if self.kind is Kind.OBJECT:
+            return Object({field.name: field.declaration for field in self.fields})
         if self.is_array:
             return _ARRAY_TYPES[self.kind]
         type_ = _PYTHON_TYPES[self.kind]
@@ -319,6 +342,7 @@ class Field:
             text=self.text,
             date_formats=self.dates,
             fields=tuple(field.schema() for field in self.fields),
+            json_type=JsonType.OBJECT if self.kind is Kind.OBJECT else None,
         )
 
     @property
@@ -333,6 +357,8 @@ class Field:
             return vector_text(vector) if self.is_text else vector.astype("<f4", copy=False).tobytes()
         if self.kind is Kind.RECORD:
             return json.dumps(self._records_of(value), ensure_ascii=False)
+        if self.kind is Kind.OBJECT:
+            return json.dumps(self._object_of(value), ensure_ascii=False)
         if self.is_array:
             return json.dumps(self._elements_of(value), ensure_ascii=False)
         return self._encode_element(value)
@@ -343,6 +369,8 @@ class Field:
             return json.loads(vector_text(self.vector_of(value)))
         if self.kind is Kind.RECORD:
             return self._records_of(value)
+        if self.kind is Kind.OBJECT:
+            return self._object_of(value)
         return self._elements_of(value) if self.is_array else self._encode_element(value)
 
     def _records_of(self, value: object) -> list[dict[str, Any]]:
@@ -352,17 +380,19 @@ class Field:
             raise ParameterInvalid(
                 f"field {self.name!r}: {len(value)} records, at most {limits.NESTED_ROWS_MAX} are allowed"
             )
-        fields = {field.name: field for field in self.fields}
-        records = []
-        for number, record in enumerate(value):
-            try:
-                given = record_of(record)
-                if unknown := sorted(given.keys() - fields.keys()):
-                    raise TypeError(f"it has no field {unknown[0]!r}: it has {', '.join(fields)}")
-                records.append({name: fields[name]._in_record(one) for name, one in given.items()})
-            except (TypeError, ParameterInvalid) as error:
-                raise ParameterInvalid(f"field {self.name!r}: record {number}: {error}") from None
-        return records
+        return [self._object_of(record, f" record {number}:") for number, record in enumerate(value)]
+
+    def _object_of(self, value: object, which: str = "") -> dict[str, Any]:
+        try:
+            given = record_of(value)
+            if self.is_open:
+                return json.loads(json.dumps(given, allow_nan=False))  # type: ignore[no-any-return]
+            fields = {field.name: field for field in self.fields}
+            if unknown := sorted(given.keys() - fields.keys()):
+                raise TypeError(f"there is no field {unknown[0]!r}: there are {', '.join(fields)}")
+            return {name: fields[name]._in_record(one) for name, one in given.items()}
+        except (TypeError, ValueError, ParameterInvalid) as error:
+            raise ParameterInvalid(f"field {self.name!r}:{which} {error}") from None
 
     def operand(self, value: object) -> Operand:
         """``value`` as comparisons take it: of one element, where the field is an array. Raises ParameterInvalid.
@@ -404,7 +434,7 @@ class Field:
         """What ``value`` stands for; a value of another form (written through another door) as it is stored."""
         if self.kind is Kind.VECTOR:
             return decode_vector(value, self.vector)
-        if (self.is_array or self.kind is Kind.RECORD) and isinstance(value, str):
+        if (self.is_array or self.kind in _HOLD_FIELDS) and isinstance(value, str):
             content = decode_json(value)
             return value if self.is_array and isinstance(content, dict) else self._from_json(content)
         return self._decode_element(value)
@@ -413,6 +443,8 @@ class Field:
         if self.kind is Kind.RECORD:
             records = [value] if isinstance(value, dict) else value
             return [self._record(one) for one in records] if isinstance(records, list) else records
+        if self.kind is Kind.OBJECT:
+            return [self._record(one) for one in value] if isinstance(value, list) else self._record(value)
         if self.vector is not None:
             return decode_vector(json.dumps(value), self.vector) if isinstance(value, list) else value
         if self.is_array and isinstance(value, list):
@@ -488,6 +520,10 @@ _ENCODERS: Final[dict[Kind, Callable[[object], Value]]] = {
     Kind.TEXT: encode_str,
     Kind.GEO: encode_point,
 }
+
+
+def _is_dataclass(declaration: object) -> bool:
+    return isinstance(declaration, type) and dataclasses.is_dataclass(declaration) and declaration is not GeoPoint
 
 
 @lru_cache(_READERS_KEPT)

@@ -45,7 +45,7 @@ def pandas(columns: Columns, rows: Rows) -> pd.DataFrame:
 def _arrow_array(pa: ModuleType, name: str, field: Field | None, rows: Rows) -> pa.Array[Any]:
     values = [_plain(row.get(name)) for row in rows]
     try:
-        return pa.array(values, None if field is None else _arrow_type(pa, field))
+        return pa.array(values, None if field is None or field.is_open else _arrow_type(pa, field))
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise ParameterInvalid(
             f"column {name!r} holds values that no one Arrow type takes ({error}): use to_list() or to_pandas(), "
@@ -94,7 +94,7 @@ _PANDAS_TYPES: Final = {
 
 
 def _arrow_type(pa: ModuleType, field: Field) -> pa.DataType:
-    element = {
+    element: Any = {
         Kind.STR: lambda: pa.string(),
         Kind.TEXT: lambda: pa.string(),
         Kind.INT: lambda: pa.int64(),
@@ -104,8 +104,13 @@ def _arrow_type(pa: ModuleType, field: Field) -> pa.DataType:
         Kind.DATETIME: lambda: pa.timestamp("us", tz="UTC"),
         Kind.VECTOR: lambda: pa.float32(),
         Kind.GEO: lambda: pa.struct({"lat": pa.float64(), "lon": pa.float64()}),
-        Kind.RECORD: lambda: pa.struct({one.name: _arrow_type(pa, one) for one in field.fields}),
+        Kind.RECORD: lambda: _arrow_struct(pa, field),
+        Kind.OBJECT: lambda: _arrow_struct(pa, field),
     }[field.kind]()
     if field.vector is not None:
         return pa.list_(element, field.vector.dimension)
     return pa.list_(element) if field.is_array or field.kind is Kind.RECORD else element
+
+
+def _arrow_struct(pa: ModuleType, field: Field) -> pa.DataType:
+    return pa.struct({one.name: _arrow_type(pa, one) for one in field.fields})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from typing import Any, Final
 
 from lutra.instance.encoding import declaration_text
@@ -45,6 +46,8 @@ class Layout:
     """The search index that serves the table's searches; None where it has none."""
     key_fields: Mapping[str, Field]
     """What filters see of each key column."""
+    others: Mapping[str, Field] = dataclass_field(default_factory=dict)
+    """What filters see beside: fields that an index made elsewhere has of columns that go by other names."""
 
     @classmethod
     def declared(cls, table: str, key: Mapping[str, KeyDeclaration], fields: Mapping[str, FieldDeclaration]) -> Layout:
@@ -69,12 +72,15 @@ class Layout:
         """The layout of a table that is there, declared here or through another door."""
         key_names = {column.name for column in schema.key}
         fields = {column.name: Field.of_column(column.name, column.type) for column in schema.defined}
+        others = {}
         for field in index_schema.fields if index_schema else ():
-            if field.name not in key_names:
+            if field.is_virtual:
+                others[field.name] = Field.of_schema(field)
+            elif field.name not in key_names:
                 fields[field.name] = Field.of_schema(field)
         of_index = {field.name: field for field in index_schema.fields} if index_schema else {}
         key_fields = {c.name: Field.of_key(c.name, c.type, of_index.get(c.name)) for c in schema.key}
-        layout = cls(schema.name, schema.key, fields, index, key_fields)
+        layout = cls(schema.name, schema.key, fields, index, key_fields, others)
         if layout.index_schema() != index_schema:
             layout = replace(layout, fields={name: _for_others(field) for name, field in fields.items()})
         return layout
@@ -111,7 +117,21 @@ class Layout:
 
     def field(self, name: str) -> Field | None:
         """What filters see under that name, a key column included; None where nothing is declared."""
-        return self.key_fields.get(name) or self.fields.get(name)
+        found = self.key_fields.get(name) or self.fields.get(name) or self.others.get(name)
+        return self._below(name) if found is None and "." in name else found
+
+    def _below(self, path: str) -> Field | None:
+        """What filters see at a path into an object."""
+        column, *keys = path.split(".")
+        field = self.fields.get(column)
+        for key in keys:
+            if field is None or field.kind is not Kind.OBJECT:
+                return None
+            if field.is_open:
+                return Field(path, Kind.STR, place=(column, *keys), is_leaf=True)
+            inner = next((one for one in field.fields if one.name == key), None)
+            field = inner and replace(inner, name=f"{field.name}.{key}")
+        return None if field is None else replace(field, place=(column, *keys))
 
     def result_columns(self, names: Sequence[str] | None, rows: Sequence[Row]) -> dict[str, Field | None]:
         """The columns of an answer, in order: the key, then those asked for; None where a column's type is open."""
@@ -122,9 +142,13 @@ class Layout:
             result.setdefault(name, self.fields.get(name))
         return result
 
+    def _all_fields(self) -> Iterator[Field]:
+        yield from self.fields.values()
+        yield from self.others.values()
+
     def text_field(self, name: str | None) -> Field:
         """The text field of that name; without a name, the only one. Raises ParameterInvalid."""
-        texts = [field for field in self.fields.values() if field.text is not None and field.indexed]
+        texts = [field for field in self._all_fields() if field.text is not None and field.indexed]
         if name is not None:
             texts = [field for field in texts if field.name == name]
         if not texts:
@@ -138,7 +162,7 @@ class Layout:
 
     def vector_field(self, name: str | None) -> Field:
         """The vector field of that name; without a name, the only one. Raises ParameterInvalid."""
-        vectors = [field for field in self.fields.values() if field.kind is Kind.VECTOR and field.indexed]
+        vectors = [field for field in self._all_fields() if field.kind is Kind.VECTOR and field.indexed]
         if name is not None:
             vectors = [field for field in vectors if field.name == name]
         if not vectors:

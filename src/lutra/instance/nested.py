@@ -36,6 +36,21 @@ class Nested:
         return cls({field.name: _declaration(hints[field.name]) for field in dataclasses.fields(kind)})
 
 
+@dataclass(frozen=True, slots=True)
+class Object:
+    """Declares a field of one object a row, a dict of these fields or an object of a dataclass, which conditions and
+    orders call by their paths: ``lutra.col("author.name") == "Ada"``. A dataclass declares the same. It comes back as a
+    dict.
+    """
+
+    fields: Mapping[str, FieldDeclaration]
+
+    @classmethod
+    def of(cls, kind: type[Any]) -> Object:
+        """As :meth:`Nested.of`."""
+        return cls(Nested.of(kind).fields)
+
+
 def _declaration(hint: Any) -> FieldDeclaration:
     if typing.get_origin(hint) is typing.Annotated:
         return typing.cast("FieldDeclaration", typing.get_args(hint)[1])

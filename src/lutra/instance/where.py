@@ -11,10 +11,12 @@ import json
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, Protocol
 
 import numpy as np
 
+from lutra.fields.kinds import conversion_of
 from lutra.geo.shapes import shape_of
 from lutra.geo.values import points_of
 from lutra.instance.encoding import decode_json
@@ -38,8 +40,10 @@ from lutra.instance.layout import Layout
 from lutra.model import limits
 from lutra.model.conditions import ColumnCondition, ColumnTest, Composite, LogicalOperator
 from lutra.model.errors import ParameterInvalid
+from lutra.model.nested import Nested
 from lutra.model.queries import Bool, Exists, MatchAll, Operand, Prefix, Query, Range, Term, Terms
 from lutra.model.values import Value
+from lutra.scalars.leaves import SEPARATOR, leaves_of
 from lutra.scalars.meaning import FieldQuery, value_test
 from lutra.vectors.values import read_vectors
 
@@ -48,7 +52,47 @@ Leaf = Comparison | Between | OneOf | StartsWith | Present
 _NOTHING: Final = Bool(must_not=(MatchAll(),))
 _SCALARS: Final = {Kind.STR, Kind.INT, Kind.FLOAT, Kind.BOOL, Kind.BYTES, Kind.DATETIME}
 _ORDERED: Final = _SCALARS - {Kind.BOOL}
+_ONLY_PRESENT: Final = {Kind.GEO, Kind.RECORD, Kind.OBJECT}
 _NUMBERS: Final = (int, float)
+
+
+def _of_column(name: str, field: Field, test: Callable[[Value], bool]) -> ColumnTest:
+    """``test`` of the field's values, wherever a row has them."""
+    if not field.place:
+        return ColumnTest(name, test)
+    column, *keys = field.place
+    convert = None if keys else conversion_of(field.schema())
+    if convert is not None:
+        return ColumnTest(column, lambda value: test(convert(value)))
+    if field.is_leaf:
+        return ColumnTest(column, partial(_any_leaf, f"{'.'.join(keys)}{SEPARATOR}", test))
+    return ColumnTest(column, partial(_any_below, tuple(keys), test) if keys else test)
+
+
+def _any_leaf(path: str, test: Callable[[Value], bool], value: Value) -> bool:
+    """Whether an object has a leaf that passes, as an index has its leaves."""
+    found = leaves_of(value, is_array=False)
+    return found is not None and any(test(leaf.removeprefix(path)) for leaf in found[0] if leaf.startswith(path))
+
+
+def _has_leaves(path: str, value: Value) -> bool:
+    """Whether an object has a leaf at a path, or below it."""
+    found = leaves_of(value, is_array=False)
+    return found is not None and any(leaf.startswith((f"{path}{SEPARATOR}", f"{path}.")) for leaf in found[0])
+
+
+def _any_below(keys: tuple[str, ...], test: Callable[[Value], bool], value: Value) -> bool:
+    """Whether an object, or one of several, has at ``keys`` a value that passes."""
+    found = [decode_json(value) if isinstance(value, str) else value]
+    for key in keys:
+        objects = [inner for one in found for inner in (one if isinstance(one, list) else [one])]
+        found = [one[key] for one in objects if isinstance(one, dict) and one.get(key) is not None]
+    return any(test(_as_column(one)) for one in found)
+
+
+def _as_column(value: Any) -> Value:
+    """A value of JSON as a column has it: lists and objects are text there."""
+    return json.dumps(value) if isinstance(value, list | dict) else value
 
 
 class Scope(Protocol):
@@ -126,6 +170,9 @@ def _query(expression: Expression, scope: Scope, depth_left: int) -> Query:
             return Bool(must_not=(_query(part, scope, depth_left - 1),))
         case Within(column, area):
             return replace(area, field=_located(column, scope).name)
+        case AnyRecord(column, condition):
+            records = Records(_records(column, scope))
+            return Nested(records.path, _query(condition, records, depth_left - 1))
         case Comparison() | Between() | OneOf() | StartsWith() | Present():
             query = _field_query(expression, _searched(expression.column, scope))
             return _NOTHING if query is None else query
@@ -146,9 +193,13 @@ def _condition(expression: Expression, scope: Scope, depth_left: int) -> ColumnC
             field = scope.field(expression.column)
             if field is None and not scope.is_open:
                 raise ParameterInvalid(scope.unknown(expression.column))
-            return ColumnTest(expression.column, _column_test(expression, None if field is None else field.column))
+            test = _column_test(expression, None if field is None else field.column)
+            if field is not None and field.is_leaf and isinstance(expression, Present):
+                return ColumnTest(field.place[0], partial(_has_leaves, ".".join(field.place[1:])))
+            return ColumnTest(expression.column, test) if field is None else _of_column(expression.column, field, test)
         case Within(column, area):
-            return ColumnTest(column, _area_test(area, _located(column, scope)))
+            field = _located(column, scope)
+            return _of_column(column, field, _area_test(area, field))
         case AnyRecord(column, condition):
             return ColumnTest(column, _record_test(_records(column, scope), condition, depth_left - 1))
     raise ParameterInvalid(f"not a filter expression: {expression!r}")
@@ -159,7 +210,7 @@ def _field_query(expression: Leaf, field: Field | None) -> FieldQuery | None:
 
     Raises ParameterInvalid where it makes no sense of such a field.
     """
-    name = expression.column
+    name = expression.column if field is None else field.name
 
     def operand(value: object) -> Operand:
         return (field or Field.of_value(name, value)).operand(value)
@@ -195,6 +246,9 @@ def _column_test(expression: Leaf, field: Field | None) -> Callable[[Value], boo
     if field is not None and field.vector is not None:
         dimension = field.vector.dimension
         return lambda value: isinstance(value, str | bytes) and bool(read_vectors([value], dimension)[1][0])
+    if field is not None and field.kind in _ONLY_PRESENT:  # others were refused
+        schema = field.schema()
+        return lambda value: bool(points_of(schema, value)) if field.kind is Kind.GEO else bool(_objects(value))
     if field is not None and (field.indexed or field.is_array or field.dates):
         return value_test(field.reader, query)
     return _plain_test(query)
@@ -263,12 +317,17 @@ def _record_test(field: Field, condition: Expression, depth_left: int) -> Callab
     """Whether one of the records of a column's value satisfies ``condition``. Raises ParameterInvalid."""
     holds = _condition(condition, Records(field), depth_left)
 
-    def passes(value: Value) -> bool:
-        records = decode_json(value) if isinstance(value, str) else None
-        given = [records] if isinstance(records, dict) else records
-        return isinstance(given, list) and any(isinstance(one, dict) and _satisfies(holds, one) for one in given)
+    return lambda value: any(_satisfies(holds, record) for record in _objects(value))
 
-    return passes
+
+def _objects(value: Value) -> list[dict[str, Any]]:
+    """Of an array, or the one there is; none where the value is no such text, or has anything else in it."""
+    content = decode_json(value) if isinstance(value, str) else None
+    objects = [content] if isinstance(content, dict) else content
+    if not isinstance(objects, list):
+        return []
+    given = [one for one in objects if one is not None]
+    return given if len(given) <= limits.NESTED_ROWS_MAX and all(isinstance(one, dict) for one in given) else []
 
 
 def _satisfies(condition: ColumnCondition, record: Mapping[str, Any]) -> bool:
@@ -282,8 +341,7 @@ def _satisfies(condition: ColumnCondition, record: Mapping[str, Any]) -> bool:
             return not any(_satisfies(part, record) for part in parts)
         case ColumnTest(column, passes):
             value = record.get(column)
-            # A column keeps lists and records as text: tests read it so.
-            return value is not None and passes(json.dumps(value) if isinstance(value, list | dict) else value)
+            return value is not None and passes(_as_column(value))
     raise AssertionError(condition)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from lutra.fields.kinds import kind_of
 from lutra.index.definitions.sorters import check_sort
 from lutra.index.lsm.view import IndexView
 from lutra.model import limits
 from lutra.model.errors import Corruption, ParameterInvalid
-from lutra.model.indexes import FieldType
 from lutra.model.queries import PrimaryKeySort, Query, ScoreSort, SearchRequest, Sorter
 from lutra.model.scoring import FunctionsScore
 from lutra.search import nodes as _nodes  # noqa: F401  # whose modules say which queries there are
@@ -27,7 +27,6 @@ from lutra.search.sorts.registry import are_marks_of, bind_sort
 from lutra.search.token import Token
 
 _BY_KEY: Final = (PrimaryKeySort(),)
-_COLLAPSED: Final = frozenset({FieldType.LONG, FieldType.DOUBLE, FieldType.KEYWORD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ def _check_collapse(view: IndexView, name: str, token: Token | None) -> None:
     field = view.schema.field_in("", name)
     if field is None:
         raise ParameterInvalid(f"[collapse] field_name: {name} does not exist")
-    if field.type not in _COLLAPSED or field.is_array:
+    if not kind_of(field).is_collapsible or field.is_array:
         kind = f"array of {field.type.name.lower()}" if field.is_array else field.type.name.lower()
         raise ParameterInvalid(f"[collapse] field_name: {name} type: {kind} is invalid, allow [long, double, keyword]")
     if not field.is_sortable:
