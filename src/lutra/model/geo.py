@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from lutra.model.nested import NestedFilter
     from lutra.model.queries import SortMode
 
 LAT_MAX: Final = 90.0
@@ -84,3 +85,5 @@ class GeoDistanceSort:
     descending: bool = False
     mode: SortMode | None = None
     distance_type: DistanceType = DistanceType.ARC
+    nested_filter: NestedFilter | None = None
+    """As of a FieldSort."""

@@ -77,6 +77,8 @@ SEARCH_FINISHING_MS_MAX: Final = 1_000
 QUERY_NODES_MAX: Final = 1_024
 QUERY_DEPTH_MAX: Final = 64
 TERMS_MAX: Final = 1_024
+NESTED_FILTER_BYTES_MAX: Final = 65_536
+"""Of a sorter, as a token carries it."""
 INNER_HITS_DEFAULT: Final = 3
 INNER_HITS_MAX: Final = 256
 """Offset and limit together."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.model.geo import GeoBoundingBox, GeoDistance, GeoDistanceSort, GeoPolygon
-from lutra.model.nested import InnerHitsByPath, Nested
+from lutra.model.nested import InnerHitsByPath, Nested, NestedFilter
 from lutra.model.rows import PrimaryKey, Row
 from lutra.model.scoring import ScoringQuery
 from lutra.model.values import Value
@@ -225,6 +225,9 @@ class FieldSort:
 
     Those that have none sort as the value ``missing``, or come where it says: last where it is None. A ``missing`` that
     the field cannot hold stands for the next lower value that it can.
+
+    With a ``nested_filter`` the fields are of documents within a row, at its path: those of them that match it count as
+    values of the row.
     """
 
     field: str
@@ -232,6 +235,7 @@ class FieldSort:
     mode: SortMode | None = None
     missing: Value | Missing | None = None
     missing_fields: tuple[str, ...] = ()
+    nested_filter: NestedFilter | None = None
 
 
 Sorter = ScoreSort | PrimaryKeySort | FieldSort | DocSort | GeoDistanceSort

@@ -19,11 +19,11 @@ from lutra.fields.capabilities import nearest as nearest_in
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.searcher import Found, Share, Strategy, search_segments
 from lutra.search.nodes.knn import Near, NearNode, Scan
-from lutra.search.nodes.nested import rows_of
 from lutra.search.nodes.node import PartSearch, Placed
 from lutra.search.order import first_of
 from lutra.search.scores import Docs, DocScores, above, similarity, weighted
 from lutra.search.sorts.key import KeyLevel
+from lutra.segments.space import lifted
 from lutra.vectors.calibration import Checked, Fallback
 from lutra.vectors.part import KnnCounters
 
@@ -98,7 +98,7 @@ def _best_of_rows(scan: _Scan) -> tuple[Docs, Distances]:
     docs = scan.docs.astype(np.int64, copy=False)
     order = np.lexsort((docs, scan.distances))
     docs, distances = docs[order], scan.distances[order]
-    _, firsts = np.unique(rows_of(scan.search.part, docs), return_index=True)
+    _, firsts = np.unique(lifted(scan.search.part, docs), return_index=True)
     firsts.sort()
     return docs[firsts], distances[firsts]
 

@@ -23,6 +23,11 @@ _CRC_BYTES: Final = 4
 _to_json: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
+def token_bytes(content: object) -> int:
+    """What ``content``, fit for JSON, takes of a token."""
+    return len(_to_json(content))
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """``marks`` has one entry for each level of ``sort``, and the primary key's (bytes) at its end."""

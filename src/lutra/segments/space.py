@@ -80,6 +80,13 @@ def spaces_down_to(part: Part, path: str) -> list[SpacePart]:
     return spaces
 
 
+def lifted(part: Part, docs: npt.NDArray[np.int64], to: Part | None = None) -> npt.NDArray[np.int64]:
+    """The documents of ``to`` that ``docs`` of ``part``, which is below it, belong to; None: the rows they do."""
+    while part is not to and isinstance(part, SpacePart):
+        docs, part = part.children.parents()[docs].astype(np.int64), part.enclosing
+    return docs
+
+
 def _prefixes(path: str) -> Iterator[str]:
     """``a``, ``a.b``, ``a.b.c`` of ``a.b.c``."""
     names = path.split(".")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import tablestore as ots
 from support.sdk import SdkClient, load, refused
-from support.searching import ALL_FROM_INDEX, BY_SCORE, columns_of, field, ids, scores, search, vector_field
+from support.searching import ALL_FROM_INDEX, BY_SCORE, columns_of, every_page, field, ids, scores, search, vector_field
 from support.tables import TableMaker
 from tablestore import BoolQuery, FieldType, MatchAllQuery, MatchQuery, NestedQuery, RangeQuery, ScoreMode, TermQuery
 
@@ -163,3 +163,15 @@ def test_refuses(client: SdkClient, rows: tuple[str, str]) -> None:
     ]:
         with refused("OTSParameterInvalid", 400, mentions=says):
             search(client, *rows, query)
+
+
+def test_sorts_by_documents(client: SdkClient, rows: tuple[str, str]) -> None:
+    """Those that the filter matches, page by page: the token carries it."""
+    red = ots.NestedFilter("items", TermQuery("items.color", "red"))
+    by_red = ots.Sort([ots.FieldSort("items.price", ots.SortOrder.DESC, nested_filter=red)])
+    assert every_page(client, *rows, MatchAllQuery(), sort=by_red, limit=2) == [["b", "a"], ["c", "d"]]
+    everything = ots.NestedFilter("items", MatchAllQuery())
+    dearest = ots.Sort([ots.FieldSort("items.price", ots.SortOrder.DESC, ots.SortMode.AVG, everything)])
+    assert ids(search(client, *rows, MatchAllQuery(), sort=dearest)) == ["b", "a", "c", "d"]
+    with refused("OTSParameterInvalid", 400, mentions="use a nested_filter of that path"):
+        search(client, *rows, MatchAllQuery(), sort=ots.Sort([ots.FieldSort("items.price")]))

@@ -17,8 +17,7 @@ from lutra.search.inner_order import BoundInnerHits, bind_inner_hits
 from lutra.search.nodes.node import Clause, Condition, Node, PartSearch, explained
 from lutra.search.nodes.registry import binds
 from lutra.search.scores import Docs, MatchScores, finite
-from lutra.segments.part import Part
-from lutra.segments.space import SpacePart
+from lutra.segments.space import SpacePart, lifted
 
 _SHRUNK: Final = 2.0**-40
 """By which scores are added up: as many as there can be within one row stay within float64."""
@@ -107,7 +106,7 @@ class HasDocumentNode(Node):
         if uniform is not None:
             return finite(uniform)
         children = self._inner.matches().ids()
-        parents = _lifted(self._space, self.part, children)
+        parents = lifted(self._space, children, self.part)
         places = docs.searchsorted(parents)
         kept = places < len(docs)
         kept[kept] = docs[places[kept]] == parents[kept]
@@ -118,22 +117,6 @@ class HasDocumentNode(Node):
 
     def _explain_more(self) -> Mapping[str, Any]:
         return {"of": explained(self._condition.inner, self._inner)}
-
-
-def rows_of(part: Part, docs: Docs) -> Docs:
-    """The rows that ``docs`` of ``part`` belong to, be it a space or the part that rows are in."""
-    while isinstance(part, SpacePart):
-        docs, part = part.children.parents()[docs].astype(np.int64), part.enclosing
-    return docs
-
-
-def _lifted(space: SpacePart, to: Part, docs: Docs) -> Docs:
-    """The documents of ``to`` that ``docs`` of ``space``, which is below it, belong to."""
-    part: Part = space
-    while part is not to:
-        assert isinstance(part, SpacePart)
-        docs, part = part.children.parents()[docs].astype(np.int64), part.enclosing
-    return docs
 
 
 def _together(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from lutra.search.mark import Mark, has_surrogate, ranks
 from lutra.search.nodes.node import PartSearch
 from lutra.search.scores import Scores
 from lutra.search.sorts.joined_strings import JoinedStrings, one_string
+from lutra.search.sorts.nested import Within, bind_within, sort_keys
 from lutra.search.sorts.ordering import Ordering
 from lutra.search.sorts.registry import binds
 from lutra.search.sorts.values import NumberLevel, StringLevel
@@ -29,19 +31,23 @@ from lutra.search.sorts.values import NumberLevel, StringLevel
 @binds(FieldSort)
 def bind(sorter: FieldSort, binder: Binder) -> ByField:
     names = (sorter.field, *sorter.missing_fields)
-    fields = [binder.field_here("field_sort", name) for name in names]
+    within = bind_within("field_sort", sorter, binder)
+    with binder.within("field_sort", within.path) if within is not None else nullcontext():
+        fields = [binder.field_here("field_sort", name) for name in names]
+        reader = binder.reader(sorter.field)
     mode = sorter.mode
     if mode is None:
         mode = SortMode.MAX if sorter.descending else SortMode.MIN
     missing = sorter.missing
-    is_average = mode is SortMode.AVG and any(field.is_array for field in fields)
+    is_average = mode is SortMode.AVG and (within is not None or any(field.is_array for field in fields))
     return ByField(
         names,
         sorter.descending,
         mode,
-        None if missing is None or isinstance(missing, Missing) else binder.reader(sorter.field).stand_in(missing),
+        None if missing is None or isinstance(missing, Missing) else reader.stand_in(missing),
         missing is Missing.FIRST,
         float if is_average else kind_of(fields[0]).sort_type,
+        within,
     )
 
 
@@ -55,9 +61,11 @@ class ByField(Ordering):
     missing: Scalar | None
     absent_first: bool
     mark_type: type
+    within: Within | None
+    """None: the fields are the rows' own."""
 
     def level(self, search: PartSearch, scores: Scores) -> Level:
-        keys = [filterable(search.part, name).sort_keys(self.mode) for name in self.names]
+        keys = [self._keys(search, name) for name in self.names]
         own = keys[0]
         if own.strings is not None:
             assert self.missing is None or isinstance(self.missing, str)
@@ -70,6 +78,11 @@ class ByField(Ordering):
         if self.mark_type is float:
             values = values.astype(np.float64, copy=False)
         return NumberLevel(values, present, self.descending, self.absent_first)
+
+    def _keys(self, search: PartSearch, name: str) -> SortKeys:
+        if self.within is not None:
+            return sort_keys(search, self.within, name, self.mode)
+        return filterable(search.part, name).sort_keys(self.mode)
 
     def _string_level(self, own: SortKeys, others: list[SortKeys], strings: DictionaryPart) -> StringLevel:
         parts: list[StringsPart] = [strings]

@@ -12,17 +12,21 @@ import numpy.typing as npt
 
 from lutra.fields.capabilities import Located, located
 from lutra.geo.distances import distances
-from lutra.kernels.geo import GeoShape
+from lutra.geo.values import coordinates_of
+from lutra.kernels.geo import GeoShape, geo_distances
 from lutra.kernels.row_mask import RowMask
 from lutra.model.geo import DistanceType, GeoDistanceSort, GeoPoint
 from lutra.model.queries import SortMode
+from lutra.scalars.sorting import reduced, spread
 from lutra.search.binder import Binder
-from lutra.search.level import FoundKeys, Keys
+from lutra.search.level import FoundKeys, Keys, Level
 from lutra.search.mark import Mark
 from lutra.search.nodes.node import PartSearch
 from lutra.search.scores import Docs, Scores
+from lutra.search.sorts.nested import Within, bind_within
 from lutra.search.sorts.ordering import Ordering
 from lutra.search.sorts.registry import binds
+from lutra.search.sorts.values import NumberLevel
 
 _RADIUS_MIN_M: Final = 1e-3
 """A circle has some."""
@@ -33,7 +37,8 @@ def bind(sorter: GeoDistanceSort, binder: Binder) -> ByGeoDistance:
     mode = sorter.mode
     if mode is None:
         mode = SortMode.MAX if sorter.descending else SortMode.MIN
-    return ByGeoDistance(sorter.field, sorter.points, sorter.descending, mode, sorter.distance_type)
+    within = bind_within("geo_distance_sort", sorter, binder)
+    return ByGeoDistance(sorter.field, sorter.points, sorter.descending, mode, sorter.distance_type, within)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +50,21 @@ class ByGeoDistance(Ordering):
     descending: bool
     mode: SortMode
     distance_type: DistanceType
+    within: Within | None
+    """None: the points are the rows' own."""
 
-    def level(self, search: PartSearch, scores: Scores) -> GeoDistanceLevel:
+    def level(self, search: PartSearch, scores: Scores) -> Level:
+        if self.within is not None:
+            return self._nested_level(search, self.within)
         return GeoDistanceLevel(located(search.part, self.field), self)
+
+    def _nested_level(self, search: PartSearch, within: Within) -> NumberLevel:
+        points = located(within.search(search).part, self.field).points(within.matching(search).ids())
+        origins = coordinates_of(self.points)
+        found = geo_distances(points.coordinates, origins, int(self.distance_type), int(self.mode))
+        owners, metres = reduced(within.owners(search, points.documents().astype(np.int64)), found, self.mode)
+        size = search.part.size
+        return NumberLevel(spread(owners, metres, size), RowMask.of_rows(owners, size), self.descending)
 
     def fits(self, mark: Mark) -> bool:
         return mark is None or (isinstance(mark, float) and 0 <= mark < math.inf)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from lutra.fields.kinds import kind_of
-from lutra.index.definitions.sorters.registry import SorterKind, field_of, knows
+from lutra.index.definitions.sorters.registry import (
+    SorterKind,
+    field_of,
+    knows,
+    nested_filter_in,
+    nested_filter_out,
+    space_of,
+)
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, IndexSchema
@@ -19,6 +27,7 @@ class FieldSortKind(SorterKind):
     name = "field"
 
     def check(self, schema: IndexSchema, sorter: FieldSort, space: str) -> None:
+        space = space_of(schema, "field_sort", sorter.nested_filter, space)
         field = sortable(schema, sorter.field, space)
         if len(sorter.missing_fields) > limits.MISSING_FIELDS_MAX:
             raise ParameterInvalid(
@@ -34,7 +43,7 @@ class FieldSortKind(SorterKind):
                 )
         if sorter.mode is not None:
             for one in (field, *others):
-                check_mode(one, sorter.mode)
+                check_mode(one if sorter.nested_filter is None else replace(one, is_array=True), sorter.mode)
         if sorter.missing is not None and not isinstance(sorter.missing, Missing):
             ScalarReader(field).stand_in(sorter.missing)
 
@@ -45,6 +54,7 @@ class FieldSortKind(SorterKind):
             told |= {"missing": None, "missing_rows": missing.name}
         else:
             told["missing"] = missing
+        told |= nested_filter_out(sorter.nested_filter)
         return {**told, "missing_fields": list(sorter.missing_fields)} if sorter.missing_fields else told
 
     def read(self, stored: dict[str, Any], descending: bool) -> FieldSort:
@@ -60,6 +70,7 @@ class FieldSortKind(SorterKind):
             None if mode is None else SortMode[mode],
             missing if rows is None else Missing[rows],
             tuple(others),
+            nested_filter_in(stored),
         )
 
 

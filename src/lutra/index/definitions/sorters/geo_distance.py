@@ -6,7 +6,14 @@ from typing import Any
 
 from lutra.fields.kinds import kind_of
 from lutra.geo.values import check_point
-from lutra.index.definitions.sorters.registry import SorterKind, field_of, knows
+from lutra.index.definitions.sorters.registry import (
+    SorterKind,
+    field_of,
+    knows,
+    nested_filter_in,
+    nested_filter_out,
+    space_of,
+)
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.geo import DistanceType, GeoDistanceSort, GeoPoint
@@ -19,6 +26,7 @@ class GeoDistanceSortKind(SorterKind):
     name = "geo_distance"
 
     def check(self, schema: IndexSchema, sorter: GeoDistanceSort, space: str) -> None:
+        space = space_of(schema, "geo_distance_sort", sorter.nested_filter, space)
         field = field_of(schema, "geo_distance_sort", sorter.field, space)
         if not kind_of(field).is_located:
             kind = field.type.name
@@ -38,6 +46,7 @@ class GeoDistanceSortKind(SorterKind):
             "points": [[point.lat, point.lon] for point in sorter.points],
             "mode": None if sorter.mode is None else sorter.mode.name,
             "distance_type": sorter.distance_type.name,
+            **nested_filter_out(sorter.nested_filter),
         }
 
     def read(self, stored: dict[str, Any], descending: bool) -> GeoDistanceSort:
@@ -50,4 +59,5 @@ class GeoDistanceSortKind(SorterKind):
             descending,
             None if mode is None else SortMode[mode],
             DistanceType[stored["distance_type"]],
+            nested_filter_in(stored),
         )

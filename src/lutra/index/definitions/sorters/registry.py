@@ -9,7 +9,9 @@ from typing import Any, ClassVar, TypeVar
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, IndexSchema
+from lutra.model.nested import NestedFilter
 from lutra.model.queries import Sorter
+from lutra.model.query_codec import query_from_json, query_to_json
 
 
 class SorterKind(ABC):
@@ -56,6 +58,37 @@ def check_sort(schema: IndexSchema, sort: Sequence[Sorter], space: str = "") -> 
         _KINDS[type(sorter)].check(schema, sorter, space)
 
 
+def space_of(schema: IndexSchema, what: str, nested_filter: NestedFilter | None, space: str) -> str:
+    """The nested field whose documents a sorter goes by, where it has a filter of such; else ``space``.
+
+    Raises ParameterInvalid where that is none below ``space``.
+    """
+    if nested_filter is None:
+        return space
+    path = nested_filter.path
+    if path not in schema.spaces or path == space or not path.startswith(f"{space}." if space else ""):
+        within = f" below {space}" if space else ""
+        raise ParameterInvalid(f"[{what}] nested_filter: path {path} is no nested field{within}")
+    return path
+
+
+def nested_filter_out(nested_filter: NestedFilter | None) -> dict[str, Any]:
+    """What JSON holds for a filter, where there is one."""
+    if nested_filter is None:
+        return {}
+    return {"nested_filter": [nested_filter.path, query_to_json(nested_filter.filter)]}
+
+
+def nested_filter_in(stored: dict[str, Any]) -> NestedFilter | None:
+    """The inverse. Raises ValueError, TypeError for what is none."""
+    if "nested_filter" not in stored:
+        return None
+    path, query = stored["nested_filter"]
+    if not isinstance(path, str):
+        raise ValueError("path")
+    return NestedFilter(path, query_from_json(query))
+
+
 def field_of(schema: IndexSchema, what: str, name: str, space: str) -> FieldSchema:
     """The field ``name`` of what is sorted. Raises ParameterInvalid where there is none, as in ``what``."""
     field = schema.field_in(space, name)
@@ -65,7 +98,7 @@ def field_of(schema: IndexSchema, what: str, name: str, space: str) -> FieldSche
     if own is None:
         raise ParameterInvalid(f"[{what}] field: {name} does not exist")
     if own and own.startswith(f"{space}." if space else ""):
-        raise ParameterInvalid(f"[{what}] field: {name} is in the nested field {own}, of which there are several")
+        raise ParameterInvalid(f"[{what}] field: {name} is in the nested field {own}: use a nested_filter of that path")
     raise ParameterInvalid(f"[{what}] field: {name} is not below the nested field {space}")
 
 

@@ -11,6 +11,7 @@ from lutra.model.values import INF_MAX, INF_MIN, KeyMarker, Value
 from lutra.server.protocol.parsing import enum_of, parse_value
 from lutra.server.protocol.queries.parts import field_of
 from lutra.server.protocol.queries.reader import Reader
+from lutra.server.protocol.sorts.nested import parse_nested_filter
 from lutra.server.protocol.sorts.order import is_descending, order_of
 from lutra.server.protocol.sorts.registry import parses, writes
 from lutra.server.wire import query_pb2 as wire
@@ -22,8 +23,6 @@ _ENDS: Final[dict[KeyMarker, Missing]] = {INF_MIN: Missing.FIRST, INF_MAX: Missi
 @parses("field_sort")
 def parse_field_sort(message: wire.FieldSort, reader: Reader) -> FieldSort:
     field = field_of(message)
-    if message.HasField("nested_filter"):
-        raise ParameterInvalid(f"[nested_filter] in the sort of field [{field}] is not supported")
     others = [message.missing_field] if message.HasField("missing_field") else []
     return FieldSort(
         field,
@@ -31,6 +30,7 @@ def parse_field_sort(message: wire.FieldSort, reader: Reader) -> FieldSort:
         mode=enum_of(SortMode, message.mode, "sort mode") if message.HasField("mode") else None,
         missing=_parse_missing(message, field) if message.HasField("missing_value") else None,
         missing_fields=(*others, *message.missing_fields),
+        nested_filter=parse_nested_filter(message, reader),
     )
 
 
