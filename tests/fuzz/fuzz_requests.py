@@ -243,12 +243,22 @@ def search_calls() -> list[Call]:
     field = ots.FieldSchema("v", ots.FieldType.VECTOR, vector_options=vector)
     index = ots.SearchIndexMeta([field], ots.IndexSetting(["a"]), ots.Sort([by_field]))
     columns = ots.ColumnsToGet(["long"], ots.ColumnReturnType.SPECIFIED)
+    day = ots.GroupByDateHistogram("date", ots.DateTimeValue(1, ots.DateTimeUnit.DAY), time_zone="+08:00")
+    groups = [
+        ots.GroupByField("keyword", sub_aggs=[ots.Sum("long", 1)], sub_group_bys=[ots.GroupByRange("long", [(1, 2)])]),
+        ots.GroupByHistogram("long", 2, ots.FieldRange(0, 9)),
+        ots.GroupByFilter([query]),
+        ots.GroupByComposite([ots.GroupByField("keyword"), day], 3),
+    ]
+    aggs = [ots.Percentiles("long", [50]), ots.DistinctCount("keyword"), ots.TopRows(2, sort)]
+    aggregating = ots.SearchQuery(query, limit=0, aggs=aggs, group_bys=groups)
     return [
         ("CreateSearchIndex", ("t", "j", index)),
         ("DescribeSearchIndex", ("t", "i", True)),
         ("ListSearchIndex", ("t",)),
         ("DeleteSearchIndex", ("t", "j")),
         ("Search", ("t", "i", ots.SearchQuery(query, sort, True, None, 1, 5), columns, [KEY], 1)),
+        ("Search", ("t", "i", aggregating, columns)),
     ]
 
 

@@ -52,7 +52,7 @@ class CompositeGrouping(Grouping):
         return Assigned(combined.rows, tuple(combined.keys), is_once)
 
     def kept(self, buckets: Buckets) -> tuple[npt.NDArray[np.int64] | None, bool]:
-        order = self._order(buckets)
+        order = self._order(buckets, range(len(buckets)))
         if self._after is not None:
             order = order[self._is_after(buckets, self._after)[order]]
         parents = buckets.parents[order]
@@ -79,15 +79,15 @@ class CompositeGrouping(Grouping):
         )
 
     def _mine(self, buckets: Buckets, mine: range) -> list[int]:
-        order = self._order(buckets)
-        ordered: list[int] = order[(order >= mine.start) & (order < mine.stop)].tolist()
+        ordered: list[int] = (self._order(buckets, mine) + mine.start).tolist()
         return ordered
 
-    def _order(self, buckets: Buckets) -> npt.NDArray[np.int64]:
-        """All buckets, parent by parent in the order of their keys."""
-        levels: list[npt.NDArray[Any]] = [buckets.parents]
+    def _order(self, buckets: Buckets, some: range) -> npt.NDArray[np.int64]:
+        """Some buckets, parent by parent in the order of their keys; counted from the first of them."""
+        levels: list[npt.NDArray[Any]] = [buckets.parents[some.start : some.stop]]
         for column, (_, descending) in zip(buckets.columns, self._sources, strict=True):
-            levels.append(-column.codes if descending else column.codes)
+            codes = column.codes[some.start : some.stop]
+            levels.append(-codes if descending else codes)
         return np.lexsort(levels[::-1])
 
     def _is_after(self, buckets: Buckets, keys: Sequence[Key]) -> npt.NDArray[np.bool_]:

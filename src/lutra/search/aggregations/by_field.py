@@ -44,8 +44,9 @@ class FieldGrouping(Grouping):
     def choose(self, buckets: Buckets, mine: range, sort_values: SortValues) -> Sequence[Chosen]:
         rows, column = buckets.rows[mine.start : mine.stop], buckets.columns[0]
         order = ordered(self.sort, np.arange(len(mine)), rows, sort_values)
-        enough = order[rows[order] >= self._rows_min][: self._size] + mine.start
-        return [Chosen(self.key_text(column.key(bucket)), bucket) for bucket in enough.tolist()]
+        enough = (order[rows[order] >= self._rows_min][: self._size] + mine.start).tolist()
+        keys = map(self.key_text, column.keys(enough))
+        return [Chosen(key, bucket) for key, bucket in zip(keys, enough, strict=True)]
 
 
 def assigned_by(field: AggregatedField, rows: Rows) -> Assigned:

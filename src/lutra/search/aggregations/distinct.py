@@ -19,7 +19,7 @@ from lutra.scalars.strings_part import StringsPart
 from lutra.search.aggregations.binding import LevelBinder, binds_aggregation
 from lutra.search.aggregations.by_field import row_keys
 from lutra.search.aggregations.fields import AggregatedField
-from lutra.search.aggregations.keys import Codes, KeyColumn, RowKeys, compacted, numbered, united
+from lutra.search.aggregations.keys import Codes, KeyColumn, RowKeys, compacted, numbered, united, used_of
 from lutra.search.aggregations.located import LocatedField
 from lutra.search.aggregations.metric import Metric, Renumber
 from lutra.search.aggregations.packing import Packer, Unpacker, require
@@ -40,13 +40,14 @@ class DistinctState:
     groups: Groups
     values: KeyColumn
     sketches: Mapping[int, Any] = field(default_factory=dict)
+    counts: npt.NDArray[np.int64] = field(init=False)
+    """By group."""
 
-    def counts(self) -> npt.NDArray[np.float64]:
-        """By group."""
-        counts = np.bincount(self.groups, minlength=self.count).astype(np.float64)
+    def __post_init__(self) -> None:
+        counts = np.bincount(self.groups, minlength=self.count)
         for group, sketch in self.sketches.items():
             counts[group] = round(sketch.get_estimate())
-        return counts
+        object.__setattr__(self, "counts", counts)
 
 
 class DistinctMetric(Metric[DistinctState]):
@@ -57,7 +58,7 @@ class DistinctMetric(Metric[DistinctState]):
     def collect(self, rows: Rows) -> DistinctState:
         keys, groups = self._keys(rows)
         found = numbered(groups, [(keys.codes, keys.size)])
-        used = np.unique(found.codes[0])
+        used = used_of(found.codes[0], keys.size)
         place = np.zeros(keys.size, np.int64)
         place[used] = np.arange(len(used))
         values = compacted(place[found.codes[0]], keys.take(used))
@@ -118,13 +119,10 @@ class DistinctMetric(Metric[DistinctState]):
         return DistinctState(count, groups, values, {group: _read_sketch(data.blob()) for group in sketched})
 
     def result(self, state: DistinctState, group: int) -> AggregationResult:
-        sketch = state.sketches.get(group)
-        if sketch is not None:
-            return CountResult(self.name, round(sketch.get_estimate()), is_exact=False)
-        return CountResult(self.name, int(np.count_nonzero(state.groups == group)))
+        return CountResult(self.name, int(state.counts[group]), is_exact=group not in state.sketches)
 
     def sort_values(self, state: DistinctState) -> npt.NDArray[np.float64]:
-        return state.counts()
+        return state.counts.astype(np.float64)
 
 
 class DistinctPoints(DistinctMetric):

@@ -49,10 +49,18 @@ class KeyColumn:
 
     def key(self, group: int) -> Any:
         """Of one group: int, float, or bytes; None where it has none."""
-        code = int(self.codes[group])
-        if code == NO_KEY:
-            return None
-        return self.table[code] if isinstance(self.table, list) else self.table[code].item()
+        return self.keys([group])[0]
+
+    def keys(self, groups: Sequence[int]) -> list[Any]:
+        """Of some groups."""
+        codes = self.codes[groups]
+        if isinstance(self.table, list):
+            table = self.table
+            return [None if code == NO_KEY else table[code] for code in codes.tolist()]
+        if not len(self.table):
+            return [None] * len(codes)
+        keys = self.table[codes].tolist()
+        return [None if code == NO_KEY else key for code, key in zip(codes.tolist(), keys, strict=True)]
 
     def write(self, out: Packer) -> None:
         out.array(self.codes)
@@ -81,9 +89,16 @@ class KeyColumn:
 
 def compacted(codes: Codes, table: Table) -> KeyColumn:
     """With only the keys that are used, ascending."""
-    used = np.unique(codes[codes >= 0])
+    used = used_of(codes, len(table))
     taken: Table = [table[i] for i in used.tolist()] if isinstance(table, list) else table[used]
     return ascending(_renumbered(codes, used, len(table)), taken)
+
+
+def used_of(codes: npt.NDArray[Any], size: int) -> Codes:
+    """Which of so many keys come, ascending; NO_KEY is none."""
+    is_used = np.zeros(size + 1, bool)  # the last is for NO_KEY
+    is_used[codes] = True
+    return np.flatnonzero(is_used[:size])
 
 
 def ascending(codes: Codes, table: Table) -> KeyColumn:

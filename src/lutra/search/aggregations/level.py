@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from lutra.kernels.aggregate import group_counts
 from lutra.search.aggregations.grouping import Assigned, Buckets, Grouping
-from lutra.search.aggregations.keys import Codes, KeyColumn, Table, ascending, numbered, united
+from lutra.search.aggregations.keys import Codes, KeyColumn, Table, ascending, numbered, united, used_of
 from lutra.search.aggregations.metric import AnyMetric, Renumber
 from lutra.search.aggregations.packing import Packer, Unpacker, require
 from lutra.search.aggregations.rows import Groups, Places, Rows
@@ -73,7 +73,7 @@ def _collect_groups(grouping: Grouping, rows: Rows) -> BucketsState:
         counts = group_counts(numbers, len(found.rows))
     columns = []
     for codes, keys in zip(found.codes, assigned.keys, strict=True):
-        used = np.unique(codes[codes >= 0])
+        used = used_of(codes, keys.size)
         place = np.append(np.zeros(keys.size, np.int64), -1)
         place[used] = np.arange(len(used))
         columns.append(ascending(place[codes], keys.take(used)))

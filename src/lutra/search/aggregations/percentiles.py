@@ -33,9 +33,13 @@ class PercentilesState:
     counts: npt.NDArray[np.int64]
     """By group: how many of ``values`` are its."""
     sketches: Mapping[int, Any] = field(default_factory=dict)
+    ends: npt.NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ends", np.cumsum(self.counts))
 
     def of(self, group: int) -> npt.NDArray[np.float64]:
-        end = int(self.counts[: group + 1].sum())
+        end = int(self.ends[group])
         return self.values[end - int(self.counts[group]) : end]
 
 

@@ -23,6 +23,8 @@ _DAY_S: Final = 86_400
 _OFFSET: Final = re.compile(r"([+-])(\d{2}):(\d{2})")
 _OFFSET_HOURS_MAX: Final = 18
 _NAME: Final = re.compile(r"[A-Za-z0-9_+\-/]{1,64}")
+_STEPS_MAX: Final = 16
+"""So many changes are gone through one by one in less time than instants are sorted in among them."""
 _YEAR_MIN: Final = 1_600
 _YEAR_MAX: Final = 2_400
 """Dates of an index lie between them, offsets of histograms included."""
@@ -62,9 +64,11 @@ class NamedZone(Zone):
         if not len(instants):
             return instants
         starts, offsets = _changes(self.name, int(instants.min()), int(instants.max()))
-        if len(offsets) == 1:
-            return instants + int(offsets[0])
-        shown: Millis = instants + offsets[np.searchsorted(starts[1:], instants, side="right")]
+        shown: Millis = instants + int(offsets[0])
+        if len(offsets) > _STEPS_MAX:
+            return instants + offsets[np.searchsorted(starts[1:], instants, side="right")]
+        for start, step in zip(starts[1:].tolist(), np.diff(offsets).tolist(), strict=True):
+            shown += (instants >= start) * np.int64(step)
         return shown
 
     def instant(self, local: int) -> int:

@@ -83,7 +83,7 @@ def group_by_for(wanted: GroupBy) -> GroupByWords:
 
 def _unserved(noun: str, prefix: str, types: Any, number: int) -> str:
     if number == 0:
-        return f"a {noun} has no type"
+        return f"[{noun}] has no type"
     names = types.values_by_number
     name = names[number].name.removeprefix(prefix) if number in names else str(number)
     return f"{noun} type {name} is not supported"
