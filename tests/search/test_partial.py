@@ -17,7 +17,7 @@ from lutra.fields.capabilities import FieldPart, Fields
 from lutra.index.lsm.view import IndexView
 from lutra.instance.living import answer_of_living
 from lutra.kernels.selection import Selection
-from lutra.model.deadline import current_deadline
+from lutra.model.deadline import NEVER, Deadline, current_deadline
 from lutra.model.errors import RequestTimeout
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
 from lutra.model.queries import FieldSort, MatchAll, SearchRequest, Term
@@ -26,6 +26,7 @@ from lutra.model.schema import KeyColumn
 from lutra.model.values import ColumnType
 from lutra.scalars.values import Scalar
 from lutra.search import search
+from lutra.search.scan import Position, scan
 from lutra.segments.part import Part
 
 QUERY = Term("group", 1)
@@ -138,3 +139,11 @@ def test_rows_that_are_gone_are_left_out_without_looking_further(view: IndexView
     assert read == [len(whole.hits)]
     assert [row.key for row in found] == [hit.key for hit in answer.hits]
     assert answer.hits == [whole.hits[0], *whole.hits[2:]]
+
+
+def test_a_scan_goes_on_from_where_its_time_was_up(view: IndexView) -> None:
+    expected = scan(replace(view, parts=view.parts[:2]), QUERY, Position(), 100, NEVER)
+    page = scan(slow(view, 2), QUERY, Position(), 100, Deadline(0.3))
+    assert page == expected
+    rest = scan(view, QUERY, page.after[-1], 100, NEVER)
+    assert len(page.keys) + len(rest.keys) == len(set(page.keys) | set(rest.keys)) == 50

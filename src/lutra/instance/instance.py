@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -15,7 +16,9 @@ from lutra.instance.index_changes import IndexChanges
 from lutra.instance.living import answer_of_living
 from lutra.instance.open_indexes import OpenIndex, OpenIndexes, Route
 from lutra.instance.partition import Partition
+from lutra.instance.scanning import check_scan, scanned
 from lutra.instance.top_rows import fill_top_rows
+from lutra.kernels.plainbuffer import measure_row
 from lutra.model import limits
 from lutra.model.deadline import Deadline
 from lutra.model.errors import (
@@ -29,7 +32,8 @@ from lutra.model.errors import (
 from lutra.model.forks import OfProcess
 from lutra.model.indexes import IndexDescription, IndexSchema, IndexUpdate
 from lutra.model.queries import ColumnsToGet, Hit, SearchRequest, SearchResult
-from lutra.model.rows import KeyInput, Row
+from lutra.model.rows import KeyInput, PrimaryKey, Row
+from lutra.model.scans import ScanRequest, ScanResult
 from lutra.model.schema import TableDescription, TableUpdate
 from lutra.search import Answer, search_many
 from lutra.search.deadline import in_time
@@ -48,6 +52,7 @@ class Instance:
         self._process = OfProcess()
         self.tables = partition.space.instance(name)
         self._catalog = partition.indexes
+        self._scans = partition.scans
         self._indexes = OpenIndexes(name, partition, self.tables)
         self._changes = IndexChanges(name, partition, self.tables, self._indexes)
 
@@ -230,6 +235,43 @@ class Instance:
         result.highlights = shown.fragments(rows)
         result.inner_hits = shown.inner_hits(rows, answer.inner_hits)
         return result
+
+    def begin_scan(self, table: str, index: str) -> bytes:
+        """The id of a session over the index as it is now, for an index that `when_opened` says is open.
+
+        Raises ParameterInvalid, MetaNotMatch, and ServerBusy where there are too many.
+        """
+        self._process.check()
+        opened, view = self._shown(table, index)
+        return self._scans.begin(opened.feed, view)
+
+    def scan(self, table: str, index: str, request: ScanRequest) -> ScanResult:
+        """One page of a scan, of an index that `when_opened` says is open.
+
+        A session ends with the index that it was begun with: when that is deleted, or another takes its place. Raises
+        ParameterInvalid, MetaNotMatch, SessionExpired, RequestTimeout, RowDamaged, IndexDamaged.
+        """
+        self._process.check()
+        opened, view = self._shown(table, index)
+        check_scan(view, request)
+        if request.session is not None:
+            view = self._scans.view(request.session, opened.feed, min(request.alive_s, limits.SCAN_ALIVE_S_MAX))
+
+        def read(keys: Sequence[PrimaryKey]) -> list[tuple[Row | None, int]]:
+            rows = self._rows(opened, [Hit(key, math.nan) for key in keys], request.columns, None)
+            return [(row, 0 if row is None else measure_row(row.key, row.cells, 0)) for row in rows]
+
+        with _telling_of_damage(opened.feed):
+            return in_time(request.timeout_ms, lambda deadline: scanned(view, request, deadline, read))
+
+    def _shown(self, table: str, index: str) -> tuple[OpenIndex, IndexView]:
+        """An index and what it shows, as `_seen`."""
+        while True:
+            opened = self._indexes.opened(table, index)
+            with _telling_of_damage(opened.feed):
+                view = opened.feed.view()
+            if not opened.feed.has_ended() or self._indexes.is_current(opened.feed):
+                return opened, view
 
     def when_opened(self, table: str, index: str, call: Callable[[], None]) -> Callable[[], None] | None:
         """None where the index is open, or failed to be; else ``call`` is called once, by any thread, when it is so.

@@ -46,8 +46,11 @@ def answer_of_living(
             answer = search(view, request)
         rows = read(answer.hits)
         if not answer.is_complete:  # nor is there time to look for others in the place of rows that are gone
-            hits = [hit for hit, row in zip(answer.hits, rows, strict=True) if row is not None]
-            return replace(answer, hits=hits, documents=[]), [row for row in rows if row is not None]
+            kept = [number for number, row in enumerate(rows) if row is not None]
+            hits, inner = [answer.hits[number] for number in kept], answer.inner_hits
+            inner = [inner[number] for number in kept] if inner else inner
+            living = replace(answer, hits=hits, documents=[], inner_hits=inner)
+            return living, [row for row in rows if row is not None]
         gone = [document for document, row in zip(answer.documents, rows, strict=True) if row is None]
         is_behind = is_behind or bool(gone)
         if is_behind:

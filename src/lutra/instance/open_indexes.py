@@ -55,6 +55,7 @@ class OpenIndexes:
         self._instance = instance
         self._catalog = partition.indexes
         self._feeder = partition.feeder
+        self._scans = partition.scans
         self._tables = tables
         self._open: dict[tuple[str, str], OpenIndex] = {}
         self._opening: set[IndexFeed] = set()
@@ -189,6 +190,7 @@ class OpenIndexes:
     def forget(self, feed: IndexFeed) -> None:
         """It is followed no more, and its objects are to go."""
         self._opening.discard(feed)
+        self._scans.drop(feed)
         self._feeder.remove(feed)
 
 

@@ -17,6 +17,7 @@ from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.storage import sweep
 from lutra.instance.place import Place
+from lutra.instance.scan_sessions import ScanSessions
 from lutra.kv.opening import open_store
 from lutra.kv.store import KeyValueStore
 from lutra.model.clock import Clock
@@ -50,6 +51,8 @@ class Partition:
         place = Place(resources.address, directory, self.space.changelog.history, self.indexes, clock)
         self._resources = replace(resources, claim=place.taken(resources.store))
         policy = resources.policy
+        self.scans = ScanSessions()
+        """Of all its indexes."""
         self.feeder = Feeder(self.space.changelog, policy.trim_changes, policy.trim_period_s)
 
     @classmethod
@@ -115,6 +118,7 @@ class Partition:
     def stop(self) -> None:
         """Ends its threads."""
         self._is_closed = True
+        self.scans.close()
         self.feeder.stop()
 
     def close(self) -> None:

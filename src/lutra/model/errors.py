@@ -17,6 +17,7 @@
     ├── QuotaExhausted              OTSQuotaExhausted
     ├── OperationConflict           OTSRowOperationConflict
     ├── RequestTimeout              OTSRequestTimeout
+    ├── SessionExpired              OTSSessionExpired              a scan has to be begun anew
     ├── ServerBusy                  OTSServerBusy                  over a limit of the moment: try again
     ├── Corruption                  OTSInternalServerError         stored bytes fail their checksum
     │   ├── IndexDamaged            OTSInternalServerError         objects of a search index; its table is whole
@@ -101,6 +102,13 @@ class OperationConflict(LutraError):
 
 class RequestTimeout(LutraError):
     code = "OTSRequestTimeout"
+
+
+class SessionExpired(LutraError):
+    code = "OTSSessionExpired"
+
+    def __init__(self) -> None:
+        super().__init__("ScanQuery'session is expired, please retry ComputeSplitsRequest and ScanQuery.")
 
 
 class ServerBusy(LutraError):

@@ -111,6 +111,19 @@ SORTERS_MAX: Final = 16
 MISSING_FIELDS_MAX: Final = 16
 ROUTING_VALUES_MAX: Final = 1_000
 
+# Scans
+SCAN_LIMIT_MAX: Final = 2_000
+"""Of rows in one answer, and where none is given."""
+SCAN_BYTES_MAX: Final = 4 * 1024 * 1024
+"""That the rows of one answer take as they are stored; a larger one comes alone."""
+SCAN_ALIVE_S_DEFAULT: Final = 60
+SCAN_ALIVE_S_MAX: Final = 3_600
+"""What asks for more has that much."""
+SCAN_SESSIONS_MAX: Final = 64
+"""At once, of all indexes of a data directory."""
+SCAN_BUFFER_BYTES_MAX: Final = 512 * 1024 * 1024
+"""Of buffers that sessions keep in memory; one is begun in any case."""
+
 # Aggregations
 AGGREGATIONS_MAX: Final = 20
 """At one level of a search; of group-bys as many. The documentation says 5, tests of an SDK ask for 8."""

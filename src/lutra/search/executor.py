@@ -105,7 +105,7 @@ def _answered(
         hits, documents, found.total, stats=stats, aggregated=found.aggregated, is_complete=found.is_complete
     )
     if plan.inner_hits:
-        answer.inner_hits = inner_hits_of(plan.inner_hits, searches, documents)
+        answer.inner_hits = inner_hits_of(plan.inner_hits, searches[: found.parts], documents)
     if request.explain:
         searched = searches[: found.parts]
         stats.explanation = explanation_of(plan, searched, (time.perf_counter() - began_s) * 1e6)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from lutra.index.definitions.sorters import sorter_in, sorter_out
 from lutra.model import limits
@@ -45,17 +45,13 @@ class Token:
             "top_k": self.top_k,
             "seed": self.seed,
         }
-        body = _VERSION + _to_json(content).encode()
-        return body + zlib.crc32(body).to_bytes(_CRC_BYTES, "big")
+        return sealed(_VERSION, content)
 
     @classmethod
     def decode(cls, data: bytes) -> Token:
         """Raises ParameterInvalid for what `encode` did not make."""
-        body, crc = data[:-_CRC_BYTES], data[-_CRC_BYTES:]
-        if body[:1] != _VERSION or zlib.crc32(body).to_bytes(_CRC_BYTES, "big") != crc:
-            raise ParameterInvalid("[token] is invalid")
+        content = unsealed(_VERSION, data)
         try:
-            content = json.loads(body[1:])
             top_k = content["top_k"]
             if top_k is not None and not (type(top_k) is int and 1 <= top_k <= limits.OFFSET_PLUS_LIMIT_MAX):
                 raise ValueError("top_k")
@@ -66,3 +62,20 @@ class Token:
             return cls(sort, tuple(mark_from_json(mark) for mark in content["marks"]), top_k, seed)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise ParameterInvalid("[token] is invalid") from None
+
+
+def sealed(version: bytes, content: Any) -> bytes:
+    """A token that says ``content``, which JSON can hold."""
+    body = version + _to_json(content).encode()
+    return body + zlib.crc32(body).to_bytes(_CRC_BYTES, "big")
+
+
+def unsealed(version: bytes, data: bytes) -> Any:
+    """What a token says. Raises ParameterInvalid where it is none of that version."""
+    body, crc = data[:-_CRC_BYTES], data[-_CRC_BYTES:]
+    if body[:1] != version or zlib.crc32(body).to_bytes(_CRC_BYTES, "big") != crc:
+        raise ParameterInvalid("[token] is invalid")
+    try:
+        return json.loads(body[1:])
+    except (ValueError, RecursionError):
+        raise ParameterInvalid("[token] is invalid") from None

@@ -8,9 +8,7 @@ from collections.abc import Callable
 import pytest
 import tablestore as ots
 from support.sdk import REFUSED_WITHIN_S, SdkClient, refused, send
-from support.searching import field
 from support.server import ServerProcess
-from tablestore import FieldType, MatchAllQuery
 from tablestore.metadata import (
     CreateTimeseriesTableRequest,
     GetTimeseriesDataRequest,
@@ -54,10 +52,6 @@ OPERATIONS: dict[str, Callable[[SdkClient], object]] = {
         "t", ots.SecondaryIndexMeta("index", ["a"], ["b"]), False
     ),
     "DropIndex": lambda client: client.delete_secondary_index("t", "index"),
-    "ComputeSplits": lambda client: client.compute_splits("t", "index"),
-    "ParallelScan": lambda client: client.parallel_scan(
-        "t", "index", ots.ScanQuery(MatchAllQuery(), 10, None, 0, 1), None
-    ),
     "CreateTimeseriesTable": lambda client: client.create_timeseries_table(CreateTimeseriesTableRequest(TIMESERIES)),
     "DescribeTimeseriesTable": lambda client: client.describe_timeseries_table("series"),
     "UpdateTimeseriesTable": lambda client: client.update_timeseries_table(TIMESERIES),
@@ -131,15 +125,3 @@ def test_encryption_of_a_new_table(retrying: ots.OTSClient) -> None:
     _refused_at_once(
         lambda: retrying.create_table(meta, ots.TableOptions(), throughput, sse_spec=spec), mentions="encryption"
     )
-
-
-FIELDS = {
-    "JSON": field("f", FieldType.JSON, json_type=ots.JsonType.OBJECT_JSON),
-}
-
-
-@pytest.mark.parametrize("name", FIELDS)
-def test_types_of_field(retrying: ots.OTSClient, table: str, name: str) -> None:
-    meta = ots.SearchIndexMeta([FIELDS[name]])
-    _refused_at_once(lambda: retrying.create_search_index(table, "refused_index", meta), mentions=name)
-    assert retrying.list_search_index(table) == []

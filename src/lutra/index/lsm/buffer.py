@@ -173,6 +173,7 @@ class Buffer:
             columns = self._columns.values()
             self._view = PartView(
                 size=size,
+                size_bytes=self.size_bytes,
                 rows=size - self._live.dead,
                 live=self._live.view(),
                 keys=self._keys.view(),

@@ -26,10 +26,11 @@ class PartView:
     """A buffer at one instant: documents in the order in which they came. A `Part`.
 
     ``newest`` and ``oldest`` (int64[size]) are timestamps of each document in ms, as `newest_ms` and `oldest_ms` of
-    a `Part`.
+    a `Part`. ``size_bytes`` is about what it takes in memory.
     """
 
     size: int
+    size_bytes: int
     rows: int
     live: RowMask
     keys: StringsView

@@ -18,6 +18,7 @@ from lutra.model.errors import LutraError
 from lutra.model.indexes import IndexDescription
 from lutra.server.lanes.pool import WorkerPool
 from lutra.server.lanes.reply import Reply
+from lutra.server.observe.scan_metrics import ScanCollector
 from lutra.server.observe.storage_metrics import StorageCollector
 from lutra.server.protocol.operations import Lane
 
@@ -100,6 +101,7 @@ class Metrics:
         self._waiting = Gauge("lutra_queue_length", "Calls that wait for a thread", ["lane"], registry=registry)
         registry.register(_IndexCollector(engine, clock))
         registry.register(StorageCollector(engine.resources))
+        registry.register(ScanCollector(engine.partition.scans))
         ProcessCollector(registry=registry)
         self._by_operation: dict[str, OperationMetrics] = {}
 

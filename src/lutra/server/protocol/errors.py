@@ -22,6 +22,7 @@ _STATUSES = {
     "OTSInvalidPK": 400,
     "OTSMetaNotMatch": 400,
     "OTSUnsupportOperation": 400,
+    "OTSSessionExpired": 400,
     "OTSAuthFailed": 403,
     "OTSConditionCheckFail": 403,
     "OTSQuotaExhausted": 403,

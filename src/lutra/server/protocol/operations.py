@@ -12,6 +12,7 @@ from lutra.model.errors import UnsupportedOperation
 from lutra.server.lanes.reply import Reply
 from lutra.server.lanes.searches import IndexSearch
 from lutra.server.protocol import row_operations as rows
+from lutra.server.protocol import scan_operations as scans
 from lutra.server.protocol import search_operations as search
 from lutra.server.protocol import table_operations as tables
 
@@ -63,14 +64,14 @@ _HANDLERS: Final[dict[str, tuple[Lane, Handler]]] = {
     "UpdateSearchIndex": (Lane.SCHEMA, search.update_search_index),
     "DeleteSearchIndex": (Lane.SCHEMA, search.delete_search_index),
     "Search": (Lane.SEARCH, search.search),
+    "ComputeSplits": (Lane.SEARCH, scans.compute_splits),
+    "ParallelScan": (Lane.SEARCH, scans.parallel_scan),
 }
 
 OPERATIONS: Final = {name: Operation(name, lane, handler) for name, (lane, handler) in _HANDLERS.items()}
 
 UNSERVED: Final = frozenset(
     [
-        "ComputeSplits",
-        "ParallelScan",
         "CreateIndex",
         "DropIndex",
         "StartLocalTransaction",

@@ -45,7 +45,7 @@ def parse_search(request: wire.SearchRequest) -> SearchRequest:
         # Java says up to how many to count, and -1 for not at all; the others say yes or no.
         count_total=search.get_total_count or search.track_total_count > 0,
         count_max=search.track_total_count if 0 < search.track_total_count < _COUNT_ALL else None,
-        columns=_parse_columns(request.columns_to_get),
+        columns=parse_columns(request.columns_to_get),
         timeout_ms=min(request.timeout_ms, limits.SEARCH_TIMEOUT_MS_MAX) or None,
         highlight=parse_highlight(search.highlight) if search.highlight.highlight_parameters else None,
         aggregations=parse_aggregations(search.aggs),
@@ -72,7 +72,8 @@ def _check_page(offset: int, limit: int) -> None:
         )
 
 
-def _parse_columns(message: wire.ColumnsToGet) -> ColumnsToGet:
+def parse_columns(message: wire.ColumnsToGet) -> ColumnsToGet:
+    """Which columns rows come with, none where nothing was sent. Raises ParameterInvalid."""
     if not message.HasField("return_type"):
         return ColumnsToGet()
     kind = enum_of(ReturnColumns, message.return_type, "column return type")
