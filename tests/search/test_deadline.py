@@ -59,5 +59,6 @@ def test_a_request_ends_with_its_search_before_that_begins() -> None:
         with working_for(Deadline(45.0)) as request:
             shorten_request(timeout_ms)
         assert request.end_s - request.began_s == pytest.approx(expected_s)
+        assert str(request.error()).endswith("50 ms." if timeout_ms == 50 else "45 s.")
     shorten_request(50)
     assert NEVER.left_s == math.inf

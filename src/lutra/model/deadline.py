@@ -15,14 +15,20 @@ from lutra.model.errors import RequestTimeout
 
 
 class Deadline:
-    """``limit_s`` seconds after ``began_s`` (`time.monotonic`; None: now); ``what`` is the subject of the error."""
+    """``limit_s`` seconds after ``began_s`` (`time.monotonic`; None: now); ``what`` is the subject of the error.
 
-    __slots__ = ("began_s", "end_s", "what")
+    ``grace_s`` of these are for what was to be done before, and are not told of.
+    """
 
-    def __init__(self, limit_s: float, began_s: float | None = None, what: str = "request") -> None:
+    __slots__ = ("_grace_s", "began_s", "end_s", "what")
+
+    def __init__(
+        self, limit_s: float, began_s: float | None = None, what: str = "request", grace_s: float = 0.0
+    ) -> None:
         self.began_s = time.monotonic() if began_s is None else began_s
         self.end_s = self.began_s + limit_s
         self.what = what
+        self._grace_s = grace_s
 
     @property
     def left_s(self) -> float:
@@ -33,16 +39,16 @@ class Deadline:
     def is_over(self) -> bool:
         return time.monotonic() >= self.end_s
 
-    def shorten(self, limit_s: float, what: str) -> None:
+    def shorten(self, limit_s: float, what: str, grace_s: float = 0.0) -> None:
         """Has it end ``limit_s`` after its beginning, where that is sooner. Not for `NEVER`, which is everybody's."""
         assert self is not NEVER
         end_s = self.began_s + limit_s
         if end_s < self.end_s:
-            self.end_s, self.what = end_s, what
+            self.end_s, self.what, self._grace_s = end_s, what, grace_s
 
     def error(self) -> RequestTimeout:
         """What to raise where the time is up."""
-        limit_s = self.end_s - self.began_s
+        limit_s = self.end_s - self.began_s - self._grace_s
         limit = f"{limit_s:.0f} s" if limit_s >= 10 else f"{1_000 * limit_s:.0f} ms"
         return RequestTimeout(f"The {self.what} took longer than {limit}.")
 

@@ -29,7 +29,7 @@ def in_time(timeout_ms: int | None, search: Callable[[Deadline], T]) -> T:
     request = current_deadline()
     if request is not NEVER:
         return search(_shortened(request, limit_s))
-    own = working_for(Deadline(limit_s + _FINISHING_S, what="search"))
+    own = working_for(Deadline(limit_s + _FINISHING_S, what="search", grace_s=_FINISHING_S))
 
     def work() -> T:
         with own as whole:
@@ -47,5 +47,5 @@ def shorten_request(timeout_ms: int | None) -> None:
 
 def _shortened(whole: Deadline, limit_s: float) -> Deadline:
     """When a search has to be done looking, whose request, as a whole, is to end a little later."""
-    whole.shorten(limit_s + _FINISHING_S, "search")
+    whole.shorten(limit_s + _FINISHING_S, "search", _FINISHING_S)
     return whole if whole.end_s <= whole.began_s + limit_s else Deadline(limit_s, whole.began_s, "search")
