@@ -42,6 +42,14 @@ def test_embedded_program(tmp_path: Path) -> None:
         assert [line.split("  ", 1)[1] for line in lines[:3]] == [*filtered, *both]
 
 
+def test_program_of_places_records_and_groups(tmp_path: Path) -> None:
+    for _ in range(2):
+        near, ordered, groups, rooms = _run(_program("anything"), tmp_path).splitlines()
+        assert (near, ordered) == ("['mitte']", "['soho', 'mitte']")
+        assert "'count': 2, 'latest': datetime.datetime(2021, 9, 1" in groups
+        assert rooms == "{'count': 2, 'rooms': 0}"
+
+
 def test_sdk_program(tmp_path: Path) -> None:
     with ServerProcess(tmp_path / "data", instance="default") as server:
         environment = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -10,6 +12,7 @@ from lutra.instance import where as filters
 from lutra.instance.aggregates import Aggregate, Bucket
 from lutra.instance.expression import Column, Expression, Order, columns_of
 from lutra.instance.field import FieldDeclaration, Kind
+from lutra.instance.field_changes import with_field, without_field
 from lutra.instance.grouping import Grouping, group_orders, ordered
 from lutra.instance.instance import Instance
 from lutra.instance.layout import KeyDeclaration, Layout, key_declaration, value_bytes
@@ -62,6 +65,7 @@ class Table:
         """``instance`` gives the open instance, or raises where its database is closed. Raises ObjectNotExist."""
         self._open = instance
         self._layout = layout
+        self._changing = threading.Lock()
         self._table_id = instance().tables.describe(layout.table).table_id
 
     @property
@@ -309,6 +313,31 @@ class Table:
                 results.append(Results(rows, self._layout.result_columns(columns, rows), found.stats))
         return results
 
+    # --- fields -------------------------------------------------------------------------------------------------
+
+    def add_field(self, name: str, declaration: FieldDeclaration, *, timeout_s: float = 3_600) -> None:
+        """Adds a field, declared as in ``create_table``, to rows that are there and rows that come.
+
+        The index is filled anew for it beside the one there is, which goes on answering searches; this returns once the
+        field can be searched. What rows have in a column of that name already, as another program may have written it,
+        is indexed with it. Other handles of the table know of the field once they are opened again.
+
+        Raises ParameterInvalid, and RequestTimeout where filling takes longer than ``timeout_s``: it goes on then.
+        """
+        with self._changing:
+            self._layout = with_field(self._instance(), self._layout, name, declaration)
+            self._wait_updated(timeout_s)
+
+    def drop_field(self, name: str, *, timeout_s: float = 3_600) -> None:
+        """Drops a field: it can be neither searched nor written any more. Rows keep what they have in that column, and
+        give it back as it is stored, until they are written anew.
+
+        Raises as :meth:`add_field`.
+        """
+        with self._changing:
+            self._layout = without_field(self._instance(), self._layout, name)
+            self._wait_updated(timeout_s)
+
     # --- groups -------------------------------------------------------------------------------------------------
 
     def aggregate(
@@ -365,6 +394,13 @@ class Table:
         return Groups(found[:limit], groups.columns)
 
     # --- inside -------------------------------------------------------------------------------------------------
+
+    def _wait_updated(self, timeout_s: float) -> None:
+        index = self._layout.index
+        if index is not None:
+            end_s = time.monotonic() + timeout_s
+            self._instance().wait_updated(self.name, index, timeout_s)
+            self._instance().wait_searchable(self.name, index, max(0.0, end_s - time.monotonic()))
 
     def _search_index(self) -> str:
         if self._layout.index is None:

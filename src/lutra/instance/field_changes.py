@@ -1,0 +1,71 @@
+"""Fields that come and go while a table is in use; its index follows (design note 0021)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lutra.instance.field import Field, FieldDeclaration
+from lutra.instance.instance import Instance
+from lutra.instance.layout import INDEX_NAME, Layout
+from lutra.model.errors import ParameterInvalid
+from lutra.model.indexes import IndexSchema, IndexUpdate
+from lutra.model.names import is_column_name
+from lutra.model.schema import DefinedColumn
+
+
+def with_field(instance: Instance, layout: Layout, name: str, declaration: FieldDeclaration) -> Layout:
+    """Adds a field, and returns the layout that has it; an index that was there is filled anew from now on.
+
+    Raises ParameterInvalid where there is such a column, or the declaration makes no sense.
+    """
+    if layout.field(name) is not None or layout.is_key(name):
+        raise ParameterInvalid(f"table {layout.table!r} has a column {name!r} already: drop_field({name!r}) first")
+    if not isinstance(name, str) or not is_column_name(name):
+        raise ParameterInvalid(f"{name!r} cannot be the name of a field")
+    field = Field.declared(name, declaration)
+    if not field.indexed:
+        instance.tables.add_defined_columns(layout.table, (DefinedColumn(name, field.column_type),))
+        return _layout(instance, layout, layout.index)
+    if layout.index is None:
+        key_fields = {c.name: Field.of_key(c.name, c.type, None) for c in layout.key}
+        fields = {**layout.fields, name: field}
+        schema = replace(layout, fields=fields, index=INDEX_NAME, key_fields=key_fields).index_schema()
+        assert schema is not None
+        instance.create_search_index(layout.table, INDEX_NAME, schema)
+        return _layout(instance, layout, INDEX_NAME)
+    schema = _newest(instance, layout.table, layout.index)
+    instance.update_search_index(layout.table, layout.index, IndexUpdate(added=(field.schema(),)))
+    return _layout(instance, layout, layout.index, replace(schema, fields=(*schema.fields, field.schema())))
+
+
+def without_field(instance: Instance, layout: Layout, name: str) -> Layout:
+    """Drops a field, and returns the layout that has it no more. Rows keep their values of the column.
+
+    Raises ParameterInvalid where there is no such field.
+    """
+    field = layout.fields.get(name)
+    if field is None:
+        raise ParameterInvalid(f"a key column stays: {name!r}" if layout.is_key(name) else layout.unknown(name))
+    if layout.index is None or not _is_of_index(instance, layout, name):
+        instance.tables.delete_defined_columns(layout.table, (name,))
+        return _layout(instance, layout, layout.index)
+    schema = _newest(instance, layout.table, layout.index)
+    instance.update_search_index(layout.table, layout.index, IndexUpdate(dropped=(name,)))
+    kept = tuple(one for one in schema.fields if one.name != name)
+    return _layout(instance, layout, layout.index, replace(schema, fields=kept))
+
+
+def _is_of_index(instance: Instance, layout: Layout, name: str) -> bool:
+    assert layout.index is not None
+    return any(one.name == name for one in _newest(instance, layout.table, layout.index).fields)
+
+
+def _newest(instance: Instance, table: str, index: str) -> IndexSchema:
+    return instance.describe_search_index(table, index).schema
+
+
+def _layout(instance: Instance, layout: Layout, index: str | None, schema: IndexSchema | None = None) -> Layout:
+    table = instance.tables.describe(layout.table).schema
+    if index is not None and schema is None:
+        schema = _newest(instance, layout.table, index)
+    return Layout.of_table(table, index, schema)
