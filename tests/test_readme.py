@@ -47,7 +47,7 @@ def test_program_of_places_records_and_groups(tmp_path: Path) -> None:
         near, ordered, groups, rooms = _run(_program("anything"), tmp_path).splitlines()
         assert (near, ordered) == ("['mitte']", "['soho', 'mitte']")
         assert "'count': 2, 'latest': datetime.datetime(2021, 9, 1" in groups
-        assert rooms == "{'count': 2, 'rooms': 0}"
+        assert rooms == "{'count': 2, 'rooms': 3}"
 
 
 def test_sdk_program(tmp_path: Path) -> None:
