@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import random
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -56,8 +58,10 @@ from lutra.model.queries import (
     Terms,
 )
 from lutra.model.rows import Row
-from lutra.model.scoring import FunctionScore
-from lutra.search import search
+from lutra.model.scoring import FunctionScore, FunctionsScore, ScoreFunction
+from lutra.search import search, search_many
+from lutra.vectors.build_plan import BuildPlan
+from lutra.vectors.layout import SegmentKind
 
 
 @pytest.fixture
@@ -331,6 +335,110 @@ def test_neighbours_are_rows(shelf: Shelf) -> None:
     assert nearest[0] == {"items": [(0, 1.0)]}
     assert nearest[2] == {"items": [(0, pytest.approx(1 / 5))]}
     assert scores_of(index, Nested("items", near, ScoreMode.TOTAL))[0] == 1.0
+
+
+def test_neighbours_by_graphs(shelf: Shelf) -> None:
+    """Nearly all of the rows that are nearest are found by walks, too, of rows with one document or many."""
+    dimension = 16
+    schema = IndexSchema(
+        (
+            FieldSchema(
+                "items",
+                FieldType.NESTED,
+                fields=(
+                    FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(dimension)),
+                    FieldSchema("n", FieldType.LONG),
+                ),
+            ),
+        )
+    )
+    rng = np.random.default_rng(4)
+    rows = {
+        n: [
+            {"v": [round(float(x), 3) for x in rng.standard_normal(dimension)], "n": k % 2}
+            for k in range(8 if n % 50 == 0 else 1 + n % 3)
+        ]
+        for n in range(600)
+    }
+    index = index_of(rows, schema)
+    stored = [Row((("id", n),), [("items", json.dumps(items), 1)]) for n, items in rows.items()]
+    plans = {"items.v": BuildPlan(SegmentKind.GRAPH, degree=24, code_bits=4)}
+    view = shared_out(index, stored, random.Random(1), shelf, plans)
+    common = 0
+    for within in (None, Term("items.n", 1)):
+        for vector in rng.standard_normal((15, dimension)).astype(np.float32):
+            near = Nested("items", KnnVector("items.v", vector, 10, within), ScoreMode.MAX)
+            request = SearchRequest(near, (ScoreSort(),))
+            exact, answer = search(index.view(), request), search(view, request)
+            assert len(answer.hits) == len(exact.hits) == 10
+            common += len({hit.key for hit in exact.hits} & {hit.key for hit in answer.hits})
+    assert common >= 0.95 * 10 * 30
+    assert {part.strategy for part in answer.stats.parts} > {"exact"}
+
+
+def test_what_a_search_looked_at_is_let_go_of_when_it_is_over() -> None:
+    """By counting references alone, as of rows: `test_nodes`."""
+    index = index_of(DEEP)  # type: ignore[arg-type]
+    near = KnnVector("items.v", np.zeros(1, np.float32), 2)
+    deep = Nested("items.parts", Term("items.parts.size", 5), inner_hits=InnerHits())
+    query = Nested("items", Bool(should=(near, deep, Match("items.text", "a"))), inner_hits=InnerHits())
+    sort = FieldSort("items.price", nested_filter=NestedFilter("items", MatchAll()))
+    request = SearchRequest(query, (ScoreSort(), sort))
+    assert search(index.view(), request).hits
+    gc.collect()
+    gc.disable()
+    try:
+        assert search(index.view(), request).hits
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_many_searches_at_once() -> None:
+    """Each as if it were alone, its figures its own."""
+    index = index_of({n: [{"v": [float(n)], "price": n, "text": "otter " * n}] for n in range(9)})
+    queries: list[Query] = [
+        *(Nested("items", KnnVector("items.v", np.array([x], np.float32), 3)) for x in (0.0, 8.0)),
+        *(Nested("items", Match("items.text", "otter"), mode, inner_hits=InnerHits()) for mode in ScoreMode),
+        Bool(
+            must=(
+                Nested("items", Range("items.price", 4)),
+                Nested("items", KnnVector("items.v", np.zeros(1, np.float32), 6)),
+            )
+        ),
+    ]
+    requests = [SearchRequest(query, (ScoreSort(),)) for query in queries]
+    together = search_many(index.view(), requests)
+    for request, answer in zip(requests, together, strict=True):
+        alone = search(index.view(), request)
+        assert (answer.hits, answer.inner_hits) == (alone.hits, alone.inner_hits)
+        assert answer.stats.distances == alone.stats.distances
+
+
+def test_documents_that_do_not_score_enough(shelf: Shelf) -> None:
+    """What a word says is known before a condition is listed that goes by it, inside too."""
+    rows = {n: [{"text": "otter " * k + "river " * n} for k in range(n % 4)] for n in range(30)}
+    index = index_of(rows)
+    scores = scores_of(index, Nested("items", Match("items.text", "otter"), ScoreMode.MAX))
+    bound = sorted(scores.values())[len(scores) // 2]
+    enough = FunctionsScore(Match("items.text", "otter"), (ScoreFunction(),), min_score=bound)
+    stored = [Row((("id", n),), [("items", json.dumps(items), 1)]) for n, items in rows.items()]
+    for view in (index.view(), shared_out(index, stored, random.Random(2), shelf)):
+        hits = search(view, SearchRequest(Bool(filter=(Nested("items", enough),)), limit=100)).hits
+        assert {hit.key[0][1] for hit in hits} == {
+            key for key, score in scores.items() if np.float32(score) >= np.float32(bound)
+        }
+
+
+def test_scores_stay_within_float64() -> None:
+    index = index_of({1: [{"price": 1}, {"price": 2}]})
+    vast = Range("items.price", 1)
+    for mode in ScoreMode:
+        inner = Bool(must=(vast,), weight=1.5e308)
+        for weight in (1.0, 1e300):
+            score = scores_of(index, Nested("items", inner, mode, weight))[1]
+            assert math.isfinite(score)
+            assert score == (0.0 if mode is ScoreMode.NONE else sys.float_info.max if weight > 1 else score)
 
 
 DEEP = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lutra.kernels.row_mask import RowMask
 from lutra.search.nodes.knn import NearNode
 from lutra.search.nodes.node import Clause, Condition, PartSearch
-from lutra.search.scores import Docs, DocScores, Scores, weighted
+from lutra.search.scores import Docs, DocScores, Scores, finite_score, weighted
 from lutra.segments.part import Part
 
 
@@ -55,9 +55,9 @@ def matching_of(search: PartSearch, root: Clause, is_scoring: bool, within: Cond
     if not is_scoring or not mask.count:
         return Matching(search, mask.count, 0.0, mask=mask)
     if node.uniform is not None:
-        return Matching(search, mask.count, node.uniform * root.weight, mask=mask)
+        return Matching(search, mask.count, finite_score(node.uniform * root.weight), mask=mask)
     docs = mask.ids()
     scores = node.scores(docs)
     if isinstance(scores, float):
-        return Matching(search, mask.count, scores * root.weight, mask=mask)
+        return Matching(search, mask.count, finite_score(scores * root.weight), mask=mask)
     return Matching(search, mask.count, DocScores(docs, weighted(scores, root.weight)), docs=docs, mask=mask)

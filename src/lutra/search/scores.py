@@ -72,10 +72,15 @@ def weighted(scores: npt.NDArray[np.float64], weight: float) -> npt.NDArray[np.f
     return product
 
 
+def finite_score(score: float) -> float:
+    """``score``, at the end of float64 where it is beyond."""
+    return min(max(score, -_MOST), _MOST)
+
+
 def finite(scores: MatchScores) -> MatchScores:
     """``scores``, those beyond float64 at the end of it: an infinite one times 0, or less another, would be NaN."""
     if isinstance(scores, float):
-        return min(max(scores, -_MOST), _MOST)
+        return finite_score(scores)
     clipped: npt.NDArray[np.float64] = np.clip(scores, -_MOST, _MOST)
     return clipped
 

@@ -16,7 +16,7 @@ from lutra.search.binder import Binder
 from lutra.search.inner_order import BoundInnerHits, bind_inner_hits
 from lutra.search.nodes.node import Clause, Condition, Node, PartSearch, explained
 from lutra.search.nodes.registry import binds
-from lutra.search.scores import Docs, MatchScores, finite
+from lutra.search.scores import Docs, MatchScores, finite, finite_score
 from lutra.segments.space import SpacePart, lifted
 
 _SHRUNK: Final = 2.0**-40
@@ -90,7 +90,9 @@ class HasDocumentNode(Node):
         mode, inner = self._condition.mode, self._inner.uniform
         if mode is ScoreMode.NONE:
             return 0.0
-        return inner * self._condition.inner.weight if inner is not None and mode in _SAME_IF_UNIFORM else None
+        if inner is None or mode not in _SAME_IF_UNIFORM:
+            return None
+        return finite_score(inner * self._condition.inner.weight)
 
     @property
     def most(self) -> float:  # type: ignore[override]
@@ -104,7 +106,7 @@ class HasDocumentNode(Node):
         """By the living documents within ``docs`` that match; finite."""
         uniform = self.uniform
         if uniform is not None:
-            return finite(uniform)
+            return uniform
         children = self._inner.matches().ids()
         parents = lifted(self._space, children, self.part)
         places = docs.searchsorted(parents)
