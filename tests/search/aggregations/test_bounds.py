@@ -35,7 +35,7 @@ from lutra.model.rows import Row
 from lutra.model.schema import KeyColumn
 from lutra.model.values import ColumnType
 from lutra.search import search
-from lutra.search.aggregations import AggregationCollector
+from lutra.search.aggregations import AggregationCollector, level
 from lutra.search.matching import matching_of
 from lutra.search.nodes.node import PartSearch
 from lutra.search.plan import plan_of
@@ -122,6 +122,38 @@ def test_more_groups_than_are_kept(view: IndexView, monkeypatch: pytest.MonkeyPa
         assert group.aggregations["s"] == ValueResult("s", number)
         assert group.aggregations["t"].hits[0].key == (("id", number),)
     assert answer.stats.explanation["aggregations"]["estimated"] == ["many"]
+
+
+def test_rows_piece_by_piece(view: IndexView, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {
+        "aggregations": (DistinctCount("d", "word"), Percentiles("p", "x", (50,)), Avg("a", "n"), TopRows("t", 3)),
+        "group_bys": (
+            GroupByField("by", "few", aggregations=(Sum("s", "x"), TopRows("t", 2))),
+            GroupByRange("r", "n", ((0, 9_000), (500, 10_000)), group_bys=(GroupByField("by", "few"),)),
+            GroupByComposite("c", (GroupByField("few", "few"), GroupByHistogram("h", "n", 1_000)), size=5),
+        ),
+    }
+    whole = of(view, **asked).aggregated
+    monkeypatch.setattr(level, "_ROWS_AT_ONCE", 1_000)
+    monkeypatch.setattr(level, "_ROWS_LEAST", 300)
+    assert of(view, **asked).aggregated == whole
+
+
+class Keyless:
+    """A part whose keys nobody may ask for."""
+
+    def __init__(self, part: Any) -> None:
+        self._part = part
+
+    def __getattr__(self, name: str) -> Any:
+        assert name != "keys"
+        return getattr(self._part, name)
+
+
+def test_no_keys_are_read_where_no_rows_are_wanted(view: IndexView) -> None:
+    keyless: Any = tuple(map(Keyless, view.parts))
+    wanted = (GroupByField("by", "few", aggregations=(Sum("s", "n"), DistinctCount("d", "word"))),)
+    assert of(replace(view, parts=keyless), group_bys=wanted).aggregated == of(view, group_bys=wanted).aggregated
 
 
 def test_answers_end(view: IndexView, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,9 @@ from lutra.search.aggregations.level import Level
 from lutra.search.aggregations.rows import Rows
 
 _WHAT: Final = "group_by_composite"
-_COMBINATIONS_MAX: Final = 1 << 26
-"""Of the values of rows in a part."""
+_SPREAD: Final = 4
+_COMBINATIONS_MAX: Final = 1 << 24
+"""Of the values of rows that are looked at at once."""
 
 Key = bytes | int | float | None
 
@@ -40,6 +41,10 @@ class CompositeGrouping(Grouping):
         self._sources = sources
         self._size = size
         self._after = None if token is None else _read_token(token, len(sources))
+
+    @property
+    def spread(self) -> int:
+        return _SPREAD
 
     def assign(self, rows: Rows) -> Assigned:
         combined = Combinations(len(rows))

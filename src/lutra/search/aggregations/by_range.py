@@ -30,6 +30,10 @@ class PlacesGrouping(Grouping):
         super().__init__(name, level)
         self._keys = keys
 
+    @property
+    def spread(self) -> int:
+        return len(self._keys)
+
     def choose(self, buckets: Buckets, mine: range, sort_values: SortValues) -> Sequence[Chosen]:
         found = {buckets.columns[0].key(bucket): bucket for bucket in mine}
         return [Chosen(key, found.get(place)) for place, key in enumerate(self._keys)]

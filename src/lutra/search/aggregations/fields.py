@@ -73,7 +73,13 @@ class AggregatedField:
 
     def doc_values(self, rows: Rows) -> DocValues:
         """By row. Raises RequestTimeout, StorageFailure, Corruption."""
-        rows.search.deadline.check()
+        known = rows.values.get(self.schema.name)
+        if known is None:
+            rows.search.deadline.check()
+            known = rows.values[self.schema.name] = self._read_doc_values(rows)
+        return known
+
+    def _read_doc_values(self, rows: Rows) -> DocValues:
         within, parents = within_spaces(rows.search.part, self.spaces)
         values = filterable(within, self.schema.name).doc_values()
         if not parents:

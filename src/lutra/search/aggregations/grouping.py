@@ -77,6 +77,11 @@ class Grouping(ABC):
         self.level = level
         self.sort = tuple(sort) or (RowCountSort(),)
 
+    @property
+    def spread(self) -> int:
+        """About how many groups a row may be in."""
+        return 1
+
     @abstractmethod
     def assign(self, rows: Rows) -> Assigned:
         """Which groups ``rows`` are in. Raises RequestTimeout, StorageFailure, Corruption."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from lutra.search.aggregations.keys import Codes, KeyColumn, Table, ascending, n
 from lutra.search.aggregations.metric import AnyMetric, Renumber
 from lutra.search.aggregations.packing import Packer, Unpacker, require
 from lutra.search.aggregations.rows import Groups, Places, Rows
+
+_ROWS_AT_ONCE: Final = 1 << 22
+_ROWS_LEAST: Final = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,11 @@ class Level:
     def is_scoring(self) -> bool:
         """Whether anything looks at scores, here or below."""
         return any(m.is_scoring for m in self.metrics) or any(g.level.is_scoring for g in self.groupings)
+
+    @property
+    def rows_at_once(self) -> int:
+        """So many rows are looked at at a time: what is known of each for a moment takes some 50 bytes a group."""
+        return max(_ROWS_LEAST, _ROWS_AT_ONCE // max((g.spread for g in self.groupings), default=1))
 
     def __bool__(self) -> bool:
         return bool(self.metrics or self.groupings)
@@ -56,6 +64,9 @@ class LevelState:
 
 def collect(level: Level, rows: Rows) -> LevelState:
     """The state of one part. Raises RequestTimeout, StorageFailure, Corruption."""
+    if len(rows) > level.rows_at_once:
+        same = np.arange(rows.count, dtype=np.int32)
+        return merge(level, [(collect(level, piece), same) for piece in rows.pieces(level.rows_at_once)], rows.count)
     metrics = []
     for metric in level.metrics:
         rows.search.deadline.check()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ class Rows:
     """int32[n]; None: all are in group 0."""
     count: int
     scores: Scores
+    values: dict[str, DocValues] = field(default_factory=dict)
+    """Of the fields that were read so far, in the whole part: several aggregations may look at one."""
 
     def __len__(self) -> int:
         return self.search.part.size if self.docs is None else len(self.docs)
@@ -42,7 +45,15 @@ class Rows:
     def regrouped(self, places: Places | None, groups: Groups, count: int) -> Rows:
         """The rows at ``places`` (None: all), in other groups."""
         docs = self.docs if places is None else places if self.docs is None else self.docs[places]
-        return Rows(self.search, docs, groups, count, self.scores)
+        return Rows(self.search, docs, groups, count, self.scores, self.values)
+
+    def pieces(self, most: int) -> Iterator[Rows]:
+        """In their order, so many at a time."""
+        for begin in range(0, len(self), most):
+            end = min(len(self), begin + most)
+            docs = np.arange(begin, end) if self.docs is None else self.docs[begin:end]
+            groups = None if self.groups is None else self.groups[begin:end]
+            yield Rows(self.search, docs, groups, self.count, self.scores, self.values)
 
 
 @dataclass(frozen=True, slots=True)
