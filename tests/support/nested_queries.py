@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from support.indexes import memory_index
 
-from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, JsonType, VectorOptions
+from lutra.index.lsm.index import SearchIndex
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, JsonType, TextOptions, VectorOptions
 from lutra.model.nested import Nested, ScoreMode
 from lutra.model.queries import Bool, Exists, KnnVector, MatchAll, Query, Range, Term, Terms
 from lutra.model.rows import Row
@@ -214,3 +216,39 @@ def _nearest(query: KnnVector, docs: Sequence[Doc]) -> dict[Doc, float]:
     scored = {doc: 1 / (1 + distance) for distance, doc in chosen}
     bound = query.min_score
     return {doc: score for doc, score in scored.items() if bound is None or np.float32(score) > np.float32(bound)}
+
+
+TEXTS = IndexSchema(
+    (
+        FieldSchema("title", FieldType.TEXT),
+        FieldSchema(
+            "items",
+            FieldType.NESTED,
+            fields=(
+                FieldSchema("price", FieldType.LONG),
+                FieldSchema("color", FieldType.KEYWORD),
+                FieldSchema("text", FieldType.TEXT, text=TextOptions(highlighting=True)),
+                FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(1)),
+                FieldSchema("parts", FieldType.NESTED, fields=(FieldSchema("size", FieldType.LONG),)),
+            ),
+        ),
+        FieldSchema("o", FieldType.JSON, json_type=JsonType.OBJECT, fields=(FieldSchema("n", FieldType.LONG),)),
+    )
+)
+
+
+def index_of(rows: dict[int, list[dict[str, Any]]], schema: IndexSchema = TEXTS) -> SearchIndex:
+    """``items`` by row."""
+    index = memory_index(schema, KEY)
+    index.apply([Row((("id", number),), [("items", json.dumps(items), 1)]) for number, items in rows.items()])
+    return index
+
+
+def filled(rng: random.Random, rows: dict[int, dict[str, object]]) -> SearchIndex:
+    """In random order, with rows between them that were there before, and are not any more."""
+    index = memory_index(SCHEMA, KEY)
+    index.apply([row_of(number, columns) for number, columns in random_rows(rng, 20).items()])
+    index.apply([], [(("id", number),) for number in range(-50, 50) if number not in rows])
+    for number in rng.sample(sorted(rows), len(rows)):
+        index.apply([row_of(number, rows[number])])
+    return index

@@ -82,6 +82,8 @@ NESTED_FILTER_BYTES_MAX: Final = 65_536
 INNER_HITS_DEFAULT: Final = 3
 INNER_HITS_MAX: Final = 256
 """Offset and limit together."""
+ANSWER_INNER_HITS_MAX: Final = 100_000
+"""Of all rows of an answer, those within one another counted each."""
 SCORE_FUNCTIONS_MAX: Final = 3
 """Of one query."""
 PREFIX_BYTES_MAX: Final = 1_000

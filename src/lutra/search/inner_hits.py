@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from lutra.index.lsm.view import Document
+from lutra.model import limits
 from lutra.model.deadline import current_deadline
 from lutra.model.errors import ParameterInvalid
 from lutra.model.nested import InnerHit, InnerHitsByPath
@@ -47,36 +48,54 @@ def asked_within(condition: Condition) -> Asked:
 
 
 def inner_hits_of(asked: Asked, searches: Sequence[PartSearch], documents: Sequence[Document]) -> list[InnerHitsByPath]:
-    """Of hits, in their order. Raises RequestTimeout, StorageFailure, Corruption."""
+    """Of hits, in their order.
+
+    Raises ParameterInvalid where they are more than an answer may have; RequestTimeout, StorageFailure, Corruption.
+    """
     found: list[InnerHitsByPath] = [{} for _ in documents]
+    count = _Count()
     for search in searches:
         numbers = [number for number, (part, _) in enumerate(documents) if part is search.part]
         docs = np.array([documents[number][1] for number in numbers], np.int64)
-        for number, hits in zip(numbers, _of_docs(asked, search, docs), strict=True):
+        for number, hits in zip(numbers, _of_docs(asked, search, docs, count), strict=True):
             found[number] = hits
     return found
 
 
-def _of_docs(asked: Asked, search: PartSearch, docs: Docs) -> list[InnerHitsByPath]:
+class _Count:
+    """Of the inner hits of one answer: a short request for a page of rows may ask for very many."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def add(self, count: int) -> None:
+        self._count += count
+        if self._count > limits.ANSWER_INNER_HITS_MAX:
+            most = limits.ANSWER_INNER_HITS_MAX
+            raise ParameterInvalid(f"[inner_hits] the rows have more than {most} together: ask for fewer of them")
+
+
+def _of_docs(asked: Asked, search: PartSearch, docs: Docs, count: _Count) -> list[InnerHitsByPath]:
     """Of documents of one part, in their order."""
     found: list[InnerHitsByPath] = [{} for _ in docs]
     if not len(docs):
         return found
     for path, condition in asked.items():
         current_deadline().check()
-        for own, hits in zip(found, _hits(condition, search, docs), strict=True):
+        for own, hits in zip(found, _hits(condition, search, docs, count), strict=True):
             own[path] = hits
     return found
 
 
-def _hits(condition: HasDocument, search: PartSearch, docs: Docs) -> list[list[InnerHit]]:
+def _hits(condition: HasDocument, search: PartSearch, docs: Docs, count: _Count) -> list[list[InnerHit]]:
     """Of each of ``docs``, the documents that ``condition`` asks for."""
     within, asked = search.space(condition.path), condition.hits
     assert asked is not None
     chosen, scores = _chosen(condition, asked, within, _held(within.part, search.part, docs))
     together = np.concatenate(chosen)
+    count.add(len(together))
     offsets = _offsets(within.part, search.part, together)
-    below = _of_docs(asked_within(condition.inner.condition), within, together)
+    below = _of_docs(asked_within(condition.inner.condition), within, together, count)
     made = iter([InnerHit(tuple(own), score, inner) for own, score, inner in zip(offsets, scores, below, strict=True)])
     return [[next(made) for _ in own] for own in chosen]
 
