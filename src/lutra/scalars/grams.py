@@ -71,19 +71,25 @@ def _number_type(count: int) -> str:
 def _lists(
     strings: Sequence[bytes],
 ) -> Iterator[tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64], npt.NDArray[np.uint32]]]:
-    """``(grams, how many strings of each are listed, their numbers)``, of one first byte after the other."""
+    """``(grams, how many strings of each are listed, their numbers)``, of one first byte after the other.
+
+    Where a byte stands is found in order, so sorting by the other two, stably, leaves the strings of a gram in order.
+    """
     text = np.frombuffer(b"".join(string + 2 * END for string in strings), np.uint8)
     ends = np.fromiter(accumulate(len(string) + 2 for string in strings), np.int64, len(strings))
     listed_max = max(_SHARE_MIN, len(strings) // _SHARE)
     for first in np.flatnonzero(np.bincount(text, minlength=256)[:_END]).tolist():
         places = np.flatnonzero(text == first)
-        pairs = (text[places].astype(np.uint64) << 16) | (text[places + 1].astype(np.uint64) << 8) | text[places + 2]
-        pairs = np.unique((pairs << np.uint64(32)) | np.searchsorted(ends, places, side="right").astype(np.uint64))
-        of = (pairs >> np.uint64(32)).astype(np.uint32)
-        grams, counts = np.unique(of, return_counts=True)
+        rest = (text[places + 1].astype(np.uint16) << 8) | text[places + 2]
+        order = np.argsort(rest, kind="stable")
+        rest, numbers = rest[order], np.searchsorted(ends, places, side="right").astype(np.uint32)[order]
+        is_new = np.concatenate(([True], (rest[1:] != rest[:-1]) | (numbers[1:] != numbers[:-1])))
+        rest, numbers = rest[is_new], numbers[is_new]
+        begins = np.flatnonzero(np.concatenate(([True], rest[1:] != rest[:-1])))
+        counts = np.diff(begins, append=len(rest))
         is_listed = counts <= listed_max
-        numbers = pairs.astype(np.uint32)[np.repeat(is_listed, counts)]
-        yield grams, np.where(is_listed, counts, 0), numbers
+        grams = (np.uint32(first) << np.uint32(16)) | rest[begins].astype(np.uint32)
+        yield grams, np.where(is_listed, counts, 0), numbers[np.repeat(is_listed, counts)]
 
 
 class Grams:

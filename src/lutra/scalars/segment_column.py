@@ -30,7 +30,7 @@ from lutra.model.queries import SortMode
 from lutra.scalars.dictionary import NumberDictionary, StringDictionary, write_numbers
 from lutra.scalars.doc_values import DocValues
 from lutra.scalars.elements import Elements
-from lutra.scalars.grams import END, Grams, write_grams
+from lutra.scalars.grams import END, GRAM_BYTES, Grams, write_grams
 from lutra.scalars.pages import Sink, Source
 from lutra.scalars.postings import Postings, Run, write_postings
 from lutra.scalars.presence import Presence, write_presence
@@ -48,6 +48,8 @@ _LOOKED_UP_MAX: Final = 1 << 16
 _RUNS_MAX: Final = 1_024
 """Of more runs of the dictionary all values are read, in document order: postings would be read run by run."""
 
+_IN_A_ROW: Final = 64
+"""Strings that are looked at in their order in the time that one takes that is not by the others."""
 _TESTED_AT_ONCE: Final = 8_192
 """Strings that are looked at between two looks at the clock."""
 
@@ -179,31 +181,37 @@ class SegmentColumn:
 
     def ends_with(self, suffix: str) -> Selection:
         encoded = suffix.encode()
-        return self._tested("", [encoded + END], lambda strings: ends_with(strings, encoded))
+        return self._tested("", [encoded + END], lambda strings: ends_with(strings, encoded), are_all=True)
 
     def like(self, pattern: str) -> Selection:
         encoded = pattern.encode()
         pieces = [piece.encode() for piece in literals(pattern)]
         if pieces and pattern.endswith(literals(pattern)[-1]):
             pieces[-1] += END
-        return self._tested(literal_prefix(pattern), pieces, lambda strings: like(strings, encoded))
+        # Whatever has the piece is like ``*piece*``, and ``*piece`` where it is at the end.
+        are_all = len(pieces) == 1 and pattern.startswith("*") and "?" not in pattern
+        return self._tested(literal_prefix(pattern), pieces, lambda strings: like(strings, encoded), are_all)
 
     def tested(self, prefix: str, test: StringTest) -> Selection:
         return self._tested(prefix, [], test)
 
-    def _tested(self, prefix: str, pieces: Sequence[bytes], test: StringTest) -> Selection:
+    def _tested(self, prefix: str, pieces: Sequence[bytes], test: StringTest, are_all: bool = False) -> Selection:
         """Documents with a string that starts with ``prefix`` and passes ``test``; none is tested before listing.
 
-        ``pieces``: that such strings have, as `Grams.having` takes them.
+        ``pieces``: that such strings have, as `Grams.having` takes them; ``are_all``: that is all they need to have.
         """
         assert self._strings is not None
         begin, end = self._strings.rank(prefix)[0], self._strings.rank_after(prefix)
         having = None if self._grams is None else self._grams.having(pieces)
-        if having is None:
+        numbers = having
+        if having is not None:
+            numbers = having[np.searchsorted(having, begin) : np.searchsorted(having, end)]
+        needs_no_test = are_all and len(pieces[0]) <= GRAM_BYTES
+        if numbers is None or (not needs_no_test and len(numbers) * _IN_A_ROW > end - begin):
             return Selection(self._of_ranks([(begin, end)]).estimate, partial(self._list_tested, begin, end, test))
-        numbers = having[np.searchsorted(having, begin) : np.searchsorted(having, end)]
         runs = _runs(numbers.tolist()) if len(numbers) <= _RUNS_MAX else [(begin, end)]
-        return Selection(self._of_ranks(runs).estimate, partial(self._list_passing, numbers, test))
+        make = partial(self._of_numbers, numbers) if needs_no_test else partial(self._list_passing, numbers, test)
+        return Selection(self._of_ranks(runs).estimate, make)
 
     def _list_passing(self, numbers: npt.NDArray[np.int64], test: StringTest) -> RowMask:
         assert self._strings is not None
