@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,7 +79,7 @@ def stalled(tmp_path: Path) -> Iterator[tuple[Instance, StallingStore]]:
 
     engine = open_engine(tmp_path / "data", wrapped=wrapped, policy=replace(EAGER, flush_age_s=3_600))
     try:
-        instance = define(engine, TableOptions(allow_update=False))
+        instance = define(engine, TableOptions(allow_update=False, max_deviation_s=9 * DAY_S))
         instance.create_search_index("t", "x", SCHEMA)
         write(instance, *range(20))
         instance.wait_searchable("t", "x", WAIT_S)
@@ -150,8 +151,13 @@ def test_an_index_goes_while_it_is_filled_anew(tmp_path: Path) -> None:
 
 def test_a_shorter_life_holds_at_once_and_a_longer_one_brings_rows_back(tmp_path: Path) -> None:
     with stalled(tmp_path) as (instance, store):
+        then_ms = int(time.time() * 1_000) - 3 * DAY_S * 1_000 // 2
+        cells = [("n", 50, then_ms, CellOperation.PUT), ("word", "w1", then_ms, CellOperation.PUT)]
+        instance.tables.write("t", RowChange(ChangeKind.PUT, (("id", 50),), cells))
+        instance.wait_searchable("t", "x", WAIT_S)
         instance.update_search_index("t", "x", IndexUpdate(ttl_s=2 * DAY_S))
         assert instance.describe_search_index("t", "x").phase is SyncPhase.INCR, "no row had to come back"
+        assert found(instance, MatchAll()) == [*range(20), 50]
         instance.update_search_index("t", "x", IndexUpdate(ttl_s=DAY_S))
         assert instance.describe_search_index("t", "x").schema.ttl_s == DAY_S
         assert len(found(instance, MatchAll())) == 20
@@ -163,6 +169,7 @@ def test_a_shorter_life_holds_at_once_and_a_longer_one_brings_rows_back(tmp_path
         store.release()
         instance.wait_updated("t", "x", WAIT_S)
         assert instance.describe_search_index("t", "x").phase is SyncPhase.INCR
+        assert found(instance, MatchAll()) == [*range(20), 50]
         with pytest.raises(ParameterInvalid, match="time_to_live is -1 or at least 86400"):
             instance.update_search_index("t", "x", IndexUpdate(ttl_s=5))
         with pytest.raises(ParameterInvalid, match="nothing of search index"):

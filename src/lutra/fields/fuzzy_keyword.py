@@ -15,6 +15,8 @@ class FuzzyKeywordKind(ScalarKind):
     column_types = frozenset({ColumnType.STRING})
     virtual_types = frozenset({ColumnType.STRING, ColumnType.INTEGER, ColumnType.DOUBLE})
     has_strings = True
+    is_counted = False
+    is_grouped = False
 
     def conversion(self) -> Convert:
         return as_string

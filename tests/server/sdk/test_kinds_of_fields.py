@@ -113,3 +113,59 @@ def test_a_keyword_that_is_too_long_says_so(
     make.wait_synced(table, index)
     assert ids(search(sync_client, table, index, ots.TermQuery("f", "a"))) == (["row"] if is_array else [])
     assert ids(search(sync_client, table, index, ots.MatchAllQuery())) == ["row"]
+
+
+def test_groups_are_told_in_canonical_text(make: TableMaker, sync_client: ots.OTSClient, table: str) -> None:
+    index = make_java_index(make, sync_client, table)
+    for name, address, flat in (("a", "::FFFF:10.0.0.1", "x"), ("b", "10.0.0.1", "y"), ("c", "2001:DB8:0::0:1", "x")):
+        put(sync_client, table, _id(name), ip=address, flat=f'{{"k": {{"w": "{flat}"}}}}')
+    make.wait_synced(table, index)
+    groups = [ots.GroupByField("ip", 10, name="by_ip"), ots.GroupByField("flat.k.w", 10, name="by_leaf")]
+    query = ots.SearchQuery(ots.MatchAllQuery(), limit=0, group_bys=groups)
+    by_ip, by_leaf = sync_client.search(table, index, query).group_by_results
+    assert {one.key: one.row_count for one in by_ip.items} == {"10.0.0.1": 2, "2001:db8::1": 1}
+    assert {one.key: one.row_count for one in by_leaf.items} == {"x": 2, "y": 1}
+    with invalid(mentions="field_name:fuzzy type:fuzzy_keyword is invalid"):
+        sync_client.search(
+            table, index, ots.SearchQuery(ots.MatchAllQuery(), group_bys=[ots.GroupByField("fuzzy", 10, name="g")])
+        )
+
+
+def test_what_a_flag_rules_out(client: SdkClient, make: TableMaker, table: str) -> None:
+    fields = [
+        field("hidden", FieldType.LONG, index=False, enable_sort_and_agg=True),
+        field("unsorted", FieldType.LONG, index=True, enable_sort_and_agg=False),
+        field("unsaid", FieldType.LONG),
+    ]
+    index = make.index(table, fields)
+    put(client, table, _id("a"), hidden=2, unsorted=2, unsaid=2)
+    put(client, table, _id("b"), hidden=1, unsorted=1, unsaid=1)
+    make.wait_synced(table, index)
+    for name in ("hidden", "unsaid"):
+        by = ots.Sort([ots.FieldSort(name)])
+        assert ids(search(client, table, index, ots.MatchAllQuery(), sort=by)) == ["b", "a"]
+        summed = client.search(table, index, ots.SearchQuery(ots.MatchAllQuery(), aggs=[ots.Sum(name)]))
+        assert [one.value for one in summed.agg_results] == [3.0]
+    for name in ("unsorted", "unsaid"):
+        assert ids(search(client, table, index, ots.TermQuery(name, 2))) == ["a"]
+    with invalid(mentions="[term query] field: hidden is not indexed"):
+        search(client, table, index, ots.TermQuery("hidden", 2))
+    with invalid(mentions="[field_sort] field: unsorted was created without sort_and_agg"):
+        search(client, table, index, ots.MatchAllQuery(), sort=ots.Sort([ots.FieldSort("unsorted")]))
+    with invalid(mentions="field: unsorted was created without sort_and_agg"):
+        client.search(table, index, ots.SearchQuery(ots.MatchAllQuery(), aggs=[ots.Sum("unsorted")]))
+
+
+def test_an_index_sort_is_the_order_where_none_is_asked_for(make: TableMaker, client: SdkClient, table: str) -> None:
+    by = ots.Sort([ots.FieldSort("n", ots.SortOrder.DESC), ots.PrimaryKeySort()])
+    index = make.index(table, [field("n", FieldType.LONG)], index_sort=by)
+    for name, number in (("a", 1), ("b", 3), ("c", 2)):
+        put(client, table, _id(name), n=number)
+    make.wait_synced(table, index)
+    assert ids(search(client, table, index, ots.MatchAllQuery())) == ["b", "c", "a"]
+    other = ots.Sort([ots.PrimaryKeySort(ots.SortOrder.DESC)])
+    assert ids(search(client, table, index, ots.MatchAllQuery(), sort=other)) == ["c", "b", "a"]
+    nested = field("items", FieldType.NESTED, sub_field_schemas=[field("k", FieldType.LONG)])
+    meta = ots.SearchIndexMeta([field("n", FieldType.LONG), nested], index_sort=by)
+    with invalid(mentions="an index with a nested field cannot be sorted"):
+        client.create_search_index(table, "sorted_nested", meta)
