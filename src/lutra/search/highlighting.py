@@ -24,7 +24,7 @@ def check_highlight(schema: IndexSchema, highlight: Highlight, space: str = "") 
             kind = field.type.name.lower()
             raise ParameterInvalid(f"[highlight] field: {wanted.field} type: {kind} is invalid, allow [text]")
         if field.text is None or not field.text.highlighting:
-            raise ParameterInvalid(f"[highlight] field: {wanted.field} was created without enable_highlighting")
+            raise ParameterInvalid(f"highlighting is not supported for field[{wanted.field}]")
         if not 1 <= wanted.fragments <= limits.HIGHLIGHT_FRAGMENTS_MAX:
             raise ParameterInvalid(
                 f"[highlight] number_of_fragments must be in [1, {limits.HIGHLIGHT_FRAGMENTS_MAX}], "

@@ -81,6 +81,14 @@ def test_flags_that_are_absent_have_their_documented_defaults() -> None:
     assert schema.fields[0].is_sortable
 
 
+def test_spaces_around_the_name_of_a_field_are_no_part_of_it() -> None:
+    """Node's own tests create ``"col_nested2 "`` and query the path ``"col_nested2"``."""
+    below = ots.FieldSchema("\tb ", ots.FieldType.LONG)
+    meta = ots.SearchIndexMeta([ots.FieldSchema(" n ", ots.FieldType.NESTED, sub_field_schemas=[below])])
+    [field] = parse_index_schema(create(meta)).fields
+    assert (field.name, [one.name for one in field.fields]) == ("n", ["b"])
+
+
 @pytest.mark.parametrize("sent", [None, False, True])
 def test_flags_are_told_as_they_were_said(sent: bool | None) -> None:
     """Python's own tests expect a flag that was not sent to be absent, which it reads as ``False``."""
