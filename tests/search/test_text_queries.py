@@ -308,7 +308,7 @@ def test_refuses(query: Query, says: str) -> None:
 @pytest.mark.parametrize(
     ("style", "says"),
     [
-        (HighlightField("plain"), "highlighting is not supported for field[plain]"),
+        (HighlightField("plain"), r"highlighting is not supported for field\[plain\]"),
         (HighlightField("most", fragments=0), r"number_of_fragments must be in \[1, 500\], not 0"),
         (HighlightField("most", fragment_chars=10_001), r"fragment_size must be in \[1, 10000\], not 10001"),
         (HighlightField("most", pre_tag="x" * 257), "at most 256 characters"),
