@@ -183,6 +183,18 @@ def test_neighbours_are_rows(shelf: Shelf) -> None:
     assert scores_of(index, Nested("items", near, ScoreMode.TOTAL))[0] == 1.0
 
 
+def test_documents_filter_neighbours() -> None:
+    """Rows nearest to a vector among those that hold a document; a nested query of neighbours is none of its filters."""
+    items = FieldSchema("items", FieldType.NESTED, fields=(FieldSchema("n", FieldType.LONG),))
+    schema = IndexSchema((FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(1)), items))
+    index = memory_index(schema, KEY)
+    held = [json.dumps([{"n": n % 3}, {"n": 7}]) for n in range(12)]
+    index.apply([Row((("id", n),), [("items", held[n], 1), ("v", f"[{n}]", 1)]) for n in range(12)])
+    asked = Nested("items", Term("items.n", 2), inner_hits=InnerHits())
+    near = KnnVector("v", np.zeros(1, np.float32), 3, asked)
+    assert inner(index, Bool(must=(near,))) == {n: {"items": [(0, 1.0)]} for n in (2, 5, 8)}
+
+
 def test_neighbours_by_graphs(shelf: Shelf) -> None:
     """Nearly all of the rows that are nearest are found by walks, too, of rows with one document or many."""
     dimension = 16

@@ -77,7 +77,7 @@ def _find_rows(condition: Near, parts: Sequence[PartSearch]) -> None:
     are surely among them: the nearer ones, as of those that are just as near as the last some may be missing.
     """
     scans, top_k = [_Scan(condition, part) for part in parts], condition.top_k
-    count = 2 * top_k + _SPARE
+    count, most = 2 * top_k + _SPARE, sum(part.part.rows for part in parts) + 1
     while True:
         for scan in scans:
             scan.wanted = count + 1
@@ -89,7 +89,7 @@ def _find_rows(condition: Near, parts: Sequence[PartSearch]) -> None:
         bound = np.partition(distances, count - 1)[count - 1]
         if sum(int(np.count_nonzero(own < bound)) for _, own in bests) >= top_k:
             break
-        count *= _GROWTH
+        count = min(_GROWTH * count, most)
     _give(condition, scans, _first_rows(scans, bests, top_k))
 
 

@@ -19,7 +19,7 @@ from lutra.model.errors import ParameterInvalid
 from lutra.model.geo import DistanceType, GeoPoint
 from lutra.model.queries import SortMode
 from lutra.model.scoring import DateOrigin, Decay, DecayShape, GeoOrigin, ManyMode, NumberOrigin
-from lutra.model.values import INT64_MIN
+from lutra.model.values import INT64_MAX, INT64_MIN
 from lutra.search.binder import Binder
 from lutra.search.functions.distances import Distances, by_document, from_moment, from_number
 from lutra.search.functions.function import Function, Said, binds
@@ -54,6 +54,8 @@ def bind(function: Decay, binder: Binder) -> Function:
             if not isinstance(moment, int):
                 floor = binder.reader(name).point(moment).floor
                 moment = INT64_MIN if floor is None else int(floor)
+            elif not INT64_MIN <= moment <= INT64_MAX:
+                raise ParameterInvalid(f"[decay function] origin must be within 64 bits: {moment}")
             return DateDecay(name, _falling(function, scale, offset), function.mode, moment)
 
 

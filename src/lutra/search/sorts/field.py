@@ -31,20 +31,21 @@ from lutra.search.sorts.values import NumberLevel, StringLevel
 @binds(FieldSort)
 def bind(sorter: FieldSort, binder: Binder) -> ByField:
     names = (sorter.field, *sorter.missing_fields)
-    within = bind_within("field_sort", sorter, binder)
+    within, missing = bind_within("field_sort", sorter, binder), sorter.missing
     with binder.within("field_sort", within.path) if within is not None else nullcontext():
         fields = [binder.field_here("field_sort", name) for name in names]
-        reader = binder.reader(sorter.field)
+        stand_in = None
+        if missing is not None and not isinstance(missing, Missing):
+            stand_in = binder.reader(sorter.field).stand_in(missing)
     mode = sorter.mode
     if mode is None:
         mode = SortMode.MAX if sorter.descending else SortMode.MIN
-    missing = sorter.missing
     is_average = mode is SortMode.AVG and (within is not None or any(field.is_array for field in fields))
     return ByField(
         names,
         sorter.descending,
         mode,
-        None if missing is None or isinstance(missing, Missing) else reader.stand_in(missing),
+        stand_in,
         missing is Missing.FIRST,
         float if is_average else kind_of(fields[0]).sort_type,
         within,
