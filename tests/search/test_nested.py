@@ -184,7 +184,7 @@ def test_neighbours_are_rows(shelf: Shelf) -> None:
 
 
 def test_documents_filter_neighbours() -> None:
-    """Rows nearest to a vector among those that hold a document; a nested query of neighbours is none of its filters."""
+    """Rows nearest to a vector among those that hold a document, which come with them."""
     items = FieldSchema("items", FieldType.NESTED, fields=(FieldSchema("n", FieldType.LONG),))
     schema = IndexSchema((FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(1)), items))
     index = memory_index(schema, KEY)
