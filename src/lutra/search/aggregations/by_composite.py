@@ -32,6 +32,8 @@ Key = bytes | int | float | None
 class CompositeGrouping(Grouping):
     """Of each parent only the first groups after ``token`` are kept: those that may still come on this page."""
 
+    keeps_largest = False
+
     def __init__(
         self, name: str, level: Level, sources: Sequence[tuple[Grouping, bool]], size: int, token: str | None
     ) -> None:

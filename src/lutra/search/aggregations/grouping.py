@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +71,8 @@ class Grouping(ABC):
 
     columns: int = 1
     """Key columns that its groups have."""
+    keeps_largest: ClassVar[bool] = True
+    """Whether of too many groups those with the most rows are kept, whatever their keys."""
 
     def __init__(self, name: str, level: Level, sort: Sequence[GroupSorter] = ()) -> None:
         self.name = name

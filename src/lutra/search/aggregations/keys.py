@@ -123,6 +123,12 @@ def _renumbered(codes: Codes, kept: npt.NDArray[np.int64], size: int) -> Codes:
     return renumber[codes]
 
 
+def distinct(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Each once, ascending."""
+    ordered = np.sort(values)
+    return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))] if len(ordered) else ordered
+
+
 def united(columns: Sequence[KeyColumn]) -> tuple[list[Codes], Table]:
     """The keys of several columns in one table, ascending, and the codes of each column in it."""
     used = [column.table for column in columns if len(column.table)]
@@ -134,7 +140,7 @@ def united(columns: Sequence[KeyColumn]) -> tuple[list[Codes], Table]:
         numbers = dict(zip(table, range(len(table)), strict=True))
         places = [np.fromiter((numbers[key] for key in c.table), np.int64, len(c.table)) for c in columns]
     else:
-        table = np.unique(np.concatenate(used))
+        table = distinct(np.concatenate(used))
         places = [np.searchsorted(table, np.asarray(c.table, table.dtype)) for c in columns]
     return [np.append(own, NO_KEY)[c.codes] for own, c in zip(places, columns, strict=True)], table
 
@@ -149,6 +155,8 @@ class Numbering:
     """By combination: the group, and the key of each column."""
     rows: npt.NDArray[np.int64]
     """How many rows each has."""
+    is_whole: bool = True
+    """No combination was left out."""
 
 
 def numbered(parents: Groups | None, columns: Sequence[tuple[npt.NDArray[Any], int]]) -> Numbering:
@@ -166,8 +174,8 @@ def numbered(parents: Groups | None, columns: Sequence[tuple[npt.NDArray[Any], i
             combined = numbers.astype(np.int64) * base + codes
         if bool(codes.min(initial=0) < 0):
             combined = np.where(codes < 0, combined + base, combined)
-        numbers, distinct, rows = _counted(combined, count * base)
-        before, key = np.divmod(distinct, base)
+        numbers, different, rows = _counted(combined, count * base)
+        before, key = np.divmod(different, base)
         kept = [before] if not firsts else [first[before] for first in firsts]
         firsts = [*kept, np.where(key == size, NO_KEY, key)]
     return Numbering(numbers.astype(np.int32, copy=False), firsts[0].astype(np.int32), tuple(firsts[1:]), rows)
@@ -177,11 +185,11 @@ def _counted(keys: npt.NDArray[Any], span: int) -> tuple[Groups, npt.NDArray[np.
     """Each key's number, the keys by number, and how often each comes; keys are from 0 to ``span`` - 1."""
     if span <= max(_DENSE_SPAN, 4 * len(keys)):
         counts = np.bincount(keys, minlength=span)
-        distinct = np.flatnonzero(counts)
-        if len(distinct) == len(counts):
-            return keys.astype(np.int32, copy=False), distinct, counts
+        different = np.flatnonzero(counts)
+        if len(different) == len(counts):
+            return keys.astype(np.int32, copy=False), different, counts
         numbers = np.zeros(len(counts), np.int32)
-        numbers[distinct] = np.arange(len(distinct), dtype=np.int32)
-        return numbers[keys], distinct, counts[distinct]
-    found, distinct = number_keys(np.ascontiguousarray(keys, np.int64))
-    return found, distinct, group_counts(found, len(distinct))
+        numbers[different] = np.arange(len(different), dtype=np.int32)
+        return numbers[keys], different, counts[different]
+    found, different = number_keys(np.ascontiguousarray(keys, np.int64))
+    return found, different, group_counts(found, len(different))

@@ -7,21 +7,34 @@ numbered anew wherever states are merged: a state says of each group which one o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lutra.kernels.aggregate import group_counts
+from lutra.model import limits
 from lutra.search.aggregations.grouping import Assigned, Buckets, Grouping
-from lutra.search.aggregations.keys import Codes, KeyColumn, Table, ascending, numbered, united, used_of
+from lutra.search.aggregations.keys import (
+    NO_KEY,
+    Codes,
+    KeyColumn,
+    Numbering,
+    RowKeys,
+    Table,
+    ascending,
+    distinct,
+    numbered,
+    united,
+    used_of,
+)
 from lutra.search.aggregations.metric import AnyMetric, Renumber
 from lutra.search.aggregations.packing import Packer, Unpacker, require
-from lutra.search.aggregations.rows import Groups, Places, Rows
+from lutra.search.aggregations.rows import Places, Rows
 
-_ROWS_AT_ONCE: Final = 1 << 22
-_ROWS_LEAST: Final = 1 << 18
+_ROWS_AT_ONCE: Final = 1 << 20
+_ROWS_LEAST: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,37 +91,56 @@ def _collect_groups(grouping: Grouping, rows: Rows) -> BucketsState:
     rows.search.deadline.check()
     assigned = grouping.assign(rows)
     found = numbered(rows.groups_at(assigned.rows), [(keys.codes, keys.size) for keys in assigned.keys])
-    places, numbers, counts = assigned.rows, found.numbers, found.rows
+    places = assigned.rows
     if not assigned.is_once:
-        places, numbers = _once(assigned, numbers, len(found.rows))
-        counts = group_counts(numbers, len(found.rows))
-    columns = []
-    for codes, keys in zip(found.codes, assigned.keys, strict=True):
-        used = used_of(codes, keys.size)
-        place = np.append(np.zeros(keys.size, np.int64), -1)
-        place[used] = np.arange(len(used))
-        columns.append(ascending(place[codes], keys.take(used)))
-    buckets, renumber = _in_order(found.parents, columns, counts)
+        places, found = _once(assigned, found)
+    if grouping.keeps_largest and len(found.rows) > limits.GROUPS_KEPT_MAX:
+        # Before keys are read: there may be many more of them.
+        found = _largest(found)
+    columns = [_column(codes, keys) for codes, keys in zip(found.codes, assigned.keys, strict=True)]
+    buckets, renumber = _in_order(found.parents, columns, found.rows)
     kept, is_exact = grouping.kept(buckets)
     if kept is not None:
         buckets, renumber = _without(buckets, renumber, kept)
+    is_exact = is_exact and found.is_whole
     if not grouping.level:
         return BucketsState(buckets, LevelState((), ()), is_exact)
-    if renumber is not None:
+    numbers = found.numbers
+    if not found.is_whole or kept is not None:
+        numbers = numbers if renumber is None else np.append(renumber, np.int32(-1))[numbers]
+        staying = np.flatnonzero(numbers >= 0)
+        numbers = numbers[staying]
+        places = staying if places is None else places[staying]
+    elif renumber is not None:
         numbers = renumber[numbers]
-        if kept is not None:
-            staying = np.flatnonzero(numbers >= 0)
-            numbers = numbers[staying]
-            places = staying if places is None else places[staying]
     return BucketsState(buckets, collect(grouping.level, rows.regrouped(places, numbers, len(buckets))), is_exact)
 
 
-def _once(assigned: Assigned, numbers: Groups, count: int) -> tuple[Places, Groups]:
+def _column(codes: Codes, keys: RowKeys) -> KeyColumn:
+    """The keys of groups, of which only those that come are read."""
+    used = used_of(codes, keys.size)
+    place = np.append(np.zeros(keys.size, np.int64), NO_KEY)
+    place[used] = np.arange(len(used))
+    return ascending(place[codes], keys.take(used))
+
+
+def _once(assigned: Assigned, found: Numbering) -> tuple[Places, Numbering]:
     """Rows and the groups they are in, each pair once."""
     assert assigned.rows is not None
-    pairs = np.unique(assigned.rows * count + numbers)
+    count = len(found.rows)
+    pairs = distinct(assigned.rows * count + found.numbers)
     rows, groups = np.divmod(pairs, max(1, count))
-    return rows, groups.astype(np.int32)
+    numbers = groups.astype(np.int32)
+    return rows, replace(found, numbers=numbers, rows=group_counts(numbers, count))
+
+
+def _largest(found: Numbering) -> Numbering:
+    """Only as many groups as are kept, those with the most rows; the numbers of rows in others are -1."""
+    largest = np.sort(np.argpartition(-found.rows, limits.GROUPS_KEPT_MAX - 1)[: limits.GROUPS_KEPT_MAX])
+    names = np.full(len(found.rows), -1, np.int32)
+    names[largest] = np.arange(len(largest), dtype=np.int32)
+    codes = tuple(own[largest] for own in found.codes)
+    return Numbering(names[found.numbers], found.parents[largest], codes, found.rows[largest], is_whole=False)
 
 
 def _in_order(

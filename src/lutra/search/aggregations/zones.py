@@ -104,11 +104,14 @@ def zone_of(text: str | None) -> Zone:
 
 def _changes(name: str, first: int, last: int) -> tuple[Millis, Millis]:
     """The offsets that hold around ``first`` to ``last``, and from when on each holds; the first: for ever before."""
-    # A year too many at most, as years were counted without leap days.
-    first_year, last_year = (_year_about(ms) for ms in (first, last))
+    return _changes_of_years(name, _year_about(first), _year_about(last))
+
+
+@functools.lru_cache(maxsize=1_024)
+def _changes_of_years(name: str, first: int, last: int) -> tuple[Millis, Millis]:
     starts: list[int] = []
     offsets: list[int] = []
-    for year in range(first_year - 2, last_year + 3):
+    for year in range(first - 2, last + 3):
         for start, offset in _changes_of_year(name, year):
             if not offsets or offsets[-1] != offset:
                 starts.append(start)
@@ -118,6 +121,7 @@ def _changes(name: str, first: int, last: int) -> tuple[Millis, Millis]:
 
 
 def _year_about(ms: int) -> int:
+    """One beside it at most: years are counted without leap days."""
     return max(_YEAR_MIN, min(_YEAR_MAX, 1970 + ms // (_MS_PER_S * _DAY_S * 365)))
 
 
