@@ -121,10 +121,13 @@ def test_what_they_hold_is_bounded(clock: Clock, index: SearchIndex, monkeypatch
     monkeypatch.setattr(limits, "SCAN_BUFFER_BYTES_MAX", 2 * held)
     sessions.begin(OTHER, other.view())
     assert sessions.held.buffers == 2 * held
-    sessions.close()
+    sessions.drop(OWNER)
+    sessions.drop(OTHER)
     monkeypatch.setattr(limits, "SCAN_BUFFER_BYTES_MAX", 1)
     assert sessions.begin(OTHER, other.view())  # one in any case
     sessions.close()
+    with pytest.raises(ServerBusy, match="closed"):
+        sessions.begin(OTHER, other.view())
 
 
 def test_nobody_has_to_ask_for_one_to_end(index: SearchIndex) -> None:

@@ -93,6 +93,14 @@ def test_a_filter_does_not_score(view: IndexView) -> None:
     assert answer.stats.strategy == "block_max"
 
 
+def test_a_filter_is_explained(view: IndexView) -> None:
+    answer = search(view, SearchRequest(MatchAll(), filter=Term("third", 1), explain=True))
+    assert answer.stats.explanation is not None
+    told = [part["filter"] for part in answer.stats.explanation["parts"]]
+    assert {one["query"] for one in told} == {"term"}
+    assert sum(one["rows"] for one in told) == 20
+
+
 def test_pages_of_a_filtered_query(view: IndexView) -> None:
     found: list[int] = []
     request = SearchRequest(MatchAll(), limit=7, filter=Term("third", 2))

@@ -51,10 +51,12 @@ class ScanSessions:
     def begin(self, source: object, view: IndexView) -> bytes:
         """A session over a ``view`` of ``source``; gives its id.
 
-        Raises ServerBusy where there are too many, or they hold too much.
+        Raises ServerBusy where there are too many, they hold too much, or all have been ended.
         """
         self.expire()
         with self._changed:
+            if self._is_closed:
+                raise ServerBusy("the data directory is being closed")
             if len(self._sessions) >= limits.SCAN_SESSIONS_MAX:
                 raise ServerBusy(f"{limits.SCAN_SESSIONS_MAX} scans have sessions, try again when one has ended")
             views = [session.view for session in self._sessions.values()]
@@ -62,7 +64,7 @@ class ScanSessions:
                 raise ServerBusy(f"scans hold {limits.SCAN_BUFFER_BYTES_MAX} bytes of memory, try again")
             name = secrets.token_hex(_ID_BYTES).encode()
             self._sessions[name] = _Session(source, view, self._now_s() + limits.SCAN_ALIVE_S_DEFAULT)
-            if self._thread is None and not self._is_closed:
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._expire_all, name="lutra-scans", daemon=True)
                 self._thread.start()
             return name

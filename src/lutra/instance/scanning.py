@@ -8,7 +8,7 @@ from typing import Final
 from lutra.index.lsm.view import IndexView
 from lutra.model import limits
 from lutra.model.deadline import Deadline
-from lutra.model.errors import ParameterInvalid
+from lutra.model.errors import ParameterInvalid, RequestTimeout
 from lutra.model.queries import PrimaryKeySort, ReturnColumns, SearchRequest
 from lutra.model.rows import PrimaryKey, Row
 from lutra.model.scans import ScanRequest, ScanResult
@@ -47,11 +47,18 @@ def scanned(view: IndexView, request: ScanRequest, deadline: Deadline, read: Rea
     """One page. Rows that are gone take no place in it. Raises as `scan`, and as ``read``."""
     cursor = _SessionCursor(view, request) if request.session is not None else _KeyCursor(view, request)
     rows: list[Row] = []
+    keys: list[PrimaryKey] = []
     size_bytes = 0
     while len(rows) < request.limit:
-        keys = cursor.next(request.limit - len(rows), deadline)
-        if not keys:
+        try:
+            found = cursor.next(request.limit - len(rows), deadline)
+        except RequestTimeout:
+            if not rows:
+                raise
             break
+        if not found:
+            break
+        keys = found
         for first in range(0, len(keys), _ROWS_AT_ONCE):
             some = keys[first : first + _ROWS_AT_ONCE]
             for place, (row, row_bytes) in enumerate(read(some)):
@@ -83,10 +90,10 @@ class _SessionCursor:
 
     def next(self, limit: int, deadline: Deadline) -> list[PrimaryKey]:
         """The next keys; none at the end."""
-        if self._ends:
-            self._begin = self._ends[-1]
-        page = scan(self._view, self._request.query, self._begin, limit, deadline)
-        self._ends = page.after
+        begin = self._ends[-1] if self._ends else self._begin
+        page = scan(self._view, self._request.query, begin, limit, deadline)
+        if page.after:
+            self._begin, self._ends = begin, page.after
         return [self._view.decode_key(key) for key in page.keys]
 
     def token(self, taken: int) -> bytes:
@@ -108,17 +115,13 @@ class _KeyCursor:
 
     def next(self, limit: int, deadline: Deadline) -> list[PrimaryKey]:
         """The next keys; none at the end."""
-        if self._keys:
-            self._token = self.token(len(self._keys))
-        request = SearchRequest(
-            self._request.query,
-            _BY_KEY,
-            limit=limit,
-            token=self._token,
-            timeout_ms=self._request.timeout_ms,
-        )
-        self._keys = [hit.key for hit in search(self._view, request).hits]
-        return self._keys
+        token = self.token(len(self._keys)) if self._keys else self._token
+        timeout_ms = self._request.timeout_ms
+        request = SearchRequest(self._request.query, _BY_KEY, limit=limit, token=token, timeout_ms=timeout_ms)
+        found = [hit.key for hit in search(self._view, request).hits]
+        if found:
+            self._token, self._keys = token, found
+        return found
 
     def token(self, taken: int) -> bytes:
         """Leads on after so many of the keys that came last."""

@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lutra.search.nodes.node import PartSearch, explained
+from lutra.search.nodes.node import Clause, PartSearch, explained
 from lutra.search.plan import Plan
 
 
@@ -52,4 +52,6 @@ def _part(plan: Plan, search: PartSearch) -> dict[str, Any]:
         told[name] = getattr(stats, name)
     told["us"] = round(search.total_us(), 1)
     told["query"] = explained(plan.root, search.node(plan.root.condition))
+    if plan.filter is not None:
+        told["filter"] = explained(Clause(plan.filter, 1.0), search.node(plan.filter))
     return told

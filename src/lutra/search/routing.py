@@ -50,6 +50,7 @@ def _checked(view: IndexView, value: KeyInput) -> Mapping[str, KeyValue]:
 def _rows_of(view: IndexView, part: Part, values: Sequence[Mapping[str, KeyValue]]) -> RowMask:
     mask = RowMask.none(part.size)
     for value in values:
+        current_deadline().check()
         mask = mask | _rows_of_one(view, part, value)
     return mask
 
