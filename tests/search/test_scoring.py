@@ -20,6 +20,7 @@ from support.shared_out import shared_out
 from support.stored_segments import Shelf
 from support.worlds.expected import expected_hits
 from support.worlds.queries import queries
+from support.worlds.schemas import leaves_of
 from support.worlds.scoring import rescored as random_rescored
 from support.worlds.world import World, worlds
 
@@ -73,7 +74,9 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(worlds(), st.data(), st.booleans(), st.integers(0, 2**32))
 def test_as_the_reference(shelf: Shelf, world: World, data: st.DataObject, by_score: bool, seed: int) -> None:
-    query = data.draw(random_rescored(world.schema, queries(world.schema, 3), queries(world.schema, 2, False)))
+    query = data.draw(
+        random_rescored(leaves_of(world.schema), queries(world.schema, 3), queries(world.schema, 2, False))
+    )
     request = SearchRequest(query, (ScoreSort(),) if by_score else (), limit=100, count_total=True)
     expected = expected_hits(world, request, 100)
     whole = search(world.index.view(), request)

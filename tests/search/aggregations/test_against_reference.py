@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.reference.answer import matches
-from support.reference.group_bys import aggregated
 from support.same import assert_same
 from support.shared_out import shared_out
 from support.stored_segments import Shelf
 from support.worlds.aggregations import aggregations, group_bys
+from support.worlds.expected_groups import expected_aggregates
 from support.worlds.queries import queries
 from support.worlds.world import World, worlds
 
@@ -49,23 +48,12 @@ def requests(draw: st.DrawFn, world: World) -> SearchRequest:
     )
 
 
-def expected_of(world: World, request: SearchRequest) -> Aggregated:
-    space = world.space
-    found = matches(space, request, request.limit or 0)
-    result = aggregated(space, found, request.aggregations, request.group_bys)
-    assume(not space.is_close)
-    return result
-
-
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(worlds(), st.data())
 def test_of_a_buffer(world: World, data: st.DataObject) -> None:
     request = data.draw(requests(world))
     answer = search(world.index.view(), request)
-    if not request.aggregations and not request.group_bys:
-        assert answer.aggregated is None
-    else:
-        assert_same(answer.aggregated, expected_of(world, request))
+    assert_same(answer.aggregated, expected_aggregates(world, request, request.limit or 0))
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -74,7 +62,9 @@ def test_of_segments_merged_in_any_grouping(shelf: Shelf, world: World, data: st
     rng = random.Random(seed)
     request = data.draw(requests(world))
     view = shared_out(world.index, list(world.written.values()), rng, shelf)
-    assert_same(merged_at_random(view, request, rng), expected_of(world, request))
+    assert_same(
+        merged_at_random(view, request, rng), expected_aggregates(world, request, request.limit or 0) or Aggregated()
+    )
 
 
 def merged_at_random(view: IndexView, request: SearchRequest, rng: random.Random) -> Aggregated:

@@ -33,9 +33,12 @@ NS_PER_MS = 1_000_000
 
 
 def values_of(space: Space, one: Document, name: str, missing: Any = None) -> list[Any]:
-    """Dates are milliseconds; ``missing`` stands for what is not there."""
-    field = space.field(name)
-    elements = one.elements.get(name) or ([] if missing is None else [stand_in(field, missing)])
+    """Those of documents within count, too. Dates are milliseconds; ``missing`` stands for what is not there."""
+    field, nested = space.field(name), space.schema.space_of(name)
+    holders = list(one.below(nested)) if nested else [one]
+    elements = [element for holder in holders for element in holder.elements.get(name, [])]
+    if not elements and missing is not None:
+        elements = [stand_in(field, missing)]
     return [milliseconds(element) for element in elements] if field.type is FieldType.DATE else elements
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import support.reference.geo
+import support.reference.nested
 import support.reference.queries  # which say what answers which query
 import support.reference.scoring  # noqa: F401
 from support.reference.documents import Document

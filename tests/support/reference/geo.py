@@ -18,7 +18,8 @@ def place_of(point: GeoPoint) -> Place:
 def geo_distance(query: GeoDistance, space: Space) -> Scores:
     def is_near(place: Place) -> bool:
         away_m = arc_m(place_of(query.centre), place)
-        space.is_close |= math.isclose(away_m, query.distance_m, rel_tol=1e-7)
+        if math.isclose(away_m, query.distance_m, rel_tol=1e-7):
+            space.doubts.append("a distance")
         return away_m <= query.distance_m
 
     return space.where(query.field, is_near)

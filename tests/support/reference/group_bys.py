@@ -33,6 +33,7 @@ from lutra.model.aggregations import (
     RowCountSort,
     SubAggregationSort,
 )
+from lutra.model.indexes import FieldType
 
 Members = Iterable[tuple[Any, list[Document]]]
 """Keys of groups, and the documents in them."""
@@ -104,9 +105,13 @@ def by_interval(space: Space, found: Scores, wanted: Histogram) -> GroupByResult
         last = max(members, default=None) if ends[1] is None else ends[1]
         for number in range(first, last + 1) if first is not None and last is not None else ():
             members.setdefault(number, [])
-    shown = [(begin_of(number, wanted), documents) for number, documents in members.items()]
+    shown = [(begin_of(number, wanted, is_whole(space, wanted)), documents) for number, documents in members.items()]
     groups = [group for group in groups_of(space, found, wanted, shown) if group.rows >= least]
     return GroupByResult(wanted.name, in_order(groups, wanted.sort))
+
+
+def is_whole(space: Space, wanted: Histogram) -> bool:
+    return space.field(wanted.field).type is not FieldType.DOUBLE
 
 
 def bounds_of(space: Space, wanted: Histogram) -> list[Any]:
@@ -152,7 +157,7 @@ def source_keys(space: Space, one: Document, source: CompositeSource) -> list[An
     if isinstance(source, GroupByField):
         keys = values_of(space, one, source.field)
     else:
-        keys = [begin_of(number, source) for number in interval_numbers(space, one, source)]
+        keys = [begin_of(number, source, is_whole(space, source)) for number in interval_numbers(space, one, source)]
     return list(set(keys)) or [None]
 
 

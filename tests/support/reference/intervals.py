@@ -7,6 +7,8 @@ import math
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from support.reference.values import LEAST
+
 from lutra.model.aggregations import DateTimeUnit, DateTimeValue, GroupByDateHistogram, GroupByHistogram
 
 Histogram = GroupByHistogram | GroupByDateHistogram
@@ -24,7 +26,10 @@ EPOCH, MONDAY = dt.date(1970, 1, 1), dt.date(1970, 1, 5)
 def number_of(value: Any, wanted: Histogram) -> int:
     """Intervals follow each other without gaps."""
     if isinstance(wanted, GroupByHistogram):
-        return math.floor((value - (wanted.offset or 0)) / wanted.interval)
+        offset = (wanted.offset or 0) % wanted.interval
+        if all(type(one) is int for one in (value, wanted.interval, offset)):
+            return int((value - offset) // wanted.interval)
+        return math.floor((float(value) - offset) / wanted.interval)  # as doubles are: great ones are rounded
     interval, offset_ms = wanted.interval, milliseconds(wanted.offset)
     if interval.unit in UNIT_MS:
         shown_ms = value + utc_offset_ms(wanted.time_zone) - offset_ms
@@ -38,10 +43,11 @@ def number_of(value: Any, wanted: Histogram) -> int:
     return ((day.year - 1970) * 12 + day.month - 1) // (MONTHS[interval.unit] * interval.value)
 
 
-def begin_of(number: int, wanted: Histogram) -> Any:
-    """Of dates in ms since the epoch."""
+def begin_of(number: int, wanted: Histogram, is_whole: bool) -> Any:
+    """Of dates in ms since the epoch. ``is_whole``: the values are whole numbers, and so of 64 bits."""
     if isinstance(wanted, GroupByHistogram):
-        return number * wanted.interval + (wanted.offset or 0)
+        begin = number * wanted.interval + (wanted.offset or 0) % wanted.interval
+        return max(LEAST, begin) if is_whole else float(begin)
     interval, offset_ms = wanted.interval, milliseconds(wanted.offset)
     if interval.unit in UNIT_MS:
         return number * milliseconds(interval) + offset_ms - utc_offset_ms(wanted.time_zone)

@@ -11,6 +11,7 @@ from support.reference.space import Scores, Space, answers
 from lutra.kernels.distance import topk, wide
 from lutra.model.indexes import Metric
 from lutra.model.queries import KnnVector
+from lutra.model.rows import PrimaryKey
 
 
 @answers(KnnVector)
@@ -29,7 +30,10 @@ def nearest(query: KnnVector, space: Space, top_k: int) -> Scores:
         if one in among and query.field in one.elements
     ]
     near.sort(key=lambda pair: (pair[0], pair[1].order))
-    scored = {one: score_of(options.metric, away) * query.weight for away, one in near[:top_k]}
+    rows: dict[PrimaryKey, tuple[float, Document]] = {}
+    for away, one in near:  # within rows their nearest documents count
+        rows.setdefault(one.key, (away, one))
+    scored = {one: score_of(options.metric, away) * query.weight for away, one in list(rows.values())[:top_k]}
     return {one: score for one, score in scored.items() if query.min_score is None or above(score, query.min_score)}
 
 

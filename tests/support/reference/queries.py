@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import sys
 from typing import Any
 
@@ -20,6 +21,8 @@ def match_all(query: MatchAll, space: Space) -> Scores:
 
 @answers(Exists)
 def exists(query: Exists, space: Space) -> Scores:
+    if space.field(query.field).is_nested:
+        return dict.fromkeys((one for one in space.documents if one.children.get(query.field)), 1.0)
     return space.where(query.field, lambda element: True)
 
 
@@ -28,7 +31,7 @@ def term(query: Term, space: Space) -> Scores:
     wanted = operand_of(space.field(query.field), query.value)
     if space.is_text(query.field):
         return word_scores(space, query.field, [wanted], 1, query.weight)
-    return space.where(query.field, lambda element: element == wanted, query.weight)
+    return space.where(query.field, lambda element: is_wanted(element, wanted), query.weight)
 
 
 @answers(Terms)
@@ -36,7 +39,12 @@ def terms(query: Terms, space: Space) -> Scores:
     wanted = [operand_of(space.field(query.field), value) for value in query.values]
     if space.is_text(query.field):
         return space.where(query.field, lambda words: any(word in wanted for word in words.terms), query.weight)
-    return space.where(query.field, lambda element: element in wanted, query.weight)
+    return space.where(query.field, lambda element: any(is_wanted(element, one) for one in wanted), query.weight)
+
+
+def is_wanted(element: Any, wanted: Any) -> bool:
+    """A network is as good as each of its addresses."""
+    return element in wanted if isinstance(wanted, ipaddress.IPv6Network) else element == wanted
 
 
 @answers(Range)

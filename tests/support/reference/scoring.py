@@ -85,7 +85,7 @@ def functions_score(query: FunctionsScore, space: Space) -> Scores:
             made = min(made, query.max_score)
         total, bound = combined(query.combine, score, made), query.min_score
         if bound is not None and total != bound and math.isclose(total, bound, rel_tol=1e-5, abs_tol=1e-5):
-            space.is_close = True
+            space.doubts.append("a score")
         with np.errstate(over="ignore", under="ignore"):
             if bound is None or np.float32(total) >= np.float32(bound):
                 found[one] = total

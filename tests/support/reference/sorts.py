@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from support.geo_model import Place
 from support.reference.documents import Document
 from support.reference.space import Space
 from support.reference.values import stand_in
 
+from lutra.kernels.geo import geo_distances
+from lutra.model.geo import GeoDistanceSort
 from lutra.model.indexes import FieldType
 from lutra.model.queries import DocSort, FieldSort, Missing, PrimaryKeySort, ScoreSort, Sorter, SortMode
 
@@ -32,11 +36,24 @@ def sort_key(space: Space, sort: tuple[Sorter, ...], document: Document, score: 
             return [*result, turned(document.order)]
         if isinstance(sorter, ScoreSort):
             result.append(turned(score))
+        elif isinstance(sorter, GeoDistanceSort):
+            away_m = distance_m(sorter, document.elements.get(sorter.field, []))
+            result += [2, 0] if away_m is None else [1, turned(away_m)]
         elif isinstance(sorter, FieldSort):
             value = field_value(space, sorter, document)
             absent = 0 if sorter.missing is Missing.FIRST else 2
             result += [absent, 0] if value is None else [1, turned(value)]
     return [*result, document.order]
+
+
+def distance_m(sorter: GeoDistanceSort, places: list[Place]) -> float | None:
+    """By the same kernel, pair by pair: so that equally far is what it takes for that. None without a point."""
+    mode = sorter.mode if sorter.mode is not None else (SortMode.MAX if sorter.descending else SortMode.MIN)
+    origins = np.array([[point.lat, point.lon] for point in sorter.points])
+    away = [float(geo_distances(np.array([place]), origins, sorter.distance_type, mode)[0]) for place in places]
+    if not away:
+        return None
+    return sum(away) / len(away) if mode is SortMode.AVG else (min if mode is SortMode.MIN else max)(away)
 
 
 def field_value(space: Space, sorter: FieldSort, document: Document) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from support.reference.documents import Document
@@ -23,8 +23,24 @@ class Space:
 
     schema: IndexSchema
     documents: list[Document]
-    is_close: bool = False
-    """Whether rounding decides if some document scores enough: then the answer may be another one."""
+    rows: list[Document]
+    spaces: dict[str, Space] = field(default_factory=dict)
+    """Of the documents within, by path."""
+    doubts: list[str] = field(default_factory=list)
+    """Where rounding decides."""
+
+    def below(self, path: str) -> Space:
+        """The documents of a nested field, all of them: words count in all rows."""
+        found = self.spaces.get(path)
+        if found is None:
+            documents = [child for one in self.rows for child in one.below(path)]
+            found = self.spaces[path] = Space(self.schema, documents, self.rows, self.spaces, self.doubts)
+        return found
+
+    @property
+    def is_close(self) -> bool:
+        """Whether rounding decides if some document scores enough: then the answer may be another one."""
+        return bool(self.doubts)
 
     def match(self, query: Query) -> Scores:
         """Score by document."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import json
 import math
 import sys
@@ -24,23 +25,35 @@ ARRAY_ELEMENTS_MAX = 256
 def elements_of(field: FieldSchema, value: Any) -> list[Any] | None:
     """The elements of a column's value; None where it is not of the field's type, and so left out of the index.
 
-    DATE elements are nanoseconds since the epoch, of TEXT and VECTOR fields there is one: the words, the vector.
+    DATE elements are nanoseconds since the epoch, IP ones addresses of version 6. Of TEXT and VECTOR fields there is
+    one: the words, the vector.
     """
+    if field.type is FieldType.VECTOR and isinstance(value, bytes | bytearray):
+        assert field.vector is not None
+        return _vector(field, np.frombuffer(value, "<f4")) if len(value) == 4 * field.vector.dimension else None
+    if not field.is_array and field.type is not FieldType.VECTOR:
+        return elements_in(field, value)
+    parts = _json_array(value)
+    return None if parts is None else elements_in(field, parts)
+
+
+def elements_in(field: FieldSchema, value: Any, is_array: bool | None = None) -> list[Any] | None:
+    """As `elements_of`, of a value in an object, where an array is one."""
     if field.type is FieldType.VECTOR:
         return _vector(field, value)
-    parts: Any = [value]
-    if field.is_array:
-        parts = _json_array(value)
-        if parts is None:
-            return None
+    is_array = field.is_array if is_array is None else is_array
+    if not is_array:
+        parts = [value]
+    elif isinstance(value, list) and len(value) <= ARRAY_ELEMENTS_MAX:
+        parts = [part for part in value if part is not None]
+    else:
+        return None
     elements = [_element(field, part) for part in parts]
     if any(element is None for element in elements):
         return None
-    if field.type is FieldType.TEXT:
+    if field.type is FieldType.TEXT and elements:
         analyzer = analyzer_of(field.text or TextOptions())
-        return (
-            [analyzer.tokens_of_all(elements) if field.is_array else analyzer.tokens(elements[0])] if elements else []
-        )
+        return [analyzer.tokens_of_all(elements) if is_array else analyzer.tokens(elements[0])]
     return elements
 
 
@@ -70,7 +83,7 @@ def _element(field: FieldSchema, value: Any) -> Any:
             return value + 0.0 if is_number else None  # there is one zero
         case FieldType.BOOLEAN:
             return value if type(value) is bool else None
-        case FieldType.KEYWORD:
+        case FieldType.KEYWORD | FieldType.FUZZY_KEYWORD:
             return value if _is_text(value) and len(value.encode()) <= KEYWORD_BYTES_MAX else None
         case FieldType.TEXT:
             return value if _is_text(value) else None
@@ -81,6 +94,8 @@ def _element(field: FieldSchema, value: Any) -> Any:
             return ns if ns is not None and LEAST <= ns <= MOST else None
         case FieldType.GEO_POINT:
             return _place(value)
+        case FieldType.IP:
+            return address_of(value)
     raise AssertionError(field)
 
 
@@ -88,9 +103,27 @@ def _place(value: Any) -> tuple[float, float] | None:
     """Latitude and longitude out of ``lat,lon``."""
     try:
         lat, lon = map(float, value.split(","))
-    except (AttributeError, ValueError):
+    except (AttributeError, TypeError, ValueError):
         return None
     return (lat + 0.0, lon + 0.0) if abs(lat) <= 90 and abs(lon) <= 180 else None
+
+
+def address_of(value: Any) -> ipaddress.IPv6Address | None:
+    """An address of version 4 as the one of version 6 that it is mapped to."""
+    try:
+        address = ipaddress.ip_address(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv4Address):
+        return ipaddress.IPv6Address(f"::ffff:{address}")
+    return address
+
+
+def network_of(text: str) -> ipaddress.IPv6Network:
+    """The addresses that agree with one in so many bits."""
+    address, bits = text.split("/")
+    mapped = 0 if ":" in address else 96
+    return ipaddress.IPv6Network((address_of(address), mapped + int(bits)), strict=False)
 
 
 def _is_text(value: Any) -> bool:
@@ -99,13 +132,9 @@ def _is_text(value: Any) -> bool:
 
 def _vector(field: FieldSchema, value: Any) -> list[Any] | None:
     assert field.vector is not None
-    if isinstance(value, bytes | bytearray):
-        vector = np.frombuffer(value, "<f4") if len(value) == 4 * field.vector.dimension else None
-    else:
-        numbers = _json_array(value)
-        is_vector = numbers is not None and all(type(number) in (int, float) for number in numbers)
-        with np.errstate(over="ignore"):
-            vector = np.array(numbers, np.float64).astype(np.float32) if is_vector else None
+    is_list = isinstance(value, list) and all(type(number) in (int, float) for number in value)
+    with np.errstate(over="ignore"):
+        vector = np.array(value, np.float64).astype(np.float32) if is_list or isinstance(value, np.ndarray) else None
     if vector is None or len(vector) != field.vector.dimension or not np.isfinite(vector).all():
         return None
     return [vector]
@@ -116,7 +145,9 @@ def operand_of(field: FieldSchema, operand: Any) -> Any:
     match field.type:
         case FieldType.DATE:
             return exact_ns(operand, field.date_formats)
-        case FieldType.KEYWORD | FieldType.TEXT:
+        case FieldType.IP:
+            return network_of(operand) if "/" in operand else address_of(operand)
+        case FieldType.KEYWORD | FieldType.TEXT | FieldType.FUZZY_KEYWORD:
             return operand if isinstance(operand, str) else str(operand).lower()
         case FieldType.BOOLEAN:
             return operand if isinstance(operand, bool) else {"true": True, "false": False}[operand]

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 from support.worlds.contents import DATES
 from support.worlds.queries import queries
-from support.worlds.schemas import SCALARS
+from support.worlds.schemas import SCALARS, leaves_of
 from support.worlds.sorts import sorts
 
 from lutra.model.aggregations import (
@@ -52,7 +52,7 @@ MISSING: dict[FieldType, list[Any]] = {
 
 
 def fields_of(schema: IndexSchema, types: Sequence[FieldType]) -> list[FieldSchema]:
-    return [field for field in schema.fields if field.type in types]
+    return [field for field in leaves_of(schema, None) if field.type in types]
 
 
 def missing_of(field: FieldSchema) -> list[Any]:

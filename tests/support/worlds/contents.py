@@ -22,6 +22,19 @@ ELEMENTS: dict[FieldType, list[Any]] = {
     FieldType.DOUBLE: [-1.5, 0.0, -0.0, 0.5, 2.0, 2.0**53, math.inf, -math.inf, math.nan],
     FieldType.BOOLEAN: [False, True],
     FieldType.KEYWORD: ["", "a", "ab", "b", "é", "x" * 70, "x" * 70 + "y", "a\0", "1", "true", "茶"],
+    FieldType.FUZZY_KEYWORD: ["", "a", "ab", "b", "é", "the quick fox", "x" * 70, "a\0", "梨花茶", "花茶"],
+    FieldType.IP: ["10.0.0.1", "10.1.2.3", "192.168.0.255", "::ffff:10.0.0.1", "::1", "2001:db8::1", "2001:DB8:0:0::1"],
+    FieldType.GEO_POINT: [
+        "0,0",
+        "52.5,13.4",
+        "52.5, 13.5",
+        "0,180",
+        "0,-180",
+        "90,7",
+        "-90,-7",
+        "-33.9,179.9",
+        "1,-179.5",
+    ],
 }
 OPERANDS: dict[FieldType, list[Any]] = {
     FieldType.LONG: [-2, -1, 0, 1, 2, 3, 0.5, -0.5, 1.0, "1", "1.5", 2**63, 2**63 - 1, -math.inf],
@@ -29,6 +42,8 @@ OPERANDS: dict[FieldType, list[Any]] = {
     FieldType.BOOLEAN: [False, True, "true"],
     FieldType.KEYWORD: [*ELEMENTS[FieldType.KEYWORD], 1, True],
     FieldType.TEXT: [word.lower() for word in WORDS],
+    FieldType.FUZZY_KEYWORD: [*ELEMENTS[FieldType.FUZZY_KEYWORD], 1],
+    FieldType.IP: [*ELEMENTS[FieldType.IP], "10.0.0.0", "::"],
 }
 """Beside and between the elements, as other types and as text."""
 DATE_OPERANDS = [0.5, 1, 0, "1", 10**30, dt.datetime(1970, 1, 1, 0, 0, 0, 1_500, dt.UTC)]
@@ -40,6 +55,18 @@ MOMENTS = [
 ]
 MISFITS: list[Any] = [True, 7, 0.25, "text", b"ab", "", "[1, {}]", "[", "[[1]]", '["a", 1]', "[1e999]", "[NaN]", "{}"]
 """Of most fields: some hold some of them, which the model knows."""
+JSON_MISFITS: list[Any] = [True, 7, 0.25, "text", [], [1], [{}], {}, None]
+"""Of fields of objects."""
+NETWORKS = ["10.0.0.0/8", "10.0.0.1/32", "0.0.0.0/0", "::/0", "2001:db8::/32", "::ffff:0:0/96"]
+PLACES = [(0.0, 0.0), (52.5, 13.4), (0.0, 180.0), (0.0, -179.9), (90.0, 0.0), (-90.0, 0.0), (-33.9, 179.9)]
+"""Latitude and longitude."""
+RINGS = [
+    [(50.0, 10.0), (50.0, 20.0), (55.0, 13.4)],
+    [(-40.0, 170.0), (-40.0, -170.0), (5.0, -170.0), (5.0, 170.0)],
+    [(80.0, 0.0), (80.0, 120.0), (80.0, -120.0)],
+    [(0.0, 0.0), (0.0, 40.0), (60.0, 40.0), (30.0, 20.0), (60.0, 0.0)],
+]
+"""Of polygons: one crosses the date line, one goes round a pole."""
 PREFIXES = ["", "a", "x" * 65, "x" * 71, "é", "a\0", "f", "梨", "zz"]
 SUFFIXES = ["", "b", "x" * 5 + "y", "é", "\0", "x", "茶", "zz"]
 PATTERNS = ["", "*", "?", "a*", "*b", "x*y", "?*", "a?", "é", "qu*", "*x*", "*茶", "f?x", "花茶"]

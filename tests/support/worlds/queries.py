@@ -8,10 +8,25 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from support.worlds.contents import DIMENSION, ELEMENTS, OPERANDS, PATTERNS, PREFIXES, SUFFIXES, WORDS, date_operands
+from support.worlds.contents import (
+    DIMENSION,
+    ELEMENTS,
+    NETWORKS,
+    OPERANDS,
+    PATTERNS,
+    PLACES,
+    PREFIXES,
+    RINGS,
+    SUFFIXES,
+    WORDS,
+    date_operands,
+)
+from support.worlds.schemas import leaves_of, nested_of
 from support.worlds.scoring import rescored
 
+from lutra.model.geo import GeoBoundingBox, GeoDistance, GeoPoint, GeoPolygon
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
+from lutra.model.nested import Nested, ScoreMode
 from lutra.model.queries import (
     Bool,
     Exists,
@@ -32,8 +47,8 @@ from lutra.model.queries import (
 DEPTH_MAX = 5
 WEIGHTS = st.sampled_from([1.0, 1.0, 2.0, 0.5, 0.0])
 MINIMUMS = st.sampled_from([None, None, None, 0, 1, 2, -1, "1", "50%", "-50%", "1<50%"])
-ORDERED = (FieldType.LONG, FieldType.DOUBLE, FieldType.KEYWORD, FieldType.DATE)
-STRINGS = (FieldType.KEYWORD, FieldType.TEXT)
+ORDERED = (FieldType.LONG, FieldType.DOUBLE, FieldType.KEYWORD, FieldType.DATE, FieldType.IP)
+STRINGS = (FieldType.KEYWORD, FieldType.TEXT, FieldType.FUZZY_KEYWORD)
 
 
 def operands(field: FieldSchema) -> list[Any]:
@@ -42,8 +57,8 @@ def operands(field: FieldSchema) -> list[Any]:
 
 def texts(field: FieldSchema) -> st.SearchStrategy[str]:
     """What a match looks for."""
-    if field.type is FieldType.KEYWORD:
-        return st.sampled_from(ELEMENTS[FieldType.KEYWORD])
+    if field.type is not FieldType.TEXT:
+        return st.sampled_from(ELEMENTS[field.type])
     words = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3)
     return words.flatmap(lambda some: st.sampled_from([" ".join(some), "".join(some)]))
 
@@ -77,12 +92,33 @@ def _matches(field: FieldSchema) -> st.SearchStrategy[Query]:
     )
 
 
+def _networks(field: FieldSchema) -> st.SearchStrategy[Query]:
+    several = st.lists(st.sampled_from([*NETWORKS, *OPERANDS[FieldType.IP]]), min_size=1, max_size=3).map(tuple)
+    name = st.just(field.name)
+    return st.builds(Term, name, st.sampled_from(NETWORKS), WEIGHTS) | st.builds(Terms, name, several, WEIGHTS)
+
+
+def _places(field: FieldSchema) -> st.SearchStrategy[Query]:
+    name = st.just(field.name)
+    point = st.sampled_from(PLACES).map(lambda place: GeoPoint(*place))
+    lats = st.sampled_from([(90.0, -90.0), (90.0, 0.0), (53.0, 52.0), (0.0, 0.0), (1.0, -40.0)])
+    lons = st.sampled_from([(-180.0, 180.0), (170.0, -170.0), (13.4, 13.5), (180.0, 180.0), (0.0, 179.9)])
+    boxes = st.builds(
+        lambda lat, lon: GeoBoundingBox(field.name, GeoPoint(lat[0], lon[0]), GeoPoint(lat[1], lon[1])), lats, lons
+    )
+    metres = st.sampled_from([1.0, 7_000.0, 60_000.0, 3e6, 1.5e7, 3e7])
+    ring = st.sampled_from(RINGS).map(lambda places: tuple(GeoPoint(*place) for place in places))
+    return st.one_of(boxes, st.builds(GeoDistance, name, point, metres), st.builds(GeoPolygon, name, ring))
+
+
 def _exists(field: FieldSchema) -> st.SearchStrategy[Query]:
     return st.just(Exists(field.name))
 
 
 LEAVES: dict[Callable[[FieldSchema], st.SearchStrategy[Query]], tuple[FieldType, ...]] = {
-    _terms: (*ORDERED, FieldType.BOOLEAN, FieldType.TEXT),
+    _terms: (*ORDERED, FieldType.BOOLEAN, FieldType.TEXT, FieldType.FUZZY_KEYWORD),
+    _networks: (FieldType.IP,),
+    _places: (FieldType.GEO_POINT,),
     _ranges: ORDERED,
     _patterns: STRINGS,
     _matches: STRINGS,
@@ -92,9 +128,10 @@ LEAVES: dict[Callable[[FieldSchema], st.SearchStrategy[Query]], tuple[FieldType,
 
 
 @functools.lru_cache(maxsize=64)
-def leaves(schema: IndexSchema) -> st.SearchStrategy[Query]:
-    """What is asked of one field of the schema, or of none; without neighbours."""
-    asked = [make(field) for field in schema.fields for make, types in LEAVES.items() if field.type in types]
+def leaves(schema: IndexSchema, space: str) -> st.SearchStrategy[Query]:
+    """What is asked of one field of a space, or of none; without neighbours."""
+    fields = schema.spaces[space].values()
+    asked = [make(field) for field in fields for make, types in LEAVES.items() if field.type in types]
     return st.one_of(*asked, st.just(MatchAll()))
 
 
@@ -118,16 +155,29 @@ def bools(part: st.SearchStrategy[Query]) -> st.SearchStrategy[Query]:
     return st.builds(Bool, parts, parts, parts, st.lists(part, max_size=3).map(tuple), MINIMUMS, weight)
 
 
+def nested(schema: IndexSchema, path: str, depth: int, is_near: bool) -> st.SearchStrategy[Query]:
+    """Of documents at ``path``."""
+    within = queries(schema, max(1, depth - 1), is_near, path)
+    return st.builds(Nested, st.just(path), within, st.sampled_from(ScoreMode), WEIGHTS)
+
+
 @st.composite
-def queries(draw: st.DrawFn, schema: IndexSchema, depth: int = DEPTH_MAX, is_near: bool = True) -> Query:
-    """A tree of at most ``depth`` levels. ``is_near``: neighbours may be asked for."""
-    vectors = [field for field in schema.fields if field.type is FieldType.VECTOR]
-    kinds = ["leaf"] * 3 + (["near"] if vectors and is_near else [])
+def queries(
+    draw: st.DrawFn, schema: IndexSchema, depth: int = DEPTH_MAX, is_near: bool = True, space: str = ""
+) -> Query:
+    """A tree of at most ``depth`` levels, of documents of a space. ``is_near``: neighbours may be asked for."""
+    vectors = [field for field in leaves_of(schema, space) if field.type is FieldType.VECTOR]
+    paths = nested_of(schema, space)
+    kinds = ["leaf"] * 3 + (["near"] if vectors and is_near else []) + (["nested"] * 2 if paths and depth > 1 else [])
     kinds += ["bool", "bool", "rescored"] if depth > 1 else []
     kind = draw(st.sampled_from(kinds))
+    below = max(1, depth - 1)
     if kind == "leaf":
-        return draw(leaves(schema))
+        return draw(leaves(schema, space))
+    if kind == "nested":
+        return draw(nested(schema, draw(st.sampled_from(paths)), depth, is_near))
+    filters = queries(schema, below, False, space)
     if kind == "near":
-        return draw(neighbours(draw(st.sampled_from(vectors)), queries(schema, max(1, depth - 1), False)))
-    part = queries(schema, depth - 1, is_near)
-    return draw(bools(part) if kind == "bool" else rescored(schema, part, queries(schema, depth - 1, False)))
+        return draw(neighbours(draw(st.sampled_from(vectors)), filters))
+    part = queries(schema, below, is_near, space)
+    return draw(bools(part) if kind == "bool" else rescored(leaves_of(schema, space), part, filters))

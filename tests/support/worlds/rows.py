@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from typing import Any
 
-from support.worlds.contents import DATES, DIMENSION, ELEMENTS, MISFITS, WORDS
+from support.worlds.contents import DATES, DIMENSION, ELEMENTS, JSON_MISFITS, MISFITS, WORDS
 
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
 from lutra.model.rows import PrimaryKey, Row
@@ -34,15 +35,35 @@ class RowMaker:
 
     def _value(self, field: FieldSchema) -> Any:
         """As a column of the table has it."""
+        if field.fields or field.is_array or field.type is FieldType.VECTOR:
+            return json.dumps(self._part(field))
+        return self._element(field)
+
+    def _part(self, field: FieldSchema) -> Any:
+        """As JSON has it."""
+        if field.fields:
+            objects = [self._object(field) for _ in range(self._rng.choice([0, 1, 1, 2, 3]))]
+            return objects[0] if len(objects) == 1 and self._rng.random() < 0.3 else objects
         if field.type is FieldType.VECTOR:
             factor = self._rng.choice(self._factors)
-            return json.dumps([factor * self._rng.randint(-2, 2) for _ in range(DIMENSION)])
+            return [factor * self._rng.randint(-2, 2) for _ in range(DIMENSION)]
         if not field.is_array:
-            return self._element(field)
-        elements = [self._element(field) for _ in range(self._rng.choice([0, 1, 1, 2, 3]))]
-        if field.type is FieldType.DOUBLE and self._rng.random() < 0.9:
-            elements = [element for element in elements if abs(element) < 1e300]  # what is no JSON, mostly left out
-        return json.dumps(elements + [None] * (self._rng.random() < 0.1))
+            return self._finite(field)
+        elements = [self._finite(field) for _ in range(self._rng.choice([0, 1, 1, 2, 3]))]
+        return elements + [None] * (self._rng.random() < 0.1)
+
+    def _object(self, field: FieldSchema) -> dict[str, Any]:
+        made = {}
+        for sub in field.fields:
+            if self._rng.random() < self._filling:
+                misfits = self._rng.random() < 0.05
+                made[sub.name] = self._rng.choice(JSON_MISFITS) if misfits else self._part(sub)
+        return made
+
+    def _finite(self, field: FieldSchema) -> Any:
+        """JSON has no infinity, and no NaN."""
+        element = self._element(field)
+        return element if field.type is not FieldType.DOUBLE or math.isfinite(element) else 2.0
 
     def _element(self, field: FieldSchema) -> Any:
         if field.type is FieldType.TEXT:

@@ -38,13 +38,29 @@ ANALYZERS = [
     TextOptions("min_word"),
     TextOptions("max_word"),
 ]
+NESTED_FIELDS_MAX = 4
+LEVELS_MAX = 3
 SCALARS = [FieldType.LONG, FieldType.DOUBLE, FieldType.BOOLEAN, FieldType.KEYWORD, FieldType.DATE]
+NESTED_TYPES = [*SCALARS, FieldType.TEXT, FieldType.VECTOR, FieldType.GEO_POINT, FieldType.IP]
+
+
+def leaves_of(schema: IndexSchema, space: str | None = "") -> list[FieldSchema]:
+    """The fields of a document space by full path, but for those that hold objects; None: of all spaces."""
+    spaces = schema.spaces.values() if space is None else [schema.spaces[space]]
+    return [field for own in spaces for field in own.values() if not field.fields]
+
+
+def nested_of(schema: IndexSchema, space: str) -> list[str]:
+    """Paths of the nested fields of a space."""
+    return [path for path, field in schema.spaces[space].items() if field.is_nested]
 
 
 @st.composite
 def fields(draw: st.DrawFn, type: FieldType, name: str) -> FieldSchema:
     """One of that kind."""
     match type:
+        case FieldType.NESTED:
+            return draw(nested_fields(name, 1))
         case FieldType.VECTOR:
             return FieldSchema(name, type, vector=VectorOptions(DIMENSION, draw(st.sampled_from(Metric))))
         case FieldType.TEXT:
@@ -53,6 +69,16 @@ def fields(draw: st.DrawFn, type: FieldType, name: str) -> FieldSchema:
             formats = draw(st.sampled_from(sorted(DATES)))
             return FieldSchema(name, type, is_array=draw(st.booleans()), date_formats=formats)
     return FieldSchema(name, type, is_array=draw(st.booleans()))
+
+
+@st.composite
+def nested_fields(draw: st.DrawFn, name: str, level: int) -> FieldSchema:
+    """Of objects within objects, too."""
+    chosen = draw(st.lists(st.sampled_from(NESTED_TYPES), min_size=1, max_size=NESTED_FIELDS_MAX))
+    made = [draw(fields(type, f"{type.name.lower()}{chosen[:at].count(type)}")) for at, type in enumerate(chosen)]
+    if level < LEVELS_MAX and draw(st.integers(0, 3)) == 0:
+        made.append(draw(nested_fields("within", level + 1)))
+    return FieldSchema(name, FieldType.NESTED, fields=tuple(made))
 
 
 @st.composite

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import strategies as st
 
-from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
+from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.queries import Query
 from lutra.model.scoring import (
     CombineMode,
@@ -48,21 +50,23 @@ def decays(field: FieldSchema) -> st.SearchStrategy[Decay]:
     return st.builds(Decay, st.just(field.name), origins, shapes, st.sampled_from([0.5, 0.1, 0.99]), modes)
 
 
-def score_functions(schema: IndexSchema, filters: st.SearchStrategy[Query]) -> st.SearchStrategy[ScoreFunction]:
+def score_functions(
+    known: Sequence[FieldSchema], filters: st.SearchStrategy[Query]
+) -> st.SearchStrategy[ScoreFunction]:
     """Each times a weight, of what a filter lets pass or of all."""
     functions: list[st.SearchStrategy[FieldValueFactor | Decay | None]] = [st.none()]
-    functions += [factors(field) for field in schema.fields if field.type in NUMBERS]
-    functions += [decays(field) for field in schema.fields if field.type in (*NUMBERS, FieldType.DATE)]
+    functions += [factors(field) for field in known if field.type in NUMBERS]
+    functions += [decays(field) for field in known if field.type in (*NUMBERS, FieldType.DATE)]
     return st.builds(ScoreFunction, st.one_of(*functions), PART_WEIGHTS, st.none() | filters)
 
 
 def rescored(
-    schema: IndexSchema, part: st.SearchStrategy[Query], filters: st.SearchStrategy[Query]
+    known: Sequence[FieldSchema], part: st.SearchStrategy[Query], filters: st.SearchStrategy[Query]
 ) -> st.SearchStrategy[Query]:
     """Queries of ``part`` that score otherwise."""
     ties, weights = st.sampled_from([0.0, 0.3, 1.0]), st.sampled_from([1.0, 0.5, 3e38])
-    numbers = [field.name for field in schema.fields if field.type in NUMBERS]
-    by_value = [st.builds(FunctionScore, part, st.sampled_from(numbers))] if numbers else []
+    names = [field.name for field in known if field.type in NUMBERS]
+    by_value = [st.builds(FunctionScore, part, st.sampled_from(names))] if names else []
     return st.one_of(
         *by_value,
         st.builds(ConstScore, part),
@@ -70,7 +74,7 @@ def rescored(
         st.builds(
             FunctionsScore,
             part,
-            st.lists(score_functions(schema, filters), min_size=1, max_size=3).map(tuple),
+            st.lists(score_functions(known, filters), min_size=1, max_size=3).map(tuple),
             st.sampled_from(FunctionMode),
             st.sampled_from(CombineMode),
             st.sampled_from([None, None, None, -1.0, 0.4, 2.0]),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 
 from hypothesis import strategies as st
+from support.worlds.contents import PLACES
 from support.worlds.queries import operands
-from support.worlds.schemas import SCALARS
+from support.worlds.schemas import SCALARS, leaves_of
 
+from lutra.model.geo import DistanceType, GeoDistanceSort, GeoPoint
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
 from lutra.model.queries import DocSort, FieldSort, Missing, PrimaryKeySort, ScoreSort, Sorter, SortMode
 
@@ -16,7 +18,9 @@ NUMBERS = (FieldType.LONG, FieldType.DOUBLE, FieldType.DATE)
 
 def field_sorts(field: FieldSchema, schema: IndexSchema) -> st.SearchStrategy[Sorter]:
     """By a field, or others of its type."""
-    others = [one.name for one in schema.fields if one.type is field.type and one.date_formats == field.date_formats]
+    others = [
+        one.name for one in leaves_of(schema) if one.type is field.type and one.date_formats == field.date_formats
+    ]
     modes = list(SortMode) if field.type in NUMBERS else [SortMode.MIN, SortMode.MAX]
     missing = [operand for operand in operands(field) if not isinstance(operand, dt.datetime)]
     return st.builds(
@@ -29,10 +33,18 @@ def field_sorts(field: FieldSchema, schema: IndexSchema) -> st.SearchStrategy[So
     )
 
 
+def geo_sorts(field: FieldSchema) -> st.SearchStrategy[Sorter]:
+    """By how far a place is."""
+    points = st.lists(st.sampled_from(PLACES).map(lambda place: GeoPoint(*place)), min_size=1, max_size=2).map(tuple)
+    modes = st.none() | st.sampled_from(SortMode)
+    return st.builds(GeoDistanceSort, st.just(field.name), points, st.booleans(), modes, st.sampled_from(DistanceType))
+
+
 def sorts(schema: IndexSchema, with_scores: bool = True) -> st.SearchStrategy[tuple[Sorter, ...]]:
     """Up to three sorters."""
-    sorters = [field_sorts(field, schema) for field in schema.fields if field.type in SCALARS]
+    sorters = [field_sorts(field, schema) for field in leaves_of(schema) if field.type in (*SCALARS, FieldType.IP)]
     sorters += [st.builds(PrimaryKeySort, st.booleans()), st.builds(DocSort, st.booleans())]
+    sorters += [geo_sorts(field) for field in leaves_of(schema) if field.type is FieldType.GEO_POINT]
     if with_scores:
         sorters.append(st.builds(ScoreSort, st.booleans()))
     return st.lists(st.one_of(*sorters), max_size=3).map(tuple)

@@ -16,7 +16,16 @@ from lutra.index.lsm.index import SearchIndex
 from lutra.model.indexes import FieldType, IndexSchema
 from lutra.model.rows import PrimaryKey, Row
 
-ALL_TYPES = (*SCALARS, FieldType.TEXT, FieldType.VECTOR)
+ALL_TYPES = (
+    *SCALARS,
+    FieldType.TEXT,
+    FieldType.VECTOR,
+    FieldType.GEO_POINT,
+    FieldType.IP,
+    FieldType.FUZZY_KEYWORD,
+    FieldType.NESTED,
+    FieldType.NESTED,
+)
 
 
 @dataclass
@@ -33,7 +42,8 @@ class World:
     @property
     def space(self) -> Space:
         """The rows as the reference sees them."""
-        return Space(self.schema, documents_of(self.schema, self.written))
+        rows = documents_of(self.schema, self.written)
+        return Space(self.schema, rows, rows)
 
 
 @st.composite
