@@ -98,7 +98,7 @@ class SearchedSegment:
 
     @property
     def measured(self) -> str:
-        recall, fallback = self._segment.checked
+        recall, fallback, _ = self._segment.checked
         return "" if recall is None else f"{recall:.3f} {fallback}"
 
     def __enter__(self) -> Self:

@@ -114,7 +114,7 @@ class SearchedIndex:
     @property
     def measured(self) -> str:
         checked = [part.checked[_FIELD] for part in self._shown.parts if isinstance(part, IndexSegment)]
-        return ", ".join(f"{recall:.3f} {fallback}" for recall, fallback in checked if recall is not None)
+        return ", ".join(f"{recall:.3f} {fallback}" for recall, fallback, _ in checked if recall is not None)
 
     def __enter__(self) -> Self:
         return self

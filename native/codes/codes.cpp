@@ -20,14 +20,15 @@ constexpr float kLengthMax = 1e18f;
 constexpr float kLengthMin = 1e-18f;
 constexpr std::size_t kBlockRows = 64;
 
-static_assert(sizeof(CodeFactors) == kCodeFactorBytes);
-
 // By which the steps of all parts are multiplied, to be tried for each vector.
 constexpr float kStepFactors[] = {0.80f, 0.90f, 1.0f, 1.12f, 1.26f};
 
 // Standard deviations of the query's rounding that bounds allow at least: of rows next to the query it is all the error,
 // and they are not to be lost; of others it is next to nothing.
 constexpr float kQuerySigmas = 3.0f;
+
+// What a record of a residual that is not ordinary leaves out of its lengths.
+constexpr double kWideUnsure = 0x1p-14;
 
 // Of the steps of a query's part against the largest.
 constexpr unsigned kHalvingsMax = 12;
@@ -45,37 +46,6 @@ bool can_be_coded(float squared_length) {
     return squared_length >= kLengthMin * kLengthMin && squared_length <= kLengthMax * kLengthMax;
 }
 
-std::uint32_t ratio_bits(float ratio) {
-    if (!(ratio > 0)) return 0;
-    constexpr std::uint32_t kRoundUp = (1u << CodeFactors::kRatioShift) - 1;
-    const std::uint32_t up = (std::bit_cast<std::uint32_t>(ratio) + kRoundUp) >> CodeFactors::kRatioShift;
-    return up <= CodeFactors::kRatioLeast ? 1 : std::min(up - CodeFactors::kRatioLeast, 255u);
-}
-
-// Lengths of residuals that are not ordinary, and the scales of their codes: 9 bits of exponent, 14 of mantissa.
-constexpr unsigned kWideMantissaBits = 14;
-constexpr int kWideExponentLeast = -200;
-constexpr double kWideUnsure = 0x1p-14;
-
-std::uint32_t wide_bits(double value) {
-    constexpr unsigned kDropped = 52 - kWideMantissaBits;
-    if (!(value > 0)) return 0;
-    const std::uint64_t bits = std::bit_cast<std::uint64_t>(value) + (std::uint64_t{1} << (kDropped - 1));
-    const auto most = static_cast<std::int64_t>((1u << 23) - 1);
-    const std::int64_t least = std::int64_t{1023 + kWideExponentLeast} << kWideMantissaBits;
-    return static_cast<std::uint32_t>(std::clamp(static_cast<std::int64_t>(bits >> kDropped) - least, {1}, most));
-}
-
-double of_wide_bits(std::uint32_t bits) {
-    constexpr double kOne = 1u << kWideMantissaBits;
-    if (bits == 0) return 0;
-    const double mantissa = 1 + (bits & ((1u << kWideMantissaBits) - 1)) / kOne;
-    return std::ldexp(mantissa, static_cast<int>(bits >> kWideMantissaBits) + kWideExponentLeast);
-}
-
-// The bits of a quiet NaN that are free: 22, and the sign.
-constexpr std::uint32_t kQuietNan = 0x7fc00000u;
-
 constexpr std::size_t kLineBytes = 64;
 
 // Tiles that are looked at one after the other before anything is prefetched again.
@@ -90,24 +60,6 @@ void prefetch(const std::uint8_t* record, std::size_t bytes) {
 }
 
 }  // namespace
-
-CodeFactors pack_factors(float norm, float scale, float ratio) {
-    const std::uint32_t rounded = (std::bit_cast<std::uint32_t>(scale) + 0x80u) & ~0xffu;
-    return {norm, rounded | ratio_bits(ratio)};
-}
-
-WideFactors unpack_factors(const CodeFactors& factors) {
-    if (factors.is_ordinary()) return {factors.norm, factors.scale(), factors.ratio()};
-    const auto norm_bits = std::bit_cast<std::uint32_t>(factors.norm);
-    return {of_wide_bits((norm_bits & ~kQuietNan) >> 31 << 22 | (norm_bits & (kQuietNan ^ 0x7fffffffu))),
-            of_wide_bits(factors.scale_and_ratio >> 8), factors.ratio()};
-}
-
-CodeFactors with_lengths(const CodeFactors& ordinary, double norm, double scale) {
-    const std::uint32_t norm_bits = wide_bits(norm);
-    return {std::bit_cast<float>(kQuietNan | norm_bits >> 22 << 31 | (norm_bits & (kQuietNan ^ 0x7fffffffu))),
-            wide_bits(scale) << 8 | (ordinary.scale_and_ratio & 0xffu)};
-}
 
 namespace {
 
@@ -239,9 +191,10 @@ Fit Quantizer::encode_parts(const float* rotated, float norm, std::uint8_t* code
     return all;
 }
 
-void Quantizer::encode_row(const float* vector, std::uint8_t* record, float* rotated) const {
+Described Quantizer::encode_row(const float* vector, std::uint8_t* record, float* rotated) const {
     const std::uint32_t centre = centres_.nearest(vector, metric_);
-    const auto [squared, exponent] = prepare(vector, centres_.centre(centre), rotated);
+    const Prepared prepared = prepare(vector, centres_.centre(centre), rotated);
+    const auto [squared, exponent] = prepared;
     CodeFactors factors{0, 0};
     if (can_be_coded(squared.residual)) {
         const float norm = std::sqrt(squared.residual);
@@ -264,16 +217,19 @@ void Quantizer::encode_row(const float* vector, std::uint8_t* record, float* rot
     }
     std::memcpy(record + code_bytes(), &factors, sizeof factors);
     if (centre_count() > 1) std::memcpy(record + code_bytes() + sizeof factors, &centre, kCodeCentreBytes);
+    return try_own(vector, record, centre, prepared, rotated);
 }
 
-void Quantizer::encode(const float* vectors, std::size_t count, std::uint8_t* records, unsigned threads) const {
+void Quantizer::encode(const float* vectors, std::size_t count, std::uint8_t* records, unsigned threads,
+                       std::uint8_t* described) const {
     const std::size_t blocks = count / kBlockRows + 1;
     const auto most = static_cast<unsigned>(std::min<std::size_t>(threads != 0 ? threads : processors(), blocks));
     const auto rotated = aligned_array<float>(coded_dimension() * most);
     in_blocks(count, kBlockRows, most, [&](unsigned thread, std::size_t begin, std::size_t end) {
         for (std::size_t row = begin; row < end; ++row) {
-            encode_row(vectors + row * dimension_, records + row * record_bytes(),
-                       rotated.get() + thread * coded_dimension());
+            const Described one = encode_row(vectors + row * dimension_, records + row * record_bytes(),
+                                             rotated.get() + thread * coded_dimension());
+            if (described != nullptr) described[row] = static_cast<std::uint8_t>(one);
         }
     });
 }
@@ -293,7 +249,7 @@ const QueryCode& QueryCode::of_centre(const std::uint8_t* record) const {
     return by_centre_->of(centre);
 }
 
-QueryCode::QueryCode(const Quantizer& quantizer, const float* vector, float bound_sigmas, std::size_t centre)
+QueryCode::QueryCode(const Quantizer& quantizer)
     : metric_(quantizer.metric()), code_bytes_(quantizer.code_bytes()), record_bytes_(quantizer.record_bytes()) {
     if (quantizer.has_basis()) {
         lanes_.emplace(quantizer.parts(), record_bytes());
@@ -305,10 +261,25 @@ QueryCode::QueryCode(const Quantizer& quantizer, const float* vector, float boun
         query_ = aligned_array<std::int8_t>(query_elements(shape_, bits));
         std::fill_n(query_.get(), query_elements(shape_, bits), std::int8_t{0});
     }
+}
+
+QueryCode::QueryCode(const Quantizer& quantizer, const float* vector, float bound_sigmas, std::size_t centre)
+    : QueryCode(quantizer) {
     const auto rotated = aligned_array<float>(quantizer.coded_dimension());
-    const bool centred = metric_ != Metric::kDotProduct;
-    const float* origin = quantizer.centres_.centre(centre);
-    const auto [lengths, exponent] = quantizer.prepare(vector, centred ? origin : nullptr, rotated.get());
+    const float* origin = metric_ != Metric::kDotProduct ? quantizer.centres_.centre(centre) : nullptr;
+    const Quantizer::Prepared prepared = quantizer.prepare(vector, origin, rotated.get());
+    set(quantizer, vector, bound_sigmas, centre, prepared, rotated.get());
+}
+
+QueryCode::QueryCode(const Quantizer& quantizer, const float* vector, float bound_sigmas, std::size_t centre,
+                     const Quantizer::Prepared& prepared, const float* rotated)
+    : QueryCode(quantizer) {
+    set(quantizer, vector, bound_sigmas, centre, prepared, rotated);
+}
+
+void QueryCode::set(const Quantizer& quantizer, const float* vector, float bound_sigmas, std::size_t centre,
+                    const Quantizer::Prepared& prepared, const float* rotated) {
+    const auto [lengths, exponent] = prepared;
     if (metric_ == Metric::kCosine && lengths.vector == 0) {  // its cosine to every vector is 0
         offset_ = 1;
         wide_.offset = 1;
@@ -320,7 +291,8 @@ QueryCode::QueryCode(const Quantizer& quantizer, const float* vector, float boun
     bound_.longest = (metric_ == Metric::kEuclidean ? 2.0f : 1.0f) * bound_.length * (1 + 0x1p-16f);
     bound_.norm = metric_ == Metric::kEuclidean ? 1 : metric_ == Metric::kCosine ? 0.5f : 0;
     double offset = std::ldexp(static_cast<double>(bound_.norm * squared), 2 * exponent);
-    if (!centred) {
+    if (metric_ == Metric::kDotProduct) {
+        const float* origin = quantizer.centres_.centre(centre);
         double centroid_product = 0;
         for (std::size_t i = 0; i < quantizer.dimension(); ++i) {
             centroid_product += static_cast<double>(vector[i]) * origin[i];
@@ -333,9 +305,9 @@ QueryCode::QueryCode(const Quantizer& quantizer, const float* vector, float boun
         bound_sigmas * (quantizer.basis_ ? quantizer.basis_->spread() : 1 / std::sqrt(static_cast<float>(size - 1)));
     if (squared >= kLengthMin * kLengthMin) {
         if (lanes_) {
-            round_parts(quantizer, rotated.get(), bound_sigmas);
+            round_parts(quantizer, rotated, bound_sigmas);
         } else {
-            round_whole(quantizer, rotated.get(), bound_sigmas);
+            round_whole(quantizer, rotated, bound_sigmas);
         }
     }
     set_wide(offset, exponent);

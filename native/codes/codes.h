@@ -36,6 +36,7 @@
 #include "code_basis.h"
 #include "code_centres.h"
 #include "code_dot.h"
+#include "code_factors.h"
 #include "code_lanes.h"
 #include "distance_range.h"
 #include "rotation.h"
@@ -43,50 +44,18 @@
 
 namespace lutra {
 
-inline constexpr std::size_t kCodeFactorBytes = 8;
 // Of the number of its centre, in a record of several.
 inline constexpr std::size_t kCodeCentreBytes = 4;
 
 // How many standard deviations of the estimate's error the bounds allow: 1.9 leaves 3 % outside on either side at most.
 inline constexpr float kBoundSigmas = 1.9f;
 
-// What follows the code in a record.
-struct CodeFactors {
-    float norm;  // |r|; NaN: of what is not ordinary, with |r| and t as `unpack_factors` reads them
-    std::uint32_t scale_and_ratio;
-
-    bool is_ordinary() const { return norm == norm; }
-
-    // t, to a relative 2^-17.
-    float scale() const { return std::bit_cast<float>(scale_and_ratio & ~0xffu); }
-    // |e| / |r|, rounded up to 4 bits of mantissa; the other 4 are the exponent, from 2^-12 on, and 0 is 0.
-    float ratio() const {
-        const std::uint32_t bits = scale_and_ratio & 0xffu;
-        return bits == 0 ? 0 : std::bit_cast<float>((bits + kRatioLeast) << kRatioShift);
-    }
-
-    // Of the product with a query, but that it is no more than that of the lengths.
-    bool tells_nothing() const { return scale() == 0 && ratio() > 0; }
-
-    static constexpr std::uint32_t kRatioShift = 19;
-    static constexpr std::uint32_t kRatioLeast = (127 - 12) << 4;
-    static constexpr float kRatioMost = 15.5f;
+// How well a record tells its own vector.
+enum class Described : std::uint8_t {
+    kWell = 0,
+    kRaised = 1,   // only by a bound that was made wider for it: it may not be found first
+    kHardly = 2,   // its estimates say next to nothing
 };
-
-// |r|, t and |e| / |r|, as a record keeps them.
-CodeFactors pack_factors(float norm, float scale, float ratio);
-
-// The same of any record.
-struct WideFactors {
-    double norm;
-    double scale;
-    double ratio;
-};
-
-WideFactors unpack_factors(const CodeFactors& factors);
-
-// `ordinary` with |r| and t as given, which may be of a length beyond 1e18 or below 1e-18.
-CodeFactors with_lengths(const CodeFactors& ordinary, double norm, double scale);
 
 // Immutable: any number of threads may use one. The same arguments give the same records on every machine.
 class Quantizer {
@@ -117,8 +86,9 @@ class Quantizer {
     }
 
     // Fills records [count, record_bytes] from vectors [count, dimension], which must be finite; 0 threads: as many as
-    // the process may use.
-    void encode(const float* vectors, std::size_t count, std::uint8_t* records, unsigned threads) const;
+    // the process may use. `described` [count], where it is not nullptr: of each vector a Described.
+    void encode(const float* vectors, std::size_t count, std::uint8_t* records, unsigned threads,
+                std::uint8_t* described = nullptr) const;
 
   private:
     friend class QueryCode;
@@ -133,7 +103,11 @@ class Quantizer {
     Prepared prepare(const float* vector, const float* centre, float* rotated) const;
     SquaredLengths prepare_ordinary(const float* vector, const float* centre, float* rotated) const;
     Prepared prepare_scaled(const float* vector, const float* centre, float* rotated) const;
-    void encode_row(const float* vector, std::uint8_t* record, float* rotated) const;
+    // `rotated`: scratch [coded_dimension], 64-byte aligned.
+    Described encode_row(const float* vector, std::uint8_t* record, float* rotated) const;
+    // Asks for the vector by itself: what its record says of its distance has to be true.
+    Described try_own(const float* vector, std::uint8_t* record, std::uint32_t centre, const Prepared& prepared,
+                      const float* rotated) const;
     Fit encode_parts(const float* rotated, float norm, std::uint8_t* code) const;
     float best_factor(const float* rotated, float norm) const;
 
@@ -182,8 +156,16 @@ class QueryCode {
 
   private:
     friend class QueriesByCentre;
+    friend class Quantizer;
 
     QueryCode(const Quantizer& quantizer, const float* vector, float bound_sigmas, std::size_t centre);
+    // Of what `prepare` made of the query against the centre, or, under inner product, against nothing.
+    QueryCode(const Quantizer& quantizer, const float* vector, float bound_sigmas, std::size_t centre,
+              const Quantizer::Prepared& prepared, const float* rotated);
+    // All that does not depend on the query.
+    explicit QueryCode(const Quantizer& quantizer);
+    void set(const Quantizer& quantizer, const float* vector, float bound_sigmas, std::size_t centre,
+             const Quantizer::Prepared& prepared, const float* rotated);
 
     // Of several centres: the query against that of the record.
     const QueryCode& of_centre(const std::uint8_t* record) const;

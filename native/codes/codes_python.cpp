@@ -151,6 +151,17 @@ nb::object encode(const AnyQuantizer& quantizer, const Matrix& vectors, unsigned
     return records;
 }
 
+nb::tuple encode_described(const Quantizer& quantizer, const Matrix& vectors, unsigned threads) {
+    check_same("dimensions of the vectors", vectors.shape(1), quantizer.dimension());
+    auto [records, data] = new_array<std::uint8_t>({vectors.shape(0), quantizer.record_bytes()});
+    auto [described, described_data] = new_array<std::uint8_t>({vectors.shape(0)});
+    {
+        nb::gil_scoped_release no_gil;
+        quantizer.encode(vectors.data(), vectors.shape(0), data, threads, described_data);
+    }
+    return nb::make_tuple(records, described);
+}
+
 template <class Query>
 void check_records(const Query& query, const Records& records) {
     check_same("bytes of a record", records.shape(1), query.record_bytes());
@@ -274,6 +285,7 @@ void bind_codes(nb::module_& m) {
              "level"_a.none())
         .def_prop_ro("record_bytes", &Quantizer::record_bytes)
         .def("encode", &encode<Quantizer>, "vectors"_a.noconvert(), "threads"_a)
+        .def("encode_described", &encode_described, "vectors"_a.noconvert(), "threads"_a)
         .def("query", &query_of, "vector"_a.noconvert(), "bound_sigmas"_a, nb::keep_alive<0, 1>());
     nb::class_<ProductQuantizer>(m, "ProductQuantizer")
         .def("__init__", &make_product_quantizer, "vectors"_a.noconvert(), "groups"_a, "metric"_a, "seed"_a,

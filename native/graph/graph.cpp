@@ -77,7 +77,7 @@ class Builder {
         bool going_on = true;
         const auto go_on = [&] { return going_on = progress(total, total); };
         repaired_ = make_reachable(links_, entries_, searches_[0], options_.beam, go_on);
-        if (going_on) linked_ = make_findable(links_, entries_, searches_);
+        if (going_on) linked_ = make_findable(links_, entries_, searches_, go_on);
         return going_on;
     }
 

@@ -50,13 +50,17 @@ class Reached {
     std::vector<std::uint32_t> waiting_;
 };
 
-// Rows with as few edges to them are asked for; a walk finds the others nearly always.
+// Rows with as few edges to them keep those they have.
 constexpr std::uint32_t kFewEdges = 8;
-// How wide: as walks are that cost the least.
+// An edge set for one row may be the one that another was found by: those that lost one are asked for again.
+constexpr std::size_t kRounds = 3;
+// Of walks to a row, how wide: as those of searches that cost the least.
 constexpr std::size_t kNarrowWidth = 24;
 // The nearest rows that such a walk came by which may get an edge.
 constexpr std::size_t kLinksTried = 8;
 constexpr std::size_t kBlockRows = 64;
+// Asked for before edges are set.
+constexpr std::size_t kRowsAtOnce = 262'144;
 
 // Sets an edge from `from` to `to`, where there is a place that no row's being reached depends on.
 bool link(Links& links, const Reached& reached, std::uint32_t from, std::uint32_t to) {
@@ -115,27 +119,38 @@ std::vector<std::uint32_t> edges_to(const Links& links) {
     return count;
 }
 
-// Where a walk to a row came by: the nearest first, then kNoRow. Empty: one of all it came by has an edge to the row.
-using CameBy = std::array<std::uint32_t, kLinksTried>;
+// A row that a walk did not meet, and the nearest rows that it came by, then kNoRow.
+struct Missed {
+    std::uint32_t row;
+    std::array<std::uint32_t, kLinksTried> came_by;
+};
 
-CameBy came_by(const Links& links, std::span<const std::uint32_t> entries, GraphSearch& search, std::uint32_t row) {
-    CameBy nearest;
-    nearest.fill(kNoRow);
-    std::size_t count = 0;
-    for (const Candidate& near : search.near(row, entries, kNarrowWidth)) {
-        const std::span<const std::uint32_t> neighbours = links.of(near.row);
-        if (std::find(neighbours.begin(), neighbours.end(), row) != neighbours.end()) {
-            nearest.fill(kNoRow);
-            break;
-        }
-        if (count < nearest.size()) nearest[count++] = near.row;
-    }
-    return nearest;
+// Of some rows, those missed, in the order of their numbers.
+std::vector<Missed> missed_of(std::span<const std::uint32_t> rows, std::span<const std::uint32_t> entries,
+                              std::span<GraphSearch> searches) {
+    std::vector<std::vector<Missed>> by_thread(searches.size());
+    parallel_for(static_cast<unsigned>(searches.size()), rows.size(), kBlockRows,
+                 [&](unsigned thread, std::size_t begin, std::size_t end) {
+                     for (const std::uint32_t row : rows.subspan(begin, end - begin)) {
+                         if (searches[thread].meets(row, entries, kNarrowWidth)) continue;
+                         Missed missed{row, {}};
+                         missed.came_by.fill(kNoRow);
+                         const std::vector<Candidate>& near = searches[thread].expanded();
+                         for (std::size_t i = 0; i < std::min(near.size(), kLinksTried); ++i) {
+                             missed.came_by[i] = near[i].row;
+                         }
+                         by_thread[thread].push_back(missed);
+                     }
+                 });
+    std::vector<Missed> all;
+    for (const std::vector<Missed>& some : by_thread) all.insert(all.end(), some.begin(), some.end());
+    std::sort(all.begin(), all.end(), [](const Missed& a, const Missed& b) { return a.row < b.row; });
+    return all;
 }
 
-// As `link`, but no edge is replaced whose row has few.
+// As `link`, but no edge is replaced whose row has few. Who loses one is added to `lost`.
 bool link_spare(Links& links, const Reached& reached, std::vector<std::uint32_t>& edges, std::uint32_t from,
-                std::uint32_t to) {
+                std::uint32_t to, std::vector<std::uint32_t>& lost) {
     const std::span<const std::uint32_t> neighbours = links.of(from);
     ++edges[to];
     if (neighbours.size() < links.degree()) {
@@ -146,6 +161,7 @@ bool link_spare(Links& links, const Reached& reached, std::vector<std::uint32_t>
         const std::uint32_t replaced = neighbours[at];
         if (reached.needs(from, replaced) || edges[replaced] <= kFewEdges + 1) continue;
         --edges[replaced];
+        lost.push_back(replaced);
         links.replace(from, at, to);
         return true;
     }
@@ -155,29 +171,34 @@ bool link_spare(Links& links, const Reached& reached, std::vector<std::uint32_t>
 
 }  // namespace
 
-std::size_t make_findable(Links& links, std::span<const std::uint32_t> entries, std::span<GraphSearch> searches) {
+std::size_t make_findable(Links& links, std::span<const std::uint32_t> entries, std::span<GraphSearch> searches,
+                          const std::function<bool()>& go_on) {
     std::vector<std::uint32_t> edges = edges_to(links);
-    std::vector<std::uint32_t> few;
+    std::vector<std::uint32_t> asked;
     for (std::uint32_t row = 0; row < links.row_count(); ++row) {
-        const bool is_entry = std::find(entries.begin(), entries.end(), row) != entries.end();
-        if (edges[row] <= kFewEdges && !is_entry) few.push_back(row);
+        if (std::find(entries.begin(), entries.end(), row) == entries.end()) asked.push_back(row);
     }
-    std::vector<CameBy> nearest(few.size());
-    parallel_for(static_cast<unsigned>(searches.size()), few.size(), kBlockRows,
-                 [&](unsigned thread, std::size_t begin, std::size_t end) {
-                     for (std::size_t i = begin; i < end; ++i) {
-                         nearest[i] = came_by(links, entries, searches[thread], few[i]);
-                     }
-                 });
-    const Reached reached(links, entries);
     std::size_t linked = 0;
-    for (std::size_t i = 0; i < few.size(); ++i) {
-        for (const std::uint32_t from : nearest[i]) {
-            if (from == kNoRow || link_spare(links, reached, edges, from, few[i])) {
-                linked += from == kNoRow ? 0 : 1;
-                break;
+    for (std::size_t round = 0; round < kRounds; ++round) {
+        std::vector<std::uint32_t> changed;
+        for (std::size_t begin = 0; begin < asked.size(); begin += kRowsAtOnce) {
+            if (!go_on()) return linked;
+            const std::span<const std::uint32_t> rows = std::span(asked).subspan(begin);
+            const std::vector<Missed> missed = missed_of(rows.first(std::min(rows.size(), kRowsAtOnce)), entries, searches);
+            if (missed.empty()) continue;
+            const Reached reached(links, entries);
+            for (const Missed& one : missed) {
+                const auto links_to_it = [&](std::uint32_t from) {
+                    return from != kNoRow && link_spare(links, reached, edges, from, one.row, changed);
+                };
+                if (std::none_of(one.came_by.begin(), one.came_by.end(), links_to_it)) continue;
+                changed.push_back(one.row);
+                ++linked;
             }
         }
+        std::sort(changed.begin(), changed.end());
+        changed.erase(std::unique(changed.begin(), changed.end()), changed.end());
+        asked.swap(changed);
     }
     return linked;
 }

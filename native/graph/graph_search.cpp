@@ -1,5 +1,6 @@
 #include "graph_search.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace lutra {
@@ -38,22 +39,40 @@ void GraphSearch::look_at(std::span<const std::uint32_t> rows) {
     beam_.merge(fresh_);
 }
 
-const std::vector<Candidate>& GraphSearch::near(std::uint32_t row, std::span<const std::uint32_t> entries,
-                                                std::size_t width) {
+void GraphSearch::begin(std::uint32_t row, std::span<const std::uint32_t> entries, std::size_t width) {
     space_.load(row, probe_);
     beam_.reset(width);
     seen_.reset(space_.row_count());
     seen_.insert(row);
     expanded_.clear();
     look_at(entries);
-    for (const Candidate* next = beam_.expand(); next != nullptr; next = beam_.expand()) {
-        expanded_.push_back(*next);
-        std::uint32_t after;
-        if (beam_.peek(&after, 1) == 1) links_.prefetch(after);
-        look_at(links_.of(expanded_.back().row));
-    }
+}
+
+std::optional<std::span<const std::uint32_t>> GraphSearch::next() {
+    const Candidate* nearest = beam_.expand();
+    if (nearest == nullptr) return std::nullopt;
+    expanded_.push_back(*nearest);
+    std::uint32_t after;
+    if (beam_.peek(&after, 1) == 1) links_.prefetch(after);
+    return links_.of(expanded_.back().row);
+}
+
+const std::vector<Candidate>& GraphSearch::near(std::uint32_t row, std::span<const std::uint32_t> entries,
+                                                std::size_t width) {
+    begin(row, entries, width);
+    while (const auto neighbours = next()) look_at(*neighbours);
     std::sort(expanded_.begin(), expanded_.end());
     return expanded_;
+}
+
+bool GraphSearch::meets(std::uint32_t row, std::span<const std::uint32_t> entries, std::size_t width) {
+    begin(row, entries, width);
+    while (const auto neighbours = next()) {
+        if (std::find(neighbours->begin(), neighbours->end(), row) != neighbours->end()) return true;
+        look_at(*neighbours);
+    }
+    std::sort(expanded_.begin(), expanded_.end());
+    return false;
 }
 
 const std::vector<Candidate>& GraphSearch::measure(std::uint32_t row, std::span<const std::uint32_t> others) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -19,6 +20,12 @@ class GraphSearch {
     // The rows whose neighbours were looked at on the way from the entries to `row`, nearest first, without `row`.
     const std::vector<Candidate>& near(std::uint32_t row, std::span<const std::uint32_t> entries, std::size_t width);
 
+    // Whether a search from the entries comes by a row that has an edge to `row`; it ends there. `expanded` then says
+    // what it came by.
+    bool meets(std::uint32_t row, std::span<const std::uint32_t> entries, std::size_t width);
+    // The rows whose neighbours the last search looked at, nearest first.
+    const std::vector<Candidate>& expanded() const { return expanded_; }
+
     // Distances from `row` to `others`, sorted; `row` itself and repetitions are left out.
     const std::vector<Candidate>& measure(std::uint32_t row, std::span<const std::uint32_t> others);
 
@@ -33,6 +40,9 @@ class GraphSearch {
     std::size_t size_bytes() const { return space_.row_count() / 8; }
 
   private:
+    void begin(std::uint32_t row, std::span<const std::uint32_t> entries, std::size_t width);
+    // The neighbours of the nearest row of the beam that was not looked at yet; none: the search is over.
+    std::optional<std::span<const std::uint32_t>> next();
     void look_at(std::span<const std::uint32_t> rows);
     void occlude(const Candidate& kept, std::span<const Candidate> candidates, std::size_t begin, float alpha);
 

@@ -207,6 +207,7 @@ bool Walk::expand_all() {
                 collect_all(neighbours_of(second->row));
             }
             estimate();
+            if (has_met_sought()) return true;
         }
         if (options_->mask != nullptr && !adapted_ && counters_.distances >= kAdaptAfter) {
             if (is_away()) break;
@@ -261,12 +262,22 @@ const std::vector<Candidate>& Walk::run(const WalkGraph& graph, const QueryCode&
     bridged_.clear();
     look_at_all(graph.entries);
     look_at_all(options.seeds);
+    if (options.mask != nullptr) look_at_all(graph.apart);
     counters_.looked = counters_.qualified = 0;  // of neither is near the query
     while (expand_all() && options.mask != nullptr && go_on_wider()) {
+    }
+    if (options.mask == nullptr && !graph.apart.empty() && !has_met_sought()) {
+        look_at_all(graph.apart);
+        expand_all();
     }
     const std::vector<Candidate>& items = options.mask != nullptr ? found_.items() : beam_.items();
     result_.assign(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(std::min(items.size(), options.count)));
     return result_;
+}
+
+bool Walk::meets(const WalkGraph& graph, const QueryCode& query, std::uint32_t row, std::size_t beam) {
+    run(graph, query, {.beam = beam, .count = 1, .least = 0, .effort_max = 0, .mask = nullptr, .seeds = {}, .sought = row});
+    return has_met_sought();
 }
 
 }  // namespace lutra

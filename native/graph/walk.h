@@ -21,6 +21,9 @@ struct WalkGraph {
     std::size_t degree;
     std::size_t record_bytes;
     std::span<const std::uint32_t> entries;
+    // Rows that walks do not come by. They are looked at where a walk ends, which then goes on: so it finds all that it
+    // finds without them. Under a mask they are entries like others.
+    std::span<const std::uint32_t> apart = {};
 };
 
 struct WalkOptions {
@@ -31,6 +34,7 @@ struct WalkOptions {
     const RowMask* mask;          // of row_count rows; nullptr: all count
     std::span<const std::uint32_t> seeds;  // rows that count, looked at beside the entries
     std::uint32_t left_out = 0xffffffff;   // a row to walk as if it were not there: a query that is one of the rows
+    std::uint32_t sought = 0xffffffff;      // the walk ends where it meets this row
     bool leaves_when_away = false;  // under a mask: gives up where far fewer rows count near the query than elsewhere
 };
 
@@ -55,9 +59,13 @@ class Walk {
     // The candidates nearest by estimate, nearest first, at most `count`.
     const std::vector<Candidate>& run(const WalkGraph& graph, const QueryCode& query, const WalkOptions& options);
 
+    // Whether a walk comes by `row`, whose own vector is the query; it ends there.
+    bool meets(const WalkGraph& graph, const QueryCode& query, std::uint32_t row, std::size_t beam);
+
     const WalkCounters& counters() const { return counters_; }
 
   private:
+    bool has_met_sought() const { return options_->sought < graph_->row_count && seen_.contains(options_->sought); }
     void collect_all(std::span<const std::uint32_t> rows);
     void look_at_all(std::span<const std::uint32_t> rows);
     void look_through(std::span<const std::uint32_t> rows);

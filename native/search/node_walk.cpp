@@ -27,6 +27,7 @@ void NodeWalk::begin(const QueryCode* code, std::size_t beam, std::uint32_t left
     fresh_.clear();
     spilled_.clear();
     for (const std::uint32_t entry : parts_.entries) meet(entry);
+    for (const std::uint32_t row : parts_.apart) meet(row);
     if (code_ != nullptr) end_round();
 }
 

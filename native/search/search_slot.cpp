@@ -53,7 +53,7 @@ void SearchSlot::begin(std::size_t number, const float* query, std::uint32_t lef
     reader_.reset_counters();
     exact_.emplace(query, parts_.nodes.layout.dimension, parts_.metric, parts_.level);
     if (rows_.capacity() > kRowsKept) give_back_memory();
-    nearest_.clear();
+    forget();
     rows_.clear();
     estimates_.clear();
     chosen_by_ = nullptr;
@@ -66,6 +66,29 @@ void SearchSlot::begin(std::size_t number, const float* query, std::uint32_t lef
     is_crowded_ = false;
     choose(query);
     start_round();
+}
+
+// Begins anew, with those found that no code describes, whose vectors are at hand.
+void SearchSlot::forget() {
+    nearest_.clear();
+    const std::size_t dimension = parts_.nodes.layout.dimension;
+    for (std::size_t begin = 0; begin < parts_.exact_rows.size(); begin += kTileRows) {
+        const std::size_t count = std::min(kTileRows, parts_.exact_rows.size() - begin);
+        const float* vectors[kTileRows];
+        float distances[kTileRows];
+        for (std::size_t i = 0; i < count; ++i) vectors[i] = parts_.exact_vectors + (begin + i) * dimension;
+        exact_->tile(vectors, count, distances);
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::uint32_t row = parts_.exact_rows[begin + i];
+            if (counts(row) && row != left_out_) take(row, distances[i]);
+        }
+    }
+    counters_.distances += parts_.exact_rows.size();
+    counters_.exact += parts_.exact_rows.size();
+}
+
+bool SearchSlot::is_exact(std::uint32_t row) const {
+    return std::binary_search(parts_.exact_rows.begin(), parts_.exact_rows.end(), row);
 }
 
 void SearchSlot::choose(const float* query) {
@@ -89,12 +112,7 @@ void SearchSlot::choose(const float* query) {
 
 void SearchSlot::walk() {
     const QueryCode& code = *code_;
-    const WalkGraph graph{parts_.neighbours,
-                          parts_.records,
-                          parts_.nodes.row_count,
-                          parts_.nodes.layout.degree,
-                          code.record_bytes(),
-                          parts_.entries};
+    const WalkGraph graph = walk_graph(parts_);
     const WalkOptions options{.beam = plan_->beam,
                               .count = plan_->candidates,
                               .least = std::min(plan_->candidates, plan_->k),
@@ -315,7 +333,7 @@ void SearchSlot::end_node_walk() {
     counters_.hops += node_walk_.hops();
     counters_.distances += node_walk_.estimates();
     if (has_enough()) return;
-    nearest_.clear();
+    forget();
     if (code_) {
         scan();
     } else {
@@ -327,7 +345,7 @@ void SearchSlot::end_node_walk() {
 // order, all of it.
 void SearchSlot::read_all_that_count() {
     counters_.used = Strategy::kBruteForce;
-    nearest_.clear();
+    forget();
     rows_.clear();
     estimates_.clear();
     chosen_by_ = nullptr;
@@ -398,7 +416,7 @@ bool SearchSlot::go_on_deeper() {
 
 // Begins again, with so many candidates.
 void SearchSlot::scan_for(std::size_t candidates) {
-    nearest_.clear();
+    forget();
     rows_.clear();
     bias_sum_ = 0;
     bias_count_ = 0;
@@ -437,6 +455,7 @@ void SearchSlot::choose_round() {
     std::size_t blocks = 0;
     std::uint32_t last_block = kNoRow;
     for (; next_ < rows_.size(); ++next_) {
+        if (is_exact(rows_[next_])) continue;  // compared before
         // Rows that are all compared come in order: those of one block are read together.
         const auto block = static_cast<std::uint32_t>(rows_[next_] / parts_.nodes.layout.nodes_per_block());
         if (block != last_block && blocks == reader_.blocks_max()) break;
@@ -478,7 +497,7 @@ bool SearchSlot::go_on() {
                 take(row, distances[i]);
                 continue;
             }
-            if (node_walk_.is_measuring() && counts(row)) take(row, distances[i]);
+            if (node_walk_.is_measuring() && counts(row) && !is_exact(row)) take(row, distances[i]);
             node_walk_.give(row, distances[i], reader_.neighbours(begin + i));
         }
     }

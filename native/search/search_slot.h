@@ -36,6 +36,8 @@ class SearchSlot {
     std::size_t size_bytes() const;
 
   private:
+    void forget();
+    bool is_exact(std::uint32_t row) const;
     void choose(const float* query);
     void walk();
     void scan();

@@ -16,6 +16,8 @@ namespace {
 
 // Queries a thread has on their way at once: while reads of one are under way, it computes for another.
 constexpr std::size_t kSlots = 3;
+// Walks that a thread takes at once where rows are asked for by themselves.
+constexpr std::size_t kMetAtOnce = 64;
 
 }  // namespace
 
@@ -108,6 +110,19 @@ void Searcher::search(const Queries& queries, const SearchPlan& plan, unsigned t
         thread->run(queries, parts_.nodes.layout.dimension, plan, next, answered);
         give_back(std::move(thread));  // one that threw is not used again
     });
+}
+
+void Searcher::meet(const float* vectors, const std::uint32_t* rows, std::size_t count, std::size_t beam,
+                    unsigned threads, std::uint8_t* met) const {
+    const WalkGraph graph = walk_graph(parts_);
+    std::vector<Walk> walks(std::min<std::size_t>(threads, count / kMetAtOnce + 1));
+    parallel_for(static_cast<unsigned>(walks.size()), count, kMetAtOnce,
+                 [&](unsigned thread, std::size_t begin, std::size_t end) {
+                     for (std::size_t i = begin; i < end; ++i) {
+                         const QueryCode code(*parts_.quantizer, vectors + i * parts_.nodes.layout.dimension);
+                         met[i] = walks[thread].meets(graph, code, rows[i], beam) ? 1 : 0;
+                     }
+                 });
 }
 
 }  // namespace lutra

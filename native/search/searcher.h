@@ -27,8 +27,18 @@ struct SegmentParts {
     const std::uint8_t* fine_records = nullptr;  // [rows, record_bytes of those]
     const std::uint32_t* neighbours = nullptr;   // [rows, degree]; nullptr: not in memory
     std::span<const std::uint32_t> entries;
+    std::span<const std::uint32_t> apart;  // where walks go on, at last
+    // Rows that codes do not describe, ascending, and their vectors [rows, dimension]: compared by every search.
+    std::span<const std::uint32_t> exact_rows;
+    const float* exact_vectors = nullptr;
     SimdLevel level;
 };
+
+// The graph and the codes, which are in memory.
+inline WalkGraph walk_graph(const SegmentParts& parts) {
+    return {parts.neighbours, parts.records, parts.nodes.row_count, parts.nodes.layout.degree,
+            parts.quantizer->record_bytes(), parts.entries, parts.apart};
+}
 
 struct Queries {
     const float* vectors;  // [count, dimension], finite
@@ -50,6 +60,11 @@ class Searcher {
     // `threads` threads. Throws TooLateError, StorageError, CorruptionError, what the source threw, or std::bad_alloc.
     void search(const Queries& queries, const SearchPlan& plan, unsigned threads, std::int64_t* ids, float* distances,
                 SearchCounters* counters) const;
+
+    // Fills `met` [count]: whether walks as wide as `beam`, over codes and a graph in memory, come by the row whose own
+    // vector [count, dimension] is the query.
+    void meet(const float* vectors, const std::uint32_t* rows, std::size_t count, std::size_t beam, unsigned threads,
+              std::uint8_t* met) const;
 
     // Memory of searches, kept for the next ones: as much as the most that ran at once needed.
     std::size_t scratch_bytes() const;

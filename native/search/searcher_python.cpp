@@ -8,6 +8,7 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -81,11 +82,14 @@ class PySearcher {
     PySearcher(const HeldSource& nodes, bool through_cache, std::size_t rows, std::size_t dimension, std::size_t degree,
                int metric, const Quantizer* quantizer, std::optional<Records> records,
                std::optional<Neighbours> neighbours, Entries entries, const Quantizer* fine_quantizer,
-               std::optional<Records> fine_records)
+               std::optional<Records> fine_records, Entries apart, Entries exact_rows, Matrix exact_vectors)
         : records_(std::move(records)),
           fine_records_(std::move(fine_records)),
           neighbours_(std::move(neighbours)),
-          entries_(std::move(entries)) {
+          entries_(std::move(entries)),
+          apart_(std::move(apart)),
+          exact_rows_(std::move(exact_rows)),
+          exact_vectors_(std::move(exact_vectors)) {
         require(dimension >= 1 && dimension <= kDimensionMax, "dimension is 1 to 4096");
         require(rows <= kGraphRowsMax, "more than 2^31 - 1 rows in a segment");
         require(metric >= 0 && metric <= 2, "there is no metric " + std::to_string(metric));
@@ -114,6 +118,8 @@ class PySearcher {
                      std::int64_t first, float bound_sigmas, std::uint64_t effort_max, bool deepens,
                      bool scans_when_away, float within, float measured_within, const RowMask* mask, const std::optional<Entries>& left_out,
                      unsigned threads, double until_s) const;
+
+    nb::object meet(const Matrix& vectors, const Entries& rows, std::int64_t beam, unsigned threads) const;
 
     std::size_t scratch_bytes() const { return searcher_->scratch_bytes(); }
 
@@ -154,15 +160,28 @@ class PySearcher {
             parts.neighbours = neighbours_->data();
         }
         parts.entries = {entries_.data(), entries_.shape(0)};
-        const bool are_rows =
-            std::all_of(parts.entries.begin(), parts.entries.end(), [rows](std::uint32_t row) { return row < rows; });
-        require(are_rows, "an entry is no row");
+        parts.apart = {apart_.data(), apart_.shape(0)};
+        for (const auto& places : {parts.entries, parts.apart}) {
+            require(std::all_of(places.begin(), places.end(), [rows](std::uint32_t row) { return row < rows; }),
+                    "an entry is no row");
+        }
+        require(exact_vectors_.shape(0) == exact_rows_.shape(0) &&
+                    exact_vectors_.shape(1) == parts.nodes.layout.dimension,
+                "the exact vectors do not fit their rows");
+        parts.exact_rows = {exact_rows_.data(), exact_rows_.shape(0)};
+        parts.exact_vectors = exact_vectors_.data();
+        const bool ascend = std::adjacent_find(parts.exact_rows.begin(), parts.exact_rows.end(),
+                                               std::greater_equal<>()) == parts.exact_rows.end();
+        require(ascend && (parts.exact_rows.empty() || parts.exact_rows.back() < rows), "exact rows are no ascending rows");
     }
 
     std::optional<Records> records_;
     std::optional<Records> fine_records_;
     std::optional<Neighbours> neighbours_;
     Entries entries_;
+    Entries apart_;
+    Entries exact_rows_;
+    Matrix exact_vectors_;
     std::optional<Searcher> searcher_;
 };
 
@@ -265,6 +284,25 @@ nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy
         std::copy(figures.begin(), figures.end(), counters_data + i * kCounters);
     }
     return nb::make_tuple(ids, distances, counters);
+}
+
+nb::object PySearcher::meet(const Matrix& vectors, const Entries& rows, std::int64_t beam, unsigned threads) const {
+    const SegmentParts& of = parts();
+    require(of.records != nullptr && of.neighbours != nullptr, "walks need codes and graph in memory");
+    require(vectors.shape(1) == of.nodes.layout.dimension && vectors.shape(0) == rows.shape(0),
+            "the vectors do not fit the rows, or the segment");
+    require(beam >= 1 && beam <= static_cast<std::int64_t>(kBeamMax), "a beam is 1 to 4096");
+    const bool are_rows = std::all_of(rows.data(), rows.data() + rows.shape(0),
+                                      [&of](std::uint32_t row) { return row < of.nodes.row_count; });
+    require(are_rows, "there is no such row");
+    auto* data = new std::uint8_t[std::max<std::size_t>(rows.shape(0), 1)];
+    nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<std::uint8_t*>(p); });
+    {
+        const nb::gil_scoped_release no_gil;
+        searcher_->meet(vectors.data(), rows.data(), rows.shape(0), static_cast<std::size_t>(beam),
+                        threads != 0 ? threads : processors(), data);
+    }
+    return nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<1>>(data, {rows.shape(0)}, owner).cast();
 }
 
 using Docs = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
@@ -406,11 +444,12 @@ void bind_searcher(nb::module_& m) {
     nb::class_<PySearcher>(m, "Searcher")
         .def(nb::init<const HeldSource&, bool, std::size_t, std::size_t, std::size_t, int, const Quantizer*,
                       std::optional<Records>, std::optional<Neighbours>, Entries, const Quantizer*,
-                      std::optional<Records>>(),
+                      std::optional<Records>, Entries, Entries, Matrix>(),
              "nodes"_a, "through_cache"_a, "rows"_a, "dimension"_a, "degree"_a, "metric"_a, "quantizer"_a.none(),
              "records"_a.noconvert().none(), "neighbours"_a.noconvert().none(), "entries"_a.noconvert(),
-             "fine_quantizer"_a.none(), "fine_records"_a.noconvert().none(), nb::keep_alive<1, 8>(),
-             nb::keep_alive<1, 12>())
+             "fine_quantizer"_a.none(), "fine_records"_a.noconvert().none(), "apart"_a.noconvert(), "exact_rows"_a.noconvert(),
+             "exact_vectors"_a.noconvert(), nb::keep_alive<1, 8>(), nb::keep_alive<1, 12>())
+        .def("meet", &PySearcher::meet, "vectors"_a.noconvert(), "rows"_a.noconvert(), "beam"_a, "threads"_a)
         .def("search", &PySearcher::search, "queries"_a.noconvert(), "k"_a, "strategy"_a, "beam"_a, "candidates"_a,
              "first"_a, "bound_sigmas"_a, "effort_max"_a, "deepens"_a, "scans_when_away"_a, "within"_a,
              "measured_within"_a, "mask"_a.none(), "left_out"_a.noconvert().none(), "threads"_a,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from support.rabitq import decode, rotate
 
-from lutra.kernels.codes import Quantizer, centroid_of, code_levels, scan
+from lutra.kernels.codes import Described, Quantizer, centroid_of, code_levels, scan
 from lutra.kernels.distance import topk
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import Metric
@@ -50,7 +50,9 @@ def test_records_hold_what_the_paper_says(bits: int, dimension: int) -> None:
     vectors = random_vectors(rng, 40, dimension)
     centroid = centroid_of(vectors, Metric.EUCLIDEAN)
     quantizer = Quantizer(dimension, bits, Metric.EUCLIDEAN, centroid, seed=dimension)
-    found = decode(quantizer.encode(vectors), bits)
+    records, described = quantizer.encode_described(vectors)
+    assert np.array_equal(records, quantizer.encode(vectors))
+    found = decode(records, bits)
     residuals = rotate(vectors.astype(np.float64) - centroid, dimension)
     norm = np.linalg.norm(residuals, axis=1)
     np.testing.assert_allclose(found.norm, norm, rtol=1e-5)
@@ -60,7 +62,9 @@ def test_records_hold_what_the_paper_says(bits: int, dimension: int) -> None:
     assert (np.sign(found.codes) == np.sign(residuals))[certain].all()
     ratio = np.linalg.norm(found.scale[:, None] * found.codes - residuals, axis=1) / norm
     assert (found.ratio >= ratio * (0.999 if bits < 8 else 0.97)).all()
-    assert (found.ratio <= ratio * (1.07 if bits < 8 else 1.1) + 1e-3).all()
+    is_told = described == Described.WELL
+    assert is_told.mean() >= (0 if dimension == 1 else 0.9), "residuals along one line are all rounded alike"
+    assert (found.ratio <= ratio * (1.07 if bits < 8 else 1.1) + 1e-3)[is_told].all()
 
 
 @pytest.mark.parametrize("bits", BITS)

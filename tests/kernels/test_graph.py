@@ -55,6 +55,14 @@ def test_clusters_far_apart(clusters: int) -> None:
     assert found_share(vectors[:3000], vectors[3000:], Metric.EUCLIDEAN) >= 0.98
 
 
+def test_narrow_walks_come_by_every_row() -> None:
+    """Heavy tails: many rows are nobody's neighbours, or lie beside the ways that lead to those around them."""
+    vectors = np.random.default_rng(0).standard_t(1.5, (4_000, 32)).astype(np.float32)
+    walked = walker(vectors, build(vectors, Metric.EUCLIDEAN), Metric.EUCLIDEAN)
+    found = walked.walk(vectors, beam=32, count=1).rows[:, 0]
+    assert np.array_equal(found, np.arange(len(vectors)))
+
+
 def test_uniform_data() -> None:
     vectors = np.random.default_rng(0).random((3100, 12), dtype=np.float32)
     assert found_share(vectors[:3000], vectors[3000:], Metric.EUCLIDEAN) >= 0.98

@@ -260,6 +260,39 @@ void many_callers_at_once(const World& world) {
     CHECK(searcher.scratch_bytes() > 0);
 }
 
+// Rows that no code has to describe: those nearest to a query among them, which codes now say are far away.
+void exact_rows_are_always_compared(const World& world) {
+    std::vector<std::uint32_t> rows;
+    for (std::uint32_t row = 0; row < kRows; row += 97) rows.push_back(row);
+    std::vector<float> vectors;
+    for (const std::uint32_t row : rows) {
+        const float* vector = world.vectors.data() + std::size_t{row} * kDimension;
+        vectors.insert(vectors.end(), vector, vector + kDimension);
+    }
+    for (const bool has_graph : {true, false}) {
+        SegmentParts parts = world.parts(true, has_graph, nullptr);
+        parts.exact_rows = rows;
+        parts.exact_vectors = vectors.data();
+        parts.apart = rows;
+        const Searcher searcher(std::move(parts));
+        const std::size_t all = kQueries * kK;
+        CHECK(search(world, searcher, Strategy::kBruteForce, nullptr, 2) == all);
+        CHECK(search(world, searcher, Strategy::kCodeScan, nullptr, 2) >= all * 95 / 100);
+        if (has_graph) CHECK(search(world, searcher, Strategy::kWalk, nullptr, 2) >= all * 95 / 100);
+    }
+}
+
+void rows_are_met(const World& world) {
+    const Searcher searcher(world.parts(true, true, nullptr));
+    std::vector<std::uint32_t> rows(kRows);
+    for (std::uint32_t row = 0; row < kRows; ++row) rows[row] = row;
+    std::vector<std::uint8_t> met(kRows);
+    searcher.meet(world.vectors.data(), rows.data(), kRows, 64, 3, met.data());
+    CHECK(std::count(met.begin(), met.end(), 1) >= static_cast<std::ptrdiff_t>(kRows * 99 / 100));
+    searcher.meet(world.vectors.data(), rows.data(), 1, 1, 1, met.data());
+    searcher.meet(world.vectors.data(), rows.data(), 0, 1, 1, met.data());
+}
+
 }  // namespace
 
 int main() {
@@ -278,6 +311,8 @@ int main() {
     what_is_too_far_is_not_read(world);
     many_callers_at_once(world);
     a_search_ends_in_time(world);
+    exact_rows_are_always_compared(world);
+    rows_are_met(world);
     world.write(3);
     damage_is_told(world, nullptr);
     damage_is_told(world, small_cache());

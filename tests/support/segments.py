@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from lutra.kernels.distance import topk
 from lutra.model.errors import StorageFailure
 from lutra.model.indexes import Metric
 from lutra.vectors.build_plan import BuildPlan
+from lutra.vectors.doubtful import Measured
 from lutra.vectors.layout import SegmentKind
 
 
@@ -69,8 +71,13 @@ class MemoryObject:
         self.closed = True
 
 
+GOLDEN_EXACT = (7, 20, 41)
+"""Rows of golden segments that are kept exact, from version 4 on."""
+
+
 def golden_name(kind: SegmentKind, metric: Metric, version: int = 2, what: str = "") -> str:
-    """Of a file in tests/vectors/golden; ``what`` its codes have: "basis", or "centres" from version 3 on."""
+    """Of a file in tests/vectors/golden; ``what`` its codes have: "basis", or "centres" from version 3 on, or "exact"
+    rows beside them from version 4 on."""
     return f"v{version}-{kind.value}{'-' + what if what else ''}-{metric.name.lower()}.segment"
 
 
@@ -87,3 +94,8 @@ def golden_plan(kind: SegmentKind, what: str = "") -> BuildPlan:
     code_bytes, fine_bytes = (16, 40) if what == "basis" else (None, None)
     centres = 5 if what == "centres" else None
     return BuildPlan(kind, 4, code_bytes=code_bytes, fine_bytes=fine_bytes, centres=centres, degree=6, beam=20)
+
+
+def measured(calibration: Mapping[str, object], *exact: int) -> Measured:
+    """What a build's calibration found, and rows to be kept exact."""
+    return Measured(calibration, np.array(exact, np.int64))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.segments import MemoryObject, lattice, nearest
+from support.segments import MemoryObject, lattice, measured, nearest
 
 from lutra.kernels.blocks import BlockCache
 from lutra.kernels.codes import Quantizer, scan_candidates
@@ -153,7 +153,7 @@ def test_a_footer_larger_than_the_first_read_takes_one_more(tmp_path: Path) -> N
     path = tmp_path / "s"
     curve = {"widths": list(range(20_000))}
     plan = BuildPlan(SegmentKind.GRAPH, 2, degree=8)
-    write_segment(path, lattice(2_000, 16), Metric.EUCLIDEAN, plan=plan, calibrate=lambda segment: curve).close()
+    write_segment(path, lattice(2_000, 16), Metric.EUCLIDEAN, plan=plan, calibrate=lambda *_: measured(curve)).close()
     memory = MemoryObject(path.read_bytes())
     with SegmentFile.open(memory) as segment:
         assert segment.calibration == curve

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.segments import golden_name, golden_plan, golden_vectors, lattice, nearest
+from support.segments import GOLDEN_EXACT, golden_name, golden_plan, golden_vectors, lattice, nearest
 
 from lutra.kernels.codes import Quantizer, scan, scan_candidates
 from lutra.kernels.graph import Walker
 from lutra.model.indexes import Metric
 from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.layout import SegmentKind
+from lutra.vectors.segment import Segment
 from lutra.vectors.segment_file import SegmentFile
 from lutra.vectors.writer import write_segment
 
@@ -99,6 +100,18 @@ def test_a_golden_segment_with_centres_holds_and_answers_what_it_did(kind: Segme
             found, _, _ = scan_candidates(codec.query(query, 4.0), records, 3)
             best = nearest(segment.read_vectors(np.sort(found)), query, 3, metric)
             assert np.sort(found)[best].tolist() == nearest(golden_vectors(), query, 3, metric)
+
+
+@pytest.mark.parametrize("kind", [SegmentKind.CODES, SegmentKind.GRAPH])
+def test_a_golden_segment_with_rows_kept_exact_holds_and_answers_what_it_did(kind: SegmentKind) -> None:
+    with Segment.open(GOLDEN / golden_name(kind, Metric.COSINE, 4, "exact")) as segment:
+        assert segment.file.verify() == []
+        rows, vectors = segment.file.load_exact()
+        assert tuple(rows.tolist()) == GOLDEN_EXACT
+        assert np.array_equal(vectors, golden_vectors()[rows])
+        for query in lattice(20, 20, seed=3):
+            expected = nearest(golden_vectors(), query, 3, Metric.COSINE)
+            assert segment.search(query[None], 3, recall_target=1).ids[0].tolist() == expected
 
 
 @pytest.mark.parametrize("kind", [SegmentKind.FLAT, SegmentKind.CODES])

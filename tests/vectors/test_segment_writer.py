@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.segments import lattice
+from support.segments import lattice, measured
 
 from lutra.kernels.graph import build
 from lutra.model.errors import Corruption, LutraError, ParameterInvalid, StorageFailure
 from lutra.model.indexes import Metric
 from lutra.vectors.build_plan import BuildPlan, choose_plan
+from lutra.vectors.doubtful import Doubtful, Measured
 from lutra.vectors.layout import SegmentKind
 from lutra.vectors.segment_file import SegmentFile
 from lutra.vectors.writer import UNFINISHED_SUFFIX, BuildPhase, write_segment
@@ -110,14 +111,19 @@ def test_a_build_goes_on_from_a_graph(tmp_path: Path) -> None:
 def test_calibration_sees_the_segment_and_is_kept(tmp_path: Path) -> None:
     vectors = lattice(200, 16)
 
-    def calibrate(segment: SegmentFile) -> dict[str, object]:
+    def calibrate(segment: SegmentFile, doubtful: Doubtful) -> Measured:
         assert segment.verify() == []
         assert np.array_equal(segment.read_vectors(np.arange(200)), vectors)
-        return {"rows": int(segment.load_graph().shape[0]), "curve": [[16, 0.875], [32, 0.9375]]}
+        assert len(doubtful.hardly) == 0
+        return measured({"rows": int(segment.load_graph().shape[0]), "curve": [[16, 0.875], [32, 0.9375]]}, 3, 150)
 
     with write_segment(tmp_path / "s", vectors, Metric.EUCLIDEAN, plan=GRAPH, calibrate=calibrate) as segment:
         assert segment.calibration == {"rows": 200, "curve": [[16, 0.875], [32, 0.9375]]}
         assert segment.verify() == []
+        rows, exact = segment.load_exact()
+        assert segment.exact == 2
+        assert rows.tolist() == [3, 150]
+        assert np.array_equal(exact, vectors[[3, 150]])
 
 
 def failing_input(vectors: np.ndarray) -> Iterator[np.ndarray]:
@@ -131,7 +137,7 @@ def not_a_number(vectors: np.ndarray) -> np.ndarray:
     return changed
 
 
-def no_queries(segment: SegmentFile) -> dict[str, object]:
+def no_queries(segment: SegmentFile, doubtful: Doubtful) -> Measured:
     raise RuntimeError("no queries")
 
 
@@ -157,7 +163,7 @@ def cancels_at(phase: BuildPhase) -> Callable[[BuildPhase, int, int], None]:
         (failing_input, {}, OSError, "Input/output error"),
         (lambda v: v, {"start_graph": np.full((9, 8), 9, np.uint32)}, ValueError, "row 0 of the start"),
         (lambda v: v, {"calibrate": no_queries}, RuntimeError, "no queries"),
-        (lambda v: v, {"calibrate": lambda segment: {"x": float("nan")}}, ValueError, "not JSON compliant"),
+        (lambda v: v, {"calibrate": lambda *_: measured({"x": float("nan")})}, ValueError, "not JSON compliant"),
         (lambda v: v, {"on_progress": cancels_at(BuildPhase.CHECK)}, KeyboardInterrupt, "stopped"),
         (lambda v: v, {"on_progress": cancels_at(BuildPhase.GRAPH)}, KeyboardInterrupt, "stopped"),
         (lambda v: v, {"on_progress": cancels_at(BuildPhase.WRITE)}, KeyboardInterrupt, "stopped"),
@@ -240,7 +246,7 @@ def test_vectors_in_blocks_take_bounded_memory(tmp_path: Path) -> None:
 # Files of this process may not grow beyond a limit: the kernel says so at the write that would, as a full disk does.
 FULL_DISK = """
     import os, resource, signal, sys
-    from support.segments import lattice
+    from support.segments import lattice, measured
     from lutra.model.errors import StorageFailure
     from lutra.model.indexes import Metric
     from lutra.vectors.build_plan import BuildPlan
@@ -250,7 +256,7 @@ FULL_DISK = """
     folder, size = sys.argv[1], int(sys.argv[2])
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     vectors = lattice(200, 60)
-    calibrate = lambda segment: {"x": list(range(5000))}
+    calibrate = lambda *_: measured({"x": list(range(5000))}, 7, 8)
     plan = BuildPlan(SegmentKind.GRAPH, 2, degree=8)
 
     def limit_files(size_bytes):
@@ -279,7 +285,7 @@ def test_a_disk_that_is_full_at_any_page_leaves_nothing(tmp_path: Path) -> None:
     plan = BuildPlan(SegmentKind.GRAPH, 2, degree=8)
     curve = {"x": list(range(5000))}
     with write_segment(
-        tmp_path / "s", lattice(200, 60), Metric.EUCLIDEAN, plan=plan, calibrate=lambda segment: curve
+        tmp_path / "s", lattice(200, 60), Metric.EUCLIDEAN, plan=plan, calibrate=lambda *_: measured(curve, 7, 8)
     ) as segment:
         size = segment.size_bytes
     folder = tmp_path / "full"

@@ -225,6 +225,7 @@ def _as_json(found: _Found) -> dict[str, object]:
                 "awaits_build": segment.is_awaited,
                 "recall": dict(segment.recalls),
                 "fallback": dict(segment.fallbacks),
+                "exact_rows": dict(segment.exact_rows),
             }
             for segment in stats.segments
         ],
@@ -287,6 +288,8 @@ def _remarks(segment: SegmentStats) -> list[str]:
         remarks.append("all compared: codes tell too little")
     elif segment.fallbacks:
         remarks.append("all codes scanned: walks miss too much")
+    if segment.exact_rows:
+        remarks.append(f"{sum(segment.exact_rows.values()):,} rows kept exact")
     return remarks
 
 

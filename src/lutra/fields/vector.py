@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from lutra.model.values import ColumnType
 from lutra.scalars.stored_numbers import StoredNumbers
 from lutra.vectors.build_plan import choose_plan
 from lutra.vectors.column import VectorColumn, VectorView
+from lutra.vectors.doubtful import Doubtful, Measured
 from lutra.vectors.layout import SegmentKind
 from lutra.vectors.merge import surviving_graph
 from lutra.vectors.range_reader import LocalFile, PartReader
@@ -183,11 +184,11 @@ class _Write:
     def _report(self, at: BuildPhase, done: int, total: int) -> None:
         self._out.report(f"{self._phase}: {at}", done, total)
 
-    def _measured(self, file: SegmentFile) -> Mapping[str, Any]:
+    def _measured(self, file: SegmentFile, doubtful: Doubtful) -> Measured:
         self._out.report(f"{self._phase}: calibrate", 0, file.rows)
         # Scans take no calibration: at the default bound they find 98.5 % or more with a fifth more reads (10,000 rows
         # of 128 and 960 dimensions, LID 38), and measuring takes twenty times as long as all else.
-        measured = (calibrate if file.kind is SegmentKind.GRAPH else check)(file, threads=self._out.threads)
+        measured = (calibrate if file.kind is SegmentKind.GRAPH else check)(file, doubtful, threads=self._out.threads)
         self._out.report(f"{self._phase}: calibrate", file.rows, file.rows)
         return measured
 
@@ -204,8 +205,7 @@ class _Write:
             file = SegmentFile.open(PartReader(whole, self._out.end, size_bytes, written.name))
             sizes = {name.value: section.stored_bytes for name, section in file.sections.items()}
             sizes["footer"] = size_bytes - sum(sizes.values())
-            recall, fallback = checked(file)
-            return VectorsMeta(self._field.name, file.dimension, file.rows, file.kind, sizes, recall, fallback)
+            return VectorsMeta(self._field.name, file.dimension, file.rows, file.kind, sizes, *checked(file))
 
 
 def _vector(vectors: VectorView, doc: int) -> npt.NDArray[np.float32] | None:

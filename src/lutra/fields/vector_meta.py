@@ -26,6 +26,8 @@ class VectorsMeta:
     """Of the ten nearest, as the build's check found it; None where it was not checked, or is 1 as all are compared."""
     fallback: Fallback = Fallback.NONE
     """What searches do because their plan was found to miss too much."""
+    exact_rows: int = 0
+    """That every search compares, as codes do not describe them."""
 
     @property
     def code_bytes(self) -> int:
@@ -34,15 +36,16 @@ class VectorsMeta:
 
     @property
     def resident_bytes(self) -> int:
-        """Memory that searching them takes at most where there is plenty: codes and graph."""
-        return self.code_bytes + self.bytes.get("graph", 0)
+        """Memory that searching them takes at most where there is plenty: codes, graph and rows kept exact."""
+        return self.code_bytes + self.bytes.get("graph", 0) + self.bytes.get("exact", 0)
 
 
 def vectors_json(meta: VectorsMeta) -> dict[str, Any]:
     """The meta of a section VECTORS."""
     described = {"rows": meta.rows, "dimension": meta.dimension, "kind": meta.kind.value, "bytes": dict(meta.bytes)}
     checked = {} if meta.recall is None else {"recall": meta.recall, "fallback": meta.fallback.value}
-    return described | checked
+    exact = {"exact_rows": meta.exact_rows} if meta.exact_rows else {}
+    return described | checked | exact
 
 
 def vectors_meta(section: Section) -> VectorsMeta:
@@ -58,4 +61,5 @@ def vectors_meta(section: Section) -> VectorsMeta:
         # Of a segment built before these were told: nothing is known.
         meta.get("recall"),
         Fallback(meta.get("fallback", Fallback.NONE)),
+        int(meta.get("exact_rows", 0)),
     )

@@ -203,6 +203,9 @@ class Quantizer:
     @overload
     def __init__(self, bits: int, metric: int, centres: NDArray[np.float32], seed: int, level: str | None) -> None: ...
     def encode(self, vectors: NDArray[np.float32], threads: int) -> NDArray[np.uint8]: ...
+    def encode_described(
+        self, vectors: NDArray[np.float32], threads: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]: ...
     def query(self, vector: NDArray[np.float32], bound_sigmas: float) -> QueryCode: ...
 
 class ProductQuantizer:
@@ -310,7 +313,13 @@ class Searcher:
         entries: NDArray[np.uint32],
         fine_quantizer: Quantizer | None,
         fine_records: NDArray[np.uint8] | None,
+        apart: NDArray[np.uint32],
+        exact_rows: NDArray[np.uint32],
+        exact_vectors: NDArray[np.float32],
     ) -> None: ...
+    def meet(
+        self, vectors: NDArray[np.float32], rows: NDArray[np.uint32], beam: int, threads: int
+    ) -> NDArray[np.uint8]: ...
     def search(
         self,
         queries: NDArray[np.float32],

@@ -12,6 +12,7 @@ silence: a TypeError is raised where dtype, rank or layout are not as given. The
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,6 +42,16 @@ _MIDDLE_ROWS = 1_024
 _SHORT = 1e-18
 # Median distances from the middle: who lies farther has no part in the mean.
 _FAR = 8.0
+
+
+class Described(enum.IntEnum):
+    """How well a record tells its own vector; the numbers are those of ``native/codes/codes.h``."""
+
+    WELL = 0
+    RAISED = 1
+    """Only by a bound that was made wider for it: it may not be found first."""
+    HARDLY = 2
+    """Its estimates say next to nothing."""
 
 
 class CodeQuery(Protocol):
@@ -185,6 +196,11 @@ class Quantizer:
         """
         require_finite(vectors)
         return self._native.encode(vectors, threads)
+
+    def encode_described(self, vectors: Vectors, threads: int = 0) -> tuple[Records, NDArray[np.uint8]]:
+        """What `encode` gives, and a `Described` for each vector, uint8 [n]."""
+        require_finite(vectors)
+        return self._native.encode_described(vectors, threads)
 
     def query(self, vector: Vectors, bound_sigmas: float = BOUND_SIGMAS) -> Query:
         """A query float32 [dimension], to be compared with this quantizer's records; it may outlive the quantizer.

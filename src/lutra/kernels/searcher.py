@@ -117,6 +117,9 @@ class Searcher:
     :param entries: uint32 [e].
     :param fine_records: uint8 [rows, record bytes], of ``fine_quantizer``: longer codes, by which what a walk or scan
         found is put in order before vectors are read. None: there are none.
+    :param apart: uint32 [a]: rows that walks do not come by, so that they look at these before they end. None: no rows.
+    :param exact_rows: uint32 [e], ascending: rows that codes do not describe, and ``exact_vectors`` float32 [e, d] are
+        theirs: every search compares them. None: there are none.
     :raises ValueError: these do not fit each other.
     """
 
@@ -137,6 +140,9 @@ class Searcher:
         *,
         fine_quantizer: Quantizer | None = None,
         fine_records: NDArray[np.uint8] | None = None,
+        apart: NDArray[np.uint32] | None = None,
+        exact_rows: NDArray[np.uint32] | None = None,
+        exact_vectors: Vectors | None = None,
     ) -> None:
         self.nodes = nodes
         self.native = _native.Searcher(
@@ -152,6 +158,9 @@ class Searcher:
             entries,
             None if fine_quantizer is None else fine_quantizer.native,
             fine_records,
+            np.empty(0, np.uint32) if apart is None else apart,
+            np.empty(0, np.uint32) if exact_rows is None else exact_rows,
+            np.empty((0, dimension), np.float32) if exact_vectors is None else exact_vectors,
         )
 
     @property
@@ -194,6 +203,17 @@ class Searcher:
             current_deadline().end_s,
         )
         return ids, distances, SearchCounters(*figures.T)
+
+    def meet(self, vectors: Vectors, rows: NDArray[np.uint32], beam: int, threads: int = 0) -> NDArray[np.bool_]:
+        """bool [n]: whether walks as wide as ``beam`` come by ``rows`` [n], whose ``vectors`` [n, d] are the queries.
+
+        Codes and graph are in memory. A walk ends where it meets its row: this takes a part of a search, and no reads.
+
+        :raises ParameterInvalid: a vector has an element that is not finite.
+        :raises ValueError: shapes do not fit, or there is no graph in memory.
+        """
+        require_finite(vectors)
+        return self.native.meet(vectors, rows, beam, threads).astype(np.bool_)
 
 
 class Share(NamedTuple):

@@ -342,6 +342,8 @@ class PartStats:
     """Of the ten nearest, as the segment's build checked its searches; None where it did not, as in a buffer."""
     fallback: str = ""
     """``scan`` or ``exact``: why the strategy is that, where what would be planned was found to miss too much."""
+    exact_rows: int = 0
+    """That every search compares, as codes do not describe them."""
     conditions: int = 0
     """Of the query, whose documents were listed: each once, however often it comes."""
 

@@ -228,6 +228,7 @@ class _Scan:
         stats.strategy = counters.strategy
         stats.recall = counters.recall
         stats.fallback = "" if counters.fallback is Fallback.NONE else counters.fallback.value
+        stats.exact_rows = counters.exact_rows
         stats.distances += counters.distances
         stats.reads += counters.reads
         stats.bytes += counters.bytes

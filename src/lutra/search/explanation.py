@@ -6,7 +6,8 @@
      "parts": [
        {"kind": "segment",                    or "buffer"
         "documents": 70000, "rows": 69988,    of which live
-        "strategy": "walk",                   and "recall" and "fallback", where the build checked its searches
+        "strategy": "walk",                   and "recall" and "fallback", where the build checked its searches,
+                                              and "exact_rows", where there are rows that codes do not describe
         "distances": 1893, "reads": 21, "bytes": 86016, "conditions": 2,
         "us": 310.2,
         "query": {"query": "knn_vector", "field": "v", "top_k": 10,
@@ -48,6 +49,8 @@ def _part(plan: Plan, search: PartSearch) -> dict[str, Any]:
         told["recall"] = round(stats.recall, 4)
     if stats.fallback:
         told["fallback"] = stats.fallback
+    if stats.exact_rows:
+        told["exact_rows"] = stats.exact_rows
     for name in ("distances", "reads", "bytes", "conditions"):
         told[name] = getattr(stats, name)
     told["us"] = round(search.total_us(), 1)

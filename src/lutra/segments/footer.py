@@ -77,7 +77,9 @@ class SegmentMeta:
     @property
     def checked(self) -> dict[str, Checked]:
         """By vector field, with all codes in memory."""
-        return {vectors.field: Checked(vectors.recall, vectors.fallback) for vectors in self.vectors}
+        return {
+            vectors.field: Checked(vectors.recall, vectors.fallback, vectors.exact_rows) for vectors in self.vectors
+        }
 
     @property
     def offset(self) -> int:

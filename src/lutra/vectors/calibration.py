@@ -43,6 +43,8 @@ class Checked(NamedTuple):
     """Of the ten nearest; None where nothing was checked."""
     fallback: Fallback
     """What it took."""
+    exact_rows: int = 0
+    """That codes do not describe, so that every search compares them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,10 @@ class Calibration:
     def with_apart(self, rows: Sequence[int]) -> Calibration:
         """The same, with rows that walks to them do not find."""
         return Calibration(self._curves, self._farthest, self.fallback, self.recall, rows)
+
+    def with_fallback(self, fallback: Fallback) -> Calibration:
+        """The same, done another way."""
+        return Calibration(self._curves, self._farthest, fallback, self.recall, self.apart)
 
     def measured_within(self, k: int) -> float:
         """A ``k``-th neighbour farther than this is none that effort was measured with; infinite where that is not

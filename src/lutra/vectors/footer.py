@@ -16,6 +16,7 @@ from lutra.vectors.layout import (
     CHECKSUM_BYTES,
     DEGREE_MAX,
     DIMENSION_MAX,
+    EXACT_MAX,
     PAGE_BYTES,
     ROWS_MAX,
     SWEEP_BLOCK_BYTES,
@@ -27,9 +28,9 @@ from lutra.vectors.layout import (
     whole_pages,
 )
 
-FORMAT_VERSION: Final = 3
-"""2: codes may have a basis, and finer ones beside them. 3: they may have several centres; segments that have not are
-written as of version 2."""
+FORMAT_VERSION: Final = 4
+"""2: codes may have a basis, and finer ones beside them. 3: they may have several centres. 4: rows may be kept exact
+beside them. Segments without such are written as of the version before."""
 MAGIC: Final = b"lutraVEC"
 _TRAILER: Final = struct.Struct("<III8s")
 TRAILER_BYTES: Final = _TRAILER.size
@@ -62,6 +63,8 @@ class Footer:
     build: Mapping[str, Any]
     """How it was built, for people."""
     calibration: Mapping[str, Any]
+    exact: int = 0
+    """Rows that are kept exact beside the codes, which do not describe them."""
 
     def layout(self, name: SectionName) -> BlockLayout:
         """How items lie in blocks; raises KeyError for a section that this kind has not, or that has no blocks."""
@@ -73,6 +76,7 @@ class Footer:
             SectionName.GRAPH: 4 * self.degree,
             SectionName.BASIS: 2 * self.dimension if self.directions else 0,
             SectionName.CENTRES: 4 * self.dimension if self.centres else 0,
+            SectionName.EXACT: 4 + 4 * self.dimension if self.exact else 0,
         }[name]
         if item_bytes == 0:
             raise KeyError(name)
@@ -91,11 +95,17 @@ class Footer:
     @property
     def version(self) -> int:
         """The first that has what is in it, so that as many as can read it."""
-        return FORMAT_VERSION if self.centres else 2
+        if self.exact:
+            return FORMAT_VERSION
+        return 3 if self.centres else 2
 
     def items(self, name: SectionName) -> int:
-        """How many items a section of blocks has: a row each, or a direction, or a centre."""
-        return {SectionName.BASIS: self.directions, SectionName.CENTRES: self.centres}.get(name, self.rows)
+        """How many items a section of blocks has: a row each, or a direction, a centre, or a row kept exact."""
+        return {
+            SectionName.BASIS: self.directions,
+            SectionName.CENTRES: self.centres,
+            SectionName.EXACT: self.exact,
+        }.get(name, self.rows)
 
     @property
     def offset(self) -> int:
@@ -119,7 +129,7 @@ class Footer:
             "navigation_checksum": self.navigation_checksum,
             "build": dict(self.build),
             "calibration": dict(self.calibration),
-        }
+        } | ({"exact": self.exact} if self.exact else {})
         text = json.dumps(document, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
         size_bytes = whole_pages(len(text) + TRAILER_BYTES)
         if size_bytes > FOOTER_BYTES_MAX:
@@ -188,6 +198,7 @@ def _footer(document: dict[str, Any], version: int) -> Footer:
         navigation_checksum=int(document["navigation_checksum"]),
         build=dict(document["build"]),
         calibration=dict(document["calibration"]),
+        exact=int(document.get("exact", 0)),
     )
 
 
@@ -208,6 +219,9 @@ def section_sizes(footer: Footer) -> dict[SectionName, int]:
     sizes = {name: layout.blocks(footer.items(name)) * layout.block_bytes for name, layout in layouts.items()}
     if footer.kind is not SegmentKind.FLAT:
         sizes[SectionName.NAVIGATION] = 4 * (footer.dimension + footer.entry_count)
+    if footer.exact:
+        layout = footer.layout(SectionName.EXACT)
+        sizes[SectionName.EXACT] = layout.blocks(footer.exact) * layout.block_bytes
     return sizes
 
 
@@ -231,6 +245,7 @@ def _check(footer: Footer, offset: int) -> None:
         ("codes", int(footer.codes is not None), int(has_codes), int(has_codes)),
         ("fine codes", int(footer.fine is not None), 0, int(has_codes and footer.directions > 0)),
         ("directions", footer.directions, 0, DIMENSION_MAX),
+        ("exact", footer.exact, 0, min(EXACT_MAX, footer.rows) * has_codes),
         ("degree", footer.degree, int(has_graph), DEGREE_MAX * has_graph),
         ("entry_count", footer.entry_count, int(has_graph and footer.rows > 0), footer.rows * has_graph),
         ("block_bytes", footer.block_bytes, PAGE_BYTES, 2 * SWEEP_BLOCK_BYTES),

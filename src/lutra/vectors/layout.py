@@ -7,6 +7,7 @@
     basis        int16 [dimension] a direction                   where codes have a basis
     centres      float32 [dimension] a centre                    where codes have several
     navigation   float32 [dimension] centroid, uint32 [entries]  kinds CODES and GRAPH
+    exact        uint32 row, float32 [dimension] its vector      where codes do not describe some rows
     footer       JSON, spaces up to a page less the trailer
     trailer      footer bytes u32, format version u32, crc32c of all before it in the footer u32, magic 8
 
@@ -34,6 +35,8 @@ ROWS_MAX: Final = 0x7FFFFFFF
 """As in native/graph/graph.h."""
 DIMENSION_MAX: Final = 4096
 DEGREE_MAX: Final = 1024
+EXACT_MAX: Final = 1_024
+"""Rows that are kept exact beside codes, at most: a search compares all of them."""
 
 
 class SegmentKind(enum.Enum):
@@ -52,6 +55,7 @@ class SectionName(enum.StrEnum):
     BASIS = "basis"
     CENTRES = "centres"
     NAVIGATION = "navigation"
+    EXACT = "exact"
     FOOTER = "footer"
 
 

@@ -35,6 +35,8 @@ class KnnCounters:
     """As the build checked what is searched; None where it did not, or all are compared anyway."""
     fallback: Fallback = Fallback.NONE
     """What is done in place of what would be planned, as that was found to miss too much."""
+    exact_rows: int = 0
+    """That every search compares, as codes do not describe them."""
 
     @property
     def exact(self) -> bool:

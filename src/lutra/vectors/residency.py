@@ -73,11 +73,17 @@ def _bytes(file: SegmentFile, residency: Residency) -> int:
     """What it takes, a cache for the nodes of a walk on disk included."""
     formats = formats_in_memory(file, residency)
     total = sum(file.rows * codes.record_bytes + codes.shared_bytes for codes in formats)
+    total += exact_bytes(file)
     if residency.graph:
         total += 4 * file.rows * file.degree
     elif file.kind is SegmentKind.GRAPH:
         total += cache_bytes_min(file)
     return total
+
+
+def exact_bytes(file: SegmentFile) -> int:
+    """Of the rows that are kept exact."""
+    return file.exact * 4 * (1 + file.dimension)
 
 
 def cache_bytes_min(file: SegmentFile) -> int:

@@ -17,16 +17,19 @@ from lutra.kernels.blocks import BlockCache
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.searcher import Plan, SearchCounters, Searcher, Share
 from lutra.model.errors import Corruption, ParameterInvalid
+from lutra.model.indexes import Metric
 from lutra.vectors import trial
 from lutra.vectors.calibration import Calibration, Checked, Fallback
 from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.costs import SegmentCosts
-from lutra.vectors.layout import SectionName, SegmentKind
+from lutra.vectors.doubtful import NOTHING_DOUBTFUL, Doubtful, Measured
+from lutra.vectors.layout import EXACT_MAX, SectionName, SegmentKind
 from lutra.vectors.residency import (
     Residency,
     cache_bytes_min,
     choose_residency,
     code_residencies,
+    exact_bytes,
     formats_in_memory,
     give_back_memory,
     load_codes,
@@ -111,11 +114,13 @@ class Segment:
         resident_bytes = sum(one.records.nbytes for one in (codes, fine) if one is not None)
         resident_bytes += 0 if neighbours is None else neighbours.nbytes
         resident_bytes += sum(one.shared_bytes for one in formats_in_memory(file, residency))
+        resident_bytes += exact_bytes(file)
         left_bytes = 0 if budget_bytes is None else budget_bytes - resident_bytes
         # A cache of little of the nodes finds little, and past it the reads of several queries overlap.
         is_worth = left_bytes >= CACHE_SHARE_MIN * file.sections[SectionName.NODES].size_bytes
         through_cache = cache is not None or is_worth
         left_bytes = max(left_bytes if is_worth else 0, cache_bytes_min(file))
+        exact_rows, exact_vectors = file.load_exact()
         nodes = file.open_nodes(BlockCache(left_bytes) if cache is None else cache)
         searcher = Searcher(
             nodes,
@@ -127,9 +132,12 @@ class Segment:
             None if codes is None else codes.quantizer,
             None if codes is None else codes.records,
             neighbours,
-            _entries(file, residency),
+            file.entries,
             fine_quantizer=None if fine is None else fine.quantizer,
             fine_records=None if fine is None else fine.records,
+            apart=_apart(file, residency),
+            exact_rows=exact_rows,
+            exact_vectors=exact_vectors,
         )
         return cls(file, searcher, residency, resident_bytes)
 
@@ -169,7 +177,7 @@ class Segment:
     @property
     def checked(self) -> Checked:
         """What the build's check found with what of codes and graph is in memory: that is how it is searched."""
-        return Checked(self._calibration.recall, self._calibration.fallback)
+        return Checked(self._calibration.recall, self._calibration.fallback, self._file.exact)
 
     @property
     def resident_bytes(self) -> int:
@@ -288,33 +296,37 @@ class Segment:
             raise ParameterInvalid(f"There is at least one candidate, not {num_candidates}.")
 
 
-def calibrate(file: SegmentFile, *, threads: int = 0) -> Mapping[str, Any]:
+def calibrate(file: SegmentFile, doubtful: Doubtful = NOTHING_DOUBTFUL, *, threads: int = 0) -> Measured:
     """For `lutra.vectors.writer.write_segment`: what to spend on which recall, by bits of the codes kept in memory.
 
-    What that comes to is checked; where it misses `RECALL_TARGET_DEFAULT`, another way that does not is found.
+    What that comes to is checked; where it misses `RECALL_TARGET_DEFAULT`, another way that does not is found. And
+    every row is asked for by itself: where walks do not come by a row they begin there, too; rows that codes hardly
+    describe, and those of the other ``doubtful`` ones that are not found, are kept exact.
 
     :param threads: at most so many; 0: as many as the process may use. What is measured does not depend on it.
     """
-    return _calibrate(file, threads, with_effort=True)
+    return _calibrate(file, doubtful, threads, with_effort=True)
 
 
-def check(file: SegmentFile, *, threads: int = 0) -> Mapping[str, Any]:
-    """As `calibrate`, but only the check, of what is spent where nothing is measured: for scans, that takes little."""
-    return _calibrate(file, threads, with_effort=False)
+def check(file: SegmentFile, doubtful: Doubtful = NOTHING_DOUBTFUL, *, threads: int = 0) -> Measured:
+    """As `calibrate`, but only the checks, of what is spent where nothing is measured: for scans, that takes little."""
+    return _calibrate(file, doubtful, threads, with_effort=False)
 
 
 def checked(file: SegmentFile) -> Checked:
     """What the build's check found with all codes in memory."""
     calibration = Calibration.from_json(_measured_best(file))
-    return Checked(calibration.recall, calibration.fallback)
+    return Checked(calibration.recall, calibration.fallback, file.exact)
 
 
-def _calibrate(file: SegmentFile, threads: int, *, with_effort: bool) -> Mapping[str, Any]:
-    if file.kind is SegmentKind.FLAT or file.rows < 2:
-        return {}
+def _calibrate(file: SegmentFile, doubtful: Doubtful, threads: int, *, with_effort: bool) -> Measured:
     found: dict[str, Any] = {}
+    if file.kind is SegmentKind.FLAT or file.rows < 2:
+        return Measured(found, np.empty(0, np.int64))
     sample: trial.Sample | None = None
     walks: dict[CodeFormat, tuple[trial.Walks, ...]] = {}
+    apart: dict[CodeFormat, list[int]] = {}
+    exact: set[int] = set(doubtful.hardly.tolist())
     cache = BlockCache(trial.CACHE_BYTES)
     for residency in code_residencies(file, file.kind is SegmentKind.GRAPH):
         costs, codes = _costs(file, residency), residency.codes
@@ -328,13 +340,41 @@ def _calibrate(file: SegmentFile, threads: int, *, with_effort: bool) -> Mapping
                 walks[codes] = trial.try_walks(ask)
             calibration = trial.measure(ask, walks[codes], costs)
         calibration = _checked(calibration, searcher, sample, residency, costs, threads)
-        if with_effort:
-            own = _plan(costs, residency, calibration, 1, RECALL_TARGET_DEFAULT)
-            calibration = calibration.with_apart(trial.apart(searcher, file, own, threads))
+        if costs.has_graph and calibration.fallback is Fallback.NONE:
+            if codes not in apart:
+                own = _plan(costs, residency, calibration, 1, RECALL_TARGET_DEFAULT)
+                apart[codes] = trial.apart(searcher, file, own, threads)
+            calibration = calibration.with_apart(apart[codes])
+        calibration, missed = _asked_themselves(calibration, searcher, file, doubtful, residency, costs, threads)
+        exact.update(missed)
         found[residency.name] = calibration.to_json()
         searcher.nodes.close()
     cache.close()
-    return found
+    return Measured(found, np.array(sorted(exact) if len(exact) <= EXACT_MAX else [], np.int64))
+
+
+def _asked_themselves(
+    calibration: Calibration,
+    searcher: Searcher,
+    file: SegmentFile,
+    doubtful: Doubtful,
+    residency: Residency,
+    costs: SegmentCosts,
+    threads: int,
+) -> tuple[Calibration, list[int]]:
+    """The calibration with the first way, from its own on, that misses so few of the doubtful rows that these can be
+    kept exact, and those."""
+    for fallback in list(Fallback)[list(Fallback).index(calibration.fallback) :]:
+        calibration = calibration.with_fallback(fallback)
+        if fallback is Fallback.EXACT:
+            break
+        missed: list[int] = []
+        if file.metric is not Metric.DOT_PRODUCT:
+            own = _plan(costs, residency, calibration, 1, RECALL_TARGET_DEFAULT)
+            missed = trial.missed(searcher, file, doubtful.raised, own, threads)
+        if len(missed) + len(doubtful.hardly) <= EXACT_MAX:
+            return calibration, missed
+    return calibration, []
 
 
 def _checked(
@@ -396,12 +436,12 @@ def _measured_best(file: SegmentFile) -> Mapping[str, Any]:
     return next((file.calibration[name] for name in names if name in file.calibration), {})
 
 
-def _entries(file: SegmentFile, residency: Residency) -> NDArray[np.uint32]:
-    """Where walks begin: the graph's own, and the rows that they do not find."""
+def _apart(file: SegmentFile, residency: Residency) -> NDArray[np.uint32]:
+    """The rows that walks do not come by."""
     apart = np.array(_calibration(file, residency).apart, np.int64)
     if ((apart < 0) | (apart >= file.rows)).any():
         raise Corruption(f"{file.name}: the footer's calibration makes no sense: a place to start that is no row.")
-    return np.concatenate([file.entries, apart.astype(np.uint32)])
+    return apart.astype(np.uint32)
 
 
 def _calibration(file: SegmentFile, residency: Residency) -> Calibration:

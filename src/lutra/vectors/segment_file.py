@@ -155,6 +155,11 @@ class SegmentFile:
         return self._footer.centres
 
     @property
+    def exact(self) -> int:
+        """Rows that are kept exact beside the codes."""
+        return self._footer.exact
+
+    @property
     def degree(self) -> int:
         """Places for neighbours a row; 0: no graph."""
         return self._footer.degree
@@ -207,6 +212,17 @@ class SegmentFile:
     def load_centres(self) -> Matrix:
         """float32 [centres, dimension] of the codes; [0, 0] where they have one, which is the centroid."""
         return self._load(SectionName.CENTRES).view("<f4")
+
+    def load_exact(self) -> tuple[Rows, Matrix]:
+        """uint32 [e], ascending, the rows that codes do not describe, and their vectors float32 [e, dimension]."""
+        if SectionName.EXACT not in self.sections:
+            return np.empty(0, np.uint32), np.empty((0, self.dimension), np.float32)
+        items = self._load(SectionName.EXACT)
+        rows = np.ascontiguousarray(items[:, :4]).view("<u4")[:, 0]
+        vectors = np.ascontiguousarray(items[:, 4:]).view("<f4")
+        if (np.diff(rows.astype(np.int64)) <= 0).any() or rows[-1] >= self.rows or not np.isfinite(vectors).all():
+            raise Corruption(f"{self.name}: section 'exact' makes no sense: rows that are none, or no vectors.")
+        return rows, vectors
 
     def code_blocks(self) -> Iterator[Bytes]:
         """All codes in order, uint8 [n, record_bytes] at a time, a few MB each: for who keeps less than all of them."""

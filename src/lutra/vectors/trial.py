@@ -26,7 +26,6 @@ from lutra.kernels.searcher import Plan, SearchCounters, Searcher, Strategy
 from lutra.model.indexes import Metric
 from lutra.vectors.calibration import Calibration, Effort, Point, frontier, rerank_plan
 from lutra.vectors.costs import SegmentCosts
-from lutra.vectors.layout import NO_ROW
 from lutra.vectors.segment_file import SegmentFile
 
 _T = TypeVar("_T", bound=np.generic)
@@ -51,15 +50,10 @@ CHECKED: Final = 32
 """Queries that a plan is checked with: their recall is known to about ± 3 %."""
 EQUAL: Final = 1e-6
 """Of a distance: less is float32's."""
-APART_SHARE: Final = 64
-APART_SAMPLE_MIN: Final = 128
-APART_SAMPLE_MAX: Final = 1_024
-"""So many rows, one of `APART_SHARE` where that is between, are asked for by themselves;"""
-APART_RARE_SHARE: Final = 64
-APART_RARE_MIN: Final = 2_048
-"""and where one of those is missed one of so many, so many at least: those that the fewest rows lead to."""
+UNMET_MAX: Final = 4_096
+"""Of rows that walks do not come by so many are asked for in earnest."""
 APART_MAX: Final = 1_024
-"""Rows that all walks begin at besides: an estimate each."""
+"""Rows that all walks look at besides: an estimate each."""
 _ASKED_AT_ONCE: Final = 2_048
 SETTLED: Final = 0.5
 """Of recall: what bounds keep is measured with a beam that finds so much; the share hardly depends on it."""
@@ -159,38 +153,41 @@ def check(searcher: Searcher, sample: Sample, plan: Plan, threads: int = 0) -> f
 
 
 def apart(searcher: Searcher, file: SegmentFile, plan: Plan, threads: int = 0) -> list[int]:
-    """Rows, `APART_MAX` at most, that ``plan`` does not find though they are what is asked for.
+    """Rows, `APART_MAX` at most, that ``plan`` does not find though they are what is asked for, as walks do not come by
+    them.
 
-    Some rows are asked for. Where one of those is missed, those are, too, that the fewest rows of the graph lead to: to
-    ask for all takes longer than the rest of the build.
+    Every row is asked for: a walk ends where it meets its row, which takes a third of a search. Who is not met is asked
+    for once more in earnest: where codes do not tell rows apart, walks are blind and searches go another way.
     """
     if file.metric is Metric.DOT_PRODUCT:  # by which others may be nearer than a row to itself
         return []
-
-    def missed(rows: NDArray[np.int64]) -> list[int]:
-        found: list[int] = []
-        for begin in range(0, len(rows), _ASKED_AT_ONCE):
-            some = rows[begin : begin + _ASKED_AT_ONCE]
-            _, distances, _ = searcher.search(file.read_vectors(some), 1, plan, threads=threads)
-            found += some[distances[:, 0] > 0].tolist()
-        return found
-
-    def spread(count: int) -> NDArray[np.int64]:
-        return np.unique(np.linspace(0, file.rows - 1, min(count, file.rows)).astype(np.int64))
-
-    some = max(min(file.rows // APART_SHARE, APART_SAMPLE_MAX), APART_SAMPLE_MIN)
-    found = missed(spread(some))
-    if not found:
-        return []
-    rarely = _least_led_to(file, max(file.rows // APART_RARE_SHARE, APART_RARE_MIN))
-    return sorted({*found, *missed(rarely)})[:APART_MAX]
+    unmet: list[int] = []
+    begin = 0
+    for block in file.vector_blocks():
+        rows = np.arange(begin, begin + len(block), dtype=np.uint32)
+        unmet += rows[~searcher.meet(block, rows, max(plan.beam, 1), threads)].tolist()
+        begin += len(block)
+    asked = np.array(unmet[:: -(-len(unmet) // UNMET_MAX) or 1], np.int64)
+    return missed(searcher, file, asked, plan, threads)[:APART_MAX]
 
 
-def _least_led_to(file: SegmentFile, count: int) -> NDArray[np.int64]:
-    """The ``count`` rows that are neighbours of the fewest others, ascending."""
-    graph = file.load_graph()
-    led_to = np.bincount(graph[graph != NO_ROW], minlength=file.rows)
-    return np.sort(np.argsort(led_to, kind="stable")[:count])
+def missed(searcher: Searcher, file: SegmentFile, rows: NDArray[np.int64], plan: Plan, threads: int = 0) -> list[int]:
+    """Those of ``rows``, ascending, that ``plan`` does not find though they are what is asked for, nor their equals."""
+    found: list[int] = []
+    for begin in range(0, len(rows), _ASKED_AT_ONCE):
+        some = rows[begin : begin + _ASKED_AT_ONCE]
+        vectors = file.read_vectors(some)
+        _, distances, _ = searcher.search(vectors, 1, plan, threads=threads)
+        found += some[distances[:, 0] > own_distances(vectors, file.metric)].tolist()
+    return found
+
+
+def own_distances(vectors: NDArray[np.float32], metric: Metric) -> NDArray[np.float32]:
+    """float32 [n]: how far vectors are from themselves: under cosine, those without a direction are as far as from all
+    others."""
+    if metric is not Metric.COSINE:
+        return np.zeros(len(vectors), np.float32)
+    return np.where(vectors.any(axis=1), np.float32(0), np.float32(1))
 
 
 def _taken(lines: NDArray[_T], places: Sequence[NDArray[np.intp]]) -> NDArray[_T]:

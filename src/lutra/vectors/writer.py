@@ -7,16 +7,16 @@ import dataclasses
 import enum
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lutra.kernels import _native
 from lutra.kernels.checksum import crc32c
-from lutra.kernels.codes import Quantizer, centroid_of
+from lutra.kernels.codes import Described, Quantizer, centroid_of
 from lutra.kernels.graph import build
 from lutra.model.errors import ParameterInvalid, StorageFailure
 from lutra.model.indexes import Metric
@@ -24,9 +24,10 @@ from lutra.vectors.build_plan import BuildPlan, choose_plan
 from lutra.vectors.code_basis import choose_bases
 from lutra.vectors.code_centres import choose_centres
 from lutra.vectors.code_format import CodeFormat
+from lutra.vectors.doubtful import Doubtful, Measured
 from lutra.vectors.footer import Footer, lay_out, section_sizes
 from lutra.vectors.input_vectors import Matrix, input_vectors
-from lutra.vectors.layout import SectionName, SegmentKind, block_layout, sweep_layout, whole_pages
+from lutra.vectors.layout import EXACT_MAX, SectionName, SegmentKind, block_layout, sweep_layout, whole_pages
 from lutra.vectors.range_reader import Bytes, LocalFile, PartReader, page_aligned
 from lutra.vectors.section_writer import ObjectFile, SectionWriter
 from lutra.vectors.segment_file import SegmentFile
@@ -37,6 +38,8 @@ SAMPLE_BYTES: Final = 16 * 1024 * 1024
 """Of vectors whose mean is the centroid: 1,024 rows or more, which lengthens squared residuals by a thousandth."""
 BASIS_SAMPLE_BYTES: Final = 64 * 1024 * 1024
 """Of vectors that a basis is found from: 16,384 rows at 960 dimensions."""
+TOLD_ROWS: Final = 4_096
+"""That tell of how many codes along a basis say next to nothing."""
 BASIS_ROWS_MIN: Final = 4_096
 """And four times the dimension: of fewer rows too little is known of the directions they vary along. And only beside a
 graph: finding a basis takes longer than all else a segment without one takes to build."""
@@ -53,8 +56,8 @@ class BuildPhase(enum.StrEnum):
 
 Progress = Callable[[BuildPhase, int, int], None]
 """Called with rows done and rows in all; what it raises ends the build."""
-Calibrate = Callable[[SegmentFile], Mapping[str, Any]]
-"""Called with the segment all but finished; what it returns becomes `SegmentFile.calibration`. JSON."""
+Calibrate = Callable[[SegmentFile, Doubtful], Measured]
+"""Called with the segment all but finished."""
 
 
 def write_segment(
@@ -133,7 +136,11 @@ def write_segment_into(
             return size_bytes
         with contextlib.closing(LocalFile(file.path)) as whole:
             segment = SegmentFile.open(PartReader(whole, offset, size_bytes, file.name))
-            footer = dataclasses.replace(footer, calibration=dict(calibrate(segment)))
+            measured = calibrate(segment, builder.doubtful)
+        footer = dataclasses.replace(footer, calibration=dict(measured.calibration), exact=len(measured.exact))
+        footer = dataclasses.replace(footer, sections=lay_out(section_sizes(footer)))
+        if footer.exact:
+            _write_exact(part, footer, measured.exact, matrix[measured.exact])
         size_bytes = _write_footer(part, footer)
         part.finish(size_bytes)
         return size_bytes
@@ -187,6 +194,14 @@ def _write_footer(file: ObjectFile, footer: Footer) -> int:
     return footer.offset + len(data)
 
 
+def _write_exact(file: ObjectFile, footer: Footer, rows: NDArray[np.int64], vectors: Matrix) -> None:
+    """Writes the section of the rows that are kept exact, where the footer before it stood."""
+    section = SectionWriter(file, footer.sections[SectionName.EXACT].offset, footer.layout(SectionName.EXACT))
+    numbers = np.ascontiguousarray(rows, "<u4").view(np.uint8).reshape(len(rows), 4)
+    section.append(np.concatenate([numbers, np.ascontiguousarray(vectors, "<f4").view(np.uint8)], axis=1))
+    section.finish()
+
+
 def _aligned(data: Bytes) -> Bytes:
     """A copy in whole pages of memory, filled up with zeros."""
     copy = page_aligned(whole_pages(len(data)))
@@ -217,6 +232,13 @@ class _Builder:
         self._neighbours: NDArray[np.uint32] | None = None
         self._entries = np.empty(0, np.uint32)
         self._centroid = np.empty(0, np.float32)
+        self._described: list[NDArray[np.uint8]] = []
+
+    @property
+    def doubtful(self) -> Doubtful:
+        """Of what was written."""
+        described = np.concatenate(self._described) if self._described else np.empty(0, np.uint8)
+        return Doubtful(np.flatnonzero(described == Described.RAISED), np.flatnonzero(described == Described.HARDLY))
 
     def write(self, file: ObjectFile, start_graph: NDArray[np.uint32] | None) -> Footer:
         """Writes all sections; the footer that describes them is still to be written."""
@@ -284,11 +306,23 @@ class _Builder:
             self._basis, self._telling = chosen.directions, chosen.telling
             if chosen.fine is not None:
                 self._fine = CodeFormat(self._dimension, 0, chosen.fine.parts, chosen.fine.spread)
+            if self._tells_too_few():
+                self._codes, self._fine = CodeFormat(self._dimension, plan.code_bits), None
+                self._basis, self._telling = np.empty((0, 0), np.int16), None
         for name, codes in ((SectionName.CODES, self._codes), (SectionName.FINE, self._fine)):
             if codes is not None:
-                self._codecs[name] = codes.quantizer(
-                    self._metric, self._centroid, self._seed, self._basis, self._centres
-                )
+                self._codecs[name] = self._quantizer(codes)
+
+    def _quantizer(self, codes: CodeFormat) -> Quantizer:
+        return codes.quantizer(self._metric, self._centroid, self._seed, self._basis, self._centres)
+
+    def _tells_too_few(self) -> bool:
+        """Whether codes along the basis say next to nothing of more rows than can be kept exact beside them."""
+        assert self._codes is not None
+        sample = self._vectors[:: -(-self._rows // TOLD_ROWS) or 1]
+        _, described = self._quantizer(self._codes).encode_described(np.ascontiguousarray(sample), self._threads)
+        hardly = np.count_nonzero(described == Described.HARDLY)
+        return bool(hardly * self._rows > EXACT_MAX * len(sample))
 
     def _build_graph(self, start_graph: NDArray[np.uint32] | None) -> None:
         graph = build(
@@ -350,8 +384,13 @@ class _Builder:
                 writers[SectionName.GRAPH].append(adjacency)
                 nodes = np.concatenate([nodes, adjacency], axis=1)
             writers[SectionName.NODES].append(nodes)
+            described = np.zeros(len(block), np.uint8)
             for name, codec in self._codecs.items():
-                writers[name].append(codec.encode(np.ascontiguousarray(block), self._threads))
+                records, of_codes = codec.encode_described(np.ascontiguousarray(block), self._threads)
+                writers[name].append(records)
+                described = np.maximum(described, of_codes)
+            if self._codecs:
+                self._described.append(described)
             self._report(BuildPhase.WRITE, begin + len(block))
         for writer in writers.values():
             writer.finish()

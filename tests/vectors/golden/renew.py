@@ -12,7 +12,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parents[1]))
 
-from support.segments import golden_name, golden_plan, golden_vectors  # noqa: E402
+from support.segments import GOLDEN_EXACT, golden_name, golden_plan, golden_vectors, measured  # noqa: E402
 
 from lutra.model.indexes import Metric  # noqa: E402
 from lutra.vectors.layout import SegmentKind  # noqa: E402
@@ -23,4 +23,12 @@ if __name__ == "__main__":
         path = FOLDER / golden_name(kind, metric, 3 if what == "centres" else 2, what)
         if not path.exists() and not (what and kind is SegmentKind.FLAT):
             write_segment(path, golden_vectors(), metric, plan=golden_plan(kind, what), seed=7).close()
+            print(path)
+    exact = measured({}, *GOLDEN_EXACT)
+    for kind in (SegmentKind.CODES, SegmentKind.GRAPH):
+        path = FOLDER / golden_name(kind, Metric.COSINE, 4, "exact")
+        if not path.exists():
+            write_segment(
+                path, golden_vectors(), Metric.COSINE, plan=golden_plan(kind), seed=7, calibrate=lambda *_: exact
+            ).close()
             print(path)

@@ -33,6 +33,8 @@ class SegmentStats:
     """By vector field: of the ten nearest, as its build checked it; not of those that were not checked."""
     fallbacks: Mapping[str, str] = field(default_factory=dict)
     """By vector field: ``scan`` or ``exact`` where what was planned for searches was found to miss too much."""
+    exact_rows: Mapping[str, int] = field(default_factory=dict)
+    """By vector field: that codes do not describe, so that every search compares them; not where there are none."""
 
     @property
     def kind(self) -> str:
@@ -71,6 +73,11 @@ class IndexStats:
     @property
     def dead(self) -> int:
         return sum(segment.dead for segment in self.segments)
+
+    @property
+    def exact_rows(self) -> int:
+        """In all segments, that codes do not describe."""
+        return sum(sum(segment.exact_rows.values()) for segment in self.segments)
 
     @property
     def awaited(self) -> int:
@@ -129,6 +136,7 @@ def stats_of(opened: OpenSegment, policy: Policy) -> SegmentStats:
         is_awaited=policy.is_awaited(opened.shape),
         recalls=recalls_of(segment.checked),
         fallbacks=fallbacks_of(segment.checked),
+        exact_rows=exact_rows_of(segment.checked),
     )
 
 
@@ -140,3 +148,8 @@ def recalls_of(checked: Mapping[str, Checked]) -> dict[str, float]:
 def fallbacks_of(checked: Mapping[str, Checked]) -> dict[str, str]:
     """For `SegmentStats.fallbacks`, of what was checked by vector field."""
     return {field: one.fallback.value for field, one in checked.items() if one.fallback is not Fallback.NONE}
+
+
+def exact_rows_of(checked: Mapping[str, Checked]) -> dict[str, int]:
+    """For `SegmentStats.exact_rows`, of what was checked by vector field."""
+    return {field: one.exact_rows for field, one in checked.items() if one.exact_rows}

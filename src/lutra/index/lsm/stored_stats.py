@@ -7,7 +7,7 @@ from typing import Final
 from lutra.index.builds.policy import Policy
 from lutra.index.lsm.manifest import SegmentEntry
 from lutra.index.lsm.resources import build_memory_default
-from lutra.index.lsm.stats import IndexStats, SegmentStats, fallbacks_of, recalls_of
+from lutra.index.lsm.stats import IndexStats, SegmentStats, exact_rows_of, fallbacks_of, recalls_of
 from lutra.index.lsm.storage import IndexStorage
 from lutra.kernels.blocks import BlockCache
 from lutra.kernels.daemons import DaemonExecutor
@@ -68,4 +68,5 @@ def _segment(storage: IndexStorage, entry: SegmentEntry, cache: BlockCache, poli
         is_awaited=policy.is_awaited(shape),
         recalls=recalls_of(meta.checked),
         fallbacks=fallbacks_of(meta.checked),
+        exact_rows=exact_rows_of(meta.checked),
     )

@@ -172,6 +172,9 @@ class _IndexGauges:
         self._fallbacks = self._made(
             "fallback_segments", "Segments whose searches scan all codes or compare all rows, as plans miss", "by"
         )
+        self._exact = self._made(
+            "exact_rows", "Rows of segments that codes do not describe: every search compares them"
+        )
         self._disk = self._made("disk_bytes", "Bytes of segments on the store", "class")
         self._memory = self._made(
             "memory_bytes", "Bytes in memory: of segments, beside the block cache, and of buffers", "part"
@@ -187,6 +190,7 @@ class _IndexGauges:
         self._rows.add_metric(labels, description.rows)
         self._damaged.add_metric(labels, marks.damaged_rows)
         self._dead.add_metric(labels, stats.dead)
+        self._exact.add_metric(labels, stats.exact_rows)
         written = stats.written
         for family, values in (
             (self._sequence, {"written": marks.written, "searchable": marks.searchable, "indexed": marks.indexed}),
