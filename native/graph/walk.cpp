@@ -276,7 +276,9 @@ const std::vector<Candidate>& Walk::run(const WalkGraph& graph, const QueryCode&
 }
 
 bool Walk::meets(const WalkGraph& graph, const QueryCode& query, std::uint32_t row, std::size_t beam) {
-    run(graph, query, {.beam = beam, .count = 1, .least = 0, .effort_max = 0, .mask = nullptr, .seeds = {}, .sought = row});
+    const WalkOptions options{
+        .beam = beam, .count = 1, .least = 0, .effort_max = 0, .mask = nullptr, .seeds = {}, .sought = row};
+    run(graph, query, options);
     return has_met_sought();
 }
 

@@ -53,17 +53,17 @@ def test_it_tells_what_was_checked_with_the_codes_that_are_in_memory(
     monkeypatch.setattr(trial, "check", lambda *_: next(found))
     plans = {"v": BuildPlan(SegmentKind.CODES, 4), "w": BuildPlan(SegmentKind.FLAT, 4)}
     name, meta = shelf.build([part_of(SCHEMA, plain_rows(400, 16))], SCHEMA, plans)
-    assert meta.checked["v"] == (0.97, Fallback.NONE)
+    assert meta.checked["v"] == (0.97, Fallback.NONE, 0)
     query = np.ones(16, np.float32)
     with shelf.open(name, SCHEMA) as segment:
-        assert segment.meta.checked["v"] == segment.checked["v"] == (0.97, Fallback.NONE)
+        assert segment.meta.checked["v"] == segment.checked["v"] == (0.97, Fallback.NONE, 0)
         counters = segment.fields["v"].topk(query, 5)[2]
         assert (counters.strategy, counters.recall, counters.fallback) == ("code_scan", 0.97, Fallback.NONE)
         codes = segment.fields["v"].file.codes
         assert codes is not None
         shortest_bytes = 400 * list(codes.widths())[-1].record_bytes
     with shelf.open(name, SCHEMA, memory_budget_bytes=shortest_bytes) as segment:
-        assert segment.meta.checked["v"] == (0.97, Fallback.NONE)
-        assert segment.checked["v"] == (1.0, Fallback.EXACT)
+        assert segment.meta.checked["v"] == (0.97, Fallback.NONE, 0)
+        assert segment.checked["v"] == (1.0, Fallback.EXACT, 0)
         counters = segment.fields["v"].topk(query, 5)[2]
         assert (counters.strategy, counters.recall, counters.fallback) == ("brute_force", 1.0, Fallback.EXACT)
