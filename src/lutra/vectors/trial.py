@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from lutra.kernels.distance import topk
 from lutra.kernels.searcher import Plan, SearchCounters, Searcher, Strategy
 from lutra.model.indexes import Metric
-from lutra.vectors.calibration import Calibration, Effort, Point, frontier, rerank_plan
+from lutra.vectors.calibration import MARGIN, MARGIN_MIN, Calibration, Effort, Point, frontier, rerank_plan
 from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.segment_file import SegmentFile
 
@@ -55,6 +55,8 @@ UNMET_MAX: Final = 4_096
 APART_MAX: Final = 1_024
 """Rows that all walks look at besides: an estimate each."""
 _ASKED_AT_ONCE: Final = 2_048
+SURE_SIGMAS: Final = 1.65
+"""Standard deviations of a sample's recall that a target is reached by: of 20 samples one says more."""
 SETTLED: Final = 0.5
 """Of recall: what bounds keep is measured with a beam that finds so much; the share hardly depends on it."""
 
@@ -211,8 +213,8 @@ class Walks:
     """[q', k]: what that beam finds with the widest bound, nearest first, for the queries of all bounds' trials."""
 
     def recalls(self, k: int) -> list[float]:
-        """For each beam, of the ``k`` nearest."""
-        return [_recall_of_first(found, k) for found in self.hits]
+        """For each beam, of the ``k`` nearest; less where the sample says it less surely than a target's margin allows."""
+        return [_recall_of_first(found, k) - _unsure(found) for found in self.hits]
 
 
 def _recall_of_first(hits: NDArray[np.bool_], k: int) -> float:
@@ -229,6 +231,14 @@ def _recall_of_first(hits: NDArray[np.bool_], k: int) -> float:
     shapes = ranks ** powers[:, None]
     shape = ranks ** np.interp(mean_rank, shapes @ ranks / shapes.sum(axis=1), powers)
     return float(1 - total / (queries * k) * shape[:k].sum() / shape.sum())
+
+
+def _unsure(hits: NDArray[np.bool_]) -> float:
+    """Of the recall of ``hits``, what chance may have added beyond the margin. Of clusters all rows are found or none:
+    so many neighbours then tell no more than as many queries."""
+    by_query = hits.mean(axis=1)
+    margin = max(MARGIN * (1 - float(by_query.mean())), MARGIN_MIN)
+    return max(0.0, SURE_SIGMAS * float(by_query.std()) / math.sqrt(len(by_query)) - margin)
 
 
 def _hits(truth: NDArray[np.int64], found: NDArray[np.int64]) -> NDArray[np.bool_]:
