@@ -38,6 +38,7 @@ constexpr std::size_t kCrowdedPerAnswer = 4;
 // Rows that tell for what share of all codes leave in doubt; and the share of the blocks from which on all are read. One
 // after the other they come in requests of many blocks, and nothing is put in order: a third by chance takes as long.
 constexpr std::size_t kProbedRows = 512;
+constexpr std::size_t kGatheredMin = 48;
 constexpr double kHopelessShare = 0.35;
 
 }  // namespace
@@ -426,6 +427,11 @@ void SearchSlot::scan_for(std::size_t candidates) {
     scan();
 }
 
+// Whether so many candidates are in doubt that their blocks are better read in order.
+bool SearchSlot::are_many_in_doubt() const {
+    return rows_.size() > next_ + kGatheredMin && lower_bound(next_ + kGatheredMin) <= nearest_.back().distance;
+}
+
 // Has the many rows that are in doubt read in their own order: those of one block together. By estimate, which says
 // next to nothing of them, a block would be read for each.
 void SearchSlot::gather_in_doubt() {
@@ -446,10 +452,19 @@ void SearchSlot::gather_in_doubt() {
 void SearchSlot::choose_round() {
     round_.clear();
     round_estimates_.clear();
-    const bool is_told = next_ >= plan_->first && nearest_.size() == plan_->k && chosen_by_ != nullptr;
+    bool is_told = next_ >= plan_->first && nearest_.size() == plan_->k && chosen_by_ != nullptr;
     // Under a mask what counts may all be far away, where many rows are about as far.
     if (plan_->mask != nullptr && plan_->deepens && is_told && !is_deep() && !is_crowded_ && is_far()) widen_bound();
-    if (is_deep() && is_told && !is_gathered_) gather_in_doubt();
+    if (is_told && !is_gathered_ && (is_deep() || are_many_in_doubt())) {
+        if (!is_deep() && is_unsettled() && is_hopeless()) {
+            // What is left of the candidates would be read, and then all.
+            next_ = 0;
+            read_all_that_count();
+            is_told = false;
+        } else {
+            gather_in_doubt();
+        }
+    }
     const std::size_t without_asking = chosen_by_ == nullptr ? rows_.size() : plan_->first;
     const bool is_bounded = chosen_by_ != nullptr && !std::isinf(plan_->within);
     std::size_t blocks = 0;

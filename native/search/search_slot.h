@@ -60,6 +60,7 @@ class SearchSlot {
     bool go_on_deeper();
     void scan_for(std::size_t candidates);
     void find_by_code(std::size_t candidates);
+    bool are_many_in_doubt() const;
     void gather_in_doubt();
     bool is_learning() const;
     void read_all_that_count();
