@@ -18,6 +18,8 @@ from lutra.vectors.calibration import Fallback
 from lutra.vectors.layout import SegmentKind
 
 SCHEMA = schema_of(16)
+ROWS = 6_000
+"""Of a segment in which to scan codes is cheaper than to read all vectors."""
 
 
 def built(shelf: Shelf, kind: SegmentKind) -> SegmentMeta:
@@ -40,7 +42,7 @@ def test_it_tells_the_recall_that_was_checked(shelf: Shelf, kind: SegmentKind) -
 
 
 def test_it_tells_that_all_rows_are_compared(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "check", lambda searcher, sample, plan, threads: 0.5)
+    monkeypatch.setattr(trial, "check", lambda searcher, sample, plan, threads: (0.5, 20.0))
     meta = built(shelf, SegmentKind.CODES)
     assert (recalls_of(meta.checked), fallbacks_of(meta.checked)) == ({"v": 1.0}, {"v": "exact"})
 
@@ -49,10 +51,10 @@ def test_it_tells_what_was_checked_with_the_codes_that_are_in_memory(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The best codes find enough, shorter ones do not: a segment that has memory for these only compares all rows."""
-    found = itertools.chain([0.97], itertools.repeat(0.5))
+    found = itertools.chain([(0.97, 20.0)], itertools.repeat((0.5, 20.0)))
     monkeypatch.setattr(trial, "check", lambda *_: next(found))
     plans = {"v": BuildPlan(SegmentKind.CODES, 4), "w": BuildPlan(SegmentKind.FLAT, 4)}
-    name, meta = shelf.build([part_of(SCHEMA, plain_rows(400, 16))], SCHEMA, plans)
+    name, meta = shelf.build([part_of(SCHEMA, plain_rows(ROWS, 16))], SCHEMA, plans)
     assert meta.checked["v"] == (0.97, Fallback.NONE, 0)
     query = np.ones(16, np.float32)
     with shelf.open(name, SCHEMA) as segment:
@@ -61,7 +63,7 @@ def test_it_tells_what_was_checked_with_the_codes_that_are_in_memory(
         assert (counters.strategy, counters.recall, counters.fallback) == ("code_scan", 0.97, Fallback.NONE)
         codes = segment.fields["v"].file.codes
         assert codes is not None
-        shortest_bytes = 400 * list(codes.widths())[-1].record_bytes
+        shortest_bytes = ROWS * list(codes.widths())[-1].record_bytes
     with shelf.open(name, SCHEMA, memory_budget_bytes=shortest_bytes) as segment:
         assert segment.meta.checked["v"] == (0.97, Fallback.NONE, 0)
         assert segment.checked["v"] == (1.0, Fallback.EXACT, 0)

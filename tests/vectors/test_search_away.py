@@ -12,14 +12,14 @@ from support.segments import measured
 
 from lutra.kernels.distance import topk
 from lutra.kernels.row_mask import RowMask
-from lutra.kernels.searcher import Strategy
+from lutra.kernels.searcher import Plan, Strategy
 from lutra.model.errors import Corruption
 from lutra.model.indexes import Metric
 from lutra.vectors import trial
 from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.calibration import Calibration, rerank_plan
 from lutra.vectors.layout import SegmentKind
-from lutra.vectors.segment import Segment, calibrate
+from lutra.vectors.segment import Segment, calibrate, check
 from lutra.vectors.writer import write_segment
 
 PLAN = BuildPlan(SegmentKind.GRAPH, 4, degree=24, beam=64)
@@ -98,6 +98,30 @@ def test_all_rows_are_read_at_once_where_codes_leave_most_of_them_in_doubt(tmp_p
     assert np.array_equal(found, topk(queries, vectors, 10, Metric.EUCLIDEAN)[0])
     assert set(counters.used.tolist()) == {Strategy.BRUTE_FORCE}
     assert counters.distances.max() <= 2 * ROWS  # the codes of each once, and each vector once
+
+
+def test_rows_that_codes_do_not_tell_apart_are_read_once(tmp_path: Path) -> None:
+    """Rows of few kinds, each many times: under a filter fewer of a query's kind count than are wanted, and all others
+    are as far away. The check has seen that codes leave many in doubt; a scan sees it after the first dozen."""
+    rng = np.random.default_rng(5)
+    vectors = np.zeros((ROWS, DIMENSION), np.float32)
+    vectors[np.arange(ROWS), rng.integers(0, DIMENSION, ROWS)] = 1
+    queries = vectors[:DIMENSION]
+    plan = BuildPlan(SegmentKind.CODES, 4)
+    write_segment(tmp_path / "s", vectors, Metric.EUCLIDEAN, plan=plan, calibrate=check).close()
+    with Segment.open(tmp_path / "s") as segment:
+        for share in (0.1, 0.01):
+            mask = RowMask(rng.random(ROWS) < share)
+            compare = Plan(Strategy.BRUTE_FORCE, 0, 20, 20)
+            _, truth, all_of = segment.searcher.search(queries, 20, compare, mask=mask)
+            chosen = segment.search(queries, 20, mask=mask)
+            assert np.array_equal(chosen.distances, truth)
+            assert set(chosen.counters.planned.tolist()) == {Strategy.BRUTE_FORCE}
+            scan = replace(rerank_plan(Strategy.CODE_SCAN, 20, 0, 1.6), deepens=True)
+            _, distances, counters = segment.searcher.search(queries, 20, scan, mask=mask)
+            assert np.array_equal(distances, truth)
+            assert counters.exact.mean() <= mask.count + 2 * scan.first
+            assert counters.bytes.mean() <= 1.1 * all_of.bytes.mean() + 2 * scan.first * 4096
 
 
 def test_effort_is_not_measured_with_rows_that_equal_others(tmp_path: Path) -> None:

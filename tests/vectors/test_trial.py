@@ -97,9 +97,9 @@ def test_a_plan_that_finds_too_little_gives_way(
 ) -> None:
     plans: list[Plan] = []
 
-    def check(searcher: Searcher, sample: trial.Sample, plan: Plan, threads: int) -> float:
+    def check(searcher: Searcher, sample: trial.Sample, plan: Plan, threads: int) -> tuple[float, float]:
         plans.append(plan)
-        return found[(len(plans) - 1) % 2]
+        return found[(len(plans) - 1) % 2], 20.0
 
     monkeypatch.setattr(trial, "check", check)
     with write_segment(tmp_path / "s", VECTORS, Metric.EUCLIDEAN, plan=PLAN, calibrate=calibrate) as file:

@@ -6,7 +6,7 @@ import enum
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from lutra.kernels.searcher import Plan, Strategy
@@ -21,6 +21,10 @@ MARGIN_MIN: Final = 0.005
 MARGIN_MAX: Final = 0.6
 """and at most this share."""
 
+CHECKED_NEIGHBOURS: Final = 10
+"""Of a query of the check."""
+SURPRISING: Final = 1.5
+"""Times what was planned to be read: so much is taken for what searches read."""
 FAMILIAR_MARGIN: Final = 0.05
 """Of the farthest k-th neighbour that was measured: of some hundred queries the farthest is not the farthest of all."""
 
@@ -78,13 +82,16 @@ class Calibration:
         fallback: Fallback = Fallback.NONE,
         recall: float | None = None,
         apart: Sequence[int] = (),
+        compared: float = 0.0,
     ) -> None:
         """``curves``: by k, points of ascending recall and cost. ``farthest``: by k, how far a k-th neighbour was at
-        most; under inner product, of queries of length 1. ``recall``: of the ten nearest, checked after all that.
-        ``apart``: rows that walks to them do not find, so that all walks begin there too."""
+        most; under inner product, of queries of length 1. ``recall``: of the ten nearest, checked after all that, and
+        ``compared``: vectors that each query of the check compared for it. ``apart``: rows that walks to them do not
+        find, so that all walks look at them, too."""
         self.fallback = fallback
         self.apart = tuple(apart)
         self.recall = recall
+        self._compared = compared
         self._curves = {k: tuple(points) for k, points in sorted(curves.items()) if points}
         self._farthest = dict(sorted((farthest or {}).items()))
 
@@ -103,6 +110,7 @@ class Calibration:
             Fallback(document.get("fallback", Fallback.NONE)),
             document.get("recall"),
             [int(row) for row in document.get("apart", ())],
+            float(document.get("compared", 0.0)),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -116,19 +124,20 @@ class Calibration:
             "farthest": {str(k): distance for k, distance in self._farthest.items()},
             "fallback": self.fallback.value,
             "recall": self.recall,
+            "compared": self._compared,
         } | ({"apart": list(self.apart)} if self.apart else {})
 
-    def checked(self, fallback: Fallback, recall: float) -> Calibration:
+    def checked(self, fallback: Fallback, recall: float, compared: float = 0.0) -> Calibration:
         """The same, with what a check of it found."""
-        return Calibration(self._curves, self._farthest, fallback, recall, self.apart)
+        return Calibration(self._curves, self._farthest, fallback, recall, self.apart, compared)
 
     def with_apart(self, rows: Sequence[int]) -> Calibration:
         """The same, with rows that walks to them do not find."""
-        return Calibration(self._curves, self._farthest, self.fallback, self.recall, rows)
+        return Calibration(self._curves, self._farthest, self.fallback, self.recall, rows, self._compared)
 
     def with_fallback(self, fallback: Fallback) -> Calibration:
         """The same, done another way."""
-        return Calibration(self._curves, self._farthest, fallback, self.recall, self.apart)
+        return Calibration(self._curves, self._farthest, fallback, self.recall, self.apart, self._compared)
 
     def measured_within(self, k: int) -> float:
         """A ``k``-th neighbour farther than this is none that effort was measured with; infinite where that is not
@@ -137,6 +146,16 @@ class Calibration:
         return next(
             (distance + FAMILIAR_MARGIN * abs(distance) for m, distance in self._farthest.items() if m >= k), math.inf
         )
+
+    def filtered_effort(self, k: int, recall_target: float) -> Effort:
+        """As `effort`, but for the reads: those that the check came to, where they are many more than was planned.
+
+        Codes that do not tell rows apart leave so many in doubt that to compare all that a filter lets pass may cost
+        less.
+        """
+        effort = self.effort(k, recall_target)
+        compared = self._compared * max(1.0, k / CHECKED_NEIGHBOURS)
+        return effort if compared <= SURPRISING * effort.reads else replace(effort, reads=compared)
 
     def effort(self, k: int, recall_target: float) -> Effort:
         """What reaches ``recall_target`` of ``k`` neighbours; the most that was measured where none does."""

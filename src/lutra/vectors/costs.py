@@ -37,6 +37,8 @@ class SegmentCosts:
     record_bytes: int
     """0: there are no codes."""
     has_graph: bool
+    rows_per_block: int = 1
+    """Of vectors, and their neighbours: what is read at once."""
 
     @property
     def walk_estimate_us(self) -> float:
@@ -57,11 +59,18 @@ class SegmentCosts:
 
     def scan_us(self, qualifying: int, reads: float) -> float:
         """The codes of so many rows, and the reads after it."""
-        reads_us = min(reads, qualifying) * READ_US
+        reads_us = min(reads, self.blocks_of(qualifying)) * READ_US
         if qualifying == self.rows:
             return qualifying * (SCAN_ESTIMATE_US + SCAN_BYTE_US * self.record_bytes) + reads_us
         estimate_us = MASKED_ESTIMATE_US + MASKED_BYTE_US * self.record_bytes
         return qualifying * estimate_us + self.rows * MASK_ROW_US + reads_us
 
     def brute_force_us(self, qualifying: int) -> float:
-        return qualifying * READ_US + self.rows * MASK_ROW_US
+        return self.blocks_of(qualifying) * READ_US + self.rows * MASK_ROW_US
+
+    def blocks_of(self, qualifying: int) -> float:
+        """How many blocks so many rows by chance lie in."""
+        if self.rows == 0:
+            return 0.0
+        missed: float = (1 - min(1.0, qualifying / self.rows)) ** self.rows_per_block
+        return min(qualifying, self.rows / self.rows_per_block * (1 - missed))

@@ -19,7 +19,7 @@ from lutra.kernels.searcher import Plan, SearchCounters, Searcher, Share
 from lutra.model.errors import Corruption, ParameterInvalid
 from lutra.model.indexes import Metric
 from lutra.vectors import trial
-from lutra.vectors.calibration import Calibration, Checked, Fallback
+from lutra.vectors.calibration import Calibration, Checked, Effort, Fallback
 from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.doubtful import NOTHING_DOUBTFUL, Doubtful, Measured
@@ -269,7 +269,7 @@ class Segment:
             self._costs,
             self._residency,
             k,
-            self._calibration.effort(k, recall_target),
+            _effort(self._calibration, k, recall_target, qualifying),
             qualifying=None if qualifying is None else min(qualifying, self.rows),
             num_candidates=num_candidates,
             fallback=self._calibration.fallback,
@@ -391,7 +391,7 @@ def _checked(
         calibration = calibration.checked(fallback, 1.0)
         if fallback is not Fallback.EXACT:
             plan = _plan(costs, residency, calibration, k, RECALL_TARGET_DEFAULT)
-            calibration = calibration.checked(fallback, trial.check(searcher, sample, plan, threads))
+            calibration = calibration.checked(fallback, *trial.check(searcher, sample, plan, threads))
         assert calibration.recall is not None
         if calibration.recall >= RECALL_TARGET_DEFAULT - CHECK_SLACK:
             break
@@ -413,13 +413,19 @@ def _plan(
         costs,
         residency,
         k,
-        calibration.effort(k, recall_target),
+        _effort(calibration, k, recall_target, qualifying),
         qualifying=qualifying,
         num_candidates=num_candidates,
         within=within,
         fallback=calibration.fallback,
     )
     return replace(plan, measured_within=calibration.measured_within(k))
+
+
+def _effort(calibration: Calibration, k: int, recall_target: float, qualifying: int | None) -> Effort:
+    if qualifying is None:
+        return calibration.effort(k, recall_target)
+    return calibration.filtered_effort(k, recall_target)
 
 
 def _measured(file: SegmentFile, residency: Residency) -> Mapping[str, Any]:
@@ -453,4 +459,5 @@ def _calibration(file: SegmentFile, residency: Residency) -> Calibration:
 
 def _costs(file: SegmentFile, residency: Residency) -> SegmentCosts:
     code_bytes = residency.codes.record_bytes if residency.codes else 0
-    return SegmentCosts(file.rows, code_bytes, file.kind is SegmentKind.GRAPH)
+    per_block = file.layout(SectionName.NODES).items_per_block
+    return SegmentCosts(file.rows, code_bytes, file.kind is SegmentKind.GRAPH, per_block)

@@ -144,14 +144,15 @@ def draw(searcher: Searcher, file: SegmentFile, threads: int = 0, *, with_effort
     return Sample(rows, vectors, tuple(found for found, _ in known), farthest, known[0][1][:, -1])
 
 
-def check(searcher: Searcher, sample: Sample, plan: Plan, threads: int = 0) -> float:
-    """The recall of the nearest that `CHECKED` of the sample's queries come to by ``plan``, equals taken for equal."""
+def check(searcher: Searcher, sample: Sample, plan: Plan, threads: int = 0) -> tuple[float, float]:
+    """The recall of the nearest that `CHECKED` of the sample's queries come to by ``plan``, equals taken for equal, and
+    the vectors that each compares for it."""
     bounds = sample.bounds[:CHECKED, None]
     k = sample.truths[0].shape[1]
-    _, distances, _ = searcher.search(
+    _, distances, counters = searcher.search(
         sample.vectors[:CHECKED], k, plan, left_out=sample.rows[:CHECKED], threads=threads
     )
-    return float((distances <= bounds + EQUAL * np.abs(bounds)).mean())
+    return float((distances <= bounds + EQUAL * np.abs(bounds)).mean()), float(counters.exact.mean())
 
 
 def apart(searcher: Searcher, file: SegmentFile, plan: Plan, threads: int = 0) -> list[int]:
@@ -213,7 +214,7 @@ class Walks:
     """[q', k]: what that beam finds with the widest bound, nearest first, for the queries of all bounds' trials."""
 
     def recalls(self, k: int) -> list[float]:
-        """For each beam, of the ``k`` nearest; less where the sample says it less surely than a target's margin allows."""
+        """For each beam, of the ``k`` nearest; less where the sample is less sure than a target's margin allows."""
         return [_recall_of_first(found, k) - _unsure(found) for found in self.hits]
 
 
