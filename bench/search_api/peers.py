@@ -38,6 +38,7 @@ class DuckDb:
                 "price": rows.price,
                 "kind": [kind_of(number) for number in rows.kind.tolist()],
                 "colour": [COLOURS[number] for number in rows.colour.tolist()],
+                "ms": rows.at_ms,
                 "moment": rows.at_ms.astype("datetime64[ms]"),
                 "lat": rows.places[:, 0].copy(),
                 "lon": rows.places[:, 1].copy(),
@@ -80,7 +81,7 @@ class DuckDb:
         return self._rows(f"select {month}, count(*) from things where colour = ? group by 1 order by 1", [colour])
 
     def _group_by(self, asked: tuple[int, int]) -> list[Any]:
-        within = "epoch_ms(moment) >= ? and epoch_ms(moment) < ?"
+        within = "ms >= ? and ms < ?"
         return self._rows(f"select kind, count(*) from things where {within} group by 1 order by 2 desc, 1", [*asked])
 
     def _group_by_sums(self, low: float) -> list[Any]:
