@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from support.kinds import KEY, found, rows_of, view_of
 from support.shared_out import shared_out
 from support.stored_segments import Shelf
 
+from lutra.fields.flattened import FlattenedKind
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
 from lutra.model.limits import FLATTENED_DEPTH_MAX, FLATTENED_LEAVES_MAX, KEYWORD_BYTES_MAX
@@ -191,3 +194,20 @@ def test_flags_hold_of_paths(shelf: Shelf) -> None:
         found(view, MatchAll(), FieldSort("f.n"))
     with pytest.raises(ParameterInvalid, match=r"field: g\.n does not exist"):
         found(view, Term("g.n", 1))
+
+
+def test_a_buffer_counts_leaves_as_what_they_take() -> None:
+    """Or many small leaves would fill the memory long before a buffer is flushed."""
+    column = FlattenedKind().column(FIELD)
+    before = column.size_bytes
+    tracemalloc.start()
+    for doc in range(200):
+        assert column.stage(doc, json.dumps({f"k{n}": f"{doc}-{n}" for n in range(50)}))
+        assert column.settle() == 0
+        column.publish()
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert before == 0
+    assert taken / 2 < column.size_bytes < 2 * taken
+    kept = column.compacted(np.where(np.arange(200) < 20, np.arange(200), -1).astype(np.int32))
+    assert kept.size_bytes < column.size_bytes / 5

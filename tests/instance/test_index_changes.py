@@ -315,6 +315,7 @@ def test_a_restart_goes_on_with_what_was_begun(tmp_path: Path) -> None:
         store.stall("indexes/")
         instance.update_search_index("t", "x", IndexUpdate(added=(WORD,)))
         instance.update_search_index("t", "y_reindex", IndexUpdate(ttl_s=DAY_S))
+    assert check_directory(tmp_path / "data") == [], "what is yet to be filled is no fault"
     for _ in range(2):
         engine = open_engine(tmp_path / "data")
         instance = engine.instance("main")

@@ -29,6 +29,9 @@ from lutra.scalars.values import DTYPES, STRING_TYPES, Scalar, ScalarReader
 
 _EQUALITIES_MAX: Final = 4
 """Up to so many terms are compared one by one; more go through a hash table."""
+_STRING_BYTES: Final = 250
+"""Of a distinct string beside its text, which is kept as text and as bytes: its objects, its number, its words."""
+_ELEMENT_BYTES: Final = 8
 _HASH_BITS: Final = 16
 _HASH_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
 
@@ -39,6 +42,8 @@ class Dictionary:
     def __init__(self) -> None:
         self.strings = Strings()
         self.ordinal: dict[str, int] = {}
+        self.text_bytes = 0
+        """Of all strings together."""
         self._added: list[bytes] = []
 
     def ordinals(self, values: list[str]) -> list[int]:
@@ -52,6 +57,7 @@ class Dictionary:
 
     def publish(self) -> None:
         self.strings.extend(self._added)
+        self.text_bytes += sum(map(len, self._added))
         self._added = []
 
     def view(self) -> DictionaryView:
@@ -62,6 +68,7 @@ class Dictionary:
         result = Dictionary()
         result.strings = self.strings.kept(ordinals)
         result.ordinal = dict(zip(map(bytes.decode, result.strings), range(len(result.strings)), strict=True))
+        result.text_bytes = sum(map(len, result.strings))
         return result
 
 
@@ -362,6 +369,13 @@ class ScalarColumn:
     def size_bytes(self) -> int:
         """Memory beside what is known of each value: none."""
         return 0
+
+    @property
+    def held_bytes(self) -> int:
+        """About all the memory that its values take, of a field of strings."""
+        assert self._dictionary is not None
+        strings = len(self._dictionary.strings) * _STRING_BYTES + 2 * self._dictionary.text_bytes
+        return strings + self._values.size * _ELEMENT_BYTES
 
     def compacted(self, renumber: npt.NDArray[np.int32]) -> ScalarColumn:
         """A new column without the documents whose new number in ``renumber`` is negative."""
