@@ -135,14 +135,14 @@ class OpenIndexes:
         is_others = (turn + 1) * pair[1].weight // 100 > turn * pair[1].weight // 100
         if not is_others or other is None or other.feed.phase is SyncPhase.FULL or other.feed in self._opening:
             return Route(opened), [*requests]
-        which = other.feed.definition.created_us.to_bytes(_WHICH_BYTES, "big")
+        which = other.feed.definition.made_us.to_bytes(_WHICH_BYTES, "big")
         return Route(other, _MARK + which), [*requests]
 
     def _marked(self, table: str, token: bytes) -> Route:
         mark = token[: len(_MARK) + _WHICH_BYTES]
         which = int.from_bytes(mark[len(_MARK) :], "big")
         for (of, _), opened in list(self._open.items()):
-            if of == table and opened.feed.definition.created_us == which:
+            if of == table and opened.feed.definition.made_us == which:
                 return Route(opened, mark)
         raise ParameterInvalid("[token] is of an index that is there no more: search again from the beginning")
 

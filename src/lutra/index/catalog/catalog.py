@@ -127,8 +127,7 @@ class IndexCatalog:
         """
         with self._changing:
             current = self.get(of.instance, of.table, of.name)
-            first_us = current.first_us or current.created_us
-            new = IndexDefinition(of.instance, of.table, of.table_id, of.name, schema, 0, first_us)
+            new = IndexDefinition(of.instance, of.table, of.table_id, of.name, schema, 0, current.made_us)
             gone = () if current.next is None else (current.next,)
             return self._put(replace(current, next=self._dated(new)), gone)
 
@@ -167,7 +166,7 @@ class IndexCatalog:
         """With the time at which it is made: another than that of any index of its table, or of objects there."""
         others = [one for of in self.all() for one in of.generations]
         prefixes = self._deleted.keys() | {prefix_of(one) for one in others}
-        times = {one.created_us for one in others if one.table_id == new.table_id}
+        times = {us for one in others if one.table_id == new.table_id for us in (one.created_us, one.made_us)}
         new = replace(new, created_us=self._clock.now_us())
         while prefix_of(new) in prefixes or new.created_us in times:
             new = replace(new, created_us=new.created_us + 1)

@@ -59,6 +59,11 @@ class IndexDefinition:
     """The generation that is being filled to take this one's place."""
 
     @property
+    def made_us(self) -> int:
+        """When the first of its generations was made: another time than any other index of the table."""
+        return self.first_us or self.created_us
+
+    @property
     def generations(self) -> tuple[IndexDefinition, ...]:
         """This one, and the one to come where there is one: each has objects of its own."""
         return (self,) if self.next is None else (self, self.next)

@@ -67,7 +67,7 @@ class IndexFeed(Feed[IndexConsumer]):
             table=definition.table,
             name=definition.name,
             schema=definition.schema,
-            created_us=definition.first_us or definition.created_us,
+            created_us=definition.made_us,
             phase=self.phase,
             synced_us=self.refreshed_us(),
             rows=index.rows,
