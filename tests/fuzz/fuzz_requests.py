@@ -61,7 +61,7 @@ class Target:
     def make_table(self) -> None:
         """The table and the index that inputs speak of, where the last input has deleted them."""
         from lutra.model.errors import LutraError
-        from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
+        from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, JsonType, VectorOptions
         from lutra.model.schema import KeyColumn, TableSchema
         from lutra.model.values import ColumnType
 
@@ -75,7 +75,11 @@ class Target:
             instance.delete_table(name)
         key = (KeyColumn("a", ColumnType.STRING), KeyColumn("b", ColumnType.INTEGER))
         instance.tables.create(TableSchema("t", key))
-        fields = [FieldSchema(kind.name.lower(), kind) for kind in FieldType if kind is not FieldType.VECTOR]
+        of_more = (FieldType.VECTOR, FieldType.NESTED, FieldType.JSON)
+        fields = [FieldSchema(kind.name.lower(), kind) for kind in FieldType if kind not in of_more]
+        below = (FieldSchema("long", FieldType.LONG), FieldSchema("keyword", FieldType.KEYWORD))
+        fields.append(FieldSchema("nested", FieldType.NESTED, fields=below))
+        fields.append(FieldSchema("json", FieldType.JSON, json_type=JsonType.OBJECT, fields=below))
         fields.append(FieldSchema("vector", FieldType.VECTOR, sort_and_aggregate=False, vector=VectorOptions(2)))
         try:
             instance.create_search_index("t", "i", IndexSchema(tuple(fields)))
@@ -122,7 +126,7 @@ class Target:
     def check_headers(self, data: bytes) -> None:
         """Lines of ``name:value``. Signed by their last line where that is empty, else as they are."""
         from lutra.model.errors import LutraError
-        from lutra.server import signing
+        from lutra.server.auth import signing
 
         lines = [line.partition(b":") for line in data.split(b"\n")]
         headers = [(name.lower(), value) for name, colon, value in lines if colon]
@@ -251,20 +255,23 @@ def search_calls() -> list[Call]:
         ots.GroupByComposite([ots.GroupByField("keyword"), day], 3),
     ]
     aggs = [ots.Percentiles("long", [50]), ots.DistinctCount("keyword"), ots.TopRows(2, sort)]
-    aggregating = ots.SearchQuery(query, limit=0, aggs=aggs, group_bys=groups)
+    search = ots.SearchQuery(query, sort, True, None, 1, 5, aggs, groups)
     return [
         ("CreateSearchIndex", ("t", "j", index)),
         ("DescribeSearchIndex", ("t", "i", True)),
         ("ListSearchIndex", ("t",)),
         ("DeleteSearchIndex", ("t", "j")),
-        ("Search", ("t", "i", ots.SearchQuery(query, sort, True, None, 1, 5), columns, [KEY], 1)),
-        ("Search", ("t", "i", aggregating, columns)),
+        ("UpdateSearchIndex", ("t", "i", ots.SearchIndexMeta(None, time_to_live=86_400))),
+        ("ComputeSplits", ("t", "i")),
+        ("ParallelScan", ("t", "i", ots.ScanQuery(query, 5, None, 0, 1, 30), "session", columns, 1)),
+        ("Search", ("t", "i", search, columns, [KEY], 1)),
     ]
 
 
 def translations() -> list[Callable[[bytes], object]]:
     """Every translation by itself, with no engine that may keep things."""
-    from lutra.server import filter_messages, index_messages, row_messages, search_messages, table_messages
+    from lutra.server.protocol import filter_messages, index_messages, row_messages, search_messages, table_messages
+    from lutra.server.protocol.aggregations import parse_aggregations, parse_group_bys
     from lutra.server.protocol.parsing import parse
     from lutra.server.wire import index_pb2, query_pb2, row_pb2, table_pb2
 
@@ -280,6 +287,8 @@ def translations() -> list[Callable[[bytes], object]]:
         ],
         lambda data: index_messages.parse_index_schema(parse(index_pb2.CreateSearchIndexRequest, data)),
         lambda data: search_messages.parse_search(parse(query_pb2.SearchRequest, data)),
+        parse_aggregations,
+        parse_group_bys,
     ]
 
 

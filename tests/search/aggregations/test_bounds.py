@@ -27,8 +27,8 @@ from lutra.model.aggregations import (
     TopRows,
     ValueResult,
 )
-from lutra.model.deadline import NEVER
-from lutra.model.errors import Corruption, ParameterInvalid
+from lutra.model.deadline import NEVER, Deadline
+from lutra.model.errors import Corruption, ParameterInvalid, RequestTimeout
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
 from lutra.model.queries import MatchAll, PartStats, SearchRequest
 from lutra.model.rows import Row
@@ -154,6 +154,14 @@ def test_no_keys_are_read_where_no_rows_are_wanted(view: IndexView) -> None:
     keyless: Any = tuple(map(Keyless, view.parts))
     wanted = (GroupByField("by", "few", aggregations=(Sum("s", "n"), DistinctCount("d", "word"))),)
     assert of(replace(view, parts=keyless), group_bys=wanted).aggregated == of(view, group_bys=wanted).aggregated
+
+
+def test_time_ends(view: IndexView) -> None:
+    plan = plan_of(view, SearchRequest(MatchAll(), group_bys=(GroupByField("by", "few"),)))
+    late = PartSearch(view.parts[0], PartStats(1), Deadline(-1.0))
+    matching = matching_of(PartSearch(view.parts[0], PartStats(1), NEVER), plan.root, False)
+    with pytest.raises(RequestTimeout):
+        AggregationCollector(plan.aggregations).collect(replace(matching, search=late))
 
 
 def test_answers_end(view: IndexView, monkeypatch: pytest.MonkeyPatch) -> None:
