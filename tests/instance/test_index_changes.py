@@ -395,21 +395,21 @@ time.sleep(60)
 """
 
 POINTS = [
-    ("add", "catalog", 1, "before"),
     ("add", "catalog", 1, "after"),
-    ("add", "put_if_absent manifest/", 1, "after"),
     ("add", "catalog", 2, "before"),
-    ("add", "catalog", 2, "after"),
-    ("switch", "catalog", 1, "before"),
     ("switch", "catalog", 1, "after"),
 ]
 MORE_POINTS = [
+    ("add", "catalog", 1, "before"),
     ("add", "put_if_absent manifest/", 1, "before"),
+    ("add", "put_if_absent manifest/", 1, "after"),
     ("add", "put_if_absent manifest/", 2, "after"),
     ("add", "put_file segments/", 1, "before"),
     ("add", "put_file segments/", 1, "after"),
+    ("add", "catalog", 2, "after"),
     ("add", "delete .", 1, "before"),
     ("add", "delete .", 2, "after"),
+    ("switch", "catalog", 1, "before"),
     ("switch", "catalog", 2, "before"),
     ("switch", "catalog", 2, "after"),
     ("switch", "delete .", 1, "after"),

@@ -71,3 +71,16 @@ def test_parts_share_what_they_have_found(tmp_path: Path) -> None:
     assert one.tolist() == [0]
     assert two.tolist() == [], "less than the best of the part before"
     assert scores.tolist() == []
+
+
+def test_a_text_that_is_no_unicode_is_left_out_of_an_array_alone() -> None:
+    column = TextColumn(FieldSchema("t", FieldType.TEXT, is_array=True))
+    assert column.stage(0, '["brown fox", "\\ud800 dog", "lazy"]')
+    assert column.stage(1, '["\\ud800"]')
+    assert not column.stage(2, '["dog", 1]')
+    assert column.settle() == 2
+    assert column.settle() == 0
+    column.publish()
+    view = column.view(3)
+    assert view.exists().mask().bools().tolist() == [True, False, False]
+    assert [view.statistics([word]).frequencies.tolist() for word in ("lazy", "dog")] == [[1], [0]]

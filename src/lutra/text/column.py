@@ -11,7 +11,7 @@ from lutra.model.limits import TEXT_WORDS_MAX
 from lutra.model.values import Value
 from lutra.text.analyzers import analyzer_of
 from lutra.text.part import TextPart
-from lutra.text.values import texts_of
+from lutra.text.values import texts_in
 
 
 class TextColumn:
@@ -24,15 +24,18 @@ class TextColumn:
         self.field = field
         self._analyzer = analyzer_of(field.text or TextOptions())
         self._buffer = TextBuffer()
+        self._left_out = 0
 
     def stage(self, doc: int, value: Value) -> bool:
         """Takes the value of ``doc``, later than all before it. False where it does not fit the field.
 
         That is where it is no text, or one of more than `TEXT_WORDS_MAX` words.
         """
-        texts = texts_of(self.field, value)
-        if texts is None:
+        found = texts_in(self.field, value)
+        if found is None:
             return False
+        texts, left_out = found
+        self._left_out += left_out
         if not texts:
             return True
         analyzer = self._analyzer
@@ -43,8 +46,9 @@ class TextColumn:
             return False
 
     def settle(self) -> int:
-        """Nothing is left to do. Returns how many more values turned out not to fit: none."""
-        return 0
+        """Nothing is left to do. Returns how many elements were left out of values that are there else."""
+        left_out, self._left_out = self._left_out, 0
+        return left_out
 
     def publish(self) -> None:
         """Makes what is staged part of the next view."""

@@ -11,15 +11,21 @@ from lutra.model.values import Value
 
 
 def texts_of(field: FieldSchema, value: Value) -> list[str] | None:
-    """The texts of a TEXT field's value, or None where it is not of the field's type.
+    """As `texts_in`, without how many were left out."""
+    found = texts_in(field, value)
+    return None if found is None else found[0]
+
+
+def texts_in(field: FieldSchema, value: Value) -> tuple[list[str], int] | None:
+    """The texts of a TEXT field's value and how many were left out, or None where it is not of the field's type.
 
     An array is a JSON text, whose elements are texts; a null is no element. It is as a whole not of the field's type
-    where another element is none, or holds a lone surrogate, which UTF-8 has not.
+    where another element is none. One with a lone surrogate, which UTF-8 has not, is left out alone.
     """
     if type(value) is not str:
         return None
     if not field.is_array:
-        return [value]
+        return [value], 0
     try:
         elements: Any = json.loads(value)
     except (ValueError, RecursionError):
@@ -27,7 +33,10 @@ def texts_of(field: FieldSchema, value: Value) -> list[str] | None:
     if type(elements) is not list or len(elements) > ARRAY_ELEMENTS_MAX:
         return None
     texts = [element for element in elements if element is not None]
-    return texts if all(type(text) is str and _is_whole(text) for text in texts) else None
+    if not all(type(text) is str for text in texts):
+        return None
+    whole = [text for text in texts if _is_whole(text)]
+    return whole, len(texts) - len(whole)
 
 
 def _is_whole(text: str) -> bool:

@@ -231,7 +231,11 @@ def test_highlighted_rows_have_the_columns_asked_for(texts: Indexed) -> None:
 
 def test_what_is_not_highlighted(texts: Indexed) -> None:
     client = texts.server.client()
-    for name, says in (("n", "allow [text]"), ("least", "highlighting is not supported for field[least]"), ("none", "does not exist")):
+    for name, says in (
+        ("n", "allow [text]"),
+        ("least", "highlighting is not supported for field[least]"),
+        ("none", "does not exist"),
+    ):
         with invalid(mentions=says):
             wanted = ots.Highlight([ots.HighlightParameter(name)])
             search(client, texts.table, texts.index, MatchQuery("single", "fox"), highlight=wanted)
