@@ -315,11 +315,15 @@ class CountResult:
 
 @dataclass(frozen=True, slots=True)
 class PercentilesResult:
-    """``items``: percentile and value; None where there was no value. ``is_exact`` as in `CountResult`."""
+    """``items``: percentile and value; None where there was no value. ``is_exact`` as in `CountResult`.
+
+    ``is_whole``: of whole numbers or dates.
+    """
 
     name: str
     items: tuple[tuple[float, float | None], ...]
     is_exact: bool = True
+    is_whole: bool = field(default=False, compare=False)
 
 
 @dataclass(slots=True)

@@ -253,6 +253,28 @@ def test_results() -> None:
     assert (item.range_from, item.range_to, item.row_count, item.HasField("sub_aggs_result")) == (1, 2, 0, False)
 
 
+@pytest.mark.parametrize(
+    ("items", "is_whole", "told"),
+    [
+        (((90, 79.1), (50, -0.5)), True, [(50, 0), (90, 79)]),
+        (((90, 79.1), (50, -0.5)), False, [(50, -0.5), (90, 79.1)]),
+        (((0, -(2.0**63)), (100, 2.0**63)), True, [(0, -(2**63)), (100, 2**63 - 1)]),
+        (((1, None),), True, [(1, math.nan)]),
+    ],
+)
+def test_percentiles(items: Any, is_whole: bool, told: Any) -> None:
+    """As the Python SDK's own tests expect them of Tablestore."""
+    request = SearchRequest(MatchAll(), aggregations=(Percentiles("p", "f", (50,)),))
+    came = Aggregated({"p": PercentilesResult("p", items, is_whole=is_whole)}, {})
+    aggs, _ = aggregated_messages(request, came)
+    assert aggs is not None
+    [result] = sdk.AggregationsResult.FromString(aggs).agg_results
+    read = sdk.PercentilesAggregationResult.FromString(result.agg_result).percentiles_aggregation_items
+    found = [(item.key, decode_variant(item.value)) for item in read]
+    assert found == [(key, pytest.approx(value, rel=0, abs=0, nan_ok=True)) for key, value in told]
+    assert [type(value) for _, value in found] == [type(value) for _, value in told]
+
+
 def test_nothing_asked() -> None:
     assert parse_aggregations(b"") == ()
     assert parse_group_bys(b"") == ()

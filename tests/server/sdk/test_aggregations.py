@@ -184,14 +184,10 @@ def test_of_no_rows(rows: Indexed, sync_client: ots.OTSClient) -> None:
 
 
 def test_percentiles(rows: Indexed, client: SdkClient) -> None:
-    items = rows.value(client, Percentiles("l", [0, 25, 50, 99, 100.0]))
-    assert [(item.key, item.value) for item in items] == [
-        (0, 0.0),
-        (25, 24.75),
-        (50, 49.5),
-        (99, 98.01),
-        (100, 99.0),
-    ]
+    """By percentile; of whole numbers, what is behind the point is left out, as the SDK's own tests expect."""
+    items = rows.value(client, Percentiles("l", [100.0, 0, 25, 50, 99]))
+    assert [(item.key, item.value) for item in items] == [(0, 0), (25, 24), (50, 49), (99, 98), (100, 99)]
+    assert all(isinstance(item.value, int) for item in items)
 
 
 def test_first_rows(rows: Indexed, client: SdkClient) -> None:

@@ -82,15 +82,17 @@ class PercentilesMetric(Metric[PercentilesState]):
 
     def result(self, state: PercentilesState, group: int) -> AggregationResult:
         sketch = state.sketches.get(group)
-        if sketch is not None:
-            found = sketch.get_quantiles([percentile / 100 for percentile in self._percentiles])
-            shown = [self._field.shown(float(value)) for value in found]
-            return PercentilesResult(self.name, tuple(zip(self._percentiles, shown, strict=True)), is_exact=False)
         values = state.of(group)
-        if not len(values):
-            return PercentilesResult(self.name, tuple((percentile, None) for percentile in self._percentiles))
-        shown = [self._field.shown(value) for value in _interpolated(np.sort(values), self._percentiles)]
-        return PercentilesResult(self.name, tuple(zip(self._percentiles, shown, strict=True)))
+        found: Sequence[float | None]
+        if sketch is not None:
+            found = [float(value) for value in sketch.get_quantiles([one / 100 for one in self._percentiles])]
+        elif len(values):
+            found = _interpolated(np.sort(values), self._percentiles)
+        else:
+            found = [None] * len(self._percentiles)
+        shown = [None if value is None else self._field.shown(value) for value in found]
+        items = tuple(zip(self._percentiles, shown, strict=True))
+        return PercentilesResult(self.name, items, is_exact=sketch is None, is_whole=self._field.is_whole)
 
 
 def _interpolated(values: npt.NDArray[np.float64], percentiles: Sequence[float]) -> list[float]:

@@ -20,7 +20,7 @@ from lutra.model.aggregations import (
     ValueResult,
 )
 from lutra.model.errors import ParameterInvalid
-from lutra.model.values import Value
+from lutra.model.values import INT64_MAX, INT64_MIN, Value
 from lutra.server.protocol.aggregations.registry import ParseAggregation, WriteAggregation, speaks_aggregation
 from lutra.server.protocol.parsing import parse_value
 from lutra.server.protocol.queries.parts import body_of, field_of
@@ -74,11 +74,18 @@ def _parse_percentiles(name: str, data: bytes) -> Percentiles:
 
 
 def _write_percentiles(result: PercentilesResult) -> wire.PercentilesAggregationResult:
+    """As Tablestore has them: by percentile, and of whole numbers and dates without what is behind the point."""
     items = [
-        wire.PercentilesAggregationItem(key=key, value=encode_variant(math.nan if value is None else float(value)))
-        for key, value in result.items
+        wire.PercentilesAggregationItem(key=key, value=encode_variant(_percentile(value, result.is_whole)))
+        for key, value in sorted(result.items, key=lambda item: item[0])
     ]
     return wire.PercentilesAggregationResult(percentiles_aggregation_items=items)
+
+
+def _percentile(value: float | None, is_whole: bool) -> int | float:
+    if value is None:
+        return math.nan
+    return max(INT64_MIN, min(INT64_MAX, int(value))) if is_whole else float(value)
 
 
 speaks_aggregation(wire.AGG_AVG, Avg, _parse(Avg), _write(math.nan))
