@@ -23,7 +23,7 @@ class RowTexts:
     def of(self, field: FieldSchema, offsets: Sequence[int] = ()) -> list[str]:
         """Those of a TEXT field, in the document at ``offsets``: its place in each array that the path leads through.
 
-        None where it has no text.
+        None at all where the row has changed since, and is another.
         """
         name = next(name for name in _prefixes(field.name) if name in self._columns)
         column = self._columns[name]
