@@ -12,13 +12,17 @@ import pytest
 from support.scalar_streams import (
     DENSE_SIZE,
     GOLDEN_SIZE,
+    KINDS_SIZE,
     golden_columns,
     golden_dense,
     golden_keys,
+    golden_kinds,
+    golden_kinds_stream,
     golden_stream,
 )
 
 from lutra.kernels.blocks import BlockCache
+from lutra.model.errors import Corruption
 from lutra.model.indexes import FieldType
 from lutra.model.queries import SortMode
 from lutra.scalars.pages import PageReader
@@ -97,3 +101,35 @@ def test_the_bytes_are_those_that_were_written_once() -> None:
     pages, metas = golden_stream()
     assert pages == (GOLDEN / "v1.pages").read_bytes()
     assert metas == json.loads((GOLDEN / "v1.json").read_bytes())
+
+
+@pytest.mark.parametrize("name", ["fuzzy", "ip", "flattened"])
+def test_golden_kinds_of_strings_answer_as_they_did(name: str) -> None:
+    memory, metas = golden_kinds()[name], json.loads((GOLDEN / "kinds.json").read_bytes())
+    cache = BlockCache(4 << 20)
+    try:
+        reader = PageReader(cache.open_file(GOLDEN / "kinds.pages", checksums=True), "golden")
+        column = SegmentColumn(reader, memory.field, metas[name], KINDS_SIZE)
+        assert [*column.faults()] == []
+        assert [column.value(doc) for doc in range(KINDS_SIZE)] == [memory.value(doc) for doc in range(KINDS_SIZE)]
+        for pattern in ("*é1*", "*.log", "/srv/0?/*", "*db8*", "*x1", "a.b*", "*0*", "nothing"):
+            assert np.array_equal(column.like(pattern).mask().bools(), memory.like(pattern).mask().bools()), pattern
+    finally:
+        cache.close()
+
+
+def test_golden_kinds_are_written_as_they_were() -> None:
+    """Or they are of another version, and the reader has to know both."""
+    data, metas = golden_kinds_stream()
+    assert json.loads(json.dumps(metas)) == json.loads((GOLDEN / "kinds.json").read_bytes())
+    assert data == (GOLDEN / "kinds.pages").read_bytes()
+
+
+def test_grams_of_a_later_version_are_refused() -> None:
+    metas = json.loads((GOLDEN / "kinds.json").read_bytes())
+    metas["fuzzy"]["grams"]["format"] += 1
+    cache = BlockCache(4 << 20)
+    reader = PageReader(cache.open_file(GOLDEN / "kinds.pages", checksums=True), "golden")
+    with pytest.raises(Corruption, match="grams are of format 2: this release reads 1"):
+        SegmentColumn(reader, golden_kinds()["fuzzy"].field, metas["fuzzy"], KINDS_SIZE)
+    cache.close()

@@ -71,6 +71,42 @@ def golden_keys() -> list[bytes]:
     return sorted(b"user-%04d\0\0" % (i // 3) + (2**63 + i % 3).to_bytes(8, "big") * (1 + i % 2) for i in range(1_000))
 
 
+KINDS_SIZE = 200
+_KINDS: dict[str, tuple[FieldType, Callable[[int], Any]]] = {
+    "fuzzy": (FieldType.FUZZY_KEYWORD, lambda i: f"/srv/{i * 7 % 50:02}/é{i % 11}.log"),
+    "ip": (FieldType.IP, lambda i: f"10.0.{i % 9}.{i % 5}" if i % 3 else f"2001:db8::{i % 7:x}"),
+    "flattened": (FieldType.FLATTENED, lambda i: json.dumps({"a": {"b": i % 7}, "c": [f"x{i % 3}", None, i % 2 == 0]})),
+}
+
+
+def golden_kinds() -> dict[str, ScalarView]:
+    """In memory, by name, `KINDS_SIZE` documents of kinds whose strings are made, or listed by bytes."""
+    columns = {}
+    for name, (kind, value) in _KINDS.items():
+        column = ScalarColumn(FieldSchema(name, kind))
+        for doc in range(KINDS_SIZE):
+            assert not doc % 5 or column.stage(doc, value(doc))
+        column.settle()
+        column.publish()
+        columns[name] = column.view(KINDS_SIZE)
+    return columns
+
+
+def golden_kinds_stream() -> tuple[bytes, dict[str, Any]]:
+    """The pages of `golden_kinds`, and their metas by name."""
+    data = bytearray()
+
+    def append(pages: Pages) -> None:
+        data.extend(pages.tobytes())
+
+    writer = PageWriter(append)
+    metas = {
+        name: write_column(writer, view.field, KINDS_SIZE, view.elements()) for name, view in golden_kinds().items()
+    }
+    writer.finish()
+    return bytes(data), metas
+
+
 def golden_stream() -> tuple[bytes, dict[str, Any]]:
     """The pages of all columns and then the keys, and their metas by name."""
     data = bytearray()

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from lutra.model.errors import Corruption
 from lutra.scalars.dictionary import NumberDictionary, write_numbers
 from lutra.scalars.pages import Sink, Source
 from lutra.scalars.stored_numbers import StoredNumbers
@@ -96,6 +97,9 @@ class Grams:
     """What `write_grams` wrote, read as it is asked for. Thread-safe. Methods raise what the source raises."""
 
     def __init__(self, source: Source, meta: Mapping[str, Any]) -> None:
+        """Raises Corruption where ``meta`` is of a format that is not known here."""
+        if meta["format"] != FORMAT:
+            raise Corruption(f"grams are of format {meta['format']}: this release reads {FORMAT}")
         self._source = source
         self._grams = NumberDictionary(source, meta["grams"], np.dtype(np.int64))
         self._starts = StoredNumbers.of(meta["starts"])

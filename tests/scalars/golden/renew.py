@@ -12,11 +12,14 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parents[1]))
 
-from support.scalar_streams import golden_stream  # noqa: E402
+from support.scalar_streams import golden_kinds_stream, golden_stream  # noqa: E402
 
 if __name__ == "__main__":
-    pages, metas = golden_stream()
-    for path, data in ((FOLDER / "v1.pages", pages), (FOLDER / "v1.json", json.dumps(metas, indent=1).encode())):
-        if not path.exists():
-            path.write_bytes(data)
-            print(path)
+    for name, (pages, metas) in (("v1", golden_stream()), ("kinds", golden_kinds_stream())):
+        for path, data in (
+            (FOLDER / f"{name}.pages", pages),
+            (FOLDER / f"{name}.json", json.dumps(metas, indent=1).encode()),
+        ):
+            if not path.exists():
+                path.write_bytes(data)
+                print(path)
