@@ -25,6 +25,7 @@ import pytest
 import tablestore as ots
 from support.crash_index import (
     TABLE,
+    check_kinds,
     check_nearest,
     create_index,
     create_table,
@@ -265,6 +266,7 @@ class Rounds:
         for name in self._shown:
             wait_until(lambda name=name: index_order(client, name) == expected_order(actual), SETTLED_WITHIN_S)
             check_nearest(client, name, actual, seed)
+            check_kinds(client, name, actual, seed)
         self._wait_until_tidy()
         for name in self._shown:
             assert index_order(client, name) == expected_order(actual)

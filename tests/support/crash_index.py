@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import random
 from functools import lru_cache
 from typing import Any, Final
 
@@ -22,6 +24,8 @@ _PAGE_ROWS: Final = 100
 _NEAREST: Final = 20
 _KNN_QUERIES: Final = 5
 _RECALL_MIN: Final = 0.9
+_TAGS: Final = 7
+_VERSIONS_ASKED: Final = 5
 
 
 @lru_cache(maxsize=20_000)
@@ -31,8 +35,27 @@ def vector_of(key: str, version: int) -> bytes:
 
 
 def columns_of(key: str, version: int) -> list[tuple[str, Any]]:
-    """Three columns that say the same number: a row that mixes two versions is torn."""
-    return [("number", version), ("text", f"{version}-" * 20), ("vector", bytearray(vector_of(key, version)))]
+    """Columns that say the same number: a row that mixes two versions is torn."""
+    tag = tag_of(version)
+    items = [{"n": version, "tag": tag}, {"n": -version, "tag": "all"}]
+    return [
+        ("number", version),
+        ("tag", tag),
+        ("text", f"{version} " * 20),
+        ("items", json.dumps(items)),
+        ("json", json.dumps({"a": {"n": [version, -version]}})),
+        ("place", place_of(version)),
+        ("vector", bytearray(vector_of(key, version))),
+    ]
+
+
+def tag_of(version: int) -> str:
+    return f"t{version % _TAGS}"
+
+
+def place_of(version: int) -> str:
+    """Each tag's own, a degree apart from the next."""
+    return f"{version % _TAGS},10"
 
 
 def create_table(client: ots.OTSClient) -> None:
@@ -41,9 +64,18 @@ def create_table(client: ots.OTSClient) -> None:
 
 def create_index(client: ots.OTSClient, name: str) -> None:
     options = ots.VectorOptions(ots.VectorDataType.VD_FLOAT_32, ots.VectorMetricType.VM_EUCLIDEAN, DIMENSION)
+    kinds = ots.FieldType
+    number = ots.FieldSchema("n", kinds.LONG, index=True, enable_sort_and_agg=True)
+    inner = ots.FieldSchema("a", kinds.JSON, json_type=ots.JsonType.OBJECT_JSON, sub_field_schemas=[number])
     fields = [
-        ots.FieldSchema("number", ots.FieldType.LONG, index=True, enable_sort_and_agg=True),
-        ots.FieldSchema("vector", ots.FieldType.VECTOR, vector_options=options),
+        ots.FieldSchema("number", kinds.LONG, index=True, enable_sort_and_agg=True),
+        ots.FieldSchema("tag", kinds.KEYWORD, index=True, enable_sort_and_agg=True),
+        ots.FieldSchema("text", kinds.TEXT, index=True),
+        ots.FieldSchema("digits", kinds.KEYWORD, index=True, is_virtual_field=True, source_fields=["number"]),
+        ots.FieldSchema("items", kinds.NESTED, sub_field_schemas=[number, ots.FieldSchema("tag", kinds.KEYWORD)]),
+        ots.FieldSchema("json", kinds.JSON, json_type=ots.JsonType.OBJECT_JSON, sub_field_schemas=[inner]),
+        ots.FieldSchema("place", kinds.GEOPOINT, index=True),
+        ots.FieldSchema("vector", kinds.VECTOR, vector_options=options),
     ]
     client.create_search_index(TABLE, name, ots.SearchIndexMeta(fields))
 
@@ -81,17 +113,8 @@ def table_state(client: ots.OTSClient) -> dict[str, int]:
 
 def index_order(client: ots.OTSClient, index: str) -> list[str]:
     """Every key that the index finds, ordered by its number there, then by key."""
-    found: list[str] = []
-    token = None
-    sort = ots.Sort([ots.FieldSort("number", ots.SortOrder.ASC), ots.PrimaryKeySort(ots.SortOrder.ASC)])
-    while token != b"":
-        query = ots.SearchQuery(
-            ots.MatchAllQuery(), sort=None if token else sort, limit=_PAGE_ROWS, next_token=token or None
-        )
-        answer = client.search(TABLE, index, query, ots.ColumnsToGet(return_type=ots.ColumnReturnType.NONE))
-        found += [key[0][1] for key, _ in answer.rows]
-        token = answer.next_token
-    return found
+    by_number = [ots.FieldSort("number", ots.SortOrder.ASC), ots.PrimaryKeySort(ots.SortOrder.ASC)]
+    return _found(client, index, ots.MatchAllQuery(), by_number)
 
 
 def expected_order(state: dict[str, int]) -> list[str]:
@@ -116,6 +139,51 @@ def check_nearest(client: ots.OTSClient, index: str, state: dict[str, int], seed
         np.testing.assert_allclose(list(found.values()), [1 / (1 + distances[key]) for key in found], rtol=1e-3)
         right += len(set(found) & set(sorted(keys, key=lambda key: distances[key])[:k]))
     assert right >= _RECALL_MIN * k * _KNN_QUERIES
+
+
+def check_kinds(client: ots.OTSClient, index: str, state: dict[str, int], seed: int) -> None:
+    """What each kind of field finds is what it should, and groups sum to what is in the table."""
+    versions = set(state.values())
+    for version in random.Random(seed).sample(sorted(versions), min(_VERSIONS_ASKED, len(versions))):
+        same = sorted(key for key, own in state.items() if own == version)
+        items = ots.BoolQuery([ots.TermQuery("items.n", version), ots.TermQuery("items.tag", tag_of(version))])
+        crossed = ots.BoolQuery([ots.TermQuery("items.n", -version), ots.TermQuery("items.tag", tag_of(version))])
+        for query in (
+            ots.TermQuery("number", version),
+            ots.TermQuery("digits", str(version)),
+            ots.MatchQuery("text", str(version)),
+            ots.NestedQuery("items", items),
+            ots.TermQuery("json.a.n", -version),
+        ):
+            assert _found(client, index, query) == same, (query, version)
+        assert _found(client, index, ots.NestedQuery("items", crossed)) == []
+        alike = sorted(key for key, own in state.items() if tag_of(own) == tag_of(version))
+        near = ots.GeoDistanceQuery("place", place_of(version), 1_000)
+        assert _found(client, index, near) == alike
+    total = ots.Sum("number", name="numbers")
+    groups = ots.GroupByField("tag", size=_TAGS, sub_aggs=[total], name="tags")
+    asked = ots.SearchQuery(ots.MatchAllQuery(), limit=0, aggs=[total], group_bys=[groups])
+    answer = client.search(TABLE, index, asked, ots.ColumnsToGet(return_type=ots.ColumnReturnType.NONE))
+    by_tag: dict[str, list[int]] = {}
+    for version in state.values():
+        by_tag.setdefault(tag_of(version), []).append(version)
+    found = {one.key: (one.row_count, one.sub_aggs[0].value) for one in answer.group_by_results[0].items}
+    assert found == {tag: (len(own), sum(own)) for tag, own in by_tag.items()}
+    assert answer.agg_results[0].value == sum(state.values())
+
+
+def _found(client: ots.OTSClient, index: str, query: Any, sorters: Any = None) -> list[str]:
+    """The keys of all rows that a query finds, by key where nothing else is said."""
+    sorters = sorters or [ots.PrimaryKeySort(ots.SortOrder.ASC)]
+    found: list[str] = []
+    token = None
+    while token != b"":
+        sort = None if token else ots.Sort(sorters)
+        asked = ots.SearchQuery(query, sort=sort, limit=_PAGE_ROWS, next_token=token or None)
+        answer = client.search(TABLE, index, asked, ots.ColumnsToGet(return_type=ots.ColumnReturnType.NONE))
+        found += [key[0][1] for key, _ in answer.rows]
+        token = answer.next_token
+    return found
 
 
 def is_tidy(store: ObjectStore) -> bool:
