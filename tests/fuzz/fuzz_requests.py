@@ -59,32 +59,26 @@ class Target:
         self.operations = [OPERATIONS[name] for name in sorted(OPERATIONS)]
 
     def make_table(self) -> None:
-        """The table and the index that inputs speak of, where the last input has deleted them."""
+        """The table and the index that inputs speak of, where an input has deleted them."""
+        from random_requests import fuzzed_schema
+
         from lutra.model.errors import LutraError
-        from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, JsonType, VectorOptions
         from lutra.model.schema import KeyColumn, TableSchema
         from lutra.model.values import ColumnType
 
         instance = self.engine.instance("test")
-        names = instance.tables.names()
-        if "t" in names:
-            return
-        for table, index in instance.list_search_indexes(None):
-            instance.delete_search_index(table, index)
-        for name in names:
-            instance.delete_table(name)
-        key = (KeyColumn("a", ColumnType.STRING), KeyColumn("b", ColumnType.INTEGER))
-        instance.tables.create(TableSchema("t", key))
-        of_more = (FieldType.VECTOR, FieldType.NESTED, FieldType.JSON)
-        fields = [FieldSchema(kind.name.lower(), kind) for kind in FieldType if kind not in of_more]
-        below = (FieldSchema("long", FieldType.LONG), FieldSchema("keyword", FieldType.KEYWORD))
-        fields.append(FieldSchema("nested", FieldType.NESTED, fields=below))
-        fields.append(FieldSchema("json", FieldType.JSON, json_type=JsonType.OBJECT, fields=below))
-        fields.append(FieldSchema("vector", FieldType.VECTOR, sort_and_aggregate=False, vector=VectorOptions(2)))
-        try:
-            instance.create_search_index("t", "i", IndexSchema(tuple(fields)))
-        except LutraError as error:
-            raise AssertionError(error) from error
+        if "t" not in instance.tables.names():
+            for table, index in instance.list_search_indexes(None):
+                instance.delete_search_index(table, index)
+            for name in instance.tables.names():
+                instance.delete_table(name)
+            key = (KeyColumn("a", ColumnType.STRING), KeyColumn("b", ColumnType.INTEGER))
+            instance.tables.create(TableSchema("t", key))
+        if ("t", "i") not in instance.list_search_indexes("t"):
+            try:
+                instance.create_search_index("t", "i", fuzzed_schema())
+            except LutraError as error:
+                raise AssertionError(error) from error
 
     def check(self, data: bytes) -> None:
         """Everything that must hold of any input."""
@@ -270,10 +264,17 @@ def search_calls() -> list[Call]:
 
 def translations() -> list[Callable[[bytes], object]]:
     """Every translation by itself, with no engine that may keep things."""
-    from lutra.server.protocol import filter_messages, index_messages, row_messages, search_messages, table_messages
+    from lutra.server.protocol import (
+        filter_messages,
+        index_messages,
+        row_messages,
+        scan_messages,
+        search_messages,
+        table_messages,
+    )
     from lutra.server.protocol.aggregations import parse_aggregations, parse_group_bys
     from lutra.server.protocol.parsing import parse
-    from lutra.server.wire import index_pb2, query_pb2, row_pb2, table_pb2
+    from lutra.server.wire import index_pb2, query_pb2, row_pb2, scan_pb2, table_pb2
 
     return [
         filter_messages.parse_filter,
@@ -286,7 +287,9 @@ def translations() -> list[Callable[[bytes], object]]:
             for row in table.rows
         ],
         lambda data: index_messages.parse_index_schema(parse(index_pb2.CreateSearchIndexRequest, data)),
+        lambda data: index_messages.parse_index_update(parse(index_pb2.UpdateSearchIndexRequest, data)),
         lambda data: search_messages.parse_search(parse(query_pb2.SearchRequest, data)),
+        lambda data: scan_messages.parse_scan(parse(scan_pb2.ParallelScanRequest, data)),
         parse_aggregations,
         parse_group_bys,
     ]
