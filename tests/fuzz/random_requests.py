@@ -77,7 +77,8 @@ ODD_STRINGS: Final = [
 ODD_TEXTS: Final = [
     "null", "[]", "{}", "[" * 3_000, '{"a":' * 3_000, "[NaN]", "[1e999]", "[" + "9" * 5_000 + "]", '["\\ud800"]',
     '{"long":1e400}', '[{"long":1},{"long":"x"},null,[]]', "[" + "{}," * 300 + "{}]", '"', '[1,2]', "[true]",
-    '{"a":1,"a":2}', "[null]", '[["1,2"],["3,4"]]', "-0", "[-0.0]", '[{"inner":[{"inner":[{}]}]}]', '{"\\u0000":"\\u0000"}',
+    '{"a":1,"a":2}', "[null]", '[["1,2"],["3,4"]]', "-0", "[-0.0]",
+    '[{"inner":[{"inner":[{}]}]}]', '{"\\u0000":"\\u0000"}',
     "[" + "1," * 300 + "1]", "[18446744073709551616]", "2026-02-30", "0x10",
 ]  # fmt: skip
 PLACES: Final = [
@@ -120,7 +121,7 @@ _WANTED: Final = {
     "filter", "functions", "queries", "filters", "sources", "ranges", "interval", "precision", "value", "unit", "aggs",
     "group_bys", "percentiles", "highlight_parameters", "table_name", "index_name", "name", "path", "points", "term",
     "terms", "center_point", "top_left", "bottom_right", "prefix", "suffix", "text", "distance", "top_k",
-    "float32_query_vector", "math_function", "param_type", "decay", "sub_agg_name", "lat", "lon", "index_name",
+    "float32_query_vector", "math_function", "param_type", "decay", "sub_agg_name", "lat", "lon",
     "must_queries", "field_type", "return_type", "highlight_encoder", "fragments_order", "begin", "end", "sorter",
     "column_names", "field_value_factor", "scale", "origin",
     "field_name", "dimension", "origin_long", "tie_breaker",
@@ -138,6 +139,10 @@ _UNLIKELY: Final = {
     "query_flow_weight",
     "sub_group_bys",
 }
+_USUAL: Final = {
+    "current_parallel_id": 0, "offset": 0, "track_total_count": 0, "time_to_live": -1, "max_parallel": 1,
+}  # fmt: skip
+"""What numbers are that are seldom anything else."""
 _PLAIN: Final = {FieldType.LONG, FieldType.DOUBLE, FieldType.DATE}
 _WORDS: Final = {FieldType.KEYWORD, FieldType.FUZZY_KEYWORD}
 _POINTS: Final = {FieldType.GEO_POINT}
@@ -169,11 +174,18 @@ class RandomRequests:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        self.tokens: list[bytes] = []
-        self.sessions: list[bytes] = []
+        self._tokens: list[bytes] = []
+        self._sessions: list[bytes] = []
         self._oddness = 0.0
         self._scope = ""
         self._is_source = False
+
+    def keep_token(self, token: bytes) -> None:
+        """Of an answer, to be asked with again."""
+        self._tokens = [*self._tokens, token][-10:]
+
+    def keep_session(self, session: bytes) -> None:
+        self._sessions = [*self._sessions, session][-5:]
 
     def request(self) -> tuple[str, bytes]:
         """An operation's name, and its body."""
@@ -395,9 +407,8 @@ class RandomRequests:
                 return fractions.get(field.name, self.random.choice([1.0, 2.0, 10.0, 50.0]))
             wide = field.type == FieldDescriptor.TYPE_DOUBLE
             return self.random.choice(REALS if wide else [real for real in REALS if not 1e39 < abs(real) < 1e308])
-        if field.name in ("current_parallel_id", "offset", "track_total_count", "time_to_live", "max_parallel"):
-            if not self._is_odd():
-                return {"max_parallel": 1, "time_to_live": -1}.get(field.name, 0)
+        if field.name in _USUAL and not self._is_odd():
+            return _USUAL[field.name]
         if not self._is_odd(3):
             return 1_000 if field.name == "timeout_ms" else self.random.choice([1, 2, 3, 5, 10])
         least, most = (-(2**31), 2**31) if field.type == FieldDescriptor.TYPE_INT32 else (-(2**63), 2**63)
@@ -433,9 +444,9 @@ class RandomRequests:
         if field.name == "routing_values":
             return encode_key((("a", "x"), ("b", 1)))
         if field.name == "session_id":
-            return self.random.choice(self.sessions or [b"none"])
+            return self.random.choice(self._sessions or [b"none"])
         if field.name == "token":
-            return self.random.choice(self.tokens) if self.tokens and self.random.random() < 0.5 else b""
+            return self.random.choice(self._tokens) if self._tokens and self.random.random() < 0.5 else b""
         return encode_variant(self.value(kind))
 
     def _string(self, message: Message, field: FieldDescriptor) -> str:

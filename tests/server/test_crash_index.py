@@ -248,7 +248,7 @@ class Rounds:
             self.summary.requests += writer.requests_acknowledged
         orphans = builders_of(self._pid)
         self.summary.builders_killed += len(orphans)
-        _, alive = psutil.wait_procs(orphans, timeout=10)
+        _, alive = psutil.wait_procs(orphans, timeout=60)  # one that is starting sees it late
         assert not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE], "builders outlive their server"
 
     # --- what is left -----------------------------------------------------------------------------------------------

@@ -129,6 +129,8 @@ SCAN_BUFFER_BYTES_MAX: Final = 512 * 1024 * 1024
 # Aggregations
 AGGREGATIONS_MAX: Final = 20
 """At one level of a search; of group-bys as many. The documentation says 5, tests of an SDK ask for 8."""
+AGGREGATIONS_TOTAL_MAX: Final = 128
+"""Aggregations and group-bys at all levels of a search: each keeps what it knows of its groups until all are done."""
 GROUP_BY_LEVELS_MAX: Final = 3
 GROUP_BY_FILTERS_MAX: Final = 10
 GROUP_BY_RANGES_MAX: Final = 100

@@ -12,6 +12,7 @@ from lutra.fields.capabilities import HasFields, filterable
 from lutra.fields.kind import FieldKind
 from lutra.fields.kinds import KINDS, kind_of
 from lutra.index.lsm.view import IndexView
+from lutra.model.deadline import current_deadline
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema
 from lutra.model.queries import Query
@@ -63,7 +64,8 @@ class Binder:
         return self._space
 
     def bind(self, query: Query) -> Clause:
-        """Raises ParameterInvalid."""
+        """Raises ParameterInvalid, and RequestTimeout: a polygon takes milliseconds, and there may be many."""
+        current_deadline().check()
         self._depth += 1
         self._size.count(self._depth)
         clause = bind_of(query)(query, self)

@@ -35,7 +35,7 @@ from lutra.model.rows import Row
 from lutra.model.schema import KeyColumn
 from lutra.model.values import ColumnType
 from lutra.search import search
-from lutra.search.aggregations import AggregationCollector, level
+from lutra.search.aggregations import AggregationCollector, by_composite, level
 from lutra.search.matching import matching_of
 from lutra.search.nodes.node import PartSearch
 from lutra.search.plan import plan_of
@@ -172,6 +172,26 @@ def test_answers_end(view: IndexView, monkeypatch: pytest.MonkeyPatch) -> None:
         of(view, group_bys=(GroupByField("few", "few", group_bys=(words,)),))
     with pytest.raises(ParameterInvalid, match="more than 50 top rows"):
         of(view, aggregations=(TopRows("t", 60),))
+
+
+def test_what_is_asked_at_all_levels_ends(view: IndexView) -> None:
+    sums = tuple(Sum(f"s{i}", "n") for i in range(20))
+    five = tuple(GroupByField(f"g{i}", "few", aggregations=sums) for i in range(5))
+    assert len(of(view, aggregations=sums, group_bys=five).aggregated.group_bys) == 5
+    six = (*five, GroupByField("g5", "few", aggregations=sums))
+    with pytest.raises(ParameterInvalid, match="at all levels exceeds the max: 128"):
+        of(view, aggregations=sums, group_bys=six)
+    with pytest.raises(ParameterInvalid, match="at all levels exceeds the max: 128"):
+        of(view, group_bys=tuple(GroupByField(f"h{i}", "few", group_bys=six) for i in range(2)))
+
+
+def test_combinations_end(view: IndexView, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounded are the keys of all sources together, not combinations alone."""
+    sources = tuple(GroupByField(f"s{i}", "few") for i in range(4))
+    assert of(view, group_bys=(GroupByComposite("c", sources),)).aggregated.group_bys["c"].groups
+    monkeypatch.setattr(by_composite, "_COMBINED_KEYS_MAX", 10)
+    with pytest.raises(ParameterInvalid, match="combinations of rows have more than 10 keys"):
+        of(view, group_bys=(GroupByComposite("c", sources),))
 
 
 def test_a_histogram_ends(view: IndexView) -> None:

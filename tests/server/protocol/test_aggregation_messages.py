@@ -209,6 +209,17 @@ def test_levels_end() -> None:
         parse_group_bys(data.SerializeToString())
 
 
+def test_all_levels_together_end() -> None:
+    """Before they are all read: twenty at each of three levels are 8,420."""
+    groups = wire.GroupBys()
+    for _ in range(3):
+        body = wire.GroupByField(field_name="f", sub_group_bys=groups).SerializeToString()
+        named = [wire.GroupBy(name=f"g{i}", type=wire.GROUP_BY_FIELD, body=body) for i in range(20)]
+        groups = wire.GroupBys(group_bys=named)
+    with pytest.raises(ParameterInvalid, match="at all levels exceeds the max: 128"):
+        parse_group_bys(groups.SerializeToString())
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(SENT)), st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=5))
 def test_damaged_messages_are_refused_or_read(part: str, changes: list[tuple[int, int]]) -> None:

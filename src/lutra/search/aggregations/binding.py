@@ -12,6 +12,7 @@ from lutra.model.aggregations import Aggregation, GroupBy, GroupSorter, SubAggre
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema
 from lutra.model.queries import Operand, Query, Sorter
+from lutra.model.query_size import AggregationSize
 from lutra.model.rows import PrimaryKey
 from lutra.scalars.values import Scalar, ScalarReader
 from lutra.search.aggregations.fields import AggregatedField, Fits
@@ -33,11 +34,15 @@ __all__ = ["LevelBinder", "binds_aggregation", "binds_group_by", "grouping_bind_
 class LevelBinder:
     """Binds what is asked at one level; each kind in its own module, which asks what is here."""
 
-    def __init__(self, view: IndexView, queries: Binder, depth: int = 1) -> None:
-        """``queries`` binds the search's query, and filters with it. ``depth``: how many group-bys deep, from 1 on."""
+    def __init__(self, view: IndexView, queries: Binder, depth: int = 1, size: AggregationSize | None = None) -> None:
+        """``queries`` binds the search's query, and filters with it. ``depth``: how many group-bys deep, from 1 on.
+
+        ``size`` counts what is asked at all levels.
+        """
         self._view = view
         self._queries = queries
         self._depth = depth
+        self._size = size or AggregationSize()
 
     @property
     def decode_key(self) -> Callable[[bytes], PrimaryKey]:
@@ -48,6 +53,7 @@ class LevelBinder:
         """Raises ParameterInvalid."""
         _check_names("aggs", [wanted.name for wanted in aggregations])
         _check_names("group_bys", [wanted.name for wanted in group_bys])
+        self._size.count(len(aggregations) + len(group_bys))
         if group_bys and self._depth > limits.GROUP_BY_LEVELS_MAX:
             raise ParameterInvalid(f"[group_bys] are nested deeper than {limits.GROUP_BY_LEVELS_MAX} levels")
         metrics = tuple(metric_bind_of(wanted)(wanted, self) for wanted in aggregations)
@@ -55,7 +61,9 @@ class LevelBinder:
 
     def below(self, wanted: GroupBy) -> Level:
         """What is asked of each group of ``wanted``. Raises ParameterInvalid."""
-        return LevelBinder(self._view, self._queries, self._depth + 1).bind(wanted.aggregations, wanted.group_bys)
+        return LevelBinder(self._view, self._queries, self._depth + 1, self._size).bind(
+            wanted.aggregations, wanted.group_bys
+        )
 
     def filter(self, query: Query) -> Clause:
         """A query that sorts rows into a group. Raises ParameterInvalid."""

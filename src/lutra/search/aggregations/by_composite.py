@@ -23,8 +23,8 @@ from lutra.search.aggregations.rows import Rows
 
 _WHAT: Final = "group_by_composite"
 _SPREAD: Final = 4
-_COMBINATIONS_MAX: Final = 1 << 24
-"""Of the values of rows that are looked at at once."""
+_COMBINED_KEYS_MAX: Final = 1 << 24
+"""Of the combinations of rows that are looked at at once: eight bytes each, several times for a moment."""
 
 Key = bytes | int | float | None
 
@@ -129,8 +129,8 @@ class Combinations:
         ends = np.cumsum(np.bincount(rows, minlength=self._count))
         begins = np.concatenate(([0], ends[:-1])) if self._count else ends
         counts = (ends - begins)[self.rows]
-        if int(counts.sum()) > _COMBINATIONS_MAX:
-            raise ParameterInvalid(f"[{_WHAT}] rows have more than {_COMBINATIONS_MAX} combinations of keys")
+        if int(counts.sum()) * (len(self.keys) + 1) > _COMBINED_KEYS_MAX:
+            raise ParameterInvalid(f"[{_WHAT}] combinations of rows have more than {_COMBINED_KEYS_MAX} keys")
         before = np.cumsum(counts) - counts
         places = np.arange(int(counts.sum())) + np.repeat(begins[self.rows] - before, counts)
         known = np.repeat(np.arange(len(self.rows)), counts)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from lutra.kernels.aggregate import group_counts
 from lutra.model import limits
+from lutra.model.deadline import current_deadline
 from lutra.search.aggregations.grouping import Assigned, Buckets, Grouping
 from lutra.search.aggregations.keys import (
     NO_KEY,
@@ -169,16 +170,16 @@ def _without(buckets: Buckets, renumber: Renumber | None, kept: npt.NDArray[np.i
 
 
 def merge(level: Level, inputs: Sequence[tuple[LevelState, Renumber]], count: int) -> LevelState:
-    """The state of ``count`` groups, of all states together."""
-    metrics = tuple(
-        metric.merge([(state.metrics[i], renumber) for state, renumber in inputs], count)
-        for i, metric in enumerate(level.metrics)
-    )
+    """The state of ``count`` groups, of all states together. Raises RequestTimeout."""
+    metrics = []
+    for i, metric in enumerate(level.metrics):
+        current_deadline().check()
+        metrics.append(metric.merge([(state.metrics[i], renumber) for state, renumber in inputs], count))
     groupings = tuple(
         _merge_groups(grouping, [(state.groupings[i], renumber) for state, renumber in inputs])
         for i, grouping in enumerate(level.groupings)
     )
-    return LevelState(metrics, groupings)
+    return LevelState(tuple(metrics), groupings)
 
 
 def _merge_groups(grouping: Grouping, inputs: Sequence[tuple[BucketsState, Renumber]]) -> BucketsState:

@@ -14,13 +14,14 @@ from lutra.model.aggregations import (
     PercentilesResult,
     RowsResult,
 )
+from lutra.model.deadline import current_deadline
 from lutra.model.errors import ParameterInvalid
 from lutra.search.aggregations.grouping import Grouping
 from lutra.search.aggregations.level import BucketsState, Level, LevelState, merge
 
 
 def aggregated(level: Level, state: LevelState) -> Aggregated:
-    """The results of a level of one group. Raises ParameterInvalid where there are too many groups."""
+    """The results of a level of one group. Raises ParameterInvalid where there are too many groups; RequestTimeout."""
     return _Results().of(level, state, 0)
 
 
@@ -47,6 +48,7 @@ class _Results:
         return Aggregated(metrics, {grouping.name: self._groups(grouping, own, group) for grouping, own in groupings})
 
     def _groups(self, grouping: Grouping, state: BucketsState, parent: int) -> GroupByResult:
+        current_deadline().check()
         mine = state.buckets.of(parent)
 
         def sort_values(name: str) -> tuple[npt.NDArray[np.float64], float]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lutra.model import limits
 from lutra.model.aggregations import Aggregated, Aggregation, AggregationResult, Group, GroupBy, GroupByResult
 from lutra.model.errors import ParameterInvalid
+from lutra.model.query_size import AggregationSize
 from lutra.server.protocol.aggregations.registry import (
     aggregation_for,
     aggregation_of,
@@ -53,10 +54,14 @@ class LevelReader:
     """Reads group-bys that stand at a depth, from 1 on."""
 
     depth: int = 1
+    size: AggregationSize = field(default_factory=AggregationSize)
+    """Of all levels."""
 
     def below(self, body: WithSubs) -> tuple[tuple[Aggregation, ...], tuple[GroupBy, ...]]:
         """What is asked of each group. Raises ParameterInvalid."""
-        return read_aggregations(body.sub_aggs), LevelReader(self.depth + 1).group_bys(body.sub_group_bys)
+        self.size.count(len(body.sub_aggs.aggs))
+        below = LevelReader(self.depth + 1, self.size)
+        return read_aggregations(body.sub_aggs), below.group_bys(body.sub_group_bys)
 
     def group_bys(self, message: wire.GroupBys) -> tuple[GroupBy, ...]:
         """Raises ParameterInvalid."""
@@ -64,6 +69,7 @@ class LevelReader:
             raise ParameterInvalid(f"the count of [group_bys] exceeds the max: {limits.AGGREGATIONS_MAX}")
         if message.group_bys and self.depth > limits.GROUP_BY_LEVELS_MAX:
             raise ParameterInvalid(f"[group_bys] are nested deeper than {limits.GROUP_BY_LEVELS_MAX} levels")
+        self.size.count(len(message.group_bys))
         return tuple(self.group_by(one) for one in message.group_bys)
 
     def group_by(self, message: wire.GroupBy) -> GroupBy:
