@@ -36,6 +36,8 @@ from lutra.model.schema import KeyColumn
 from lutra.model.values import ColumnType
 from lutra.search import search
 from lutra.search.aggregations import AggregationCollector, by_composite, level
+from lutra.search.aggregations.grouping import Assigned
+from lutra.search.aggregations.keys import RowKeys
 from lutra.search.matching import matching_of
 from lutra.search.nodes.node import PartSearch
 from lutra.search.plan import plan_of
@@ -185,13 +187,17 @@ def test_what_is_asked_at_all_levels_ends(view: IndexView) -> None:
         of(view, group_bys=tuple(GroupByField(f"h{i}", "few", group_bys=six) for i in range(2)))
 
 
-def test_combinations_end(view: IndexView, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_combinations_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounded are the keys of all sources together, not combinations alone."""
-    sources = tuple(GroupByField(f"s{i}", "few") for i in range(4))
-    assert of(view, group_bys=(GroupByComposite("c", sources),)).aggregated.group_bys["c"].groups
-    monkeypatch.setattr(by_composite, "_COMBINED_KEYS_MAX", 10)
-    with pytest.raises(ParameterInvalid, match="combinations of rows have more than 10 keys"):
-        of(view, group_bys=(GroupByComposite("c", sources),))
+    keys = RowKeys(np.arange(4), 4, lambda codes: codes)
+    two_each = Assigned(np.array([0, 0, 1, 1]), (keys,), is_once=True)
+    monkeypatch.setattr(by_composite, "_COMBINED_KEYS_MAX", 20)
+    combined = by_composite.Combinations(2)
+    combined.add(two_each)
+    combined.add(two_each)
+    assert combined.rows.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    with pytest.raises(ParameterInvalid, match="combinations of rows have more than 20 keys"):
+        combined.add(two_each)
 
 
 def test_a_histogram_ends(view: IndexView) -> None:
