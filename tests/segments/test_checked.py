@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from support.parts import part_of, schema_of
 from support.segment_rows import plain_rows
+from support.segments import measured
 from support.stored_segments import Shelf
 
-from lutra.index.lsm.stats import fallbacks_of, recalls_of
+from lutra.fields import vector
+from lutra.index.lsm.stats import exact_rows_of, fallbacks_of, recalls_of
 from lutra.segments.footer import SegmentMeta
 from lutra.vectors import trial
 from lutra.vectors.build_plan import BuildPlan
@@ -69,3 +71,13 @@ def test_it_tells_what_was_checked_with_the_codes_that_are_in_memory(
         assert segment.checked["v"] == (1.0, Fallback.EXACT, 0)
         counters = segment.fields["v"].topk(query, 5)[2]
         assert (counters.strategy, counters.recall, counters.fallback) == ("brute_force", 1.0, Fallback.EXACT)
+
+
+def test_it_tells_how_many_rows_are_kept_exact(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vector, "check", lambda *_, threads: measured({}, 3, 5))
+    plans = {"v": BuildPlan(SegmentKind.CODES, 4), "w": BuildPlan(SegmentKind.FLAT, 4)}
+    name, meta = shelf.build([part_of(SCHEMA, plain_rows(400, 16))], SCHEMA, plans)
+    assert exact_rows_of(meta.checked) == {"v": 2}
+    with shelf.open(name, SCHEMA) as segment:
+        assert segment.meta.checked["v"].exact_rows == segment.checked["v"].exact_rows == 2
+        assert segment.fields["v"].topk(np.ones(16, np.float32), 5)[2].exact_rows == 2

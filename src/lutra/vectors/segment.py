@@ -345,8 +345,7 @@ def _calibrate(file: SegmentFile, doubtful: Doubtful, threads: int, *, with_effo
                 own = _plan(costs, residency, calibration, 1, RECALL_TARGET_DEFAULT)
                 apart[codes] = trial.apart(searcher, file, own, threads)
             calibration = calibration.with_apart(apart[codes])
-        calibration, missed = _asked_themselves(calibration, searcher, file, doubtful, residency, costs, threads)
-        exact.update(missed)
+        calibration = _asked_themselves(calibration, searcher, file, doubtful.raised, exact, residency, costs, threads)
         found[residency.name] = calibration.to_json()
         searcher.nodes.close()
     cache.close()
@@ -357,24 +356,25 @@ def _asked_themselves(
     calibration: Calibration,
     searcher: Searcher,
     file: SegmentFile,
-    doubtful: Doubtful,
+    raised: NDArray[np.int64],
+    exact: set[int],
     residency: Residency,
     costs: SegmentCosts,
     threads: int,
-) -> tuple[Calibration, list[int]]:
-    """The calibration with the first way, from its own on, that misses so few of the doubtful rows that these can be
-    kept exact, and those."""
-    for fallback in list(Fallback)[list(Fallback).index(calibration.fallback) :]:
+) -> Calibration:
+    """The calibration with the first way, from its own on, that misses so few of the ``raised`` rows that they can be
+    kept ``exact`` with the others; they are added to those."""
+    ways = list(Fallback)
+    for fallback in ways[ways.index(calibration.fallback) : ways.index(Fallback.EXACT)]:
         calibration = calibration.with_fallback(fallback)
-        if fallback is Fallback.EXACT:
-            break
         missed: list[int] = []
-        if file.metric is not Metric.DOT_PRODUCT:
+        if file.metric is not Metric.DOT_PRODUCT:  # by which others may be nearer than a row to itself
             own = _plan(costs, residency, calibration, 1, RECALL_TARGET_DEFAULT)
-            missed = trial.missed(searcher, file, doubtful.raised, own, threads)
-        if len(missed) + len(doubtful.hardly) <= EXACT_MAX:
-            return calibration, missed
-    return calibration, []
+            missed = trial.missed(searcher, file, raised, own, threads)
+        if len(exact.union(missed)) <= EXACT_MAX:
+            exact.update(missed)
+            return calibration
+    return calibration.checked(Fallback.EXACT, 1.0)
 
 
 def _checked(
