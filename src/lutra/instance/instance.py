@@ -38,7 +38,7 @@ from lutra.model.schema import TableDescription, TableUpdate
 from lutra.search import Answer, search_many
 from lutra.search.deadline import in_time
 from lutra.search.plan import plan_of
-from lutra.search.routing import routed
+from lutra.search.routing import check_routing
 
 
 class Instance:
@@ -159,7 +159,7 @@ class Instance:
     ) -> SearchResult:
         """As ``search``, but waits for nothing: for an index that `when_opened` says is open.
 
-        ``routing``: only rows of these are found (`lutra.search.routing`), where there are any.
+        ``routing``: the partitions that it is about (`lutra.search.routing`).
         """
         self._process.check()
         return self._searched(table, index, (request,), limits.ANSWER_BYTES_MAX, routing)[0]
@@ -207,8 +207,7 @@ class Instance:
         routing: Sequence[KeyInput],
     ) -> list[SearchResult]:
         with _telling_of_damage(opened.feed):
-            if routing:
-                view = routed(view, routing)
+            check_routing(view, routing)
             answers = search_many(view, requests)
             return [
                 self._living(opened, view, request, answer, bytes_max)

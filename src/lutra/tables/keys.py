@@ -66,16 +66,6 @@ class KeyCodec:
             raise self._mismatch(key, check_key)
         return _encode_value(name, value, last)  # type: ignore[arg-type]
 
-    def encode_first(self, key: KeyInput) -> bytes:
-        """The first columns of a key, one at least: what all encoded keys that have them begin with. Raises as
-        `encode`."""
-        encoded = self.prefix
-        for (name, value), (own_name, own_type, last) in zip(key, self._columns[: len(key)], strict=True):
-            if name != own_name or type(value) is not own_type:
-                raise self._mismatch(key, check_key)
-            encoded += _encode_value(name, value, last)  # type: ignore[arg-type]
-        return encoded
-
     def encode_bound(self, key: KeyInput) -> bytes:
         """A bound of a range: as `encode`, but a column may be INF_MIN or INF_MAX, and those after it do not count."""
         if len(key) != len(self._columns):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -73,11 +73,6 @@ class IndexView:
         """Live documents of all parts."""
         return sum(part.rows for part in self.parts)
 
-    def within(self, masks: Sequence[RowMask]) -> IndexView:
-        """The same, but of each part only what its mask has."""
-        parts = (_narrowed(part, part.live & mask) for part, mask in zip(self.parts, masks, strict=True))
-        return replace(self, parts=tuple(parts))
-
     def without(self, documents: Iterable[Document]) -> IndexView:
         """The same, but for these documents of it, which are known to be gone."""
         gone: dict[int, list[int]] = {}
@@ -121,8 +116,5 @@ class _NarrowedPart:
 
 
 def _without(part: Part, docs: list[int]) -> _NarrowedPart:
-    return _narrowed(part, part.live.minus(np.array(docs, np.int64)))
-
-
-def _narrowed(part: Part, live: RowMask) -> _NarrowedPart:
+    live = part.live.minus(np.array(docs, np.int64))
     return _NarrowedPart(part.part if isinstance(part, _NarrowedPart) else part, live.count, live)

@@ -271,6 +271,15 @@ def test_sort_by_distance(sync_client: ots.OTSClient, indexed: Indexed) -> None:
     assert farthest == sorted(farthest, reverse=True)
 
 
+def test_routing(sync_client: ots.OTSClient, indexed: Indexed) -> None:
+    """They name a partition, and expect what is in all: there is no more to a routing key than that."""
+    query = RangeQuery("l", range_from=100, range_to=300)
+    response = sync_client.search(
+        *indexed, ots.SearchQuery(query, limit=100, get_total_count=True), ALL, routing_keys=[[("PK1", 0)]]
+    )
+    assert (len(response.rows), response.next_token != b"", response.total_count) == (100, True, 200)
+
+
 def test_nested(sync_client: ots.OTSClient, nested: Indexed) -> None:
     """They expect no token of an index with nested fields; here there is one, and it leads on."""
     assert found(sync_client, nested, NestedQuery("n", TermQuery("n.nk", "key199"))) == (1, False, 1)
