@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from lutra.model.registry import Registry
 from lutra.search.scores import Docs
 from lutra.segments.part import Part
 
@@ -44,21 +45,13 @@ class Function(ABC):
 
 
 Bind = Callable[[Any, "Binder"], Function]
-B = TypeVar("B", bound=Bind)
 
-_BINDS: dict[type, Bind] = {}
+_BINDS: Registry[type, Bind] = Registry(lambda kind: f"function {kind.__name__} is not supported")
 
-
-def binds(kind: type) -> Callable[[B], B]:
-    """Makes a function the one that checks functions of this kind: it raises ParameterInvalid, or binds them."""
-
-    def register(bind: B) -> B:
-        _BINDS[kind] = bind
-        return bind
-
-    return register
+binds = _BINDS.serves
+"""Makes a function the one that checks functions of a class: it raises ParameterInvalid, or binds them."""
 
 
 def bind_function(function: object, binder: Binder) -> Function:
     """Raises ParameterInvalid."""
-    return _BINDS[type(function)](function, binder)
+    return _BINDS.of(type(function))(function, binder)

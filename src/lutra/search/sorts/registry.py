@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from lutra.model.queries import PrimaryKeySort, Sorter
+from lutra.model.registry import Registry
 from lutra.search.binder import Binder
 from lutra.search.mark import Mark
 from lutra.search.sorts.ordering import Ordering
 
 Bind = Callable[[Any, Binder], Ordering]
-B = TypeVar("B", bound=Bind)
 
-_BINDS: dict[type, Bind] = {}
+_BINDS: Registry[type, Bind] = Registry(lambda kind: f"sorter {kind.__name__} is not supported")
 
-
-def binds(kind: type) -> Callable[[B], B]:
-    """Makes a function the one that binds sorters of this kind, which were checked (`check_sort` of definitions)."""
-
-    def register(bind: B) -> B:
-        _BINDS[kind] = bind
-        return bind
-
-    return register
+binds = _BINDS.serves
+"""Makes a function the one that binds sorters of a class, which were checked (`check_sort` of definitions)."""
 
 
 def bind_sorter(sorter: Sorter, binder: Binder) -> Ordering:
     """One sorter by itself. Raises ParameterInvalid."""
-    return _BINDS[type(sorter)](sorter, binder)
+    return _BINDS.of(type(sorter))(sorter, binder)
 
 
 def bind_sort(sort: Sequence[Sorter], binder: Binder) -> tuple[Ordering, ...]:

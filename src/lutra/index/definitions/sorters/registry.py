@@ -12,6 +12,7 @@ from lutra.model.indexes import FieldSchema, IndexSchema
 from lutra.model.nested import NestedFilter
 from lutra.model.queries import Sorter
 from lutra.model.query_codec import query_from_json, query_to_json
+from lutra.model.registry import Registry
 
 
 class SorterKind(ABC):
@@ -33,7 +34,8 @@ class SorterKind(ABC):
         """The inverse. Raises ValueError, KeyError, TypeError for anything else: it may be forged."""
 
 
-_KINDS: dict[type, SorterKind] = {}
+_KINDS: Registry[type, SorterKind] = Registry(lambda kind: f"sorter {kind.__name__} is not supported")
+_BY_NAME: dict[str, SorterKind] = {}
 K = TypeVar("K", bound=type[SorterKind])
 
 
@@ -41,7 +43,9 @@ def knows(kind: type) -> Callable[[K], K]:
     """Makes a class the one for sorters of this kind."""
 
     def register(own: K) -> K:
-        _KINDS[kind] = own()
+        known = own()
+        _KINDS.add(kind, known)
+        _BY_NAME[known.name] = known
         return own
 
     return register
@@ -55,7 +59,7 @@ def check_sort(schema: IndexSchema, sort: Sequence[Sorter], space: str = "") -> 
     if len(sort) > limits.SORTERS_MAX:
         raise ParameterInvalid(f"[sort] has at most {limits.SORTERS_MAX} sorters, not {len(sort)}")
     for sorter in sort:
-        _KINDS[type(sorter)].check(schema, sorter, space)
+        _KINDS.of(type(sorter)).check(schema, sorter, space)
 
 
 def space_of(schema: IndexSchema, what: str, nested_filter: NestedFilter | None, space: str) -> str:
@@ -104,7 +108,7 @@ def field_of(schema: IndexSchema, what: str, name: str, space: str) -> FieldSche
 
 def sorter_out(sorter: Sorter) -> dict[str, Any]:
     """What JSON holds for ``sorter``."""
-    kind = _KINDS[type(sorter)]
+    kind = _KINDS.of(type(sorter))
     return {"by": kind.name, "descending": sorter.descending, **kind.out(sorter)}
 
 
@@ -113,7 +117,7 @@ def sorter_in(stored: Any) -> Sorter:
     descending = stored["descending"]
     if type(descending) is not bool:
         raise ValueError("descending")
-    for kind in _KINDS.values():
-        if kind.name == stored["by"]:
-            return kind.read(stored, descending)
-    raise ValueError(f"unknown sorter {stored['by']!r}")
+    kind = _BY_NAME.get(stored["by"])
+    if kind is None:
+        raise ValueError(f"unknown sorter {stored['by']!r}")
+    return kind.read(stored, descending)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import Message
 
 from lutra.model.aggregations import Aggregation, GroupBy
-from lutra.model.errors import ParameterInvalid
+from lutra.model.registry import Registry
 from lutra.server.wire import aggregation_pb2 as wire
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ WriteGroupBy = Callable[[Any, Any, "LevelWriter"], Message]
 
 @dataclass(frozen=True, slots=True)
 class AggregationWords:
-    """How one type is read, and its result written."""
+    """How one type is read, and its result written. ``number``: a wire.AGG_X."""
 
     number: int
     parse: ParseAggregation
@@ -36,54 +36,58 @@ class AggregationWords:
 
 @dataclass(frozen=True, slots=True)
 class GroupByWords:
+    """The same of a group-by. ``number``: a wire.GROUP_BY_X."""
+
     number: int
     parse: ParseGroupBy
     write: WriteGroupBy
 
 
-_AGGREGATIONS: dict[int, AggregationWords] = {}
-_AGGREGATION_NUMBERS: dict[type, int] = {}
-_GROUP_BYS: dict[int, GroupByWords] = {}
-_GROUP_BY_NUMBERS: dict[type, int] = {}
+def _unserved(noun: str, prefix: str, types: Any) -> Callable[[int], str]:
+    def message(number: int) -> str:
+        if number == 0:
+            return f"[{noun}] has no type"
+        names = types.values_by_number
+        name = names[number].name.removeprefix(prefix) if number in names else str(number)
+        return f"{noun} type {name} is not supported"
+
+    return message
+
+
+_AGGREGATIONS: Registry[int, AggregationWords] = Registry(
+    _unserved("aggregation", "AGG_", wire.AggregationType.DESCRIPTOR)
+)
+_AGGREGATIONS_BY_CLASS: Registry[type, AggregationWords] = Registry(
+    lambda kind: f"aggregation {kind.__name__} is not supported"
+)
+_GROUP_BYS: Registry[int, GroupByWords] = Registry(_unserved("group-by", "GROUP_BY_", wire.GroupByType.DESCRIPTOR))
+_GROUP_BYS_BY_CLASS: Registry[type, GroupByWords] = Registry(lambda kind: f"group-by {kind.__name__} is not supported")
 
 
 def speaks_aggregation(number: int, kind: type, parse: ParseAggregation, write: WriteAggregation) -> None:
     """``number``: a wire.AGG_X, which stands for aggregations of the class ``kind``."""
-    _AGGREGATIONS[number] = AggregationWords(number, parse, write)
-    _AGGREGATION_NUMBERS[kind] = number
+    words = AggregationWords(number, parse, write)
+    _AGGREGATIONS.add(number, words)
+    _AGGREGATIONS_BY_CLASS.add(kind, words)
 
 
 def speaks_group_by(number: int, kind: type, parse: ParseGroupBy, write: WriteGroupBy) -> None:
     """``number``: a wire.GROUP_BY_X, which stands for group-bys of the class ``kind``."""
-    _GROUP_BYS[number] = GroupByWords(number, parse, write)
-    _GROUP_BY_NUMBERS[kind] = number
+    words = GroupByWords(number, parse, write)
+    _GROUP_BYS.add(number, words)
+    _GROUP_BYS_BY_CLASS.add(kind, words)
 
 
-def aggregation_of(number: int) -> AggregationWords:
-    """Raises ParameterInvalid for a type that is not served."""
-    if number not in _AGGREGATIONS:
-        raise ParameterInvalid(_unserved("aggregation", "AGG_", wire.AggregationType.DESCRIPTOR, number))
-    return _AGGREGATIONS[number]
+aggregation_of = _AGGREGATIONS.of
+"""By number. Raises ParameterInvalid for a type that is not served."""
+
+group_by_of = _GROUP_BYS.of
+"""By number. Raises ParameterInvalid for a type that is not served."""
 
 
 def aggregation_for(wanted: Aggregation) -> AggregationWords:
-    return _AGGREGATIONS[_AGGREGATION_NUMBERS[type(wanted)]]
-
-
-def group_by_of(number: int) -> GroupByWords:
-    """Raises ParameterInvalid for a type that is not served."""
-    if number not in _GROUP_BYS:
-        raise ParameterInvalid(_unserved("group-by", "GROUP_BY_", wire.GroupByType.DESCRIPTOR, number))
-    return _GROUP_BYS[number]
+    return _AGGREGATIONS_BY_CLASS.of(type(wanted))
 
 
 def group_by_for(wanted: GroupBy) -> GroupByWords:
-    return _GROUP_BYS[_GROUP_BY_NUMBERS[type(wanted)]]
-
-
-def _unserved(noun: str, prefix: str, types: Any, number: int) -> str:
-    if number == 0:
-        return f"[{noun}] has no type"
-    names = types.values_by_number
-    name = names[number].name.removeprefix(prefix) if number in names else str(number)
-    return f"{noun} type {name} is not supported"
+    return _GROUP_BYS_BY_CLASS.of(type(wanted))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from lutra.model.errors import ParameterInvalid
 from lutra.model.queries import Query
+from lutra.model.registry import Registry
 from lutra.server.wire import query_pb2 as wire
 
 if TYPE_CHECKING:
@@ -17,27 +17,6 @@ Parse = Callable[[bytes, "Reader", int], Query]
 
 Raises ParameterInvalid.
 """
-P = TypeVar("P", bound=Parse)
-
-_PARSES: dict[int, Parse] = {}
-
-
-def parses(kind: int) -> Callable[[P], P]:
-    """Makes a function the one that parses queries of the type ``kind``, a wire.QUERY_TYPE_X."""
-
-    def register(parse: P) -> P:
-        _PARSES[kind] = parse
-        return parse
-
-    return register
-
-
-def parse_of(kind: int) -> Parse:
-    """The function for a type of query. Raises ParameterInvalid where there is none."""
-    parse = _PARSES.get(kind)
-    if parse is None:
-        raise ParameterInvalid(_unserved(kind))
-    return parse
 
 
 def _unserved(kind: int) -> str:
@@ -46,3 +25,12 @@ def _unserved(kind: int) -> str:
     names = wire.QueryType.DESCRIPTOR.values_by_number
     name = names[kind].name.removeprefix("QUERY_TYPE_") if kind in names else str(kind)
     return f"query type {name} is not supported"
+
+
+_PARSES: Registry[int, Parse] = Registry(_unserved)
+
+parses = _PARSES.serves
+"""Makes a function the one that parses queries of a type, a wire.QUERY_TYPE_X."""
+
+parse_of = _PARSES.of
+"""The function for a type of query. Raises ParameterInvalid where there is none."""
