@@ -102,6 +102,28 @@ def test_fields_of_objects_go_by_their_paths(orders: lutra.Table) -> None:
     assert both(orders, col("author").exists()) == [0, 2, 3]
 
 
+def test_aggregates_reach_into_records(orders: lutra.Table) -> None:
+    said = orders.aggregate(
+        items=col("items.sku").count(),
+        kinds=col("items.sku").distinct(),
+        most=col("items.count").max(),
+        last=col("items.sold").max(),
+        weight=col("items.parts.weights").sum(),
+        born=col("author.born").min(),
+    )
+    assert said == {"count": 5, "items": 4, "kinds": 3, "most": 5, "last": NOON, "weight": 2.5, "born": 1815}
+    groups = orders.group_by("items.sku", where=col("id") < 3, all_counts=col("items.count").sum())
+    # A row is in the group of each of its records; what is added up is of all its records.
+    assert groups.to_list() == [
+        {"items.sku": None, "count": 1, "all_counts": 0},
+        {"items.sku": "a", "count": 2, "all_counts": 11},
+        {"items.sku": "b", "count": 1, "all_counts": 6},
+    ]
+    by_four = orders.group_by(col("items.count").every(4)).to_list()
+    assert [(one["items.count"], one["count"]) for one in by_four] == [(None, 2), (0, 2), (4, 2)]
+    assert groups.to_arrow().column_names == ["items.sku", "count", "all_counts"]
+
+
 def test_declarations_come_back(orders: lutra.Table) -> None:
     part = lutra.Nested({"name": str, "weights": list[float]})
     item = {"sku": str, "count": int, "sold": dt.datetime, "at": lutra.GeoPoint, "parts": part}

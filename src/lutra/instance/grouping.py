@@ -103,7 +103,7 @@ class Grouping:
         return {name: one.value(results[name], field) for name, (one, field) in self._aggregates.items()}
 
     def _field(self, name: str) -> Field:
-        field = self._layout.field(name)
+        field = self._layout.counted(name)
         if field is None:
             raise ParameterInvalid(self._layout.unknown(name))
         if not field.indexed:

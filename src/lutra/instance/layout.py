@@ -32,6 +32,8 @@ _PYTHON_TYPES: Final[dict[ColumnType, type[str] | type[int] | type[bytes]]] = {
 }
 _KEY_TYPES: Final[dict[object, ColumnType]] = {python_type: type_ for type_, python_type in _PYTHON_TYPES.items()}
 _KEY_KINDS: Final = {ColumnType.STRING: Kind.STR, ColumnType.INTEGER: Kind.INT, ColumnType.BINARY: Kind.BYTES}
+_OBJECTS: Final = frozenset({Kind.OBJECT})
+_OBJECTS_AND_RECORDS: Final = _OBJECTS | {Kind.RECORD}
 _KEY_FIELDS: Final = {ColumnType.STRING: FieldType.KEYWORD, ColumnType.INTEGER: FieldType.LONG}
 
 
@@ -118,14 +120,19 @@ class Layout:
     def field(self, name: str) -> Field | None:
         """What filters see under that name, a key column included; None where nothing is declared."""
         found = self.key_fields.get(name) or self.fields.get(name) or self.others.get(name)
-        return self._below(name) if found is None and "." in name else found
+        return self._below(name, _OBJECTS) if found is None and "." in name else found
 
-    def _below(self, path: str) -> Field | None:
-        """What filters see at a path into an object."""
+    def counted(self, name: str) -> Field | None:
+        """As :meth:`field`, of what aggregates see: they reach into records, too, as all of a row's count together."""
+        found = self.field(name)
+        return self._below(name, _OBJECTS_AND_RECORDS) if found is None and "." in name else found
+
+    def _below(self, path: str, kinds: Collection[Kind]) -> Field | None:
+        """What is at a path into a column of one of ``kinds``, and into what is within."""
         column, *keys = path.split(".")
         field = self.fields.get(column)
         for key in keys:
-            if field is None or field.kind is not Kind.OBJECT:
+            if field is None or field.kind not in kinds:
                 return None
             if field.is_open:
                 return Field(path, Kind.STR, place=(column, *keys), is_leaf=True)

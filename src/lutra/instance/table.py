@@ -356,7 +356,8 @@ class Table:
         """What all rows that satisfy ``where`` come to, by the names that ``aggregates`` have.
 
         ``docs.aggregate(col("year") > 2000, price=col("price").avg(), kinds=col("kind").distinct())`` gives ``price``,
-        ``kinds``, and ``count``, the number of rows. What there is no value of is None. With a ``vector``: of the
+        ``kinds``, and ``count``, the number of rows. What there is no value of is None. A path into records
+        (``col("items.price")``) stands for what all records of a row have there. With a ``vector``: of the
         ``limit`` rows nearest to it; with a ``text``, of those that have the words. Raises as :meth:`search`.
         """
         asked = Asked(vector, text, where, field, text_field, match)
@@ -379,11 +380,12 @@ class Table:
     ) -> Groups:
         """The rows that satisfy ``where`` by what they have in common: a dict for each combination of ``keys``.
 
-        A key is a column, or intervals of it: ``col("price").every(10)``, ``col("at").every("month")``. A row with
-        several values of a key is in the group of each. Each group has its keys (None: rows without the column), its
-        ``count`` of rows and its ``aggregates``, as :meth:`aggregate` gives them. Groups come in order of their keys,
-        or by ``order_by`` (``lutra.col("count").desc()``), ``limit`` of them. With a ``vector``: of the ``nearest``
-        rows to it; with a ``text``, of those that have one of its words. Raises as :meth:`search`.
+        A key is a column, a path into records (``"items.sku"``), or intervals of one: ``col("price").every(10)``,
+        ``col("at").every("month")``. A row with several values of a key is in the group of each. Each group has its
+        keys (None: rows without the column), its ``count`` of rows and its ``aggregates``, as :meth:`aggregate` gives
+        them. Groups come in order of their keys, or by ``order_by`` (``lutra.col("count").desc()``), ``limit`` of them.
+        With a ``vector``: of the ``nearest`` rows to it; with a ``text``, of those that have one of its words.
+        Raises as :meth:`search`.
         """
         if not keys:
             raise ParameterInvalid("group_by takes a column at least; of all rows together aggregate() tells")
