@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <utility>
@@ -26,13 +27,17 @@ using Groups = std::optional<Array<std::int32_t>>;
 
 template <class T>
 struct NewArray {
-    explicit NewArray(std::size_t size, T first) : data(new T[size]), size(size) { std::fill_n(data, size, first); }
+    explicit NewArray(std::size_t size, T first) : kept(new T[size]), data(kept.get()), size(size) {
+        std::fill_n(data, size, first);
+    }
 
     nb::object handed_over() {
         nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
+        kept.release();
         return nb::ndarray<nb::numpy, T, nb::ndim<1>>(data, {size}, owner).cast();
     }
 
+    std::unique_ptr<T[]> kept;  // until numpy keeps it
     T* data;
     std::size_t size;
 };

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import lutra
@@ -134,6 +135,9 @@ def test_intervals(table: lutra.Table, frame: pd.DataFrame) -> None:
     expected = (frame["n"] // 10 * 10).value_counts().sort_index()
     assert {group["n"]: group["count"] for group in found} == expected.to_dict()
     assert all(type(group["n"]) is int for group in found)
+    halves = table.group_by(col("n").every(2.5))
+    assert {group["n"]: group["count"] for group in halves} == (frame["n"] // 2.5 * 2.5).value_counts().to_dict()
+    assert halves.to_arrow().schema.field("n").type == pa.float64()
     berlin = ZoneInfo("Europe/Berlin")
     days = frame["at"].dt.tz_convert(berlin).dt.normalize().value_counts().sort_index()
     found = table.group_by(col("at").every("day", time_zone="Europe/Berlin"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, get_args
 
 from lutra.instance.encoding import encode_float
@@ -127,6 +127,13 @@ def interval_of(column: str, interval: object, count: int, time_zone: str | None
     if not size > 0:
         raise ParameterInvalid(f"col({column!r}).every() takes a number above 0, not {interval!r}")
     return Bucket(column, size)
+
+
+def key_field(key: Bucket | str, field: Field) -> Field:
+    """What is known of the keys of groups: intervals of whole numbers need not begin at whole numbers."""
+    if isinstance(key, Bucket) and isinstance(key.interval, float) and not key.interval.is_integer():
+        return replace(field, kind=Kind.FLOAT) if field.kind is Kind.INT else field
+    return field
 
 
 def group_source(key: Bucket | str, name: str, field: Field) -> CompositeSource:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from lutra.instance.aggregates import Aggregate, Bucket, group_key, group_source
+from lutra.instance.aggregates import Aggregate, Bucket, group_key, group_source, key_field
 from lutra.instance.expression import Column, Order
 from lutra.instance.field import Field, Kind
 from lutra.instance.layout import Layout
@@ -33,7 +33,7 @@ class Grouping:
         """Raises ParameterInvalid where one does not go with its column, or two have one name."""
         named = [_key(key) for key in keys]
         self._layout = layout
-        self._keys = {name: self._field(name) for name, _ in named}
+        self._keys = {name: key_field(key, self._field(name)) for name, key in named}
         if len(self._keys) < len(named):
             raise ParameterInvalid("group_by was given one column twice")
         self._sources = tuple(group_source(key, name, self._keys[name]) for name, key in named)

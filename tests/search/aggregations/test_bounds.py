@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -208,6 +209,15 @@ def test_a_histogram_ends(view: IndexView) -> None:
     assert len(of(view, group_bys=(GroupByHistogram("h", "n", 6),)).aggregated.group_bys["h"].groups) == 2_000
     far = GroupByHistogram("h", "n", 1, field_range=(None, 5), min_doc_count=0)
     assert len(of(view, group_bys=(far,)).aggregated.group_bys["h"].groups) == 6
+
+
+def test_a_histogram_at_the_ends_of_double(view: IndexView) -> None:
+    with pytest.raises(ParameterInvalid, match="interval is 5e-324, too small for values of field: x"):
+        of(view, group_bys=(GroupByHistogram("h", "x", 5e-324),))
+    index = memory_index(SCHEMA, KEY)
+    index.apply([Row((("id", 1),), [("x", -1.5e308, 1)])])
+    [group] = of(index.view(), group_bys=(GroupByHistogram("h", "x", 1e308),)).aggregated.group_bys["h"].groups
+    assert (group.key, group.rows) == (-sys.float_info.max, 1)  # an interval that begins beyond begins at the end
 
 
 def test_every_page_of_a_composite(view: IndexView) -> None:

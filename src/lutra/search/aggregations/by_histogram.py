@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any, Final
 
 import numpy as np
@@ -22,10 +23,12 @@ from lutra.search.aggregations.intervals import (
 )
 
 _WHAT: Final = "group_by_histogram"
+_MOST: Final = sys.float_info.max
 
 
 class HistogramGrouping(IntervalGrouping):
-    """Whole numbers stay whole where interval and offset are."""
+    """Whole numbers stay whole where interval and offset are. Raises ParameterInvalid for a value that is more
+    intervals away from 0 than a double holds."""
 
     def __init__(self, *common: Any, interval: int | float, offset: int | float) -> None:
         super().__init__(*common)
@@ -35,7 +38,12 @@ class HistogramGrouping(IntervalGrouping):
 
     def numbers(self, values: npt.NDArray[Any]) -> Numbers:
         if not self._is_whole:
-            number: Numbers = np.floor((values.astype(np.float64) - self._offset) / self._interval)
+            with np.errstate(over="ignore"):
+                number: Numbers = np.floor((values.astype(np.float64) - self._offset) / self._interval)
+            if not np.isfinite(number).all():
+                raise ParameterInvalid(
+                    f"[{_WHAT}] interval is {self._interval}, too small for values of field: {self._field.schema.name}"
+                )
             return number + 0.0  # -0.0 becomes 0.0
         # The offset is less than the interval. It is not subtracted: the least numbers would leave 64 bits.
         quotient = values // self._interval
@@ -44,7 +52,7 @@ class HistogramGrouping(IntervalGrouping):
     def key(self, number: Any) -> int | float:
         if self._is_whole:
             return max(INT64_MIN, min(INT64_MAX, int(number) * int(self._interval) + int(self._offset)))
-        return float(number * self._interval + self._offset)
+        return max(-_MOST, min(_MOST, float(number * self._interval + self._offset)))
 
     def between(self, first: Any, last: Any) -> Numbers:
         end = min(last, first + limits.GROUPS_MAX)
