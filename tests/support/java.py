@@ -1,0 +1,59 @@
+"""The official Java SDK as Maven installs it, for programs that use it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SDK_VERSION = "5.17.10"
+_INSTALL_TIMEOUT_S = 600
+_OUT_OF_REACH = re.compile(
+    r"UnknownHost|Unknown host|Connection (refused|timed out|reset)|Network is unreachable|offline"
+)
+_PROJECT = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
+<modelVersion>4.0.0</modelVersion><groupId>lutra</groupId><artifactId>tests</artifactId><version>1</version>
+<dependencies><dependency>
+<groupId>com.aliyun.openservices</groupId><artifactId>tablestore</artifactId><version>{SDK_VERSION}</version>
+</dependency></dependencies>
+</project>
+"""
+
+
+def installed(folder: Path) -> Path:
+    """A folder of the SDK's archives and of all that it needs, below ``folder``; else skips."""
+    for program in ("java", "mvn"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed: programs of the Java SDK cannot run")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pom.xml").write_text(_PROJECT)
+    archives = folder / "lib"
+    done = subprocess.run(
+        ["mvn", "--quiet", "--batch-mode", "dependency:copy-dependencies", f"-DoutputDirectory={archives}"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=_INSTALL_TIMEOUT_S,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    if done.returncode != 0 and _OUT_OF_REACH.search(said):
+        pytest.skip(f"Maven cannot reach its registry to install the Java SDK {SDK_VERSION}")
+    assert done.returncode == 0, said
+    return archives
+
+
+def run(archives: Path, program: Path, *arguments: str, timeout_s: float) -> str:
+    """What a program, one file of source, prints. Fails where it fails."""
+    done = subprocess.run(
+        ["java", "-cp", f"{archives}/*", program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
