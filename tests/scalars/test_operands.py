@@ -192,6 +192,17 @@ def test_what_cannot_be_coerced_is_refused(kind: FieldType, operand: Any) -> Non
         reader(kind).point(operand)
 
 
+@pytest.mark.parametrize(
+    ("kind", "most"), [(FieldType.KEYWORD, 4_096), (FieldType.FUZZY_KEYWORD, 2_048), (FieldType.FLATTENED, 4_096)]
+)
+def test_a_text_that_is_too_long_is_told_so(kind: FieldType, most: int) -> None:
+    assert reader(kind).point("é" * (most // 2)).is_value
+    with pytest.raises(ParameterInvalid, match=rf"no value of that type: it has {most + 2} bytes, more than {most}$"):
+        reader(kind).point("é" * (most // 2 + 1))
+    with pytest.raises(ParameterInvalid, match=r"no value of that type$"):
+        reader(kind).point("\ud800")
+
+
 def test_numbers_are_no_dates_where_no_format_counts() -> None:
     with pytest.raises(ParameterInvalid, match="yyyy"):
         reader(FieldType.DATE, "yyyy").point(2_020)

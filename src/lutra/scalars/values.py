@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType
-from lutra.model.limits import ARRAY_ELEMENTS_MAX, FUZZY_KEYWORD_BYTES_MAX
+from lutra.model.limits import ARRAY_ELEMENTS_MAX, FUZZY_KEYWORD_BYTES_MAX, KEYWORD_BYTES_MAX
 from lutra.model.queries import Operand
 from lutra.model.values import INT64_MAX, INT64_MIN, Value
 from lutra.scalars.addresses import address_key, address_text
@@ -26,6 +26,11 @@ from lutra.scalars.operands import Point, Scalar, is_keyword, network_span, oper
 
 __all__ = ["DTYPES", "STRING_TYPES", "Scalar", "ScalarReader"]
 
+_BYTES_MAX: Final = {
+    FieldType.KEYWORD: KEYWORD_BYTES_MAX,
+    FieldType.FUZZY_KEYWORD: FUZZY_KEYWORD_BYTES_MAX,
+    FieldType.FLATTENED: KEYWORD_BYTES_MAX,
+}
 STRING_TYPES: Final = frozenset({FieldType.KEYWORD, FieldType.FUZZY_KEYWORD, FieldType.IP, FieldType.FLATTENED})
 """Their columns hold ordinals of a dictionary of strings."""
 
@@ -143,9 +148,15 @@ class ScalarReader:
         if point is None:
             name, type_name = self.field.name, self.field.type.name
             shown = repr(operand) if len(repr(operand)) <= 64 else f"{repr(operand)[:61]}..."
-            form = f" in one of the formats {list(self._formats)}" if self._formats else ""
+            form = f" in one of the formats {list(self._formats)}" if self._formats else self._length_of(operand)
             raise ParameterInvalid(f"field [{name}] is of type {type_name}: {shown} is no value of that type{form}")
         return point
+
+    def _length_of(self, operand: Operand) -> str:
+        """Says how long a text is, where that is why it is no value."""
+        most = _BYTES_MAX.get(self.field.type)
+        size_bytes = len(operand.encode(errors="surrogatepass")) if type(operand) is str else 0
+        return "" if most is None or size_bytes <= most else f": it has {size_bytes} bytes, more than {most}"
 
     def span(self, operand: Operand) -> tuple[Point, Point]:
         """The first and the last value that an operand stands for. Raises ParameterInvalid as `point`."""
