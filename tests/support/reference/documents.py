@@ -71,11 +71,12 @@ def read_json(value: Any) -> Any:
 
 
 def take(document: Document, path: str, elements: list[Any] | None) -> None:
+    if elements and isinstance(elements[0], dict):  # leaves of objects: of all paths together, and by path
+        leaves = {below: texts for one in elements for below, texts in one.items()}
+        elements = [text for texts in leaves.values() for text in texts]
+        document.elements |= {f"{path}.{below}": texts for below, texts in leaves.items()}
     if elements:
         document.elements[path] = elements
-        if isinstance(elements[0], dict):  # leaves of objects: of all paths, and by path
-            document.elements[path] = [leaf for leaves in elements[0].values() for leaf in leaves]
-            document.elements |= {f"{path}.{below}": leaves for below, leaves in elements[0].items()}
 
 
 def take_objects(document: Document, field: FieldSchema, path: str, value: Any) -> None:

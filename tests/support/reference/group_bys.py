@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from typing import Any
 
+from support.geo_model import arc_m
 from support.reference.aggregations import metric, values_of
 from support.reference.documents import Document
 from support.reference.intervals import Histogram, begin_of, number_of
@@ -25,6 +26,7 @@ from lutra.model.aggregations import (
     GroupByDateHistogram,
     GroupByField,
     GroupByFilter,
+    GroupByGeoDistance,
     GroupByHistogram,
     GroupByRange,
     GroupByResult,
@@ -82,6 +84,20 @@ def by_range(space: Space, found: Scores, wanted: GroupByRange) -> GroupByResult
     """The beginning belongs to a range, the end does not."""
     members = [
         (span, [one for one in found if any(span[0] <= v < span[1] for v in values_of(space, one, wanted.field))])
+        for span in sorted(wanted.ranges)
+    ]
+    return GroupByResult(wanted.name, groups_of(space, found, wanted, members))
+
+
+def by_geo_distance(space: Space, found: Scores, wanted: GroupByGeoDistance) -> GroupByResult:
+    """Along the great circle, in metres."""
+    origin = (wanted.origin.lat, wanted.origin.lon)
+    away = {one: [arc_m(origin, place) for place in values_of(space, one, wanted.field)] for one in found}
+    ends = {end for span in wanted.ranges for end in span}
+    if any(math.isclose(metres, end, rel_tol=1e-7) for own in away.values() for metres in own for end in ends):
+        space.doubts.append("a distance")
+    members = [
+        (span, [one for one in found if any(span[0] <= metres < span[1] for metres in away[one])])
         for span in sorted(wanted.ranges)
     ]
     return GroupByResult(wanted.name, groups_of(space, found, wanted, members))
@@ -190,6 +206,7 @@ _GROUPED: dict[type, Callable[[Space, Scores, Any], GroupByResult]] = {
     GroupByField: by_field,
     GroupByRange: by_range,
     GroupByFilter: by_filter,
+    GroupByGeoDistance: by_geo_distance,
     GroupByHistogram: by_interval,
     GroupByDateHistogram: by_interval,
     GroupByComposite: composite,

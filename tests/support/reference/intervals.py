@@ -47,7 +47,9 @@ def begin_of(number: int, wanted: Histogram, is_whole: bool) -> Any:
     """Of dates in ms since the epoch. ``is_whole``: the values are whole numbers, and so of 64 bits."""
     if isinstance(wanted, GroupByHistogram):
         begin = number * wanted.interval + (wanted.offset or 0) % wanted.interval
-        return max(LEAST, begin) if is_whole else float(begin)
+        if not is_whole or isinstance(begin, float):
+            return float(begin)
+        return max(LEAST, begin)
     interval, offset_ms = wanted.interval, milliseconds(wanted.offset)
     if interval.unit in UNIT_MS:
         return number * milliseconds(interval) + offset_ms - utc_offset_ms(wanted.time_zone)

@@ -23,7 +23,8 @@ def match_all(query: MatchAll, space: Space) -> Scores:
 def exists(query: Exists, space: Space) -> Scores:
     if space.field(query.field).is_nested:
         return dict.fromkeys((one for one in space.documents if one.children.get(query.field)), 1.0)
-    return space.where(query.field, lambda element: True)
+    below = f"{query.field}."  # of a path into objects: a leaf there, or below
+    return {one: 1.0 for one in space.documents if any(f"{name}.".startswith(below) for name in one.elements)}
 
 
 @answers(Term)

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import numpy as np
+from support.geo_model import arc_m
 from support.reference.documents import Document
 from support.reference.space import Scores, Space, answers
 from support.reference.values import operand_of
@@ -22,6 +23,7 @@ from lutra.model.scoring import (
     FunctionMode,
     FunctionScore,
     FunctionsScore,
+    GeoOrigin,
     ManyMode,
     Modifier,
     NumberOrigin,
@@ -126,6 +128,8 @@ def decayed(function: Decay, elements: list[Any], space: Space) -> float:
         case DateOrigin(given, scale, offset):
             origin_ns = given if isinstance(given, int) else operand_of(space.field(function.field), given)
             distances = [float(abs(element - origin_ns)) for element in elements]
+        case GeoOrigin(point, scale, offset):
+            distances = [arc_m((point.lat, point.lon), element) for element in elements]
     beyond = max(0.0, of_many(function.mode, distances) - offset) / scale
     if function.shape is DecayShape.LINEAR:
         return max(0.0, 1 - (1 - function.decay) * beyond)

@@ -37,13 +37,27 @@ def sort_key(space: Space, sort: tuple[Sorter, ...], document: Document, score: 
         if isinstance(sorter, ScoreSort):
             result.append(turned(score))
         elif isinstance(sorter, GeoDistanceSort):
-            away_m = distance_m(sorter, document.elements.get(sorter.field, []))
+            away_m = distance_m(sorter, held(space, sorter, document).get(sorter.field, []))
             result += [2, 0] if away_m is None else [1, turned(away_m)]
         elif isinstance(sorter, FieldSort):
             value = field_value(space, sorter, document)
             absent = 0 if sorter.missing is Missing.FIRST else 2
             result += [absent, 0] if value is None else [1, turned(value)]
     return [*result, document.order]
+
+
+def held(space: Space, sorter: FieldSort | GeoDistanceSort, document: Document) -> dict[str, list[Any]]:
+    """What a document has of each field; with a filter, what those documents within it have that match."""
+    within = sorter.nested_filter
+    if within is None:
+        return document.elements
+    matching = space.below(within.path).match(within.filter)
+    together: dict[str, list[Any]] = {}
+    for child in document.below(within.path):
+        if child in matching:
+            for name, elements in child.elements.items():
+                together.setdefault(name, []).extend(elements)
+    return together
 
 
 def distance_m(sorter: GeoDistanceSort, places: list[Place]) -> float | None:
@@ -58,13 +72,14 @@ def distance_m(sorter: GeoDistanceSort, places: list[Place]) -> float | None:
 
 def field_value(space: Space, sorter: FieldSort, document: Document) -> Any:
     """None: the document comes before or after all that have one."""
-    names = [name for name in (sorter.field, *sorter.missing_fields) if name in document.elements]
+    elements_of = held(space, sorter, document)
+    names = [name for name in (sorter.field, *sorter.missing_fields) if name in elements_of]
     if not names:
         is_told = sorter.missing is not None and not isinstance(sorter.missing, Missing)
         return stand_in(space.field(sorter.field), sorter.missing) if is_told else None
-    field, elements = space.field(names[0]), document.elements[names[0]]
+    field, elements = space.field(names[0]), elements_of[names[0]]
     mode = sorter.mode if sorter.mode is not None else (SortMode.MAX if sorter.descending else SortMode.MIN)
-    if mode is SortMode.AVG and field.is_array:
+    if mode is SortMode.AVG and (field.is_array or sorter.nested_filter is not None):
         return sum(float(element) for element in elements) / len(elements)
     assert field.type is not FieldType.TEXT
     return min(elements) if mode is SortMode.MIN else max(elements)

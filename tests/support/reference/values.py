@@ -96,6 +96,8 @@ def _element(field: FieldSchema, value: Any) -> Any:
             return _place(value)
         case FieldType.IP:
             return address_of(value)
+        case FieldType.FLATTENED:
+            return leaves_of(value)
     raise AssertionError(field)
 
 
@@ -106,6 +108,34 @@ def _place(value: Any) -> tuple[float, float] | None:
     except (AttributeError, TypeError, ValueError):
         return None
     return (lat + 0.0, lon + 0.0) if abs(lat) <= 90 and abs(lon) <= 180 else None
+
+
+class Written(str):
+    """A number, as it was written."""
+
+
+def leaves_of(value: Any) -> dict[str, list[str]] | None:
+    """The texts of an object's leaves by path."""
+    try:
+        tree = json.loads(value, parse_int=Written, parse_float=Written) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    if not isinstance(tree, dict):
+        return None
+    found: dict[str, list[str]] = {}
+
+    def walk(path: str, node: Any) -> None:
+        if isinstance(node, dict):
+            for key, below in node.items():
+                walk(f"{path}.{key}" if path else key, below)
+        elif isinstance(node, list):
+            for one in node:
+                walk(path, one)
+        elif node is not None:
+            found.setdefault(path, []).append(json.dumps(node) if isinstance(node, bool) else str(node))
+
+    walk("", tree)
+    return found
 
 
 def address_of(value: Any) -> ipaddress.IPv6Address | None:
@@ -147,7 +177,7 @@ def operand_of(field: FieldSchema, operand: Any) -> Any:
             return exact_ns(operand, field.date_formats)
         case FieldType.IP:
             return network_of(operand) if "/" in operand else address_of(operand)
-        case FieldType.KEYWORD | FieldType.TEXT | FieldType.FUZZY_KEYWORD:
+        case FieldType.KEYWORD | FieldType.TEXT | FieldType.FUZZY_KEYWORD | FieldType.FLATTENED:
             return operand if isinstance(operand, str) else str(operand).lower()
         case FieldType.BOOLEAN:
             return operand if isinstance(operand, bool) else {"true": True, "false": False}[operand]

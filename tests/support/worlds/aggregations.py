@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
-from support.worlds.contents import DATES
+from support.worlds.contents import DATES, PLACES
 from support.worlds.queries import queries
 from support.worlds.schemas import SCALARS, leaves_of
 from support.worlds.sorts import sorts
@@ -26,6 +26,7 @@ from lutra.model.aggregations import (
     GroupByDateHistogram,
     GroupByField,
     GroupByFilter,
+    GroupByGeoDistance,
     GroupByHistogram,
     GroupByRange,
     GroupKeySort,
@@ -38,6 +39,7 @@ from lutra.model.aggregations import (
     Sum,
     TopRows,
 )
+from lutra.model.geo import GeoPoint
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
 
 LEVELS_MAX = 3
@@ -105,6 +107,8 @@ def group_by(draw: st.DrawFn, schema: IndexSchema, name: str, level: int) -> Gro
     numbers, grouped = fields_of(schema, NUMBERS), fields_of(schema, SCALARS)
     dates = fields_of(schema, (FieldType.DATE,))
     kinds = ["filter", *(["field"] * 3 if grouped else []), *(["range", "histogram"] if numbers else [])]
+    places = fields_of(schema, (FieldType.GEO_POINT,))
+    kinds += ["distance"] if places else []
     kinds += (["dates"] * 2 if dates else []) + (["composite"] if grouped else [])
     kind = draw(st.sampled_from(kinds))
     if kind in ("histogram", "dates"):
@@ -124,6 +128,11 @@ def group_by(draw: st.DrawFn, schema: IndexSchema, name: str, level: int) -> Gro
     if kind == "filter":
         filters = draw(st.lists(queries(schema, 2, False), min_size=1, max_size=3))
         return GroupByFilter(name, tuple(filters), below, deeper)
+    if kind == "distance":
+        ends = st.sampled_from([0.0, 1_000.0, 70_000.0, 5e6, 1.2e7, math.inf])
+        spans_m = draw(st.lists(st.tuples(ends, ends).filter(lambda r: r[0] < r[1]), min_size=1, max_size=3))
+        origin = GeoPoint(*draw(st.sampled_from(PLACES)))
+        return GroupByGeoDistance(name, draw(st.sampled_from(places)).name, origin, tuple(spans_m), below, deeper)
     if kind == "range":
         bound = st.sampled_from([-math.inf, -1.5, -1.0, 0.0, 0.5, 1.0, 2.5, 2.0**53, math.inf])
         ranges = draw(st.lists(st.tuples(bound, bound).filter(lambda r: r[0] < r[1]), min_size=1, max_size=4))

@@ -17,6 +17,15 @@ DATES = {
     ("yyyy-MM-dd'T'HH:mm:ssXXX",): ["2024-03-31T01:59:59+01:00", "2024-03-31T03:00:00+02:00", "1970-01-01T00:00:00Z"],
 }
 """Values by formats."""
+OBJECTS: list[Any] = [
+    {},
+    {"a": "x", "b": 1},
+    {"a": {"b": ["x", "y", None], "c": 1.50}, "d": True},
+    {"a": [{"b": "x"}, {"b": "z"}], "e": ""},
+]
+"""Of FLATTENED fields."""
+LEAVES = ["x", "y", "z", "1", "1.5", "true", "", "no"]
+PATHS = ["a", "a.b", "b", "a.c", "d", "e", "none"]
 ELEMENTS: dict[FieldType, list[Any]] = {
     FieldType.LONG: [-2, -1, 0, 1, 2, 3, 2**63 - 1, -(2**63)],
     FieldType.DOUBLE: [-1.5, 0.0, -0.0, 0.5, 2.0, 2.0**53, math.inf, -math.inf, math.nan],
@@ -24,6 +33,7 @@ ELEMENTS: dict[FieldType, list[Any]] = {
     FieldType.KEYWORD: ["", "a", "ab", "b", "é", "x" * 70, "x" * 70 + "y", "a\0", "1", "true", "茶"],
     FieldType.FUZZY_KEYWORD: ["", "a", "ab", "b", "é", "the quick fox", "x" * 70, "a\0", "梨花茶", "花茶"],
     FieldType.IP: ["10.0.0.1", "10.1.2.3", "192.168.0.255", "::ffff:10.0.0.1", "::1", "2001:db8::1", "2001:DB8:0:0::1"],
+    FieldType.FLATTENED: OBJECTS,
     FieldType.GEO_POINT: [
         "0,0",
         "52.5,13.4",
@@ -44,6 +54,7 @@ OPERANDS: dict[FieldType, list[Any]] = {
     FieldType.TEXT: [word.lower() for word in WORDS],
     FieldType.FUZZY_KEYWORD: [*ELEMENTS[FieldType.FUZZY_KEYWORD], 1],
     FieldType.IP: [*ELEMENTS[FieldType.IP], "10.0.0.0", "::"],
+    FieldType.FLATTENED: LEAVES,
 }
 """Beside and between the elements, as other types and as text."""
 DATE_OPERANDS = [0.5, 1, 0, "1", 10**30, dt.datetime(1970, 1, 1, 0, 0, 0, 1_500, dt.UTC)]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 from support.worlds.contents import (
     DIMENSION,
-    ELEMENTS,
     NETWORKS,
     OPERANDS,
+    PATHS,
     PATTERNS,
     PLACES,
     PREFIXES,
@@ -47,8 +48,8 @@ from lutra.model.queries import (
 DEPTH_MAX = 5
 WEIGHTS = st.sampled_from([1.0, 1.0, 2.0, 0.5, 0.0])
 MINIMUMS = st.sampled_from([None, None, None, 0, 1, 2, -1, "1", "50%", "-50%", "1<50%"])
-ORDERED = (FieldType.LONG, FieldType.DOUBLE, FieldType.KEYWORD, FieldType.DATE, FieldType.IP)
-STRINGS = (FieldType.KEYWORD, FieldType.TEXT, FieldType.FUZZY_KEYWORD)
+ORDERED = (FieldType.LONG, FieldType.DOUBLE, FieldType.KEYWORD, FieldType.DATE, FieldType.IP, FieldType.FLATTENED)
+STRINGS = (FieldType.KEYWORD, FieldType.TEXT, FieldType.FUZZY_KEYWORD, FieldType.FLATTENED)
 
 
 def operands(field: FieldSchema) -> list[Any]:
@@ -58,7 +59,7 @@ def operands(field: FieldSchema) -> list[Any]:
 def texts(field: FieldSchema) -> st.SearchStrategy[str]:
     """What a match looks for."""
     if field.type is not FieldType.TEXT:
-        return st.sampled_from(ELEMENTS[field.type])
+        return st.sampled_from(OPERANDS[field.type]).map(str)
     words = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3)
     return words.flatmap(lambda some: st.sampled_from([" ".join(some), "".join(some)]))
 
@@ -122,7 +123,7 @@ LEAVES: dict[Callable[[FieldSchema], st.SearchStrategy[Query]], tuple[FieldType,
     _ranges: ORDERED,
     _patterns: STRINGS,
     _matches: STRINGS,
-    _exists: tuple(FieldType),
+    _exists: tuple(set(FieldType) - {FieldType.JSON}),
 }
 """What is asked of one field, and of which kinds."""
 
@@ -130,7 +131,11 @@ LEAVES: dict[Callable[[FieldSchema], st.SearchStrategy[Query]], tuple[FieldType,
 @functools.lru_cache(maxsize=64)
 def leaves(schema: IndexSchema, space: str) -> st.SearchStrategy[Query]:
     """What is asked of one field of a space, or of none; without neighbours."""
-    fields = schema.spaces[space].values()
+    fields = [
+        replace(field, name=name)
+        for field in schema.spaces[space].values()
+        for name in [field.name, *(f"{field.name}.{path}" for path in PATHS if field.type is FieldType.FLATTENED)]
+    ]
     asked = [make(field) for field in fields for make, types in LEAVES.items() if field.type in types]
     return st.one_of(*asked, st.just(MatchAll()))
 

@@ -35,7 +35,7 @@ class RowMaker:
 
     def _value(self, field: FieldSchema) -> Any:
         """As a column of the table has it."""
-        if field.fields or field.is_array or field.type is FieldType.VECTOR:
+        if field.fields or field.is_array or field.type in (FieldType.VECTOR, FieldType.FLATTENED):
             return json.dumps(self._part(field))
         return self._element(field)
 

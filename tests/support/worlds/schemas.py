@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from lutra.model.indexes import (
     FieldType,
     FuzzyParameters,
     IndexSchema,
+    JsonType,
     Metric,
     SplitParameters,
     TextOptions,
@@ -61,6 +63,11 @@ def fields(draw: st.DrawFn, type: FieldType, name: str) -> FieldSchema:
     match type:
         case FieldType.NESTED:
             return draw(nested_fields(name, 1))
+        case FieldType.JSON:
+            json_type = draw(st.sampled_from(JsonType))
+            return replace(draw(nested_fields(name, 1)), type=type, json_type=json_type)
+        case FieldType.FLATTENED:
+            return FieldSchema(name, type)
         case FieldType.VECTOR:
             return FieldSchema(name, type, vector=VectorOptions(DIMENSION, draw(st.sampled_from(Metric))))
         case FieldType.TEXT:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hypothesis import strategies as st
+from support.worlds.contents import PLACES
 
+from lutra.model.geo import GeoPoint
 from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.queries import Query
 from lutra.model.scoring import (
@@ -19,6 +21,7 @@ from lutra.model.scoring import (
     FunctionMode,
     FunctionScore,
     FunctionsScore,
+    GeoOrigin,
     ManyMode,
     Modifier,
     NumberOrigin,
@@ -40,7 +43,10 @@ def factors(draw: st.DrawFn, field: FieldSchema) -> FieldValueFactor:
 
 def decays(field: FieldSchema) -> st.SearchStrategy[Decay]:
     origins: st.SearchStrategy[Origin]
-    if field.type is FieldType.DATE:
+    if field.type is FieldType.GEO_POINT:
+        points = st.sampled_from(PLACES).map(lambda place: GeoPoint(*place))
+        origins = st.builds(GeoOrigin, points, st.sampled_from([1_000.0, 1e6]), st.sampled_from([0.0, 5_000.0]))
+    elif field.type is FieldType.DATE:
         at = st.sampled_from([0, 2 * MS_NS, 1_711_846_800 * 10**9, -(2**63), 2**63 - 1])
         origins = st.builds(DateOrigin, at, st.sampled_from([MS_NS, 3 * DAY_NS, 5]), st.sampled_from([0, 400_000]))
     else:
@@ -56,7 +62,7 @@ def score_functions(
     """Each times a weight, of what a filter lets pass or of all."""
     functions: list[st.SearchStrategy[FieldValueFactor | Decay | None]] = [st.none()]
     functions += [factors(field) for field in known if field.type in NUMBERS]
-    functions += [decays(field) for field in known if field.type in (*NUMBERS, FieldType.DATE)]
+    functions += [decays(field) for field in known if field.type in (*NUMBERS, FieldType.DATE, FieldType.GEO_POINT)]
     return st.builds(ScoreFunction, st.one_of(*functions), PART_WEIGHTS, st.none() | filters)
 
 

@@ -25,6 +25,8 @@ ALL_TYPES = (
     FieldType.FUZZY_KEYWORD,
     FieldType.NESTED,
     FieldType.NESTED,
+    FieldType.JSON,
+    FieldType.FLATTENED,
 )
 
 
