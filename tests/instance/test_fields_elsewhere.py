@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -49,13 +50,13 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lutra.Table]:
         yield db.table("t")
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, schema: IndexSchema = SCHEMA, rows: Sequence[dict[str, Value]] = ROWS) -> None:
     with closing(Engine.open(folder)) as engine:
         engine.create_instance("default")
         instance = engine.instance("default")
         instance.tables.create(TableSchema("t", (KeyColumn("id", ColumnType.INTEGER),)))
-        instance.create_search_index("t", "i", SCHEMA)
-        for number, row in enumerate(ROWS):
+        instance.create_search_index("t", "i", schema)
+        for number, row in enumerate(rows):
             cells = [(name, value, None, CellOperation.PUT) for name, value in row.items()]
             instance.tables.write("t", RowChange(ChangeKind.PUT, (("id", number),), cells))
 
@@ -104,6 +105,30 @@ def test_frames(table: lutra.Table) -> None:
     assert table.search(columns=["name"]).to_arrow().column_names == ["id", "name"]
     with pytest.raises(lutra.ParameterInvalid, match="'meta' holds values that no one Arrow type takes"):
         found.to_arrow()
+
+
+@pytest.mark.parametrize(
+    ("date_format", "first", "second"),
+    [
+        ("epoch_nanos", 1_704_067_200_000_000_000, 1_704_153_600_000_000_000),
+        ("epoch_second", 1_704_067_200, 1_704_153_600),
+        ("yyyy-MM-dd", "2024-01-01", "2024-01-02"),
+    ],
+)
+def test_aggregates_of_dates_are_datetimes(tmp_path: Path, date_format: str, first: Value, second: Value) -> None:
+    """Whatever unit the column counts in, or where it holds text."""
+    schema = IndexSchema((FieldSchema("at", FieldType.DATE, date_formats=(date_format,)),))
+    _make(tmp_path / "data", schema, [{"at": first}, {"at": second}, {"at": second}])
+    days = [dt.datetime(2024, 1, day, tzinfo=dt.UTC) for day in (1, 2)]
+    with lutra.connect(tmp_path / "data") as db:
+        table = db.table("t")
+        assert table.aggregate(first=col("at").min(), last=col("at").max()) == {
+            "count": 3,
+            "first": days[0],
+            "last": days[1],
+        }
+        each = [{"at": days[0], "count": 1}, {"at": days[1], "count": 2}]
+        assert table.group_by("at").to_list() == table.group_by(col("at").every("day")).to_list() == each
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,8 @@ class Grouping:
             raise ParameterInvalid(self._layout.unknown(name))
         if not field.indexed:
             raise ParameterInvalid(f"field {name!r} is not indexed, so rows cannot be grouped by it or added up")
-        return field
+        # Dates come out of the index in milliseconds, whatever their column counts in, or says in words.
+        return replace(field, kind=Kind.DATETIME) if field.dates else field
 
 
 def _key(key: str | Column | Bucket) -> tuple[str, str | Bucket]:
