@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 from dataclasses import replace
@@ -37,8 +38,10 @@ from lutra.model.schema import KeyColumn
 from lutra.model.values import ColumnType
 from lutra.search import search
 from lutra.search.aggregations import AggregationCollector, by_composite, level
+from lutra.search.aggregations.distinct import DistinctMetric
 from lutra.search.aggregations.grouping import Assigned
 from lutra.search.aggregations.keys import RowKeys
+from lutra.search.aggregations.rows import Rows
 from lutra.search.matching import matching_of
 from lutra.search.nodes.node import PartSearch
 from lutra.search.plan import plan_of
@@ -142,6 +145,32 @@ def test_rows_piece_by_piece(view: IndexView, monkeypatch: pytest.MonkeyPatch) -
     assert of(view, **asked).aggregated == whole
 
 
+def test_pieces_are_as_small_as_rows_have_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows stand once in each of their groups: at the third level of arrays of ten a row is there a thousand times."""
+    index = memory_index(IndexSchema((FieldSchema("tags", FieldType.KEYWORD, is_array=True),)), KEY)
+    tags = [json.dumps([f"t{(n + i) % 40}" for i in range(10)]) for n in range(60)]
+    index.apply([Row((("id", n),), [("tags", own, 1)]) for n, own in enumerate(tags)])
+    wanted: tuple[GroupByField, ...] = ()
+    for name in "cba":
+        wanted = (GroupByField(name, "tags", size=50, aggregations=(DistinctCount("d", "tags"),), group_bys=wanted),)
+    whole = of(index.view(), group_bys=wanted).aggregated
+    sizes: list[int] = []
+
+    read = DistinctMetric._keys
+
+    def counted(metric: DistinctMetric, rows: Rows) -> Any:
+        found = read(metric, rows)
+        sizes.append(len(found[0].codes))
+        return found
+
+    monkeypatch.setattr(level, "_ROWS_AT_ONCE", 400)
+    monkeypatch.setattr(level, "_ROWS_LEAST", 5)
+    monkeypatch.setattr(DistinctMetric, "_keys", counted)
+    assert of(index.view(), group_bys=wanted).aggregated == whole
+    assert max(sizes) == 400
+    assert sum(sizes) == 60 * (10**2 + 10**3 + 10**4)
+
+
 class Keyless:
     """A part whose keys nobody may ask for."""
 
@@ -190,8 +219,8 @@ def test_what_is_asked_at_all_levels_ends(view: IndexView) -> None:
 
 def test_combinations_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounded are the keys of all sources together, not combinations alone."""
-    keys = RowKeys(np.arange(4), 4, lambda codes: codes)
-    two_each = Assigned(np.array([0, 0, 1, 1]), (keys,), is_once=True)
+    own = RowKeys(np.arange(4), 4, lambda codes: codes)
+    two_each = Assigned(np.array([0, 0, 1, 1]), (own,), is_once=True)
     monkeypatch.setattr(by_composite, "_COMBINED_KEYS_MAX", 20)
     combined = by_composite.Combinations(2)
     combined.add(two_each)

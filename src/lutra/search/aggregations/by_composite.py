@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, Final
@@ -44,9 +45,8 @@ class CompositeGrouping(Grouping):
         self._size = size
         self._after = None if token is None else _read_token(token, len(sources))
 
-    @property
-    def spread(self) -> int:
-        return _SPREAD
+    def spread(self, rows: Rows) -> int:
+        return _SPREAD * math.prod(source.spread(rows) for source, _ in self._sources)
 
     def assign(self, rows: Rows) -> Assigned:
         combined = Combinations(len(rows))

@@ -35,6 +35,9 @@ class FieldGrouping(Grouping):
         self._size = size
         self._rows_min = rows_min
 
+    def spread(self, rows: Rows) -> int:
+        return self._field.spread(rows)
+
     def assign(self, rows: Rows) -> Assigned:
         return assigned_by(self._field, rows)
 

@@ -30,8 +30,7 @@ class PlacesGrouping(Grouping):
         super().__init__(name, level)
         self._keys = keys
 
-    @property
-    def spread(self) -> int:
+    def spread(self, rows: Rows) -> int:
         return len(self._keys)
 
     def choose(self, buckets: Buckets, mine: range, sort_values: SortValues) -> Sequence[Chosen]:
@@ -51,6 +50,9 @@ class RangeGrouping(PlacesGrouping):
         super().__init__(name, level, ranges)
         self._field = field
         self._ranges = ranges
+
+    def spread(self, rows: Rows) -> int:
+        return super().spread(rows) * self._field.spread(rows)
 
     def assign(self, rows: Rows) -> Assigned:
         found = self._field.read(rows)

@@ -55,6 +55,9 @@ class DistinctMetric(Metric[DistinctState]):
         super().__init__(name)
         self._field = field
 
+    def spread(self, rows: Rows) -> int:
+        return self._field.spread(rows)
+
     def collect(self, rows: Rows) -> DistinctState:
         keys, groups = self._keys(rows)
         found = numbered(groups, [(keys.codes, keys.size)])
@@ -130,6 +133,10 @@ class DistinctPoints(DistinctMetric):
         Metric.__init__(self, name)
         self._points = field
         self._missing = missing
+
+    def spread(self, rows: Rows) -> int:
+        """To count the points of rows takes as much as to read them."""
+        return 1
 
     def _keys(self, rows: Rows) -> tuple[RowKeys, Groups | None]:
         return self._points.distinct(rows, self._missing)

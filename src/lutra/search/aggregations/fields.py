@@ -71,6 +71,15 @@ class AggregatedField:
         """Which values rows have. Raises as `read`."""
         return values_of(rows, self.doc_values(rows))
 
+    def spread(self, rows: Rows) -> int:
+        """About how many values each of ``rows`` has, 1 at least. Raises as `read`."""
+        values = self.doc_values(rows)
+        if values.is_single or values.docs is None or not len(rows):
+            return 1
+        counts = values.counts(rows.search.part.size)
+        count = len(values.docs) if rows.docs is None else int(counts[rows.docs].sum())
+        return max(1, -(-count // len(rows)))
+
     def doc_values(self, rows: Rows) -> DocValues:
         """By row. Raises RequestTimeout, StorageFailure, Corruption."""
         known = rows.values.get(self.schema.name)

@@ -79,9 +79,8 @@ class Grouping(ABC):
         self.level = level
         self.sort = tuple(sort) or (RowCountSort(),)
 
-    @property
-    def spread(self) -> int:
-        """About how many groups a row may be in."""
+    def spread(self, rows: Rows) -> int:
+        """About how many groups, or values, each of ``rows`` has. Raises as `assign`."""
         return 1
 
     @abstractmethod

@@ -60,6 +60,9 @@ class IntervalGrouping(Grouping):
     def key_text(self, key: Any) -> str:
         return repr(self.key(key))
 
+    def spread(self, rows: Rows) -> int:
+        return self._field.spread(rows)
+
     def assign(self, rows: Rows) -> Assigned:
         found = self._field.read(rows)
         if found.values.dtype.kind == "f":

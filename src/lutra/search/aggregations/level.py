@@ -35,7 +35,9 @@ from lutra.search.aggregations.packing import Packer, Unpacker, require
 from lutra.search.aggregations.rows import Places, Rows
 
 _ROWS_AT_ONCE: Final = 1 << 20
-_ROWS_LEAST: Final = 1 << 16
+_ROWS_LEAST: Final = 1 << 13
+_STATES_AT_ONCE: Final = 8
+"""Of pieces: each may have as many groups as all of them together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,13 @@ class Level:
         """Whether anything looks at scores, here or below."""
         return any(m.is_scoring for m in self.metrics) or any(g.level.is_scoring for g in self.groupings)
 
-    @property
-    def rows_at_once(self) -> int:
-        """So many rows are looked at at a time: what is known of each for a moment takes some 50 bytes a group."""
-        return max(_ROWS_LEAST, _ROWS_AT_ONCE // max((g.spread for g in self.groupings), default=1))
+    def rows_at_once(self, rows: Rows) -> int:
+        """So many rows are looked at at a time: what is known of each for a moment takes some 50 bytes a group, and a
+        value. Raises as `collect`."""
+        if len(rows) <= _ROWS_LEAST:
+            return _ROWS_LEAST
+        spreads = [metric.spread(rows) for metric in self.metrics] + [one.spread(rows) for one in self.groupings]
+        return max(_ROWS_LEAST, _ROWS_AT_ONCE // max(spreads, default=1))
 
     def __bool__(self) -> bool:
         return bool(self.metrics or self.groupings)
@@ -78,9 +83,15 @@ class LevelState:
 
 def collect(level: Level, rows: Rows) -> LevelState:
     """The state of one part. Raises RequestTimeout, StorageFailure, Corruption."""
-    if len(rows) > level.rows_at_once:
+    most = level.rows_at_once(rows)
+    if len(rows) > most:
         same = np.arange(rows.count, dtype=np.int32)
-        return merge(level, [(collect(level, piece), same) for piece in rows.pieces(level.rows_at_once)], rows.count)
+        states: list[tuple[LevelState, Renumber]] = []
+        for piece in rows.pieces(most):
+            states.append((collect(level, piece), same))
+            if len(states) == _STATES_AT_ONCE:
+                states = [(merge(level, states, rows.count), same)]
+        return merge(level, states, rows.count)
     metrics = []
     for metric in level.metrics:
         rows.search.deadline.check()

@@ -29,6 +29,10 @@ class Metric(ABC, Generic[S]):
         """Whether it looks at scores."""
         return False
 
+    def spread(self, rows: Rows) -> int:
+        """About how many values each of ``rows`` has. Raises as `collect`."""
+        return 1
+
     @abstractmethod
     def collect(self, rows: Rows) -> S:
         """The state of the groups of ``rows``. Raises RequestTimeout, StorageFailure, Corruption."""

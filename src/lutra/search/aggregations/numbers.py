@@ -83,6 +83,9 @@ class _Summing(Metric[SumState]):
         super().__init__(name)
         self._field = field
 
+    def spread(self, rows: Rows) -> int:
+        return self._field.spread(rows)
+
     def collect(self, rows: Rows) -> SumState:
         found = self._field.read(rows)
         groups = found.groups(rows)
@@ -158,6 +161,9 @@ class _Extreme(Metric[ExtremeState]):
     @abstractmethod
     def _of(self, values: Numbers, groups: Groups | None, count: int) -> Numbers:
         """By group."""
+
+    def spread(self, rows: Rows) -> int:
+        return self._field.spread(rows)
 
     def collect(self, rows: Rows) -> ExtremeState:
         found = self._field.read(rows)

@@ -49,6 +49,9 @@ class PercentilesMetric(Metric[PercentilesState]):
         self._field = field
         self._percentiles = percentiles
 
+    def spread(self, rows: Rows) -> int:
+        return self._field.spread(rows)
+
     def collect(self, rows: Rows) -> PercentilesState:
         found = self._field.read(rows)
         return _state(found.values.astype(np.float64), found.groups(rows), rows.count, {})
