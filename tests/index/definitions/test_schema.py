@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from lutra.index.definitions.schema import check_table_update, validate_schema
+from lutra.index.definitions.schema import check_schema, check_table_update, validate_schema
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
+from lutra.model.geo import GeoDistanceSort, GeoPoint
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, JsonType, TextOptions, VectorOptions
-from lutra.model.queries import FieldSort, PrimaryKeySort, ScoreSort, SortMode
+from lutra.model.queries import DocSort, FieldSort, PrimaryKeySort, ScoreSort, Sorter, SortMode
 from lutra.model.schema import DefinedColumn, KeyColumn, TableOptions, TableSchema, TableUpdate
 from lutra.model.values import ColumnType
 
@@ -191,3 +192,15 @@ def test_refuses_a_sort_by_an_unsortable_field() -> None:
     fields = (FieldSchema("n", FieldType.LONG, sort_and_aggregate=False),)
     with pytest.raises(ParameterInvalid, match="sort_and_agg"):
         validate_schema(IndexSchema(fields, sort=(FieldSort("n"),)), TABLE)
+
+
+def test_indexes_are_sorted_by_what_rows_are() -> None:
+    """Not by what a search asks about them."""
+    fields = (FieldSchema("n", FieldType.LONG), FieldSchema("at", FieldType.GEO_POINT))
+    wrong: tuple[Sorter, ...] = (ScoreSort(), GeoDistanceSort("at", (GeoPoint(1, 2),)))
+    for sorter in wrong:
+        with pytest.raises(ParameterInvalid, match="an index cannot be sorted by score or distance"):
+            check_schema(IndexSchema(fields, sort=(FieldSort("n"), sorter)))
+    right: tuple[Sorter, ...] = (PrimaryKeySort(), DocSort(), FieldSort("n"))
+    for sorter in right:
+        check_schema(IndexSchema(fields, sort=(sorter,)))

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lutra.fields.kinds import kind_of
-from lutra.index.definitions.sorters import check_sort
+from lutra.index.definitions.sorters import check_index_sort
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
-from lutra.model.geo import GeoDistanceSort
 from lutra.model.indexes import FieldSchema, IndexSchema
 from lutra.model.names import is_column_name
-from lutra.model.queries import ScoreSort
 from lutra.model.schema import TableSchema, TableUpdate
 
 
@@ -99,9 +97,7 @@ def _validate_sort(schema: IndexSchema) -> None:
     nested = next((path for path in schema.spaces if path), None)
     if schema.sort and nested is not None:
         raise ParameterInvalid(f"[index_sort] an index with a nested field cannot be sorted: [{nested}]")
-    if any(isinstance(sorter, ScoreSort | GeoDistanceSort) for sorter in schema.sort):
-        raise ParameterInvalid("an index cannot be sorted by score or distance: use PrimaryKeySort or FieldSort")
-    check_sort(schema, schema.sort)
+    check_index_sort(schema)
 
 
 def validate_ttl(ttl_s: int, table: TableSchema) -> None:

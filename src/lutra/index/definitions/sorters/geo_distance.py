@@ -24,6 +24,7 @@ from lutra.model.queries import SortMode
 @knows(GeoDistanceSort)
 class GeoDistanceSortKind(SorterKind):
     name = "geo_distance"
+    orders_indexes = False
 
     def check(self, schema: IndexSchema, sorter: GeoDistanceSort, space: str) -> None:
         space = space_of(schema, "geo_distance_sort", sorter.nested_filter, space)

@@ -20,6 +20,8 @@ class SorterKind(ABC):
 
     name: ClassVar[str]
     """As what is stored calls it."""
+    orders_indexes: ClassVar[bool] = True
+    """Whether an index can be sorted so: by what its rows are, not by what is asked about them."""
 
     def check(self, schema: IndexSchema, sorter: Any, space: str) -> None:  # noqa: B027  # most go with any schema
         """Raises ParameterInvalid where what an index of ``schema`` has cannot be put in that order: rows, or documents
@@ -60,6 +62,13 @@ def check_sort(schema: IndexSchema, sort: Sequence[Sorter], space: str = "") -> 
         raise ParameterInvalid(f"[sort] has at most {limits.SORTERS_MAX} sorters, not {len(sort)}")
     for sorter in sort:
         _KINDS.of(type(sorter)).check(schema, sorter, space)
+
+
+def check_index_sort(schema: IndexSchema) -> None:
+    """Raises ParameterInvalid where an index of ``schema`` cannot be sorted as that says."""
+    if not all(_KINDS.of(type(sorter)).orders_indexes for sorter in schema.sort):
+        raise ParameterInvalid("an index cannot be sorted by score or distance: use PrimaryKeySort or FieldSort")
+    check_sort(schema, schema.sort)
 
 
 def space_of(schema: IndexSchema, what: str, nested_filter: NestedFilter | None, space: str) -> str:

@@ -11,6 +11,7 @@ from lutra.model.queries import ScoreSort
 @knows(ScoreSort)
 class ScoreSortKind(SorterKind):
     name = "score"
+    orders_indexes = False
 
     def out(self, sorter: ScoreSort) -> dict[str, Any]:
         return {}
