@@ -6,6 +6,7 @@ index, and values mostly of their field's type. So one in a few passes all check
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any, Final
 
@@ -469,7 +470,7 @@ class RandomRequests:
             return pick(["../etc", "+99:99"]) if self._is_odd() else pick(["+08:00", "-18:00"])
         if name == "origin_string":
             return pick(DATES)
-        if name in ("new_minimum_should_match",):
+        if name == "new_minimum_should_match":
             return pick(["2<50%", "999%", "x"]) if self._is_odd() else pick(["1", "50%", "-1"])
         if name in ("column_names", "routing_fields", "source_field_names", "missing_field", "missing_fields"):
             return pick(list(FIELDS))
@@ -481,6 +482,4 @@ class RandomRequests:
 
 
 def _json(value: Any) -> str:
-    import json
-
     return json.dumps(value.decode("latin-1") if isinstance(value, bytes) else value)

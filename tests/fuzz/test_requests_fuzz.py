@@ -67,4 +67,4 @@ def test_requests_at_random(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_requests_at_random_at_length(tmp_path: Path) -> None:
-    requests_at_random(tmp_path, seed=2, count=60_000, timeout_s=850)
+    requests_at_random(tmp_path, seed=2, count=30_000, timeout_s=850)
