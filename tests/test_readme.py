@@ -1,4 +1,4 @@
-"""The README's programs run as they stand there."""
+"""The README's programs run as they stand there, and what documents link to is there."""
 
 from __future__ import annotations
 
@@ -63,11 +63,31 @@ def test_sdk_program(tmp_path: Path) -> None:
             assert "idea" in line
 
 
-def test_links_lead_somewhere() -> None:
-    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
-    assert targets
-    missing = [target for target in targets if not (ROOT / target).exists()]
-    assert not missing
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    text = document.read_text()
+    for target, heading in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)]*))?\)", text):
+        path = document.parent / target if target else document
+        assert path.exists(), f"{document.name} links to {target}"
+        headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE) if heading else []
+        assert not heading or heading in map(_anchor, headings), f"{document.name} links to {target}#{heading}"
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_documents_hold_no_marks_of_a_conflict(document: Path) -> None:
+    assert not re.search(r"^(<{7}|>{7})( |$)", document.read_text(), re.MULTILINE)
+
+
+def test_design_notes_are_numbered_without_gaps() -> None:
+    notes = sorted((ROOT / "docs" / "design").glob("*.md"))
+    assert [note.name[:4] for note in notes] == [f"{number:04}" for number in range(1, len(notes) + 1)]
 
 
 @pytest.mark.parametrize("target", re.findall(r"^make (\S+)", README, re.MULTILINE))
