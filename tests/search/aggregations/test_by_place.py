@@ -88,7 +88,8 @@ def expected_of(wanted: GroupBy, rows: list[Points], matching: list[int]) -> lis
     if isinstance(wanted, GroupByGeoDistance):
         origin = (wanted.origin.lat, wanted.origin.lon)
         listed: list[tuple[object, list[int]]] = []
-        for begin, end in sorted(wanted.ranges):
+        for begin, end in wanted.ranges:
+            begin = max(begin, 0.0)
             own = [n for n in matching if any(begin <= arc_m(origin, p) < end for p in rows[n].get(wanted.field, ()))]
             listed.append(((begin, end), own))
         return listed

@@ -62,7 +62,7 @@ EXPECTED = {
     "top rows": "29 28",
     "by field": "k1=3/9.0/1 k0=3/7.5/2 k4=2/6.5/1",
     "by range": "-Infinity..3.0=3 3.0..Infinity=8",
-    "by distance": "-Infinity..300000.0=3 300000.0..Infinity=9",
+    "by distance": "0.0..300000.0=3 300000.0..Infinity=9",
     "by histogram": "1=5 5=4 9=2 -3=1",
     "by week": "1704038400000=7 1704643200000=5",
     "by cell": "s0=12",

@@ -90,7 +90,7 @@ def by_range(space: Space, found: Scores, wanted: GroupByRange) -> GroupByResult
 
 
 def by_geo_distance(space: Space, found: Scores, wanted: GroupByGeoDistance) -> GroupByResult:
-    """Along the great circle, in metres."""
+    """Along the great circle, in metres; no distance is below 0."""
     origin = (wanted.origin.lat, wanted.origin.lon)
     away = {one: [arc_m(origin, place) for place in values_of(space, one, wanted.field)] for one in found}
     ends = {end for span in wanted.ranges for end in span}
@@ -98,7 +98,7 @@ def by_geo_distance(space: Space, found: Scores, wanted: GroupByGeoDistance) -> 
         space.doubts.append("a distance")
     members = [
         (span, [one for one in found if any(span[0] <= metres < span[1] for metres in away[one])])
-        for span in sorted(wanted.ranges)
+        for span in [(0.0 if begin == -math.inf else begin, end) for begin, end in wanted.ranges]
     ]
     return GroupByResult(wanted.name, groups_of(space, found, wanted, members))
 

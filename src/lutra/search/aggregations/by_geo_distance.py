@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -53,6 +54,8 @@ class GeoDistanceGrouping(PlacesGrouping):
 def bind_by_geo_distance(wanted: GroupByGeoDistance, binder: LevelBinder) -> GeoDistanceGrouping:
     field = binder.schema_field(_WHAT, wanted.field, lambda kind: kind.is_located)
     check_point(wanted.origin, f"[{_WHAT}] origin")
-    ranges = checked_ranges(_WHAT, wanted.ranges, limits.GROUP_BY_GEO_RANGES_MAX)
+    # The Go SDK's own tests expect them as they were given, and of one without a begin that it begins at 0.
+    given = checked_ranges(_WHAT, wanted.ranges, limits.GROUP_BY_GEO_RANGES_MAX)
+    ranges = [(0.0 if begin == -math.inf else begin, end) for begin, end in given]
     spaces = binder.spaces(field.name)
     return GeoDistanceGrouping(wanted.name, binder.below(wanted), field.name, spaces, wanted.origin, ranges)

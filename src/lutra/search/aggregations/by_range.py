@@ -83,15 +83,15 @@ def _whole(bound: float) -> int:
 @binds_group_by(GroupByRange)
 def bind_by_range(wanted: GroupByRange, binder: LevelBinder) -> RangeGrouping:
     field = binder.field(_WHAT, wanted.field, lambda kind: kind.is_number)
-    ranges = checked_ranges(_WHAT, wanted.ranges, limits.GROUP_BY_RANGES_MAX)
+    ranges = sorted(checked_ranges(_WHAT, wanted.ranges, limits.GROUP_BY_RANGES_MAX))
     return RangeGrouping(wanted.name, binder.below(wanted), field, ranges)
 
 
 def checked_ranges(what: str, ranges: Sequence[tuple[float, float]], most: int) -> list[tuple[float, float]]:
-    """In order. Raises ParameterInvalid for none, too many, and one that is none."""
+    """As they were given. Raises ParameterInvalid for none, too many, and one that is none."""
     if not 1 <= len(ranges) <= most:
         raise ParameterInvalid(f"[{what}] has {len(ranges)} ranges, must have 1 to {most}")
     for begin, end in ranges:
         if not begin < end:
             raise ParameterInvalid(f"[{what}] range from {begin} to {end}: it ends before it begins")
-    return sorted((float(begin), float(end)) for begin, end in ranges)
+    return [(float(begin), float(end)) for begin, end in ranges]
