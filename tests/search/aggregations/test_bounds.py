@@ -20,6 +20,8 @@ from lutra.model.aggregations import (
     DistinctCount,
     GroupByComposite,
     GroupByField,
+    GroupByGeoDistance,
+    GroupByGeoGrid,
     GroupByHistogram,
     GroupByRange,
     GroupKeySort,
@@ -31,13 +33,14 @@ from lutra.model.aggregations import (
 )
 from lutra.model.deadline import NEVER, Deadline
 from lutra.model.errors import Corruption, ParameterInvalid, RequestTimeout
+from lutra.model.geo import GeoPoint
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
 from lutra.model.queries import MatchAll, PartStats, SearchRequest
 from lutra.model.rows import Row
 from lutra.model.schema import KeyColumn
 from lutra.model.values import ColumnType
 from lutra.search import search
-from lutra.search.aggregations import AggregationCollector, by_composite, level
+from lutra.search.aggregations import AggregationCollector, by_composite, by_geo_distance, by_geo_grid, level, located
 from lutra.search.aggregations.distinct import DistinctMetric
 from lutra.search.aggregations.grouping import Assigned
 from lutra.search.aggregations.keys import RowKeys
@@ -169,6 +172,34 @@ def test_pieces_are_as_small_as_rows_have_values(monkeypatch: pytest.MonkeyPatch
     assert of(index.view(), group_bys=wanted).aggregated == whole
     assert max(sizes) == 400
     assert sum(sizes) == 60 * (10**2 + 10**3 + 10**4)
+
+
+def test_pieces_are_as_small_as_rows_have_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    below = (FieldSchema("at", FieldType.GEO_POINT),)
+    fields = (FieldSchema("at", FieldType.GEO_POINT, is_array=True), FieldSchema("in", FieldType.NESTED, fields=below))
+    index = memory_index(IndexSchema(fields), KEY)
+    places = [[f"{n % 50},{i}" for i in range(10)] for n in range(60)]
+    cells = [[("at", json.dumps(own), 1), ("in", json.dumps([{"at": at} for at in own]), 1)] for own in places]
+    index.apply([Row((("id", n),), own) for n, own in enumerate(cells)])
+    wanted: dict[str, Any] = {
+        "aggregations": (DistinctCount("d", "at"), DistinctCount("e", "in.at")),
+        "group_bys": (GroupByGeoGrid("g", "at", 3, 500), GroupByGeoDistance("r", "at", GeoPoint(9, 9), ((0, 1e6),))),
+    }
+    whole = of(index.view(), **wanted).aggregated
+    sizes: list[int] = []
+    read = located.row_points
+
+    def counted(rows: Rows, *field: Any) -> Any:
+        found = read(rows, *field)
+        sizes.append(len(found.coordinates))
+        return found
+
+    monkeypatch.setattr(level, "_ROWS_AT_ONCE", 200)
+    monkeypatch.setattr(level, "_ROWS_LEAST", 5)
+    for module in (located, by_geo_grid, by_geo_distance):
+        monkeypatch.setattr(module, "row_points", counted)
+    assert of(index.view(), **wanted).aggregated == whole
+    assert sizes == [200] * 12
 
 
 class Keyless:

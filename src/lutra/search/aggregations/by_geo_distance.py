@@ -18,7 +18,7 @@ from lutra.search.aggregations.binding import LevelBinder, binds_group_by
 from lutra.search.aggregations.by_range import PlacesGrouping, assigned_to_places, checked_ranges
 from lutra.search.aggregations.grouping import Assigned
 from lutra.search.aggregations.level import Level
-from lutra.search.aggregations.located import row_points
+from lutra.search.aggregations.located import points_per_row, row_points
 from lutra.search.aggregations.rows import Rows
 
 _WHAT: Final = "group_by_geo_distance"
@@ -39,6 +39,9 @@ class GeoDistanceGrouping(PlacesGrouping):
         self._spaces = spaces
         self._origin = coordinates_of((origin,))
         self._ranges = ranges
+
+    def spread(self, rows: Rows) -> int:
+        return super().spread(rows) * points_per_row(rows, self._field, self._spaces)
 
     def assign(self, rows: Rows) -> Assigned:
         found = row_points(rows, self._field, self._spaces)

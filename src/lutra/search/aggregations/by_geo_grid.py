@@ -14,7 +14,7 @@ from lutra.search.aggregations.binding import LevelBinder, binds_group_by
 from lutra.search.aggregations.by_field import row_keys, size_of
 from lutra.search.aggregations.grouping import Assigned, Buckets, Chosen, Grouping, SortValues, ordered
 from lutra.search.aggregations.level import Level
-from lutra.search.aggregations.located import row_points
+from lutra.search.aggregations.located import points_per_row, row_points
 from lutra.search.aggregations.rows import Rows
 
 _WHAT: Final = "group_by_geo_grid"
@@ -29,6 +29,9 @@ class GeoGridGrouping(Grouping):
         self._spaces = spaces
         self._precision = precision
         self._size = size
+
+    def spread(self, rows: Rows) -> int:
+        return points_per_row(rows, self._field, self._spaces)
 
     def assign(self, rows: Rows) -> Assigned:
         found = row_points(rows, self._field, self._spaces)

@@ -20,7 +20,7 @@ from lutra.search.aggregations.binding import LevelBinder, binds_aggregation
 from lutra.search.aggregations.by_field import row_keys
 from lutra.search.aggregations.fields import AggregatedField
 from lutra.search.aggregations.keys import Codes, KeyColumn, RowKeys, compacted, numbered, united, used_of
-from lutra.search.aggregations.located import LocatedField
+from lutra.search.aggregations.located import LocatedField, points_per_row
 from lutra.search.aggregations.metric import Metric, Renumber
 from lutra.search.aggregations.packing import Packer, Unpacker, require
 from lutra.search.aggregations.rows import Groups, Rows
@@ -135,8 +135,7 @@ class DistinctPoints(DistinctMetric):
         self._missing = missing
 
     def spread(self, rows: Rows) -> int:
-        """To count the points of rows takes as much as to read them."""
-        return 1
+        return points_per_row(rows, self._points.name, self._points.spaces)
 
     def _keys(self, rows: Rows) -> tuple[RowKeys, Groups | None]:
         return self._points.distinct(rows, self._missing)

@@ -55,6 +55,18 @@ class LocatedField:
         return RowKeys(codes, len(distinct), texts), rows.groups_at(owners)
 
 
+def points_per_row(rows: Rows, name: str, spaces: Sequence[str] = ()) -> int:
+    """About how many points each of ``rows`` has, 1 at least. Raises as `row_points`."""
+    within, parents = within_spaces(rows.search.part, spaces)
+    part = located(within, name)
+    if not (parents or part.field.is_array) or not len(rows):
+        return 1
+    owners = rows_of(part.points().documents(), parents)
+    counts = np.bincount(owners, minlength=rows.search.part.size)
+    count = len(owners) if rows.docs is None else int(counts[rows.docs].sum())
+    return max(1, -(-count // len(rows)))
+
+
 def row_points(rows: Rows, name: str, spaces: Sequence[str] = ()) -> RowPoints:
     """The points of a field of ``rows``, which may be of documents within them (``spaces``).
 
