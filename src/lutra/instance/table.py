@@ -346,7 +346,7 @@ class Table:
         *,
         vector: object = None,
         text: str | None = None,
-        limit: int = 100,
+        nearest: int = 100,
         field: str | None = None,
         text_field: str | None = None,
         match: TextMatch = "any",
@@ -358,11 +358,11 @@ class Table:
         ``docs.aggregate(col("year") > 2000, price=col("price").avg(), kinds=col("kind").distinct())`` gives ``price``,
         ``kinds``, and ``count``, the number of rows. What there is no value of is None. A path into records
         (``col("items.price")``) stands for what all records of a row have there. With a ``vector``: of the
-        ``limit`` rows nearest to it; with a ``text``, of those that have the words. Raises as :meth:`search`.
+        ``nearest`` rows to it; with a ``text``, of those that have the words. Raises as :meth:`search`.
         """
         asked = Asked(vector, text, where, field, text_field, match)
         groups = Grouping((), aggregates, self._layout)
-        query, _ = query_of(asked, self._layout, limit)
+        query, _ = query_of(asked, self._layout, nearest)
         [found] = groups.found(query, self._searcher(fresh))
         return found
 
@@ -373,6 +373,9 @@ class Table:
         vector: object = None,
         text: str | None = None,
         nearest: int = 100,
+        field: str | None = None,
+        text_field: str | None = None,
+        match: TextMatch = "any",
         order_by: Column | Order | Sequence[Column | Order] = (),
         limit: int | None = None,
         fresh: bool = True,
@@ -384,14 +387,14 @@ class Table:
         ``col("at").every("month")``. A row with several values of a key is in the group of each. Each group has its
         keys (None: rows without the column), its ``count`` of rows and its ``aggregates``, as :meth:`aggregate` gives
         them. Groups come in order of their keys, or by ``order_by`` (``lutra.col("count").desc()``), ``limit`` of them.
-        With a ``vector``: of the ``nearest`` rows to it; with a ``text``, of those that have one of its words.
-        Raises as :meth:`search`.
+        ``vector``, ``text`` and what goes with them are as in :meth:`aggregate`. Raises as :meth:`search`.
         """
         if not keys:
             raise ParameterInvalid("group_by takes a column at least; of all rows together aggregate() tells")
         groups = Grouping(keys, aggregates, self._layout)
         orders = group_orders(order_by, groups.names, limit)
-        query, _ = query_of(Asked(vector, text, where), self._layout, nearest)
+        asked = Asked(vector, text, where, field, text_field, match)
+        query, _ = query_of(asked, self._layout, nearest)
         found = ordered(groups.found(query, self._searcher(fresh)), orders)
         return Groups(found[:limit], groups.columns)
 
