@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,16 +25,19 @@ from lutra.feed.progress import Progress
 from lutra.index.builds.policy import Policy
 from lutra.index.lsm.index import SearchIndex
 from lutra.index.lsm.resources import Resources
+from lutra.model.indexes import FieldType
 from lutra.model.queries import SearchRequest
 from lutra.model.rows import PrimaryKey, Row
 from lutra.search import search
 
 EAGER = Policy(flush_age_s=3_600, fan_in=2, segments_max=3, size_floor_bytes=1)
 REQUESTS = 4
+COLLAPSED = (FieldType.LONG, FieldType.DOUBLE, FieldType.KEYWORD)
 
 
 @st.composite
 def requests(draw: st.DrawFn, world: World) -> SearchRequest:
+    singles = [one.name for one in world.schema.fields if one.type in COLLAPSED and not one.is_array]
     return SearchRequest(
         draw(queries(world.schema)),
         draw(sorts(world.schema)),
@@ -42,6 +46,8 @@ def requests(draw: st.DrawFn, world: World) -> SearchRequest:
         count_total=True,
         aggregations=draw(aggregations(world.schema, 2)),
         group_bys=draw(group_bys(world.schema, 1, 1)),
+        collapse=draw(st.none() | st.sampled_from(singles)) if singles else None,
+        filter=draw(st.none() | queries(world.schema, 2, False)),
     )
 
 
@@ -61,7 +67,7 @@ def check_buffer(world: World, request: SearchRequest) -> None:
     assert [hit.key for hit in answer.hits] == [
         key for key, _ in expected[request.offset : request.offset + request.limit]
     ]
-    assert answer.total == len(expected)
+    assert answer.total == len(expected_hits(world, replace(request, collapse=None), request.limit))
     assert_same(answer.aggregated, expected_aggregates(world, request, request.limit))
 
 

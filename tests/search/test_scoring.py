@@ -82,7 +82,7 @@ def test_as_the_reference(shelf: Shelf, world: World, data: st.DataObject, by_sc
     whole = search(world.index.view(), request)
     assert whole.total == len(expected)
     assert [hit.key for hit in whole.hits] == [key for key, _ in expected]
-    if any(isinstance(sorter, ScoreSort) for sorter in sort_of(request)):
+    if any(isinstance(sorter, ScoreSort) for sorter in sort_of(world.schema, request)):
         assert [hit.score for hit in whole.hits] == [score for _, score in expected]
     answer = search(shared_out(world.index, list(world.written.values()), random.Random(seed), shelf), request)
     assert list(map(repr, answer.hits)) == list(map(repr, whole.hits))

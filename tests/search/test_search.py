@@ -35,7 +35,7 @@ def test_search(world: World, data: st.DataObject, limit: int, offset: int) -> N
     answers = pages(world, request)
     hits = [hit for answer in answers for hit in answer.hits]
     got = [hit.key for hit in hits]
-    scored = any(isinstance(sorter, ScoreSort) for sorter in sort_of(request))
+    scored = any(isinstance(sorter, ScoreSort) for sorter in sort_of(world.schema, request))
     assert got == [key for key, _ in expected[offset:]]
     assert {answer.total for answer in answers} == {len(expected)}
     for hit, (_, score) in zip(hits, expected[offset:], strict=True):

@@ -13,6 +13,7 @@ from support.reference.neighbours import nearest
 from support.reference.sorts import sort_key
 from support.reference.space import Scores, Space
 
+from lutra.model.indexes import IndexSchema
 from lutra.model.queries import KnnVector, ScoreSort, SearchRequest, Sorter
 from lutra.model.scoring import FunctionsScore
 
@@ -27,14 +28,14 @@ def matches(space: Space, request: SearchRequest, page: int) -> Scores:
     return {one: score for one, score in found.items() if one in passed}
 
 
-def sort_of(request: SearchRequest) -> tuple[Sorter, ...]:
-    """Functions are there to put rows in order: without a sort the best by them come first."""
-    return request.sort or ((ScoreSort(),) if isinstance(request.query, FunctionsScore) else ())
+def sort_of(schema: IndexSchema, request: SearchRequest) -> tuple[Sorter, ...]:
+    """Without a sort the best by functions come first, which are there to put rows in order; else it is the index's."""
+    return request.sort or ((ScoreSort(),) if isinstance(request.query, FunctionsScore) else schema.sort)
 
 
 def ordered(space: Space, request: SearchRequest, found: Scores) -> list[Document]:
     """By the sort of the request; of a collapse the first of each value, and of those without one."""
-    order = sorted(found, key=lambda one: sort_key(space, sort_of(request), one, found[one]))
+    order = sorted(found, key=lambda one: sort_key(space, sort_of(space.schema, request), one, found[one]))
     if request.collapse is None:
         return order
     firsts: dict[Any, Document] = {}

@@ -19,6 +19,8 @@ from lutra.text.analyzers import analyzer_of
 LEAST, MOST = -(2**63), 2**63 - 1
 """Of 64-bit integers."""
 KEYWORD_BYTES_MAX = 4_096
+LEFT_OUT_ALONE = (FieldType.KEYWORD, FieldType.FUZZY_KEYWORD, FieldType.TEXT, FieldType.IP)
+"""Of an array: texts that such a field does not hold, too long ones say."""
 ARRAY_ELEMENTS_MAX = 256
 
 
@@ -49,6 +51,8 @@ def elements_in(field: FieldSchema, value: Any, is_array: bool | None = None) ->
     else:
         return None
     elements = [_element(field, part) for part in parts]
+    if is_array and field.type in LEFT_OUT_ALONE:
+        elements = [e for e, part in zip(elements, parts, strict=True) if e is not None or not isinstance(part, str)]
     if any(element is None for element in elements):
         return None
     if field.type is FieldType.TEXT and elements:

@@ -19,6 +19,7 @@ from lutra.model.indexes import (
     TextOptions,
     VectorOptions,
 )
+from lutra.model.queries import FieldSort, PrimaryKeySort, Sorter
 from lutra.model.schema import KeyColumn
 from lutra.model.values import ColumnType
 
@@ -88,10 +89,20 @@ def nested_fields(draw: st.DrawFn, name: str, level: int) -> FieldSchema:
     return FieldSchema(name, FieldType.NESTED, fields=tuple(made))
 
 
+def index_sorts(schema: IndexSchema) -> st.SearchStrategy[tuple[Sorter, ...]]:
+    """How rows of the index come without a sort."""
+    one = st.builds(PrimaryKeySort, st.booleans())
+    names = [field.name for field in schema.fields if field.type in SCALARS and not field.is_array]
+    if names:
+        one |= st.builds(FieldSort, st.sampled_from(names), st.booleans())
+    return st.just(()) | st.lists(one, max_size=2).map(tuple)
+
+
 @st.composite
 def schemas(draw: st.DrawFn, types: tuple[FieldType, ...]) -> IndexSchema:
     """One to all of ``types``, some of them twice."""
     chosen = draw(st.lists(st.sampled_from(types), min_size=1, max_size=len(types) + 2))
     names = [f"{type.name.lower()}{chosen[:at].count(type)}" for at, type in enumerate(chosen)]
     made = [draw(fields(type, name)) for type, name in zip(chosen, names, strict=True)]
-    return IndexSchema(tuple(made))
+    schema = IndexSchema(tuple(made))
+    return schema if schema.has_nested else replace(schema, sort=draw(index_sorts(schema)))
