@@ -123,7 +123,7 @@ def ordered(
     levels: list[npt.NDArray[Any]] = []
     for sorter in sort:
         if isinstance(sorter, GroupKeySort):
-            levels.append(-keys if sorter.descending else keys)
+            levels.append(_turned(keys) if sorter.descending else keys)
         elif isinstance(sorter, RowCountSort):
             levels.append(-rows if sorter.descending else rows)
         else:
@@ -131,3 +131,8 @@ def ordered(
             values = np.concatenate([own, np.full(len(keys) - len(own), of_none)])
             levels += [np.isnan(values), -values if sorter.descending else values]
     return np.lexsort([keys, *reversed(levels)])
+
+
+def _turned(keys: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """What compares the other way round: the least whole number has no opposite."""
+    return ~keys if keys.dtype.kind == "i" else -keys
