@@ -10,7 +10,7 @@ and from memory. "same" says in how many of the first questions the answer was t
 same groups; of the ten best texts, how many (tantivy rounds lengths, so the last of them differ).
 
   python -m bench.search_api --rows 20000                    a minute
-  python -m bench.search_api --data big --json big.json      1,000,000 rows: see docs/figures.md
+  python -m bench.search_api --data big --json big.json      a million; loading takes the most of it
 
 With --data what was loaded is kept, and a run that broke off goes on with it.
 """
