@@ -254,10 +254,10 @@ class Feed(Generic[Consumer]):
 
     def end(self) -> None:
         """Lets go of those who wait, and has what is under way break off where it can. Returns at once."""
-        self.consumer.end()
-        with self._mutex:
+        with self._mutex:  # first, so that whoever finds the consumer ended knows why
             self._closed = True
             self._tell()
+        self.consumer.end()
 
     def close(self, wait_s: float = _CLOSE_WAIT_S) -> bool:
         """Lets go of the stores, and of those who wait. False: maintenance did not end in that time, nothing is let go.
