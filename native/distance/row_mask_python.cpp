@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "arrays_python.h"
 #include "bindings.h"
 #include "row_mask.h"
 
@@ -28,29 +29,7 @@ template <class T>
 using Rows = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using AnyRows = nb::ndarray<nb::ro, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
-// Up to so many rows, giving the interpreter's lock away and taking it back costs more than it is worth.
-constexpr std::size_t kRowsWithLock = std::size_t{1} << 20;
-
-// Works without the interpreter's lock where there is much to do.
-class MaybeUnlocked {
-  public:
-    explicit MaybeUnlocked(std::size_t rows) {
-        if (rows > kRowsWithLock) released_.emplace();
-    }
-
-  private:
-    std::optional<nb::gil_scoped_release> released_;
-};
-
-template <class T>
-nb::object array_of(std::vector<T>&& values) {
-    auto kept = std::make_unique<std::vector<T>>(std::move(values));
-    T* data = kept->data();
-    const std::size_t size = kept->size();
-    nb::capsule owner(kept.get(), [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
-    kept.release();
-    return nb::ndarray<nb::numpy, T, nb::ndim<1>>(data, {size}, owner).cast();
-}
+using Unlocked = MaybeUnlocked<std::size_t{1} << 20>;  // by rows
 
 nb::object bools_of(std::size_t size, auto&& fill) {
     std::unique_ptr<bool[]> kept(new bool[size]());
@@ -86,7 +65,7 @@ void each_row(const AnyRows& rows, std::size_t row_count, const Each& each) {
 }
 
 RowMask changed(const RowMask& mask, const AnyRows& rows, bool counts) {
-    const MaybeUnlocked unlocked(mask.row_count());
+    const Unlocked unlocked(mask.row_count());
     std::vector<std::uint64_t> words = mask.words();
     each_row(rows, mask.row_count(), [&](std::size_t, std::size_t row) {
         const std::uint64_t bit = std::uint64_t{1} << row % 64;
@@ -120,7 +99,7 @@ RowMask extended(const RowMask& mask, std::size_t more) {
 
 // Row i counts where row rows[i] of `mask` does.
 RowMask turned(const RowMask& mask, const AnyRows& rows) {
-    const MaybeUnlocked unlocked(rows.shape(0));
+    const Unlocked unlocked(rows.shape(0));
     std::vector<std::uint64_t> words((rows.shape(0) + 63) / 64);
     each_row(rows, mask.row_count(), [&](std::size_t i, std::size_t row) {
         words[i / 64] |= static_cast<std::uint64_t>(mask.contains(row)) << i % 64;
@@ -131,7 +110,7 @@ RowMask turned(const RowMask& mask, const AnyRows& rows) {
 // Row rows[i] counts where row i of `mask` does: what `turned` turns, turned back.
 RowMask gathered(const RowMask& mask, const AnyRows& rows, std::size_t row_count) {
     if (rows.shape(0) != mask.row_count()) throw std::invalid_argument("there is not one row for each of the mask's");
-    const MaybeUnlocked unlocked(mask.row_count());
+    const Unlocked unlocked(mask.row_count());
     std::vector<std::uint64_t> words((row_count + 63) / 64);
     with_rows_of(rows, [&](const auto* data) {
         mask.each(0, mask.row_count(), [&](std::size_t i) {
@@ -156,7 +135,7 @@ void bind_row_mask(nb::module_& m) {
         .def(
             "__init__",
             [](RowMask* self, const Bools& counts) {
-                const MaybeUnlocked unlocked(counts.shape(0));
+                const Unlocked unlocked(counts.shape(0));
                 new (self) RowMask(reinterpret_cast<const std::uint8_t*>(counts.data()), counts.shape(0));
             },
             "counts"_a.noconvert())
@@ -173,7 +152,7 @@ void bind_row_mask(nb::module_& m) {
                     return mask != nullptr && mask->row_count() == rows;
                 });
                 if (!fit) throw std::invalid_argument("masks of different numbers of rows");
-                const MaybeUnlocked unlocked(rows);
+                const Unlocked unlocked(rows);
                 return at_least(needed, masks, rows);
             },
             "needed"_a, "masks"_a, "rows"_a)
@@ -182,21 +161,21 @@ void bind_row_mask(nb::module_& m) {
         .def(
             "__and__",
             [level](const RowMask& one, const RowMask& other) {
-                const MaybeUnlocked unlocked(one.row_count());
+                const Unlocked unlocked(one.row_count());
                 return both(one, other, level);
             },
             nb::is_operator())
         .def(
             "__or__",
             [level](const RowMask& one, const RowMask& other) {
-                const MaybeUnlocked unlocked(one.row_count());
+                const Unlocked unlocked(one.row_count());
                 return either(one, other, level);
             },
             nb::is_operator())
         .def(
             "__sub__",
             [level](const RowMask& one, const RowMask& other) {
-                const MaybeUnlocked unlocked(one.row_count());
+                const Unlocked unlocked(one.row_count());
                 return without(one, other, level);
             },
             nb::is_operator())
@@ -218,7 +197,7 @@ void bind_row_mask(nb::module_& m) {
             [](const RowMask& mask) {
                 std::vector<std::int64_t> rows;
                 {
-                    const MaybeUnlocked unlocked(mask.row_count());
+                    const Unlocked unlocked(mask.row_count());
                     rows = first_rows(mask, mask.count(), false);
                 }
                 return array_of(std::move(rows));

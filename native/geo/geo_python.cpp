@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "arrays_python.h"
 #include "bindings.h"
 #include "geo_circle.h"
 #include "geo_curve.h"
@@ -39,18 +40,7 @@ using ShapePtr = std::shared_ptr<const geo::Shape>;
 
 static_assert(sizeof(geo::Point) == 2 * sizeof(double) && sizeof(geo::Box) == 4 * sizeof(double));
 
-// Up to so many points or boxes, giving the interpreter's lock away and taking it back costs more than it is worth.
-constexpr std::size_t kPointsWithLock = 512;
-
-class MaybeUnlocked {
-  public:
-    explicit MaybeUnlocked(std::size_t points) {
-        if (points > kPointsWithLock) released_.emplace();
-    }
-
-  private:
-    std::optional<nb::gil_scoped_release> released_;
-};
+using Unlocked = MaybeUnlocked<512>;  // by points or boxes
 
 struct PyShape {
     ShapePtr shape;
@@ -60,21 +50,11 @@ std::span<const geo::Point> points_of(const Points& points) {
     return {reinterpret_cast<const geo::Point*>(points.data()), points.shape(0)};
 }
 
-template <class T>
-nb::object array_of(std::vector<T>&& values) {
-    auto kept = std::make_unique<std::vector<T>>(std::move(values));
-    T* data = kept->data();
-    const std::size_t size = kept->size();
-    nb::capsule owner(kept.get(), [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
-    kept.release();
-    return nb::ndarray<nb::numpy, T, nb::ndim<1>>(data, {size}, owner).cast();
-}
-
 nb::object relations(const PyShape& self, const Boxes& boxes) {
     std::vector<std::uint8_t> found(boxes.shape(0));
     const auto* data = reinterpret_cast<const geo::Box*>(boxes.data());
     {
-        const MaybeUnlocked unlocked(found.size());
+        const Unlocked unlocked(found.size());
         for (std::size_t i = 0; i < found.size(); ++i) {
             found[i] = static_cast<std::uint8_t>(self.shape->relation(data[i]));
         }
@@ -87,7 +67,7 @@ RowMask select(const PyShape& self, const Points& points, const std::optional<Do
     if (docs ? docs->shape(0) != all.size() : all.size() > size) {
         throw std::invalid_argument("there are not as many documents as points");
     }
-    const MaybeUnlocked unlocked(all.size());
+    const Unlocked unlocked(all.size());
     std::vector<std::uint64_t> words((size + 63) / 64);
     for (std::size_t i = 0; i < all.size(); ++i) {
         const std::size_t doc = docs ? static_cast<std::size_t>(docs->data()[i]) : i;  // a negative one is too large
@@ -121,7 +101,7 @@ nb::object distances(const Points& points, const Points& from, int type, int mod
     const std::vector<geo::Origin> origins(starts.begin(), starts.end());
     std::vector<double> found(all.size());
     {
-        const MaybeUnlocked unlocked(all.size());
+        const Unlocked unlocked(all.size());
         for (std::size_t i = 0; i < all.size(); ++i) {
             found[i] = distance_m(origins, all[i], static_cast<geo::DistanceType>(type), static_cast<Mode>(mode));
         }
@@ -134,7 +114,7 @@ nb::object places_on_curve(const Points& points) {
     if (!std::all_of(all.begin(), all.end(), geo::is_point)) throw std::invalid_argument("a point is none");
     std::vector<std::uint64_t> places(all.size());
     {
-        const MaybeUnlocked unlocked(all.size());
+        const Unlocked unlocked(all.size());
         std::transform(all.begin(), all.end(), places.begin(), geo::place_on_curve);
     }
     return array_of(std::move(places));
@@ -146,7 +126,7 @@ nb::object cells(const Points& points, int lat_bits, int lon_bits) {
     if (!std::all_of(all.begin(), all.end(), geo::is_point)) throw std::invalid_argument("a point is none");
     std::vector<std::int64_t> found(all.size());
     {
-        const MaybeUnlocked unlocked(all.size());
+        const Unlocked unlocked(all.size());
         std::transform(all.begin(), all.end(), found.begin(), [=](const geo::Point& point) {
             return static_cast<std::int64_t>(geo::cell_of(point, lat_bits, lon_bits));
         });
@@ -179,7 +159,7 @@ void bind_geo(nb::module_& m) {
         .def_static(
             "polygon",
             [](const Points& points) {
-                const MaybeUnlocked unlocked(points.shape(0));
+                const Unlocked unlocked(points.shape(0));
                 return PyShape{std::make_shared<geo::Polygon>(points_of(points))};
             },
             "points"_a.noconvert())
@@ -188,7 +168,7 @@ void bind_geo(nb::module_& m) {
     m.def(
         "geo_ring_fault",
         [](const Points& points) {
-            const MaybeUnlocked unlocked(points.shape(0));
+            const Unlocked unlocked(points.shape(0));
             return static_cast<int>(geo::Ring(points_of(points)).fault());
         },
         "points"_a.noconvert());

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "arrays_python.h"
 #include "bindings.h"
 #include "graph.h"
 #include "threads.h"
@@ -77,14 +78,6 @@ CodeBasis basis_of(const Directions& directions, std::size_t dimension, Metric m
     }
     require_unit_directions(directions.data(), count, dimension);
     return {dimension, directions.data(), {{8, count, 1}}, 1, seed};
-}
-
-// A numpy array that owns the vector's elements.
-template <class T>
-nb::object array_of(std::vector<T>&& elements, std::initializer_list<std::size_t> shape) {
-    auto* owned = new std::vector<T>(std::move(elements));
-    nb::capsule owner(owned, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
-    return nb::ndarray<nb::numpy, T>(owned->data(), shape, owner).cast();
 }
 
 // An exception of on_progress, or a signal's, stops the build and goes on to the caller.

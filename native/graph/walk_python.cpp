@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "arrays_python.h"
 #include "bindings.h"
 #include "graph.h"
 #include "parallel.h"
@@ -105,13 +106,6 @@ struct Answers {
     }
 };
 
-template <class T>
-nb::object array_of(std::vector<T>&& elements, std::size_t rows, std::size_t columns) {
-    auto* owned = new std::vector<T>(std::move(elements));
-    nb::capsule owner(owned, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
-    return nb::ndarray<nb::numpy, T, nb::ndim<2>>(owned->data(), {rows, columns}, owner).cast();
-}
-
 void Walker::check(const Queries& queries, std::int64_t beam, std::int64_t count, std::int64_t least,
                    const std::optional<Mask>& mask) const {
     require(queries.shape(1) == quantizer_.dimension(),
@@ -152,11 +146,11 @@ nb::tuple Walker::walk(const Queries& queries, std::int64_t beam, std::int64_t c
                      });
     }
     const auto columns = static_cast<std::size_t>(count);
-    return nb::make_tuple(array_of(std::move(answers.rows), query_count, columns),
-                          array_of(std::move(answers.estimates), query_count, columns),
-                          array_of(std::move(answers.lower_bounds), query_count, columns),
-                          array_of(std::move(answers.upper_bounds), query_count, columns),
-                          array_of(std::move(answers.counters), query_count, kCounters));
+    return nb::make_tuple(array_of(std::move(answers.rows), {query_count, columns}),
+                          array_of(std::move(answers.estimates), {query_count, columns}),
+                          array_of(std::move(answers.lower_bounds), {query_count, columns}),
+                          array_of(std::move(answers.upper_bounds), {query_count, columns}),
+                          array_of(std::move(answers.counters), {query_count, kCounters}));
 }
 
 }  // namespace

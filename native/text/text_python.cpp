@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "arrays_python.h"
 #include "bindings.h"
 #include "block_cache_python.h"
 #include "row_mask.h"
@@ -55,16 +56,6 @@ struct PyPart {
 
 void require(bool holds, const char* message) {
     if (!holds) throw std::invalid_argument(message);
-}
-
-template <class T>
-nb::object array_of(std::vector<T>&& values) {
-    auto kept = std::make_unique<std::vector<T>>(std::move(values));
-    T* data = kept->data();
-    const std::size_t size = kept->size();
-    nb::capsule owner(kept.get(), [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
-    kept.release();
-    return nb::ndarray<nb::numpy, T, nb::ndim<1>>(data, {size}, owner).cast();
 }
 
 RowMask mask_of(text::Words&& words, std::uint32_t size) { return RowMask(std::move(words), size); }
