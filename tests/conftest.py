@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 from support.s3_server import S3Server, S3ServerUnavailable
+
+if TYPE_CHECKING:
+    from support.stored_segments import Shelf
 
 # A busy machine is no fault of what is tested: how long a test may take in all, pytest-timeout says.
 settings.register_profile("lutra", deadline=None)
@@ -23,3 +28,13 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         except S3ServerUnavailable as reason:
             pytest.skip(f"no S3 server: {reason}")
         yield server
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    """A store and a cache for segments."""
+    from support.stored_segments import Shelf  # which the interpreter of the SDK's own tests does not have
+
+    shelf = Shelf(tmp_path)
+    yield shelf
+    shelf.close()

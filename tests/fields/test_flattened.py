@@ -61,11 +61,6 @@ ROWS = st.lists(
 )
 
 
-@pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    return Shelf(tmp_path_factory.mktemp("shelf"))
-
-
 def walked(path: str, node: Any) -> Iterator[tuple[str, str]]:
     if isinstance(node, dict):
         for key, below in node.items():

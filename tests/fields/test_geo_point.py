@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,13 +26,6 @@ from lutra.model.values import ColumnType
 from lutra.segments.part import Part
 
 NAMES = ("at", "stops")
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    shelf = Shelf(tmp_path)
-    yield shelf
-    shelf.close()
 
 
 def digests_of(hasher: Hasher, part: Part, name: str) -> dict[bytes, int]:

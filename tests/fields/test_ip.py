@@ -45,11 +45,6 @@ def bounds(operand: str) -> tuple[int, int]:
     return number(str(network[0])), number(str(network[-1]))
 
 
-@pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    return Shelf(tmp_path_factory.mktemp("shelf"))
-
-
 def addresses_of(row: dict[str, Any], name: str) -> list[int]:
     value = row[name]
     if value is None:

@@ -57,11 +57,6 @@ ROWS = st.lists(
 )
 
 
-@pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    return Shelf(tmp_path_factory.mktemp("shelf"))
-
-
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ROWS, st.integers(0, 99))
 def test_searches(shelf: Shelf, rows: list[dict[str, Any]], seed: int) -> None:

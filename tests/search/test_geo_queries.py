@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -80,13 +79,6 @@ def holds(query: Query, row: Points) -> bool:
         case GeoPolygon(name, ring):
             return any(map(Ring.of([place_of(point) for point in ring]).holds, row.get(name, ())))
     raise AssertionError(query)
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    shelf = Shelf(tmp_path)
-    yield shelf
-    shelf.close()
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))

@@ -7,9 +7,7 @@ import json
 import math
 import random
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,13 +45,6 @@ from lutra.model.scoring import FunctionScore, FunctionsScore, ScoreFunction
 from lutra.search import search, search_many
 from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.layout import SegmentKind
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    shelf = Shelf(tmp_path)
-    yield shelf
-    shelf.close()
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,13 +29,6 @@ from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
 from lutra.model.nested import NestedFilter
 from lutra.model.queries import Exists, FieldSort, MatchAll, Missing, SearchRequest, SortMode, Term, Terms
 from lutra.search import search
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    shelf = Shelf(tmp_path)
-    yield shelf
-    shelf.close()
 
 
 def random_sort(rng: random.Random) -> FieldSort:

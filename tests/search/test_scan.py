@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,13 +26,6 @@ from lutra.search import search
 from lutra.search.scan import Position, check_scannable, scan
 from lutra.search.scan_token import ScanToken
 from lutra.search.token import sealed
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    shelf = Shelf(tmp_path)
-    yield shelf
-    shelf.close()
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,13 +60,6 @@ SCHEMA = IndexSchema(
         FieldSchema("text", FieldType.TEXT),
     )
 )
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    shelf = Shelf(tmp_path)
-    yield shelf
-    shelf.close()
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.indexes import memory_index
@@ -40,13 +37,6 @@ from lutra.model.values import ColumnType
 from lutra.search import search
 from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.layout import SegmentKind
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    shelf = Shelf(tmp_path)
-    yield shelf
-    shelf.close()
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))

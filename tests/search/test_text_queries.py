@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import support.reference.answer  # noqa: F401  # which knows all kinds of queries
@@ -96,13 +94,6 @@ def expected_of(rows: list[Row], query: Query) -> dict[int, float]:
     """Score by row."""
     documents = documents_of(SCHEMA, {row.key: row for row in rows})
     return {int(one.key[0][1]): score for one, score in Space(SCHEMA, documents, documents).match(query).items()}  # type: ignore[call-overload]
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    shelf = Shelf(tmp_path)
-    yield shelf
-    shelf.close()
 
 
 def check(view: IndexView, query: Query, expected: dict[int, float]) -> None:

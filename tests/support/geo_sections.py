@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from support.geo_model import Place, view_of
+from support.numbering import Numbers, one_after_the_other
 
 from lutra.geo.part import GeoPart
 from lutra.geo.points import merged
@@ -21,14 +20,11 @@ def segment_of(
     parts: Sequence[GeoPart],
     cache: BlockCache,
     path: Path,
-    renumber: Sequence[npt.NDArray[np.int32]] | None = None,
+    renumber: Numbers | None = None,
     size: int | None = None,
 ) -> SegmentGeo:
     """The points of ``parts``, one after the other where ``renumber`` does not say otherwise, written to ``path``."""
-    if renumber is None:
-        begins = np.cumsum([0, *(part.size for part in parts)])
-        places = zip(parts, begins[:-1], strict=True)
-        renumber = [np.arange(begin, begin + part.size, dtype=np.int32) for part, begin in places]
+    renumber = one_after_the_other(parts) if renumber is None else renumber
     if size is None:
         size = sum(part.size for part in parts)
     points = merged([part.points().renumbered(numbers) for part, numbers in zip(parts, renumber, strict=True)])

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
+from support.numbering import Numbers, one_after_the_other
 
 from lutra.kernels.blocks import BlockCache, BlockKind
 from lutra.scalars.pages import PAGE_BYTES, PageWriter
@@ -19,14 +18,11 @@ def segment_of(
     parts: Sequence[TextPart],
     cache: BlockCache,
     path: Path,
-    renumber: Sequence[npt.NDArray[np.int32]] | None = None,
+    renumber: Numbers | None = None,
     size: int | None = None,
 ) -> SegmentText:
     """The words of ``parts``, one after the other where ``renumber`` does not say otherwise, written to ``path``."""
-    if renumber is None:
-        begins = np.cumsum([0, *(part.size for part in parts)])
-        places = zip(parts, begins[:-1], strict=True)
-        renumber = [np.arange(begin, begin + part.size, dtype=np.int32) for part, begin in places]
+    renumber = one_after_the_other(parts) if renumber is None else renumber
     if size is None:
         size = sum(part.size for part in parts)
     with path.open("wb") as file:

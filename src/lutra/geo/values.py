@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -13,8 +12,7 @@ from lutra.kernels.geo import geo_read_point
 from lutra.model.errors import ParameterInvalid
 from lutra.model.geo import LAT_MAX, LON_MAX, GeoPoint
 from lutra.model.indexes import FieldSchema
-from lutra.model.limits import ARRAY_ELEMENTS_MAX
-from lutra.model.values import Value
+from lutra.model.values import Value, array_elements
 
 _CHARS_MAX: Final = 1_024
 """Longer text is no point."""
@@ -32,16 +30,11 @@ def points_of(field: FieldSchema, value: Value) -> list[tuple[float, float]] | N
     if not field.is_array:
         point = _point(value)
         return None if point is None else [point]
-    try:
-        elements: Any = json.loads(value)
-    except (ValueError, RecursionError):
-        return None
-    if type(elements) is not list or len(elements) > ARRAY_ELEMENTS_MAX:
+    elements = array_elements(value)
+    if elements is None:
         return None
     points = []
     for element in elements:
-        if element is None:
-            continue
         point = _point(element)
         if point is None:
             return None

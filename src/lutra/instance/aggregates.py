@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, get_args
 
-from lutra.instance.encoding import encode_float
+from lutra.instance.encoding import encode_float, moment_at
 from lutra.instance.field import Field, Kind
 from lutra.model.aggregations import (
     Aggregation,
@@ -34,7 +33,6 @@ from lutra.model.errors import ParameterInvalid
 Unit = Literal["year", "quarter", "month", "week", "day", "hour", "minute", "second"]
 AggregateKind = Literal["count", "avg", "sum", "min", "max", "distinct", "percentiles"]
 
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _UNITS: Final[dict[str, DateTimeUnit]] = {
     "year": DateTimeUnit.YEAR,
     "quarter": DateTimeUnit.QUARTER_YEAR,
@@ -167,7 +165,7 @@ def group_key(key: str | None, field: Field) -> Any:
         case Kind.FLOAT:
             return float(key)
         case Kind.DATETIME:
-            return _date(float(key))
+            return moment_at(round(float(key) * 1_000))
     return key
 
 
@@ -175,9 +173,5 @@ def _value(value: float | None, field: Field, *, is_whole: bool) -> Any:
     if value is None:
         return None
     if field.kind is Kind.DATETIME:
-        return _date(value)
+        return moment_at(round(value * 1_000))
     return int(value) if is_whole and field.kind is Kind.INT else float(value)
-
-
-def _date(ms: float) -> dt.datetime:
-    return _EPOCH + dt.timedelta(microseconds=round(ms * 1_000))

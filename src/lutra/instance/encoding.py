@@ -7,7 +7,7 @@ import json
 import math
 import typing
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from lutra.kernels.geo import geo_read_point
 from lutra.model.geo import GeoPoint
 from lutra.model.indexes import VectorOptions
 from lutra.model.values import INT64_MAX, INT64_MIN, Value
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND: Final = dt.timedelta(microseconds=1)
 
 
 def encode_str(value: object) -> str:
@@ -64,6 +67,11 @@ def moment_of(value: object) -> dt.datetime:
     if value.tzinfo is None:
         raise ValueError("the datetime has no time zone: give it one, for example datetime.UTC")
     return value
+
+
+def moment_at(us: int) -> dt.datetime:
+    """So many microseconds after the epoch. Raises OverflowError where a datetime does not go so far."""
+    return _EPOCH + us * _MICROSECOND
 
 
 def number_of(value: object, noun: str) -> int | float:

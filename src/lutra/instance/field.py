@@ -27,6 +27,7 @@ from lutra.instance.encoding import (
     encode_int,
     encode_point,
     encode_str,
+    moment_at,
     moment_of,
     number_of,
     shown,
@@ -51,8 +52,6 @@ _METRICS: Final[dict[MetricName, Metric]] = {
     "dot_product": Metric.DOT_PRODUCT,
 }
 _METRIC_NAMES: Final = {metric: name for name, metric in _METRICS.items()}
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MICROSECOND: Final = dt.timedelta(microseconds=1)
 _DECLARED_DATES: Final = ("epoch_micros",)
 _UNIT_NAMES: Final = {"epoch_second": "seconds", "epoch_millis": "milliseconds", "epoch_micros": "microseconds"}
 _READERS_KEPT: Final = 1_024
@@ -463,7 +462,7 @@ class Field:
         if self.kind is not Kind.DATETIME or type(value) is not int:
             return value
         try:
-            return _EPOCH + value * EPOCH_UNITS_NS[self.dates[0]] // 1_000 * _MICROSECOND
+            return moment_at(value * EPOCH_UNITS_NS[self.dates[0]] // 1_000)
         except OverflowError:
             return value
 

@@ -6,7 +6,10 @@ A value is a plain Python object: ``int`` (64-bit signed), ``float``, ``bool``, 
 from __future__ import annotations
 
 import enum
-from typing import Final
+import json
+from typing import Any, Final
+
+from lutra.model.limits import ARRAY_ELEMENTS_MAX
 
 Value = int | float | bool | str | bytes
 """What an attribute column can hold."""
@@ -53,6 +56,22 @@ _TYPE_OF: Final[dict[type, ColumnType]] = {
     str: ColumnType.STRING,
     bytes: ColumnType.BINARY,
 }
+
+
+def array_elements(value: Value | list[Any]) -> list[Any] | None:
+    """What an array's column holds, a JSON text or what one was read to, but for nulls, which are no elements.
+
+    None where it is no array, or one of more elements than there may be.
+    """
+    elements: Any = value
+    if type(value) is str:
+        try:
+            elements = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    if type(elements) is not list or len(elements) > ARRAY_ELEMENTS_MAX:
+        return None
+    return [element for element in elements if element is not None]
 
 
 def type_of(value: object) -> ColumnType | None:

@@ -6,7 +6,6 @@ FUZZY_KEYWORD str, IP a key of the address (`lutra.scalars.addresses`), FLATTENE
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from typing import Any, Final
@@ -16,9 +15,9 @@ import numpy.typing as npt
 
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType
-from lutra.model.limits import ARRAY_ELEMENTS_MAX, FUZZY_KEYWORD_BYTES_MAX, KEYWORD_BYTES_MAX
+from lutra.model.limits import FUZZY_KEYWORD_BYTES_MAX, KEYWORD_BYTES_MAX
 from lutra.model.queries import Operand
-from lutra.model.values import INT64_MAX, INT64_MIN, Value
+from lutra.model.values import INT64_MAX, INT64_MIN, Value, array_elements
 from lutra.scalars.addresses import address_key, address_text
 from lutra.scalars.dates import DateFormats
 from lutra.scalars.leaves import leaves_of
@@ -121,18 +120,11 @@ class ScalarReader:
         if not self.field.is_array:
             scalar = self.element(value)
             return None if scalar is None else ([scalar], 0)
-        elements: Any = value
-        if type(value) is str:
-            try:
-                elements = json.loads(value)
-            except (ValueError, RecursionError):
-                return None
-        if type(elements) is not list or len(elements) > ARRAY_ELEMENTS_MAX:
+        elements = array_elements(value)
+        if elements is None:
             return None
         result, left_out = [], 0
         for element in elements:
-            if element is None:
-                continue
             scalar = self._array_element(element)
             if scalar is not None:
                 result.append(scalar)

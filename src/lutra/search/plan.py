@@ -26,6 +26,7 @@ from lutra.search.sorts.ordering import Ordering
 from lutra.search.sorts.registry import are_marks_of, bind_sort
 from lutra.search.token import Token
 
+_NO_LEVEL: Final = Level((), ())
 _BY_KEY: Final = (PrimaryKeySort(),)
 
 
@@ -98,7 +99,8 @@ def plan_of(view: IndexView, request: SearchRequest, known: dict[Condition, Cond
     if token is not None and not are_marks_of(order, token.marks):
         raise ParameterInvalid("[token] is invalid")
     is_scoring = any(isinstance(sorter, ScoreSort) for sorter in sort)
-    aggregations = LevelBinder(view, binder).bind(request.aggregations, request.group_bys)
+    is_aggregating = bool(request.aggregations or request.group_bys)
+    level = LevelBinder(view, binder).bind(request.aggregations, request.group_bys) if is_aggregating else _NO_LEVEL
     return Plan(
         root,
         binder.conditions,
@@ -112,7 +114,7 @@ def plan_of(view: IndexView, request: SearchRequest, known: dict[Condition, Cond
         request.collapse,
         asked_within(root.condition),
         binder.seed,
-        aggregations,
+        level,
     )
 
 

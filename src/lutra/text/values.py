@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from lutra.model.indexes import FieldSchema
-from lutra.model.limits import ARRAY_ELEMENTS_MAX
-from lutra.model.values import Value
+from lutra.model.values import Value, array_elements
 
 
 def texts_of(field: FieldSchema, value: Value) -> list[str] | None:
@@ -26,14 +22,8 @@ def texts_in(field: FieldSchema, value: Value) -> tuple[list[str], int] | None:
         return None
     if not field.is_array:
         return [value], 0
-    try:
-        elements: Any = json.loads(value)
-    except (ValueError, RecursionError):
-        return None
-    if type(elements) is not list or len(elements) > ARRAY_ELEMENTS_MAX:
-        return None
-    texts = [element for element in elements if element is not None]
-    if not all(type(text) is str for text in texts):
+    texts = array_elements(value)
+    if texts is None or not all(type(text) is str for text in texts):
         return None
     whole = [text for text in texts if _is_whole(text)]
     return whole, len(texts) - len(whole)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.same import assert_same
@@ -29,13 +26,6 @@ from lutra.search.matching import matching_of
 from lutra.search.nodes.node import PartSearch
 from lutra.search.plan import plan_of
 from lutra.search.statistics import gather_statistics
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    shelf = Shelf(tmp_path)
-    yield shelf
-    shelf.close()
 
 
 @st.composite

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -123,13 +121,6 @@ def by_states(view: IndexView, request: SearchRequest) -> Aggregated:
     states = [collector.collect(matching_of(search, plan.root, plan.needs_scores)) for search in searches]
     sent = [collector.decode(collector.encode(state)) for state in states]
     return collector.results(collector.merge([collector.merge(sent[:1]), collector.merge(sent[1:])]))
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    shelf = Shelf(tmp_path)
-    yield shelf
-    shelf.close()
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

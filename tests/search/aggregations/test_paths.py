@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,13 +61,6 @@ SCHEMA = IndexSchema(
 )
 PLACES = ["1,2", "1,2.5", "-0.0,2", "0,2", "-90,180"]
 HOSTS = ["10.0.0.1", "::ffff:10.0.0.1", "fe80::1", "9.255.0.0"]
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    shelf = Shelf(tmp_path)
-    yield shelf
-    shelf.close()
 
 
 def random_content(rng: random.Random) -> dict[str, Any]:

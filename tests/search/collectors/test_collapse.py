@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,13 +35,6 @@ from lutra.search.plan import plan_of
 from lutra.search.sorts.key import ByKey
 from lutra.search.sorts.score import ByScore
 from lutra.search.statistics import gather_statistics
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    shelf = Shelf(tmp_path)
-    yield shelf
-    shelf.close()
 
 
 def states_of(view: IndexView, request: SearchRequest) -> tuple[CollapseCollector, list[Top]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,13 +84,6 @@ def place_of(sorter: FieldSort, row: dict[str, Any]) -> tuple[int, Any]:
         value = float(value)
     value = value.encode() if isinstance(value, str) else value
     return 1, Turned(value) if sorter.descending else value
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    shelf = Shelf(tmp_path)
-    yield shelf
-    shelf.close()
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,13 +51,6 @@ def place_of(sorter: GeoDistanceSort, row: Points) -> tuple[bool, float]:
         least = mode is SortMode.MIN or (mode is None and not sorter.descending)
         value = (min if least else max)(distance_m for own in all_m for distance_m in own)
     return False, -value if sorter.descending else value
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    shelf = Shelf(tmp_path)
-    yield shelf
-    shelf.close()
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))

@@ -51,19 +51,28 @@ class Intervals(ABC):
         """The number of the next one."""
 
 
-class ClockIntervals(Intervals):
-    """Parts of an hour. An hour that clocks show twice is two: their numbers are the instants at which they begin."""
+class _EvenIntervals(Intervals):
+    """All as long, by the clocks of a zone."""
+
+    length_ms: int
 
     def __init__(self, zone: Zone, length_ms: int, offset_ms: int) -> None:
         self.length_ms = length_ms
         self._zone = zone
-        self._length_ms = length_ms
         self._offset_ms = offset_ms
 
-    def numbers(self, instants: Millis) -> Numbers:
+    def _shown(self, instants: Millis) -> Millis:
+        """What clocks show, less the offset."""
         local = self._zone.local(instants)
-        shown = local - self._offset_ms if self._offset_ms else local
-        begin = shown // self._length_ms * self._length_ms
+        return local - self._offset_ms if self._offset_ms else local
+
+
+class ClockIntervals(_EvenIntervals):
+    """Parts of an hour. An hour that clocks show twice is two: their numbers are the instants at which they begin."""
+
+    def numbers(self, instants: Millis) -> Numbers:
+        shown = self._shown(instants)
+        begin = shown // self.length_ms * self.length_ms
         begin += instants - shown
         return begin
 
@@ -71,28 +80,21 @@ class ClockIntervals(Intervals):
         return number
 
     def after(self, number: int) -> int:
-        after = number + self._length_ms
+        after = number + self.length_ms
         if isinstance(self._zone, FixedZone):
             return after
         begin = int(self.numbers(np.array([after]))[0])
         return begin if begin > number else after
 
 
-class LocalIntervals(Intervals):
+class LocalIntervals(_EvenIntervals):
     """So many hours, days or weeks of the clocks of a zone, whatever time they take: a day of 25 hours is one."""
 
-    def __init__(self, zone: Zone, length_ms: int, offset_ms: int) -> None:
-        self.length_ms = length_ms
-        self._zone = zone
-        self._length_ms = length_ms
-        self._offset_ms = offset_ms
-
     def numbers(self, instants: Millis) -> Numbers:
-        local = self._zone.local(instants)
-        return (local - self._offset_ms if self._offset_ms else local) // self._length_ms
+        return self._shown(instants) // self.length_ms
 
     def begin(self, number: int) -> int:
-        return self._zone.instant(number * self._length_ms + self._offset_ms)
+        return self._zone.instant(number * self.length_ms + self._offset_ms)
 
     def after(self, number: int) -> int:
         return number + 1
