@@ -445,6 +445,7 @@ def test_a_kill_leaves_the_old_or_the_new(tmp_path: Path, what: str, step: str, 
         if is_new:
             assert found(instance, Term("word", "w1")) == [1, 4, 7, 10, 13, 16, 19]
         if what == "switch" and len(instance.list_search_indexes()) > 1:
+            instance.wait_searchable("t", "x_reindex", WAIT_S)  # a switch is refused before the other has all rows
             instance.update_search_index("t", "x", IndexUpdate(switch_with="x_reindex"))
             assert (instance.describe_search_index("t", "x").schema.fields == (N, WORD)) != is_new
     finally:
