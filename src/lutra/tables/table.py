@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lutra.model.schema import TableDescription, TableSchema
 from lutra.model.values import ColumnType
 from lutra.tables import keyspace
 from lutra.tables.gate import Gate
 from lutra.tables.keys import KeyCodec
+
+if TYPE_CHECKING:
+    from lutra.tables.effects import Follower
 
 
 class Table:
@@ -21,6 +26,7 @@ class Table:
         "auto_increment",
         "defined",
         "description",
+        "followers",
         "gate",
         "instance",
         "key_names",
@@ -28,6 +34,7 @@ class Table:
         "max_deviation_ms",
         "max_versions",
         "name",
+        "needs_old",
         "one_version",
         "table_id",
         "ttl_ms",
@@ -55,6 +62,9 @@ class Table:
         self.one_version = versions_ever == 1
         self.max_deviation_ms = options.max_deviation_s * 1_000
         self.allow_update = options.allow_update
+        self.followers: tuple[Follower, ...] = ()
+        """What is kept beside the rows, in their commits."""
+        self.needs_old = False
         self.version_bytes = 8 if self.max_versions > 1 or self.ttl_ms is not None else 0
 
     @property

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from lutra.kernels.plainbuffer import measure_row
-from lutra.kv.batch import DELETE, PUT
 from lutra.kv.store import KeyValueStore
 from lutra.model import limits
 from lutra.model.clock import Clock
@@ -33,6 +32,7 @@ from lutra.tables import changeblock, keyspace, storedrow
 from lutra.tables.capacity import UNIT_BYTES, consumed, row_bytes, units
 from lutra.tables.changes import check_cells, check_change, incremented, only_deletes
 from lutra.tables.committer import GroupCommitter, Pending
+from lutra.tables.effects import Effects
 from lutra.tables.filters import Predicate, columns_of, compile_condition
 from lutra.tables.locks import RowLocks
 from lutra.tables.stay import Stay
@@ -80,17 +80,6 @@ class _Prepared:
         self.write_units: int
 
 
-class _Effects:
-    """What a batch has done so far; later changes of it see this before the store."""
-
-    __slots__ = ("changes", "size_bytes", "values")
-
-    def __init__(self) -> None:
-        self.values: dict[bytes, bytes | None] = {}
-        self.changes: dict[int, list[bytes]] = {}
-        self.size_bytes = 0
-
-
 class RowWriter:
     """Writes rows of any table of one store."""
 
@@ -111,7 +100,7 @@ class RowWriter:
         now_ms = self._now_ms()
         prepared = _prepare(table, change, now_ms)
         _check_total(prepared.size_bytes, _OPERATION_NAMES[change.kind])
-        effects = _Effects()
+        effects = Effects(self._store)
         stay.lock(_lock_keys([prepared]))
         result = self._apply(prepared, effects, now_ms)
         self._commit(effects)
@@ -140,7 +129,7 @@ class RowWriter:
                 prepared.append(error)
         sound = [one for one in prepared if isinstance(one, _Prepared)]
         _check_total(sum(one.size_bytes for one in sound), "BatchWriteRow")
-        effects = _Effects()
+        effects = Effects(self._store)
         stay.lock(_lock_keys(sound))
         results: list[WriteResult | LutraError] = []
         for one in prepared:
@@ -162,7 +151,7 @@ class RowWriter:
             raise _not_exist()
         self._committer.commit(Pending([], {table.table_id: entries}, sum(map(len, entries))))
 
-    def _apply(self, prepared: _Prepared, effects: _Effects, now_ms: int) -> WriteResult:
+    def _apply(self, prepared: _Prepared, effects: Effects, now_ms: int) -> WriteResult:
         """Checks the condition and adds what the change does to ``effects``; raises before it adds anything."""
         change, table = prepared.change, prepared.table
         key = change.key
@@ -174,8 +163,10 @@ class RowWriter:
         cells = prepared.cells
         read_units = 0
         blind = _blind(change)
-        if change.kind is ChangeKind.UPDATE or not blind or prepared.must_exist:
-            stored = effects.values[stored_key] if stored_key in effects.values else self._store.get(stored_key)
+        stored: bytes | None = None
+        old: list[Cell] | None = None
+        if table.needs_old or change.kind is ChangeKind.UPDATE or not blind or prepared.must_exist:
+            stored = effects.get(stored_key)
             old = None if stored is None else storedrow.decode(stored, table, now_ms)
             _check_condition(prepared, old)
             if not blind:
@@ -185,25 +176,19 @@ class RowWriter:
                     return WriteResult(consumed(read_units, prepared.write_units), _returned(change, key, []))
                 cells = cell_changes.updated(table, old or [], change.cells, now_ms)
                 value = _encoded(cells, now_ms)
-        effects.values[stored_key] = value
+        new = None if value is None else cells
+        effects.row_changed(table, change, key, stored_key, value, stored, old, new, now_ms)  # type: ignore[arg-type]
         if counter is not None:
-            effects.values[counter[0]] = keyspace.pack(counter[1])
-        entry = changeblock.entry(change.kind, stored_key[_BARE:])
-        logged = effects.changes.get(table.table_id)
-        if logged is None:
-            effects.changes[table.table_id] = [entry]
-        else:
-            logged.append(entry)
-        effects.size_bytes += 2 * len(stored_key) + (0 if value is None else len(value))
+            effects.put(counter[0], keyspace.pack(counter[1]))
         row = None if change.return_type is ReturnType.NONE else _returned(change, key, cells)
         return WriteResult(consumed(read_units, prepared.write_units), row)
 
-    def _numbered(self, prepared: _Prepared, effects: _Effects) -> tuple[KeyInput, tuple[bytes, int]]:
+    def _numbered(self, prepared: _Prepared, effects: Effects) -> tuple[KeyInput, tuple[bytes, int]]:
         """The key with the next number of its partition key, and what the counter is to become."""
         position, counter_key = prepared.table.auto_increment, prepared.counter_key
         assert position is not None
         assert counter_key is not None
-        stored = effects.values.get(counter_key) or self._store.get(counter_key)
+        stored = effects.get(counter_key)
         last = 0 if stored is None else keyspace.unpack(stored)
         key = prepared.change.key
         name = key[position][0]
@@ -211,13 +196,9 @@ class RowWriter:
             raise ParameterInvalid(f"Primary key column '{name}' has no larger value left.")
         return (*key[:position], (name, last + 1), *key[position + 1 :]), (counter_key, last + 1)
 
-    def _commit(self, effects: _Effects) -> None:
-        if not effects.values:
-            return
-        operations = [
-            (DELETE, key, b"") if value is None else (PUT, key, value) for key, value in effects.values.items()
-        ]
-        self._committer.commit(Pending(operations, effects.changes, effects.size_bytes))
+    def _commit(self, effects: Effects) -> None:
+        if effects.values:
+            self._committer.commit(effects.pending())
 
     def _now_ms(self) -> int:
         return self._clock.now_us() // 1_000
