@@ -2,10 +2,13 @@
 // into str and bytes objects stay valid and lists do not change under the loops.
 #include <new>
 #include <stdexcept>
+#include <string_view>
+#include <vector>
 
 #include "bindings.h"
 #include "name_cache.h"
 #include "plainbuffer.h"
+#include "row_matrix.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -16,6 +19,7 @@ namespace {
 
 using plainbuffer::Buffer;
 using plainbuffer::Cell;
+using plainbuffer::MatrixWriter;
 using plainbuffer::Operation;
 using plainbuffer::Reader;
 using plainbuffer::Section;
@@ -456,6 +460,83 @@ nb::object encode_rows(nb::handle rows) {
     });
 }
 
+// ---- rows as a matrix ----
+
+std::vector<std::string_view> names_of(PyObject* sequence, const char* what) {
+    std::vector<std::string_view> names;
+    for (PyObject* name : Items(sequence, what)) {
+        if (!PyUnicode_Check(name)) raise(PyExc_TypeError, "a column's name is a str");
+        names.push_back(utf8_of(name));
+    }
+    return names;
+}
+
+// The place of each name, to look cells up in.
+nb::object places_of(PyObject* sequence) {
+    nb::object places = owned(PyDict_New());
+    Py_ssize_t place = 0;
+    for (PyObject* name : Items(sequence, "the names of columns")) {
+        const nb::object number = owned(PyLong_FromSsize_t(place++));
+        if (PyDict_SetItem(places.ptr(), name, number.ptr()) != 0) throw nb::python_error();
+    }
+    return places;
+}
+
+// Puts the newest version of each cell, the first of its name, where its column is; nullptr where there is none.
+void place_cells(PyObject* cells, PyObject* places, std::vector<PyObject*>& values) {
+    values.assign(values.size(), nullptr);
+    for (PyObject* column : Items(cells, "the cells of a row")) {
+        Cell cell;
+        PyObject** items = start_cell(column, 3, cell);
+        PyObject* place = PyDict_GetItemWithError(places, items[0]);
+        if (place == nullptr) {
+            if (PyErr_Occurred() == nullptr) PyErr_Format(PyExc_ValueError, "no column is named %R", items[0]);
+            throw nb::python_error();
+        }
+        PyObject*& value = values[static_cast<std::size_t>(PyLong_AsSsize_t(place))];
+        if (value == nullptr) value = items[1];
+    }
+}
+
+void put_matrix_row(MatrixWriter& writer, PyObject* row, std::size_t key_count, PyObject* places,
+                    std::vector<PyObject*>& values) {
+    if (!PyTuple_Check(row) || PyTuple_GET_SIZE(row) != 2) {
+        raise(PyExc_TypeError, "a row is a tuple of a key and its cells");
+    }
+    writer.begin_row();
+    const Items key(PyTuple_GET_ITEM(row, 0), "a primary key");
+    if (static_cast<std::size_t>(key.size) != key_count) raise(PyExc_ValueError, "a key lacks a column");
+    for (PyObject* column : key) {
+        Cell cell;
+        set_value(Section::kKey, start_cell(column, 2, cell)[1], cell);
+        writer.put(cell.value);
+    }
+    place_cells(PyTuple_GET_ITEM(row, 1), places, values);
+    for (PyObject* object : values) {
+        Cell cell;
+        if (object != nullptr) set_value(Section::kData, object, cell);
+        writer.put(cell.value);
+    }
+}
+
+nb::object encode_row_matrix(nb::handle key_names, nb::handle column_names, nb::handle rows) {
+    return translating(model.parameter_invalid, [&] {
+        std::vector<std::string_view> all = names_of(key_names.ptr(), "the names of key columns");
+        const std::size_t key_count = all.size();
+        const std::vector<std::string_view> others = names_of(column_names.ptr(), "the names of columns");
+        all.insert(all.end(), others.begin(), others.end());
+        const nb::object places = places_of(column_names.ptr());
+        const Items items(rows.ptr(), "rows");
+        std::vector<PyObject*> values(others.size());
+        Buffer buffer;
+        MatrixWriter writer(buffer);
+        writer.begin(all, key_count, static_cast<std::size_t>(items.size));
+        for (PyObject* row : items) put_matrix_row(writer, row, key_count, places.ptr(), values);
+        writer.end();
+        return to_bytes(buffer);
+    });
+}
+
 nb::object encode_key(nb::handle key) {
     return encoded([&](Writer& writer) {
         write_key(writer, key.ptr());
@@ -503,6 +584,7 @@ void bind_plainbuffer(nb::module_& m) {
     m.def("decode_variant", &decode_variant, "data"_a);
     m.def("encode_row", &encode_row, "key"_a, "cells"_a);
     m.def("encode_rows", &encode_rows, "rows"_a);
+    m.def("encode_row_matrix", &encode_row_matrix, "key_names"_a, "column_names"_a, "rows"_a);
     m.def("encode_key", &encode_key, "key"_a);
     m.def("encode_change", &encode_change, "key"_a, "changes"_a, "is_delete"_a);
     m.def("encode_cells", &encode_cells, "cells"_a);

@@ -10,6 +10,7 @@
 
 #include "check.h"
 #include "crc8.h"
+#include "row_matrix.h"
 
 namespace {
 
@@ -340,9 +341,35 @@ void the_bounds_on_cells() {
     CHECK(refused(written({row})));
 }
 
+void a_matrix_names_its_columns_once() {
+    Buffer buffer;
+    MatrixWriter writer(buffer);
+    writer.begin({"id", "a", "bc"}, 1, 1);
+    writer.begin_row();
+    Variant number;
+    number.type = Type::kInteger;
+    number.integer = -2;
+    writer.put(number);
+    writer.put(Variant());
+    Variant text;
+    text.type = Type::kString;
+    text.bytes = "xyz";
+    writer.put(text);
+    writer.end();
+    std::string expected = "SRM0" + little_endian(38, 4) + little_endian(31, 4) + little_endian(1, 4) +
+                           little_endian(2, 4) + little_endian(2, 2) + "id" + little_endian(1, 2) + "a" +
+                           little_endian(2, 2) + "bc";
+    expected += std::string("\x0a\x01\x03", 3) + little_endian(1, 4) + std::string("\x02\x00", 2) +
+                little_endian(static_cast<std::uint64_t>(-2), 8) + std::string("\x06\x03", 2) + little_endian(3, 4) +
+                "xyz\x01";
+    expected += static_cast<char>(plain_crc(expected));
+    CHECK(std::string(buffer.data(), buffer.size()) == expected);
+}
+
 }  // namespace
 
 int main() {
+    a_matrix_names_its_columns_once();
     Random random(20151231);
     crc_is_that_of_the_polynomial(random);
     rows_are_written_and_read_as_the_reference_does(random);

@@ -64,6 +64,15 @@ def encode_row(key: _Key, cells: _Cells) -> bytes:
 def encode_rows(rows: Sequence[tuple[_Key, _Cells]]) -> bytes:
     """Rows back to back after one header; no bytes at all for no rows."""
 
+def encode_row_matrix(
+    key_names: Sequence[str], column_names: Sequence[str], rows: Sequence[tuple[_Key, _Cells]]
+) -> bytes:
+    """Rows as a SimpleRowMatrix (``native/plainbuffer/row_matrix.h``): every row has every column, or null.
+
+    Of a cell's versions it takes the first, and no timestamps. Raises ValueError where a row has a column beside those
+    named, ParameterInvalid where the rows come to 2 GiB.
+    """
+
 def encode_key(key: _Key) -> bytes:
     """A row of key columns alone."""
 

@@ -10,6 +10,8 @@ and row, and that nothing follows but the zeros with which the Node SDK pads its
 Encoding raises `ParameterInvalid` for a value that no column can hold (an int beyond 64 bits, a str with a lone
 surrogate, another type), `InvalidPrimaryKey` for one that no key can hold, and `TypeError` for a row of the wrong
 shape.
+
+`encode_row_matrix` writes SimpleRowMatrix, the wire's other encoding of rows, in which a block names its columns once.
 """
 
 from lutra.kernels._native import (
@@ -21,6 +23,7 @@ from lutra.kernels._native import (
     encode_change,
     encode_key,
     encode_row,
+    encode_row_matrix,
     encode_rows,
     encode_variant,
     measure_row,
@@ -35,6 +38,7 @@ __all__ = [
     "encode_change",
     "encode_key",
     "encode_row",
+    "encode_row_matrix",
     "encode_rows",
     "encode_variant",
     "measure_row",
