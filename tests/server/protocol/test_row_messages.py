@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import tablestore as ots
+from support.row_matrix import read_matrix
 from tablestore.decoder import OTSProtoBufferDecoder
 from tablestore.encoder import OTSProtoBufferEncoder
 
@@ -266,11 +267,13 @@ def test_no_row_is_an_empty_row_not_an_absent_one() -> None:
 
 
 def test_a_range_that_was_read() -> None:
-    message = messages.range_message(RangeResult([ROW, Row(KEY, [])], CapacityUnits(read=3), next_start=KEY))
+    message = messages.range_message(
+        wire.GetRangeRequest(), RangeResult([ROW, Row(KEY, [])], CapacityUnits(read=3), next_start=KEY)
+    )
     (consumed, next_start, rows, _), _ = DECODER.decode_response("GetRange", message.SerializeToString(), "id")
     assert (consumed.read, next_start) == (3, SDK_KEY)
     assert [(row.primary_key, row.attribute_columns) for row in rows] == [(SDK_KEY, SDK_CELLS), (SDK_KEY, [])]
-    end = messages.range_message(RangeResult([], CapacityUnits(read=1)))
+    end = messages.range_message(wire.GetRangeRequest(), RangeResult([], CapacityUnits(read=1)))
     assert not end.HasField("next_start_primary_key")
     assert DECODER.decode_response("GetRange", end.SerializeToString(), "id")[0][1:3] == (None, [])
 
@@ -311,3 +314,17 @@ def test_one_written_row() -> None:
     (consumed, row), _ = DECODER.decode_response("PutRow", message.SerializeToString(), "id")
     assert (consumed.write, row.primary_key) == (1, SDK_KEY)
     assert not messages.write_message(WriteResult(CapacityUnits(write=1))).HasField("row")
+
+
+def test_a_matrix_that_rows_do_not_all_fit_ends_before_them() -> None:
+    rows = [Row((("a", "x"), ("b", i)), [(f"c{i}-{j}", j, 1) for j in range(100)]) for i in range(400)]
+    request = wire.GetRangeRequest(
+        table_name="t",
+        inclusive_start_primary_key=encode_key((("a", INF_MIN), ("b", INF_MIN))),
+        exclusive_end_primary_key=encode_key((("a", INF_MAX), ("b", INF_MAX))),
+        data_block_type_hint=wire.DATA_BLOCK_TYPE_SIMPLE_ROW_MATRIX,
+    )
+    message = messages.range_message(request, RangeResult(rows, CapacityUnits(read=3)))
+    found = read_matrix(message.rows)
+    assert 0 < len(found.rows) < len(rows)
+    assert messages.parse_key(message.next_start_primary_key) == rows[len(found.rows)].key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import pytest
@@ -183,16 +184,37 @@ def test_numbers_that_mean_nothing(sync_client: ots.OTSClient, table: str) -> No
         send(sync_client, "PutRow", prefix + b"\x1a\x02\x08\x00" + b"\x22\x02\x08\x63")  # return_type = 99
 
 
-def test_rows_come_in_one_format_whatever_the_hint(sync_client: ots.OTSClient, table: str) -> None:
-    """Go and Java can ask for SimpleRowMatrix, and look at what they got."""
-    put(sync_client, table, [("id", "a")], n=1)
+def test_rows_as_a_matrix(sync_client: ots.OTSClient, table: str) -> None:
+    """Node's messages have the hint, and Go reads what is answered; the answer says which format it has."""
+    put(sync_client, table, [("id", "a")], n=1, s="x")
+    put(sync_client, table, [("id", "b")], n=2)
     request = wire.GetRangeRequest(table_name=table, direction=wire.FORWARD, max_versions=1)
     request.inclusive_start_primary_key = bytes(PlainBufferBuilder.serialize_primary_key([("id", ots.INF_MIN)]))
     request.exclusive_end_primary_key = bytes(PlainBufferBuilder.serialize_primary_key([("id", ots.INF_MAX)]))
-    matrix = b"\x78\x01"  # data_block_type_hint
-    response = wire.GetRangeResponse.FromString(send(sync_client, "GetRange", request.SerializeToString() + matrix))
-    [row] = PlainBufferCodedInputStream(PlainBufferInputStream(response.rows)).read_rows()
-    assert (row.primary_key, [column[:2] for column in row.attribute_columns]) == ([("id", "a")], [("n", 1)])
+    plain, matrix = b"\x78\x00", b"\x78\x01"  # data_block_type_hint
+    body = send(sync_client, "GetRange", request.SerializeToString() + plain)
+    response = wire.GetRangeResponse.FromString(body)
+    rows = PlainBufferCodedInputStream(PlainBufferInputStream(response.rows)).read_rows()
+    assert [row.primary_key for row in rows] == [[("id", "a")], [("id", "b")]]
+    assert body.endswith(b"\x28\x00\x30\x00")  # data_block_type, compress_type
+    body_of_plain = body
+    body = send(sync_client, "GetRange", request.SerializeToString() + matrix)
+    assert body.endswith(b"\x28\x01\x30\x00")
+    block = wire.GetRangeResponse.FromString(body).rows
+    names = b"\x02\x00id\x01\x00n\x01\x00s"
+    options = b"\x0a\x01\x03" + struct.pack("<i", 2)
+    data = b"\x02" + cell("a") + cell(1) + cell("x") + b"\x02" + cell("b") + cell(2) + b"\x06"
+    header = b"SRM0" + struct.pack("<iiii", 20 + len(names + options), 20 + len(names), 1, 2)
+    assert block[:-1] == header + names + options + data + b"\x01"
+    asked_for_none = send(sync_client, "GetRange", request.SerializeToString())
+    assert asked_for_none == body_of_plain.removesuffix(b"\x28\x00\x30\x00")
+
+
+def cell(value: int | str) -> bytes:
+    """A value of a matrix."""
+    if isinstance(value, int):
+        return struct.pack("<Bq", 0, value)
+    return struct.pack("<Bi", 3, len(value)) + value.encode()
 
 
 def test_an_atomic_batch_is_not_promised(sync_client: ots.OTSClient, table: str) -> None:

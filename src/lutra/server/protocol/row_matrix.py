@@ -2,7 +2,7 @@
 
 It holds the newest version of each cell, without timestamps, and a null where a row has no such column. So it suits
 rows that are alike. Rows that are not would be mostly nulls, without bound: `rows_that_fit` says how many of them may
-go into one block. Source: the official Java SDK, the only one that reads it.
+go into one block. Source: the official Java SDK, which reads it, as Go's does.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from lutra.server.protocol.capacity_messages import consumed_message
 from lutra.server.protocol.errors import INTERNAL_CODE, told
 from lutra.server.protocol.filter_messages import parse_filter
 from lutra.server.protocol.parsing import enum_of
+from lutra.server.protocol.row_matrix import encode_matrix, rows_that_fit
 from lutra.server.wire import error_pb2
 from lutra.server.wire import row_pb2 as wire
 
@@ -126,13 +127,29 @@ def read_message(result: ReadResult) -> wire.GetRowResponse:
     )
 
 
-def range_message(result: RangeResult) -> wire.GetRangeResponse:
-    """GetRange's answer; ``next_start_primary_key`` is absent at the end."""
-    return wire.GetRangeResponse(
+def range_message(request: wire.GetRangeRequest, result: RangeResult) -> wire.GetRangeResponse:
+    """GetRange's answer; ``next_start_primary_key`` is absent at the end. Who names a format is told which it is."""
+    is_matrix = request.data_block_type_hint == wire.DATA_BLOCK_TYPE_SIMPLE_ROW_MATRIX
+    rows, next_start = result.rows, result.next_start
+    if is_matrix:
+        count = rows_that_fit(rows, request.columns_to_get)
+        if count < len(rows):
+            rows, next_start = rows[:count], rows[count].key
+        names = [name for name, _ in parse_key(request.inclusive_start_primary_key)]
+        block = encode_matrix(names, rows, request.columns_to_get)
+    else:
+        block = encode_rows([(row.key, row.cells) for row in rows])
+    response = wire.GetRangeResponse(
         consumed=consumed_message(result.consumed),
-        rows=encode_rows([(row.key, row.cells) for row in result.rows]),
-        next_start_primary_key=None if result.next_start is None else encode_key(result.next_start),
+        rows=block,
+        next_start_primary_key=None if next_start is None else encode_key(next_start),
     )
+    if request.HasField("data_block_type_hint"):
+        response.data_block_type = (
+            wire.DATA_BLOCK_TYPE_SIMPLE_ROW_MATRIX if is_matrix else wire.DATA_BLOCK_TYPE_PLAIN_BUFFER
+        )
+        response.compress_type = wire.COMPRESS_TYPE_NONE
+    return response
 
 
 def batch_read_row_message(result: ReadResult | LutraError) -> wire.RowInBatchGetRowResponse:

@@ -44,7 +44,7 @@ def delete_row(instance: Instance, body: bytes) -> Reply:
 def get_range(instance: Instance, body: bytes) -> Reply:
     request = parse(wire.GetRangeRequest, body)
     result = instance.tables.read_range(request.table_name, messages.parse_range(request))
-    return Reply(messages.range_message(result).SerializeToString(), rows_read=len(result.rows))
+    return Reply(messages.range_message(request, result).SerializeToString(), rows_read=len(result.rows))
 
 
 def batch_write_row(instance: Instance, body: bytes) -> Reply:

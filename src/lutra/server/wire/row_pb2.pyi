@@ -27,6 +27,15 @@ class OperationType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OPERATION_TYPE_UPDATE: _ClassVar[OperationType]
     OPERATION_TYPE_DELETE: _ClassVar[OperationType]
 
+class DataBlockType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DATA_BLOCK_TYPE_PLAIN_BUFFER: _ClassVar[DataBlockType]
+    DATA_BLOCK_TYPE_SIMPLE_ROW_MATRIX: _ClassVar[DataBlockType]
+
+class CompressType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    COMPRESS_TYPE_NONE: _ClassVar[CompressType]
+
 class Direction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     DIRECTION_FORWARD: _ClassVar[Direction]
@@ -41,6 +50,9 @@ OPERATION_TYPE_UNSPECIFIED: OperationType
 OPERATION_TYPE_PUT: OperationType
 OPERATION_TYPE_UPDATE: OperationType
 OPERATION_TYPE_DELETE: OperationType
+DATA_BLOCK_TYPE_PLAIN_BUFFER: DataBlockType
+DATA_BLOCK_TYPE_SIMPLE_ROW_MATRIX: DataBlockType
+COMPRESS_TYPE_NONE: CompressType
 DIRECTION_FORWARD: Direction
 DIRECTION_BACKWARD: Direction
 
@@ -267,7 +279,7 @@ class BatchWriteRowResponse(_message.Message):
     def __init__(self, tables: _Optional[_Iterable[_Union[TableInBatchWriteRowResponse, _Mapping]]] = ...) -> None: ...
 
 class GetRangeRequest(_message.Message):
-    __slots__ = ("table_name", "direction", "columns_to_get", "time_range", "max_versions", "limit", "inclusive_start_primary_key", "exclusive_end_primary_key", "filter", "start_column", "end_column", "token", "transaction_id")
+    __slots__ = ("table_name", "direction", "columns_to_get", "time_range", "max_versions", "limit", "inclusive_start_primary_key", "exclusive_end_primary_key", "filter", "start_column", "end_column", "token", "transaction_id", "data_block_type_hint", "return_entire_primary_keys", "compress_type_hint")
     TABLE_NAME_FIELD_NUMBER: _ClassVar[int]
     DIRECTION_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_TO_GET_FIELD_NUMBER: _ClassVar[int]
@@ -281,6 +293,9 @@ class GetRangeRequest(_message.Message):
     END_COLUMN_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    DATA_BLOCK_TYPE_HINT_FIELD_NUMBER: _ClassVar[int]
+    RETURN_ENTIRE_PRIMARY_KEYS_FIELD_NUMBER: _ClassVar[int]
+    COMPRESS_TYPE_HINT_FIELD_NUMBER: _ClassVar[int]
     table_name: str
     direction: Direction
     columns_to_get: _containers.RepeatedScalarFieldContainer[str]
@@ -294,16 +309,23 @@ class GetRangeRequest(_message.Message):
     end_column: str
     token: bytes
     transaction_id: str
-    def __init__(self, table_name: _Optional[str] = ..., direction: _Optional[_Union[Direction, str]] = ..., columns_to_get: _Optional[_Iterable[str]] = ..., time_range: _Optional[_Union[TimeRange, _Mapping]] = ..., max_versions: _Optional[int] = ..., limit: _Optional[int] = ..., inclusive_start_primary_key: _Optional[bytes] = ..., exclusive_end_primary_key: _Optional[bytes] = ..., filter: _Optional[bytes] = ..., start_column: _Optional[str] = ..., end_column: _Optional[str] = ..., token: _Optional[bytes] = ..., transaction_id: _Optional[str] = ...) -> None: ...
+    data_block_type_hint: DataBlockType
+    return_entire_primary_keys: bool
+    compress_type_hint: CompressType
+    def __init__(self, table_name: _Optional[str] = ..., direction: _Optional[_Union[Direction, str]] = ..., columns_to_get: _Optional[_Iterable[str]] = ..., time_range: _Optional[_Union[TimeRange, _Mapping]] = ..., max_versions: _Optional[int] = ..., limit: _Optional[int] = ..., inclusive_start_primary_key: _Optional[bytes] = ..., exclusive_end_primary_key: _Optional[bytes] = ..., filter: _Optional[bytes] = ..., start_column: _Optional[str] = ..., end_column: _Optional[str] = ..., token: _Optional[bytes] = ..., transaction_id: _Optional[str] = ..., data_block_type_hint: _Optional[_Union[DataBlockType, str]] = ..., return_entire_primary_keys: bool = ..., compress_type_hint: _Optional[_Union[CompressType, str]] = ...) -> None: ...
 
 class GetRangeResponse(_message.Message):
-    __slots__ = ("consumed", "rows", "next_start_primary_key", "next_token")
+    __slots__ = ("consumed", "rows", "next_start_primary_key", "next_token", "data_block_type", "compress_type")
     CONSUMED_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     NEXT_START_PRIMARY_KEY_FIELD_NUMBER: _ClassVar[int]
     NEXT_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    DATA_BLOCK_TYPE_FIELD_NUMBER: _ClassVar[int]
+    COMPRESS_TYPE_FIELD_NUMBER: _ClassVar[int]
     consumed: _capacity_pb2.ConsumedCapacity
     rows: bytes
     next_start_primary_key: bytes
     next_token: bytes
-    def __init__(self, consumed: _Optional[_Union[_capacity_pb2.ConsumedCapacity, _Mapping]] = ..., rows: _Optional[bytes] = ..., next_start_primary_key: _Optional[bytes] = ..., next_token: _Optional[bytes] = ...) -> None: ...
+    data_block_type: DataBlockType
+    compress_type: CompressType
+    def __init__(self, consumed: _Optional[_Union[_capacity_pb2.ConsumedCapacity, _Mapping]] = ..., rows: _Optional[bytes] = ..., next_start_primary_key: _Optional[bytes] = ..., next_token: _Optional[bytes] = ..., data_block_type: _Optional[_Union[DataBlockType, str]] = ..., compress_type: _Optional[_Union[CompressType, str]] = ...) -> None: ...
