@@ -11,7 +11,9 @@ BIN := $(VENV)/bin
 NATIVE := CMakeLists.txt native/CMakeLists.txt $(wildcard native/*.cpp native/*/*)
 # The SDK's own tests on CPython 3.12, where it uses its native codec; the server runs on the interpreter of $(VENV).
 SDK_VENV := $(VENV)-sdk312
-SDK_TESTS = [ ! -x $(SDK_VENV)/bin/pytest ] || LUTRA_SERVER_PYTHON=$(BIN)/python $(SDK_VENV)/bin/pytest tests/server/sdk
+SDK_TESTS = [ ! -x $(SDK_VENV)/bin/pytest ] || LUTRA_SERVER_PYTHON=$(BIN)/python $(SDK_VENV)/bin/pytest $(SHARED_OUT) tests/server/sdk
+# Two processes at once: half the time on two cores, and none of the memory that one a core would take on many.
+SHARED_OUT := -n 2 --dist worksteal
 
 .PHONY: setup demo test test-slow lint bench protos clean
 setup: $(VENV)/.installed
@@ -24,7 +26,7 @@ demo: setup
 	$(BIN)/lutra demo --data demo-data
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest $(SHARED_OUT)
 	@$(SDK_TESTS)
 
 test-slow: setup

@@ -30,7 +30,7 @@ if ! is_312 "$VENV/bin/python"; then
         if is_312 "$candidate"; then
             [ -x "$VENV-sdk312/bin/pip" ] || "$candidate" -m venv "$VENV-sdk312" || break
             "$VENV-sdk312/bin/python" -m pip --disable-pip-version-check install --quiet \
-                tablestore==6.4.8 numpy "pytest>=8.2" "pytest-timeout>=2.3" "hypothesis>=6.100"
+                tablestore==6.4.8 numpy "pytest>=8.2" "pytest-timeout>=2.3" "pytest-xdist>=3.6" "hypothesis>=6.100"
             break
         fi
     done

@@ -296,17 +296,21 @@ def test_what_nothing_names(tmp_path: Path) -> None:
         assert (check.segments, check.segment_bytes) == (1, store.size(name))
 
 
+def _another(byte: bytes) -> bytes:
+    return bytes([byte[0] ^ 1])
+
+
 def test_manifests(tmp_path: Path) -> None:
     store, _ = graph_index(tmp_path)
     storage = IndexStorage(store, PREFIX)
     storage.take_over(Manifest("w", "s"), lambda _: None)
     older, newest = store.list(PREFIX + "manifest")
     whole = store.get(older), store.get(newest)
-    store.put(older, whole[0][:-1] + b"?")
+    store.put(older, whole[0][:-1] + _another(whole[0][-1:]))
     (fault,) = faults(store, rows())
     assert (fault.place, fault.remedy) == (older, Remedy.START)
     store.put(older, whole[0])
-    store.put(newest, whole[1][:-1] + b"?")
+    store.put(newest, whole[1][:-1] + _another(whole[1][-1:]))
     (fault,) = faults(store, rows())
     assert (fault.place, fault.remedy) == (newest, Remedy.REBUILD)
     for name in (older, newest):
