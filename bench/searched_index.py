@@ -127,7 +127,7 @@ class SearchedIndex:
         self._folder.cleanup()
 
     def _view_of(self, parts: Sequence[Part]) -> IndexView:
-        return IndexView(self._schema, _KEY, tuple(parts), _CODEC.decode)
+        return IndexView(self._schema, _KEY, tuple(parts), _CODEC)
 
     def _buffer(self, numbers: Rows, rows: Vectors) -> Part:
         """Of the rows of those numbers, which are their keys."""

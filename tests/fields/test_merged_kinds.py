@@ -63,7 +63,7 @@ def content(number: int) -> dict[str, Any]:
 
 def view_of(*parts: Part) -> IndexView:
     index = memory_index(SCHEMA, KEY)
-    return IndexView(SCHEMA, KEY, parts, index.view().decode_key)
+    return IndexView(SCHEMA, KEY, parts, index.view().codec)
 
 
 def buffer_of(numbers: list[int]) -> Part:

@@ -58,6 +58,7 @@ def test_decoding_gives_the_key_back(drawn: tuple[KeyCodec, list[KeyInput]]) -> 
     encoded = codec.encode(key)
     assert codec.decode(encoded) == key
     assert codec.decode_bare(encoded[len(codec.prefix) :]) == key
+    assert codec.decode_all([encoded, encoded]) == [key, key]
 
 
 @given(keys(2, bounds=True))
@@ -170,6 +171,9 @@ def test_stored_keys_of_another_shape_are_corruption() -> None:
     for damaged in (whole[:-1], whole + b"\0", b"rPREFIXno end", b"rPREFIX\xff\0\0" + whole[-8:]):
         with pytest.raises(Corruption):
             codec.decode(damaged)
+    only = codec_of([ColumnType.STRING])
+    with pytest.raises(Corruption, match=b"rPREFIX\xff".hex()):
+        only.decode_all([b"rPREFIXa", b"rPREFIX\xff"])
 
 
 def test_infinite_bounds_rank_around_values() -> None:

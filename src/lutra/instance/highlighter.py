@@ -83,12 +83,12 @@ class Shown:
     def __init__(self, schema: IndexSchema, request: SearchRequest) -> None:
         self._schema = schema
         self._own = None if request.highlight is None else Highlighter(schema, request.query, request.highlight)
-        self._inner = InnerHighlighter(schema, request.query)
+        self._inner = InnerHighlighter(schema, request.query) if schema.has_nested else None
         self._texts: dict[PrimaryKey, RowTexts] = {}
 
     @property
     def needs_rows(self) -> bool:
-        return self._own is not None or self._inner.is_asked
+        return self._own is not None or (self._inner is not None and self._inner.is_asked)
 
     def take(self, rows: Iterable[Row]) -> None:
         """Keeps whole rows, some of which the answer will have."""
@@ -101,6 +101,6 @@ class Shown:
 
     def inner_hits(self, rows: Sequence[Row], hits: list[InnerHitsByPath]) -> list[InnerHitsByPath]:
         """``hits`` of rows that were taken, with their fragments, where these were asked for."""
-        if not self._inner.is_asked:
+        if self._inner is None or not self._inner.is_asked:
             return hits
         return [self._inner.shown(self._texts[row.key], own) for row, own in zip(rows, hits, strict=True)]

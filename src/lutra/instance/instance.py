@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 from lutra.feed.feed import Watermarks
 from lutra.index.definitions.definition import IndexDefinition
@@ -314,15 +313,20 @@ class Instance:
         return [row is None for row in rows]
 
 
-@contextmanager
-def _telling_of_damage(feed: IndexFeed) -> Iterator[None]:
+class _telling_of_damage:  # noqa: N801  # used as a function is; a generator would take several times as long
     """What is lost or damaged of an index is told as that; a row that is damaged is the table's."""
-    try:
-        yield
-    except RowDamaged:
-        raise
-    except (Corruption, ObjectMissing) as error:
-        raise feed.consumer.damage(error) from error
+
+    __slots__ = ("_feed",)
+
+    def __init__(self, feed: IndexFeed) -> None:
+        self._feed = feed
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Corruption | ObjectMissing) and not isinstance(error, RowDamaged):
+            raise self._feed.consumer.damage(error) from error
 
 
 def _would_be_answered(feed: IndexFeed, request: SearchRequest) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -369,6 +369,9 @@ class SearchStats:
     @classmethod
     def of(cls, parts: list[PartStats]) -> SearchStats:
         """The sums of ``parts``."""
+        if len(parts) == 1:
+            only = parts[0]
+            return cls(only.strategy, only.rows, only.distances, only.reads, only.bytes, parts)
         return cls(
             strategy="+".join(sorted({part.strategy for part in parts})),
             rows_scanned=sum(part.rows for part in parts),
@@ -400,8 +403,7 @@ class SearchResult:
     is_complete: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """One row of an answer before its columns are fetched."""
 
     key: PrimaryKey

@@ -38,6 +38,8 @@ _NO_DISTANCES: Final[Distances] = np.empty(0, np.float32)
 
 Wanted = tuple[Placed, Sequence[PartSearch]]
 """A condition of a query, and the search of that query in each part."""
+_Searched = tuple[Near, Sequence[PartSearch]]
+"""Neighbours that are looked for, and the search in each part, of the documents they are among."""
 
 
 def find_candidates(wanted: Iterable[Wanted]) -> None:
@@ -46,7 +48,7 @@ def find_candidates(wanted: Iterable[Wanted]) -> None:
     Those that differ in nothing but their vectors, as many queries at once have them, are looked for together: the
     parts are the same, in the same order. Raises RequestTimeout, Corruption, StorageFailure.
     """
-    together: dict[Near, list[tuple[Near, Sequence[PartSearch]]]] = {}
+    found: list[_Searched] = []
     seen: set[int] = set()
     for (space, condition), parts in wanted:
         if not isinstance(condition, Near) or id(condition) in seen:
@@ -56,12 +58,23 @@ def find_candidates(wanted: Iterable[Wanted]) -> None:
         if condition.is_nested:
             _find_rows(condition, own)
         else:
-            together.setdefault(condition.without_vector(), []).append((condition, own))
-    for group in together.values():
+            found.append((condition, own))
+    if len(found) == 1:
+        _find(found)
+        return
+    for group in _alike(found):
         _find(group)
 
 
-def _find(group: Sequence[tuple[Near, Sequence[PartSearch]]]) -> None:
+def _alike(found: Sequence[_Searched]) -> Iterable[Sequence[_Searched]]:
+    """Those that differ in nothing but their vectors, together."""
+    together: dict[Near, list[_Searched]] = {}
+    for condition, own in found:
+        together.setdefault(condition.without_vector(), []).append((condition, own))
+    return together.values()
+
+
+def _find(group: Sequence[_Searched]) -> None:
     """The ``top_k`` of all parts together, for each; equally near ones by primary key."""
     scans = [[_Scan(condition, part) for part in parts] for condition, parts in group]
     top_k = group[0][0].top_k

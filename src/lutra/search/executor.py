@@ -98,7 +98,7 @@ def _answered(
     current_deadline().check()
 
     keys, scores = _keys_and_scores(found.top, found.places)
-    hits = [Hit(view.decode_key(key), score) for key, score in zip(keys, scores, strict=True)]
+    hits = list(map(Hit, view.codec.decode_all(keys), scores))
     stats = SearchStats.of([search.stats for search in searches])
     documents = _documents(found.top, found.places)
     answer = Answer(

@@ -28,6 +28,7 @@ from lutra.search.token import Token
 
 _NO_LEVEL: Final = Level((), ())
 _BY_KEY: Final = (PrimaryKeySort(),)
+_NOTHING_WITHIN: Final[Asked] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Plan:
     limit: int
     is_scoring: bool
     """Whether hits carry scores."""
+    needs_scores: bool
+    """Whether anything looks at scores."""
     filter: Condition | None
     """What rows have to match besides, whatever they score."""
     collapse: str | None
@@ -66,11 +69,6 @@ class Plan:
             if isinstance(condition, HasDocument) and condition.hits is not None and condition.hits.is_scoring:
                 by_score.append(Placed(condition.path, condition.inner.condition))
         return [Placed("", self.root.condition), *by_score] if self.needs_scores else by_score
-
-    @property
-    def needs_scores(self) -> bool:
-        """Whether anything looks at scores."""
-        return self.is_scoring or self.aggregations.is_scoring
 
     @property
     def top_k(self) -> int | None:
@@ -110,9 +108,10 @@ def plan_of(view: IndexView, request: SearchRequest, known: dict[Condition, Cond
         offset,
         limit,
         is_scoring,
+        is_scoring or level.is_scoring,
         within,
         request.collapse,
-        asked_within(root.condition),
+        asked_within(root.condition) if view.schema.has_nested else _NOTHING_WITHIN,
         binder.seed,
         level,
     )

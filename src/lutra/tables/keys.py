@@ -6,7 +6,7 @@ itself with 0x00 written as 0x00 0xFF and 0x00 0x00 after it. The last column is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from lutra.kv.store import prefix_end
@@ -42,6 +42,7 @@ class KeyCodec:
             (column.name, _PYTHON_TYPES[column.type], position == len(columns) - 1)
             for position, column in enumerate(columns)
         ]
+        self._is_one_string = [column.type for column in columns] == [ColumnType.STRING]
 
     def encode(self, key: KeyInput) -> bytes:
         """The encoded key.
@@ -89,6 +90,16 @@ class KeyCodec:
             return self._decode(encoded, len(self.prefix))
         except ValueError as error:
             raise Corruption(f"stored key {encoded.hex()} is not a key of its table") from error
+
+    def decode_all(self, encoded: Sequence[bytes]) -> list[PrimaryKey]:
+        """As `decode`, of several at once. Raises Corruption."""
+        if not self._is_one_string:
+            return [self.decode(key) for key in encoded]
+        name, begin = self._columns[0][0], len(self.prefix)
+        try:
+            return [((name, key[begin:].decode()),) for key in encoded]
+        except ValueError:
+            return [self.decode(key) for key in encoded]  # which says which of them
 
     def decode_bare(self, encoded: bytes) -> PrimaryKey:
         """As `decode`, of a key without its prefix."""

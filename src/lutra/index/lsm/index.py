@@ -210,7 +210,7 @@ class SearchIndex:
         return filled or [buffers[0]]  # one part at least, however little there is
 
     def _view_of(self, parts: Sequence[PartView | SegmentView]) -> IndexView:
-        return IndexView(self.schema, self.key_columns, tuple(parts), self._codec.decode)
+        return IndexView(self.schema, self.key_columns, tuple(parts), self._codec)
 
     def _buffers(self) -> list[Buffer]:
         return [self._active, *(sealed.buffer for sealed in self._sealed)]

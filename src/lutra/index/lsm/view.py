@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from lutra.model.schema import KeyColumn
 from lutra.scalars.part import StringsPart
 from lutra.scalars.strings import StringsView
 from lutra.segments.part import Part
+from lutra.tables.keys import KeyCodec
 
 Document = tuple[Part, int]
 """A part of a view, and the number of a document in it."""
@@ -66,7 +67,12 @@ class IndexView:
     schema: IndexSchema
     key_columns: tuple[KeyColumn, ...]
     parts: tuple[Part, ...]
-    decode_key: Callable[[bytes], PrimaryKey]
+    codec: KeyCodec
+    """Of the primary key."""
+
+    def decode_key(self, key: bytes) -> PrimaryKey:
+        """The key of a document, as parts have it. Raises Corruption."""
+        return self.codec.decode(key)
 
     @property
     def rows(self) -> int:
