@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lutra.instance.expression import Column, Expression, Order, col
     from lutra.instance.field import Stored, Vector
     from lutra.instance.nested import Nested, Object
+    from lutra.instance.put_batches import Rejected
     from lutra.instance.results import Groups, Results
     from lutra.instance.row import Row
     from lutra.instance.table import Table
@@ -66,6 +67,7 @@ __all__ = [
     "Order",
     "ParameterInvalid",
     "QuotaExhausted",
+    "Rejected",
     "RequestTimeout",
     "Results",
     "Row",
@@ -105,6 +107,7 @@ _HOMES: Final = {
     "Order": "lutra.instance.expression",
     "ParameterInvalid": "lutra.model.errors",
     "QuotaExhausted": "lutra.model.errors",
+    "Rejected": "lutra.instance.put_batches",
     "RequestTimeout": "lutra.model.errors",
     "Results": "lutra.instance.results",
     "Row": "lutra.instance.row",

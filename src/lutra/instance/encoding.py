@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import math
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +19,27 @@ from lutra.model.values import INT64_MAX, INT64_MIN, Value
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
+# An index keeps dates as 64 bits of nanoseconds.
+FIRST_DATE: Final = dt.datetime(1677, 9, 22, tzinfo=dt.UTC)
+LAST_DATE: Final = dt.datetime(2262, 4, 11, tzinfo=dt.UTC)
+EXACT_BELOW: Final = 2**53
+"""Up to here a float tells each int from the next."""
+_NO_GAPS: Final = frozenset({str, int, bool, bytes, list, tuple, dict, np.ndarray, dt.datetime, GeoPoint})
+_GAP_TYPES: Final = frozenset({"NaTType", "NAType"})
+
+
+def is_gap(value: object) -> bool:
+    """Whether a value of a row says that there is none: None, NaN, NaT, and pandas' NA, as frames have them."""
+    kind = type(value)
+    if kind in _NO_GAPS:
+        return False
+    if value is None:
+        return True
+    if isinstance(value, float | np.floating):
+        return math.isnan(value)
+    if isinstance(value, np.datetime64):
+        return bool(np.isnat(value))
+    return kind.__name__ in _GAP_TYPES and kind.__module__.startswith("pandas.")
 
 
 def encode_str(value: object) -> str:
@@ -32,12 +53,23 @@ def encode_str(value: object) -> str:
 
 
 def encode_int(value: object) -> int:
+    """An int, or a float that is whole: a frame makes floats of a column of ints that has gaps."""
+    if isinstance(value, float | np.floating):
+        return _whole(float(value))
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
         raise TypeError(f"expected int, got {shown(value)}")
     number = int(value)
     if not INT64_MIN <= number <= INT64_MAX:
         raise ValueError(f"{number} does not fit 64 bits")
     return number
+
+
+def _whole(value: float) -> int:
+    if not value.is_integer():  # nor are NaN and the infinite
+        raise TypeError(f"expected int, got float {value!r}")
+    if abs(value) > EXACT_BELOW:
+        raise ValueError(f"expected int, got float {value!r}: so large a float may be an int that was rounded")
+    return int(value)
 
 
 def encode_float(value: object) -> float:
@@ -87,11 +119,16 @@ def number_of(value: object, noun: str) -> int | float:
 
 
 def point_of(value: object) -> GeoPoint:
-    """``value``, a point or its latitude and longitude, as a point that there is. Raises TypeError, ValueError."""
+    """``value``, a point or its latitude and longitude, as a pair or by name, as a point that there is.
+
+    Raises TypeError, ValueError.
+    """
     if isinstance(value, GeoPoint):
         lat, lon = encode_float(value.lat), encode_float(value.lon)
     elif isinstance(value, tuple) and len(value) == 2:
         lat, lon = map(encode_float, value)
+    elif isinstance(value, Mapping) and value.keys() == {"lat", "lon"}:  # as Arrow has them
+        lat, lon = encode_float(value["lat"]), encode_float(value["lon"])
     else:
         raise TypeError(f"expected lutra.GeoPoint, got {shown(value)}")
     if not (-90 <= lat <= 90 and -180 <= lon <= 180):

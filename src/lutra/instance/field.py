@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.instance.encoding import (
+    FIRST_DATE,
+    LAST_DATE,
     declaration_text,
     decode_json,
     decode_point,
@@ -55,9 +57,6 @@ _METRIC_NAMES: Final = {metric: name for name, metric in _METRICS.items()}
 _DECLARED_DATES: Final = ("epoch_micros",)
 _UNIT_NAMES: Final = {"epoch_second": "seconds", "epoch_millis": "milliseconds", "epoch_micros": "microseconds"}
 _READERS_KEPT: Final = 1_024
-# An index keeps dates as 64 bits of nanoseconds.
-_FIRST_DATE: Final = dt.datetime(1677, 9, 22, tzinfo=dt.UTC)
-_LAST_DATE: Final = dt.datetime(2262, 4, 11, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -485,8 +484,8 @@ class Field:
         if self.kind is Kind.INT and not isinstance(value, dt.datetime):
             return encode_int(value)
         moment = moment_of(value)
-        if not _FIRST_DATE <= moment <= _LAST_DATE:
-            raise ValueError(f"{moment} is out of range: {_FIRST_DATE:%Y-%m-%d} to {_LAST_DATE:%Y-%m-%d}")
+        if not FIRST_DATE <= moment <= LAST_DATE:
+            raise ValueError(f"{moment} is out of range: {FIRST_DATE:%Y-%m-%d} to {LAST_DATE:%Y-%m-%d}")
         count, rest = divmod(datetime_ns(moment), EPOCH_UNITS_NS[form])
         if rest:
             raise ValueError(f"{moment} cannot be stored: the column holds whole {_UNIT_NAMES[form]}")

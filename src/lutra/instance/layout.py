@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from typing import Any, Final
 
-from lutra.instance.encoding import declaration_text
+import numpy as np
+
+from lutra.instance.encoding import declaration_text, encode_int, is_gap
 from lutra.instance.field import Field, FieldDeclaration, Kind
 from lutra.instance.row import Row
 from lutra.model import limits
@@ -17,6 +20,7 @@ from lutra.model.names import is_column_name
 from lutra.model.rows import CellChange, CellOperation, KeyInput
 from lutra.model.rows import Row as StoredRow
 from lutra.model.schema import DefinedColumn, KeyColumn, TableSchema
+from lutra.model.suggestions import suggestion
 from lutra.model.values import AUTO_INCREMENT, INT64_MAX, INT64_MIN, ColumnType, KeyMarker, KeyValue, Value
 
 KeyDeclaration = type[str] | type[int] | type[bytes] | KeyMarker
@@ -117,6 +121,14 @@ class Layout:
     def is_key(self, name: str) -> bool:
         return any(column.name == name for column in self.key)
 
+    def takes(self, name: str) -> bool:
+        """Whether rows can have a column of that name."""
+        return self.is_open or name in self.fields or self.is_key(name)
+
+    def key_kind(self, column: KeyColumn) -> Field:
+        """What a key column holds."""
+        return Field(column.name, _KEY_KINDS[column.type], indexed=False)
+
     def field(self, name: str) -> Field | None:
         """What filters see under that name, a key column included; None where nothing is declared."""
         found = self.key_fields.get(name) or self.fields.get(name) or self.others.get(name)
@@ -202,16 +214,16 @@ class Layout:
 
     # --- rows ---------------------------------------------------------------------------------------------------
 
-    def encode_row(self, row: Mapping[str, object]) -> tuple[KeyInput, list[CellChange]]:
-        """Key and cells of a row to be put; None stands for an absent column. Raises ParameterInvalid."""
-        if not isinstance(row, Mapping):
-            raise ParameterInvalid(f"a row is a mapping of column names to values, not {type(row).__name__}")
-        key = self.encode_key([self._key_part(column, row) for column in self.key], put=True)
+    def encode_row(self, row: object) -> tuple[KeyInput, list[CellChange]]:
+        """Key and cells of a row to be put, a mapping or an object of a dataclass; None, and what else frames have for
+        it (`is_gap`), stands for an absent column. Raises ParameterInvalid."""
+        given = mapping_of(row)
+        key = self.encode_key([self._key_part(column, given) for column in self.key], put=True)
         names = {column.name for column in self.key}
         cells: list[CellChange] = [
             (name, self.encode_value(name, value), None, CellOperation.PUT)
-            for name, value in row.items()
-            if name not in names and value is not None
+            for name, value in given.items()
+            if name not in names and not is_gap(value)
         ]
         return key, cells
 
@@ -247,22 +259,42 @@ class Layout:
         if isinstance(names, str):
             raise ParameterInvalid(f"columns is a list of names, not one str: write [{names!r}]")
         for name in names:
-            if not self.is_open and name not in self.fields and not self.is_key(name):
+            if not self.takes(name):
                 raise ParameterInvalid(self.unknown(name))
         return tuple(name for name in names if not self.is_key(name))
 
     def unknown(self, name: object) -> str:
         """Says that the table has no such column."""
-        known = ", ".join([*(column.name for column in self.key), *self.fields])
-        return f"table {self.table!r} has no column {name!r}: it has {known}"
+        known = [*(column.name for column in self.key), *self.fields]
+        has = f"it has {', '.join(known)}{suggestion(name, known)}"
+        return f"table {self.table!r} has no column {name!r}: {has}"
 
     def _key_part(self, column: KeyColumn, row: Mapping[str, object]) -> object:
-        value = row.get(column.name)
-        if value is None:
+        return self.key_part(column, row.get(column.name))
+
+    def key_part(self, column: KeyColumn, value: object) -> object:
+        """The value that a row to be put gives for a key column. Raises InvalidPrimaryKey."""
+        if is_gap(value):
             if column.auto_increment:
                 return AUTO_INCREMENT
             raise InvalidPrimaryKey(f"the row has no value for the key column {column.name!r}")
+        if column.type is ColumnType.INTEGER and isinstance(value, float | np.floating):
+            try:
+                return encode_int(value)
+            except (TypeError, ValueError) as error:
+                raise InvalidPrimaryKey(f"key column {column.name!r}: {error}") from None
         return value
+
+
+def mapping_of(row: object) -> Mapping[str, object]:
+    """The columns of a row, a mapping or an object of a dataclass. Raises ParameterInvalid where it is neither."""
+    if isinstance(row, Mapping):
+        return row
+    if isinstance(row, type) or not dataclasses.is_dataclass(row):
+        raise ParameterInvalid(
+            f"a row is a mapping of column names to values, or an object of a dataclass, not {type(row).__name__}"
+        )
+    return {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
 
 
 def _key_schema(column: KeyColumn) -> FieldSchema | None:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lutra.instance import where as filters
 from lutra.instance.aggregates import Aggregate, Bucket
@@ -15,7 +15,8 @@ from lutra.instance.field import FieldDeclaration, Kind
 from lutra.instance.field_changes import with_field, without_field
 from lutra.instance.grouping import Grouping, group_orders, ordered
 from lutra.instance.instance import Instance
-from lutra.instance.layout import KeyDeclaration, Layout, key_declaration, value_bytes
+from lutra.instance.layout import KeyDeclaration, Layout, key_declaration
+from lutra.instance.put_batches import FRAME_BATCH_ROWS, ArrowStream, PutBatches, Rejected
 from lutra.instance.results import Groups, Results
 from lutra.instance.row import Row
 from lutra.instance.search_query import Asked, TextMatch, columns_to_get, nearest, query_of, sorters_of
@@ -40,9 +41,12 @@ from lutra.model.rows import (
     ReturnType,
     RowChange,
     RowExistence,
+    WriteResult,
 )
 from lutra.model.values import INF_MAX, INF_MIN, KeyMarker, KeyValue
-from lutra.tables.changes import check_change
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SCAN_PAGE_ROWS: Final = 1_000
 _WAIT_S: Final = 30.0
@@ -103,21 +107,38 @@ class Table:
         chosen = result.row.key if result.row is not None else key
         return tuple(value for _, value in chosen if not isinstance(value, KeyMarker))
 
-    def put_many(self, rows: Iterable[Mapping[str, object]], *, progress: Callable[[int], object] | None = None) -> int:
-        """Writes rows, 200 to a commit, as the iterable gives them. Returns how many.
+    def put_many(
+        self,
+        rows: ArrowStream | pd.DataFrame | Iterable[Any],
+        *,
+        columns: Mapping[str, str | None] | None = None,
+        rejected: Callable[[Rejected], object] | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> int:
+        """Writes rows, many to a commit. Returns how many.
 
-        ``progress`` is called after each commit with the number of rows written so far. Raises ParameterInvalid for
-        the first bad row, naming it by its number from 0; the commits before it stay.
+        ``rows`` is an iterable of rows (mappings, or objects of a dataclass), a pandas.DataFrame, or whatever gives its
+        rows as Arrow has them: Arrow's tables, batches and readers, polars' frames, DuckDB's relations; or an iterable
+        of such frames, as ``pyarrow.parquet.ParquetFile(path).iter_batches()`` is. Frames are encoded by columns, a few
+        thousand rows at a time, and take 1,000 rows to a commit, others 200; both less where rows are large.
+
+        None, NaN, NaT and Arrow's null are columns that the row does not have. A float that is whole is an int where
+        the field is one. Points are structs of ``lat`` and ``lon``, vectors lists of numbers, records lists of structs.
+        A pandas index that has a name is a column.
+
+        ``columns`` says what columns that are given are called in the table; None leaves one out. ``rejected`` is
+        called with a :class:`lutra.Rejected` for each row that is wrong, and the others are written; without it the
+        first bad row raises ParameterInvalid, which names it by its number from 0; the commits before it stay.
+        ``progress`` is called after each commit with the number of rows written so far.
+
+        ::
+
+            docs.put_many(frame, columns={"doc_id": "id", "comment": None}, rejected=bad.append)
+
+        Raises ParameterInvalid where the columns of a frame are not those of the table, ImportError where reading a
+        frame takes pyarrow and that is not installed.
         """
-        if isinstance(rows, Mapping):
-            raise ParameterInvalid("put_many takes a list of rows, not one row: write put(row) or put_many([row])")
-        written = 0
-        for batch in self._batches(rows):
-            self._write_batch(batch, written)
-            written += len(batch)
-            if progress is not None:
-                progress(written)
-        return written
+        return PutBatches(self._layout, self._write_changes, columns, rejected).run(rows, progress)
 
     def update(
         self,
@@ -165,10 +186,10 @@ class Table:
         for key in _several(keys):
             batch.append(RowChange(ChangeKind.DELETE, self._layout.encode_key(_parts(key))))
             if len(batch) == limits.BATCH_WRITE_ROWS_MAX:
-                self._write_batch(batch, deleted)
+                self._delete_batch(batch, deleted)
                 deleted += len(batch)
                 batch = []
-        self._write_batch(batch, deleted)
+        self._delete_batch(batch, deleted)
         return deleted + len(batch)
 
     # --- reading ------------------------------------------------------------------------------------------------
@@ -467,41 +488,16 @@ class Table:
         if self._layout.is_key(name):
             raise ParameterInvalid(f"{name!r} is a key column: a key never changes; delete the row and put another")
 
-    def _batches(self, rows: Iterable[Mapping[str, object]]) -> Iterator[list[RowChange]]:
-        """Changes by the batch: at most 200 rows, and values of half of what one write may bring."""
-        batch: list[RowChange] = []
-        batch_bytes = 0
-        for number, row in enumerate(rows):
-            try:
-                key, cells = self._layout.encode_row(row)
-            except LutraError as error:
-                kept = number - len(batch)
-                raise type(error)(f"row {number}: {error}; {_kept(kept)}") from None
-            size_bytes = sum(value_bytes(value) for _, value, _, _ in cells)
-            full = len(batch) == limits.BATCH_WRITE_ROWS_MAX or batch_bytes + size_bytes > limits.WRITE_BYTES_MAX // 2
-            if batch and full:
-                yield batch
-                batch, batch_bytes = [], 0
-            batch.append(RowChange(ChangeKind.PUT, key, cells))
-            batch_bytes += size_bytes
-        if batch:
-            yield batch
+    def _write_changes(self, changes: list[RowChange]) -> list[WriteResult | LutraError]:
+        (results,) = self._instance().tables.write_batch([(self.name, changes)], FRAME_BATCH_ROWS)
+        return results
 
-    def _write_batch(self, batch: list[RowChange], first_row: int) -> None:
+    def _delete_batch(self, batch: list[RowChange], first_row: int) -> None:
         if not batch:
             return
-        instance = self._instance()
-        try:
-            (results,) = instance.tables.write_batch([(self.name, batch)])
-        except ParameterInvalid:
-            _refuse_wrong(batch, first_row)
-            raise
-        for number, result in enumerate(results, first_row):
+        for number, result in enumerate(self._write_changes(batch), first_row):
             if isinstance(result, LutraError):
-                last = first_row + len(batch) - 1
-                raise type(result)(
-                    f"row {number}: {result}; rows {first_row} to {last} are written but for such"
-                ) from result
+                raise type(result)(f"key {number}: {result}; the keys before it are deleted") from result
 
     def _bound(
         self,
@@ -567,16 +563,3 @@ def _several(keys: Iterable[KeyValue | Sequence[KeyValue]]) -> Iterable[KeyValue
     if isinstance(keys, str | bytes | bytearray | memoryview):
         raise ParameterInvalid(f"keys are a list, not one {type(keys).__name__}: write [{keys!r}]")
     return keys
-
-
-def _refuse_wrong(batch: list[RowChange], first_row: int) -> None:
-    """Names the first change of a batch that is wrong in itself, if there is one: the whole batch is refused for it."""
-    for number, change in enumerate(batch, first_row):
-        try:
-            check_change(change)
-        except ParameterInvalid as error:
-            raise type(error)(f"row {number}: {error}; {_kept(first_row)}") from None
-
-
-def _kept(rows: int) -> str:
-    return f"the {rows} rows before it are written" if rows else "nothing is written"

@@ -121,14 +121,16 @@ class Tables:
             raise
         return self._writer.write(table, change)
 
-    def write_batch(self, batch: Sequence[tuple[str, Sequence[RowChange]]]) -> list[list[WriteResult | LutraError]]:
-        """At most 200 changes in one commit, in their order; the results have the shape of ``batch``.
+    def write_batch(
+        self, batch: Sequence[tuple[str, Sequence[RowChange]]], rows_max: int = limits.BATCH_WRITE_ROWS_MAX
+    ) -> list[list[WriteResult | LutraError]]:
+        """At most ``rows_max`` changes in one commit, in their order; the results have the shape of ``batch``.
 
         What does not go with its table, or fails its condition, is that change's result and touches no other. Raises
         ParameterInvalid where a change is wrong in itself (`changes.check_change`) or the batch as a whole;
         OperationConflict. Then nothing is written.
         """
-        _check_batch(batch)
+        _check_batch(batch, rows_max)
         results: list[list[WriteResult | LutraError | None]] = []
         flat: list[tuple[Table, RowChange]] = []
         for name, changes in batch:
@@ -240,11 +242,11 @@ def _check_read(keys: Sequence[KeyInput], options: ReadOptions, check: Callable[
         check(key)
 
 
-def _check_batch(batch: Sequence[tuple[str, Sequence[RowChange]]]) -> None:
+def _check_batch(batch: Sequence[tuple[str, Sequence[RowChange]]], rows_max: int) -> None:
     if not batch:
         raise ParameterInvalid("No row is specified in BatchWriteRow.")
     for name, changes in batch:
         if not changes:
             raise ParameterInvalid(f"No operation is specified for table: '{name}'.")
-    if sum(len(changes) for _, changes in batch) > limits.BATCH_WRITE_ROWS_MAX:
-        raise ParameterInvalid(f"Rows count exceeds the upper limit: {limits.BATCH_WRITE_ROWS_MAX}.")
+    if sum(len(changes) for _, changes in batch) > rows_max:
+        raise ParameterInvalid(f"Rows count exceeds the upper limit: {rows_max}.")
