@@ -58,8 +58,9 @@ class IndexChanges:
     def check_table_update(self, table: str, update: TableUpdate) -> None:
         """Within ``defining``: raises ParameterInvalid where an index of the table would not go with it."""
         for index in self._catalog.of_table(self._instance, table):
+            options = self._tables.describe(table).schema.options
             for one in index.generations:
-                check_table_update(index.name, one.schema.ttl_s, update)
+                check_table_update(index.name, one.schema.ttl_s, options, update)
 
     def delete(self, table: str, index: str) -> None:
         """As `Instance.delete_search_index`."""

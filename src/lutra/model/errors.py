@@ -18,6 +18,10 @@
     ├── OperationConflict           OTSRowOperationConflict
     ├── RequestTimeout              OTSRequestTimeout
     ├── SessionExpired              OTSSessionExpired              a scan has to be begun anew
+    ├── SessionNotExist             OTSSessionNotExist             a local transaction has ended
+    ├── SessionBusy                 OTSSessionBusy                 another request uses the local transaction
+    ├── DataOutOfRange              OTSDataOutOfRange              rows of another partition key
+    ├── TransactionTooLarge         OTSOutOfTransactionDataSizeLimit   it writes too much
     ├── ServerBusy                  OTSServerBusy                  over a limit of the moment: try again
     ├── Corruption                  OTSInternalServerError         stored bytes fail their checksum
     │   ├── IndexDamaged            OTSInternalServerError         objects of a search index; its table is whole
@@ -109,6 +113,28 @@ class SessionExpired(LutraError):
 
     def __init__(self) -> None:
         super().__init__("ScanQuery'session is expired, please retry ComputeSplitsRequest and ScanQuery.")
+
+
+class SessionNotExist(LutraError):
+    code = "OTSSessionNotExist"
+
+    def __init__(self) -> None:
+        super().__init__("Session not exist or may be timeout.")
+
+
+class SessionBusy(LutraError):
+    code = "OTSSessionBusy"
+
+    def __init__(self) -> None:
+        super().__init__("Another request is using the transaction.")
+
+
+class DataOutOfRange(LutraError):
+    code = "OTSDataOutOfRange"
+
+
+class TransactionTooLarge(LutraError):
+    code = "OTSOutOfTransactionDataSizeLimit"
 
 
 class ServerBusy(LutraError):

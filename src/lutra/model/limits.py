@@ -26,6 +26,8 @@ KEY_VALUE_BYTES_MAX: Final = 1_024
 COLUMN_NAME_BYTES_MAX: Final = 255
 COLUMN_VALUE_BYTES_MAX: Final = 2 * 1024 * 1024
 COLUMNS_PER_WRITE_MAX: Final = 1_024
+FULL_ROW_COLUMNS_MAX: Final = 256
+"""Of tables whose rows are updated as a whole."""
 ROW_BYTES_MAX: Final = 32 * 1024 * 1024
 COLUMNS_TO_GET_MAX: Final = 1_024
 FILTER_NODES_MAX: Final = 32
@@ -33,6 +35,15 @@ FILTER_DEPTH_MAX: Final = 32
 
 # Requests
 WRITE_BYTES_MAX: Final = 4 * 1024 * 1024
+TRANSACTION_S_MAX: Final = 60
+"""From its start to its end."""
+TRANSACTION_BYTES_MAX: Final = 4 * 1024 * 1024
+"""What the changes of one bring, as of a write."""
+TRANSACTION_HELD_BYTES_MAX: Final = 64 * 1024 * 1024
+"""What its rows take in memory: an UpdateRow of one column holds all of its row."""
+TRANSACTIONS_MAX: Final = 1_000
+"""Open at once, of all instances of a data directory."""
+TRANSACTIONS_HELD_BYTES_MAX: Final = 256 * 1024 * 1024
 BATCH_WRITE_ROWS_MAX: Final = 200
 BATCH_GET_ROWS_MAX: Final = 100
 RANGE_ROWS_MAX: Final = 5_000

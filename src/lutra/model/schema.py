@@ -29,13 +29,15 @@ class TableOptions:
     """How long and how many versions a table keeps.
 
     ``ttl_s`` is -1 for ever, else seconds. ``max_deviation_s`` bounds how far a version's timestamp given by a client
-    may lie from the server's clock. ``allow_update`` False forbids UpdateRow.
+    may lie from the server's clock. ``allow_update`` False forbids UpdateRow. ``update_full_row``: an UpdateRow writes
+    the whole row anew, so that all of its columns are of one time, the server's.
     """
 
     ttl_s: int = -1
     max_versions: int = 1
     max_deviation_s: int = 86_400
     allow_update: bool = True
+    update_full_row: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class TableSchema:
     """A table as CreateTable gives it.
 
     ``splits`` are values of the partition key, ascending, at which a service of many machines would cut the table from
-    the beginning. Here they are only told again.
+    the beginning. Here they are only told again. ``has_transactions`` False forbids local transactions.
     """
 
     name: str
@@ -60,6 +62,7 @@ class TableSchema:
     options: TableOptions = TableOptions()
     reserved: CapacityUnits = CapacityUnits()
     splits: tuple[KeyValue, ...] = ()
+    has_transactions: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,5 +83,6 @@ class TableUpdate:
     max_versions: int | None = None
     max_deviation_s: int | None = None
     allow_update: bool | None = None
+    update_full_row: bool | None = None
     reserved_read: int | None = None
     reserved_write: int | None = None

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import Final
 
+from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.rows import Cell, CellChange, CellOperation
 from lutra.model.values import INT64_MAX, INT64_MIN, ColumnType, Value, type_of
@@ -23,6 +24,8 @@ def cells_of_put(table: Table, changes: list[CellChange], now_ms: int) -> list[C
         (name, value, now_ms if timestamp_ms is None else timestamp_ms)  # type: ignore[misc]
         for name, value, timestamp_ms, _ in changes
     ]
+    if table.update_full_row:
+        check_full_row(cells)
     if len(names) == len(cells):
         cells.sort(key=_NAME)
         return cells
@@ -40,6 +43,11 @@ def check_against(table: Table, changes: list[CellChange], now_ms: int) -> set[s
         _check_defined(table.defined, changes)
     for name, _, timestamp_ms, operation in changes:
         if timestamp_ms is not None and operation == CellOperation.PUT:
+            if table.update_full_row:
+                raise ParameterInvalid(
+                    f"Invalid timestamp. Cell:'{name}': rows of table {table.name} have one time, which the server "
+                    "gives (update_full_row)."
+                )
             _check_deviation(table, name, timestamp_ms, now_ms)
     return names
 
@@ -48,7 +56,8 @@ def updated(table: Table, cells: list[Cell], changes: list[CellChange], now_ms: 
     """The cells of a row after a checked UpdateRow, whose changes apply in their order. Raises ParameterInvalid.
 
     A put without a timestamp takes the server's time, or that of the newest version where it lies in the future (by a
-    client's timestamp, or a clock set back): what is acknowledged is then what is read.
+    client's timestamp, or a clock set back): what is acknowledged is then what is read. Where the table is updated by
+    full rows, all that the row has takes that time.
     """
     touched: dict[str, dict[int, Value]] = {change[0]: {} for change in changes}
     kept: list[Cell] = []
@@ -75,7 +84,20 @@ def updated(table: Table, cells: list[Cell], changes: list[CellChange], now_ms: 
         for timestamp_ms in sorted(versions, reverse=True)[: table.max_versions]:
             kept.append((name, versions[timestamp_ms], timestamp_ms))
     kept.sort(key=_NAME)
+    if table.update_full_row:
+        at_ms = max([now_ms, *(cell[2] for cell in cells)])
+        kept = [(name, value, at_ms) for name, value, _ in kept]
+        check_full_row(kept)
     return kept
+
+
+def check_full_row(cells: list[Cell]) -> None:
+    """Raises ParameterInvalid where a row that is always written as a whole has too many columns for that."""
+    if len(cells) > limits.FULL_ROW_COLUMNS_MAX:
+        raise ParameterInvalid(
+            f"A row of a table with update_full_row has at most {limits.FULL_ROW_COLUMNS_MAX} attribute columns,"
+            f" not {len(cells)}."
+        )
 
 
 def newest_of(cells: list[Cell], names: Iterable[str]) -> list[Cell]:

@@ -37,9 +37,12 @@ def to_json(table: Table) -> bytes:
                 "max_versions": schema.options.max_versions,
                 "max_deviation_s": schema.options.max_deviation_s,
                 "allow_update": schema.options.allow_update,
+                # Only where it holds: earlier versions know no such name, and must not write such a table.
+                **({"update_full_row": True} if schema.options.update_full_row else {}),
             },
             "reserved": {"read": schema.reserved.read, "write": schema.reserved.write},
             "splits": [value.hex() if isinstance(value, bytes) else value for value in schema.splits],
+            "has_transactions": schema.has_transactions,
         }
     ).encode()
 
@@ -62,6 +65,7 @@ def from_json(data: bytes) -> Table:
                 bytes.fromhex(value) if key[0].type is ColumnType.BINARY else value
                 for value in stored.get("splits", ())
             ),
+            has_transactions=stored.get("has_transactions", True),
         )
         description = TableDescription(schema, stored["table_id"], stored["created_us"], stored["reserved_changed_us"])
         return Table(stored["instance"], description, stored["versions_ever"], Gate())

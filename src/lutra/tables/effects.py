@@ -68,7 +68,8 @@ class Effects:
 
     __slots__ = ("_store", "changes", "size_bytes", "values")
 
-    def __init__(self, store: KeyValueStore) -> None:
+    def __init__(self, store: KeyValueStore | Effects) -> None:
+        """``store``: what is there before; other effects are those of earlier changes, which may `absorb` these."""
         self._store = store
         self.values: dict[bytes, bytes | None] = {}
         """What is to be stored under each key; None: nothing."""
@@ -110,6 +111,13 @@ class Effects:
         """Stores ``value`` under ``key``; None deletes it."""
         self.values[key] = value
         self.size_bytes += len(key) + (0 if value is None else len(value))
+
+    def absorb(self, later: Effects) -> None:
+        """Adds all that changes after these have done."""
+        self.values.update(later.values)
+        for table_id, entries in later.changes.items():
+            self.changes.setdefault(table_id, []).extend(entries)
+        self.size_bytes += later.size_bytes
 
     def pending(self) -> Pending:
         """All of it, to be committed."""

@@ -67,6 +67,27 @@ class KeyCodec:
             raise self._mismatch(key, check_key)
         return _encode_value(name, value, last)  # type: ignore[arg-type]
 
+    def encode_partition_key(self, key: KeyInput) -> bytes:
+        """What `partition` gives for all rows of the partition key that is the only column of ``key``.
+
+        Raises InvalidPrimaryKey.
+        """
+        name, value = key[0]
+        own_name, own_type, last = self._columns[0]
+        if name != own_name:
+            raise InvalidPrimaryKey(f"Validate PK name fail. Input: {name}, Meta: {own_name}.")
+        if type(value) is not own_type:
+            raise InvalidPrimaryKey(f"Validate PK type fail. Input: {_shown(value)}, Meta: {_SHOWN[own_type]}.")
+        return self.prefix + _encode_value(name, value, last)  # type: ignore[arg-type]
+
+    def partition(self, encoded: bytes) -> bytes:
+        """Prefix and first column of an encoded key: the same for all rows of one partition key, and for no other."""
+        _, own_type, last = self._columns[0]
+        if last:
+            return encoded
+        begin = len(self.prefix)
+        return encoded[: begin + 8 if own_type is int else encoded.index(b"\0\0", begin) + 2]
+
     def encode_bound(self, key: KeyInput) -> bytes:
         """A bound of a range: as `encode`, but a column may be INF_MIN or INF_MAX, and those after it do not count."""
         if len(key) != len(self._columns):

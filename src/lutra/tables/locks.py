@@ -8,6 +8,7 @@ from typing import Final
 
 from lutra.model.deadline import current_deadline
 from lutra.model.errors import OperationConflict
+from lutra.tables.surely import surely
 
 WAIT_S: Final = 10.0
 
@@ -53,6 +54,16 @@ class RowLocks:
         if not waiter.turn.acquire(timeout=min(wait_s, deadline.left_s)) and not self._withdraw(waiter):
             deadline.check()
             raise OperationConflict("Data is being modified by the other request.")
+
+    def drain(self, prefix: bytes, wait_s: float = WAIT_S) -> None:
+        """Returns when nobody holds any more a key that begins with ``prefix`` and was held when this was called.
+
+        Raises as `acquire`.
+        """
+        with self._mutex:
+            keys = {key for key in self._held if key.startswith(prefix)}
+        if keys:
+            surely(lambda: self.acquire(keys, wait_s), lambda: self.release(keys))
 
     def release(self, keys: set[bytes]) -> None:
         """Lets go of what ``keys``, this very set, holds or waits for, if anything."""

@@ -62,6 +62,8 @@ def check_options(options: TableOptions) -> None:
         raise ParameterInvalid("The maximum versions cannot be less than or equal to 0.")
     if options.max_versions > limits.VERSIONS_MAX:
         raise ParameterInvalid(f"The maximum versions cannot be more than {limits.VERSIONS_MAX}.")
+    if options.update_full_row and options.max_versions != 1:
+        raise ParameterInvalid("A table with update_full_row keeps one version of its columns: max_versions is 1.")
     if not 0 <= options.max_deviation_s <= _DEVIATION_SECONDS_MAX:
         raise ParameterInvalid("The maximum deviation must be in range [0, INT64_MAX/1000000].")
 
@@ -81,6 +83,7 @@ def apply_update(schema: TableSchema, update: TableUpdate) -> TableSchema:
         max_versions=options.max_versions if update.max_versions is None else update.max_versions,
         max_deviation_s=options.max_deviation_s if update.max_deviation_s is None else update.max_deviation_s,
         allow_update=options.allow_update if update.allow_update is None else update.allow_update,
+        update_full_row=options.update_full_row if update.update_full_row is None else update.update_full_row,
     )
     reserved = CapacityUnits(
         read=reserved.read if update.reserved_read is None else update.reserved_read,

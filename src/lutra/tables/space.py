@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 
 from lutra.kv.store import KeyValueStore
 from lutra.model.clock import Clock, SystemClock
 from lutra.tables.catalog import Catalog
 from lutra.tables.changelog import Changelog
 from lutra.tables.committer import GroupCommitter
+from lutra.tables.locks import RowLocks
+from lutra.tables.open_transactions import OpenTransactions
 from lutra.tables.reader import RowReader
 from lutra.tables.tables import Tables
+from lutra.tables.transactions import Transactions
 from lutra.tables.writer import RowWriter
 
 
@@ -20,14 +25,25 @@ class TableSpace:
     ``changelog`` is that of all instances. Closing the store is its owner's business, and ends all use of this.
     """
 
-    def __init__(self, store: KeyValueStore, clock: Clock | None = None) -> None:
-        """Reads the catalog. Raises StorageFailure, and Corruption for a format this version does not know."""
+    def __init__(
+        self,
+        store: KeyValueStore,
+        clock: Clock | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Reads the catalog. Raises StorageFailure, and Corruption for a format this version does not know.
+
+        ``monotonic``: seconds, by which local transactions end.
+        """
         clock = clock or SystemClock()
         committer = GroupCommitter(store)
         self._store = store
         self._catalog = Catalog(store, committer, clock)
         self._reader = RowReader(store, clock)
-        self._writer = RowWriter(store, committer, clock)
+        locks, opened = RowLocks(), OpenTransactions(store, monotonic)
+        self._writer = RowWriter(store, committer, clock, locks, opened)
+        self.transactions = Transactions(store, self._catalog, self._writer, committer, opened, locks, clock)
+        """Of all instances. To look at."""
         self._lock = threading.Lock()
         self._instances: dict[str, Tables] = {}
         self.changelog = Changelog(store, self._catalog, committer)
@@ -37,6 +53,6 @@ class TableSpace:
         with self._lock:
             tables = self._instances.get(name)
             if tables is None:
-                tables = Tables(name, self._store, self._catalog, self._reader, self._writer)
+                tables = Tables(name, self._store, self._catalog, self._reader, self._writer, self.transactions)
                 self._instances[name] = tables
             return tables

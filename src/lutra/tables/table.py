@@ -38,6 +38,7 @@ class Table:
         "one_version",
         "table_id",
         "ttl_ms",
+        "update_full_row",
         "version_bytes",
         "versions_ever",
     )
@@ -62,6 +63,7 @@ class Table:
         self.one_version = versions_ever == 1
         self.max_deviation_ms = options.max_deviation_s * 1_000
         self.allow_update = options.allow_update
+        self.update_full_row = options.update_full_row
         self.followers: tuple[Follower, ...] = ()
         """What is kept beside the rows, in their commits."""
         self.needs_old = False

@@ -22,12 +22,13 @@ from lutra.model.rows import (
 from lutra.model.schema import DefinedColumn, TableDescription, TableSchema, TableUpdate
 from lutra.model.values import INF_MIN
 from lutra.tables import schemas
-from lutra.tables.catalog import Catalog
+from lutra.tables.catalog import Catalog, SchemaChange
 from lutra.tables.changes import check_change
 from lutra.tables.keys import check_bound, check_key
 from lutra.tables.reader import OnDamaged, RowReader
 from lutra.tables.reads import check_options
 from lutra.tables.table import Table
+from lutra.tables.transactions import Transactions
 from lutra.tables.writer import RowWriter
 
 
@@ -40,13 +41,20 @@ class Tables:
     """
 
     def __init__(
-        self, instance: str, store: KeyValueStore, catalog: Catalog, reader: RowReader, writer: RowWriter
+        self,
+        instance: str,
+        store: KeyValueStore,
+        catalog: Catalog,
+        reader: RowReader,
+        writer: RowWriter,
+        transactions: Transactions,
     ) -> None:
         self._instance = instance
         self._store = store
         self._catalog = catalog
         self._reader = reader
         self._writer = writer
+        self._transactions = transactions
 
     def create(self, schema: TableSchema) -> TableDescription:
         """Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted."""
@@ -63,13 +71,13 @@ class Tables:
     def update(self, name: str, update: TableUpdate) -> TableDescription:
         """Changes options and reserved throughput; rows follow at their next read. Raises ParameterInvalid."""
         schemas.check_update(update)
-        return self._catalog.change(
-            self._instance, name, lambda schema: schemas.apply_update(schema, update)
-        ).description
+        return self._change(name, lambda schema: schemas.apply_update(schema, update)).description
 
     def delete(self, name: str) -> None:
         """Removes the table and all that belongs to it, at once. Raises ServerBusy where writers do not end."""
+        table_id = self._table(name).table_id
         self._catalog.delete(self._instance, name)
+        self._transactions.end_of_table(table_id)
 
     def add_defined_columns(self, name: str, columns: Sequence[DefinedColumn]) -> None:
         """Fixes the types of columns for writes from now on; rows stay as they are. Raises ParameterInvalid."""
@@ -80,7 +88,7 @@ class Tables:
             return replace(schema, defined=defined)
 
         schemas.check_defined((), tuple(columns))
-        self._catalog.change(self._instance, name, added)
+        self._change(name, added)
 
     def delete_defined_columns(self, name: str, names: Sequence[str]) -> None:
         """Lets columns hold any type again; rows keep them. Raises ParameterInvalid where one is not defined."""
@@ -92,7 +100,7 @@ class Tables:
             defined = tuple(column for column in schema.defined if column.name not in set(names))
             return replace(schema, defined=defined)
 
-        self._catalog.change(self._instance, name, removed)
+        self._change(name, removed)
 
     def split_points(self, name: str, size_bytes: int) -> list[KeyInput]:
         """Keys that cut the table into pieces of about ``size_bytes``, at most 1000, ascending.
@@ -112,21 +120,33 @@ class Tables:
                 points[first, *((column, INF_MIN) for column, _ in others)] = None
         return list(points)
 
-    def write(self, name: str, change: RowChange) -> WriteResult:
-        """One change. Raises ParameterInvalid, InvalidPrimaryKey, ConditionCheckFail, OperationConflict."""
+    def write(self, name: str, change: RowChange, transaction: str | None = None) -> WriteResult:
+        """One change. Raises ParameterInvalid, InvalidPrimaryKey, ConditionCheckFail, OperationConflict.
+
+        ``transaction``: the id of a local transaction that makes it (`start_transaction`), here and in what follows;
+        raises what `Transactions` says, too.
+        """
         try:
             table = self._table(name)
         except ObjectNotExist:
             check_change(change)
             raise
+        if transaction is not None:
+            return self._transactions.write(self._instance, transaction, table, change)
         return self._writer.write(table, change)
 
     def write_batch(
-        self, batch: Sequence[tuple[str, Sequence[RowChange]]], rows_max: int = limits.BATCH_WRITE_ROWS_MAX
+        self,
+        batch: Sequence[tuple[str, Sequence[RowChange]]],
+        rows_max: int = limits.BATCH_WRITE_ROWS_MAX,
+        transaction: str | None = None,
+        *,
+        is_atomic: bool = False,
     ) -> list[list[WriteResult | LutraError]]:
         """At most ``rows_max`` changes in one commit, in their order; the results have the shape of ``batch``.
 
-        What does not go with its table, or fails its condition, is that change's result and touches no other. Raises
+        What does not go with its table, or fails its condition, is that change's result and touches no other. Where the
+        batch ``is_atomic``, rows of one table have one partition key, and all of them are written or none. Raises
         ParameterInvalid where a change is wrong in itself (`changes.check_change`) or the batch as a whole;
         OperationConflict. Then nothing is written.
         """
@@ -142,16 +162,42 @@ class Tables:
                 for change in changes:
                     check_change(change)
                 results.append([error] * len(changes))
-        written = iter(self._writer.write_many(flat) if flat else ())
+        written = iter(self._written(flat, transaction, is_atomic) if flat else ())
         return [[next(written) if one is None else one for one in of_table] for of_table in results]
 
-    def read(self, name: str, key: KeyInput, options: ReadOptions) -> ReadResult:
+    def _written(
+        self, changes: list[tuple[Table, RowChange]], transaction: str | None, is_atomic: bool
+    ) -> list[WriteResult | LutraError]:
+        if transaction is None:
+            return self._writer.write_many(changes, is_atomic=is_atomic)
+        return self._transactions.write_many(self._instance, transaction, changes, is_atomic=is_atomic)
+
+    def start_transaction(self, name: str, key: KeyInput, rows: Sequence[KeyInput] = ()) -> str:
+        """The id of a new local transaction over rows of one partition key, ``key``'s only column.
+
+        Until it ends, after 60 seconds at the latest, nobody else writes rows of that key. Raises ParameterInvalid,
+        InvalidPrimaryKey, OperationConflict where another transaction holds the key, ServerBusy, RequestTimeout; and
+        DataOutOfRange where ``rows``, which it is about, have another partition key.
+        """
+        return self._transactions.start(self._table(name), key, rows)
+
+    def commit_transaction(self, transaction: str) -> None:
+        """Writes what a transaction has written as one batch. Raises as `Transactions.commit`."""
+        self._transactions.commit(self._instance, transaction)
+
+    def abort_transaction(self, transaction: str) -> None:
+        """Ends a transaction, which then has written nothing."""
+        self._transactions.abort(self._instance, transaction)
+
+    def read(self, name: str, key: KeyInput, options: ReadOptions, transaction: str | None = None) -> ReadResult:
         """One row. Raises ParameterInvalid, InvalidPrimaryKey."""
         try:
             table = self._table(name)
         except ObjectNotExist:
             _check_read([key], options)
             raise
+        if transaction is not None:
+            return self._transactions.read(self._instance, transaction, table, key, options)
         return self._reader.read(table, key, options)
 
     def read_batch(
@@ -175,13 +221,15 @@ class Tables:
                 results.append([error] * len(keys))
         return results
 
-    def read_range(self, name: str, request: RangeRequest) -> RangeResult:
+    def read_range(self, name: str, request: RangeRequest, transaction: str | None = None) -> RangeResult:
         """A page of rows by key: at most 5000 rows or 4 MB looked at. Raises ParameterInvalid, InvalidPrimaryKey."""
         try:
             table = self._table(name)
         except ObjectNotExist:
             _check_read((request.start, request.end), request.options, check_bound)
             raise
+        if transaction is not None:
+            return self._transactions.read_range(self._instance, transaction, table, request)
         return self._reader.read_range(table, request)
 
     def scan_rows(
@@ -224,6 +272,12 @@ class Tables:
         """
         if keys:
             self._writer.log_aged(self._table_of(table_id), keys)
+
+    def _change(self, name: str, changed: SchemaChange) -> Table:
+        """Gives a table another schema, which ends the transactions that are open on it."""
+        table = self._catalog.change(self._instance, name, changed)
+        self._transactions.end_of_table(table.table_id)
+        return table
 
     def _table(self, name: str) -> Table:
         return self._catalog.get(self._instance, name)

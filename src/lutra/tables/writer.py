@@ -7,14 +7,14 @@ fails its condition, is that row's result and touches no other. What is right is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from lutra.kernels.plainbuffer import measure_row
 from lutra.kv.store import KeyValueStore
 from lutra.model import limits
 from lutra.model.clock import Clock
-from lutra.model.errors import ConditionCheckFail, LutraError, ObjectNotExist, ParameterInvalid
+from lutra.model.errors import ConditionCheckFail, DataOutOfRange, LutraError, ObjectNotExist, ParameterInvalid
 from lutra.model.rows import (
     Cell,
     ChangeKind,
@@ -35,6 +35,7 @@ from lutra.tables.committer import GroupCommitter, Pending
 from lutra.tables.effects import Effects
 from lutra.tables.filters import Predicate, columns_of, compile_condition
 from lutra.tables.locks import RowLocks
+from lutra.tables.open_transactions import OpenTransactions, Transaction, out_of_range, out_of_table, shown
 from lutra.tables.stay import Stay
 from lutra.tables.surely import surely
 from lutra.tables.table import Table
@@ -83,11 +84,19 @@ class _Prepared:
 class RowWriter:
     """Writes rows of any table of one store."""
 
-    def __init__(self, store: KeyValueStore, committer: GroupCommitter, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: KeyValueStore,
+        committer: GroupCommitter,
+        clock: Clock,
+        locks: RowLocks,
+        transactions: OpenTransactions,
+    ) -> None:
         self._store = store
         self._committer = committer
         self._clock = clock
-        self._locks = RowLocks()
+        self._locks = locks
+        self._transactions = transactions
 
     def write(self, table: Table, change: RowChange) -> WriteResult:
         """One row. Raises ParameterInvalid, InvalidPrimaryKey, ConditionCheckFail, OperationConflict."""
@@ -102,42 +111,74 @@ class RowWriter:
         _check_total(prepared.size_bytes, _OPERATION_NAMES[change.kind])
         effects = Effects(self._store)
         stay.lock(_lock_keys([prepared]))
+        if self._transactions.holders:
+            self._check_free(prepared)
         result = self._apply(prepared, effects, now_ms)
         self._commit(effects)
         return result
 
-    def write_many(self, changes: Sequence[tuple[Table, RowChange]]) -> list[WriteResult | LutraError]:
+    def write_many(
+        self, changes: Sequence[tuple[Table, RowChange]], *, is_atomic: bool = False
+    ) -> list[WriteResult | LutraError]:
         """Rows in their order, in one commit; what is wrong with one stands in its place.
+
+        ``is_atomic``: of each table all rows are written or none, and they have one partition key. Where none is, all
+        of them have the error of the first that has one.
 
         Raises ParameterInvalid where one is wrong in itself, where one that repeats a row has a condition, and where
         they are too large together; OperationConflict. Then none is written.
         """
         stay = Stay(self._locks)
-        return surely(lambda: self._write_many(stay, changes), stay.end)
+        return surely(lambda: self._write_many(stay, changes, is_atomic), stay.end)
 
-    def _write_many(self, stay: Stay, changes: Sequence[tuple[Table, RowChange]]) -> list[WriteResult | LutraError]:
+    def _write_many(
+        self, stay: Stay, changes: Sequence[tuple[Table, RowChange]], is_atomic: bool
+    ) -> list[WriteResult | LutraError]:
         entered = stay.enter([table for table, _ in changes])
         now_ms = self._now_ms()
-        prepared: list[_Prepared | LutraError] = []
-        for table, change in changes:
-            try:
-                if table.table_id not in entered:
-                    raise _not_exist()
-                prepared.append(_prepare(table, change, now_ms))
-            except LutraError as error:
-                check_change(change)
-                prepared.append(error)
+        refused = {table.table_id: _not_exist() for table, _ in changes if table.table_id not in entered}
+        prepared = _prepare_all(changes, now_ms, refused)
         sound = [one for one in prepared if isinstance(one, _Prepared)]
         _check_total(sum(one.size_bytes for one in sound), "BatchWriteRow")
         effects = Effects(self._store)
         stay.lock(_lock_keys(sound))
-        results: list[WriteResult | LutraError] = []
-        for one in prepared:
-            try:
-                results.append(self._apply(one, effects, now_ms) if isinstance(one, _Prepared) else one)
-            except LutraError as error:
-                results.append(error)
+        if self._transactions.holders:
+            prepared = [_checked(one, self._check_free) for one in prepared]
+        results = self._apply_all(changes, prepared, effects, now_ms, is_atomic)
         self._commit(effects)
+        return results
+
+    def stage(self, transaction: Transaction, change: RowChange) -> WriteResult:
+        """One row, as the transaction will write it. To be called by the transaction's user alone.
+
+        Raises as `write`, DataOutOfRange where the row has another partition key, TransactionTooLarge, ServerBusy.
+        """
+        now_ms = self._now_ms()
+        prepared = _prepare(transaction.table, change, now_ms)
+        _check_scope(transaction, prepared)
+        self._transactions.check_room(transaction, prepared.size_bytes)
+        effects = Effects(transaction.effects)
+        result = self._apply(prepared, effects, now_ms)
+        self._transactions.take_in(transaction, effects, prepared.size_bytes)
+        return result
+
+    def stage_many(
+        self, transaction: Transaction, changes: Sequence[tuple[Table, RowChange]], *, is_atomic: bool
+    ) -> list[WriteResult | LutraError]:
+        """As `write_many` and `stage`; rows of other tables, and of other partition keys, are told one by one."""
+        now_ms = self._now_ms()
+        refused = {
+            table.table_id: out_of_table(transaction, table) for table, _ in changes if table is not transaction.table
+        }
+        prepared = _prepare_all(changes, now_ms, refused)
+        prepared = [_checked(one, lambda sound: _check_scope(transaction, sound)) for one in prepared]
+        sound = [one for one in prepared if isinstance(one, _Prepared)]
+        _lock_keys(sound)  # raises; the transaction has the rows as it is
+        size_bytes = sum(one.size_bytes for one in sound)
+        self._transactions.check_room(transaction, size_bytes)
+        effects = Effects(transaction.effects)
+        results = self._apply_all(changes, prepared, effects, now_ms, is_atomic)
+        self._transactions.take_in(transaction, effects, size_bytes)
         return results
 
     def log_aged(self, table: Table, keys: Sequence[PrimaryKey]) -> None:
@@ -150,6 +191,49 @@ class RowWriter:
         if not stay.enter([table]):
             raise _not_exist()
         self._committer.commit(Pending([], {table.table_id: entries}, sum(map(len, entries))))
+
+    def _check_free(self, prepared: _Prepared) -> None:
+        """Raises OperationConflict where a transaction holds the row. Tables with an automatic column have none."""
+        if prepared.table.auto_increment is None:
+            self._transactions.check_free(prepared.table, prepared.stored_key)
+
+    def _apply_all(
+        self,
+        changes: Sequence[tuple[Table, RowChange]],
+        prepared: Sequence[_Prepared | LutraError],
+        effects: Effects,
+        now_ms: int,
+        is_atomic: bool,
+    ) -> list[WriteResult | LutraError]:
+        """What becomes of each change; ``prepared`` are ``changes``, or what is wrong with them."""
+        if not is_atomic:
+            together: list[WriteResult | LutraError] = []
+            for one in prepared:
+                try:
+                    together.append(self._apply(one, effects, now_ms) if isinstance(one, _Prepared) else one)
+                except LutraError as error:
+                    together.append(error)
+            return together
+        places: dict[int, list[int]] = {}
+        for place, (table, _) in enumerate(changes):
+            places.setdefault(table.table_id, []).append(place)
+        results: dict[int, WriteResult | LutraError] = {}
+        for of_table in places.values():
+            together = self._all_or_none([prepared[place] for place in of_table], effects, now_ms)
+            results.update(zip(of_table, together, strict=True))
+        return [results[place] for place in range(len(changes))]
+
+    def _all_or_none(
+        self, prepared: Sequence[_Prepared | LutraError], effects: Effects, now_ms: int
+    ) -> list[WriteResult | LutraError]:
+        own = Effects(effects)
+        try:
+            _check_one_partition([_sound(one) for one in prepared])
+            written: list[WriteResult | LutraError] = [self._apply(_sound(one), own, now_ms) for one in prepared]
+        except LutraError as error:
+            return [error] * len(prepared)
+        effects.absorb(own)
+        return written
 
     def _apply(self, prepared: _Prepared, effects: Effects, now_ms: int) -> WriteResult:
         """Checks the condition and adds what the change does to ``effects``; raises before it adds anything."""
@@ -206,6 +290,56 @@ class RowWriter:
 
 def _not_exist() -> ObjectNotExist:
     return ObjectNotExist("Requested table does not exist.")
+
+
+def _prepare_all(
+    changes: Sequence[tuple[Table, RowChange]], now_ms: int, refused: Mapping[int, LutraError]
+) -> list[_Prepared | LutraError]:
+    """Changes ready to be applied, or what is wrong with them; ``refused``: by table id, with all of a table.
+
+    Raises ParameterInvalid where a change is wrong in itself.
+    """
+    prepared: list[_Prepared | LutraError] = []
+    for table, change in changes:
+        try:
+            if table.table_id in refused:
+                raise refused[table.table_id]
+            prepared.append(_prepare(table, change, now_ms))
+        except LutraError as error:
+            check_change(change)
+            prepared.append(error)
+    return prepared
+
+
+def _checked(one: _Prepared | LutraError, check: Callable[[_Prepared], None]) -> _Prepared | LutraError:
+    if isinstance(one, _Prepared):
+        try:
+            check(one)
+        except LutraError as error:
+            return error
+    return one
+
+
+def _sound(one: _Prepared | LutraError) -> _Prepared:
+    if isinstance(one, LutraError):
+        raise one
+    return one
+
+
+def _check_scope(transaction: Transaction, prepared: _Prepared) -> None:
+    if prepared.table.keys.partition(prepared.stored_key) != transaction.partition:
+        raise out_of_range(transaction.partition_value, prepared.change.key)
+
+
+def _check_one_partition(prepared: Sequence[_Prepared]) -> None:
+    """Raises DataOutOfRange where rows of one table have several partition keys."""
+    first = prepared[0].change.key[0][1]
+    for one in prepared[1:]:
+        value = one.change.key[0][1]
+        if value != first:
+            raise DataOutOfRange(
+                f"Data out of scope of atomic. Atomic PartKey:{shown(first)}. Data PartKey:{shown(value)}"
+            )
 
 
 def _prepare(table: Table, change: RowChange, now_ms: int) -> _Prepared:

@@ -177,15 +177,27 @@ def test_a_time_to_live_goes_with_a_table_without_updates() -> None:
         validate_schema(GOOD, updated)
     validate_schema(replace(GOOD, ttl_s=-1), updated)
     validate_schema(GOOD, replace(TABLE, options=TableOptions(allow_update=False)))
+    validate_schema(GOOD, replace(TABLE, options=TableOptions(update_full_row=True)))
 
 
 def test_a_table_stays_as_its_index_needs_it() -> None:
+    without = TableOptions(allow_update=False)
     for update in (TableUpdate(allow_update=True), TableUpdate(ttl_s=86_401), TableUpdate(allow_update=True, ttl_s=-1)):
         with pytest.raises(ParameterInvalid, match=r"\[x\] has a time_to_live"):
-            check_table_update("x", 86_402, update)
-        check_table_update("x", -1, update)
-    for update in (TableUpdate(ttl_s=-1), TableUpdate(ttl_s=86_402), TableUpdate(allow_update=False, max_versions=2)):
-        check_table_update("x", 86_402, update)
+            check_table_update("x", 86_402, without, update)
+        check_table_update("x", -1, without, update)
+    for update in (
+        TableUpdate(ttl_s=-1),
+        TableUpdate(ttl_s=86_402),
+        TableUpdate(allow_update=False, max_versions=2),
+        TableUpdate(allow_update=True, update_full_row=True),
+    ):
+        check_table_update("x", 86_402, without, update)
+    full = TableOptions(update_full_row=True)
+    check_table_update("x", 86_402, full, TableUpdate(allow_update=True))
+    check_table_update("x", 86_402, full, TableUpdate(allow_update=False, update_full_row=False))
+    with pytest.raises(ParameterInvalid, match=r"\[x\] has a time_to_live"):
+        check_table_update("x", 86_402, full, TableUpdate(update_full_row=False))
 
 
 def test_refuses_a_sort_by_an_unsortable_field() -> None:

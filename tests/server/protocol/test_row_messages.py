@@ -144,13 +144,17 @@ def test_a_range_of_the_sdk() -> None:
     ) == RangeRequest(start, end, backward=True, limit=9, options=ReadOptions(max_versions=2, filter=PARSED_FILTER))
 
 
-def test_transactions_and_unknown_directions_are_refused() -> None:
-    with pytest.raises(ParameterInvalid, match=r"TransactionID is invalid\."):
-        messages.parse_range(get_range(max_version=1, transaction_id="t"))
+def test_unknown_directions_are_refused() -> None:
     request = get_range(max_version=1)
     request.direction = 5
     with pytest.raises(ParameterInvalid, match="Invalid direction: 5"):
         messages.parse_range(request)
+
+
+def test_transactions_of_the_sdk() -> None:
+    assert messages.transaction_of(get_range(max_version=1, transaction_id="t")) == "t"
+    assert messages.transaction_of(get_row(transaction_id="t")) == "t"
+    assert messages.transaction_of(get_row()) is None
 
 
 # Writing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -102,19 +103,23 @@ def test_what_is_not_served_is_refused(changes: dict[str, Any], error: type[Lutr
         messages.parse_schema(create(**changes))
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("enable_local_txn", True), ("stream_spec", wire.StreamSpecification(enable_stream=True))],
-)
-def test_parts_of_other_sdks_are_refused(field: str, value: object) -> None:
+def test_parts_of_other_sdks() -> None:
     request = create()
-    request.MergeFrom(wire.CreateTableRequest(**{field: value}))
+    request.stream_spec.enable_stream = True
     with pytest.raises(UnsupportedOperation):
         messages.parse_schema(request)
+    request = create()
+    assert messages.parse_schema(request).has_transactions
+    request.enable_local_txn = True
+    with pytest.raises(ParameterInvalid, match="Local transactions do not go with"):
+        messages.parse_schema(request)
+    request = create(table_meta=ots.TableMeta("t", [("a", "STRING")]))
+    for is_enabled in (False, True):
+        request.enable_local_txn = is_enabled
+        assert messages.parse_schema(request).has_transactions == is_enabled
     request = create()
     request.table_options.update_full_row = True
-    with pytest.raises(UnsupportedOperation):
-        messages.parse_schema(request)
+    assert messages.parse_schema(request).options == replace(SCHEMA.options, update_full_row=True)
 
 
 def test_streams_and_encryption_that_are_off_are_fine() -> None:

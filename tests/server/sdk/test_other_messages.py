@@ -217,17 +217,6 @@ def cell(value: int | str) -> bytes:
     return struct.pack("<Bi", 3, len(value)) + value.encode()
 
 
-def test_an_atomic_batch_is_not_promised(sync_client: ots.OTSClient, table: str) -> None:
-    request = wire.BatchWriteRowRequest()
-    row = request.tables.add(table_name=table).rows.add(type=wire.PUT)
-    row.row_change = bytes(PlainBufferBuilder.serialize_for_put_row([("id", "a")], [("n", 1)]))
-    row.condition.row_existence = wire.IGNORE
-    is_atomic = b"\x18\x01"
-    with pytest.raises(ots.OTSServiceError) as caught:
-        send(sync_client, "BatchWriteRow", request.SerializeToString() + is_atomic)
-    assert caught.value.get_http_status() == 400
-
-
 def test_other_methods_and_paths(server: ServerProcess, sync_client: ots.OTSClient) -> None:
     pool = sync_client.connection.pool
     assert pool.request("GET", f"{server.endpoint}/healthz").status == 200

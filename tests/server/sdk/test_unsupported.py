@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import tablestore as ots
-from support.sdk import REFUSED_WITHIN_S, SdkClient, refused, send
+from support.sdk import REFUSED_WITHIN_S, SdkClient, send
 from support.server import ServerProcess
 from tablestore.metadata import (
     CreateTimeseriesTableRequest,
@@ -18,7 +18,6 @@ from tablestore.metadata import (
     TimeseriesTableMeta,
     TimeseriesTableOptions,
 )
-from tablestore.protobuf import table_store_pb2 as wire
 
 TIMESERIES = TimeseriesTableMeta("series", TimeseriesTableOptions(86_400))
 SERIES_KEY = TimeseriesKey("cpu", "host", {"a": "b"})
@@ -45,9 +44,6 @@ def retrying(server: ServerProcess) -> ots.OTSClient:
 
 OPERATIONS: dict[str, Callable[[SdkClient], object]] = {
     "SQLQuery": lambda client: client.exe_sql_query("select 1"),
-    "StartLocalTransaction": lambda client: client.start_local_transaction("t", [("id", "a")]),
-    "CommitTransaction": lambda client: client.commit_transaction("none"),
-    "AbortTransaction": lambda client: client.abort_transaction("none"),
     "CreateIndex": lambda client: client.create_secondary_index(
         "t", ots.SecondaryIndexMeta("index", ["a"], ["b"]), False
     ),
@@ -101,20 +97,6 @@ def test_secondary_indexes_of_a_new_table(retrying: ots.OTSClient) -> None:
     index = ots.SecondaryIndexMeta("index", ["a"], [])
     throughput = ots.ReservedThroughput(ots.CapacityUnit(0, 0))
     _refused_at_once(lambda: retrying.create_table(meta, ots.TableOptions(), throughput, [index]), mentions="secondary")
-    assert "refused_table" not in retrying.list_table()
-
-
-def test_full_row_updates(retrying: ots.OTSClient, table: str) -> None:
-    """Java can ask for them; the Python client's message has no field for it."""
-    full_row = b"\x1a\x02\x38\x01"  # table_options.update_full_row
-    create = wire.CreateTableRequest()
-    create.table_meta.table_name = "refused_table"
-    create.table_meta.primary_key.add(name="id", type=wire.STRING)
-    create.reserved_throughput.capacity_unit.read = create.reserved_throughput.capacity_unit.write = 0
-    update = wire.UpdateTableRequest(table_name=table)
-    for operation, request in (("CreateTable", create), ("UpdateTable", update)):
-        with refused("OTSUnsupportOperation", 400, "update_full_row is not supported"):
-            send(retrying, operation, request.SerializeToString() + full_row)
     assert "refused_table" not in retrying.list_table()
 
 

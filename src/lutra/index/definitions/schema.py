@@ -10,7 +10,7 @@ from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, IndexSchema
 from lutra.model.names import is_column_name
-from lutra.model.schema import TableSchema, TableUpdate
+from lutra.model.schema import TableOptions, TableSchema, TableUpdate
 
 
 def check_schema(schema: IndexSchema) -> None:
@@ -109,23 +109,26 @@ def validate_ttl(ttl_s: int, table: TableSchema) -> None:
     table_ttl_s = table.options.ttl_s
     if table_ttl_s != -1 and ttl_s > table_ttl_s:
         raise ParameterInvalid(f"time_to_live of {ttl_s} s is longer than the table's of {table_ttl_s} s")
-    if table.options.allow_update:
+    if table.options.allow_update and not table.options.update_full_row:
         raise ParameterInvalid(
             f"an index with a time_to_live loses rows as a whole, so table [{table.name}] may have no UpdateRow: "
-            "set its option allow_update to false first (UpdateTable)"
+            "set its option allow_update to false first, or update_full_row to true (UpdateTable)"
         )
 
 
-def check_table_update(name: str, ttl_s: int, update: TableUpdate) -> None:
+def check_table_update(name: str, ttl_s: int, options: TableOptions, update: TableUpdate) -> None:
     """Raises ParameterInvalid where index ``name``, whose time to live is ``ttl_s``, would not go with the table then.
 
-    -1: for ever.
+    -1: for ever. ``options`` are those that the table has.
     """
     if ttl_s == -1:
         return
-    if update.allow_update:
+    allow_update = options.allow_update if update.allow_update is None else update.allow_update
+    update_full_row = options.update_full_row if update.update_full_row is None else update.update_full_row
+    if allow_update and not update_full_row:
         raise ParameterInvalid(
-            f"search index [{name}] has a time_to_live: allow_update stays false until it is deleted"
+            f"search index [{name}] has a time_to_live: until it is deleted, allow_update stays false, or "
+            "update_full_row true"
         )
     if update.ttl_s is not None and limits.TTL_SECONDS_MIN <= update.ttl_s < ttl_s:
         raise ParameterInvalid(

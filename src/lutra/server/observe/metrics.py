@@ -102,6 +102,8 @@ class Metrics:
         registry.register(_IndexCollector(engine, clock))
         registry.register(StorageCollector(engine.resources))
         registry.register(ScanCollector(engine.partition.scans))
+        self._transactions = Gauge("lutra_transactions", "Local transactions that are open", registry=registry)
+        self._transactions.set_function(lambda: engine.partition.space.transactions.count)
         ProcessCollector(registry=registry)
         self._by_operation: dict[str, OperationMetrics] = {}
 

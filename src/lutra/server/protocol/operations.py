@@ -15,6 +15,7 @@ from lutra.server.protocol import row_operations as rows
 from lutra.server.protocol import scan_operations as scans
 from lutra.server.protocol import search_operations as search
 from lutra.server.protocol import table_operations as tables
+from lutra.server.protocol import transaction_operations as transactions
 
 Handler = Callable[[Instance, bytes], Reply | IndexSearch]
 
@@ -58,6 +59,9 @@ _HANDLERS: Final[dict[str, tuple[Lane, Handler]]] = {
     "BatchWriteRow": (Lane.WRITE, rows.batch_write_row),
     "BatchGetRow": (Lane.SCAN, rows.batch_get_row),
     "GetRange": (Lane.SCAN, rows.get_range),
+    "StartLocalTransaction": (Lane.WRITE, transactions.start_local_transaction),
+    "CommitTransaction": (Lane.WRITE, transactions.commit_transaction),
+    "AbortTransaction": (Lane.WRITE, transactions.abort_transaction),
     "CreateSearchIndex": (Lane.SCHEMA, search.create_search_index),
     "DescribeSearchIndex": (Lane.SCAN, search.describe_search_index),
     "ListSearchIndex": (Lane.SCAN, search.list_search_index),
@@ -74,9 +78,6 @@ UNSERVED: Final = frozenset(
     [
         "CreateIndex",
         "DropIndex",
-        "StartLocalTransaction",
-        "CommitTransaction",
-        "AbortTransaction",
         "SQLQuery",
         "ListStream",
         "DescribeStream",

@@ -58,6 +58,14 @@ class _ReadRequest(Protocol):
     def HasField(self, field_name: str) -> bool: ...  # noqa: N802 (protobuf's name)
 
 
+class _MayBeInTransaction(Protocol):
+    """A request that reads or writes rows, in a local transaction or not."""
+
+    @property
+    def transaction_id(self) -> str: ...
+    def HasField(self, field_name: str) -> bool: ...  # noqa: N802 (protobuf's name)
+
+
 # Reading
 
 
@@ -105,7 +113,6 @@ def _parse_time_range(message: wire.TimeRange) -> tuple[int, int]:
 
 def parse_range(request: wire.GetRangeRequest) -> RangeRequest:
     """What a GetRange reads. Raises ParameterInvalid where it is malformed."""
-    refuse_transaction(request.HasField("transaction_id"))
     if request.direction not in (wire.DIRECTION_FORWARD, wire.DIRECTION_BACKWARD):
         raise ParameterInvalid(f"Invalid direction: {request.direction}.")
     return RangeRequest(
@@ -170,21 +177,18 @@ def batch_read_row_message(result: ReadResult | LutraError) -> wire.RowInBatchGe
 
 def parse_put(request: wire.PutRowRequest) -> RowChange:
     """The change a PutRow makes."""
-    refuse_transaction(request.HasField("transaction_id"))
     return_content = request.return_content if request.HasField("return_content") else None
     return _parse_change(ChangeKind.PUT, request.row, request.condition, return_content)
 
 
 def parse_update(request: wire.UpdateRowRequest) -> RowChange:
     """The change an UpdateRow makes."""
-    refuse_transaction(request.HasField("transaction_id"))
     return_content = request.return_content if request.HasField("return_content") else None
     return _parse_change(ChangeKind.UPDATE, request.row_change, request.condition, return_content)
 
 
 def parse_delete(request: wire.DeleteRowRequest) -> RowChange:
     """The change a DeleteRow makes."""
-    refuse_transaction(request.HasField("transaction_id"))
     return_content = request.return_content if request.HasField("return_content") else None
     return _parse_change(ChangeKind.DELETE, request.primary_key, request.condition, return_content)
 
@@ -275,7 +279,6 @@ def error_message(error: LutraError) -> error_pb2.Error:
     return error_pb2.Error(code=code, message=message)
 
 
-def refuse_transaction(given: bool) -> None:
-    """Raises ParameterInvalid where a request names a transaction: none can have been started here."""
-    if given:
-        raise ParameterInvalid("TransactionID is invalid.")
+def transaction_of(request: _MayBeInTransaction) -> str | None:
+    """The id of the local transaction that a request belongs to, if any."""
+    return request.transaction_id if request.HasField("transaction_id") else None

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lutra.instance.instance import Instance
 from lutra.model import limits
-from lutra.model.errors import LutraError, ParameterInvalid, UnsupportedOperation
+from lutra.model.errors import LutraError, ParameterInvalid
 from lutra.model.rows import KeyInput, ReadOptions, ReadResult
 from lutra.server.lanes.reply import Reply
 from lutra.server.protocol import row_messages as messages
@@ -17,41 +17,41 @@ from lutra.server.wire import row_pb2 as wire
 
 def get_row(instance: Instance, body: bytes) -> Reply:
     request = parse(wire.GetRowRequest, body)
-    messages.refuse_transaction(request.HasField("transaction_id"))
     options = messages.parse_read_options(request, request.token)
-    result = instance.tables.read(request.table_name, messages.parse_key(request.primary_key), options)
+    result = instance.tables.read(
+        request.table_name, messages.parse_key(request.primary_key), options, messages.transaction_of(request)
+    )
     return Reply(messages.read_message(result).SerializeToString(), rows_read=1)
 
 
 def put_row(instance: Instance, body: bytes) -> Reply:
     request = parse(wire.PutRowRequest, body)
-    result = instance.tables.write(request.table_name, messages.parse_put(request))
+    result = instance.tables.write(request.table_name, messages.parse_put(request), messages.transaction_of(request))
     return Reply(messages.write_message(result).SerializeToString(), rows_written=1)
 
 
 def update_row(instance: Instance, body: bytes) -> Reply:
     request = parse(wire.UpdateRowRequest, body)
-    result = instance.tables.write(request.table_name, messages.parse_update(request))
+    result = instance.tables.write(request.table_name, messages.parse_update(request), messages.transaction_of(request))
     return Reply(messages.write_message(result).SerializeToString(), rows_written=1)
 
 
 def delete_row(instance: Instance, body: bytes) -> Reply:
     request = parse(wire.DeleteRowRequest, body)
-    result = instance.tables.write(request.table_name, messages.parse_delete(request))
+    result = instance.tables.write(request.table_name, messages.parse_delete(request), messages.transaction_of(request))
     return Reply(messages.write_message(result).SerializeToString(), rows_written=1)
 
 
 def get_range(instance: Instance, body: bytes) -> Reply:
     request = parse(wire.GetRangeRequest, body)
-    result = instance.tables.read_range(request.table_name, messages.parse_range(request))
+    result = instance.tables.read_range(
+        request.table_name, messages.parse_range(request), messages.transaction_of(request)
+    )
     return Reply(messages.range_message(request, result).SerializeToString(), rows_read=len(result.rows))
 
 
 def batch_write_row(instance: Instance, body: bytes) -> Reply:
     request = parse(wire.BatchWriteRowRequest, body)
-    messages.refuse_transaction(request.HasField("transaction_id"))
-    if request.is_atomic:
-        raise UnsupportedOperation("atomic BatchWriteRow is not supported")
     tables = request.tables
     if not tables:
         raise ParameterInvalid("No row is specified in BatchWriteRow.")
@@ -63,7 +63,9 @@ def batch_write_row(instance: Instance, body: bytes) -> Reply:
     )
     parse_change = messages.parse_batch_change
     changes = [(table.table_name, [parse_change(row) for row in table.rows]) for table in tables]
-    results = instance.tables.write_batch(changes)
+    results = instance.tables.write_batch(
+        changes, transaction=messages.transaction_of(request), is_atomic=request.is_atomic
+    )
     response = wire.BatchWriteRowResponse(
         tables=[
             messages.batch_write_table_message(name, of_table)

@@ -47,19 +47,22 @@ def parse_schema(request: wire.CreateTableRequest) -> TableSchema:
     """The table a CreateTable asks for. Raises ParameterInvalid, and UnsupportedOperation for what is not served."""
     if request.index_metas:
         raise UnsupportedOperation("secondary indexes are not supported; create a search index instead")
-    if request.enable_local_txn:
-        raise UnsupportedOperation("local transactions are not supported")
     _refuse_stream(request.HasField("stream_spec") and request.stream_spec.enable_stream)
     if request.sse_spec.enable:
         raise UnsupportedOperation("server-side encryption is not supported; encrypt the disk of the data directory")
     meta = request.table_meta
+    key = tuple(_parse_key_column(column) for column in meta.primary_key)
+    if request.enable_local_txn and any(column.auto_increment for column in key):
+        raise ParameterInvalid("Local transactions do not go with an auto-increment primary key column.")
     return TableSchema(
         name=meta.table_name,
-        key=tuple(_parse_key_column(column) for column in meta.primary_key),
+        key=key,
         defined=parse_defined(meta.defined_column),
         options=_parse_options(request),
         reserved=_parse_reserved(request.reserved_throughput),
         splits=_parse_splits(request.partitions),
+        # Python and Node cannot ask for them: who has said nothing may use them.
+        has_transactions=request.enable_local_txn or not request.HasField("enable_local_txn"),
     )
 
 
@@ -87,7 +90,6 @@ def _parse_options(request: wire.CreateTableRequest) -> TableOptions:
     if not request.HasField("table_options"):
         return TableOptions()
     options = request.table_options
-    _refuse_full_row(options)
     defaults = TableOptions()
     return TableOptions(
         ttl_s=options.time_to_live if options.HasField("time_to_live") else defaults.ttl_s,
@@ -96,6 +98,7 @@ def _parse_options(request: wire.CreateTableRequest) -> TableOptions:
         if options.HasField("deviation_cell_version_in_sec")
         else defaults.max_deviation_s,
         allow_update=options.allow_update if options.HasField("allow_update") else defaults.allow_update,
+        update_full_row=options.update_full_row,
     )
 
 
@@ -124,7 +127,6 @@ def parse_update(request: wire.UpdateTableRequest) -> TableUpdate:
     """What an UpdateTable changes. Raises UnsupportedOperation for what is not served."""
     _refuse_stream(request.HasField("stream_spec") and request.stream_spec.enable_stream)
     options = request.table_options
-    _refuse_full_row(options)
     unit = request.reserved_throughput.capacity_unit
     return TableUpdate(
         ttl_s=options.time_to_live if options.HasField("time_to_live") else None,
@@ -133,6 +135,7 @@ def parse_update(request: wire.UpdateTableRequest) -> TableUpdate:
         if options.HasField("deviation_cell_version_in_sec")
         else None,
         allow_update=options.allow_update if options.HasField("allow_update") else None,
+        update_full_row=options.update_full_row if options.HasField("update_full_row") else None,
         reserved_read=unit.read if unit.HasField("read") else None,
         reserved_write=unit.write if unit.HasField("write") else None,
     )
@@ -141,11 +144,6 @@ def parse_update(request: wire.UpdateTableRequest) -> TableUpdate:
 def _refuse_stream(enabled: bool) -> None:
     if enabled:
         raise UnsupportedOperation("streams are not supported")
-
-
-def _refuse_full_row(options: wire.TableOptions) -> None:
-    if options.update_full_row:
-        raise UnsupportedOperation("update_full_row is not supported")
 
 
 # Responses
@@ -197,7 +195,7 @@ def _options_message(options: TableOptions) -> wire.TableOptions:
         max_versions=options.max_versions,
         deviation_cell_version_in_sec=options.max_deviation_s,
         allow_update=options.allow_update,
-        update_full_row=False,  # Java reads it without asking whether it is there
+        update_full_row=options.update_full_row,  # Java reads it without asking whether it is there
     )
 
 
