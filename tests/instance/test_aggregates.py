@@ -95,10 +95,10 @@ def test_aggregates_of_what_is_found(table: lutra.Table, frame: pd.DataFrame, ro
     found = table.aggregate((col("kind") == "a") & (col("n") > 0), n=col("n").sum())
     assert found == {"count": len(some), "n": some["n"].sum()}
     assert table.aggregate(col("n") > 1_000, n=col("n").sum(), p=col("price").avg()) == {"count": 0, "n": 0, "p": None}
-    near = table.search(rows[3]["v"], limit=20, where=col("is_new") == True)  # noqa: E712
-    found = table.aggregate(col("is_new") == True, vector=rows[3]["v"], nearest=20, n=col("n").sum())  # noqa: E712
+    near = table.search(rows[3]["v"], limit=20, where=col("is_new").is_true())
+    found = table.aggregate(col("is_new").is_true(), vector=rows[3]["v"], nearest=20, n=col("n").sum())
     assert found == {"count": 20, "n": sum(row["n"] for row in near)}
-    groups = table.group_by("kind", vector=rows[3]["v"], nearest=20, where=col("is_new") == True, field="v")  # noqa: E712
+    groups = table.group_by("kind", vector=rows[3]["v"], nearest=20, where=col("is_new").is_true(), field="v")
     assert sum(group["count"] for group in groups) == 20
 
 

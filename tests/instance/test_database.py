@@ -82,6 +82,11 @@ def test_instances_are_apart(tmp_path: Path) -> None:
     lutra.connect(tmp_path).close()
 
 
+def test_a_database_says_which_it_is(tmp_path: Path) -> None:
+    with lutra.connect(tmp_path / "data", instance="photos") as db:
+        assert repr(db) == f"Database({str(tmp_path / 'data')!r}, instance='photos')"
+
+
 def test_a_closed_database_is_refused(tmp_path: Path) -> None:
     db = lutra.connect(tmp_path)
     table = db.create_table("t", {"id": int}, {"n": int})
@@ -153,6 +158,13 @@ def test_a_table_that_is_gone_or_another_is_refused_by_every_use(tmp_path: Path)
         ("t", {"id": int}, {"id": int}, "both as a key column and as a field"),
         ("t", {"id": int}, {"#dash": int}, "invalid field name '#dash'"),
         ("t", {"id": int}, {"f": dict}, "cannot store dict"),
+        ("t", {"id": int}, {"f": ["a"]}, "cannot store"),
+        ("t", {"id": ["a"]}, {}, "'id': a key is str, int, bytes"),
+        ("t", "id", {}, "key says of columns what they hold"),
+        ("t", {"id": int}, ["title"], "fields says of columns what they hold"),
+        ("t", {"id": int}, {"f": lutra.Vector}, r"say of what it is: lutra.Vector\(384\)"),
+        ("t", {"id": int}, {"f": lutra.Nested}, "say of what it is: lutra.Nested"),
+        ("t", {"id": int}, {"f": lutra.Object}, "say of what it is: lutra.Object"),
         ("t", {"id": int}, {f"v{n}": lutra.Vector(2) for n in range(6)}, "at most 5"),
         ("t", {"id": int}, {f"s{n}": lutra.Stored() for n in range(33)}, "32"),
         ("no-dash", {"id": int}, {"n": int}, "no-dash"),

@@ -15,6 +15,8 @@ def test_operators_make_the_tree_they_read_as() -> None:
     assert year.between(1, 2) == Between("year", 1, 2)
     assert kind.is_in(["a", "b"]) == OneOf("kind", ("a", "b"))
     assert kind.starts_with("a") == StartsWith("kind", "a")
+    assert kind.is_true() == Comparison("kind", Operator.EQUAL, True)
+    assert kind.is_false() == Comparison("kind", Operator.EQUAL, False)
     assert kind.exists() == Present("kind")
     assert kind.is_missing() == Not(Present("kind"))
 

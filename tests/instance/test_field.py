@@ -51,6 +51,11 @@ def test_values_are_stored_as(declaration: Any, value: object, stored: object) -
     assert type(encoded) is type(stored)
 
 
+def test_a_class_that_needs_no_more_declares_what_its_plain_object_does() -> None:
+    assert field(lutra.Text) == field(lutra.Text())
+    assert field(lutra.Stored) == field(lutra.Stored(str))
+
+
 @pytest.mark.parametrize(
     ("declaration", "value", "complaint"),
     [

@@ -72,6 +72,9 @@ class Database:
     ) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        return f"Database({self._directory.path!r}, instance={self._name!r})"
+
     def close(self) -> None:
         """Closes the database, and lets its folder go where nobody else in this process has it; then does nothing."""
         self._is_closed = True

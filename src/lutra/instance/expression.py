@@ -187,6 +187,14 @@ class Column:
     def is_missing(self) -> Expression:
         return Not(Present(self.name))
 
+    def is_true(self) -> Expression:
+        """``== True``, which linters of code take for a mistake."""
+        return self._compare(Operator.EQUAL, True)
+
+    def is_false(self) -> Expression:
+        """``== False``; of a row without the column neither holds."""
+        return self._compare(Operator.EQUAL, False)
+
     def within(self, metres: float, of: Point) -> Expression:
         """A point of the column is no farther than so many metres from another, along the great circle."""
         return Within(self.name, GeoDistance(self.name, point_of(of), encode_float(metres)))

@@ -7,7 +7,7 @@ import datetime as dt
 import enum
 import json
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from functools import lru_cache
@@ -205,6 +205,7 @@ class Field:
     @classmethod
     def declared(cls, name: str, declaration: FieldDeclaration) -> Field:
         """The field a declaration means. Raises ParameterInvalid where it means none."""
+        declaration = _called(name, declaration)
         if isinstance(declaration, Vector):
             options = VectorOptions(declaration.dimension, _METRICS[declaration.metric])
             return cls(name, Kind.VECTOR, vector=options)
@@ -232,7 +233,8 @@ class Field:
                     "dataclass"
                 )
             return cls(name, element, is_array=True, dates=_DECLARED_DATES if element is Kind.DATETIME else ())
-        kind = _KIND_OF_TYPE.get(declaration)
+        given: object = declaration
+        kind = _KIND_OF_TYPE.get(given) if isinstance(given, Hashable) else None
         if kind is None:
             raise ParameterInvalid(
                 f"field {name!r}: cannot store {declaration_text(declaration)}; declare it str, int, float, bool, "
@@ -517,6 +519,23 @@ _ENCODERS: Final[dict[Kind, Callable[[object], Value]]] = {
     Kind.BYTES: encode_bytes,
     Kind.TEXT: encode_str,
     Kind.GEO: encode_point,
+}
+
+
+def _called(name: str, declaration: FieldDeclaration) -> FieldDeclaration:
+    """``lutra.Text`` means ``lutra.Text()``. Raises ParameterInvalid for a class that has to be told more."""
+    if declaration is Text or declaration is Stored:
+        return declaration()
+    for kind, example in _TOLD_MORE.items():
+        if declaration is kind:
+            raise ParameterInvalid(f"field {name!r}: say of what it is: {example}, for example")
+    return declaration
+
+
+_TOLD_MORE: Final[dict[type[object], str]] = {
+    Vector: "lutra.Vector(384)",
+    Nested: 'lutra.Nested({"sku": str, "price": float})',
+    Object: 'lutra.Object({"name": str})',
 }
 
 

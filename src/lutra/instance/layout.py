@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from typing import Any, Final
@@ -58,6 +58,9 @@ class Layout:
     @classmethod
     def declared(cls, table: str, key: Mapping[str, KeyDeclaration], fields: Mapping[str, FieldDeclaration]) -> Layout:
         """What ``create_table`` was asked for. Raises ParameterInvalid."""
+        for what, given, example in (("key", key, "{'id': str}"), ("fields", fields, "{'title': lutra.Text()}")):
+            if not isinstance(given, Mapping):
+                raise ParameterInvalid(f"{what} says of columns what they hold, such as {example}: got {given!r}")
         columns = tuple(_key_column(name, declaration) for name, declaration in key.items())
         if not 1 <= len(columns) <= limits.KEY_COLUMNS_MAX:
             raise ParameterInvalid(f"a table has 1 to {limits.KEY_COLUMNS_MAX} key columns, not {len(columns)}")
@@ -356,7 +359,7 @@ def _check_key_size(column: KeyColumn, data: bytes) -> None:
 def _key_column(name: str, declaration: KeyDeclaration) -> KeyColumn:
     if declaration is AUTO_INCREMENT:
         return KeyColumn(name, ColumnType.INTEGER, auto_increment=True)
-    type_ = _KEY_TYPES.get(declaration)
+    type_ = _KEY_TYPES.get(declaration) if isinstance(declaration, Hashable) else None
     if type_ is None:
         raise ParameterInvalid(f"key column {name!r}: a key is str, int, bytes or lutra.AUTO_INCREMENT")
     return KeyColumn(name, type_)
