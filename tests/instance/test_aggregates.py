@@ -150,7 +150,7 @@ def test_intervals(table: lutra.Table, frame: pd.DataFrame) -> None:
 
 def test_orders_and_limits(table: lutra.Table, frame: pd.DataFrame) -> None:
     counts = frame["kind"].value_counts()
-    found = table.group_by("kind", order_by=[col("count").desc(), col("kind")], limit=2)
+    found = table.group_by("kind", order_by=[col("count").desc(), "kind"], limit=2)
     assert [group["count"] for group in found] == sorted(counts, reverse=True)[:2]
     last = table.group_by("tags", order_by=col("tags").desc())
     assert [group["tags"] for group in last] == ["t2", "t1", "t0", None]

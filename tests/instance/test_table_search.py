@@ -126,6 +126,10 @@ def test_without_a_vector_rows_come_by_key_or_as_ordered(docs: lutra.Table) -> N
     by_year = docs.search(order_by=[lutra.col("year").desc(), lutra.col("id").desc()], limit=2)
     assert [row["id"] for row in by_year] == [299, 274]
     assert [row["year"] for row in docs.search(order_by=lutra.col("year"), limit=12)] == [2000] * 12
+    named = docs.search(order_by=["year", lutra.col("id").desc()])
+    assert [row.key for row in named] == [
+        row.key for row in docs.search(order_by=[lutra.col("year"), lutra.col("id").desc()])
+    ]
     latest = docs.search(where=lutra.col("at") >= dt.datetime(2020, 1, 13, tzinfo=dt.UTC), order_by=lutra.col("at"))
     assert latest[0]["at"] == dt.datetime(2020, 1, 13, tzinfo=dt.UTC)
 
@@ -149,7 +153,8 @@ def test_counts(docs: lutra.Table) -> None:
         ({"vector": [1.0] * DIMENSION, "field": "kind"}, "no vector field 'kind'"),
         ({"vector": [1.0], "field": "dot"}, "vector of 8 numbers"),
         ({"vector": [float("nan")] * DIMENSION, "field": "dot"}, "NaN"),
-        ({"vector": "text", "field": "dot"}, "vector of 8 numbers"),
+        ({"vector": "text", "field": "dot"}, "to look for words, write text='text'"),
+        ({"vector": b"text", "field": "dot"}, "vector of 8 numbers"),
         ({"vector": [1.0] * DIMENSION, "field": "dot", "order_by": lutra.col("year")}, "order_by does not go with"),
         ({"vector": [1.0] * DIMENSION, "field": "dot", "limit": 100_001}, "100,000th row, not 100,001"),
         ({"vector": [1.0] * DIMENSION, "field": "dot", "limit": 100_000, "offset": 1}, "not 100,001"),
@@ -159,7 +164,9 @@ def test_counts(docs: lutra.Table) -> None:
         ({"limit": True}, "limit is an int"),
         ({"offset": -1}, "offset of at least 0"),
         ({"offset": 99_991}, "100,000th row at most, not to 99,991 and on: ask for rows from the first on"),
-        ({"order_by": "year"}, "order_by takes columns"),
+        ({"order_by": 3}, "order_by takes columns"),
+        ({"order_by": ["year", 3]}, "order_by takes columns"),
+        ({"order_by": "year desc"}, "no column 'year desc'"),
         ({"order_by": lutra.col("text")}, "'text' is not indexed"),
         ({"order_by": lutra.col("dot")}, "sorting does not apply"),
         ({"columns": ["nope"]}, "no column 'nope'"),

@@ -95,7 +95,7 @@ def test_what_makes_no_sense_is_refused(table: lutra.Table) -> None:
         "no analyzer": (lambda: Text("klingon"), "unknown analyzer 'klingon': use one of single_word"),  # type: ignore[arg-type]
         "not its own": (lambda: Text(delimiter=","), "delimiter does not go with the analyzer single_word"),
         "too long": (lambda: Text("fuzzy", min_chars=3, max_chars=1), "chars"),
-        "compared": (lambda: table.search(where=col("body") == "x"), "does not apply to field 'body', which is text"),
+        "compared": (lambda: table.search(where=col("body") == "x"), "'body', which is text: search.text="),
         "sorted": (lambda: table.search(order_by=col("body")), "sorting does not apply to field 'body'"),
         "no text": (lambda: table.search(text=3), "text is a str, not int"),  # type: ignore[arg-type]
         "no way": (lambda: table.search(text="x", match="some"), "match is one of any, all, phrase"),  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from lutra.instance.aggregates import Aggregate, Bucket, group_key, group_source
 from lutra.instance.expression import Column, Order
 from lutra.instance.field import Field, Kind
 from lutra.instance.layout import Layout
-from lutra.instance.search_query import orders_of
+from lutra.instance.search_query import OrderBy, orders_of
 from lutra.model import limits
 from lutra.model.aggregations import Aggregation, AggregationResult, Count, CountResult, GroupByComposite
 from lutra.model.errors import ParameterInvalid
@@ -122,9 +122,7 @@ def _key(key: str | Column | Bucket) -> tuple[str, str | Bucket]:
     return name, name
 
 
-def group_orders(
-    order_by: Column | Order | Sequence[Column | Order], names: Sequence[str], limit: int | None
-) -> list[Order]:
+def group_orders(order_by: OrderBy, names: Sequence[str], limit: int | None) -> list[Order]:
     """What groups, which have ``names``, come by. Raises ParameterInvalid, where ``limit`` makes no sense too."""
     if limit is not None and (type(limit) is not int or limit < 1):
         raise ParameterInvalid(f"limit is an int of at least 1, not {limit!r}")

@@ -29,6 +29,8 @@ from lutra.model.queries import (
 
 TextMatch = Literal["any", "all", "phrase"]
 """How much of a text a row must have."""
+OrderBy = str | Column | Order | Sequence[str | Column | Order]
+"""What rows come by: a column, or several, of which the first counts most."""
 _WORDS: Final[dict[str, Callable[[str, str], Query]]] = {
     "any": Match,
     "all": lambda field, text: Match(field, text, Operator.AND),
@@ -54,6 +56,8 @@ def query_of(asked: Asked, layout: Layout, top_k: int) -> tuple[Query, bool]:
     query: Query = MatchAll() if asked.where is None else filters.to_query(asked.where, layout)
     passing = None if asked.where is None else query
     found: list[Query] = []
+    if isinstance(asked.vector, str):
+        raise ParameterInvalid(f"a vector is numbers: to look for words, write text={asked.vector!r}")
     if asked.vector is not None:
         found.append(nearest(asked.vector, asked.field, layout, passing, top_k, asked.min_score))
     elif asked.field is not None or asked.min_score is not None:
@@ -90,18 +94,24 @@ def _with_words(text: object, field: str | None, layout: Layout, match: TextMatc
     return query if where is None else Bool(must=(query,), filter=(where,))
 
 
-def sorters_of(order_by: Column | Order | Sequence[Column | Order], layout: Layout) -> tuple[Sorter, ...]:
+def sorters_of(order_by: OrderBy, layout: Layout) -> tuple[Sorter, ...]:
     """Of an order; rows that compare equal come in key order, so that pages join. Raises ParameterInvalid."""
     sorters = tuple(_sorter(order, layout) for order in orders_of(order_by))
     return (*sorters, PrimaryKeySort()) if sorters else ()
 
 
-def orders_of(order_by: Column | Order | Sequence[Column | Order]) -> list[Order]:
+def orders_of(order_by: OrderBy) -> list[Order]:
     """What ``order_by`` takes, one after the other. Raises ParameterInvalid."""
-    orders = [order_by] if isinstance(order_by, Column | Order) else order_by
-    if not all(isinstance(order, Column | Order) for order in orders):
-        raise ParameterInvalid("order_by takes columns: lutra.col('year') or lutra.col('year').desc()")
-    return [order if isinstance(order, Order) else order.asc() for order in orders]
+    orders = order_by if isinstance(order_by, Sequence) and not isinstance(order_by, str) else [order_by]
+    if not all(isinstance(order, str | Column | Order) for order in orders):
+        raise ParameterInvalid("order_by takes columns: 'year' or lutra.col('year').desc()")
+    return [_order(order) for order in orders]
+
+
+def _order(order: str | Column | Order) -> Order:
+    if isinstance(order, Order):
+        return order
+    return Order(order) if isinstance(order, str) else order.asc()
 
 
 def _sorter(order: Order, layout: Layout) -> Sorter:

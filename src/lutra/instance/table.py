@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lutra.instance import where as filters
 from lutra.instance.aggregates import Aggregate, Bucket
-from lutra.instance.expression import Column, Expression, Order, columns_of
+from lutra.instance.expression import Column, Expression, columns_of
 from lutra.instance.field import FieldDeclaration, Kind
 from lutra.instance.field_changes import with_field, without_field
 from lutra.instance.grouping import Grouping, group_orders, ordered
@@ -19,7 +19,7 @@ from lutra.instance.layout import KeyDeclaration, Layout, key_declaration
 from lutra.instance.put_batches import FRAME_BATCH_ROWS, ArrowStream, PutBatches, Rejected
 from lutra.instance.results import Groups, Results
 from lutra.instance.row import Row
-from lutra.instance.search_query import Asked, TextMatch, columns_to_get, nearest, query_of, sorters_of
+from lutra.instance.search_query import Asked, OrderBy, TextMatch, columns_to_get, nearest, query_of, sorters_of
 from lutra.model import limits
 from lutra.model.errors import LutraError, ObjectNotExist, ParameterInvalid
 from lutra.model.queries import (
@@ -259,7 +259,7 @@ class Table:
         field: str | None = None,
         text_field: str | None = None,
         match: TextMatch = "any",
-        order_by: Column | Order | Sequence[Column | Order] = (),
+        order_by: OrderBy = (),
         columns: Sequence[str] | None = None,
         min_score: float | None = None,
         offset: int = 0,
@@ -397,7 +397,7 @@ class Table:
         field: str | None = None,
         text_field: str | None = None,
         match: TextMatch = "any",
-        order_by: Column | Order | Sequence[Column | Order] = (),
+        order_by: OrderBy = (),
         limit: int | None = None,
         fresh: bool = True,
         **aggregates: Aggregate,

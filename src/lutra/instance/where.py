@@ -349,7 +349,8 @@ def _check_kind(field: Field | None, kinds: set[Kind], what: str) -> None:
     if field is None:
         return
     if field.kind not in kinds:
-        raise ParameterInvalid(f"{what} does not apply to field {field.name!r}, which is {field.kind.value}")
+        hint = ": search(text=...) finds its words" if field.kind is Kind.TEXT else ""
+        raise ParameterInvalid(f"{what} does not apply to field {field.name!r}, which is {field.kind.value}{hint}")
     if field.dates and Kind.DATETIME not in kinds:
         raise ParameterInvalid(f"{what} does not apply to field {field.name!r}, which holds dates")
 
