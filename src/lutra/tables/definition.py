@@ -6,7 +6,15 @@ import json
 from typing import Any, Final
 
 from lutra.model.errors import Corruption
-from lutra.model.schema import CapacityUnits, DefinedColumn, KeyColumn, TableDescription, TableOptions, TableSchema
+from lutra.model.schema import (
+    CapacityUnits,
+    DeclaredField,
+    DefinedColumn,
+    KeyColumn,
+    TableDescription,
+    TableOptions,
+    TableSchema,
+)
 from lutra.model.values import ColumnType
 from lutra.tables.gate import Gate
 from lutra.tables.table import Table
@@ -43,6 +51,10 @@ def to_json(table: Table) -> bytes:
             "reserved": {"read": schema.reserved.read, "write": schema.reserved.write},
             "splits": [value.hex() if isinstance(value, bytes) else value for value in schema.splits],
             "has_transactions": schema.has_transactions,
+            "declared": [
+                {"name": field.name, "elements": None if field.elements is None else field.elements.value}
+                for field in schema.declared
+            ],
         }
     ).encode()
 
@@ -66,6 +78,10 @@ def from_json(data: bytes) -> Table:
                 for value in stored.get("splits", ())
             ),
             has_transactions=stored.get("has_transactions", True),
+            declared=tuple(
+                DeclaredField(field["name"], None if field["elements"] is None else ColumnType(field["elements"]))
+                for field in stored.get("declared", ())
+            ),
         )
         description = TableDescription(schema, stored["table_id"], stored["created_us"], stored["reserved_changed_us"])
         return Table(stored["instance"], description, stored["versions_ever"], Gate())
