@@ -65,8 +65,8 @@ class TableSchema:
 
     ``splits`` are values of the partition key, ascending, at which a service of many machines would cut the table from
     the beginning. Here they are only told again. ``has_transactions`` False forbids local transactions.
-    ``declared`` are its fields in the order in which Python declared
-    them; there may be others, and those that are there no more. The protocol knows nothing of them.
+    ``declared`` are its fields in the order in which Python declared them; there may be others, and those that are
+    there no more. The protocol knows nothing of them.
     """
 
     name: str
