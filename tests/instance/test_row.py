@@ -142,6 +142,15 @@ def table() -> Iterator[lutra.Table]:
         yield table
 
 
+def test_of_long_vectors_the_ends_are_shown() -> None:
+    short, long = (lutra.Row(("a",), {"id": "a", "v": np.arange(size, dtype=np.float32)}) for size in (16, 384))
+    assert "15." in repr(short)
+    assert "..." not in repr(short)
+    assert "381., 382., 383." in repr(long)
+    assert len(repr(long)) < 200
+    assert repr(np.arange(384)).count(",") > 300, "only rows are shown so"
+
+
 def test_notebooks_show_tables(table: lutra.Table) -> None:
     results = table.search([1, 0, 0, 0], limit=60)
     shown = results._repr_html_()

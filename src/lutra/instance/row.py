@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import numpy as np
 
 from lutra.instance import html
 from lutra.instance.jsonable import plain
 from lutra.model.values import KeyValue
+
+_NUMBERS_SHOWN_MAX: Final = 16
 
 
 class Row(dict[str, Any]):
@@ -61,8 +63,10 @@ class Row(dict[str, Any]):
     __hash__ = None
 
     def __repr__(self) -> str:
+        """Of long vectors the ends are shown: ten rows of 384 numbers each would fill a screen many times."""
         score = "" if self.score is None else f", score={self.score:.4f}"
-        return f"Row({super().__repr__()}{score})"
+        with np.printoptions(threshold=_NUMBERS_SHOWN_MAX):
+            return f"Row({super().__repr__()}{score})"
 
     def _repr_html_(self) -> str:
         return html.table(list(self), [self], is_scored=self.score is not None)
