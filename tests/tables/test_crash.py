@@ -1,4 +1,4 @@
-"""kill -9 of a process that writes through tables: what it acknowledged is there, and no batch is torn."""
+"""kill -9 of a process that writes through tables: all it acknowledged is there and in the stream, no batch is torn."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from pathlib import Path
 import pytest
 
 from lutra.kv.rocksdb import RocksStore
-from lutra.model.rows import RangeRequest
+from lutra.model.rows import ChangeKind, PrimaryKey, RangeRequest
 from lutra.model.values import INF_MAX, INF_MIN
+from lutra.tables.changelog import Change
 from lutra.tables.space import TableSpace
 
 WRITER = """
 import os, sys, threading
 from lutra.kv.rocksdb import RocksStore
 from lutra.model.rows import CellOperation, ChangeKind, ReadOptions, RowChange
-from lutra.model.schema import KeyColumn, TableSchema
+from lutra.model.schema import KeyColumn, StreamSpec, TableSchema
 from lutra.model.values import ColumnType
 from lutra.tables.space import TableSpace
 
 space = TableSpace(RocksStore(sys.argv[1]))
 tables = space.instance("default")
 if not tables.names():
-    tables.create(TableSchema("t", (KeyColumn("w", ColumnType.INTEGER), KeyColumn("i", ColumnType.INTEGER))))
+    key = (KeyColumn("w", ColumnType.INTEGER), KeyColumn("i", ColumnType.INTEGER))
+    tables.create(TableSchema("t", key, stream=StreamSpec(24)))
 
 def work(worker):
     row = tables.read("t", (("w", worker), ("i", -1)), ReadOptions()).row
@@ -82,7 +84,22 @@ def check(path: Path, acknowledged: dict[int, int], last_sequence: int) -> None:
     assert space.changelog.last_sequence >= last_sequence
     logged = space.changelog.read(tables.describe("t").table_id, 0, 10**6)
     assert [change.sequence for change in logged] == list(range(1, space.changelog.last_sequence + 1))
+    check_stream(space, logged)
     store.close()
+
+
+def check_stream(space: TableSpace, logged: list[Change]) -> None:
+    """It has every change that was logged, once, in the same order, and each row's as they were made."""
+    (stream,) = space.streams.of_tables("default", "t")
+    at = space.streams.iterator("default", stream.stream_id, stream.shard_id)
+    page = space.streams.read("default", at, 10**6, 10**9)
+    assert not page.has_more
+    assert [(record.kind, record.key) for record in page.records] == [(change.kind, change.key) for change in logged]
+    counts: dict[PrimaryKey, int] = {}
+    for record in page.records:
+        if record.kind is ChangeKind.UPDATE:
+            assert record.cells[0][1] == counts.get(record.key, 0) + 1
+            counts[record.key] = counts.get(record.key, 0) + 1
 
 
 def rounds(path: Path, count: int, lines_max: int) -> None:

@@ -47,6 +47,7 @@ class Feeder:
         self._feeding: Crew[AnyFeed] = Crew("lutra-feed", self._step)
         self._tidying: Crew[Callable[[], bool]] = Crew("lutra-tidy", lambda task: task())
         self._trimmer = Trimmer(changelog, trim_changes, trim_period_s)
+        self._chores: tuple[Callable[[], object], ...] = ()
         # Held by itself, not through the condition, whose own `__enter__` an interrupt could leave with the lock held.
         self._mutex = threading.Lock()
         self._feeds: list[AnyFeed] = []
@@ -98,6 +99,12 @@ class Feeder:
             return False
 
         self._tidying.due(once)
+
+    def regularly(self, chore: Callable[[], object]) -> None:
+        """Has something brief done about once a second, by one thread at a time, that no consumer waits for. It tells
+        what failed."""
+        with self._mutex:
+            self._chores = (*self._chores, chore)
 
     def hurry(self, table_ids: Iterable[int]) -> None:
         """Looks at these tables' changes at once, and sees that they are trimmed, also where nothing follows them."""
@@ -240,6 +247,8 @@ class Feeder:
 
     def _trim(self) -> bool:
         self._trimmer.run(time.monotonic(), self._needed_after)
+        for chore in self._chores:
+            chore()
         return False
 
     def _tell(self, feed: AnyFeed, error: Exception) -> None:

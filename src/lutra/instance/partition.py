@@ -54,6 +54,7 @@ class Partition:
         self.scans = ScanSessions()
         """Of all its indexes."""
         self.feeder = Feeder(self.space.changelog, policy.trim_changes, policy.trim_period_s)
+        self.feeder.regularly(self.space.streams.trim)
 
     @classmethod
     def open(

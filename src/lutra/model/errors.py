@@ -12,6 +12,7 @@
     ├── MethodNotAllowed            OTSMethodNotAllowed
     ├── UnsupportedOperation        OTSUnsupportOperation          the protocol has it, this server does not
     ├── ObjectNotExist              OTSObjectNotExist
+    ├── TrimmedDataAccess           OTSTrimmedDataAccess           what a stream had there is gone
     ├── ObjectAlreadyExist          OTSObjectAlreadyExist
     ├── ConditionCheckFail          OTSConditionCheckFail
     ├── QuotaExhausted              OTSQuotaExhausted
@@ -83,6 +84,13 @@ class UnsupportedOperation(LutraError):
 
 class ObjectNotExist(LutraError):
     code = "OTSObjectNotExist"
+
+
+class TrimmedDataAccess(LutraError):
+    code = "OTSTrimmedDataAccess"
+
+    def __init__(self) -> None:
+        super().__init__("Requested stream data is already trimmed or does not exist.")
 
 
 class ObjectAlreadyExist(LutraError):

@@ -53,6 +53,18 @@ RANGE_BYTES_MAX: Final = 4 * 1024 * 1024
 BODY_BYTES_MAX: Final = 5 * 1024 * 1024
 SPLIT_POINTS_MAX: Final = 1_000
 
+# Streams
+STREAM_EXPIRATION_HOURS_MAX: Final = 168
+STREAM_RECORDS_MAX: Final = 5_000
+"""In one answer, and where no limit is given."""
+STREAM_BYTES_MAX: Final = 4 * 1024 * 1024
+"""That the records of one answer take as they are stored; a larger one comes alone."""
+STREAM_ITERATOR_CHARS_MAX: Final = 128
+ORIGINAL_COLUMNS_MAX: Final = 32
+
+# Bulk
+BULK_IMPORT_ROWS_MAX: Final = 1_000
+
 # Search indexes
 INDEXES_PER_TABLE_MAX: Final = 20
 INDEX_FIELDS_MAX: Final = 1_000

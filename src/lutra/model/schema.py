@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from lutra.model.values import ColumnType, KeyValue
 
@@ -22,17 +23,6 @@ class DefinedColumn:
 
     name: str
     type: ColumnType
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredField:
-    """A field as it was declared in Python: what neither the table's columns nor an index tell of it.
-
-    ``elements``: of a column that holds a list as text and that no index reads, the type of the list's elements.
-    """
-
-    name: str
-    elements: ColumnType | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +50,24 @@ class CapacityUnits:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamSpec:
+    """How a stream is to be.
+
+    ``expiration_h``: hours that a change is kept at least. ``original_columns``: of these a record has what the row had
+    before the change.
+    """
+
+    expiration_h: int
+    original_columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TableSchema:
     """A table as CreateTable gives it.
 
     ``splits`` are values of the partition key, ascending, at which a service of many machines would cut the table from
-    the beginning. Here they are only told again. ``has_transactions`` False forbids local transactions.
-    ``declared`` are its fields in the order in which Python declared them; there may be others, and those that are
-    there no more. The protocol knows nothing of them.
+    the beginning. Here they are only told again. ``has_transactions`` False forbids local transactions. ``stream``: how
+    the table's changes are kept for readers; None: not.
     """
 
     name: str
@@ -76,22 +77,34 @@ class TableSchema:
     reserved: CapacityUnits = CapacityUnits()
     splits: tuple[KeyValue, ...] = ()
     has_transactions: bool = True
-    declared: tuple[DeclaredField, ...] = ()
+    stream: StreamSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TableDescription:
-    """A table as DescribeTable shows it. Times are microseconds since the epoch."""
+    """A table as DescribeTable shows it. Times are microseconds since the epoch.
+
+    ``stream_created_us``: when its stream was enabled, or the last one that it had; 0 where it never had one.
+    """
 
     schema: TableSchema
     table_id: int
     created_us: int
     reserved_changed_us: int
+    stream_created_us: int = 0
+
+    @property
+    def stream_id(self) -> str | None:
+        """Of its stream; None where it has none. No other stream of the instance ever has the same."""
+        return None if self.schema.stream is None else f"{self.schema.name}_{self.stream_created_us}"
 
 
 @dataclass(frozen=True, slots=True)
 class TableUpdate:
-    """What UpdateTable changes; None leaves a value as it is."""
+    """What UpdateTable changes; None leaves a value as it is.
+
+    ``stream``: enables the table's stream, or changes how it is kept; False disables it, and what is in it is gone.
+    """
 
     ttl_s: int | None = None
     max_versions: int | None = None
@@ -100,3 +113,4 @@ class TableUpdate:
     update_full_row: bool | None = None
     reserved_read: int | None = None
     reserved_write: int | None = None
+    stream: StreamSpec | Literal[False] | None = None

@@ -16,12 +16,15 @@ from lutra.model.forks import OfProcess
 from lutra.model.schema import TableDescription, TableSchema
 from lutra.tables import definition, keyspace, schemas
 from lutra.tables.committer import GroupCommitter, Pending
+from lutra.tables.followers import attach_followers
 from lutra.tables.gate import Gate
 from lutra.tables.table import Table
 
 SchemaChange = Callable[[TableSchema], TableSchema]
 
 _DRAIN_S: Final = 30.0
+_OF_TABLE: Final = (keyspace.rows_prefix, keyspace.changes_prefix, keyspace.counters_prefix, keyspace.streams_prefix)
+"""Where all lies that goes with a table."""
 
 
 class Catalog:
@@ -53,12 +56,20 @@ class Catalog:
 
     def get(self, instance: str, name: str) -> Table:
         """Raises ObjectNotExist, and ParameterInvalid for what can be no table's name."""
-        self._process.check()
-        table = self._by_name.get((instance, name))
+        table = self.by_name(instance, name)
         if table is None:
             schemas.check_table_name(name)
             raise ObjectNotExist("Requested table does not exist.")
         return table
+
+    def all(self) -> list[Table]:
+        """The tables of all instances, in no order."""
+        self._process.check()
+        return list(self._by_id.values())
+
+    def by_name(self, instance: str, name: str) -> Table | None:
+        self._process.check()
+        return self._by_name.get((instance, name))
 
     def names(self, instance: str) -> list[str]:
         """The instance's tables, sorted."""
@@ -74,7 +85,8 @@ class Catalog:
             if len(self.names(instance)) >= limits.TABLES_PER_INSTANCE_MAX:
                 raise QuotaExhausted("Number of tables exceeded the quota.")
             now_us = self._clock.now_us()
-            description = TableDescription(schema, self._next_id, now_us, now_us)
+            stream_created_us = 0 if schema.stream is None else now_us
+            description = TableDescription(schema, self._next_id, now_us, now_us, stream_created_us)
             table = Table(instance, description, schema.options.max_versions, Gate())
             batch = WriteBatch()
             batch.put(keyspace.FORMAT_KEY, keyspace.FORMAT)
@@ -95,12 +107,27 @@ class Catalog:
             description = replace(old.description, schema=schema)
             if schema.reserved != old.schema.reserved:
                 description = replace(description, reserved_changed_us=self._clock.now_us())
-            table = Table(instance, description, max(old.versions_ever, schema.options.max_versions), old.gate)
             batch = WriteBatch()
+            if (schema.stream is None) is not (old.schema.stream is None):
+                description = self._with_stream(description, batch)
+            table = Table(instance, description, max(old.versions_ever, schema.options.max_versions), old.gate)
             batch.put(keyspace.definition_key(table.table_id), definition.to_json(table))
             self._commit(batch.operations)
             self._show(table)
             return table
+
+    def _with_stream(self, description: TableDescription, batch: WriteBatch) -> TableDescription:
+        """Begins the stream of a table that had none, or ends the one that it had.
+
+        Writers that are under way may still add to it: `lutra.tables.stream_log` finds what they leave.
+        """
+        if description.schema.stream is None:
+            prefix = keyspace.stream_prefix(description.table_id, description.stream_created_us)
+            batch.delete_range(prefix, prefix_end(prefix))
+            return description
+        # Another time than any of the streams before, whatever the clock says.
+        created_us = max(self._clock.now_us(), description.stream_created_us + 1)
+        return replace(description, stream_created_us=created_us)
 
     def delete(self, instance: str, name: str) -> None:
         """Removes a table with its rows, changes and counters. Waits for the writers that are in it.
@@ -115,7 +142,7 @@ class Catalog:
             batch = WriteBatch()
             batch.delete(keyspace.definition_key(table.table_id))
             batch.delete(keyspace.trimmed_key(table.table_id))
-            for prefix in (keyspace.rows_prefix, keyspace.changes_prefix, keyspace.counters_prefix):
+            for prefix in _OF_TABLE:
                 batch.delete_range(prefix(table.table_id), prefix_end(prefix(table.table_id)))
             try:
                 self._commit(batch.operations)
@@ -129,5 +156,6 @@ class Catalog:
         self._committer.commit(Pending(operations, {}, 0))
 
     def _show(self, table: Table) -> None:
+        attach_followers(table)
         self._by_id[table.table_id] = table
         self._by_name[table.instance, table.name] = table

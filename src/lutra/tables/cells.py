@@ -67,19 +67,7 @@ def updated(table: Table, cells: list[Cell], changes: list[CellChange], now_ms: 
             kept.append(cell)
         else:
             versions[cell[2]] = cell[1]
-    for name, value, timestamp_ms, operation in changes:
-        versions = touched[name]
-        if operation == CellOperation.PUT:
-            assert value is not None
-            versions[max(now_ms, *versions, now_ms) if timestamp_ms is None else timestamp_ms] = value
-        elif operation == CellOperation.INCREMENT:
-            assert type(value) is int
-            versions[max(now_ms, *versions, now_ms)] = _incremented(name, versions, value)
-        elif operation == CellOperation.DELETE_ALL:
-            versions.clear()
-        else:
-            assert timestamp_ms is not None
-            versions.pop(timestamp_ms, None)
+    _apply(touched, changes, now_ms)
     for name, versions in touched.items():
         for timestamp_ms in sorted(versions, reverse=True)[: table.max_versions]:
             kept.append((name, versions[timestamp_ms], timestamp_ms))
@@ -98,6 +86,48 @@ def check_full_row(cells: list[Cell]) -> None:
             f"A row of a table with update_full_row has at most {limits.FULL_ROW_COLUMNS_MAX} attribute columns,"
             f" not {len(cells)}."
         )
+
+
+def resolved(cells: list[Cell], changes: list[CellChange], now_ms: int) -> list[CellChange]:
+    """What `updated` does with the same arguments: each put with its timestamp, an increment as the put of its result.
+
+    ``changes`` are such as it has taken.
+    """
+    touched: dict[str, dict[int, Value]] = {change[0]: {} for change in changes}
+    for name, value, timestamp_ms in cells:
+        if name in touched:
+            touched[name][timestamp_ms] = value
+    done: list[CellChange] = []
+    _apply(touched, changes, now_ms, done)
+    return done
+
+
+def _apply(
+    touched: dict[str, dict[int, Value]],
+    changes: list[CellChange],
+    now_ms: int,
+    done: list[CellChange] | None = None,
+) -> None:
+    """Changes the versions of the columns, and tells ``done`` what was done. Raises ParameterInvalid."""
+    for name, value, timestamp_ms, operation in changes:
+        versions = touched[name]
+        if operation == CellOperation.PUT:
+            assert value is not None
+            if timestamp_ms is None:
+                timestamp_ms = max(now_ms, *versions, now_ms)
+            versions[timestamp_ms] = value
+        elif operation == CellOperation.INCREMENT:
+            assert type(value) is int
+            timestamp_ms = max(now_ms, *versions, now_ms)
+            value = versions[timestamp_ms] = _incremented(name, versions, value)
+        elif operation == CellOperation.DELETE_ALL:
+            versions.clear()
+        else:
+            assert timestamp_ms is not None
+            versions.pop(timestamp_ms, None)
+        if done is not None:
+            is_increment = operation == CellOperation.INCREMENT
+            done.append((name, value, timestamp_ms, CellOperation.PUT if is_increment else operation))
 
 
 def newest_of(cells: list[Cell], names: Iterable[str]) -> list[Cell]:

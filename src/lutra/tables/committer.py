@@ -15,6 +15,7 @@ from typing import Final
 
 from lutra.kv.batch import PUT, Operation, WriteBatch
 from lutra.kv.store import KeyValueStore
+from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import LutraError, StorageFailure
 from lutra.tables import changeblock, keyspace
 
@@ -26,14 +27,22 @@ _log = logging.getLogger(__name__)
 class Pending:
     """What one writer wants committed together.
 
-    ``changes``: by table id, the logged changes (`changeblock.entry`) in their order. ``size_bytes`` bounds a group.
+    ``changes``: by table id, the logged changes (`changeblock.entry`) in their order. ``records``: what is stored under
+    the time of the commit, in its order, by the prefix of its keys. ``size_bytes`` bounds a group.
     """
 
-    __slots__ = ("changes", "done", "error", "operations", "size_bytes", "turn")
+    __slots__ = ("changes", "done", "error", "operations", "records", "size_bytes", "turn")
 
-    def __init__(self, operations: list[Operation], changes: dict[int, list[bytes]], size_bytes: int) -> None:
+    def __init__(
+        self,
+        operations: list[Operation],
+        changes: dict[int, list[bytes]],
+        size_bytes: int,
+        records: dict[bytes, list[bytes]] | None = None,
+    ) -> None:
         self.operations = operations
         self.changes = changes
+        self.records = records
         self.size_bytes = size_bytes
         self.turn = threading.Lock()
         self.done = False
@@ -41,15 +50,21 @@ class Pending:
 
 
 class GroupCommitter:
-    """Commits to one store; gives out the sequences of its changelog."""
+    """Commits to one store; gives out the sequences of its changelog, and the times of what is kept by time."""
 
-    def __init__(self, store: KeyValueStore) -> None:
-        """Recovers the last sequence. Raises StorageFailure, Corruption."""
+    def __init__(self, store: KeyValueStore, clock: Clock | None = None) -> None:
+        """Recovers the last sequence and time. Raises StorageFailure, Corruption."""
         self._store = store
+        self._clock = clock or SystemClock()
         stored = store.get(keyspace.SEQUENCE_KEY)
         self.last_sequence = 0 if stored is None else keyspace.unpack(stored)
         """The last durable sequence. Every sequence ever acknowledged is at most this."""
         self._given_out = self.last_sequence
+        stored = store.get(keyspace.TIME_KEY)
+        self.last_time_us = 0 if stored is None else keyspace.unpack(stored)
+        """The last durable time under which something is kept. Each is later than all before, whatever the clock says:
+        what is kept by time is in the order in which it became visible."""
+        self._time_us = self.last_time_us
         self._mutex = threading.Lock()
         self._queue: deque[Pending] = deque()
         self._leader: Pending | None = None
@@ -155,8 +170,12 @@ class GroupCommitter:
                 changed.add(table_id)
                 operations.append((PUT, changeblock.key(table_id, sequence + 1), changeblock.value(entries)))
                 sequence += len(entries)
+            if pending.records is not None:
+                self._keep(pending.records, operations)
         if changed:
             operations.append((PUT, keyspace.SEQUENCE_KEY, keyspace.pack(sequence)))
+        if self._time_us > self.last_time_us:
+            operations.append((PUT, keyspace.TIME_KEY, keyspace.pack(self._time_us)))
         # Never given out again, even if the commit fails: it may be found, whole, when the store is next opened.
         self._given_out = sequence
         try:
@@ -164,9 +183,16 @@ class GroupCommitter:
         except LutraError as error:
             return error
         self.last_sequence = sequence
+        self.last_time_us = self._time_us
         if changed:
             self._tell(changed)
         return None
+
+    def _keep(self, records: dict[bytes, list[bytes]], operations: list[Operation]) -> None:
+        self._time_us = max(self._clock.now_us(), self._time_us + 1)
+        for prefix, values in records.items():
+            timed = prefix + keyspace.pack(self._time_us)
+            operations += [(PUT, timed + keyspace.pack_index(index), value) for index, value in enumerate(values)]
 
     def _tell(self, changed: set[int]) -> None:
         for listener in self._listeners:

@@ -8,9 +8,9 @@ from typing import Any, Final
 from lutra.model.errors import Corruption
 from lutra.model.schema import (
     CapacityUnits,
-    DeclaredField,
     DefinedColumn,
     KeyColumn,
+    StreamSpec,
     TableDescription,
     TableOptions,
     TableSchema,
@@ -19,7 +19,9 @@ from lutra.model.values import ColumnType
 from lutra.tables.gate import Gate
 from lutra.tables.table import Table
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
+_FORMATS: Final = (1, _FORMAT)
+"""1, without streams, is written where there never was one: whoever knows no other can go back."""
 
 
 def to_json(table: Table) -> bytes:
@@ -28,7 +30,7 @@ def to_json(table: Table) -> bytes:
     schema = description.schema
     return json.dumps(
         {
-            "format": _FORMAT,
+            "format": _FORMAT if description.stream_created_us else 1,
             "instance": table.instance,
             "name": schema.name,
             "table_id": description.table_id,
@@ -51,10 +53,7 @@ def to_json(table: Table) -> bytes:
             "reserved": {"read": schema.reserved.read, "write": schema.reserved.write},
             "splits": [value.hex() if isinstance(value, bytes) else value for value in schema.splits],
             "has_transactions": schema.has_transactions,
-            "declared": [
-                {"name": field.name, "elements": None if field.elements is None else field.elements.value}
-                for field in schema.declared
-            ],
+            **_stream_json(description),
         }
     ).encode()
 
@@ -63,8 +62,8 @@ def from_json(data: bytes) -> Table:
     """Raises Corruption where ``data`` is not what `to_json` wrote, or of a format this version does not know."""
     try:
         stored: dict[str, Any] = json.loads(data)
-        if stored["format"] != _FORMAT:
-            raise Corruption(f"a table definition has format {stored['format']!r}; this version reads {_FORMAT}")
+        if stored["format"] not in _FORMATS:
+            raise Corruption(f"a table definition has format {stored['format']!r}; this version reads {_FORMATS}")
         key = tuple(KeyColumn(c["name"], ColumnType(c["type"]), c["auto_increment"]) for c in stored["key"])
         schema = TableSchema(
             name=stored["name"],
@@ -78,12 +77,29 @@ def from_json(data: bytes) -> Table:
                 for value in stored.get("splits", ())
             ),
             has_transactions=stored.get("has_transactions", True),
-            declared=tuple(
-                DeclaredField(field["name"], None if field["elements"] is None else ColumnType(field["elements"]))
-                for field in stored.get("declared", ())
-            ),
+            stream=_stream_spec(stored.get("stream")),
         )
-        description = TableDescription(schema, stored["table_id"], stored["created_us"], stored["reserved_changed_us"])
+        description = TableDescription(
+            schema,
+            stored["table_id"],
+            stored["created_us"],
+            stored["reserved_changed_us"],
+            stored.get("stream_created_us", 0),
+        )
         return Table(stored["instance"], description, stored["versions_ever"], Gate())
     except (ValueError, KeyError, TypeError) as error:
         raise Corruption(f"a table definition cannot be read: {error!r}") from error
+
+
+def _stream_json(description: TableDescription) -> dict[str, Any]:
+    if not description.stream_created_us:
+        return {}
+    spec = description.schema.stream
+    stream = None
+    if spec is not None:
+        stream = {"expiration_h": spec.expiration_h, "original_columns": spec.original_columns}
+    return {"stream": stream, "stream_created_us": description.stream_created_us}
+
+
+def _stream_spec(stored: dict[str, Any] | None) -> StreamSpec | None:
+    return None if stored is None else StreamSpec(stored["expiration_h"], tuple(stored["original_columns"]))

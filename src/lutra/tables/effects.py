@@ -66,7 +66,7 @@ class Effects:
     for those inside.
     """
 
-    __slots__ = ("_store", "changes", "size_bytes", "values")
+    __slots__ = ("_store", "changes", "records", "size_bytes", "values")
 
     def __init__(self, store: KeyValueStore | Effects) -> None:
         """``store``: what is there before; other effects are those of earlier changes, which may `absorb` these."""
@@ -75,6 +75,8 @@ class Effects:
         """What is to be stored under each key; None: nothing."""
         self.changes: dict[int, list[bytes]] = {}
         """By table id, what the changelog is to get (`changeblock.entry`)."""
+        self.records: dict[bytes, list[bytes]] | None = None
+        """What is kept under the time of the commit, in its order, by the prefix of its keys; None: nothing."""
         self.size_bytes = 0
 
     def get(self, key: bytes) -> bytes | None:
@@ -117,11 +119,22 @@ class Effects:
         self.values.update(later.values)
         for table_id, entries in later.changes.items():
             self.changes.setdefault(table_id, []).extend(entries)
+        if later.records is not None:
+            self.records = self.records or {}
+            for prefix, records in later.records.items():
+                self.records.setdefault(prefix, []).extend(records)
         self.size_bytes += later.size_bytes
+
+    def keep(self, prefix: bytes, record: bytes) -> None:
+        """Stores ``record`` under ``prefix``, the time of the commit, and a number that rises within the batch."""
+        if self.records is None:
+            self.records = {}
+        self.records.setdefault(prefix, []).append(record)
+        self.size_bytes += len(prefix) + len(record)
 
     def pending(self) -> Pending:
         """All of it, to be committed."""
         operations: list[Operation] = [
             (DELETE, key, b"") if value is None else (PUT, key, value) for key, value in self.values.items()
         ]
-        return Pending(operations, self.changes, self.size_bytes)
+        return Pending(operations, self.changes, self.size_bytes, self.records)

@@ -2,16 +2,18 @@
 
 ::
 
-    m/…                                   the store itself: format, last sequence, next table id, id and openings
+    m/…                                   the store itself: format, last sequence and time, next table id, id, openings
     d <table id>                          a table's definition, JSON
     r <table id> <key columns>            a row (`storedrow`)
     c <table id> <first sequence>         the changes one commit made to one table (`changelog`)
     n <table id> <partition key>          the last value given out by an auto-increment column
     t <table id>                          the last of its changes that was forgotten (`changelog`)
+    s <table id> <created>                which of its stream's records was the last that was forgotten (`stream_log`)
+    s <table id> <created> <time> <index> a record of its stream that was enabled then (`stream_log`)
     i <table id> <index name>             a search index's definition, JSON (`lutra.index.catalog.catalog`)
     x <folder>                            objects of a search index that was deleted (`lutra.index.catalog.catalog`)
 
-Ids and sequences are 8 bytes, big-endian. Ids are never used twice.
+Ids, sequences and times are 8 bytes, an index is 4, big-endian. Ids are never used twice.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Final
 
 FORMAT_KEY: Final = b"m/format"
 SEQUENCE_KEY: Final = b"m/sequence"
+TIME_KEY: Final = b"m/time"
 NEXT_TABLE_KEY: Final = b"m/table"
 STORE_KEY: Final = b"m/store"
 OPENINGS_PREFIX: Final = b"m/opening/"
@@ -37,6 +40,11 @@ def pack(number: int) -> bytes:
 
 def unpack(data: bytes) -> int:
     return int.from_bytes(data, "big")
+
+
+def pack_index(number: int) -> bytes:
+    """Four bytes, ordered as the numbers (0 to 2**32 - 1) are."""
+    return number.to_bytes(4, "big")
 
 
 def definition_key(table_id: int) -> bytes:
@@ -57,6 +65,15 @@ def rows_prefix(table_id: int) -> bytes:
 
 def changes_prefix(table_id: int) -> bytes:
     return b"c" + pack(table_id)
+
+
+def streams_prefix(table_id: int) -> bytes:
+    """Of all streams that a table ever had."""
+    return b"s" + pack(table_id)
+
+
+def stream_prefix(table_id: int, created_us: int) -> bytes:
+    return b"s" + pack(table_id) + pack(created_us)
 
 
 def counters_prefix(table_id: int) -> bytes:

@@ -10,7 +10,15 @@ from typing import Final
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.names import check_column_name, invalid_name
-from lutra.model.schema import CapacityUnits, DefinedColumn, KeyColumn, TableOptions, TableSchema, TableUpdate
+from lutra.model.schema import (
+    CapacityUnits,
+    DefinedColumn,
+    KeyColumn,
+    StreamSpec,
+    TableOptions,
+    TableSchema,
+    TableUpdate,
+)
 from lutra.model.values import INT64_MAX, INT64_MIN, KEY_TYPES, ColumnType, type_of
 
 _TTL_SECONDS_MAX: Final = 2**31 - 1
@@ -25,6 +33,8 @@ def check_schema(schema: TableSchema) -> None:
     check_options(schema.options)
     _check_reserved(schema.reserved)
     _check_splits(schema.key[0], schema.splits)
+    if schema.stream is not None:
+        check_stream(schema.stream, schema.key)
 
 
 def check_table_name(name: str) -> None:
@@ -68,6 +78,27 @@ def check_options(options: TableOptions) -> None:
         raise ParameterInvalid("The maximum deviation must be in range [0, INT64_MAX/1000000].")
 
 
+def check_stream(spec: StreamSpec, key: Sequence[KeyColumn]) -> None:
+    """Raises ParameterInvalid where the stream of a table of this key cannot be kept so."""
+    if not 1 <= spec.expiration_h <= limits.STREAM_EXPIRATION_HOURS_MAX:
+        raise ParameterInvalid(
+            f"The expiration time of a stream must be in range: [1, {limits.STREAM_EXPIRATION_HOURS_MAX}] hours, "
+            f"not {spec.expiration_h}."
+        )
+    if len(spec.original_columns) > limits.ORIGINAL_COLUMNS_MAX:
+        raise ParameterInvalid(
+            f"The number of a stream's columns must be in range: [0, {limits.ORIGINAL_COLUMNS_MAX}]."
+        )
+    key_names = {column.name for column in key}
+    for name in spec.original_columns:
+        check_column_name(name)
+        if name in key_names:
+            raise ParameterInvalid(f"A stream has all primary key columns, '{name}' among them: leave it out.")
+    repeated = _repeated(spec.original_columns)
+    if repeated is not None:
+        raise ParameterInvalid(f"Duplicated column of a stream: '{repeated}'.")
+
+
 def check_update(update: TableUpdate) -> None:
     """Raises ParameterInvalid where an update changes nothing, or to what no table can have."""
     if update == TableUpdate():
@@ -89,9 +120,12 @@ def apply_update(schema: TableSchema, update: TableUpdate) -> TableSchema:
         read=reserved.read if update.reserved_read is None else update.reserved_read,
         write=reserved.write if update.reserved_write is None else update.reserved_write,
     )
+    stream = schema.stream if update.stream is None else update.stream or None
     check_options(options)
     _check_reserved(reserved)
-    return replace(schema, options=options, reserved=reserved)
+    if stream is not None:
+        check_stream(stream, schema.key)
+    return replace(schema, options=options, reserved=reserved, stream=stream)
 
 
 def _check_key(table: str, key: tuple[KeyColumn, ...]) -> None:

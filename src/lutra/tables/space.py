@@ -14,6 +14,7 @@ from lutra.tables.committer import GroupCommitter
 from lutra.tables.locks import RowLocks
 from lutra.tables.open_transactions import OpenTransactions
 from lutra.tables.reader import RowReader
+from lutra.tables.stream_log import StreamLog
 from lutra.tables.tables import Tables
 from lutra.tables.transactions import Transactions
 from lutra.tables.writer import RowWriter
@@ -22,7 +23,8 @@ from lutra.tables.writer import RowWriter
 class TableSpace:
     """Opens what a store holds: one of it for a store at a time. Thread-safe.
 
-    ``changelog`` is that of all instances. Closing the store is its owner's business, and ends all use of this.
+    ``changelog`` is that of all instances, ``streams`` are those of all. Closing the store is its owner's business, and
+    ends all use of this.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class TableSpace:
         ``monotonic``: seconds, by which local transactions end.
         """
         clock = clock or SystemClock()
-        committer = GroupCommitter(store)
+        committer = GroupCommitter(store, clock)
         self._store = store
         self._catalog = Catalog(store, committer, clock)
         self._reader = RowReader(store, clock)
@@ -47,6 +49,7 @@ class TableSpace:
         self._lock = threading.Lock()
         self._instances: dict[str, Tables] = {}
         self.changelog = Changelog(store, self._catalog, committer)
+        self.streams = StreamLog(store, self._catalog, committer, clock)
 
     def instance(self, name: str) -> Tables:
         """The tables of an instance; an instance that has none is as good as any."""

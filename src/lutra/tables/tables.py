@@ -19,7 +19,7 @@ from lutra.model.rows import (
     RowChange,
     WriteResult,
 )
-from lutra.model.schema import DeclaredField, DefinedColumn, TableDescription, TableSchema, TableUpdate
+from lutra.model.schema import DefinedColumn, TableDescription, TableSchema, TableUpdate
 from lutra.model.values import INF_MIN
 from lutra.tables import schemas
 from lutra.tables.catalog import Catalog, SchemaChange
@@ -102,10 +102,6 @@ class Tables:
 
         self._change(name, removed)
 
-    def declare(self, name: str, declared: Sequence[DeclaredField]) -> None:
-        """Keeps how fields were declared, in place of what was kept. Raises ObjectNotExist."""
-        self._catalog.change(self._instance, name, lambda schema: replace(schema, declared=tuple(declared)))
-
     def split_points(self, name: str, size_bytes: int) -> list[KeyInput]:
         """Keys that cut the table into pieces of about ``size_bytes``, at most 1000, ascending.
 
@@ -168,6 +164,23 @@ class Tables:
                 results.append([error] * len(changes))
         written = iter(self._written(flat, transaction, is_atomic) if flat else ())
         return [[next(written) if one is None else one for one in of_table] for of_table in results]
+
+    def write_bulk(self, name: str, changes: Sequence[RowChange | LutraError]) -> list[WriteResult | LutraError]:
+        """At most 1000 changes of one table in one commit, in their order, each for itself.
+
+        What is wrong with one, also in itself, stands in its place, as does an error that is given. Raises
+        ParameterInvalid where they are too many or too large together, or one that repeats a row has a condition;
+        OperationConflict. Then nothing is written.
+        """
+        if not changes:
+            raise ParameterInvalid("No row is specified in BulkImport.")
+        if len(changes) > limits.BULK_IMPORT_ROWS_MAX:
+            raise ParameterInvalid(f"Rows count exceeds the upper limit: {limits.BULK_IMPORT_ROWS_MAX}.")
+        table = self._table(name)
+        checked = [_checked(change) for change in changes]
+        sound = [(table, change) for change in checked if isinstance(change, RowChange)]
+        written = iter(self._writer.write_many(sound, operation="BulkImport") if sound else ())
+        return [change if isinstance(change, LutraError) else next(written) for change in checked]
 
     def _written(
         self, changes: list[tuple[Table, RowChange]], transaction: str | None, is_atomic: bool
@@ -298,6 +311,16 @@ def _check_read(keys: Sequence[KeyInput], options: ReadOptions, check: Callable[
     check_options(options)
     for key in keys:
         check(key)
+
+
+def _checked(change: RowChange | LutraError) -> RowChange | LutraError:
+    """The change, or what is wrong with it in itself."""
+    if isinstance(change, RowChange):
+        try:
+            check_change(change)
+        except LutraError as error:
+            return error
+    return change
 
 
 def _check_batch(batch: Sequence[tuple[str, Sequence[RowChange]]], rows_max: int) -> None:

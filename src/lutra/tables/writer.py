@@ -118,7 +118,7 @@ class RowWriter:
         return result
 
     def write_many(
-        self, changes: Sequence[tuple[Table, RowChange]], *, is_atomic: bool = False
+        self, changes: Sequence[tuple[Table, RowChange]], *, is_atomic: bool = False, operation: str = "BatchWriteRow"
     ) -> list[WriteResult | LutraError]:
         """Rows in their order, in one commit; what is wrong with one stands in its place.
 
@@ -129,17 +129,17 @@ class RowWriter:
         they are too large together; OperationConflict. Then none is written.
         """
         stay = Stay(self._locks)
-        return surely(lambda: self._write_many(stay, changes, is_atomic), stay.end)
+        return surely(lambda: self._write_many(stay, changes, is_atomic, operation), stay.end)
 
     def _write_many(
-        self, stay: Stay, changes: Sequence[tuple[Table, RowChange]], is_atomic: bool
+        self, stay: Stay, changes: Sequence[tuple[Table, RowChange]], is_atomic: bool, operation: str
     ) -> list[WriteResult | LutraError]:
         entered = stay.enter([table for table, _ in changes])
         now_ms = self._now_ms()
         refused = {table.table_id: _not_exist() for table, _ in changes if table.table_id not in entered}
         prepared = _prepare_all(changes, now_ms, refused)
         sound = [one for one in prepared if isinstance(one, _Prepared)]
-        _check_total(sum(one.size_bytes for one in sound), "BatchWriteRow")
+        _check_total(sum(one.size_bytes for one in sound), operation)
         effects = Effects(self._store)
         stay.lock(_lock_keys(sound))
         if self._transactions.holders:

@@ -30,6 +30,7 @@ _STATUSES = {
     "OTSQuotaExhausted": 403,
     "OTSObjectNotExist": 404,
     "OTSSessionNotExist": 404,
+    "OTSTrimmedDataAccess": 404,
     "OTSMethodNotAllowed": 405,
     "OTSRequestTimeout": 408,
     "OTSObjectAlreadyExist": 409,
