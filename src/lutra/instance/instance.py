@@ -34,6 +34,7 @@ from lutra.model.queries import ColumnsToGet, Hit, SearchRequest, SearchResult
 from lutra.model.rows import KeyInput, PrimaryKey, Row
 from lutra.model.scans import ScanRequest, ScanResult
 from lutra.model.schema import TableDescription, TableUpdate
+from lutra.model.streams import StreamDescription, StreamIterator, StreamPage
 from lutra.search import Answer, search_many
 from lutra.search.deadline import in_time
 from lutra.search.plan import plan_of
@@ -50,6 +51,7 @@ class Instance:
         self.name = name
         self._process = OfProcess()
         self.tables = partition.space.instance(name)
+        self._streams = partition.space.streams
         self._catalog = partition.indexes
         self._scans = partition.scans
         self._indexes = OpenIndexes(name, partition, self.tables)
@@ -76,6 +78,34 @@ class Instance:
             if self._catalog.of_table(self.name, name):
                 raise ParameterInvalid(f"Table[{name}] who has at least one search index cannot be deleted.")
             self.tables.delete(name)
+
+    def list_streams(self, table: str | None = None) -> list[StreamDescription]:
+        """The streams of all tables, or of one where it has one. Raises ObjectNotExist."""
+        self._process.check()
+        return self._streams.of_tables(self.name, table)
+
+    def describe_stream(self, stream_id: str) -> StreamDescription:
+        """Raises ObjectNotExist, also where the stream was disabled."""
+        self._process.check()
+        return self._streams.describe(self.name, stream_id)
+
+    def stream_iterator(self, stream_id: str, shard_id: str, since_us: int | None = None) -> StreamIterator:
+        """Where to begin to read: at the oldest record, or the first committed at ``since_us`` or later.
+
+        Raises ObjectNotExist, ParameterInvalid.
+        """
+        self._process.check()
+        return self._streams.iterator(self.name, stream_id, shard_id, since_us)
+
+    def read_stream(self, at: StreamIterator, limit: int, bytes_max: int) -> StreamPage:
+        """What comes next. Raises TrimmedDataAccess where that has expired, or the stream is gone."""
+        self._process.check()
+        return self._streams.read(self.name, at, limit, bytes_max)
+
+    def stream_bytes(self, table: str) -> int:
+        """About how many bytes a table's stream takes. Raises ObjectNotExist."""
+        self._process.check()
+        return self._streams.size_bytes(self.name, table)
 
     def create_search_index(self, table: str, index: str, schema: IndexSchema, source: str | None = None) -> None:
         """Makes an index on a table and begins to fill it.

@@ -16,6 +16,7 @@ from lutra.model.schema import (
     CapacityUnits,
     DefinedColumn,
     KeyColumn,
+    StreamSpec,
     TableDescription,
     TableOptions,
     TableSchema,
@@ -105,10 +106,6 @@ def test_what_is_not_served_is_refused(changes: dict[str, Any], error: type[Lutr
 
 def test_parts_of_other_sdks() -> None:
     request = create()
-    request.stream_spec.enable_stream = True
-    with pytest.raises(UnsupportedOperation):
-        messages.parse_schema(request)
-    request = create()
     assert messages.parse_schema(request).has_transactions
     request.enable_local_txn = True
     with pytest.raises(ParameterInvalid, match="Local transactions do not go with"):
@@ -126,6 +123,18 @@ def test_streams_and_encryption_that_are_off_are_fine() -> None:
     request = create(sse_spec=ots.SSESpecification(False))
     request.stream_spec.enable_stream = False
     assert messages.parse_schema(request) == SCHEMA
+
+
+def test_a_stream_is_read_and_told_again() -> None:
+    request = create()
+    spec = wire.StreamSpecification(enable_stream=True, expiration_time=5, columns_to_get=["b"])
+    request.MergeFrom(wire.CreateTableRequest(stream_spec=spec))
+    schema = messages.parse_schema(request)
+    assert schema == replace(SCHEMA, stream=StreamSpec(5, ("b",)))
+    told = messages.describe_message(TableDescription(schema, 1, 1, 1, 77)).stream_details
+    assert (told.enable_stream, told.stream_id, told.expiration_time, told.last_enable_time) == (True, "t_77", 5, 77)
+    update = wire.UpdateTableRequest(table_name="t", stream_spec=wire.StreamSpecification(enable_stream=False))
+    assert messages.parse_update(update).stream is False
 
 
 def test_both_capacity_units_are_needed() -> None:

@@ -20,6 +20,7 @@ from lutra.server.lanes.pool import WorkerPool
 from lutra.server.lanes.reply import Reply
 from lutra.server.observe.scan_metrics import ScanCollector
 from lutra.server.observe.storage_metrics import StorageCollector
+from lutra.server.observe.stream_metrics import StreamCollector
 from lutra.server.protocol.operations import Lane
 
 _LATENCY_BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -104,6 +105,7 @@ class Metrics:
         registry.register(ScanCollector(engine.partition.scans))
         self._transactions = Gauge("lutra_transactions", "Local transactions that are open", registry=registry)
         self._transactions.set_function(lambda: engine.partition.space.transactions.count)
+        registry.register(StreamCollector(engine))
         ProcessCollector(registry=registry)
         self._by_operation: dict[str, OperationMetrics] = {}
 

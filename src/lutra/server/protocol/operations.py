@@ -11,9 +11,11 @@ from lutra.instance.instance import Instance
 from lutra.model.errors import UnsupportedOperation
 from lutra.server.lanes.reply import Reply
 from lutra.server.lanes.searches import IndexSearch
+from lutra.server.protocol import bulk_operations as bulk
 from lutra.server.protocol import row_operations as rows
 from lutra.server.protocol import scan_operations as scans
 from lutra.server.protocol import search_operations as search
+from lutra.server.protocol import stream_operations as streams
 from lutra.server.protocol import table_operations as tables
 from lutra.server.protocol import transaction_operations as transactions
 
@@ -62,6 +64,12 @@ _HANDLERS: Final[dict[str, tuple[Lane, Handler]]] = {
     "StartLocalTransaction": (Lane.WRITE, transactions.start_local_transaction),
     "CommitTransaction": (Lane.WRITE, transactions.commit_transaction),
     "AbortTransaction": (Lane.WRITE, transactions.abort_transaction),
+    "ListStream": (Lane.SCAN, streams.list_stream),
+    "DescribeStream": (Lane.SCAN, streams.describe_stream),
+    "GetShardIterator": (Lane.SCAN, streams.get_shard_iterator),
+    "GetStreamRecord": (Lane.SCAN, streams.get_stream_record),
+    "BulkImport": (Lane.WRITE, bulk.bulk_import),
+    "BulkExport": (Lane.SCAN, bulk.bulk_export),
     "CreateSearchIndex": (Lane.SCHEMA, search.create_search_index),
     "DescribeSearchIndex": (Lane.SCAN, search.describe_search_index),
     "ListSearchIndex": (Lane.SCAN, search.list_search_index),
@@ -79,10 +87,6 @@ UNSERVED: Final = frozenset(
         "CreateIndex",
         "DropIndex",
         "SQLQuery",
-        "ListStream",
-        "DescribeStream",
-        "GetShardIterator",
-        "GetStreamRecord",
         "CreateDeliveryTask",
         "DeleteDeliveryTask",
         "UpdateDeliveryTask",
@@ -93,8 +97,6 @@ UNSERVED: Final = frozenset(
         "UnbindGlobalTable",
         "DescribeGlobalTable",
         "UpdateGlobalTable",
-        "BulkImport",
-        "BulkExport",
         "LoadTable",
         "UnloadTable",
         "tunnel/create",

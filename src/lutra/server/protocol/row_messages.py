@@ -14,6 +14,7 @@ from lutra.model.rows import (
     ChangeKind,
     Condition,
     KeyInput,
+    PrimaryKey,
     RangeRequest,
     RangeResult,
     ReadOptions,
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 _DEFAULT_READ = ReadOptions()
 _EXISTENCE_ONLY = {existence.value: Condition(existence=existence) for existence in RowExistence}
 _EXISTENCE_ONLY[RowExistence.IGNORE.value] = NO_CONDITION
+_NO_CONDITION = wire.Condition(row_existence=wire.ROW_EXISTENCE_EXPECTATION_IGNORE)
 _KINDS = {kind.value: kind for kind in ChangeKind}
 
 
@@ -64,6 +66,15 @@ class _MayBeInTransaction(Protocol):
     @property
     def transaction_id(self) -> str: ...
     def HasField(self, field_name: str) -> bool: ...  # noqa: N802 (protobuf's name)
+
+
+class _BlockRequest(Protocol):
+    """What GetRange and BulkExport have in common."""
+
+    @property
+    def columns_to_get(self) -> Sequence[str]: ...
+    @property
+    def inclusive_start_primary_key(self) -> bytes: ...
 
 
 # Reading
@@ -137,15 +148,10 @@ def read_message(result: ReadResult) -> wire.GetRowResponse:
 def range_message(request: wire.GetRangeRequest, result: RangeResult) -> wire.GetRangeResponse:
     """GetRange's answer; ``next_start_primary_key`` is absent at the end. Who names a format is told which it is."""
     is_matrix = request.data_block_type_hint == wire.DATA_BLOCK_TYPE_SIMPLE_ROW_MATRIX
-    rows, next_start = result.rows, result.next_start
     if is_matrix:
-        count = rows_that_fit(rows, request.columns_to_get)
-        if count < len(rows):
-            rows, next_start = rows[:count], rows[count].key
-        names = [name for name, _ in parse_key(request.inclusive_start_primary_key)]
-        block = encode_matrix(names, rows, request.columns_to_get)
+        block, _, next_start = matrix_block(request, result)
     else:
-        block = encode_rows([(row.key, row.cells) for row in rows])
+        block, next_start = encode_rows([(row.key, row.cells) for row in result.rows]), result.next_start
     response = wire.GetRangeResponse(
         consumed=consumed_message(result.consumed),
         rows=block,
@@ -157,6 +163,17 @@ def range_message(request: wire.GetRangeRequest, result: RangeResult) -> wire.Ge
         )
         response.compress_type = wire.COMPRESS_TYPE_NONE
     return response
+
+
+def matrix_block(request: _BlockRequest, result: RangeResult) -> tuple[bytes, int, PrimaryKey | None]:
+    """Rows as a SimpleRowMatrix, how many of them it has, and the key to go on from: the first of those that do not
+    fit, where there are some."""
+    rows, next_start = result.rows, result.next_start
+    count = rows_that_fit(rows, request.columns_to_get)
+    if count < len(rows):
+        rows, next_start = rows[:count], rows[count].key
+    names = [name for name, _ in parse_key(request.inclusive_start_primary_key)]
+    return encode_matrix(names, rows, request.columns_to_get), count, next_start
 
 
 def batch_read_row_message(result: ReadResult | LutraError) -> wire.RowInBatchGetRowResponse:
@@ -191,6 +208,14 @@ def parse_delete(request: wire.DeleteRowRequest) -> RowChange:
     """The change a DeleteRow makes."""
     return_content = request.return_content if request.HasField("return_content") else None
     return _parse_change(ChangeKind.DELETE, request.primary_key, request.condition, return_content)
+
+
+def parse_unconditional(kind: int, data: bytes) -> RowChange:
+    """A change that asks nothing of the row. Raises ParameterInvalid."""
+    known = _KINDS.get(kind)
+    if known is None:
+        raise ParameterInvalid("The type of row is invalid.")
+    return _parse_change(known, data, _NO_CONDITION, None)
 
 
 def parse_batch_change(row: wire.RowInBatchWriteRowRequest) -> RowChange:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import cast
+from typing import Literal, cast
 
 from lutra.kernels.plainbuffer import decode_variant, encode_key
 from lutra.model.errors import ParameterInvalid, UnsupportedOperation
@@ -13,6 +13,7 @@ from lutra.model.schema import (
     CapacityUnits,
     DefinedColumn,
     KeyColumn,
+    StreamSpec,
     TableDescription,
     TableOptions,
     TableSchema,
@@ -47,7 +48,6 @@ def parse_schema(request: wire.CreateTableRequest) -> TableSchema:
     """The table a CreateTable asks for. Raises ParameterInvalid, and UnsupportedOperation for what is not served."""
     if request.index_metas:
         raise UnsupportedOperation("secondary indexes are not supported; create a search index instead")
-    _refuse_stream(request.HasField("stream_spec") and request.stream_spec.enable_stream)
     if request.sse_spec.enable:
         raise UnsupportedOperation("server-side encryption is not supported; encrypt the disk of the data directory")
     meta = request.table_meta
@@ -63,6 +63,7 @@ def parse_schema(request: wire.CreateTableRequest) -> TableSchema:
         splits=_parse_splits(request.partitions),
         # Python and Node cannot ask for them: who has said nothing may use them.
         has_transactions=request.enable_local_txn or not request.HasField("enable_local_txn"),
+        stream=(_parse_stream(request.stream_spec) or None) if request.HasField("stream_spec") else None,
     )
 
 
@@ -125,7 +126,6 @@ def _parse_splits(partitions: Sequence[wire.PartitionRange]) -> tuple[KeyValue, 
 
 def parse_update(request: wire.UpdateTableRequest) -> TableUpdate:
     """What an UpdateTable changes. Raises UnsupportedOperation for what is not served."""
-    _refuse_stream(request.HasField("stream_spec") and request.stream_spec.enable_stream)
     options = request.table_options
     unit = request.reserved_throughput.capacity_unit
     return TableUpdate(
@@ -138,12 +138,19 @@ def parse_update(request: wire.UpdateTableRequest) -> TableUpdate:
         update_full_row=options.update_full_row if options.HasField("update_full_row") else None,
         reserved_read=unit.read if unit.HasField("read") else None,
         reserved_write=unit.write if unit.HasField("write") else None,
+        stream=_parse_stream(request.stream_spec) if request.HasField("stream_spec") else None,
     )
 
 
-def _refuse_stream(enabled: bool) -> None:
-    if enabled:
-        raise UnsupportedOperation("streams are not supported")
+def _parse_stream(message: wire.StreamSpecification) -> StreamSpec | Literal[False]:
+    """What a stream is to be; False where there is to be none."""
+    if message.enable_stream:
+        if not message.HasField("expiration_time"):
+            raise ParameterInvalid("Expiration time is required when enable_stream is true.")
+        return StreamSpec(message.expiration_time, tuple(message.columns_to_get))
+    if message.HasField("expiration_time") or message.columns_to_get:
+        raise ParameterInvalid("Expiration time and columns cannot be set when enable_stream is false.")
+    return False
 
 
 # Responses
@@ -164,7 +171,7 @@ def describe_message(description: TableDescription) -> wire.DescribeTableRespons
         reserved_throughput_details=_reserved_message(description),
         table_options=_options_message(schema.options),
         table_status=wire.TABLE_STATUS_ACTIVE,
-        stream_details=wire.StreamDetails(enable_stream=False),
+        stream_details=_stream_message(description),
         shard_splits=[split_point_bytes(((schema.key[0].name, value),)) for value in schema.splits],
         sse_details=wire.SSEDetails(enable=False),
         creation_time=description.created_us,
@@ -176,7 +183,20 @@ def update_message(description: TableDescription) -> wire.UpdateTableResponse:
     return wire.UpdateTableResponse(
         reserved_throughput_details=_reserved_message(description),
         table_options=_options_message(description.schema.options),
-        stream_details=wire.StreamDetails(enable_stream=False),
+        stream_details=_stream_message(description),
+    )
+
+
+def _stream_message(description: TableDescription) -> wire.StreamDetails:
+    spec = description.schema.stream
+    if spec is None:
+        return wire.StreamDetails(enable_stream=False)
+    return wire.StreamDetails(
+        enable_stream=True,
+        stream_id=description.stream_id,
+        expiration_time=spec.expiration_h,
+        last_enable_time=description.stream_created_us,
+        column_to_get=spec.original_columns,
     )
 
 

@@ -98,16 +98,28 @@ class PartitionRange(_message.Message):
     def __init__(self, begin: _Optional[bytes] = ..., end: _Optional[bytes] = ...) -> None: ...
 
 class StreamSpecification(_message.Message):
-    __slots__ = ("enable_stream",)
+    __slots__ = ("enable_stream", "expiration_time", "columns_to_get")
     ENABLE_STREAM_FIELD_NUMBER: _ClassVar[int]
+    EXPIRATION_TIME_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_TO_GET_FIELD_NUMBER: _ClassVar[int]
     enable_stream: bool
-    def __init__(self, enable_stream: bool = ...) -> None: ...
+    expiration_time: int
+    columns_to_get: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, enable_stream: bool = ..., expiration_time: _Optional[int] = ..., columns_to_get: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class StreamDetails(_message.Message):
-    __slots__ = ("enable_stream",)
+    __slots__ = ("enable_stream", "stream_id", "expiration_time", "last_enable_time", "column_to_get")
     ENABLE_STREAM_FIELD_NUMBER: _ClassVar[int]
+    STREAM_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPIRATION_TIME_FIELD_NUMBER: _ClassVar[int]
+    LAST_ENABLE_TIME_FIELD_NUMBER: _ClassVar[int]
+    COLUMN_TO_GET_FIELD_NUMBER: _ClassVar[int]
     enable_stream: bool
-    def __init__(self, enable_stream: bool = ...) -> None: ...
+    stream_id: str
+    expiration_time: int
+    last_enable_time: int
+    column_to_get: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, enable_stream: bool = ..., stream_id: _Optional[str] = ..., expiration_time: _Optional[int] = ..., last_enable_time: _Optional[int] = ..., column_to_get: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SSESpecification(_message.Message):
     __slots__ = ("enable",)

@@ -1,0 +1,101 @@
+"""Streams on the wire: iterators as text, records as PlainBuffer with an extension that says when they were made."""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import Final
+
+from lutra.kernels.plainbuffer import encode_change, encode_row
+from lutra.model import limits
+from lutra.model.errors import ParameterInvalid
+from lutra.model.rows import ChangeKind
+from lutra.model.schema import CapacityUnits
+from lutra.model.streams import StreamDescription, StreamIterator, StreamPage, StreamPlace, StreamRecord
+from lutra.server.protocol.capacity_messages import consumed_message
+from lutra.server.wire import stream_pb2 as wire
+
+_UNIT_BYTES: Final = 4_096
+_ITERATOR: Final = re.compile(r"([0-9a-f]{1,16})\.([0-9a-f]{1,16})\.([0-9a-f]{1,16})\.([0-9a-f]{1,8})")
+_ACTIONS: Final = {
+    ChangeKind.PUT: wire.ACTION_TYPE_PUT_ROW,
+    ChangeKind.UPDATE: wire.ACTION_TYPE_UPDATE_ROW,
+    ChangeKind.DELETE: wire.ACTION_TYPE_DELETE_ROW,
+}
+_EXTENSION: Final = struct.Struct("<BIBIBIBqBI")
+"""Tag and length of the extension, and of what is in it, the sequence info: epoch, time in us, index of the row."""
+_SEQUENCE_BYTES: Final = struct.calcsize("<BIBqBI")
+_CHECKSUM_BYTES: Final = 2
+"""Tag and checksum of a row, before which the extension stands; the checksum leaves it out."""
+
+
+def parse_iterator(text: str) -> StreamIterator:
+    """Raises ParameterInvalid for what no GetShardIterator or GetStreamRecord gave."""
+    found = _ITERATOR.fullmatch(text) if len(text) <= limits.STREAM_ITERATOR_CHARS_MAX else None
+    if found is None:
+        raise ParameterInvalid("Invalid shard iterator.")
+    table_id, created_us, time_us, index = (int(part, 16) for part in found.groups())
+    return StreamIterator(table_id, created_us, StreamPlace(time_us, index))
+
+
+def iterator_text(at: StreamIterator) -> str:
+    """One text for one place: who reads to the end gets the same again."""
+    return f"{at.table_id:x}.{at.created_us:x}.{at.place.time_us:x}.{at.place.index:x}"
+
+
+def parse_limit(request: wire.GetStreamRecordRequest) -> int:
+    """How many records are wanted at most. Raises ParameterInvalid."""
+    if not request.HasField("limit"):
+        return limits.STREAM_RECORDS_MAX
+    if request.limit <= 0:
+        raise ParameterInvalid(f"The limit must be greater than 0, not {request.limit}.")
+    return min(request.limit, limits.STREAM_RECORDS_MAX)
+
+
+def list_message(streams: list[StreamDescription]) -> wire.ListStreamResponse:
+    """ListStream's answer."""
+    return wire.ListStreamResponse(
+        streams=[
+            wire.Stream(stream_id=one.stream_id, table_name=one.table, creation_time=one.created_us) for one in streams
+        ]
+    )
+
+
+def describe_message(request: wire.DescribeStreamRequest, stream: StreamDescription) -> wire.DescribeStreamResponse:
+    """DescribeStream's answer: a stream has one shard, which is never split. Raises ParameterInvalid."""
+    if request.HasField("shard_limit") and request.shard_limit <= 0:
+        raise ParameterInvalid(f"The shard_limit must be greater than 0, not {request.shard_limit}.")
+    if request.HasField("inclusive_start_shard_id") and request.inclusive_start_shard_id != stream.shard_id:
+        raise ParameterInvalid(f"Invalid shard id: '{request.inclusive_start_shard_id[:64]}'.")
+    return wire.DescribeStreamResponse(
+        stream_id=stream.stream_id,
+        expiration_time=stream.spec.expiration_h,
+        table_name=stream.table,
+        creation_time=stream.created_us,
+        stream_status=wire.STREAM_STATUS_ACTIVE,
+        shards=[wire.StreamShard(shard_id=stream.shard_id)],
+        is_timeseries_data_table=False,
+    )
+
+
+def page_message(page: StreamPage) -> wire.GetStreamRecordResponse:
+    """GetStreamRecord's answer. The next iterator is always there, for a shard never ends."""
+    return wire.GetStreamRecordResponse(
+        stream_records=[_record_message(record) for record in page.records],
+        next_shard_iterator=iterator_text(page.next),
+        consumed=consumed_message(CapacityUnits(read=-(-page.size_bytes // _UNIT_BYTES))),
+        may_more_record=page.has_more,
+    )
+
+
+def _record_message(record: StreamRecord) -> wire.GetStreamRecordResponse.StreamRecord:
+    row = encode_change(record.key, record.cells, record.kind is ChangeKind.DELETE)
+    place = record.place
+    extension = _EXTENSION.pack(
+        0x0B, _SEQUENCE_BYTES + 5, 0x0C, _SEQUENCE_BYTES, 0x0D, 0, 0x0E, place.time_us, 0x0F, place.index
+    )
+    return wire.GetStreamRecordResponse.StreamRecord(
+        action_type=_ACTIONS[record.kind],
+        record=row[:-_CHECKSUM_BYTES] + extension + row[-_CHECKSUM_BYTES:],
+        origin_record=None if record.original is None else encode_row(record.key, record.original),
+    )
