@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lutra.instance.database import Database, connect
     from lutra.instance.expression import Column, Expression, Order, col
     from lutra.instance.field import Stored, Vector
+    from lutra.instance.jsonable import to_jsonable
     from lutra.instance.nested import Nested, Object
     from lutra.instance.put_batches import Rejected
     from lutra.instance.results import Groups, Results
@@ -81,6 +82,7 @@ __all__ = [
     "__version__",
     "col",
     "connect",
+    "to_jsonable",
 ]
 
 _HOMES: Final = {
@@ -120,6 +122,7 @@ _HOMES: Final = {
     "Vector": "lutra.instance.field",
     "col": "lutra.instance.expression",
     "connect": "lutra.instance.database",
+    "to_jsonable": "lutra.instance.jsonable",
 }
 
 

@@ -164,6 +164,7 @@ class Database:
         if layout.index is None and declared.index is not None:
             unindexed = {name: field for name, field in declared.fields.items() if not field.indexed}
             if layout.key == declared.key and layout.fields == unindexed:
+                self._open().tables.declare(declared.table, declared.table_schema().declared)
                 self._create_index(declared)
                 return Table(self._open, declared)
         if layout.key != declared.key or layout.fields != declared.fields:

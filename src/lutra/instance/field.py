@@ -42,6 +42,7 @@ from lutra.model.errors import ParameterInvalid
 from lutra.model.geo import GeoPoint
 from lutra.model.indexes import FieldSchema, FieldType, JsonType, Metric, TextOptions, VectorOptions
 from lutra.model.queries import Operand
+from lutra.model.schema import DeclaredField
 from lutra.model.values import ColumnType, Value
 from lutra.scalars.dates import DEFAULT_FORMATS, EPOCH_UNITS_NS, datetime_ns
 from lutra.scalars.values import ScalarReader
@@ -81,12 +82,14 @@ class Vector:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Declares a field that is kept and read back, but not indexed: long text, blobs. ``type`` is a scalar type.
+    """Declares a field that is kept and read back, but not indexed: long text, blobs, long lists.
 
-    ``where`` of a search cannot use it; ``where`` of a scan and of a write's condition can.
+    ``type`` is ``str``, ``int``, ``float``, ``bool``, ``bytes``, or a ``list`` of one of the first four, which may have
+    as many elements as fit 2 MB. ``where`` of a search cannot use it; ``where`` of a scan and of a write's condition
+    can.
     """
 
-    type: type[str] | type[bytes] | type[int] | type[float] | type[bool] = str
+    type: type[object] = str
 
 
 FieldDeclaration = type[object] | Vector | Text | Nested | Object | Stored
@@ -218,10 +221,14 @@ class Field:
         if _is_dataclass(declaration):
             return cls._records(name, Kind.OBJECT, Object.of(typing.cast(type[Any], declaration)).fields)
         if isinstance(declaration, Stored):
-            kind = _KIND_OF_TYPE.get(declaration.type)
-            if kind not in _STORABLE:
-                raise ParameterInvalid(f"field {name!r}: Stored() takes str, int, float, bool or bytes")
-            return cls(name, kind, indexed=False)
+            is_array = typing.get_origin(declaration.type) is list
+            [of] = typing.get_args(declaration.type) if is_array else [declaration.type]
+            kind = _KIND_OF_TYPE.get(of)
+            if kind not in _STORABLE or (is_array and kind is Kind.BYTES):
+                raise ParameterInvalid(
+                    f"field {name!r}: Stored() takes str, int, float, bool, bytes, or a list of one of the first four"
+                )
+            return cls(name, kind, is_array, indexed=False)
         if typing.get_origin(declaration) is list:
             [of] = typing.get_args(declaration)
             if _is_dataclass(of):
@@ -282,8 +289,10 @@ class Field:
         return cls(name, _KIND_OF_FIELD[schema.type], schema.is_array, schema.is_indexed)
 
     @classmethod
-    def of_column(cls, name: str, type_: ColumnType) -> Field:
-        """The field of a column whose type the table fixes and no index has."""
+    def of_column(cls, name: str, type_: ColumnType, declared: DeclaredField | None = None) -> Field:
+        """The field of a column whose type the table fixes and no index has; ``declared`` tells of a list."""
+        if declared is not None and declared.elements is not None and type_ is ColumnType.STRING:
+            return cls(name, _KIND_OF_COLUMN[declared.elements], is_array=True, indexed=False)
         return cls(name, _KIND_OF_COLUMN[type_], indexed=False)
 
     @classmethod
@@ -314,9 +323,15 @@ class Field:
         if self.kind is Kind.OBJECT:
             return Object({field.name: field.declaration for field in self.fields})
         if self.is_array:
-            return _ARRAY_TYPES[self.kind]
+            is_stored = not self.indexed and self.kind in _STORABLE
+            return Stored(_ARRAY_TYPES[self.kind]) if is_stored else _ARRAY_TYPES[self.kind]
         type_ = _PYTHON_TYPES[self.kind]
         return type_ if self.indexed or self.kind is Kind.BYTES else Stored(type_)
+
+    @property
+    def as_declared(self) -> DeclaredField:
+        """What the table keeps of it."""
+        return DeclaredField(self.name, _COLUMN_TYPES[self.kind] if self.is_array and not self.indexed else None)
 
     @property
     def column(self) -> Field:
@@ -496,9 +511,11 @@ class Field:
     def _elements_of(self, value: object) -> list[Value]:
         if not isinstance(value, list | tuple | np.ndarray) or (isinstance(value, np.ndarray) and value.ndim != 1):
             raise ParameterInvalid(f"field {self.name!r}: expected a list of {self.kind.value}, got {shown(value)}")
-        if len(value) > limits.ARRAY_ELEMENTS_MAX:
+        if self.indexed and len(value) > limits.ARRAY_ELEMENTS_MAX:
             raise ParameterInvalid(
-                f"field {self.name!r}: {len(value)} elements, at most {limits.ARRAY_ELEMENTS_MAX} are allowed"
+                f"field {self.name!r}: {len(value)} elements, but an indexed list has at most "
+                f"{limits.ARRAY_ELEMENTS_MAX}; declare the field lutra.Stored({declaration_text(self.declaration)}) to "
+                "keep longer ones unindexed"
             )
         return [self._encode_element(element) for element in value]
 

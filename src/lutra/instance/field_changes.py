@@ -23,6 +23,8 @@ def with_field(instance: Instance, layout: Layout, name: str, declaration: Field
     if not isinstance(name, str) or not is_column_name(name):
         raise ParameterInvalid(f"{name!r} cannot be the name of a field")
     field = Field.declared(name, declaration)
+    declared = instance.tables.describe(layout.table).schema.declared
+    instance.tables.declare(layout.table, [*(one for one in declared if one.name != name), field.as_declared])
     if not field.indexed:
         instance.tables.add_defined_columns(layout.table, (DefinedColumn(name, field.column_type),))
         return _layout(instance, layout, layout.index)

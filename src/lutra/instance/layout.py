@@ -54,6 +54,11 @@ class Layout:
     """What filters see of each key column."""
     others: Mapping[str, Field] = dataclass_field(default_factory=dict)
     """What filters see beside: fields that an index made elsewhere has of columns that go by other names."""
+    ranks: Mapping[str, int] = dataclass_field(init=False, repr=False, compare=False)
+    """Of the fields, by their names, in their order."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ranks", {name: rank for rank, name in enumerate(self.fields)})
 
     @classmethod
     def declared(cls, table: str, key: Mapping[str, KeyDeclaration], fields: Mapping[str, FieldDeclaration]) -> Layout:
@@ -80,7 +85,8 @@ class Layout:
     def of_table(cls, schema: TableSchema, index: str | None, index_schema: IndexSchema | None) -> Layout:
         """The layout of a table that is there, declared here or through another door."""
         key_names = {column.name for column in schema.key}
-        fields = {column.name: Field.of_column(column.name, column.type) for column in schema.defined}
+        declared = {one.name: one for one in schema.declared}
+        fields = {c.name: Field.of_column(c.name, c.type, declared.get(c.name)) for c in schema.defined}
         others = {}
         for field in index_schema.fields if index_schema else ():
             if field.is_virtual:
@@ -91,8 +97,8 @@ class Layout:
         key_fields = {c.name: Field.of_key(c.name, c.type, of_index.get(c.name)) for c in schema.key}
         layout = cls(schema.name, schema.key, fields, index, key_fields, others)
         if layout.index_schema() != index_schema:
-            layout = replace(layout, fields={name: _for_others(field) for name, field in fields.items()})
-        return layout
+            fields = {name: _for_others(field) for name, field in fields.items()}
+        return replace(layout, fields=_in_order(fields, list(declared)))
 
     @property
     def is_open(self) -> bool:
@@ -112,7 +118,8 @@ class Layout:
         defined = tuple(
             DefinedColumn(field.name, field.column_type) for field in self.fields.values() if not field.indexed
         )
-        return TableSchema(self.table, self.key, defined)
+        declared = tuple(field.as_declared for field in self.fields.values())
+        return TableSchema(self.table, self.key, defined, declared=declared)
 
     def index_schema(self) -> IndexSchema | None:
         """The search index of the declared fields, the key columns included; None where no field is indexed."""
@@ -249,11 +256,17 @@ class Layout:
         """The row as Python shows it, with ``columns`` besides the key; of several versions of a column, the newest."""
         values: dict[str, Any] = dict(stored.key)
         key = tuple(values.values())
+        found = {}
         for name, value, _ in stored.cells:
-            if name not in values and (columns is None or name in columns):
+            if name not in found and name not in values and (columns is None or name in columns):
                 field = self.fields.get(name)
-                values[name] = value if field is None else field.decode(value)
+                found[name] = value if field is None else field.decode(value)
+        values.update(sorted(found.items(), key=self._rank) if len(self.fields) > 1 else found)
         return Row(key, values, score)
+
+    def _rank(self, item: tuple[str, Any]) -> int:
+        """Where a column comes in a row: in the order of the fields, others last."""
+        return self.ranks.get(item[0], len(self.ranks))
 
     def columns(self, names: Sequence[str] | None) -> tuple[str, ...] | None:
         """The attribute columns among ``names``, checked; None, which asks for all, stays. Raises ParameterInvalid."""
@@ -338,6 +351,12 @@ def value_bytes(value: object) -> int:
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode())
     return len(value) if isinstance(value, bytes) else 8
+
+
+def _in_order(fields: Mapping[str, Field], declared: Sequence[str]) -> dict[str, Field]:
+    """Those that Python did not declare come first, as they are found; the others in the order of their declaration."""
+    ranks = {name: rank for rank, name in enumerate(declared)}
+    return dict(sorted(fields.items(), key=lambda item: ranks.get(item[0], -1)))
 
 
 def _for_others(field: Field) -> Field:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, overload
 
-from lutra.instance import frames
+from lutra.instance import frames, html
 from lutra.instance.field import Field, Kind
 from lutra.instance.row import Row
 from lutra.model.queries import SearchStats
@@ -43,6 +43,9 @@ class Results(Sequence[Row]):
 
     def __repr__(self) -> str:
         return f"Results({self._rows!r})"
+
+    def _repr_html_(self) -> str:
+        return html.table(list(self._columns), self._rows, is_scored=self._is_scored())
 
     @property
     def explanation(self) -> dict[str, Any] | None:
@@ -116,6 +119,9 @@ class Groups(Sequence[dict[str, Any]]):
 
     def __repr__(self) -> str:
         return f"Groups({self._groups!r})"
+
+    def _repr_html_(self) -> str:
+        return html.table(list(self._columns), self._groups)
 
     def to_list(self) -> list[dict[str, Any]]:
         """The groups as plain dicts."""

@@ -2,252 +2,44 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from lutra.instance import where as filters
 from lutra.instance.aggregates import Aggregate, Bucket
-from lutra.instance.expression import Column, Expression, columns_of
-from lutra.instance.field import FieldDeclaration, Kind
+from lutra.instance.expression import Column, Expression
+from lutra.instance.field import FieldDeclaration
 from lutra.instance.field_changes import with_field, without_field
 from lutra.instance.grouping import Grouping, group_orders, ordered
-from lutra.instance.instance import Instance
-from lutra.instance.layout import KeyDeclaration, Layout, key_declaration
-from lutra.instance.put_batches import FRAME_BATCH_ROWS, ArrowStream, PutBatches, Rejected
 from lutra.instance.results import Groups, Results
 from lutra.instance.row import Row
 from lutra.instance.search_query import Asked, OrderBy, TextMatch, columns_to_get, nearest, query_of, sorters_of
+from lutra.instance.table_part import WAIT_S
+from lutra.instance.table_reader import TableReader
+from lutra.instance.table_writer import TableWriter
 from lutra.model import limits
-from lutra.model.errors import LutraError, ObjectNotExist, ParameterInvalid
+from lutra.model.errors import ParameterInvalid
 from lutra.model.queries import (
-    MatchAll,
-    Query,
     ScoreSort,
     SearchRequest,
     SearchResult,
     SearchStats,
 )
-from lutra.model.rows import (
-    CellChange,
-    CellOperation,
-    ChangeKind,
-    Condition,
-    KeyInput,
-    RangeRequest,
-    ReadOptions,
-    ReturnType,
-    RowChange,
-    RowExistence,
-    WriteResult,
-)
-from lutra.model.values import INF_MAX, INF_MIN, KeyMarker, KeyValue
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-_SCAN_PAGE_ROWS: Final = 1_000
-_WAIT_S: Final = 30.0
 _PAGE_ROWS: Final = 1_000
 """That one search gives of an order. Neighbours come in one: the next page would look for all of them again."""
-_EXISTENCE: Final = {
-    None: RowExistence.IGNORE,
-    True: RowExistence.EXPECT_EXIST,
-    False: RowExistence.EXPECT_NOT_EXIST,
-}
 
 
-class Table:
+class Table(TableWriter, TableReader):
     """Rows under one to four key columns, with declared fields and the search over them. Thread-safe.
 
     Values are checked and converted before anything is written; every write is on stable storage when it returns.
     """
 
-    def __init__(self, instance: Callable[[], Instance], layout: Layout) -> None:
-        """``instance`` gives the open instance, or raises where its database is closed. Raises ObjectNotExist."""
-        self._open = instance
-        self._layout = layout
-        self._changing = threading.Lock()
-        self._table_id = instance().tables.describe(layout.table).table_id
-
-    @property
-    def name(self) -> str:
-        return self._layout.table
-
-    @property
-    def key(self) -> dict[str, KeyDeclaration]:
-        """The key columns, in order, as ``create_table`` takes them."""
-        return {column.name: key_declaration(column) for column in self._layout.key}
-
-    @property
-    def fields(self) -> dict[str, FieldDeclaration]:
-        """The fields, as ``create_table`` takes them; empty where the table takes any column."""
-        return {name: field.declaration for name, field in self._layout.fields.items()}
-
     def __repr__(self) -> str:
         return f"Table({self.name!r}, key={list(self.key)}, fields={list(self._layout.fields)})"
-
-    # --- writing ------------------------------------------------------------------------------------------------
-
-    def put(
-        self, row: Mapping[str, object], *, exists: bool | None = None, where: Expression | None = None
-    ) -> tuple[KeyValue, ...]:
-        """Writes a row, in place of any row of the same key. Returns its key, with what the table chose.
-
-        A None is a column the row does not have. ``exists`` and ``where`` guard the write: they say whether there
-        must be a row of that key, and what must hold of it. Raises ParameterInvalid, ConditionCheckFail.
-        """
-        key, cells = self._layout.encode_row(row)
-        change = RowChange(ChangeKind.PUT, key, cells, self._condition(exists, where))
-        if any(isinstance(value, KeyMarker) for _, value in key):
-            change.return_type = ReturnType.PRIMARY_KEY
-        result = self._instance().tables.write(self.name, change)
-        chosen = result.row.key if result.row is not None else key
-        return tuple(value for _, value in chosen if not isinstance(value, KeyMarker))
-
-    def put_many(
-        self,
-        rows: ArrowStream | pd.DataFrame | Iterable[Any],
-        *,
-        columns: Mapping[str, str | None] | None = None,
-        rejected: Callable[[Rejected], object] | None = None,
-        progress: Callable[[int], object] | None = None,
-    ) -> int:
-        """Writes rows, many to a commit. Returns how many.
-
-        ``rows`` is an iterable of rows (mappings, or objects of a dataclass), a pandas.DataFrame, or whatever gives its
-        rows as Arrow has them: Arrow's tables, batches and readers, polars' frames, DuckDB's relations; or an iterable
-        of such frames, as ``pyarrow.parquet.ParquetFile(path).iter_batches()`` is. Frames are encoded by columns, a few
-        thousand rows at a time, and take 1,000 rows to a commit, others 200; both less where rows are large.
-
-        None, NaN, NaT and Arrow's null are columns that the row does not have. A float that is whole is an int where
-        the field is one. Points are structs of ``lat`` and ``lon``, vectors lists of numbers, records lists of structs.
-        A pandas index that has a name is a column.
-
-        ``columns`` says what columns that are given are called in the table; None leaves one out. ``rejected`` is
-        called with a :class:`lutra.Rejected` for each row that is wrong, and the others are written; without it the
-        first bad row raises ParameterInvalid, which names it by its number from 0; the commits before it stay.
-        ``progress`` is called after each commit with the number of rows written so far.
-
-        ::
-
-            docs.put_many(frame, columns={"doc_id": "id", "comment": None}, rejected=bad.append)
-
-        Raises ParameterInvalid where the columns of a frame are not those of the table, ImportError where reading a
-        frame takes pyarrow and that is not installed.
-        """
-        return PutBatches(self._layout, self._write_changes, columns, rejected).run(rows, progress)
-
-    def update(
-        self,
-        *key: KeyValue,
-        set: Mapping[str, object] | None = None,
-        increment: Mapping[str, int] | None = None,
-        exists: bool | None = None,
-        where: Expression | None = None,
-    ) -> dict[str, int]:
-        """Changes columns of one row and leaves its others. Makes the row where there is none.
-
-        ``set`` writes columns, and removes those it gives as None; ``increment`` adds to int columns, which count
-        from 0. Returns the incremented columns as they now are. ``exists`` and ``where`` guard the write, as in
-        :meth:`put`. Raises ParameterInvalid, ConditionCheckFail.
-        """
-        counters = dict(increment or {})
-        cells = [*(self._set_cell(name, value) for name, value in (set or {}).items())]
-        for name, amount in counters.items():
-            if name in (set or {}):
-                raise ParameterInvalid(f"column {name!r} is given both in set and in increment")
-            cells.append(self._increment_cell(name, amount))
-        if not cells:
-            raise ParameterInvalid("nothing to update: give set= or increment=")
-        change = RowChange(ChangeKind.UPDATE, self._layout.encode_key(key), cells, self._condition(exists, where))
-        if counters:
-            change.return_type = ReturnType.AFTER_MODIFY
-            change.return_columns = tuple(counters)
-        result = self._instance().tables.write(self.name, change)
-        cells_after = result.row.cells if result.row is not None else ()
-        return {name: value for name, value, _ in cells_after if type(value) is int and name in counters}
-
-    def delete(self, *key: KeyValue, exists: bool | None = None, where: Expression | None = None) -> None:
-        """Deletes the row of that key, if there is one. Guards as in :meth:`put`."""
-        encoded = self._layout.encode_key(key)
-        change = RowChange(ChangeKind.DELETE, encoded, [], self._condition(exists, where))
-        self._instance().tables.write(self.name, change)
-
-    def delete_many(self, keys: Iterable[KeyValue | Sequence[KeyValue]]) -> int:
-        """Deletes the rows of these keys, 200 to a commit. Returns how many keys there were.
-
-        A key of one column is its value; of several, a tuple.
-        """
-        deleted = 0
-        batch: list[RowChange] = []
-        for key in _several(keys):
-            batch.append(RowChange(ChangeKind.DELETE, self._layout.encode_key(_parts(key))))
-            if len(batch) == limits.BATCH_WRITE_ROWS_MAX:
-                self._delete_batch(batch, deleted)
-                deleted += len(batch)
-                batch = []
-        self._delete_batch(batch, deleted)
-        return deleted + len(batch)
-
-    # --- reading ------------------------------------------------------------------------------------------------
-
-    def get(self, *key: KeyValue, columns: Sequence[str] | None = None) -> Row | None:
-        """The row of that key, or None. ``columns`` names those to read besides the key; None reads all."""
-        options = self._read_options(columns)
-        result = self._instance().tables.read(self.name, self._layout.encode_key(key), options)
-        return None if result.row is None else self._layout.decode_row(result.row)
-
-    def get_many(
-        self, keys: Iterable[KeyValue | Sequence[KeyValue]], *, columns: Sequence[str] | None = None
-    ) -> list[Row | None]:
-        """The rows of these keys, in their order, None where there is no such row."""
-        options = self._read_options(columns)
-        encoded = [self._layout.encode_key(_parts(key)) for key in _several(keys)]
-        rows: list[Row | None] = []
-        for first in range(0, len(encoded), limits.BATCH_GET_ROWS_MAX):
-            chunk = encoded[first : first + limits.BATCH_GET_ROWS_MAX]
-            (results,) = self._instance().tables.read_batch([(self.name, chunk, options)])
-            for result in results:
-                if isinstance(result, LutraError):
-                    raise result
-                rows.append(None if result.row is None else self._layout.decode_row(result.row))
-        return rows
-
-    def scan(
-        self,
-        *prefix: KeyValue,
-        start: KeyValue | Sequence[KeyValue] | None = None,
-        end: KeyValue | Sequence[KeyValue] | None = None,
-        reverse: bool = False,
-        where: Expression | None = None,
-        columns: Sequence[str] | None = None,
-        limit: int | None = None,
-    ) -> Iterator[Row]:
-        """The rows in key order, read as they are asked for.
-
-        ``prefix`` fixes the first key columns. ``start`` (included) and ``end`` (excluded) bound those that follow;
-        with ``reverse`` the scan goes downwards, from a high ``start`` to a low ``end``. ``where`` drops rows as they
-        are read: it uses no index.
-        """
-        if limit is not None and limit < 0:
-            raise ParameterInvalid(f"limit is at least 0, not {limit}")
-        options = self._read_options(columns, where)
-        first = self._bound(prefix, start, above=reverse, default_above=reverse)
-        last = self._bound(prefix, end, above=reverse, default_above=not reverse)
-        request = RangeRequest(first, last, reverse, _SCAN_PAGE_ROWS, options)
-        return self._scan(request, limit, self._layout.columns(columns))
-
-    def count(self, where: Expression | None = None) -> int:
-        """How many rows satisfy ``where``; without it, how many there are."""
-        if self._layout.index is None:
-            return sum(1 for _ in self.scan(where=where))
-        query: Query = MatchAll() if where is None else filters.to_query(where, self._layout)
-        self._instance().wait_searchable(self.name, self._layout.index, _WAIT_S)
-        request = SearchRequest(query, limit=0, count_total=True)
-        return self._instance().search(self.name, self._layout.index, request).total
 
     def search(
         self,
@@ -290,7 +82,7 @@ class Table:
         sort = (ScoreSort(),) if is_scored else sort
         request = SearchRequest(query, sort, offset, columns=columns_to_get(columns, self._layout), explain=explain)
         if fresh:
-            self._instance().wait_searchable(self.name, index, _WAIT_S)
+            self._instance().wait_searchable(self.name, index, WAIT_S)
         page_rows = limit if vector is not None else _PAGE_ROWS
         rows, stats = self._pages(index, request, limit, page_rows, scored=is_scored)
         return Results(rows, self._layout.result_columns(columns, rows), stats)
@@ -324,7 +116,7 @@ class Table:
                 raise ParameterInvalid(f"vector {number}: {error}") from None
             requests.append(SearchRequest(query, (ScoreSort(),), 0, limit, columns=wanted))
         if fresh:
-            self._instance().wait_searchable(self.name, index, _WAIT_S)
+            self._instance().wait_searchable(self.name, index, WAIT_S)
         results: list[Results] = []
         at_once = max(1, min(limits.SEARCHES_AT_ONCE_MAX, limits.OFFSET_PLUS_LIMIT_MAX // limit))
         for first in range(0, len(requests), at_once):
@@ -437,7 +229,7 @@ class Table:
         """Asks the index, once it is as new as is wanted."""
         index = self._search_index()
         if fresh:
-            self._instance().wait_searchable(self.name, index, _WAIT_S)
+            self._instance().wait_searchable(self.name, index, WAIT_S)
         return lambda requests: self._instance().search_many(self.name, index, requests)
 
     @staticmethod
@@ -449,92 +241,6 @@ class Table:
                 f"an offset leads to the {limits.OFFSET_PLUS_LIMIT_MAX:,}th row at most, not to {offset:,} and on: ask "
                 "for rows from the first on, as many as you like, or leave the first ones out by where="
             )
-
-    def _instance(self) -> Instance:
-        """The open instance, where the table is still there. Raises ObjectNotExist."""
-        instance = self._open()
-        try:
-            table_id = instance.tables.describe(self.name).table_id
-        except ObjectNotExist:
-            raise ObjectNotExist(f"there is no table {self.name!r} any more: it was deleted") from None
-        if table_id != self._table_id:
-            raise ObjectNotExist(
-                f"table {self.name!r} was deleted and made anew since: open the new one with table({self.name!r})"
-            )
-        return instance
-
-    def _condition(self, exists: bool | None, where: Expression | None) -> Condition:
-        columns = None if where is None else filters.to_condition(where, self._layout)
-        return Condition(_EXISTENCE[exists], columns)
-
-    def _set_cell(self, name: str, value: object) -> CellChange:
-        self._refuse_key(name)
-        if value is None:
-            self._layout.columns([name])
-            return (name, None, None, CellOperation.DELETE_ALL)
-        return (name, self._layout.encode_value(name, value), None, CellOperation.PUT)
-
-    def _increment_cell(self, name: str, amount: object) -> CellChange:
-        self._refuse_key(name)
-        field = self._layout.fields.get(name)
-        if field is not None and (field.kind is not Kind.INT or field.is_array):
-            raise ParameterInvalid(f"field {name!r} is not an int, so it cannot be incremented")
-        value = self._layout.encode_value(name, amount)
-        if type(value) is not int:
-            raise ParameterInvalid(f"column {name!r}: an increment is an int, not {amount!r}")
-        return (name, value, None, CellOperation.INCREMENT)
-
-    def _refuse_key(self, name: str) -> None:
-        if self._layout.is_key(name):
-            raise ParameterInvalid(f"{name!r} is a key column: a key never changes; delete the row and put another")
-
-    def _write_changes(self, changes: list[RowChange]) -> list[WriteResult | LutraError]:
-        (results,) = self._instance().tables.write_batch([(self.name, changes)], FRAME_BATCH_ROWS)
-        return results
-
-    def _delete_batch(self, batch: list[RowChange], first_row: int) -> None:
-        if not batch:
-            return
-        for number, result in enumerate(self._write_changes(batch), first_row):
-            if isinstance(result, LutraError):
-                raise type(result)(f"key {number}: {result}; the keys before it are deleted") from result
-
-    def _bound(
-        self,
-        prefix: tuple[KeyValue, ...],
-        bound: KeyValue | Sequence[KeyValue] | None,
-        *,
-        above: bool,
-        default_above: bool,
-    ) -> KeyInput:
-        """A range bound: given key columns, then the lowest or highest value for those left open."""
-        given = (*prefix, *(() if bound is None else _parts(bound)))
-        columns = self._layout.key
-        if len(prefix) >= len(columns) or len(given) > len(columns):
-            raise ParameterInvalid(f"table {self.name!r} has {len(columns)} key columns: a scan got values for more")
-        marker = INF_MAX if (default_above if bound is None else above) else INF_MIN
-        return self._layout.encode_bound(given, marker)
-
-    def _read_options(self, columns: Sequence[str] | None, where: Expression | None = None) -> ReadOptions:
-        condition = None if where is None else filters.to_condition(where, self._layout)
-        names = self._layout.columns(columns)
-        if names is None:
-            return ReadOptions(filter=condition)
-        # A filter sees only what is read; and with a key column among them, rows that have none of them count too.
-        seen = () if where is None else sorted(columns_of(where) - {*names})
-        return ReadOptions(columns=(self._layout.key[0].name, *names, *seen), filter=condition)
-
-    def _scan(self, request: RangeRequest, limit: int | None, columns: tuple[str, ...] | None) -> Iterator[Row]:
-        left = limit
-        while left is None or left > 0:
-            page = request if left is None else replace(request, limit=min(left, _SCAN_PAGE_ROWS))
-            result = self._instance().tables.read_range(self.name, page)
-            for row in result.rows:
-                yield self._layout.decode_row(row, columns=columns)
-            if result.next_start is None:
-                return
-            request = replace(request, start=result.next_start)
-            left = None if left is None else left - len(result.rows)
 
     def _pages(
         self, index: str, request: SearchRequest, limit: int, page_rows: int, *, scored: bool
@@ -552,14 +258,3 @@ class Table:
             if len(rows) >= limit or not result.next_token:
                 return rows, stats
             request = replace(request, offset=0, token=result.next_token, explain=False)
-
-
-def _parts(key: KeyValue | Sequence[KeyValue]) -> tuple[KeyValue, ...]:
-    return (key,) if isinstance(key, str | bytes) or not isinstance(key, Sequence) else tuple(key)
-
-
-def _several(keys: Iterable[KeyValue | Sequence[KeyValue]]) -> Iterable[KeyValue | Sequence[KeyValue]]:
-    """``keys``, unless they are one text, of which each letter would be a key. Raises ParameterInvalid."""
-    if isinstance(keys, str | bytes | bytearray | memoryview):
-        raise ParameterInvalid(f"keys are a list, not one {type(keys).__name__}: write [{keys!r}]")
-    return keys

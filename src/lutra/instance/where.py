@@ -249,9 +249,17 @@ def _column_test(expression: Leaf, field: Field | None) -> Callable[[Value], boo
     if field is not None and field.kind in _ONLY_PRESENT:  # others were refused
         schema = field.schema()
         return lambda value: bool(points_of(schema, value)) if field.kind is Kind.GEO else bool(_objects(value))
+    if field is not None and field.is_array and not field.indexed and not field.dates:
+        return partial(_any_element, None if isinstance(query, Exists) else _plain_test(query))
     if field is not None and (field.indexed or field.is_array or field.dates):
         return value_test(field.reader, query)
     return _plain_test(query)
+
+
+def _any_element(test: Callable[[Value], bool] | None, value: Value) -> bool:
+    """Whether a list that no index reads has an element that passes; None: any."""
+    elements = decode_json(value) if isinstance(value, str) else None
+    return isinstance(elements, list) and any(test is None or test(one) for one in elements if one is not None)
 
 
 def _plain_test(query: FieldQuery) -> Callable[[Value], bool]:

@@ -26,6 +26,17 @@ class DefinedColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class DeclaredField:
+    """A field as it was declared in Python: what neither the table's columns nor an index tell of it.
+
+    ``elements``: of a column that holds a list as text and that no index reads, the type of the list's elements.
+    """
+
+    name: str
+    elements: ColumnType | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TableOptions:
     """How long and how many versions a table keeps.
 
@@ -67,7 +78,8 @@ class TableSchema:
 
     ``splits`` are values of the partition key, ascending, at which a service of many machines would cut the table from
     the beginning. Here they are only told again. ``has_transactions`` False forbids local transactions. ``stream``: how
-    the table's changes are kept for readers; None: not.
+    the table's changes are kept for readers; None: not. ``declared`` are its fields in the order in which Python
+    declared them; there may be others, and those that are there no more. The protocol knows nothing of them.
     """
 
     name: str
@@ -78,6 +90,7 @@ class TableSchema:
     splits: tuple[KeyValue, ...] = ()
     has_transactions: bool = True
     stream: StreamSpec | None = None
+    declared: tuple[DeclaredField, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

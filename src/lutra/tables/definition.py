@@ -8,6 +8,7 @@ from typing import Any, Final
 from lutra.model.errors import Corruption
 from lutra.model.schema import (
     CapacityUnits,
+    DeclaredField,
     DefinedColumn,
     KeyColumn,
     StreamSpec,
@@ -53,6 +54,10 @@ def to_json(table: Table) -> bytes:
             "reserved": {"read": schema.reserved.read, "write": schema.reserved.write},
             "splits": [value.hex() if isinstance(value, bytes) else value for value in schema.splits],
             "has_transactions": schema.has_transactions,
+            "declared": [
+                {"name": field.name, "elements": None if field.elements is None else field.elements.value}
+                for field in schema.declared
+            ],
             **_stream_json(description),
         }
     ).encode()
@@ -77,6 +82,10 @@ def from_json(data: bytes) -> Table:
                 for value in stored.get("splits", ())
             ),
             has_transactions=stored.get("has_transactions", True),
+            declared=tuple(
+                DeclaredField(field["name"], None if field["elements"] is None else ColumnType(field["elements"]))
+                for field in stored.get("declared", ())
+            ),
             stream=_stream_spec(stored.get("stream")),
         )
         description = TableDescription(

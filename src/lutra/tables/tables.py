@@ -19,7 +19,7 @@ from lutra.model.rows import (
     RowChange,
     WriteResult,
 )
-from lutra.model.schema import DefinedColumn, TableDescription, TableSchema, TableUpdate
+from lutra.model.schema import DeclaredField, DefinedColumn, TableDescription, TableSchema, TableUpdate
 from lutra.model.values import INF_MIN
 from lutra.tables import schemas
 from lutra.tables.catalog import Catalog, SchemaChange
@@ -101,6 +101,10 @@ class Tables:
             return replace(schema, defined=defined)
 
         self._change(name, removed)
+
+    def declare(self, name: str, declared: Sequence[DeclaredField]) -> None:
+        """Keeps how fields were declared, in place of what was kept. Raises ObjectNotExist."""
+        self._catalog.change(self._instance, name, lambda schema: replace(schema, declared=tuple(declared)))
 
     def split_points(self, name: str, size_bytes: int) -> list[KeyInput]:
         """Keys that cut the table into pieces of about ``size_bytes``, at most 1000, ascending.

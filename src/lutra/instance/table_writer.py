@@ -1,0 +1,157 @@
+"""Writing rows of a table of an embedded database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lutra.instance.expression import Expression
+from lutra.instance.field import Kind
+from lutra.instance.put_batches import FRAME_BATCH_ROWS, ArrowStream, PutBatches, Rejected
+from lutra.instance.table_part import TablePart, parts_of, several
+from lutra.model import limits
+from lutra.model.errors import LutraError, ParameterInvalid
+from lutra.model.rows import CellChange, CellOperation, ChangeKind, ReturnType, RowChange, WriteResult
+from lutra.model.values import KeyMarker, KeyValue
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class TableWriter(TablePart):
+    """The part of a table that writes."""
+
+    def put(
+        self, row: Mapping[str, object], *, exists: bool | None = None, where: Expression | None = None
+    ) -> tuple[KeyValue, ...]:
+        """Writes a row, in place of any row of the same key. Returns its key, with what the table chose.
+
+        A None is a column the row does not have. ``exists`` and ``where`` guard the write: they say whether there
+        must be a row of that key, and what must hold of it. Raises ParameterInvalid, ConditionCheckFail.
+        """
+        key, cells = self._layout.encode_row(row)
+        change = RowChange(ChangeKind.PUT, key, cells, self._condition(exists, where))
+        if any(isinstance(value, KeyMarker) for _, value in key):
+            change.return_type = ReturnType.PRIMARY_KEY
+        result = self._instance().tables.write(self.name, change)
+        chosen = result.row.key if result.row is not None else key
+        return tuple(value for _, value in chosen if not isinstance(value, KeyMarker))
+
+    def put_many(
+        self,
+        rows: ArrowStream | pd.DataFrame | Iterable[Any],
+        *,
+        columns: Mapping[str, str | None] | None = None,
+        rejected: Callable[[Rejected], object] | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> int:
+        """Writes rows, many to a commit. Returns how many.
+
+        ``rows`` is an iterable of rows (mappings, or objects of a dataclass), a pandas.DataFrame, or whatever gives its
+        rows as Arrow has them: Arrow's tables, batches and readers, polars' frames, DuckDB's relations; or an iterable
+        of such frames, as ``pyarrow.parquet.ParquetFile(path).iter_batches()`` is. Frames are encoded by columns, a few
+        thousand rows at a time, and take 1,000 rows to a commit, others 200; both less where rows are large.
+
+        None, NaN, NaT and Arrow's null are columns that the row does not have. A float that is whole is an int where
+        the field is one. Points are structs of ``lat`` and ``lon``, vectors lists of numbers, records lists of structs.
+        A pandas index that has a name is a column.
+
+        ``columns`` says what columns that are given are called in the table; None leaves one out. ``rejected`` is
+        called with a :class:`lutra.Rejected` for each row that is wrong, and the others are written; without it the
+        first bad row raises ParameterInvalid, which names it by its number from 0; the commits before it stay.
+        ``progress`` is called after each commit with the number of rows written so far.
+
+        ::
+
+            docs.put_many(frame, columns={"doc_id": "id", "comment": None}, rejected=bad.append)
+
+        Raises ParameterInvalid where the columns of a frame are not those of the table, ImportError where reading a
+        frame takes pyarrow and that is not installed.
+        """
+        return PutBatches(self._layout, self._write_changes, columns, rejected).run(rows, progress)
+
+    def update(
+        self,
+        *key: KeyValue,
+        set: Mapping[str, object] | None = None,
+        increment: Mapping[str, int] | None = None,
+        exists: bool | None = None,
+        where: Expression | None = None,
+    ) -> dict[str, int]:
+        """Changes columns of one row and leaves its others. Makes the row where there is none.
+
+        ``set`` writes columns, and removes those it gives as None; ``increment`` adds to int columns, which count
+        from 0. Returns the incremented columns as they now are. ``exists`` and ``where`` guard the write, as in
+        :meth:`put`. Raises ParameterInvalid, ConditionCheckFail.
+        """
+        counters = dict(increment or {})
+        cells = [*(self._set_cell(name, value) for name, value in (set or {}).items())]
+        for name, amount in counters.items():
+            if name in (set or {}):
+                raise ParameterInvalid(f"column {name!r} is given both in set and in increment")
+            cells.append(self._increment_cell(name, amount))
+        if not cells:
+            raise ParameterInvalid("nothing to update: give set= or increment=")
+        change = RowChange(ChangeKind.UPDATE, self._layout.encode_key(key), cells, self._condition(exists, where))
+        if counters:
+            change.return_type = ReturnType.AFTER_MODIFY
+            change.return_columns = tuple(counters)
+        result = self._instance().tables.write(self.name, change)
+        cells_after = result.row.cells if result.row is not None else ()
+        return {name: value for name, value, _ in cells_after if type(value) is int and name in counters}
+
+    def delete(self, *key: KeyValue, exists: bool | None = None, where: Expression | None = None) -> None:
+        """Deletes the row of that key, if there is one. Guards as in :meth:`put`."""
+        encoded = self._layout.encode_key(key)
+        change = RowChange(ChangeKind.DELETE, encoded, [], self._condition(exists, where))
+        self._instance().tables.write(self.name, change)
+
+    def delete_many(self, keys: Iterable[KeyValue | Sequence[KeyValue]]) -> int:
+        """Deletes the rows of these keys, 200 to a commit. Returns how many keys there were.
+
+        A key of one column is its value; of several, a tuple.
+        """
+        deleted = 0
+        batch: list[RowChange] = []
+        for key in several(keys):
+            batch.append(RowChange(ChangeKind.DELETE, self._layout.encode_key(parts_of(key))))
+            if len(batch) == limits.BATCH_WRITE_ROWS_MAX:
+                self._delete_batch(batch, deleted)
+                deleted += len(batch)
+                batch = []
+        self._delete_batch(batch, deleted)
+        return deleted + len(batch)
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    def _set_cell(self, name: str, value: object) -> CellChange:
+        self._refuse_key(name)
+        if value is None:
+            self._layout.columns([name])
+            return (name, None, None, CellOperation.DELETE_ALL)
+        return (name, self._layout.encode_value(name, value), None, CellOperation.PUT)
+
+    def _increment_cell(self, name: str, amount: object) -> CellChange:
+        self._refuse_key(name)
+        field = self._layout.fields.get(name)
+        if field is not None and (field.kind is not Kind.INT or field.is_array):
+            raise ParameterInvalid(f"field {name!r} is not an int, so it cannot be incremented")
+        value = self._layout.encode_value(name, amount)
+        if type(value) is not int:
+            raise ParameterInvalid(f"column {name!r}: an increment is an int, not {amount!r}")
+        return (name, value, None, CellOperation.INCREMENT)
+
+    def _refuse_key(self, name: str) -> None:
+        if self._layout.is_key(name):
+            raise ParameterInvalid(f"{name!r} is a key column: a key never changes; delete the row and put another")
+
+    def _write_changes(self, changes: list[RowChange]) -> list[WriteResult | LutraError]:
+        (results,) = self._instance().tables.write_batch([(self.name, changes)], FRAME_BATCH_ROWS)
+        return results
+
+    def _delete_batch(self, batch: list[RowChange], first_row: int) -> None:
+        if not batch:
+            return
+        for number, result in enumerate(self._write_changes(batch), first_row):
+            if isinstance(result, LutraError):
+                raise type(result)(f"key {number}: {result}; the keys before it are deleted") from result
