@@ -466,6 +466,7 @@ def test_expired_rows_are_left_out_everywhere(tables: Tables, store: KeyValueSto
     request = RangeRequest(bound(INF_MIN, INF_MIN), bound(INF_MAX, INF_MAX), limit=2)
     live = [row.key for row in paged(tables, request)[0]]
     assert live == [bound("a", n) for n in (3, 4, 5)]
+    assert tables.count("r") == 3
     with store.snapshot() as snapshot:
         assert [row.key for row in tables.scan_rows(table_id, snapshot)] == live
         stored = list(tables.scan_rows(table_id, snapshot, expired=True))
@@ -485,6 +486,7 @@ def test_split_points_cut_by_size_at_partition_keys(tables: Tables) -> None:
     bounds = [bound(INF_MIN, INF_MIN), *points, bound(INF_MAX, INF_MAX)]
     pieces = [paged(tables, RangeRequest(start, end))[0] for start, end in itertools.pairwise(bounds)]
     assert [row.key for piece in pieces for row in piece] == keys
+    assert tables.count("r") == len(keys)
     assert max(map(len, pieces)) <= 60
     assert tables.split_points("r", 10**9) == []
     assert len(tables.split_points("r", 1)) <= 20

@@ -283,17 +283,3 @@ def col(name: str) -> Column:
 def _parts(expression: Expression, kind: type[And] | type[Or]) -> tuple[Expression, ...]:
     # a & b & c becomes one And of three: queries stay shallow.
     return expression.parts if isinstance(expression, kind) else (expression,)
-
-
-def columns_of(expression: Expression) -> set[str]:
-    """The names of the columns that ``expression`` looks at."""
-    match expression:
-        case And(parts) | Or(parts):
-            return set().union(*(columns_of(part) for part in parts))
-        case Not(part):
-            return columns_of(part)
-        case Comparison(column) | Between(column) | OneOf(column) | StartsWith(column) | Present(column):
-            return {column}
-        case Within(column) | AnyRecord(column):
-            return {column}
-    raise TypeError(f"not a filter expression: {expression!r}")

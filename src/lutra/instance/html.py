@@ -22,6 +22,13 @@ def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, is_score
     return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>{rest}"
 
 
+def columns(name: str, declarations: Mapping[str, str], key: Sequence[str]) -> str:
+    """What a table is made of."""
+    body = "".join(_line("td", [one, of, "key" if one in key else ""]) for one, of in declarations.items())
+    title = f"<p><b>{html.escape(name)}</b></p>"
+    return f"{title}<table><thead>{_line('th', ['column', 'holds', ''])}</thead><tbody>{body}</tbody></table>"
+
+
 def _line(kind: str, texts: Sequence[str]) -> str:
     cells = "".join(f'<{kind} style="{_STYLE}">{html.escape(text)}</{kind}>' for text in texts)
     return f"<tr>{cells}</tr>"

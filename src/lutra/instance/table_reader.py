@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
+from lutra.instance import html
 from lutra.instance import where as filters
-from lutra.instance.expression import Expression, columns_of
+from lutra.instance.expression import Expression
+from lutra.instance.results import Results
 from lutra.instance.row import Row
 from lutra.instance.table_part import WAIT_S, TablePart, parts_of, several
 from lutra.model import limits
 from lutra.model.errors import LutraError, ParameterInvalid
-from lutra.model.queries import MatchAll, Query, SearchRequest
+from lutra.model.queries import MatchAll, Query, SearchRequest, SearchStats
 from lutra.model.rows import KeyInput, RangeRequest, ReadOptions
 from lutra.model.values import INF_MAX, INF_MIN, KeyValue
 
 _SCAN_PAGE_ROWS: Final = 1_000
+_LOOK_S: Final = 0.5
+"""So long is waited for an index that may be asked, or not."""
+
+_log = logging.getLogger(__name__)
 
 
 class TableReader(TablePart):
@@ -69,13 +76,59 @@ class TableReader(TablePart):
         return self._scan(request, limit, self._layout.columns(columns))
 
     def count(self, where: Expression | None = None) -> int:
-        """How many rows satisfy ``where``; without it, how many there are."""
+        """How many rows satisfy ``where``, or there are: exactly, with every write acknowledged before the call.
+
+        An index counts, where the table has one; else rows are read, or, without ``where``, their keys. ::
+
+            docs.count(lutra.col("year") >= 2020)
+
+        Raises ParameterInvalid, RequestTimeout.
+        """
+        if self._layout.index is None and where is None:
+            return self._instance().tables.count(self.name)
         if self._layout.index is None:
             return sum(1 for _ in self.scan(where=where))
         query: Query = MatchAll() if where is None else filters.to_query(where, self._layout)
         self._instance().wait_searchable(self.name, self._layout.index, WAIT_S)
         request = SearchRequest(query, limit=0, count_total=True)
         return self._instance().search(self.name, self._layout.index, request).total
+
+    def head(self, n: int = 5, *, columns: Sequence[str] | None = None) -> Results:
+        """The first ``n`` rows by key, for a look: :class:`lutra.Results`, which notebooks show as a table. ::
+
+            docs.head(3).to_pandas()
+
+        Raises ParameterInvalid.
+        """
+        rows = list(self.scan(columns=columns, limit=n))
+        return Results(rows, self._layout.result_columns(columns, rows), SearchStats())
+
+    def __len__(self) -> int:
+        """How many rows there are, exactly: as :meth:`count`, but an index that is behind is not waited for long; the
+        table's own keys are counted then. ``len(docs)``"""
+        instance, index = self._instance(), self._layout.index
+        if index is not None:
+            try:
+                instance.wait_searchable(self.name, index, _LOOK_S)
+                return instance.search(self.name, index, SearchRequest(MatchAll(), limit=0, count_total=True)).total
+            except LutraError as error:
+                _log.debug("the rows of %s are counted without its index: %s", self.name, error)
+        return instance.tables.count(self.name)
+
+    def __bool__(self) -> bool:
+        """True, also where there are no rows: a table that is there. Whether it has rows, ``len(table)`` tells."""
+        return True
+
+    def __contains__(self, key: object) -> bool:
+        """Whether there is a row of that key, of several columns a tuple: ``"a" in docs``. Raises InvalidPrimaryKey."""
+        return self.get(*parts_of(key), columns=[]) is not None  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[Row]:
+        """The rows in key order, as :meth:`scan` reads them: ``for row in docs``."""
+        return self.scan()
+
+    def _repr_html_(self) -> str:
+        return html.columns(self.name, self._layout.declarations, [column.name for column in self._layout.key])
 
     # --- inside -------------------------------------------------------------------------------------------------
 
@@ -101,7 +154,7 @@ class TableReader(TablePart):
         if names is None:
             return ReadOptions(filter=condition)
         # A filter sees only what is read; and with a key column among them, rows that have none of them count too.
-        seen = () if where is None else sorted(columns_of(where) - {*names})
+        seen = () if condition is None else sorted(filters.columns_read(condition) - {*names})
         return ReadOptions(columns=(self._layout.key[0].name, *names, *seen), filter=condition)
 
     def _scan(self, request: RangeRequest, limit: int | None, columns: tuple[str, ...] | None) -> Iterator[Row]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from lutra.instance.expression import Expression
 from lutra.instance.field import Kind
 from lutra.instance.put_batches import FRAME_BATCH_ROWS, ArrowStream, PutBatches, Rejected
-from lutra.instance.table_part import TablePart, parts_of, several
+from lutra.instance.row import Row
+from lutra.instance.table_part import WAIT_S, TablePart, parts_of, several
+from lutra.instance.where_changes import WhereChanges, cells_of_values
 from lutra.model import limits
 from lutra.model.errors import LutraError, ParameterInvalid
 from lutra.model.rows import CellChange, CellOperation, ChangeKind, ReturnType, RowChange, WriteResult
@@ -121,6 +123,62 @@ class TableWriter(TablePart):
                 batch = []
         self._delete_batch(batch, deleted)
         return deleted + len(batch)
+
+    def delete_where(self, where: Expression, /, *, progress: Callable[[int], object] | None = None) -> int:
+        """Deletes all rows that satisfy ``where``. Returns how many.
+
+        Rows are deleted many to a commit; ``progress`` is called after each with the number of rows deleted so far. A
+        row is deleted only where it satisfies ``where`` at that instant, whoever changes it meanwhile. All rows are
+        that satisfied it before the call and go on to; rows that come to satisfy it meanwhile may be or not. Where it
+        is broken off, the commits before that stay: call it again.
+
+        Columns that are indexed are looked up, others read, row by row: both do. ::
+
+            docs.delete_where((lutra.col("year") < 2000) & ~lutra.col("kept").exists())
+
+        Raises ParameterInvalid, OperationConflict where a transaction holds a row, and RequestTimeout where the index
+        does not catch up within 30 s.
+        """
+        return WhereChanges(self._instance, self._layout, where, WAIT_S, progress).delete()
+
+    def update_where(
+        self,
+        where: Expression,
+        /,
+        set: Mapping[str, object] | Callable[[Row], Mapping[str, object]] | None = None,
+        *,
+        increment: Mapping[str, int] | None = None,
+        progress: Callable[[int], object] | None = None,
+        **values: object,
+    ) -> int:
+        """Changes columns of all rows that satisfy ``where``. Returns how many rows it changed.
+
+        ``values`` are columns and what they become: a value, None to remove the column, or a function that makes either
+        of the row. ``set`` is the same as a dict, for columns of any name, or one function that makes the dict of the
+        row; an empty one leaves the row alone. ``increment`` adds to int columns, which count from 0. ::
+
+            docs.update_where(lutra.col("year") < 2000, kind="old", note=None)
+            docs.update_where(lutra.col("kind") == "old", title=lambda row: row["title"].title())
+
+        Rows, commits, and ``progress`` are as in :meth:`delete_where`: a row is changed only where it satisfies
+        ``where`` at that instant, and each row at most once. What a function made of a row is written only where the
+        row is still as the function saw it; else it is asked again, so that no change of others is lost. It may be
+        called several times for one row.
+
+        Raises as :meth:`delete_where`, ParameterInvalid for values that their columns cannot hold, and
+        OperationConflict also where others change a row again and again.
+        """
+        if set is not None and values:
+            raise ParameterInvalid("give set=, or columns by their names, not both")
+        if set is None and not values and not increment:
+            raise ParameterInvalid("nothing to update: give columns by their names, set= or increment=")
+        given = values if set is None else set
+        counters = [self._increment_cell(name, amount) for name, amount in (increment or {}).items()]
+        for name in () if callable(given) else given.keys() & (increment or {}).keys():
+            raise ParameterInvalid(f"column {name!r} is given both to be set and in increment")
+        cells = cells_of_values(self._set_cell, given, counters)
+        changes = WhereChanges(self._instance, self._layout, where, WAIT_S, progress)
+        return changes.update_each(cells) if callable(cells) else changes.update(cells)
 
     # --- inside -------------------------------------------------------------------------------------------------
 

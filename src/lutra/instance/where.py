@@ -141,6 +141,13 @@ def to_condition(expression: Expression, layout: Layout) -> ColumnCondition:
     return condition
 
 
+def columns_read(condition: ColumnCondition) -> set[str]:
+    """The columns of a row that a condition of `to_condition` looks at."""
+    if isinstance(condition, Composite):
+        return set().union(*map(columns_read, condition.parts))
+    return {condition.column} if isinstance(condition, ColumnTest) else set()
+
+
 def _nodes(condition: ColumnCondition) -> int:
     """As the table counts them: each comparison, and each that joins some."""
     return 1 + sum(map(_nodes, condition.parts)) if isinstance(condition, Composite) else 1

@@ -84,4 +84,12 @@ class ColumnTest:
     passes: Callable[[Value], bool]
 
 
-ColumnCondition = SingleColumn | ColumnTest | Composite | ColumnPagination
+@dataclass(frozen=True, slots=True)
+class RowTest:
+    """Asks a function that the caller brings, of all cells of the row, ``(name, value, timestamp in ms)``, by name and
+    newest first: whether it is what it was, say. A write condition only; it has no form on the wire."""
+
+    passes: Callable[[list[tuple[str, Value, int]]], bool]
+
+
+ColumnCondition = SingleColumn | ColumnTest | RowTest | Composite | ColumnPagination

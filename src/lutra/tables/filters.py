@@ -26,6 +26,7 @@ from lutra.model.conditions import (
     Comparator,
     Composite,
     LogicalOperator,
+    RowTest,
     SingleColumn,
     ValueTransfer,
 )
@@ -89,6 +90,9 @@ def _compile(condition: ColumnCondition, stopwatch: _Stopwatch) -> Predicate:
         return _compile_single(condition, stopwatch)
     if isinstance(condition, ColumnTest):
         return _compile_test(condition)
+    if isinstance(condition, RowTest):
+        passes = condition.passes
+        return lambda key, cells: passes(cells)
     if isinstance(condition, Composite):
         return _compile_composite(condition, stopwatch)
     raise ParameterInvalid("A column pagination can neither guard a write nor be part of another filter.")

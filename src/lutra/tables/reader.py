@@ -146,6 +146,16 @@ class RowReader:
             if row is not None:
                 yield row
 
+    def count(self, table: Table) -> int:
+        """How many live rows there are. Of rows that never expire only the keys are looked at; no time limit holds.
+
+        Raises StorageFailure, RowDamaged.
+        """
+        prefix = table.keys.prefix
+        if table.ttl_ms is not None:
+            return sum(1 for _ in self.scan_rows(table, self._store))
+        return sum(1 for _ in self._store.scan(prefix, prefix_end(prefix)))
+
     def each(self, table: Table, keys: Iterable[PrimaryKey]) -> Iterator[Row | RowDamaged | None]:
         """Whole rows as they are now, in the order of ``keys``; None: there is none; the error: it is damaged.
 

@@ -253,6 +253,10 @@ class Tables:
             return self._transactions.read_range(self._instance, transaction, table, request)
         return self._reader.read_range(table, request)
 
+    def count(self, name: str) -> int:
+        """How many rows a table has now, by looking at all their keys. Raises ObjectNotExist, StorageFailure."""
+        return self._reader.count(self._table(name))
+
     def scan_rows(
         self,
         table_id: int,
