@@ -76,11 +76,6 @@ def test_operations(retrying: ots.OTSClient, operation: str) -> None:
 @pytest.mark.parametrize(
     "operation",
     [
-        "ListStream",
-        "DescribeStream",
-        "GetShardIterator",
-        "GetStreamRecord",
-        "BulkImport",
         "CreateDeliveryTask",
         "CreateGlobalTable",
         "tunnel/create",
