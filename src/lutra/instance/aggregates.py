@@ -29,6 +29,7 @@ from lutra.model.aggregations import (
     ValueResult,
 )
 from lutra.model.errors import ParameterInvalid
+from lutra.model.suggestions import suggestion
 
 Unit = Literal["year", "quarter", "month", "week", "day", "hour", "minute", "second"]
 AggregateKind = Literal["count", "avg", "sum", "min", "max", "distinct", "percentiles"]
@@ -115,7 +116,10 @@ def interval_of(column: str, interval: object, count: int, time_zone: str | None
     if isinstance(interval, str):
         if interval not in _UNITS:
             known = ", ".join(get_args(Unit))
-            raise ParameterInvalid(f"col({column!r}).every() takes a number or one of {known}, not {interval!r}")
+            likely = suggestion(interval, _UNITS)
+            raise ParameterInvalid(
+                f"col({column!r}).every() takes a number or one of {known}, not {interval!r}{likely}"
+            )
         if type(count) is not int or count < 1:
             raise ParameterInvalid(f"col({column!r}).every(): count is an int of at least 1, not {count!r}")
         return Bucket(column, interval, count, time_zone)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from lutra.instance.engine import MEMORY_BYTES_DEFAULT
 from lutra.instance.field import FieldDeclaration
@@ -16,6 +16,9 @@ from lutra.instance.open_directories import OpenDirectory, open_directory
 from lutra.instance.registry import DEFAULT_INSTANCE
 from lutra.instance.table import Table
 from lutra.model.errors import ObjectAlreadyExist, ObjectNotExist, ParameterInvalid, StorageFailure
+from lutra.model.suggestions import suggestion
+
+_NAMES_SHOWN_MAX: Final = 10
 
 
 def connect(
@@ -113,7 +116,7 @@ class Database:
         it where a table has several. Raises ObjectNotExist, ParameterInvalid.
         """
         if name not in self._open().tables.names():
-            raise ObjectNotExist(f"there is no table {name!r}")
+            raise self._no_table(name)
         return Table(self._open, self._layout(name, index))
 
     def table_names(self) -> list[str]:
@@ -125,13 +128,24 @@ class Database:
         if name not in self._open().tables.names():
             if missing_ok:
                 return
-            raise ObjectNotExist(f"there is no table {name!r}")
+            raise self._no_table(name)
         indexes = [index for _, index in self._open().list_search_indexes(name)]
         # One that may take another's place goes before that.
         indexes.sort(key=lambda index: self._open().describe_search_index(name, index).is_source)
         for index in indexes:
             self._open().delete_search_index(name, index)
         self._open().delete_table(name)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a table of that name: ``"docs" in db``."""
+        return name in self._open().tables.names()
+
+    def _no_table(self, name: str) -> ObjectNotExist:
+        names = self.table_names()
+        likely = suggestion(name, names)
+        few = f": there are {', '.join(names)}" if names and len(names) <= _NAMES_SHOWN_MAX else ""
+        none = ": the database has no tables yet" if not names else few
+        return ObjectNotExist(f"there is no table {name!r}{none}{likely}")
 
     def _open(self) -> Instance:
         """The instance. Raises StorageFailure where the database is closed."""
@@ -200,7 +214,8 @@ def _differences(there: Layout, declared: Layout) -> str:
 def _choose_index(table: str, indexes: list[str], asked: str | None) -> str | None:
     if asked is not None:
         if asked not in indexes:
-            raise ObjectNotExist(f"table {table!r} has no search index {asked!r}")
+            has = f": it has {', '.join(sorted(indexes))}" if indexes else ""
+            raise ObjectNotExist(f"table {table!r} has no search index {asked!r}{has}{suggestion(asked, indexes)}")
         return asked
     if len(indexes) <= 1:
         return indexes[0] if indexes else None

@@ -43,6 +43,7 @@ from lutra.model.geo import GeoPoint
 from lutra.model.indexes import FieldSchema, FieldType, JsonType, Metric, TextOptions, VectorOptions
 from lutra.model.queries import Operand
 from lutra.model.schema import DeclaredField
+from lutra.model.suggestions import suggestion
 from lutra.model.values import ColumnType, Value
 from lutra.scalars.dates import DEFAULT_FORMATS, EPOCH_UNITS_NS, datetime_ns
 from lutra.scalars.values import ScalarReader
@@ -77,7 +78,8 @@ class Vector:
                 f"a vector's dimension is an int from 1 to {limits.VECTOR_DIMENSION_MAX}, not {self.dimension!r}"
             )
         if self.metric not in _METRICS:
-            raise ParameterInvalid(f"unknown metric {self.metric!r}: use one of {', '.join(_METRICS)}")
+            likely = suggestion(self.metric, _METRICS)
+            raise ParameterInvalid(f"unknown metric {self.metric!r}: use one of {', '.join(_METRICS)}{likely}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,7 +406,8 @@ class Field:
                 return json.loads(json.dumps(given, allow_nan=False))  # type: ignore[no-any-return]
             fields = {field.name: field for field in self.fields}
             if unknown := sorted(given.keys() - fields.keys()):
-                raise TypeError(f"there is no field {unknown[0]!r}: there are {', '.join(fields)}")
+                likely = suggestion(unknown[0], fields)
+                raise TypeError(f"there is no field {unknown[0]!r}: there are {', '.join(fields)}{likely}")
             return {name: fields[name]._in_record(one) for name, one in given.items()}
         except (TypeError, ValueError, ParameterInvalid) as error:
             raise ParameterInvalid(f"field {self.name!r}:{which} {error}") from None

@@ -15,6 +15,7 @@ from lutra.model import limits
 from lutra.model.aggregations import Aggregation, AggregationResult, Count, CountResult, GroupByComposite
 from lutra.model.errors import ParameterInvalid
 from lutra.model.queries import Query, SearchRequest, SearchResult
+from lutra.model.suggestions import suggestion
 
 Search = Callable[[Sequence[SearchRequest]], list[SearchResult]]
 """Answers several requests over one state of the index."""
@@ -129,7 +130,8 @@ def group_orders(order_by: OrderBy, names: Sequence[str], limit: int | None) -> 
     orders = orders_of(order_by)
     for order in orders:
         if order.column not in names or order.points:
-            raise ParameterInvalid(f"groups can be ordered by {', '.join(names)}, not by {order.column!r}")
+            likely = suggestion(order.column, names)
+            raise ParameterInvalid(f"groups can be ordered by {', '.join(names)}, not by {order.column!r}{likely}")
     return orders
 
 

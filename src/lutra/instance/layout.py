@@ -181,9 +181,8 @@ class Layout:
         if name is not None:
             texts = [field for field in texts if field.name == name]
         if not texts:
-            raise ParameterInvalid(
-                f"table {self.table!r} has no text field" + (f" {name!r}" if name is not None else "")
-            )
+            known = [field.name for field in self._all_fields() if field.text is not None]
+            raise ParameterInvalid(self._none_of("text", name, known))
         if len(texts) > 1:
             names = ", ".join(field.name for field in texts)
             raise ParameterInvalid(f"table {self.table!r} has several text fields: say text_field=, one of {names}")
@@ -196,12 +195,19 @@ class Layout:
             vectors = [field for field in vectors if field.name == name]
         if not vectors:
             raise ParameterInvalid(
-                f"table {self.table!r} has no vector field" + (f" {name!r}" if name is not None else "")
+                self._none_of("vector", name, [one.name for one in self._all_fields() if one.vector])
             )
         if len(vectors) > 1:
             names = ", ".join(field.name for field in vectors)
             raise ParameterInvalid(f"table {self.table!r} has several vector fields: say field=, one of {names}")
         return vectors[0]
+
+    def _none_of(self, kind: str, name: str | None, known: Sequence[str]) -> str:
+        """Says that there is no field of a kind, or none of that name."""
+        if name is None:
+            return f"table {self.table!r} has no {kind} field"
+        has = f": it has {', '.join(known)}" if known else ""
+        return f"table {self.table!r} has no {kind} field {name!r}{has}{suggestion(name, known)}"
 
     # --- keys ---------------------------------------------------------------------------------------------------
 
@@ -282,10 +288,14 @@ class Layout:
     def unknown(self, name: object) -> str:
         """Says that the table has no such column."""
         known = [*(column.name for column in self.key), *self.fields]
-        has = f"it has {', '.join(known)}{suggestion(name, known)}"
+        likely = suggestion(name, [*known, *(path for field in self._all_fields() for path in _paths(field))])
+        has = f"it has {', '.join(known)}{likely}"
         return f"table {self.table!r} has no column {name!r}: {has}"
 
     def _key_part(self, column: KeyColumn, row: Mapping[str, object]) -> object:
+        if column.name not in row and not column.auto_increment:
+            likely = suggestion(column.name, [name for name in row if isinstance(name, str)])
+            raise InvalidPrimaryKey(f"the row has no value for the key column {column.name!r}{likely}")
         return self.key_part(column, row.get(column.name))
 
     def key_part(self, column: KeyColumn, value: object) -> object:
@@ -357,6 +367,13 @@ def _in_order(fields: Mapping[str, Field], declared: Sequence[str]) -> dict[str,
     """Those that Python did not declare come first, as they are found; the others in the order of their declaration."""
     ranks = {name: rank for rank, name in enumerate(declared)}
     return dict(sorted(fields.items(), key=lambda item: ranks.get(item[0], -1)))
+
+
+def _paths(field: Field) -> Iterator[str]:
+    """Into an object."""
+    for inner in field.fields if field.kind is Kind.OBJECT else ():
+        yield f"{field.name}.{inner.name}"
+        yield from (f"{field.name}.{path}" for path in _paths(inner))
 
 
 def _for_others(field: Field) -> Field:

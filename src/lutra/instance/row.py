@@ -10,6 +10,7 @@ import numpy as np
 
 from lutra.instance import html
 from lutra.instance.jsonable import plain
+from lutra.model.suggestions import suggestion
 from lutra.model.values import KeyValue
 
 _NUMBERS_SHOWN_MAX: Final = 16
@@ -34,6 +35,9 @@ class Row(dict[str, Any]):
         """The values of the key columns, in the table's order."""
         self.score = score
         """How well the row matches a vector search, larger is better; None for rows read otherwise."""
+
+    def __missing__(self, name: object) -> NoReturn:
+        raise KeyError(f"the row has no column {name!r}: it has {', '.join(self)}{suggestion(name, self)}")
 
     def to_dict(self) -> dict[str, Any]:
         """The row in the words of JSON, as :func:`lutra.to_jsonable` says: vectors are lists, datetimes text.

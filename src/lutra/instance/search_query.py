@@ -26,6 +26,7 @@ from lutra.model.queries import (
     ReturnColumns,
     Sorter,
 )
+from lutra.model.suggestions import suggestion
 
 TextMatch = Literal["any", "all", "phrase"]
 """How much of a text a row must have."""
@@ -89,7 +90,7 @@ def _with_words(text: object, field: str | None, layout: Layout, match: TextMatc
     if not isinstance(text, str):
         raise ParameterInvalid(f"text is a str, not {type(text).__name__}")
     if match not in _WORDS:
-        raise ParameterInvalid(f"match is one of {', '.join(_WORDS)}, not {match!r}")
+        raise ParameterInvalid(f"match is one of {', '.join(_WORDS)}, not {match!r}{suggestion(match, _WORDS)}")
     query = _WORDS[match](target.name, text)
     return query if where is None else Bool(must=(query,), filter=(where,))
 

@@ -13,6 +13,7 @@ from lutra.model.indexes import (
     SplitParameters,
     TextOptions,
 )
+from lutra.model.suggestions import suggestion
 from lutra.text.analyzers import analyzer_of
 
 AnalyzerName = Literal["single_word", "split", "fuzzy", "min_word", "max_word"]
@@ -44,7 +45,8 @@ class Text:
     def __post_init__(self) -> None:
         if self.analyzer not in get_args(AnalyzerName):
             known = ", ".join(get_args(AnalyzerName))
-            raise ParameterInvalid(f"unknown analyzer {self.analyzer!r}: use one of {known}")
+            likely = suggestion(self.analyzer, get_args(AnalyzerName))
+            raise ParameterInvalid(f"unknown analyzer {self.analyzer!r}: use one of {known}{likely}")
         taken = _TAKEN.get(self.analyzer, ())
         for name in _ALL:
             if getattr(self, name) is not None and name not in taken:

@@ -42,6 +42,7 @@ from lutra.model.conditions import ColumnCondition, ColumnTest, Composite, Logic
 from lutra.model.errors import ParameterInvalid
 from lutra.model.nested import Nested
 from lutra.model.queries import Bool, Exists, MatchAll, Operand, Prefix, Query, Range, Term, Terms
+from lutra.model.suggestions import suggestion
 from lutra.model.values import Value
 from lutra.scalars.leaves import SEPARATOR, leaves_of
 from lutra.scalars.meaning import FieldQuery, value_test
@@ -120,7 +121,8 @@ class Records:
         return None if found is None else replace(found, name=f"{self.path}.{name}")
 
     def unknown(self, name: object) -> str:
-        return f"records of {self.path!r} have no field {name!r}: they have {', '.join(self._fields)}"
+        likely = suggestion(name, self._fields)
+        return f"records of {self.path!r} have no field {name!r}: they have {', '.join(self._fields)}{likely}"
 
 
 def to_query(expression: Expression, layout: Layout) -> Query:

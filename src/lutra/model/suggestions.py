@@ -8,6 +8,8 @@ from typing import Final
 
 _SUGGESTIONS_MAX: Final = 3
 _LIKENESS_MIN: Final = 0.6
+_LIKENESS_RANGE: Final = 0.1
+"""So much less like than the likest, another one is told as well."""
 _NAMES_MAX: Final = 5_000
 """Among more, none is looked for: likeness takes time by the number of names."""
 
@@ -25,6 +27,8 @@ def suggestion(name: object, known: Iterable[str]) -> str:
             return ""
         plain.setdefault(_plain(one), []).append(one)
     close = difflib.get_close_matches(_plain(name), plain, _SUGGESTIONS_MAX, _LIKENESS_MIN)
+    likeness = [difflib.SequenceMatcher(None, match, _plain(name)).ratio() for match in close]
+    close = [match for match, ratio in zip(close, likeness, strict=True) if ratio >= likeness[0] - _LIKENESS_RANGE]
     likely = [one for match in close for one in plain[match] if one != name][:_SUGGESTIONS_MAX]
     return f"; did you mean {' or '.join(map(repr, likely))}?" if likely else ""
 
