@@ -28,6 +28,7 @@ SYNC = "samples"
 ASYNC = "samples-async(node6)"
 RUN = {
     f"{ASYNC}/createTable.js",
+    f"{ASYNC}/transaction.js",
     f"{SYNC}/AutoIncrement.js",
     f"{SYNC}/batchGetRow.js",
     f"{SYNC}/batchWriteRow.js",
@@ -51,7 +52,6 @@ CONFIGURATION = {f"{SYNC}/client.js", f"{SYNC}/stsTokenClient.js", f"{ASYNC}/cli
 OF_OTHER_THINGS = {
     f"{ASYNC}/searchPaginateByToken.js",
     f"{ASYNC}/token.js",
-    f"{ASYNC}/transaction.js",
     f"{SYNC}/computeSplits.js",
     f"{SYNC}/createGlobalIndex.js",
     f"{SYNC}/createSearchIndex.js",
@@ -67,7 +67,7 @@ OF_OTHER_THINGS = {
     f"{SYNC}/sql.js",
     f"{SYNC}/updateSearchIndex.js",
 }
-"""Search indexes, secondary indexes, SQL and transactions."""
+"""Search indexes, secondary indexes and SQL."""
 
 
 @pytest.fixture(scope="module")
@@ -269,3 +269,11 @@ def test_versions(node: Node, create: Create) -> None:
     before = node.answered("GetRow")
     assert node.run(f"{SYNC}/multiVersion.js") == ""
     assert node.answered("GetRow") == before + 1
+
+
+def test_a_transaction(node: Node, client: ots.OTSClient, create: Create) -> None:
+    create("sample", [("id", "STRING")])
+    assert node.run(f"{ASYNC}/transaction.js") == ""
+    assert node.answered("CommitTransaction") == 1
+    row = get(client, "sample", [("id", "a6ef32e3-e058-4b71-b39b-16ad2f6b1afb")])
+    assert values(row) == {"col": "updated"}

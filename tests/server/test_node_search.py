@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-from support.node import environment, installed
+from support.node import MOCHA, Outcomes, installed, outcomes
 from support.server import ServerProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-MOCHA = "mocha@10"
-RUN_TIMEOUT_S = 600
 SEARCHES = {
     "Search Meta create_and_describe_with_ttl_and_reindex_and_update_ttl",
     "Search Query agg_and_group_by",
@@ -43,34 +38,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     with ServerProcess(tmp_path_factory.mktemp("node-search") / "data") as process:
         yield process
     assert "Traceback" not in process.log_path.read_text()
-
-
-class Outcomes(NamedTuple):
-    """``errors``: what each test came to, by its full title: nothing, or why it failed."""
-
-    errors: dict[str, str]
-    printed: str
-
-
-def outcomes(package: Path, server: ServerProcess, file: str, results: Path) -> Outcomes:
-    mocha = package.parent / ".bin" / "mocha"
-    done = subprocess.run(
-        [mocha, "--exit", "--reporter", "json", "--reporter-option", f"output={results}", package / "test" / file],
-        cwd=package,
-        env=environment(server),
-        capture_output=True,
-        text=True,
-        timeout=RUN_TIMEOUT_S,
-        check=False,
-    )
-    assert results.exists(), f"{done.stdout}\n{done.stderr}"
-    report: dict[str, Any] = json.loads(results.read_text())
-    assert not report["pending"]
-    errors = {
-        test["fullTitle"]: str(test["err"].get("message", "")) + str(test["err"].get("stack", ""))
-        for test in report["tests"]
-    }
-    return Outcomes(errors, done.stdout)
 
 
 @pytest.fixture(scope="module")

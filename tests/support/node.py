@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from support.server import ACCESS_KEY_ID, ACCESS_KEY_SECRET, ServerProcess
 
 PACKAGE = "tablestore@5.6.5"
+MOCHA = "mocha@10"
+"""What the SDK's own tests are run by."""
 _INSTALL_TIMEOUT_S = 300
+_RUN_TIMEOUT_S = 600
 _OUT_OF_REACH = re.compile(r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT")
 
 
@@ -40,3 +45,35 @@ def environment(server: ServerProcess) -> dict[str, str]:
         "instancename": server.instance,
         "NODE_OPTIONS": "--no-deprecation",
     }
+
+
+class Outcomes(NamedTuple):
+    """``errors``: what each test came to, by its full title: nothing, or why it failed."""
+
+    errors: dict[str, str]
+    printed: str
+
+
+def outcomes(package: Path, server: ServerProcess, file: str, results: Path) -> Outcomes:
+    """What the tests in one file of the SDK's came to; ``results`` is where mocha may write.
+
+    The package was `installed` with `MOCHA`.
+    """
+    mocha = package.parent / ".bin" / "mocha"
+    done = subprocess.run(
+        [mocha, "--exit", "--reporter", "json", "--reporter-option", f"output={results}", package / "test" / file],
+        cwd=package,
+        env=environment(server),
+        capture_output=True,
+        text=True,
+        timeout=_RUN_TIMEOUT_S,
+        check=False,
+    )
+    assert results.exists(), f"{done.stdout}\n{done.stderr}"
+    report: dict[str, Any] = json.loads(results.read_text())
+    assert not report["pending"]
+    errors = {
+        test["fullTitle"]: str(test["err"].get("message", "")) + str(test["err"].get("stack", ""))
+        for test in report["tests"]
+    }
+    return Outcomes(errors, done.stdout)

@@ -165,7 +165,8 @@ class OpenTransactions:
         before = transaction.effects.values
         added = sum(_size_bytes(key, value) for key, value in effects.values.items())
         added -= sum(_size_bytes(key, before[key]) for key in effects.values if key in before)
-        added += sum(len(entry) + _ENTRY_BYTES for entries in effects.changes.values() for entry in entries)
+        logged = [*effects.changes.values(), *(effects.records or {}).values()]
+        added += sum(len(entry) + _ENTRY_BYTES for entries in logged for entry in entries)
         if transaction.held_bytes + added > limits.TRANSACTION_HELD_BYTES_MAX:
             raise TransactionTooLarge(
                 f"The rows of the transaction take more than {limits.TRANSACTION_HELD_BYTES_MAX} bytes together."

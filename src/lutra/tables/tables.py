@@ -104,7 +104,7 @@ class Tables:
 
     def declare(self, name: str, declared: Sequence[DeclaredField]) -> None:
         """Keeps how fields were declared, in place of what was kept. Raises ObjectNotExist."""
-        self._catalog.change(self._instance, name, lambda schema: replace(schema, declared=tuple(declared)))
+        self._change(name, lambda schema: replace(schema, declared=tuple(declared)))
 
     def split_points(self, name: str, size_bytes: int) -> list[KeyInput]:
         """Keys that cut the table into pieces of about ``size_bytes``, at most 1000, ascending.
