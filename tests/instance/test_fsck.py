@@ -12,11 +12,12 @@ from lutra.index.check.fsck import Remedy
 from lutra.instance.engine import Engine
 from lutra.instance.fsck import check_directory
 from lutra.kv.batch import WriteBatch
+from lutra.kv.store import prefix_end
 from lutra.model.clock import SystemClock
 from lutra.model.errors import RowDamaged, StorageFailure
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
 from lutra.model.rows import CellOperation, ChangeKind, RowChange
-from lutra.model.schema import KeyColumn, TableOptions, TableSchema
+from lutra.model.schema import KeyColumn, StreamSpec, TableOptions, TableSchema, TableUpdate
 from lutra.model.values import ColumnType
 from lutra.tables import keyspace
 from lutra.tables.keys import KeyCodec
@@ -91,6 +92,24 @@ def test_a_damaged_row_is_named_and_the_rest_is_compared(tmp_path: Path) -> None
     faults = check_directory(tmp_path / "d")
     assert [fault.place for fault in faults] == ["row {'id': 5}", "row {'id': 300}"]
     assert {fault.remedy for fault in faults} == {Remedy.RESTORE}
+
+
+def test_a_damaged_record_of_a_stream_is_named(tmp_path: Path) -> None:
+    filled(tmp_path / "d", rows=3)
+    with lutra.connect(tmp_path / "d") as db:
+        partition, tables = db._engine.partition, db._open().tables
+        tables.update("t", TableUpdate(stream=StreamSpec(1)))
+        for number in range(3):
+            db.table("t").put({"id": number, "n": 1})
+        prefix = keyspace.streams_prefix(tables.describe("t").table_id)
+        records = list(partition.store.scan(prefix, prefix_end(prefix)))
+        assert len(records) == 3
+        batch = WriteBatch()
+        batch.put(records[1][0], records[1][1][:-1])
+        partition.store.commit(batch)
+    (fault,) = check_directory(tmp_path / "d")
+    assert (fault.table, fault.place, fault.remedy) == ("t", "stream", Remedy.STREAM)
+    assert "record " in fault.text
 
 
 def test_a_missing_directory(tmp_path: Path) -> None:

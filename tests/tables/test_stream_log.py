@@ -333,9 +333,12 @@ def test_a_damaged_record_is_named(store: KeyValueStore, space: TableSpace, tabl
         damaged[at] ^= 0x55
         batch.put(second[0], bytes(damaged))
         store.commit(batch)
-        with pytest.raises(Corruption):
-            records(space)
-        assert len(space.streams.read("default", begin(space), 1, 10**6).records) == 1
+        page = space.streams.read("default", begin(space), 10, 10**6)
+        assert (len(page.records), page.has_more) == (1, True), "what is before it comes"
+        with pytest.raises(Corruption, match=r"stream of table \[t\]: record \d+/0 is damaged"):
+            space.streams.read("default", page.next, 10, 10**6)
+        (told,) = space.streams.damaged("default", "t")
+        assert str(told).startswith(f"record {keyspace.unpack(second[0][17:25])}/0 is damaged")
 
 
 def test_times_go_on_rising_after_reopening(store: KeyValueStore, space: TableSpace, tables: Tables, clock) -> None:

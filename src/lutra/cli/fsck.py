@@ -101,6 +101,7 @@ def _next(fault: Fault, data_dir: Path, objects: str | None) -> str:
     return {
         Remedy.RESTORE: _RESTORE,
         Remedy.START: "nothing: it is put right when the directory is next served",
+        Remedy.STREAM: "disable the table's stream and enable it again, or leave it until that record has expired",
         Remedy.RETRY: "see to it that the objects can be read, and check again",
     }[fault.remedy]
 

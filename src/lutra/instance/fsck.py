@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from lutra.index.catalog.folders import index_folders
@@ -125,6 +126,8 @@ class DirectoryCheck:
                     self._report(f"rows of [{name}]", count, None)
             for _ in self._changes(table, 0):
                 pass
+            for error in islice(self._directory.space.streams.damaged(instance, name), _DAMAGED_ROWS_MAX):
+                self.faults.append(Fault(instance, name, "", "stream", str(error), Remedy.STREAM))
         except LutraError as error:
             self.faults.append(Fault(instance, name, "", f"after row {count}", str(error), Remedy.RESTORE))
             return None

@@ -16,7 +16,7 @@ from lutra.kv.batch import WriteBatch
 from lutra.kv.store import KeyValueStore, Reader, prefix_end
 from lutra.model import limits
 from lutra.model.clock import Clock
-from lutra.model.errors import LutraError, ObjectNotExist, ParameterInvalid, TrimmedDataAccess
+from lutra.model.errors import Corruption, LutraError, ObjectNotExist, ParameterInvalid, TrimmedDataAccess
 from lutra.model.streams import StreamDescription, StreamIterator, StreamPage, StreamPlace, StreamRecord
 from lutra.tables import keyspace, stream_record
 from lutra.tables.catalog import Catalog
@@ -77,7 +77,7 @@ class StreamLog:
         """The next records, at most ``limit``, and no more than fit ``bytes_max`` as they are stored, or one.
 
         None that is not yet durable: what a reader has seen is never taken back. Raises TrimmedDataAccess where what
-        comes next has expired, or the stream is gone; Corruption, StorageFailure.
+        comes next has expired, or the stream is gone; StorageFailure, and Corruption where the next one is damaged.
         """
         table = self._catalog.by_id(at.table_id)
         if table is None or table.instance != instance or not _is_current(table, at.created_us):
@@ -94,12 +94,32 @@ class StreamLog:
                 if len(records) == limit or (records and size_bytes + len(value) > bytes_max):
                     has_more = True
                     break
-                records.append(stream_record.decode(_place(key), value))
+                try:
+                    records.append(stream_record.decode(_place(key), value))
+                except Corruption as error:
+                    if not records:
+                        raise _damaged(table, error) from error
+                    has_more = True  # of which the next call tells
+                    break
                 size_bytes += len(value)
         if records:
             last = records[-1].place
             at = StreamIterator(at.table_id, at.created_us, StreamPlace(last.time_us, last.index + 1))
         return StreamPage(records, at, has_more, size_bytes)
+
+    def damaged(self, instance: str, name: str) -> Iterator[Corruption]:
+        """Reads all of a table's stream, and gives an error for each record that cannot be read.
+
+        Raises ObjectNotExist, StorageFailure.
+        """
+        table = self._catalog.get(instance, name)
+        if table.schema.stream is not None:
+            prefix = _prefix_of(table)
+            for key, value in self._store.scan(_key(prefix, _FIRST), prefix_end(prefix)):
+                try:
+                    stream_record.decode(_place(key), value)
+                except Corruption as error:
+                    yield error
 
     def size_bytes(self, instance: str, table: str) -> int:
         """About how many bytes a table's stream takes. Raises ObjectNotExist."""
@@ -177,6 +197,13 @@ class StreamLog:
         """The place of the last record that was forgotten; None where none was."""
         stored = reader.get(prefix)
         return None if stored is None else StreamPlace(*_PLACE.unpack(stored))
+
+
+def _damaged(table: Table, error: Corruption) -> Corruption:
+    return Corruption(
+        f"the stream of table [{table.name}]: {str(error).removesuffix('.')}. Rows are whole. Go on after it, by "
+        "GetShardIterator with a later time, or disable the stream and enable it again, which begins another."
+    )
 
 
 def _description(table: Table) -> StreamDescription:

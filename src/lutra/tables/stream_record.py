@@ -56,7 +56,7 @@ def decode(place: StreamPlace, data: bytes) -> StreamRecord:
     try:
         stored_format, kind, size = _HEADER.unpack_from(data)
         if stored_format != _FORMAT:
-            raise Corruption(f"a record of a stream has format {stored_format}; this version reads {_FORMAT}")
+            raise ValueError(f"it has format {stored_format}; this version reads {_FORMAT}")
         begin = _HEADER.size
         original: list[Cell] | None = None
         if size != _NO_ORIGINAL:
@@ -64,8 +64,8 @@ def decode(place: StreamPlace, data: bytes) -> StreamRecord:
             begin += size
         key, cells, _ = decode_row(data[begin:])
         return StreamRecord(place, ChangeKind(kind), key, cells, original)  # type: ignore[arg-type]
-    except (struct.error, ValueError, ParameterInvalid) as error:
-        raise Corruption(f"the record of a stream of {place.time_us} us, {place.index} is damaged: {error}") from error
+    except (struct.error, ValueError, ParameterInvalid, Corruption) as error:
+        raise Corruption(f"record {place.time_us}/{place.index} is damaged: {error}") from error
 
 
 def _done_to(row: ChangedRow) -> list[CellChange]:

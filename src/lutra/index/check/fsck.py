@@ -51,6 +51,8 @@ class Remedy(enum.Enum):
     """Nothing: it is put right when the directory is next served."""
     ADOPT = "adopt"
     """Say another place for the objects, or take this one."""
+    STREAM = "stream"
+    """Begin another stream, or leave it: the rows are whole."""
     RETRY = "retry"
     """See to it that the store can be read, and check again."""
 
