@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lutra.instance.database import Database, connect
     from lutra.instance.expression import Column, Expression, Order, col
     from lutra.instance.field import Stored, Vector
+    from lutra.instance.first_rows import first_rows
     from lutra.instance.jsonable import to_jsonable
     from lutra.instance.nested import Nested, Object
     from lutra.instance.put_batches import Rejected
@@ -82,6 +83,7 @@ __all__ = [
     "__version__",
     "col",
     "connect",
+    "first_rows",
     "to_jsonable",
 ]
 
@@ -122,6 +124,7 @@ _HOMES: Final = {
     "Vector": "lutra.instance.field",
     "col": "lutra.instance.expression",
     "connect": "lutra.instance.database",
+    "first_rows": "lutra.instance.first_rows",
     "to_jsonable": "lutra.instance.jsonable",
 }
 

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from lutra.instance.aggregates import Aggregate, Bucket, Unit, interval_of
 from lutra.instance.encoding import encode_float, point_of, points_of
+from lutra.instance.ranges import Ranges
 from lutra.model.geo import GeoBoundingBox, GeoDistance, GeoPoint, GeoPolygon
 
 Point = GeoPoint | tuple[float, float]
@@ -252,6 +253,19 @@ class Column:
         """Intervals to group by: of numbers so long each, or of dates ``count`` units (``"day"``, ``"month"``), by the
         calendar of ``time_zone`` (``"Europe/Berlin"``, ``"+08:00"``), else of UTC."""
         return interval_of(self.name, interval, count, time_zone)
+
+    def ranges(self, *bounds: object) -> Ranges:
+        """Ranges to group by, of numbers or dates: between ascending bounds, before the first and from the last on.
+
+        ``docs.group_by(col("price").ranges(10, 100))`` makes three groups, whose keys are ``(None, 10)``, ``(10, 100)``
+        and ``(100, None)``: a range has its lower bound, and not its upper one. Those without rows come too."""
+        return Ranges(self.name, bounds)
+
+    def distance_ranges(self, of: Point, *metres: float) -> Ranges:
+        """Ranges to group by, of how far the column's points are from another: as :meth:`ranges`, from 0 on.
+
+        ``shops.group_by(col("at").distance_ranges((52.5, 13.4), 1_000, 5_000))``"""
+        return Ranges(self.name, metres, point_of(of))
 
     def asc(self) -> Order:
         return Order(self.name)

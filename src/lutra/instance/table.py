@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 from lutra.instance import where as filters
-from lutra.instance.aggregates import Aggregate, Bucket
-from lutra.instance.expression import Column, Expression
+from lutra.instance.aggregates import Aggregate
+from lutra.instance.collapsed import Collapsed
+from lutra.instance.expression import Expression
 from lutra.instance.field import FieldDeclaration
 from lutra.instance.field_changes import with_field, without_field
-from lutra.instance.grouping import Grouping, group_orders, ordered
+from lutra.instance.first_rows import FirstRows
+from lutra.instance.grouping import Grouping, GroupKey, group_orders, ordered
 from lutra.instance.results import Groups, Results
 from lutra.instance.row import Row
 from lutra.instance.search_query import Asked, OrderBy, TextMatch, columns_to_get, nearest, query_of, sorters_of
@@ -55,6 +57,7 @@ class Table(TableWriter, TableReader):
         columns: Sequence[str] | None = None,
         min_score: float | None = None,
         offset: int = 0,
+        collapse: str | None = None,
         fresh: bool = True,
         explain: bool = False,
     ) -> Results:
@@ -67,9 +70,11 @@ class Table(TableWriter, TableReader):
         the nearest or have the words; the scores of those that are both add up.
         Without either: the rows that satisfy ``where``, by ``order_by`` (``lutra.col("year").desc()``), else by key.
         ``offset`` skips rows; a vector search reaches down to the 100,000th. ``columns`` names those to return besides
-        the key. The search sees every write acknowledged before it; ``fresh=False`` spares the wait for the latest
-        ones. With ``explain``, the results' ``explanation`` tells what was done and why; of many rows, for the first
-        hundred.
+        the key.
+        With ``collapse``, a column of str, int or float, only the first row of each of its values is found, and the
+        first of those without one: the best passage of each document, say.
+        The search sees every write acknowledged before it; ``fresh=False`` spares the wait for the latest ones. With
+        ``explain``, the results' ``explanation`` tells what was done and why; of many rows, for the first hundred.
         Raises ParameterInvalid, and RequestTimeout where the index does not catch up within 30 s.
         """
         index = self._search_index()
@@ -83,8 +88,12 @@ class Table(TableWriter, TableReader):
         request = SearchRequest(query, sort, offset, columns=columns_to_get(columns, self._layout), explain=explain)
         if fresh:
             self._instance().wait_searchable(self.name, index, WAIT_S)
-        page_rows = limit if vector is not None else _PAGE_ROWS
-        rows, stats = self._pages(index, request, limit, page_rows, scored=is_scored)
+        if collapse is not None:
+            collapsed = Collapsed(asked, self._layout, collapse, self._searcher(fresh=False))
+            rows, stats = self._decoded(collapsed.first(request, limit), scored=is_scored)
+        else:
+            page_rows = limit if vector is not None else _PAGE_ROWS
+            rows, stats = self._pages(index, request, limit, page_rows, scored=is_scored)
         return Results(rows, self._layout.result_columns(columns, rows), stats)
 
     def search_many(
@@ -164,13 +173,14 @@ class Table(TableWriter, TableReader):
         text_field: str | None = None,
         match: TextMatch = "any",
         fresh: bool = True,
-        **aggregates: Aggregate,
+        **aggregates: Aggregate | FirstRows,
     ) -> dict[str, Any]:
         """What all rows that satisfy ``where`` come to, by the names that ``aggregates`` have.
 
         ``docs.aggregate(col("year") > 2000, price=col("price").avg(), kinds=col("kind").distinct())`` gives ``price``,
         ``kinds``, and ``count``, the number of rows. What there is no value of is None. A path into records
-        (``col("items.price")``) stands for what all records of a row have there. With a ``vector``: of the
+        (``col("items.price")``) stands for what all records of a row have there. ``best=lutra.first_rows(3,
+        order_by="price")`` gives rows. With a ``vector``: of the
         ``nearest`` rows to it; with a ``text``, of those that have the words. Raises as :meth:`search`.
         """
         asked = Asked(vector, text, where, field, text_field, match)
@@ -181,7 +191,7 @@ class Table(TableWriter, TableReader):
 
     def group_by(
         self,
-        *keys: str | Column | Bucket,
+        *keys: GroupKey,
         where: Expression | None = None,
         vector: object = None,
         text: str | None = None,
@@ -192,15 +202,19 @@ class Table(TableWriter, TableReader):
         order_by: OrderBy = (),
         limit: int | None = None,
         fresh: bool = True,
-        **aggregates: Aggregate,
+        **aggregates: Aggregate | FirstRows,
     ) -> Groups:
         """The rows that satisfy ``where`` by what they have in common: a dict for each combination of ``keys``.
 
         A key is a column, a path into records (``"items.sku"``), or intervals of one: ``col("price").every(10)``,
-        ``col("at").every("month")``. A row with several values of a key is in the group of each. Each group has its
-        keys (None: rows without the column), its ``count`` of rows and its ``aggregates``, as :meth:`aggregate` gives
-        them. Groups come in order of their keys, or by ``order_by`` (``lutra.col("count").desc()``), ``limit`` of them.
-        ``vector``, ``text`` and what goes with them are as in :meth:`aggregate`. Raises as :meth:`search`.
+        ``col("at").every("month")``. A row with several values of a key is in the group of each. A key that says the
+        groups beforehand stands alone: ``col("price").ranges(10, 100)``, ``col("at").distance_ranges(point, 1_000)``,
+        or conditions with their names, ``{"cheap": col("price") < 10, "new": col("year") > 2020}``, whose groups have
+        the name as ``group``; those without rows come, too.
+        Each group has its keys (None: rows without the column), its ``count`` of rows and its ``aggregates``, as
+        :meth:`aggregate` gives them. Groups come in order of their keys, or by ``order_by``
+        (``lutra.col("count").desc()``), ``limit`` of them. ``vector``, ``text`` and what goes with them are as in
+        :meth:`aggregate`. Raises as :meth:`search`.
         """
         if not keys:
             raise ParameterInvalid("group_by takes a column at least; of all rows together aggregate() tells")
@@ -253,8 +267,12 @@ class Table(TableWriter, TableReader):
             [result] = self._instance().search_many(self.name, index, [page])
             if not rows:
                 stats = result.stats
-            scores: Iterable[float | None] = result.scores if scored else [None] * len(result.rows)
-            rows += [self._layout.decode_row(row, score) for row, score in zip(result.rows, scores, strict=True)]
+            rows += self._decoded(result, scored=scored)[0]
             if len(rows) >= limit or not result.next_token:
                 return rows, stats
             request = replace(request, offset=0, token=result.next_token, explain=False)
+
+    def _decoded(self, result: SearchResult, *, scored: bool) -> tuple[list[Row], SearchStats]:
+        scores: Iterable[float | None] = result.scores if scored else [None] * len(result.rows)
+        pairs = zip(result.rows, scores, strict=True)
+        return [self._layout.decode_row(row, score) for row, score in pairs], result.stats
