@@ -6,12 +6,27 @@ from pathlib import Path
 
 import pytest
 from support import golang
+from support.sdk import get, values
 from support.server import ACCESS_KEY_ID, ACCESS_KEY_SECRET, ServerProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 RUN_TIMEOUT_S = 600
 TESTS = 24
+SAMPLE = """package main
+
+import (
+	"os"
+
+	"github.com/aliyun/aliyun-tablestore-go-sdk/sample"
+	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
+)
+
+func main() {
+	client := tablestore.NewClient(os.Args[1], os.Args[2], os.Args[3], os.Args[4])
+	sample.PutRowWithTxnSample(client, "sampletable")
+}
+"""
 
 
 def test_the_suite_of_the_sdk(tmp_path: Path) -> None:
@@ -28,3 +43,15 @@ def test_the_suite_of_the_sdk(tmp_path: Path) -> None:
     assert {name for name, outcome in outcomes.items() if outcome != "PASS"} == set()
     assert len(outcomes) >= TESTS
     assert {"TestStream", "TestListStream", "TestCreateTableWithStream"} <= set(outcomes)
+
+
+def test_the_sample_of_a_transaction(tmp_path: Path) -> None:
+    """As it is in the SDK: a row is written, read, and another made of it, in one transaction."""
+    module = golang.installed(tmp_path / "go")
+    with ServerProcess(tmp_path / "data") as server:
+        access = (server.endpoint, server.instance, ACCESS_KEY_ID, ACCESS_KEY_SECRET)
+        printed = golang.run(module, SAMPLE, *access, timeout_s=RUN_TIMEOUT_S)
+        rows = [get(server.client(), "sampletable", [("userid", "user2"), ("pk2", number)]) for number in (2, 3)]
+    assert "failed" not in printed.lower()
+    assert "finish txn: " in printed
+    assert [values(row)["col2"] for row in rows] == [3, 20]

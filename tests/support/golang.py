@@ -40,6 +40,18 @@ def run_suite(folder: Path, environment: Mapping[str, str], timeout_s: float) ->
     return {name: outcome for outcome, name in outcomes}
 
 
+def run(folder: Path, source: str, *arguments: str, timeout_s: float) -> str:
+    """What a program, one file of source, prints. Fails where it fails."""
+    (folder / "main.go").write_text(source)
+    built = _go(folder, {}, _INSTALL_TIMEOUT_S, "build", "-o", "program", "main.go")
+    assert built.returncode == 0, built.stderr
+    done = subprocess.run(
+        [folder / "program", *arguments], capture_output=True, text=True, timeout=timeout_s, check=False
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
 def _go(
     folder: Path, environment: Mapping[str, str], timeout_s: float, *arguments: str
 ) -> subprocess.CompletedProcess[str]:

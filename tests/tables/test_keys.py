@@ -61,6 +61,15 @@ def test_decoding_gives_the_key_back(drawn: tuple[KeyCodec, list[KeyInput]]) -> 
     assert codec.decode_all([encoded, encoded]) == [key, key]
 
 
+@given(keys(2))
+def test_a_partition_is_what_keys_of_one_first_column_begin_with(drawn: tuple[KeyCodec, list[KeyInput]]) -> None:
+    codec, (first, second) = drawn
+    partition = codec.partition(codec.encode(first))
+    assert partition == codec.encode_partition_key(first[:1])
+    assert codec.encode(first).startswith(partition)
+    assert (codec.partition(codec.encode(second)) == partition) == (first[0] == second[0])
+
+
 @given(keys(2, bounds=True))
 def test_a_bound_parts_the_keys_below_it_from_those_above(drawn: tuple[KeyCodec, list[KeyInput]]) -> None:
     codec, (bound, key) = drawn

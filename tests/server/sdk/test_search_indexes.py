@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 import tablestore as ots
-from support.sdk import IGNORE, SdkClient, get, invalid, load, put, refused, wait_until
+from support.sdk import IGNORE, SdkClient, get, invalid, load, put, refused, send, wait_until
 from support.searching import field, ids, search, vector_field
 from support.tables import TableMaker
 from tablestore import FieldType
 from tablestore.metadata import SyncPhase
+from tablestore.protobuf import table_store_pb2 as wire
 
 EUCLIDEAN = ots.VectorMetricType.VM_EUCLIDEAN
 FRESH_WITHIN_S = 20
 DAY_S = 86_400
-N = field("n", FieldType.LONG)
+N, M = field("n", FieldType.LONG), field("m", FieldType.LONG)
 
 
 def _create(client: SdkClient, table: str, fields: list[ots.FieldSchema], name: str = "bad_index", **more: Any) -> None:
@@ -74,6 +75,32 @@ def test_an_index_with_a_time_to_live(client: SdkClient, make: TableMaker) -> No
     wait_until(lambda: ids(search(client, table, "dated", ots.TermQuery("n", 1))) == ["a"], FRESH_WITHIN_S)
     client.delete_search_index(table, "dated")
     client.update_table(table, ots.TableOptions(DAY_S, None, None, allow_update=True))
+
+
+def test_an_index_with_a_time_to_live_on_rows_that_are_updated_as_a_whole(
+    sync_client: ots.OTSClient, make: TableMaker
+) -> None:
+    """With ``update_full_row``, for which this client's messages have no field."""
+    client = sync_client
+    table = make.table(options=ots.TableOptions(3 * DAY_S))
+    full_row, not_full_row = b"\x1a\x02\x38\x01", b"\x1a\x02\x38\x00"  # table_options.update_full_row
+    request = wire.UpdateTableRequest(table_name=table).SerializeToString()
+    send(client, "UpdateTable", request + full_row)
+    _create(client, table, [N, M], "dated", time_to_live=2 * DAY_S)
+    put(client, table, [("id", "a")], n=1, m=1)
+    time.sleep(0.002)
+    client.update_row(table, ots.Row([("id", "a")], {"PUT": [("n", 2)]}), IGNORE)
+    _, row, _ = client.get_row(table, [("id", "a")])
+    [(m, m_ms), (n, n_ms)] = [(value, timestamp) for _, value, timestamp in row.attribute_columns]
+    assert ((m, n), m_ms) == ((1, 2), n_ms)
+    query = ots.BoolQuery(must_queries=[ots.TermQuery("n", 2), ots.TermQuery("m", 1)])
+    wait_until(lambda: ids(search(client, table, "dated", query)) == ["a"], FRESH_WITHIN_S)
+    with invalid(mentions="rows of table"):
+        client.update_row(table, ots.Row([("id", "a")], {"PUT": [("n", 2, 1_000)]}), IGNORE)
+    with invalid(mentions="search index [dated] has a time_to_live"):
+        send(client, "UpdateTable", request + not_full_row)
+    with invalid(mentions="max_versions is 1"):
+        client.update_table(table, ots.TableOptions(None, 2, None))
 
 
 def test_an_index_on_rows_that_are_there(client: SdkClient, make: TableMaker, sync_client: ots.OTSClient) -> None:
