@@ -59,9 +59,9 @@ def search(
       lutra search --data demo-data --text "heap invariant" --explain
       lutra search --data demo-data
     """
-    if not Library.is_in(data):  # before connect(), which would make a database of any folder
+    if not Library.is_in(data):  # what connect() says would help nobody here
         raise click.ClickException(f"{data} holds no demo data: run `lutra demo --data {data}` first")
-    with shown_failures(), lutra.connect(data) as database:
+    with shown_failures(), lutra.connect(data, read_only=True) as database:
         session = Session(Library.open(database, data), where, limit, By(by_words, explain), as_json)
         if question is not None:
             session.answer(question)

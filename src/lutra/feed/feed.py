@@ -403,9 +403,13 @@ class Feed(Generic[Consumer]):
         if len(aged) < _AGED_MAX:
             self._expire_at_s = now_s + _EXPIRY_PERIOD_S
         if aged:
-            self._tables.aged(self.consumer.table_id, aged)
-            self._aged_through = self._changelog.last_sequence
+            self._read_again(aged)
         return bool(aged)
+
+    def _read_again(self, aged: list[PrimaryKey]) -> None:
+        """Sees to rows of which a value has expired: logged as changed, they are read as any that was written."""
+        self._tables.aged(self.consumer.table_id, aged)
+        self._aged_through = self._changelog.last_sequence
 
     def _end_scan(self) -> None:
         self._scan = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Mapping
 from types import TracebackType
@@ -13,6 +12,7 @@ from lutra.instance.field import FieldDeclaration
 from lutra.instance.instance import Instance
 from lutra.instance.layout import INDEX_NAME, KeyDeclaration, Layout
 from lutra.instance.open_directories import OpenDirectory, open_directory
+from lutra.instance.read_only import ReadOnlyDirectory
 from lutra.instance.registry import DEFAULT_INSTANCE
 from lutra.instance.table import Table
 from lutra.model.errors import ObjectAlreadyExist, ObjectNotExist, ParameterInvalid, StorageFailure
@@ -27,6 +27,7 @@ def connect(
     instance: str = DEFAULT_INSTANCE,
     objects: str | os.PathLike[str] | None = None,
     memory_bytes: int = MEMORY_BYTES_DEFAULT,
+    read_only: bool = False,
 ) -> Database:
     """Opens the database in the folder ``path``, making it where there is none.
 
@@ -40,7 +41,15 @@ def connect(
     where the folder cannot be opened, DirectoryInUse where another process has it, Corruption where not all of it is
     there, ParameterInvalid where tables or objects cannot be there, because they are another database's, say, or the
     folder is open with other options: nothing is changed there then.
+
+    ``read_only``: nothing is changed, in the folder or where the objects are, which may be on a file system that cannot
+    be written to. Any number of processes may read, beside one that writes, a server say: what is shown is what it had
+    acknowledged when the database was opened, all of it and nothing by halves, and stays so until
+    :meth:`Database.refresh`. Every method that would change something raises ReadOnlyDatabase. Raises ObjectNotExist
+    where there is no such instance, StorageFailure where there is no such folder.
     """
+    if read_only:
+        return Database(ReadOnlyDirectory(path), instance, objects, memory_bytes)
     return Database(open_directory(path), instance, objects, memory_bytes)
 
 
@@ -49,23 +58,15 @@ class Database:
 
     def __init__(
         self,
-        directory: OpenDirectory,
+        directory: OpenDirectory | ReadOnlyDirectory,
         instance: str,
         objects: str | os.PathLike[str] | None,
         memory_bytes: int,
     ) -> None:
         self._directory = directory
         self._name = instance
-        self._engine = directory.enter(self, objects, memory_bytes)
         self._is_closed = False
-        try:
-            if instance not in self._engine.instance_names():
-                with contextlib.suppress(ObjectAlreadyExist):  # somebody else's, a moment ago
-                    self._engine.create_instance(instance)
-            self._engine.instance(instance)
-        except BaseException:
-            self.close()
-            raise
+        self._engine = directory.enter(self, instance, objects, memory_bytes)
 
     def __enter__(self) -> Self:
         return self
@@ -82,6 +83,21 @@ class Database:
         """Closes the database, and lets its folder go where nobody else in this process has it; then does nothing."""
         self._is_closed = True
         self._directory.leave(self)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it was opened so."""
+        return isinstance(self._directory, ReadOnlyDirectory)
+
+    def refresh(self) -> None:
+        """Has a read-only database show what there is by now, in tables that are open, too.
+
+        What is under way, a search say, ends with what it began with; a scan goes on with what is new. Where nothing
+        has changed, this costs next to nothing; else as much as opening anew. One that is not read only always shows
+        the newest. Raises as :func:`connect`: it then shows what it showed before.
+        """
+        self._open()
+        self._directory.refresh()
 
     def create_table(
         self,
@@ -103,6 +119,7 @@ class Database:
         ``exist_ok`` accepts a table of that name with the same columns, and gives its index to one that has none.
         Raises ParameterInvalid, ObjectAlreadyExist.
         """
+        self._open().require_writable()
         layout = Layout.declared(name, key, fields or {})
         with self._directory.making:
             if exist_ok and name in self._open().tables.names():
@@ -125,6 +142,7 @@ class Database:
 
     def delete_table(self, name: str, *, missing_ok: bool = False) -> None:
         """Deletes a table with its search indexes and all its rows. Raises ObjectNotExist."""
+        self._open().require_writable()
         if name not in self._open().tables.names():
             if missing_ok:
                 return

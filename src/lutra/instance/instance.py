@@ -25,6 +25,7 @@ from lutra.model.errors import (
     LutraError,
     ObjectMissing,
     ParameterInvalid,
+    ReadOnlyDatabase,
     RowDamaged,
     ServerBusy,
 )
@@ -50,12 +51,21 @@ class Instance:
     def __init__(self, name: str, partition: Partition) -> None:
         self.name = name
         self._process = OfProcess()
+        self.is_read_only = partition.is_read_only
         self.tables = partition.space.instance(name)
         self._streams = partition.space.streams
         self._catalog = partition.indexes
         self._scans = partition.scans
         self._indexes = OpenIndexes(name, partition, self.tables)
         self._changes = IndexChanges(name, partition, self.tables, self._indexes)
+
+    def require_writable(self) -> None:
+        """Raises ReadOnlyDatabase where nothing of it can be changed."""
+        if self.is_read_only:
+            raise ReadOnlyDatabase(
+                "this database was opened with read_only=True: to change it, connect without that, where no other "
+                "process has the directory"
+            )
 
     def reopen_index(self, definition: IndexDefinition) -> None:
         """Begins to open an index of an earlier run of the engine. Raises ObjectNotExist where its table is gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import shutil
@@ -14,7 +15,7 @@ from typing import Protocol
 from lutra.instance.data_dir import data_dir_of
 from lutra.instance.engine import Engine
 from lutra.model import forks
-from lutra.model.errors import ParameterInvalid
+from lutra.model.errors import ObjectAlreadyExist, ParameterInvalid
 
 
 class User(Protocol):
@@ -35,8 +36,26 @@ class OpenDirectory:
         self._options: tuple[str, int] | None = None
         self._users: weakref.WeakSet[User] = weakref.WeakSet()
 
-    def enter(self, user: User, objects: str | os.PathLike[str] | None, memory_bytes: int) -> Engine:
-        """The engine, opened where it is not. Raises as `Engine.open`, ParameterInvalid where it is open otherwise."""
+    def enter(self, user: User, instance: str, objects: str | os.PathLike[str] | None, memory_bytes: int) -> Engine:
+        """The engine, opened where it is not, with an instance of that name, made where there is none.
+
+        Raises as `Engine.open`, and ParameterInvalid where it is open otherwise, or that can be no instance's name.
+        """
+        engine = self._entered(user, objects, memory_bytes)
+        try:
+            if instance not in engine.instance_names():
+                with contextlib.suppress(ObjectAlreadyExist):  # somebody else's, a moment ago
+                    engine.create_instance(instance)
+            engine.instance(instance)
+        except BaseException:
+            self.leave(user)
+            raise
+        return engine
+
+    def refresh(self) -> None:
+        """Nothing: what is there is seen at once."""
+
+    def _entered(self, user: User, objects: str | os.PathLike[str] | None, memory_bytes: int) -> Engine:
         options = (_place(self.path, objects), memory_bytes)
         with self._lock:
             if options != self._options and not self._users:  # they are gone without a word

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from lutra.feed.feeder import Feeder
+from lutra.feed.keeper import Keeper
 from lutra.index.catalog.catalog import IndexCatalog
 from lutra.index.definitions.definition import IndexDefinition
 from lutra.index.feed.index_feed import IndexFeed
@@ -39,6 +40,9 @@ class Partition:
     What it shares with others of the process, memory, builders and the store of objects, it is handed.
     """
 
+    is_read_only: ClassVar[bool] = False
+    _feed_type: ClassVar[type[IndexFeed]] = IndexFeed
+
     def __init__(self, store: KeyValueStore, directory: Path, resources: Resources, clock: Clock) -> None:
         """``store`` becomes its own. Raises ForeignObjects, Corruption, Fenced; ``store`` is then left open."""
         self.store = store
@@ -47,14 +51,22 @@ class Partition:
         self._is_closed = False
         self.space = TableSpace(store, clock)
         self.indexes = IndexCatalog(store, clock)
-        self.space.changelog.begin()
-        place = Place(resources.address, directory, self.space.changelog.history, self.indexes, clock)
-        self._resources = replace(resources, claim=place.taken(resources.store))
-        policy = resources.policy
+        self._resources = self._claimed(directory, resources)
         self.scans = ScanSessions()
         """Of all its indexes."""
-        self.feeder = Feeder(self.space.changelog, policy.trim_changes, policy.trim_period_s)
-        self.feeder.regularly(self.space.streams.trim)
+        self.feeder = self._new_keeper()
+
+    def _claimed(self, directory: Path, resources: Resources) -> Resources:
+        """Begins to write: to the store, and to the place of its objects."""
+        self.space.changelog.begin()
+        place = Place(resources.address, directory, self.space.changelog.history, self.indexes, self._clock)
+        return replace(resources, claim=place.taken(resources.store))
+
+    def _new_keeper(self) -> Keeper:
+        policy = self._resources.policy
+        feeder = Feeder(self.space.changelog, policy.trim_changes, policy.trim_period_s)
+        feeder.regularly(self.space.streams.trim)
+        return feeder
 
     @classmethod
     def open(
@@ -97,7 +109,7 @@ class Partition:
 
         ``on_current``: called with it, by a thread that must not be held up, whenever it has all of the table.
         """
-        feed = IndexFeed(definition, tables, self.space.changelog, self.store, self._resources, self._clock)
+        feed = self._feed_type(definition, tables, self.space.changelog, self.store, self._resources, self._clock)
         if on_current is not None:
             feed.on_current = partial(on_current, feed)
         self.feeder.add(feed)

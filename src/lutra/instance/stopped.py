@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -14,13 +13,13 @@ from lutra.index.lsm.provenance import Provenance
 from lutra.index.lsm.storage import IndexStorage, prefix_of
 from lutra.instance.data_dir import data_dir_of
 from lutra.instance.place import Place
-from lutra.instance.traces import require_data_dir
+from lutra.instance.traces import require_data_dir, require_objects
 from lutra.kv.copied import copied_store
 from lutra.kv.lock import DirectoryLock
 from lutra.kv.opening import open_store as open_kv
 from lutra.kv.store import KeyValueStore
 from lutra.model.clock import Clock, SystemClock
-from lutra.model.errors import DirectoryInUse, StorageFailure
+from lutra.model.errors import DirectoryInUse
 from lutra.objects.opening import open_store
 from lutra.tables.space import TableSpace
 
@@ -55,7 +54,8 @@ class StoppedDirectory:
         self.address = os.fspath(self.path / "objects" if objects is None else objects)
         self.is_served = False
         """Whether another process has it."""
-        self._require_folders()
+        require_data_dir(self.path)
+        require_objects(self.address)
         with contextlib.ExitStack() as closing:
             self.store = self._open_store(closing, may_be_served, is_to_be_mended)
             self.objects = open_store(self.address, is_read_only=True)
@@ -63,17 +63,6 @@ class StoppedDirectory:
             self.indexes = IndexCatalog(self.store, self.clock)
             self.place = Place(self.address, self.path, self.space.changelog.history, self.indexes, self.clock)
             self._closing = closing.pop_all()
-
-    def _require_folders(self) -> None:
-        require_data_dir(self.path)
-        try:
-            if "://" not in self.address and not Path(self.address).is_dir():
-                raise StorageFailure(
-                    f"there is no folder {self.address}: say where the objects of search indexes are, or serve the "
-                    "directory, which fills all indexes anew"
-                )
-        except OSError as error:
-            raise StorageFailure(f"cannot look into {self.path}: {error.strerror}") from error
 
     def _open_store(self, closing: contextlib.ExitStack, may_be_served: bool, is_to_be_mended: bool) -> KeyValueStore:
         if is_to_be_mended:

@@ -146,6 +146,7 @@ class Table(TableWriter, TableReader):
 
         Raises ParameterInvalid, and RequestTimeout where filling takes longer than ``timeout_s``: it goes on then.
         """
+        self._open().require_writable()
         with self._changing:
             self._layout = with_field(self._instance(), self._layout, name, declaration)
             self._wait_updated(timeout_s)
@@ -156,6 +157,7 @@ class Table(TableWriter, TableReader):
 
         Raises as :meth:`add_field`.
         """
+        self._open().require_writable()
         with self._changing:
             self._layout = without_field(self._instance(), self._layout, name)
             self._wait_updated(timeout_s)

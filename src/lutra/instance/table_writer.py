@@ -31,6 +31,7 @@ class TableWriter(TablePart):
         A None is a column the row does not have. ``exists`` and ``where`` guard the write: they say whether there
         must be a row of that key, and what must hold of it. Raises ParameterInvalid, ConditionCheckFail.
         """
+        self._open().require_writable()
         key, cells = self._layout.encode_row(row)
         change = RowChange(ChangeKind.PUT, key, cells, self._condition(exists, where))
         if any(isinstance(value, KeyMarker) for _, value in key):
@@ -70,6 +71,7 @@ class TableWriter(TablePart):
         Raises ParameterInvalid where the columns of a frame are not those of the table, ImportError where reading a
         frame takes pyarrow and that is not installed.
         """
+        self._open().require_writable()
         return PutBatches(self._layout, self._write_changes, columns, rejected).run(rows, progress)
 
     def update(
@@ -86,6 +88,7 @@ class TableWriter(TablePart):
         from 0. Returns the incremented columns as they now are. ``exists`` and ``where`` guard the write, as in
         :meth:`put`. Raises ParameterInvalid, ConditionCheckFail.
         """
+        self._open().require_writable()
         counters = dict(increment or {})
         cells = [*(self._set_cell(name, value) for name, value in (set or {}).items())]
         for name, amount in counters.items():
@@ -104,6 +107,7 @@ class TableWriter(TablePart):
 
     def delete(self, *key: KeyValue, exists: bool | None = None, where: Expression | None = None) -> None:
         """Deletes the row of that key, if there is one. Guards as in :meth:`put`."""
+        self._open().require_writable()
         encoded = self._layout.encode_key(key)
         change = RowChange(ChangeKind.DELETE, encoded, [], self._condition(exists, where))
         self._instance().tables.write(self.name, change)
@@ -113,6 +117,7 @@ class TableWriter(TablePart):
 
         A key of one column is its value; of several, a tuple.
         """
+        self._open().require_writable()
         deleted = 0
         batch: list[RowChange] = []
         for key in several(keys):
@@ -139,6 +144,7 @@ class TableWriter(TablePart):
         Raises ParameterInvalid, OperationConflict where a transaction holds a row, and RequestTimeout where the index
         does not catch up within 30 s.
         """
+        self._open().require_writable()
         return WhereChanges(self._instance, self._layout, where, WAIT_S, progress).delete()
 
     def update_where(
@@ -168,6 +174,7 @@ class TableWriter(TablePart):
         Raises as :meth:`delete_where`, ParameterInvalid for values that their columns cannot hold, and
         OperationConflict also where others change a row again and again.
         """
+        self._open().require_writable()
         if set is not None and values:
             raise ParameterInvalid("give set=, or columns by their names, not both")
         if set is None and not values and not increment:

@@ -40,6 +40,18 @@ def require_tables_or_nothing(data_dir: Path) -> None:
         )
 
 
+def require_objects(address: str) -> None:
+    """Raises StorageFailure where ``address`` is a folder of this machine that is not there."""
+    try:
+        if "://" not in address and not Path(address).is_dir():
+            raise StorageFailure(
+                f"there is no folder {address}: say where the objects of search indexes are, or serve the directory, "
+                "which fills all indexes anew"
+            )
+    except OSError as error:
+        raise StorageFailure(f"cannot look into {address}: {error.strerror}") from error
+
+
 def _has_entries(folder: Path) -> bool:
     try:
         with os.scandir(folder) as entries:

@@ -1,20 +1,31 @@
-"""What a store held at one moment, to look at while another process has it open. That process notices nothing."""
+"""What a store held at one moment, to look at while another process has it open. That process notices nothing.
+
+RocksDB is opened on a folder of its own: copies of what is short and changes, and links to tables and logs. It reads
+the logs once, into memory, up to the last record that is whole; so a commit is seen as one or not at all, and every one
+that was acknowledged before is seen.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from lutra.kv.acknowledged import FILE as ACKNOWLEDGED
+from lutra.kv.batch import WriteBatch
 from lutra.kv.inspection import Found, current_manifest, inspect
 from lutra.kv.rocksdb import RocksStore
-from lutra.model.errors import Corruption, StorageFailure
+from lutra.model.errors import Corruption, ReadOnlyDatabase, StorageFailure
+
+Opened = TypeVar("Opened", bound=RocksStore)
 
 _TRIES: Final = 10
+_KEEP_ALL_FILES_OPEN: Final = -1
+_NO_FILES_LEFT: Final = "Too many open files"
 _COPIED: Final = ("CURRENT", "MANIFEST-", "OPTIONS-", "IDENTITY", "rocksdict-config.json")
 """What is short and changes; tables and logs are only pointed to."""
 
@@ -28,25 +39,79 @@ def copied_store(path: Path) -> Iterator[RocksStore]:
     where what is in it is damaged or not all of it is left.
     """
     with contextlib.ExitStack() as closing:
-        store = _open(path, closing)
+        store = _open(path, closing, lambda folder: RocksStore(folder, is_read_only=True))
         closing.callback(store.close)
         yield store
 
 
-def _open(path: Path, closing: contextlib.ExitStack) -> RocksStore:
+def held_store(path: Path) -> HeldStore:
+    """The store in ``path`` as it was a moment ago, for as long as it is wanted. Raises as `copied_store`.
+
+    What it needs of temporary files is gone when this returns.
+    """
+    with contextlib.ExitStack() as closing:
+        state = StoreState.of(path)
+        return _open(path, closing, lambda folder: HeldStore(folder, path, state))
+
+
+@dataclass(frozen=True, slots=True)
+class StoreState:
+    """What is seen of a store from outside: it is another after every commit."""
+
+    manifest: str
+    manifest_bytes: int
+    logs: tuple[tuple[str, int], ...]
+    """Name and length of each."""
+
+    @classmethod
+    def of(cls, path: Path) -> StoreState | None:
+        """None where it cannot be told: files come and go, or there is no store."""
+        try:
+            manifest, manifest_bytes = _state(path)
+            logs = sorted((log.name, log.stat().st_size) for log in path.glob("*.log"))
+        except (OSError, Corruption):
+            return None
+        return cls(manifest, manifest_bytes, tuple(logs))
+
+
+class HeldStore(RocksStore):
+    """Keeps all its files open, so that it does not matter who deletes them. Commits raise ReadOnlyDatabase."""
+
+    def __init__(self, folder: Path, known_as: Path, state: StoreState | None) -> None:
+        """``folder``: what `_copy` made of ``known_as``; ``state``: of that, before. Raises as `RocksStore`."""
+        super().__init__(folder, is_read_only=True, max_open_files=_KEEP_ALL_FILES_OPEN)
+        self._path = known_as
+        self.state = state
+        """Of the store, a moment before."""
+
+    @property
+    def is_newest(self) -> bool:
+        """Whether nothing has been written to the store since."""
+        return self.state is not None and StoreState.of(self._path) == self.state
+
+    def commit(self, batch: WriteBatch) -> None:
+        raise ReadOnlyDatabase(f"the store in {self._path} was opened to be read only")
+
+
+def _open(path: Path, closing: contextlib.ExitStack, opened: Callable[[Path], Opened]) -> Opened:
     damage = ""
     for _ in range(_TRIES):
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="lutra-")))
         try:
             if _copy(path, folder):
-                return RocksStore(folder, is_read_only=True)
+                return opened(folder)
         except Corruption as error:
             text = str(error).replace(str(folder), str(path))
             if text == damage:
                 raise Corruption(text) from error
             damage = text  # or a file was gone before it was looked at
-        except (FileNotFoundError, StorageFailure):  # a file was gone before it was copied or opened
+        except FileNotFoundError:  # a file was gone before it was copied
             continue
+        except StorageFailure as error:  # or before it was opened
+            if _NO_FILES_LEFT in str(error):
+                raise StorageFailure(
+                    f"cannot read {path}: this process may not open so many files: raise its limit (ulimit -n)"
+                ) from error
         except OSError as error:
             raise StorageFailure(f"cannot read {path}: {error.strerror}") from error
     if inspect(path) is Found.NOTHING:

@@ -30,6 +30,8 @@
     ├── Fenced                      OTSInternalServerError         another writer has taken over: stop writing
     └── StorageFailure              OTSInternalServerError         the disk or the store refused
         ├── DirectoryInUse          OTSInternalServerError         somebody else has it open
+        ├── ReadOnlyDatabase        OTSInternalServerError         it was opened to be read only
+        ├── Outdated                OTSInternalServerError         what is read has been deleted since
         ├── ForkedProcess           OTSInternalServerError         the database is the parent process's
         └── ObjectMissing           OTSInternalServerError         there is no object of that name
 
@@ -171,6 +173,14 @@ class StorageFailure(LutraError):
 
 class DirectoryInUse(StorageFailure):
     """Another process has the data directory open, or this one has it a second time."""
+
+
+class ReadOnlyDatabase(StorageFailure):
+    """A database that was opened with ``read_only=True`` was to be changed. Nothing has happened."""
+
+
+class Outdated(StorageFailure):
+    """What a read-only database shows has been deleted by who writes it: ``refresh`` shows what there is now."""
 
 
 class ForkedProcess(StorageFailure):

@@ -46,6 +46,11 @@ class Changelog:
         """Of the last visible commit; at least every sequence ever acknowledged, also after reopening."""
         return self._committer.last_sequence
 
+    @property
+    def given_out(self) -> int:
+        """At least the sequence of every change that a reader of rows may have seen, durable or not."""
+        return self._committer.given_out
+
     def read(self, table_id: int, after: int, limit: int) -> list[Change]:
         """At most ``limit`` changes of a table with a sequence larger than ``after``, ascending.
 

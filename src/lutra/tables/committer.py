@@ -73,6 +73,11 @@ class GroupCommitter:
         """What it has taken and not settled."""
         self._listeners: tuple[Callable[[set[int]], None], ...] = ()
 
+    @property
+    def given_out(self) -> int:
+        """The last sequence that was given out: nothing that any reader has seen yet comes after it."""
+        return self._given_out
+
     def subscribe(self, listener: Callable[[set[int]], None]) -> None:
         """``listener`` gets the ids of the tables a commit changed, after it is visible and before the next."""
         with self._mutex:

@@ -18,6 +18,7 @@ from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptio
 from lutra.model.queries import PrimaryKeySort
 from lutra.model.schema import KeyColumn
 from lutra.model.values import ColumnType
+from lutra.tables.history import Origin
 from lutra.vectors.layout import SegmentKind
 
 COUNTS = st.integers(0, 2**62)
@@ -43,6 +44,8 @@ MANIFESTS = st.builds(
     st.lists(ENTRIES, max_size=3, unique_by=lambda entry: entry.shape.name).map(tuple),
     st.builds(BytesWritten, COUNTS, COUNTS, COUNTS),
     st.dictionaries(st.text(), COUNTS, max_size=2),
+    st.builds(Origin, NAMES, NAMES),
+    st.none() | COUNTS,
 )
 ENTRY = SegmentEntry(SegmentShape("segments/a", 3, 1, 400, 100, (VectorsShape(4, 3, SegmentKind.FLAT),)), "deletions/b")
 GOOD = Manifest("w", "s", Progress(7, True, b"\0key"), 86_400, (ENTRY,), BytesWritten(1, 2, 3), {"n": 4})
@@ -72,6 +75,8 @@ def test_nonsense(damage: bytes) -> None:
         ("written", []),
         ("unindexed", {"n": -1}),
         ("unindexed", 3),
+        ("seen", -1),
+        ("seen", "7"),
         ("segments", 3),
         ("segments", [None]),
     ],
@@ -119,7 +124,7 @@ def test_a_manifest_of_the_old_form() -> None:
     old = Manifest.from_json(OLD)
     first, second = old.segments
     assert (first.since, second.since) == (0, 0)
-    assert old.unindexed == {}
+    assert (old.unindexed, old.seen) == ({}, None)
     policy = Policy()
     assert (old.awaited_since(policy), old.indexed(policy)) == (0, 0), "b may hold any change"
     built = replace(old, segments=(first,))

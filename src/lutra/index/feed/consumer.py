@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lutra.feed.progress import Progress
 from lutra.index.definitions.definition import IndexDefinition
@@ -35,6 +36,8 @@ class _Shown:
 class IndexConsumer:
     """A `lutra.feed.consumer.ChangeConsumer`: one search index, through all that may befall it."""
 
+    _storage_type: ClassVar[type[IndexStorage]] = IndexStorage
+
     def __init__(
         self,
         definition: IndexDefinition,
@@ -51,7 +54,7 @@ class IndexConsumer:
         self._resources = resources
         self._clock = clock
         self._provenance = Provenance(changelog, definition.table_id, resources.claim)
-        self._storage = IndexStorage(resources.store, prefix_of(definition), self._provenance)
+        self._storage = self._storage_type(resources.store, prefix_of(definition), self._provenance)
         self._before: IndexView | None = None
         self._shown = _Shown(self._new_index())
 
@@ -160,7 +163,7 @@ class IndexConsumer:
     def decode(self, key: bytes) -> PrimaryKey:
         return self.index.decode(key)
 
-    def damage(self, error: Corruption | ObjectMissing) -> IndexDamaged | Fenced:
+    def damage(self, error: Corruption | ObjectMissing) -> LutraError:
         """What to tell of objects that are lost or damaged; or that who has taken their place may have deleted."""
         try:
             self._provenance.require_place()

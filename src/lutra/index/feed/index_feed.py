@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from lutra.feed.feed import Feed
 from lutra.index.definitions.definition import IndexDefinition
@@ -20,6 +21,8 @@ from lutra.tables.tables import Tables
 class IndexFeed(Feed[IndexConsumer]):
     """The feed of a search index, and what is asked of that index."""
 
+    _consumer_type: ClassVar[type[IndexConsumer]] = IndexConsumer
+
     def __init__(
         self,
         definition: IndexDefinition,
@@ -31,9 +34,8 @@ class IndexFeed(Feed[IndexConsumer]):
     ) -> None:
         """Reads nothing of the index yet. Raises ObjectNotExist where the table is gone."""
         key_columns = tables.describe(definition.table).schema.key
-        super().__init__(
-            IndexConsumer(definition, key_columns, changelog, resources, clock), tables, changelog, store, clock
-        )
+        consumer = self._consumer_type(definition, key_columns, changelog, resources, clock)
+        super().__init__(consumer, tables, changelog, store, clock)
         self.on_current: Callable[[], None] | None = None
         """Called after each step that left no change of the table to take in."""
 

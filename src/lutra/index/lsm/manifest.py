@@ -56,7 +56,8 @@ class Manifest:
 
     ``table_ttl_s`` is the table's time to live by which rows were dropped; ``unindexed`` tells how many values of each
     field were left out, of all changes up to ``progress``; ``origin`` who committed it, so that it is known whose
-    changes ``progress`` counts.
+    changes ``progress`` counts. Of changes after ``seen`` they say nothing; None where a Lutra wrote it that did not
+    tell.
     """
 
     writer: str
@@ -67,6 +68,7 @@ class Manifest:
     written: BytesWritten = BytesWritten()
     unindexed: Mapping[str, int] = field(default_factory=dict)
     origin: Origin = NO_ORIGIN
+    seen: int | None = None
 
     @property
     def names(self) -> set[str]:
@@ -97,6 +99,7 @@ class Manifest:
             "opening": self.origin.opening,
             "schema": self.schema,
             "position": self.progress.position,
+            "seen": self.seen,
             "filled": self.progress.filled,
             "filled_through": None if through is None else through.hex(),
             "table_ttl_s": self.table_ttl_s,
@@ -128,6 +131,7 @@ class Manifest:
                 # Manifests were written without it.
                 unindexed={name: _count(value) for name, value in stored.get("unindexed", {}).items()},
                 origin=Origin(_checked(stored.get("store", ""), str), _checked(stored.get("opening", ""), str)),
+                seen=None if stored.get("seen") is None else _count(stored["seen"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Corruption(f"a manifest cannot be read: {error!r}") from error

@@ -23,6 +23,16 @@ class Provenance:
         """Of what is committed now."""
         return self._changelog.history.origin
 
+    @property
+    def last_sequence(self) -> int:
+        """Of the table's changes, now."""
+        return self._changelog.last_sequence
+
+    @property
+    def seen(self) -> int:
+        """No change after this sequence has left a trace in what is committed now."""
+        return self._changelog.given_out
+
     def why_not(self, manifest: Manifest) -> str | None:
         """Why an index cannot go on from ``manifest`` with the table's changes; None where it can.
 

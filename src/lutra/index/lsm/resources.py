@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import shutil
@@ -24,6 +25,8 @@ from lutra.objects.store import ObjectStore
 CACHE_SHARE: Final = 0.25
 """Of the memory of all indexes: blocks read from segments. The rest is what segments keep: codes, graphs, filters."""
 CACHE_BYTES_MIN: Final = 4 * 1024 * 1024
+_NOT_WRITTEN_OUT: Final = Policy(flush_bytes=1 << 62, flush_age_s=math.inf)
+"""Of what is read only: buffers stay in memory."""
 _BUILD: Final = re.compile(r"[0-9a-f]{32}")
 """The folder of a build in ``scratch``: called as its segment is."""
 _BUILD_SHARE: Final = 4
@@ -100,15 +103,26 @@ class Resources:
         examine(open_store(address, is_read_only=True))
         store = open_store(address)
         _tidy(scratch)
+        policy = Policy(build_memory_bytes=build_memory_bytes)
+        return cls._over(store, address, scratch.absolute(), memory_bytes, policy)
+
+    @classmethod
+    def to_read(cls, address: str, memory_bytes: int) -> Resources:
+        """The same to read what is at ``address``: nothing is put, deleted or built. Raises as ``open``."""
+        store = open_store(address, is_read_only=True)
+        return cls._over(store, address, Path(os.devnull), memory_bytes, _NOT_WRITTEN_OUT)
+
+    @classmethod
+    def _over(cls, store: ObjectStore, address: str, scratch: Path, memory_bytes: int, policy: Policy) -> Resources:
         cache_bytes = max(CACHE_BYTES_MIN, int(CACHE_SHARE * memory_bytes))
         return cls(
             store=store,
             address=address,
-            scratch=scratch.absolute(),
+            scratch=scratch,
             cache=BlockCache(cache_bytes),
             memory=MemoryBudget(max(0, memory_bytes - cache_bytes)),
             builder=ProcessBuilder(),
-            policy=Policy(build_memory_bytes=build_memory_bytes),
+            policy=policy,
         )
 
     def close(self) -> None:

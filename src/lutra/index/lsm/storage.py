@@ -138,7 +138,7 @@ class IndexStorage:
 
     def _commit(self, manifest: Manifest) -> None:
         if self._provenance is not None:
-            manifest = replace(manifest, origin=self._provenance.origin)
+            manifest = replace(manifest, origin=self._provenance.origin, seen=self._provenance.seen)
         names = manifest.names
         with self._lock:
             self._named.append(names)

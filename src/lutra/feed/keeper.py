@@ -1,0 +1,38 @@
+"""The seam: who keeps consumers current, as those who wait for them see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from lutra.feed.feed import Feed
+
+AnyFeed = Feed[Any]
+
+
+class Keeper(Protocol):
+    """Thread-safe. `lutra.feed.feeder.Feeder` follows what is written; `lutra.feed.on_demand` what is only read."""
+
+    def add(self, feed: AnyFeed) -> None:
+        """Begins to keep a consumer current."""
+
+    def remove(self, feed: AnyFeed) -> None:
+        """Ends that, and has the consumer's objects deleted. Returns at once."""
+
+    def tidy(self, task: Callable[[], object]) -> None:
+        """Has something done soon that nobody waits for."""
+
+    def hurry(self, table_ids: Iterable[int]) -> None:
+        """Looks at the changes of these tables at once."""
+
+    def wait_searchable(self, feed: AnyFeed, timeout_s: float, sequence: int | None = None) -> None:
+        """Returns when every change up to ``sequence`` (None: all acknowledged by now) is searchable.
+
+        Raises RequestTimeout, and what keeps the consumer from that for good.
+        """
+
+    def call_when_searchable(self, feed: AnyFeed, sequence: int, call: Callable[[], None]) -> Callable[[], None]:
+        """Has ``call`` called once when `wait_searchable` would return or raise. What is returned takes that back."""
+
+    def stop(self) -> None:
+        """Lets go of all. A second stop does nothing."""

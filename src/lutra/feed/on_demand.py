@@ -1,0 +1,79 @@
+"""Consumers of tables that do not change: whoever waits for one brings it up to date."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from lutra.feed.feed import Feed
+from lutra.model.deadline import current_deadline
+from lutra.model.errors import RequestTimeout, StorageFailure
+
+AnyFeed = Feed[Any]
+
+
+class OnDemandFeeder:
+    """A `lutra.feed.keeper.Keeper` without threads of its own, for a store that is read only.
+
+    The first to wait takes in what a consumer lacks, a chunk at a time; others who wait for the same one come after it.
+    """
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._turns: dict[AnyFeed, threading.Lock] = {}
+        """By consumer: who feeds it."""
+        self._is_stopped = False
+
+    def add(self, feed: AnyFeed) -> None:
+        with self._mutex:
+            self._turns[feed] = threading.Lock()
+
+    def remove(self, feed: AnyFeed) -> None:
+        """Raises StorageFailure: nothing is deleted of what is read only."""
+        raise StorageFailure(f"{feed.consumer.title} is read only")
+
+    def tidy(self, task: Callable[[], object]) -> None:
+        """Nothing: there is nothing to tidy up where nothing is written."""
+
+    def hurry(self, table_ids: Iterable[int]) -> None:
+        """Nothing: nobody is waited for."""
+
+    def wait_searchable(self, feed: AnyFeed, timeout_s: float, sequence: int | None = None) -> None:
+        """Brings it up to date, whatever ``sequence``. Raises RequestTimeout, and what keeps it from that."""
+        until_s = time.monotonic() + timeout_s
+        turn = self._turns[feed]
+        if not turn.acquire(timeout=max(0.0, min(timeout_s, current_deadline().left_s, threading.TIMEOUT_MAX))):
+            current_deadline().check()
+            raise RequestTimeout(f"{feed.consumer.title} is not up to date: it is being read into memory")
+        try:
+            while self._step(feed):
+                current_deadline().check()
+                if time.monotonic() >= until_s:
+                    at, of = feed.consumer.progress.position, feed.opened_at
+                    raise RequestTimeout(f"{feed.consumer.title} is not up to date: it is at {at} of {of}")
+        finally:
+            turn.release()
+
+    def _step(self, feed: AnyFeed) -> bool:
+        if self._is_stopped:
+            raise StorageFailure(f"{feed.consumer.title} was closed")
+        try:
+            return feed.step()
+        except Exception as error:
+            feed.failed(error)  # what it was in the middle of is begun again by the next who waits
+            raise
+
+    def call_when_searchable(self, feed: AnyFeed, sequence: int, call: Callable[[], None]) -> Callable[[], None]:
+        """At once: who comes next brings it up to date."""
+        call()
+        return lambda: None
+
+    def stop(self) -> None:
+        with self._mutex:
+            feeds, self._is_stopped = list(self._turns), True
+        for feed in feeds:
+            feed.end()
+            with self._turns[feed]:
+                feed.close()
