@@ -14,22 +14,28 @@ _INSTALL_TIMEOUT_S = 600
 _OUT_OF_REACH = re.compile(
     r"UnknownHost|Unknown host|Connection (refused|timed out|reset)|Network is unreachable|offline"
 )
-_PROJECT = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
+_PROJECT = """<project xmlns="http://maven.apache.org/POM/4.0.0">
 <modelVersion>4.0.0</modelVersion><groupId>lutra</groupId><artifactId>tests</artifactId><version>1</version>
-<dependencies><dependency>
-<groupId>com.aliyun.openservices</groupId><artifactId>tablestore</artifactId><version>{SDK_VERSION}</version>
-</dependency></dependencies>
+<dependencies>{}</dependencies>
 </project>
 """
+_DEPENDENCY = """<dependency>
+<groupId>com.aliyun.openservices</groupId><artifactId>{}</artifactId><version>{}</version>
+</dependency>"""
 
 
-def installed(folder: Path) -> Path:
-    """A folder of the SDK's archives and of all that it needs, below ``folder``; else skips."""
+def installed(folder: Path, **beside: str) -> Path:
+    """A folder of the SDK's archives and of all that it needs, below ``folder``; else skips.
+
+    ``beside``: versions of others of the SDK's group, by their names.
+    """
     for program in ("java", "mvn"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed: programs of the Java SDK cannot run")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "pom.xml").write_text(_PROJECT)
+    wanted = {"tablestore": SDK_VERSION, **beside}
+    dependencies = "".join(_DEPENDENCY.format(name, version) for name, version in wanted.items())
+    (folder / "pom.xml").write_text(_PROJECT.format(dependencies))
     archives = folder / "lib"
     done = subprocess.run(
         ["mvn", "--quiet", "--batch-mode", "dependency:copy-dependencies", f"-DoutputDirectory={archives}"],

@@ -18,7 +18,16 @@ from lutra.model.errors import (
     StorageFailure,
     TrimmedDataAccess,
 )
-from lutra.model.rows import Cell, CellChange, CellOperation, ChangeKind, Condition, RowChange, RowExistence
+from lutra.model.rows import (
+    Cell,
+    CellChange,
+    CellOperation,
+    ChangeKind,
+    Condition,
+    ReadOptions,
+    RowChange,
+    RowExistence,
+)
 from lutra.model.schema import KeyColumn, StreamSpec, TableOptions, TableSchema, TableUpdate
 from lutra.model.streams import StreamIterator, StreamPlace, StreamRecord
 from lutra.model.values import AUTO_INCREMENT, ColumnType
@@ -130,6 +139,47 @@ def test_a_batch_is_told_row_by_row_in_its_order(space: TableSpace, tables: Tabl
     assert [record.place.index for record in found] == [0, 1, 2, 3]
     (alone,) = records(space, "other")
     assert alone.place == StreamPlace(found[0].place.time_us, 0)
+
+
+def test_a_transaction_is_told_when_it_is_committed(space: TableSpace, tables: Tables, clock) -> None:
+    key = (KeyColumn("p", ColumnType.STRING), KeyColumn("k", ColumnType.INTEGER))
+    tables.create(TableSchema("t", key, stream=StreamSpec(24, ("n",))))
+
+    def change(number: int, *cells: CellChange, kind: ChangeKind = ChangeKind.UPDATE) -> RowChange:
+        return RowChange(kind, (("p", "x"), ("k", number)), list(cells))
+
+    aborted = tables.start_transaction("t", (("p", "x"),))
+    tables.write("t", change(1, ("n", 1, None, PUT)), transaction=aborted)
+    tables.abort_transaction(aborted)
+    begun = tables.start_transaction("t", (("p", "x"),))
+    tables.write("t", change(1, ("n", 5, None, PUT)), transaction=begun)
+    clock.advance_s(10)
+    tables.write("t", RowChange(ChangeKind.PUT, (("p", "y"), ("k", 9)), []))
+    tables.write_batch(
+        [("t", [change(2, ("n", None, None, DELETE_ALL)), change(3, kind=ChangeKind.PUT)])], transaction=begun
+    )
+    tables.write("t", change(1, ("n", 2, None, INCREMENT)), transaction=begun)
+    assert [record.key[1][1] for record in records(space)] == [9]
+    tables.commit_transaction(begun)
+    _, *found = records(space)
+    assert [record.key[1][1] for record in found] == [1, 3, 1], "an update that only deletes makes no row"
+    assert [record.place for record in found] == [StreamPlace(clock.us + 1, index) for index in range(3)]
+    assert [record.original for record in found] == [None, None, [("n", 5, clock.ms - 10_000)]]
+    assert found[2].cells == [("n", 7, clock.ms, PUT)]
+
+
+def test_rows_that_are_updated_as_a_whole_are_told_with_their_one_time(
+    space: TableSpace, tables: Tables, clock
+) -> None:
+    tables.create(TableSchema("t", KEY, options=TableOptions(update_full_row=True), stream=DAY))
+    put(tables, 1, a=1, b=2)
+    later_ms = clock.ms
+    clock.us -= 5_000_000
+    update(tables, 1, ("c", 3, None, PUT), ("a", None, None, DELETE_ALL))
+    assert records(space)[1].cells == [("c", 3, later_ms, PUT), ("a", None, None, DELETE_ALL)]
+    row = tables.read("t", (("k", 1),), ReadOptions()).row
+    assert row is not None
+    assert row.cells == [("b", 2, later_ms), ("c", 3, later_ms)]
 
 
 def test_a_key_that_numbers_itself_is_told_with_its_number(space: TableSpace, tables: Tables) -> None:
