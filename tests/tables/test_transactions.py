@@ -440,9 +440,9 @@ def test_one_request_at_a_time_uses_it(gated: tuple[GatedStore, Tables]) -> None
     tables.update("t", TableUpdate(max_versions=2))
     store.reads_go_on.set()
     reader.ended()
+    tables.write("t", put(1, v=1))
     with pytest.raises(SessionNotExist):
         tables.commit_transaction(transaction)
-    tables.write("t", put(1, v=1))
 
 
 def test_a_deletion_waits_for_a_commit(gated: tuple[GatedStore, Tables]) -> None:

@@ -42,7 +42,7 @@ class Transaction:
 
     ``partition``: what the stored keys of these rows begin with (`KeyCodec.partition`). ``written_bytes`` is what its
     changes bring, as the protocol counts, ``held_bytes`` what they take in memory. ``is_torn``: an interrupt came while
-    changes were taken in.
+    changes were taken in. ``is_stale``: its table has another definition by now.
     """
 
     __slots__ = (
@@ -50,6 +50,7 @@ class Transaction:
         "ends_s",
         "held_bytes",
         "id",
+        "is_stale",
         "is_torn",
         "partition",
         "partition_value",
@@ -69,6 +70,7 @@ class Transaction:
         self.ends_s = ends_s
         self.user: object | None = self
         """Who is using it: itself, until it is opened."""
+        self.is_stale = False
         self.is_torn = False
         self.written_bytes = 0
         self.held_bytes = 0
@@ -134,9 +136,10 @@ class OpenTransactions:
             self._remove(transaction)
 
     def end_of_table(self, table_id: int) -> None:
-        """Forgets those of a table that nobody is using: its definition has changed, or it is gone."""
+        """Forgets those of a table whose definition has changed, or that is gone; one that is in use, after that."""
         with self._mutex:
             for transaction in [one for one in self._by_id.values() if one.table.table_id == table_id]:
+                transaction.is_stale = True
                 if transaction.user is None:
                     self._remove(transaction)
 
@@ -206,7 +209,10 @@ class OpenTransactions:
     def _let_go(self, use: _Use) -> None:
         transaction = use.transaction
         if transaction is not None and transaction.user is use:
-            transaction.user = None
+            with self._mutex:
+                if transaction.is_stale:
+                    self._remove(transaction)
+                transaction.user = None
 
     def _drop_expired(self, now_s: float) -> None:
         """All whose time is up, but those that a request is using: what it does is done first."""

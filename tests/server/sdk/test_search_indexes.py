@@ -69,8 +69,11 @@ def test_an_index_with_a_time_to_live(client: SdkClient, make: TableMaker) -> No
     put(client, table, [("id", "a")], n=1)
     with invalid(mentions="allow_update is false"):
         client.update_row(table, ots.Row([("id", "a")], {"PUT": [("n", 2)]}), IGNORE)
-    for options in (ots.TableOptions(None, None, None, allow_update=True), ots.TableOptions(DAY_S, None, None)):
-        with invalid(mentions="search index [dated] has a time_to_live"):
+    for options, says in (
+        (ots.TableOptions(None, None, None, allow_update=True), "search index [dated] has a time_to_live"),
+        (ots.TableOptions(DAY_S, None, None), f"table ttl is {DAY_S} and search index ttl is [dated:{2 * DAY_S}]"),
+    ):
+        with invalid(mentions=says):
             client.update_table(table, options)
     wait_until(lambda: ids(search(client, table, "dated", ots.TermQuery("n", 1))) == ["a"], FRESH_WITHIN_S)
     client.delete_search_index(table, "dated")

@@ -132,5 +132,6 @@ def check_table_update(name: str, ttl_s: int, options: TableOptions, update: Tab
         )
     if update.ttl_s is not None and limits.TTL_SECONDS_MIN <= update.ttl_s < ttl_s:
         raise ParameterInvalid(
-            f"search index [{name}] has a time_to_live of {ttl_s} s: the table's can be no shorter until it is deleted"
+            "[table ttl] must be bigger than or equal search index ttl, but table ttl is "
+            f"{update.ttl_s} and search index ttl is [{name}:{ttl_s}]"
         )
