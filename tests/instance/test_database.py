@@ -85,6 +85,8 @@ def test_instances_are_apart(tmp_path: Path) -> None:
 def test_a_database_says_which_it_is(tmp_path: Path) -> None:
     with lutra.connect(tmp_path / "data", instance="photos") as db:
         assert repr(db) == f"Database({str(tmp_path / 'data')!r}, instance='photos')"
+        with lutra.connect(tmp_path / "data", instance="photos", read_only=True) as reader:
+            assert repr(reader) == f"Database({str(tmp_path / 'data')!r}, instance='photos', read_only=True)"
 
 
 def test_a_closed_database_is_refused(tmp_path: Path) -> None:

@@ -77,7 +77,8 @@ class Database:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Database({self._directory.path!r}, instance={self._name!r})"
+        read_only = ", read_only=True" if self.read_only else ""
+        return f"Database({self._directory.path!r}, instance={self._name!r}{read_only})"
 
     def close(self) -> None:
         """Closes the database, and lets its folder go where nobody else in this process has it; then does nothing."""
