@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from lutra.instance.frame_rows import FrameRows, Names, renamed
 from lutra.instance.given_columns import Chunk, chunks, is_frame
@@ -37,8 +37,7 @@ class Rejected:
     """Why it was refused: ``str(error)`` names the column."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     """A row that is right in itself."""
 
     number: int
@@ -61,12 +60,13 @@ class _Batch:
     size_bytes: int = 0
 
     def takes(self, entry: _Entry) -> bool:
-        fits = len(self.entries) < self.rows_max and self.size_bytes + entry.size_bytes <= _BATCH_BYTES
-        return fits or not self.entries
-
-    def add(self, entry: _Entry) -> None:
+        """Whether it has room for the entry, and then it has it; the first it has always."""
+        size_bytes = self.size_bytes + entry.size_bytes
+        if self.entries and (len(self.entries) == self.rows_max or size_bytes > _BATCH_BYTES):
+            return False
         self.entries.append(entry)
-        self.size_bytes += entry.size_bytes
+        self.size_bytes = size_bytes
+        return True
 
 
 Write = Callable[[list[RowChange]], list[WriteResult | LutraError]]
@@ -97,12 +97,12 @@ class PutBatches:
     def _batches(self, pieces: Iterable[Any]) -> Iterator[_Batch]:
         batch: _Batch | None = None
         for entry in self._entries(pieces):
-            if batch is not None and not batch.takes(entry):
+            if batch is not None and batch.takes(entry):
+                continue
+            if batch is not None:
                 yield batch
-                batch = None
-            if batch is None:
-                batch = _Batch(limits.BATCH_WRITE_ROWS_MAX if entry.place is None else FRAME_BATCH_ROWS)
-            batch.add(entry)
+            batch = _Batch(limits.BATCH_WRITE_ROWS_MAX if entry.place is None else FRAME_BATCH_ROWS)
+            batch.takes(entry)
         if batch is not None:
             yield batch
 
