@@ -184,6 +184,30 @@ def test_large_rows_come_in_smaller_commits(db: lutra.Database) -> None:
     assert [row["body"] for row in bodies.scan()] == texts
 
 
+def test_rows_of_long_keys_and_names_come_in_smaller_commits(db: lutra.Database) -> None:
+    table = db.create_table("t", {name * 255: str for name in "abcd"})
+    rows = [{**{name * 255: f"{n:01024}" for name in "abcd"}, "x" * 255: n} for n in range(1_000)]
+    for shape in ("dicts", "arrow"):
+        seen: list[int] = []
+        assert table.put_many(SHAPES[shape](rows), progress=seen.append) == 1_000
+        assert len(table) == 1_000
+        assert len(seen) > 1
+
+
+def test_a_row_that_is_too_large_is_rejected_by_itself(db: lutra.Database) -> None:
+    table = db.create_table("t", {"id": int})
+    rows = [{"id": n, **{f"c{i}": "x" * (2_000_000 if n == 1 else 1) for i in range(3)}} for n in range(3)]
+    for shape in ("dicts", "arrow", "pandas"):
+        rejected: list[lutra.Rejected] = []
+        assert table.put_many(SHAPES[shape](rows), rejected=rejected.append) == 2
+        assert [one.number for one in rejected] == [1]
+        assert "exceeds the limit" in str(rejected[0].error)
+        with pytest.raises(
+            lutra.ParameterInvalid, match=r"row 1: .*exceeds the limit.*; the 1 rows before it are written"
+        ):
+            table.put_many(SHAPES[shape](rows))
+
+
 def test_a_frame_of_no_rows_writes_none(years: lutra.Table) -> None:
     for frame in (pa.table({"id": pa.array([], pa.int64())}), pd.DataFrame({"id": []}), []):
         assert years.put_many(frame) == 0

@@ -14,15 +14,13 @@ from lutra.instance.field import Field, Kind
 from lutra.instance.given_columns import UNITS_NS, GivenColumn, Mask
 from lutra.model import limits
 from lutra.model.errors import LutraError
-from lutra.model.values import INT64_MAX, Value
+from lutra.model.values import INT64_MAX
 from lutra.scalars.dates import EPOCH_UNITS_NS, datetime_ns
 
 Cells = list[Any]
 """Values as they are stored, one a row."""
 EncodeOne = Callable[[object], Any]
 """The stored value of one cell. Raises LutraError."""
-
-_NUMBER_BYTES: Final = 8
 
 
 @dataclass(slots=True)
@@ -31,8 +29,6 @@ class EncodedColumn:
 
     cells: Cells
     """None where a row has no value, or a wrong one."""
-    sizes_bytes: npt.NDArray[np.int64] | int = _NUMBER_BYTES
-    """Of each cell, or of all alike, roughly."""
     errors: dict[int, LutraError] = field(default_factory=dict)
     """By the row, what is wrong with its value."""
 
@@ -61,17 +57,12 @@ class ColumnEncoder:
         return encoded
 
     def _encode_doubtful(self, column: GivenColumn, encoded: EncodedColumn, rows: list[int]) -> None:
-        sizes = np.broadcast_to(encoded.sizes_bytes, len(encoded.cells)).astype(np.int64)
         for row in rows:
             encoded.cells[row] = None
             try:
-                cell = self._encode_one(column.at(row))
+                encoded.cells[row] = self._encode_one(column.at(row))
             except LutraError as error:
                 encoded.errors[row] = error
-                continue
-            encoded.cells[row] = cell
-            sizes[row] = _size_bytes(cell)
-        encoded.sizes_bytes = sizes
 
     def _encoded(self, column: GivenColumn) -> tuple[EncodedColumn, Mask]:
         """The cells, and which of them are surely right."""
@@ -132,7 +123,7 @@ def _vectors(column: GivenColumn, dimension: int) -> tuple[EncodedColumn, Mask]:
         floats = matrix.astype("<f4")
     data, width = floats.tobytes(), 4 * dimension
     cells: Cells = [data[first : first + width] for first in range(0, rows * width, width)]
-    return EncodedColumn(cells, width), np.isfinite(floats).all(axis=1)
+    return EncodedColumn(cells), np.isfinite(floats).all(axis=1)
 
 
 def _stacked(column: GivenColumn) -> npt.NDArray[Any] | None:
@@ -162,7 +153,7 @@ def _texts(values: npt.NDArray[Any], bytes_max: int) -> tuple[EncodedColumn, Mas
     if min(sizes) < 0:
         sizes = [_text_bytes(one) if size < 0 else size for one, size in zip(cells, sizes, strict=True)]
     sizes_bytes = np.array(sizes, dtype=np.int64)
-    return EncodedColumn(cells, np.maximum(sizes_bytes, 0)), (sizes_bytes >= 0) & (sizes_bytes <= bytes_max)
+    return EncodedColumn(cells), (sizes_bytes >= 0) & (sizes_bytes <= bytes_max)
 
 
 def _text_bytes(value: object) -> int:
@@ -171,12 +162,6 @@ def _text_bytes(value: object) -> int:
         return len(encode_str(value).encode()) if type(value) is str else -1
     except ValueError:
         return -1
-
-
-def _size_bytes(cell: Value | object) -> int:
-    if isinstance(cell, str):
-        return len(cell) if cell.isascii() else len(cell.encode())
-    return len(cell) if isinstance(cell, bytes) else _NUMBER_BYTES
 
 
 def text_bytes_max(kind: Field) -> int:

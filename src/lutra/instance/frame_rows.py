@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from lutra.instance.column_encoder import ColumnEncoder, EncodedColumn, text_bytes_max
 from lutra.instance.given_columns import Chunk
 from lutra.instance.layout import Layout, encode_key_value, mapping_of
@@ -29,7 +26,6 @@ class EncodedRows:
 
     changes: list[RowChange]
     """One a row; what stands for a row that has an error is not to be written."""
-    sizes_bytes: list[int]
     errors: Mapping[int, LutraError]
     """Of the rows that are wrong, by their number in the chunk: what is wrong first."""
 
@@ -46,7 +42,6 @@ class FrameRows:
 
     def encode(self, chunk: Chunk) -> EncodedRows:
         """Whatever is wrong with a row stands under its number."""
-        sizes: npt.NDArray[np.int64] | int = 0
         errors: dict[int, LutraError] = {}
         keys, cells = [], []
         for name, encoder in self._keys.items():
@@ -61,12 +56,11 @@ class FrameRows:
                 continue
             encoded = encoder.encode(chunk.columns[self._sources[name]])
             cells.append(_changes(name, encoded.cells))
-            sizes = sizes + encoded.sizes_bytes
             _add_errors(errors, encoded)
         of_rows = _rows(cells, chunk.rows)
         of_keys = zip(*keys, strict=True)
         changes = [RowChange(ChangeKind.PUT, key, of_row) for key, of_row in zip(of_keys, of_rows, strict=True)]
-        return EncodedRows(changes, np.broadcast_to(sizes, chunk.rows).tolist(), errors)
+        return EncodedRows(changes, errors)
 
     def _encoder(self, name: str) -> ColumnEncoder:
         field = self._layout.fields.get(name)

@@ -8,15 +8,16 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from lutra.instance.frame_rows import FrameRows, Names, renamed
 from lutra.instance.given_columns import Chunk, chunks, is_frame
-from lutra.instance.layout import Layout, value_bytes
+from lutra.instance.layout import Layout
+from lutra.kernels.plainbuffer import measure_row
 from lutra.model import limits
 from lutra.model.errors import LutraError, ParameterInvalid
 from lutra.model.rows import ChangeKind, RowChange, WriteResult
 from lutra.tables.changes import check_change
 
 FRAME_BATCH_ROWS: Final = 1_000
-_BATCH_BYTES: Final = limits.WRITE_BYTES_MAX // 2
-"""Of the values of a batch; keys and names come on top."""
+BATCH_BYTES: Final = limits.WRITE_BYTES_MAX // 2
+"""Others that write wait for a batch: it is not as large as it may be."""
 
 
 class ArrowStream(Protocol):
@@ -62,7 +63,7 @@ class _Batch:
     def takes(self, entry: _Entry) -> bool:
         """Whether it has room for the entry, and then it has it; the first it has always."""
         size_bytes = self.size_bytes + entry.size_bytes
-        if self.entries and (len(self.entries) == self.rows_max or size_bytes > _BATCH_BYTES):
+        if self.entries and (len(self.entries) == self.rows_max or size_bytes > BATCH_BYTES):
             return False
         self.entries.append(entry)
         self.size_bytes = size_bytes
@@ -123,8 +124,8 @@ class PutBatches:
         except LutraError as error:
             self._reject(number, row, error)
             return
-        size_bytes = sum([value_bytes(value) for _, value, _, _ in cells])
-        yield _Entry(number, row, None, RowChange(ChangeKind.PUT, key, cells), size_bytes)
+        change = RowChange(ChangeKind.PUT, key, cells)
+        yield _Entry(number, row, None, change, size_bytes_of(change))
 
     def _of_chunk(self, chunk: Chunk, first: int) -> Iterator[_Entry]:
         given = tuple(chunk.columns)
@@ -134,19 +135,22 @@ class PutBatches:
         encoded = rows.encode(chunk)
         for place in sorted(encoded.errors):
             self._reject(first + place, chunk.row(place), encoded.errors[place])
-        for place, (change, size_bytes) in enumerate(zip(encoded.changes, encoded.sizes_bytes, strict=True)):
+        for place, change in enumerate(encoded.changes):
             if place not in encoded.errors:
-                yield _Entry(first + place, chunk, place, change, size_bytes)
+                yield _Entry(first + place, chunk, place, change, size_bytes_of(change))
 
     def _put(self, entries: list[_Entry]) -> None:
         while entries:
             try:
                 results = self._write([entry.change for entry in entries])
                 break
-            except ParameterInvalid:  # of the whole batch: what one of its rows has to answer for
+            except ParameterInvalid as error:  # of the whole batch: what one of its rows has to answer for
                 sound = [entry for entry in entries if not self._is_refused(entry)]
-                if len(sound) == len(entries):
+                if len(sound) == len(entries) > 1:
                     raise
+                if len(sound) == len(entries):
+                    self._reject(entries[0].number, entries[0].given, error)
+                    return
                 entries = sound
         for entry, result in zip(entries, results if entries else (), strict=True):
             if not isinstance(result, LutraError):
@@ -177,6 +181,14 @@ class PutBatches:
     def _is_vector(self, name: str) -> bool:
         field = self._layout.fields.get(self._names.get(name, name) or "")
         return field is not None and field.vector is not None
+
+
+def size_bytes_of(change: RowChange) -> int:
+    """What a change brings, as a write counts it."""
+    try:
+        return int(measure_row(change.key, change.cells, 8))
+    except LutraError:  # of a name that no column can have: the write says so
+        return 0
 
 
 def _pieces(rows: Any) -> Iterable[Any]:

@@ -9,10 +9,9 @@ from typing import Any, Final
 from lutra.instance import where as filters
 from lutra.instance.expression import Expression
 from lutra.instance.instance import Instance
-from lutra.instance.layout import Layout, value_bytes
-from lutra.instance.put_batches import FRAME_BATCH_ROWS
+from lutra.instance.layout import Layout
+from lutra.instance.put_batches import BATCH_BYTES, FRAME_BATCH_ROWS, size_bytes_of
 from lutra.instance.row import Row
-from lutra.model import limits
 from lutra.model.conditions import ColumnCondition, RowTest
 from lutra.model.errors import ConditionCheckFail, LutraError, OperationConflict, ParameterInvalid
 from lutra.model.queries import ColumnsToGet, PrimaryKeySort, Query, ReturnColumns, SearchRequest
@@ -32,7 +31,6 @@ from lutra.model.values import INF_MAX, INF_MIN
 from lutra.tables.filters import compile_condition
 
 _KEYS_AT_ONCE: Final = 10_000
-_BATCH_BYTES: Final = limits.WRITE_BYTES_MAX // 2
 _ATTEMPTS: Final = 10
 """So often a row is read and changed anew where others change it in between."""
 _EXISTS: Final = RowExistence.EXPECT_EXIST
@@ -115,8 +113,8 @@ class WhereChanges:
         batch: list[RowChange] = []
         size_bytes = 0
         for change in changes:
-            change_bytes = sum(value_bytes(value) for _, value, _, _ in change.cells)
-            if batch and (len(batch) == FRAME_BATCH_ROWS or size_bytes + change_bytes > _BATCH_BYTES):
+            change_bytes = size_bytes_of(change)
+            if batch and (len(batch) == FRAME_BATCH_ROWS or size_bytes + change_bytes > BATCH_BYTES):
                 refused += self._commit(batch)
                 batch, size_bytes = [], 0
             batch.append(change)
