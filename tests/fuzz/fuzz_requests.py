@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
     from lutra.server.http.responses import Response
 
 REPLAY_ROUNDS = 100
@@ -156,23 +158,17 @@ class Target:
 
 Call = tuple[str, tuple[Any, ...]]
 KEY: list[Any] = [("a", "x"), ("b", 5)]
+KEY_TUPLE = (("a", "x"), ("b", 5))
 
 
 def seeds(target: Target) -> list[bytes]:
     """A good request of every operation, as the official SDK encodes it where it can, and good headers."""
     from tablestore.encoder import OTSProtoBufferEncoder
 
-    from lutra.server.wire import table_pb2
-
     encode = OTSProtoBufferEncoder("utf8").encode_request
     calls = [*table_calls(), *row_calls(), *search_calls()]
     made = {name: bytes(encode(name, *arguments).SerializeToString()) for name, arguments in calls}
-    column = table_pb2.DefinedColumnSchema(name="d", type=table_pb2.DEFINED_COLUMN_TYPE_DOUBLE)
-    for message in (
-        table_pb2.AddDefinedColumnRequest(table_name="t", columns=[column]),
-        table_pb2.DeleteDefinedColumnRequest(table_name="t", columns=["d"]),
-        table_pb2.ComputeSplitPointsBySizeRequest(table_name="t", split_size=1, split_size_unit_in_byte=1 << 20),
-    ):
+    for message in messages_of_others(target):
         made[message.DESCRIPTOR.name.removesuffix("Request")] = message.SerializeToString()
     made["ListTimeseriesTable"] = b""
     numbers = {operation.name: bytes([n]) for n, operation in enumerate(target.operations)}
@@ -188,6 +184,48 @@ def seeds(target: Target) -> list[bytes]:
         bytes([count]) + headers,
         bytes([count]) + headers + v4,
         bytes([count + 1, 5]) + zlib.compress(b"abcde"),
+    ]
+
+
+def messages_of_others(target: Target) -> list[Message]:
+    """What the Python SDK has no words for, or what has to name something that is there."""
+    from lutra.kernels.plainbuffer import encode_change, encode_key
+    from lutra.model.schema import StreamSpec, TableUpdate
+    from lutra.model.values import INF_MAX, INF_MIN
+    from lutra.server.protocol.stream_messages import iterator_text
+    from lutra.server.wire import bulk_pb2, row_pb2, stream_pb2, table_pb2, transaction_pb2
+
+    instance = target.engine.instance("test")
+    target.make_table()
+    instance.tables.update("t", TableUpdate(stream=StreamSpec(24, ("long",))))
+    (stream,) = instance.list_streams("t")
+    ids = {"stream_id": stream.stream_id, "shard_id": stream.shard_id}
+    at = iterator_text(instance.stream_iterator(stream.stream_id, stream.shard_id))
+    transaction = instance.tables.start_transaction("t", (("a", "held"),))
+    instance.tables.abort_transaction(transaction)
+    column = table_pb2.DefinedColumnSchema(name="d", type=table_pb2.DEFINED_COLUMN_TYPE_DOUBLE)
+    change = encode_change(KEY_TUPLE, [("long", 5, None, 0)], False)
+    row = bulk_pb2.RowInBulkImportRequest(type=row_pb2.OPERATION_TYPE_PUT, row_change=change)
+    bounds = [encode_key((("a", bound), ("b", bound))) for bound in (INF_MIN, INF_MAX)]
+    return [
+        table_pb2.AddDefinedColumnRequest(table_name="t", columns=[column]),
+        table_pb2.DeleteDefinedColumnRequest(table_name="t", columns=["d"]),
+        table_pb2.ComputeSplitPointsBySizeRequest(table_name="t", split_size=1, split_size_unit_in_byte=1 << 20),
+        transaction_pb2.StartLocalTransactionRequest(table_name="t", key=encode_key((("a", "x"),))),
+        transaction_pb2.CommitTransactionRequest(transaction_id=transaction),
+        transaction_pb2.AbortTransactionRequest(transaction_id=transaction),
+        stream_pb2.ListStreamRequest(table_name="t"),
+        stream_pb2.DescribeStreamRequest(stream_id=stream.stream_id, shard_limit=1),
+        stream_pb2.GetShardIteratorRequest(**ids, timestamp=1),
+        stream_pb2.GetStreamRecordRequest(shard_iterator=at, limit=5),
+        bulk_pb2.BulkImportRequest(table_name="t", rows=[row, row]),
+        bulk_pb2.BulkExportRequest(
+            table_name="t",
+            columns_to_get=["long"],
+            inclusive_start_primary_key=bounds[0],
+            exclusive_end_primary_key=bounds[1],
+            data_block_type_hint=row_pb2.DATA_BLOCK_TYPE_SIMPLE_ROW_MATRIX,
+        ),
     ]
 
 
@@ -278,16 +316,18 @@ def search_calls() -> list[Call]:
 def translations() -> list[Callable[[bytes], object]]:
     """Every translation by itself, with no engine that may keep things."""
     from lutra.server.protocol import (
+        bulk_messages,
         filter_messages,
         index_messages,
         row_messages,
         scan_messages,
         search_messages,
+        stream_messages,
         table_messages,
     )
     from lutra.server.protocol.aggregations import parse_aggregations, parse_group_bys
     from lutra.server.protocol.parsing import parse
-    from lutra.server.wire import index_pb2, query_pb2, row_pb2, scan_pb2, table_pb2
+    from lutra.server.wire import bulk_pb2, index_pb2, query_pb2, row_pb2, scan_pb2, stream_pb2, table_pb2
 
     return [
         filter_messages.parse_filter,
@@ -303,6 +343,9 @@ def translations() -> list[Callable[[bytes], object]]:
         lambda data: index_messages.parse_index_update(parse(index_pb2.UpdateSearchIndexRequest, data)),
         lambda data: search_messages.parse_search(parse(query_pb2.SearchRequest, data)),
         lambda data: scan_messages.parse_scan(parse(scan_pb2.ParallelScanRequest, data)),
+        lambda data: stream_messages.parse_iterator(parse(stream_pb2.GetStreamRecordRequest, data).shard_iterator),
+        lambda data: bulk_messages.parse_import(parse(bulk_pb2.BulkImportRequest, data)),
+        lambda data: bulk_messages.parse_export(parse(bulk_pb2.BulkExportRequest, data)),
         parse_aggregations,
         parse_group_bys,
     ]

@@ -46,6 +46,7 @@ def test_field_numbers_and_types_are_the_sdks() -> None:
         index_pb2,
         query_pb2,
         row_pb2,
+        stream_pb2,
         table_pb2,
     )
 
@@ -58,7 +59,17 @@ def test_field_numbers_and_types_are_the_sdks() -> None:
     as_bytes = {"nested_filter", "geo_distance_sort", "doc_sort", "collapse", "aggs", "group_bys"}
     as_bytes |= {"index_metas", "field_schemas"}
     compared = 0
-    modules = (aggregation_pb2, capacity_pb2, error_pb2, filter_pb2, index_pb2, query_pb2, row_pb2, table_pb2)
+    modules = (
+        aggregation_pb2,
+        capacity_pb2,
+        error_pb2,
+        filter_pb2,
+        index_pb2,
+        query_pb2,
+        row_pb2,
+        stream_pb2,
+        table_pb2,
+    )
     for module in modules:
         for name, message in module.DESCRIPTOR.message_types_by_name.items():
             for field in message.fields:
