@@ -30,3 +30,14 @@ def shown_failures(
         if but is not None and isinstance(error, but):
             raise
         raise (InUse if isinstance(error, DirectoryInUse) else shown_as)(str(error)) from error
+
+
+@contextmanager
+def missing_libraries() -> Iterator[None]:
+    """A library that is optional and not there is no fault of the program: its name, and how to come by it."""
+    try:
+        yield
+    except ImportError as error:
+        if not isinstance(error.__cause__, ImportError):
+            raise
+        raise click.ClickException(str(error)) from error

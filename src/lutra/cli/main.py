@@ -19,6 +19,11 @@ Then, from Python:
   client = OTSClient("http://127.0.0.1:8087", ACCESS_KEY_ID, ACCESS_KEY_SECRET, "default")
   print(client.list_table())
 \b
+Without a server: files into a table, a look at it, and back:
+  lutra import articles.csv --table articles --data ./data
+  lutra table search articles "river otters" --data ./data
+  lutra export articles.parquet --table articles --data ./data
+\b
 Another instance, with tables of its own, beside the running server:
   lutra instance create photos --data ./data
 \b
@@ -47,6 +52,9 @@ class _Entry:
 _COMMANDS: Final = {
     "serve": _Entry("lutra.cli.serve", "serve", "Serve a data directory over HTTP."),
     "instance": _Entry("lutra.cli.instance", "instance", "Create and list instances."),
+    "import": _Entry("lutra.cli.importing", "import_", "Read rows from CSV, JSON lines or Parquet into a table."),
+    "export": _Entry("lutra.cli.exporting", "export", "Write the rows of a table to CSV, JSON lines or Parquet."),
+    "table": _Entry("lutra.cli.table", "table", "Look at tables, read rows and search them."),
     "index": _Entry("lutra.cli.index", "index", "Look at search indexes, and fill one anew."),
     "objects": _Entry("lutra.cli.objects", "objects", "Whose objects of search indexes are, and taking them over."),
     "fsck": _Entry("lutra.cli.fsck", "fsck", "Check a data directory: tables, indexes, every byte."),
@@ -67,6 +75,16 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = getattr(import_module(entry.module), entry.attribute)
         return command
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = arguments[0]
+        if name not in _COMMANDS and not name.startswith("-"):
+            from lutra.model.suggestions import suggestion
+
+            context.fail(f"No such command {name!r}{suggestion(name, _COMMANDS)}")
+        return super().resolve_command(context, arguments)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

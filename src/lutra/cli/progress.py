@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -28,5 +29,32 @@ def shown_progress() -> Iterator[Callable[[str, int, int | None], None]]:
                 progress.remove_task(task)
                 task, at = progress.add_task(escape(what), total=total), what
             progress.update(task, completed=done, total=total)
+
+        yield report
+
+
+@contextmanager
+def shown_rows(what: str) -> Iterator[Callable[[int, int, int], None]]:
+    """A function to be called with the rows that are done, and how much of how much was read for them."""
+    if not sys.stderr.isatty():
+        yield lambda rows, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[rows]:,} rows, {task.fields[rate]:,.0f}/s"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    started_s = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=None, rows=0, rate=0.0)
+
+        def report(rows: int, done: int, total: int) -> None:
+            rate = rows / max(time.monotonic() - started_s, 1e-3)
+            progress.update(task, completed=done, total=total or None, rows=rows, rate=rate)
 
         yield report

@@ -18,13 +18,19 @@ import datetime as dt
 import re
 import typing
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lutra.instance.expression import Column, Expression, col
 from lutra.instance.field import FieldDeclaration, Stored, Vector
 from lutra.instance.layout import KeyDeclaration
+from lutra.instance.nested import Object
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
+from lutra.model.suggestions import suggestion
+from lutra.transfer.written import guessed
+
+if TYPE_CHECKING:
+    from lutra.instance.table import Table
 
 _TOKEN: Final = re.compile(
     r"""\s*(?:(?P<quoted>'[^']*'|"[^"]*")|(?P<sign>==|!=|<>|<=|>=|[=<>(),])|(?P<word>[^\s=<>!(),'"]+))"""
@@ -52,10 +58,18 @@ def parse_where(text: str, columns: Declarations) -> Expression:
     return _Parser(text, columns).parse()
 
 
+def parse_where_of(text: str, table: Table) -> Expression:
+    """The filter that ``text`` means over the columns of a table. Raises ParameterInvalid, with the place."""
+    columns: Declarations = {**table.key, **table.fields}
+    return _Parser(text, columns, is_open=not table.fields).parse()
+
+
 class _Parser:
-    def __init__(self, text: str, columns: Declarations) -> None:
+    def __init__(self, text: str, columns: Declarations, *, is_open: bool = False) -> None:
+        """``is_open``: whether there may be other columns, of any type."""
         self._text = text
         self._columns = columns
+        self._is_open = is_open
         self._tokens = list(self._split())
         self._next = 0
         self._depth = 0
@@ -133,15 +147,30 @@ class _Parser:
 
     def _column(self) -> str:
         name = self._token("a column")
-        if name not in self._columns:
+        if self._declaration(name) is None and not self._is_open:
             self._next -= 1
-            raise self._error(f"there is no column {name!r}: use {', '.join(self._columns)}")
+            known = f"{', '.join(self._columns)}{suggestion(name, self._columns)}"
+            raise self._error(f"there is no column {name!r}: use {known}")
         return name
+
+    def _declaration(self, name: str) -> KeyDeclaration | FieldDeclaration | None:
+        """Of a column, or of what is at a path into one of objects."""
+        found = self._columns.get(name)
+        if found is not None:
+            return found
+        column, *path = name.split(".")
+        found = self._columns.get(column)
+        for key in path:
+            if not isinstance(found, Object):
+                return None
+            found = found.fields.get(key, str if not found.fields else None)
+        return found
 
     def _value(self, name: str) -> object:
         text = self._token("a value")
         try:
-            return _read_value(text, self._columns[name])
+            declaration = self._declaration(name)
+            return guessed(text) if declaration is None else _read_value(text, declaration)
         except (ValueError, KeyError):
             self._next -= 1
             raise self._error(f"{text!r} is no value for column {name!r}") from None

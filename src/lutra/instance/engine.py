@@ -34,6 +34,7 @@ class Engine:
         DIR/objects/      segments of search indexes, unless they are elsewhere
         DIR/scratch/      segments that are being built
         DIR/instances/    a folder for each instance
+        DIR/imports/      how far imports have come that were broken off (`lutra.transfer.checkpoint`)
     """
 
     def __init__(self, data_dir: Path, partition: Partition) -> None:

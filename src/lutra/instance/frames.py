@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from lutra.instance.field import Field, Kind
 from lutra.model.errors import ParameterInvalid
 from lutra.model.geo import GeoPoint
@@ -43,7 +45,12 @@ def pandas(columns: Columns, rows: Rows) -> pd.DataFrame:
 
 
 def _arrow_array(pa: ModuleType, name: str, field: Field | None, rows: Rows) -> pa.Array[Any]:
-    values = [_plain(row.get(name)) for row in rows]
+    values = [row.get(name) for row in rows]
+    if field is not None and field.vector is not None:
+        array = _vector_array(pa, field.vector.dimension, values)
+        if array is not None:
+            return array
+    values = [_plain(value) for value in values]
     try:
         return pa.array(values, None if field is None or field.is_open else _arrow_type(pa, field))
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -51,6 +58,19 @@ def _arrow_array(pa: ModuleType, name: str, field: Field | None, rows: Rows) -> 
             f"column {name!r} holds values that no one Arrow type takes ({error}): use to_list() or to_pandas(), "
             "or leave it out by columns="
         ) from error
+
+
+def _vector_array(pa: ModuleType, dimension: int, values: Sequence[Any]) -> pa.Array[Any] | None:
+    """All at once; None where what a row has is no vector of the field's."""
+    missing = np.array([value is None for value in values], dtype=np.bool_)
+    matrix = np.zeros((len(values), dimension), dtype=np.float32)
+    for place, value in enumerate(values):
+        if isinstance(value, np.ndarray) and value.shape == (dimension,) and value.dtype == np.float32:
+            matrix[place] = value
+        elif value is not None:
+            return None
+    mask = pa.array(missing) if missing.any() else None
+    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), dimension, mask=mask)
 
 
 def _plain(value: Any) -> Any:

@@ -66,6 +66,11 @@ class TablePart:
         return Condition(_EXISTENCE[exists], columns)
 
 
+def id_of(table: TablePart) -> int:
+    """Of this table alone: one that is made under its name later has another."""
+    return table._table_id
+
+
 def parts_of(key: KeyValue | Sequence[KeyValue]) -> tuple[KeyValue, ...]:
     return (key,) if isinstance(key, str | bytes) or not isinstance(key, Sequence) else tuple(key)
 

@@ -1,0 +1,101 @@
+"""How a CSV file is written: what is between its values, what their columns are called, what stands for none."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lutra.model.errors import ParameterInvalid
+from lutra.transfer.data_file import DataFile
+from lutra.transfer.lines import Line, Lines, shown
+from lutra.transfer.positions import Position
+
+_DELIMITERS: Final = ",;\t|"
+_MARKS: Final = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class CsvOptions:
+    """What somebody says about CSV files; the rest they say themselves."""
+
+    delimiter: str | None = None
+    header: tuple[str, ...] | None = None
+    """The names of the columns, of files whose first line does not have them."""
+    nulls: tuple[str, ...] = ("",)
+    """What stands for no value, where it is not in quotes."""
+
+
+@dataclass(frozen=True, slots=True)
+class CsvDialect:
+    """Of one file."""
+
+    delimiter: str
+    names: tuple[str, ...]
+    start: Position
+    """Where its first row is."""
+    nulls: tuple[str, ...]
+
+
+def dialect_of(file: DataFile, options: CsvOptions) -> CsvDialect:
+    """Reads the first line. Raises ParameterInvalid, StorageFailure."""
+    with file.open() as opened:
+        lines = Lines(opened, Position())
+        first = lines.next()
+        while first is not None and not first.content.removeprefix(BYTE_ORDER_MARK).strip():
+            first = lines.next()
+        if first is None:
+            raise ParameterInvalid(f"{file.path} is empty")
+        head = _head(file, first)
+        delimiter = options.delimiter or ("\t" if file.format == "tsv" else _likely_delimiter(head))
+        if options.header is not None:
+            return CsvDialect(delimiter, _checked(file, options.header), Position(), options.nulls)
+        while head.count('"') % 2:  # a name with an end of line in it
+            more = lines.next()
+            if more is None or len(head) > 65_536:
+                raise ParameterInvalid(
+                    f"{file.path}: the line with the names of columns has a quote that is not closed"
+                )
+            first, head = more, head + _text(file, more.content)
+        [names] = csv.reader([head], delimiter=delimiter)
+        start = Position(0, first.number, first.end_offset)
+        return CsvDialect(delimiter, _checked(file, names), start, options.nulls)
+
+
+def _head(file: DataFile, line: Line) -> str:
+    for mark, encoding in _MARKS.items():
+        if line.content.startswith(mark):
+            raise ParameterInvalid(f"{file.path} is {encoding}: make it UTF-8 first (iconv -f {encoding} -t UTF-8)")
+    if line.is_too_long:
+        raise ParameterInvalid(f"{file.path}: the first line has no end; is this a CSV file?")
+    head = _text(file, line.content.removeprefix(BYTE_ORDER_MARK))
+    if "\r" in head.rstrip("\r\n"):
+        raise ParameterInvalid(f"{file.path}: its lines end by CR alone: make it LF first (tr '\\r' '\\n')")
+    return head
+
+
+def _text(file: DataFile, content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise ParameterInvalid(
+            f"{file.path}: the first line is not UTF-8: {shown(content)[:60]!r}. Make it UTF-8 first (iconv)"
+        ) from None
+
+
+def _likely_delimiter(head: str) -> str:
+    """That of which there are most outside of quotes; a comma where there is none."""
+    outside = "".join(head.split('"')[::2])
+    return max(_DELIMITERS, key=lambda one: (outside.count(one), -_DELIMITERS.index(one)))
+
+
+def _checked(file: DataFile, given: Sequence[str]) -> tuple[str, ...]:
+    names = [name.strip() for name in given]
+    for number, name in enumerate(names, 1):
+        if not name:
+            raise ParameterInvalid(f"{file.path}: column {number} has no name: give all names by --header")
+        if name in names[: number - 1]:
+            raise ParameterInvalid(f"{file.path}: two columns are called {name!r}: give all names by --header")
+    return tuple(names)

@@ -1,0 +1,50 @@
+"""JSON lines: what is wrong with a line is told, and costs no other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lutra.transfer import jsonl_reader
+from lutra.transfer.data_file import DataFile
+from lutra.transfer.jsonl_reader import JsonLinesReader
+from lutra.transfer.positions import Position
+
+
+def test_rows_and_what_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "rows.ndjson"
+    path.write_bytes(
+        b'\xef\xbb\xbf{"a": 1}\n\n{"a": [1.5, "x", null], "b": {"c": true}}\r\n{"a": \n[1]\n"x"\n{"a": NaN}\n'
+        b'{"a": "\xff"}\n' + b'{"a":' * 100_000 + b"\n" + b'{"a": ' + b"9" * 5_000 + b'}\n{"a": 2}'
+    )
+    rows = [row for found in JsonLinesReader(DataFile.at(path)).rows(Position()) for row in found.rows]
+    assert [(row.number, row.line, row.values) for row in rows if row.values is not None] == [
+        (1, 1, {"a": 1}),
+        (2, 3, {"a": [1.5, "x", None], "b": {"c": True}}),
+        (10, 11, {"a": 2}),
+    ]
+    wrong = [(row.line, row.wrong) for row in rows if row.values is None]
+    assert wrong[:5] == [
+        (4, "not JSON: Expecting value, column 1"),
+        (5, "expected an object of JSON in each line, not an array (of an array of objects, jq -c '.[]' makes lines)"),
+        (6, "expected an object of JSON in each line, not a string"),
+        (7, "not JSON: NaN is no value of JSON"),
+        (8, "not UTF-8: byte 7 of the line"),
+    ]
+    assert [line for line, _ in wrong[5:]] == [9, 10]
+    assert wrong[5][1] == "not JSON that can be read: it is nested too deeply"
+    assert all(len(row.raw or "") <= 5_000 for row in rows)
+
+
+def test_goes_on_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsonl_reader, "_ROWS_AT_ONCE", 3)
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f"{json.dumps({'n': n})}\n" + "\n" * (n % 3) for n in range(20)))
+    reader = JsonLinesReader(DataFile.at(path))
+    whole = list(reader.rows(Position()))
+    assert len(whole) == 7
+    for number, found in enumerate(whole):
+        rest = [row for later in reader.rows(found.after) for row in later.rows]
+        assert rest == [row for later in whole[number + 1 :] for row in later.rows]
