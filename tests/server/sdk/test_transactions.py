@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 import tablestore as ots
-from support.sdk import EXPECT_EXIST, EXPECT_NOT_EXIST, IGNORE, SdkClient, get, invalid, put, refused, send, values
+from support.sdk import (
+    EXPECT_EXIST,
+    EXPECT_NOT_EXIST,
+    IGNORE,
+    SdkClient,
+    get,
+    invalid,
+    put,
+    refused,
+    send,
+    values,
+    wait_until,
+)
 from support.server import ServerProcess
 from support.tables import TableMaker
 from tablestore.plainbuffer.plain_buffer_builder import PlainBufferBuilder
@@ -21,6 +34,7 @@ OUT_OF_RANGE = (
     "Data out of scope of transaction. Transaction PartKey:u. Data PartKey:v",
 )
 IS_ATOMIC = b"\x18\x01"
+WITHIN_S = 20.0
 
 
 def key(number: int, user: str = "u") -> Key:
@@ -279,3 +293,25 @@ def test_how_many_are_open_is_told(sync_client: ots.OTSClient, server: ServerPro
     assert told() == before + 1
     sync_client.abort_transaction(transaction)
     assert told() == before
+
+
+def test_the_sdk_tries_again_until_the_key_is_free(
+    server: ServerProcess, sync_client: ots.OTSClient, table: str
+) -> None:
+    """The client as its users have it: what is refused for a transaction is done when that has ended."""
+    transaction = start(sync_client, table)
+    retrying = server.client(retry_policy=None)
+    writer = threading.Thread(target=lambda: put(retrying, table, key(1), v=1))
+    before = refusals(sync_client, server)
+    writer.start()
+    wait_until(lambda: refusals(sync_client, server) > before, WITHIN_S)
+    assert get(sync_client, table, key(1)) is None
+    sync_client.commit_transaction(transaction)
+    writer.join(WITHIN_S)
+    assert rows_of(sync_client, table) == {1: {"v": 1}}
+
+
+def refusals(client: ots.OTSClient, server: ServerProcess) -> int:
+    lines = client.connection.pool.request("GET", f"{server.endpoint}/metrics").data.decode().splitlines()
+    wanted = 'lutra_requests_total{code="OTSRowOperationConflict",operation="PutRow",status="409"}'
+    return sum(int(float(line.split()[-1])) for line in lines if line.startswith(wanted))
