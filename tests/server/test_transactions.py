@@ -175,6 +175,7 @@ def test_histories_over_many_rounds(tmp_path: Path, is_killed: bool) -> None:
     run(tmp_path / "data", rounds=25, is_killed=is_killed)
 
 
+@pytest.mark.slow
 def test_an_orderly_end_is_an_abort(tmp_path: Path) -> None:
     with ServerProcess(tmp_path / "data") as server:
         client = server.client()

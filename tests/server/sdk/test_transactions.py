@@ -20,6 +20,7 @@ from support.sdk import (
     values,
     wait_until,
 )
+from support.searching import field, search
 from support.server import ServerProcess
 from support.tables import TableMaker
 from tablestore.plainbuffer.plain_buffer_builder import PlainBufferBuilder
@@ -315,3 +316,24 @@ def refusals(client: ots.OTSClient, server: ServerProcess) -> int:
     lines = client.connection.pool.request("GET", f"{server.endpoint}/metrics").data.decode().splitlines()
     wanted = 'lutra_requests_total{code="OTSRowOperationConflict",operation="PutRow",status="409"}'
     return sum(int(float(line.split()[-1])) for line in lines if line.startswith(wanted))
+
+
+def test_searches_find_what_was_committed(sync_client: ots.OTSClient, make: TableMaker, table: str) -> None:
+    for number in (1, 2):
+        put(sync_client, table, key(number), v=number)
+    index = make.index(table, [field("v", ots.FieldType.LONG)])
+    transaction = start(sync_client, table)
+    put_in(sync_client, table, transaction, 3, v=10)
+    sync_client.update_row(table, ots.Row(key(1), {"PUT": [("v", 11)]}), IGNORE, transaction_id=transaction)
+    sync_client.delete_row(table, ots.Row(key(2)), IGNORE, transaction_id=transaction)
+
+    def found() -> list[int]:
+        query = ots.RangeQuery("v", 0, 100)
+        rows = search(sync_client, table, index, query, sort=ots.Sort([ots.PrimaryKeySort(ots.SortOrder.ASC)])).rows
+        return [row[0][1][1] for row in rows]
+
+    make.wait_synced(table, index)
+    assert found() == [1, 2]
+    sync_client.commit_transaction(transaction)
+    make.wait_synced(table, index)
+    assert found() == [1, 3]
