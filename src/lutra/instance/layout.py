@@ -176,31 +176,47 @@ class Layout:
         yield from self.others.values()
 
     def text_field(self, name: str | None) -> Field:
-        """The text field of that name; without a name, the only one. Raises ParameterInvalid."""
-        texts = [field for field in self._all_fields() if field.text is not None and field.indexed]
-        if name is not None:
-            texts = [field for field in texts if field.name == name]
-        if not texts:
-            known = [field.name for field in self._all_fields() if field.text is not None]
-            raise ParameterInvalid(self._none_of("text", name, known))
-        if len(texts) > 1:
-            names = ", ".join(field.name for field in texts)
-            raise ParameterInvalid(f"table {self.table!r} has several text fields: say text_field=, one of {names}")
-        return texts[0]
+        """The text field of that name, or path; without a name, the only one. Raises ParameterInvalid."""
+        return self._only(Kind.TEXT, "text", "text_field", name)
 
     def vector_field(self, name: str | None) -> Field:
-        """The vector field of that name; without a name, the only one. Raises ParameterInvalid."""
-        vectors = [field for field in self._all_fields() if field.kind is Kind.VECTOR and field.indexed]
+        """The vector field of that name, or path; without a name, the only one. Raises ParameterInvalid."""
+        return self._only(Kind.VECTOR, "vector", "field", name)
+
+    def _only(self, kind: Kind, noun: str, keyword: str, name: str | None) -> Field:
+        """Without a name, one of the row comes before those within objects and records."""
+        own = {field.name: field for field in self._all_fields() if field.kind is kind and field.indexed}
+        within = {path: field for path in self._paths_within() if (field := self.counted(path)) and field.kind is kind}
         if name is not None:
-            vectors = [field for field in vectors if field.name == name]
-        if not vectors:
+            found = own.get(name) or within.get(name)
+            if found is None:
+                raise ParameterInvalid(self._none_of(noun, name, [*own, *within]))
+            return found
+        some = own or within
+        if not some:
+            raise ParameterInvalid(self._none_of(noun, None, ()))
+        if len(some) > 1:
             raise ParameterInvalid(
-                self._none_of("vector", name, [one.name for one in self._all_fields() if one.vector])
+                f"table {self.table!r} has several {noun} fields: say {keyword}=, one of {', '.join(some)}"
             )
-        if len(vectors) > 1:
-            names = ", ".join(field.name for field in vectors)
-            raise ParameterInvalid(f"table {self.table!r} has several vector fields: say field=, one of {names}")
-        return vectors[0]
+        [only] = some.values()
+        return only
+
+    def records_path(self, name: str) -> str | None:
+        """The path of the records that have a field, the innermost; None where a row has it itself."""
+        column, *keys = name.split(".")
+        field, path, found = self.fields.get(column), column, None
+        for key in keys:
+            if field is None:
+                break
+            if field.kind is Kind.RECORD:
+                found = path
+            field, path = next((one for one in field.fields if one.name == key), None), f"{path}.{key}"
+        return found
+
+    def _paths_within(self) -> Iterator[str]:
+        for field in self._all_fields():
+            yield from _paths(field, _OBJECTS_AND_RECORDS)
 
     def _none_of(self, kind: str, name: str | None, known: Sequence[str]) -> str:
         """Says that there is no field of a kind, or none of that name."""
@@ -288,7 +304,7 @@ class Layout:
     def unknown(self, name: object) -> str:
         """Says that the table has no such column."""
         known = [*(column.name for column in self.key), *self.fields]
-        likely = suggestion(name, [*known, *(path for field in self._all_fields() for path in _paths(field))])
+        likely = suggestion(name, [*known, *(path for field in self._all_fields() for path in _paths(field, _OBJECTS))])
         has = f"it has {', '.join(known)}{likely}"
         return f"table {self.table!r} has no column {name!r}: {has}"
 
@@ -369,11 +385,11 @@ def _in_order(fields: Mapping[str, Field], declared: Sequence[str]) -> dict[str,
     return dict(sorted(fields.items(), key=lambda item: ranks.get(item[0], -1)))
 
 
-def _paths(field: Field) -> Iterator[str]:
-    """Into an object."""
-    for inner in field.fields if field.kind is Kind.OBJECT else ():
+def _paths(field: Field, kinds: Collection[Kind]) -> Iterator[str]:
+    """Into a field of one of ``kinds``."""
+    for inner in field.fields if field.kind in kinds else ():
         yield f"{field.name}.{inner.name}"
-        yield from (f"{field.name}.{path}" for path in _paths(inner))
+        yield from (f"{field.name}.{path}" for path in _paths(inner, kinds))
 
 
 def _for_others(field: Field) -> Field:

@@ -16,6 +16,30 @@ from lutra.model.values import KeyValue
 _NUMBERS_SHOWN_MAX: Final = 16
 
 
+class Record(dict[str, Any]):
+    """A record within a row that made it a hit: a dict, as it is in the row."""
+
+    __slots__ = ("place", "records", "score")
+
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        place: tuple[int, ...],
+        score: float | None,
+        records: Mapping[str, list[Record]] | None = None,
+    ) -> None:
+        super().__init__(values)
+        self.place = place
+        """Where it is in its list, from 0; where lists are within lists, its place in each, the outermost first."""
+        self.score = score
+        """How well it matches; None where nothing was scored."""
+        self.records = dict(records or {})
+        """As of a row, of the records within this one."""
+
+    def __reduce__(self) -> tuple[type[Record], tuple[Any, ...]]:
+        return Record, (dict(self), self.place, self.score, self.records)
+
+
 class Row(dict[str, Any]):
     """One row, read only: a dict of the key columns, then of the other columns the row has, as they were declared.
 
@@ -27,14 +51,22 @@ class Row(dict[str, Any]):
     there are :meth:`to_json`, and ``json.dumps(rows, default=lutra.to_jsonable)``, which takes rows within anything.
     """
 
-    __slots__ = ("key", "score")
+    __slots__ = ("key", "records", "score")
 
-    def __init__(self, key: tuple[KeyValue, ...], values: Mapping[str, Any], score: float | None = None) -> None:
+    def __init__(
+        self,
+        key: tuple[KeyValue, ...],
+        values: Mapping[str, Any],
+        score: float | None = None,
+        records: Mapping[str, list[Record]] | None = None,
+    ) -> None:
         super().__init__(values)
         self.key = key
         """The values of the key columns, in the table's order."""
         self.score = score
         """How well the row matches a vector search, larger is better; None for rows read otherwise."""
+        self.records = dict(records or {})
+        """By the field they are of, the records that made the row a hit, where ``search(records=...)`` asked."""
 
     def __missing__(self, name: object) -> NoReturn:
         raise KeyError(f"the row has no column {name!r}: it has {', '.join(self)}{suggestion(name, self)}")
@@ -76,7 +108,7 @@ class Row(dict[str, Any]):
         return html.table(list(self), [self], is_scored=self.score is not None)
 
     def __reduce__(self) -> tuple[type[Row], tuple[Any, ...]]:
-        return Row, (self.key, dict(self), self.score)
+        return Row, (self.key, dict(self), self.score, self.records)
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("a row is read only: change a copy, dict(row), and put that")

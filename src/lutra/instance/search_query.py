@@ -12,6 +12,7 @@ from lutra.instance.layout import Layout
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.geo import GeoDistanceSort
+from lutra.model.nested import Nested, ScoreMode
 from lutra.model.queries import (
     Bool,
     ColumnsToGet,
@@ -52,14 +53,20 @@ class Asked:
     min_score: float | None = None
 
 
-def query_of(asked: Asked, layout: Layout, top_k: int) -> tuple[Query, bool]:
-    """The query, and whether its matches have scores; ``top_k`` neighbours of a vector. Raises ParameterInvalid."""
+def query_of(asked: Asked, layout: Layout, top_k: int, *, is_widened: bool = False) -> tuple[Query, bool]:
+    """The query, and whether its matches have scores; ``top_k`` neighbours of a vector.
+
+    ``is_widened``: whether more neighbours are looked for where a condition leaves out some that were found. Raises
+    ParameterInvalid.
+    """
     query: Query = MatchAll() if asked.where is None else filters.to_query(asked.where, layout)
     passing = None if asked.where is None else query
     found: list[Query] = []
     if isinstance(asked.vector, str):
         raise ParameterInvalid(f"a vector is numbers: to look for words, write text={asked.vector!r}")
     if asked.vector is not None:
+        if not is_widened:
+            check_filtered(asked, layout)
         found.append(nearest(asked.vector, asked.field, layout, passing, top_k, asked.min_score))
     elif asked.field is not None or asked.min_score is not None:
         raise ParameterInvalid("field and min_score go with a vector")
@@ -72,17 +79,34 @@ def query_of(asked: Asked, layout: Layout, top_k: int) -> tuple[Query, bool]:
     return found[0] if len(found) == 1 else Bool(should=tuple(found), minimum_should_match=1), True
 
 
+def are_filtered_later(asked: Asked, layout: Layout) -> bool:
+    """Whether neighbours are among records, and the condition on rows: it leaves out some once they are found."""
+    return asked.where is not None and layout.records_path(layout.vector_field(asked.field).name) is not None
+
+
+def check_filtered(asked: Asked, layout: Layout) -> None:
+    """Raises ParameterInvalid where a condition would leave out neighbours of which there are no more then."""
+    if are_filtered_later(asked, layout):
+        raise ParameterInvalid(
+            "the nearest by a vector within records go with where= in search() only, which looks for more of them "
+            "where it leaves some out"
+        )
+
+
 def nearest(
     vector: object, field: str | None, layout: Layout, where: Query | None, top_k: int, min_score: float | None
-) -> KnnVector:
-    """The rows nearest to a vector. Raises ParameterInvalid."""
+) -> Query:
+    """The rows nearest to a vector; by one within records, those whose nearest record is. Raises ParameterInvalid."""
     most = limits.OFFSET_PLUS_LIMIT_MAX
     if type(top_k) is not int or top_k < 1:
         raise ParameterInvalid(f"so many of the nearest rows: an int of at least 1, not {top_k!r}")
     if top_k > most:
         raise ParameterInvalid(f"a vector search reaches down to the {most:,}th row, not {top_k:,}")
     target = layout.vector_field(field)
-    return KnnVector(target.name, target.vector_of(vector), top_k, filter=where, min_score=min_score)
+    path = layout.records_path(target.name)
+    passing = where if path is None else None
+    near = KnnVector(target.name, target.vector_of(vector), top_k, filter=passing, min_score=min_score)
+    return near if path is None else _passing(Nested(path, near, ScoreMode.MAX), where)
 
 
 def _with_words(text: object, field: str | None, layout: Layout, match: TextMatch, where: Query | None) -> Query:
@@ -92,6 +116,11 @@ def _with_words(text: object, field: str | None, layout: Layout, match: TextMatc
     if match not in _WORDS:
         raise ParameterInvalid(f"match is one of {', '.join(_WORDS)}, not {match!r}{suggestion(match, _WORDS)}")
     query = _WORDS[match](target.name, text)
+    path = layout.records_path(target.name)
+    return _passing(query if path is None else Nested(path, query, ScoreMode.MAX), where)
+
+
+def _passing(query: Query, where: Query | None) -> Query:
     return query if where is None else Bool(must=(query,), filter=(where,))
 
 

@@ -9,18 +9,30 @@ from typing import Any, Final
 
 from lutra.instance import where as filters
 from lutra.instance.aggregates import Aggregate
-from lutra.instance.collapsed import Collapsed
 from lutra.instance.expression import Expression
 from lutra.instance.field import FieldDeclaration
 from lutra.instance.field_changes import with_field, without_field
 from lutra.instance.first_rows import FirstRows
+from lutra.instance.found_rows import FoundRows
 from lutra.instance.grouping import Grouping, GroupKey, group_orders, ordered
+from lutra.instance.records import ShownRecords
 from lutra.instance.results import Groups, Results
 from lutra.instance.row import Row
-from lutra.instance.search_query import Asked, OrderBy, TextMatch, columns_to_get, nearest, query_of, sorters_of
+from lutra.instance.search_query import (
+    Asked,
+    OrderBy,
+    TextMatch,
+    are_filtered_later,
+    check_filtered,
+    columns_to_get,
+    nearest,
+    query_of,
+    sorters_of,
+)
 from lutra.instance.table_part import WAIT_S
 from lutra.instance.table_reader import TableReader
 from lutra.instance.table_writer import TableWriter
+from lutra.instance.widened import Widened
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.queries import (
@@ -58,6 +70,7 @@ class Table(TableWriter, TableReader):
         min_score: float | None = None,
         offset: int = 0,
         collapse: str | None = None,
+        records: int | None = None,
         fresh: bool = True,
         explain: bool = False,
     ) -> Results:
@@ -73,6 +86,9 @@ class Table(TableWriter, TableReader):
         the key.
         With ``collapse``, a column of str, int or float, only the first row of each of its values is found, and the
         first of those without one: the best passage of each document, say.
+        ``field`` and ``text_field`` may be paths into records (``"passages.embedding"``): a row is as near as the
+        nearest of its records. With ``records``, each row's ``records`` are the first so many that made it a hit, by
+        their field: the nearest one, those with the words, those that satisfy ``col("passages").any(...)``.
         The search sees every write acknowledged before it; ``fresh=False`` spares the wait for the latest ones. With
         ``explain``, the results' ``explanation`` tells what was done and why; of many rows, for the first hundred.
         Raises ParameterInvalid, and RequestTimeout where the index does not catch up within 30 s.
@@ -80,20 +96,26 @@ class Table(TableWriter, TableReader):
         index = self._search_index()
         self._check_page(limit, offset)
         asked = Asked(vector, text, where, field, text_field, match, min_score)
-        query, is_scored = query_of(asked, self._layout, limit + offset)
+        query, is_scored = query_of(asked, self._layout, limit + offset, is_widened=True)
         sort = sorters_of(order_by, self._layout)
         if is_scored and sort:
             raise ParameterInvalid("a search for a vector or text is ordered by score: order_by does not go with it")
         sort = (ScoreSort(),) if is_scored else sort
-        request = SearchRequest(query, sort, offset, columns=columns_to_get(columns, self._layout), explain=explain)
+        shown = None if records is None else ShownRecords(self._layout, records)
+        made = (lambda one: one) if shown is None else shown.query
+        request = SearchRequest(made(query), sort, offset, explain=explain)
+        read = columns if columns is None or shown is None else [*columns, *shown.columns]
+        request = replace(request, columns=columns_to_get(read, self._layout))
         if fresh:
             self._instance().wait_searchable(self.name, index, WAIT_S)
-        if collapse is not None:
-            collapsed = Collapsed(asked, self._layout, collapse, self._searcher(fresh=False))
-            rows, stats = self._decoded(collapsed.first(request, limit), scored=is_scored)
+        decode = FoundRows(self._layout, columns, shown, is_scored=is_scored)
+        if collapse is not None or (vector is not None and are_filtered_later(asked, self._layout)):
+            widened = Widened(asked, self._layout, collapse, self._searcher(fresh=False))
+            found = widened.first(request, limit, made)
+            rows, stats = decode(found), found.stats
         else:
             page_rows = limit if vector is not None else _PAGE_ROWS
-            rows, stats = self._pages(index, request, limit, page_rows, scored=is_scored)
+            rows, stats = self._pages(index, request, limit, page_rows, decode)
         return Results(rows, self._layout.result_columns(columns, rows), stats)
 
     def search_many(
@@ -115,6 +137,7 @@ class Table(TableWriter, TableReader):
         """
         index = self._search_index()
         self._check_page(limit, 0)
+        check_filtered(Asked(vectors, where=where, field=field), self._layout)
         passing = None if where is None else filters.to_query(where, self._layout)
         wanted = columns_to_get(columns, self._layout)
         requests: list[SearchRequest] = []
@@ -259,7 +282,12 @@ class Table(TableWriter, TableReader):
             )
 
     def _pages(
-        self, index: str, request: SearchRequest, limit: int, page_rows: int, *, scored: bool
+        self,
+        index: str,
+        request: SearchRequest,
+        limit: int,
+        page_rows: int,
+        decode: Callable[[SearchResult], list[Row]],
     ) -> tuple[list[Row], SearchStats]:
         """The first ``limit`` rows, so many by one search; tokens lead on."""
         rows: list[Row] = []
@@ -269,12 +297,7 @@ class Table(TableWriter, TableReader):
             [result] = self._instance().search_many(self.name, index, [page])
             if not rows:
                 stats = result.stats
-            rows += self._decoded(result, scored=scored)[0]
+            rows += decode(result)
             if len(rows) >= limit or not result.next_token:
                 return rows, stats
             request = replace(request, offset=0, token=result.next_token, explain=False)
-
-    def _decoded(self, result: SearchResult, *, scored: bool) -> tuple[list[Row], SearchStats]:
-        scores: Iterable[float | None] = result.scores if scored else [None] * len(result.rows)
-        pairs = zip(result.rows, scores, strict=True)
-        return [self._layout.decode_row(row, score) for row, score in pairs], result.stats
