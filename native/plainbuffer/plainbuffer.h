@@ -23,7 +23,7 @@ namespace lutra::plainbuffer {
 inline constexpr std::uint32_t kHeader = 0x75;
 
 // What one row of a client has at most: it also bounds what one small message can make a reader allocate.
-inline constexpr std::size_t kKeyCellsMax = 4;
+inline constexpr std::size_t kKeyCellsMax = 8;  // of a secondary index; a table has 4 at most
 inline constexpr std::size_t kWriteCellsMax = 1024;
 
 // Node reckons 1 byte too many for a key marker, 5 for the deletion of a version, 22 for an update with a timestamp.

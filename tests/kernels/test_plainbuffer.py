@@ -72,7 +72,7 @@ def integer(number: int) -> bytes:
 
 
 ID = cell(b"id", string("k1"))
-PADDING_MAX = 4 + 22 * 1024
+PADDING_MAX = 8 + 22 * 1024
 VARIANTS: list[tuple[Value | KeyMarker, bytes]] = [
     (0, integer(0)),
     (INT64_MAX, integer(INT64_MAX)),
@@ -259,7 +259,7 @@ MALFORMED: list[tuple[str, bytes, str]] = [
     ("a length too small", HEADER + row([cell(b"id", integer(1), length=8)]), "said to be 8 bytes long, but takes 9"),
     ("a length too large", HEADER + row([cell(b"id", integer(1), length=10)]), "said to be 10 bytes long, but takes 9"),
     ("an integer cut off", HEADER + b"\x01\x03\x04\0\0\0\0\x05\x09\0\0\0\x00\1\2\3", "before the end of an integer"),
-    ("five key columns", HEADER + row([ID] * 5), r"^The number of primary key columns must be in range: \[1, 4\]\.$"),
+    ("nine key columns", HEADER + row([ID] * 9), r"^The number of primary key columns must be in range: \[1, 8\]\.$"),
     (
         "in the second column",
         HEADER + row([ID], [cell(b"a", integer(1)), cell(b"b", b"\x04")]),

@@ -99,6 +99,7 @@ def _next(fault: Fault, data_dir: Path, objects: str | None) -> str:
             f"{shlex.join(['lutra', 'objects', 'adopt', *where])}"
         )
     return {
+        Remedy.RECREATE: "drop the index and create it again, with the server running",
         Remedy.RESTORE: _RESTORE,
         Remedy.START: "nothing: it is put right when the directory is next served",
         Remedy.STREAM: "disable the table's stream and enable it again, or leave it until that record has expired",

@@ -36,6 +36,10 @@ class ChangeConsumer(Protocol):
     def table_id(self) -> int: ...
 
     @property
+    def needs_expired(self) -> bool:
+        """Whether it is filled with rows that have expired, too, as long as they are stored."""
+
+    @property
     def rows(self) -> int:
         """That it has."""
 

@@ -312,7 +312,9 @@ class Feed(Generic[Consumer]):
         with self._objects():
             after = None if through is None else consumer.decode(through)
         self._snapshot = self._store.snapshot()
-        self._scan = self._tables.scan_rows(self.consumer.table_id, self._snapshot, after, self._leave_out)
+        self._scan = self._tables.scan_rows(
+            consumer.table_id, self._snapshot, after, self._leave_out, expired=consumer.needs_expired
+        )
 
     def _follow(self) -> bool:
         now_us, last = self._clock.now_us(), self._changelog.last_sequence

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
 from typing import Any, Final
@@ -60,6 +61,7 @@ class Feeder:
         self._is_called = self._is_urgent = False
         """Whether the thread is to look round, and at once."""
         self._stopping = False
+        self._keeping = 0
         self._thread = threading.Thread(target=self._run, name="lutra-feeder", daemon=True)
         changelog.subscribe(self._on_commit)
         self._thread.start()
@@ -111,6 +113,17 @@ class Feeder:
         with self._mutex:
             self._dirty.update(table_ids)
             self._call(urgently=True)
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """No change is trimmed meanwhile: for a consumer that counts from now on, and is added before this ends."""
+        with self._mutex:
+            self._keeping += 1
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self._keeping -= 1
 
     def wait_searchable(self, feed: AnyFeed, timeout_s: float, sequence: int | None = None) -> None:
         """Returns when every change up to ``sequence`` (None: all acknowledged by now) is searchable.
@@ -265,4 +278,6 @@ class Feeder:
         last = self._changelog.last_sequence
         with self._mutex:  # which commits wait for: no longer than it takes to copy
             feeds = [feed for feed in self._feeds if feed.consumer.table_id == table_id]
+            if self._keeping:
+                return 0
         return min((feed.needed_after for feed in feeds), default=last)

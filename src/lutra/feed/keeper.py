@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from lutra.feed.feed import Feed
@@ -24,6 +25,9 @@ class Keeper(Protocol):
 
     def hurry(self, table_ids: Iterable[int]) -> None:
         """Looks at the changes of these tables at once."""
+
+    def keeping(self) -> AbstractContextManager[None]:
+        """No change is trimmed meanwhile: for a consumer that counts from now on, and is added before this ends."""
 
     def wait_searchable(self, feed: AnyFeed, timeout_s: float, sequence: int | None = None) -> None:
         """Returns when every change up to ``sequence`` (None: all acknowledged by now) is searchable.

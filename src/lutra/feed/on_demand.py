@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lutra.feed.feed import Feed
@@ -39,6 +40,11 @@ class OnDemandFeeder:
 
     def hurry(self, table_ids: Iterable[int]) -> None:
         """Nothing: nobody is waited for."""
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Nothing is trimmed ever."""
+        yield
 
     def wait_searchable(self, feed: AnyFeed, timeout_s: float, sequence: int | None = None) -> None:
         """Brings it up to date, whatever ``sequence``. Raises RequestTimeout, and what keeps it from that."""

@@ -142,6 +142,8 @@ class Engine:
     def _reopen_indexes(self) -> None:
         partition = self.partition
         deleted = partition.indexes.deleted()
+        for name in self.instance_names():  # first: what they need of the changes is trimmed by nobody then
+            (self._instances.get(name) or self._made(name)).reopen_secondary_indexes()
         for definition in partition.indexes.all():
             instance = self._instances.get(definition.instance) or self._made(definition.instance)
             instance.reopen_index(definition)

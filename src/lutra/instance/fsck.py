@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,13 +18,15 @@ from lutra.instance.stopped import StoppedDirectory
 from lutra.model.clock import Clock
 from lutra.model.errors import Corruption, ForeignObjects, LutraError, ObjectNotExist, RowDamaged
 from lutra.model.rows import PrimaryKey, Row
-from lutra.model.schema import TableDescription
+from lutra.model.schema import IndexKind, SecondaryIndex, TableDescription
 from lutra.tables.changelog import Change
 from lutra.tables.keys import KeyCodec
 from lutra.tables.reader import OnDamaged
 
 _CHANGES_AT_ONCE: Final = 10_000
 _ROWS_PER_REPORT: Final = 1_024
+_SECONDARY_FAULTS_MAX: Final = 100
+"""Of one index: where nothing is right, as many say so as all of them."""
 _DAMAGED_ROWS_MAX: Final = 100
 """Of one table: where all rows are damaged, as many say so as all of them."""
 
@@ -77,6 +80,8 @@ class DirectoryCheck:
             for table in tables.names():
                 described = tables.describe(table)
                 rows_of[described.table_id] = self._check_table(instance, described)
+                if rows_of[described.table_id] is not None:
+                    self._check_secondary(instance, described)
         generations = [one for definition in definitions for one in definition.generations]
         for definition in generations:
             self._check_index(definition, rows_of)
@@ -137,6 +142,34 @@ class DirectoryCheck:
         self._report(f"rows of [{name}]", count, count)
         self.rows += count
         return count
+
+    def _check_secondary(self, instance: str, table: TableDescription) -> None:
+        """The table's secondary indexes list what it says."""
+        for index in table.schema.indexes:
+            self.indexes += 1
+            of = (instance, table.schema.name, index.name)
+            try:
+                found = self._secondary_faults(table, index)
+            except Corruption as error:
+                found = [(index.name, str(error))]
+            self.faults += [Fault(*of, place, text, Remedy.RECREATE) for place, text in found]
+
+    def _secondary_faults(self, table: TableDescription, index: SecondaryIndex) -> list[tuple[str, str]]:
+        directory, of = self._directory, f"secondary index [{index.name}] of table [{table.schema.name}]"
+        with directory.store.snapshot() as snapshot:
+            check = directory.space.index_check(table.table_id, index, snapshot)
+            changed = self._changed(table, check.progress.position)
+            if index.kind is IndexKind.LOCAL:
+                changed = self._changed(table, directory.space.changelog.last_sequence)
+            if not check.progress.is_filled:
+                self.notes.append(f"{of} is not filled yet")
+            elif check.waits_for_filling:
+                self.notes.append(f"{of} is filled anew when it is next served: values of the table live longer now")
+            faults = check.faults(changed, lambda done: self._report(f"rows of [{index.name}]", done, None))
+            found = list(itertools.islice(faults, _SECONDARY_FAULTS_MAX))
+            if next(faults, None) is not None:
+                found.append((index.name, "more rows are not as they should be"))
+        return found
 
     def _check_index(self, definition: IndexDefinition, rows_of: dict[int, int | None]) -> None:
         self.indexes += 1

@@ -16,6 +16,7 @@ from lutra.instance.living import answer_of_living
 from lutra.instance.open_indexes import OpenIndex, OpenIndexes, Route
 from lutra.instance.partition import Partition
 from lutra.instance.scanning import check_scan, scanned
+from lutra.instance.secondary import SecondaryIndexes
 from lutra.instance.top_rows import fill_top_rows
 from lutra.kernels.plainbuffer import measure_row
 from lutra.model import limits
@@ -34,7 +35,7 @@ from lutra.model.indexes import IndexDescription, IndexSchema, IndexUpdate
 from lutra.model.queries import ColumnsToGet, Hit, SearchRequest, SearchResult
 from lutra.model.rows import KeyInput, PrimaryKey, Row
 from lutra.model.scans import ScanRequest, ScanResult
-from lutra.model.schema import TableDescription, TableUpdate
+from lutra.model.schema import SecondaryIndex, TableDescription, TableSchema, TableUpdate
 from lutra.model.streams import StreamDescription, StreamIterator, StreamPage
 from lutra.search import Answer, search_many
 from lutra.search.deadline import in_time
@@ -57,6 +58,8 @@ class Instance:
         self._catalog = partition.indexes
         self._scans = partition.scans
         self._indexes = OpenIndexes(name, partition, self.tables)
+        self.secondary = SecondaryIndexes(partition, self.tables)
+        """To look at."""
         self._changes = IndexChanges(name, partition, self.tables, self._indexes)
 
     def require_writable(self) -> None:
@@ -67,9 +70,40 @@ class Instance:
                 "process has the directory"
             )
 
+    def reopen_secondary_indexes(self) -> None:
+        """Begins to follow tables by the secondary indexes of an earlier run of the engine."""
+        if not self.is_read_only:
+            self.secondary.reopen()
+
     def reopen_index(self, definition: IndexDefinition) -> None:
         """Begins to open an index of an earlier run of the engine. Raises ObjectNotExist where its table is gone."""
         self._changes.reopen(definition)
+
+    def create_table(self, schema: TableSchema) -> TableDescription:
+        """Makes a table, with its secondary indexes. Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted."""
+        self._process.check()
+        with self._changes.defining:
+            return self.secondary.create_table(schema)
+
+    def create_secondary_index(self, table: str, index: SecondaryIndex) -> None:
+        """Makes a secondary index, and begins to fill it where it is to include what is there.
+
+        Raises ParameterInvalid, ObjectNotExist, ObjectAlreadyExist.
+        """
+        self._process.check()
+        with self._changes.defining:
+            self.secondary.create(table, index)
+
+    def drop_secondary_index(self, table: str, index: str) -> None:
+        """Raises ObjectNotExist."""
+        self._process.check()
+        with self._changes.defining:
+            self.secondary.drop(table, index)
+
+    def wait_secondary_index(self, table: str, index: str, timeout_s: float) -> None:
+        """Returns when an index has all that has been written so far. Raises ObjectNotExist, RequestTimeout."""
+        self._process.check()
+        self.secondary.wait(table, index, timeout_s)
 
     def update_table(self, name: str, update: TableUpdate) -> TableDescription:
         """Changes a table's options; gives it as it then is.
@@ -87,7 +121,9 @@ class Instance:
         with self._changes.defining:
             if self._catalog.of_table(self.name, name):
                 raise ParameterInvalid(f"Table[{name}] who has at least one search index cannot be deleted.")
+            table = self.tables.describe(name)
             self.tables.delete(name)
+            self.secondary.table_deleted(table)
 
     def list_streams(self, table: str | None = None) -> list[StreamDescription]:
         """The streams of all tables, or of one where it has one. Raises ObjectNotExist."""

@@ -10,8 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar, Self
 
+from lutra.feed.feed import Feed
 from lutra.feed.feeder import Feeder
 from lutra.feed.keeper import Keeper
+from lutra.feed.secondary import SecondaryConsumer, consumer_of
 from lutra.index.catalog.catalog import IndexCatalog
 from lutra.index.definitions.definition import IndexDefinition
 from lutra.index.feed.index_feed import IndexFeed
@@ -23,6 +25,7 @@ from lutra.kv.opening import open_store
 from lutra.kv.store import KeyValueStore
 from lutra.model.clock import Clock
 from lutra.model.errors import LutraError
+from lutra.model.schema import SecondaryIndex, TableDescription
 from lutra.objects.owner import Owner
 from lutra.objects.store import ObjectStore
 from lutra.tables.history import History
@@ -31,6 +34,7 @@ from lutra.tables.tables import Tables
 
 _log = logging.getLogger(__name__)
 
+SecondaryFeed = Feed[SecondaryConsumer]
 Examine = Callable[[ObjectStore], Owner | None]
 
 
@@ -59,6 +63,8 @@ class Partition:
     def _claimed(self, directory: Path, resources: Resources) -> Resources:
         """Begins to write: to the store, and to the place of its objects."""
         self.space.changelog.begin()
+        for index_id in self.space.index_writer.dropped():  # nobody writes yet
+            self.space.index_writer.sweep(index_id)
         place = Place(resources.address, directory, self.space.changelog.history, self.indexes, self._clock)
         return replace(resources, claim=place.taken(resources.store))
 
@@ -112,6 +118,19 @@ class Partition:
         feed = self._feed_type(definition, tables, self.space.changelog, self.store, self._resources, self._clock)
         if on_current is not None:
             feed.on_current = partial(on_current, feed)
+        self.feeder.add(feed)
+        return feed
+
+    def follow_secondary(
+        self, table: TableDescription, index: SecondaryIndex, tables: Tables, on_filled: Callable[[], None]
+    ) -> SecondaryFeed:
+        """Begins to fill a secondary index, or goes on keeping a global one current.
+
+        ``on_filled``: called when it has all of the table for the first time, by a thread that must not be held up.
+        """
+        consumer = consumer_of(table, index, self.space.index_writer)
+        consumer.on_filled = on_filled
+        feed = Feed(consumer, tables, self.space.changelog, self.store, self._clock)
         self.feeder.add(feed)
         return feed
 

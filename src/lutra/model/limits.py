@@ -18,6 +18,11 @@ KEY_COLUMNS_MAX: Final = 4
 DEFINED_COLUMNS_MAX: Final = 32
 TTL_SECONDS_MIN: Final = 86_400
 VERSIONS_MAX: Final = 2_147_483_647
+SECONDARY_INDEXES_MAX: Final = 5
+"""Of one table."""
+INDEX_KEY_COLUMNS_MAX: Final = 4
+"""That a secondary index is given; those of its table's key come after them."""
+INDEX_COLUMNS_MAX: Final = 32
 SPLITS_MAX: Final = 10
 SPLIT_VALUE_BYTES_MAX: Final = 64
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,6 +61,31 @@ class CapacityUnits:
     write: int = 0
 
 
+class IndexKind(enum.IntEnum):
+    """When a secondary index follows its table. The numbers are the protocol's IndexType."""
+
+    GLOBAL = 0
+    """Soon after each commit."""
+    LOCAL = 1
+    """In the commit itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecondaryIndex:
+    """Rows of a table under another key: ``key``, then what of the table's own key is not in it.
+
+    ``columns`` come with each. ``includes_base``: rows that were there before it are in it, too.
+    ``index_id`` is given by the catalog, 0 before that.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+    kind: IndexKind = IndexKind.GLOBAL
+    includes_base: bool = True
+    index_id: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class StreamSpec:
     """How a stream is to be.
@@ -91,6 +117,7 @@ class TableSchema:
     has_transactions: bool = True
     stream: StreamSpec | None = None
     declared: tuple[DeclaredField, ...] = ()
+    indexes: tuple[SecondaryIndex, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

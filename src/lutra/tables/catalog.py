@@ -13,11 +13,14 @@ from lutra.model import limits
 from lutra.model.clock import Clock
 from lutra.model.errors import Corruption, ObjectAlreadyExist, ObjectNotExist, QuotaExhausted, ServerBusy
 from lutra.model.forks import OfProcess
-from lutra.model.schema import TableDescription, TableSchema
+from lutra.model.schema import SecondaryIndex, TableDescription, TableSchema
 from lutra.tables import definition, keyspace, schemas
 from lutra.tables.committer import GroupCommitter, Pending
 from lutra.tables.followers import attach_followers
 from lutra.tables.gate import Gate
+from lutra.tables.indexnames import IndexNames
+from lutra.tables.indexprogress import IndexProgress
+from lutra.tables.indexschemas import check_indexes
 from lutra.tables.table import Table
 
 SchemaChange = Callable[[TableSchema], TableSchema]
@@ -42,6 +45,8 @@ class Catalog:
         self._changing = threading.Lock()
         self._by_id: dict[int, Table] = {}
         self._by_name: dict[tuple[str, str], Table] = {}
+        self.indexes = IndexNames(store)
+        """The secondary indexes of all tables."""
         stored_format = store.get(keyspace.FORMAT_KEY)
         if stored_format not in (None, keyspace.FORMAT):
             raise Corruption(f"the store has format {stored_format!r}; this version reads {keyspace.FORMAT!r}")
@@ -58,6 +63,7 @@ class Catalog:
         """Raises ObjectNotExist, and ParameterInvalid for what can be no table's name."""
         table = self.by_name(instance, name)
         if table is None:
+            self.indexes.refuse(instance, name)
             schemas.check_table_name(name)
             raise ObjectNotExist("Requested table does not exist.")
         return table
@@ -71,6 +77,19 @@ class Catalog:
         self._process.check()
         return self._by_name.get((instance, name))
 
+    def readable(self, instance: str, name: str) -> Table:
+        """As `get`, and a secondary index as a table. Raises ServerBusy too, for one that is yet to be filled."""
+        table = self._by_name.get((instance, name))
+        if table is None:
+            table = self.indexes.readable(instance, name)
+        self._process.check()
+        return self.get(instance, name) if table is None else table
+
+    def described(self, instance: str, name: str) -> TableDescription:
+        """Of a table, or of a secondary index as a table. Raises as `get`."""
+        index = self.indexes.get(instance, name)
+        return self.get(instance, name).description if index is None else index.description
+
     def names(self, instance: str) -> list[str]:
         """The instance's tables, sorted."""
         self._process.check()
@@ -80,20 +99,25 @@ class Catalog:
         """Adds a table of a checked schema. Raises ObjectAlreadyExist, QuotaExhausted, StorageFailure."""
         self._process.check()
         with self._changing:
-            if (instance, schema.name) in self._by_name:
+            if (instance, schema.name) in self._by_name or self.indexes.has(instance, schema.name):
                 raise ObjectAlreadyExist("Requested table already exists.")
             if len(self.names(instance)) >= limits.TABLES_PER_INSTANCE_MAX:
                 raise QuotaExhausted("Number of tables exceeded the quota.")
             now_us = self._clock.now_us()
-            stream_created_us = 0 if schema.stream is None else now_us
-            description = TableDescription(schema, self._next_id, now_us, now_us, stream_created_us)
-            table = Table(instance, description, schema.options.max_versions, Gate())
+            table_id = self._next_id
             batch = WriteBatch()
             batch.put(keyspace.FORMAT_KEY, keyspace.FORMAT)
-            batch.put(keyspace.definition_key(table.table_id), definition.to_json(table))
-            batch.put(keyspace.NEXT_TABLE_KEY, keyspace.pack(self._next_id + 1))
-            # Also where the commit fails: it may be found done when the store is next opened.
-            self._next_id += 1
+            indexes: list[SecondaryIndex] = []
+            for number, index in enumerate(schema.indexes, 1):
+                self._require_name(instance, index.name, {schema.name, *(other.name for other in indexes)})
+                indexes.append(replace(index, includes_base=True, index_id=table_id + number))
+                batch.operations += self.indexes.beginning(indexes[-1], _progress(schema, 0))
+            schema = replace(schema, indexes=tuple(indexes))
+            stream_created_us = 0 if schema.stream is None else now_us
+            description = TableDescription(schema, table_id, now_us, now_us, stream_created_us)
+            table = Table(instance, description, schema.options.max_versions, Gate())
+            batch.put(keyspace.definition_key(table_id), definition.to_json(table))
+            self._take_ids(1 + len(indexes), batch)
             self._commit(batch.operations)
             self._show(table)
             return table
@@ -103,18 +127,45 @@ class Catalog:
         self._process.check()
         with self._changing:
             old = self.get(instance, name)
-            schema = changed(old.schema)
-            description = replace(old.description, schema=schema)
-            if schema.reserved != old.schema.reserved:
-                description = replace(description, reserved_changed_us=self._clock.now_us())
+            return self._replace(old, changed(old.schema), WriteBatch())
+
+    def add_index(self, instance: str, name: str, index: SecondaryIndex) -> SecondaryIndex:
+        """Adds a secondary index to a table; gives it with its id.
+
+        Raises ObjectNotExist, ObjectAlreadyExist, and ParameterInvalid where it does not go with the table.
+        """
+        self._process.check()
+        with self._changing:
+            old = self.get(instance, name)
+            self._require_name(instance, index.name, set())
+            index = replace(index, index_id=self._next_id)
+            schema = replace(old.schema, indexes=(*old.schema.indexes, index))
+            check_indexes(schema)
             batch = WriteBatch()
-            if (schema.stream is None) is not (old.schema.stream is None):
-                description = self._with_stream(description, batch)
-            table = Table(instance, description, max(old.versions_ever, schema.options.max_versions), old.gate)
-            batch.put(keyspace.definition_key(table.table_id), definition.to_json(table))
-            self._commit(batch.operations)
-            self._show(table)
-            return table
+            self._take_ids(1, batch)
+            progress = _progress(schema, self._committer.last_sequence)
+            if index.includes_base:
+                progress = IndexProgress(ttl_s=schema.options.ttl_s)
+            batch.operations += self.indexes.beginning(index, progress)
+            self._replace(old, schema, batch)
+            return index
+
+    def drop_index(self, instance: str, name: str, index_name: str) -> SecondaryIndex:
+        """Takes an index from a table; what it has stored is noted to go (`IndexWriter.sweep`).
+
+        Raises ObjectNotExist, StorageFailure.
+        """
+        self._process.check()
+        with self._changing:
+            old = self.get(instance, name)
+            dropped = next((index for index in old.schema.indexes if index.name == index_name), None)
+            if dropped is None:
+                raise ObjectNotExist(f"Requested index '{index_name}' does not exist on table '{name}'.")
+            batch = WriteBatch()
+            batch.put(keyspace.dropped_key(dropped.index_id), b"")
+            kept = tuple(index for index in old.schema.indexes if index is not dropped)
+            self._replace(old, replace(old.schema, indexes=kept), batch)
+            return dropped
 
     def _with_stream(self, description: TableDescription, batch: WriteBatch) -> TableDescription:
         """Begins the stream of a table that had none, or ends the one that it had.
@@ -142,6 +193,8 @@ class Catalog:
             batch = WriteBatch()
             batch.delete(keyspace.definition_key(table.table_id))
             batch.delete(keyspace.trimmed_key(table.table_id))
+            for index in table.schema.indexes:
+                batch.put(keyspace.dropped_key(index.index_id), b"")
             for prefix in _OF_TABLE:
                 batch.delete_range(prefix(table.table_id), prefix_end(prefix(table.table_id)))
             try:
@@ -151,11 +204,42 @@ class Catalog:
                 raise
             del self._by_name[instance, name]
             del self._by_id[table.table_id]
+            self.indexes.hide(table)
+
+    def _replace(self, old: Table, schema: TableSchema, batch: WriteBatch) -> Table:
+        description = replace(old.description, schema=schema)
+        if schema.reserved != old.schema.reserved:
+            description = replace(description, reserved_changed_us=self._clock.now_us())
+        if (schema.stream is None) is not (old.schema.stream is None):
+            description = self._with_stream(description, batch)
+        table = Table(old.instance, description, max(old.versions_ever, schema.options.max_versions), old.gate)
+        batch.put(keyspace.definition_key(table.table_id), definition.to_json(table))
+        self._commit(batch.operations)
+        self._show(table)
+        self.indexes.hide(old, but_for=schema.indexes)
+        return table
+
+    def _require_name(self, instance: str, index_name: str, taken: set[str]) -> None:
+        """Raises ObjectAlreadyExist where a table or an index of the instance is called so, or ``taken``."""
+        if (instance, index_name) in self._by_name or self.indexes.has(instance, index_name) or index_name in taken:
+            raise ObjectAlreadyExist(f"Requested index '{index_name}' already exists, or a table of that name.")
+
+    def _take_ids(self, count: int, batch: WriteBatch) -> None:
+        """Also where the commit fails: it may be found done when the store is next opened."""
+        self._next_id += count
+        batch.put(keyspace.NEXT_TABLE_KEY, keyspace.pack(self._next_id))
 
     def _commit(self, operations: list[Operation]) -> None:
         self._committer.commit(Pending(operations, {}, 0))
 
     def _show(self, table: Table) -> None:
         attach_followers(table)
+        table.gate.table = table
         self._by_id[table.table_id] = table
         self._by_name[table.instance, table.name] = table
+        self.indexes.show(table)
+
+
+def _progress(schema: TableSchema, position: int) -> IndexProgress:
+    """Of an index that has all it is to have of changes up to ``position``."""
+    return IndexProgress(position, is_filled=True, is_shown=True, ttl_s=schema.options.ttl_s)

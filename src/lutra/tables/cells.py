@@ -10,6 +10,7 @@ from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.rows import Cell, CellChange, CellOperation
 from lutra.model.values import INT64_MAX, INT64_MIN, ColumnType, Value, type_of
+from lutra.tables.indexrows import is_too_long
 from lutra.tables.storedrow import newest
 from lutra.tables.table import Table
 
@@ -41,6 +42,8 @@ def check_against(table: Table, changes: list[CellChange], now_ms: int) -> set[s
         raise ParameterInvalid(f"Duplicated attribute column name with primary key column: '{name}'.")
     if table.defined:
         _check_defined(table.defined, changes)
+    if table.index_key_names and not names.isdisjoint(table.index_key_names):
+        _check_index_keys(table, changes)
     for name, _, timestamp_ms, operation in changes:
         if timestamp_ms is not None and operation == CellOperation.PUT:
             if table.update_full_row:
@@ -153,6 +156,16 @@ def _check_defined(defined: dict[str, ColumnType], changes: list[CellChange]) ->
         if expected is not None and operation not in _DELETES and type_of(value) is not expected:
             given = getattr(type_of(value), "name", None)
             raise ParameterInvalid(f"Validate column type fail. Column: {name}, Input: {given}, Meta: {expected.name}.")
+
+
+def _check_index_keys(table: Table, changes: list[CellChange]) -> None:
+    for name, value, _, _ in changes:
+        if name in table.index_key_names and value is not None and is_too_long(value):
+            size_bytes = len(value.encode() if isinstance(value, str) else value)  # type: ignore[arg-type]
+            raise ParameterInvalid(
+                f"The length of primary key column: '{name}' exceeds the MaxLength:{limits.KEY_VALUE_BYTES_MAX}"
+                f" with CurrentLength:{size_bytes}."
+            )
 
 
 def _check_deviation(table: Table, name: str, timestamp_ms: int, now_ms: int) -> None:

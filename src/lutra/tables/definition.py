@@ -10,7 +10,9 @@ from lutra.model.schema import (
     CapacityUnits,
     DeclaredField,
     DefinedColumn,
+    IndexKind,
     KeyColumn,
+    SecondaryIndex,
     StreamSpec,
     TableDescription,
     TableOptions,
@@ -20,9 +22,10 @@ from lutra.model.values import ColumnType
 from lutra.tables.gate import Gate
 from lutra.tables.table import Table
 
-_FORMAT: Final = 2
-_FORMATS: Final = (1, _FORMAT)
-"""1, without streams, is written where there never was one: whoever knows no other can go back."""
+_FORMAT: Final = 3
+_FORMATS: Final = (1, 2, _FORMAT)
+"""1 is written where there never was a stream, 2 where there are no secondary indexes: whoever knows no other can go
+back."""
 
 
 def to_json(table: Table) -> bytes:
@@ -31,7 +34,7 @@ def to_json(table: Table) -> bytes:
     schema = description.schema
     return json.dumps(
         {
-            "format": _FORMAT if description.stream_created_us else 1,
+            "format": _FORMAT if schema.indexes else 2 if description.stream_created_us else 1,
             "instance": table.instance,
             "name": schema.name,
             "table_id": description.table_id,
@@ -59,6 +62,7 @@ def to_json(table: Table) -> bytes:
                 for field in schema.declared
             ],
             **_stream_json(description),
+            **({"indexes": [_index_to_json(index) for index in schema.indexes]} if schema.indexes else {}),
         }
     ).encode()
 
@@ -87,6 +91,7 @@ def from_json(data: bytes) -> Table:
                 for field in stored.get("declared", ())
             ),
             stream=_stream_spec(stored.get("stream")),
+            indexes=tuple(_index_from_json(index) for index in stored.get("indexes", ())),
         )
         description = TableDescription(
             schema,
@@ -112,3 +117,25 @@ def _stream_json(description: TableDescription) -> dict[str, Any]:
 
 def _stream_spec(stored: dict[str, Any] | None) -> StreamSpec | None:
     return None if stored is None else StreamSpec(stored["expiration_h"], tuple(stored["original_columns"]))
+
+
+def _index_to_json(index: SecondaryIndex) -> dict[str, Any]:
+    return {
+        "name": index.name,
+        "index_id": index.index_id,
+        "key": index.key,
+        "columns": index.columns,
+        "kind": index.kind.name,
+        "includes_base": index.includes_base,
+    }
+
+
+def _index_from_json(stored: dict[str, Any]) -> SecondaryIndex:
+    return SecondaryIndex(
+        stored["name"],
+        tuple(stored["key"]),
+        tuple(stored["columns"]),
+        IndexKind[stored["kind"]],
+        stored["includes_base"],
+        stored["index_id"],
+    )

@@ -6,6 +6,7 @@ Every changed row goes through `Effects.row_changed`: it is the one place where 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, Protocol
 
 from lutra.kv.batch import DELETE, PUT, Operation
@@ -131,6 +132,10 @@ class Effects:
             self.records = {}
         self.records.setdefault(prefix, []).append(record)
         self.size_bytes += len(prefix) + len(record)
+
+    def scan(self, begin: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """What the store has from ``begin`` to before ``end``, whatever the batch has done."""
+        return self._store.scan(begin, end)
 
     def pending(self) -> Pending:
         """All of it, to be committed."""

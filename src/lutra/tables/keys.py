@@ -6,7 +6,7 @@ itself with 0x00 written as 0x00 0xFF and 0x00 0x00 after it. The last column is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from lutra.kv.store import prefix_end
@@ -25,6 +25,7 @@ from lutra.model.values import (
 )
 
 _SIGN: Final = 2**63
+_INFINITE: Final = (INF_MIN, INF_MAX)
 _PYTHON_TYPES: Final[dict[ColumnType, type]] = {
     ColumnType.INTEGER: int,
     ColumnType.STRING: str,
@@ -51,11 +52,11 @@ class KeyCodec:
         have a row of that key.
         """
         if len(key) != len(self._columns):
-            raise self._mismatch(key, check_key)
+            raise self._mismatch(key)
         encoded = self.prefix
         for (name, value), (own_name, own_type, last) in zip(key, self._columns, strict=True):
             if name != own_name or type(value) is not own_type:
-                raise self._mismatch(key, check_key)
+                raise self._mismatch(key)
             encoded += _encode_value(name, value, last)  # type: ignore[arg-type]
         return encoded
 
@@ -64,7 +65,7 @@ class KeyCodec:
         name, value = key[0]
         own_name, own_type, last = self._columns[0]
         if name != own_name or type(value) is not own_type:
-            raise self._mismatch(key, check_key)
+            raise self._mismatch(key)
         return _encode_value(name, value, last)  # type: ignore[arg-type]
 
     def encode_partition_key(self, key: KeyInput) -> bytes:
@@ -91,16 +92,16 @@ class KeyCodec:
     def encode_bound(self, key: KeyInput) -> bytes:
         """A bound of a range: as `encode`, but a column may be INF_MIN or INF_MAX, and those after it do not count."""
         if len(key) != len(self._columns):
-            raise self._mismatch(key, check_bound)
+            raise self._mismatch(key, _INFINITE)
         encoded = self.prefix
         reached: KeyMarker | None = None
         for (name, value), (own_name, own_type, last) in zip(key, self._columns, strict=True):
             if name != own_name:
-                raise self._mismatch(key, check_bound)
+                raise self._mismatch(key, _INFINITE)
             if value is INF_MIN or value is INF_MAX:
                 reached = reached or value
             elif type(value) is not own_type:
-                raise self._mismatch(key, check_bound)
+                raise self._mismatch(key, _INFINITE)
             elif reached is None:
                 encoded += _encode_value(name, value, last)  # type: ignore[arg-type]
         return prefix_end(encoded) if reached is INF_MAX else encoded
@@ -129,9 +130,9 @@ class KeyCodec:
         except ValueError as error:
             raise Corruption(f"logged key {encoded.hex()} is not a key of its table") from error
 
-    def _mismatch(self, key: KeyInput, check: Callable[[KeyInput], None]) -> LutraError:
-        """What does not fit the table. What is wrong with the key in itself comes first: ``check`` raises that."""
-        check(key)
+    def _mismatch(self, key: KeyInput, markers: tuple[KeyMarker, ...] = (AUTO_INCREMENT,)) -> LutraError:
+        """What does not fit the table. What is wrong with the key in itself comes first, and is raised."""
+        check_bound(key, markers, max(len(self._columns), limits.KEY_COLUMNS_MAX))
         if len(key) != len(self._columns):
             return InvalidPrimaryKey(f"Validate PK size fail. Input: {len(key)}, Meta: {len(self._columns)}.")
         for (name, value), (own_name, own_type, _) in zip(key, self._columns, strict=True):
@@ -167,10 +168,12 @@ def check_key(key: KeyInput) -> None:
     check_bound(key, markers=(AUTO_INCREMENT,))
 
 
-def check_bound(key: KeyInput, markers: tuple[KeyMarker, ...] = (INF_MIN, INF_MAX)) -> None:
+def check_bound(
+    key: KeyInput, markers: tuple[KeyMarker, ...] = _INFINITE, columns_max: int = limits.KEY_COLUMNS_MAX
+) -> None:
     """Raises ParameterInvalid where it can be no bound of a range in any table."""
-    if not 1 <= len(key) <= limits.KEY_COLUMNS_MAX:
-        raise ParameterInvalid(f"The number of primary key columns must be in range: [1, {limits.KEY_COLUMNS_MAX}].")
+    if not 1 <= len(key) <= columns_max:
+        raise ParameterInvalid(f"The number of primary key columns must be in range: [1, {columns_max}].")
     for name, value in key:
         if value is AUTO_INCREMENT and value not in markers:
             raise ParameterInvalid("PKAutoIncr can't be used for read operations.")

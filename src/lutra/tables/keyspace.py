@@ -11,9 +11,13 @@
     s <table id> <created>                which of its stream's records was the last that was forgotten (`stream_log`)
     s <table id> <created> <time> <index> a record of its stream that was enabled then (`stream_log`)
     i <table id> <index name>             a search index's definition, JSON (`lutra.index.catalog.catalog`)
+    p <index id>                          how much of its table a secondary index has (`indexprogress`)
+    b <index id> <key columns>            under which key a global secondary index has that row of its table
+    g <index id>                          a secondary index that was dropped, and whose rows are yet to go
     x <folder>                            objects of a search index that was deleted (`lutra.index.catalog.catalog`)
 
-Ids, sequences and times are 8 bytes, an index is 4, big-endian. Ids are never used twice.
+Ids, sequences and times are 8 bytes, an index is 4, big-endian. Ids are never used twice. A secondary index has an id
+as tables have, and its rows below it.
 """
 
 from __future__ import annotations
@@ -28,6 +32,9 @@ STORE_KEY: Final = b"m/store"
 OPENINGS_PREFIX: Final = b"m/opening/"
 
 FORMAT: Final = b"1"
+
+PROGRESS_PREFIX: Final = b"p"
+DROPPED_PREFIX: Final = b"g"
 
 DEFINITIONS_BEGIN: Final = b"d"
 DEFINITIONS_END: Final = b"e"
@@ -78,3 +85,15 @@ def stream_prefix(table_id: int, created_us: int) -> bytes:
 
 def counters_prefix(table_id: int) -> bytes:
     return b"n" + pack(table_id)
+
+
+def progress_key(index_id: int) -> bytes:
+    return PROGRESS_PREFIX + pack(index_id)
+
+
+def back_prefix(index_id: int) -> bytes:
+    return b"b" + pack(index_id)
+
+
+def dropped_key(index_id: int) -> bytes:
+    return DROPPED_PREFIX + pack(index_id)

@@ -20,6 +20,8 @@ from lutra.model.schema import (
     TableUpdate,
 )
 from lutra.model.values import INT64_MAX, INT64_MIN, KEY_TYPES, ColumnType, type_of
+from lutra.tables.indexschemas import check_indexes
+from lutra.tables.indexschemas import check_options as check_index_options
 
 _TTL_SECONDS_MAX: Final = 2**31 - 1
 _DEVIATION_SECONDS_MAX: Final = INT64_MAX // 1_000_000
@@ -35,6 +37,7 @@ def check_schema(schema: TableSchema) -> None:
     _check_splits(schema.key[0], schema.splits)
     if schema.stream is not None:
         check_stream(schema.stream, schema.key)
+    check_indexes(schema)
 
 
 def check_table_name(name: str) -> None:
@@ -125,6 +128,8 @@ def apply_update(schema: TableSchema, update: TableUpdate) -> TableSchema:
     _check_reserved(reserved)
     if stream is not None:
         check_stream(stream, schema.key)
+    if schema.indexes:
+        check_index_options(options)
     return replace(schema, options=options, reserved=reserved, stream=stream)
 
 

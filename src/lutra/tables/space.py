@@ -6,11 +6,15 @@ import threading
 import time
 from collections.abc import Callable
 
-from lutra.kv.store import KeyValueStore
+from lutra.kv.store import KeyValueStore, Reader
 from lutra.model.clock import Clock, SystemClock
+from lutra.model.errors import ObjectNotExist
+from lutra.model.schema import SecondaryIndex
 from lutra.tables.catalog import Catalog
 from lutra.tables.changelog import Changelog
 from lutra.tables.committer import GroupCommitter
+from lutra.tables.indexcheck import IndexCheck
+from lutra.tables.indexwriter import IndexWriter
 from lutra.tables.locks import RowLocks
 from lutra.tables.open_transactions import OpenTransactions
 from lutra.tables.reader import RowReader
@@ -40,6 +44,7 @@ class TableSpace:
         clock = clock or SystemClock()
         committer = GroupCommitter(store, clock)
         self._store = store
+        self._clock = clock
         self._catalog = Catalog(store, committer, clock)
         self._reader = RowReader(store, clock)
         locks, opened = RowLocks(), OpenTransactions(store, monotonic)
@@ -50,6 +55,17 @@ class TableSpace:
         self._instances: dict[str, Tables] = {}
         self.changelog = Changelog(store, self._catalog, committer)
         self.streams = StreamLog(store, self._catalog, committer, clock)
+        self.index_writer = IndexWriter(store, committer, self._catalog, self._writer)
+        """For what keeps secondary indexes current."""
+
+    def index_check(self, table_id: int, index: SecondaryIndex, reader: Reader) -> IndexCheck:
+        """A check of a secondary index. Raises ObjectNotExist, StorageFailure, Corruption."""
+        table = self._catalog.by_id(table_id)
+        as_table = None if table is None else self._catalog.indexes.get(table.instance, index.name)
+        rows = None if table is None else next((one for one in table.indexes if one.index == index), None)
+        if table is None or as_table is None or rows is None:
+            raise ObjectNotExist("Requested index does not exist.")
+        return IndexCheck(reader, table, as_table, rows, self._clock.now_us() // 1_000)
 
     def instance(self, name: str) -> Tables:
         """The tables of an instance; an instance that has none is as good as any."""

@@ -8,6 +8,7 @@ from lutra.model.schema import TableDescription, TableSchema
 from lutra.model.values import ColumnType
 from lutra.tables import keyspace
 from lutra.tables.gate import Gate
+from lutra.tables.indexrows import IndexRows
 from lutra.tables.keys import KeyCodec
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Table:
         "description",
         "followers",
         "gate",
+        "index_key_names",
+        "indexes",
         "instance",
         "key_names",
         "keys",
@@ -64,6 +67,9 @@ class Table:
         self.max_deviation_ms = options.max_deviation_s * 1_000
         self.allow_update = options.allow_update
         self.update_full_row = options.update_full_row
+        self.indexes = tuple(IndexRows(schema, index) for index in schema.indexes)
+        self.index_key_names = frozenset(name for index in schema.indexes for name in index.key) - self.key_names
+        """Columns whose values are parts of keys of indexes."""
         self.followers: tuple[Follower, ...] = ()
         """What is kept beside the rows, in their commits."""
         self.needs_old = False

@@ -19,11 +19,19 @@ from lutra.model.rows import (
     RowChange,
     WriteResult,
 )
-from lutra.model.schema import DeclaredField, DefinedColumn, TableDescription, TableSchema, TableUpdate
+from lutra.model.schema import (
+    DeclaredField,
+    DefinedColumn,
+    SecondaryIndex,
+    TableDescription,
+    TableSchema,
+    TableUpdate,
+)
 from lutra.model.values import INF_MIN
 from lutra.tables import schemas
 from lutra.tables.catalog import Catalog, SchemaChange
 from lutra.tables.changes import check_change
+from lutra.tables.indexschemas import check_index, check_unused
 from lutra.tables.keys import check_bound, check_key
 from lutra.tables.reader import OnDamaged, RowReader
 from lutra.tables.reads import check_options
@@ -73,6 +81,30 @@ class Tables:
         schemas.check_update(update)
         return self._change(name, lambda schema: schemas.apply_update(schema, update)).description
 
+    def described(self, name: str) -> TableDescription:
+        """As `describe`, and of a secondary index as a table."""
+        return self._catalog.described(self._instance, name)
+
+    def add_index(self, name: str, index: SecondaryIndex) -> SecondaryIndex:
+        """Adds a secondary index to a table, and gives it with its id; it is for others to fill it.
+
+        Raises ParameterInvalid where the table cannot have it, ObjectAlreadyExist.
+        """
+        check_index(index)
+        made = self._catalog.add_index(self._instance, name, index)
+        self._transactions.end_of_table(self._table(name).table_id)
+        return made
+
+    def drop_index(self, name: str, index_name: str) -> SecondaryIndex:
+        """Takes a secondary index from a table; its rows are for others to remove."""
+        dropped = self._catalog.drop_index(self._instance, name, index_name)
+        self._transactions.end_of_table(self._table(name).table_id)
+        return dropped
+
+    def is_index_filled(self, index: SecondaryIndex) -> bool:
+        """Whether it can be read."""
+        return self._catalog.indexes.is_filled(index.index_id)
+
     def delete(self, name: str) -> None:
         """Removes the table and all that belongs to it, at once. Raises ServerBusy where writers do not end."""
         table_id = self._table(name).table_id
@@ -97,6 +129,7 @@ class Tables:
             known = {column.name for column in schema.defined}
             for unknown in (column for column in names if column not in known):
                 raise ParameterInvalid(f"Column does not exist:'{unknown}'.")
+            check_unused(schema, set(names))
             defined = tuple(column for column in schema.defined if column.name not in set(names))
             return replace(schema, defined=defined)
 
@@ -213,7 +246,7 @@ class Tables:
     def read(self, name: str, key: KeyInput, options: ReadOptions, transaction: str | None = None) -> ReadResult:
         """One row. Raises ParameterInvalid, InvalidPrimaryKey."""
         try:
-            table = self._table(name)
+            table = self._catalog.readable(self._instance, name)
         except ObjectNotExist:
             _check_read([key], options)
             raise
@@ -236,7 +269,7 @@ class Tables:
         results: list[list[ReadResult | LutraError]] = []
         for name, keys, options in batch:
             try:
-                results.append(self._reader.read_many(self._table(name), keys, options))
+                results.append(self._reader.read_many(self._catalog.readable(self._instance, name), keys, options))
             except ObjectNotExist as error:
                 _check_read(keys, options)
                 results.append([error] * len(keys))
@@ -245,7 +278,7 @@ class Tables:
     def read_range(self, name: str, request: RangeRequest, transaction: str | None = None) -> RangeResult:
         """A page of rows by key: at most 5000 rows or 4 MB looked at. Raises ParameterInvalid, InvalidPrimaryKey."""
         try:
-            table = self._table(name)
+            table = self._catalog.readable(self._instance, name)
         except ObjectNotExist:
             _check_read((request.start, request.end), request.options, check_bound)
             raise

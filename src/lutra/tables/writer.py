@@ -14,7 +14,14 @@ from lutra.kernels.plainbuffer import measure_row
 from lutra.kv.store import KeyValueStore
 from lutra.model import limits
 from lutra.model.clock import Clock
-from lutra.model.errors import ConditionCheckFail, DataOutOfRange, LutraError, ObjectNotExist, ParameterInvalid
+from lutra.model.errors import (
+    ConditionCheckFail,
+    Corruption,
+    DataOutOfRange,
+    LutraError,
+    ObjectNotExist,
+    ParameterInvalid,
+)
 from lutra.model.rows import (
     Cell,
     ChangeKind,
@@ -181,6 +188,27 @@ class RowWriter:
         self._transactions.take_in(transaction, effects, size_bytes)
         return results
 
+    def with_rows(self, table: Table, stored_keys: Sequence[bytes], work: Callable[[Table, Effects], None]) -> None:
+        """Commits what ``work`` does beside rows that nobody changes meanwhile; it gets the table as it is then.
+
+        Raises ObjectNotExist, OperationConflict, StorageFailure, and what ``work`` does.
+        """
+        stay = Stay(self._locks)
+        surely(lambda: self._with_rows(stay, table, stored_keys, work), stay.end)
+
+    def _with_rows(
+        self, stay: Stay, table: Table, stored_keys: Sequence[bytes], work: Callable[[Table, Effects], None]
+    ) -> None:
+        if not stay.enter([table]):
+            raise _not_exist()
+        stay.lock(set(stored_keys))
+        if self._transactions.holders and table.auto_increment is None:
+            for stored_key in stored_keys:
+                self._transactions.check_free(table, stored_key)
+        effects = Effects(self._store)
+        work(table.gate.table or table, effects)
+        self._commit(effects)
+
     def log_aged(self, table: Table, keys: Sequence[PrimaryKey]) -> None:
         """Logs a change of each row and writes none. Raises ObjectNotExist, InvalidPrimaryKey, StorageFailure."""
         entries = [changeblock.entry(ChangeKind.UPDATE, table.keys.encode(key)[_BARE:]) for key in keys]
@@ -249,7 +277,8 @@ class RowWriter:
         blind = _blind(change)
         stored: bytes | None = None
         old: list[Cell] | None = None
-        if table.needs_old or change.kind is ChangeKind.UPDATE or not blind or prepared.must_exist:
+        now = table.gate.table or table  # an index may be there since the table was looked up
+        if change.kind is ChangeKind.UPDATE or not blind or prepared.must_exist:
             stored = effects.get(stored_key)
             old = None if stored is None else storedrow.decode(stored, table, now_ms)
             _check_condition(prepared, old)
@@ -260,8 +289,11 @@ class RowWriter:
                     return WriteResult(consumed(read_units, prepared.write_units), _returned(change, key, []))
                 cells = cell_changes.updated(table, old or [], change.cells, now_ms)
                 value = _encoded(cells, now_ms)
+        elif now.needs_old:
+            stored = effects.get(stored_key)
+            old = _whatever_is_left(stored, table, now_ms)
         new = None if value is None else cells
-        effects.row_changed(table, change, key, stored_key, value, stored, old, new, now_ms)  # type: ignore[arg-type]
+        effects.row_changed(now, change, key, stored_key, value, stored, old, new, now_ms)  # type: ignore[arg-type]
         if counter is not None:
             effects.put(counter[0], keyspace.pack(counter[1]))
         row = None if change.return_type is ReturnType.NONE else _returned(change, key, cells)
@@ -412,6 +444,14 @@ def _lock_keys(prepared: Sequence[_Prepared]) -> set[bytes]:
 def _blind(change: RowChange) -> bool:
     """Whether no condition asks what the row is now."""
     return change.condition.existence is RowExistence.IGNORE and change.condition.columns is None
+
+
+def _whatever_is_left(stored: bytes | None, table: Table, now_ms: int) -> list[Cell] | None:
+    """The cells of a row that is about to be replaced, be it damaged: that mends it."""
+    try:
+        return None if stored is None else storedrow.decode(stored, table, now_ms)
+    except Corruption:
+        return None
 
 
 def _check_condition(prepared: _Prepared, old: list[Cell] | None) -> None:

@@ -95,7 +95,6 @@ def test_partition_ranges_that_leave_keys_out() -> None:
     ("changes", "error"),
     [
         ({"sse_spec": ots.SSESpecification(True, ots.SSEKeyType.SSE_KMS_SERVICE)}, UnsupportedOperation),
-        ({"secondary_indexes": [ots.SecondaryIndexMeta("i", ["b"], ["string"])]}, UnsupportedOperation),
         ({"table_meta": ots.TableMeta("t", [("a", "BOOLEAN")])}, ParameterInvalid),
     ],
 )

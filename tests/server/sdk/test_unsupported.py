@@ -44,10 +44,6 @@ def retrying(server: ServerProcess) -> ots.OTSClient:
 
 OPERATIONS: dict[str, Callable[[SdkClient], object]] = {
     "SQLQuery": lambda client: client.exe_sql_query("select 1"),
-    "CreateIndex": lambda client: client.create_secondary_index(
-        "t", ots.SecondaryIndexMeta("index", ["a"], ["b"]), False
-    ),
-    "DropIndex": lambda client: client.delete_secondary_index("t", "index"),
     "CreateTimeseriesTable": lambda client: client.create_timeseries_table(CreateTimeseriesTableRequest(TIMESERIES)),
     "DescribeTimeseriesTable": lambda client: client.describe_timeseries_table("series"),
     "UpdateTimeseriesTable": lambda client: client.update_timeseries_table(TIMESERIES),
@@ -86,12 +82,6 @@ def test_operations(retrying: ots.OTSClient, operation: str) -> None:
 def test_operations_of_other_sdks(retrying: ots.OTSClient, operation: str) -> None:
     _refused_at_once(lambda: send(retrying, operation, b""))
 
-
-def test_secondary_indexes_of_a_new_table(retrying: ots.OTSClient) -> None:
-    meta = ots.TableMeta("refused_table", [("id", "STRING")], [("a", "STRING")])
-    index = ots.SecondaryIndexMeta("index", ["a"], [])
-    throughput = ots.ReservedThroughput(ots.CapacityUnit(0, 0))
-    _refused_at_once(lambda: retrying.create_table(meta, ots.TableOptions(), throughput, [index]), mentions="secondary")
     assert "refused_table" not in retrying.list_table()
 
 

@@ -45,6 +45,8 @@ class Remedy(enum.Enum):
 
     REBUILD = "rebuild"
     """Fill the index anew from its table."""
+    RECREATE = "recreate"
+    """Drop the secondary index, and create it again."""
     RESTORE = "restore"
     """Put the directory back as it was when it was last whole: what is lost is nowhere else."""
     START = "start"

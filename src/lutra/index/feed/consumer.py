@@ -93,6 +93,10 @@ class IndexConsumer:
         return self.definition.table_id
 
     @property
+    def needs_expired(self) -> bool:
+        return False
+
+    @property
     def rows(self) -> int:
         return self.index.rows
 

@@ -15,6 +15,7 @@ from lutra.server.protocol import bulk_operations as bulk
 from lutra.server.protocol import row_operations as rows
 from lutra.server.protocol import scan_operations as scans
 from lutra.server.protocol import search_operations as search
+from lutra.server.protocol import secondary_operations as secondary
 from lutra.server.protocol import stream_operations as streams
 from lutra.server.protocol import table_operations as tables
 from lutra.server.protocol import transaction_operations as transactions
@@ -54,6 +55,8 @@ _HANDLERS: Final[dict[str, tuple[Lane, Handler]]] = {
     "DeleteDefinedColumn": (Lane.SCHEMA, tables.delete_defined_column),
     "ComputeSplitPointsBySize": (Lane.SCAN, tables.compute_split_points_by_size),
     "ListTimeseriesTable": (Lane.SCAN, tables.list_timeseries_table),
+    "CreateIndex": (Lane.SCHEMA, secondary.create_index),
+    "DropIndex": (Lane.SCHEMA, secondary.drop_index),
     "GetRow": (Lane.POINT, rows.get_row),
     "PutRow": (Lane.WRITE, rows.put_row),
     "UpdateRow": (Lane.WRITE, rows.update_row),
@@ -84,8 +87,6 @@ OPERATIONS: Final = {name: Operation(name, lane, handler) for name, (lane, handl
 
 UNSERVED: Final = frozenset(
     [
-        "CreateIndex",
-        "DropIndex",
         "SQLQuery",
         "CreateDeliveryTask",
         "DeleteDeliveryTask",

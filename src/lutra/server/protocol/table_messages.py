@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Literal, cast
 
@@ -13,6 +13,7 @@ from lutra.model.schema import (
     CapacityUnits,
     DefinedColumn,
     KeyColumn,
+    SecondaryIndex,
     StreamSpec,
     TableDescription,
     TableOptions,
@@ -20,6 +21,7 @@ from lutra.model.schema import (
     TableUpdate,
 )
 from lutra.model.values import INF_MAX, INF_MIN, ColumnType, KeyValue
+from lutra.server.protocol.secondary_messages import index_message, parse_index
 from lutra.server.wire import capacity_pb2
 from lutra.server.wire import table_pb2 as wire
 
@@ -46,8 +48,6 @@ US_PER_S = 1_000_000
 
 def parse_schema(request: wire.CreateTableRequest) -> TableSchema:
     """The table a CreateTable asks for. Raises ParameterInvalid, and UnsupportedOperation for what is not served."""
-    if request.index_metas:
-        raise UnsupportedOperation("secondary indexes are not supported; create a search index instead")
     if request.sse_spec.enable:
         raise UnsupportedOperation("server-side encryption is not supported; encrypt the disk of the data directory")
     meta = request.table_meta
@@ -64,6 +64,7 @@ def parse_schema(request: wire.CreateTableRequest) -> TableSchema:
         # Python and Node cannot ask for them: who has said nothing may use them.
         has_transactions=request.enable_local_txn or not request.HasField("enable_local_txn"),
         stream=(_parse_stream(request.stream_spec) or None) if request.HasField("stream_spec") else None,
+        indexes=tuple(parse_index(meta) for meta in request.index_metas),
     )
 
 
@@ -156,8 +157,13 @@ def _parse_stream(message: wire.StreamSpecification) -> StreamSpec | Literal[Fal
 # Responses
 
 
-def describe_message(description: TableDescription) -> wire.DescribeTableResponse:
-    """DescribeTable's answer. Times in it are seconds, but the creation time microseconds, since the epoch."""
+def describe_message(
+    description: TableDescription, filled: Callable[[SecondaryIndex], bool] = lambda index: True
+) -> wire.DescribeTableResponse:
+    """DescribeTable's answer. Times in it are seconds, but the creation time microseconds, since the epoch.
+
+    ``filled`` says of each secondary index whether it has all of the table.
+    """
     schema = description.schema
     return wire.DescribeTableResponse(
         table_meta=wire.TableMeta(
@@ -174,6 +180,7 @@ def describe_message(description: TableDescription) -> wire.DescribeTableRespons
         stream_details=_stream_message(description),
         shard_splits=[split_point_bytes(((schema.key[0].name, value),)) for value in schema.splits],
         sse_details=wire.SSEDetails(enable=False),
+        index_metas=[index_message(index, filled(index)) for index in schema.indexes],
         creation_time=description.created_us,
     )
 

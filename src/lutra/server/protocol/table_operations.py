@@ -22,7 +22,7 @@ _SCHEMA_READ = CapacityUnits(read=1)
 
 
 def create_table(instance: Instance, body: bytes) -> Reply:
-    instance.tables.create(messages.parse_schema(parse(wire.CreateTableRequest, body)))
+    instance.create_table(messages.parse_schema(parse(wire.CreateTableRequest, body)))
     return Reply(b"")
 
 
@@ -33,7 +33,8 @@ def list_table(instance: Instance, body: bytes) -> Reply:
 
 def describe_table(instance: Instance, body: bytes) -> Reply:
     request = parse(wire.DescribeTableRequest, body)
-    return Reply(messages.describe_message(instance.tables.describe(request.table_name)).SerializeToString())
+    description = instance.tables.described(request.table_name)
+    return Reply(messages.describe_message(description, instance.tables.is_index_filled).SerializeToString())
 
 
 def update_table(instance: Instance, body: bytes) -> Reply:

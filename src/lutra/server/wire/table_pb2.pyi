@@ -1,4 +1,5 @@
 from lutra.server.wire import capacity_pb2 as _capacity_pb2
+from lutra.server.wire import secondary_pb2 as _secondary_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -149,9 +150,9 @@ class CreateTableRequest(_message.Message):
     partitions: _containers.RepeatedCompositeFieldContainer[PartitionRange]
     stream_spec: StreamSpecification
     sse_spec: SSESpecification
-    index_metas: _containers.RepeatedScalarFieldContainer[bytes]
+    index_metas: _containers.RepeatedCompositeFieldContainer[_secondary_pb2.IndexMeta]
     enable_local_txn: bool
-    def __init__(self, table_meta: _Optional[_Union[TableMeta, _Mapping]] = ..., reserved_throughput: _Optional[_Union[_capacity_pb2.ReservedThroughput, _Mapping]] = ..., table_options: _Optional[_Union[TableOptions, _Mapping]] = ..., partitions: _Optional[_Iterable[_Union[PartitionRange, _Mapping]]] = ..., stream_spec: _Optional[_Union[StreamSpecification, _Mapping]] = ..., sse_spec: _Optional[_Union[SSESpecification, _Mapping]] = ..., index_metas: _Optional[_Iterable[bytes]] = ..., enable_local_txn: bool = ...) -> None: ...
+    def __init__(self, table_meta: _Optional[_Union[TableMeta, _Mapping]] = ..., reserved_throughput: _Optional[_Union[_capacity_pb2.ReservedThroughput, _Mapping]] = ..., table_options: _Optional[_Union[TableOptions, _Mapping]] = ..., partitions: _Optional[_Iterable[_Union[PartitionRange, _Mapping]]] = ..., stream_spec: _Optional[_Union[StreamSpecification, _Mapping]] = ..., sse_spec: _Optional[_Union[SSESpecification, _Mapping]] = ..., index_metas: _Optional[_Iterable[_Union[_secondary_pb2.IndexMeta, _Mapping]]] = ..., enable_local_txn: bool = ...) -> None: ...
 
 class CreateTableResponse(_message.Message):
     __slots__ = ()
@@ -186,7 +187,7 @@ class DescribeTableRequest(_message.Message):
     def __init__(self, table_name: _Optional[str] = ...) -> None: ...
 
 class DescribeTableResponse(_message.Message):
-    __slots__ = ("table_meta", "reserved_throughput_details", "table_options", "table_status", "stream_details", "shard_splits", "sse_details", "creation_time")
+    __slots__ = ("table_meta", "reserved_throughput_details", "table_options", "table_status", "stream_details", "shard_splits", "sse_details", "index_metas", "creation_time")
     TABLE_META_FIELD_NUMBER: _ClassVar[int]
     RESERVED_THROUGHPUT_DETAILS_FIELD_NUMBER: _ClassVar[int]
     TABLE_OPTIONS_FIELD_NUMBER: _ClassVar[int]
@@ -194,6 +195,7 @@ class DescribeTableResponse(_message.Message):
     STREAM_DETAILS_FIELD_NUMBER: _ClassVar[int]
     SHARD_SPLITS_FIELD_NUMBER: _ClassVar[int]
     SSE_DETAILS_FIELD_NUMBER: _ClassVar[int]
+    INDEX_METAS_FIELD_NUMBER: _ClassVar[int]
     CREATION_TIME_FIELD_NUMBER: _ClassVar[int]
     table_meta: TableMeta
     reserved_throughput_details: _capacity_pb2.ReservedThroughputDetails
@@ -202,8 +204,9 @@ class DescribeTableResponse(_message.Message):
     stream_details: StreamDetails
     shard_splits: _containers.RepeatedScalarFieldContainer[bytes]
     sse_details: SSEDetails
+    index_metas: _containers.RepeatedCompositeFieldContainer[_secondary_pb2.IndexMeta]
     creation_time: int
-    def __init__(self, table_meta: _Optional[_Union[TableMeta, _Mapping]] = ..., reserved_throughput_details: _Optional[_Union[_capacity_pb2.ReservedThroughputDetails, _Mapping]] = ..., table_options: _Optional[_Union[TableOptions, _Mapping]] = ..., table_status: _Optional[_Union[TableStatus, str]] = ..., stream_details: _Optional[_Union[StreamDetails, _Mapping]] = ..., shard_splits: _Optional[_Iterable[bytes]] = ..., sse_details: _Optional[_Union[SSEDetails, _Mapping]] = ..., creation_time: _Optional[int] = ...) -> None: ...
+    def __init__(self, table_meta: _Optional[_Union[TableMeta, _Mapping]] = ..., reserved_throughput_details: _Optional[_Union[_capacity_pb2.ReservedThroughputDetails, _Mapping]] = ..., table_options: _Optional[_Union[TableOptions, _Mapping]] = ..., table_status: _Optional[_Union[TableStatus, str]] = ..., stream_details: _Optional[_Union[StreamDetails, _Mapping]] = ..., shard_splits: _Optional[_Iterable[bytes]] = ..., sse_details: _Optional[_Union[SSEDetails, _Mapping]] = ..., index_metas: _Optional[_Iterable[_Union[_secondary_pb2.IndexMeta, _Mapping]]] = ..., creation_time: _Optional[int] = ...) -> None: ...
 
 class ListTableRequest(_message.Message):
     __slots__ = ()
