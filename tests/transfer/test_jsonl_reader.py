@@ -38,6 +38,12 @@ def test_rows_and_what_is_none(tmp_path: Path) -> None:
     assert all(len(row.raw or "") <= 5_000 for row in rows)
 
 
+def test_an_array_over_several_lines(tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text('[\n  {"a": 1}\n]\n')
+    [found] = JsonLinesReader(DataFile.at(tmp_path / "rows.json")).rows(Position())
+    assert "not the begin of an array (of an array of objects, jq -c '.[]' makes lines)" in (found.rows[0].wrong or "")
+
+
 def test_goes_on_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jsonl_reader, "_ROWS_AT_ONCE", 3)
     path = tmp_path / "rows.jsonl"

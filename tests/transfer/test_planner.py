@@ -19,6 +19,7 @@ from lutra.transfer.data_file import DataFile
 from lutra.transfer.mapping import ColumnMapping, Place
 from lutra.transfer.plan import Plan
 from lutra.transfer.planner import plan_import
+from lutra.transfer.table_schema import TableDeclaration
 
 ROWS: list[dict[str, Any]] = [
     {"id": n, "title": f"t{n}", "year": 2000 + n, "lat": 1.5, "lng": n / 10, "emb": [0.5] * 4} for n in range(10)
@@ -126,8 +127,19 @@ def test_a_table_that_is_there(tmp_path: Path, db: lutra.Database) -> None:
     assert {**plan.key, **plan.fields} == {"id": str, **fields}
     with pytest.raises(ParameterInvalid, match="has the key id, not title"):
         planned(tmp_path, db=db, key=("title",), **left)
-    with pytest.raises(ParameterInvalid, match="--type: column 'year' of table 'notes' is float, not int"):
+    with pytest.raises(ParameterInvalid, match="--type, --vector: column 'year' of table 'notes' is float, not int"):
         planned(tmp_path, db=db, types={"year": "int"}, **left)
+    with pytest.raises(
+        ParameterInvalid, match="column 'emb' of table 'notes' is vector:4:euclidean, not vector:4:cosine"
+    ):
+        planned(tmp_path, db=db, vectors={"emb": ""}, **left)
+    declared = TableDeclaration({"id": str}, {**fields, "year": int})
+    files = [DataFile.at(tmp_path / "rows.jsonl")]
+    with pytest.raises(ParameterInvalid, match="--schema: table 'notes' is there, with another key or other fields"):
+        plan_import(db, "notes", files, ColumnMapping(skipped=("lat", "lng")), declared=declared)
+    same = {"vectors": {"emb": "euclidean"}, "types": {"title": "text", "year": "float"}}
+    assert planned(tmp_path, db=db, **same, **left).trial.rejected == 0
+    assert planned(tmp_path, db=db, types={"emb": "vector:euclidean"}, **left).trial.rejected == 0
     with pytest.raises(ParameterInvalid, match="expected a vector of 4"):
         planned(tmp_path, db=db, rows=[{"id": 1, "emb": [1.0] * 3}])
     with pytest.raises(ParameterInvalid, match="nothing is given for the key column 'id'"):
@@ -139,6 +151,14 @@ def test_a_table_that_chooses_its_keys(tmp_path: Path, db: lutra.Database) -> No
     for rows in ([{"of": "a", "id": 1, "x": 1}], [{"of": "a", "x": 1}]):
         with pytest.raises(ParameterInvalid, match="chooses its keys"):
             planned(tmp_path, db=db, rows=rows)
+
+
+def test_a_new_table_that_is_declared(tmp_path: Path) -> None:
+    """Also with fields that no file has."""
+    (tmp_path / "rows.jsonl").write_text('{"id": 1, "x": 2}\n')
+    declared = TableDeclaration({"id": str}, {"x": float, "y": lutra.Text()})
+    plan = plan_import(None, "notes", [DataFile.at(tmp_path / "rows.jsonl")], ColumnMapping(), declared=declared)
+    assert (plan.key, plan.fields) == (declared.key, declared.fields)
 
 
 def test_names_that_tables_do_not_take(tmp_path: Path) -> None:

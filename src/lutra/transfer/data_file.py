@@ -8,6 +8,7 @@ import hashlib
 import io
 import lzma
 import os
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +165,6 @@ class _told:  # noqa: N801  # reads as a word of the with statement
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, OSError | EOFError | lzma.LZMAError):
+        if isinstance(error, OSError | EOFError | lzma.LZMAError | zlib.error):
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise StorageFailure(f"cannot read {self._path}: {why}") from error

@@ -59,6 +59,8 @@ def _parsed(line: Line, content: bytes) -> tuple[dict[str, Any] | None, str | No
     """The values of a row, or what is wrong with it."""
     if line.is_too_long:
         return None, "the line is too long for a row"
+    if content.strip() == b"[":
+        return None, f"expected an object of JSON in each line, not the begin of {_KINDS[list]}"
     try:
         values = json.loads(content, parse_constant=_refuse)
     except UnicodeDecodeError as error:

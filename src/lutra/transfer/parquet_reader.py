@@ -12,6 +12,7 @@ from lutra.transfer.positions import FoundRows, Position
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 TABLE_KEY: Final = b"lutra.table"
 """Of a file's metadata: the table that it was made from (`lutra.transfer.table_schema`), in JSON."""
@@ -28,17 +29,13 @@ class ParquetReader:
 
     def __init__(self, file: DataFile) -> None:
         try:
-            import pyarrow.parquet as pq
+            import pyarrow.parquet  # noqa: F401
         except ImportError as error:
             raise ImportError("Parquet files need pyarrow: pip install 'lutra[arrow]'") from error
         self._file = file
-        try:
-            # Buffered by column: row groups may be larger than memory.
-            self._parquet = pq.ParquetFile(file.path, buffer_size=_BUFFER_BYTES, pre_buffer=False)
-        except (OSError, ValueError) as error:
-            raise StorageFailure(f"{file.path} cannot be read as Parquet: {error}") from error
-        self._schema: pa.Schema = self._parquet.schema_arrow
-        self._rows_total: int = self._parquet.metadata.num_rows
+        with self._opened() as parquet:  # of many files, none stays open
+            self._schema: pa.Schema = parquet.schema_arrow
+            self._metadata = parquet.metadata
         names = self._schema.names
         if len({*names}) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
@@ -64,18 +61,30 @@ class ParquetReader:
 
     def rows(self, start: Position, columns: Sequence[str] | None = None) -> Iterator[FoundRows]:
         done = 0
-        metadata = self._parquet.metadata
-        for number in range(metadata.num_row_groups):
-            group = metadata.row_group(number)
-            if done + group.num_rows > start.rows:
-                yield from self._of_group(number, done, start.rows, columns)
-            done += group.num_rows
+        with self._opened() as parquet:
+            for number in range(self._metadata.num_row_groups):
+                group = self._metadata.row_group(number)
+                if done + group.num_rows > start.rows:
+                    yield from self._of_group(parquet, number, done, start.rows, columns)
+                done += group.num_rows
 
-    def _of_group(self, number: int, done: int, start: int, columns: Sequence[str] | None) -> Iterator[FoundRows]:
-        group = self._parquet.metadata.row_group(number)
+    def _opened(self) -> pq.ParquetFile:
+        """To be closed. Raises StorageFailure."""
+        import pyarrow.parquet as pq
+
+        try:
+            # Buffered by column: row groups may be larger than memory.
+            return pq.ParquetFile(self._file.path, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+        except (OSError, ValueError) as error:
+            raise StorageFailure(f"{self._file.path} cannot be read as Parquet: {error}") from error
+
+    def _of_group(
+        self, parquet: pq.ParquetFile, number: int, done: int, start: int, columns: Sequence[str] | None
+    ) -> Iterator[FoundRows]:
+        group = self._metadata.row_group(number)
         row_bytes = max(1, group.total_byte_size // max(1, group.num_rows))
         at_once = max(_BATCH_ROWS_MIN, min(_BATCH_ROWS_MAX, _BATCH_BYTES // row_bytes))
-        batches = self._parquet.iter_batches(at_once, row_groups=[number], columns=columns, use_threads=False)
+        batches = parquet.iter_batches(at_once, row_groups=[number], columns=columns, use_threads=False)
         while True:
             try:
                 batch = next(batches, None)
@@ -88,7 +97,7 @@ class ParquetReader:
                 frame = _normal(batch.slice(first))
             except (OSError, ValueError) as error:  # Arrow's errors are of these
                 raise StorageFailure(f"cannot read {self._file.path} after row {done:,}: {error}") from error
-            read_bytes = self._file.size_bytes * done // max(1, self._rows_total)
+            read_bytes = self._file.size_bytes * done // max(1, self._metadata.num_rows)
             yield FoundRows((), Position(done), read_bytes, frame)
 
 

@@ -285,15 +285,22 @@ class _Planner:
                     f"--rename COLUMN={name}"
                 )
         for column in columns:
-            is_said = self._said(self._mapping.types, column.source or column.name) is not None
-            known = self._known(column.name)
-            if is_said and known is not None and self._existing is not None:
-                _check_same(self._table, column, *self._guess(column.source or column.name, Seen()))
+            source = column.source or column.name
+            said = (self._said(of, source) for of in (self._mapping.types, self._mapping.vectors))
+            if (
+                self._existing is not None
+                and self._known(column.name) is not None
+                and any(one is not None for one in said)
+            ):
+                _check_same(self._table, column, *self._guess(source, self._sample.seen.get(source, Seen())))
 
     def _layout(self, columns: Sequence[PlannedColumn]) -> Layout:
         """Raises ParameterInvalid where there can be no such table."""
-        if self._existing is not None:
-            return Layout.declared(self._table, self._existing.key, self._existing.fields)
+        existing, declared = self._existing, self._declared
+        if existing is not None:
+            if declared is not None and (existing.key, existing.fields) != (declared.key, declared.fields):
+                raise ParameterInvalid(f"--schema: table {self._table!r} is there, with another key or other fields")
+            return Layout.declared(self._table, existing.key, existing.fields)
         if limits.NAME_PATTERN.fullmatch(self._table) is None:
             raise ParameterInvalid(
                 f"{self._table!r} cannot be a table's name: letters, digits and '_', no digit first, 255 at most"
@@ -333,6 +340,6 @@ def _check_same(table: str, column: PlannedColumn, said: Guess, unit: str | None
     """That a type which is said is the one that the table has; a unit says how to read it, and goes with any."""
     if unit is None and type_text(said.declaration) != type_text(column.declaration):
         raise ParameterInvalid(
-            f"--type: column {column.name!r} of table {table!r} is {type_text(column.declaration)}, not "
+            f"--type, --vector: column {column.name!r} of table {table!r} is {type_text(column.declaration)}, not "
             f"{type_text(said.declaration)}"
         )

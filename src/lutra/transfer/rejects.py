@@ -20,7 +20,8 @@ from lutra.transfer.positions import FoundRow
 
 _VALUE_CHARS_MAX: Final = 4_096
 """Of the values of a row as they are told; of a longer one, the begin."""
-_PENDING_MAX: Final = 1_000
+_PENDING_ROWS_MAX: Final = 1_000
+_PENDING_BYTES_MAX: Final = 4 * 1024 * 1024
 
 
 _OWN_LINE: Final = b'{"file": '
@@ -34,6 +35,7 @@ class RejectsFile:
         so it is taken away. None: this is the first. Raises StorageFailure."""
         self.path = path
         self._pending: list[bytes] = []
+        self._pending_bytes = 0
         with _told(path):
             there = path.stat().st_size if path.exists() else 0
             if size_bytes is not None and size_bytes < there and _is_own(path, size_bytes):
@@ -45,7 +47,7 @@ class RejectsFile:
     @property
     def is_full(self) -> bool:
         """Whether it is time to write down what came."""
-        return len(self._pending) >= _PENDING_MAX
+        return len(self._pending) >= _PENDING_ROWS_MAX or self._pending_bytes >= _PENDING_BYTES_MAX
 
     def add(self, file: Path, row: FoundRow, reason: str, values: Mapping[str, Any] | None) -> None:
         """A row that was rejected; it is written by the next `sync`."""
@@ -57,7 +59,9 @@ class RejectsFile:
             told["values"] = {name: shown_value(value) for name, value in values.items()}
         elif row.raw is not None:
             told["raw"] = row.raw
-        self._pending.append(json.dumps(told, ensure_ascii=False).encode(errors="backslashreplace") + b"\n")
+        line = json.dumps(told, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
+        self._pending.append(line)
+        self._pending_bytes += len(line)
 
     def sync(self) -> None:
         """Puts what came on stable storage. Raises StorageFailure."""
@@ -71,6 +75,7 @@ class RejectsFile:
                 self.size_bytes = file.tell()
             sync_folder(self.path.absolute().parent)
         self._pending.clear()
+        self._pending_bytes = 0
 
 
 def _is_own(path: Path, offset: int) -> bool:
