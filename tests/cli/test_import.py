@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -153,6 +155,25 @@ def test_a_kill_and_the_same_command_again(folder: Path) -> None:
         assert {row["id"]: row["x"] for row in table.scan()} == {n: n * 2 for n in range(rows) if n != bad}
     [line] = (folder / "t.rejected.jsonl").read_text().splitlines()
     assert json.loads(line)["line"] == bad + 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("answer", "status"), [("n", 1), ("y", 0)])
+def test_a_terminal_is_asked_and_shown_how_far_it_is(folder: Path, answer: str, status: int) -> None:
+    command = [*LUTRA, "import", "notes.csv", "--table", "notes", "--data", "data"]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True) as process:
+        os.close(theirs)
+        os.write(ours, f"{answer}\n".encode())
+        printed = b""
+        with contextlib.suppress(OSError):  # EIO: the other side is gone
+            while piece := os.read(ours, 4_096):
+                printed += piece
+        os.close(ours)
+        assert process.wait(60) == status
+    assert b"Go on? [Y/n]" in printed
+    assert (folder / "data").exists() is (answer == "y")
+    assert (b"2 rows, " in printed) is (answer == "y")
 
 
 @pytest.mark.slow

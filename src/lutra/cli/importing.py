@@ -14,7 +14,7 @@ import click
 
 from lutra.cli.failures import missing_libraries, shown_failures
 from lutra.cli.options import data_option, instance_option, json_option, objects_option
-from lutra.cli.progress import shown_rows
+from lutra.cli.progress import shown_progress, shown_rows
 
 if TYPE_CHECKING:
     from lutra.instance.database import Database
@@ -37,7 +37,7 @@ _DELIMITERS: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", 
 @instance_option
 @click.option("--key", metavar="COLUMN[,COLUMN]", help="The key of a new table. [default: a column called id, or such]")
 @click.option(
-    "--type", "types", multiple=True, metavar="COLUMN=TYPE", help="What a column holds; repeatable. See below."
+    "--type", "types", multiple=True, metavar="COLUMN=TYPE", help="What a column holds; repeatable. See above."
 )
 @click.option(
     "--vector",
@@ -243,7 +243,8 @@ def _wait(database: Database, table: str) -> None:
     from lutra.model.errors import ParameterInvalid, RequestTimeout
 
     opened = database.table(table)
-    with shown_rows("making them searchable"), contextlib.suppress(ParameterInvalid):  # it has no index
+    with shown_progress() as report, contextlib.suppress(ParameterInvalid):  # it has no index
+        report("making them searchable", 0, None)
         while True:
             with contextlib.suppress(RequestTimeout):
                 opened.search(limit=1, columns=[])
