@@ -193,7 +193,7 @@ def messages_of_others(target: Target) -> list[Message]:
     from lutra.model.schema import StreamSpec, TableUpdate
     from lutra.model.values import INF_MAX, INF_MIN
     from lutra.server.protocol.stream_messages import iterator_text
-    from lutra.server.wire import bulk_pb2, row_pb2, stream_pb2, table_pb2, transaction_pb2
+    from lutra.server.wire import bulk_pb2, row_pb2, secondary_pb2, stream_pb2, table_pb2, transaction_pb2
 
     instance = target.engine.instance("test")
     target.make_table()
@@ -206,6 +206,12 @@ def messages_of_others(target: Target) -> list[Message]:
     column = table_pb2.DefinedColumnSchema(name="d", type=table_pb2.DEFINED_COLUMN_TYPE_DOUBLE)
     change = encode_change(KEY_TUPLE, [("long", 5, None, 0)], False)
     row = bulk_pb2.RowInBulkImportRequest(type=row_pb2.OPERATION_TYPE_PUT, row_change=change)
+    index = secondary_pb2.IndexMeta(
+        name="s",
+        primary_key=["a", "b"],
+        index_update_mode=secondary_pb2.IUM_SYNC_INDEX,
+        index_type=secondary_pb2.IT_LOCAL_INDEX,
+    )
     bounds = [encode_key((("a", bound), ("b", bound))) for bound in (INF_MIN, INF_MAX)]
     return [
         table_pb2.AddDefinedColumnRequest(table_name="t", columns=[column]),
@@ -214,6 +220,8 @@ def messages_of_others(target: Target) -> list[Message]:
         transaction_pb2.StartLocalTransactionRequest(table_name="t", key=encode_key((("a", "x"),))),
         transaction_pb2.CommitTransactionRequest(transaction_id=transaction),
         transaction_pb2.AbortTransactionRequest(transaction_id=transaction),
+        secondary_pb2.CreateIndexRequest(main_table_name="t", index_meta=index, include_base_data=True),
+        secondary_pb2.DropIndexRequest(main_table_name="t", index_name="s"),
         stream_pb2.ListStreamRequest(table_name="t"),
         stream_pb2.DescribeStreamRequest(stream_id=stream.stream_id, shard_limit=1),
         stream_pb2.GetShardIteratorRequest(**ids, timestamp=1),

@@ -24,13 +24,23 @@ from lutra.model.rows import (
     CellOperation,
     ChangeKind,
     Condition,
+    RangeRequest,
     ReadOptions,
     RowChange,
     RowExistence,
 )
-from lutra.model.schema import KeyColumn, StreamSpec, TableOptions, TableSchema, TableUpdate
+from lutra.model.schema import (
+    DefinedColumn,
+    IndexKind,
+    KeyColumn,
+    SecondaryIndex,
+    StreamSpec,
+    TableOptions,
+    TableSchema,
+    TableUpdate,
+)
 from lutra.model.streams import StreamIterator, StreamPlace, StreamRecord
-from lutra.model.values import AUTO_INCREMENT, ColumnType
+from lutra.model.values import AUTO_INCREMENT, INF_MAX, INF_MIN, ColumnType
 from lutra.tables import keyspace
 from lutra.tables.space import TableSpace
 from lutra.tables.tables import Tables
@@ -389,6 +399,37 @@ def test_a_damaged_record_is_named(store: KeyValueStore, space: TableSpace, tabl
             space.streams.read("default", page.next, 10, 10**6)
         (told,) = space.streams.damaged("default", "t")
         assert str(told).startswith(f"record {keyspace.unpack(second[0][17:25])}/0 is damaged")
+
+
+def test_a_damaged_row_can_be_written_anew_though_its_stream_asks_what_it_had(
+    store: KeyValueStore, space: TableSpace, tables: Tables
+) -> None:
+    table_id = make(tables, spec=StreamSpec(24, ("a",)))
+    put(tables, 1, a=1)
+    ((stored_key, _),) = store.scan(keyspace.rows_prefix(table_id), prefix_end(keyspace.rows_prefix(table_id)))
+    batch = WriteBatch()
+    batch.put(stored_key, b"\x01\xff")
+    store.commit(batch)
+    put(tables, 1, a=2)
+    assert [record.original for record in records(space)] == [None, None]
+    put(tables, 1, a=3)
+    assert [cell[:2] for cell in records(space)[-1].original or ()] == [("a", 2)]
+
+
+def test_a_local_index_goes_with_a_stream(space: TableSpace, tables: Tables) -> None:
+    key = (KeyColumn("p", ColumnType.STRING), KeyColumn("k", ColumnType.INTEGER))
+    index = SecondaryIndex("by_n", ("p", "n"), (), IndexKind.LOCAL)
+    defined = (DefinedColumn("n", ColumnType.INTEGER),)
+    tables.create(TableSchema("t", key, defined, stream=DAY, indexes=(index,)))
+    for number in (5, 7):
+        cells: list[CellChange] = [("n", number, None, PUT)]
+        tables.write("t", RowChange(ChangeKind.PUT, (("p", "x"), ("k", 1)), cells))
+    assert [record.cells[0][1] for record in records(space)] == [5, 7]
+    assert [record.key for record in records(space)] == [(("p", "x"), ("k", 1))] * 2, "of the table's rows alone"
+    whole = RangeRequest(
+        (("p", INF_MIN), ("n", INF_MIN), ("k", INF_MIN)), (("p", INF_MAX), ("n", INF_MAX), ("k", INF_MAX))
+    )
+    assert [row.key[1][1] for row in tables.read_range("by_n", whole).rows] == [7]
 
 
 def test_times_go_on_rising_after_reopening(store: KeyValueStore, space: TableSpace, tables: Tables, clock) -> None:

@@ -130,7 +130,7 @@ class RowWriter:
         """Rows in their order, in one commit; what is wrong with one stands in its place.
 
         ``is_atomic``: of each table all rows are written or none, and they have one partition key. Where none is, all
-        of them have the error of the first that has one.
+        of them have the error of the first that has one. ``operation``: what errors call the batch.
 
         Raises ParameterInvalid where one is wrong in itself, where one that repeats a row has a condition, and where
         they are too large together; OperationConflict. Then none is written.
