@@ -13,13 +13,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 TESTS = {
     "data_opration.test.js": 1,
+    "globalIndex.test.js": 8,
     "knowledge_base.test.js": 27,
     "long.test.js": 1,
     "protocol/plain_buffer.test.js": 2,
     "table.test.js": 1,
 }
 ELSEWHERE = {"search.test.js", "search_old.test.js"}
-NOT_SERVED = {"globalIndex.test.js", "sql.test.js"}
+NOT_SERVED = {"sql.test.js"}
 NO_TESTS = {"e2e_knowledge_base.js", "ots_test_utils.js"}
 """A program that wants a knowledge base, and what the tests share."""
 

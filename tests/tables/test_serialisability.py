@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.histories import History, Unit, serial_order
+from support.secondary import check_index
 
 from lutra.model.errors import ConditionCheckFail, LutraError, OperationConflict
 from lutra.model.rows import (
@@ -22,12 +23,19 @@ from lutra.model.rows import (
     RowChange,
     RowExistence,
 )
-from lutra.model.schema import KeyColumn, TableSchema
+from lutra.model.schema import DefinedColumn, IndexKind, KeyColumn, SecondaryIndex, TableSchema
 from lutra.model.values import INF_MAX, INF_MIN, ColumnType
 from lutra.tables.locks import RowLocks
 from lutra.tables.open_transactions import OpenTransactions
 from lutra.tables.tables import Tables
 
+INDEX = SecondaryIndex("by_v", ("p", "v"), (), IndexKind.LOCAL)
+SCHEMA = TableSchema(
+    "t",
+    (KeyColumn("p", ColumnType.STRING), KeyColumn("r", ColumnType.STRING)),
+    (DefinedColumn("v", ColumnType.INTEGER),),
+    indexes=(INDEX,),
+)
 PARTITIONS = ("p", "q")
 ROWS = ("a", "b", "c")
 THREADS = 4
@@ -200,7 +208,7 @@ def switching() -> Iterator[None]:
 
 
 def run(tables: Tables, seed: int) -> tuple[dict[str, History], int]:
-    tables.create(TableSchema("t", (KeyColumn("p", ColumnType.STRING), KeyColumn("r", ColumnType.STRING))))
+    tables.create(SCHEMA)
     histories = {partition: History() for partition in PARTITIONS}
     workers = [Worker(tables, histories, seed, number) for number in range(THREADS)]
     for worker in workers:
@@ -222,6 +230,7 @@ def test_every_history_has_an_order(memory_tables: Tables, switching: None, seed
             end.saw(row, value_of(memory_tables.read("t", key(partition, row), ReadOptions()).row))
         history.end(end)
         assert serial_order(history.units) is not None, history.units
+    check_index(memory_tables, "t", INDEX)
 
 
 def test_without_holders_histories_have_none(

@@ -41,7 +41,7 @@ from lutra.model.rows import (
     RowChange,
     RowExistence,
 )
-from lutra.model.schema import DefinedColumn, KeyColumn, StreamSpec, TableSchema, TableUpdate
+from lutra.model.schema import DefinedColumn, IndexKind, KeyColumn, SecondaryIndex, StreamSpec, TableSchema, TableUpdate
 from lutra.model.values import INF_MAX, INF_MIN, ColumnType, KeyValue, Value
 from lutra.tables.space import TableSpace
 from lutra.tables.tables import Tables
@@ -540,17 +540,29 @@ class StandingClock:
         return 1_700_000_000_000_000
 
 
+INDEXED = TableSchema(
+    "t",
+    (KeyColumn("p", ColumnType.STRING), KeyColumn("n", ColumnType.INTEGER)),
+    (DefinedColumn("a", ColumnType.INTEGER), DefinedColumn("c", ColumnType.INTEGER)),
+    indexes=(
+        SecondaryIndex("by_a", ("p", "a"), ("c",), IndexKind.LOCAL),
+        SecondaryIndex("by_c", ("p", "c"), (), IndexKind.LOCAL),
+    ),
+)
+
+
 @given(st.lists(CHANGES, max_size=4), STEPS, st.booleans(), st.integers(1, 3))
 def test_it_does_what_the_same_writes_do_without_it(before, steps, is_committed: bool, limit: int) -> None:  # type: ignore[no-untyped-def]
+    """To the rows and, at the commit, to the local indexes of the table."""
     tables = TableSpace(MemoryStore(), StandingClock()).instance("default")
     plain = TableSpace(MemoryStore(), StandingClock()).instance("default")
     for one in (tables, plain):
-        create(one)
+        one.create(INDEXED)
         one.write("t", put(0, "a", v=1))
         one.write("t", put(0, "x", v=1))
         for change in before:
             _ = [one.write_batch([("t", [made(change)])])]
-    untouched = everything(tables, None, limit)
+    untouched, unindexed = everything(tables, None, limit), entries(tables)
     transaction = tables.start_transaction("t", USER)
     for kind, changes, is_atomic in steps:
         done = [
@@ -559,14 +571,25 @@ def test_it_does_what_the_same_writes_do_without_it(before, steps, is_committed:
         ]
         assert done[0] == done[1]
         assert everything(tables, transaction, limit) == everything(plain, None, limit)
-        assert everything(tables, None, limit) == untouched
+        assert (everything(tables, None, limit), entries(tables)) == (untouched, unindexed)
     if is_committed:
         tables.commit_transaction(transaction)
-        untouched = everything(plain, None, limit)
+        untouched, unindexed = everything(plain, None, limit), entries(plain)
     else:
         tables.abort_transaction(transaction)
-    assert everything(tables, None, limit) == untouched
+    assert (everything(tables, None, limit), entries(tables)) == (untouched, unindexed)
     assert rows(tables, p="a") == rows(tables, p="x") == {0: {"v": 1}}
+
+
+def entries(tables: Tables) -> list[list[tuple[object, object]]]:
+    """What the local indexes have."""
+    found = []
+    for index in INDEXED.indexes:
+        names = [*index.key, *(name for name in ("p", "n") if name not in index.key)]
+        low, high = (tuple((name, bound) for name in names) for bound in (INF_MIN, INF_MAX))
+        rows = tables.read_range(index.name, RangeRequest(low, high)).rows
+        found.append([(row.key, row.cells) for row in rows])
+    return found
 
 
 def made(change: tuple[ChangeKind, int, list[CellChange], Condition]) -> RowChange:
