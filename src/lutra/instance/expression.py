@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from lutra.instance.aggregates import Aggregate, Bucket, Unit, interval_of
 from lutra.instance.encoding import encode_float, point_of, points_of
+from lutra.instance.factors import DecayBoost, FactorBoost, ModifierName, ShapeName
 from lutra.instance.ranges import Ranges
 from lutra.model.geo import GeoBoundingBox, GeoDistance, GeoPoint, GeoPolygon
 
@@ -266,6 +267,30 @@ class Column:
 
         ``shops.group_by(col("at").distance_ranges((52.5, 13.4), 1_000, 5_000))``"""
         return Ranges(self.name, metres, point_of(of))
+
+    def factor(
+        self, modifier: ModifierName = "none", *, times: float = 1.0, missing: float | None = None
+    ) -> FactorBoost:
+        """For ``search(boost=...)``: scores are multiplied by ``modifier`` of ``times`` the column's value, an int or
+        float: as it is, or its ``log1p``, ``ln1p``, ``sqrt``, ``reciprocal`` ... (``log`` is to base 10). Rows without
+        a value count as if it were ``missing``; without that, they keep their score. ::
+
+            docs.search(text="otters", boost=col("likes").factor("log2p", missing=0))
+        """
+        return FactorBoost(self.name, modifier, times, missing)
+
+    def decay(
+        self, origin: object, scale: object, *, offset: object = None, at_scale: float = 0.5, shape: ShapeName = "gauss"
+    ) -> DecayBoost:
+        """For ``search(boost=...)``: scores are multiplied by 1 at ``origin``, by ``at_scale`` so far from it as
+        ``scale`` (and ``offset``, up to which nothing is lost), and by ever less beyond; of rows without a value by 1.
+
+        Of numbers, of dates (``scale`` and ``offset`` are timedeltas) and of points (metres). ``shape``: how it falls,
+        ``gauss``, ``exp`` or ``linear``. ::
+
+            docs.search(vector, boost=col("published").decay(now, dt.timedelta(days=30)))
+        """
+        return DecayBoost(self.name, origin, scale, offset, at_scale, shape)
 
     def asc(self) -> Order:
         return Order(self.name)

@@ -4,46 +4,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from lutra.instance import where as filters
 from lutra.instance.aggregates import Aggregate
+from lutra.instance.boosts import Boosts
 from lutra.instance.expression import Expression
 from lutra.instance.field import FieldDeclaration
 from lutra.instance.field_changes import with_field, without_field
 from lutra.instance.first_rows import FirstRows
-from lutra.instance.found_rows import FoundRows
 from lutra.instance.grouping import Grouping, GroupKey, group_orders, ordered
-from lutra.instance.records import ShownRecords
 from lutra.instance.results import Groups, Results
-from lutra.instance.row import Row
+from lutra.instance.search_call import SearchCall, Wanted, check_page
 from lutra.instance.search_query import (
     Asked,
     OrderBy,
     TextMatch,
-    are_filtered_later,
     check_filtered,
     columns_to_get,
     nearest,
     query_of,
-    sorters_of,
 )
 from lutra.instance.table_part import WAIT_S
 from lutra.instance.table_reader import TableReader
 from lutra.instance.table_writer import TableWriter
-from lutra.instance.widened import Widened
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.queries import (
     ScoreSort,
     SearchRequest,
     SearchResult,
-    SearchStats,
 )
-
-_PAGE_ROWS: Final = 1_000
-"""That one search gives of an order. Neighbours come in one: the next page would look for all of them again."""
 
 
 class Table(TableWriter, TableReader):
@@ -71,6 +62,7 @@ class Table(TableWriter, TableReader):
         offset: int = 0,
         collapse: str | None = None,
         records: int | None = None,
+        boost: Boosts | None = None,
         fresh: bool = True,
         explain: bool = False,
     ) -> Results:
@@ -89,34 +81,18 @@ class Table(TableWriter, TableReader):
         ``field`` and ``text_field`` may be paths into records (``"passages.embedding"``): a row is as near as the
         nearest of its records. With ``records``, each row's ``records`` are the first so many that made it a hit, by
         their field: the nearest one, those with the words, those that satisfy ``col("passages").any(...)``.
+        ``boost`` multiplies scores: by a column (``col("likes").factor("log2p")``), by how near its value is to another
+        (``col("at").decay(now, timedelta(days=30))``), or where a condition holds (``(col("kind") == "news", 2.0)``);
+        up to three in a list. With a vector, of the nearest 10 × ``limit``, at least 100; without vector and text, rows
+        score 1 before, and come by their score.
         The search sees every write acknowledged before it; ``fresh=False`` spares the wait for the latest ones. With
         ``explain``, the results' ``explanation`` tells what was done and why; of many rows, for the first hundred.
         Raises ParameterInvalid, and RequestTimeout where the index does not catch up within 30 s.
         """
-        index = self._search_index()
-        self._check_page(limit, offset)
+        self._search_index()
         asked = Asked(vector, text, where, field, text_field, match, min_score)
-        query, is_scored = query_of(asked, self._layout, limit + offset, is_widened=True)
-        sort = sorters_of(order_by, self._layout)
-        if is_scored and sort:
-            raise ParameterInvalid("a search for a vector or text is ordered by score: order_by does not go with it")
-        sort = (ScoreSort(),) if is_scored else sort
-        shown = None if records is None else ShownRecords(self._layout, records)
-        made = (lambda one: one) if shown is None else shown.query
-        request = SearchRequest(made(query), sort, offset, explain=explain)
-        read = columns if columns is None or shown is None else [*columns, *shown.columns]
-        request = replace(request, columns=columns_to_get(read, self._layout))
-        if fresh:
-            self._instance().wait_searchable(self.name, index, WAIT_S)
-        decode = FoundRows(self._layout, columns, shown, is_scored=is_scored)
-        if collapse is not None or (vector is not None and are_filtered_later(asked, self._layout)):
-            widened = Widened(asked, self._layout, collapse, self._searcher(fresh=False))
-            found = widened.first(request, limit, made)
-            rows, stats = decode(found), found.stats
-        else:
-            page_rows = limit if vector is not None else _PAGE_ROWS
-            rows, stats = self._pages(index, request, limit, page_rows, decode)
-        return Results(rows, self._layout.result_columns(columns, rows), stats)
+        wanted = Wanted(limit, offset, order_by, columns, collapse, records, boost, explain)
+        return SearchCall(asked, wanted, self._layout).run(self._searcher(fresh))
 
     def search_many(
         self,
@@ -136,7 +112,7 @@ class Table(TableWriter, TableReader):
         :meth:`search`; ParameterInvalid names a bad vector by its number from 0.
         """
         index = self._search_index()
-        self._check_page(limit, 0)
+        check_page(limit, 0)
         check_filtered(Asked(vectors, where=where, field=field), self._layout)
         passing = None if where is None else filters.to_query(where, self._layout)
         wanted = columns_to_get(columns, self._layout)
@@ -270,34 +246,3 @@ class Table(TableWriter, TableReader):
         if fresh:
             self._instance().wait_searchable(self.name, index, WAIT_S)
         return lambda requests: self._instance().search_many(self.name, index, requests)
-
-    @staticmethod
-    def _check_page(limit: int, offset: int) -> None:
-        if type(limit) is not int or type(offset) is not int or limit < 1 or offset < 0:
-            raise ParameterInvalid(f"limit is an int of at least 1, offset of at least 0; not {limit!r} and {offset!r}")
-        if offset + min(limit, _PAGE_ROWS) > limits.OFFSET_PLUS_LIMIT_MAX:
-            raise ParameterInvalid(
-                f"an offset leads to the {limits.OFFSET_PLUS_LIMIT_MAX:,}th row at most, not to {offset:,} and on: ask "
-                "for rows from the first on, as many as you like, or leave the first ones out by where="
-            )
-
-    def _pages(
-        self,
-        index: str,
-        request: SearchRequest,
-        limit: int,
-        page_rows: int,
-        decode: Callable[[SearchResult], list[Row]],
-    ) -> tuple[list[Row], SearchStats]:
-        """The first ``limit`` rows, so many by one search; tokens lead on."""
-        rows: list[Row] = []
-        stats = SearchStats()
-        while True:
-            page = replace(request, limit=min(limit - len(rows), page_rows))
-            [result] = self._instance().search_many(self.name, index, [page])
-            if not rows:
-                stats = result.stats
-            rows += decode(result)
-            if len(rows) >= limit or not result.next_token:
-                return rows, stats
-            request = replace(request, offset=0, token=result.next_token, explain=False)

@@ -24,33 +24,34 @@ class Widened:
     """The first rows of a search, where rows with a value that an earlier one has are left out (``collapse``), or where
     neighbours are found among records and the condition is on rows."""
 
-    def __init__(self, asked: Asked, layout: Layout, collapse: str | None, search: Search) -> None:
+    def __init__(self, asked: Asked, layout: Layout, collapse: str | None) -> None:
         """Raises ParameterInvalid where rows cannot be told apart by ``collapse``."""
         self._asked = asked
         self._layout = layout
         self._collapse = None if collapse is None else _collapsible(collapse, layout)
-        self._search = search
 
-    def first(self, request: SearchRequest, limit: int, made: Callable[[Query], Query]) -> SearchResult:
-        """The first ``limit`` rows of ``request``; ``made`` makes its query of one for so many neighbours."""
+    def first(
+        self, request: SearchRequest, limit: int, top_k: int, made: Callable[[Query], Query], search: Search
+    ) -> SearchResult:
+        """The first ``limit`` rows of ``request``, whose query ``made`` makes of one for so many neighbours: more than
+        ``top_k``."""
         most = limits.OFFSET_PLUS_LIMIT_MAX
         request = replace(request, limit=min(limit, most - request.offset), collapse=self._collapse)
         if self._asked.vector is None:
-            return self._search([request])[0]
+            return search([request])[0]
         request = replace(request, count_total=True)
-        top_k = request.offset + limit
         while True:
             top_k = min(_GROWTH * top_k, most)
             query, _ = query_of(self._asked, self._layout, top_k, is_widened=True)
-            [found] = self._search([replace(request, query=made(query))])
-            if len(found.rows) >= limit or top_k == most or self._are_all(found, top_k):
+            [found] = search([replace(request, query=made(query))])
+            if len(found.rows) >= limit or top_k == most or self._are_all(found, top_k, search):
                 return found
 
-    def _are_all(self, found: SearchResult, top_k: int) -> bool:
+    def _are_all(self, found: SearchResult, top_k: int, search: Search) -> bool:
         """Whether there are no more neighbours than were looked for."""
         if not are_filtered_later(self._asked, self._layout):
             return found.total < top_k
-        [every] = self._search([SearchRequest(MatchAll(), limit=0, count_total=True)])
+        [every] = search([SearchRequest(MatchAll(), limit=0, count_total=True)])
         return every.total <= top_k
 
 
