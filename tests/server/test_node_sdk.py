@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import tablestore as ots
 from support.node import environment, installed
-from support.sdk import NO_THROUGHPUT, get, put, values
+from support.sdk import NO_THROUGHPUT, get, put, values, wait_until
 from support.server import ServerProcess
 
 pytestmark = pytest.mark.slow
@@ -33,7 +33,11 @@ RUN = {
     f"{SYNC}/batchGetRow.js",
     f"{SYNC}/batchWriteRow.js",
     f"{SYNC}/conditionUpdateRow.js",
+    f"{SYNC}/createGlobalIndex.js",
     f"{SYNC}/createTable.js",
+    f"{SYNC}/createTableWithGlobalIndex.js",
+    f"{SYNC}/deleteGlobalIndex.js",
+    f"{SYNC}/getRowByGlobalIndex.js",
     f"{SYNC}/deleteRow.js",
     f"{SYNC}/deleteTable.js",
     f"{SYNC}/describeTable.js",
@@ -53,13 +57,9 @@ OF_OTHER_THINGS = {
     f"{ASYNC}/searchPaginateByToken.js",
     f"{ASYNC}/token.js",
     f"{SYNC}/computeSplits.js",
-    f"{SYNC}/createGlobalIndex.js",
     f"{SYNC}/createSearchIndex.js",
-    f"{SYNC}/createTableWithGlobalIndex.js",
-    f"{SYNC}/deleteGlobalIndex.js",
     f"{SYNC}/deleteSearchIndex.js",
     f"{SYNC}/describeSearchIndex.js",
-    f"{SYNC}/getRowByGlobalIndex.js",
     f"{SYNC}/listSearchIndex.js",
     f"{SYNC}/parallelScan.js",
     f"{SYNC}/search.js",
@@ -67,7 +67,7 @@ OF_OTHER_THINGS = {
     f"{SYNC}/sql.js",
     f"{SYNC}/updateSearchIndex.js",
 }
-"""Search indexes, secondary indexes and SQL."""
+"""Search indexes and SQL."""
 
 
 @pytest.fixture(scope="module")
@@ -181,11 +181,36 @@ def test_tables(node: Node, client: ots.OTSClient, create: Create) -> None:
     assert "error: Error: test" in printed
 
 
-def test_a_table_with_a_stream_is_refused_at_once(node: Node, client: ots.OTSClient) -> None:
-    printed = node.run(f"{SYNC}/createTable.js")
-    assert printed.startswith("error: 400:")
-    assert "streams are not supported" in printed
-    assert list(client.list_table()) == []
+def test_a_table_with_a_stream(node: Node) -> None:
+    node.succeed("createTable")
+    described = node.succeed("describeTable")
+    assert "enableStream: true" in described
+    assert "expirationTime: 24" in described
+
+
+def test_secondary_indexes(node: Node, client: ots.OTSClient) -> None:
+    node.succeed("createTableWithGlobalIndex")
+    put(client, "sdkGlobalTest", [("pk1", 1), ("pk2", 2)], col1=3, col2=4)
+    node.succeed("createGlobalIndex", times=2)
+    # One sample reads an index that none makes.
+    client.create_secondary_index("sdkGlobalTest", ots.SecondaryIndexMeta("index1", ["pk2"], ["col1"]), True)
+    assert indexes(client) == {"sdkIndex1", "sdkIndex2", "noBase", "hasBase", "index1"}
+
+    def read() -> Any:
+        [answer] = printed_json(node.succeed("getRowByGlobalIndex"))
+        return answer["row"]
+
+    wait_until(lambda: bool(read()), SAMPLE_TIMEOUT_S)
+    assert [key["name"] for key in read()["primaryKey"]] == ["pk2", "pk1"]
+    assert [column["columnName"] for column in read()["attributes"]] == ["col1"]
+    node.succeed("deleteGlobalIndex")
+    assert indexes(client) == {"sdkIndex2", "noBase", "hasBase", "index1"}
+    for name in indexes(client):
+        client.delete_secondary_index("sdkGlobalTest", name)
+
+
+def indexes(client: ots.OTSClient) -> set[str]:
+    return {index.index_name for index in client.describe_table("sdkGlobalTest").secondary_indexes}
 
 
 def test_rows(node: Node, client: ots.OTSClient) -> None:
