@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support import golang
-from support.sdk import get, values
+from support.sdk import get, put, values, wait_until
 from support.server import ACCESS_KEY_ID, ACCESS_KEY_SECRET, ServerProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -55,3 +55,20 @@ def test_the_sample_of_a_transaction(tmp_path: Path) -> None:
     assert "failed" not in printed.lower()
     assert "finish txn: " in printed
     assert [values(row)["col2"] for row in rows] == [3, 20]
+
+
+def test_the_sample_of_secondary_indexes(tmp_path: Path) -> None:
+    """As it is in the SDK: an index comes with its table, another is made and deleted. And it follows rows."""
+    module = golang.installed(tmp_path / "go")
+    sample = SAMPLE.replace("PutRowWithTxnSample", "CreateTableWithGlobalIndexSample")
+    with ServerProcess(tmp_path / "data") as server:
+        access = (server.endpoint, server.instance, ACCESS_KEY_ID, ACCESS_KEY_SECRET)
+        printed = golang.run(module, sample, *access, timeout_s=RUN_TIMEOUT_S)
+        client = server.client()
+        put(client, "sampletable", [("pk1", "a"), ("pk2", 7)], definedcol1="b", other="c")
+        wait_until(lambda: get(client, "testindex1", [("pk1", "a"), ("pk2", 7)]) is not None, 30)
+        row = get(client, "testindex1", [("pk1", "a"), ("pk2", 7)])
+    assert "failed" not in printed.lower()
+    assert "drop index finished" in printed
+    assert "indexinfo: &{testindex1 [pk1] [definedcol1 definedcol2]" in printed
+    assert values(row) == {"definedcol1": "b"}

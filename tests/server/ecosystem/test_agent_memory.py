@@ -1,4 +1,4 @@
-"""Agent memory's ``KnowledgeStore`` and ``AsyncKnowledgeStore``, as their package brings them, on a real server."""
+"""Agent memory's stores of knowledge and of memories, sync and async, as their package brings them, on a server."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from support.packages import Packages
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
 
 
-def test_knowledge_store(packages: Packages, run_tests: Callable[[str], None]) -> None:
+@pytest.mark.parametrize("program", ["knowledge_store.py", "memory_store.py"])
+def test_stores(packages: Packages, run_tests: Callable[[str], None], program: str) -> None:
     packages.install("tablestore-for-agent-memory==1.1.3", "tablestore==6.4.8", "pytest>=8.2")
-    run_tests("knowledge_store.py")
+    run_tests(program)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import tablestore as ots
+from awaited import Awaited
 from tablestore_for_agent_memory.base.base_knowledge_store import Document
 from tablestore_for_agent_memory.base.filter import Filters
 from tablestore_for_agent_memory.knowledge.async_knowledge_store import AsyncKnowledgeStore
@@ -18,29 +18,6 @@ from waiting import wait_until
 KINDS = ["animal", "software", "travel", "food", "software", "weather"]
 COUNT = 66
 Store = Any
-
-
-class Awaited:
-    """The asynchronous store in the shape of the other: each call runs to its end."""
-
-    def __init__(self, make: Callable[[], AsyncKnowledgeStore]) -> None:
-        self._runner = asyncio.Runner()
-        self._store = self._runner.run(self._made(make))
-
-    @staticmethod
-    async def _made(make: Callable[[], AsyncKnowledgeStore]) -> AsyncKnowledgeStore:
-        return make()
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        async def called(*arguments: Any, **options: Any) -> Any:
-            result = await getattr(self._store, name)(*arguments, **options)
-            return [item async for item in result] if isinstance(result, AsyncIterator) else result
-
-        return lambda *arguments, **options: self._runner.run(called(*arguments, **options))
-
-    def end(self) -> None:
-        self._runner.run(self._store.close())
-        self._runner.close()
 
 
 @pytest.fixture(scope="module", params=["sync", "async"])
