@@ -514,6 +514,12 @@ def test_what_is_no_list_of_rows_is_refused(years: lutra.Table, wrong: Any) -> N
         years.put_many(wrong)
 
 
+@pytest.mark.parametrize("wrong", [pa.array([1]), pa.chunked_array([[1]]), pd.Series([1]), pa.array([[1]])])
+def test_one_column_is_no_frame(years: lutra.Table, wrong: Any) -> None:
+    with pytest.raises(lutra.ParameterInvalid, match="does not have rows of named columns"):
+        years.put_many(wrong)
+
+
 # --- there and back ---------------------------------------------------------------------------------------------------
 
 ROUND_FIELDS: dict[str, Any] = {
