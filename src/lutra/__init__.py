@@ -9,6 +9,8 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from lutra.instance.async_database import AsyncDatabase, connect_async
+    from lutra.instance.async_table import AsyncTable
     from lutra.instance.database import Database, connect
     from lutra.instance.expression import Column, Expression, Order, col
     from lutra.instance.field import Stored, Vector
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from lutra.instance.nested import Nested, Object
     from lutra.instance.put_batches import Rejected
     from lutra.instance.results import Groups, Results
-    from lutra.instance.row import Record, Row
+    from lutra.instance.row import Row
     from lutra.instance.table import Table
     from lutra.instance.text import Text
     from lutra.model.errors import (
@@ -49,6 +51,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AUTO_INCREMENT",
+    "AsyncDatabase",
+    "AsyncTable",
     "Column",
     "ConditionCheckFail",
     "Corruption",
@@ -73,7 +77,6 @@ __all__ = [
     "ParameterInvalid",
     "QuotaExhausted",
     "ReadOnlyDatabase",
-    "Record",
     "Rejected",
     "RequestTimeout",
     "Results",
@@ -88,12 +91,15 @@ __all__ = [
     "__version__",
     "col",
     "connect",
+    "connect_async",
     "first_rows",
     "to_jsonable",
 ]
 
 _HOMES: Final = {
     "AUTO_INCREMENT": "lutra.model.values",
+    "AsyncDatabase": "lutra.instance.async_database",
+    "AsyncTable": "lutra.instance.async_table",
     "Column": "lutra.instance.expression",
     "ConditionCheckFail": "lutra.model.errors",
     "Corruption": "lutra.model.errors",
@@ -118,7 +124,6 @@ _HOMES: Final = {
     "ParameterInvalid": "lutra.model.errors",
     "QuotaExhausted": "lutra.model.errors",
     "ReadOnlyDatabase": "lutra.model.errors",
-    "Record": "lutra.instance.row",
     "Rejected": "lutra.instance.put_batches",
     "RequestTimeout": "lutra.model.errors",
     "Results": "lutra.instance.results",
@@ -132,6 +137,7 @@ _HOMES: Final = {
     "Vector": "lutra.instance.field",
     "col": "lutra.instance.expression",
     "connect": "lutra.instance.database",
+    "connect_async": "lutra.instance.async_database",
     "first_rows": "lutra.instance.first_rows",
     "to_jsonable": "lutra.instance.jsonable",
 }

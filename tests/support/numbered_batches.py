@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import sys
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,6 @@ def vector(number: int, key: int) -> list[float]:
     return [float(number), float(key), 1.0, 0.0]
 
 
-@cache
 def batch(number: int) -> tuple[list[int], list[int]]:
     """The keys that a batch writes, and in a commit of its own those that it deletes before."""
     rng = random.Random(number)
@@ -34,13 +32,16 @@ def batch(number: int) -> tuple[list[int], list[int]]:
 
 def after(number: int) -> dict[int, int]:
     """By key the number of the batch that wrote it last, after batch ``number``."""
-    model: dict[int, int] = {}
-    for one in range(number + 1):
+    last: dict[int, int | None] = {}
+    for one in range(number, -1, -1):
         written, deleted = batch(one)
+        for key in written:
+            last.setdefault(key, one)
         for key in deleted:
-            model.pop(key, None)
-        model |= dict.fromkeys(written, one)
-    return model
+            last.setdefault(key, None)
+        if len(last) == KEYS:
+            break
+    return {key: one for key, one in last.items() if one is not None}
 
 
 def between(number: int) -> dict[int, int]:

@@ -231,10 +231,6 @@ def _run(opened: _Opened, plan: Plan, mapping: ColumnMapping, wanted: _Wanted) -
     took_s = time.monotonic() - started_s
     if wanted.waits and not outcome.is_stopped:
         _wait(database, plan.table)
-        if outcome.began_empty and (same := outcome.written - database.table(plan.table).count()) > 0:
-            run.notes.append(
-                f"{same:,} rows had the key of another, and took its place: --key says what tells them apart"
-            )
     _tell(database, plan, run, outcome, took_s, wanted)
     if outcome.is_stopped:
         sys.exit(TOO_MANY_REJECTED)
@@ -287,7 +283,7 @@ def _tell(database: Database, plan: Plan, run: Any, outcome: Outcome, took_s: fl
 
 def _show(plan: Plan, opened: _Opened, rejects: Path) -> None:
     from lutra.cli.plans import print_plan
-    from lutra.instance.registry import DEFAULT_INSTANCE
+    from lutra.instance.defaults import DEFAULT_INSTANCE
 
     place = f"{opened.data_dir}{' (made anew)' if opened.is_new else ''}"
     if opened.instance != DEFAULT_INSTANCE:

@@ -83,8 +83,9 @@ def serve(
       lutra serve --data ./data --objects s3://bucket/prefix --memory-mb 4096
     """
     # Here, so that `lutra --help` needs none of it.
+    from lutra.instance.defaults import DEFAULT_INSTANCE
     from lutra.instance.engine import Engine
-    from lutra.instance.registry import DEFAULT_INSTANCE, create_instance, instance_exists
+    from lutra.instance.registry import create_instance, instance_exists
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with shown_failures():

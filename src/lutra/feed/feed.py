@@ -14,6 +14,7 @@ from lutra.feed.consumer import ChangeConsumer
 from lutra.feed.progress import NO_PROGRESS, Progress
 from lutra.kv.store import KeyValueStore, Snapshot
 from lutra.model.clock import Clock
+from lutra.model.deadline import current_deadline
 from lutra.model.errors import Corruption, IndexDamaged, ObjectMissing, RequestTimeout, RowDamaged
 from lutra.model.indexes import SyncPhase
 from lutra.model.rows import PrimaryKey, Row
@@ -161,7 +162,8 @@ class Feed(Generic[Consumer]):
         with self._mutex:
             given_up_at = self._awaited()
             try:
-                self._changed.wait_for(lambda: self._is_decided(sequence, given_up_at), timeout_s)
+                deadline = current_deadline()
+                deadline.wait_for(self._changed, lambda: self._is_decided(sequence, given_up_at), timeout_s)
             finally:
                 self._waiting -= 1
             if not self._reached(sequence):
@@ -170,6 +172,11 @@ class Feed(Generic[Consumer]):
                 at = f"it is at {self.consumer.progress.position} of {sequence}"
                 why = "it was closed" if self._closed else self.error or self.consumer.error or at
                 raise RequestTimeout(f"{self.consumer.title} is not up to date: {why}")
+
+    def has_reached(self, sequence: int) -> bool:
+        """Whether every change up to ``sequence`` is searchable."""
+        with self._mutex:
+            return self._reached(sequence)
 
     def call_when(self, sequence: int, call: Callable[[], None]) -> Callable[[], None]:
         """Has ``call`` called once when `wait` would return, or raise before its time is up; it must not block.

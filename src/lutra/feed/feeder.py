@@ -74,6 +74,15 @@ class Feeder:
     ) -> None:
         self.stop()
 
+    @property
+    def follows(self) -> bool:
+        """As `lutra.feed.keeper.Keeper` says, as the next does."""
+        return True
+
+    @property
+    def last_sequence(self) -> int:
+        return self._changelog.last_sequence
+
     def add(self, feed: AnyFeed) -> None:
         """Begins to open or fill a consumer."""
         feed.on_due = self._housekeeper.due

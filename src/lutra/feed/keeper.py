@@ -14,6 +14,14 @@ AnyFeed = Feed[Any]
 class Keeper(Protocol):
     """Thread-safe. `lutra.feed.feeder.Feeder` follows what is written; `lutra.feed.on_demand` what is only read."""
 
+    @property
+    def follows(self) -> bool:
+        """Whether it keeps consumers current by itself; else whoever waits for one does the work."""
+
+    @property
+    def last_sequence(self) -> int:
+        """Of the changelog: every change acknowledged by now is at most that."""
+
     def add(self, feed: AnyFeed) -> None:
         """Begins to keep a consumer current."""
 

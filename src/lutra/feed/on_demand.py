@@ -11,6 +11,7 @@ from typing import Any
 from lutra.feed.feed import Feed
 from lutra.model.deadline import current_deadline
 from lutra.model.errors import RequestTimeout, StorageFailure
+from lutra.tables.changelog import Changelog
 
 AnyFeed = Feed[Any]
 
@@ -21,11 +22,20 @@ class OnDemandFeeder:
     The first to wait takes in what a consumer lacks, a chunk at a time; others who wait for the same one come after it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, changelog: Changelog) -> None:
+        self._changelog = changelog
         self._mutex = threading.Lock()
         self._turns: dict[AnyFeed, threading.Lock] = {}
         """By consumer: who feeds it."""
         self._is_stopped = False
+
+    @property
+    def follows(self) -> bool:
+        return False
+
+    @property
+    def last_sequence(self) -> int:
+        return self._changelog.last_sequence
 
     def add(self, feed: AnyFeed) -> None:
         with self._mutex:

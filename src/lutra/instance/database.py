@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, Self
 
-from lutra.instance.engine import MEMORY_BYTES_DEFAULT
+from lutra.instance.defaults import DEFAULT_INSTANCE, MEMORY_BYTES_DEFAULT
 from lutra.instance.field import FieldDeclaration
 from lutra.instance.instance import Instance
 from lutra.instance.layout import INDEX_NAME, KeyDeclaration, Layout
 from lutra.instance.open_directories import OpenDirectory, open_directory
 from lutra.instance.read_only import ReadOnlyDirectory
-from lutra.instance.registry import DEFAULT_INSTANCE
 from lutra.instance.table import Table
 from lutra.model.errors import ObjectAlreadyExist, ObjectNotExist, ParameterInvalid, StorageFailure
 from lutra.model.suggestions import suggestion

@@ -10,6 +10,7 @@ from typing import Final, Self
 from lutra.index.lsm.resources import Resources
 from lutra.instance import registry
 from lutra.instance.data_dir import data_dir_of
+from lutra.instance.defaults import MEMORY_BYTES_DEFAULT
 from lutra.instance.instance import Instance
 from lutra.instance.partition import Examine, Partition
 from lutra.instance.traces import require_tables_or_nothing
@@ -19,8 +20,6 @@ from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import ObjectNotExist, StorageFailure
 
 _FOLDER_MODE: Final = 0o700
-MEMORY_BYTES_DEFAULT: Final = 512 * 1024 * 1024
-"""Codes and graphs of a million vectors of 960 dimensions, or of several millions of 128."""
 
 
 class Engine:

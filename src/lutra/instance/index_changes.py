@@ -18,6 +18,7 @@ from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.lifetime import least
 from lutra.instance.open_indexes import OpenIndex, OpenIndexes
 from lutra.instance.partition import Partition
+from lutra.model.deadline import current_deadline
 from lutra.model.errors import LutraError, ParameterInvalid, RequestTimeout, ServerBusy
 from lutra.model.indexes import IndexSchema, IndexUpdate, SyncPhase
 from lutra.model.schema import TableUpdate
@@ -93,7 +94,7 @@ class IndexChanges:
             return (table, index) not in self._indexes.names() or self._indexes.opened(table, index).next is None
 
         with self.defining:
-            if not self._changed.wait_for(is_updated, timeout_s):
+            if not current_deadline().wait_for(self._changed, is_updated, timeout_s):
                 raise RequestTimeout(f"search index [{index}] of table [{table}] is not filled anew yet")
 
     # --- within the lock --------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from lutra.feed.feed import Watermarks
+from lutra.feed.waits import wait_searchable
 from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.stats import IndexStats
 from lutra.instance.hits import HitColumns
@@ -164,7 +165,7 @@ class OpenIndexes:
         if feed not in self._opening:
             return
         try:
-            self._feeder.wait_searchable(feed, timeout_s, feed.opened_at)
+            wait_searchable(self._feeder, feed, timeout_s, feed.opened_at)
         except RequestTimeout as error:
             if not self.is_current(feed):  # what is in its place is not being opened
                 return
@@ -177,7 +178,7 @@ class OpenIndexes:
         while True:
             feed = self.opened(table, index).feed
             try:
-                self._feeder.wait_searchable(feed, max(0.0, until_s - time.monotonic()))
+                wait_searchable(self._feeder, feed, max(0.0, until_s - time.monotonic()))
                 return
             except RequestTimeout:
                 if self.is_current(feed) or time.monotonic() >= until_s:

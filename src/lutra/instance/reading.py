@@ -59,7 +59,7 @@ class ReadPartition(Partition):
         return resources
 
     def _new_keeper(self) -> Keeper:
-        return OnDemandFeeder()
+        return OnDemandFeeder(self.space.changelog)
 
     def follow(
         self, definition: IndexDefinition, tables: Tables, on_current: Callable[[IndexFeed], None] | None = None

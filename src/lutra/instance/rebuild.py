@@ -15,7 +15,7 @@ from lutra.index.lsm.provenance import Provenance
 from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.stats import IndexStats
 from lutra.index.lsm.storage import IndexStorage, prefix_of
-from lutra.instance.engine import MEMORY_BYTES_DEFAULT
+from lutra.instance.defaults import MEMORY_BYTES_DEFAULT
 from lutra.instance.stopped import StoppedDirectory
 
 _PAUSE_S: Final = 0.02

@@ -13,8 +13,6 @@ from lutra.instance.data_dir import data_dir_of
 from lutra.model import limits
 from lutra.model.errors import ObjectAlreadyExist, ParameterInvalid, StorageFailure
 
-DEFAULT_INSTANCE = "default"
-
 
 def create_instance(data_dir: Path, name: str) -> None:
     """Makes an instance. Raises ParameterInvalid for a bad name, ObjectAlreadyExist where there is one."""

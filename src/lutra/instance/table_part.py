@@ -11,6 +11,7 @@ from lutra.instance.expression import Expression
 from lutra.instance.field import FieldDeclaration
 from lutra.instance.instance import Instance
 from lutra.instance.layout import KeyDeclaration, Layout, key_declaration
+from lutra.model.deadline import current_deadline
 from lutra.model.errors import ObjectNotExist, ParameterInvalid
 from lutra.model.rows import Condition, RowExistence
 from lutra.model.values import KeyValue
@@ -49,7 +50,11 @@ class TablePart:
         return {name: field.declaration for name, field in self._layout.fields.items()}
 
     def _instance(self) -> Instance:
-        """The open instance, where the table is still there. Raises ObjectNotExist."""
+        """The open instance, where the table is still there. Asked before each step of what takes several.
+
+        Raises ObjectNotExist, and RequestTimeout where nobody waits for what is under way any more.
+        """
+        current_deadline().check()
         instance = self._open()
         try:
             table_id = instance.tables.describe(self.name).table_id

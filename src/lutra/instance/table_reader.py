@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Final
 
 from lutra.instance import html
@@ -16,7 +17,8 @@ from lutra.instance.table_part import WAIT_S, TablePart, parts_of, several
 from lutra.model import limits
 from lutra.model.errors import LutraError, ParameterInvalid
 from lutra.model.queries import MatchAll, Query, SearchRequest, SearchStats
-from lutra.model.rows import KeyInput, RangeRequest, ReadOptions
+from lutra.model.rows import KeyInput, RangeRequest, RangeResult, ReadOptions
+from lutra.model.rows import Row as StoredRow
 from lutra.model.values import INF_MAX, INF_MIN, KeyValue
 
 _SCAN_PAGE_ROWS: Final = 1_000
@@ -67,13 +69,7 @@ class TableReader(TablePart):
         with ``reverse`` the scan goes downwards, from a high ``start`` to a low ``end``. ``where`` drops rows as they
         are read: it uses no index.
         """
-        if limit is not None and limit < 0:
-            raise ParameterInvalid(f"limit is at least 0, not {limit}")
-        options = self._read_options(columns, where)
-        first = self._bound(prefix, start, above=reverse, default_above=reverse)
-        last = self._bound(prefix, end, above=reverse, default_above=not reverse)
-        request = RangeRequest(first, last, reverse, _SCAN_PAGE_ROWS, options)
-        return self._scan(request, limit, self._layout.columns(columns))
+        return chain.from_iterable(self._pages_of_scan(prefix, start, end, reverse, where, columns, limit))
 
     def count(self, where: Expression | None = None) -> int:
         """How many rows satisfy ``where``, or there are: exactly, with every write acknowledged before the call.
@@ -157,14 +153,53 @@ class TableReader(TablePart):
         seen = () if condition is None else sorted(filters.columns_read(condition) - {*names})
         return ReadOptions(columns=(self._layout.key[0].name, *names, *seen), filter=condition)
 
-    def _scan(self, request: RangeRequest, limit: int | None, columns: tuple[str, ...] | None) -> Iterator[Row]:
-        left = limit
-        while left is None or left > 0:
-            page = request if left is None else replace(request, limit=min(left, _SCAN_PAGE_ROWS))
-            result = self._instance().tables.read_range(self.name, page)
-            for row in result.rows:
-                yield self._layout.decode_row(row, columns=columns)
-            if result.next_start is None:
-                return
-            request = replace(request, start=result.next_start)
-            left = None if left is None else left - len(result.rows)
+    def _pages_of_scan(
+        self,
+        prefix: tuple[KeyValue, ...],
+        start: KeyValue | Sequence[KeyValue] | None,
+        end: KeyValue | Sequence[KeyValue] | None,
+        reverse: bool,
+        where: Expression | None,
+        columns: Sequence[str] | None,
+        limit: int | None,
+    ) -> ScanPages:
+        """As `scan`."""
+        if limit is not None and limit < 0:
+            raise ParameterInvalid(f"limit is at least 0, not {limit}")
+        options = self._read_options(columns, where)
+        first = self._bound(prefix, start, above=reverse, default_above=reverse)
+        last = self._bound(prefix, end, above=reverse, default_above=not reverse)
+        request = RangeRequest(first, last, reverse, _SCAN_PAGE_ROWS, options)
+        names = self._layout.columns(columns)
+        return ScanPages(self._read_page, request, limit, lambda row: self._layout.decode_row(row, columns=names))
+
+    def _read_page(self, request: RangeRequest) -> RangeResult:
+        return self._instance().tables.read_range(self.name, request)
+
+
+class ScanPages(Iterator[Iterable[Row]]):
+    """The pages of a scan, each read when it is come to, which takes a moment, however few rows pass its filter.
+
+    Where reading one raises, it is read by the next step. Rows are decoded as they are gone through.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[RangeRequest], RangeResult],
+        request: RangeRequest,
+        limit: int | None,
+        decode: Callable[[StoredRow], Row],
+    ) -> None:
+        self._read = read
+        self._decode = decode
+        self._left = limit
+        self._request: RangeRequest | None = request
+
+    def __next__(self) -> Iterable[Row]:
+        request, left = self._request, self._left
+        if request is None or left == 0:
+            raise StopIteration
+        result = self._read(request if left is None else replace(request, limit=min(left, _SCAN_PAGE_ROWS)))
+        self._request = None if result.next_start is None else replace(request, start=result.next_start)
+        self._left = None if left is None else left - len(result.rows)
+        return map(self._decode, result.rows)

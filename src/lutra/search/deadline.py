@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from lutra.model import limits
-from lutra.model.deadline import NEVER, Deadline, current_deadline, working_for
+from lutra.model.deadline import Deadline, current_deadline, working_for
 from lutra.model.errors import ParameterInvalid
 from lutra.tables.surely import surely
 
@@ -27,9 +27,9 @@ def in_time(timeout_ms: int | None, search: Callable[[Deadline], T]) -> T:
         raise ParameterInvalid(f"[timeout_ms] must be at least 1, not {timeout_ms}")
     limit_s = min(timeout_ms or limits.SEARCH_TIMEOUT_MS_MAX, limits.SEARCH_TIMEOUT_MS_MAX) / 1_000
     request = current_deadline()
-    if request is not NEVER:
+    if request.is_limited:
         return search(_shortened(request, limit_s))
-    own = working_for(Deadline(limit_s + _FINISHING_S, what="search", grace_s=_FINISHING_S))
+    own = working_for(request.within(limit_s + _FINISHING_S, None, "search", _FINISHING_S))
 
     def work() -> T:
         with own as whole:
@@ -41,11 +41,11 @@ def in_time(timeout_ms: int | None, search: Callable[[Deadline], T]) -> T:
 def shorten_request(timeout_ms: int | None) -> None:
     """Has what is under way end with the search that it is for, before this has begun."""
     request = current_deadline()
-    if timeout_ms is not None and timeout_ms >= 1 and request is not NEVER:  # else the search says what is wrong
+    if timeout_ms is not None and timeout_ms >= 1 and request.is_limited:  # else the search says what is wrong
         _shortened(request, timeout_ms / 1_000)
 
 
 def _shortened(whole: Deadline, limit_s: float) -> Deadline:
     """When a search has to be done looking, whose request, as a whole, is to end a little later."""
     whole.shorten(limit_s + _FINISHING_S, "search", _FINISHING_S)
-    return whole if whole.end_s <= whole.began_s + limit_s else Deadline(limit_s, whole.began_s, "search")
+    return whole if whole.end_s <= whole.began_s + limit_s else whole.within(limit_s, whole.began_s, "search")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from lutra.kv.store import Reader, prefix_end
@@ -28,6 +29,7 @@ from lutra.tables.table import Table
 
 OnDamaged = Callable[[PrimaryKey, RowDamaged], None]
 
+_COUNTED_AT_ONCE: Final = 10_000
 _LOOK_ROWS: Final = 16
 """So often a page of a range looks at its deadline."""
 
@@ -147,14 +149,19 @@ class RowReader:
                 yield row
 
     def count(self, table: Table) -> int:
-        """How many live rows there are. Of rows that never expire only the keys are looked at; no time limit holds.
+        """How many live rows there are. Of rows that never expire only the keys are looked at.
 
-        Raises StorageFailure, RowDamaged.
+        Raises StorageFailure, RowDamaged, RequestTimeout.
         """
-        prefix = table.keys.prefix
-        if table.ttl_ms is not None:
-            return sum(1 for _ in self.scan_rows(table, self._store))
-        return sum(1 for _ in self._store.scan(prefix, prefix_end(prefix)))
+        prefix, deadline = table.keys.prefix, current_deadline()
+        rows: Iterator[object] = self.scan_rows(table, self._store)
+        if table.ttl_ms is None:
+            rows = self._store.scan(prefix, prefix_end(prefix))
+        counted = 0
+        while some := sum(1 for _ in islice(rows, _COUNTED_AT_ONCE)):
+            counted += some
+            deadline.check()
+        return counted
 
     def each(self, table: Table, keys: Iterable[PrimaryKey]) -> Iterator[Row | RowDamaged | None]:
         """Whole rows as they are now, in the order of ``keys``; None: there is none; the error: it is damaged.

@@ -1,0 +1,9 @@
+"""What holds where who opens a database does not say otherwise."""
+
+from __future__ import annotations
+
+from typing import Final
+
+DEFAULT_INSTANCE: Final = "default"
+MEMORY_BYTES_DEFAULT: Final = 512 * 1024 * 1024
+"""Codes and graphs of a million vectors of 960 dimensions, or of several millions of 128."""
