@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lutra.instance.nested import Nested, Object
     from lutra.instance.put_batches import Rejected
     from lutra.instance.results import Groups, Results
-    from lutra.instance.row import Row
+    from lutra.instance.row import Record, Row
     from lutra.instance.table import Table
     from lutra.instance.text import Text
     from lutra.model.errors import (
@@ -77,6 +77,7 @@ __all__ = [
     "ParameterInvalid",
     "QuotaExhausted",
     "ReadOnlyDatabase",
+    "Record",
     "Rejected",
     "RequestTimeout",
     "Results",
@@ -124,6 +125,7 @@ _HOMES: Final = {
     "ParameterInvalid": "lutra.model.errors",
     "QuotaExhausted": "lutra.model.errors",
     "ReadOnlyDatabase": "lutra.model.errors",
+    "Record": "lutra.instance.row",
     "Rejected": "lutra.instance.put_batches",
     "RequestTimeout": "lutra.model.errors",
     "Results": "lutra.instance.results",

@@ -55,6 +55,14 @@ def test_a_file_becomes_a_table(folder: Path) -> None:
     assert json.loads(run("table", "count", "notes", "--json").output)["rows"] == 2
 
 
+def test_rows_of_one_key_are_told(folder: Path) -> None:
+    (folder / "twice.csv").write_text("a,x\n" + "".join(f"{n % 4},{n}\n" for n in range(10)))
+    result = run("import", "twice.csv", "--table", "t", "--key", "a")
+    assert "note: 6 rows had the key of another, and took its place" in result.output
+    assert json.loads(run("table", "get", "t", "1", "--json").output) == {"a": 1, "x": 9}
+    assert json.loads(run("import", "twice.csv", "--table", "t", "--key", "a", "--json").output)["notes"] == []
+
+
 def test_a_dry_run_changes_nothing(folder: Path) -> None:
     result = run("import", "notes.csv", "--table", "notes", "--dry-run", "--json")
     plan = json.loads(result.output)["plan"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -25,7 +27,9 @@ WITHIN_S = 60
 
 def create(client: ots.OTSClient) -> None:
     throughput = ots.ReservedThroughput(ots.CapacityUnit(0, 0))
-    client.create_table(ots.TableMeta(TABLE, [("p", "STRING"), ("r", "STRING")]), ots.TableOptions(), throughput)
+    meta = ots.TableMeta(TABLE, [("p", "STRING"), ("r", "STRING")], [("v", "INTEGER")])
+    index = ots.SecondaryIndexMeta("by_value", ["p", "v"], [], ots.SecondaryIndexType.LOCAL_INDEX)
+    client.create_table(meta, ots.TableOptions(), throughput, [index])
 
 
 def key(partition: str, row: str) -> list[tuple[str, str]]:
@@ -161,6 +165,15 @@ def run(data_dir: Path, rounds: int, *, is_killed: bool) -> None:
             check(server, histories, states)
         assert committed > rounds, "hardly a transaction was committed: this shows nothing"
         assert "Traceback" not in server.log_path.read_text()
+    # The local index, and all that is stored, is as the table says.
+    done = subprocess.run(
+        [sys.executable, "-m", "lutra.cli.main", "fsck", "--data", str(data_dir)],
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_histories_of_clients_have_a_serial_order(tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ def guess_text(*texts: str, name: str = "x") -> Any:
         ([{"a": 1}, "x"], lutra.Stored(str)),
         ([1] * 99 + ["x"], int),
         ([1] * 98 + ["x"] * 2, str),
+        ([1] * 999 + [2.5], float),
+        (["x"] * 999 + ["2020-01-02"], str),
         ([[0.5] * 8] * 100 + [[0.5] * 7], lutra.Vector(8)),
     ],
 )
@@ -106,3 +108,6 @@ def test_a_column_without_values_is_what_its_file_says() -> None:
 
 def test_the_few_that_differ_are_told() -> None:
     assert guess([1] * 200 + ["x", "y"]).note == "2 of 202 look otherwise: such rows are rejected"
+    assert guess([1] * 200 + [2.5, "y"]).note == "1 of 202 look otherwise: such rows are rejected"
+    assert guess(["x"] * 200 + [1, "2020-01-02"]).note == "mixed: dates, int, text"
+    assert guess(["x"] * 200 + [1, [2]]).note == "mixed: int, text; 1 of 202 look otherwise: such rows are rejected"

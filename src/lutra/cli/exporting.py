@@ -68,6 +68,7 @@ def export(
       lutra export recent.csv.gz --table articles --data ./data --where "year >= 2024" --columns title,year
       lutra export - --table articles --data ./data --format jsonl --limit 10 | jq .title
     """
+    from lutra.cli.keys import names_of
     from lutra.cli.where import parse_where_of
     from lutra.transfer.exporter import Export
 
@@ -80,7 +81,7 @@ def export(
                 path,
                 format_,
                 None if where is None else parse_where_of(where, of),
-                None if columns is None else [name.strip() for name in columns.split(",")],
+                names_of(columns),
                 limit,
                 force,
                 lambda rows: report(rows, 0, 0),

@@ -231,6 +231,10 @@ def _run(opened: _Opened, plan: Plan, mapping: ColumnMapping, wanted: _Wanted) -
     took_s = time.monotonic() - started_s
     if wanted.waits and not outcome.is_stopped:
         _wait(database, plan.table)
+        if outcome.began_empty and (same := outcome.written - database.table(plan.table).count()) > 0:
+            run.notes.append(
+                f"{same:,} rows had the key of another, and took its place: --key says what tells them apart"
+            )
     _tell(database, plan, run, outcome, took_s, wanted)
     if outcome.is_stopped:
         sys.exit(TOO_MANY_REJECTED)

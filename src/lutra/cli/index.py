@@ -12,6 +12,7 @@ import click
 from lutra.cli.failures import shown_failures
 from lutra.cli.options import data_option, json_option, objects_option
 from lutra.cli.progress import shown_progress
+from lutra.cli.sizes import size_text
 
 if TYPE_CHECKING:
     from lutra.index.definitions.definition import IndexDefinition
@@ -250,14 +251,14 @@ def _print(found: _Found) -> None:
     for column in ("rows", "dead", "on disk", "in memory"):
         table.add_column(column, justify="right", no_wrap=True)
     for segment in sorted(stats.segments, key=lambda one: -one.rows):
-        sizes = (_size(sum(segment.bytes.values())), _size(segment.resident_bytes))
+        sizes = (size_text(sum(segment.bytes.values())), size_text(segment.resident_bytes))
         short = segment.name.rpartition("/")[2][:12]
         kind = ", ".join([segment.kind, *_remarks(segment)])
         table.add_row(short, kind, f"{segment.rows:,}", f"{segment.dead:,}", *sizes)
-    total = (_size(sum(stats.bytes_by_class.values())), _size(stats.resident_bytes))
+    total = (size_text(sum(stats.bytes_by_class.values())), size_text(stats.resident_bytes))
     table.add_row(f"{len(stats.segments):,} in all", "", f"{stats.rows:,}", f"{stats.dead:,}", *total, style="bold")
     console.print(table)
-    by_class = ", ".join(f"{name} {_size(size)}" for name, size in sorted(stats.bytes_by_class.items()) if size)
+    by_class = ", ".join(f"{name} {size_text(size)}" for name, size in sorted(stats.bytes_by_class.items()) if size)
     # What a server searches beside them, only it knows.
     state = "" if stats.searchable.filled else " (not filled yet)"
     awaited = f" ({stats.awaited:,} to be built)" if stats.awaited else ""
@@ -291,13 +292,3 @@ def _remarks(segment: SegmentStats) -> list[str]:
     if segment.exact_rows:
         remarks.append(f"{sum(segment.exact_rows.values()):,} rows kept exact")
     return remarks
-
-
-def _size(size_bytes: int) -> str:
-    """As people say it."""
-    size: float = size_bytes
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1_000:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
-        size /= 1_000
-    return f"{size:.1f} TB"

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from lutra.cli.sizes import size_text
+
 if TYPE_CHECKING:
     from lutra.transfer.plan import Plan, PlannedColumn
 
@@ -24,7 +26,7 @@ def print_plan(plan: Plan, place: str, rejects: Path) -> None:
     console = Console(highlight=False)
     for file in plan.files:
         console.print(
-            f"from   {file.path} ({_size(file.size_bytes)}, {file.format}{_compression(file.compression)})",
+            f"from   {file.path} ({size_text(file.size_bytes)}, {file.format}{_compression(file.compression)})",
             markup=False,
             soft_wrap=True,
         )
@@ -77,12 +79,3 @@ def _example(value: Any) -> str:
 
 def _compression(ending: str) -> str:
     return f" in {ending[1:]}" if ending else ""
-
-
-def _size(size_bytes: int) -> str:
-    size: float = size_bytes
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1_000:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
-        size /= 1_000
-    return f"{size:.1f} TB"

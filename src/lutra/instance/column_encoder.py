@@ -22,6 +22,8 @@ Cells = list[Any]
 EncodeOne = Callable[[object], Any]
 """The stored value of one cell. Raises LutraError."""
 
+_ZONE_ADVICE: Final = "; pandas' .dt.tz_localize('UTC') gives one to a column, Arrow's pyarrow.compute.assume_timezone"
+
 
 @dataclass(slots=True)
 class EncodedColumn:
@@ -62,7 +64,8 @@ class ColumnEncoder:
             try:
                 encoded.cells[row] = self._encode_one(column.at(row))
             except LutraError as error:
-                encoded.errors[row] = error
+                is_unzoned = column.values.dtype.kind == "M" and not column.is_zoned
+                encoded.errors[row] = type(error)(f"{error}{_ZONE_ADVICE}") if is_unzoned else error
 
     def _encoded(self, column: GivenColumn) -> tuple[EncodedColumn, Mask]:
         """The cells, and which of them are surely right."""

@@ -161,7 +161,12 @@ def _of_arrow(frame: Any, is_vector: IsVector) -> Iterator[Chunk]:
         import pyarrow as pa
     except ImportError as error:
         raise ImportError(f"rows of a {type(frame).__name__} need pyarrow: pip install 'lutra[arrow]'") from error
-    for batch in [pa.record_batch(frame)] if not hasattr(frame, _STREAM) else pa.RecordBatchReader.from_stream(frame):
+    try:
+        is_stream = hasattr(frame, _STREAM)
+        batches = pa.RecordBatchReader.from_stream(frame) if is_stream else [pa.record_batch(frame)]
+    except (pa.ArrowException, TypeError) as error:
+        raise ParameterInvalid(f"a {type(frame).__name__} does not have rows of named columns: {error}") from error
+    for batch in batches:
         _check_names(batch.schema.names)
         at_once = max(1, min(_ROWS_AT_ONCE, batch.num_rows * _BYTES_AT_ONCE // max(1, batch.nbytes)))
         for first in range(0, batch.num_rows, at_once):

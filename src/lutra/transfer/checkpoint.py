@@ -35,6 +35,8 @@ class Checkpoint:
     rejects_bytes: int = 0
     """Of the file of rejected rows that belong to it."""
     rejects_path: str = ""
+    began_empty: bool = False
+    """Whether the table had no rows then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,25 +83,26 @@ class CheckpointFile:
         """None where there is none that can be gone on from. Raises StorageFailure."""
         try:
             content = json.loads(self.path.read_bytes())
+            if content["format"] != _FORMAT:
+                self.notes.append("an earlier run was of another version of Lutra, so the import begins anew")
+                return None
+            return Checkpoint(
+                content["table_id"],
+                [Position(**position) for position in content["positions"]],
+                [FileIdentity(**identity) for identity in content["identities"]],
+                content["written"],
+                content["rejected"],
+                content["rejects_bytes"],
+                content["rejects_path"],
+                content["began_empty"],
+            )
         except FileNotFoundError:
             return None
-        except ValueError:  # a bit of the disk: beginning anew does no harm
+        except (ValueError, KeyError, TypeError):  # damaged: beginning anew does no harm
             self.notes.append(f"{self.path} cannot be read, so the import begins anew")
             return None
         except OSError as error:
             raise StorageFailure(f"cannot read {self.path}: {error.strerror}") from error
-        if content.get("format") != _FORMAT:
-            self.notes.append("an earlier run was of another version of Lutra, so the import begins anew")
-            return None
-        return Checkpoint(
-            content["table_id"],
-            [Position(**position) for position in content["positions"]],
-            [FileIdentity(**identity) for identity in content["identities"]],
-            content["written"],
-            content["rejected"],
-            content["rejects_bytes"],
-            content["rejects_path"],
-        )
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Returns once it is on stable storage. Raises StorageFailure."""
@@ -113,6 +116,7 @@ class CheckpointFile:
             "rejected": checkpoint.rejected,
             "rejects_bytes": checkpoint.rejects_bytes,
             "rejects_path": checkpoint.rejects_path,
+            "began_empty": checkpoint.began_empty,
         }
         partial = self.path.with_suffix(".partial")
         try:

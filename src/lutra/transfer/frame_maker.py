@@ -6,7 +6,7 @@ from typing import Any
 
 from lutra.instance.field import Field, Kind
 from lutra.transfer.mapping import Place
-from lutra.transfer.plan import FILE_COLUMN, ROW_COLUMN, Plan, PlannedColumn
+from lutra.transfer.plan import FILE_COLUMN, ROW_COLUMN, Plan
 
 
 class FrameMaker:
@@ -15,7 +15,7 @@ class FrameMaker:
     def __init__(self, plan: Plan, file_name: str) -> None:
         self._plan = plan
         self._file_name = file_name if plan.has_made_key else None
-        self._fields = {column.name: _field(plan, column) for column in plan.columns}
+        self._fields = {column.name: plan.field(column) for column in plan.columns}
 
     def frame(self, batch: Any, first_number: int) -> Any:
         """A pyarrow.RecordBatch of the table's columns; None where rows have to be converted one by one.
@@ -44,11 +44,6 @@ class FrameMaker:
         if any(column.is_key and column.name not in arrays for column in self._plan.columns):
             return None
         return pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
-
-
-def _field(plan: Plan, column: PlannedColumn) -> Field:
-    found = plan.layout.fields.get(column.name)
-    return found or Field.declared(column.name, column.declaration)  # type: ignore[arg-type]
 
 
 def _fits(pa: Any, field: Field, kind: Any) -> bool:

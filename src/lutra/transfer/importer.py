@@ -51,6 +51,8 @@ class Outcome:
     """Of this run."""
     is_stopped: bool
     """Whether there were more rejected rows than it was to take."""
+    began_empty: bool
+    """Whether the table had no rows before: then it has fewer than were written only where some had the same key."""
 
 
 @dataclass(slots=True)
@@ -99,14 +101,14 @@ class ImportRun:
                     since = 0
                 self.on_progress(self.progress)
                 if is_stopped:
-                    return self._outcome(is_stopped=True)
+                    return self._outcome(checkpoint, is_stopped=True)
             self._save(checkpoint, rejects)
         self.checkpoints.remove()
-        return self._outcome(is_stopped=False)
+        return self._outcome(checkpoint, is_stopped=False)
 
-    def _outcome(self, *, is_stopped: bool) -> Outcome:
+    def _outcome(self, checkpoint: Checkpoint, *, is_stopped: bool) -> Outcome:
         progress = self.progress
-        return Outcome(progress.written, progress.rejected, progress.rows, is_stopped)
+        return Outcome(progress.written, progress.rejected, progress.rows, is_stopped, checkpoint.began_empty)
 
     def _table(self) -> Table:
         plan = self.plan
@@ -122,7 +124,8 @@ class ImportRun:
             self.notes.append("the table was made anew since an earlier run, so the import begins anew")
             found = None
         if found is None:
-            return Checkpoint(id_of(table), [Position() for _ in identities], identities)
+            is_empty = next(table.scan(columns=[], limit=1), None) is None
+            return Checkpoint(id_of(table), [Position() for _ in identities], identities, began_empty=is_empty)
         for number, (before, now) in enumerate(zip(found.files, identities, strict=True)):
             if before != now:
                 self.notes.append(f"{self.plan.files[number].path} has changed since an earlier run: it is read anew")

@@ -31,6 +31,8 @@ _ELEMENTS_SEEN_MAX: Final = 64
 """Of one list of one row."""
 _MISTAKES_ONE_IN: Final = 100
 _NUMBERS: Final = frozenset({"int", "float"})
+_TEXTS: Final = frozenset({"str", "datetime", "int", "float", "bool"})
+"""What a column of texts takes, as it is written."""
 _WORDS_OF: Final = {"str": "text", "object": "objects", "list": "lists", "datetime": "dates", "geo": "places"}
 
 
@@ -98,6 +100,10 @@ class Seen:
             declaration = declared_type(hint) if hint and hint != "vector" else str
             return Guess(declaration, "no values among the rows looked at")
         kinds, others = _usual(self.kinds)
+        wider = next((one for one in (_NUMBERS, _TEXTS) if kinds <= one and (one is _NUMBERS or "str" in kinds)), kinds)
+        if wider is not kinds:  # such a field takes these as well
+            others -= sum(self.kinds[one] for one in wider - kinds)
+            kinds |= wider & self.kinds.keys()
         guess = self._of_kinds(name, kinds, hint)
         return guess if not others else Guess(guess.declaration, _joined(guess.note, _told(others, self.count)))
 
@@ -112,7 +118,11 @@ class Seen:
                 return self._list(name, is_vector=hint == "vector")
             if kind == "object":
                 return self._object()
-        note = "" if kinds <= {"str"} else f"mixed: {', '.join(sorted(_WORDS_OF.get(one, one) for one in kinds))}"
+        note = (
+            ""
+            if "str" in kinds and len(kinds) == 1
+            else f"mixed: {', '.join(sorted(_WORDS_OF.get(one, one) for one in kinds))}"
+        )
         if kinds & {"list", "object", "bytes"}:
             return Guess(Stored(str), f"{note}; kept as JSON, not indexed")
         return self._text(note)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import Any
 
-from lutra.instance.field import FieldDeclaration
+from lutra.instance.field import Field, FieldDeclaration
 from lutra.instance.layout import KeyDeclaration, Layout
 from lutra.transfer.data_file import DataFile
 from lutra.transfer.field_types import type_text
@@ -67,7 +67,7 @@ class Plan:
 
     @property
     def key(self) -> Mapping[str, KeyDeclaration]:
-        return {column.name: _as_key(column.declaration) for column in self.columns if column.is_key}
+        return {column.name: column.declaration for column in self.columns if column.is_key}  # type: ignore[misc]
 
     @property
     def fields(self) -> Mapping[str, FieldDeclaration]:
@@ -76,6 +76,12 @@ class Plan:
     @property
     def has_made_key(self) -> bool:
         return any(column.source is None and column.is_key for column in self.columns)
+
+    def field(self, column: PlannedColumn) -> Field:
+        """What the table makes of the column's values."""
+        found = self.layout.key_fields.get(column.name) or self.layout.fields.get(column.name)
+        # Where the table takes any column, it has none.
+        return found or Field.declared(column.name, column.declaration)  # type: ignore[arg-type]
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -88,7 +94,3 @@ class Plan:
             "rows_looked_at": self.rows_seen,
             "trial": {"rows": self.trial.rows, "rejected": self.trial.rejected, "reasons": list(self.trial.reasons)},
         }
-
-
-def _as_key(declaration: Any) -> KeyDeclaration:
-    return declaration  # type: ignore[no-any-return]

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lutra.instance.field import Field
-from lutra.instance.layout import Layout
 from lutra.model.errors import ParameterInvalid
 from lutra.model.geo import GeoPoint
 from lutra.model.suggestions import suggestion
 from lutra.transfer.conversion import Convert, conversion_to
 from lutra.transfer.mapping import Place
-from lutra.transfer.plan import FILE_COLUMN, ROW_COLUMN, Plan, PlannedColumn
+from lutra.transfer.plan import FILE_COLUMN, ROW_COLUMN, Plan
 from lutra.transfer.positions import FoundRow
 from lutra.transfer.written import float_in
 
@@ -21,7 +19,6 @@ class RowMaker:
     """Makes the rows of one file."""
 
     def __init__(self, plan: Plan, file_name: str) -> None:
-        self._layout = plan.layout
         self._converted: dict[str, tuple[str, Convert]] = {}
         self._places: list[tuple[str, Place]] = []
         self._left_out = {*plan.skipped}
@@ -31,7 +28,7 @@ class RowMaker:
                 self._places.append((column.name, column.place))
                 self._left_out |= {column.place.lat, column.place.lon}
             elif column.source is not None:
-                self._converted[column.source] = (column.name, _conversion(plan.layout, column))
+                self._converted[column.source] = (column.name, conversion_to(plan.field(column), column.unit))
 
     def row(self, found: FoundRow) -> dict[str, Any]:
         """What the table takes. Raises ParameterInvalid, naming the column that is wrong."""
@@ -62,13 +59,6 @@ class RowMaker:
                 f"column {name!r} is none of those that the import was planned with{near}: say --type {name}=TYPE, or "
                 f"--skip {name}"
             )
-
-
-def _conversion(layout: Layout, column: PlannedColumn) -> Convert:
-    field = layout.key_fields.get(column.name) or layout.fields.get(column.name)
-    if field is None:  # the table takes any column
-        field = Field.declared(column.name, column.declaration)  # type: ignore[arg-type]
-    return conversion_to(field, column.unit)
 
 
 def _point(place: Place, given: Mapping[str, Any]) -> GeoPoint | None:

@@ -18,7 +18,7 @@ from lutra.model.geo import GeoPoint
 
 def json_text(value: Any) -> str:
     """Whatever a row can have."""
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and np.isfinite(value).all():
         return vector_text(value)
     return json.dumps(plain(value), ensure_ascii=False)
 
@@ -34,7 +34,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, GeoPoint):
         return {"lat": value.lat, "lon": value.lon}
     if isinstance(value, np.ndarray):
-        return json.loads(vector_text(value))
+        is_finite = bool(np.isfinite(value).all())
+        return json.loads(vector_text(value)) if is_finite else [plain(float(one)) for one in value]
     if isinstance(value, list):
         return [plain(one) for one in value]
     if isinstance(value, Mapping):
@@ -58,9 +59,10 @@ def vector_texts(vectors: Sequence[Any]) -> list[Any]:
     """As `json_text` of each, of vectors; all at once where they are of one length. Others stay as they are."""
     places = [place for place, one in enumerate(vectors) if isinstance(one, np.ndarray)]
     texts = list(vectors)
-    if not places or len({len(vectors[place]) for place in places}) > 1:
-        return [vector_text(one) if isinstance(one, np.ndarray) else one for one in vectors]
-    matrix = np.stack([vectors[place] for place in places])
+    lengths = {len(vectors[place]) for place in places}
+    matrix = np.stack([vectors[place] for place in places]) if len(lengths) == 1 else np.array([np.nan])
+    if not np.isfinite(matrix).all():
+        return [json_text(one) if isinstance(one, np.ndarray) else one for one in vectors]
     for place, digits in zip(places, _digits(matrix), strict=True):
         texts[place] = f"[{', '.join(digits)}]"
     return texts
@@ -73,5 +75,8 @@ def _digits(matrix: npt.NDArray[np.float32]) -> list[list[str]]:
     except ImportError:
         return [list(map(str, row)) for row in matrix]
     flat = pa.array(matrix.ravel()).cast(pa.string()).to_pylist()
+    for place in np.flatnonzero(matrix == np.trunc(matrix)):  # an int would be no vector for who guesses
+        if flat[place].lstrip("-").isdecimal():
+            flat[place] += ".0"
     width = matrix.shape[1]
     return [flat[first : first + width] for first in range(0, len(flat), width)]
