@@ -16,7 +16,7 @@ from lutra.transfer.data_file import DataFile
 from lutra.transfer.jsonl_reader import JsonLinesReader
 from lutra.transfer.positions import Position
 
-CONTENT = b"".join(b'{"n": %d, "x": "%d"}\n' % (n, n * 7_919) for n in range(20_000))
+CONTENT = b"".join(b'{"n": %d, "x": "%d"}\n' % (n, n * 7_919) for n in range(5_000))
 
 
 def zstd(content: bytes) -> bytes:
@@ -39,9 +39,9 @@ def rows(path: Path) -> int:
 def test_compressed(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"rows.JSONL.{ending}"
     path.write_bytes(PACKERS[ending](CONTENT))
-    assert (DataFile.at(path).format, rows(path)) == ("jsonl", 20_000)
+    assert (DataFile.at(path).format, rows(path)) == ("jsonl", 5_000)
     path.write_bytes(PACKERS[ending](CONTENT) * 2)  # as tools append
-    assert rows(path) == 40_000
+    assert rows(path) == 10_000
 
 
 @pytest.mark.parametrize("ending", PACKERS)

@@ -14,6 +14,8 @@ import pytest
 from support.tables_of_files import all_of
 
 import lutra
+from lutra.instance.instance import Instance
+from lutra.tables.tables import Tables
 from lutra.transfer import csv_reader, importer, jsonl_reader, parquet_reader, planner, rejects
 from lutra.transfer.checkpoint import CheckpointFile, ImportIdentity
 from lutra.transfer.data_file import DataFile
@@ -46,8 +48,8 @@ def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 def run_of(db: lutra.Database, folder: Path, *names: str, table: str = "t", **options: Any) -> ImportRun:
     mapping = options.pop("mapping", ColumnMapping())
     files = [DataFile.at(folder / name) for name in names]
-    plan = plan_import(db, table, files, mapping)
     checkpoints = CheckpointFile(folder / "data", ImportIdentity.of("default", table, files, mapping))
+    plan = plan_import(db, table, files, mapping, is_being_made=checkpoints.is_being_made)
     return ImportRun(db, plan, checkpoints, folder / "rejected.jsonl", checkpoint_rows=10, **options)
 
 
@@ -179,7 +181,33 @@ def test_it_begins_anew_where_that_is_wanted_or_has_to_be(db: lutra.Database, tm
     checkpoint.write_bytes(checkpoint.read_bytes()[:50])
     run = run_of(db, tmp_path, "rows.csv")
     assert run.run().rows == ROWS + 1
-    assert "cannot be read, so the import begins anew" in run.checkpoints.notes[0]
+    assert run.notes == [f"{checkpoint} cannot be read, so the import begins anew"]
+
+
+@pytest.mark.parametrize("step", ["create", "create_search_index", "nothing"])
+def test_broken_off_while_it_makes_the_table(
+    db: lutra.Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The table may be there without its index."""
+
+    def kill(*_: Any) -> None:
+        raise Killed
+
+    write_file(tmp_path, "rows.csv")
+    with monkeypatch.context() as patches:
+        patches.setattr(Instance, "delete_table", kill)  # a process that was killed does not tidy up
+        owner = Tables if step == "create" else Instance if step == "create_search_index" else CheckpointFile
+        real, writes = CheckpointFile.write, iter(range(9))
+        if step == "nothing":  # the table is made, and nobody has noted that
+            patches.setattr(CheckpointFile, "write", lambda *given: kill() if next(writes) else real(*given))
+        else:
+            patches.setattr(owner, step, kill)
+        with pytest.raises(Killed):
+            run_of(db, tmp_path, "rows.csv", mapping=ColumnMapping(types={"x": "int"})).run()
+    run = run_of(db, tmp_path, "rows.csv", mapping=ColumnMapping(types={"x": "int"}))
+    outcome = run.run()
+    assert (outcome.written, outcome.rejected, run.notes) == (ROWS - len(BAD), len(BAD), [])
+    assert db.table("t").count(lutra.col("x") >= 0) == ROWS - len(BAD)
 
 
 def test_another_import_is_another(db: lutra.Database, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from lutra.cli.progress import shown_progress, shown_rows
 
 if TYPE_CHECKING:
     from lutra.instance.database import Database
+    from lutra.transfer.checkpoint import CheckpointFile
     from lutra.transfer.importer import Outcome
     from lutra.transfer.mapping import ColumnMapping, Place
     from lutra.transfer.plan import Plan
@@ -145,9 +146,20 @@ def import_(
         found = [DataFile.at(path, mapping.format) for path in files]
         declared = None if schema is None else _declared(schema)
         with _Opened(data_dir, objects, instance, only_to_look=dry_run) as opened:
+            from lutra.transfer.checkpoint import CheckpointFile, ImportIdentity
             from lutra.transfer.planner import plan_import
 
-            plan = plan_import(opened.database, table, found, mapping, declared=declared, sample_rows=sample)
+            identity = ImportIdentity.of(opened.instance, table, found, mapping)
+            checkpoints = CheckpointFile(opened.data_dir, identity)
+            plan = plan_import(
+                opened.database,
+                table,
+                found,
+                mapping,
+                declared=declared,
+                sample_rows=sample,
+                is_being_made=checkpoints.is_being_made,
+            )
             rejects = rejected or Path(f"{table}.rejected.jsonl")
             if not as_json:
                 _show(plan, opened, rejects)
@@ -157,7 +169,7 @@ def import_(
                 return
             if not yes and not as_json and sys.stdin.isatty():
                 click.confirm("Go on?", default=True, abort=True)
-            _run(opened, plan, mapping, _Wanted(rejects, max_rejected, restart, wait, as_json))
+            _run(opened.open(), plan, checkpoints, _Wanted(rejects, max_rejected, restart, wait, as_json))
 
 
 class _Wanted:
@@ -205,13 +217,9 @@ class _Opened:
             self.database.close()
 
 
-def _run(opened: _Opened, plan: Plan, mapping: ColumnMapping, wanted: _Wanted) -> None:
-    from lutra.transfer.checkpoint import CheckpointFile, ImportIdentity
+def _run(database: Database, plan: Plan, checkpoints: CheckpointFile, wanted: _Wanted) -> None:
     from lutra.transfer.importer import ImportRun
 
-    identity = ImportIdentity.of(opened.instance, plan.table, plan.files, mapping)
-    checkpoints = CheckpointFile(opened.data_dir, identity)
-    database = opened.open()
     started_s = time.monotonic()
     with shown_rows("importing") as report:
         run = ImportRun(

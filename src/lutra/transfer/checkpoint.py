@@ -18,6 +18,7 @@ from lutra.transfer.mapping import ColumnMapping
 from lutra.transfer.positions import Position
 
 FOLDER: Final = "imports"
+BEING_MADE: Final = -1
 _FORMAT: Final = 1
 
 
@@ -26,7 +27,7 @@ class Checkpoint:
     """All rows before it are on stable storage, written or rejected."""
 
     table_id: int
-    """Of the table they went to: one that was made anew has none of them."""
+    """Of the table they went to: one that was made anew has none of them. `BEING_MADE`: it may be there in part."""
     positions: list[Position]
     """In each file."""
     files: list[FileIdentity]
@@ -73,7 +74,7 @@ class CheckpointFile:
     data_dir: Path
     identity: ImportIdentity
     notes: list[str] = dataclass_field(default_factory=list)
-    """Why what was found is not gone on from."""
+    """Why what was last read is not gone on from."""
 
     @property
     def path(self) -> Path:
@@ -81,6 +82,7 @@ class CheckpointFile:
 
     def read(self) -> Checkpoint | None:
         """None where there is none that can be gone on from. Raises StorageFailure."""
+        self.notes.clear()
         try:
             content = json.loads(self.path.read_bytes())
             if content["format"] != _FORMAT:
@@ -103,6 +105,12 @@ class CheckpointFile:
             return None
         except OSError as error:
             raise StorageFailure(f"cannot read {self.path}: {error.strerror}") from error
+
+    @property
+    def is_being_made(self) -> bool:
+        """Whether an earlier run may have been broken off while it made the table. Raises StorageFailure."""
+        found = self.read()
+        return found is not None and found.table_id == BEING_MADE
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Returns once it is on stable storage. Raises StorageFailure."""

@@ -13,7 +13,7 @@ from lutra.instance.put_batches import Rejected
 from lutra.instance.table import Table
 from lutra.instance.table_part import id_of
 from lutra.model.errors import ParameterInvalid
-from lutra.transfer.checkpoint import Checkpoint, CheckpointFile
+from lutra.transfer.checkpoint import BEING_MADE, Checkpoint, CheckpointFile
 from lutra.transfer.frame_maker import FrameMaker
 from lutra.transfer.plan import Plan
 from lutra.transfer.positions import FoundRow, FoundRows, Position
@@ -114,12 +114,18 @@ class ImportRun:
         plan = self.plan
         if plan.exists:
             return self.database.table(plan.table)
+        # A table and its index are made in two steps: who finds one without the other has to know that it was us.
+        begin = Checkpoint(BEING_MADE, [Position() for _ in plan.files], [file.identity() for file in plan.files])
+        self.checkpoints.write(begin)
         return self.database.create_table(plan.table, plan.key, plan.fields, exist_ok=True)
 
     def _begun(self, table: Table) -> Checkpoint:
         """Where an earlier run was; a file that has changed since is begun anew, all are where the table is another."""
         identities = [file.identity() for file in self.plan.files]
         found = None if self.restarts else self.checkpoints.read()
+        self.notes += self.checkpoints.notes
+        if found is not None and found.table_id == BEING_MADE:
+            found = None
         if found is not None and found.table_id != id_of(table):
             self.notes.append("the table was made anew since an earlier run, so the import begins anew")
             found = None

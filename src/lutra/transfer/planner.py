@@ -40,10 +40,12 @@ def plan_import(
     *,
     declared: TableDeclaration | None = None,
     sample_rows: int = SAMPLE_ROWS_DEFAULT,
+    is_being_made: bool = False,
 ) -> Plan:
     """Reads the begin of the files and changes nothing.
 
     :param database: where the table is, or will be; None: it is to be made.
+    :param is_being_made: whether the table, where it is there, is one that an earlier run did not come to make whole.
     :param declared: what key and fields a new table has, where somebody has said so.
     :raises ParameterInvalid: columns, options and table do not go together.
     :raises StorageFailure: a file cannot be read.
@@ -54,7 +56,7 @@ def plan_import(
     for number, reader in enumerate(readers):
         sample.take(number, reader, max(_SAMPLE_ROWS_MIN, sample_rows // len(files)))
     existing = None
-    if database is not None and table in database.table_names():
+    if database is not None and table in database.table_names() and not is_being_made:
         existing = database.table(table)
     if declared is None and existing is None:
         declared = _declared_by(readers)
