@@ -210,6 +210,20 @@ def test_a_row_that_goes_or_stops_satisfying_is_not_asked_of_again(table: lutra.
     assert dict(table.get(4) or {}) == {"id": 4, "kind": "a", "year": 1900}
 
 
+def test_rows_that_a_transaction_holds_stay_and_are_told_of(table: lutra.Table) -> None:
+    filled(table)
+    tables = table._instance().tables
+    transaction = tables.start_transaction("t", (("id", 7),))
+    with pytest.raises(lutra.OperationConflict, match="; 8 rows are changed"):
+        table.update_where(col("id") < 9, n=1)
+    with pytest.raises(lutra.OperationConflict, match="; 8 rows are changed"):
+        table.delete_where(col("id") < 9)
+    assert ids(table) == [7, *range(9, 20)]
+    assert "n" not in (table.get(7) or {})
+    tables.abort_transaction(transaction)
+    assert table.delete_where(col("id") < 9) == 1
+
+
 def test_counts_of_many_threads_all_count(db: lutra.Database) -> None:
     table = filled(db.create_table("t", {"id": int}, INDEXED), 30)
     threads = [

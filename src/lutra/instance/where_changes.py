@@ -124,17 +124,24 @@ class WhereChanges:
     def _commit(self, batch: list[RowChange]) -> list[PrimaryKey]:
         if not batch:
             return []
-        [results] = self._instance().tables.write_batch([(self._layout.table, batch)], FRAME_BATCH_ROWS)
+        try:
+            [results] = self._instance().tables.write_batch([(self._layout.table, batch)], FRAME_BATCH_ROWS)
+        except OperationConflict as error:
+            raise self._told(error) from error
         refused: list[Any] = [
             change.key for change, result in zip(batch, results, strict=True) if isinstance(result, ConditionCheckFail)
         ]
         self._changed += sum(isinstance(result, WriteResult) for result in results)
         for result in results:
             if isinstance(result, LutraError) and not isinstance(result, ConditionCheckFail):
-                raise type(result)(f"{result}; {self._changed} rows are changed") from result
+                raise self._told(result) from result
         if self._progress is not None:
             self._progress(self._changed)
         return refused
+
+    def _told(self, error: LutraError) -> LutraError:
+        """An error, and what was done before it."""
+        return type(error)(f"{str(error).removesuffix('.')}; {self._changed} rows are changed")
 
     def _keys(self) -> Iterator[list[PrimaryKey]]:
         return self._scanned() if self._query is None else self._found(self._query)
