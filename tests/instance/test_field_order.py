@@ -71,6 +71,17 @@ def test_fields_that_are_added_come_last(tmp_path: Path) -> None:
         assert db.table("t").fields == {"a": lutra.Stored(str), "z": lutra.Stored(list[int]), "c": int, "b": str}
 
 
+def test_rows_of_a_few_of_many_fields_and_of_none_come_in_order(tmp_path: Path) -> None:
+    names = [f"f{n:02}" for n in range(30)][::-1]
+    with lutra.connect(tmp_path) as db:
+        table = db.create_table("t", {"id": int}, dict.fromkeys(names, int))
+        table.put({"id": 1, "f03": 1, "f20": 2, "f11": 3})
+        table.put(dict.fromkeys(["id", *names[::-1]], 2))
+        table.drop_field("f29")
+        assert [list(row) for row in table.scan()] == [["id", "f20", "f11", "f03"], ["id", *names[1:], "f29"]]
+        assert list(table.get(1, columns=["f03", "f20"]) or {}) == ["id", "f20", "f03"]
+
+
 def test_an_index_given_later_keeps_the_order_of_its_declaration(tmp_path: Path) -> None:
     with lutra.connect(tmp_path) as db:
         db.create_table("t", {"id": int}, {"b": lutra.Stored(str)})

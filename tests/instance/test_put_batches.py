@@ -175,6 +175,23 @@ def test_many_rows_come_in_a_few_commits_and_tell_progress(years: lutra.Table) -
     assert [row["year"] for row in years.scan()] == list(range(2_500))
 
 
+def test_a_reader_is_read_as_its_rows_are_written(years: lutra.Table) -> None:
+    """However long it is, little of it is in memory."""
+    made: list[int] = []
+
+    def batches() -> Iterator[Any]:
+        for first in range(0, 10_000, 500):
+            made.append(first)
+            yield pa.record_batch({"id": np.arange(first, first + 500), "year": np.arange(500)})
+
+    ahead: list[int] = []
+    schema = pa.schema({"id": pa.int64(), "year": pa.int64()})
+    for rows in (pa.RecordBatchReader.from_batches(schema, batches()), batches()):
+        made.clear()
+        assert years.put_many(rows, progress=lambda written: ahead.append(len(made) * 500 - written)) == 10_000
+    assert max(ahead) <= 500
+
+
 def test_large_rows_come_in_smaller_commits(db: lutra.Database) -> None:
     bodies = db.create_table("bodies", {"id": int}, {"body": lutra.Stored(str)})
     seen: list[int] = []

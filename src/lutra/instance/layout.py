@@ -38,6 +38,7 @@ _KEY_TYPES: Final[dict[object, ColumnType]] = {python_type: type_ for type_, pyt
 _KEY_KINDS: Final = {ColumnType.STRING: Kind.STR, ColumnType.INTEGER: Kind.INT, ColumnType.BINARY: Kind.BYTES}
 _OBJECTS: Final = frozenset({Kind.OBJECT})
 _OBJECTS_AND_RECORDS: Final = _OBJECTS | {Kind.RECORD}
+_FIELDS_A_COLUMN: Final = 4
 _KEY_FIELDS: Final = {ColumnType.STRING: FieldType.KEYWORD, ColumnType.INTEGER: FieldType.LONG}
 
 
@@ -283,12 +284,14 @@ class Layout:
             if name not in found and name not in values and (columns is None or name in columns):
                 field = self.fields.get(name)
                 found[name] = value if field is None else field.decode(value)
-        values.update(sorted(found.items(), key=self._rank) if len(self.fields) > 1 else found)
+        # In the order of the fields, others last.
+        if len(self.fields) <= _FIELDS_A_COLUMN * len(found):  # which takes less than sorting, of not so many fields
+            values.update({name: found[name] for name in self.fields if name in found})
+            values.update(found)
+        else:
+            last = len(self.ranks)
+            values.update(sorted(found.items(), key=lambda item: self.ranks.get(item[0], last)))
         return Row(key, values, score)
-
-    def _rank(self, item: tuple[str, Any]) -> int:
-        """Where a column comes in a row: in the order of the fields, others last."""
-        return self.ranks.get(item[0], len(self.ranks))
 
     def columns(self, names: Sequence[str] | None) -> tuple[str, ...] | None:
         """The attribute columns among ``names``, checked; None, which asks for all, stays. Raises ParameterInvalid."""
