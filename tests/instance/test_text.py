@@ -90,6 +90,33 @@ def test_declarations_come_back(tmp_path: Path) -> None:
         assert [row.key for row in table.scan(where=col("a").starts_with("One"))] == [(1,)], "a condition sees a str"
 
 
+def test_words_in_several_fields_score_what_the_best_does(tmp_path: Path) -> None:
+    fields = {"title": Text(), "body": Text(), "notes": lutra.Nested({"text": Text()})}
+    with lutra.connect(tmp_path / "data") as db:
+        table = db.create_table("t", key={"id": int}, fields=fields)
+        table.put({"id": 1, "title": "river", "body": "stone moss moss moss moss moss"})
+        table.put({"id": 2, "title": "stone", "body": "river moss ice"})
+        table.put({"id": 3, "title": "ice", "body": "ice", "notes": [{"text": "river river"}]})
+        scores = {
+            name: {row["id"]: row.score for row in table.search(text="river", text_field=name)}
+            for name in ("title", "body", "notes.text")
+        }
+        best = {n: max(of.get(n, 0.0) for of in scores.values()) for n in (1, 2, 3)}
+        found = table.search(text="river", text_field=["title", "body", "notes.text"], records=2)
+        assert {row["id"]: row.score for row in found} == pytest.approx(best)
+        assert [row["id"] for row in found] == sorted(best, key=lambda n: (-best[n], n))
+        assert {row["id"]: [one.place for one in row.records.get("notes", [])] for row in found}[3] == [(0,)]
+        assert ids(table.search(text="river moss", text_field=["title", "body"], match="all")) == [2]
+        assert table.aggregate(text="river", text_field=("title", "body"))["count"] == 2
+        assert ids(table.search(text="river", text_field=["title"])) == [1]
+        with pytest.raises(lutra.ParameterInvalid, match="one of title, body, or some in a list"):
+            table.search(text="river")
+        with pytest.raises(lutra.ParameterInvalid, match="text_field= names a field at least"):
+            table.search(text="river", text_field=[])
+        with pytest.raises(lutra.ParameterInvalid, match=r"no text field 'titel'.*did you mean 'title'"):
+            table.search(text="river", text_field=["body", "titel"])
+
+
 def test_what_makes_no_sense_is_refused(table: lutra.Table) -> None:
     for call, told in {
         "no analyzer": (lambda: Text("klingon"), "unknown analyzer 'klingon': use one of single_word"),  # type: ignore[arg-type]

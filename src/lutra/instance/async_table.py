@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lutra.instance.put_batches import ArrowStream, Rejected
     from lutra.instance.results import Groups, Results
     from lutra.instance.row import Row
-    from lutra.instance.search_query import OrderBy, TextMatch
+    from lutra.instance.search_query import OrderBy, TextFields, TextMatch
     from lutra.instance.table import Table
     from lutra.model.values import KeyValue
 
@@ -181,7 +181,7 @@ class AsyncTable:
         where: Expression | None = None,
         limit: int = 10,
         field: str | None = None,
-        text_field: str | None = None,
+        text_field: TextFields = None,
         match: TextMatch = "any",
         order_by: OrderBy = (),
         columns: Sequence[str] | None = None,
@@ -244,7 +244,7 @@ class AsyncTable:
         text: str | None = None,
         nearest: int = 100,
         field: str | None = None,
-        text_field: str | None = None,
+        text_field: TextFields = None,
         match: TextMatch = "any",
         fresh: bool = True,
         **aggregates: Aggregate | FirstRows,
@@ -273,7 +273,7 @@ class AsyncTable:
         text: str | None = None,
         nearest: int = 100,
         field: str | None = None,
-        text_field: str | None = None,
+        text_field: TextFields = None,
         match: TextMatch = "any",
         order_by: OrderBy = (),
         limit: int | None = None,

@@ -197,8 +197,9 @@ class Layout:
         if not some:
             raise ParameterInvalid(self._none_of(noun, None, ()))
         if len(some) > 1:
+            several = ", or some in a list" if kind is Kind.TEXT else ""
             raise ParameterInvalid(
-                f"table {self.table!r} has several {noun} fields: say {keyword}=, one of {', '.join(some)}"
+                f"table {self.table!r} has several {noun} fields: say {keyword}=, one of {', '.join(some)}{several}"
             )
         [only] = some.values()
         return only

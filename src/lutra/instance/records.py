@@ -14,6 +14,7 @@ from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.nested import InnerHit, InnerHits, InnerHitsByPath, Nested
 from lutra.model.queries import Bool, KnnVector, Query
+from lutra.model.scoring import DisMax
 
 
 class ShownRecords:
@@ -53,6 +54,8 @@ class ShownRecords:
                 parts = (tuple(map(self._asked, clauses)) for clauses in (query.must, query.filter, query.should))
                 must, passing, should = parts
                 return replace(query, must=must, filter=passing, should=should)
+            case DisMax(queries):
+                return replace(query, queries=tuple(map(self._asked, queries)))
             case KnnVector(filter=passing) if passing is not None:
                 return replace(query, filter=self._asked(passing))
         return query

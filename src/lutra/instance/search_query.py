@@ -27,10 +27,13 @@ from lutra.model.queries import (
     ReturnColumns,
     Sorter,
 )
+from lutra.model.scoring import DisMax
 from lutra.model.suggestions import suggestion
 
 TextMatch = Literal["any", "all", "phrase"]
 """How much of a text a row must have."""
+TextFields = str | Sequence[str] | None
+"""Where words are looked for: in one field, or in several of which the best counts."""
 OrderBy = str | Column | Order | Sequence[str | Column | Order]
 """What rows come by: a column, or several, of which the first counts most."""
 _WORDS: Final[dict[str, Callable[[str, str], Query]]] = {
@@ -48,7 +51,7 @@ class Asked:
     text: str | None = None
     where: Expression | None = None
     field: str | None = None
-    text_field: str | None = None
+    text_field: TextFields = None
     match: TextMatch = "any"
     min_score: float | None = None
 
@@ -109,15 +112,20 @@ def nearest(
     return near if path is None else _passing(Nested(path, near, ScoreMode.MAX), where)
 
 
-def _with_words(text: object, field: str | None, layout: Layout, match: TextMatch, where: Query | None) -> Query:
-    target = layout.text_field(field)
+def _with_words(text: object, fields: TextFields, layout: Layout, match: TextMatch, where: Query | None) -> Query:
     if not isinstance(text, str):
         raise ParameterInvalid(f"text is a str, not {type(text).__name__}")
     if match not in _WORDS:
         raise ParameterInvalid(f"match is one of {', '.join(_WORDS)}, not {match!r}{suggestion(match, _WORDS)}")
-    query = _WORDS[match](target.name, text)
-    path = layout.records_path(target.name)
-    return _passing(query if path is None else Nested(path, query, ScoreMode.MAX), where)
+    names = [fields] if fields is None or isinstance(fields, str) else list(dict.fromkeys(fields))
+    if not names:
+        raise ParameterInvalid("text_field= names a field at least")
+    queries = []
+    for name in names:
+        target = layout.text_field(name)
+        query, path = _WORDS[match](target.name, text), layout.records_path(target.name)
+        queries.append(query if path is None else Nested(path, query, ScoreMode.MAX))
+    return _passing(queries[0] if len(queries) == 1 else DisMax(tuple(queries)), where)
 
 
 def _passing(query: Query, where: Query | None) -> Query:

@@ -19,6 +19,7 @@ from lutra.instance.search_call import SearchCall, Wanted, check_page
 from lutra.instance.search_query import (
     Asked,
     OrderBy,
+    TextFields,
     TextMatch,
     check_filtered,
     columns_to_get,
@@ -54,7 +55,7 @@ class Table(TableWriter, TableReader):
         where: Expression | None = None,
         limit: int = 10,
         field: str | None = None,
-        text_field: str | None = None,
+        text_field: TextFields = None,
         match: TextMatch = "any",
         order_by: OrderBy = (),
         columns: Sequence[str] | None = None,
@@ -71,8 +72,9 @@ class Table(TableWriter, TableReader):
         ``vector`` is a sequence of numbers or an array [dimension], of any float or int type; ``field`` names the
         vector field where there are several. With a ``min_score``, only rows that score more than that are found.
         With a ``text``: the rows whose text field has ``match`` of its words (``any`` or ``all``) or has it as a
-        ``phrase``, by BM25; ``text_field`` names the field where there are several. With both: the rows that are among
-        the nearest or have the words; the scores of those that are both add up.
+        ``phrase``, by BM25; ``text_field`` names the field where there are several, or some of them in a list: a row
+        scores what the best of them does. With both: the rows that are among the nearest or have the words; the scores
+        of those that are both add up.
         Without either: the rows that satisfy ``where``, by ``order_by`` (``lutra.col("year").desc()``), else by key.
         ``offset`` skips rows; a vector search reaches down to the 100,000th. ``columns`` names those to return besides
         the key.
@@ -171,7 +173,7 @@ class Table(TableWriter, TableReader):
         text: str | None = None,
         nearest: int = 100,
         field: str | None = None,
-        text_field: str | None = None,
+        text_field: TextFields = None,
         match: TextMatch = "any",
         fresh: bool = True,
         **aggregates: Aggregate | FirstRows,
@@ -198,7 +200,7 @@ class Table(TableWriter, TableReader):
         text: str | None = None,
         nearest: int = 100,
         field: str | None = None,
-        text_field: str | None = None,
+        text_field: TextFields = None,
         match: TextMatch = "any",
         order_by: OrderBy = (),
         limit: int | None = None,
