@@ -263,6 +263,87 @@ class SecondaryIndexes(RuleBasedStateMachine):
                 assert entries == self.feeds[index_id].consumer.rows
 
 
+def put_at(machine: SecondaryIndexes, i: int, **times_ms: int | None) -> None:
+    """A row whose columns ``a`` and ``b`` have these times."""
+    values: dict[str, Any] = {"a": f"a{i}", "b": i}
+    cells = [(name, values[name], at, CellOperation.PUT) for name, at in times_ms.items()]
+    machine.tables.write("t", RowChange(ChangeKind.PUT, (("p", "x"), ("i", i)), cells))
+
+
+@pytest.mark.parametrize("ttl_s", [2 * DAY_S, -1])
+@pytest.mark.parametrize("is_reopened", [False, True])
+def test_a_global_index_when_values_live_shorter_and_longer(ttl_s: int, is_reopened: bool) -> None:
+    """Entries that it has let go of come back with their rows, also where it is told of that after a restart only."""
+    machine = SecondaryIndexes()
+    machine.create(ttl_s, [(IndexKind.GLOBAL, ("a",), ("b",))], False)
+    (index,) = machine.indexes
+    old = machine.clock.ms - 20 * 3_600_000
+    put_at(machine, 1, a=old, b=None)  # its key expires first
+    put_at(machine, 2, a=None, b=old)
+    machine.catch_up()
+    listed_all = listed(machine.tables, machine.tables.describe("t").schema, index)
+    assert len(listed_all) == 2
+    machine.wait(34)
+    machine.check(IndexKind.GLOBAL)
+    assert len(listed(machine.tables, machine.tables.describe("t").schema, index)) == (1 if ttl_s > 0 else 2)
+    machine.change_ttl(DAY_S)  # both are gone, and the index reads them as gone
+    machine.tables.aged(machine.tables.describe("t").table_id, [(("p", "x"), ("i", i)) for i in (1, 2)])
+    machine.feeds[index.index_id].step()
+    assert machine.feeds[index.index_id].consumer.rows == 0
+    machine.change_ttl(10 * DAY_S)
+    if is_reopened:
+        machine.reopen()
+    machine.catch_up()
+    assert listed(machine.tables, machine.tables.describe("t").schema, index) == listed_all
+
+
+def test_a_global_index_knows_where_it_has_a_row() -> None:
+    machine = SecondaryIndexes()
+    machine.create(-1, [(IndexKind.GLOBAL, ("b",), ("a",))], False)
+    put_at(machine, 1, a=None, b=None)
+    machine.catch_up()
+    for b in (5, 5, 7, None, 3):
+        cells = [] if b is None else [("b", b, None, CellOperation.PUT)]
+        machine.tables.write("t", RowChange(ChangeKind.PUT, (("p", "x"), ("i", 1)), cells))
+        machine.catch_up()
+        found = listed(machine.tables, machine.tables.describe("t").schema, machine.indexes[0])
+        assert [key[0][1] for key, _ in found] == ([] if b is None else [b])
+    machine.tables.write("t", RowChange(ChangeKind.DELETE, (("p", "x"), ("i", 1))))
+    machine.catch_up()
+    assert listed(machine.tables, machine.tables.describe("t").schema, machine.indexes[0]) == []
+
+
+def test_a_local_index_is_filled_with_what_has_expired() -> None:
+    """It is stored yet, and is back where values live longer."""
+    machine = SecondaryIndexes()
+    machine.create(2 * DAY_S, [], False)
+    put_at(machine, 1, a=None, b=None)
+    machine.wait(72)
+    put_at(machine, 2, a=None, b=None)
+    machine.add((IndexKind.LOCAL, ("p", "b"), ("a",)), True)
+    machine.catch_up()
+    machine.change_ttl(4 * DAY_S)
+    (index,) = machine.indexes
+    assert len(listed(machine.tables, machine.tables.describe("t").schema, index)) == 2
+    machine.check(IndexKind.LOCAL)
+
+
+def test_a_global_index_takes_in_the_same_rows_twice() -> None:
+    machine = SecondaryIndexes()
+    machine.create(-1, [(IndexKind.GLOBAL, ("a",), ("b",))], False)
+    for i in range(3):
+        put_at(machine, i, a=None, b=None)
+    machine.catch_up()
+    (index,) = machine.indexes
+    consumer = machine.feeds[index.index_id].consumer
+    before, stored = consumer.progress, dict(machine.store.scan(b"b", b"s"))
+    rows = all_rows(machine.tables, "t", ["p", "i"])
+    consumer.apply(rows, [(("p", "x"), ("i", 9))])
+    consumer.reached(before)
+    assert dict(machine.store.scan(b"b", b"s")) == stored
+    assert consumer.rows == 3
+
+
 SecondaryIndexes.TestCase.settings = settings(
     max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -80,6 +80,16 @@ def test_an_expired_row_leaves_nothing_when_it_is_written_anew(tables: Tables, c
     assert keys(tables) == [(2, 1)]
 
 
+def test_an_expired_key_leaves_nothing_when_its_row_is_written_anew(tables: Tables, clock: ManualClock) -> None:
+    tables.create(MORTAL)
+    tables.write("t", put(1, n=(1, clock.ms - DAY_S * 1_000), s=("s", clock.ms)))
+    clock.advance_s(DAY_S + 1)
+    assert keys(tables) == []
+    tables.write("t", put(1, n=(2, None)))
+    tables.update("t", TableUpdate(ttl_s=10 * DAY_S))
+    assert keys(tables) == [(2, 1)]
+
+
 def test_rows_of_key_columns_alone(tables: Tables, clock: ManualClock) -> None:
     by_i = SecondaryIndex("by_i", ("p", "i"), ("s",), IndexKind.LOCAL)
     tables.create(replace(MORTAL, indexes=(by_i,)))

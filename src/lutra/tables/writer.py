@@ -292,6 +292,8 @@ class RowWriter:
         elif now.needs_old:
             stored = effects.get(stored_key)
             old = _whatever_is_left(stored, table, now_ms)
+        if now is not table:  # what of the row has expired by now is another question
+            old = _whatever_is_left(stored, now, now_ms)
         new = None if value is None else cells
         effects.row_changed(now, change, key, stored_key, value, stored, old, new, now_ms)  # type: ignore[arg-type]
         if counter is not None:

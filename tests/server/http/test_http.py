@@ -17,7 +17,7 @@ from support.wire_client import Answer, WireClient, response_signature, signing_
 from lutra.instance.registry import create_instance
 from lutra.model import limits
 from lutra.server.protocol.operations import JSON_UNSERVED, OPERATIONS, UNSERVED
-from lutra.server.wire import error_pb2, table_pb2
+from lutra.server.wire import error_pb2, secondary_pb2, table_pb2
 
 TODAY = ("20261123", "cn-hangzhou")
 MISSING_TABLE = table_pb2.DescribeTableRequest(table_name="missing").SerializeToString()
@@ -277,3 +277,24 @@ def test_metrics(wire: WireClient) -> None:
     text = wire.send("/metrics", {}, method="GET").body.decode()
     assert "NoSuchOperationAtAll" not in text
     assert 'operation="other"' in text
+
+
+def test_metrics_tell_how_far_secondary_indexes_are(wire: WireClient) -> None:
+    made = table_pb2.CreateTableRequest()
+    made.table_meta.table_name = "indexed"
+    made.table_meta.primary_key.add(name="id", type=table_pb2.PRIMARY_KEY_TYPE_STRING)
+    made.table_meta.defined_column.add(name="n", type=table_pb2.DEFINED_COLUMN_TYPE_INTEGER)
+    made.reserved_throughput.capacity_unit.read = made.reserved_throughput.capacity_unit.write = 0
+    assert wire.call("CreateTable", made.SerializeToString()).status == 200
+    modes = (secondary_pb2.IUM_ASYNC_INDEX, secondary_pb2.IUM_SYNC_INDEX)
+    kinds = (secondary_pb2.IT_GLOBAL_INDEX, secondary_pb2.IT_LOCAL_INDEX)
+    for name, mode, kind, key in zip(("told_global", "told_local"), modes, kinds, (["n"], ["id", "n"]), strict=True):
+        meta = secondary_pb2.IndexMeta(name=name, primary_key=key, index_update_mode=mode, index_type=kind)
+        request = secondary_pb2.CreateIndexRequest(main_table_name="indexed", index_meta=meta)
+        assert wire.call("CreateIndex", request.SerializeToString()).status == 200
+    text = wire.send("/metrics", {}, method="GET").body.decode()
+    for name in ("told_global", "told_local"):
+        assert re.search(rf'^lutra_secondary_index_filled{{index="{name}",.*table="indexed"}} 1', text, re.MULTILINE)
+    assert re.search(r'^lutra_secondary_index_rows{index="told_global",.*} 0', text, re.MULTILINE)
+    assert re.search(r'^lutra_secondary_index_lag_seconds{index="told_global",.*} \d', text, re.MULTILINE)
+    assert not re.search(r'^lutra_secondary_index_(rows|lag_seconds){index="told_local"', text, re.MULTILINE)
