@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lutra
+from lutra.instance.table_writer import put_together
 
 UTC = dt.UTC
 AT = dt.datetime(2024, 5, 1, 12, 30, 0, 5, tzinfo=UTC)
@@ -190,6 +191,19 @@ def test_a_reader_is_read_as_its_rows_are_written(years: lutra.Table) -> None:
         made.clear()
         assert years.put_many(rows, progress=lambda written: ahead.append(len(made) * 500 - written)) == 10_000
     assert max(ahead) <= 500
+
+
+def test_rows_that_are_at_hand_come_in_as_few_commits(years: lutra.Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    write = lutra.Table._write_changes
+    monkeypatch.setattr(
+        lutra.Table, "_write_changes", lambda table, changes: sizes.append(len(changes)) or write(table, changes)
+    )
+    rejected: list[lutra.Rejected] = []
+    rows = [{"id": n, "year": n if n != 7 else "x"} for n in range(2_500)]
+    assert put_together(years, rows, rejected.append) == 2_499
+    assert sizes == [1_000, 1_000, 499]
+    assert [one.number for one in rejected] == [7]
 
 
 def test_large_rows_come_in_smaller_commits(db: lutra.Database) -> None:

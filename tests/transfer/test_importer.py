@@ -90,7 +90,7 @@ def test_broken_off_at_every_step(
     write_file(tmp_path, name)
     expected = [{"id": n, "x": n * 2} for n in range(ROWS) if n not in BAD]
     stages = {
-        (lutra.Table, "put_many"): 6,
+        (lutra.Table, "_write_changes"): 6,
         (CheckpointFile, "write"): 5,
         (CheckpointFile, "remove"): 1,
         (rejects.RejectsFile, "sync"): 4,

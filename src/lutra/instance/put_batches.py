@@ -77,15 +77,22 @@ class PutBatches:
     """One call of `lutra.Table.put_many`."""
 
     def __init__(
-        self, layout: Layout, write: Write, names: Names | None, rejected: Callable[[Rejected], object] | None
+        self,
+        layout: Layout,
+        write: Write,
+        names: Names | None,
+        rejected: Callable[[Rejected], object] | None,
+        rows_max: int = limits.BATCH_WRITE_ROWS_MAX,
     ) -> None:
-        """``write`` commits changes together; their results stand in their places."""
+        """``write`` commits changes together; their results stand in their places. ``rows_max``: in one commit, of rows
+        that come one by one."""
         self._layout = layout
         self._write = write
         self._names = names or {}
         self._rejected = rejected
         self._frames: dict[tuple[str, ...], FrameRows] = {}
         self._written = 0
+        self._rows_max = rows_max
 
     def run(self, rows: Any, progress: Callable[[int], object] | None) -> int:
         """How many rows were written. Raises as `lutra.Table.put_many`."""
@@ -102,7 +109,7 @@ class PutBatches:
                 continue
             if batch is not None:
                 yield batch
-            batch = _Batch(limits.BATCH_WRITE_ROWS_MAX if entry.place is None else FRAME_BATCH_ROWS)
+            batch = _Batch(self._rows_max if entry.place is None else FRAME_BATCH_ROWS)
             batch.takes(entry)
         if batch is not None:
             yield batch

@@ -220,3 +220,11 @@ class TableWriter(TablePart):
         for number, result in enumerate(self._write_changes(batch), first_row):
             if isinstance(result, LutraError):
                 raise type(result)(f"key {number}: {result}; the keys before it are deleted") from result
+
+
+def put_together(
+    table: TableWriter, rows: Sequence[Mapping[str, object]], rejected: Callable[[Rejected], object]
+) -> int:
+    """As :meth:`TableWriter.put_many`, of rows that are all at hand, none of which waits for more to come: as many go
+    into a commit as of a frame."""
+    return PutBatches(table._layout, table._write_changes, None, rejected, FRAME_BATCH_ROWS).run(rows, None)

@@ -12,6 +12,7 @@ from lutra.instance.database import Database
 from lutra.instance.put_batches import Rejected
 from lutra.instance.table import Table
 from lutra.instance.table_part import id_of
+from lutra.instance.table_writer import put_together
 from lutra.model.errors import ParameterInvalid
 from lutra.transfer.checkpoint import BEING_MADE, Checkpoint, CheckpointFile
 from lutra.transfer.frame_maker import FrameMaker
@@ -204,4 +205,4 @@ class _FileWriter:
             row = given[of.number]
             self._rejects.add(self._file.path, row, str(of.error), row.values)
 
-        return self._table.put_many(rows, rejected=reject), rejected
+        return put_together(self._table, rows, reject), rejected
