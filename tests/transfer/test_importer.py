@@ -232,7 +232,7 @@ def test_it_stops_where_too_many_are_rejected_and_goes_on_with_more(db: lutra.Da
 
 
 def test_what_the_file_of_rejected_rows_had_stays(db: lutra.Database, tmp_path: Path) -> None:
-    (tmp_path / "rejected.jsonl").write_text("mine\n")
+    (tmp_path / "rejected.jsonl").write_text("mine")
     db.create_table("t", {"id": int}, {"x": int})
     write_file(tmp_path, "rows.csv")
 

@@ -19,11 +19,9 @@ from lutra.model.geo import GeoPoint
 from lutra.transfer.positions import FoundRow
 
 _VALUE_CHARS_MAX: Final = 4_096
-"""Of the values of a row as they are told; of a longer one, the begin."""
+"""Of a value as it is told; of a longer one, the begin."""
 _PENDING_ROWS_MAX: Final = 1_000
 _PENDING_BYTES_MAX: Final = 4 * 1024 * 1024
-
-
 _OWN_LINE: Final = b'{"file": '
 
 
@@ -41,6 +39,7 @@ class RejectsFile:
             if size_bytes is not None and size_bytes < there and _is_own(path, size_bytes):
                 os.truncate(path, size_bytes)
                 there = size_bytes
+            self._before = b"\n" if there and not _ends_a_line(path, there) else b""
         self.size_bytes = there
         """Of the file, up to the last row that is on stable storage."""
 
@@ -69,13 +68,13 @@ class RejectsFile:
             return
         with _told(self.path):
             with self.path.open("ab") as file:
-                file.writelines(self._pending)
+                file.writelines([self._before, *self._pending])
                 file.flush()
                 os.fsync(file.fileno())
                 self.size_bytes = file.tell()
             sync_folder(self.path.absolute().parent)
         self._pending.clear()
-        self._pending_bytes = 0
+        self._pending_bytes, self._before = 0, b""
 
 
 def _is_own(path: Path, offset: int) -> bool:
@@ -83,6 +82,12 @@ def _is_own(path: Path, offset: int) -> bool:
     with path.open("rb") as file:
         file.seek(offset)
         return all(line.startswith(_OWN_LINE[: len(line)]) for line in file)
+
+
+def _ends_a_line(path: Path, size_bytes: int) -> bool:
+    with path.open("rb") as file:
+        file.seek(size_bytes - 1)
+        return file.read(1) == b"\n"
 
 
 @contextmanager
