@@ -40,7 +40,7 @@ def test_a_file_becomes_a_table(folder: Path) -> None:
     result = run("import", "notes.csv", "--table", "notes", "--vector", "emb:euclidean")
     assert result.exit_code == 0
     for line in (
-        "to     table notes, a new one, in data (made anew)",
+        "to     table notes, a new one, in data (to be made)",
         "key    id",
         "vector:2:euclidean",
         "2 rows written",
@@ -97,7 +97,7 @@ def test_statuses(folder: Path) -> None:
     result = run("import", "none.csv", "--table", "notes")
     assert (result.exit_code, result.stderr) == (1, "Error: there is no file none.csv\n")
     result = run("import", "notes.csv", "--table", "notes", "--instance", "mine")
-    assert (result.exit_code, "in instance mine (made anew) of data" in result.output) == (0, True)
+    assert (result.exit_code, "in instance mine (to be made) of data" in result.output) == (0, True)
 
 
 def test_a_directory_that_is_served(folder: Path) -> None:
@@ -152,7 +152,10 @@ def test_a_kill_and_the_same_command_again(folder: Path) -> None:
         time.sleep(0.01)
     first.send_signal(signal.SIGKILL)
     first.communicate(timeout=60)
-    assert checkpoint is not None
+    [left] = (folder / "data" / "imports").glob("*.json")
+    checkpoint = json.loads(left.read_text())
+    told = run("import", "rows.jsonl", "--table", "t", "--dry-run").output
+    assert f"{checkpoint['written'] + checkpoint['rejected']:,} rows are dealt with by an earlier run" in told
     done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode == 3, done.stderr
     told = json.loads(done.stdout)

@@ -19,7 +19,7 @@ from lutra.cli.progress import shown_progress, shown_rows
 if TYPE_CHECKING:
     from lutra.instance.database import Database
     from lutra.transfer.checkpoint import CheckpointFile
-    from lutra.transfer.importer import Outcome
+    from lutra.transfer.importer import ImportRun, Outcome
     from lutra.transfer.mapping import ColumnMapping, Place
     from lutra.transfer.plan import Plan
     from lutra.transfer.table_schema import TableDeclaration
@@ -163,6 +163,10 @@ def import_(
             rejects = rejected or Path(f"{table}.rejected.jsonl")
             if not as_json:
                 _show(plan, opened, rejects)
+                if not restart and (done := checkpoints.rows_done):
+                    click.echo(
+                        f"{done:,} rows are dealt with by an earlier run, which this one goes on with (not: --restart)."
+                    )
             if dry_run:
                 if as_json:
                     click.echo(json.dumps({"plan": plan.as_json()}, ensure_ascii=False))
@@ -238,11 +242,10 @@ def _run(database: Database, plan: Plan, checkpoints: CheckpointFile, wanted: _W
             sys.exit(INTERRUPTED)
     took_s = time.monotonic() - started_s
     if wanted.waits and not outcome.is_stopped:
-        _wait(database, plan.table)
-        if outcome.began_empty and (same := outcome.written - database.table(plan.table).count()) > 0:
-            run.notes.append(
-                f"{same:,} rows had the key of another, and took its place: --key says what tells them apart"
-            )
+        try:
+            _look_at_all(database, run, outcome)
+        except KeyboardInterrupt:
+            run.notes.append("all rows are written; searches find the last of them once the index has them, too")
     _tell(database, plan, run, outcome, took_s, wanted)
     if outcome.is_stopped:
         sys.exit(TOO_MANY_REJECTED)
@@ -250,8 +253,19 @@ def _run(database: Database, plan: Plan, checkpoints: CheckpointFile, wanted: _W
         sys.exit(SOME_REJECTED)
 
 
-def _wait(database: Database, table: str) -> None:
-    """Until searches find all rows, however long that takes. Nothing is lost where it is not waited for."""
+def _look_at_all(database: Database, run: ImportRun, outcome: Outcome) -> None:
+    """Waits until all rows can be found, and notes it where some took the place of others."""
+    table = run.plan.table
+    if _is_searchable(database, table) and outcome.began_empty:
+        same = outcome.written - database.table(table).count()
+        if same > 0:
+            run.notes.append(
+                f"{same:,} rows had the key of another, and took its place: --key says what tells them apart"
+            )
+
+
+def _is_searchable(database: Database, table: str) -> bool:
+    """Waits until searches find all rows, however long that takes; False where the table has no index."""
     from lutra.model.errors import ParameterInvalid, RequestTimeout
 
     opened = database.table(table)
@@ -260,10 +274,11 @@ def _wait(database: Database, table: str) -> None:
         while True:
             with contextlib.suppress(RequestTimeout):
                 opened.search(limit=1, columns=[])
-                return
+                return True
+    return False
 
 
-def _tell(database: Database, plan: Plan, run: Any, outcome: Outcome, took_s: float, wanted: _Wanted) -> None:
+def _tell(database: Database, plan: Plan, run: ImportRun, outcome: Outcome, took_s: float, wanted: _Wanted) -> None:
     path = run.rejects_path
     if wanted.as_json:
         told = {
@@ -297,9 +312,9 @@ def _show(plan: Plan, opened: _Opened, rejects: Path) -> None:
     from lutra.cli.plans import print_plan
     from lutra.instance.defaults import DEFAULT_INSTANCE
 
-    place = f"{opened.data_dir}{' (made anew)' if opened.is_new else ''}"
+    place = f"{opened.data_dir}{' (to be made)' if opened.is_new else ''}"
     if opened.instance != DEFAULT_INSTANCE:
-        place = f"instance {opened.instance}{'' if opened.has_instance else ' (made anew)'} of {place}"
+        place = f"instance {opened.instance}{'' if opened.has_instance else ' (to be made)'} of {place}"
     print_plan(plan, place, rejects)
 
 

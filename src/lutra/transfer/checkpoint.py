@@ -112,6 +112,12 @@ class CheckpointFile:
         found = self.read()
         return found is not None and found.table_id == BEING_MADE
 
+    @property
+    def rows_done(self) -> int:
+        """That earlier runs have dealt with, unless files have changed since. Raises StorageFailure."""
+        found = self.read()
+        return 0 if found is None else found.written + found.rejected
+
     def write(self, checkpoint: Checkpoint) -> None:
         """Returns once it is on stable storage. Raises StorageFailure."""
         content = {

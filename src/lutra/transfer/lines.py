@@ -11,6 +11,8 @@ from lutra.transfer.positions import Position
 
 LINE_BYTES_MAX: Final = 48 * 1024 * 1024
 """More than the largest row takes in any of the formats, with its vectors in digits."""
+LINE_SHOWN_BYTES: Final = 4_096
+"""Of a line that cannot be read, as it is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,6 @@ class Lines:
     def give_back(self, lines: list[Line]) -> None:
         """Lines that were given last, in their order."""
         self._returned.extendleft(reversed(lines))
-
-
-LINE_SHOWN_BYTES: Final = 4_096
-"""Of a line that cannot be read, as it is told."""
 
 
 def shown(content: bytes) -> str:
