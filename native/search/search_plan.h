@@ -25,6 +25,19 @@ struct TooLateError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// When a search has to be done; whoever asked for it may give it up before.
+struct TimeLimit {
+    std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max();
+    const char* is_given_up = nullptr;  // not 0: it is; another thread may say so at any time
+
+    void check() const {
+        if (is_given_up != nullptr && __atomic_load_n(is_given_up, __ATOMIC_RELAXED) != 0) {
+            throw TooLateError("The search was given up.");
+        }
+        if (std::chrono::steady_clock::now() > until) throw TooLateError("The search took longer than it may.");
+    }
+};
+
 struct SearchPlan {
     Strategy strategy;
     std::size_t k;           // answers wanted; at most the rows that count
@@ -44,12 +57,10 @@ struct SearchPlan {
     const RowMask* mask;     // of all rows; nullptr: all count
     std::span<const std::uint32_t> seeds;  // rows that count, for a walk to start from
     std::span<const std::uint32_t> rows;   // kBruteForce: all rows that count
-    std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max();
+    TimeLimit limit = {};
 
     // Throws TooLateError where the time is up. Asked before each round of reads and each scan of codes.
-    void check_time() const {
-        if (std::chrono::steady_clock::now() > until) throw TooLateError("The search took longer than it may.");
-    }
+    void check_time() const { limit.check(); }
 };
 
 struct SearchCounters {

@@ -60,12 +60,14 @@ struct Wanted {
     float measured_within;
 };
 
-// A time of Python's time.monotonic(), which is this clock.
-std::chrono::steady_clock::time_point monotonic(double until_s) {
+// A time of Python's time.monotonic(), which is this clock; and a flag, which has to stay.
+TimeLimit limit_of(double until_s, const nb::bytearray& is_given_up) {
     using Clock = std::chrono::steady_clock;
     require(!std::isnan(until_s), "until_s is not a time");
-    if (std::isinf(until_s)) return Clock::time_point::max();
-    return Clock::time_point(std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(until_s)));
+    require(is_given_up.size() == 1, "the flag is one byte");
+    const auto* flag = static_cast<const char*>(is_given_up.data());
+    if (std::isinf(until_s)) return {Clock::time_point::max(), flag};
+    return {Clock::time_point(std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(until_s))), flag};
 }
 
 void translate(const std::exception_ptr& thrown, void*) {
@@ -117,7 +119,7 @@ class PySearcher {
     nb::tuple search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam, std::int64_t candidates,
                      std::int64_t first, float bound_sigmas, std::uint64_t effort_max, bool deepens,
                      bool scans_when_away, float within, float measured_within, const RowMask* mask, const std::optional<Entries>& left_out,
-                     unsigned threads, double until_s) const;
+                     unsigned threads, double until_s, const nb::bytearray& is_given_up) const;
 
     nb::object meet(const Matrix& vectors, const Entries& rows, std::int64_t beam, unsigned threads) const;
 
@@ -130,7 +132,7 @@ class PySearcher {
 
     // Of what `check` passed.
     SearchPlan plan_of(const Wanted& wanted, int strategy, const RowMask* mask,
-                       std::chrono::steady_clock::time_point until) const;
+                       TimeLimit limit) const;
 
     // As Searcher::search; lists what of the mask the plan's strategy needs. Without the GIL.
     void answer(const Queries& queries, SearchPlan plan, unsigned threads, std::int64_t* ids, float* distances,
@@ -212,7 +214,7 @@ std::size_t positive(std::int64_t value, const char* what) {
 }
 
 SearchPlan PySearcher::plan_of(const Wanted& wanted, int strategy, const RowMask* mask,
-                               std::chrono::steady_clock::time_point until) const {
+                               TimeLimit limit) const {
     const std::size_t qualifying = mask == nullptr ? parts().nodes.row_count : mask->count();
     return {.strategy = static_cast<Strategy>(strategy),
             .k = std::min(wanted.k, qualifying),
@@ -229,7 +231,7 @@ SearchPlan PySearcher::plan_of(const Wanted& wanted, int strategy, const RowMask
             .mask = mask,
             .seeds = {},
             .rows = {},
-            .until = until};
+            .limit = limit};
 }
 
 void PySearcher::answer(const Queries& queries, SearchPlan plan, unsigned threads, std::int64_t* ids, float* distances,
@@ -262,13 +264,14 @@ std::array<std::int64_t, kCounters> figures_of(const SearchCounters& c) {
 nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam,
                              std::int64_t candidates, std::int64_t first, float bound_sigmas, std::uint64_t effort_max,
                              bool deepens, bool scans_when_away, float within, float measured_within,
-                             const RowMask* mask, const std::optional<Entries>& left_out, unsigned threads, double until_s) const {
+                             const RowMask* mask, const std::optional<Entries>& left_out, unsigned threads, double until_s,
+                             const nb::bytearray& is_given_up) const {
     const Wanted wanted{positive(k, "k"), positive(beam, "beam"), positive(candidates, "candidates"),
                         positive(first, "first"), bound_sigmas, effort_max, deepens,
                         scans_when_away, within, measured_within};
     check(queries, wanted, strategy, mask);
     require(!left_out || left_out->shape(0) == queries.shape(0), "left_out has another number of queries");
-    const SearchPlan plan = plan_of(wanted, strategy, mask, monotonic(until_s));
+    const SearchPlan plan = plan_of(wanted, strategy, mask, limit_of(until_s, is_given_up));
     const std::size_t count = queries.shape(0);
     auto [ids, ids_data] = new_array<std::int64_t>(count, plan.k);
     auto [distances, distances_data] = new_array<float>(count, plan.k);
@@ -332,7 +335,7 @@ struct Answered {
     double us;
 };
 
-Share share_of(const nb::handle& item, const Matrix& queries, std::chrono::steady_clock::time_point until) {
+Share share_of(const nb::handle& item, const Matrix& queries, TimeLimit limit) {
     const auto fields = nb::cast<nb::tuple>(item);
     require(fields.size() == 14, "a share has 14 fields");
     Wanted wanted{positive(nb::cast<std::int64_t>(fields[2]), "k"),
@@ -349,7 +352,7 @@ Share share_of(const nb::handle& item, const Matrix& queries, std::chrono::stead
     const auto* mask = fields[13].is_none() ? nullptr : nb::cast<const RowMask*>(fields[13]);
     const int strategy = nb::cast<int>(fields[3]);
     searcher->check(queries, wanted, strategy, mask);
-    Share share{searcher, nb::cast<Docs>(fields[1], false), searcher->plan_of(wanted, strategy, mask, until)};
+    Share share{searcher, nb::cast<Docs>(fields[1], false), searcher->plan_of(wanted, strategy, mask, limit)};
     require(share.docs.shape(0) == searcher->parts().nodes.row_count, "there is not a document for each row");
     return share;
 }
@@ -410,12 +413,13 @@ nb::list listed(const std::vector<Answered>& answers) {
 }
 
 nb::list search_segments(const nb::sequence& items, const Matrix& queries, std::int64_t top_k,
-                         const std::vector<Known>& known, unsigned threads, double until_s) {
+                         const std::vector<Known>& known, unsigned threads, double until_s,
+                         const nb::bytearray& is_given_up) {
     require(top_k >= 1, "top_k is at least 1");
     require(known.size() == queries.shape(0), "known has another number of queries");
-    const auto until = monotonic(until_s);
+    const TimeLimit limit = limit_of(until_s, is_given_up);
     std::vector<Share> shares;
-    for (const nb::handle item : items) shares.push_back(share_of(item, queries, until));
+    for (const nb::handle item : items) shares.push_back(share_of(item, queries, limit));
     const std::size_t count = queries.shape(0), dimension = queries.shape(1);
     std::vector<std::vector<Answered>> found(count);
     {
@@ -453,10 +457,10 @@ void bind_searcher(nb::module_& m) {
         .def("search", &PySearcher::search, "queries"_a.noconvert(), "k"_a, "strategy"_a, "beam"_a, "candidates"_a,
              "first"_a, "bound_sigmas"_a, "effort_max"_a, "deepens"_a, "scans_when_away"_a, "within"_a,
              "measured_within"_a, "mask"_a.none(), "left_out"_a.noconvert().none(), "threads"_a,
-             "until_s"_a)
+             "until_s"_a, "is_given_up"_a)
         .def_prop_ro("scratch_bytes", &PySearcher::scratch_bytes);
     m.def("search_segments", &search_segments, "shares"_a, "queries"_a.noconvert(), "top_k"_a, "known"_a, "threads"_a,
-          "until_s"_a);
+          "until_s"_a, "is_given_up"_a);
 }
 
 }  // namespace lutra

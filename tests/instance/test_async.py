@@ -31,6 +31,7 @@ from lutra.model.errors import (
     RequestTimeout,
     StorageFailure,
 )
+from lutra.tables.locks import RowLocks
 
 DIMENSION = 8
 FIELDS: dict[str, Any] = {"n": int, "s": str, "v": lutra.Vector(DIMENSION)}
@@ -550,6 +551,33 @@ def test_a_call_that_waits_for_a_thread_is_not_made_any_more(tmp_path: Path, mon
     run(work)
 
 
+def test_a_write_that_was_cancelled_does_not_come_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has its row by then, and who writes that next waits for it; or it is not done."""
+    is_first, go, acquire = threading.Event(), threading.Event(), RowLocks.acquire
+
+    def acquired(locks: RowLocks, keys: set[bytes], *how: Any) -> None:
+        if not is_first.is_set():
+            is_first.set()
+            assert go.wait(WAIT_S)
+        acquire(locks, keys, *how)
+
+    async def work() -> None:
+        async with lutra.connect_async(tmp_path) as db:
+            docs = await make(db, 10)
+            monkeypatch.setattr(RowLocks, "acquire", acquired)
+            late = asyncio.ensure_future(docs.put(row(1, n=100)))
+            await until(is_first.is_set)
+            late.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await late
+            await docs.put(row(1, n=200))
+            go.set()
+            await until(lambda: db._lanes.under_way == 0)
+            assert [one["n"] for one in await docs.get_many([1]) if one] == [200]
+
+    run(work)
+
+
 def test_a_load_is_given_up_between_commits(tmp_path: Path) -> None:
     """The commits before stay, and no row of the iterable is asked for after the next one."""
     given = 0
@@ -642,9 +670,11 @@ def test_closing_ends_what_is_under_way(tmp_path: Path, monkeypatch: pytest.Monk
         searching, writing = Held(monkeypatch, Table, "search"), Held(monkeypatch, RocksStore, "commit")
         search = asyncio.ensure_future(docs.search())
         write = asyncio.ensure_future(docs.put(row(11)))
-        load = asyncio.ensure_future(docs.put_many([row(number) for number in range(20, 900)]))
         await searching.begun()
         await writing.begun()
+        load = asyncio.ensure_future(docs.put_many([row(number) for number in range(20, 900)]))
+        committer = db._database._open().tables._writer._committer
+        await until(lambda: len(committer._queue) == 1)
         with feed.index._writer:
             closing = asyncio.ensure_future(db.close())
             await until(lambda: db._lanes._closed is not None)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lutra.kernels.blocks import BlockCache
 from lutra.model.deadline import Deadline, working_for
 from lutra.model.errors import Corruption, RequestTimeout, StorageFailure
 from lutra.model.indexes import Metric
+from lutra.objects.local import LocalStore
+from lutra.objects.ranges import Range
+from lutra.segments.segment_object import SegmentObject
 from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.layout import SectionName, SegmentKind
 from lutra.vectors.segment import Segment
@@ -67,6 +73,48 @@ def test_a_search_whose_time_is_up_ends(intact: Path, vectors: np.ndarray) -> No
             segment.search(vectors[:1], 5)
         with working_for(Deadline(600)):
             assert segment.search(vectors[:1], 5).ids[0, 0] == 0
+
+
+class NotHere(LocalStore):
+    """A store that is said to be remote; it counts what is read of it, and calls back before each."""
+
+    reads = 0
+    before_read: Callable[[], object] = staticmethod(lambda: None)
+
+    def local_path(self, name: str) -> None:
+        return None
+
+    def read_many(self, name: str, ranges: Sequence[Range]) -> list[bytes]:
+        self.reads += 1
+        self.before_read()
+        return super().read_many(name, ranges)
+
+
+def test_a_search_that_is_given_up_ends_at_the_next_round(tmp_path: Path, intact: Path, vectors: np.ndarray) -> None:
+    """A walk on disk, in one native call: nothing is read after the round that was under way."""
+    shutil.copy(intact, tmp_path / "segment")
+
+    def reads_until_given_up(after: int) -> int:
+        """How many rounds of reads there are, where the search is given up in that one."""
+        store, cache, deadline = NotHere(tmp_path), BlockCache(4 << 20), Deadline(600)
+        file = SegmentFile.open(SegmentObject(store, "segment", cache))
+        with Segment.open(file, memory_budget_bytes=1_000, cache=cache) as segment, working_for(deadline):
+            first = store.reads
+
+            def give_up() -> None:
+                if store.reads == first + after:
+                    deadline.give_up()
+
+            store.before_read = give_up  # type: ignore[method-assign]
+            with pytest.raises(RequestTimeout, match="was given up") if after else contextlib.nullcontext():
+                segment.search(vectors[:1], 5, threads=1)
+            reads = store.reads - first
+        cache.close()
+        return reads
+
+    whole = reads_until_given_up(0)
+    assert whole > 2
+    assert [reads_until_given_up(after) for after in range(1, whole)] == [*range(1, whole)]
 
 
 def test_other_answers_are_still_given(tmp_path: Path, intact: Path, vectors: np.ndarray) -> None:

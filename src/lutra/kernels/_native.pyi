@@ -347,6 +347,7 @@ class Searcher:
         left_out: NDArray[np.uint32] | None,
         threads: int,
         until_s: float,
+        is_given_up: bytearray,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]: ...
     @property
     def scratch_bytes(self) -> int: ...
@@ -358,6 +359,7 @@ def search_segments(
     known: Sequence[NDArray[np.float32]],
     threads: int,
     until_s: float,
+    is_given_up: bytearray,
 ) -> list[list[tuple[NDArray[np.int64], NDArray[np.float32], list[int], float, float]]]: ...
 
 TEXT_FORMAT: int

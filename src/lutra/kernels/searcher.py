@@ -189,8 +189,8 @@ class Searcher:
         :raises ValueError: shapes or numbers make no sense, or the plan needs what is not in memory.
         :raises Corruption: a block that was read fails its checksum.
         :raises StorageFailure: a read failed.
-        :raises RequestTimeout: the deadline of what is under way (`lutra.model.deadline`) passed: looked at before
-            each round of reads and each scan of codes.
+        :raises RequestTimeout: the deadline of what is under way (`lutra.model.deadline`) passed, or it was given up:
+            looked at before each round of reads and each scan of codes.
         """
         require_finite(queries)
         ids, distances, figures = self.native.search(
@@ -200,7 +200,7 @@ class Searcher:
             mask,
             left_out,
             threads,
-            current_deadline().end_s,
+            *current_deadline().as_native,
         )
         return ids, distances, SearchCounters(*figures.T)
 
@@ -257,5 +257,5 @@ def search_segments(
     :raises ValueError, Corruption, StorageFailure, RequestTimeout: as `Searcher.search`.
     """
     asked = [(one.searcher.native, one.docs, one.k, *one.plan.fields, one.mask) for one in shares]
-    found = _native.search_segments(asked, queries, top_k, list(known), threads, current_deadline().end_s)
+    found = _native.search_segments(asked, queries, top_k, list(known), threads, *current_deadline().as_native)
     return [[Found(*one) for one in of_query] for of_query in found]

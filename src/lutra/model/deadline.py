@@ -35,7 +35,7 @@ class Deadline:
         self.end_s = self.began_s + limit_s
         self.what = what
         self._grace_s = grace_s
-        self._given_up = [False]
+        self._given_up = bytearray(1)
 
     def within(self, limit_s: float, began_s: float | None, what: str, grace_s: float = 0.0) -> Deadline:
         """One for a part of this, which is given up with it."""
@@ -55,12 +55,17 @@ class Deadline:
 
     @property
     def is_over(self) -> bool:
-        return self._given_up[0] or time.monotonic() >= self.end_s
+        return self._given_up[0] != 0 or time.monotonic() >= self.end_s
+
+    @property
+    def as_native(self) -> tuple[float, bytearray]:
+        """For native code: the end, and a byte that is not 0 once it is given up, which may be at any time."""
+        return self.end_s, self._given_up
 
     def give_up(self) -> None:
         """Nobody wants it any more. By any thread; not for `NEVER`, which is everybody's."""
         assert self is not NEVER
-        self._given_up[0] = True
+        self._given_up[0] = 1
 
     def shorten(self, limit_s: float, what: str, grace_s: float = 0.0) -> None:
         """Has it end ``limit_s`` after its beginning, where that is sooner. Not for `NEVER`, which is everybody's."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lutra.model.deadline import current_deadline
 from lutra.tables.gate import Gate
 from lutra.tables.locks import RowLocks
 from lutra.tables.table import Table
@@ -33,6 +34,7 @@ class Stay:
         """Once. Raises OperationConflict, RequestTimeout."""
         self._keys = keys
         self._locks.acquire(keys)
+        current_deadline().check()  # who gave this up may have written the row anew, and waits for nobody
 
     def end(self) -> None:
         if self._keys:
