@@ -344,6 +344,23 @@ def test_a_global_index_takes_in_the_same_rows_twice() -> None:
     assert consumer.rows == 3
 
 
+def test_maintenance_that_comes_late_stores_nothing_of_a_dropped_index() -> None:
+    space = TableSpace(MemoryStore())
+    tables = space.instance("default")
+    table = tables.create(replace(SCHEMA, indexes=(SecondaryIndex("by_a", ("a",)),)))
+    (index,) = table.schema.indexes
+    consumer = consumer_of(table, index, space.index_writer)
+    feed = Feed(consumer, tables, space.changelog, space._store, Clock())
+    tables.write("t", RowChange(ChangeKind.DELETE, (("p", "x"), ("i", 1))))  # it looks, and has nothing to store
+    feed.step()
+    assert consumer.is_due(10**9)
+    tables.drop_index("t", "by_a")
+    assert feed.close()
+    consumer.delete()
+    consumer.maintain()
+    assert list(space._store.scan(keyspace.PROGRESS_PREFIX, b"q")) == []
+
+
 SecondaryIndexes.TestCase.settings = settings(
     max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -199,6 +199,7 @@ class GlobalIndex(SecondaryConsumer):
         self._is_looking = self._looked_at = False
         """Whether rows have been looked at since then, be it that nothing came of it."""
         self._saved_at_s = 0.0
+        self._is_closed = False
 
     @property
     def durable_position(self) -> int:
@@ -243,8 +244,14 @@ class GlobalIndex(SecondaryConsumer):
     def maintain(self) -> None:
         assert self._rows is not None
         with self._lock:
-            if self._looked_at and not self._rows.has_staged():
+            if self._looked_at and not self._is_closed and not self._rows.has_staged():
                 self._save(self._progress)
+
+    def close(self, wait_s: float) -> bool:
+        """Maintenance that is due yet finds it closed: of an index that was dropped nothing may be stored any more."""
+        with self._lock:
+            self._is_closed = True
+        return True
 
     def _save(self, progress: IndexProgress) -> IndexProgress:
         assert self._rows is not None
