@@ -209,22 +209,35 @@ def test_changes_are_trimmed_that_global_indexes_have(tmp_path: Path) -> None:
 
 
 def test_an_index_that_is_not_filled_is_waited_for(engine: Engine, instance: Instance) -> None:
-    """A transaction holds rows: the others come in, and reads are refused until all are."""
+    """A writer from before it is still inside: reads are refused until it has left, and all rows have come in."""
     instance.create_table(SCHEMA)
     write(instance, random.Random(8), 3)
-    stalled = (("p", 0),)
+    gate, writer = engine.partition.space._catalog.get("main", "t").gate, object()
+    assert gate.enter(writer)
     instance.create_secondary_index("t", LOCAL)
-    transaction = instance.tables.start_transaction("t", stalled)
-    state = next(state for state in instance.secondary.states() if state.index.name == LOCAL.name)
-    if not state.is_filled:
-        with pytest.raises(RequestTimeout, match="not filled"):
-            instance.wait_secondary_index("t", LOCAL.name, 0.2)
-        low, high = (tuple((name, bound) for name in ("p", "n", "i")) for bound in (INF_MIN, INF_MAX))
-        with pytest.raises(ServerBusy):
-            instance.tables.read_range(LOCAL.name, RangeRequest(low, high))
-    instance.tables.abort_transaction(transaction)
+    assert [state.is_filled for state in instance.secondary.states()] == [False]
+    with pytest.raises(RequestTimeout, match="not filled"):
+        instance.wait_secondary_index("t", LOCAL.name, 0.2)
+    low, high = (tuple((name, bound) for name in ("p", "n", "i")) for bound in (INF_MIN, INF_MAX))
+    with pytest.raises(ServerBusy):
+        instance.tables.read_range(LOCAL.name, RangeRequest(low, high))
+    gate.leave(writer)
     check(instance)
     assert all(state.is_filled for state in instance.secondary.states())
+
+
+def test_an_index_is_filled_while_there_is_always_a_transaction(instance: Instance) -> None:
+    instance.create_table(SCHEMA)
+    write(instance, random.Random(8), 3)
+    instance.create_secondary_index("t", LOCAL)
+    transactions = [instance.tables.start_transaction("t", (("p", p),)) for p in range(5)]
+    for p, transaction in enumerate(transactions):
+        for change in [change for change in changes_at_random(random.Random(p), 40) if change.key[0][1] == p]:
+            instance.tables.write("t", change, transaction)
+    instance.wait_secondary_index("t", LOCAL.name, WITHIN_S)
+    for transaction in transactions:
+        instance.tables.commit_transaction(transaction)
+    check(instance)
 
 
 def test_fsck_compares_indexes_with_their_table(tmp_path: Path) -> None:

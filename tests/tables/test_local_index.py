@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -9,8 +11,16 @@ from support.secondary import check_index, expected, listed
 from tables.conftest import ManualClock
 
 from lutra.kv.batch import WriteBatch
-from lutra.kv.store import KeyValueStore
-from lutra.model.errors import Corruption, OperationConflict, ParameterInvalid, ServerBusy, SessionNotExist
+from lutra.kv.memory import MemoryStore
+from lutra.kv.store import KeyValueStore, Pair
+from lutra.model.errors import (
+    Corruption,
+    ParameterInvalid,
+    RowDamaged,
+    ServerBusy,
+    SessionNotExist,
+    StorageFailure,
+)
 from lutra.model.rows import CellOperation, ChangeKind, ReadOptions, RowChange
 from lutra.model.schema import (
     DefinedColumn,
@@ -23,12 +33,15 @@ from lutra.model.schema import (
 )
 from lutra.model.values import ColumnType
 from lutra.tables import definition, keyspace
+from lutra.tables.effects import Effects
 from lutra.tables.indexprogress import IndexProgress
 from lutra.tables.indexrows import schema_of
 from lutra.tables.space import TableSpace
+from lutra.tables.table import Table
 from lutra.tables.tables import Tables
 
 DAY_S = 86_400
+WITHIN_S = 60
 INDEX = SecondaryIndex("by_n", ("p", "n"), ("s",), IndexKind.LOCAL)
 SCHEMA = TableSchema(
     "t",
@@ -48,6 +61,11 @@ def put(i: int, **columns: tuple[int | str, int | None]) -> RowChange:
 def keys(tables: Tables) -> list[tuple[int, int]]:
     schema = tables.describe("t").schema
     return [(key[1][1], key[2][1]) for key, _ in listed(tables, schema, INDEX)]  # type: ignore[misc]
+
+
+def fill(tables: Tables, space: TableSpace, index: SecondaryIndex, *rows: int) -> None:
+    table_id, filled = tables.describe("t").table_id, IndexProgress(is_filled=True, is_shown=True)
+    space.index_writer.fill(table_id, index.index_id, [(("p", "x"), ("i", i)) for i in rows], filled)
 
 
 def test_entries_go_when_their_key_or_their_row_expires(tables: Tables, clock: ManualClock) -> None:
@@ -115,6 +133,38 @@ def test_a_damaged_row_is_mended_by_a_put(tables: Tables, store: KeyValueStore) 
     tables.write("t", put(1, n=(9, None)))
     assert keys(tables) == [(0, 0), (2, 2), (9, 1)]
     assert check_index(tables, "t", INDEX) == 3
+    [index] = tables.describe("t").schema.indexes
+    batch.put(keyspace.rows_prefix(index.index_id) + b"x\0\0no number", b"")
+    store.commit(batch)
+    tables.write("t", put(1, n=(7, None)))  # the index is damaged, too: the row is mended all the same
+    assert tables.read("t", (("p", "x"), ("i", 1)), ReadOptions()).row is not None
+
+
+class _FailingScans(MemoryStore):
+    is_failing = False
+
+    def scan(self, begin: bytes, end: bytes, *, reverse: bool = False) -> Iterator[Pair]:
+        if self.is_failing:
+            raise StorageFailure("input/output error")
+        return super().scan(begin, end, reverse=reverse)
+
+
+def test_a_batch_is_not_written_where_an_entry_cannot_be_looked_for() -> None:
+    store = _FailingScans()
+    tables = TableSpace(store).instance("default")
+    tables.create(SCHEMA)
+    for i in (1, 2):
+        tables.write("t", put(i, n=(i, None)))
+    batch = WriteBatch()
+    batch.put(keyspace.rows_prefix(tables.describe("t").table_id) + b"x\0\0\x80" + b"\0" * 6 + b"\x01", b"\x01\xff")
+    store.commit(batch)
+    store.is_failing = True
+    with pytest.raises(StorageFailure):
+        tables.write_batch([("t", [put(2, n=(5, None)), put(1, n=(9, None))])])
+    store.is_failing = False
+    assert keys(tables) == [(1, 1), (2, 2)]
+    with pytest.raises(RowDamaged):
+        tables.read("t", (("p", "x"), ("i", 1)), ReadOptions())
 
 
 def test_rows_of_other_types_are_not_listed(tables: Tables) -> None:
@@ -156,21 +206,45 @@ def test_a_transaction_ends_when_an_index_is_made(tables: Tables) -> None:
         tables.commit_transaction(transaction)
 
 
-def test_rows_that_a_transaction_holds_are_filled_later(tables: Tables, space: TableSpace) -> None:
-    """Else what it is about to replace could come into the index after what it writes."""
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_row_that_a_transaction_holds_is_filled_at_once(tables: Tables, space: TableSpace, n: int) -> None:
+    """Where there is always one, an index would never be filled if it waited. What is written follows."""
+    tables.create(replace(SCHEMA, indexes=()))
+    tables.write("t", put(1, n=(1, None)))
+    index = tables.add_index("t", INDEX)
+    transaction = tables.start_transaction("t", (("p", "x"),))
+    tables.write("t", put(1, n=(n, None)), transaction)
+    with pytest.raises(ServerBusy, match=r"^Disallow read index table in building base state$"):
+        keys(tables)
+    fill(tables, space, index, 1)
+    assert keys(tables) == [(1, 1)]
+    tables.commit_transaction(transaction)
+    assert keys(tables) == [(n, 1)]
+    check_index(tables, "t", INDEX)
+
+
+def test_a_commit_waits_for_who_fills_an_index_with_its_rows(tables: Tables, space: TableSpace) -> None:
+    """Else what it replaces could come into the index after what it writes."""
     tables.create(replace(SCHEMA, indexes=()))
     tables.write("t", put(1, n=(1, None)))
     index = tables.add_index("t", INDEX)
     transaction = tables.start_transaction("t", (("p", "x"),))
     tables.write("t", put(1, n=(2, None)), transaction)
-    table_id, filled = tables.describe("t").table_id, IndexProgress(is_filled=True, is_shown=True)
-    key = (("p", "x"), ("i", 1))
-    with pytest.raises(OperationConflict):
-        space.index_writer.fill(table_id, index.index_id, [key], filled)
-    with pytest.raises(ServerBusy, match=r"^Disallow read index table in building base state$"):
-        keys(tables)
-    tables.commit_transaction(transaction)
-    space.index_writer.fill(table_id, index.index_id, [key], filled)
+    table = space._catalog.get("default", "t")
+    stored_key = table.keys.encode((("p", "x"), ("i", 1)))
+    commit = threading.Thread(target=tables.commit_transaction, args=(transaction,))
+
+    def work(table: Table, effects: Effects) -> None:
+        before = effects.get(stored_key)
+        assert before is not None
+        commit.start()
+        commit.join(0.1)
+        assert commit.is_alive()
+        assert tables.read("t", (("p", "x"), ("i", 1)), ReadOptions()).row.cells[0][1] == 1  # type: ignore[union-attr]
+
+    space.index_writer._writer.with_rows(table, [stored_key], work)
+    commit.join(WITHIN_S)
+    fill(tables, space, index, 1)
     assert keys(tables) == [(2, 1)]
 
 
@@ -182,9 +256,7 @@ def test_a_row_that_is_locked_is_filled_as_it_is_then(tables: Tables, space: Tab
     index = tables.add_index("t", INDEX)
     tables.write("t", put(1, n=(9, None)))
     tables.write("t", RowChange(ChangeKind.DELETE, (("p", "x"), ("i", 2))))
-    filled = IndexProgress(is_filled=True, is_shown=True)
-    rows = [(("p", "x"), ("i", i)) for i in (1, 2)]
-    space.index_writer.fill(tables.describe("t").table_id, index.index_id, rows, filled)  # type: ignore[arg-type]
+    fill(tables, space, index, 1, 2)
     assert keys(tables) == [(9, 1)]
 
 

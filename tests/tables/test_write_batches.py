@@ -7,7 +7,7 @@ from support.row_changes import ALL, EXIST, INCREMENT, KEY, NOT_EXIST, PUT, cell
 
 from lutra.model.conditions import Comparator, SingleColumn, ValueTransfer
 from lutra.model.errors import InvalidPrimaryKey, ParameterInvalid
-from lutra.model.rows import CellChange, ChangeKind, Condition, RowChange, WriteResult
+from lutra.model.rows import CellChange, ChangeKind, Condition, ReadOptions, RowChange, WriteResult
 from lutra.model.schema import KeyColumn, TableSchema
 from lutra.model.values import INF_MIN, INT64_MAX, ColumnType
 from lutra.tables.space import TableSpace
@@ -30,6 +30,26 @@ def test_a_batch_is_refused_as_a_whole(tables: Tables) -> None:
             tables.write_batch(batch)
     assert cells(tables) is None
     tables.write_batch([("t", [one] * 200)])
+
+
+@pytest.mark.parametrize("is_atomic", [False, True])
+def test_rows_that_a_batch_updates_take_so_much_memory(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch, is_atomic: bool
+) -> None:
+    """Of large rows small updates hold all; what has no room says so, and the rest is written."""
+    schema = TableSchema("t", (KeyColumn("p", ColumnType.STRING), KeyColumn("i", ColumnType.INTEGER)))
+    tables.create(schema)
+    keys = [(("p", "x"), ("i", i)) for i in range(4)]
+    for key in keys:
+        tables.write("t", RowChange(ChangeKind.PUT, key, [("a", "x" * 10_000, None, PUT)]))
+    monkeypatch.setattr("lutra.model.limits.BATCH_HELD_BYTES_MAX", 15_000)
+    updates = [RowChange(ChangeKind.UPDATE, key, [("b", 1, None, PUT)]) for key in keys]
+    [results] = tables.write_batch([("t", updates)], is_atomic=is_atomic)
+    failed = [isinstance(result, ParameterInvalid) for result in results]
+    assert failed == ([True] * 4 if is_atomic else [False, False, True, True])
+    rows = [tables.read("t", key, ReadOptions()).row for key in keys]
+    assert [len(row.cells) == 1 for row in rows if row is not None] == failed
+    assert "take more than 15000 bytes together" in str(results[3])
 
 
 def test_a_change_that_is_wrong_in_itself_fails_the_whole_batch(tables: Tables) -> None:

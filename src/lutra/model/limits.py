@@ -40,6 +40,8 @@ FILTER_DEPTH_MAX: Final = 32
 
 # Requests
 WRITE_BYTES_MAX: Final = 4 * 1024 * 1024
+BATCH_HELD_BYTES_MAX: Final = 256 * 1024 * 1024
+"""What the rows of one batch of writes take in memory: an UpdateRow of one column holds all of its row."""
 TRANSACTION_S_MAX: Final = 60
 """From its start to its end."""
 TRANSACTION_BYTES_MAX: Final = 4 * 1024 * 1024

@@ -57,7 +57,10 @@ class Follower(Protocol):
         """Whether a row has to be read before it is changed, also where its change asks nothing of it."""
 
     def row_changed(self, row: ChangedRow, effects: Effects) -> None:
-        """Adds to ``effects`` what goes with the change. Must not raise: the row is already among them."""
+        """Adds to ``effects`` what goes with the change.
+
+        Raises nothing but StorageFailure, for the row is already among them; after that none of them is committed.
+        """
 
 
 class Effects:

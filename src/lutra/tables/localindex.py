@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from lutra.kv.store import prefix_end
@@ -49,9 +50,13 @@ class LocalIndex:
         return self.rows.entry(row.key, cells, storedrow.written_ms(row.before, cells))
 
     def _forget(self, row: ChangedRow, effects: Effects) -> None:
-        """What is stored of the row cannot be read: its entry is found by its key, below that partition key."""
+        """What is stored of the row cannot be read: its entry is found by its key, below that partition key.
+
+        Where the index is damaged, too, an entry may be left, which `lutra fsck` tells: the row itself is mended.
+        """
         keys = self.rows.keys
         begin = keys.prefix + keys.encode_partition(row.key)
-        for stored_key, _ in effects.scan(begin, prefix_end(begin)):
-            if self.rows.main_key(keys.decode(stored_key)) == row.key:
-                effects.put(stored_key, None)
+        with suppress(Corruption):
+            for stored_key, _ in effects.scan(begin, prefix_end(begin)):
+                if self.rows.main_key(keys.decode(stored_key)) == row.key:
+                    effects.put(stored_key, None)

@@ -104,7 +104,8 @@ class Transactions:
     def commit(self, instance: str, transaction_id: str) -> None:
         """Writes what the transaction has written, as one batch, and ends it, whatever comes of that.
 
-        Raises ObjectNotExist where its table is being deleted, StorageFailure.
+        Raises ObjectNotExist where its table is being deleted, OperationConflict where an index is being filled with a
+        row of it and that does not end, RequestTimeout, StorageFailure.
         """
         self._opened.use(instance, transaction_id, self._commit)
 
@@ -168,6 +169,7 @@ class Transactions:
                 raise ObjectNotExist("Requested table does not exist.")
             self._check_current(transaction)
             if transaction.effects.values:
+                stay.lock(set(transaction.effects.values))  # who fills an index may be at one of these rows
                 self._committer.commit(transaction.effects.pending())
 
         def end() -> None:

@@ -21,6 +21,7 @@ from lutra.model.errors import (
     LutraError,
     ObjectNotExist,
     ParameterInvalid,
+    StorageFailure,
 )
 from lutra.model.rows import (
     Cell,
@@ -191,6 +192,7 @@ class RowWriter:
     def with_rows(self, table: Table, stored_keys: Sequence[bytes], work: Callable[[Table, Effects], None]) -> None:
         """Commits what ``work`` does beside rows that nobody changes meanwhile; it gets the table as it is then.
 
+        A transaction that holds a row is not waited for, which could be for ever: its commit waits for this.
         Raises ObjectNotExist, OperationConflict, StorageFailure, and what ``work`` does.
         """
         stay = Stay(self._locks)
@@ -202,9 +204,6 @@ class RowWriter:
         if not stay.enter([table]):
             raise _not_exist()
         stay.lock(set(stored_keys))
-        if self._transactions.holders and table.auto_increment is None:
-            for stored_key in stored_keys:
-                self._transactions.check_free(table, stored_key)
         effects = Effects(self._store)
         work(table.gate.table or table, effects)
         self._commit(effects)
@@ -238,7 +237,10 @@ class RowWriter:
             together: list[WriteResult | LutraError] = []
             for one in prepared:
                 try:
+                    _check_held(effects.size_bytes)
                     together.append(self._apply(one, effects, now_ms) if isinstance(one, _Prepared) else one)
+                except StorageFailure:  # which may have come in the midst of a row
+                    raise
                 except LutraError as error:
                     together.append(error)
             return together
@@ -257,7 +259,10 @@ class RowWriter:
         own = Effects(effects)
         try:
             _check_one_partition([_sound(one) for one in prepared])
-            written: list[WriteResult | LutraError] = [self._apply(_sound(one), own, now_ms) for one in prepared]
+            written: list[WriteResult | LutraError] = []
+            for one in prepared:
+                _check_held(effects.size_bytes + own.size_bytes)
+                written.append(self._apply(_sound(one), own, now_ms))
         except LutraError as error:
             return [error] * len(prepared)
         effects.absorb(own)
@@ -500,6 +505,15 @@ def _check_total(size_bytes: int, operation: str) -> None:
         raise ParameterInvalid(
             f"The total data size of {operation} request exceeds the limit, limit size: {limits.WRITE_BYTES_MAX},"
             f" data size: {size_bytes}."
+        )
+
+
+def _check_held(size_bytes: int) -> None:
+    """Raises ParameterInvalid where the rows of a batch so far leave no room for another."""
+    if size_bytes > limits.BATCH_HELD_BYTES_MAX:
+        raise ParameterInvalid(
+            f"The rows of this batch take more than {limits.BATCH_HELD_BYTES_MAX} bytes together as they are stored:"
+            " write fewer at a time."
         )
 
 
