@@ -256,6 +256,14 @@ def test_what_frames_have_for_nothing_is_nothing(things: lutra.Table, field: str
     assert [dict(row) for row in things.scan()] == [{"id": "a"}, {"id": "b"}, {"id": "c"}]
 
 
+def test_records_have_gaps_too(things: lutra.Table) -> None:
+    items = [{"sku": "tea", "price": math.nan}, {"sku": None, "price": 1.0}]
+    things.put_many(pd.DataFrame({"id": ["a"], "items": [items], "author": [{"name": "Ada", "age": math.nan}]}))
+    assert plain(things.get("a")) == {"id": "a", "items": [{"sku": "tea"}, {"price": 1.0}], "author": {"name": "Ada"}}
+    with pytest.raises(lutra.ParameterInvalid, match="record 0: field 'price': the value is infinite"):
+        things.put({"id": "b", "items": [{"price": math.inf}]})
+
+
 def test_columns_with_masks_have_gaps(years: lutra.Table) -> None:
     frame = pd.DataFrame(
         {

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lutra.instance.encoding import is_gap
 from lutra.model.errors import ParameterInvalid
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ def _declaration(hint: Any) -> FieldDeclaration:
 
 
 def record_of(value: object) -> Mapping[str, object]:
-    """The fields of a record, those that are None left out. Raises TypeError for what is none."""
+    """The fields of a record, those left out that say that there is no value. Raises TypeError for what is none."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if not isinstance(value, Mapping):
         raise TypeError(f"expected a record, a dict or an object of a dataclass, got {type(value).__name__}")
-    return {name: one for name, one in value.items() if one is not None}
+    return {name: one for name, one in value.items() if not is_gap(one)}
