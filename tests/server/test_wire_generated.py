@@ -46,6 +46,7 @@ def test_field_numbers_and_types_are_the_sdks() -> None:
         index_pb2,
         query_pb2,
         row_pb2,
+        secondary_pb2,
         stream_pb2,
         table_pb2,
     )
@@ -57,7 +58,7 @@ def test_field_numbers_and_types_are_the_sdks() -> None:
     }
     # PlainBuffer and unserved parts travel as bytes; three fields go by different names in different SDKs.
     as_bytes = {"nested_filter", "geo_distance_sort", "doc_sort", "collapse", "aggs", "group_bys"}
-    as_bytes |= {"index_metas", "field_schemas"}
+    as_bytes |= {"field_schemas"}
     compared = 0
     modules = (
         aggregation_pb2,
@@ -67,6 +68,7 @@ def test_field_numbers_and_types_are_the_sdks() -> None:
         index_pb2,
         query_pb2,
         row_pb2,
+        secondary_pb2,
         stream_pb2,
         table_pb2,
     )
@@ -100,6 +102,8 @@ def test_field_numbers_and_types_are_the_sdks() -> None:
         ("index_pb2.TextSimilarity", "search_pb2.TextSimilarity", "TEXT_SIMILARITY_"),
         ("query_pb2.ColumnReturnType", "search_pb2.ColumnReturnType", "COLUMN_RETURN_TYPE_"),
         ("table_pb2.DefinedColumnType", "table_store_pb2.DefinedColumnType", "DEFINED_COLUMN_TYPE_"),
+        ("secondary_pb2.IndexType", "table_store_pb2.IndexType", ""),
+        ("secondary_pb2.IndexUpdateMode", "table_store_pb2.IndexUpdateMode", ""),
         ("filter_pb2.ComparatorType", "table_store_filter_pb2.ComparatorType", "COMPARATOR_TYPE_"),
     ],
 )

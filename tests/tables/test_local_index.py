@@ -318,3 +318,17 @@ def test_what_cannot_be_changed_while_there_is_an_index(tables: Tables) -> None:
     tables.update("t", TableUpdate(ttl_s=DAY_S, allow_update=False))
     with pytest.raises(ParameterInvalid, match="secondary index"):
         tables.update("t", TableUpdate(allow_update=True))
+
+
+def test_a_damaged_entry_is_named(tables: Tables, store: KeyValueStore) -> None:
+    tables.create(SCHEMA)
+    tables.write("t", put(1, n=(1, None)))
+    (index,) = tables.describe("t").schema.indexes
+    begin = keyspace.rows_prefix(index.index_id)
+    ((stored_key, value),) = store.scan(begin, keyspace.rows_prefix(index.index_id + 1))
+    for broken in (value[:10], b"\x07"):
+        batch = WriteBatch()
+        batch.put(stored_key, broken)
+        store.commit(batch)
+        with pytest.raises(RowDamaged, match=r"of secondary index \[by_n\] is damaged: .*drop the index and create it"):
+            keys(tables)

@@ -87,6 +87,7 @@ class Catalog:
 
     def described(self, instance: str, name: str) -> TableDescription:
         """Of a table, or of a secondary index as a table. Raises as `get`."""
+        self._process.check()
         index = self.indexes.get(instance, name)
         return self.get(instance, name).description if index is None else index.description
 

@@ -68,7 +68,7 @@ class IndexNames:
     def show(self, table: Table) -> None:
         """The table's indexes are as it has them."""
         for rows in table.indexes:
-            as_table = Table(table.instance, description_of(table.description, rows), 1, Gate())
+            as_table = Table(table.instance, description_of(table.description, rows), 1, Gate(), is_index=True)
             self._by_name[table.instance, rows.index.name] = as_table
 
     def hide(self, table: Table, but_for: Collection[SecondaryIndex] = ()) -> None:

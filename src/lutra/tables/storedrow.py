@@ -87,6 +87,11 @@ def written_ms(value: bytes, cells: list[Cell]) -> int:
 
 def damaged(key: KeyInput, table: Table, error: Corruption) -> RowDamaged:
     """What to tell of a row that cannot be read."""
+    if table.is_index:
+        return RowDamaged(
+            f"row {dict(key)} of secondary index [{table.name}] is damaged: {str(error).removesuffix('.')}. Its table "
+            "has all rows: drop the index and create it again. `lutra fsck` tells all that is damaged."
+        )
     return RowDamaged(
         f"row {dict(key)} of table [{table.name}] is damaged: {str(error).removesuffix('.')}. Write it anew or delete "
         "it, or put a backup in place. `lutra fsck` tells all that is damaged."

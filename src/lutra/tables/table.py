@@ -32,6 +32,7 @@ class Table:
         "index_key_names",
         "indexes",
         "instance",
+        "is_index",
         "key_names",
         "keys",
         "max_deviation_ms",
@@ -46,13 +47,17 @@ class Table:
         "versions_ever",
     )
 
-    def __init__(self, instance: str, description: TableDescription, versions_ever: int, gate: Gate) -> None:
+    def __init__(
+        self, instance: str, description: TableDescription, versions_ever: int, gate: Gate, *, is_index: bool = False
+    ) -> None:
+        """``is_index``: it is a secondary index, to be read as a table."""
         schema = description.schema
         options = schema.options
         self.instance = instance
         self.description = description
         self.versions_ever = versions_ever
         self.gate = gate
+        self.is_index = is_index
         self.name = schema.name
         self.table_id = description.table_id
         self.keys = KeyCodec(keyspace.rows_prefix(self.table_id), schema.key)
