@@ -757,6 +757,28 @@ def test_a_connection_that_nobody_waits_for_is_closed(tmp_path: Path, monkeypatc
     assert lutra.connect_async(tmp_path) is not None, "one that is never awaited opens nothing"
 
 
+def test_closing_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For rows that do not come: who goes on then is told."""
+    monkeypatch.setattr("lutra.instance.async_lanes._CLOSE_S", 0.1)
+    asked, go = threading.Event(), threading.Event()
+
+    def rows() -> Iterator[dict[str, Any]]:
+        asked.set()
+        assert go.wait(WAIT_S)
+        yield row(1)
+
+    async def work() -> None:
+        db = await lutra.connect_async(tmp_path)
+        loading = asyncio.ensure_future((await make(db)).put_many(rows()))
+        await until(asked.is_set)
+        await db.close()
+        go.set()
+        with pytest.raises(StorageFailure, match="is closed"):
+            await loading
+
+    run(work)
+
+
 def test_several_event_loops(tmp_path: Path) -> None:
     """One after the other, and at the same time in several threads: a database belongs to none."""
 
@@ -829,6 +851,9 @@ async def careless(path):
     rows = docs.scan()
     await anext(rows)
     lutra.connect_async(path)
+    other = await lutra.connect_async()
+    closing = asyncio.ensure_future(other.close())
+    await asyncio.sleep(0)
     if len(sys.argv) > 2:
         pid = os.fork()
         if pid == 0:

@@ -550,3 +550,41 @@ def test_objects_on_s3(tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.
 
 def _segments(data: Path) -> set[str]:
     return {str(path.relative_to(data)) for path in (data / "objects").rglob("segments/*")}
+
+
+FORK = """
+import os, signal, sys, warnings
+import lutra
+warnings.filterwarnings("ignore", category=DeprecationWarning)  # of forking with threads, since Python 3.12
+reader = lutra.connect(sys.argv[1], read_only=True)
+table = reader.table("t")
+assert table.count() == 10
+pid = os.fork()
+if pid == 0:
+    signal.alarm(60)
+    for call in (table.count, reader.refresh, lambda: table.get(1), lambda: reader.table("t")):
+        try:
+            call()
+        except lutra.ForkedProcess:
+            continue
+        os._exit(1)
+    reader.close()
+    with lutra.connect(sys.argv[1], read_only=True) as own:
+        if own.table("t").count() != 10:
+            os._exit(2)
+    sys.exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+reader.refresh()
+assert table.count() == 10
+"""
+
+
+@pytest.mark.slow
+def test_a_forked_process(tmp_path: Path) -> None:
+    """What its parent reads it leaves alone, and it may read by itself."""
+    with lutra.connect(tmp_path) as database:
+        make(database, 10)
+    ended = subprocess.run(
+        [sys.executable, "-c", FORK, str(tmp_path)], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

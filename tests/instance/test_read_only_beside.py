@@ -104,7 +104,7 @@ def run(data: Path, rounds: int, looks: int) -> None:
 
 
 def test_beside_a_writer_that_is_killed(tmp_path: Path) -> None:
-    run(tmp_path / "data", rounds=2, looks=5)
+    run(tmp_path / "data", rounds=1, looks=5)
 
 
 @pytest.mark.slow

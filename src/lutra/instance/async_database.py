@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from lutra.instance.async_lanes import Lane, Lanes
+from lutra.instance.async_lanes import Lane, Lanes, result_of
 from lutra.instance.async_table import AsyncTable
 from lutra.instance.defaults import DEFAULT_INSTANCE, MEMORY_BYTES_DEFAULT
 
@@ -127,7 +127,7 @@ class AsyncDatabase:
             f"this database in {self._database._directory.path} is closed", self._database.close
         )
         if closing is not None:
-            await asyncio.shield(asyncio.wrap_future(closing))
+            await result_of(closing)
 
     @property
     def read_only(self) -> bool:

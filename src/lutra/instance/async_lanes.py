@@ -55,8 +55,11 @@ _THREADS: Final = {
     Lane.CHANGE: 4,
 }
 """At most, each; they are started when they are needed, and end when they have had nothing to do for a while."""
+_CLOSE_S: Final = 20.0
+"""So long calls that are under way have to end. One that waits for something else, for rows to put say, is left, and
+fails when it goes on."""
 _END_S: Final = 5.0
-"""At the program's end calls have so long to end: one that waits for something else, for rows to put say, is left."""
+"""The same at the program's end, where nobody has closed anything."""
 
 
 class Lanes:
@@ -129,9 +132,10 @@ class Lanes:
         deadline = Deadline(math.inf, what="call")
         future = self._submit(lane, call, deadline)
         try:
-            return await asyncio.wrap_future(future)
+            return await result_of(future)
         except asyncio.CancelledError:
             deadline.give_up()
+            future.cancel()  # where it waits for a thread
             raise
 
     def _submit(self, lane: Lane, call: Callable[[], T], deadline: Deadline) -> Future[T]:
@@ -165,9 +169,11 @@ class Lanes:
     def close(self, why: str, last: Callable[[], None]) -> Future[None] | None:
         """Ends all that is under way, and then makes the ``last`` call; what is returned is done with that.
 
-        ``why``: what calls are told that are ended by it, or come later. None where it was closed before.
+        ``why``: what calls are told that are ended by it, or come later. None where it was closed before, and in a
+        process forked from its own, where nothing of it is closed.
         """
-        self._process.check()
+        if not self._process.is_this:
+            return None
         with self._lock:
             if self._closed is not None:
                 return None
@@ -182,9 +188,9 @@ class Lanes:
 
         def end() -> None:
             try:
-                wait(under_way)
+                is_stuck = bool(wait(under_way, _CLOSE_S).not_done)
                 for executor in executors:
-                    executor.shutdown()
+                    executor.shutdown(wait=not is_stuck)
                 last()
             except BaseException as error:
                 ended.set_exception(error)
@@ -217,6 +223,24 @@ def _end_all() -> None:
 
 atexit.register(_end_all)
 os.register_at_fork(after_in_child=_all.clear)
+
+
+async def result_of(future: Future[T]) -> T:
+    """What comes of a thread's work. Cancelled, it leaves the work alone; and so does a loop that is closed."""
+    loop = asyncio.get_running_loop()
+    is_done = loop.create_future()
+
+    def tell() -> None:
+        if not is_done.done():
+            is_done.set_result(None)
+
+    def ended(_: Future[T]) -> None:
+        with contextlib.suppress(RuntimeError):  # where the loop was closed nobody waits
+            loop.call_soon_threadsafe(tell)
+
+    future.add_done_callback(ended)
+    await is_done
+    return future.result()
 
 
 class Told:

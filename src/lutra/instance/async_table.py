@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from lutra.instance.async_lanes import Lane, Lanes, Told
@@ -228,11 +229,11 @@ class AsyncTable:
         fresh: bool = True,
     ) -> list[Results]:
         """As :meth:`lutra.Table.search_many`."""
-        kept = vectors if isinstance(vectors, Sequence) or hasattr(vectors, "__array__") else list(vectors)
+        kept = cache(lambda: list(vectors) if isinstance(vectors, Iterator) else vectors)  # it may be asked twice
         return await self._lanes.run_waiting(
             Lane.SEARCHES,
             lambda: self._table.search_many(
-                kept, where=where, limit=limit, field=field, columns=columns, min_score=min_score, fresh=fresh
+                kept(), where=where, limit=limit, field=field, columns=columns, min_score=min_score, fresh=fresh
             ),
         )
 

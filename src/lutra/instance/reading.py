@@ -185,7 +185,8 @@ class ReadEngine:
 
     def _require_instance(self) -> None:
         if not registry.instance_exists(self._data_dir, self._name):
-            raise ObjectNotExist(f"{self._data_dir} has no instance {self._name!r}")
+            there = ", ".join(registry.instance_names(self._data_dir)) or "none"
+            raise ObjectNotExist(f"{self._data_dir} has no instance {self._name!r}: instances there are: {there}")
 
     def _newest_point(self) -> _Point:
         """Tables are read first and segments then, which may be of a later time: then both are looked at again."""
