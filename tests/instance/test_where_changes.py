@@ -109,6 +109,14 @@ def test_rows_of_a_condition_are_updated(table: lutra.Table) -> None:
     assert dict(table.get(5) or {}) == {"id": 5, "kind": "b", "year": 2005}
 
 
+def test_large_rows_are_updated_in_several_commits(table: lutra.Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    table.put_many({"id": n, "kind": "x" * 1_000, "year": 2000} for n in range(20))
+    monkeypatch.setattr("lutra.model.limits.BATCH_HELD_BYTES_MAX", 4_000)
+    assert table.update_where(col("year") == 2000, {"year": 2001}) == 20
+    assert table.update_where(col("year") == 2001, lambda row: {"year": 2000 + row["id"]}) == 20
+    assert [row["year"] for row in table.scan()] == [2000 + n for n in range(20)]
+
+
 def test_functions_make_values_of_rows(table: lutra.Table) -> None:
     filled(table)
     assert table.update_where(col("year") >= 2018, year=lambda row: row["year"] + 100, kind="new") == 2

@@ -6,7 +6,7 @@ import pytest
 from support.row_changes import ALL, EXIST, INCREMENT, KEY, NOT_EXIST, PUT, cells, create, values
 
 from lutra.model.conditions import Comparator, SingleColumn, ValueTransfer
-from lutra.model.errors import InvalidPrimaryKey, ParameterInvalid
+from lutra.model.errors import BatchTooLarge, InvalidPrimaryKey, ParameterInvalid
 from lutra.model.rows import CellChange, ChangeKind, Condition, ReadOptions, RowChange, WriteResult
 from lutra.model.schema import KeyColumn, TableSchema
 from lutra.model.values import INF_MIN, INT64_MAX, ColumnType
@@ -45,7 +45,7 @@ def test_rows_that_a_batch_updates_take_so_much_memory(
     monkeypatch.setattr("lutra.model.limits.BATCH_HELD_BYTES_MAX", 15_000)
     updates = [RowChange(ChangeKind.UPDATE, key, [("b", 1, None, PUT)]) for key in keys]
     [results] = tables.write_batch([("t", updates)], is_atomic=is_atomic)
-    failed = [isinstance(result, ParameterInvalid) for result in results]
+    failed = [isinstance(result, BatchTooLarge) for result in results]
     assert failed == ([True] * 4 if is_atomic else [False, False, True, True])
     rows = [tables.read("t", key, ReadOptions()).row for key in keys]
     assert [len(row.cells) == 1 for row in rows if row is not None] == failed

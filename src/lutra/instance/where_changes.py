@@ -13,7 +13,7 @@ from lutra.instance.layout import Layout
 from lutra.instance.put_batches import BATCH_BYTES, FRAME_BATCH_ROWS, size_bytes_of
 from lutra.instance.row import Row
 from lutra.model.conditions import ColumnCondition, RowTest
-from lutra.model.errors import ConditionCheckFail, LutraError, OperationConflict, ParameterInvalid
+from lutra.model.errors import BatchTooLarge, ConditionCheckFail, LutraError, OperationConflict, ParameterInvalid
 from lutra.model.queries import ColumnsToGet, PrimaryKeySort, Query, ReturnColumns, SearchRequest
 from lutra.model.rows import (
     Cell,
@@ -122,21 +122,24 @@ class WhereChanges:
         return refused + self._commit(batch)
 
     def _commit(self, batch: list[RowChange]) -> list[PrimaryKey]:
-        if not batch:
-            return []
-        try:
-            [results] = self._instance().tables.write_batch([(self._layout.table, batch)], FRAME_BATCH_ROWS)
-        except OperationConflict as error:
-            raise self._told(error) from error
-        refused: list[Any] = [
-            change.key for change, result in zip(batch, results, strict=True) if isinstance(result, ConditionCheckFail)
-        ]
-        self._changed += sum(isinstance(result, WriteResult) for result in results)
-        for result in results:
-            if isinstance(result, LutraError) and not isinstance(result, ConditionCheckFail):
-                raise self._told(result) from result
-        if self._progress is not None:
-            self._progress(self._changed)
+        refused: list[Any] = []
+        while batch:
+            try:
+                [results] = self._instance().tables.write_batch([(self._layout.table, batch)], FRAME_BATCH_ROWS)
+            except OperationConflict as error:
+                raise self._told(error) from error
+            self._changed += sum(isinstance(result, WriteResult) for result in results)
+            left = []
+            for change, result in zip(batch, results, strict=True):
+                if isinstance(result, ConditionCheckFail):
+                    refused.append(change.key)
+                elif isinstance(result, BatchTooLarge):  # of large rows: the first always has room
+                    left.append(change)
+                elif isinstance(result, LutraError):
+                    raise self._told(result) from result
+            if self._progress is not None:
+                self._progress(self._changed)
+            batch = left
         return refused
 
     def _told(self, error: LutraError) -> LutraError:

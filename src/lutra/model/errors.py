@@ -6,6 +6,7 @@
     ├── ParameterInvalid            OTSParameterInvalid            the request is wrong in itself
     │   ├── InvalidPrimaryKey       OTSInvalidPK                   the key does not fit the table
     │   ├── MetaNotMatch            OTSMetaNotMatch                no such search index
+    │   ├── BatchTooLarge           OTSParameterInvalid            the rows of a batch take too much memory
     │   └── ForeignObjects          OTSParameterInvalid            the place of objects is another store's
     ├── RequestBodyTooLarge         OTSRequestBodyTooLarge
     ├── AuthFailed                  OTSAuthFailed
@@ -62,6 +63,10 @@ class InvalidPrimaryKey(ParameterInvalid):
 
 class MetaNotMatch(ParameterInvalid):
     code = "OTSMetaNotMatch"
+
+
+class BatchTooLarge(ParameterInvalid):
+    """The rows of a batch before this one leave it no room: it was not written, and can be in the next."""
 
 
 class ForeignObjects(ParameterInvalid):

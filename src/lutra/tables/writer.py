@@ -15,6 +15,7 @@ from lutra.kv.store import KeyValueStore
 from lutra.model import limits
 from lutra.model.clock import Clock
 from lutra.model.errors import (
+    BatchTooLarge,
     ConditionCheckFail,
     Corruption,
     DataOutOfRange,
@@ -509,9 +510,9 @@ def _check_total(size_bytes: int, operation: str) -> None:
 
 
 def _check_held(size_bytes: int) -> None:
-    """Raises ParameterInvalid where the rows of a batch so far leave no room for another."""
+    """Raises BatchTooLarge where the rows of a batch so far leave no room for another."""
     if size_bytes > limits.BATCH_HELD_BYTES_MAX:
-        raise ParameterInvalid(
+        raise BatchTooLarge(
             f"The rows of this batch take more than {limits.BATCH_HELD_BYTES_MAX} bytes together as they are stored:"
             " write fewer at a time."
         )
