@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from lutra.kv.store import KeyValueStore
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.rows import CellOperation, ChangeKind, ReadOptions, RowChange
 from lutra.model.schema import KeyColumn, TableOptions, TableSchema, TableUpdate
 from lutra.model.values import ColumnType, Value
+from lutra.tables import keyspace
 from lutra.tables.space import TableSpace
 from lutra.tables.tables import Tables
 
@@ -94,3 +96,12 @@ def test_the_option_comes_and_goes(tables: Tables, space: TableSpace, store: obj
     opened = TableSpace(store, clock).instance("default")  # type: ignore[arg-type]
     assert opened.describe("t").schema.options == TableOptions(update_full_row=True)
     assert not tables.update("t", TableUpdate(update_full_row=False)).schema.options.update_full_row
+
+
+def test_earlier_versions_refuse_such_a_table_by_its_format(tables: Tables, store: KeyValueStore) -> None:
+    create(tables)
+    key = keyspace.definition_key(tables.describe("t").table_id)
+    assert b'"format": 2' in (store.get(key) or b"")
+    assert TableSpace(store).instance("default").describe("t").schema.options.update_full_row
+    tables.update("t", TableUpdate(update_full_row=False))
+    assert b'"format": 1' in (store.get(key) or b"")

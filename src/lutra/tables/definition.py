@@ -24,8 +24,8 @@ from lutra.tables.table import Table
 
 _FORMAT: Final = 3
 _FORMATS: Final = (1, 2, _FORMAT)
-"""1 is written where there never was a stream, 2 where there are no secondary indexes: whoever knows no other can go
-back."""
+"""1 is written where there never was a stream and no update_full_row is, 2 where there are no secondary indexes: whoever
+knows no other can go back."""
 
 
 def to_json(table: Table) -> bytes:
@@ -34,7 +34,7 @@ def to_json(table: Table) -> bytes:
     schema = description.schema
     return json.dumps(
         {
-            "format": _FORMAT if schema.indexes else 2 if description.stream_created_us else 1,
+            "format": _format_of(description),
             "instance": table.instance,
             "name": schema.name,
             "table_id": description.table_id,
@@ -51,7 +51,7 @@ def to_json(table: Table) -> bytes:
                 "max_versions": schema.options.max_versions,
                 "max_deviation_s": schema.options.max_deviation_s,
                 "allow_update": schema.options.allow_update,
-                # Only where it holds: earlier versions know no such name, and must not write such a table.
+                # Only where it holds: who reads format 1 knows no such name.
                 **({"update_full_row": True} if schema.options.update_full_row else {}),
             },
             "reserved": {"read": schema.reserved.read, "write": schema.reserved.write},
@@ -103,6 +103,12 @@ def from_json(data: bytes) -> Table:
         return Table(stored["instance"], description, stored["versions_ever"], Gate())
     except (ValueError, KeyError, TypeError) as error:
         raise Corruption(f"a table definition cannot be read: {error!r}") from error
+
+
+def _format_of(description: TableDescription) -> int:
+    if description.schema.indexes:
+        return _FORMAT
+    return 2 if description.stream_created_us or description.schema.options.update_full_row else 1
 
 
 def _stream_json(description: TableDescription) -> dict[str, Any]:

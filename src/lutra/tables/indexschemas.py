@@ -28,11 +28,10 @@ def check_index(index: SecondaryIndex) -> None:
 
 def check_indexes(schema: TableSchema) -> None:
     """Raises ParameterInvalid where the table cannot have these indexes."""
-    for index in schema.indexes:
-        check_index(index)
     if len(schema.indexes) > limits.SECONDARY_INDEXES_MAX:
         raise ParameterInvalid(f"Number of index per table exceeds the quota:{limits.SECONDARY_INDEXES_MAX}.")
     for index in schema.indexes:
+        check_index(index)
         _check_columns(schema, index)
     if schema.indexes:
         check_options(schema.options)
