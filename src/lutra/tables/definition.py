@@ -24,7 +24,7 @@ from lutra.tables.table import Table
 
 _FORMAT: Final = 3
 _FORMATS: Final = (1, 2, _FORMAT)
-"""1 is written where there never was a stream and no update_full_row is, 2 where there are no secondary indexes: whoever
+"""1 is written where there never was a stream and no update_full_row is, 2 where there are no secondary indexes: who
 knows no other can go back."""
 
 
