@@ -414,7 +414,7 @@ def test_waiting_for_an_index_takes_no_thread(tmp_path: Path) -> None:
                 waiting = [asyncio.ensure_future(slow.search(limit=20)) for _ in range(30)]
                 waiting += [asyncio.ensure_future(slow.count())]
                 await until(lambda: len(db._lanes._waiting) == 31)
-                assert db._lanes.under_way == 0
+                assert len(db._lanes._under_way) == 0
                 assert len(await slow.search(limit=20, fresh=False)) == 10
                 assert await other.count() == 10
                 assert not any(one.done() for one in waiting)
@@ -486,9 +486,9 @@ def test_a_search_is_given_up_between_its_steps(tmp_path: Path, monkeypatch: pyt
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
-                assert db._lanes.under_way == 1
+                assert len(db._lanes._under_way) == 1
                 held.let_go()
-                await until(lambda: db._lanes.under_way == 0)
+                await until(lambda: len(db._lanes._under_way) == 0)
                 assert held.calls == after + 1
             assert await docs.count() == 1_000
 
@@ -509,7 +509,7 @@ def test_many_searches_are_given_up_between_them(tmp_path: Path, monkeypatch: py
             with pytest.raises(asyncio.CancelledError):
                 await task
             held.let_go()
-            await until(lambda: db._lanes.under_way == 0)
+            await until(lambda: len(db._lanes._under_way) == 0)
             assert held.calls == 2, "of eight"
 
     run(work)
@@ -527,7 +527,7 @@ def test_a_timeout_ends_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
                 await asyncio.wait_for(docs.search(), 0.05)
             held.let_go()
             assert len(await docs.search(limit=20)) == 10
-            await until(lambda: db._lanes.under_way == 0)
+            await until(lambda: len(db._lanes._under_way) == 0)
 
     run(work)
 
@@ -543,7 +543,7 @@ def test_a_call_that_waits_for_a_thread_is_not_made_any_more(tmp_path: Path, mon
             for task in tasks[2:]:
                 task.cancel()
             await asyncio.wait(tasks[2:])
-            assert db._lanes.under_way == 2
+            assert len(db._lanes._under_way) == 2
             held.let_go()
             await asyncio.gather(*tasks[:2])
             assert held.calls == 2
@@ -572,7 +572,7 @@ def test_a_write_that_was_cancelled_does_not_come_later(tmp_path: Path, monkeypa
                 await late
             await docs.put(row(1, n=200))
             go.set()
-            await until(lambda: db._lanes.under_way == 0)
+            await until(lambda: len(db._lanes._under_way) == 0)
             assert [one["n"] for one in await docs.get_many([1]) if one] == [200]
 
     run(work)
@@ -601,7 +601,7 @@ def test_a_load_is_given_up_between_commits(tmp_path: Path) -> None:
             with pytest.raises(asyncio.CancelledError):
                 await task
             go.set()
-            await until(lambda: db._lanes.under_way == 0)
+            await until(lambda: len(db._lanes._under_way) == 0)
             assert given <= 602
             assert await docs.count() == 400
 

@@ -113,7 +113,7 @@ async def storm(path: Path, seed: int, clients: int, operations: int) -> None:
         docs = await db.create_table("t", {"id": int}, FIELDS, exist_ok=True)
         all_of = [Client(docs, number, seed * 100 + number) for number in range(clients)]
         await asyncio.gather(*(one.run(operations) for one in all_of))
-        while db._lanes.under_way:
+        while len(db._lanes._under_way):
             await asyncio.sleep(0.002)
         assert sum(one.cancelled for one in all_of) > operations * clients // 20
         rows = {row["id"]: row["n"] async for row in docs}

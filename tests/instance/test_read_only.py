@@ -21,6 +21,7 @@ from support.read_only_mount import print_what_is_there
 from support.s3_server import S3Server
 
 import lutra
+from lutra.index.feed.reading import ReadConsumer
 from lutra.index.lsm.read_storage import Look
 from lutra.instance import reading
 from lutra.instance.reading import ReadEngine, ReadPartition
@@ -505,6 +506,41 @@ def test_more_than_memory_holds_is_not_read_into_it(tmp_path: Path) -> None:
         write_out(writer, writer.table("t"))
     with lutra.connect(tmp_path, read_only=True, memory_bytes=4 << 20) as reader:
         assert reader.table("t").count() == 2_000
+
+
+def test_an_interrupt_loses_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was being read into memory is read again by the next search."""
+    with lutra.connect(tmp_path) as writer:
+        make(writer, 2_000)
+    calls, apply = 0, ReadConsumer.apply
+
+    def interrupted(consumer: ReadConsumer, *rows: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls in (2, 4):
+            raise KeyboardInterrupt
+        apply(consumer, *rows)
+
+    monkeypatch.setattr(ReadConsumer, "apply", interrupted)
+    with lutra.connect(tmp_path, read_only=True) as reader:
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                reader.table("t").count()
+        assert ids(reader.table("t")) == list(range(2_000))
+    assert calls > 4
+
+
+def test_many_wait_for_one_index(tmp_path: Path) -> None:
+    with lutra.connect(tmp_path) as writer:
+        make(writer, 3_000)
+    with lutra.connect(tmp_path, read_only=True) as reader:
+        counts: list[int] = []
+        threads = [threading.Thread(target=lambda: counts.append(reader.table("t").count())) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert counts == [3_000] * 8
 
 
 def test_an_index_that_is_damaged(tmp_path: Path) -> None:

@@ -235,7 +235,7 @@ class Feed(Generic[Consumer]):
             self.on_due(self.consumer)
         return more
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, error: BaseException) -> None:
         """Puts the next step off, longer each time."""
         self.error = f"{type(error).__name__}: {error}"
         self._end_scan()

@@ -19,7 +19,7 @@ AnyFeed = Feed[Any]
 class OnDemandFeeder:
     """A `lutra.feed.keeper.Keeper` without threads of its own, for a store that is read only.
 
-    The first to wait takes in what a consumer lacks, a chunk at a time; others who wait for the same one come after it.
+    Those who wait take in what a consumer lacks, a chunk at a time, in turn.
     """
 
     def __init__(self, changelog: Changelog) -> None:
@@ -59,25 +59,22 @@ class OnDemandFeeder:
     def wait_searchable(self, feed: AnyFeed, timeout_s: float, sequence: int | None = None) -> None:
         """Brings it up to date, whatever ``sequence``. Raises RequestTimeout, and what keeps it from that."""
         until_s = time.monotonic() + timeout_s
-        turn = self._turns[feed]
-        if not turn.acquire(timeout=max(0.0, min(timeout_s, current_deadline().left_s, threading.TIMEOUT_MAX))):
+        while True:
+            with self._turns[feed]:
+                is_unfinished = self._step(feed)
+            if not is_unfinished:
+                return
             current_deadline().check()
-            raise RequestTimeout(f"{feed.consumer.title} is not up to date: it is being read into memory")
-        try:
-            while self._step(feed):
-                current_deadline().check()
-                if time.monotonic() >= until_s:
-                    at, of = feed.consumer.progress.position, feed.opened_at
-                    raise RequestTimeout(f"{feed.consumer.title} is not up to date: it is at {at} of {of}")
-        finally:
-            turn.release()
+            if time.monotonic() >= until_s:
+                at, of = feed.consumer.progress.position, feed.opened_at
+                raise RequestTimeout(f"{feed.consumer.title} is not up to date: it is at {at} of {of}")
 
     def _step(self, feed: AnyFeed) -> bool:
         if self._is_stopped:
             raise StorageFailure(f"{feed.consumer.title} was closed")
         try:
             return feed.step()
-        except Exception as error:
+        except BaseException as error:  # an interrupt, too
             feed.failed(error)  # what it was in the middle of is begun again by the next who waits
             raise
 

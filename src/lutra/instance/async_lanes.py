@@ -70,15 +70,11 @@ class Lanes:
         self._lock = threading.Lock()
         self._executors: dict[Lane, DaemonExecutor] = {}
         self._under_way: dict[Future[Any], Deadline] = {}
+        """Calls that run, or wait for a thread."""
         self._waiting: set[Callable[[], None]] = set()
         """Each lets go of one call that waits for an index."""
         self._closed: str | None = None
         _all.add(self)
-
-    @property
-    def under_way(self) -> int:
-        """Calls that run, or wait for a thread."""
-        return len(self._under_way)
 
     async def run(self, lane: Lane, call: Callable[[], T]) -> T:
         """What ``call`` returns or raises. Cancelled, it may have been made or not; it ends soon.
