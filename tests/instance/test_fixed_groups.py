@@ -152,6 +152,7 @@ def test_first_rows_of_many_groups_come_in_small_pages(table: lutra.Table) -> No
     [
         ([col("kind").ranges(1)], "field 'kind' is str: ranges of numbers do not apply"),
         ([col("n").ranges()], "take a bound at least"),
+        ([col("n").ranges(*range(2_000))], "2,001 groups are too many"),
         ([col("n").ranges(1, 1)], "take ascending bounds: int 1 follows int 1"),
         ([col("n").ranges("x")], "expected a number, got str 'x'"),
         ([col("n").ranges(2**60 + 1)], "too large to be told from others"),

@@ -42,6 +42,9 @@ def fixed_groups(
     key: Ranges | Mapping[str, Expression], layout: Layout, field_of: Callable[[str], Field]
 ) -> FixedGroups:
     """``field_of`` gives the field that aggregates see of a column. Raises ParameterInvalid."""
+    count = len(key.bounds) + 1 if isinstance(key, Ranges) else len(key)
+    if count > limits.GROUPS_MAX:
+        raise ParameterInvalid(f"{count:,} groups are too many to be said beforehand: at most {limits.GROUPS_MAX:,}")
     if not isinstance(key, Ranges):
         return _of_conditions(key, layout)
     field = field_of(key.column)

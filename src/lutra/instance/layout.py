@@ -187,9 +187,11 @@ class Layout:
     def _only(self, kind: Kind, noun: str, keyword: str, name: str | None) -> Field:
         """Without a name, one of the row comes before those within objects and records."""
         own = {field.name: field for field in self._all_fields() if field.kind is kind and field.indexed}
-        within = {path: field for path in self._paths_within() if (field := self.counted(path)) and field.kind is kind}
+        if name in own:
+            return own[name]
+        within = self._within(kind) if name is not None or not own else {}
         if name is not None:
-            found = own.get(name) or within.get(name)
+            found = within.get(name)
             if found is None:
                 raise ParameterInvalid(self._none_of(noun, name, [*own, *within]))
             return found
@@ -216,9 +218,10 @@ class Layout:
             field, path = next((one for one in field.fields if one.name == key), None), f"{path}.{key}"
         return found
 
-    def _paths_within(self) -> Iterator[str]:
-        for field in self._all_fields():
-            yield from _paths(field, _OBJECTS_AND_RECORDS)
+    def _within(self, kind: Kind) -> dict[str, Field]:
+        """The fields of a kind within objects and records, by their paths."""
+        paths = (path for field in self._all_fields() for path in _paths(field, _OBJECTS_AND_RECORDS))
+        return {path: field for path in paths if (field := self.counted(path)) is not None and field.kind is kind}
 
     def _none_of(self, kind: str, name: str | None, known: Sequence[str]) -> str:
         """Says that there is no field of a kind, or none of that name."""
