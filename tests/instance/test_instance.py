@@ -219,6 +219,18 @@ def test_instances_are_apart(engine: Engine, instance: Instance) -> None:
             engine.create_instance(name)
 
 
+def test_transactions_whose_time_is_up_are_let_go_in_the_background(
+    engine: Engine, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "TRANSACTION_S_MAX", 0.05)
+    instance.tables.start_transaction("t", (("id", 1),))
+    holders = engine.partition.space.transactions._opened.holders
+    until_s = time.monotonic() + 30
+    while holders and time.monotonic() < until_s:
+        time.sleep(0.02)
+    assert not holders
+
+
 def test_one_table_for_many_who_create_and_drop_its_index(instance: Instance) -> None:
     """Definitions change one at a time: what the catalog says and what is open stay the same."""
     errors: list[BaseException] = []

@@ -109,6 +109,19 @@ def test_ids_cannot_be_guessed_and_belong_to_their_instance(space: TableSpace, t
     assert space.transactions.count == 0
 
 
+def test_memory_of_those_whose_time_is_up_is_let_go(space: TableSpace, table: Tables, seconds: Seconds) -> None:
+    """Also where nobody asks for any of them again."""
+    opened = space.transactions._opened
+    transaction = table.start_transaction("t", USER)
+    table.write("t", put(1, v="x" * 1_000), transaction)
+    space.transactions.drop_expired()
+    assert [one.held_bytes > 1_000 for one in opened._by_id.values()] == [True]
+    seconds.s += 61
+    space.transactions.drop_expired()
+    assert not opened._by_id
+    assert not opened.holders
+
+
 def test_so_many_are_open_at_once(table: Tables, monkeypatch: pytest.MonkeyPatch, seconds: Seconds) -> None:
     monkeypatch.setattr(limits, "TRANSACTIONS_MAX", 3)
     first, *_ = [table.start_transaction("t", (("p", str(number)),)) for number in range(3)]

@@ -72,6 +72,7 @@ class Partition:
         policy = self._resources.policy
         feeder = Feeder(self.space.changelog, policy.trim_changes, policy.trim_period_s)
         feeder.regularly(self.space.streams.trim)
+        feeder.regularly(self.space.transactions.drop_expired)
         return feeder
 
     @classmethod

@@ -11,8 +11,9 @@ from typing import Final
 
 from lutra.feed.secondary import sweep
 from lutra.instance.partition import Partition, SecondaryFeed
-from lutra.model.errors import LutraError, ObjectNotExist, RequestTimeout
+from lutra.model.errors import LutraError, RequestTimeout
 from lutra.model.schema import IndexKind, SecondaryIndex, TableDescription, TableSchema
+from lutra.tables.refusals import no_index
 from lutra.tables.tables import Tables
 
 _LOOK_S: Final = 0.05
@@ -77,7 +78,7 @@ class SecondaryIndexes:
         sequence = self._partition.space.changelog.last_sequence
         index = next((one for one in self._tables.describe(table).schema.indexes if one.name == name), None)
         if index is None:
-            raise ObjectNotExist(f"Requested index '{name}' does not exist on table '{table}'.")
+            raise no_index(name, table)
         until_s = time.monotonic() + timeout_s
         feed = self._feeds.get(index.index_id)
         if index.kind is IndexKind.GLOBAL and feed is not None:

@@ -11,7 +11,7 @@ from lutra.kv.batch import Operation, WriteBatch
 from lutra.kv.store import KeyValueStore, prefix_end
 from lutra.model import limits
 from lutra.model.clock import Clock
-from lutra.model.errors import Corruption, ObjectAlreadyExist, ObjectNotExist, QuotaExhausted, ServerBusy
+from lutra.model.errors import Corruption, ObjectAlreadyExist, QuotaExhausted, ServerBusy
 from lutra.model.forks import OfProcess
 from lutra.model.schema import SecondaryIndex, TableDescription, TableSchema
 from lutra.tables import definition, keyspace, schemas
@@ -21,6 +21,7 @@ from lutra.tables.gate import Gate
 from lutra.tables.indexnames import IndexNames
 from lutra.tables.indexprogress import IndexProgress
 from lutra.tables.indexschemas import check_indexes
+from lutra.tables.refusals import no_index, no_table
 from lutra.tables.table import Table
 
 SchemaChange = Callable[[TableSchema], TableSchema]
@@ -65,7 +66,7 @@ class Catalog:
         if table is None:
             self.indexes.refuse(instance, name)
             schemas.check_table_name(name)
-            raise ObjectNotExist("Requested table does not exist.")
+            raise no_table()
         return table
 
     def all(self) -> list[Table]:
@@ -161,7 +162,7 @@ class Catalog:
             old = self.get(instance, name)
             dropped = next((index for index in old.schema.indexes if index.name == index_name), None)
             if dropped is None:
-                raise ObjectNotExist(f"Requested index '{index_name}' does not exist on table '{name}'.")
+                raise no_index(index_name, name)
             batch = WriteBatch()
             batch.put(keyspace.dropped_key(dropped.index_id), b"")
             kept = tuple(index for index in old.schema.indexes if index is not dropped)

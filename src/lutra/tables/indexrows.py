@@ -7,20 +7,13 @@ their types and short enough for a key. What expires of a row expires of its ent
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
 
 from lutra.model import limits
 from lutra.model.rows import Cell, PrimaryKey
 from lutra.model.schema import DefinedColumn, KeyColumn, SecondaryIndex, TableDescription, TableSchema
-from lutra.model.values import ColumnType, KeyValue, Value
+from lutra.model.values import KeyValue, Value
 from lutra.tables import keyspace, storedrow
-from lutra.tables.keys import KeyCodec
-
-_PYTHON_TYPES: Final[dict[ColumnType, type]] = {
-    ColumnType.INTEGER: int,
-    ColumnType.STRING: str,
-    ColumnType.BINARY: bytes,
-}
+from lutra.tables.keys import PYTHON_TYPES, KeyCodec
 
 Entry = tuple[bytes, bytes]
 """Stored key and stored value."""
@@ -38,7 +31,7 @@ class IndexRows:
         self.keys = KeyCodec(keyspace.rows_prefix(index.index_id), self.schema.key)
         positions = {column.name: position for position, column in enumerate(main.key)}
         self._key_columns = [
-            (column.name, _PYTHON_TYPES[column.type], positions.get(column.name)) for column in self.schema.key
+            (column.name, PYTHON_TYPES[column.type], positions.get(column.name)) for column in self.schema.key
         ]
         names = [column.name for column in self.schema.key]
         self._positions = [names.index(column.name) for column in main.key]

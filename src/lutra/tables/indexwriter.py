@@ -16,6 +16,7 @@ from lutra.tables.effects import Effects
 from lutra.tables.globalindex import GlobalRows
 from lutra.tables.indexprogress import IndexProgress
 from lutra.tables.indexrows import IndexRows
+from lutra.tables.refusals import no_table
 from lutra.tables.table import Table
 from lutra.tables.writer import RowWriter
 
@@ -103,7 +104,7 @@ class IndexWriter:
     def _table(self, table_id: int) -> Table:
         table = self._catalog.by_id(table_id)
         if table is None:
-            raise ObjectNotExist("Requested table does not exist.")
+            raise no_table()
         return table
 
 

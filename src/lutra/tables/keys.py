@@ -26,11 +26,12 @@ from lutra.model.values import (
 
 _SIGN: Final = 2**63
 _INFINITE: Final = (INF_MIN, INF_MAX)
-_PYTHON_TYPES: Final[dict[ColumnType, type]] = {
+PYTHON_TYPES: Final[dict[ColumnType, type]] = {
     ColumnType.INTEGER: int,
     ColumnType.STRING: str,
     ColumnType.BINARY: bytes,
 }
+"""Of values of keys."""
 _SHOWN: Final[dict[type, str]] = {int: "VT_INTEGER", str: "VT_STRING", bytes: "VT_BLOB"}
 
 
@@ -40,7 +41,7 @@ class KeyCodec:
     def __init__(self, prefix: bytes, columns: tuple[KeyColumn, ...]) -> None:
         self.prefix = prefix
         self._columns = [
-            (column.name, _PYTHON_TYPES[column.type], position == len(columns) - 1)
+            (column.name, PYTHON_TYPES[column.type], position == len(columns) - 1)
             for position, column in enumerate(columns)
         ]
         self._is_one_string = [column.type for column in columns] == [ColumnType.STRING]

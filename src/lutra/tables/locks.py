@@ -7,7 +7,7 @@ from collections import deque
 from typing import Final
 
 from lutra.model.deadline import current_deadline
-from lutra.model.errors import OperationConflict
+from lutra.tables.refusals import being_modified
 from lutra.tables.surely import surely
 
 WAIT_S: Final = 10.0
@@ -53,7 +53,7 @@ class RowLocks:
         deadline = current_deadline()
         if not waiter.turn.acquire(timeout=min(wait_s, deadline.left_s)) and not self._withdraw(waiter):
             deadline.check()
-            raise OperationConflict("Data is being modified by the other request.")
+            raise being_modified()
 
     def drain(self, prefix: bytes, wait_s: float = WAIT_S) -> None:
         """Returns when nobody holds any more a key that begins with ``prefix`` and was held when this was called.

@@ -1,7 +1,8 @@
 """Which local transactions are open: their ids, the partition keys that they hold, and the bounds on all of that.
 
 A transaction lives in memory alone: one that was not committed when the process ends has never been. It is lost as
-well when its time is up, which is looked at whenever anybody asks for a transaction, or for what one holds.
+well when its time is up, which is looked at whenever anybody asks for a transaction, or for what one holds, and now and
+then: its rows may take much memory.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from lutra.kv.store import KeyValueStore
 from lutra.model import limits
 from lutra.model.errors import (
     DataOutOfRange,
-    OperationConflict,
     ParameterInvalid,
     ServerBusy,
     SessionBusy,
@@ -27,6 +27,7 @@ from lutra.model.errors import (
 from lutra.model.rows import KeyInput
 from lutra.model.values import KeyMarker, KeyValue
 from lutra.tables.effects import Effects
+from lutra.tables.refusals import being_modified
 from lutra.tables.surely import surely
 from lutra.tables.table import Table
 
@@ -108,7 +109,7 @@ class OpenTransactions:
         with self._mutex:
             self._drop_expired(now_s)
             if partition in self.holders:
-                raise _conflict()
+                raise being_modified()
             if len(self._by_id) >= limits.TRANSACTIONS_MAX:
                 raise ServerBusy(f"{limits.TRANSACTIONS_MAX} local transactions are open, which is all there may be.")
             self._by_id[transaction.id] = transaction  # first: what is in here ends in any case
@@ -150,7 +151,7 @@ class OpenTransactions:
         with self._mutex:
             self._drop_expired(self._monotonic())
             if table.keys.partition(stored_key) in self.holders:
-                raise _conflict()
+                raise being_modified()
 
     def check_room(self, transaction: Transaction, written_bytes: int) -> None:
         """Raises TransactionTooLarge where a transaction cannot take changes that bring so much."""
@@ -190,6 +191,12 @@ class OpenTransactions:
         with self._mutex:
             self._drop_expired(self._monotonic())
             return len(self._by_id)
+
+    def drop_expired(self) -> None:
+        """Forgets those whose time is up, with what they hold in memory."""
+        if self._by_id:
+            with self._mutex:
+                self._drop_expired(self._monotonic())
 
     def _take(self, use: _Use, instance: str, transaction_id: str) -> Transaction:
         with self._mutex:
@@ -255,7 +262,3 @@ def shown(value: KeyValue | KeyMarker) -> str:
 
 def _size_bytes(key: bytes, value: bytes | None) -> int:
     return len(key) + (0 if value is None else len(value)) + _ENTRY_BYTES
-
-
-def _conflict() -> OperationConflict:
-    return OperationConflict("Data is being modified by the other request.")

@@ -35,6 +35,7 @@ from lutra.tables.indexschemas import check_index, check_unused
 from lutra.tables.keys import check_bound, check_key
 from lutra.tables.reader import OnDamaged, RowReader
 from lutra.tables.reads import check_options
+from lutra.tables.refusals import no_table, too_many_rows
 from lutra.tables.table import Table
 from lutra.tables.transactions import Transactions
 from lutra.tables.writer import RowWriter
@@ -212,7 +213,7 @@ class Tables:
         if not changes:
             raise ParameterInvalid("No row is specified in BulkImport.")
         if len(changes) > limits.BULK_IMPORT_ROWS_MAX:
-            raise ParameterInvalid(f"Rows count exceeds the upper limit: {limits.BULK_IMPORT_ROWS_MAX}.")
+            raise too_many_rows(limits.BULK_IMPORT_ROWS_MAX)
         table = self._table(name)
         checked = [_checked(change) for change in changes]
         sound = [(table, change) for change in checked if isinstance(change, RowChange)]
@@ -265,7 +266,7 @@ class Tables:
         if not batch:
             raise ParameterInvalid("No row specified in the request of BatchGetRow.")
         if sum(len(keys) for _, keys, _ in batch) > limits.BATCH_GET_ROWS_MAX:
-            raise ParameterInvalid(f"Rows count exceeds the upper limit: {limits.BATCH_GET_ROWS_MAX}.")
+            raise too_many_rows(limits.BATCH_GET_ROWS_MAX)
         results: list[list[ReadResult | LutraError]] = []
         for name, keys, options in batch:
             try:
@@ -343,7 +344,7 @@ class Tables:
     def _table_of(self, table_id: int) -> Table:
         table = self._catalog.by_id(table_id)
         if table is None or table.instance != self._instance:
-            raise ObjectNotExist("Requested table does not exist.")
+            raise no_table()
         return table
 
 
@@ -371,4 +372,4 @@ def _check_batch(batch: Sequence[tuple[str, Sequence[RowChange]]], rows_max: int
         if not changes:
             raise ParameterInvalid(f"No operation is specified for table: '{name}'.")
     if sum(len(changes) for _, changes in batch) > rows_max:
-        raise ParameterInvalid(f"Rows count exceeds the upper limit: {rows_max}.")
+        raise too_many_rows(rows_max)

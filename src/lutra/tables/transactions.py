@@ -13,7 +13,6 @@ from lutra.kv.store import Pair, Reader
 from lutra.model.clock import Clock
 from lutra.model.errors import (
     LutraError,
-    ObjectNotExist,
     OperationConflict,
     ParameterInvalid,
     SessionNotExist,
@@ -26,6 +25,7 @@ from lutra.tables.keys import check_key
 from lutra.tables.locks import RowLocks
 from lutra.tables.open_transactions import OpenTransactions, Transaction, out_of_range, out_of_table
 from lutra.tables.reader import RowReader
+from lutra.tables.refusals import no_table
 from lutra.tables.stay import Stay
 from lutra.tables.surely import surely
 from lutra.tables.table import Table
@@ -113,6 +113,10 @@ class Transactions:
         """Ends it; what it has written has never been."""
         self._opened.use(instance, transaction_id, self._opened.end)
 
+    def drop_expired(self) -> None:
+        """Lets go of the memory of those whose time is up. To be called now and then."""
+        self._opened.drop_expired()
+
     def end_of_table(self, table_id: int) -> None:
         """Ends those of a table that is gone, or has another definition."""
         self._opened.end_of_table(table_id)
@@ -166,7 +170,7 @@ class Transactions:
 
         def commit() -> None:
             if not stay.enter([transaction.table]):
-                raise ObjectNotExist("Requested table does not exist.")
+                raise no_table()
             self._check_current(transaction)
             if transaction.effects.values:
                 stay.lock(set(transaction.effects.values))  # who fills an index may be at one of these rows
@@ -233,5 +237,5 @@ def _pair(key: bytes, values: dict[bytes, bytes | None]) -> Iterator[Pair]:
 def _changed(table: Table | None) -> LutraError:
     """What to tell of a table that was deleted, or changed, while a transaction was being started."""
     if table is None:
-        return ObjectNotExist("Requested table does not exist.")
+        return no_table()
     return OperationConflict("The table is being changed.")

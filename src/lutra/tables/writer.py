@@ -20,7 +20,6 @@ from lutra.model.errors import (
     Corruption,
     DataOutOfRange,
     LutraError,
-    ObjectNotExist,
     ParameterInvalid,
     StorageFailure,
 )
@@ -45,6 +44,7 @@ from lutra.tables.effects import Effects
 from lutra.tables.filters import Predicate, columns_of, compile_condition
 from lutra.tables.locks import RowLocks
 from lutra.tables.open_transactions import OpenTransactions, Transaction, out_of_range, out_of_table, shown
+from lutra.tables.refusals import no_table
 from lutra.tables.stay import Stay
 from lutra.tables.surely import surely
 from lutra.tables.table import Table
@@ -114,7 +114,7 @@ class RowWriter:
 
     def _write(self, stay: Stay, table: Table, change: RowChange) -> WriteResult:
         if not stay.enter([table]):
-            raise _not_exist()
+            raise no_table()
         now_ms = self._now_ms()
         prepared = _prepare(table, change, now_ms)
         _check_total(prepared.size_bytes, _OPERATION_NAMES[change.kind])
@@ -145,7 +145,7 @@ class RowWriter:
     ) -> list[WriteResult | LutraError]:
         entered = stay.enter([table for table, _ in changes])
         now_ms = self._now_ms()
-        refused = {table.table_id: _not_exist() for table, _ in changes if table.table_id not in entered}
+        refused = {table.table_id: no_table() for table, _ in changes if table.table_id not in entered}
         prepared = _prepare_all(changes, now_ms, refused)
         sound = [one for one in prepared if isinstance(one, _Prepared)]
         _check_total(sum(one.size_bytes for one in sound), operation)
@@ -203,7 +203,7 @@ class RowWriter:
         self, stay: Stay, table: Table, stored_keys: Sequence[bytes], work: Callable[[Table, Effects], None]
     ) -> None:
         if not stay.enter([table]):
-            raise _not_exist()
+            raise no_table()
         stay.lock(set(stored_keys))
         effects = Effects(self._store)
         work(table.gate.table or table, effects)
@@ -217,7 +217,7 @@ class RowWriter:
 
     def _log(self, stay: Stay, table: Table, entries: list[bytes]) -> None:
         if not stay.enter([table]):
-            raise _not_exist()
+            raise no_table()
         self._committer.commit(Pending([], {table.table_id: entries}, sum(map(len, entries))))
 
     def _check_free(self, prepared: _Prepared) -> None:
@@ -326,10 +326,6 @@ class RowWriter:
 
     def _now_ms(self) -> int:
         return self._clock.now_us() // 1_000
-
-
-def _not_exist() -> ObjectNotExist:
-    return ObjectNotExist("Requested table does not exist.")
 
 
 def _prepare_all(

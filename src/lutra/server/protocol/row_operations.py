@@ -13,6 +13,7 @@ from lutra.server.lanes.reply import Reply
 from lutra.server.protocol import row_messages as messages
 from lutra.server.protocol.parsing import parse
 from lutra.server.wire import row_pb2 as wire
+from lutra.tables.refusals import too_many_rows
 
 
 def get_row(instance: Instance, body: bytes) -> Reply:
@@ -125,4 +126,4 @@ def _check_tables(names: Iterable[str], counts: Iterable[int], rows_max: int) ->
             raise ParameterInvalid(f"Duplicated table name: '{name}'.")
         seen.add(name)
     if sum(counts) > rows_max:
-        raise ParameterInvalid(f"Rows count exceeds the upper limit: {rows_max}.")
+        raise too_many_rows(rows_max)

@@ -17,8 +17,8 @@ from lutra.server.protocol.parsing import enum_of, parse
 from lutra.server.protocol.queries import parse_query
 from lutra.server.protocol.sorts import parse_sort
 from lutra.server.wire import query_pb2 as wire
+from lutra.tables.capacity import units
 
-CAPACITY_UNIT_BYTES = 4_096
 _COUNT_ALL = 2**31 - 1
 
 
@@ -91,7 +91,7 @@ def search_message(request: SearchRequest, result: SearchResult) -> wire.SearchR
     """The answer to a search: a hit for each row, and -1 for a total nobody asked for."""
     rows = [encode_row(row.key, row.cells) for row in result.rows]
     size_bytes = sum(measure_row(row.key, row.cells, 0) for row in result.rows)
-    read = max(1, -(-size_bytes // CAPACITY_UNIT_BYTES))
+    read = units(size_bytes)
     aggregated = result.aggregated
     aggs, group_bys = (None, None) if aggregated is None else aggregated_messages(request, aggregated)
     return wire.SearchResponse(

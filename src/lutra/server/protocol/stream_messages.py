@@ -14,8 +14,8 @@ from lutra.model.schema import CapacityUnits
 from lutra.model.streams import StreamDescription, StreamIterator, StreamPage, StreamPlace, StreamRecord
 from lutra.server.protocol.capacity_messages import consumed_message
 from lutra.server.wire import stream_pb2 as wire
+from lutra.tables.capacity import UNIT_BYTES
 
-_UNIT_BYTES: Final = 4_096
 _ITERATOR: Final = re.compile(r"([0-9a-f]{1,16})\.([0-9a-f]{1,16})\.([0-9a-f]{1,16})\.([0-9a-f]{1,8})")
 _ACTIONS: Final = {
     ChangeKind.PUT: wire.ACTION_TYPE_PUT_ROW,
@@ -83,7 +83,7 @@ def page_message(page: StreamPage) -> wire.GetStreamRecordResponse:
     return wire.GetStreamRecordResponse(
         stream_records=[_record_message(record) for record in page.records],
         next_shard_iterator=iterator_text(page.next),
-        consumed=consumed_message(CapacityUnits(read=-(-page.size_bytes // _UNIT_BYTES))),
+        consumed=consumed_message(CapacityUnits(read=-(-page.size_bytes // UNIT_BYTES))),
         may_more_record=page.has_more,
     )
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from lutra.instance.instance import Instance
 from lutra.model import limits
-from lutra.model.errors import ParameterInvalid
 from lutra.server.lanes.reply import Reply
 from lutra.server.protocol import row_messages as messages
 from lutra.server.protocol.parsing import parse
 from lutra.server.wire import transaction_pb2 as wire
+from lutra.tables.refusals import too_many_rows
 
 
 def start_local_transaction(instance: Instance, body: bytes) -> Reply:
     """Holds the whole partition key, also where only some of its rows are named as those to lock."""
     request = parse(wire.StartLocalTransactionRequest, body)
     if len(request.row_keys) > limits.BATCH_WRITE_ROWS_MAX:
-        raise ParameterInvalid(f"Rows count exceeds the upper limit: {limits.BATCH_WRITE_ROWS_MAX}.")
+        raise too_many_rows(limits.BATCH_WRITE_ROWS_MAX)
     rows = [messages.parse_key(row) for row in request.row_keys]
     transaction = instance.tables.start_transaction(request.table_name, messages.parse_key(request.key), rows)
     return Reply(wire.StartLocalTransactionResponse(transaction_id=transaction).SerializeToString())
