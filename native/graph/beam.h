@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <vector>
 
 namespace lutra {
@@ -36,6 +37,21 @@ class Beam {
     bool is_full() const { return items_.size() >= width_; }
     bool takes(float distance) const { return !is_full() || distance < items_.back().distance; }
 
+    // Fills `taken` with those of the rows [count] that the beam takes at their distances. (Without a branch a row: which
+    // are taken is a matter of chance, and half of the branches would be foretold wrongly.)
+    void choose(const std::uint32_t* rows, const float* distances, std::size_t count,
+                std::vector<Candidate>& taken) const {
+        const bool takes_all = !is_full();
+        const float limit = takes_all ? 0.0f : items_.back().distance;
+        taken.resize(count);
+        std::size_t size = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            taken[size] = {distances[i], rows[i]};
+            size += (takes_all | (distances[i] < limit)) ? 1 : 0;
+        }
+        taken.resize(size);
+    }
+
     // The nearest one not yet expanded, which counts as expanded from now on; nullptr where there is none.
     const Candidate* expand() {
         while (next_ < items_.size() && expanded_[next_] != 0) ++next_;
@@ -43,6 +59,9 @@ class Beam {
         expanded_[next_] = 1;
         return &items_[next_++];
     }
+
+    // Whether all up to the farthest are expanded. Until then a wider beam would have expanded the same ones.
+    bool is_spent() const { return next_ == items_.size(); }
 
     // Fills `rows` with those that `expand` would give next, at most `count`; returns how many there are.
     std::size_t peek(std::uint32_t* rows, std::size_t count) const {
@@ -72,6 +91,12 @@ class Beam {
     // Takes in candidates (which get sorted), none of them in the beam already. Those that fall off, old or new, and
     // were not expanded go to `spilled`, where there is one.
     void merge(std::vector<Candidate>& fresh, std::vector<Candidate>* spilled = nullptr) {
+        if (fresh.size() > width_) {  // as where walks begin, at entries
+            const auto most = fresh.begin() + static_cast<std::ptrdiff_t>(width_);
+            std::nth_element(fresh.begin(), most, fresh.end());
+            if (spilled != nullptr) spilled->insert(spilled->end(), most, fresh.end());
+            fresh.erase(most, fresh.end());
+        }
         std::sort(fresh.begin(), fresh.end());
         std::size_t old_left = items_.size();
         std::size_t fresh_left = fresh.size();
@@ -128,6 +153,26 @@ class RowSet {
         if (word == 0) touched_.push_back(row / 64);
         word |= bit;
         return true;
+    }
+
+    // Inserts all of `rows`; fills `fresh` with those that were not in the set. (Without a branch, as `Beam::choose`.)
+    void insert(std::span<const std::uint32_t> rows, std::vector<std::uint32_t>& fresh) {
+        const std::size_t touched_before = touched_.size();
+        touched_.resize(touched_before + rows.size());
+        fresh.resize(rows.size());
+        std::uint32_t* touched = touched_.data() + touched_before;
+        std::size_t touched_count = 0;
+        std::size_t fresh_count = 0;
+        for (const std::uint32_t row : rows) {
+            std::uint64_t& word = words_[row / 64];
+            touched[touched_count] = row / 64;
+            touched_count += word == 0 ? 1 : 0;
+            fresh[fresh_count] = row;
+            fresh_count += (word >> row % 64 & 1) ^ 1;
+            word |= std::uint64_t{1} << row % 64;
+        }
+        touched_.resize(touched_before + touched_count);
+        fresh.resize(fresh_count);
     }
 
     bool contains(std::uint32_t row) const { return (words_[row / 64] >> row % 64 & 1) != 0; }

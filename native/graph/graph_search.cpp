@@ -10,6 +10,9 @@ namespace {
 // Candidates a prune looks at: the nearest ones.
 constexpr std::size_t kPruneCandidatesMax = 400;
 
+// What a narrow beam comes by, as long as it is not spent, a wider one comes by, too: and it costs less to keep.
+constexpr std::size_t kTriedWidth = 8;
+
 constexpr float kOccluded = std::numeric_limits<float>::infinity();
 
 // An order of equal rows that differs from row to row, so that they do not all choose the same neighbours.
@@ -22,20 +25,13 @@ std::uint64_t scattered(std::uint32_t row, std::uint32_t other) {
 }  // namespace
 
 void GraphSearch::look_at(std::span<const std::uint32_t> rows) {
-    rows_.clear();
-    for (const std::uint32_t row : rows) {
-        if (!seen_.insert(row)) continue;
-        space_.prefetch(row);
-        rows_.push_back(row);
-    }
+    seen_.insert(rows, rows_);
     if (rows_.empty()) return;
+    space_.prefetch(rows_);
     found_.resize(rows_.size());
     space_.distances(probe_, rows_.data(), rows_.size(), found_.data());
     distances_ += rows_.size();
-    fresh_.clear();
-    for (std::size_t i = 0; i < rows_.size(); ++i) {
-        if (beam_.takes(found_[i])) fresh_.push_back({found_[i], rows_[i]});
-    }
+    beam_.choose(rows_.data(), found_.data(), rows_.size(), fresh_);
     beam_.merge(fresh_);
 }
 
@@ -66,10 +62,14 @@ const std::vector<Candidate>& GraphSearch::near(std::uint32_t row, std::span<con
 }
 
 bool GraphSearch::meets(std::uint32_t row, std::span<const std::uint32_t> entries, std::size_t width) {
-    begin(row, entries, width);
-    while (const auto neighbours = next()) {
-        if (std::find(neighbours->begin(), neighbours->end(), row) != neighbours->end()) return true;
-        look_at(*neighbours);
+    for (const std::size_t tried : {std::min(width, kTriedWidth), width}) {
+        begin(row, entries, tried);
+        while (const auto neighbours = next()) {
+            if (tried < width && beam_.is_spent()) break;
+            if (std::find(neighbours->begin(), neighbours->end(), row) != neighbours->end()) return true;
+            look_at(*neighbours);
+        }
+        if (tried == width) break;
     }
     std::sort(expanded_.begin(), expanded_.end());
     return false;
@@ -79,10 +79,9 @@ const std::vector<Candidate>& GraphSearch::measure(std::uint32_t row, std::span<
     space_.load(row, probe_);
     rows_.clear();
     for (const std::uint32_t other : others) {
-        if (other == row) continue;
-        space_.prefetch(other);
-        rows_.push_back(other);
+        if (other != row) rows_.push_back(other);
     }
+    space_.prefetch(rows_);
     found_.resize(rows_.size());
     space_.distances(probe_, rows_.data(), rows_.size(), found_.data());
     distances_ += rows_.size();

@@ -132,10 +132,12 @@ class Float32Space final : public RowSpace {
         }
     }
 
-    void prefetch(std::uint32_t row) const override {
-        const auto* begin = reinterpret_cast<const char*>(vector(row));
+    void prefetch(std::span<const std::uint32_t> rows) const override {
         const std::size_t size = std::min<std::size_t>(vectors_.dimension * sizeof(float), 1024);
-        for (std::size_t at = 0; at < size; at += 64) __builtin_prefetch(begin + at);
+        for (const std::uint32_t row : rows) {
+            const auto* begin = reinterpret_cast<const char*>(vector(row));
+            for (std::size_t at = 0; at < size; at += 64) __builtin_prefetch(begin + at);
+        }
     }
 
     Precision precision() const override { return Precision::kFloat32; }
@@ -178,6 +180,7 @@ class Int8Space final : public RowSpace {
         : RowSpace(vectors.row_count), lift_(vectors, threads), basis_(vectors.basis), products_(byte_products(level)) {
         stride_ = (coded_dimension() + kByteLanes - 1) / kByteLanes * kByteLanes;
         const std::size_t size = std::max<std::size_t>(1, stride_ * vectors.row_count);
+        ones_.assign(stride_, 1);
         codes_.reset(static_cast<std::uint8_t*>(std::aligned_alloc(kByteLanes, (size + 63) / 64 * 64)));
         if (!codes_) throw std::bad_alloc();
         norms_.resize(vectors.row_count);
@@ -192,13 +195,14 @@ class Int8Space final : public RowSpace {
         probe.row = row;
         probe.norm = norms_[row];
         probe.codes.resize(stride_);
-        probe.sum = 0;
         const std::uint8_t* codes = code(row);
-        for (std::size_t i = 0; i < stride_; ++i) {
-            const auto value = static_cast<std::int8_t>(codes[i] ^ 0x80);
-            probe.codes[i] = value;
-            probe.sum += value;
-        }
+        std::int8_t* values = probe.codes.data();
+        for (std::size_t i = 0; i < stride_; ++i) values[i] = static_cast<std::int8_t>(codes[i] ^ 0x80);
+        const std::uint8_t* tile[kByteTileRows];
+        std::int32_t sums[kByteTileRows];
+        std::fill_n(tile, kByteTileRows, ones_.data());
+        products_(tile, values, stride_, sums);
+        probe.sum = sums[0];
     }
 
     void distances(const Probe& probe, const std::uint32_t* rows, std::size_t count, float* distances) const override {
@@ -216,9 +220,11 @@ class Int8Space final : public RowSpace {
         }
     }
 
-    void prefetch(std::uint32_t row) const override {
-        const std::uint8_t* begin = code(row);
-        for (std::size_t at = 0; at < stride_; at += 64) __builtin_prefetch(begin + at);
+    void prefetch(std::span<const std::uint32_t> rows) const override {
+        for (const std::uint32_t row : rows) {
+            const std::uint8_t* begin = code(row);
+            for (std::size_t at = 0; at < stride_; at += 64) __builtin_prefetch(begin + at);
+        }
     }
 
     Precision precision() const override { return Precision::kInt8; }
@@ -326,6 +332,7 @@ class Int8Space final : public RowSpace {
     const CodeLevel best_level_ = code_levels().front();  // all give the same
     ByteProducts products_;
     std::size_t stride_ = 0;
+    std::vector<std::uint8_t> ones_;  // [stride_], whose product with codes is their sum
     std::vector<float> mean_;
     float steps_per_unit_ = 0;
     std::unique_ptr<std::uint8_t[], Free> codes_;  // [row_count, stride_]

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "code_basis.h"
@@ -43,7 +44,7 @@ class RowSpace {
     // distances[i] is that from the probe to rows[i].
     virtual void distances(const Probe& probe, const std::uint32_t* rows, std::size_t count,
                            float* distances) const = 0;
-    virtual void prefetch(std::uint32_t row) const = 0;
+    virtual void prefetch(std::span<const std::uint32_t> rows) const = 0;
     virtual Precision precision() const = 0;
     // Memory this space holds, without the vectors it was made over.
     virtual std::size_t size_bytes() const = 0;

@@ -36,6 +36,8 @@ constexpr double kAwayShare = 0.5;
 constexpr std::uint32_t kAwayLooked = 100;
 // Of the rows to be expanded next, so many lists are fetched into the processor's cache.
 constexpr std::size_t kListsAhead = 3;
+// A walk to one row tries a beam that costs less to keep: what it comes by as long as it is not spent, wider ones do, too.
+constexpr std::size_t kTriedBeam = 12;
 // Rows that do not count which stay in the beam then: the way to what counts nearby, where there is any.
 constexpr std::size_t kLeadingOn = 16;
 
@@ -72,33 +74,36 @@ void Walk::estimate() {
     estimates_.resize(rows_.size());
     query_->estimate_batch(records_.data(), records_.size(), estimates_.data());
     counters_.distances += static_cast<std::uint32_t>(rows_.size());
-    const bool is_filtered = options_->mask != nullptr;
-    fresh_.clear();
-    fresh_found_.clear();
-    for (std::size_t i = 0; i < rows_.size(); ++i) {
-        const Candidate candidate{estimates_[i], rows_[i]};
-        if (beam_.takes(candidate.distance)) {
-            fresh_.push_back(candidate);
-        } else if (is_filtered) {
-            spilled_.push_back(candidate);
-        }
-        if (is_filtered && found_.takes(candidate.distance) && counts(candidate.row)) fresh_found_.push_back(candidate);
+    if (options_->mask == nullptr) {
+        beam_.choose(rows_.data(), estimates_.data(), rows_.size(), fresh_);
+        beam_.merge(fresh_);
+    } else {
+        keep_filtered();
     }
-    beam_.merge(fresh_, is_filtered ? &spilled_ : nullptr);
-    if (is_filtered) found_.merge(fresh_found_);
     rows_.clear();
     records_.clear();
 }
 
-void Walk::collect_all(std::span<const std::uint32_t> rows) {
-    for (const std::uint32_t row : rows) {
-        if (!seen_.insert(row)) continue;
-        if (options_->mask != nullptr) {
-            ++counters_.looked;
-            counters_.qualified += counts(row) ? 1 : 0;
-        }
-        collect(row);
+// Under a mask, of what was estimated: the beam's, what falls off it, and the nearest that count.
+void Walk::keep_filtered() {
+    fresh_.clear();
+    fresh_found_.clear();
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+        const Candidate candidate{estimates_[i], rows_[i]};
+        (beam_.takes(candidate.distance) ? fresh_ : spilled_).push_back(candidate);
+        if (found_.takes(candidate.distance) && counts(candidate.row)) fresh_found_.push_back(candidate);
     }
+    beam_.merge(fresh_, &spilled_);
+    found_.merge(fresh_found_);
+}
+
+void Walk::collect_all(std::span<const std::uint32_t> rows) {
+    seen_.insert(rows, unseen_);
+    if (options_->mask != nullptr) {
+        counters_.looked += static_cast<std::uint32_t>(unseen_.size());
+        for (const std::uint32_t row : unseen_) counters_.qualified += counts(row) ? 1 : 0;
+    }
+    for (const std::uint32_t row : unseen_) collect(row);
 }
 
 void Walk::look_at_all(std::span<const std::uint32_t> rows) {
@@ -193,6 +198,7 @@ bool Walk::expand_all() {
             if (!adapted_ && is_away()) break;
             return true;
         }
+        if (is_over_when_spent()) return true;
         const std::uint32_t row = next->row;
         prefetch_ahead();
         ++counters_.hops;
@@ -202,6 +208,7 @@ bool Walk::expand_all() {
             collect_all(neighbours_of(row));
             // One more at once: twice as many records on their way to the cache, for a few estimates more in all.
             const Candidate* second = options_->mask == nullptr ? beam_.expand() : nullptr;
+            if (is_over_when_spent()) return true;
             if (second != nullptr) {
                 ++counters_.hops;
                 collect_all(neighbours_of(second->row));
@@ -260,13 +267,15 @@ const std::vector<Candidate>& Walk::run(const WalkGraph& graph, const QueryCode&
     if (options.left_out < graph.row_count) seen_.insert(options.left_out);
     spilled_.clear();
     bridged_.clear();
+    rows_.clear();  // a walk that is over early leaves some
+    records_.clear();
     look_at_all(graph.entries);
     look_at_all(options.seeds);
     if (options.mask != nullptr) look_at_all(graph.apart);
     counters_.looked = counters_.qualified = 0;  // of neither is near the query
     while (expand_all() && options.mask != nullptr && go_on_wider()) {
     }
-    if (options.mask == nullptr && !graph.apart.empty() && !has_met_sought()) {
+    if (options.mask == nullptr && !graph.apart.empty() && !has_met_sought() && !options.ends_when_spent) {
         look_at_all(graph.apart);
         expand_all();
     }
@@ -276,8 +285,16 @@ const std::vector<Candidate>& Walk::run(const WalkGraph& graph, const QueryCode&
 }
 
 bool Walk::meets(const WalkGraph& graph, const QueryCode& query, std::uint32_t row, std::size_t beam) {
-    const WalkOptions options{
+    WalkOptions options{
         .beam = beam, .count = 1, .least = 0, .effort_max = 0, .mask = nullptr, .seeds = {}, .sought = row};
+    if (beam > kTriedBeam) {
+        options.beam = kTriedBeam;
+        options.ends_when_spent = true;
+        run(graph, query, options);
+        if (has_met_sought()) return true;
+        options.beam = beam;
+        options.ends_when_spent = false;
+    }
     run(graph, query, options);
     return has_met_sought();
 }

@@ -35,6 +35,7 @@ struct WalkOptions {
     std::span<const std::uint32_t> seeds;  // rows that count, looked at beside the entries
     std::uint32_t left_out = 0xffffffff;   // a row to walk as if it were not there: a query that is one of the rows
     std::uint32_t sought = 0xffffffff;      // the walk ends where it meets this row
+    bool ends_when_spent = false;           // the walk ends where the beam comes to its last row
     bool leaves_when_away = false;  // under a mask: gives up where far fewer rows count near the query than elsewhere
 };
 
@@ -66,12 +67,14 @@ class Walk {
 
   private:
     bool has_met_sought() const { return options_->sought < graph_->row_count && seen_.contains(options_->sought); }
+    bool is_over_when_spent() const { return options_->ends_when_spent && beam_.is_spent(); }
     void collect_all(std::span<const std::uint32_t> rows);
     void look_at_all(std::span<const std::uint32_t> rows);
     void look_through(std::span<const std::uint32_t> rows);
     void collect(std::uint32_t row);
     void bridge();
     void estimate();
+    void keep_filtered();
     bool expand_all();
     void adapt();
     double pass_rate() const;
@@ -95,6 +98,7 @@ class Walk {
     Beam beam_;
     Beam found_;  // under a mask: rows that count
     RowSet seen_;
+    std::vector<std::uint32_t> unseen_;
     std::vector<std::uint32_t> rows_;
     std::vector<const std::uint8_t*> records_;
     std::vector<float> estimates_;
