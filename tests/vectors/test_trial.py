@@ -191,6 +191,32 @@ def test_what_is_missed_of_the_first_ranks_is_told_from_all(power: float, k: int
     assert walks(4, np.zeros(10)).recalls(k) == [1.0]
 
 
+def test_where_the_first_is_missed_more_often_than_others_that_is_counted() -> None:
+    beams, missed = (32, 64), np.full((2, 10), 0.05)
+
+    def walks(of_first: float) -> trial.Walks:
+        missed[:, 0] = of_first
+        hits = tuple(np.random.default_rng(0).random((4_000, 10)) >= one for one in missed)
+        return trial.Walks(beams, hits, (1.0, 2.0), 0, np.empty((0, 10), np.int64))
+
+    assert all(1 - recall == pytest.approx(0.2, abs=0.03) for recall in walks(0.2).recalls(1))
+    assert all(1 - recall == pytest.approx(0.065, abs=0.01) for recall in walks(0.2).recalls(10))
+    assert all(1 - recall == pytest.approx(0.05, abs=0.01) for recall in walks(0.05).recalls(1))
+
+
+@pytest.mark.parametrize("beam", [6, 24, 48])
+def test_walks_to_one_row_meet_it_where_searches_find_it(tmp_path: Path, beam: int) -> None:
+    """Whatever they try first: in a graph of few edges, of which walks miss some rows."""
+    plan = BuildPlan(SegmentKind.GRAPH, 4, code_bytes=0, degree=5, beam=8)
+    numbers = np.arange(ROWS, dtype=np.uint32)
+    with write_segment(tmp_path / "s", VECTORS, Metric.EUCLIDEAN, plan=plan), Segment.open(tmp_path / "s") as segment:
+        met = segment.searcher.meet(VECTORS, numbers, beam)
+        walk = replace(rerank_plan(Strategy.WALK, 1, beam, 3.0), candidates=1)
+        found, _, _ = segment.searcher.search(VECTORS, 1, walk)
+    np.testing.assert_array_equal(met, found[:, 0] == numbers)
+    assert 0 < np.count_nonzero(met) < ROWS
+
+
 @pytest.mark.parametrize("rows", [2, 3, 12, 130])
 @pytest.mark.parametrize("kind", [SegmentKind.CODES, SegmentKind.GRAPH])
 def test_segments_of_a_few_rows_are_measured_as_far_as_there_are_neighbours(

@@ -57,6 +57,8 @@ APART_MAX: Final = 1_024
 _ASKED_AT_ONCE: Final = 2_048
 SURE_SIGMAS: Final = 1.65
 """Standard deviations of a sample's recall that a target is reached by: of 20 samples one says more."""
+FORETOLD_WRONG: Final = 1.25
+"""Times what all ranks foretell of the first, with all beams: so much is missed of ordinary vectors by chance."""
 SETTLED: Final = 0.5
 """Of recall: what bounds keep is measured with a beam that finds so much; the share hardly depends on it."""
 
@@ -214,8 +216,19 @@ class Walks:
     """[q', k]: what that beam finds with the widest bound, nearest first, for the queries of all bounds' trials."""
 
     def recalls(self, k: int) -> list[float]:
-        """For each beam, of the ``k`` nearest; less where the sample is less sure than a target's margin allows."""
-        return [_recall_of_first(found, k) - _unsure(found) for found in self.hits]
+        """For each beam, of the ``k`` nearest; less where the sample is less sure than a target's margin allows.
+
+        What all ranks tell of the first ones is not believed where those are missed so much more often: by inner
+        product, where the longest rows are next to many queries, or where rows equal each other.
+        """
+        foretold = [_recall_of_first(found, k) for found in self.hits]
+        recalls = [recall - _unsure(found) for recall, found in zip(foretold, self.hits, strict=True)]
+        first = [found[:, :k] for found in self.hits]
+        missed = sum(1 - float(found.mean()) for found in first)
+        if missed <= FORETOLD_WRONG * sum(1 - recall for recall in foretold):
+            return recalls
+        counted = [float(found.mean()) - _unsure(found) for found in first]
+        return [min(both) for both in zip(recalls, counted, strict=True)]
 
 
 def _recall_of_first(hits: NDArray[np.bool_], k: int) -> float:
