@@ -14,6 +14,8 @@ namespace lutra {
 namespace {
 
 constexpr std::size_t kBatchRows = 1024;
+// Of rows that count, from which on all are estimated: one after the other they take less than half as long.
+constexpr double kDenseShare = 0.4;
 // Estimates held against the limit at once.
 constexpr std::size_t kPassedAtOnce = 16;
 // Rows that a thread takes at once are more where few count: a batch is full then too, and its records come from
@@ -42,6 +44,10 @@ struct EstimatedBatch {
             look();
             return;
         }
+        if (static_cast<double>(scan.mask->count()) >= kDenseShare * static_cast<double>(scan.row_count)) {
+            each_of_most(query, scan, begin, end, look);
+            return;
+        }
         const auto flush = [&] {
             query.estimate_batch(records.data(), count, estimates.data());
             look();
@@ -54,6 +60,21 @@ struct EstimatedBatch {
             if (++count == kBatchRows) flush();
         });
         if (count > 0) flush();
+    }
+
+    // The same where nearly all rows count: all are estimated, one after the other.
+    template <class Query, class Look>
+    void each_of_most(const Query& query, const CodeScan& scan, std::size_t begin, std::size_t end, const Look& look) {
+        for (; begin < end; begin += kBatchRows) {
+            const std::size_t most = std::min(kBatchRows, end - begin);
+            query.estimate_range(scan.records + begin * query.record_bytes(), most, estimates.data());
+            count = 0;
+            scan.mask->each(begin, begin + most, [&](std::size_t row) {
+                rows[count] = static_cast<std::uint32_t>(row);
+                estimates[count++] = estimates[row - begin];
+            });
+            if (count > 0) look();
+        }
     }
 };
 

@@ -13,7 +13,6 @@ namespace {
 
 // So many times as many candidates are scanned for where those found cannot be told apart.
 constexpr std::size_t kDeeper = 32;
-constexpr std::size_t kCandidatesMax = 65'536;
 // And so many where the last of them may be nearer than what was found, by a bound that one of 20 rows is beyond.
 constexpr std::size_t kUnsettledDeeper = 8;
 constexpr float kUnsettledSigmas = 1.65f;
@@ -26,20 +25,8 @@ constexpr std::size_t kScannedMin = 256;
 constexpr std::size_t kScannedPerAnswer = 8;
 // Of one query, kept for the next.
 constexpr std::size_t kRowsKept = 2 * kBeamMax;
-// Standard deviations of the codes' error that the candidates' estimates span at least, where codes tell rows apart
-// (200k and 1 M x 960: 3.5 to 130 under filters by chance and by direction; 1.4 to 3 where the farthest half counts).
-constexpr float kSpanMin = 3.5;
-// So many the bound allows then: with thousands of rows on either side of it, fewer lose most of the nearest. And where
-// more candidates than this, and for each answer wanted, may be as near as the last of those wanted: by the bound that
-// was measured each is lost as often as one next to the query, but here others take its place.
-constexpr float kDeepSigmas = 2.5;
-constexpr std::size_t kCrowdedMin = 32;
-constexpr std::size_t kCrowdedPerAnswer = 4;
-// Rows that tell for what share of all codes leave in doubt; and the share of the blocks from which on all are read. One
-// after the other they come in requests of many blocks, and nothing is put in order: a third by chance takes as long.
-constexpr std::size_t kProbedRows = 512;
+// Places on in the order of estimates, from which on candidates that are still in doubt are taken for many.
 constexpr std::size_t kGatheredMin = 48;
-constexpr double kHopelessShare = 0.35;
 
 }  // namespace
 
@@ -162,75 +149,6 @@ void SearchSlot::refine() {
     chosen_by_ = &*fine_code_;
 }
 
-// Whether candidates lie so close together that as many others may be nearer: where a filter leaves only rows far from
-// the query, thousands of them differ by less than the codes err. What was found is in order of its estimates.
-bool SearchSlot::is_indistinct() const {
-    if (!plan_->deepens || rows_.empty() || candidates_ >= std::min(kCandidatesMax, plan_->qualifying)) return false;
-    const std::uint8_t* nearest = parts_.records + std::size_t{rows_.front()} * code_->record_bytes();
-    const float bound = doubt(*code_, nearest, estimates_.front());
-    return (estimates_.back() - estimates_.front()) * plan_->bound_sigmas < kSpanMin * bound;
-}
-
-// Whether so many candidates lie about as far from the query as the last of those wanted that the bound, which was
-// measured with rows next to a query, loses too many of them: under a filter, or far from all rows.
-bool SearchSlot::is_crowded() const {
-    const std::size_t most = kCrowdedMin + kCrowdedPerAnswer * plan_->k;
-    if (!plan_->deepens || rows_.size() <= most) return false;
-    const std::uint8_t* records = chosen_records();
-    const float wanted = estimates_[plan_->k - 1];
-    std::size_t count = 0;
-    for (std::size_t i = 0; i < rows_.size() && count <= most; ++i) {
-        const std::uint8_t* record = records + std::size_t{rows_[i]} * chosen_by_->record_bytes();
-        const float error = doubt(*chosen_by_, record, estimates_[i]) / plan_->bound_sigmas;
-        count += estimates_[i] - kDeepSigmas * error <= wanted ? 1 : 0;
-    }
-    return count > most;
-}
-
-// Whether the bound leaves so many rows in doubt that reading all of them is as fast: told by some of those that count.
-bool SearchSlot::is_hopeless() const {
-    const bool is_fine = parts_.fine_records != nullptr;
-    const QueryCode code(is_fine ? *parts_.fine_quantizer : *parts_.quantizer, query_, kDeepSigmas);
-    const std::uint8_t* records = is_fine ? parts_.fine_records : parts_.records;
-    const auto record = [&](std::size_t row) { return records + row * code.record_bytes(); };
-    float limit = std::numeric_limits<float>::infinity();
-    if (nearest_.size() == plan_->k) {
-        limit = nearest_.back().distance;
-    } else if (rows_.size() >= plan_->k) {
-        std::vector<float> highest;
-        for (const std::uint32_t row : rows_) highest.push_back(code.upper_bound(record(row), code.estimate(record(row))));
-        const auto kth = highest.begin() + static_cast<std::ptrdiff_t>(plan_->k - 1);
-        std::nth_element(highest.begin(), kth, highest.end());
-        limit = *kth;
-    }
-    const std::size_t row_count = parts_.nodes.row_count;
-    const double share = static_cast<double>(plan_->qualifying) / static_cast<double>(row_count);
-    const auto step = std::max<std::size_t>(1, static_cast<std::size_t>(share * static_cast<double>(row_count) /
-                                                                        static_cast<double>(kProbedRows)));
-    std::size_t probed = 0, in_doubt = 0;
-    const auto probe = [&](std::size_t row) {
-        ++probed;
-        in_doubt += code.lower_bound(record(row), code.estimate(record(row))) <= limit ? 1 : 0;
-    };
-    if (plan_->mask == nullptr) {
-        for (std::size_t row = 0; row < row_count; row += step) probe(row);
-    } else {
-        for (const std::uint32_t row : evenly_spread(*plan_->mask, kProbedRows)) probe(row);
-    }
-    if (probed == 0) return false;
-    // Of rows evenly spread; those in doubt that lie together are fewer blocks.
-    const auto blocks = [&](double of_rows) {
-        return 1 - std::pow(1 - of_rows, static_cast<double>(parts_.nodes.layout.nodes_per_block()));
-    };
-    return blocks(share * static_cast<double>(in_doubt) / static_cast<double>(probed)) >= kHopelessShare * blocks(share);
-}
-
-// How far a row may be off its estimate, as far as the code's bound holds. Of an estimate near 0, or below it, the lower
-// bound is cut off at 0, and says little of that.
-float SearchSlot::doubt(const QueryCode& code, const std::uint8_t* record, float estimate) {
-    return std::max(estimate - code.lower_bound(record, estimate), code.upper_bound(record, estimate) - estimate);
-}
-
 // Of the code that candidates are chosen by.
 const std::uint8_t* SearchSlot::chosen_records() const {
     return chosen_by_ != &*code_ ? parts_.fine_records : parts_.records;
@@ -277,6 +195,10 @@ bool SearchSlot::is_learning() const { return parts_.quantizer->has_basis() && b
 void SearchSlot::scan() {
     counters_.used = Strategy::kCodeScan;
     is_crowded_ = false;
+    if (rows_.empty() && !is_deep() && is_hopeless_at_once()) {
+        read_all_that_count();
+        return;
+    }
     do {
         plan_->check_time();
         if (!rows_.empty()) {
@@ -292,6 +214,10 @@ void SearchSlot::scan() {
     if (!rows_.empty()) last_ = {estimates_.back(), rows_.back()};
     chosen_by_ = &*code_;
     refine();
+    if (are_in_doubt_unread() && is_hopeless()) {
+        read_all_that_count();
+        return;
+    }
     if (!is_deep() && is_crowded()) widen_bound();
 }
 
@@ -350,8 +276,14 @@ void SearchSlot::read_all_that_count() {
     rows_.clear();
     estimates_.clear();
     chosen_by_ = nullptr;
-    for (std::uint32_t row = 0; row < parts_.nodes.row_count; ++row) {
-        if (counts(row) && row != left_out_) rows_.push_back(row);
+    rows_.reserve(plan_->qualifying);
+    const auto take_in = [&](std::size_t row) {
+        if (row != left_out_) rows_.push_back(static_cast<std::uint32_t>(row));
+    };
+    if (plan_->mask != nullptr) {
+        plan_->mask->each(0, parts_.nodes.row_count, take_in);
+    } else {
+        for (std::size_t row = 0; row < parts_.nodes.row_count; ++row) take_in(row);
     }
 }
 
@@ -430,6 +362,12 @@ void SearchSlot::scan_for(std::size_t candidates) {
 // Whether so many candidates are in doubt that their blocks are better read in order.
 bool SearchSlot::are_many_in_doubt() const {
     return rows_.size() > next_ + kGatheredMin && lower_bound(next_ + kGatheredMin) <= nearest_.back().distance;
+}
+
+// The same before any is read, by what the last of those wanted is estimated at: the nearest estimates are too near.
+bool SearchSlot::are_in_doubt_unread() const {
+    const std::size_t at = plan_->first + kGatheredMin;
+    return plan_->deepens && rows_.size() > at && lower_bound(at) <= std::min(estimates_[plan_->k - 1], plan_->within);
 }
 
 // Has the many rows that are in doubt read in their own order: those of one block together. By estimate, which says

@@ -16,6 +16,11 @@
 
 namespace lutra {
 
+// Candidates that are kept in order at most.
+inline constexpr std::size_t kCandidatesMax = 65'536;
+// Standard deviations that bounds allow where thousands of rows are about as far away: by fewer most of the nearest are lost.
+inline constexpr float kDeepSigmas = 2.5;
+
 class SearchSlot {
   public:
     // `walk` may be shared with other slots of the thread: none needs it while it waits for reads.
@@ -44,7 +49,17 @@ class SearchSlot {
     void refine();
     bool is_indistinct() const;
     bool is_crowded() const;
+    // What the codes say of one row.
+    struct Probed {
+        float estimate;
+        float lower;
+    };
+    QueryCode best_code() const;
+    const std::uint8_t* best_records() const;
+    std::vector<Probed> probe() const;
+    double blocks_in_doubt(const std::vector<Probed>& probed, float limit) const;
     bool is_hopeless() const;
+    bool is_hopeless_at_once() const;
     static float doubt(const QueryCode& code, const std::uint8_t* record, float estimate);
     const std::uint8_t* chosen_records() const;
     bool is_deep() const { return candidates_ > plan_->candidates; }
@@ -61,6 +76,7 @@ class SearchSlot {
     void scan_for(std::size_t candidates);
     void find_by_code(std::size_t candidates);
     bool are_many_in_doubt() const;
+    bool are_in_doubt_unread() const;
     void gather_in_doubt();
     bool is_learning() const;
     void read_all_that_count();

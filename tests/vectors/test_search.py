@@ -202,8 +202,10 @@ def test_what_is_farther_than_wanted_is_left_out(graph_path: Path, metric: Metri
             kept += len(np.intersect1d(near.ids[0], whole.ids[0, :3]))
             exact = [exact[0] + whole.counters.exact[0], exact[1] + near.counters.exact[0]]
     assert kept >= 0.98 * 3 * len(QUERIES)
-    if segment.residency.codes is not None:  # codes of one bit leave most in doubt
-        assert exact[1] < (1.0 if segment.residency.codes.bits == 1 else 0.8) * exact[0]
+    if segment.residency.codes is not None and segment.residency.codes.bits == 1:
+        assert exact[1] <= exact[0], "codes of one bit leave so many in doubt that searches may go without them"
+    elif segment.residency.codes is not None:
+        assert exact[1] < 0.8 * exact[0]
 
 
 def test_what_is_nearer_than_is_known_is_found_where_that_is_next_to_nothing(tmp_path: Path) -> None:

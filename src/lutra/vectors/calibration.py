@@ -147,11 +147,10 @@ class Calibration:
             (distance + FAMILIAR_MARGIN * abs(distance) for m, distance in self._farthest.items() if m >= k), math.inf
         )
 
-    def filtered_effort(self, k: int, recall_target: float) -> Effort:
+    def expected_effort(self, k: int, recall_target: float) -> Effort:
         """As `effort`, but for the reads: those that the check came to, where they are many more than was planned.
 
-        Codes that do not tell rows apart leave so many in doubt that to compare all that a filter lets pass may cost
-        less.
+        Codes that do not tell rows apart leave so many in doubt that to compare all may cost less.
         """
         effort = self.effort(k, recall_target)
         compared = self._compared * max(1.0, k / CHECKED_NEIGHBOURS)

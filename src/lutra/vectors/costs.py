@@ -68,7 +68,7 @@ class SegmentCosts:
     def brute_force_us(self, qualifying: int) -> float:
         return self.blocks_of(qualifying) * READ_US + self.rows * MASK_ROW_US
 
-    def blocks_of(self, qualifying: int) -> float:
+    def blocks_of(self, qualifying: float) -> float:
         """How many blocks so many rows by chance lie in."""
         if self.rows == 0:
             return 0.0

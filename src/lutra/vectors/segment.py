@@ -40,6 +40,8 @@ from lutra.vectors.strategies import choose_plan, predicted_us
 RECALL_TARGET_DEFAULT: Final = 0.95
 CHECK_SLACK: Final = 0.03
 """Of recall: what a check finds too little by chance, and no more."""
+READS_ALL_SHARE: Final = 0.5
+"""Of the blocks: where a check's searches read so many, codes tell so little that all rows are compared at once."""
 PLANS_MAX: Final = 256
 """That are kept: by the neighbours that are asked for, of which there are as many kinds as clients like."""
 CACHE_SHARE_MIN: Final = 0.05
@@ -269,7 +271,7 @@ class Segment:
             self._costs,
             self._residency,
             k,
-            _effort(self._calibration, k, recall_target, qualifying),
+            _effort(self._calibration, self._costs, k, recall_target, qualifying),
             qualifying=None if qualifying is None else min(qualifying, self.rows),
             num_candidates=num_candidates,
             fallback=self._calibration.fallback,
@@ -413,7 +415,7 @@ def _plan(
         costs,
         residency,
         k,
-        _effort(calibration, k, recall_target, qualifying),
+        _effort(calibration, costs, k, recall_target, qualifying),
         qualifying=qualifying,
         num_candidates=num_candidates,
         within=within,
@@ -422,10 +424,14 @@ def _plan(
     return replace(plan, measured_within=calibration.measured_within(k))
 
 
-def _effort(calibration: Calibration, k: int, recall_target: float, qualifying: int | None) -> Effort:
-    if qualifying is None:
+def _effort(
+    calibration: Calibration, costs: SegmentCosts, k: int, recall_target: float, qualifying: int | None
+) -> Effort:
+    """What is planned with: what the build's check came to, under a filter, or where it read the most of all rows."""
+    expected = calibration.expected_effort(k, recall_target)
+    if qualifying is None and costs.blocks_of(expected.reads) < READS_ALL_SHARE * costs.blocks_of(costs.rows):
         return calibration.effort(k, recall_target)
-    return calibration.filtered_effort(k, recall_target)
+    return expected
 
 
 def _measured(file: SegmentFile, residency: Residency) -> Mapping[str, Any]:
