@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.gallery import Picture
-from bench.recall import SLOWER, TARGET, Hung, Kind, Size, hang, line_of, write
+from bench.recall import SLOWER, TARGET, Clock, Hung, Kind, Size, hang, line_of, write
 from lutra.model.indexes import Metric
 
 
@@ -45,7 +45,9 @@ CELLS: Final = (
 )
 
 
-def hang_all(pictures: Sequence[Picture], cells: Sequence[str], rows: int, queries: int, path: Path | None) -> int:
+def hang_all(
+    pictures: Sequence[Picture], cells: Sequence[str], rows: int, queries: int, clock: Clock | None, path: Path | None
+) -> int:
     """Hangs ``pictures`` in the cells whose names hold one of ``cells`` and prints what was found, the summary last.
 
     Returns 1 where something falls short or is slow, else 0. What was found so far is in ``path`` after each picture.
@@ -58,7 +60,7 @@ def hang_all(pictures: Sequence[Picture], cells: Sequence[str], rows: int, queri
         size = Size(int(cell.share * rows), queries, cell.dimension)
         for picture in pictures:
             filtered = cell.filtered and not picture.spoil and picture.queries is None
-            found = hang(picture, size, cell.metric, cell.kinds, filtered=filtered)
+            found = hang(picture, size, cell.metric, cell.kinds, filtered=filtered, clock=clock)
             hung += found
             print("\n".join(map(line_of, found)), flush=True)
             write(hung, path)

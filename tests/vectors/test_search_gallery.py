@@ -67,6 +67,16 @@ def test_other_metrics(tmp_path: Path, metric: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("kind", ["codes", "graph"])
+def test_every_row_of_every_picture_finds_itself(tmp_path: Path, kind: str, metric: str) -> None:
+    every = ("--rows", "3000", "--own-rows", "3000", "--queries", "60", "--metric", metric)
+    for one in hung(tmp_path, kind, (), *every, timeout_s=880):
+        assert one["own"] == 1, one
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_after_ten_turnovers(tmp_path: Path) -> None:
     hung(tmp_path, "turnover", FEW, "--queries", "100", timeout_s=580)
