@@ -95,6 +95,7 @@ def test_search(data: Path, tmp_path: Path) -> None:
     assert found(data, "--vector", f"@{tmp_path / 'query.json'}", "--limit", "2") == ["n4", "n5"]
     assert found(data, "--vector", "4 0", "--where", "year < 2003", "--limit", "1") == ["n2"]
     assert found(data, "--like", "n0", "--limit", "2") == ["n1", "n2"]
+    assert found(data, "--like", "n0", "--limit", "2", "--offset", "2") == ["n3", "n4"]
     assert found(data, "otter 3", "--match", "all") == ["n3"]
     assert found(data, "3", "--like", "n2", "--limit", "1") == ["n3"]
     assert found(data, "--where", "year exists", "--order-by", "year:desc", "--limit", "2") == ["n5", "n4"]

@@ -62,7 +62,7 @@ def test_filters_mean(text: str, expected: Expression) -> None:
         ("kind", "expected a comparison after 'kind'"),
         ("kind =", "expected a value, at its end"),
         ("kind = ,", "expected a value, at ','"),
-        ("color = red", "no column 'color': use kind, module"),
+        ("color = red", "no column 'color', at 'color = red': use kind, module"),
         ("year = soon", "'soon' is no value for column 'year', at 'soon'"),
         ("ok = 1", "'1' is no value for column 'ok'"),
         ("embedding = 1", "no value"),

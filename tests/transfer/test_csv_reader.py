@@ -73,7 +73,7 @@ def test_what_is_wrong_is_told(path: Path) -> None:
         (5, "3 values, but there are 2 columns"),
         (6, "a quote is not closed, or not where it can be"),
         (7, ["9", "10"]),
-        (8, "not UTF-8: \\xff"),
+        (8, "not UTF-8: \\xff (iconv makes a file UTF-8)"),
         (9, ["12", "13"]),
     ]
     rows = read(path, content)
@@ -97,6 +97,8 @@ def test_gaps_and_empty_texts(path: Path) -> None:
         ('"x\nz",y\n1,2\n', {}, {"x\nz": "1", "y": "2"}),
         ("1,2\n", {"header": ("x", "y")}, {"x": "1", "y": "2"}),
         ("x y\n1 2\n", {"delimiter": " "}, {"x": "1", "y": "2"}),
+        (",x,\n1,2,3\n", {}, {"column_1": "1", "x": "2", "column_3": "3"}),
+        ("x,x,x_2,x\n1,2,3,4\n", {}, {"x": "1", "x_3": "2", "x_2": "3", "x_4": "4"}),
         ("\n\n x , y \r\n1,2\r\n", {}, {"x": "1", "y": "2"}),
     ],
 )
@@ -109,8 +111,6 @@ def test_dialects(path: Path, content: str, options: dict[str, object], expected
     ("content", "complaint"),
     [
         (b"", "is empty"),
-        (b"x,,y\n", "column 2 has no name"),
-        (b"x,y,x\n", "two columns are called 'x'"),
         (b"\xff\xfex\x00", "is UTF-16"),
         (b"x\xff\n", "is not UTF-8"),
         (b"x,y\r1,2\r", "end by CR alone"),
@@ -120,6 +120,14 @@ def test_dialects(path: Path, content: str, options: dict[str, object], expected
 def test_files_that_are_refused(path: Path, content: bytes, complaint: str) -> None:
     with pytest.raises(ParameterInvalid, match=complaint):
         read(path, content)
+
+
+@pytest.mark.parametrize(
+    ("names", "complaint"), [(("x", " "), "column 2 has no name"), (("x", "y", "x"), "two columns are called 'x'")]
+)
+def test_names_that_are_refused(path: Path, names: tuple[str, ...], complaint: str) -> None:
+    with pytest.raises(ParameterInvalid, match=complaint):
+        read(path, b"1,2,3\n", header=names)
 
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz"])

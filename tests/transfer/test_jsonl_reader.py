@@ -38,8 +38,9 @@ def test_rows_and_what_is_none(tmp_path: Path) -> None:
     assert all(len(row.raw or "") <= 5_000 for row in rows)
 
 
-def test_an_array_over_several_lines(tmp_path: Path) -> None:
-    (tmp_path / "rows.json").write_text('[\n  {"a": 1}\n]\n')
+@pytest.mark.parametrize("content", ['[\n  {"a": 1}\n]\n', '[{"a": 1},\n {"a": 2}]\n'])
+def test_an_array_over_several_lines(tmp_path: Path, content: str) -> None:
+    (tmp_path / "rows.json").write_text(content)
     [found] = JsonLinesReader(DataFile.at(tmp_path / "rows.json")).rows(Position())
     assert "not the begin of an array (of an array of objects, jq -c '.[]' makes lines)" in (found.rows[0].wrong or "")
 

@@ -119,7 +119,7 @@ def test_what_does_not_go_together(tmp_path: Path, said: dict[str, Any], complai
 def test_a_table_that_is_there(tmp_path: Path, db: lutra.Database) -> None:
     fields: dict[str, Any] = {"title": lutra.Text(), "year": float, "emb": lutra.Vector(4, "euclidean")}
     db.create_table("notes", {"id": str}, fields)
-    with pytest.raises(ParameterInvalid, match=r"has no column 'lat': it has id, .*--rename lat=COLUMN, or --skip lat"):
+    with pytest.raises(ParameterInvalid, match=r"no column 'lat': say --rename lat=COLUMN, or --skip lat\. It has id"):
         planned(tmp_path, db=db)
     left = {"skipped": ("lat", "lng")}
     plan = planned(tmp_path, db=db, **left)
@@ -189,6 +189,9 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("\n")
     with pytest.raises(ParameterInvalid, match="has no rows"):
         plan_import(None, "notes", [DataFile.at(tmp_path / "empty.jsonl")], ColumnMapping())
+    (tmp_path / "array.json").write_text('[{"a": 1},\n {"a": 2}]\n')
+    with pytest.raises(ParameterInvalid, match=r"array\.json has no row that can be read: line 1: .* jq -c"):
+        plan_import(None, "notes", [DataFile.at(tmp_path / "array.json")], ColumnMapping())
     (tmp_path / "bad.csv.gz").write_bytes(b"not gzip")
     with pytest.raises(lutra.StorageFailure, match=r"cannot read .*bad\.csv\.gz"):
         plan_import(None, "notes", [DataFile.at(tmp_path / "bad.csv.gz")], ColumnMapping(csv=CsvOptions()))

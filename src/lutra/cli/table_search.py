@@ -54,21 +54,23 @@ def searched(table: Table, asked: Asked) -> Found:
     key = key_of(table, asked.like) if asked.like else None
     if key is not None:
         vector = _vector_of(table, key, asked.field)
+    # The row itself is mostly the first, so that a page of the others begins and ends one later.
+    first, wanted = (asked.offset, asked.limit) if key is None else (0, asked.offset + asked.limit + 1)
     results = table.search(
         vector,
         text=asked.text,
         where=None if asked.where is None else parse_where_of(asked.where, table),
-        limit=asked.limit + (key is not None),
+        limit=wanted,
         field=asked.field if vector is not None else None,
         text_field=asked.text_field if asked.text is not None else None,
         match=asked.match,
         order_by=[_order(text) for text in asked.order_by],
         columns=names_of(asked.columns),
         min_score=asked.min_score,
-        offset=asked.offset,
+        offset=first,
         explain=asked.explain,
     )
-    rows = [row for row in results if row.key != key]
+    rows = [row for row in results if row.key != key][asked.offset - first :]
     return Found(rows[: asked.limit], results.stats)
 
 

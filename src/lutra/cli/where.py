@@ -150,7 +150,7 @@ class _Parser:
         if self._declaration(name) is None and not self._is_open:
             self._next -= 1
             known = f"{', '.join(self._columns)}{suggestion(name, self._columns)}"
-            raise self._error(f"there is no column {name!r}: use {known}")
+            raise self._error(f"there is no column {name!r}", f": use {known}")
         return name
 
     def _declaration(self, name: str) -> KeyDeclaration | FieldDeclaration | None:
@@ -200,9 +200,9 @@ class _Parser:
     def _at_end(self) -> bool:
         return self._next >= len(self._tokens)
 
-    def _error(self, complaint: str) -> ParameterInvalid:
+    def _error(self, complaint: str, advice: str = "") -> ParameterInvalid:
         place = "at its end" if self._at_end() else f"at {self._text[self._tokens[self._next][2] :][:20]!r}"
-        return ParameterInvalid(f"filter: {complaint}, {place}")
+        return ParameterInvalid(f"filter: {complaint}, {place}{advice}")
 
 
 def _read_value(text: str, declaration: KeyDeclaration | FieldDeclaration) -> object:

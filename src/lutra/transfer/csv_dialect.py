@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 from lutra.model.errors import ParameterInvalid
@@ -61,7 +62,7 @@ def dialect_of(file: DataFile, options: CsvOptions) -> CsvDialect:
             first, head = more, head + _text(file, more.content)
         [names] = csv.reader([head], delimiter=delimiter)
         start = Position(0, first.number, first.end_offset)
-        return CsvDialect(delimiter, _checked(file, names), start, options.nulls)
+        return CsvDialect(delimiter, _named(names), start, options.nulls)
 
 
 def _head(file: DataFile, line: Line) -> str:
@@ -91,11 +92,25 @@ def _likely_delimiter(head: str) -> str:
     return max(_DELIMITERS, key=lambda one: (outside.count(one), -_DELIMITERS.index(one)))
 
 
+def _named(given: Sequence[str]) -> tuple[str, ...]:
+    """The names of a first line. A column without one, as pandas writes its index, is called by its number, and one
+    that is called as another before it has a number behind its name."""
+    written = [name.strip() for name in given]
+    taken, names = {*written}, dict[str, None]()
+    for number, name in enumerate(written, 1):
+        if not name or name in names:
+            tries = (f"{name or 'column'}_{place}" for place in count(2 if name else number))
+            name = next(one for one in tries if one not in taken)
+            taken.add(name)
+        names[name] = None
+    return tuple(names)
+
+
 def _checked(file: DataFile, given: Sequence[str]) -> tuple[str, ...]:
     names = [name.strip() for name in given]
     for number, name in enumerate(names, 1):
         if not name:
-            raise ParameterInvalid(f"{file.path}: column {number} has no name: give all names by --header")
+            raise ParameterInvalid(f"{file.path}: --header: column {number} has no name")
         if name in names[: number - 1]:
-            raise ParameterInvalid(f"{file.path}: two columns are called {name!r}: give all names by --header")
+            raise ParameterInvalid(f"{file.path}: --header: two columns are called {name!r}")
     return tuple(names)

@@ -150,7 +150,7 @@ class CsvReader:
                 name: None if cell is None else cell.decode() for name, cell in zip(self.names, cells, strict=True)
             }
         except UnicodeDecodeError as error:
-            wrong = f"not UTF-8: {shown(error.object[error.start :][:20])}"
+            wrong = f"not UTF-8: {shown(error.object[error.start :][:20])} (iconv makes a file UTF-8)"
             return FoundRow(number, record.line, None, wrong, shown(record.content))
         return FoundRow(number, record.line, values)
 

@@ -59,8 +59,6 @@ def _parsed(line: Line, content: bytes) -> tuple[dict[str, Any] | None, str | No
     """The values of a row, or what is wrong with it."""
     if line.is_too_long:
         return None, "the line is too long for a row"
-    if content.strip() == b"[":
-        return None, f"expected an object of JSON in each line, not the begin of {_KINDS[list]}"
     try:
         values = json.loads(content, parse_constant=_refuse)
     except UnicodeDecodeError as error:
@@ -68,6 +66,8 @@ def _parsed(line: Line, content: bytes) -> tuple[dict[str, Any] | None, str | No
     except RecursionError:
         return None, "not JSON that can be read: it is nested too deeply"
     except ValueError as error:  # of JSON, and of numbers with too many digits
+        if content.lstrip().startswith(b"["):
+            return None, f"expected an object of JSON in each line, not the begin of {_KINDS[list]}"
         where = f", column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         return None, f"not JSON: {getattr(error, 'msg', error)}{where}"
     if not isinstance(values, dict):

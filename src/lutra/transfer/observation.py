@@ -212,7 +212,7 @@ def _kind_of(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return "bool"
     if isinstance(value, int | np.integer):
-        return "int" if INT64_MIN <= value <= INT64_MAX else "float"
+        return "int" if INT64_MIN <= value <= INT64_MAX else "str"  # of a float not all digits would be left
     if isinstance(value, float | np.floating):
         return "float"
     if isinstance(value, dt.date):

@@ -102,7 +102,8 @@ class ParquetReader:
 
 
 def _normal(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """With columns of types that tables have a field for, where nothing is lost by that."""
+    """With columns of types that tables have a field for. Nothing is lost by that but digits of decimals, of which a
+    float has 15."""
     import pyarrow as pa
 
     arrays = [_normal_array(pa, array) for array in batch.columns]
@@ -117,6 +118,8 @@ def _normal_array(pa: Any, array: Any) -> Any:
         return array.cast(pa.timestamp(kind.unit, "UTC"))
     if types.is_decimal(kind):
         return array.cast(pa.float64())
+    if types.is_duration(kind):
+        return array.cast(pa.int64())  # of its unit
     if types.is_float16(kind):
         return array.cast(pa.float32())
     if types.is_time(kind) or kind in (pa.string_view(), pa.large_string()):
@@ -134,10 +137,10 @@ def _hint(kind: Any) -> str | None:
         return "vector" if types.is_floating(kind.value_type) else None
     if types.is_boolean(kind):
         return "bool"
-    if types.is_integer(kind):
+    if types.is_integer(kind) or types.is_duration(kind):
         return "int"
     if types.is_floating(kind) or types.is_decimal(kind):
         return "float"
-    if types.is_temporal(kind) and not types.is_time(kind) and not types.is_duration(kind):
+    if types.is_temporal(kind) and not types.is_time(kind):
         return "datetime"
     return "bytes" if types.is_binary(kind) or types.is_large_binary(kind) else None

@@ -26,7 +26,7 @@ from lutra.transfer.plan import FILE_COLUMN, ROW_COLUMN, Plan, PlannedColumn
 from lutra.transfer.positions import RowReader
 from lutra.transfer.sampling import SAMPLE_ROWS_DEFAULT, Sample, reader_of
 from lutra.transfer.table_schema import TableDeclaration
-from lutra.transfer.trial import tried
+from lutra.transfer.trial import place_of, tried
 
 _SAMPLE_ROWS_MIN: Final = 1_000
 _KEY_TYPES: Final[dict[object, KeyDeclaration]] = {str: str, int: int, bytes: bytes}
@@ -121,7 +121,12 @@ class _Planner:
                 "Make a table with a key of its own"
             )
         if not names:
-            raise ParameterInvalid(f"{self._files[0].path} has no rows")
+            if not self._sample.bad:
+                raise ParameterInvalid(f"{self._files[0].path} has no rows")
+            number, row = self._sample.bad[0]
+            raise ParameterInvalid(
+                f"{self._files[number].path} has no row that can be read: {place_of(row)}: {row.wrong}"
+            )
         own = {place.name for place in mapping.places}
         said = [
             *(("--rename", name) for name in mapping.renamed),
@@ -217,8 +222,8 @@ class _Planner:
             has = ", ".join([*self._existing.key, *self._existing.fields])
             hint = suggestion(name, [*self._existing.key, *self._existing.fields])
             raise ParameterInvalid(
-                f"table {self._table!r} has no column {name!r}: it has {has}{hint}. Say --rename {source}=COLUMN, or "
-                f"--skip {source}"
+                f"table {self._table!r} has no column {name!r}: say --rename {source}=COLUMN, or --skip {source}. It "
+                f"has {has}{hint}"
             )
         declaration: FieldDeclaration | KeyDeclaration = guess.declaration
         note = guess.note
@@ -283,8 +288,8 @@ class _Planner:
         for name in key:
             if name not in there:
                 raise ParameterInvalid(
-                    f"nothing is given for the key column {name!r}: there are {self._shown(name)}. Say which it is by "
-                    f"--rename COLUMN={name}"
+                    f"nothing is given for the key column {name!r}: say which it is by --rename COLUMN={name}. There "
+                    f"are {self._shown(name)}"
                 )
         for column in columns:
             source = column.source or column.name

@@ -54,10 +54,9 @@ class RowMaker:
 
     def _refuse_unknown(self, name: str) -> None:
         if name not in self._left_out:
-            near = suggestion(name, self._converted)
             raise ParameterInvalid(
-                f"column {name!r} is none of those that the import was planned with{near}: say --type {name}=TYPE, or "
-                f"--skip {name}"
+                f"column {name!r} is none of those that the import was planned with: say --type {name}=TYPE, or "
+                f"--skip {name}{suggestion(name, self._converted)}"
             )
 
 

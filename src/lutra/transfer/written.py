@@ -21,7 +21,10 @@ _MOMENT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,6})?)? ?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
-_POINT: Final = re.compile(r"-?[0-9]{1,2}(?:\.[0-9]+)?, ?-?[0-9]{1,3}(?:\.[0-9]+)?")
+_POINT: Final = re.compile(
+    r"-?[0-9]{1,2}(?:\.[0-9]+)?, -?[0-9]{1,3}(?:\.[0-9]+)?|-?[0-9]{1,2}\.[0-9]+,-?[0-9]{1,3}\.[0-9]+"
+)
+"""Not ``1,5`` nor ``1.234,5``, which are numbers of those who write a comma in them."""
 _NUMBERS: Final = re.compile(r"[\s,;]+")
 _TRUTHS: Final = {
     **dict.fromkeys(("true", "t", "yes", "y", "1"), True),
