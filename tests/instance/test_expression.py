@@ -38,6 +38,8 @@ def test_and_or_not_and_chained_comparisons_do_not_pass_in_silence() -> None:
         _ = not a
     with pytest.raises(TypeError, match="between"):
         _ = 1 < lutra.col("a") < 5
+    with pytest.raises(TypeError, match=r"write col\('a'\) == 'x'"):
+        _ = "x" in lutra.col("a")
 
 
 def test_forgotten_parentheses_are_named() -> None:

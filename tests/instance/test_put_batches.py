@@ -480,7 +480,7 @@ def test_an_index_of_pandas_with_a_name_is_a_column(years: lutra.Table) -> None:
 @pytest.mark.parametrize(
     ("frame", "columns", "complaint"),
     [
-        ({"id": [1], "yaer": [2]}, None, "no column 'yaer': it has id, year, price, ok, kind; did you mean 'year'"),
+        ({"id": [1], "yaer": [2]}, None, "no column 'yaer': it has id, year, price, ok, kind; did you mean 'year'\\? "),
         ({"id": [1], "colour": ["x"]}, None, r"no column 'colour': .*leave out: columns=\{'colour': None\}"),
         ({"ID": [1], "year": [1]}, None, "no column 'ID': .*did you mean 'id'"),
         ({"key": [1], "year": [1]}, {"key": None}, "nothing is given for the key column 'id': there are key, year"),

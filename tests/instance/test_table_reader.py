@@ -74,8 +74,9 @@ def test_a_head_is_the_first_rows(table: lutra.Table) -> None:
     assert list(table.head(2, columns=["n"]).to_pandas().columns) == ["user", "at", "n"]
     assert list(table.head(0)) == []
     assert "<td" in head._repr_html_()
-    with pytest.raises(lutra.ParameterInvalid, match="limit is at least 0"):
-        table.head(-1)
+    for n in (-1, 2.5, True, "3", None):
+        with pytest.raises(lutra.ParameterInvalid, match="head takes an int of at least 0"):
+            table.head(n)  # type: ignore[arg-type]
 
 
 def test_a_notebook_shows_what_a_table_is_made_of(db: lutra.Database) -> None:

@@ -339,8 +339,9 @@ def test_scans_bound_by_prefix_start_end_and_direction(events: lutra.Table) -> N
 
 
 def test_scans_refuse_at_once(docs: lutra.Table, events: lutra.Table) -> None:
-    with pytest.raises(lutra.ParameterInvalid, match="limit is at least 0"):
-        docs.scan(limit=-1)
+    for limit in (-1, 2.5, "3"):
+        with pytest.raises(lutra.ParameterInvalid, match="limit is an int of at least 0"):
+            docs.scan(limit=limit)  # type: ignore[arg-type]
     with pytest.raises(lutra.ParameterInvalid, match="values for more"):
         docs.scan("a")
     with pytest.raises(lutra.ParameterInvalid, match="values for more"):

@@ -145,6 +145,9 @@ def test_a_row_is_changed_once_though_it_satisfies_again(table: lutra.Table) -> 
     ("call", "complaint"),
     [
         (lambda t: t.update_where(col("id") < 5), "nothing to update"),
+        (lambda t: t.update_where(col("id") < 5, [("s", "x")]), "set= takes a dict of columns, not list"),
+        (lambda t: t.update_where(col("id") < 5, increment=["n"]), "increment= takes a dict of columns, not list"),
+        (lambda t: t.update(1, set=[("s", "x")]), "set= takes a dict of columns, not list"),
         (lambda t: t.update_where(col("id") < 5, {"n": 1}, kind="x"), "set=, or columns by their names, not both"),
         (lambda t: t.update_where(col("id") < 5, id=1), "'id' is a key column: a key never changes"),
         (lambda t: t.update_where(col("id") < 5, nn=1), "no column 'nn'.*did you mean 'n'"),

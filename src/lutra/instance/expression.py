@@ -308,6 +308,9 @@ class Column:
             raise TypeError(f"{self!r} compares with a value, not with another column or expression")
         return value
 
+    def __contains__(self, value: object) -> NoReturn:
+        raise TypeError(f"write {self!r} == {value!r}: of a list it holds where one of its values is that")
+
     def _unbracketed(self, _other: object) -> NoReturn:
         raise TypeError("& and | bind tighter than comparisons: put each comparison in parentheses")
 

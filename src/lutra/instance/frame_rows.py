@@ -106,19 +106,25 @@ def sources(layout: Layout, given: Sequence[str], names: Names) -> dict[str, str
             continue
         if not layout.takes(name):
             raise ParameterInvalid(
-                f"{layout.unknown(name)}. What is not to be written, leave out: columns={{{source!r}: None}}; what is "
-                f"called otherwise there, name: columns={{{source!r}: ...}}"
+                f"{_ended(layout.unknown(name))} What is not to be written, leave out: columns={{{source!r}: None}}; "
+                f"what is called otherwise there, name: columns={{{source!r}: ...}}"
             )
         if name in result:
             raise ParameterInvalid(f"both {result[name]!r} and {source!r} are to be column {name!r}")
         result[name] = source
     for column in layout.key:
         if column.name not in result and not column.auto_increment:
+            there = f"there are {', '.join(given)}{suggestion(column.name, given)}"
             raise ParameterInvalid(
-                f"nothing is given for the key column {column.name!r}: there are {', '.join(given)}"
-                f"{suggestion(column.name, given)}. Say which it is by columns={{...: {column.name!r}}}"
+                f"nothing is given for the key column {column.name!r}: {_ended(there)} Say which it is by "
+                f"columns={{...: {column.name!r}}}"
             )
     return result
+
+
+def _ended(text: str) -> str:
+    """As a sentence that another follows: a suggestion is a question."""
+    return text if text.endswith("?") else f"{text}."
 
 
 def _changes(name: str, cells: Sequence[Any]) -> list[CellChange | None]:

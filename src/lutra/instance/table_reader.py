@@ -96,6 +96,7 @@ class TableReader(TablePart):
 
         Raises ParameterInvalid.
         """
+        _check_rows(n, "head takes")
         rows = list(self.scan(columns=columns, limit=n))
         return Results(rows, self._layout.result_columns(columns, rows), SearchStats())
 
@@ -164,8 +165,8 @@ class TableReader(TablePart):
         limit: int | None,
     ) -> ScanPages:
         """As `scan`."""
-        if limit is not None and limit < 0:
-            raise ParameterInvalid(f"limit is at least 0, not {limit}")
+        if limit is not None:
+            _check_rows(limit, "limit is")
         options = self._read_options(columns, where)
         first = self._bound(prefix, start, above=reverse, default_above=reverse)
         last = self._bound(prefix, end, above=reverse, default_above=not reverse)
@@ -175,6 +176,11 @@ class TableReader(TablePart):
 
     def _read_page(self, request: RangeRequest) -> RangeResult:
         return self._instance().tables.read_range(self.name, request)
+
+
+def _check_rows(rows: object, what: str) -> None:
+    if type(rows) is not int or rows < 0:
+        raise ParameterInvalid(f"{what} an int of at least 0, not {rows!r}")
 
 
 class ScanPages(Iterator[Iterable[Row]]):

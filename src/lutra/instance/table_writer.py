@@ -89,6 +89,7 @@ class TableWriter(TablePart):
         :meth:`put`. Raises ParameterInvalid, ConditionCheckFail.
         """
         self._open().require_writable()
+        _check_columns(set, increment)
         counters = dict(increment or {})
         cells = [*(self._set_cell(name, value) for name, value in (set or {}).items())]
         for name, amount in counters.items():
@@ -179,6 +180,7 @@ class TableWriter(TablePart):
             raise ParameterInvalid("give set=, or columns by their names, not both")
         if set is None and not values and not increment:
             raise ParameterInvalid("nothing to update: give columns by their names, set= or increment=")
+        _check_columns(None if callable(set) else set, increment)
         given = values if set is None else set
         counters = [self._increment_cell(name, amount) for name, amount in (increment or {}).items()]
         for name in () if callable(given) else given.keys() & (increment or {}).keys():
@@ -228,3 +230,10 @@ def put_together(
     """As :meth:`TableWriter.put_many`, of rows that are all at hand, none of which waits for more to come: as many go
     into a commit as of a frame."""
     return PutBatches(table._layout, table._write_changes, None, rejected, FRAME_BATCH_ROWS).run(rows, None)
+
+
+def _check_columns(values: object, increment: object) -> None:
+    """Raises ParameterInvalid."""
+    for option, given in (("set", values), ("increment", increment)):
+        if given is not None and not isinstance(given, Mapping):
+            raise ParameterInvalid(f"{option}= takes a dict of columns, not {type(given).__name__}")
