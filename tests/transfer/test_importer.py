@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -168,7 +169,8 @@ def test_it_begins_anew_where_that_is_wanted_or_has_to_be(db: lutra.Database, tm
     with (tmp_path / "rows.csv").open("a") as file:
         file.write("1000,1\n")
     run = run_of(db, tmp_path, "rows.csv")
-    assert run.run().rows == ROWS + 1
+    outcome = run.run()
+    assert (outcome.rows, outcome.began_empty) == (ROWS + 1, False)
     assert run.notes == [f"{tmp_path / 'rows.csv'} has changed since an earlier run: it is read anew"]
     broken_off()
     db.delete_table("t")
@@ -281,6 +283,16 @@ def test_reasons_are_told(db: lutra.Database, tmp_path: Path) -> None:
     ):
         assert expected in reason
     assert [row["id"] for row in all_of(db.table("t"))] == ["a", "d"]
+
+
+def test_what_was_rejected_is_told_as_json_has_it() -> None:
+    day = dt.date(2024, 5, 1)
+    told = rejects.shown_value({"a": [float("inf"), day, b"x"], "b": {"c": dt.timedelta(1), "d": np.float64("nan")}})
+    assert told == {"a": ["inf", "2024-05-01", "eA=="], "b": {"c": "1 day, 0:00:00", "d": "nan"}}
+    assert rejects.shown_value(np.array([1.5, np.nan])) == [1.5, "nan"]
+    assert rejects.shown_value(["x" * 5_000])[-4:] == "x..."
+    for value in (None, True, 5, 1.5, "x"):
+        assert rejects.shown_value(value) == value
 
 
 def test_columns_that_come_late_are_rejected_by_name(

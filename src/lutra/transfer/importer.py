@@ -137,6 +137,7 @@ class ImportRun:
             if before != now:
                 self.notes.append(f"{self.plan.files[number].path} has changed since an earlier run: it is read anew")
                 found.positions[number] = Position()
+                found.began_empty = False  # rows are counted once more: that there are fewer says nothing
         found.files = identities
         return found
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import datetime as dt
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -15,8 +13,8 @@ import numpy as np
 
 from lutra.kv.folder import sync_folder
 from lutra.model.errors import StorageFailure
-from lutra.model.geo import GeoPoint
 from lutra.transfer.positions import FoundRow
+from lutra.transfer.texts import plain
 
 _VALUE_CHARS_MAX: Final = 4_096
 """Of a value as it is told; of a longer one, the begin."""
@@ -102,23 +100,8 @@ def shown_value(value: Any) -> Any:
     """As JSON has it, for people: what is long is cut."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
-    if isinstance(value, bytes):
-        value = base64.b64encode(value[:_VALUE_CHARS_MAX]).decode()
-    if isinstance(value, dt.date):
-        return value.isoformat()
-    if isinstance(value, GeoPoint):
-        return {"lat": value.lat, "lon": value.lon}
+    value = plain(value[:_VALUE_CHARS_MAX] if isinstance(value, bytes) else value)
     if isinstance(value, str):
         return value if len(value) <= _VALUE_CHARS_MAX else f"{value[:_VALUE_CHARS_MAX]}..."
-    if value is None or isinstance(value, bool | int | float):
-        return value
     text = json.dumps(value, ensure_ascii=False, default=str)
-    return value if len(text) <= _VALUE_CHARS_MAX and _is_plain(value) else f"{text[:_VALUE_CHARS_MAX]}..."
-
-
-def _is_plain(value: Any) -> bool:
-    try:
-        json.dumps(value)
-    except TypeError:
-        return False
-    return True
+    return json.loads(text) if len(text) <= _VALUE_CHARS_MAX else f"{text[:_VALUE_CHARS_MAX]}..."

@@ -27,7 +27,7 @@ def plain(value: Any) -> Any:
     """As JSON has it."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    if isinstance(value, dt.datetime):
+    if isinstance(value, dt.date):
         return value.isoformat()
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
