@@ -445,7 +445,7 @@ def test_moments_of_every_unit_and_zone(things: lutra.Table, unit: str, zone: st
         ),
         (
             pa.array([1_000, 1_001], pa.timestamp("ns", "UTC")),
-            "row 1: .* cannot be stored: the column holds whole micro",
+            r"row 1: field 'at': 1970-01-01 00:00:00\.000001001\+00:00 cannot be stored: the column holds whole micro",
         ),
         (pa.array([0, 10**12], pa.timestamp("s", "UTC")), "row 1: field 'at'"),
         (pa.array([0, -(10**10)], pa.timestamp("s", "UTC")), r"row 1: field 'at': 1653-.* is out of range"),
@@ -456,6 +456,16 @@ def test_moments_that_cannot_be_stored(things: lutra.Table, moments: Any, compla
     frame = pa.table({"id": ["a", "b"], "at": moments})
     with pytest.raises(lutra.ParameterInvalid, match=complaint):
         things.put_many(frame)
+
+
+def test_moments_of_rejected_rows_are_plain_datetimes(things: lutra.Table) -> None:
+    bad: list[lutra.Rejected] = []
+    frame = pd.DataFrame({"id": ["a"], "at": [pd.Timestamp(AT)], "year": ["?"]})
+    assert things.put_many(frame, rejected=bad.append) == 0
+    assert bad[0].row == {"id": "a", "at": AT, "year": "?"}
+    assert type(bad[0].row["at"]) is dt.datetime
+    assert things.put_many(pd.DataFrame({"id": ["a"], "kind": [pd.Timestamp(AT)]}), rejected=bad.append) == 0
+    assert str(bad[1].error).startswith("field 'kind': expected str, got datetime ")
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -489,6 +499,7 @@ def test_an_index_of_pandas_with_a_name_is_a_column(years: lutra.Table) -> None:
             {"yeer": "year"},
             "columns= names 'yeer', but what is given has id, year; did you m",
         ),
+        ({"id": [1], "year": [1]}, ["id", "year"], "columns= is a dict that says what columns are called"),
         ({"id": [1], "year": [1]}, {"year": "yere"}, "no column 'yere': .*did you mean 'year'"),
         ({"id": [1], "year": [1], "when": [1]}, {"when": "year"}, "both 'year' and 'when' are to be column 'year'"),
     ],
@@ -498,6 +509,11 @@ def test_names_that_do_not_fit(years: lutra.Table, frame: Any, columns: Any, com
         with pytest.raises(lutra.ParameterInvalid, match=complaint):
             years.put_many(make(frame), columns=columns)
     assert years.count() == 0
+
+
+def test_a_path_is_no_rows(years: lutra.Table) -> None:
+    with pytest.raises(lutra.ParameterInvalid, match="not one str: read the file first"):
+        years.put_many("years.csv")
 
 
 def test_names_that_frames_can_have_and_tables_cannot(years: lutra.Table) -> None:

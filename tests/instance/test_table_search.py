@@ -160,6 +160,8 @@ def test_counts(docs: lutra.Table) -> None:
         ({"vector": [1.0] * DIMENSION, "field": "dot", "limit": 100_000, "offset": 1}, "not 100,001"),
         ({"field": "dot"}, "go with a vector"),
         ({"min_score": 0.5}, "go with a vector"),
+        ({"vector": [1.0] * DIMENSION, "field": "dot", "min_score": "a"}, "min_score: expected float, got str 'a'"),
+        ({"vector": [1.0] * DIMENSION, "field": "dot", "min_score": float("nan")}, "min_score: the value is NaN"),
         ({"limit": 0}, "limit is an int of at least 1"),
         ({"limit": True}, "limit is an int"),
         ({"offset": -1}, "offset of at least 0"),

@@ -87,3 +87,11 @@ def test_the_first_of_an_order_of_each(table: lutra.Table, rows: list[dict[str, 
 def test_columns_that_tell_no_rows_apart(table: lutra.Table, column: str, complaint: str) -> None:
     with pytest.raises(lutra.ParameterInvalid, match=complaint):
         table.search(collapse=column)
+
+
+def test_as_many_rows_as_a_collapsed_search_can_have(table: lutra.Table) -> None:
+    assert len(table.search(collapse="doc", offset=1, limit=99_999)) == len(table.search(collapse="doc", limit=500)) - 1
+    with pytest.raises(
+        lutra.ParameterInvalid, match="collapse= reaches down to the 100,000th row, not to the 100,001th"
+    ):
+        table.search(collapse="doc", offset=1, limit=100_000)

@@ -35,12 +35,20 @@ class Moment(dt.datetime):
     nanosecond: int = 0
 
     @classmethod
-    def at(cls, ns: int) -> Moment:
-        """So long after the epoch. Raises OverflowError where a datetime does not go so far."""
+    def at(cls, ns: int) -> dt.datetime:
+        """So long after the epoch: a plain datetime, where that counts it. Raises OverflowError where a datetime does
+        not go so far."""
         moment = moment_at(ns // 1_000)
+        if ns % 1_000 == 0:
+            return moment
         result = cls.combine(moment.date(), moment.timetz())
         result.nanosecond = ns % 1_000
         return result
+
+    def __str__(self) -> str:
+        """With the nanoseconds, as an error is to show why it is raised."""
+        text = super().__str__()
+        return f"{text[:19]}.{self.microsecond:06}{self.nanosecond:03}{text[len(text) - 6 :] if self.tzinfo else ''}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -85,7 +85,11 @@ class PutBatches:
         rows_max: int = limits.BATCH_WRITE_ROWS_MAX,
     ) -> None:
         """``write`` commits changes together; their results stand in their places. ``rows_max``: in one commit, of rows
-        that come one by one."""
+        that come one by one. Raises ParameterInvalid."""
+        if names is not None and not isinstance(names, Mapping):
+            raise ParameterInvalid(
+                f"columns= is a dict that says what columns are called in the table, not {type(names).__name__}"
+            )
         self._layout = layout
         self._write = write
         self._names = names or {}
@@ -203,6 +207,10 @@ def _pieces(rows: Any) -> Iterable[Any]:
     if is_frame(rows):
         return [rows]
     if isinstance(rows, dict) or not isinstance(rows, Iterable) or isinstance(rows, str | bytes):
-        advice = "write put(row) or put_many([row])" if isinstance(rows, dict) else "collect it first, where it is lazy"
+        advice = "collect it first, where it is lazy"
+        if isinstance(rows, dict):
+            advice = "write put(row) or put_many([row])"
+        elif isinstance(rows, str | bytes):
+            advice = "read the file first, by pandas say, or use `lutra import`"
         raise ParameterInvalid(f"put_many takes a list of rows, or a frame, not one {type(rows).__name__}: {advice}")
     return rows

@@ -46,6 +46,11 @@ class SearchCall:
     def __init__(self, asked: Asked, wanted: Wanted, layout: Layout) -> None:
         """Raises ParameterInvalid."""
         check_page(wanted.limit, wanted.offset)
+        if wanted.collapse is not None and wanted.offset + wanted.limit > limits.OFFSET_PLUS_LIMIT_MAX:
+            raise ParameterInvalid(
+                f"a search with collapse= reaches down to the {limits.OFFSET_PLUS_LIMIT_MAX:,}th row, not to the "
+                f"{wanted.offset + wanted.limit:,}th: group_by tells of more"
+            )
         self._asked = asked
         self._wanted = wanted
         self._layout = layout

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from lutra.instance import where as filters
+from lutra.instance.encoding import encode_float
 from lutra.instance.expression import Column, Expression, Order
 from lutra.instance.layout import Layout
 from lutra.model import limits
@@ -105,6 +106,11 @@ def nearest(
         raise ParameterInvalid(f"so many of the nearest rows: an int of at least 1, not {top_k!r}")
     if top_k > most:
         raise ParameterInvalid(f"a vector search reaches down to the {most:,}th row, not {top_k:,}")
+    if min_score is not None:
+        try:
+            min_score = encode_float(min_score)
+        except (TypeError, ValueError) as error:
+            raise ParameterInvalid(f"min_score: {error}") from None
     target = layout.vector_field(field)
     path = layout.records_path(target.name)
     passing = where if path is None else None

@@ -36,7 +36,7 @@ class Widened:
         """The first ``limit`` rows of ``request``, whose query ``made`` makes of one for so many neighbours: more than
         ``top_k``."""
         most = limits.OFFSET_PLUS_LIMIT_MAX
-        request = replace(request, limit=min(limit, most - request.offset), collapse=self._collapse)
+        request = replace(request, limit=limit, collapse=self._collapse)
         if self._asked.vector is None:
             return search([request])[0]
         request = replace(request, count_total=True)
