@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.feeding import wait_until
 from support.s3_server import S3Server
 from support.server import ServerProcess
+from support.waiting import wait_until
 
 import lutra
 from lutra.index.lsm.storage import prefix_of

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 from support.engines import EAGER, open_engine
-from support.sdk import wait_until
 from support.stalling_store import StallingStore
+from support.waiting import wait_until
 
 from lutra.index.catalog.folders import index_folders
 from lutra.index.lsm.storage import prefix_of

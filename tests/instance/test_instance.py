@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.waiting import wait_until
 
 from lutra.instance.engine import Engine
 from lutra.instance.instance import Instance
@@ -225,10 +226,7 @@ def test_transactions_whose_time_is_up_are_let_go_in_the_background(
     monkeypatch.setattr(limits, "TRANSACTION_S_MAX", 0.05)
     instance.tables.start_transaction("t", (("id", 1),))
     holders = engine.partition.space.transactions._opened.holders
-    until_s = time.monotonic() + 30
-    while holders and time.monotonic() < until_s:
-        time.sleep(0.02)
-    assert not holders
+    wait_until(lambda: not holders)
 
 
 def test_one_table_for_many_who_create_and_drop_its_index(instance: Instance) -> None:

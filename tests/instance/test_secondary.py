@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from support.secondary import check_index
 from support.store_failures import FailingCommits
+from support.waiting import wait_until
 
 from lutra.index.check.fsck import Remedy
 from lutra.index.lsm.resources import Resources
@@ -93,10 +94,7 @@ def stored_of(engine: Engine, index_id: int) -> int:
 
 
 def wait_until_gone(engine: Engine, index_id: int) -> None:
-    until_s = time.monotonic() + WITHIN_S
-    while stored_of(engine, index_id):
-        assert time.monotonic() < until_s, "what the index has stored is not gone"
-        time.sleep(0.02)
+    wait_until(lambda: not stored_of(engine, index_id))
 
 
 def test_indexes_are_filled_while_rows_are_written(instance: Instance) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from support.engines import EAGER, open_engine
-from support.feeding import wait_until
 from support.stalling_store import WITHIN_S, StallingStore
+from support.waiting import wait_until
 
 from lutra.feed import feeder as feeder_module
 from lutra.index.feed.index_feed import IndexFeed

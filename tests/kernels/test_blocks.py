@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.waiting import wait_until
 
 from lutra.kernels.blocks import BlockCache, BlockCounters, BlockKind, BlockSource
 from lutra.kernels.checksum import crc32c
@@ -53,13 +54,6 @@ def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 
 def total(cache: BlockCache) -> BlockCounters:
     return sum(cache.counters().kinds.values(), BlockCounters())
-
-
-def wait_until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 class Remote:

@@ -39,8 +39,8 @@ from support.crash_index import (
 from support.crash_writer import CrashWriter, State
 from support.killing_store import KillPoint
 from support.s3_server import S3Server
-from support.sdk import wait_until
 from support.server import ServerNotStarted, ServerProcess
+from support.waiting import wait_until
 
 from lutra.instance.fsck import check_directory
 from lutra.objects.local import UNFINISHED, LocalStore

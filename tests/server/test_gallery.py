@@ -17,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tablestore as ots
-from support.sdk import load, wait_until, write_batch
+from support.sdk import load, write_batch
 from support.searching import BY_SCORE, ids, scores, search, vector_field
 from support.server import ServerProcess
 from support.tables import TableMaker
+from support.waiting import wait_until
 from tablestore import KnnVectorQuery, VectorMetricType
 
 from bench.gallery import GALLERY, Picture, normal

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from support import golang
-from support.sdk import get, put, values, wait_until
+from support.sdk import get, put, values
 from support.server import ACCESS_KEY_ID, ACCESS_KEY_SECRET, ServerProcess
+from support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 import tablestore as ots
 from support.node import environment, installed
-from support.sdk import NO_THROUGHPUT, get, put, values, wait_until
+from support.sdk import NO_THROUGHPUT, get, put, values
 from support.server import ServerProcess
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -66,10 +64,3 @@ def in_table(tables: Tables, store: KeyValueStore, table: TableDescription) -> d
             vector = json.loads(v) if isinstance(v, str) else []
             result[int(row.key[0][1])] = (cells.get("n"), vector if len(vector) == 2 else None)
     return result
-
-
-def wait_until(reached: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + WAIT_S
-    while not reached():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)

@@ -10,10 +10,10 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from support.engines import IndexedTable, open_engine, unnamed
+from support.waiting import wait_until
 
 from lutra.instance.fsck import check_directory
 from lutra.objects.local import LocalStore
@@ -25,13 +25,6 @@ WAIT_S = 40.0
 def mount(folder: Path, size_kb: int, *options: str) -> None:
     choice = ",".join([f"size={size_kb}k", *options])
     subprocess.run(["mount", "-t", "tmpfs", "-o", choice, "tmpfs", str(folder)], check=True)
-
-
-def wait_until(reached: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + WAIT_S
-    while not reached():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
 
 
 def main(data_dir: Path, full: str) -> None:

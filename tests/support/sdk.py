@@ -108,14 +108,6 @@ def composite(operator: int, *parts: ots.ColumnCondition) -> ots.CompositeColumn
     return whole
 
 
-def wait_until(condition: Callable[[], bool], within_s: float) -> None:
-    """Returns once ``condition()`` is true. Fails where it is not within ``within_s``."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within_s} s: {condition}"
-        time.sleep(0.005)
-
-
 def values(row: ots.Row | None) -> dict[str, Any]:
     """The newest value of each attribute column of a row that was read."""
     assert row is not None

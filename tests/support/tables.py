@@ -7,7 +7,8 @@ import time
 from typing import Any
 
 import tablestore as ots
-from support.sdk import NO_THROUGHPUT, wait_until
+from support.sdk import NO_THROUGHPUT
+from support.waiting import wait_until
 from tablestore.metadata import SyncPhase
 
 SYNCED_WITHIN_S = 10.0

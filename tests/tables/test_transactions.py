@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from support.interrupts import InterruptAt, Interrupted
 from support.transaction_rows import PUT, USER, create, key, put, rows
+from support.waiting import wait_until
 
 from lutra.kv.batch import WriteBatch
 from lutra.kv.memory import MemoryStore
@@ -320,13 +320,6 @@ def test_another_definition_ends_it(table: Tables, change: str) -> None:
     if change != "delete":
         assert rows(table) == {}
         table.write("t", put(1, v="free"))
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    ends_s = time.monotonic() + WITHIN_S
-    while not holds():
-        assert time.monotonic() < ends_s
-        time.sleep(0.001)
 
 
 class GatedStore(MemoryStore):

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 import pytest
 from support.indexes import PREFIX, index_in, resources_in
+from support.waiting import wait_until
 
 from lutra.feed.progress import Progress
 from lutra.index.builds import builder as builder_module
@@ -70,13 +71,6 @@ def flat_segment(resources: Resources, rows: int) -> str:
 def job_of(resources: Resources, rows: int, output: str = "built", memory_bytes: int = 420 * MIB) -> BuildJob:
     inputs = (BuildInput(flat_segment(resources, rows)),)
     return BuildJob(resources.address, inputs, output, SCHEMA, str(resources.scratch), memory_bytes)
-
-
-def wait_until(reached: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + WAIT_S
-    while not reached():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.005)
 
 
 def test_jobs_come_back_as_they_were(resources: Resources) -> None:

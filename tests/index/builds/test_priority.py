@@ -8,8 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.indexes import index_in, resources_in
+from support.waiting import wait_until
 
 from lutra.feed.progress import Progress
 from lutra.index.builds.builder import ProcessBuilder
@@ -86,13 +86,6 @@ def niceness(pid: int) -> set[int]:
         with contextlib.suppress(ProcessLookupError):
             found.add(os.getpriority(os.PRIO_PROCESS, int(tid)) - own)
     return found
-
-
-def wait_until(reached: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + WAIT_S
-    while not reached():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.005)
 
 
 @pytest.fixture

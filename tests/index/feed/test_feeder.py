@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.feeding import SCHEMA, WAIT_S, content, define, in_table, wait_until
+from support.feeding import SCHEMA, WAIT_S, content, define, in_table
 from support.index_feeder import IndexFeeder
+from support.waiting import wait_until
 
 from lutra.index.catalog.catalog import IndexCatalog
 from lutra.index.feed.index_feed import IndexFeed

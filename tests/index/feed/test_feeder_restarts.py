@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.feeding import WAIT_S, content, content_of, define, wait_until
+from support.feeding import WAIT_S, content, content_of, define
 from support.index_feeder import IndexFeeder
 from support.indexes import resources_in
+from support.waiting import wait_until
 
 from lutra.feed.progress import Progress
 from lutra.feed.trimmer import Trimmer

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.feeding import SCHEMA, WAIT_S, content_of, define, wait_until
+from support.feeding import SCHEMA, WAIT_S, content_of, define
 from support.index_feeder import IndexFeeder
 from support.indexes import resources_in
 from support.stalling_store import StallingStore
+from support.waiting import wait_until
 
 from lutra.feed import crew as crew_module
 from lutra.feed import feeder as feeder_module

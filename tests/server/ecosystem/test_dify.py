@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import tablestore as ots
-from support.sdk import wait_until
 from support.server import ServerProcess
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 import tablestore as ots
-from support.sdk import IGNORE, get, put, values, wait_until
+from support.sdk import IGNORE, get, put, values
 from support.searching import field, ids, search
 from support.tables import TableMaker
+from support.waiting import wait_until
 from tablestore import FieldType, TermQuery
 
 WRITES = 250

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import tablestore as ots
-from support.sdk import SdkClient, load, refused, wait_until
+from support.sdk import SdkClient, load, refused
 from support.searching import ALL_FROM_INDEX, columns_of, every_page, field, ids, search
 from support.tables import TableMaker
+from support.waiting import wait_until
 from tablestore import FieldType, MatchAllQuery
 
 CITIES = {

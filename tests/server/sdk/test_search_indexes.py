@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import tablestore as ots
-from support.sdk import IGNORE, SdkClient, get, invalid, load, put, refused, send, wait_until
+from support.sdk import IGNORE, SdkClient, get, invalid, load, put, refused, send
 from support.searching import field, ids, search, vector_field
 from support.tables import TableMaker
+from support.waiting import wait_until
 from tablestore import FieldType
 from tablestore.metadata import SyncPhase
 from tablestore.protobuf import table_store_pb2 as wire

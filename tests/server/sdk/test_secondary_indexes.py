@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 import tablestore as ots
-from support.sdk import IGNORE, NO_THROUGHPUT, SdkClient, column, get, invalid, put, refused, send, values, wait_until
+from support.sdk import IGNORE, NO_THROUGHPUT, SdkClient, column, get, invalid, put, refused, send, values
 from support.tables import TableMaker
+from support.waiting import wait_until
 from tablestore.protobuf import table_store_pb2 as wire
 
 KEY = [("p", "STRING"), ("i", "INTEGER")]

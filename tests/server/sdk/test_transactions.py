@@ -18,11 +18,11 @@ from support.sdk import (
     refused,
     send,
     values,
-    wait_until,
 )
 from support.searching import field, search
 from support.server import ServerProcess
 from support.tables import TableMaker
+from support.waiting import wait_until
 from tablestore.plainbuffer.plain_buffer_builder import PlainBufferBuilder
 from tablestore.protobuf import table_store_pb2 as wire
 

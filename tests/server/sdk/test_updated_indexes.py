@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import tablestore as ots
-from support.sdk import SdkClient, invalid, put, send, wait_until
+from support.sdk import SdkClient, invalid, put, send
 from support.searching import field, ids, search
 from support.tables import SYNCED_WITHIN_S, TableMaker
+from support.waiting import wait_until
 from tablestore import FieldType
 
 from lutra.server.wire import index_pb2 as wire

@@ -1,0 +1,16 @@
+"""Waiting for what other threads and processes do, by looking at it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+WITHIN_S = 60.0
+
+
+def wait_until(condition: Callable[[], bool], within_s: float = WITHIN_S) -> None:
+    """Returns once ``condition()`` is true. Fails where it is not within ``within_s``."""
+    deadline_s = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline_s, f"not within {within_s} s: {condition}"
+        time.sleep(0.005)
