@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from lutra.model.errors import (
 )
 from lutra.objects.local import LocalStore
 from lutra.objects.manifest_log import ManifestLog
+from lutra.tables.tables import Tables
 
 # --- beside one that writes -----------------------------------------------------------------------------------------
 
@@ -75,6 +77,37 @@ def test_what_is_under_way_ends_with_what_it_began_with(tmp_path: Path) -> None:
         held.clear()
         with pytest.raises(StorageFailure, match="closed"):
             partition.store.get(b"k")
+
+
+@pytest.mark.parametrize(
+    ("step", "call", "expected"),
+    [
+        ("read", lambda table: table.get(7)["n"], 7),
+        ("read_batch", lambda table: [row and row["n"] for row in table.get_many([7, 8])], [7, 8]),
+        ("read_range", lambda table: len(list(table)), 100),
+        ("count", lambda table: table.count(), 100),
+        ("count", len, 100),
+    ],
+)
+def test_rows_that_are_being_read_while_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, call: Callable[[lutra.Table], object], expected: object
+) -> None:
+    with lutra.connect(tmp_path) as writer:
+        there = writer.create_table("t", {"n": int})
+        there.put_many({"n": number} for number in range(100))
+        with lutra.connect(tmp_path, read_only=True) as reader:
+            table = reader.table("t")
+            whole = getattr(Tables, step)
+
+            def meanwhile(*arguments: Any) -> object:
+                monkeypatch.setattr(Tables, step, whole)
+                there.delete_many([7, 8])
+                reader.refresh()
+                return whole(*arguments)
+
+            monkeypatch.setattr(Tables, step, meanwhile)
+            assert call(table) == expected
+            assert len(table) == 98
 
 
 def test_an_index_that_is_ahead_of_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from lutra.instance import where as filters
 from lutra.instance.expression import Expression
@@ -15,7 +15,9 @@ from lutra.model.deadline import current_deadline
 from lutra.model.errors import ObjectNotExist, ParameterInvalid
 from lutra.model.rows import Condition, RowExistence
 from lutra.model.values import KeyValue
+from lutra.tables.tables import Tables
 
+T = TypeVar("T")
 WAIT_S: Final = 30.0
 """So long an index has to catch up with its table."""
 _EXISTENCE: Final = {
@@ -65,6 +67,12 @@ class TablePart:
                 f"table {self.name!r} was deleted and made anew since: open the new one with table({self.name!r})"
             )
         return instance
+
+    def _read(self, read: Callable[[Tables], T]) -> T:
+        """What is read of the tables. The instance is held meanwhile: where the database is read only and goes on to a
+        newer state, an instance that nobody has is closed. Raises as `_instance`, and as ``read``."""
+        instance = self._instance()
+        return read(instance.tables)
 
     def _condition(self, exists: bool | None, where: Expression | None) -> Condition:
         columns = None if where is None else filters.to_condition(where, self._layout)

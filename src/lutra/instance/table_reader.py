@@ -17,7 +17,7 @@ from lutra.instance.table_part import WAIT_S, TablePart, parts_of, several
 from lutra.model import limits
 from lutra.model.errors import LutraError, ParameterInvalid
 from lutra.model.queries import MatchAll, Query, SearchRequest, SearchStats
-from lutra.model.rows import KeyInput, RangeRequest, RangeResult, ReadOptions
+from lutra.model.rows import KeyInput, RangeRequest, RangeResult, ReadOptions, ReadResult
 from lutra.model.rows import Row as StoredRow
 from lutra.model.values import INF_MAX, INF_MIN, KeyValue
 
@@ -34,7 +34,8 @@ class TableReader(TablePart):
     def get(self, *key: KeyValue, columns: Sequence[str] | None = None) -> Row | None:
         """The row of that key, or None. ``columns`` names those to read besides the key; None reads all."""
         options = self._read_options(columns)
-        result = self._instance().tables.read(self.name, self._layout.encode_key(key), options)
+        encoded = self._layout.encode_key(key)
+        result = self._read(lambda tables: tables.read(self.name, encoded, options))
         return None if result.row is None else self._layout.decode_row(result.row)
 
     def get_many(
@@ -46,8 +47,7 @@ class TableReader(TablePart):
         rows: list[Row | None] = []
         for first in range(0, len(encoded), limits.BATCH_GET_ROWS_MAX):
             chunk = encoded[first : first + limits.BATCH_GET_ROWS_MAX]
-            (results,) = self._instance().tables.read_batch([(self.name, chunk, options)])
-            for result in results:
+            for result in self._read_batch(chunk, options):
                 if isinstance(result, LutraError):
                     raise result
                 rows.append(None if result.row is None else self._layout.decode_row(result.row))
@@ -81,7 +81,7 @@ class TableReader(TablePart):
         Raises ParameterInvalid, RequestTimeout.
         """
         if self._layout.index is None and where is None:
-            return self._instance().tables.count(self.name)
+            return self._read(lambda tables: tables.count(self.name))
         if self._layout.index is None:
             return sum(1 for _ in self.scan(where=where))
         query: Query = MatchAll() if where is None else filters.to_query(where, self._layout)
@@ -174,8 +174,12 @@ class TableReader(TablePart):
         names = self._layout.columns(columns)
         return ScanPages(self._read_page, request, limit, lambda row: self._layout.decode_row(row, columns=names))
 
+    def _read_batch(self, keys: Sequence[KeyInput], options: ReadOptions) -> list[ReadResult | LutraError]:
+        (results,) = self._read(lambda tables: tables.read_batch([(self.name, keys, options)]))
+        return results
+
     def _read_page(self, request: RangeRequest) -> RangeResult:
-        return self._instance().tables.read_range(self.name, request)
+        return self._read(lambda tables: tables.read_range(self.name, request))
 
 
 def _check_rows(rows: object, what: str) -> None:
