@@ -91,7 +91,11 @@ def test_statuses(folder: Path) -> None:
     assert json.loads(result.output)["rejected_file"] == str(folder / "out.jsonl")
     assert len((folder / "out.jsonl").read_text().splitlines()) == 3
     result = run("import", "notes.csv", "--table", "notes", "--rename", "titel=x")
-    assert (result.exit_code, "did you mean 'title'" in result.stderr) == (1, True)
+    assert (result.exit_code, "did you mean 'title'" in result.stderr) == (2, True)
+    assert run("import", "notes.csv", "--table", "notes", "--key", "title").exit_code == 2
+    assert run("import", "notes.csv", "--table", "new", "--type", "title=txet").exit_code == 2
+    assert run("export", "out.csv", "--table", "notes", "--columns", "titel").exit_code == 2
+    assert run("export", "out.csv", "--table", "nots").exit_code == 1
     assert run("import", "notes.csv", "--table", "notes", "--rename", "titel").exit_code == 2
     assert run("import", "notes.csv", "--table", "notes", "--geo", "a=b").exit_code == 2
     result = run("import", "none.csv", "--table", "notes")

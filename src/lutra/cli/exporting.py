@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from lutra.cli.databases import opened_to_read
-from lutra.cli.failures import missing_libraries, shown_failures
+from lutra.cli.failures import missing_libraries, shown_failures, shown_wrong_options
 from lutra.cli.options import columns_option, data_option, instance_option, json_option, objects_option, where_option
 from lutra.cli.progress import shown_rows
 
@@ -73,7 +73,8 @@ def export(
     from lutra.transfer.exporter import Export
 
     started_s = time.monotonic()
-    with missing_libraries(), shown_failures(), opened_to_read(data_dir, objects, instance) as database:
+    opened = opened_to_read(data_dir, objects, instance)
+    with missing_libraries(), shown_failures(), shown_wrong_options(), opened as database:
         of = database.table(table)
         with shown_rows("exporting") as report:
             run = Export(

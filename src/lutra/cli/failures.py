@@ -7,13 +7,28 @@ from contextlib import contextmanager
 
 import click
 
-from lutra.model.errors import DirectoryInUse, LutraError
+from lutra.model.errors import DirectoryInUse, LutraError, ParameterInvalid
 
 
 class InUse(click.ClickException):
     """A data directory that somebody else has open: the same status for every command that needs it."""
 
     exit_code = 2
+
+
+class WrongOptions(click.ClickException):
+    """Options that do not go with each other, or with what they are about: the same status as click gives others."""
+
+    exit_code = 2
+
+
+@contextmanager
+def shown_wrong_options() -> Iterator[None]:
+    """Turns a ParameterInvalid into `WrongOptions`: whoever tries again by the status is not to try that again."""
+    try:
+        yield
+    except ParameterInvalid as error:
+        raise WrongOptions(str(error)) from error
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from lutra.cli.failures import missing_libraries, shown_failures
+from lutra.cli.failures import WrongOptions, missing_libraries, shown_failures, shown_wrong_options
 from lutra.cli.options import data_option, instance_option, json_option, objects_option
 from lutra.cli.progress import shown_progress, shown_rows
 
@@ -125,7 +125,7 @@ def import_(
     Exit status:
       0  all rows are in the table
       1  it failed: the same command goes on where it was
-      2  wrong options, or a server has the directory open
+      2  wrong options, also for these files or this table, or a server has the directory open
       3  done, but some rows were rejected
       4  stopped, as more rows were rejected than --max-rejected allows
     \b
@@ -140,7 +140,7 @@ def import_(
     from lutra.instance.registry import check_name
     from lutra.transfer.data_file import DataFile
 
-    with missing_libraries(), shown_failures():
+    with missing_libraries(), shown_failures(), shown_wrong_options():
         check_name(instance)
         mapping = _mapping(**said)
         found = [DataFile.at(path, mapping.format) for path in files]
@@ -299,13 +299,17 @@ def _tell(database: Database, plan: Plan, run: ImportRun, outcome: Outcome, took
     before = outcome.written + outcome.rejected - outcome.rows
     earlier = f", {before:,} rows of them dealt with by earlier runs" if before else ""
     rate = f"{outcome.rows / took_s:,.0f} rows/s" if took_s and outcome.rows else "nothing was left to do"
-    click.echo(f"{outcome.written:,} rows written to table {plan.table}{earlier} ({took_s:,.1f} s, {rate}).")
+    click.echo(f"{_rows(outcome.written)} written to table {plan.table}{earlier} ({took_s:,.1f} s, {rate}).")
     if outcome.rejected:
-        click.echo(f"{outcome.rejected:,} rows rejected: {path} says where each is, and why.")
+        click.echo(f"{_rows(outcome.rejected)} rejected: {path} says where each is, and why.")
     if outcome.is_stopped:
         click.echo(
             "Stopped, as these are more than --max-rejected allows; with more, the same command goes on.", err=True
         )
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}"
 
 
 def _show(plan: Plan, opened: _Opened, rejects: Path) -> None:
@@ -324,7 +328,7 @@ def _declared(path: Path) -> TableDeclaration:
     try:
         content = json.loads(path.read_bytes())
     except ValueError as error:
-        raise click.ClickException(f"{path} is not JSON: {error}") from error
+        raise WrongOptions(f"{path} is not JSON: {error}") from error
     return TableDeclaration.of_json(content)
 
 
