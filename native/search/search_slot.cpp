@@ -391,8 +391,10 @@ void SearchSlot::choose_round() {
     round_.clear();
     round_estimates_.clear();
     bool is_told = next_ >= plan_->first && nearest_.size() == plan_->k && chosen_by_ != nullptr;
-    // Under a mask what counts may all be far away, where many rows are about as far.
-    if (plan_->mask != nullptr && plan_->deepens && is_told && !is_deep() && !is_crowded_ && is_far()) widen_bound();
+    // Under a mask what counts may all be far away, and so may all rows be, where many are about as far. (A walk without a
+    // mask that ends there is followed by a scan.)
+    const bool is_asked = plan_->mask != nullptr || counters_.used == Strategy::kCodeScan;
+    if (is_asked && plan_->deepens && is_told && !is_deep() && !is_crowded_ && is_far()) widen_bound();
     if (is_told && !is_gathered_ && (is_deep() || are_many_in_doubt())) {
         if (!is_deep() && is_unsettled() && is_hopeless()) {
             // What is left of the candidates would be read, and then all.

@@ -16,7 +16,7 @@ from lutra.index.lsm.stats import exact_rows_of, fallbacks_of, recalls_of
 from lutra.segments.footer import SegmentMeta
 from lutra.vectors import trial
 from lutra.vectors.build_plan import BuildPlan
-from lutra.vectors.calibration import Fallback
+from lutra.vectors.calibration import Compared, Fallback
 from lutra.vectors.layout import SegmentKind
 
 SCHEMA = schema_of(16)
@@ -44,7 +44,7 @@ def test_it_tells_the_recall_that_was_checked(shelf: Shelf, kind: SegmentKind) -
 
 
 def test_it_tells_that_all_rows_are_compared(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "check", lambda searcher, sample, plan, threads: (0.5, 20.0))
+    monkeypatch.setattr(trial, "check", lambda searcher, sample, plan, threads: (0.5, Compared(20.0, 20.0)))
     meta = built(shelf, SegmentKind.CODES)
     assert (recalls_of(meta.checked), fallbacks_of(meta.checked)) == ({"v": 1.0}, {"v": "exact"})
 
@@ -53,7 +53,8 @@ def test_it_tells_what_was_checked_with_the_codes_that_are_in_memory(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The best codes find enough, shorter ones do not: a segment that has memory for these only compares all rows."""
-    found = itertools.chain([(0.97, 20.0)], itertools.repeat((0.5, 20.0)))
+    compared = Compared(20.0, 20.0)
+    found = itertools.chain([(0.97, compared)], itertools.repeat((0.5, compared)))
     monkeypatch.setattr(trial, "check", lambda *_: next(found))
     plans = {"v": BuildPlan(SegmentKind.CODES, 4), "w": BuildPlan(SegmentKind.FLAT, 4)}
     name, meta = shelf.build([part_of(SCHEMA, plain_rows(ROWS, 16))], SCHEMA, plans)

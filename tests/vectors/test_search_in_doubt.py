@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from lutra.kernels.row_mask import RowMask
 from lutra.kernels.searcher import SearchCounters, Strategy
 from lutra.model.indexes import Metric
 from lutra.vectors.build_plan import BuildPlan
+from lutra.vectors.calibration import rerank_plan
 from lutra.vectors.layout import SegmentKind
 from lutra.vectors.segment import Segment, calibrate, check
 from lutra.vectors.strategies import FILTERED_SIGMAS_MIN
@@ -78,3 +80,16 @@ def test_bounds_that_were_measured_next_to_rows_are_wider_under_a_filter(tmp_pat
         _, everyone = segment._planned(1, None, 0.5, None, np.inf)
         _, half = segment._planned(1, RowMask(np.arange(2_000) < 1_000), 0.5, None, np.inf)
     assert everyone.bound_sigmas < FILTERED_SIGMAS_MIN <= half.bound_sigmas
+
+
+def test_scans_that_end_farther_away_than_was_measured_allow_for_more(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).standard_normal((ROWS, DIMENSION)).astype(np.float32)
+    queries = np.random.default_rng(1).standard_normal((100, DIMENSION)).astype(np.float32)
+    narrow = replace(rerank_plan(Strategy.CODE_SCAN, 1, 0, 0.2), first=1, deepens=True)
+    _, exact = topk(queries, vectors, 1, Metric.EUCLIDEAN)
+    with codes(tmp_path / "s", vectors) as segment:
+        _, near, counted = segment.searcher.search(queries, 1, narrow)
+        _, far, counted_far = segment.searcher.search(queries, 1, replace(narrow, measured_within=1.0))
+    assert (near == exact).mean() < (far == exact).mean()
+    assert (far == exact).mean() >= 0.98
+    assert counted.exact.mean() < counted_far.exact.mean() < ROWS / 20

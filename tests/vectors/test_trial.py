@@ -17,7 +17,7 @@ from lutra.kernels.searcher import Plan, Searcher, Strategy
 from lutra.model.indexes import Metric
 from lutra.vectors import trial
 from lutra.vectors.build_plan import BuildPlan
-from lutra.vectors.calibration import Calibration, rerank_plan
+from lutra.vectors.calibration import Calibration, Compared, rerank_plan
 from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.layout import SegmentKind
 from lutra.vectors.residency import code_residencies
@@ -97,9 +97,9 @@ def test_a_plan_that_finds_too_little_gives_way(
 ) -> None:
     plans: list[Plan] = []
 
-    def check(searcher: Searcher, sample: trial.Sample, plan: Plan, threads: int) -> tuple[float, float]:
+    def check(searcher: Searcher, sample: trial.Sample, plan: Plan, threads: int) -> tuple[float, Compared]:
         plans.append(plan)
-        return found[(len(plans) - 1) % 2], 20.0
+        return found[(len(plans) - 1) % 2], Compared(20.0, 20.0)
 
     monkeypatch.setattr(trial, "check", check)
     with write_segment(tmp_path / "s", VECTORS, Metric.EUCLIDEAN, plan=PLAN, calibrate=calibrate) as file:

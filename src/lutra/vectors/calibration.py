@@ -40,6 +40,14 @@ class Fallback(enum.StrEnum):
     """All rows are compared."""
 
 
+class Compared(NamedTuple):
+    """Vectors that a query of a build's check compares."""
+
+    mean: float = 0.0
+    median: float = 0.0
+    """Of the most: where a few read all, the mean is of none."""
+
+
 class Checked(NamedTuple):
     """What a build's check of a segment's searches found."""
 
@@ -82,11 +90,11 @@ class Calibration:
         fallback: Fallback = Fallback.NONE,
         recall: float | None = None,
         apart: Sequence[int] = (),
-        compared: float = 0.0,
+        compared: Compared = Compared(),  # noqa: B008 (immutable)
     ) -> None:
         """``curves``: by k, points of ascending recall and cost. ``farthest``: by k, how far a k-th neighbour was at
         most; under inner product, of queries of length 1. ``recall``: of the ten nearest, checked after all that, and
-        ``compared``: vectors that each query of the check compared for it. ``apart``: rows that walks to them do not
+        ``compared``: what each query of the check compared for it. ``apart``: rows that walks to them do not
         find, so that all walks look at them, too."""
         self.fallback = fallback
         self.apart = tuple(apart)
@@ -110,7 +118,7 @@ class Calibration:
             Fallback(document.get("fallback", Fallback.NONE)),
             document.get("recall"),
             [int(row) for row in document.get("apart", ())],
-            float(document.get("compared", 0.0)),
+            Compared(float(document.get("compared", 0.0)), float(document.get("compared_mostly", 0.0))),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -124,10 +132,11 @@ class Calibration:
             "farthest": {str(k): distance for k, distance in self._farthest.items()},
             "fallback": self.fallback.value,
             "recall": self.recall,
-            "compared": self._compared,
+            "compared": self._compared.mean,
+            "compared_mostly": self._compared.median,
         } | ({"apart": list(self.apart)} if self.apart else {})
 
-    def checked(self, fallback: Fallback, recall: float, compared: float = 0.0) -> Calibration:
+    def checked(self, fallback: Fallback, recall: float, compared: Compared = Compared()) -> Calibration:  # noqa: B008
         """The same, with what a check of it found."""
         return Calibration(self._curves, self._farthest, fallback, recall, self.apart, compared)
 
@@ -147,13 +156,14 @@ class Calibration:
             (distance + FAMILIAR_MARGIN * abs(distance) for m, distance in self._farthest.items() if m >= k), math.inf
         )
 
-    def expected_effort(self, k: int, recall_target: float) -> Effort:
+    def expected_effort(self, k: int, recall_target: float, *, filtered: bool) -> Effort:
         """As `effort`, but for the reads: those that the check came to, where they are many more than was planned.
 
-        Codes that do not tell rows apart leave so many in doubt that to compare all may cost less.
+        Codes that do not tell rows apart leave so many in doubt that to compare all may cost less: more often where a
+        filter leaves fewer, so that the mean tells of it; without one, what most queries came to.
         """
         effort = self.effort(k, recall_target)
-        compared = self._compared * max(1.0, k / CHECKED_NEIGHBOURS)
+        compared = (self._compared.mean if filtered else self._compared.median) * max(1.0, k / CHECKED_NEIGHBOURS)
         return effort if compared <= SURPRISING * effort.reads else replace(effort, reads=compared)
 
     def effort(self, k: int, recall_target: float) -> Effort:

@@ -427,8 +427,8 @@ def _plan(
 def _effort(
     calibration: Calibration, costs: SegmentCosts, k: int, recall_target: float, qualifying: int | None
 ) -> Effort:
-    """What is planned with: what the build's check came to, under a filter, or where it read the most of all rows."""
-    expected = calibration.expected_effort(k, recall_target)
+    """What is planned with: what the build's check came to, under a filter, or where it mostly read half of all."""
+    expected = calibration.expected_effort(k, recall_target, filtered=qualifying is not None)
     if qualifying is None and costs.blocks_of(expected.reads) < READS_ALL_SHARE * costs.blocks_of(costs.rows):
         return calibration.effort(k, recall_target)
     return expected

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from lutra.kernels.distance import topk
 from lutra.kernels.searcher import Plan, SearchCounters, Searcher, Strategy
 from lutra.model.indexes import Metric
-from lutra.vectors.calibration import MARGIN, MARGIN_MIN, Calibration, Effort, Point, frontier, rerank_plan
+from lutra.vectors.calibration import MARGIN, MARGIN_MIN, Calibration, Compared, Effort, Point, frontier, rerank_plan
 from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.segment_file import SegmentFile
 
@@ -146,15 +146,16 @@ def draw(searcher: Searcher, file: SegmentFile, threads: int = 0, *, with_effort
     return Sample(rows, vectors, tuple(found for found, _ in known), farthest, known[0][1][:, -1])
 
 
-def check(searcher: Searcher, sample: Sample, plan: Plan, threads: int = 0) -> tuple[float, float]:
+def check(searcher: Searcher, sample: Sample, plan: Plan, threads: int = 0) -> tuple[float, Compared]:
     """The recall of the nearest that `CHECKED` of the sample's queries come to by ``plan``, equals taken for equal, and
-    the vectors that each compares for it."""
+    what they compare for it."""
     bounds = sample.bounds[:CHECKED, None]
     k = sample.truths[0].shape[1]
     _, distances, counters = searcher.search(
         sample.vectors[:CHECKED], k, plan, left_out=sample.rows[:CHECKED], threads=threads
     )
-    return float((distances <= bounds + EQUAL * np.abs(bounds)).mean()), float(counters.exact.mean())
+    compared = Compared(float(counters.exact.mean()), float(np.median(counters.exact)))
+    return float((distances <= bounds + EQUAL * np.abs(bounds)).mean()), compared
 
 
 def apart(searcher: Searcher, file: SegmentFile, plan: Plan, threads: int = 0) -> list[int]:

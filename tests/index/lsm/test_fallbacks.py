@@ -23,6 +23,7 @@ from lutra.model.schema import KeyColumn
 from lutra.model.values import ColumnType
 from lutra.search import search
 from lutra.vectors import trial
+from lutra.vectors.calibration import Compared
 
 KEY = (KeyColumn("id", ColumnType.INTEGER),)
 ROWS, DIMENSION = 3_000, 128
@@ -49,7 +50,7 @@ def test_all_are_told_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     index = index_in(resources, SCHEMA, KEY)
     index.open()
     with monkeypatch.context() as missing:
-        missing.setattr(trial, "check", lambda *_: (0.5, 20.0))
+        missing.setattr(trial, "check", lambda *_: (0.5, Compared(20.0, 20.0)))
         put(index, vectors)
     assert caplog.text.count(WARNED) == 1
     for stats in (index.stats(), stored_stats(IndexStorage(resources.store, PREFIX))):
