@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -74,6 +75,7 @@ def test_a_head_is_the_first_rows(table: lutra.Table) -> None:
     assert list(table.head(2, columns=["n"]).to_pandas().columns) == ["user", "at", "n"]
     assert list(table.head(0)) == []
     assert "<td" in head._repr_html_()
+    assert len(table.head(np.int64(3))) == 3
     for n in (-1, 2.5, True, "3", None):
         with pytest.raises(lutra.ParameterInvalid, match="head takes an int of at least 0"):
             table.head(n)  # type: ignore[arg-type]

@@ -8,6 +8,8 @@ from dataclasses import replace
 from itertools import chain
 from typing import Final
 
+import numpy as np
+
 from lutra.instance import html
 from lutra.instance import where as filters
 from lutra.instance.expression import Expression
@@ -96,8 +98,7 @@ class TableReader(TablePart):
 
         Raises ParameterInvalid.
         """
-        _check_rows(n, "head takes")
-        rows = list(self.scan(columns=columns, limit=n))
+        rows = list(self.scan(columns=columns, limit=_count_of(n, "head takes")))
         return Results(rows, self._layout.result_columns(columns, rows), SearchStats())
 
     def __len__(self) -> int:
@@ -165,8 +166,7 @@ class TableReader(TablePart):
         limit: int | None,
     ) -> ScanPages:
         """As `scan`."""
-        if limit is not None:
-            _check_rows(limit, "limit is")
+        limit = None if limit is None else _count_of(limit, "limit is")
         options = self._read_options(columns, where)
         first = self._bound(prefix, start, above=reverse, default_above=reverse)
         last = self._bound(prefix, end, above=reverse, default_above=not reverse)
@@ -182,9 +182,11 @@ class TableReader(TablePart):
         return self._read(lambda tables: tables.read_range(self.name, request))
 
 
-def _check_rows(rows: object, what: str) -> None:
-    if type(rows) is not int or rows < 0:
+def _count_of(rows: object, what: str) -> int:
+    """So many rows, numpy's ints among them. Raises ParameterInvalid."""
+    if isinstance(rows, bool) or not isinstance(rows, int | np.integer) or rows < 0:
         raise ParameterInvalid(f"{what} an int of at least 0, not {rows!r}")
+    return int(rows)
 
 
 class ScanPages(Iterator[Iterable[Row]]):
