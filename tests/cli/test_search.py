@@ -133,7 +133,7 @@ def test_commands_of_the_prompt(data: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "complaint"),
     [
-        (["x", "--where", "color = red"], 1, "no column 'color': use name, module, kind"),
+        (["x", "--where", "color = red"], 1, "no column 'color', at 'color = red': use name, module, kind"),
         (["x", "--limit", "0"], 2, "0 is not in the range"),
         (["zyzzyva"], 1, "no word of 'zyzzyva'"),
     ],

@@ -311,6 +311,7 @@ def test_a_table_that_is_gone(store: KeyValueStore, tables: Tables, new_table: A
 def test_stop_ends_the_thread_and_those_who_wait(
     store: KeyValueStore, space: TableSpace, tables: Tables, new_table: Any, resources: Resources
 ) -> None:
+    before = set(threading.enumerate())
     feeder = IndexFeeder(space.changelog, store, resources)
     feed = feeder.follow(define(store, new_table("t")), tables)
     feeder.wait_searchable(feed, WAIT_S)
@@ -329,7 +330,7 @@ def test_stop_ends_the_thread_and_those_who_wait(
     thread.join(WAIT_S)
     assert not thread.is_alive()
     assert "closed" in waited[0]
-    assert not any(t.name == "lutra-feeder" for t in threading.enumerate())
+    assert not any(t.name == "lutra-feeder" for t in set(threading.enumerate()) - before)
 
 
 def test_an_index_is_whole_again_after_reopening(tmp_path: Path, resources: Resources) -> None:

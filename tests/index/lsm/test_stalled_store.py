@@ -232,6 +232,7 @@ def test_stop_leaves_behind_who_is_stuck(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """One wait for all together; what was stuck is as a crash would leave it."""
+    before = set(threading.enumerate())
     monkeypatch.setattr(feeder_module, "_STOP_WAIT_S", 0.2)
     feeder = opened()
     feeds = filled(feeder, store, tables, new_table, put, NAMES[:4])
@@ -246,7 +247,7 @@ def test_stop_leaves_behind_who_is_stuck(
     feeder.stop()
     feeder.stop()
     assert "waits for its store and is left as it is" in caplog.text
-    assert not any(thread.name == "lutra-feeder" for thread in threading.enumerate())
+    assert not any(thread.name == "lutra-feeder" for thread in set(threading.enumerate()) - before)
     objects.release()
     monkeypatch.setattr(feeder_module, "_STOP_WAIT_S", WAIT_S)
     again = opened()
