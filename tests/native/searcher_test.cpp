@@ -131,7 +131,7 @@ constexpr float kFar = std::numeric_limits<float>::infinity();
 // How many of the true neighbours were found, by all queries. `compared`: rows read for it, where wanted.
 std::size_t search(const World& world, const Searcher& searcher, Strategy strategy, const std::uint8_t* mask,
                    unsigned threads, std::uint64_t* compared = nullptr, float within = kFar,
-                   std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max()) {
+                   TimeLimit limit = {}) {
     std::vector<std::uint32_t> rows;
     for (std::uint32_t row = 0; row < kRows; ++row) {
         if (mask == nullptr || mask[row] != 0) rows.push_back(row);
@@ -145,7 +145,7 @@ std::size_t search(const World& world, const Searcher& searcher, Strategy strate
     plan.first = 12;
     plan.bound_sigmas = 2;
     plan.within = within;
-    plan.until = until;
+    plan.limit = limit;
     plan.qualifying = rows.size();
     std::optional<RowMask> counting;
     if (mask != nullptr) plan.mask = &counting.emplace(mask, kRows);
@@ -223,9 +223,9 @@ void a_search_ends_in_time(const World& world) {
     const Searcher searcher(world.parts(true, true, nullptr));
     unsigned late = 0, in_time = 0;
     for (unsigned step = 0; step < 4'000 && (late < 20 || in_time == 0); ++step) {
-        const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(50 * step);
+        const TimeLimit limit{std::chrono::steady_clock::now() + std::chrono::microseconds(50 * step)};
         try {
-            search(world, searcher, Strategy::kBruteForce, nullptr, 1 + step % 3, nullptr, kFar, until);
+            search(world, searcher, Strategy::kBruteForce, nullptr, 1 + step % 3, nullptr, kFar, limit);
             ++in_time;
         } catch (const TooLateError&) {
             ++late;
@@ -233,6 +233,40 @@ void a_search_ends_in_time(const World& world) {
     }
     CHECK(late >= 1 && in_time >= 1);
     CHECK(search(world, searcher, Strategy::kWalk, nullptr, 2) >= kQueries * kK * 9 / 10);
+}
+
+// Another thread may give a search up at any time.
+void a_search_is_given_up(const World& world) {
+    const Searcher searcher(world.parts(true, true, nullptr));
+    unsigned given_up = 0, done = 0;
+    for (unsigned step = 0; step < 4'000 && (given_up < 20 || done == 0); ++step) {
+        char flag = 0;
+        const TimeLimit limit{std::chrono::steady_clock::time_point::max(), &flag};
+        std::thread giver([&] {
+            std::this_thread::sleep_for(std::chrono::microseconds(50 * step));
+            __atomic_store_n(&flag, 1, __ATOMIC_RELAXED);
+        });
+        try {
+            search(world, searcher, Strategy::kBruteForce, nullptr, 1 + step % 3, nullptr, kFar, limit);
+            ++done;
+        } catch (const TooLateError& error) {
+            CHECK(std::string(error.what()).find("given up") != std::string::npos);
+            ++given_up;
+        }
+        giver.join();
+    }
+    CHECK(given_up >= 1 && done >= 1);
+    char flag = 1;
+    const TimeLimit over{std::chrono::steady_clock::time_point::max(), &flag};
+    for (const Strategy strategy : {Strategy::kCodeScan, Strategy::kWalk, Strategy::kNodeWalk}) {
+        bool is_told = false;
+        try {
+            search(world, searcher, strategy, nullptr, 1, nullptr, kFar, over);
+        } catch (const TooLateError&) {
+            is_told = true;
+        }
+        CHECK(is_told);
+    }
 }
 
 void damage_is_told(const World& world, const std::shared_ptr<BlockSource>& cached) {
@@ -311,6 +345,7 @@ int main() {
     what_is_too_far_is_not_read(world);
     many_callers_at_once(world);
     a_search_ends_in_time(world);
+    a_search_is_given_up(world);
     exact_rows_are_always_compared(world);
     rows_are_met(world);
     world.write(3);

@@ -16,7 +16,6 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 NAMES = re.findall(r"^native_test\((\w+)", (HERE / "CMakeLists.txt").read_text(), re.MULTILINE)
 THREADED = ["block_cache", "codes", "graph", "searcher", "text", "topk"]
-SLOW_TO_COMPILE = {"searcher"}
 ADDRESSES = "address,undefined"
 
 Build = Callable[[str, str], Path]
@@ -76,9 +75,7 @@ def run(program: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW_TO_COMPILE else []) for name in NAMES]
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_no_memory_error_and_no_undefined_behaviour(build: Build, name: str) -> None:
     run(build(name, ADDRESSES))
 
