@@ -4,6 +4,7 @@
 #include "searcher.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -218,12 +219,17 @@ void fine_codes_save_reads(const World& world) {
     }
 }
 
+// Soon at first, and in few steps as late as the slowest machine may need.
+std::chrono::microseconds later(unsigned step) {
+    return std::chrono::microseconds(static_cast<std::int64_t>(50 * std::pow(1.3, step)));
+}
+
 // Reads are under way when the time is up: they end before what they read into does.
 void a_search_ends_in_time(const World& world) {
     const Searcher searcher(world.parts(true, true, nullptr));
     unsigned late = 0, in_time = 0;
-    for (unsigned step = 0; step < 4'000 && (late < 20 || in_time == 0); ++step) {
-        const TimeLimit limit{std::chrono::steady_clock::now() + std::chrono::microseconds(50 * step)};
+    for (unsigned step = 0; step < 60 && (late == 0 || in_time == 0); ++step) {
+        const TimeLimit limit{std::chrono::steady_clock::now() + later(step)};
         try {
             search(world, searcher, Strategy::kBruteForce, nullptr, 1 + step % 3, nullptr, kFar, limit);
             ++in_time;
@@ -239,11 +245,11 @@ void a_search_ends_in_time(const World& world) {
 void a_search_is_given_up(const World& world) {
     const Searcher searcher(world.parts(true, true, nullptr));
     unsigned given_up = 0, done = 0;
-    for (unsigned step = 0; step < 4'000 && (given_up < 20 || done == 0); ++step) {
+    for (unsigned step = 0; step < 60 && (given_up == 0 || done == 0); ++step) {
         char flag = 0;
         const TimeLimit limit{std::chrono::steady_clock::time_point::max(), &flag};
         std::thread giver([&] {
-            std::this_thread::sleep_for(std::chrono::microseconds(50 * step));
+            std::this_thread::sleep_for(later(step));
             __atomic_store_n(&flag, 1, __ATOMIC_RELAXED);
         });
         try {
