@@ -19,20 +19,6 @@ STORED: dict[str, Any] = {"kind": lutra.Stored(str), "year": lutra.Stored(int), 
 MIXED: dict[str, Any] = {"kind": str, "year": lutra.Stored(int), "n": int}
 
 
-@pytest.fixture(scope="module")
-def database() -> Iterator[lutra.Database]:
-    with lutra.connect() as opened:
-        yield opened
-
-
-@pytest.fixture
-def db(database: lutra.Database) -> Iterator[lutra.Database]:
-    """Without tables; opening one takes longer than all else in most tests."""
-    yield database
-    for name in database.table_names():
-        database.delete_table(name)
-
-
 @pytest.fixture(params=["indexed", "stored", "mixed", "open"])
 def table(db: lutra.Database, request: pytest.FixtureRequest) -> lutra.Table:
     fields = {"indexed": INDEXED, "stored": STORED, "mixed": MIXED, "open": {}}[request.param]

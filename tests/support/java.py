@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.server import ACCESS_KEY_ID, ACCESS_KEY_SECRET, ServerProcess
 
 SDK_VERSION = "5.17.10"
 _INSTALL_TIMEOUT_S = 600
@@ -63,3 +64,14 @@ def run(archives: Path, program: Path, *arguments: str, timeout_s: float) -> str
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def answers(factory: pytest.TempPathFactory, program: Path, timeout_s: float) -> dict[str, str]:
+    """What a program prints of a server of its own, by name: its lines ``> name: what``. The server foresaw it all."""
+    archives = installed(factory.mktemp("java"))
+    with ServerProcess(factory.mktemp("java-server") / "data") as server:
+        access = (server.endpoint, ACCESS_KEY_ID, ACCESS_KEY_SECRET, server.instance)
+        output = run(archives, program, *access, timeout_s=timeout_s)
+        assert "Traceback" not in server.log_path.read_text()
+    lines = (line.removeprefix("> ").split(": ", 1) for line in output.splitlines() if line.startswith("> "))
+    return dict(lines)

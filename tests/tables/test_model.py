@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from support.on_disk import OnDisk
 
 from lutra.kv.memory import MemoryStore
-from lutra.kv.rocksdb import RocksStore
 from lutra.kv.store import KeyValueStore
 from lutra.model.conditions import Comparator, SingleColumn
 from lutra.model.errors import ConditionCheckFail, LutraError, ParameterInvalid
@@ -289,21 +286,8 @@ class TablesAgree(RuleBasedStateMachine):
         assert [change.sequence for change in logged] == list(range(1, len(logged) + 1))
 
 
-class RocksTablesAgree(TablesAgree):
+class RocksTablesAgree(OnDisk, TablesAgree):
     """The same on disk, opened again and again."""
-
-    def open_store(self) -> KeyValueStore:
-        self.folder = Path(tempfile.mkdtemp())
-        return RocksStore(self.folder)
-
-    def reopen_store(self) -> KeyValueStore:
-        self.store.close()
-        return RocksStore(self.folder)
-
-    def teardown(self) -> None:
-        super().teardown()
-        if hasattr(self, "folder"):
-            shutil.rmtree(self.folder)
 
 
 def key_of(key: tuple[str, int]) -> PrimaryKey:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from support.on_disk import OnDisk
 
 from lutra.kv.memory import MemoryStore
-from lutra.kv.rocksdb import RocksStore
 from lutra.kv.store import KeyValueStore
 from lutra.model.errors import LutraError, ObjectNotExist, TrimmedDataAccess
 from lutra.model.rows import Cell, CellChange, CellOperation, ChangeKind, Condition, RowChange, RowExistence
@@ -276,21 +273,8 @@ class StreamAgrees(RuleBasedStateMachine):
         assert all(StreamPlace(0, 0) < place for place in places)
 
 
-class RocksStreamAgrees(StreamAgrees):
+class RocksStreamAgrees(OnDisk, StreamAgrees):
     """The same on disk, opened again and again."""
-
-    def open_store(self) -> KeyValueStore:
-        self.folder = Path(tempfile.mkdtemp())
-        return RocksStore(self.folder)
-
-    def reopen_store(self) -> KeyValueStore:
-        self.store.close()
-        return RocksStore(self.folder)
-
-    def teardown(self) -> None:
-        super().teardown()
-        if hasattr(self, "folder"):
-            shutil.rmtree(self.folder)
 
 
 class TestMemory(StreamAgrees.TestCase):  # type: ignore[name-defined, misc]

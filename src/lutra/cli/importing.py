@@ -19,6 +19,7 @@ from lutra.cli.progress import shown_progress, shown_rows
 if TYPE_CHECKING:
     from lutra.instance.database import Database
     from lutra.transfer.checkpoint import CheckpointFile
+    from lutra.transfer.data_file import DataFile
     from lutra.transfer.importer import ImportRun, Outcome
     from lutra.transfer.mapping import ColumnMapping, Place
     from lutra.transfer.plan import Plan
@@ -145,35 +146,44 @@ def import_(
         mapping = _mapping(**said)
         found = [DataFile.at(path, mapping.format) for path in files]
         declared = None if schema is None else _declared(schema)
+        wanted = _Wanted(rejected or Path(f"{table}.rejected.jsonl"), max_rejected, restart, wait, as_json)
         with _Opened(data_dir, objects, instance, only_to_look=dry_run) as opened:
-            from lutra.transfer.checkpoint import CheckpointFile, ImportIdentity
-            from lutra.transfer.planner import plan_import
-
-            identity = ImportIdentity.of(opened.instance, table, found, mapping)
-            checkpoints = CheckpointFile(opened.data_dir, identity)
-            plan = plan_import(
-                opened.database,
-                table,
-                found,
-                mapping,
-                declared=declared,
-                sample_rows=sample,
-                is_being_made=checkpoints.is_being_made,
-            )
-            rejects = rejected or Path(f"{table}.rejected.jsonl")
+            plan, checkpoints = _planned(opened, table, found, mapping, declared, sample)
             if not as_json:
-                _show(plan, opened, rejects)
-                if not restart and (done := checkpoints.rows_done):
-                    click.echo(
-                        f"{done:,} rows are dealt with by an earlier run, which this one goes on with (not: --restart)."
-                    )
+                _show(plan, opened, wanted.rejects, 0 if restart else checkpoints.rows_done)
             if dry_run:
                 if as_json:
                     click.echo(json.dumps({"plan": plan.as_json()}, ensure_ascii=False))
                 return
             if not yes and not as_json and sys.stdin.isatty():
                 click.confirm("Go on?", default=True, abort=True)
-            _run(opened.open(), plan, checkpoints, _Wanted(rejects, max_rejected, restart, wait, as_json))
+            _run(opened.open(), plan, checkpoints, wanted)
+
+
+def _planned(
+    opened: _Opened,
+    table: str,
+    found: list[DataFile],
+    mapping: ColumnMapping,
+    declared: TableDeclaration | None,
+    sample: int,
+) -> tuple[Plan, CheckpointFile]:
+    """What is to be done, and how far an earlier run has come."""
+    from lutra.transfer.checkpoint import CheckpointFile, ImportIdentity
+    from lutra.transfer.planner import plan_import
+
+    identity = ImportIdentity.of(opened.instance, table, found, mapping)
+    checkpoints = CheckpointFile(opened.data_dir, identity)
+    plan = plan_import(
+        opened.database,
+        table,
+        found,
+        mapping,
+        declared=declared,
+        sample_rows=sample,
+        is_being_made=checkpoints.is_being_made,
+    )
+    return plan, checkpoints
 
 
 class _Wanted:
@@ -312,7 +322,8 @@ def _rows(count: int) -> str:
     return f"{count:,} row{'s' * (count != 1)}"
 
 
-def _show(plan: Plan, opened: _Opened, rejects: Path) -> None:
+def _show(plan: Plan, opened: _Opened, rejects: Path, done: int) -> None:
+    """``done``: so many rows are dealt with already."""
     from lutra.cli.plans import print_plan
     from lutra.instance.defaults import DEFAULT_INSTANCE
 
@@ -320,6 +331,8 @@ def _show(plan: Plan, opened: _Opened, rejects: Path) -> None:
     if opened.instance != DEFAULT_INSTANCE:
         place = f"instance {opened.instance}{'' if opened.has_instance else ' (to be made)'} of {place}"
     print_plan(plan, place, rejects)
+    if done:
+        click.echo(f"{done:,} rows are dealt with by an earlier run, which this one goes on with (not: --restart).")
 
 
 def _declared(path: Path) -> TableDeclaration:

@@ -28,8 +28,11 @@ _SAVE_PERIOD_S: Final = 5.0
 _log = logging.getLogger(__name__)
 
 
-class SecondaryConsumer:
-    """A `lutra.feed.consumer.ChangeConsumer`: what the two kinds have in common."""
+class _Consumer:
+    """What the two kinds of `lutra.feed.consumer.ChangeConsumer` have in common.
+
+    Each says what it does about changes, and what of them it has stored.
+    """
 
     needs_expired: bool = False
     indexed_position: int = INT64_MAX
@@ -70,18 +73,6 @@ class SecondaryConsumer:
     def progress(self) -> Progress:
         progress = self._progress
         return Progress(progress.position, progress.is_filled, progress.through)
-
-    @property
-    def durable_position(self) -> int:
-        raise NotImplementedError
-
-    def apply(self, rows: Sequence[Row], gone: Sequence[PrimaryKey] = ()) -> None:
-        """Written by `reached`, in one commit with the progress."""
-        raise NotImplementedError
-
-    def reached(self, progress: Progress) -> None:
-        """Raises StorageFailure; then nothing was written."""
-        raise NotImplementedError
 
     def open(self) -> int:
         """Raises StorageFailure, Corruption, and ServerBusy where those who do not know of the index write yet."""
@@ -155,7 +146,7 @@ class SecondaryConsumer:
         )
 
 
-class LocalFill(SecondaryConsumer):
+class LocalFill(_Consumer):
     """Brings the rows that were there before a local index into it. Writers keep it current meanwhile.
 
     Each row is read once more when it is locked: what was scanned may be old by then.
@@ -186,7 +177,7 @@ class LocalFill(SecondaryConsumer):
             self.on_filled()
 
 
-class GlobalIndex(SecondaryConsumer):
+class GlobalIndex(_Consumer):
     """Follows a table's changes. What is taken in and how far that is are stored in one commit."""
 
     def __init__(self, table: TableDescription, index: SecondaryIndex, writer: IndexWriter) -> None:
@@ -260,6 +251,9 @@ class GlobalIndex(SecondaryConsumer):
         return saved
 
 
+SecondaryConsumer = LocalFill | GlobalIndex
+
+
 def sweep(writer: IndexWriter, table_id: int, index: SecondaryIndex) -> None:
     """Removes what is stored of an index that was dropped, once those who did not know that have ended.
 
@@ -274,5 +268,5 @@ def sweep(writer: IndexWriter, table_id: int, index: SecondaryIndex) -> None:
 
 def consumer_of(table: TableDescription, index: SecondaryIndex, writer: IndexWriter) -> SecondaryConsumer:
     """What keeps an index current that is not, or not yet, kept so by the writers themselves."""
-    kinds: dict[IndexKind, type[SecondaryConsumer]] = {IndexKind.LOCAL: LocalFill, IndexKind.GLOBAL: GlobalIndex}
-    return kinds[index.kind](table, index, writer)
+    kind = LocalFill if index.kind is IndexKind.LOCAL else GlobalIndex
+    return kind(table, index, writer)

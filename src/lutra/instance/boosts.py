@@ -63,21 +63,12 @@ _WHAT_IT_TAKES: Final = (
 def _function(boost: object, layout: Layout) -> ScoreFunction:
     match boost:
         case FactorBoost():
-            return ScoreFunction(_factor(boost, _field(boost.column, layout)))
+            return ScoreFunction(_factor(boost, filters.searched_field(boost.column, layout, "it cannot boost")))
         case DecayBoost():
-            return ScoreFunction(_decay(boost, _field(boost.column, layout)))
+            return ScoreFunction(_decay(boost, filters.searched_field(boost.column, layout, "it cannot boost")))
         case (Expression() as condition, weight):
             return ScoreFunction(None, _number(weight, "what a condition counts"), filters.to_query(condition, layout))
     raise ParameterInvalid(_WHAT_IT_TAKES)
-
-
-def _field(column: str, layout: Layout) -> Field:
-    field = layout.field(column)
-    if field is None:
-        raise ParameterInvalid(layout.unknown(column))
-    if not field.indexed:
-        raise ParameterInvalid(f"field {column!r} is not indexed, so it cannot boost")
-    return field
 
 
 def _factor(boost: FactorBoost, field: Field) -> FieldValueFactor:

@@ -157,7 +157,7 @@ def _nodes(condition: ColumnCondition) -> int:
 
 def sortable(column: str, layout: Layout) -> str:
     """``column``, checked to be one that a search can sort by. Raises ParameterInvalid."""
-    field = _searched(column, layout)
+    field = searched_field(column, layout)
     _check_kind(field, _SCALARS, "sorting")
     return field.name
 
@@ -183,7 +183,7 @@ def _query(expression: Expression, scope: Scope, depth_left: int) -> Query:
             records = Records(_records(column, scope))
             return Nested(records.path, _query(condition, records, depth_left - 1))
         case Comparison() | Between() | OneOf() | StartsWith() | Present():
-            query = _field_query(expression, _searched(expression.column, scope))
+            query = _field_query(expression, searched_field(expression.column, scope))
             return _NOTHING if query is None else query
     raise ParameterInvalid(f"not a filter expression: {expression!r}")
 
@@ -296,17 +296,19 @@ def _comparison(compare: Callable[[Any, Any], bool], operand: Operand) -> Callab
     return lambda value: type(value) in types and compare(value, operand)
 
 
-def _searched(column: str, scope: Scope) -> Field:
+def searched_field(column: str, scope: Scope, without: str = "a search cannot filter or sort by it") -> Field:
+    """The field that a search looks at. Raises ParameterInvalid where there is none, or it is not indexed: ``without``
+    says what cannot be then."""
     field = scope.field(column)
     if field is None:
         raise ParameterInvalid(scope.unknown(column))
     if not field.indexed:
-        raise ParameterInvalid(f"field {column!r} is not indexed, so a search cannot filter or sort by it")
+        raise ParameterInvalid(f"field {column!r} is not indexed, so {without}")
     return field
 
 
 def _located(column: str, scope: Scope) -> Field:
-    field = _searched(column, scope)
+    field = searched_field(column, scope)
     _check_kind(field, {Kind.GEO}, "a place")
     return field
 
@@ -325,7 +327,7 @@ def _area_test(area: Area, field: Field) -> Callable[[Value], bool]:
 
 
 def _records(column: str, scope: Scope) -> Field:
-    field = _searched(column, scope)
+    field = searched_field(column, scope)
     _check_kind(field, {Kind.RECORD}, "any()")
     return field
 

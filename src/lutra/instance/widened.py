@@ -9,6 +9,7 @@ from typing import Final
 from lutra.instance.field import Kind
 from lutra.instance.layout import Layout
 from lutra.instance.search_query import Asked, are_filtered_later, query_of
+from lutra.instance.where import searched_field
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.queries import MatchAll, Query, SearchRequest, SearchResult
@@ -56,11 +57,7 @@ class Widened:
 
 
 def _collapsible(column: str, layout: Layout) -> str:
-    field = layout.field(column)
-    if field is None:
-        raise ParameterInvalid(layout.unknown(column))
-    if not field.indexed:
-        raise ParameterInvalid(f"field {column!r} is not indexed, so rows cannot be collapsed by it")
+    field = searched_field(column, layout, "rows cannot be collapsed by it")
     if field.kind not in _COLLAPSIBLE or field.is_array or field.dates:
         what = "a list" if field.is_array else "a date" if field.dates else field.kind.value
         raise ParameterInvalid(f"rows are collapsed by a column of str, int or float: {column!r} is {what}")

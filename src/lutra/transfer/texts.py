@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import json
 import math
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.instance.encoding import vector_text
+from lutra.instance.jsonable import to_jsonable
 from lutra.model.geo import GeoPoint
 
 
@@ -27,12 +27,8 @@ def plain(value: Any) -> Any:
     """As JSON has it."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    if isinstance(value, dt.date):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, GeoPoint):
-        return {"lat": value.lat, "lon": value.lon}
+    if isinstance(value, dt.date | bytes | GeoPoint):
+        return to_jsonable(value)
     if isinstance(value, np.ndarray):
         is_finite = bool(np.isfinite(value).all())
         return json.loads(vector_text(value)) if is_finite else [plain(float(one)) for one in value]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from support import java
-from support.server import ACCESS_KEY_ID, ACCESS_KEY_SECRET, ServerProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -41,13 +40,7 @@ EXPECTED = {
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    archives = java.installed(tmp_path_factory.mktemp("java"))
-    with ServerProcess(tmp_path_factory.mktemp("java-streams") / "data") as server:
-        access = (server.endpoint, ACCESS_KEY_ID, ACCESS_KEY_SECRET, server.instance)
-        output = java.run(archives, PROGRAM, *access, timeout_s=RUN_TIMEOUT_S)
-        assert "Traceback" not in server.log_path.read_text()
-    lines = (line.removeprefix("> ").split(": ", 1) for line in output.splitlines() if line.startswith("> "))
-    return dict(lines)
+    return java.answers(tmp_path_factory, PROGRAM, RUN_TIMEOUT_S)
 
 
 def test_all_that_is_asked_is_answered(printed: dict[str, str]) -> None:
