@@ -15,7 +15,7 @@ from typing import Final
 
 from lutra.demo.documentation import Entry
 from lutra.demo.texts import search_texts
-from lutra.embedding.embedder import Embedder
+from lutra.embedding.embedder import TextEmbedder
 from lutra.embedding.tfidf import TfidfEmbedder
 from lutra.instance.database import Database
 from lutra.instance.expression import Expression
@@ -50,7 +50,7 @@ class About:
 class Library:
     """The table and the embedder that its vectors come from."""
 
-    def __init__(self, table: Table, embedder: Embedder, about: About) -> None:
+    def __init__(self, table: Table, embedder: TextEmbedder, about: About) -> None:
         self.table = table
         self.embedder = embedder
         self.about = about
@@ -127,7 +127,7 @@ class Library:
         return self.table.search(text=question, where=where, limit=limit, columns=_SHOWN, explain=explain)
 
 
-def _rows(entries: Iterable[Entry], texts: Iterable[str], embedder: Embedder) -> Iterator[dict[str, object]]:
+def _rows(entries: Iterable[Entry], texts: Iterable[str], embedder: TextEmbedder) -> Iterator[dict[str, object]]:
     pairs = zip(entries, texts, strict=True)
     while batch := list(islice(pairs, _EMBEDDED_AT_ONCE)):
         vectors = embedder.embed([text for _, text in batch])

@@ -1,1 +1,1 @@
-"""Text to vectors: one seam, and what stands behind it."""
+"""Texts and pictures to vectors: the seams, and what stands behind them."""

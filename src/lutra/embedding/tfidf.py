@@ -30,7 +30,7 @@ _SINGULAR_MIN: Final = 1e-6
 
 
 class TfidfEmbedder:
-    """Unit vectors of word counts. Made by :meth:`fit` or :meth:`load`; implements ``Embedder``.
+    """Unit vectors of word counts. Made by :meth:`fit` or :meth:`load`; implements ``TextEmbedder``.
 
     A text without a known word has the zero vector.
     """
@@ -100,6 +100,10 @@ class TfidfEmbedder:
                 vectors[row] = vector / length
         return vectors
 
+    def embed_query(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """As `embed`: a question is a text."""
+        return self.embed(texts)
+
     def save(self, path: Path) -> None:
         """Writes the embedder to one file, in place of any that is there; a NumPy archive without pickled objects."""
         about = {"format": _FORMAT, "version": _VERSION, "words": self._vocabulary}
@@ -130,3 +134,8 @@ class TfidfEmbedder:
         if rarity.shape != (len(vocabulary),) or folding.ndim != 2 or len(folding) != len(vocabulary):
             raise Corruption(f"{path} is not a saved embedder: its parts do not fit")
         return cls(vocabulary, rarity, folding)
+
+
+def opened(argument: str, dimension: int | None) -> TfidfEmbedder:
+    """The one that was saved to the file ``argument``. Raises FileNotFoundError, Corruption."""
+    return TfidfEmbedder.load(Path(argument))
