@@ -14,7 +14,9 @@ from lutra.cli.failures import shown_failures
 from lutra.cli.options import data_option, objects_option
 
 if TYPE_CHECKING:
-    from lutra.server.auth.credentials import LoadedCredentials
+    from lutra.instance.engine import Engine
+    from lutra.server.auth.credentials import Credentials, LoadedCredentials
+    from lutra.server.http.app import MakeConsole
 
 
 @click.command()
@@ -45,6 +47,14 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 1_024),
     help="Writes that can wait for the disk together; those that do share an fsync.",
 )
+@click.option("--console/--no-console", "has_console", default=True, help="Whether pages for people are served, at /.")
+@click.option(
+    "--console-upload-mb",
+    default=512,
+    show_default=True,
+    type=click.IntRange(1, 1_048_576),
+    help="The largest file that the console takes to import.",
+)
 @click.option(
     "--log-level",
     default="warning",
@@ -61,12 +71,15 @@ def serve(
     memory_mb: int,
     build_memory_mb: int | None,
     write_threads: int,
+    has_console: bool,
+    console_upload_mb: int,
     log_level: str,
 ) -> None:
-    """Serve a data directory over HTTP, to the official Tablestore SDKs.
+    """Serve a data directory over HTTP, to the official Tablestore SDKs, and to people in a browser.
 
     Prints "listening on http://HOST:PORT" when ready. SIGTERM and Ctrl-C answer what is under way, then stop. GET
-    /healthz and /metrics (Prometheus) answer on the same port, without a signature.
+    /healthz and /metrics (Prometheus) answer on the same port, without a signature. A browser that goes to that address
+    is led to the console, where the access key signs in; --no-console serves none.
 
     The access key comes from LUTRA_ACCESS_KEY_ID and LUTRA_ACCESS_KEY_SECRET, else from credentials.json in the data
     directory, which the first start makes and shows.
@@ -113,9 +126,19 @@ def serve(
                 loaded.credentials,
                 ServerOptions(host=host, port=port, write_threads=write_threads),
                 on_listening=_announce,
+                make_console=_console_maker(engine, loaded.credentials, console_upload_mb) if has_console else None,
             )
         finally:
             engine.close()
+
+
+def _console_maker(engine: Engine, credentials: Credentials, upload_mb: int) -> MakeConsole:
+    from lutra.console.app import Console
+    from lutra.console.options import ConsoleOptions
+    from lutra.model.clock import SystemClock
+
+    options = ConsoleOptions(upload_bytes_max=upload_mb * 1024 * 1024)
+    return lambda metrics: Console(engine, credentials, SystemClock(), metrics, options)
 
 
 def _announce(endpoint: str) -> None:

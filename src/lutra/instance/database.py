@@ -207,12 +207,20 @@ class Database:
         return Table(self._open, layout)
 
     def _layout(self, name: str, index: str | None) -> Layout:
-        schema = self._open().tables.describe(name).schema
-        indexes = [found for _, found in self._open().list_search_indexes(name)]
-        chosen = _choose_index(name, indexes, index)
-        if chosen is None:
-            return Layout.of_table(schema, None, None)
-        return Layout.of_table(schema, chosen, self._open().describe_search_index(name, chosen).schema)
+        return layout_of(self._open(), name, index)
+
+
+def layout_of(instance: Instance, name: str, index: str | None) -> Layout:
+    """How the rows of a table look, by its search index, which ``index`` names where there are several.
+
+    Raises ObjectNotExist, ParameterInvalid.
+    """
+    schema = instance.tables.describe(name).schema
+    indexes = [found for _, found in instance.list_search_indexes(name)]
+    chosen = _choose_index(name, indexes, index)
+    if chosen is None:
+        return Layout.of_table(schema, None, None)
+    return Layout.of_table(schema, chosen, instance.describe_search_index(name, chosen).schema)
 
 
 def _differences(there: Layout, declared: Layout) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from lutra.instance.engine import Engine
 from lutra.model.clock import Clock
@@ -36,14 +36,35 @@ logger = logging.getLogger(__name__)
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+CONSOLE_PATH = "/console"
 OTHER_OPERATIONS = "other"
 _CLOSE: Header = (b"connection", b"close")
+
+
+class Console(Protocol):
+    """What is served below ``/console``: an ASGI application."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+    def close(self) -> None:
+        """Ends its threads. No request may be under way."""
+
+
+MakeConsole = Callable[[Metrics], Console]
+"""Makes the console of a server whose metrics these are, on its event loop."""
 
 
 class Application:
     """One server's requests. Made on the event loop it runs on; `close` ends its threads."""
 
-    def __init__(self, engine: Engine, credentials: Credentials, clock: Clock, options: ServerOptions) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        credentials: Credentials,
+        clock: Clock,
+        options: ServerOptions,
+        make_console: MakeConsole | None = None,
+    ) -> None:
         self._engine = engine
         self._options = options
         self._gate = Gate(credentials, clock)
@@ -60,9 +81,12 @@ class Application:
         self._metrics.watch_in_flight(lambda: self._in_flight)
         self._metrics.watch_parked(lambda: self._parked)
         self._body_bytes = 0
+        self._console = None if make_console is None else make_console(self._metrics)
 
     def close(self) -> None:
         """Ends the threads, each after the call it makes. No request may be under way."""
+        if self._console is not None:
+            self._console.close()
         for pool in self._pools.values():
             pool.close()
         self._health.close()
@@ -74,6 +98,13 @@ class Application:
         if scope["method"] in ("GET", "HEAD") and scope["path"] in ("/healthz", "/metrics"):
             await _send(send, await self._probe(scope["path"]))
             return
+        if self._console is not None:
+            if scope["path"] in ("/", CONSOLE_PATH) and scope["method"] in ("GET", "HEAD"):
+                await _send(send, _to_console())
+                return
+            if scope["path"].startswith(CONSOLE_PATH + "/"):
+                await self._console(scope, receive, send)
+                return
         self._in_flight += 1
         try:
             await self._serve(scope, receive, send)
@@ -160,6 +191,10 @@ class Application:
         for name in self._engine.instance_names():
             self._engine.instance(name).tables.names()
         return b"ok\n"
+
+
+def _to_console() -> Response:
+    return Response(302, [(b"location", CONSOLE_PATH.encode() + b"/"), (b"content-length", b"0")], b"")
 
 
 def _pool(lane: Lane, options: ServerOptions) -> WorkerPool:

@@ -22,7 +22,7 @@ from lutra.instance.engine import Engine
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import StorageFailure
 from lutra.server.auth.credentials import Credentials
-from lutra.server.http.app import Application, Send
+from lutra.server.http.app import Application, MakeConsole, Send
 from lutra.server.http.body import Receive
 from lutra.server.http.http_protocol import BoundedHttpProtocol
 from lutra.server.http.options import ServerOptions
@@ -45,8 +45,11 @@ def run_server(
     *,
     on_listening: Callable[[str], None],
     clock: Clock | None = None,
+    make_console: MakeConsole | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then answers what is under way and returns. The engine stays open.
+
+    ``make_console``: what makes the pages below ``/console``; None: there are none.
 
     ``on_listening`` is given the endpoint, ``http://HOST:PORT``, once it accepts connections. Raises AddressError.
     """
@@ -55,7 +58,7 @@ def run_server(
     logging.getLogger("uvicorn.error").setLevel(max(logging.ERROR, logging.getLogger().level))
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     listener = _listen(options)
-    holder = _ApplicationHolder(lambda: Application(engine, credentials, clock or SystemClock(), options))
+    holder = _ApplicationHolder(lambda: Application(engine, credentials, clock or SystemClock(), options, make_console))
     config = uvicorn.Config(
         holder,
         # A factory, not a class: uvicorn only calls it.

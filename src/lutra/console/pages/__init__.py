@@ -1,0 +1,1 @@
+"""A module a page: its handlers, and at the end its ``ROUTES``."""

@@ -1,0 +1,10 @@
+"""The tabs of a table."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TABS: Final[tuple[tuple[str, str, str], ...]] = (
+    # Its key, which a page says it is, the message, the route's name.
+    ("overview", "Overview", "table"),
+)
