@@ -15,21 +15,24 @@ SDK_TESTS = [ ! -x $(SDK_VENV)/bin/pytest ] || LUTRA_SERVER_PYTHON=$(BIN)/python
 # Two processes at once: half the time on two cores, and none of the memory that one a core would take on many.
 SHARED_OUT := -n 2 --dist worksteal
 
-.PHONY: setup demo test test-slow lint bench protos clean
+.PHONY: setup browser demo test test-slow lint bench protos clean
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml $(NATIVE)
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh tools/setup.sh
 	@touch $@
 
+browser:
+	@sh tools/browser.sh
+
 demo: setup
 	$(BIN)/lutra demo --data demo-data
 
-test: setup
+test: setup browser
 	$(BIN)/pytest $(SHARED_OUT)
 	@$(SDK_TESTS)
 
-test-slow: setup
+test-slow: setup browser
 	$(BIN)/pytest -m "slow or not slow"
 	@$(SDK_TESTS) -m "slow or not slow"
 

@@ -1,0 +1,85 @@
+"""Pages of the console over a large table: how long each takes, from the request to the last byte of its answer.
+
+python -m bench.console [--rows 1000000] [--dim 384] [--folder DIR] [--times 20] [--json FILE]
+
+Fills a table (kept in ``--folder`` for the next time), serves it, signs in, and asks for each page so many times, one
+after the other. Times include the engine's. Requests are those of a browser; the goal is 200 ms, and 1 s for the map.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import re
+import statistics
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlencode, urlsplit
+
+from bench.console_rows import TABLE, fill
+from bench.server_process import ACCESS_KEY_ID, ACCESS_KEY_SECRET, INSTANCE, run_server
+
+_TOKEN: Final = re.compile(r'name="csrf-token" content="([^"]*)"')
+PLACE: Final = f"/console/i/{INSTANCE}/t/{TABLE}"
+
+
+class Visitor:
+    """Somebody who has signed in, on one connection."""
+
+    def __init__(self, endpoint: str) -> None:
+        address = urlsplit(endpoint)
+        self._connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=120)
+        self._cookies: dict[str, str] = {}
+        self.token = ""
+        self.get("/console/sign-in")
+        form = {"access_key_id": ACCESS_KEY_ID, "secret": ACCESS_KEY_SECRET, "to": "", "csrf_token": self.token}
+        status, _ = self.send("POST", "/console/sign-in", urlencode(form).encode())
+        if status != 303:
+            raise RuntimeError(f"signing in was answered with {status}")
+        self.get("/console/")
+
+    def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+        status, body = self.send("GET", path, None, headers)
+        if found := _TOKEN.search(body.decode(errors="replace")):
+            self.token = found[1]
+        return status, body
+
+    def send(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        sent = {"cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items()), **(headers or {})}
+        if body is not None:
+            sent["content-type"] = "application/x-www-form-urlencoded"
+        self._connection.request(method, path, body, sent)
+        response = self._connection.getresponse()
+        for cookie in response.headers.get_all("set-cookie") or []:
+            name, _, rest = cookie.partition("=")
+            self._cookies[name] = rest.partition(";")[0]
+        return response.status, response.read()
+
+
+def measure(visitor: Visitor, pages: dict[str, tuple[str, dict[str, str]]], times: int) -> list[dict[str, Any]]:
+    """Milliseconds of each page, median and most."""
+    found = []
+    for name, (path, headers) in pages.items():
+        took_ms = []
+        for _ in range(times):
+            begin_s = time.perf_counter()
+            status, body = visitor.get(path, headers)
+            took_ms.append(1_000 * (time.perf_counter() - begin_s))
+            if status != 200:
+                raise RuntimeError(f"{path} was answered with {status}: {body[:500]!r}")
+        found.append(
+            {
+                "page": name,
+                "p50_ms": statistics.median(took_ms),
+                "first_ms": took_ms[0],
+                "max_ms": max(took_ms[1:] or took_ms),
+                "bytes": len(body),
+            }
+        )
+    return found
