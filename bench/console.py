@@ -18,7 +18,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from bench.console_rows import TABLE, fill
 from bench.server_process import ACCESS_KEY_ID, ACCESS_KEY_SECRET, INSTANCE, run_server
@@ -83,3 +83,40 @@ def measure(visitor: Visitor, pages: dict[str, tuple[str, dict[str, str]]], time
             }
         )
     return found
+
+
+def pages(visitor: Visitor) -> dict[str, tuple[str, dict[str, str]]]:
+    """Those to ask for, with the headers of each."""
+    del visitor
+    return {
+        "instances": ("/console/", {}),
+        "tables": (f"/console/i/{INSTANCE}", {}),
+        "overview": (PLACE, {}),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--dim", type=int, default=384)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--times", type=int, default=20)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    with ExitStack() as closing:
+        folder = options.folder or Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="lutra-bench-")))
+        fill(folder / "data", options.rows, options.dim)
+        server = closing.enter_context(run_server(data_dir=folder / "data"))
+        visitor = Visitor(server.endpoint)
+        found = measure(visitor, pages(visitor), options.times)
+        print(f"{options.rows:,} rows x {options.dim}; ms from request to last byte, {options.times} times each")
+        print(f"{'page':<28}{'p50':>9}{'first':>9}{'max':>9}{'KB':>9}")
+        for one in found:
+            sizes = f"{one['first_ms']:>9.1f}{one['max_ms']:>9.1f}{one['bytes'] / 1_000:>9.1f}"
+            print(f"{one['page']:<28}{one['p50_ms']:>9.1f}{sizes}")
+        if options.json:
+            options.json.write_text(json.dumps({"rows": options.rows, "dim": options.dim, "pages": found}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
