@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from support.filters import holds
 
 import lutra
-from lutra.cli.where import parse_where
 from lutra.instance.engine import Engine
 from lutra.instance.expression import Between, Comparison, Expression, OneOf, Operator, Present, StartsWith
 from lutra.instance.fsck import check_directory
@@ -29,6 +28,7 @@ from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptio
 from lutra.model.rows import CellOperation, ChangeKind, RowChange
 from lutra.model.schema import KeyColumn, TableSchema
 from lutra.model.values import ColumnType
+from lutra.transfer.where import parse_where
 
 UTC = dt.UTC
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=UTC)

@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from lutra.cli.explanations import explained
-from lutra.cli.where import Declarations, parse_where
 from lutra.demo.library import Library
 from lutra.instance.results import Results
+from lutra.transfer.where import Declarations, parse_where
 
 
 @dataclass(frozen=True, slots=True)

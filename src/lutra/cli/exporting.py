@@ -69,8 +69,8 @@ def export(
       lutra export - --table articles --data ./data --format jsonl --limit 10 | jq .title
     """
     from lutra.cli.keys import names_of
-    from lutra.cli.where import parse_where_of
     from lutra.transfer.exporter import Export
+    from lutra.transfer.where import parse_where_of
 
     started_s = time.monotonic()
     opened = opened_to_read(data_dir, objects, instance)

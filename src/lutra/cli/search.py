@@ -15,9 +15,9 @@ from rich.markup import escape
 import lutra
 from lutra.cli.answers import Answer, By, ask, columns_of, print_answer
 from lutra.cli.failures import shown_failures
-from lutra.cli.where import parse_where
 from lutra.demo.library import Library
 from lutra.model.errors import LutraError
+from lutra.transfer.where import parse_where
 
 _LIMIT_DEFAULT: Final = 5
 _LIMIT_MAX: Final = 1_000

@@ -98,7 +98,7 @@ def count(name: str, data_dir: Path, objects: str | None, instance: str, where: 
     Example:
       lutra table count articles --data ./data --where "year >= 2020 and not tags = draft"
     """
-    from lutra.cli.where import parse_where_of
+    from lutra.transfer.where import parse_where_of
 
     with shown_failures(), opened_to_read(data_dir, objects, instance) as database:
         of = database.table(name)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from lutra.cli.keys import key_of, names_of
-from lutra.cli.where import parse_where_of
 from lutra.instance.expression import Column, Order, col
 from lutra.instance.field import Vector
 from lutra.instance.row import Row
@@ -16,6 +15,7 @@ from lutra.instance.table import Table
 from lutra.model.errors import ObjectNotExist, ParameterInvalid
 from lutra.model.queries import SearchStats
 from lutra.model.suggestions import suggestion
+from lutra.transfer.where import parse_where_of
 from lutra.transfer.written import numbers_in
 
 

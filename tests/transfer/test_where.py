@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 import lutra
-from lutra.cli.where import parse_where
 from lutra.instance.expression import Expression
 from lutra.model.errors import ParameterInvalid
+from lutra.transfer.where import parse_where
 
 COLUMNS: dict[str, Any] = {
     "kind": str,
