@@ -13,6 +13,7 @@ from lutra.instance.instance import Instance
 from lutra.instance.layout import INDEX_NAME, KeyDeclaration, Layout
 from lutra.instance.open_directories import OpenDirectory, open_directory
 from lutra.instance.read_only import ReadOnlyDirectory
+from lutra.instance.served_directory import ServedDirectory
 from lutra.instance.table import Table
 from lutra.model.errors import ObjectAlreadyExist, ObjectNotExist, ParameterInvalid, StorageFailure
 from lutra.model.suggestions import suggestion
@@ -52,12 +53,17 @@ def connect(
     return Database(open_directory(path), instance, objects, memory_bytes)
 
 
+def database_of(directory: ServedDirectory, instance: str) -> Database:
+    """The tables of one instance of an engine that is open and stays so. Raises ObjectNotExist, StorageFailure."""
+    return Database(directory, instance, None, MEMORY_BYTES_DEFAULT)
+
+
 class Database:
     """The tables of one instance in a folder. A context manager; thread-safe. Made by :func:`lutra.connect`."""
 
     def __init__(
         self,
-        directory: OpenDirectory | ReadOnlyDirectory,
+        directory: OpenDirectory | ReadOnlyDirectory | ServedDirectory,
         instance: str,
         objects: str | os.PathLike[str] | None,
         memory_bytes: int,

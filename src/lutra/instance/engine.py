@@ -34,6 +34,7 @@ class Engine:
         DIR/scratch/      segments that are being built
         DIR/instances/    a folder for each instance
         DIR/imports/      how far imports have come that were broken off (`lutra.transfer.checkpoint`)
+        DIR/uploads/      files on their way through the console (`lutra.console.uploads`)
     """
 
     def __init__(self, data_dir: Path, partition: Partition) -> None:
@@ -89,6 +90,10 @@ class Engine:
             partition.resources.close()
             partition.close()
             raise
+
+    @property
+    def data_dir(self) -> Path:
+        return self._data_dir
 
     @property
     def resources(self) -> Resources:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final, cast
 
 from lutra.instance.expression import Expression
 from lutra.instance.field import Field
@@ -16,7 +16,7 @@ from lutra.instance.table import Table
 from lutra.model.errors import ParameterInvalid
 from lutra.model.values import AUTO_INCREMENT
 from lutra.transfer.data_file import FORMATS, FormatName, format_of_name
-from lutra.transfer.output_file import STDOUT, output_file
+from lutra.transfer.output_file import STDOUT, PieceBuffer, output_file
 from lutra.transfer.table_schema import TableDeclaration
 from lutra.transfer.writers import writer_of
 
@@ -46,13 +46,37 @@ class Export:
         columns = self._fields(format_)
         written = 0
         with output_file(self.path, overwrites=self.overwrites) as file:
-            writer = writer_of(format_, file, columns, self._declaration(columns))
-            while batch := list(islice(rows, _ROWS_AT_ONCE)):
-                writer.write(batch)
-                written += len(batch)
+            for written in self._written(file, format_, rows, columns):
                 self.on_progress(written)
-            writer.close()
         return written
+
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes of the file, made as they are asked for, for who hands them on and keeps none; ``path`` but says
+        the format. Raises as `run`, what is asked for wrongly at once."""
+        format_ = self._format()
+        rows = self._rows()
+        columns = self._fields(format_)
+        return self._pieces(format_, rows, columns)
+
+    def _pieces(self, format_: FormatName, rows: Iterator[Row], columns: Mapping[str, Field]) -> Iterator[bytes]:
+        buffer = PieceBuffer()
+        for _ in self._written(cast("IO[bytes]", buffer), format_, rows, columns):
+            if piece := buffer.take():
+                yield piece
+        if piece := buffer.take():
+            yield piece
+
+    def _written(
+        self, file: IO[bytes], format_: FormatName, rows: Iterator[Row], columns: Mapping[str, Field]
+    ) -> Iterator[int]:
+        """Writes the rows, some at each step; how many so far."""
+        written = 0
+        writer = writer_of(format_, file, columns, self._declaration(columns))
+        while batch := list(islice(rows, _ROWS_AT_ONCE)):
+            writer.write(batch)
+            written += len(batch)
+            yield written
+        writer.close()
 
     def _format(self) -> FormatName:
         if self.format is not None:

@@ -34,6 +34,26 @@ class _LeftOpen(io.RawIOBase):
         return self._raw.write(content)
 
 
+class PieceBuffer(io.RawIOBase):
+    """Keeps what is written until it is taken, for who passes it on."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any, /) -> int:
+        self._pieces.append(bytes(content))
+        return len(self._pieces[-1])
+
+    def take(self) -> bytes:
+        """All that was written since it was last taken."""
+        taken = b"".join(self._pieces)
+        self._pieces.clear()
+        return taken
+
+
 def _zstandard(raw: IO[bytes]) -> IO[bytes]:
     try:
         import pyarrow as pa
