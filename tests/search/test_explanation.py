@@ -3,60 +3,32 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from support.graph_and_buffer import DEAD, DIMENSION, KEY, ROWS, SCHEMA, graph_and_buffer, vectors
 from support.indexes import memory_index
 from support.stored_segments import Shelf
 
 from lutra.index.lsm.view import IndexView
-from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, TextOptions, VectorOptions
 from lutra.model.queries import Bool, KnnVector, Match, MatchAll, Query, Range, ScoreSort, SearchRequest, Term
 from lutra.model.rows import Row
-from lutra.model.schema import KeyColumn
-from lutra.model.values import ColumnType
 from lutra.search import search
 from lutra.server.protocol.explanations import BYTES_MAX, explanation_header
 from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.layout import SegmentKind
 
-KEY = (KeyColumn("id", ColumnType.INTEGER),)
-DIMENSION = 16
-ROWS = 3_000
-SCHEMA = IndexSchema(
-    (
-        FieldSchema("n", FieldType.LONG),
-        FieldSchema("t", FieldType.TEXT, text=TextOptions()),
-        FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(DIMENSION)),
-    )
-)
 NEAR = np.zeros(DIMENSION, np.float32)
 
 
 @pytest.fixture(scope="module")
 def view(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IndexView]:
     """A segment with a graph, of whose rows the first hundred are deleted, and a buffer of as many."""
-    shelf = Shelf(tmp_path_factory.mktemp("shelf"))
-    vectors = np.random.default_rng(1).standard_normal((ROWS + 100, DIMENSION)).astype("<f4")
-    rows = [
-        Row(
-            (("id", n),), [("n", n % 100, 1), ("t", f"even {n % 7}" if n % 2 == 0 else "odd", 1), ("v", v.tobytes(), 1)]
-        )
-        for n, v in enumerate(vectors)
-    ]
-    index, buffer = memory_index(SCHEMA, KEY), memory_index(SCHEMA, KEY)
-    index.apply(random.Random(1).sample(rows[:ROWS], ROWS))
-    buffer.apply(rows[ROWS:])
-    plans = {"v": BuildPlan(SegmentKind.GRAPH, degree=32, code_bits=4)}
-    name, _ = shelf.build([index.view().parts[0]], SCHEMA, plans)
-    segment = shelf.open(name, SCHEMA, dead=range(100))
-    yield replace(index.view(), parts=(segment, buffer.view().parts[0]))
-    segment.close()
-    shelf.close()
+    with graph_and_buffer(tmp_path_factory.mktemp("shelf")) as view:
+        yield view
 
 
 def explained(view: IndexView, query: Query, **more: Any) -> dict[str, Any]:
@@ -137,3 +109,80 @@ def test_a_header_is_never_too_long(view: IndexView) -> None:
     shorter = json.loads(explanation_header(many))
     assert len(explanation_header(many)) <= BYTES_MAX
     assert 0 < len(shorter["parts"]) == 200 - shorter["left_out"]["parts"]
+
+
+def test_what_the_chosen_way_was_thought_to_take(view: IndexView) -> None:
+    segment, buffer = explained(view, KnnVector("v", NEAR, 10))["parts"]
+    told, (scan,) = segment["query"]["predicted"], segment["query"]["scans"]
+    assert (told["kind"], told["strategy"]) == ("graph", scan["planned"])
+    assert told["bytes"] == told["reads"] * 4_096
+    assert 0 < scan["compared"] < scan["distances"]
+    assert scan["distances"] / 3 < told["distances"] < scan["distances"] * 3
+    assert 0.9 <= told["recall"] <= 1
+    assert "predicted" not in buffer["query"]
+    assert (segment["name"], segment["size_bytes"]) == (view.parts[0].name, view.parts[0].size_bytes)
+    assert "name" not in buffer
+    few = explained(view, KnnVector("v", NEAR, 29, Range("n", 0, 0)), limit=29)["parts"][0]["query"]
+    told, (scan,) = few["predicted"], few["scans"]
+    assert (told["strategy"], told["recall"]) == ("brute_force", 1.0)
+    assert (told["distances"], scan["compared"]) == (scan["distances"], scan["distances"])
+
+
+@pytest.mark.parametrize("within", [None, Range("n", 0, 49)])
+def test_how_many_of_the_true_neighbours_were_found(view: IndexView, within: Query | None) -> None:
+    top_k, stored = 40, vectors()
+    ids = np.arange(DEAD, len(stored))
+    if within is not None:
+        ids = ids[ids % 100 < 50]
+    missed = 0
+    for query in np.random.default_rng(2).standard_normal((20, DIMENSION)).astype(np.float32):
+        knn = KnnVector("v", query, top_k, within, num_candidates=top_k)
+        request = SearchRequest(knn, (ScoreSort(),), limit=top_k, explain=True, samples_recall=True)
+        answer = search(view, request)
+        true = ids[np.argsort(np.square(stored[ids] - query).sum(axis=1), kind="stable")[:top_k]]
+        found = np.array([hit.key[0][1] for hit in answer.hits])
+        assert answer.stats.explanation is not None
+        sampled = [part["query"]["sampled"] for part in answer.stats.explanation["parts"]]
+        assert [one["nearest"] for one in sampled] == [(true < ROWS).sum(), (true >= ROWS).sum()]
+        assert sum(one["found"] for one in sampled) == len(np.intersect1d(true, found))
+        missed += top_k - len(np.intersect1d(true, found))
+    assert missed, "with so few candidates some are missed, or nothing is shown here"
+
+
+def test_recall_is_sampled_only_where_asked(view: IndexView) -> None:
+    assert "sampled" not in explained(view, KnnVector("v", NEAR, 10))["parts"][0]["query"]
+    within = explained(view, Bool(must=(KnnVector("v", NEAR, 10), Term("n", 3))), samples_recall=True)["parts"]
+    assert sum(part["query"]["must"][0]["sampled"]["nearest"] for part in within) == 10
+    nothing = explained(view, KnnVector("v", NEAR, 10, Term("n", 777)), samples_recall=True)["parts"]
+    assert ["sampled" in part["query"] for part in nothing] == [False, False]
+
+
+def test_equally_near_rows_are_as_good(view: IndexView) -> None:
+    buffer = memory_index(SCHEMA, KEY)
+    buffer.apply([Row((("id", n),), [("v", np.full(DIMENSION, n // 10, "<f4").tobytes(), 1)]) for n in range(30)])
+    parts = (view.parts[1], buffer.view().parts[0])
+    for top_k in (5, 10, 15):
+        whole = replace(view, parts=parts)
+        told = explained(whole, KnnVector("v", NEAR, top_k), limit=top_k, samples_recall=True)["parts"]
+        assert [part["query"].get("sampled") for part in told] == [
+            {"nearest": part["query"]["estimate"], "found": part["query"]["estimate"]} for part in told
+        ]
+        assert sum(part["query"]["estimate"] for part in told) == top_k
+
+
+def test_what_is_not_in_memory_is_read_up_to_a_bound(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf(tmp_path_factory.mktemp("shelf"))
+    index = memory_index(SCHEMA, KEY)
+    index.apply([Row((("id", n),), [("v", v.tobytes(), 1)]) for n, v in enumerate(vectors()[:ROWS])])
+    name, _ = shelf.build([index.view().parts[0]], SCHEMA, {"v": BuildPlan(SegmentKind.GRAPH, code_bits=4)})
+    with shelf.open(name, SCHEMA, memory_budget_bytes=0) as segment:
+        bare = replace(index.view(), parts=(segment,))
+        knn = KnnVector("v", NEAR, 10, num_candidates=10)
+        (part,) = explained(bare, knn, samples_recall=True)["parts"]
+        assert part["query"]["sampled"]["nearest"] == 10
+        monkeypatch.setattr("lutra.search.recall.READ_BYTES_MAX", 1_000)
+        (part,) = explained(bare, knn, samples_recall=True)["parts"]
+        assert "sampled" not in part["query"]
+    shelf.close()

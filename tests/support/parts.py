@@ -40,6 +40,8 @@ class MemoryPart:
     oldest: npt.NDArray[np.int64]
     fields: Mapping[str, FieldPart]
     in_key_order: bool = False
+    name: str = ""
+    size_bytes: int = 0
 
     @property
     def rows(self) -> int:

@@ -7,8 +7,8 @@ from typing import Any, Final
 from rich.markup import escape
 from rich.tree import Tree
 
-_OF_PART: Final = ("kind", "documents", "rows", "query", "us")
-_OF_CONDITION: Final = ("query", "estimate", "rows", "us", "scans", "predicted_us", "needed", "weight")
+_OF_PART: Final = ("kind", "name", "size_bytes", "documents", "rows", "query", "us")
+_OF_CONDITION: Final = ("query", "estimate", "rows", "us", "scans", "predicted_us", "predicted", "needed", "weight")
 _INNER: Final = ("filter", "must", "must_not", "should")
 
 
@@ -35,6 +35,11 @@ def _add(tree: Tree, role: str, condition: dict[str, Any]) -> None:
     predicted = condition.get("predicted_us")
     if predicted:
         node.add(escape("predicted: " + ", ".join(f"{name} {us:,.0f} µs" for name, us in predicted.items())))
+    chosen = condition.get("predicted")
+    if chosen:
+        recall = "" if chosen["recall"] is None else f", recall {chosen['recall']:.3f}"
+        took = f"{chosen['distances']:,} distances, {chosen['reads']:,} reads{recall}"
+        node.add(escape(f"planned: {chosen['strategy']} of a {chosen['kind']} segment, {took}"))
     for name in _INNER:
         inner = condition.get(name, [])
         for one in [inner] if isinstance(inner, dict) else inner:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -16,7 +16,7 @@ from lutra.model.arrays import Docs
 from lutra.model.errors import Corruption
 from lutra.model.indexes import FieldSchema, VectorOptions
 from lutra.vectors.calibration import Checked
-from lutra.vectors.part import KnnCounters
+from lutra.vectors.part import KnnCounters, Predicted, Thorough
 from lutra.vectors.segment import RECALL_TARGET_DEFAULT, Segment
 from lutra.vectors.segment_file import SegmentFile
 
@@ -84,8 +84,25 @@ class SegmentVectors:
     def row_blocks(self) -> Iterator[npt.NDArray[np.float32]]:
         return self._segment.file.vector_blocks()
 
-    def predicted_us(self, k: int, qualifying: int | None, num_candidates: int | None) -> Mapping[str, float]:
-        return self._segment.predicted_us(k, qualifying, num_candidates) if len(self._docs) else {}
+    def predicted(self, k: int, qualifying: int | None, num_candidates: int | None) -> Predicted | None:
+        return self._segment.predicted(k, qualifying, num_candidates) if len(self._docs) else None
+
+    def thorough(self, query: npt.NDArray[np.float32], k: int, mask: RowMask | None, bytes_max: int) -> Thorough | None:
+        if not len(self._docs):
+            return Thorough(np.empty(0, np.int64), np.empty(0, np.float32), 0)
+        found = self._segment.thorough(query, k, None if mask is None else self._rows_of(mask, False), bytes_max)
+        if found is None:
+            return None
+        return Thorough(*self._of_documents(found.ids[0], found.distances[0]), int(found.counters.bytes[0]))
+
+    def _of_documents(
+        self, rows: npt.NDArray[np.int64], distances: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """Documents and distances, equals by document, of what a search finds."""
+        rows, distances = rows[rows >= 0], distances[rows >= 0]
+        docs = self._docs[rows].astype(np.int64)
+        order = np.lexsort((docs, distances))
+        return docs[order], distances[order]
 
     def topk(
         self,
@@ -114,10 +131,6 @@ class SegmentVectors:
             within=within,
             threads=1,
         )
-        rows, distances = found.ids[0], found.distances[0]
-        rows, distances = rows[rows >= 0], distances[rows >= 0]
-        docs = self._docs[rows].astype(np.int64)
-        order = np.lexsort((docs, distances))
         took = found.counters
         counters = KnnCounters(
             Strategy(int(took.used[0])).name.lower(),
@@ -126,8 +139,10 @@ class SegmentVectors:
             int(took.reads[0]),
             int(took.bytes[0]),
             *self._segment.checked,
+            compared=int(took.exact[0]),
+            planned=Strategy(int(took.planned[0])).name.lower(),
         )
-        return docs[order], distances[order], counters
+        return *self._of_documents(found.ids[0], found.distances[0]), counters
 
     def topk_many(
         self,

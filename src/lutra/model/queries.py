@@ -317,6 +317,8 @@ class SearchRequest:
     timeout_ms: int | None = None
     explain: bool = False
     """Whether the answer tells what was done, and why: `SearchStats.explanation`."""
+    samples_recall: bool = False
+    """Whether that also tells how many of the true neighbours were found: each part is searched once more for it."""
     highlight: Highlight | None = None
     aggregations: tuple[Aggregation, ...] = ()
     group_bys: tuple[GroupBy, ...] = ()

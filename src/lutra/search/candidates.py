@@ -139,7 +139,7 @@ def _give(condition: Near, scans: Sequence[_Scan], chosen: Sequence[tuple[Docs, 
     for scan, (docs, own) in zip(scans, chosen, strict=True):
         end = begin + len(own)
         if end > begin:
-            scan.give(docs, scores[begin:end])
+            scan.give(docs, own, scores[begin:end])
         begin = end
 
 
@@ -195,7 +195,7 @@ class _Scan:
         node = search.node(condition)
         assert isinstance(node, NearNode)
         self.node = node
-        self.mask = _in_question(condition, search)
+        self.mask = in_question(condition, search)
         self.wanted = condition.top_k + 1
         """So many are asked for: one more shows whether there are more as near as the last."""
         self.asked = 0
@@ -215,8 +215,17 @@ class _Scan:
 
     def take(self, found: Found, checked: Checked) -> None:
         """What came of it."""
-        distances, _, hops, reads, size, _, used = found.figures
-        counters = KnnCounters(Strategy(used).name.lower(), distances, hops, reads, size, *checked)
+        distances, compared, hops, reads, size, planned, used = found.figures
+        counters = KnnCounters(
+            Strategy(used).name.lower(),
+            distances,
+            hops,
+            reads,
+            size,
+            *checked,
+            compared=compared,
+            planned=Strategy(planned).name.lower(),
+        )
         self.note(self.wanted, found.docs, found.distances, counters, found.within, found.us)
 
     @property
@@ -250,8 +259,9 @@ class _Scan:
             self.node.took(Scan(count, qualifying, within, counters, us))
             self.search.took_us += us
 
-    def give(self, docs: Docs, scores: npt.NDArray[np.float64]) -> None:
+    def give(self, docs: Docs, distances: Distances, scores: npt.NDArray[np.float64]) -> None:
         """To the node: its neighbours, as far as they score enough."""
+        self.node.set_nearest(docs, distances)
         if self.condition.min_score is not None:
             kept = above(scores, self.condition.min_score)
             docs, scores = docs[kept], scores[kept]
@@ -269,7 +279,7 @@ class _Scan:
         return first_of([KeyLevel(self.search.part.keys, False)], tied, count) if len(tied) else tied
 
 
-def _in_question(condition: Near, search: PartSearch) -> RowMask | None:
+def in_question(condition: Near, search: PartSearch) -> RowMask | None:
     """Which documents may be neighbours; None where all may."""
     part = search.part
     if condition.filter is not None:

@@ -25,6 +25,7 @@ from lutra.search.matching import matching_of
 from lutra.search.nodes.node import Condition, PartSearch
 from lutra.search.plan import Plan, plan_of
 from lutra.search.ranking import best_matches
+from lutra.search.recall import sample_recall
 from lutra.search.statistics import gather_statistics
 from lutra.search.token import Token
 
@@ -108,6 +109,8 @@ def _answered(
         answer.inner_hits = inner_hits_of(plan.inner_hits, searches[: found.parts], documents)
     if request.explain:
         searched = searches[: found.parts]
+        if request.samples_recall:
+            sample_recall(plan.conditions, searched)
         stats.explanation = explanation_of(plan, searched, (time.perf_counter() - began_s) * 1e6)
         if found.aggregated is not None:
             told = {"us": round(found.aggregating_us, 1), "estimated": list(estimated(found.aggregated))}

@@ -5,6 +5,7 @@
     {"us": 812.4,                             all of it
      "parts": [
        {"kind": "segment",                    or "buffer"
+        "name": "segments/3f2a…", "size_bytes": 51838976,   of the segment's object; of a buffer in memory, about
         "documents": 70000, "rows": 69988,    of which live
         "strategy": "walk",                   and "recall" and "fallback", where the build checked its searches,
                                               and "exact_rows", where there are rows that codes do not describe
@@ -13,8 +14,13 @@
         "query": {"query": "knn_vector", "field": "v", "top_k": 10,
                   "estimate": 4, "rows": 4,   rows None: they did not have to be listed
                   "us": 290.1,
-                  "scans": [{"strategy": "walk", "wanted": 11, "qualifying": 7011, "within": 0.71, ...}],
+                  "scans": [{"strategy": "walk", "planned": "walk", "wanted": 11, "qualifying": 7011, "within": 0.71,
+                             "distances": 1893, "compared": 19, ...}],     exactly: the candidates that codes left
                   "predicted_us": {"brute_force": 56088.0, "code_scan": 410.2, "walk": 210.9},
+                  "predicted": {"kind": "graph", "strategy": "walk", "distances": 2010, "reads": 21, "bytes": 86016,
+                                "recall": 0.96},     of the way that was planned; recall as the build measured it
+                  "sampled": {"nearest": 5, "found": 5},    where `SearchRequest.samples_recall` asked: of the true
+                                                            neighbours those of this part, and of these those found
                   "filter": {"query": "range", "field": "n", ...}}}],
      "aggregations": {"us": 120.9,            where there are any: all that was done for them
                       "estimated": ["by_user/visits"]}}   which results are not exact
@@ -41,6 +47,8 @@ def _part(plan: Plan, search: PartSearch) -> dict[str, Any]:
     part, stats = search.part, search.stats
     told: dict[str, Any] = {
         "kind": "segment" if part.in_key_order else "buffer",
+        **({"name": part.name} if part.name else {}),
+        "size_bytes": part.size_bytes,
         "documents": part.size,
         "rows": part.rows,
         "strategy": stats.strategy,

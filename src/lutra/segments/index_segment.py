@@ -180,6 +180,11 @@ class IndexSegment:
         return self.meta.size
 
     @property
+    def size_bytes(self) -> int:
+        """Of the object."""
+        return self.meta.size_bytes
+
+    @property
     def rows(self) -> int:
         """That ``live`` leaves."""
         return self.live.count

@@ -21,7 +21,15 @@ class Part(Protocol):
     """
 
     @property
+    def name(self) -> str:
+        """Of a segment's object; empty where there is none."""
+
+    @property
     def size(self) -> int: ...
+
+    @property
+    def size_bytes(self) -> int:
+        """Of a segment's object, or about what a buffer takes in memory."""
 
     @property
     def rows(self) -> int:

@@ -31,8 +31,17 @@ class SpacePart:
         self.children: Children = nested(enclosing, path).children
 
     @property
+    def name(self) -> str:
+        return self.enclosing.name
+
+    @property
     def size(self) -> int:
         return self.children.size
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all that lies in the same object."""
+        return self.enclosing.size_bytes
 
     @property
     def fields(self) -> Fields:

@@ -166,14 +166,30 @@ class Calibration:
         compared = (self._compared.mean if filtered else self._compared.median) * max(1.0, k / CHECKED_NEIGHBOURS)
         return effort if compared <= SURPRISING * effort.reads else replace(effort, reads=compared)
 
+    def expected_recall(self, k: int, recall_target: float) -> float | None:
+        """What `effort` was measured to find of ``k`` neighbours; where it was not, what the check found, if any."""
+        if not self._curves:
+            return self.recall
+        lower, upper = self._around(k)
+        below, above = (_recall_of(self._curves[m], recall_target) for m in (lower, upper))
+        if lower == upper:
+            return below
+        return below + math.log(k / lower) / math.log(upper / lower) * (above - below)
+
+    def _around(self, k: int) -> tuple[int, int]:
+        """The numbers of neighbours that were measured next to ``k``."""
+        measured = list(self._curves)
+        return (
+            max((m for m in measured if m <= k), default=measured[0]),
+            min((m for m in measured if m >= k), default=measured[-1]),
+        )
+
     def effort(self, k: int, recall_target: float) -> Effort:
         """What reaches ``recall_target`` of ``k`` neighbours; the most that was measured where none does."""
         if not self._curves:
             beam = max(DEFAULT_EFFORT.beam, 2 * k)
             return Effort(beam, DEFAULT_EFFORT.bound_sigmas, DEFAULT_EFFORT.distances, DEFAULT_EFFORT.reads + 2 * k)
-        measured = list(self._curves)
-        lower = max((m for m in measured if m <= k), default=measured[0])
-        upper = min((m for m in measured if m >= k), default=measured[-1])
+        lower, upper = self._around(k)
         below, above = _reach(self._curves[lower], recall_target), _reach(self._curves[upper], recall_target)
         if lower == upper:
             return _scaled(below, max(1.0, k / lower))
@@ -207,8 +223,18 @@ def frontier(points: Sequence[Point], costs: SegmentCosts) -> list[Point]:
     return hull
 
 
+def _aimed_at(target: float) -> float:
+    """More than a target, for what a sample does not show."""
+    return target + min(max(MARGIN * (1 - target), MARGIN_MIN), MARGIN_MAX * (1 - target))
+
+
+def _recall_of(points: Sequence[Point], target: float) -> float:
+    """What was measured of the effort that `_reach` gives."""
+    return min(max(_aimed_at(target), points[0].recall), points[-1].recall)
+
+
 def _reach(points: Sequence[Point], target: float) -> Effort:
-    wanted = target + min(max(MARGIN * (1 - target), MARGIN_MIN), MARGIN_MAX * (1 - target))
+    wanted = _aimed_at(target)
     if points[0].recall >= wanted:
         return points[0].effort
     for before, after in itertools.pairwise(points):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +16,7 @@ from lutra.kernels.selection import Selection
 from lutra.model.arrays import Matrix
 from lutra.model.indexes import FieldSchema, VectorOptions
 from lutra.model.values import Value
-from lutra.vectors.part import KnnCounters
+from lutra.vectors.part import KnnCounters, Thorough
 from lutra.vectors.values import read_vectors
 
 Numbers = npt.NDArray[np.int32]
@@ -84,9 +84,13 @@ class VectorView:
         """The vectors, block by block."""
         return (rows for rows, _ in self.blocks)
 
-    def predicted_us(self, k: int, qualifying: int | None, num_candidates: int | None) -> Mapping[str, float]:
+    def predicted(self, k: int, qualifying: int | None, num_candidates: int | None) -> None:
         """Nothing: all are compared."""
-        return {}
+
+    def thorough(self, query: Matrix, k: int, mask: RowMask | None, bytes_max: int) -> Thorough:
+        """As `topk`, which misses none."""
+        docs, distances, _ = self.topk(query, k, mask)
+        return Thorough(docs, distances, 0)
 
     def topk(
         self,
@@ -117,7 +121,8 @@ class VectorView:
         is_lasting: bool = False,
     ) -> list[tuple[npt.NDArray[np.int64], Matrix, KnnCounters]]:
         """`topk` of each of ``queries`` (float32[q, dimension], C-contiguous), shared out to threads."""
-        counters = KnnCounters("exact", self.count(mask))
+        counting_rows = self.count(mask)
+        counters = KnnCounters("exact", counting_rows, compared=counting_rows)
         found: list[tuple[npt.NDArray[np.int64], Matrix]] = []
         first = 0
         counting = mask.bools() if mask is not None and self.complete else None

@@ -50,8 +50,11 @@ class SegmentCosts:
         return distances * estimate_us + reads * READ_US
 
     def filtered_walk_us(self, qualifying: int, distances: float, reads: float) -> float:
-        factor = FILTERED_WALK_FACTOR if qualifying >= BRIDGED_BELOW * self.rows else BRIDGED_WALK_FACTOR
-        return factor * distances * self.walk_estimate_us + reads * READ_US
+        return self.filtered_walk_factor(qualifying) * distances * self.walk_estimate_us + reads * READ_US
+
+    def filtered_walk_factor(self, qualifying: int) -> float:
+        """So many times the distances a walk takes under a mask that ``qualifying`` rows pass."""
+        return FILTERED_WALK_FACTOR if qualifying >= BRIDGED_BELOW * self.rows else BRIDGED_WALK_FACTOR
 
     def node_walk_us(self, distances: float, hops: float, has_codes: bool) -> float:
         """A walk on disk: a read a hop, or one for every distance where codes are not in memory."""

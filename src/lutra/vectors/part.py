@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -37,11 +37,42 @@ class KnnCounters:
     """What is done in place of what would be planned, as that was found to miss too much."""
     exact_rows: int = 0
     """That every search compares, as codes do not describe them."""
+    compared: int = 0
+    """Of the distances: exact ones."""
+    planned: str = ""
+    """The strategy it began with, where there was a choice."""
 
     @property
     def exact(self) -> bool:
         """Whether all documents in question were compared."""
         return self.strategy in _EXACT
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """What was known of a search before it began: what each way would take, and more of the one that takes least."""
+
+    kind: str
+    """``flat``, ``codes`` or ``graph``: what the vectors have."""
+    us: Mapping[str, float]
+    """By strategy; microseconds of one thread."""
+    strategy: str
+    distances: int
+    reads: int
+    bytes: int
+    recall: float | None
+    """As it was measured when the segment was built; None where it was not."""
+
+
+class Thorough(NamedTuple):
+    """What a part's nearest are, all but surely: to compare others with."""
+
+    docs: npt.NDArray[np.int64]
+    """[k'], nearest first."""
+    distances: npt.NDArray[np.float32]
+    """[k'], exact."""
+    read_bytes: int
+    """Of vectors, for this."""
 
 
 class VectorPart(Protocol):
@@ -71,10 +102,14 @@ class VectorPart(Protocol):
         Raises Corruption, StorageFailure.
         """
 
-    def predicted_us(self, k: int, qualifying: int | None, num_candidates: int | None) -> Mapping[str, float]:
-        """What each way to find ``k`` among so many documents (None: all) was thought to take, by name; microseconds.
+    def predicted(self, k: int, qualifying: int | None, num_candidates: int | None) -> Predicted | None:
+        """What finding ``k`` among so many documents (None: all) was thought to take; None where all are compared."""
 
-        Nothing where there is but one way.
+    def thorough(self, query: npt.NDArray[np.float32], k: int, mask: RowMask | None, bytes_max: int) -> Thorough | None:
+        """The ``k`` nearest to ``query`` among those of ``mask``, as `topk`, but hardly any of the true ones missing.
+
+        None where no codes tell what to leave out, and vectors of more than ``bytes_max`` would be read. Raises as
+        `topk`.
         """
 
     def topk(

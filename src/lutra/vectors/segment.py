@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lutra.kernels.blocks import BlockCache
 from lutra.kernels.row_mask import RowMask
-from lutra.kernels.searcher import Plan, SearchCounters, Searcher, Share
+from lutra.kernels.searcher import Plan, SearchCounters, Searcher, Share, Strategy
 from lutra.model.errors import Corruption, ParameterInvalid
 from lutra.model.indexes import Metric
 from lutra.vectors import trial
@@ -24,6 +24,7 @@ from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.doubtful import NOTHING_DOUBTFUL, Doubtful, Measured
 from lutra.vectors.layout import EXACT_MAX, SectionName, SegmentKind
+from lutra.vectors.part import Predicted
 from lutra.vectors.residency import (
     Residency,
     cache_bytes_min,
@@ -35,7 +36,7 @@ from lutra.vectors.residency import (
     load_codes,
 )
 from lutra.vectors.segment_file import SegmentFile
-from lutra.vectors.strategies import choose_plan, predicted_us
+from lutra.vectors.strategies import choose_plan, foreseen, predicted_us
 
 RECALL_TARGET_DEFAULT: Final = 0.95
 CHECK_SLACK: Final = 0.03
@@ -255,28 +256,63 @@ class Segment:
             self._plans[wanted] = k, plan
         return k, plan
 
-    def predicted_us(
+    def predicted(
         self,
         k: int,
         qualifying: int | None = None,
         num_candidates: int | None = None,
         recall_target: float = RECALL_TARGET_DEFAULT,
-    ) -> Mapping[str, float]:
+    ) -> Predicted:
         """What each strategy, by its name in lower case, was thought to take, of which `search` chose the least.
 
         ``qualifying``: rows under the mask; None: there is none.
         """
-        k = max(1, min(k, self.rows if qualifying is None else min(qualifying, self.rows)))
-        predicted = predicted_us(
-            self._costs,
-            self._residency,
-            k,
-            _effort(self._calibration, self._costs, k, recall_target, qualifying),
-            qualifying=None if qualifying is None else min(qualifying, self.rows),
-            num_candidates=num_candidates,
-            fallback=self._calibration.fallback,
+        qualifying = None if qualifying is None else min(qualifying, self.rows)
+        k = max(1, min(k, self.rows if qualifying is None else qualifying))
+        effort = _effort(self._calibration, self._costs, k, recall_target, qualifying)
+        of = self._costs, self._residency, k, effort
+        us = predicted_us(
+            *of, qualifying=qualifying, num_candidates=num_candidates, fallback=self._calibration.fallback
         )
-        return {strategy.name.lower(): us for strategy, us in predicted.items()}
+        strategy = min(us, key=lambda one: us[one])
+        distances, reads = foreseen(*of, strategy, qualifying=qualifying, num_candidates=num_candidates)
+        return Predicted(
+            self._file.kind.value,
+            {one.name.lower(): took for one, took in us.items()},
+            strategy.name.lower(),
+            round(distances),
+            math.ceil(reads),
+            math.ceil(reads) * self._file.layout(SectionName.NODES).block_bytes,
+            self._expected_recall(strategy, k, num_candidates, recall_target),
+        )
+
+    def _expected_recall(
+        self, strategy: Strategy, k: int, num_candidates: int | None, recall_target: float
+    ) -> float | None:
+        if strategy is Strategy.BRUTE_FORCE:
+            return 1.0
+        if num_candidates is not None:  # nobody measured what the caller's choice finds
+            return None
+        calibration = self._calibration
+        is_planned = calibration.fallback is Fallback.NONE
+        return calibration.expected_recall(k, recall_target) if is_planned else calibration.recall
+
+    def thorough(self, query: NDArray[np.float32], k: int, mask: RowMask | None, bytes_max: int) -> Neighbours | None:
+        """The ``k`` rows nearest to ``query`` (float32 [d]), all but surely: by all codes and a bound that hardly any
+        of the true ones is outside of, or by all vectors where no codes would do. None where these are more than
+        ``bytes_max``. Raises as `search`.
+        """
+        self._check(query.reshape(1, -1), k, mask, 1.0, None)
+        counting = self.rows if mask is None else mask.count
+        k = max(1, min(k, counting))
+        if self._residency.codes is not None and self._calibration.fallback is not Fallback.EXACT:
+            plan = trial.truth_plan(k)
+        elif self._costs.blocks_of(counting) * self._file.layout(SectionName.NODES).block_bytes <= bytes_max:
+            plan = Plan(Strategy.BRUTE_FORCE, 0, k, k)
+        else:
+            return None
+        queries = np.ascontiguousarray(query, np.float32).reshape(1, -1)
+        return Neighbours(*self._searcher.search(queries, k, plan, mask=mask, threads=1))
 
     def _check(
         self,

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from lutra.kernels.searcher import Plan, Strategy
 from lutra.vectors.calibration import Effort, Fallback, rerank_plan
@@ -40,6 +40,14 @@ FILTERED_SIGMAS_MIN: Final = 1.6
 """Under a filter: narrower bounds were measured next to rows, and what a filter leaves may lie farther off. (Of 1,350
 rows, without a query's nearest 5 %, .7 found the first for .947, 1.6 for .99 of the queries; where a filter leaves some
 of 40,000 rows by chance it is 2 % more reads.)"""
+
+
+class Foreseen(NamedTuple):
+    """What a search was thought to take."""
+
+    distances: float
+    """Estimates and exact ones."""
+    reads: float
 
 
 def choose_plan(
@@ -117,6 +125,32 @@ def predicted_us(
     else:
         options[Strategy.WALK] = costs.filtered_walk_us(qualifying, effort.distances, reads)
     return options
+
+
+def foreseen(
+    costs: SegmentCosts,
+    residency: Residency,
+    k: int,
+    effort: Effort,
+    strategy: Strategy,
+    *,
+    qualifying: int | None = None,
+    num_candidates: int | None = None,
+) -> Foreseen:
+    """What going that way would take, as `predicted_us` reckons it."""
+    counting = costs.rows if qualifying is None else qualifying
+    reads = max(effort.reads, 1.5 * k)
+    if strategy is Strategy.BRUTE_FORCE:
+        return Foreseen(float(counting), costs.blocks_of(counting))
+    if strategy is Strategy.CODE_SCAN:
+        reads = min(reads, costs.blocks_of(counting))
+        return Foreseen(counting + reads, reads)
+    if strategy is Strategy.WALK:
+        factor = 1.0 if qualifying is None else costs.filtered_walk_factor(qualifying)
+        return Foreseen(factor * effort.distances, reads)
+    beam = _wanted(costs, k, effort, qualifying, num_candidates, is_on_disk=True)
+    distances = effort.distances * beam / effort.beam
+    return Foreseen(distances, beam + (0.0 if residency.codes else distances))
 
 
 def _wanted(

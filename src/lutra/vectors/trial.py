@@ -122,8 +122,7 @@ def draw(searcher: Searcher, file: SegmentFile, threads: int = 0, *, with_effort
     def truth(trial: WalkTrial) -> _Truth:
         own, queries, k = rows[: trial.queries], vectors[: trial.queries], min(trial.k, file.rows - 1)
         if everything is None:
-            wide = replace(rerank_plan(Strategy.CODE_SCAN, k, 0, TRUTH_SIGMAS), deepens=True)
-            return searcher.search(queries, k, wide, left_out=own, threads=threads)[:2]
+            return searcher.search(queries, k, truth_plan(k), left_out=own, threads=threads)[:2]
         found, distances = topk(queries, everything, k + 1, file.metric, threads=threads)
         # A row is mostly its own nearest, but need not be: by inner product, or where rows are equal.
         others = [np.flatnonzero(row != one)[:k] for row, one in zip(found, own, strict=True)]
@@ -144,6 +143,11 @@ def draw(searcher: Searcher, file: SegmentFile, threads: int = 0, *, with_effort
         scaled = np.divide(distances, of_length, out=np.zeros(distances.shape), where=of_length > 0)
         farthest |= {k: float(scaled[:, k - 1].max()) for k in {1, distances.shape[1]} - farthest.keys()}
     return Sample(rows, vectors, tuple(found for found, _ in known), farthest, known[0][1][:, -1])
+
+
+def truth_plan(k: int) -> Plan:
+    """Of a scan of all codes whose finds are taken for the true ones."""
+    return replace(rerank_plan(Strategy.CODE_SCAN, k, 0, TRUTH_SIGMAS), deepens=True)
 
 
 def check(searcher: Searcher, sample: Sample, plan: Plan, threads: int = 0) -> tuple[float, Compared]:

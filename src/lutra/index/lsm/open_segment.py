@@ -131,8 +131,17 @@ class SegmentView:
     live: RowMask
 
     @property
+    def name(self) -> str:
+        return self.opened.name
+
+    @property
     def size(self) -> int:
         return self.opened.segment.size
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the object."""
+        return self.opened.segment.size_bytes
 
     @property
     def keys(self) -> SegmentKeys:

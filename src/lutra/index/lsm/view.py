@@ -40,6 +40,10 @@ class PartView:
     fields: Mapping[str, FieldPart]
 
     @property
+    def name(self) -> str:
+        return ""
+
+    @property
     def in_key_order(self) -> bool:
         return False
 
@@ -97,8 +101,17 @@ class _NarrowedPart:
     live: RowMask
 
     @property
+    def name(self) -> str:
+        return self.part.name
+
+    @property
     def size(self) -> int:
         return self.part.size
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the whole part."""
+        return self.part.size_bytes
 
     @property
     def keys(self) -> StringsPart:

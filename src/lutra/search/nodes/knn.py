@@ -125,10 +125,12 @@ class Scan(NamedTuple):
         took = self.counters
         return {
             "strategy": took.strategy,
+            **({"planned": took.planned} if took.planned else {}),
             "wanted": self.wanted,
             "qualifying": self.qualifying,
             "within": None if math.isinf(self.within) else self.within,
             "distances": took.distances,
+            "compared": took.compared,
             "hops": took.hops,
             "reads": took.reads,
             "bytes": took.bytes,
@@ -136,10 +138,27 @@ class Scan(NamedTuple):
         }
 
 
+class Nearest(NamedTuple):
+    """The share of a part in the neighbours of all parts."""
+
+    docs: Docs
+    distances: npt.NDArray[np.float32]
+
+
+_NOTHING_NEAR: Final = Nearest(_NONE.docs, np.empty(0, np.float32))
+
+
+class Sampled(NamedTuple):
+    """Of the true neighbours of all parts, how many are of this one, and how many of these were found."""
+
+    nearest: int
+    found: int
+
+
 class NearNode(Node):
     """``found`` is this part's share of the neighbours of all parts, which `lutra.search.candidates` sees to."""
 
-    __slots__ = ("_condition", "_filter", "_scans", "found")
+    __slots__ = ("_condition", "_filter", "_scans", "found", "nearest", "sampled")
 
     uniform = None
 
@@ -148,10 +167,17 @@ class NearNode(Node):
         self._condition = condition
         self._filter = None if condition.filter is None else (condition.filter, search.node(condition.filter))
         self.found = _NONE
+        self.nearest = _NOTHING_NEAR
+        """What ``found`` is of, those that score too little included."""
+        self.sampled: Sampled | None = None
+        """Where the search was asked to look (`lutra.search.recall`), and could."""
         self._scans: list[Scan] = []
 
     def set_found(self, found: DocScores) -> None:
         self.found = found
+
+    def set_nearest(self, docs: Docs, distances: npt.NDArray[np.float32]) -> None:
+        self.nearest = Nearest(docs, distances)
 
     @property
     def most(self) -> float:  # type: ignore[override]
@@ -176,9 +202,19 @@ class NearNode(Node):
         if self._scans:
             first, of = self._scans[0], self._condition
             among = None if first.qualifying == self.part.size else first.qualifying
-            predicted = nearest(self.part, of.field).predicted_us(first.wanted, among, of.num_candidates)
-            if predicted:
-                told["predicted_us"] = {name: round(us, 1) for name, us in predicted.items()}
+            predicted = nearest(self.part, of.field).predicted(first.wanted, among, of.num_candidates)
+            if predicted is not None:
+                told["predicted_us"] = {name: round(us, 1) for name, us in predicted.us.items()}
+                told["predicted"] = {
+                    "kind": predicted.kind,
+                    "strategy": predicted.strategy,
+                    "distances": predicted.distances,
+                    "reads": predicted.reads,
+                    "bytes": predicted.bytes,
+                    "recall": None if predicted.recall is None else round(predicted.recall, 4),
+                }
+        if self.sampled is not None:
+            told["sampled"] = self.sampled._asdict()
         if self._filter is not None:
             condition, node = self._filter
             told["filter"] = explained(Clause(condition, 1.0), node)
