@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lutra.instance.async_table import AsyncTable
     from lutra.instance.database import Database, connect
     from lutra.instance.expression import Column, Expression, Order, col
-    from lutra.instance.field import Stored, Vector
+    from lutra.instance.field import FieldDeclaration, Stored, Vector
     from lutra.instance.first_rows import first_rows
     from lutra.instance.jsonable import to_jsonable
     from lutra.instance.nested import Nested, Object
@@ -60,6 +60,7 @@ __all__ = [
     "DirectoryInUse",
     "Expression",
     "Fenced",
+    "FieldDeclaration",
     "ForeignObjects",
     "ForkedProcess",
     "GeoPoint",
@@ -108,6 +109,7 @@ _HOMES: Final = {
     "DirectoryInUse": "lutra.model.errors",
     "Expression": "lutra.instance.expression",
     "Fenced": "lutra.model.errors",
+    "FieldDeclaration": "lutra.instance.field",
     "ForeignObjects": "lutra.model.errors",
     "ForkedProcess": "lutra.model.errors",
     "GeoPoint": "lutra.model.geo",

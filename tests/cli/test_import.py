@@ -99,7 +99,7 @@ def test_statuses(folder: Path) -> None:
     assert run("import", "notes.csv", "--table", "notes", "--rename", "titel").exit_code == 2
     assert run("import", "notes.csv", "--table", "notes", "--geo", "a=b").exit_code == 2
     result = run("import", "none.csv", "--table", "notes")
-    assert (result.exit_code, result.stderr) == (1, "Error: there is no file none.csv\n")
+    assert (result.exit_code, result.stderr) == (2, "Error: there is no file none.csv\n")
     result = run("import", "notes.csv", "--table", "notes", "--instance", "mine")
     assert (result.exit_code, "in instance mine (to be made) of data" in result.output) == (0, True)
 

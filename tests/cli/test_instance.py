@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -67,6 +69,46 @@ def test_a_name_that_is_taken(data: str) -> None:
 def test_the_data_directory_may_come_from_the_environment(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LUTRA_DATA", data)
     assert run("instance", "create", "photos").exit_code == 0
+    assert Path(data, "instances", "photos").is_dir()
+
+
+def _commands_with_data(group: click.Group, names: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Each command that has ``--data``, with an argument for each that it wants."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from _commands_with_data(command, (*names, name))
+        elif command is not None and any("--data" in parameter.opts for parameter in command.params):
+            arguments = [p for p in command.params if isinstance(p, click.Argument) and p.required]
+            options = [p.opts[0] for p in command.params if p.required and "--data" not in p.opts and "-" in p.opts[0]]
+            yield (*names, name, *("x" for _ in arguments), *(f"{option}=x" for option in options))
+
+
+COMMANDS = list(_commands_with_data(main))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_an_empty_text_is_no_data_directory(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a variable of a shell that is not set gives it; the working directory is not meant."""
+    monkeypatch.chdir(tmp_path)
+    result = run(*command, "--data", "")
+    assert (result.exit_code, list(tmp_path.iterdir())) == (2, [])
+    assert "an empty text is no data directory: name a folder, as in --data ./data" in result.stderr
+
+
+def test_the_commands_that_have_data_are_found() -> None:
+    assert {("serve",), ("demo",), ("search",), ("fsck",)} <= set(COMMANDS)
+    assert ("import", "x", "--table=x") in COMMANDS
+    assert len(COMMANDS) >= 14
+
+
+def test_the_home_directory(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no shell has put its path: ``--data=~/data``."""
+    monkeypatch.setenv("HOME", str(Path(data).parent))
+    assert run("instance", "create", "photos", "--data=~/data").exit_code == 0
     assert Path(data, "instances", "photos").is_dir()
 
 

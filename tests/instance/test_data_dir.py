@@ -35,6 +35,18 @@ def test_what_means_no_folder_elsewhere_is_none(path: str, tmp_path: Path, monke
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    with lutra.connect("~/data") as db:
+        db.create_table("notes", key={"id": str})
+    with lutra.connect(Path("~/data"), read_only=True) as db:
+        assert db.table_names() == ["notes"]
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+    assert data_dir_of("~") == tmp_path / "home"
+    assert data_dir_of("~nobody/data") == Path("~nobody/data")
+
+
 @pytest.mark.parametrize("path", ["data", "./a:b/c", "/x/s3:/y", "c:/data", Path("data")])
 def test_any_other_path_is_one(path: str | Path) -> None:
     assert data_dir_of(path) == Path(path)

@@ -184,7 +184,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "rows.xyz").write_text("x")
     with pytest.raises(ParameterInvalid, match="give --format"):
         DataFile.at(tmp_path / "rows.xyz")
-    with pytest.raises(lutra.StorageFailure, match="there is no file"):
+    with pytest.raises(lutra.ParameterInvalid, match="there is no file"):
         DataFile.at(tmp_path / "none.csv")
     (tmp_path / "empty.jsonl").write_text("\n")
     with pytest.raises(ParameterInvalid, match="has no rows"):

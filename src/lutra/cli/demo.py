@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 import lutra
 from lutra.cli.answers import ask, print_answer
 from lutra.cli.failures import shown_failures
+from lutra.cli.options import DataDirectory
 from lutra.demo.documentation import read_standard_library
 from lutra.demo.library import Library
 
@@ -28,7 +29,7 @@ _QUESTIONS: Final[tuple[tuple[str, str | None], ...]] = (
 @click.command()
 @click.option(
     "--data",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=DataDirectory(),
     default=Path("demo-data"),
     show_default=True,
     help="The folder to keep the demo's data in; made where there is none.",

@@ -126,7 +126,7 @@ def import_(
     Exit status:
       0  all rows are in the table
       1  it failed: the same command goes on where it was
-      2  wrong options, also for these files or this table, or a server has the directory open
+      2  wrong options, also for these files or this table, no such file, or a server has the directory open
       3  done, but some rows were rejected
       4  stopped, as more rows were rejected than --max-rejected allows
     \b

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+
+class DataDirectory(click.Path):
+    """A folder of this machine as ``--data`` names it. An empty text, as of a variable that is not set, names none."""
+
+    def __init__(self) -> None:
+        super().__init__(file_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("an empty text is no data directory: name a folder, as in --data ./data", param, ctx)
+        path = Path(value)
+        return super().convert(path.expanduser() if path.parts[:1] == ("~",) else path, param, ctx)
+
 
 data_option = click.option(
     "--data",
     "data_dir",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=DataDirectory(),
     envvar="LUTRA_DATA",
     show_envvar=True,
     help="The data directory.",

@@ -15,6 +15,7 @@ from rich.markup import escape
 import lutra
 from lutra.cli.answers import Answer, By, ask, columns_of, print_answer
 from lutra.cli.failures import shown_failures
+from lutra.cli.options import DataDirectory
 from lutra.demo.library import Library
 from lutra.model.errors import LutraError
 from lutra.transfer.where import parse_where
@@ -36,7 +37,7 @@ Type a question, or:
 @click.argument("question", required=False)
 @click.option(
     "--data",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=DataDirectory(),
     default=Path("demo-data"),
     show_default=True,
     help="The folder that `lutra demo` filled.",

@@ -14,7 +14,10 @@ _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 def data_dir_of(path: str | os.PathLike[str]) -> Path:
-    """``path`` as that of a folder of this machine. Raises ParameterInvalid where it is meant to be something else."""
+    """``path`` as that of a folder of this machine; ``~`` is the home directory.
+
+    Raises ParameterInvalid where it is meant to be something else.
+    """
     text = os.fspath(path)
     if text in ("", ":memory:"):
         raise ParameterInvalid(
@@ -27,4 +30,4 @@ def data_dir_of(path: str | os.PathLike[str]) -> Path:
             "can be at s3://bucket/prefix: lutra.connect('./data', objects='s3://bucket/prefix'), or `lutra serve "
             "--data ./data --objects s3://bucket/prefix`"
         )
-    return Path(text)
+    return Path(text).expanduser() if text == "~" or text.startswith("~/") else Path(text)

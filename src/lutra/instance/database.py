@@ -29,7 +29,7 @@ def connect(
     memory_bytes: int = MEMORY_BYTES_DEFAULT,
     read_only: bool = False,
 ) -> Database:
-    """Opens the database in the folder ``path``, making it where there is none.
+    """Opens the database in the folder ``path``, making it where there is none. ``~/data`` is in the home directory.
 
     Without a path: a throw-away database in a temporary folder that goes when it is closed. One process at a time
     can have a folder open; ``lutra serve --data path`` serves the same data afterwards. In the same process a folder

@@ -88,7 +88,7 @@ class DataFile:
                 f"{path}: its name does not say what it is: give --format, one of {', '.join(FORMATS)}"
             )
         if not path.is_file():
-            raise StorageFailure(f"there is no file {path}" if not path.exists() else f"{path} is no file")
+            raise ParameterInvalid(f"there is no file {path}" if not path.exists() else f"{path} is no file")
         if compression and found == "parquet":
             raise ParameterInvalid(f"{path}: Parquet files are compressed within; decompress this one first")
         return cls(path, found, compression)
