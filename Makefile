@@ -3,6 +3,7 @@
 # make test    the fast tests, those of the SDK on CPython 3.12 as well where that is; make test-slow: the slow ones too
 # make lint    ruff, mypy strict, import-linter
 # make bench   the benchmarks of bench/, printed as tables
+# make docs    the documentation as a site in site/: open site/index.html, or serve the folder
 
 PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
@@ -15,7 +16,7 @@ SDK_TESTS = [ ! -x $(SDK_VENV)/bin/pytest ] || LUTRA_SERVER_PYTHON=$(BIN)/python
 # Two processes at once: half the time on two cores, and none of the memory that one a core would take on many.
 SHARED_OUT := -n 2 --dist worksteal
 
-.PHONY: setup browser demo test test-slow lint bench protos clean
+.PHONY: setup browser demo test test-slow lint bench docs protos clean
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml $(NATIVE)
@@ -45,8 +46,11 @@ lint: setup
 bench: setup
 	$(BIN)/python -m bench
 
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 protos: setup
 	$(BIN)/python -m lutra.server.wire.generate
 
 clean:
-	rm -rf $(VENV) $(SDK_VENV) build demo-data
+	rm -rf $(VENV) $(SDK_VENV) build demo-data site

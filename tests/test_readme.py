@@ -63,6 +63,35 @@ def test_sdk_program(tmp_path: Path) -> None:
             assert "idea" in line
 
 
+QUICK_STARTS = sorted((ROOT / "docs").glob("quick-start*.md"))
+
+
+@pytest.mark.parametrize("page", QUICK_STARTS, ids=lambda page: page.name)
+def test_quick_starts_have_the_same_programs(page: Path) -> None:
+    programs = dict(re.findall(r"<!-- test: (\w+) -->\n```python\n(.*?)```", page.read_text(), re.DOTALL))
+    assert {"embedded", "sdk"} <= set(programs)
+    assert programs == {name: _program(name) for name in programs}
+
+
+def test_the_quick_start_shows_what_is_printed(tmp_path: Path) -> None:
+    shown = re.search(r"```text\n(.*?)```", (ROOT / "docs" / "quick-start.md").read_text(), re.DOTALL)
+    assert shown
+    assert _run(_program("embedded"), tmp_path) == shown[1]
+
+
+def test_figures_in_short_stand_in_their_sections() -> None:
+    figures = (ROOT / "docs" / "figures.md").read_text()
+    sections = {
+        _anchor(heading): text
+        for heading, text in re.findall(r"^## ([^\n]*)\n(.*?)(?=^## |\Z)", figures, re.DOTALL | re.MULTILINE)
+    }
+    lines = re.findall(r"^\|.*\| (.*?) \| \[.*?\]\(#(.*?)\) \|$", sections.pop("in-short"), re.MULTILINE)
+    assert len(lines) >= 15
+    for result, anchor in lines:
+        for number in re.findall(r"\d[\d,.]*\d|\d+", result):
+            assert re.search(rf"(?<![\d.,]){re.escape(number)}(?![\d]|[.,]\d)", sections[anchor]), (result, anchor)
+
+
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 

@@ -6,7 +6,7 @@ import pytest
 from support.pages import blocks, code_lines, run_page, sections
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = [*sorted((DOCS / "guide").glob("*.md")), DOCS / "coming-from.md"]
+PAGES = [*sorted((DOCS / "guide").glob("*.md")), DOCS / "index.md", DOCS / "cluster.md", DOCS / "coming-from.md"]
 FIRST_STEPS = {name: text for name, text in sections(PAGES[-1].read_text()).items() if "```py\n" in text}
 
 
