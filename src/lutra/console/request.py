@@ -27,7 +27,7 @@ from lutra.instance.database import layout_of
 from lutra.instance.engine import Engine
 from lutra.instance.instance import Instance
 from lutra.instance.jsonable import to_jsonable
-from lutra.instance.layout import INDEX_NAME
+from lutra.instance.layout import INDEX_NAME, Layout
 from lutra.instance.table import Table
 from lutra.model.errors import ObjectNotExist, RequestBodyTooLarge, RequestTimeout
 from lutra.server.auth.credentials import Credentials
@@ -102,17 +102,23 @@ class ConsoleRequest:
         return self.engine.instance(self.path["instance"])
 
     @cached_property
-    def table(self) -> Table:
-        """The table of the path, by the search index that ``index=`` names, else by the one that Python made, else by
-        the first. Raises ObjectNotExist."""
-        name, engine, instance = self.path["table"], self.engine, self.instance.name
+    def layout(self) -> Layout:
+        """How the rows of the path's table look, by the search index that ``index=`` names, else by the one that Python
+        made, else by the first. Raises ObjectNotExist."""
+        name = self.path["table"]
         if name not in self.instance.tables.names():
             raise ObjectNotExist(self.text("There is no table {table}.", table=name))
         index = self.query.get("index") or None
         indexes = sorted(found for _, found in self.instance.list_search_indexes(name))
         if index is None and INDEX_NAME not in indexes and len(indexes) > 1:
             index = indexes[0]
-        return Table(lambda: engine.instance(instance), layout_of(self.instance, name, index))
+        return layout_of(self.instance, name, index)
+
+    @cached_property
+    def table(self) -> Table:
+        """The table of the path, with that layout. Raises ObjectNotExist."""
+        engine, instance = self.engine, self.instance.name
+        return Table(lambda: engine.instance(instance), self.layout)
 
     # --- who asks -----------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from lutra.console.options import ConsoleOptions
+from lutra.console.vector_map import Frames
 from lutra.instance.engine import Engine
 from lutra.server.observe.metrics import Metrics
 
@@ -16,6 +17,8 @@ class ConsoleServices:
         self.engine = engine
         self.metrics = metrics
         self.options = options
+        self.frames = Frames()
+        """Of the maps that were looked at last."""
         self._closing = ExitStack()
 
     def close(self) -> None:

@@ -7,4 +7,5 @@ from typing import Final
 TABS: Final[tuple[tuple[str, str, str], ...]] = (
     # Its key, which a page says it is, the message, the route's name.
     ("overview", "Overview", "table"),
+    ("map", "Map", "map"),
 )

@@ -84,6 +84,12 @@ class SegmentVectors:
     def row_blocks(self) -> Iterator[npt.NDArray[np.float32]]:
         return self._segment.file.vector_blocks()
 
+    def read(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        return self._segment.read(places)
+
+    def basis(self) -> npt.NDArray[np.int16]:
+        return self._segment.file.load_basis().reshape(-1, self.options.dimension)
+
     def predicted(self, k: int, qualifying: int | None, num_candidates: int | None) -> Predicted | None:
         return self._segment.predicted(k, qualifying, num_candidates) if len(self._docs) else None
 

@@ -41,6 +41,7 @@ from lutra.search import Answer, search_many
 from lutra.search.deadline import in_time
 from lutra.search.plan import plan_of
 from lutra.search.routing import check_routing
+from lutra.search.sample import SampleRequest, VectorSample, sample_of
 
 
 class Instance:
@@ -309,6 +310,21 @@ class Instance:
         result.highlights = shown.fragments(rows)
         result.inner_hits = shown.inner_hits(rows, answer.inner_hits)
         return result
+
+    def sample_vectors(self, table: str, index: str, request: SampleRequest) -> VectorSample:
+        """Some of an index's vectors by chance, with their keys and other values (`lutra.search.sample`).
+
+        Raises ParameterInvalid, MetaNotMatch, RequestTimeout, ServerBusy, IndexDamaged.
+        """
+        self._process.check()
+
+        def sample(deadline: Deadline) -> VectorSample:
+            self._indexes.wait_for_opening(table, index, deadline.left_s)
+            opened, view = self._shown(table, index)
+            with _telling_of_damage(opened.feed):
+                return sample_of(view, request)
+
+        return in_time(request.timeout_ms, sample)
 
     def begin_scan(self, table: str, index: str) -> bytes:
         """The id of a session over the index as it is now, for an index that `when_opened` says is open.

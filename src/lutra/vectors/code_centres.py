@@ -54,7 +54,7 @@ def choose_centres(
     if metric is Metric.COSINE:
         rows = directions_of(rows)
     if number is not None:
-        found = _k_means(rows, number, seed, threads)
+        found = k_means(rows, number, seed, threads)
         return found if len(found) > 1 else None
     return _worth_it(rows, centroid, seed, threads)
 
@@ -69,7 +69,7 @@ def _worth_it(rows: Matrix, centroid: Matrix, seed: int, threads: int) -> Matrix
     for number in NUMBERS:
         if number * ROWS_PER_CENTRE > len(rows):
             break
-        centres = _k_means(rows, number, seed, threads)
+        centres = k_means(rows, number, seed, threads)
         _, distances = topk(rows, centres, 1, Metric.EUCLIDEAN, threads=threads)
         left = distances[:, 0].astype(np.float64)
         if best is not None and left.mean() > WORTH * best_mean:
@@ -87,8 +87,8 @@ def _is_clustered(rows: Matrix, squared: NDArray[np.float64], threads: int) -> b
     return bool(np.median(distances[:, -1]) < NEAR * np.median(squared))
 
 
-def _k_means(rows: Matrix, number: int, seed: int, threads: int) -> Matrix:
-    """float32 [number or fewer, d]."""
+def k_means(rows: Matrix, number: int, seed: int, threads: int) -> Matrix:
+    """float32 [number or fewer, d]: centres of float32 [n, d], n at least 1."""
     centres = _spread(rows, number, seed)
     for _ in range(_ROUNDS):
         found, _ = topk(rows, centres, 1, Metric.EUCLIDEAN, threads=threads)

@@ -84,6 +84,20 @@ class VectorView:
         """The vectors, block by block."""
         return (rows for rows, _ in self.blocks)
 
+    def read(self, places: npt.NDArray[np.int64]) -> Matrix:
+        """float32[n, dimension]: the vectors at these places of `docs`."""
+        found = np.empty((len(places), self.options.dimension), np.float32)
+        first = 0
+        for rows, _ in self.blocks:
+            here = (places >= first) & (places < first + len(rows))
+            found[here] = rows[places[here] - first]
+            first += len(rows)
+        return found
+
+    def basis(self) -> npt.NDArray[np.int16]:
+        """None are known of what is in memory."""
+        return np.empty((0, self.options.dimension), np.int16)
+
     def predicted(self, k: int, qualifying: int | None, num_candidates: int | None) -> None:
         """Nothing: all are compared."""
 

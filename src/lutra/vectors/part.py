@@ -102,6 +102,14 @@ class VectorPart(Protocol):
         Raises Corruption, StorageFailure.
         """
 
+    def read(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """float32[n, dimension]: the vectors at these places of `docs`, in their order. Raises as `row_blocks`."""
+
+    def basis(self) -> npt.NDArray[np.int16]:
+        """int16[m, dimension]: directions that hold most of what vectors vary by, those of the most variance first;
+        [0, dimension] where none are known. Raises as `row_blocks`.
+        """
+
     def predicted(self, k: int, qualifying: int | None, num_candidates: int | None) -> Predicted | None:
         """What finding ``k`` among so many documents (None: all) was thought to take; None where all are compared."""
 

@@ -45,6 +45,8 @@ READS_ALL_SHARE: Final = 0.5
 """Of the blocks: where a check's searches read so many, codes tell so little that all rows are compared at once."""
 PLANS_MAX: Final = 256
 """That are kept: by the neighbours that are asked for, of which there are as many kinds as clients like."""
+BLOCKS_AT_ONCE: Final = 4_096
+"""Of vectors, that are read in one batch: 16 MB of ordinary ones."""
 CACHE_SHARE_MIN: Final = 0.05
 """Of the nodes: a segment's own cache that holds less is not made."""
 
@@ -255,6 +257,21 @@ class Segment:
         if wanted is not None and len(self._plans) < PLANS_MAX:
             self._plans[wanted] = k, plan
         return k, plan
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """float32 [n, d]: the vectors of ``rows``, in one batch of reads past the cache. Raises as `search`."""
+        layout, dimension = self._file.layout(SectionName.NODES), self.dimension
+        blocks, places = np.divmod(rows, layout.items_per_block)
+        numbers, which = np.unique(blocks, return_inverse=True)
+        vectors = np.empty((len(rows), dimension), np.float32)
+        for first in range(0, len(numbers), BLOCKS_AT_ONCE):
+            some = numbers[first : first + BLOCKS_AT_ONCE]
+            read = self._searcher.nodes.read(some.tolist(), bypass=True)
+            for at in np.flatnonzero((which >= first) & (which < first + len(some))).tolist():
+                vectors[at] = np.frombuffer(
+                    read[which[at] - first], "<f4", dimension, int(places[at]) * layout.item_bytes
+                )
+        return vectors
 
     def predicted(
         self,
