@@ -12,6 +12,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,15 @@ from support.server import ServerProcess
 from support.waiting import wait_until
 
 import lutra
+from lutra.index.feed.index_feed import IndexFeed
+from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.storage import prefix_of
+from lutra.instance.defaults import MEMORY_BYTES_DEFAULT
 from lutra.instance.engine import Engine
+from lutra.instance.stopped import StoppedDirectory
 from lutra.kv.batch import WriteBatch
 from lutra.kv.rocksdb import RocksStore
+from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.rows import CellChange, CellOperation, ChangeKind, RowChange
 
 LUTRA = [sys.executable, "-m", "lutra.cli.main"]
@@ -418,3 +424,36 @@ def test_stats_tell_what_filters_do_not_see(tmp_path: Path) -> None:
     printed = run("index", "stats", "--data", str(data), "--json")[1]
     assert json.loads(printed)["indexes"][0]["left_out"] == {"word": 3}
     assert run("fsck", "--data", str(data))[0] == 0
+
+
+def test_a_generation_that_is_being_filled_is_told_of(data: Path) -> None:
+    with StoppedDirectory(data, is_to_be_mended=True) as directory:
+        of = directory.indexes.get("default", "notes", "search")
+        fields = (*(field for field in of.schema.fields if field.name != "v"), FieldSchema("word", FieldType.KEYWORD))
+        begun = directory.indexes.begin_generation(of, replace(of.schema, fields=fields))
+        assert begun.next is not None
+        tables, space = directory.space.instance("default"), directory.space
+        space.changelog.begin()
+        resources = Resources.open(directory.address, data / "scratch", MEMORY_BYTES_DEFAULT)
+        resources = replace(resources, claim=directory.place.taken(resources.store))
+        feed = IndexFeed(begun.next, tables, space.changelog, directory.store, resources, directory.clock)
+        feed.step()
+        feed.index.flush()
+        feed.close()
+        resources.close()
+    assert (
+        "filling  a new generation (with word, without v): 512 rows in 1 segment so far; the one above answers until"
+    ) in run("index", "stats", "--data", str(data))[1]
+    (told,) = json.loads(run("index", "stats", "--data", str(data), "--json")[1])["indexes"]
+    assert told["rows"] == ROWS - 1
+    assert told["filling"].pop("disk_bytes")["keys"] > 0
+    assert told["filling"] == {
+        "rows": 512,
+        "segments": 1,
+        "filled": False,
+        "fields_added": ["word"],
+        "fields_dropped": ["v"],
+    }
+    with lutra.connect(data) as db:
+        db._open().wait_updated("notes", "search", 60)
+        assert len(db.table("notes").search(where=lutra.col("n") == 2, limit=1_000)) == ROWS // 5

@@ -116,6 +116,23 @@ def test_an_added_field_finds_old_rows(tmp_path: Path) -> None:
         assert found(instance, Term("word", "w1"))[-1] == 22
 
 
+def test_both_generations_are_told_of_while_one_is_filled(tmp_path: Path) -> None:
+    with stalled(tmp_path) as (instance, store):
+        (only,) = instance.index_generations("t", "x")
+        assert (only.is_answering, only.phase, only.watermarks.rows) == (True, SyncPhase.INCR, 20)
+        store.stall("indexes/")
+        instance.update_search_index("t", "x", IndexUpdate(added=(WORD,)))
+        answering, filling = instance.index_generations("t", "x")
+        assert (answering.is_answering, filling.is_answering) == (True, False)
+        assert (filling.phase, filling.watermarks.searchable) == (SyncPhase.FULL, -1)
+        assert answering.definition.field_changes(filling.definition) == (["word"], [])
+        assert filling.definition.field_changes(answering.definition) == ([], ["word"])
+        store.release()
+        instance.wait_updated("t", "x", WAIT_S)
+        (only,) = instance.index_generations("t", "x")
+        assert only.definition.schema.fields == (N, WORD)
+
+
 def test_fields_come_and_go_while_others_are_coming(tmp_path: Path) -> None:
     with stalled(tmp_path) as (instance, store):
         store.stall("indexes/")

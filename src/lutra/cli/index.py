@@ -47,6 +47,9 @@ class _Found:
     """Why that cannot be read."""
     anew: str | None = None
     """Why it is filled anew when it is next served."""
+    filling: IndexStats | None = None
+    """What the generation consists of that is being filled to take its place; None where there is none, or nothing of
+    it is in segments yet."""
 
 
 @index.command()
@@ -73,6 +76,7 @@ def stats(
                not read again; "indexed": in segments of the kind that their size calls for
     written    bytes put on the store for each byte of rows flushed: what merging has cost
     left out   values that filters do not see, since the index was made: not of their field's type, or too long
+    filling    a generation under other fields, which takes this one's place once it has all rows
     
     Examples:
       lutra index stats --data ./data
@@ -157,7 +161,8 @@ def _found(directory: StoppedDirectory, of: IndexDefinition, written: int) -> _F
             storage = directory.storage(of)
             newest, stats = storage.newest(), stored_stats(storage)
             anew = None if newest is None else directory.provenance(of).why_not(newest[1])
-            return _Found(of, stats, written, anew=anew)
+            filling = None if of.next is None else stored_stats(directory.storage(of.next))
+            return _Found(of, stats, written, anew=anew, filling=filling)
         except ObjectMissing as error:  # the server may have merged it, and deleted it, after the manifest was read
             failure = error
         except LutraError as error:
@@ -214,6 +219,7 @@ def _as_json(found: _Found) -> dict[str, object]:
         },
         "left_out": dict(stats.unindexed),
         "filled_anew": found.anew,
+        "filling": None if of.next is None else _filling_json(of, of.next, found.filling),
         "write_amplification": round(stats.write_amplification, 3),
         "segments": [
             {
@@ -230,6 +236,19 @@ def _as_json(found: _Found) -> dict[str, object]:
             }
             for segment in stats.segments
         ],
+    }
+
+
+def _filling_json(of: IndexDefinition, following: IndexDefinition, stats: IndexStats | None) -> dict[str, object]:
+    """What there is of the generation ``following`` that is to take the place of ``of``."""
+    added, dropped = of.field_changes(following)
+    return {
+        "rows": 0 if stats is None else stats.rows - stats.dead,
+        "segments": 0 if stats is None else len(stats.segments),
+        "disk_bytes": {} if stats is None else stats.bytes_by_class,
+        "filled": stats is not None and stats.searchable.filled,
+        "fields_added": added,
+        "fields_dropped": dropped,
     }
 
 
@@ -275,9 +294,22 @@ def _print(found: _Found) -> None:
     if stats.unindexed:
         counts = ", ".join(f"{count:,} of {name}" for name, count in sorted(stats.unindexed.items()))
         console.print(f"left out {counts}: not of the field's type, or too long", markup=False, soft_wrap=True)
+    if of.next is not None:
+        console.print(f"filling  {_filling_text(of, of.next, found.filling)}", markup=False, soft_wrap=True)
     if found.anew is not None:
         console.print(f"It is filled anew when it is next served: {found.anew}.", markup=False, soft_wrap=True)
     console.print()
+
+
+def _filling_text(of: IndexDefinition, following: IndexDefinition, stats: IndexStats | None) -> str:
+    added, dropped = of.field_changes(following)
+    fields = ", ".join([*(f"with {name}" for name in added), *(f"without {name}" for name in dropped)])
+    changed = f" ({fields})" if fields else ""
+    rows, segments = (0, 0) if stats is None else (stats.rows - stats.dead, len(stats.segments))
+    return (
+        f"a new generation{changed}: {rows:,} rows in {segments:,} segment{'s' * (segments != 1)} so far; "
+        "the one above answers until that has all rows"
+    )
 
 
 def _remarks(segment: SegmentStats) -> list[str]:

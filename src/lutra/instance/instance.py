@@ -13,7 +13,7 @@ from lutra.index.lsm.view import IndexView
 from lutra.instance.highlighter import Shown
 from lutra.instance.index_changes import IndexChanges
 from lutra.instance.living import answer_of_living
-from lutra.instance.open_indexes import OpenIndex, OpenIndexes, Route
+from lutra.instance.open_indexes import GenerationStats, OpenIndex, OpenIndexes, Route
 from lutra.instance.partition import Partition
 from lutra.instance.scanning import check_scan, scanned
 from lutra.instance.secondary import SecondaryIndexes
@@ -190,6 +190,14 @@ class Instance:
         """How far an index is, and what it consists of. Raises as ``describe_search_index``."""
         self._process.check()
         return self._indexes.stats(table, index)
+
+    def index_generations(self, table: str, index: str) -> list[GenerationStats]:
+        """The generation of an index that answers, and the one being filled to take its place, where there is one.
+
+        Raises as ``describe_search_index``.
+        """
+        self._process.check()
+        return self._indexes.generations(table, index)
 
     def list_search_indexes(self, table: str | None = None) -> list[tuple[str, str]]:
         """``(table, index)`` of all indexes or of one table's. Raises ParameterInvalid where there is no such table."""

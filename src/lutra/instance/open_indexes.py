@@ -10,6 +10,7 @@ from typing import Final
 
 from lutra.feed.feed import Watermarks
 from lutra.feed.waits import wait_searchable
+from lutra.index.definitions.definition import IndexDefinition
 from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.stats import IndexStats
 from lutra.instance.hits import HitColumns
@@ -39,6 +40,18 @@ class OpenIndex:
     @property
     def feeds(self) -> list[IndexFeed]:
         return [self.feed] if self.next is None else [self.feed, self.next]
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationStats:
+    """An index under one schema, at one moment."""
+
+    definition: IndexDefinition
+    phase: SyncPhase
+    watermarks: Watermarks
+    stats: IndexStats
+    is_answering: bool
+    """Else it is being filled to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +127,15 @@ class OpenIndexes:
         """Of the generation that answers searches. Raises as `opened`."""
         feed = self.opened(table, index).feed
         return feed.watermarks(), feed.index.stats()
+
+    def generations(self, table: str, index: str) -> list[GenerationStats]:
+        """The generation that answers searches, and the one that is being filled, where there is one. Raises as
+        `opened`."""
+        opened = self.opened(table, index)
+        return [
+            GenerationStats(feed.definition, feed.phase, feed.watermarks(), feed.index.stats(), feed is opened.feed)
+            for feed in opened.feeds
+        ]
 
     # --- who answers ------------------------------------------------------------------------------------------------
 

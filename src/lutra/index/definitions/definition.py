@@ -68,6 +68,14 @@ class IndexDefinition:
         """This one, and the one to come where there is one: each has objects of its own."""
         return (self,) if self.next is None else (self, self.next)
 
+    def field_changes(self, following: IndexDefinition) -> tuple[list[str], list[str]]:
+        """Names of the fields that another generation has and this one has not, or not so; and the other way round."""
+        before, after = self.schema.fields, following.schema.fields
+        return (
+            sorted(field.name for field in after if field not in before),
+            sorted(field.name for field in before if field not in after),
+        )
+
     def named(self, name: str) -> IndexDefinition:
         """The same index by another name, with its objects where they are."""
         made_as = self.made_as or self.name
