@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -170,7 +171,7 @@ def test_a_point_shows_its_row_and_neighbours(browser_page: Page) -> None:
     before = page.locator("#map-row p a").first.inner_text()
     page.locator("#map-canvas").focus()
     page.keyboard.press("ArrowDown")
-    page.wait_for_function(f"document.querySelector('#map-row p a').textContent !== '{before}'")
+    page.locator("#map-row p a").filter(has_not_text=re.compile(f"^{before}$")).first.wait_for()
     page.keyboard.press("Escape")
     assert page.locator(".map-neighbours").count() == 0
 
