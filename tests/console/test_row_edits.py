@@ -354,7 +354,12 @@ def test_what_cannot_be_typed_stays_as_it_is(database: Database, forms: Callable
 @given(
     st.dictionaries(
         st.sampled_from("abcdef"),
-        st.one_of(st.text(max_size=40), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.booleans()),
+        st.one_of(
+            st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+            st.integers(-(2**63), 2**63 - 1),
+            st.floats(allow_nan=False, allow_infinity=False),
+            st.booleans(),
+        ),
     )
 )
 def test_any_row_is_shown_and_sent_without_a_change(engine: Engine, cells: dict[str, Any]) -> None:

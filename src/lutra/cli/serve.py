@@ -110,10 +110,12 @@ def serve(
         )
         try:
             # Threads of the engine read its indexes meanwhile.
+            from lutra.console.uploads import sweep_uploads
             from lutra.server.auth.credentials import load_credentials
             from lutra.server.http.options import ServerOptions
             from lutra.server.http.server import run_server
 
+            sweep_uploads(engine.data_dir)
             _warn_of_plain_http(host)
             for name in instances or (DEFAULT_INSTANCE,):
                 if not instance_exists(data_dir, name):

@@ -14,7 +14,19 @@ from lutra.console.context import ConsoleContext
 from lutra.console.forgery import Forgery
 from lutra.console.look import Look
 from lutra.console.options import ConsoleOptions
-from lutra.console.pages import assets, instances, maps, preferences, sign_in, tables
+from lutra.console.pages import (
+    assets,
+    data,
+    exports,
+    imports,
+    instances,
+    jobs,
+    maps,
+    preferences,
+    row,
+    sign_in,
+    tables,
+)
 from lutra.console.routing import Passage
 from lutra.console.services import ConsoleServices
 from lutra.console.sessions import Sessions
@@ -27,7 +39,19 @@ from lutra.server.lanes.pool import WorkerPool
 from lutra.server.observe.metrics import Metrics
 
 PREFIX: Final = "/console"
-PAGES: Final[tuple[ModuleType, ...]] = (assets, instances, maps, preferences, sign_in, tables)
+PAGES: Final[tuple[ModuleType, ...]] = (
+    assets,
+    data,
+    exports,
+    imports,
+    instances,
+    jobs,
+    maps,
+    preferences,
+    row,
+    sign_in,
+    tables,
+)
 """All modules of pages, by name."""
 
 

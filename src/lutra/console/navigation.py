@@ -7,4 +7,5 @@ from typing import Final
 MAIN: Final = (
     # The message, the route's name.
     ("Tables", "instances"),
+    ("Jobs", "jobs"),
 )

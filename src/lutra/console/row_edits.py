@@ -204,6 +204,20 @@ class RowForms:
                 return Edited(is_gone=True)
         return Edited(written=len(cells))
 
+    def typed_anew(self, seen: Mapping[str, str], typed: Sequence[Typed]) -> list[Typed]:
+        """What somebody changed in a form that was made of ``seen``: the rest is but what it was given."""
+        return [one for one in typed if one.is_removed or not self._is_of(one, seen.get(one.name, ""))]
+
+    def _is_of(self, typed: Typed, seen: str) -> bool:
+        for text in (_plain(typed.text), typed.text):
+            try:
+                value = self._encoded(typed.name, typed.type, self._value(replace(typed, text=text)))
+            except LutraError:
+                return False
+            if _digest(value) == seen:
+                return True
+        return False
+
     def insert(self, key: Mapping[str, str], typed: Sequence[Typed]) -> Inserted:
         """Puts a row where there is none of its key. ``key``: as it was typed, by its columns; what the table chooses
         is left empty. Raises LutraError where the store refuses."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+from lutra.console.jobs import Jobs
 from lutra.console.options import ConsoleOptions
+from lutra.console.uploads import Uploads
 from lutra.console.vector_map import Frames
+from lutra.instance.database import Database, database_of
 from lutra.instance.engine import Engine
+from lutra.instance.served_directory import ServedDirectory
 from lutra.server.observe.metrics import Metrics
 
 
@@ -19,7 +23,16 @@ class ConsoleServices:
         self.options = options
         self.frames = Frames()
         """Of the maps that were looked at last."""
+        self.uploads = Uploads(engine.data_dir)
+        self.jobs = Jobs()
+        self._directory = ServedDirectory(engine)
         self._closing = ExitStack()
+        self._closing.callback(self.uploads.close)
+        self._closing.callback(self.jobs.close)
+
+    def database(self, instance: str) -> Database:
+        """The tables of an instance, as the embedded API has them. Raises ObjectNotExist."""
+        return database_of(self._directory, instance)
 
     def close(self) -> None:
         """Ends what works in the background, in the opposite order of its beginning."""

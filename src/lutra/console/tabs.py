@@ -7,5 +7,7 @@ from typing import Final
 TABS: Final[tuple[tuple[str, str, str], ...]] = (
     # Its key, which a page says it is, the message, the route's name.
     ("overview", "Overview", "table"),
+    ("data", "Data", "data"),
+    ("import", "Import", "table_import"),
     ("map", "Map", "map"),
 )

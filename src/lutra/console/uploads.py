@@ -85,14 +85,6 @@ class Uploads:
         self._lock = threading.Lock()
         self._uploads: dict[str, Upload] = {}
 
-    def sweep(self) -> None:
-        """Removes what servers before this left. What cannot be removed stays, and is logged."""
-        with self._lock:
-            known = set(self._uploads)
-            for folder in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
-                if _ID.fullmatch(folder.name) and folder.name not in known and folder.is_dir():
-                    _remove(folder)
-
     def begin(self, instance: str, name: str) -> Upload:
         """A new file, still empty, for an import into ``instance``. Raises ServerBusy, StorageFailure."""
         with self._lock:
@@ -198,6 +190,15 @@ class UploadFile:
             raise ParameterInvalid("The file is empty.")
         self._upload.is_whole = True
         self._uploads.release(self._upload)
+
+
+def sweep_uploads(data_dir: Path) -> None:
+    """Removes what servers before this left; for who has the data directory, before it takes files. What cannot be
+    removed stays, and is logged."""
+    uploads = data_dir / FOLDER
+    for folder in sorted(uploads.iterdir()) if uploads.is_dir() else ():
+        if _ID.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
+            _remove(folder)
 
 
 def safe_name(name: str) -> str:

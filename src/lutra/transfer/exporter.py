@@ -14,7 +14,7 @@ from lutra.instance.layout import KeyDeclaration
 from lutra.instance.row import Row
 from lutra.instance.table import Table
 from lutra.model.errors import ParameterInvalid
-from lutra.model.values import AUTO_INCREMENT
+from lutra.model.values import AUTO_INCREMENT, KeyValue
 from lutra.transfer.data_file import FORMATS, FormatName, format_of_name
 from lutra.transfer.output_file import STDOUT, PieceBuffer, output_file
 from lutra.transfer.table_schema import TableDeclaration
@@ -37,6 +37,9 @@ class Export:
     limit: int | None = None
     overwrites: bool = False
     on_progress: Callable[[int], object] = lambda rows: None
+    start: Sequence[KeyValue] | None = None
+    end: Sequence[KeyValue] | None = None
+    """Of keys, [start, end), by their first columns; None: without a bound."""
 
     def run(self) -> int:
         """How many rows there are in the file. Raises ParameterInvalid, ObjectAlreadyExist, StorageFailure, and
@@ -90,7 +93,7 @@ class Export:
         return found
 
     def _rows(self) -> Iterator[Row]:
-        return self.table.scan(where=self.where, columns=self.columns, limit=self.limit)
+        return self.table.scan(start=self.start, end=self.end, where=self.where, columns=self.columns, limit=self.limit)
 
     def _fields(self, format_: FormatName) -> Mapping[str, Field]:
         """The columns of the file. Where the table takes any, rows are read once before to know them."""

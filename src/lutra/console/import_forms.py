@@ -1,0 +1,158 @@
+"""What somebody says in a form about how the columns of a file become those of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, get_args
+
+from lutra.console.imports import REJECTED_MAX_DEFAULT
+from lutra.instance.field import MetricName
+from lutra.instance.text import AnalyzerName
+from lutra.model.errors import ParameterInvalid
+from lutra.transfer.csv_dialect import CsvOptions
+from lutra.transfer.data_file import FORMATS, FormatName
+from lutra.transfer.mapping import ColumnMapping, Place
+from lutra.transfer.plan import Plan
+
+TYPES: Final = (
+    "keyword",
+    "text",
+    *(f"text:{analyzer}" for analyzer in get_args(AnalyzerName)),
+    "int",
+    "float",
+    "bool",
+    "datetime",
+    "datetime:s",
+    "datetime:ms",
+    "datetime:us",
+    "geo",
+    "bytes",
+    "stored",
+    *(f"vector:{metric}" for metric in get_args(MetricName)),
+    *(f"list[{name}]" for name in ("keyword", "int", "float", "bool", "datetime", "geo")),
+)
+"""That a column can be said to be; what a column of an existing table is, that table says."""
+DELIMITERS: Final = {"": "", "comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|"}
+PLACES: Final = 3
+_COLUMNS_MAX: Final = 1_000
+_REJECTED_MAX: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ImportForm:
+    """As it was sent; ``columns`` are those that the file was found to have."""
+
+    table: str
+    mapping: ColumnMapping
+    rejected_max: int = REJECTED_MAX_DEFAULT
+    columns: tuple[str, ...] = ()
+
+    @property
+    def delimiter_name(self) -> str:
+        return next(name for name, one in DELIMITERS.items() if one == (self.mapping.csv.delimiter or ""))
+
+    @property
+    def header(self) -> str:
+        return ",".join(self.mapping.csv.header or ())
+
+    @property
+    def nulls(self) -> str:
+        return ",".join(one for one in self.mapping.csv.nulls if one)
+
+    def name_of(self, source: str) -> str:
+        return self.mapping.renamed.get(source, source)
+
+    def type_of(self, source: str) -> str:
+        """What it is said to be; "" where the values say it."""
+        return self.mapping.types.get(source, "")
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """With room for one more."""
+        given = list(self.mapping.places)
+        return [*given, Place("", "", "")][:PLACES]
+
+
+def form_of(form: Mapping[str, Any]) -> ImportForm:
+    """Raises ParameterInvalid."""
+    sources: list[str] = []
+    types: dict[str, str] = {}
+    renamed: dict[str, str] = {}
+    skipped: list[str] = []
+    key: list[str] = []
+    for number in range(_COLUMNS_MAX):
+        source = form.get(f"source-{number}")
+        if not isinstance(source, str):
+            break
+        sources.append(source)
+        name, type_ = _text(form, f"name-{number}"), _text(form, f"type-{number}")
+        if name and name != source:
+            renamed[source] = name
+        if type_:
+            types[source] = type_
+        if form.get(f"skip-{number}") is not None:
+            skipped.append(source)
+        if form.get(f"key-{number}") is not None:
+            key.append(source)
+    mapping = ColumnMapping(
+        tuple(key), types, renamed, tuple(skipped), places=tuple(_places(form)), csv=_csv(form), format=_format(form)
+    )
+    rejected = _text(form, "rejected_max")
+    if rejected and not (rejected.isdecimal() and int(rejected) <= _REJECTED_MAX):
+        raise ParameterInvalid(f"An import stops after 0 to {_REJECTED_MAX:,} rejected rows, not {rejected[:20]!r}.")
+    return ImportForm(
+        _text(form, "table"), mapping, int(rejected) if rejected else REJECTED_MAX_DEFAULT, tuple(sources)
+    )
+
+
+def with_what_there_is(form: ImportForm, plan: Plan) -> ImportForm:
+    """With the columns that the file was found to have; the key that was found, too, so that it can be changed."""
+    sources = [column.source for column in plan.columns if column.source is not None]
+    places = [name for column in plan.columns if column.place is not None for name in _parts(column.place)]
+    key = tuple(column.source for column in plan.columns if column.is_key and column.source is not None)
+    found = tuple(dict.fromkeys((*form.columns, *sources, *places, *plan.skipped)))
+    return replace(form, columns=found, mapping=replace(form.mapping, key=form.mapping.key or key))
+
+
+def _parts(place: Place) -> tuple[str, str]:
+    return place.lat, place.lon
+
+
+def _places(form: Mapping[str, Any]) -> list[Place]:
+    places = []
+    for number in range(PLACES):
+        lat, lon, name = (_text(form, f"{part}-{number}") for part in ("lat", "lon", "place"))
+        if not (lat or lon or name):
+            continue
+        if not (lat and lon and name):
+            raise ParameterInvalid("A place is made of a column of latitudes and one of longitudes, and has a name.")
+        places.append(Place(lat, lon, name))
+    return places
+
+
+def _csv(form: Mapping[str, Any]) -> CsvOptions:
+    name = _text(form, "delimiter")
+    if name not in DELIMITERS:
+        raise ParameterInvalid(f"Values are parted by one of {', '.join(DELIMITERS)}.")
+    header, nulls = _text(form, "header"), _text(form, "nulls")
+    return CsvOptions(
+        DELIMITERS[name] or None,
+        tuple(header.split(",")) if header else None,
+        ("", *(nulls.split(",") if nulls else ())),
+    )
+
+
+def _format(form: Mapping[str, Any]) -> FormatName | None:
+    said = _text(form, "format")
+    if not said:
+        return None
+    found = next((one for one in FORMATS if one == said), None)
+    if found is None:
+        raise ParameterInvalid(f"A file is one of {', '.join(FORMATS)}.")
+    return found
+
+
+def _text(form: Mapping[str, Any], name: str) -> str:
+    value = form.get(name, "")
+    return value.strip() if isinstance(value, str) else ""

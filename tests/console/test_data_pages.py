@@ -1,0 +1,458 @@
+"""The pages of a table's rows, over HTTP to a real server; the rows come through the pages, too."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+import pyarrow.parquet as pq
+import pytest
+from support.console_client import Answer, ConsoleClient
+from support.console_forms import inputs
+from support.server import ServerProcess
+from support.waiting import wait_until
+
+TABLE = "/i/test/t/people"
+SCRIPT = "<script>alert('x')</script>"
+
+
+def imported(console: ConsoleClient, name: str, content: bytes, **form: str) -> str:
+    """Sends a file and has it imported as it was planned; the address of the job, once that has ended."""
+    sent = console.upload(f"/i/test/uploads?name={quote(name)}", content)
+    assert sent.status == 200, sent.text
+    plan = sent.json()["location"]
+    page = console.get(plan)
+    assert page.status == 200, page.text
+    fields = inputs(page.html)
+    fields.update({"start": "1", **form})
+    begun = console.post(plan, fields)
+    assert begun.status == 303, begun.text
+    job = begun.headers["location"]
+    wait_until(lambda: console.get(f"{job}/state", as_json=True).json()["has_ended"])
+    return job
+
+
+@pytest.fixture(scope="module")
+def people(console_server: ServerProcess) -> None:
+    """500 of them, the first with a script for a name."""
+    console = ConsoleClient(console_server.endpoint)
+    console.sign_in()
+    lines = ["id,name,year,bio"]
+    for number in range(500):
+        name = SCRIPT if number == 0 else f"Person {number}"
+        lines.append(f'p{number:03},{name},{1900 + number % 100},"of {name}, {"long " * 60}"')
+    imported(console, "people.csv", "\n".join(lines).encode())
+
+
+def rows_of(page: Answer) -> list[str]:
+    """The keys of the rows on a page."""
+    return re.findall(r'aria-label="Select row ([^"]*)"', page.html)
+
+
+def link(page: Answer, relation: str) -> str | None:
+    found = re.search(rf'rel="{relation}" href="([^"]*)"', page.html)
+    return None if found is None else found[1].replace("&amp;", "&")
+
+
+@pytest.mark.usefixtures("people")
+class TestGrid:
+    def test_rows_come_by_key_there_and_back(self, console: ConsoleClient) -> None:
+        page = console.get(f"{TABLE}/data?rows=100")
+        expected = [f"p{number:03}" for number in range(500)]
+        assert rows_of(page) == expected[:100]
+        assert link(page, "prev") is None
+        seen = rows_of(page)
+        while (address := link(page, "next")) is not None:
+            page = console.get(address)
+            seen += rows_of(page)
+        assert seen == expected
+        seen = rows_of(page)
+        while (address := link(page, "prev")) is not None:
+            page = console.get(address)
+            seen = rows_of(page) + seen
+        assert seen == expected
+        assert rows_of(console.get(f"{TABLE}/data?place=last&rows=25")) == expected[-25:]
+
+    def test_a_script_in_a_value_is_text(self, console: ConsoleClient) -> None:
+        page = console.get(f"{TABLE}/data?rows=25")
+        assert SCRIPT not in page.html
+        assert SCRIPT in page.text
+        row = console.get(f"{TABLE}/data/row?key={quote(json.dumps(['p000']))}")
+        assert SCRIPT not in row.html
+        assert SCRIPT in row.text
+
+    def test_a_filter_a_beginning_and_a_jump(self, console: ConsoleClient) -> None:
+        page = console.get(f"{TABLE}/data?{urlencode({'where': 'year = 1907'})}")
+        assert rows_of(page) == ["p007", "p107", "p207", "p307", "p407"]
+        page = console.get(f"{TABLE}/data?{urlencode({'where': 'year = 1907', 'prefix': 'p3'})}")
+        assert rows_of(page) == ["p307"]
+        page = console.get(f"{TABLE}/data?{urlencode({'prefix': 'p49', 'rows': '25'})}")
+        assert rows_of(page) == [f"p49{number}" for number in range(10)]
+        page = console.get(f"{TABLE}/data?start-0=p4985&rows=25")
+        assert rows_of(page) == ["p499"]
+        assert console.get(f"{TABLE}/data?start-0=zzz").status == 200
+
+    @pytest.mark.parametrize(
+        ("query", "told"),
+        [
+            ({"where": "year = soon"}, "'soon' is no value for column 'year'"),
+            ({"where": "yera = 1"}, "did you mean"),
+            ({"where": "year ="}, "expected a value"),
+            ({"from": "[1, 2]"}, "a key has 1 values"),
+            ({"from": "{"}, "is no key"),
+        ],
+    )
+    def test_what_was_typed_wrongly_is_told(self, console: ConsoleClient, query: dict[str, str], told: str) -> None:
+        page = console.get(f"{TABLE}/data?{urlencode(query)}")
+        assert page.status == 400
+        assert told in page.text
+        assert 'role="alert"' in page.html
+
+    def test_columns_are_chosen(self, console: ConsoleClient) -> None:
+        page = console.get(f"{TABLE}/data?column=year&rows=25")
+        assert "<bdi>year</bdi></th>" in page.html
+        assert "<bdi>bio</bdi></th>" not in page.html
+
+    def test_a_long_value_is_cut_and_unfolds(self, console: ConsoleClient) -> None:
+        page = console.get(f"{TABLE}/data?rows=25")
+        assert "long " * 50 not in page.text
+        address = re.search(r'data-unfolds="([^"]*)"', page.html)
+        assert address is not None
+        told = console.get(address[1].replace("&amp;", "&"), as_json=True).json()
+        assert told == {"text": f"of {SCRIPT}, {'long ' * 60}", "is_cut": False}
+        sent = console.get(address[1].replace("&amp;", "&") + "&as=file")
+        assert sent.headers["content-disposition"].startswith("attachment;")
+        assert sent.headers["content-type"] == "application/octet-stream"
+        assert sent.headers["x-content-type-options"] == "nosniff"
+
+    def test_no_such_table_row_or_column(self, console: ConsoleClient) -> None:
+        assert console.get("/i/test/t/nowhere/data").status == 404
+        assert console.get("/i/nowhere/t/people/data").status == 404
+        assert console.get(f"{TABLE}/data/row?key=%5B%22nobody%22%5D").status == 404
+        assert console.get(f"{TABLE}/data/row?key=x").status == 404
+        assert console.get(f"{TABLE}/data/value?key=%5B%22p001%22%5D&column=x").status == 404
+
+
+@pytest.mark.usefixtures("people")
+class TestExport:
+    @pytest.mark.parametrize("format_", ["csv", "jsonl", "parquet"])
+    def test_an_export_has_the_rows(self, console: ConsoleClient, format_: str) -> None:
+        sent = console.get(f"{TABLE}/export?format={format_}&prefix=p1")
+        assert sent.status == 200
+        assert f'filename="people.{format_}"' in sent.headers["content-disposition"]
+        if format_ == "parquet":
+            rows = pq.read_table(io.BytesIO(sent.body)).to_pylist()
+        elif format_ == "jsonl":
+            rows = [json.loads(line) for line in sent.body.splitlines()]
+        else:
+            import csv
+
+            rows = list(csv.DictReader(io.StringIO(sent.body.decode())))
+        assert [row["id"] for row in rows] == [f"p1{number:02}" for number in range(100)]
+        assert [int(row["year"]) for row in rows] == [1900 + number % 100 for number in range(100)]
+
+    def test_filtered_rows_and_some_columns(self, console: ConsoleClient) -> None:
+        query = urlencode({"format": "csv", "where": "year = 1907", "column": "year"})
+        assert console.get(f"{TABLE}/export?{query}").text == "id,year\n" + "".join(f"p{n}07,1907\n" for n in range(5))
+
+    def test_all_rows_and_what_cannot_be(self, console: ConsoleClient) -> None:
+        assert console.get(f"{TABLE}/export?format=jsonl").body.count(b"\n") == 500
+        assert console.get(f"{TABLE}/export?format=xlsx").status == 400
+        assert console.get(f"{TABLE}/export?format=csv&where=x").status == 400
+
+
+@pytest.mark.usefixtures("people")
+class TestRows:
+    def row(self, console: ConsoleClient, key: str) -> tuple[str, dict[str, str]]:
+        address = f"{TABLE}/data/row?key={quote(json.dumps([key]))}"
+        page = console.get(address)
+        assert page.status == 200
+        form = inputs(page.html)
+        form.pop("key", None)
+        return address, form
+
+    def value(self, console: ConsoleClient, key: str, column: str) -> Any:
+        found = console.get(f"{TABLE}/data/value?{urlencode({'key': json.dumps([key]), 'column': column})}")
+        return found.json()["text"] if found.status == 200 else None
+
+    def test_a_row_is_edited(self, console: ConsoleClient) -> None:
+        address, form = self.row(console, "p010")
+        number = next(name[-1] for name, value in form.items() if name.startswith("name-") and value == "name")
+        saved = console.post(address, {**form, f"value-{number}": "Ann\r\n& <b>Bo</b>"})
+        assert saved.status == 303
+        assert self.value(console, "p010", "name") == "Ann\n& <b>Bo</b>"
+        assert self.value(console, "p010", "year") == "1910"
+
+    def test_what_is_wrong_is_told_at_the_column_and_nothing_is_written(self, console: ConsoleClient) -> None:
+        address, form = self.row(console, "p011")
+        number = next(name[-1] for name, value in form.items() if name.startswith("name-") and value == "year")
+        answer = console.post(address, {**form, f"value-{number}": "soon"})
+        assert answer.status == 400
+        assert f'aria-describedby="problem-{number}"' in answer.html
+        assert "'soon'" in answer.text
+        assert self.value(console, "p011", "year") == "1911"
+
+    def test_a_conflict_is_refused_and_saved_when_it_is_meant(self, console: ConsoleClient) -> None:
+        address, mine = self.row(console, "p012")
+        _, theirs = self.row(console, "p012")
+        numbers = {value: name[5:] for name, value in mine.items() if name.startswith("name-")}
+        saved = console.post(address, {**theirs, f"value-{numbers['year']}": "2001"})
+        assert saved.status == 303
+        refused = console.post(address, {**mine, f"value-{numbers['name']}": "mine"})
+        assert refused.status == 409
+        assert "Somebody changed this row meanwhile" in refused.text
+        assert "2001" in refused.text
+        assert self.value(console, "p012", "name") == "Person 12"
+        again = inputs(refused.html)
+        assert again[f"value-{numbers['name']}"] == "mine"
+        assert again[f"value-{numbers['year']}"] == "2001", "what the others wrote stays, where nobody typed"
+        again.pop("key", None)
+        assert console.post(address, again).status == 303
+        assert (self.value(console, "p012", "name"), self.value(console, "p012", "year")) == ("mine", "2001")
+
+    def test_a_row_that_is_gone(self, console: ConsoleClient) -> None:
+        address, form = self.row(console, "p013")
+        console.post(f"{TABLE}/data/delete", {"key": '["p013"]', "confirmed": "yes"})
+        refused = console.post(address, form)
+        assert refused.status == 409
+        assert "deleted this row meanwhile" in refused.text
+
+    def test_rows_are_inserted(self, console: ConsoleClient) -> None:
+        form = inputs(console.get(f"{TABLE}/data/new").html)
+        numbers = {value: name[5:] for name, value in form.items() if name.startswith("name-")}
+        form |= {"key-0": "x1", f"value-{numbers['year']}": "2024"}
+        inserted = console.post(f"{TABLE}/data/new", form)
+        assert inserted.status == 303
+        assert parse_qs(urlsplit(inserted.headers["location"]).query)["key"] == ['["x1"]']
+        assert self.value(console, "x1", "year") == "2024"
+        assert self.value(console, "x1", "name") is None
+        again = console.post(f"{TABLE}/data/new", form)
+        assert again.status == 400
+        assert "There is a row of this key already." in again.text
+        wrong = console.post(f"{TABLE}/data/new", {**form, "key-0": "x2", f"value-{numbers['year']}": "soon"})
+        assert wrong.status == 400
+        console.post(f"{TABLE}/data/delete", {"key": '["x1"]', "confirmed": "yes"})
+
+    def test_several_are_deleted_once_that_is_said(self, console: ConsoleClient) -> None:
+        keys = [("key", '["p020"]'), ("key", '["p021"]')]
+        page = console.post(f"{TABLE}/data/delete", [*keys, ("back", f"/console{TABLE}/data?rows=25")])
+        assert "Delete 2 rows?" in page.text
+        assert self.value(console, "p020", "year") == "1920"
+        form = [*keys, ("confirmed", "yes"), ("back", f"/console{TABLE}/data?rows=25")]
+        deleted = console.post(f"{TABLE}/data/delete", form)
+        assert deleted.headers["location"] == f"/console{TABLE}/data?rows=25"
+        assert self.value(console, "p020", "year") is None
+        elsewhere = console.post(f"{TABLE}/data/delete", [("back", "https://example.org/")])
+        assert elsewhere.headers["location"] == f"/console{TABLE}/data"
+
+    def test_nothing_happens_without_the_token(self, console: ConsoleClient) -> None:
+        forged = console.post(f"{TABLE}/data/delete", {"key": '["p030"]', "confirmed": "yes", "csrf_token": "x"})
+        assert forged.status == 403
+        assert self.value(console, "p030", "year") == "1930"
+
+
+def uploads_of(server: ServerProcess) -> list[Path]:
+    folder = server.data_dir / "uploads"
+    return sorted(folder.iterdir()) if folder.exists() else []
+
+
+class TestImport:
+    def test_a_mapping_is_changed_and_previewed_again(
+        self, console: ConsoleClient, console_server: ServerProcess
+    ) -> None:
+        lines = ["no;title;year;lat;lon;junk"]
+        lines += [f"{n};T {n};{'soon' if n == 7 else 1990 + n};{n}.5;{n};x" for n in range(40)]
+        sent = console.upload("/i/test/uploads?name=books.csv", "\n".join(lines).encode())
+        plan = sent.json()["location"]
+        form = inputs(console.get(plan).html)
+        numbers = {value: name[7:] for name, value in form.items() if name.startswith("source-")}
+        assert set(numbers) == {"no", "title", "year", "lat", "lon", "junk"}
+        form |= {
+            "table": "books",
+            f"key-{numbers['no']}": "on",
+            f"name-{numbers['no']}": "number",
+            f"type-{numbers['year']}": "int",
+            f"skip-{numbers['junk']}": "on",
+            "lat-0": "lat",
+            "lon-0": "lon",
+            "place-0": "at",
+            "preview": "1",
+        }
+        page = console.post(plan, form)
+        assert page.status == 200, page.text
+        assert "1 of the first 40 rows would be rejected" in page.text
+        assert inputs(page.html)[f"name-{numbers['no']}"] == "number"
+        assert console.get("/i/test/t/books/data").status == 404, "nothing is made by looking"
+        form = inputs(page.html) | {"start": "1"}
+        begun = console.post(plan, form)
+        assert begun.status == 303, begun.text
+        job = begun.headers["location"]
+        wait_until(lambda: console.get(f"{job}/state", as_json=True).json()["has_ended"])
+        page = console.get(job)
+        assert "39" in page.text
+        assert "Rejected rows" in page.text
+        assert "'soon'" in page.text
+        rejected = console.get(f"{job}/rejected")
+        [told] = [json.loads(line) for line in rejected.body.splitlines()]
+        assert (told["file"], told["row"], told["line"]) == ("books.csv", 8, 9)
+        assert rejected.headers["content-disposition"].startswith("attachment;")
+        row = json.loads(console.get("/i/test/t/books/export?format=jsonl&start=3").body.splitlines()[3])
+        assert row == {"number": 3, "title": "T 3", "year": 1993, "at": {"lat": 3.5, "lon": 3.0}}
+        assert console.get(plan).status == 404, "the file is gone once it is imported"
+        assert console.get("/jobs").text.count("Import of books.csv into books") == 1
+        assert [path.name for folder in uploads_of(console_server) for path in folder.iterdir()].count("books.csv") == 0
+
+    @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+    def test_other_formats_and_a_table_that_is_there(self, console: ConsoleClient, ending: str) -> None:
+        imported(console, "first.csv", b"id,n\na,1\n", table=f"more_{ending}")
+        content = b'{"id": "b", "n": 2}\n'
+        if ending == "parquet":
+            import pyarrow as pa
+
+            buffer = io.BytesIO()
+            pq.write_table(pa.table({"id": ["b"], "n": [2]}), buffer)
+            content = buffer.getvalue()
+        imported(console, f"second.{ending}", content, table=f"more_{ending}")
+        exported = console.get(f"/i/test/t/more_{ending}/export?format=csv")
+        assert exported.text == "id,n\na,1\nb,2\n"
+
+    @pytest.mark.parametrize(
+        ("name", "content", "told"),
+        [("x.txt", b"hello", "its name does not say what it is"), ("x.parquet", b"PAR1", "arquet")],
+    )
+    def test_what_cannot_be_read_is_told(self, console: ConsoleClient, name: str, content: bytes, told: str) -> None:
+        plan = console.upload(f"/i/test/uploads?name={name}", content).json()["location"]
+        page = console.get(plan)
+        assert page.status == 400
+        assert told in page.text
+        assert "/uploads/" not in re.sub(r'(?:action|href|value)="[^"]*"', "", page.html)
+        discarded = console.post(plan, {"discard": "1"})
+        assert discarded.headers["location"] == "/console/i/test"
+        assert console.get(plan).status == 404
+
+    def test_a_wrong_form_is_told(self, console: ConsoleClient) -> None:
+        plan = console.upload("/i/test/uploads?name=x.csv", b"id,n\na,1\n").json()["location"]
+        form = inputs(console.get(plan).html)
+        for wrong in (
+            {"table": "9 lives"},
+            {"rejected_max": "-1"},
+            {"delimiter": "comet"},
+            {"format": "xlsx"},
+            {"lat-0": "n", "lon-0": ""},
+            {"type-1": "planet"},
+            {"name-1": "id"},
+        ):
+            answer = console.post(plan, {**form, **wrong, "start": "1"})
+            assert answer.status == 400, wrong
+            assert 'role="alert"' in answer.html
+        console.post(plan, {"discard": "1"})
+
+    def test_jobs_that_are_not_there(self, console: ConsoleClient) -> None:
+        assert console.get("/jobs/nothing").status == 404
+        assert console.get("/jobs/nothing/state", as_json=True).status == 404
+        assert console.get("/jobs/nothing/rejected").status == 404
+        assert console.post("/jobs/nothing/cancel", {}).status == 404
+
+    def test_no_file_without_a_token_an_instance_or_a_byte(
+        self, console: ConsoleClient, console_server: ServerProcess
+    ) -> None:
+        before = uploads_of(console_server)
+        assert console.upload("/i/test/uploads?name=x.csv", b"id\n1\n", {"x-csrf-token": "x"}).status == 403
+        assert console.upload("/i/nowhere/uploads?name=x.csv", b"id\n1\n").status == 404
+        assert console.upload("/i/test/uploads?name=x.csv", b"").status == 400
+        assert uploads_of(console_server) == before
+
+
+def begun_upload(console: ConsoleClient, headers: dict[str, str]) -> http.client.HTTPConnection:
+    """The head of an upload; its body is still to come."""
+    address = urlsplit(console.endpoint)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
+    connection.putrequest("POST", "/console/i/test/uploads?name=large.csv")
+    cookies = "; ".join(f"{name}={value}" for name, value in console.cookies.items())
+    sent = {"cookie": cookies, "x-csrf-token": console.token, "accept": "application/json"}
+    for name, value in {**sent, **headers}.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    return connection
+
+
+def test_two_gigabytes_are_refused_before_they_come(console: ConsoleClient, console_server: ServerProcess) -> None:
+    connection = begun_upload(console, {"content-length": str(2 * 1024**3)})
+    response = connection.getresponse()
+    assert response.status == 413
+    assert json.loads(response.read())["code"] == "OTSRequestBodyTooLarge"
+    connection.close()
+    assert not any("large.csv" in [path.name for path in folder.iterdir()] for folder in uploads_of(console_server))
+
+
+def test_a_body_of_unknown_length_is_refused_where_it_grows_too_large(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path / "data", arguments=("--console-upload-mb", "1")) as server:
+        console = ConsoleClient(server.endpoint)
+        console.sign_in()
+        connection = begun_upload(console, {"transfer-encoding": "chunked"})
+        piece = b"x" * 65_536
+        for _ in range(24):  # 1.5 MB
+            connection.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+        connection.send(b"0\r\n\r\n")
+        response = connection.getresponse()
+        assert response.status == 413
+        response.read()
+        connection.close()
+        assert uploads_of(server) == []
+        assert console.upload("/i/test/uploads?name=small.csv", b"id\n1\n").status == 200
+
+
+def begin_large_import(console: ConsoleClient, rows: int) -> str:
+    """The address of a job that has written some rows, and not all."""
+    content = b"id,text\n" + b"".join(b"%d,%s\n" % (number, b"word " * 20) for number in range(rows))
+    plan = console.upload("/i/test/uploads?name=large.csv", content).json()["location"]
+    form = inputs(console.get(plan).html) | {"start": "1"}
+    job = console.post(plan, form).headers["location"]
+    wait_until(lambda: done(console, job) > 0)
+    return job
+
+
+def done(console: ConsoleClient, job: str) -> int:
+    """So many rows are acknowledged."""
+    told = console.get(f"{job}/state", as_json=True).json()
+    assert not told["has_ended"], "the import was too short to be met in the midst"
+    return int(re.sub(r"\D", "", told["progress_text"].split(" rows")[0]))
+
+
+def test_a_server_that_is_killed_in_an_import_leaves_rows_and_nothing_else(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path / "data") as server:
+        console = ConsoleClient(server.endpoint)
+        console.sign_in()
+        job = begin_large_import(console, 200_000)
+        acknowledged = done(console, job)
+        server.kill()
+        assert uploads_of(server) != []
+        server.start()
+        assert uploads_of(server) == [], "swept at the start"
+        assert not (server.data_dir / "imports").exists()
+        console = ConsoleClient(server.endpoint)
+        console.sign_in()
+        rows = console.get("/i/test/t/large/export?format=csv").body.count(b"\n") - 1
+        assert acknowledged <= rows < 200_000
+        assert console.get(job).status == 404
+
+        # And one that is told to stop ends the import by itself.
+        begin_large_import(console, 200_000)
+        server.stop()
+        assert uploads_of(server) == []
+        assert "Traceback" not in server.log_path.read_text()
+
+
+def test_an_import_is_cancelled(console: ConsoleClient, console_server: ServerProcess) -> None:
+    job = begin_large_import(console, 200_000)
+    assert console.post(f"{job}/cancel", {}).status == 303
+    wait_until(lambda: console.get(f"{job}/state", as_json=True).json()["has_ended"])
+    page = console.get(job)
+    assert "cancelled" in page.text
+    assert "What was written before stays." in page.text
+    assert not any("large.csv" in [path.name for path in folder.iterdir()] for folder in uploads_of(console_server))
