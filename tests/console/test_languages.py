@@ -13,7 +13,7 @@ from lutra.console.languages import preferred, translate
 
 ROOT = Path(lutra.console.__file__).parent
 # _("…") in templates; text("…"), _("…") and message constants in Python; both kinds of quotes.
-CALLED = re.compile(r"""(?:\b_|\btext|\bmessage)\(\s*(?:"((?:[^"\\]|\\.)+)"|'((?:[^'\\]|\\.)+)')""")
+CALLED = re.compile(r"""(?:\b_|\btext|\bmessage|\bwrong)\(\s*(?:"((?:[^"\\]|\\.)+)"|'((?:[^'\\]|\\.)+)')""")
 NAMES = re.compile(r"\{(\w+)\}")
 
 

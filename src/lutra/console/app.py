@@ -24,6 +24,7 @@ from lutra.console.pages import (
     maps,
     preferences,
     row,
+    search,
     sign_in,
     tables,
 )
@@ -49,6 +50,7 @@ PAGES: Final[tuple[ModuleType, ...]] = (
     maps,
     preferences,
     row,
+    search,
     sign_in,
     tables,
 )

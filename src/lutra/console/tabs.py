@@ -8,6 +8,7 @@ TABS: Final[tuple[tuple[str, str, str], ...]] = (
     # Its key, which a page says it is, the message, the route's name.
     ("overview", "Overview", "table"),
     ("data", "Data", "data"),
+    ("search", "Search", "search"),
     ("import", "Import", "table_import"),
     ("map", "Map", "map"),
 )

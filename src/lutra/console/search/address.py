@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from lutra.console.search import bounds
 from lutra.console.search.faults import SpecInvalid, Wrong
-from lutra.console.search.node import read_json
+from lutra.console.search.node import Node, read_json
 
 _MARK: Final = "~"
 """Before what is deflated."""
@@ -31,14 +31,26 @@ def written(spec: dict[str, Any]) -> str:
 def read(parameter: str) -> Any:
     """What `written` gave, or a text of JSON. Raises SpecInvalid."""
     try:
-        return read_json(_text(parameter))
+        value = read_json(_text(parameter))
+        if not is_unicode(value):  # it could stand on no page
+            raise Node(None).wrong("The text holds half a character.")
+        return value
     except Wrong as wrong:
         raise SpecInvalid((wrong.fault,)) from None
 
 
+def is_unicode(value: Any) -> bool:
+    """Whether no text in a value of JSON has half a surrogate pair, as an escape may say it."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _text(parameter: str) -> str:
     if len(parameter) > bounds.PARAMETER_CHARS_MAX:
-        raise Wrong("", "The address is too long for a search.")
+        raise Node(None).wrong("The address is too long for a search.")
     if not parameter.startswith(_MARK):
         return parameter
     packed = parameter.removeprefix(_MARK)
@@ -48,7 +60,7 @@ def _text(parameter: str) -> str:
         text = inflate.decompress(data, bounds.SPEC_BYTES_MAX)
         is_whole = inflate.eof and not inflate.unconsumed_tail
         if not is_whole:
-            raise Wrong("", "The address holds no whole search.")
+            raise Node(None).wrong("The address holds no whole search.")
         return text.decode()
     except (ValueError, binascii.Error, zlib.error):
-        raise Wrong("", "The address holds no whole search.") from None
+        raise Node(None).wrong("The address holds no whole search.") from None

@@ -4,10 +4,11 @@
 
     {"words": {"text": "...", "fields": ["title"], "match": "any" | "all" | "phrase", "weight": 1},
      "near": {"field": "embedding", "by": "vector" | "text" | "row" | "picture", "top": 100, "min_score": 0.5,
-              "weight": 1, "vector": [0.1, ...] or base64 of float32, "text": "...", "model": "...", "key": [...],
+              "weight": 1, "vector": [0.1, ...] or base64 of float32, "text": "...", "model": "...", "key": "[7]",
               "name": "cat.png"}}
 
-By ``picture`` there is a ``vector``, too: that of the picture, which was uploaded before.
+By ``picture`` there is a ``vector``, too: that of the picture, which was uploaded before. A ``key`` is a text as
+`lutra.console.row_keys.key_token` makes it.
 """
 
 from __future__ import annotations
@@ -15,28 +16,28 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from lutra.console.row_keys import key_of_token
 from lutra.console.search import bounds
 from lutra.console.search.fields import SearchField, SearchFields
 from lutra.console.search.node import Node
 from lutra.model import limits
-from lutra.model.errors import LutraError, ObjectNotExist
+from lutra.model.errors import InvalidPrimaryKey, LutraError, ObjectNotExist
 from lutra.model.indexes import Metric
 from lutra.model.nested import Nested, ScoreMode
 from lutra.model.queries import Bool, KnnVector, Match, MatchPhrase, Operator, Query
 from lutra.model.rows import PrimaryKey
-from lutra.model.schema import KeyColumn
 from lutra.model.scoring import DisMax
-from lutra.model.values import INT64_MAX, INT64_MIN, ColumnType, KeyValue
 
 WAYS: Final = ("vector", "text", "row", "picture")
 MATCHES: Final = ("any", "all", "phrase")
 _MODEL_BYTES_MAX: Final = 200
 _NAME_BYTES_MAX: Final = 200
+_KEY_BYTES_MAX: Final = 2 * limits.KEY_COLUMNS_MAX * limits.KEY_VALUE_BYTES_MAX
 _PACKED_BYTES_MAX: Final = (limits.VECTOR_DIMENSION_MAX * 4 + 2) // 3 * 4
 
 Vector = npt.NDArray[np.float32]
@@ -121,7 +122,11 @@ def _vector_of(node: Node, field: SearchField, fields: SearchFields, vectors: Ve
         return _fetched(said if model is None else model, field, lambda: vectors.of_text(field, text, name))
     if by == "row":
         at = node.need("key")
-        key = key_of(at, fields.key)
+        token = at.text(_KEY_BYTES_MAX)
+        try:
+            key = key_of_token(token, fields.key)
+        except InvalidPrimaryKey as error:
+            raise at.wrong("This is no key of the table: {reason}", reason=str(error)) from None
         return _fetched(at, field, lambda: vectors.of_row(field, key))
     shown_name = node.get("name") if by == "picture" else None
     if shown_name is not None:
@@ -176,30 +181,3 @@ def checked_vector(node: Node, field: SearchField, vector: Vector) -> Vector:
     if options.metric is Metric.COSINE and not vector.any():
         raise node.wrong("By cosine nothing is near to a vector of zeros.")
     return vector
-
-
-def key_of(node: Node, columns: tuple[KeyColumn, ...]) -> PrimaryKey:
-    """The primary key that a list of values is; binary ones are ``{"base64": "..."}``. Raises `Wrong`."""
-    values = node.items(limits.KEY_COLUMNS_MAX)
-    if len(values) != len(columns):
-        raise node.wrong("The key has {count} values.", count=len(columns))
-    return tuple((column.name, _key_value(one, column)) for one, column in zip(values, columns, strict=True))
-
-
-def _key_value(node: Node, column: KeyColumn) -> KeyValue:
-    if column.type is ColumnType.INTEGER:
-        return node.whole(INT64_MIN, INT64_MAX)
-    if column.type is ColumnType.STRING:
-        return "" if node.value == "" else node.text(limits.KEY_VALUE_BYTES_MAX)
-    text = node.object(("base64",)).need("base64")
-    try:
-        return base64.b64decode("" if text.value == "" else text.text(2 * limits.KEY_VALUE_BYTES_MAX), validate=True)
-    except (ValueError, binascii.Error):
-        raise text.wrong("This must be base64.") from None
-
-
-def key_values(key: PrimaryKey) -> list[Any]:
-    """The inverse of `key_of`; whole numbers are text, as a browser's own are exact up to 2^53 only."""
-    return [
-        {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else str(value) for _, value in key
-    ]

@@ -21,7 +21,7 @@ def read_json(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        raise Wrong("", "This is no JSON.") from None
+        raise Node(None).wrong("This is no JSON.") from None
 
 
 def _no_constant(name: str) -> Any:
@@ -61,7 +61,7 @@ class Node:
         """As `get`, where there must be something."""
         found = self.get(name)
         if found is None:
-            raise Wrong(f"{self.place}.{name}" if self.place else name, "A value is missing.")
+            raise Node(None, f"{self.place}.{name}" if self.place else name).wrong("A value is missing.")
         return found
 
     def items(self, most: int) -> list[Node]:

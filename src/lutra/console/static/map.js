@@ -442,6 +442,8 @@ async function begin() {
   showWords();
   redraw();
   root.dataset.isDrawn = "true";
+  const chosen = new URLSearchParams(location.search).get("key");
+  if (chosen) await select(chosen);
 }
 
 new ResizeObserver(redraw).observe(canvas);

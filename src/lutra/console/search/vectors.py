@@ -1,0 +1,106 @@
+"""Vectors that a search looks for: of texts, by models; of rows that have one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lutra.console.search.fields import SearchField
+from lutra.embedding.embedder import MultimodalEmbedder, PictureEmbedder, TextEmbedder
+from lutra.embedding.models import model_names, open_model
+from lutra.instance.field import Vector
+from lutra.instance.table import Table
+from lutra.model.errors import ObjectNotExist, ParameterInvalid
+from lutra.model.rows import PrimaryKey
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that can make vectors of a field. ``is_own``: rows' vectors are made by it."""
+
+    name: str
+    kind: str
+    about: str
+    dimension: int | None
+    is_own: bool = False
+
+
+class TableVectors:
+    """Of one table. Implements `lutra.console.search.finding.Vectors`."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def models(self, field: SearchField) -> list[Model]:
+        """Those that can be used here and now for a field's vectors, its own first.
+
+        Only models that need no argument: what comes after a colon would have the server open any file.
+        """
+        assert field.schema.vector is not None
+        dimension, own = field.schema.vector.dimension, self._own(field)
+        found = [] if own is None else [Model(own, "", "", dimension, True)]
+        for one in model_names():
+            is_ready = one.missing is None and ":" not in one.name and one.dimension == dimension
+            if is_ready and one.name != own:
+                found.append(Model(one.name, one.kind, one.about, one.dimension))
+        return found
+
+    def of_text(self, field: SearchField, text: str, model: str | None) -> npt.NDArray[np.float32]:
+        """float32[dimension]. Raises ParameterInvalid, EmbeddingError."""
+        embedder = self._opened(field, model)
+        if isinstance(embedder, TextEmbedder):
+            return np.asarray(embedder.embed_query([text])[0], np.float32)
+        if isinstance(embedder, MultimodalEmbedder):
+            return np.asarray(embedder.embed_texts([text])[0], np.float32)
+        raise ParameterInvalid(f"the model {embedder.name!r} makes vectors of pictures, not of texts")
+
+    def of_picture(self, field: SearchField, content: bytes, model: str | None) -> npt.NDArray[np.float32]:
+        """float32[dimension], of a picture's file. Raises ParameterInvalid, EmbeddingError."""
+        embedder = self._opened(field, model)
+        if isinstance(embedder, TextEmbedder) or not isinstance(embedder, PictureEmbedder):
+            raise ParameterInvalid(f"the model {embedder.name!r} makes vectors of texts, not of pictures")
+        return np.asarray(embedder.embed([content])[0], np.float32)
+
+    def of_row(self, field: SearchField, key: PrimaryKey) -> npt.NDArray[np.float32]:
+        """float32[dimension]: of a row, or of the first of its documents that has one. Raises ObjectNotExist,
+        ParameterInvalid."""
+        column, *path = field.name.split(".")
+        row = self._table.get(*(value for _, value in key), columns=[column])
+        if row is None:
+            raise ObjectNotExist("there is no such row")
+        found = _first(row.get(column), path)
+        if not isinstance(found, np.ndarray | list):
+            raise ParameterInvalid(f"the row has no vector in {field.name}")
+        return np.asarray(found, np.float32)
+
+    def _own(self, field: SearchField) -> str | None:
+        """The model that the field says its vectors are made by."""
+        declared = self._table.fields.get(field.name)
+        own = getattr(declared, "with_", None) if isinstance(declared, Vector) else None
+        return own if isinstance(own, str) else None
+
+    def _opened(self, field: SearchField, model: str | None) -> Any:
+        known = [one.name for one in self.models(field)]
+        name = model or next(iter(known), None)
+        if name is None:
+            raise ParameterInvalid(f"no model here makes vectors as {field.name} has them")
+        if name not in known:
+            raise ParameterInvalid(f"{name!r} is no model for {field.name}: there are {', '.join(known) or 'none'}")
+        assert field.schema.vector is not None
+        return open_model(name, field.schema.vector.dimension)
+
+
+def _first(value: Any, path: list[str]) -> Any:
+    for one in value if isinstance(value, list) and path else [value]:
+        found = one
+        for number, name in enumerate(path):
+            found = found.get(name) if isinstance(found, dict) else None
+            if isinstance(found, list) and number + 1 < len(path):
+                found = _first(found, path[number + 1 :])
+                break
+        if found is not None:
+            return found
+    return None
