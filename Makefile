@@ -1,6 +1,7 @@
 # make setup   a virtual environment .venv with everything (safe to run again)
 # make demo    index the Python standard library's documentation and ask it three questions
 # make test    the fast tests, those of the SDK on CPython 3.12 as well where that is; make test-slow: the slow ones too
+# make assistant   answers from documents, on a page: examples/assistant
 # make lint    ruff, mypy strict, import-linter
 # make bench   the benchmarks of bench/, printed as tables
 # make docs    the documentation as a site in site/: open site/index.html, or serve the folder
@@ -16,7 +17,7 @@ SDK_TESTS = [ ! -x $(SDK_VENV)/bin/pytest ] || LUTRA_SERVER_PYTHON=$(BIN)/python
 # Two processes at once: half the time on two cores, and none of the memory that one a core would take on many.
 SHARED_OUT := -n 2 --dist worksteal
 
-.PHONY: setup browser demo test test-slow lint bench docs protos clean
+.PHONY: setup browser demo assistant test test-slow lint bench docs protos clean
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml $(NATIVE)
@@ -28,6 +29,9 @@ browser:
 
 demo: setup
 	$(BIN)/lutra demo --data demo-data
+
+assistant: setup
+	$(BIN)/python -m examples.assistant
 
 test: setup browser
 	$(BIN)/pytest $(SHARED_OUT)

@@ -6,6 +6,7 @@ signs in: whoever can reach this machine's own addresses may use it, and no othe
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -100,7 +101,7 @@ class Site:
         config = uvicorn.Config(
             self.application(), log_level="warning", server_header=False, timeout_graceful_shutdown=5
         )
-        with listening:
+        with listening, contextlib.suppress(KeyboardInterrupt):
             told(f"http://{HOST}:{listening.getsockname()[1]}/")
             uvicorn.Server(config).run(sockets=[listening])
 
@@ -184,6 +185,11 @@ class Asked:
 
     def render(self, template: str, status: int = 200, **context: Any) -> Response:
         """A page."""
+        page = self.fragment(template, **context)
+        return Response(page, status, {"cache-control": "no-store"}, "text/html; charset=utf-8")
+
+    def fragment(self, template: str, **context: Any) -> str:
+        """Part of a page, for its script; or all of it."""
         url = self.request.url
         about = {
             "language": self.language,
@@ -194,8 +200,7 @@ class Asked:
             "here": url.path,
             "here_with_query": f"{url.path}?{url.query}" if url.query else url.path,
         }
-        page = self._site.look.render(template, {**about, **context})
-        return Response(page, status, {"cache-control": "no-store"}, "text/html; charset=utf-8")
+        return self._site.look.render(template, {**about, **context})
 
     def json(self, value: Any, status: int = 200) -> Response:
         return JSONResponse(value, status, {"cache-control": "no-store"})

@@ -1,0 +1,277 @@
+"""The assistant's page: a real process, asked by HTTP and in a real browser."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from support.assistant_documents import sources_of, write_documents
+from support.browser import assert_accessible, chromium, page_of
+from support.chat_server import ChatServer, Reply
+from support.example_page import example_page
+
+import lutra
+from examples.assistant.library import Library
+from examples.assistant.retrieval import QUESTION_CHARS_MAX
+from lutra.embedding.tfidf import TfidfEmbedder
+
+
+class Visitor:
+    """Asks the page by HTTP, as a browser without scripts does."""
+
+    def __init__(self, address: str) -> None:
+        self.netloc = urlsplit(address).netloc
+        self.cookies: dict[str, str] = {}
+        self.token = ""
+        self.get("/")
+
+    def request(
+        self, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], str]:
+        connection = http.client.HTTPConnection(self.netloc, timeout=60)
+        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        try:
+            connection.request(method, path, body, {"Cookie": cookies, **(headers or {})})
+            response = connection.getresponse()
+            text = response.read().decode()
+        finally:
+            connection.close()
+        for name, value in response.getheaders():
+            if name.lower() == "set-cookie":
+                key, _, rest = value.partition("=")
+                self.cookies[key] = rest.partition(";")[0]
+        return response.status, {name.lower(): value for name, value in response.getheaders()}, text
+
+    def get(self, path: str, **headers: str) -> tuple[int, str]:
+        status, _, text = self.request("GET", path, None, headers)
+        if match := re.search(r'name="csrf-token" content="([^"]*)"', text):
+            self.token = match[1]
+        return status, text
+
+    def post(self, path: str, token: str | None = None, accept: str = "text/html", **form: str) -> tuple[int, str, str]:
+        """Status, the place it leads to, and the body."""
+        body = urlencode({"csrf_token": self.token if token is None else token, **form})
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": accept}
+        status, answered, text = self.request("POST", path, body, headers)
+        return status, answered.get("location", ""), text
+
+    def ask(self, question: str, path: str = "/ask", **form: str) -> list[dict[str, Any]]:
+        """The lines of the answer as the page's script gets them."""
+        status, _, text = self.post(path, accept="application/x-ndjson, application/json", question=question, **form)
+        assert status == 200, text
+        return [json.loads(line) for line in text.splitlines()]
+
+
+def filled(folder: Path, embedder: TfidfEmbedder) -> Path:
+    """A folder with a library in it."""
+    write_documents(folder / "documents")
+    embedder.save(folder / "words.npz")
+    with lutra.connect(folder / "data") as database:
+        library = Library.make(database, f"tfidf:{folder / 'words.npz'}", embedder)
+        library.fill(sources_of(folder / "documents"), embedder)
+    return folder / "data"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory, embedder: TfidfEmbedder) -> Iterator[str]:
+    """The page without a model."""
+    data = filled(tmp_path_factory.mktemp("page"), embedder)
+    with example_page("examples.assistant", ["serve", "--data", str(data), "--port", "0"], data.with_name("log")) as at:
+        yield at
+
+
+def test_a_question_without_scripts(address: str) -> None:
+    visitor = Visitor(address)
+    status, to, _ = visitor.post("/ask", question="What opens the mussels?")
+    assert status == 303
+    conversation = to.partition("#")[0]
+    status, page = visitor.get(conversation)
+    assert status == 200
+    assert "A stone opens the mussels." in page
+    assert "No model wrote this" in page
+    assert 'href="/documents/documents/animals/otters.en.html?passage=1#passage-1"' in page
+
+    # What the conversation is about goes on, and it is listed and deleted.
+    assert visitor.post(f"{conversation}/ask", question="And what do they eat?")[0] == 303
+    assert visitor.get(conversation)[1].count('<article class="message question"') == 2
+    assert f'href="{conversation}"' in visitor.get("/")[1]
+    assert visitor.post(f"{conversation}/delete")[:2] == (303, "/")
+    assert visitor.get(conversation)[0] == 404
+    assert f'href="{conversation}"' not in visitor.get("/")[1]
+    assert visitor.post(f"{conversation}/ask", question="Still there?")[0] == 404
+
+
+def test_a_question_by_script(address: str) -> None:
+    lines = Visitor(address).ask("What opens the mussels?", language="en", document="documents/animals/otters.en.html")
+    assert [line["kind"] for line in lines] == ["piece"] * (len(lines) - 1) + ["end"]
+    assert "A stone opens the mussels." in "".join(line["text"] for line in lines[:-1])
+    end = lines[-1]
+    assert end["title"] == "What opens the mussels?"
+    assert f'href="/c/{end["conversation"]}"' in end["conversations"]
+    assert end["messages"].count("<article") == 2
+    assert "machines.md" not in end["messages"]
+    nothing = Visitor(address).ask("What opens the mussels?", language="fr")
+    assert "The documents have nothing on that." in nothing[-1]["messages"]
+
+
+def test_what_comes_from_documents_is_escaped(address: str) -> None:
+    visitor = Visitor(address)
+    end = visitor.ask('Pollution harms <b onclick="x">them</b> most, with "quotes"?')[-1]
+    assert "<b onclick" not in end["messages"] + end["conversations"]
+    assert "&lt;b onclick" in end["messages"]
+    assert "&lt;img src=x onerror" in end["messages"]
+    assert "&lt;script&gt;alert(1)" in end["messages"]
+    assert "<img" not in end["messages"]
+    status, page = visitor.get("/documents/documents/animals/otters.en.html?passage=3")
+    assert status == 200
+    assert "<mark>&lt;img src=x onerror" in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert page.count("<mark>") == 1
+
+
+def test_documents_are_listed_and_shown(address: str) -> None:
+    visitor = Visitor(address)
+    page = visitor.get("/documents")[1]
+    assert "5 documents in 11 passages" in page
+    assert 'href="/documents/documents/rivers.pdf"' in page
+    assert "broken.pdf" not in page
+    page = visitor.get("/documents?after=documents/notes.txt")[1]
+    assert 'href="/documents/documents/notes.txt"' not in page
+    assert 'href="/documents/documents/rivers.pdf"' in page
+    for wrong in ("?passage=x", "?passage=-1", "?passage=999999999999999999999", "?from=2", "?from=%D9%A3"):
+        status, page = visitor.get(f"/documents/documents/machines.md{wrong}")
+        assert status == 200, wrong
+        assert "<mark>" not in page
+    for missing in (
+        "/documents/nowhere",
+        "/documents/..%2f..%2fetc%2fpasswd",
+        "/documents/" + "x" * 3_000,
+        "/c/x",
+        "/x",
+    ):
+        assert visitor.get(missing)[0] == 404, missing
+
+
+def test_forms_are_checked(address: str) -> None:
+    visitor = Visitor(address)
+    assert visitor.post("/ask", token="forged", question="Mussels?")[0] == 403
+    assert visitor.post("/ask", token="", question="Mussels?")[0] == 403
+    assert Visitor(address).post("/ask", token=visitor.token, question="Mussels?")[0] == 403, "another visit's token"
+    status, _, page = visitor.post("/ask", question="  \n ")
+    assert status == 400
+    assert "Type a question." in page
+    assert 'aria-invalid="true"' in page
+    status, _, page = visitor.post("/ask", question="x" * (QUESTION_CHARS_MAX + 1), language="en")
+    assert status == 400
+    assert "at most 2000 characters" in page
+    assert '<option value="en" selected>' in page, "what was chosen is kept"
+    status, _, told = visitor.post("/ask", accept="application/x-ndjson, application/json", question="")
+    assert (status, json.loads(told)["message"]) == (400, "Type a question.")
+    assert visitor.post("/ask", question="Mussels?", document="x" * 2_000)[0] == 400
+    assert visitor.post("/ask", question="Mussels?", more="x" * 70_000)[0] == 413
+    assert visitor.request("POST", "/ask", "{}", {"Content-Type": "application/json"})[0] in (400, 403)
+    assert visitor.get("/", Host="evil.example")[0] == 400, "no name of another site's leads here"
+    foreign = {"Content-Type": "application/x-www-form-urlencoded", "Origin": "http://evil.example"}
+    form = urlencode({"csrf_token": visitor.token, "question": "Mussels?"})
+    assert visitor.request("POST", "/ask", form, foreign)[0] == 403
+    policy = visitor.request("GET", "/")[1]["content-security-policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+
+
+def test_the_interface_is_chinese_too(address: str) -> None:
+    visitor = Visitor(address)
+    _, page = visitor.get("/", **{"Accept-Language": "zh-CN,zh;q=0.9"})
+    assert "向文档提问" in page
+    assert "您的问题" in page
+    assert visitor.post("/preferences", lutra_language="zh", to="/documents")[:2] == (303, "/documents")
+    assert '<html lang="zh"' in visitor.get("/documents")[1]
+
+
+def test_a_conversation_in_a_browser(address: str) -> None:
+    with chromium() as browser, page_of(browser, address, signed_in=False) as page:
+        page.goto("/")
+        assert_accessible(page)
+        page.get_by_label("Your question").fill("What opens the mussels?")
+        page.keyboard.press("Enter")
+        page.locator(".message.answer .sources").wait_for()
+        assert "A stone opens the mussels." in page.locator(".message.answer .text").inner_text()
+        assert re.fullmatch(r"/c/[\w-]+", urlsplit(page.url).path)
+        assert page.get_by_label("Your question").input_value() == ""
+        assert page.locator("#status").inner_text() == "The answer is there."
+        assert_accessible(page)
+
+        # A follow-up, narrowed to one document.
+        page.get_by_label("Document", exact=True).select_option("documents/animals/otters.en.html")
+        page.get_by_label("Your question").fill("And how do they sleep?")
+        page.get_by_role("button", name="Ask", exact=True).click()
+        page.locator(".message.answer .sources").nth(1).wait_for()
+        answer = page.locator(".message.answer").nth(1)
+        assert "hold hands" in answer.locator(".text").inner_text()
+        assert {text.split(",")[0] for text in answer.locator(".sources li > .hint").all_inner_texts()} == {
+            "documents/animals/otters.en.html"
+        }
+
+        # The source leads to its passage, which is marked.
+        answer.locator("summary").first.click()
+        assert answer.locator("blockquote").first.is_visible()
+        answer.locator(".sources li.cited a", has_text="How they sleep").click()
+        page.locator(".passage.chosen").wait_for()
+        assert "hold hands" in page.locator("mark").inner_text()
+        assert page.locator(".passage.chosen").evaluate("one => one === document.activeElement")
+        assert_accessible(page)
+        page.get_by_role("link", name="Documents").first.click()
+        assert_accessible(page)
+
+        # It is remembered, and deleted.
+        page.goto("/")
+        link = page.locator(".conversations a", has_text="What opens the mussels?").first
+        link.click()
+        assert page.locator(".message").count() == 4
+        page.locator(".conversations li", has=page.locator("[aria-current]")).locator("summary").click()
+        page.get_by_role("button", name="Delete this conversation").click()
+        page.wait_for_url("**/")
+        assert page.locator(".conversations [aria-current]").count() == 0
+
+
+def test_a_model_writes_in_a_browser(tmp_path: Path, embedder: TfidfEmbedder) -> None:
+    data = filled(tmp_path, embedder)
+    key = "sk-a-key-that-no-page-shows"
+    replies = Reply(["A ", "stone", " does [1]. <b>No</b> markup [7]."], holds_from=1)
+    with ChatServer(replies) as server:
+        arguments = ["serve", "--data", str(data), "--port", "0", "--chat-model", "otter-1", "--chat-url", server.url]
+        log = tmp_path / "log"
+        with (
+            example_page("examples.assistant", arguments, log, {"OPENAI_API_KEY": key}) as at,
+            chromium() as browser,
+            page_of(browser, at, signed_in=False) as page,
+        ):
+            page.goto("/")
+            page.get_by_label("Your question").fill("What opens the mussels?")
+            page.keyboard.press("Enter")
+            pending = page.locator('.message.answer[aria-busy="true"] .text')
+            page.wait_for_function("() => document.querySelector('[aria-busy] .text')?.textContent === 'A '")
+            assert pending.inner_text().strip() == "A"
+            server.released.set()
+            page.locator(".message.answer .sources").wait_for()
+            assert page.locator(".message.answer .text").inner_text() == "A stone does [1]. <b>No</b> markup [7]."
+            assert page.locator(".message.answer .cite").all_inner_texts() == ["[1]"]
+            assert "Written by otter-1" in page.locator(".message.answer").inner_text()
+            page.locator(".cite").click()
+            assert page.url.endswith("-s1")
+
+            server.replies = [Reply(status=401, body=f"no {key}")]
+            page.get_by_label("Your question").fill("And what do they eat?")
+            page.keyboard.press("Enter")
+            page.locator(".message.answer .notice.warn").wait_for()
+            assert "answered 401" in page.locator(".notice.warn").inner_text()
+            assert "crabs" in page.locator(".message.answer .text").nth(1).inner_text()
+            assert key not in page.content()
+        assert server.keys == [f"Bearer {key}"] * 2
+        assert key not in log.read_text()
