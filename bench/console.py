@@ -92,6 +92,11 @@ def pages(visitor: Visitor) -> dict[str, tuple[str, dict[str, str]]]:
         "instances": ("/console/", {}),
         "tables": (f"/console/i/{INSTANCE}", {}),
         "overview": (PLACE, {}),
+        "rows": (f"{PLACE}/data", {}),
+        "rows, the last": (f"{PLACE}/data?place=last", {}),
+        "rows, 200 of a filter": (f"{PLACE}/data?rows=200&where=year+%3D+2000", {}),
+        "rows, none of a filter": (f"{PLACE}/data?where=year+%3D+1", {}),
+        "a row": (f"{PLACE}/data/row?key=%5B%22row-000000500%22%5D", {}),
     }
 
 

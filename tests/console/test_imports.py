@@ -15,7 +15,7 @@ from lutra.console.uploads import Upload, UploadFile, Uploads
 from lutra.instance.database import Database, database_of
 from lutra.instance.engine import Engine
 from lutra.instance.served_directory import ServedDirectory
-from lutra.model.errors import ObjectNotExist, ParameterInvalid
+from lutra.model.errors import ObjectNotExist, OperationConflict, ParameterInvalid
 from lutra.transfer.mapping import ColumnMapping, Place
 
 ENDS_WITHIN_S = 60.0
@@ -85,8 +85,9 @@ def test_rows_of_a_file_come_into_a_new_table(database: Database, uploads: Uploa
     [line] = b"".join(rejected_file(upload)).splitlines()
     assert json.loads(line)["file"] == "people.csv"
     assert not upload.path.exists()
+    assert uploads.get(upload.id, "test").job_id == job.id
     with pytest.raises(ObjectNotExist):
-        uploads.get(upload.id, "test")
+        uploads.hold(upload)
 
 
 def test_a_whole_file_leaves_nothing(database: Database, uploads: Uploads, jobs: Jobs) -> None:
@@ -158,6 +159,27 @@ def test_a_cancelled_import_keeps_what_it_wrote(database: Database, uploads: Upl
     assert 0 < ended.progress.done < 30_000
     assert sum(1 for _ in database.table("many").scan(columns=[])) >= ended.progress.done
     assert not upload.folder.exists()
+
+
+def test_a_file_is_imported_once_and_not_discarded_meanwhile(database: Database, uploads: Uploads, jobs: Jobs) -> None:
+    upload = sent(uploads, "many.csv", "id\n" + "".join(f"{number}\n" for number in range(30_000)))
+    plan = planned(database, "once", upload, ColumnMapping())
+    job = start_import(jobs, uploads, database, "test", plan, upload, ColumnMapping(), 10)
+    with pytest.raises(OperationConflict):
+        start_import(jobs, uploads, database, "test", plan, upload, ColumnMapping(), 10)
+    with pytest.raises(OperationConflict):
+        uploads.discard(upload)
+    assert jobs.wait(job.id, ENDS_WITHIN_S).outcome["written"] == 30_000
+
+
+def test_an_import_that_is_cancelled_before_it_begins_leaves_nothing(database: Database, uploads: Uploads) -> None:
+    never = Jobs(threads=0)
+    upload = sent(uploads, "more.jsonl", '{"id": "a"}\n')
+    plan = planned(database, "never", upload, ColumnMapping())
+    job = start_import(never, uploads, database, "test", plan, upload, ColumnMapping(), 10)
+    never.cancel(job.id)
+    assert not upload.folder.exists()
+    assert "never" not in database
 
 
 def test_nothing_of_it_stays_when_jobs_are_full(database: Database, uploads: Uploads) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -119,9 +120,13 @@ def test_a_job_that_waits_is_cancelled_at_once(jobs: Jobs) -> None:
     work, other = Held(), Held()
     jobs.start("import", None, work)
     assert work.has_begun.wait(ENDS_WITHIN_S)
-    waiting = jobs.start("import", None, other)
+    ended: list[str] = []
+    waiting = jobs.start("import", None, other, on_ended=lambda: ended.append("waiting"))
     jobs.cancel(waiting.id)
     assert jobs.get(waiting.id).state is JobState.CANCELLED
+    assert ended == ["waiting"]
+    jobs.cancel(waiting.id)
+    assert ended == ["waiting"]
     work.go_on.set()
     last = jobs.start("import", None, lambda run: {})
     assert jobs.wait(last.id, ENDS_WITHIN_S).state is JobState.DONE
@@ -143,7 +148,7 @@ def test_of_those_that_ended_the_last_are_kept(jobs: Jobs) -> None:
     forgotten: list[int] = []
     ids = []
     for number in range(4):
-        job = jobs.start("import", number, lambda run: {}, lambda number=number: forgotten.append(number))
+        job = jobs.start("import", number, lambda run: {}, on_forgotten=partial(forgotten.append, number))
         jobs.wait(job.id, ENDS_WITHIN_S)
         ids.append(job.id)
     blocker = jobs.start("import", None, lambda run: {})  # its thread has put the ones before in order
@@ -158,10 +163,12 @@ def test_of_those_that_ended_the_last_are_kept(jobs: Jobs) -> None:
 
 def test_a_stop_ends_all(jobs: Jobs) -> None:
     work = Held()
-    running = jobs.start("import", None, work)
+    ended: list[str] = []
+    running = jobs.start("import", None, work, on_ended=lambda: ended.append("running"))
     assert work.has_begun.wait(ENDS_WITHIN_S)
-    waiting = jobs.start("import", None, lambda run: {})
+    waiting = jobs.start("import", None, lambda run: {}, on_ended=lambda: ended.append("waiting"))
     jobs.close()
+    assert sorted(ended) == ["running", "waiting"]
     assert jobs.get(running.id).state is JobState.CANCELLED
     assert jobs.get(waiting.id).state is JobState.CANCELLED
     with pytest.raises(ServerBusy):

@@ -350,6 +350,21 @@ def test_what_cannot_be_typed_stays_as_it_is(database: Database, forms: Callable
     assert (row["title"], row["long"]) == ("t\r\nv", "x\x00y"), "ends of lines are those that there were"
 
 
+def test_a_form_is_no_larger_than_can_be_sent(engine: Engine, forms: Callable[[str], RowForms]) -> None:
+    put(engine, "open", (("id", 6),), **{f"c{number:03}": "中" * 20_000 for number in range(30)})
+    put(engine, "open", (("id", 7),), **{f"c{number:03}": number for number in range(500)})
+    of = forms("open")
+    columns = of.shown(of.read((("id", 6),)))
+    texts = [one.text for one in columns if one.text is not None]
+    assert len(columns) == 30
+    assert 900_000 < sum(len(text.encode()) for text in texts) <= 1_048_576
+    assert of.edit((("id", 6),), *sent(columns)).written == 0
+    columns = of.shown(of.read((("id", 7),)))
+    assert len(columns) == 400
+    changes = {"c001": Typed("c001", "integer", "-1"), "more": Typed("more", "string", "x")}
+    assert of.edit((("id", 7),), *sent(columns, **changes)).written == 2, "the columns that are not shown do not count"
+
+
 @settings(deadline=None, max_examples=80)
 @given(
     st.dictionaries(

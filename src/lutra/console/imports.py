@@ -44,7 +44,7 @@ def planned(database: Database, table: str, upload: Upload, mapping: ColumnMappi
         file = DataFile.at(upload.path, mapping.format)
         return plan_import(database, table, [file], mapping, sample_rows=_SAMPLE_ROWS)
     except LutraError as error:
-        raise type(error)(upload.told(str(error))) from error
+        raise _as_told(error, upload) from error
 
 
 def first_rows(plan: Plan, count: int) -> list[FoundRow]:
@@ -64,23 +64,35 @@ def start_import(
     mapping: ColumnMapping,
     rejected_max: int,
 ) -> JobView:
-    """Has the file imported by a job, which then removes it. Raises ServerBusy, ObjectNotExist."""
+    """Has the file imported by a job, which then removes it. Raises ServerBusy, ObjectNotExist, OperationConflict."""
 
     def work(run: JobRun) -> Mapping[str, Any]:
         try:
             return _import(run, database, instance, plan, upload, mapping, rejected_max)
         except LutraError as error:
-            raise type(error)(upload.told(str(error))) from error
-        finally:
-            uploads.release(upload)
-            uploads.spend(upload)
+            raise _as_told(error, upload) from error
+
+    def end() -> None:
+        uploads.release(upload)
+        uploads.spend(upload)
 
     uploads.hold(upload)
+    about = ImportAbout(instance, plan.table, upload)
     try:
-        return jobs.start(KIND, ImportAbout(instance, plan.table, upload), work, lambda: uploads.drop(upload))
+        job = jobs.start(KIND, about, work, on_ended=end, on_forgotten=lambda: uploads.drop(upload))
     except BaseException:
         uploads.release(upload)
         raise
+    upload.job_id = job.id
+    return job
+
+
+def _as_told(error: LutraError, upload: Upload) -> LutraError:
+    """The same, of a file as people know it."""
+    try:
+        return type(error)(upload.told(str(error)))
+    except TypeError:  # it says the same at all times
+        return error
 
 
 def _import(

@@ -117,10 +117,15 @@ Work = Callable[[JobRun], Mapping[str, Any]]
 """Does what a job is for, and says how it ended. Raises LutraError."""
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(slots=True, eq=False)
 class _Job:
     view: JobView
     work: Work
+    on_ended: Callable[[], object]
     on_forgotten: Callable[[], object]
     deadline: Deadline = dataclass_field(default_factory=lambda: Deadline(math.inf, what="job"))
 
@@ -141,8 +146,17 @@ class Jobs:
         self._idle = 0
         self._is_closed = False
 
-    def start(self, kind: str, about: Any, work: Work, on_forgotten: Callable[[], object] = lambda: None) -> JobView:
-        """Has ``work`` done soon. ``on_forgotten`` is called once nobody can ask for the job any more, or never.
+    def start(
+        self,
+        kind: str,
+        about: Any,
+        work: Work,
+        *,
+        on_ended: Callable[[], object] = _nothing,
+        on_forgotten: Callable[[], object] = _nothing,
+    ) -> JobView:
+        """Has ``work`` done soon. ``on_ended`` is called when the job ends, also where it never began; ``on_forgotten``
+        once nobody can ask for it any more, or never. Both raise nothing.
 
         Raises ServerBusy where too many wait.
         """
@@ -150,7 +164,7 @@ class Jobs:
         view = JobView(
             secrets.token_hex(8), kind, about, JobState.WAITING, JobProgress(), now_us, None, None, {}, None, False
         )
-        job = _Job(view, work, on_forgotten)
+        job = _Job(view, work, on_ended, on_forgotten)
         with self._changed:
             if self._is_closed or len(self._waiting) >= self._waiting_max:
                 raise ServerBusy("Too many jobs wait already: try again when one of them has ended.")
@@ -177,8 +191,10 @@ class Jobs:
         """Has a job stop at its next step; one that has ended stays as it is. Raises ObjectNotExist."""
         with self._changed:
             job = self._job(job_id)
-            self._cancel(job)
-        self._forget_oldest()
+            is_over = self._cancel(job)
+        if is_over:
+            job.on_ended()
+            self._forget_oldest()
 
     def wait(self, job_id: str, timeout_s: float) -> JobView:
         """The job once it has ended, or as it is after that time. Raises ObjectNotExist."""
@@ -190,9 +206,10 @@ class Jobs:
         """Stops all jobs; those under way are waited for, but not for ever. None can be started any more."""
         with self._changed:
             self._is_closed = True
-            for job in self._jobs.values():
-                self._cancel(job)
+            over = [job for job in self._jobs.values() if self._cancel(job)]
             self._changed.notify_all()
+        for job in over:
+            job.on_ended()
         until_s = time.monotonic() + _STOP_WAIT_S
         for thread in self._threads:
             thread.join(max(0.0, until_s - time.monotonic()))
@@ -205,15 +222,17 @@ class Jobs:
             raise ObjectNotExist("There is no such job: it ended long ago, or before the server was started.")
         return job
 
-    def _cancel(self, job: _Job) -> None:
+    def _cancel(self, job: _Job) -> bool:
+        """Whether it has ended by that: it had not begun."""
         if job.view.state.has_ended:
-            return
+            return False
         job.deadline.give_up()
         if job.view.state is JobState.WAITING:
             self._waiting.remove(job)
             self._end(job, JobState.CANCELLED)
-        else:
-            job.view = replace(job.view, is_stopping=True)
+            return True
+        job.view = replace(job.view, is_stopping=True)
+        return False
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
@@ -248,6 +267,8 @@ class Jobs:
         except Exception:
             logger.exception("job %s (%s) failed", job.view.id, job.view.kind)
             state, error = JobState.FAILED, f"{INTERNAL_MESSAGE} (job {job.view.id})"
+        finally:
+            job.on_ended()
         with self._changed:
             self._end(job, state, outcome, error)
 
@@ -262,7 +283,7 @@ class Jobs:
             error=error,
             is_stopping=False,
         )
-        job.work = _nothing  # which may hold much
+        job.work = _no_work  # which may hold much
         self._changed.notify_all()
 
     def _report(self, job: _Job, progress: JobProgress) -> None:
@@ -279,5 +300,5 @@ class Jobs:
             job.on_forgotten()
 
 
-def _nothing(run: JobRun) -> Mapping[str, Any]:
+def _no_work(run: JobRun) -> Mapping[str, Any]:
     return {}

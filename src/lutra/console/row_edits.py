@@ -54,6 +54,9 @@ COLUMNS_SHOWN_MAX: Final = 400
 VERSIONS_SHOWN_MAX: Final = 10
 _TEXT_CHARS_MAX: Final = 64 * 1024
 """Of a value that a form has as text."""
+_FORM_BYTES_MAX: Final = 1024 * 1024
+"""Of all values of a form: what is sent of it takes three times as much."""
+_NEW_COLUMNS_MAX: Final = 50
 _NOT_TYPED: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|[\ud800-\udfff]|\r(?!\n)")
 _VERSIONS: Final = 2**31 - 1
 _NAMES: Final = {of: name for name, of in STORED_TYPES.items()}
@@ -165,7 +168,14 @@ class RowForms:
         newest = _newest(row.cells)
         rank = self.layout.ranks
         names = sorted(newest, key=lambda name: (rank.get(name, len(rank)), name))
-        return [self._column(name, newest[name], row) for name in names[:COLUMNS_SHOWN_MAX]]
+        columns = [self._column(name, newest[name], row) for name in names[:COLUMNS_SHOWN_MAX]]
+        size_bytes = 0
+        for column in columns:
+            text = column.text
+            size_bytes += 0 if text is None else len(text.encode())
+            if size_bytes > _FORM_BYTES_MAX:
+                column.text = None
+        return columns
 
     def empty(self, name: str) -> ShownColumn:
         """A column that a row may get."""
@@ -391,7 +401,7 @@ class RowForms:
         return value if field is None else field.decode(value)
 
 
-def typed_columns(form: Mapping[str, Any], count_max: int = COLUMNS_SHOWN_MAX) -> list[Typed]:
+def typed_columns(form: Mapping[str, Any], count_max: int = COLUMNS_SHOWN_MAX + _NEW_COLUMNS_MAX) -> list[Typed]:
     """The columns of a form: ``name-0``, ``type-0``, ``value-0`` and ``remove-0``, and so on."""
     columns = []
     for number in range(count_max):

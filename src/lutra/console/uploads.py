@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from lutra.kv.folder import make_durable_folder
-from lutra.model.errors import ObjectNotExist, ParameterInvalid, ServerBusy, StorageFailure
+from lutra.model.errors import ObjectNotExist, OperationConflict, ParameterInvalid, ServerBusy, StorageFailure
 from lutra.transfer import checkpoint
 
 FOLDER: Final = "uploads"
@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class Upload:
-    """One file. ``users``: so many use it now, so that it stays."""
+    """One file. ``users``: so many use it now, so that it stays. ``job_id``: of what imports it, or has."""
 
     id: str
     folder: Path
@@ -59,6 +59,7 @@ class Upload:
     is_spent: bool = False
     """Whether it was imported: there are but its rejected rows, which a job tells of."""
     users: int = 0
+    job_id: str = ""
     used_s: float = dataclass_field(default_factory=time.monotonic)
 
     @property
@@ -105,16 +106,19 @@ class Uploads:
         """A file that has come as a whole, which is now used. Raises ObjectNotExist."""
         with self._lock:
             upload = self._uploads.get(upload_id)
-            if upload is None or not upload.is_whole or upload.is_spent or upload.instance != instance:
+            if upload is None or not upload.is_whole or upload.instance != instance:
                 raise ObjectNotExist("There is no such file any more: send it again.")
             upload.used_s = time.monotonic()
             return upload
 
     def hold(self, upload: Upload) -> None:
-        """Keeps a file until it is let go. Raises ObjectNotExist where it is gone."""
+        """Keeps a file for one who imports it, until it is let go. Raises ObjectNotExist, and OperationConflict where
+        another does."""
         with self._lock:
-            if self._uploads.get(upload.id) is not upload:
+            if self._uploads.get(upload.id) is not upload or upload.is_spent:
                 raise ObjectNotExist("There is no such file any more: send it again.")
+            if upload.users:
+                raise OperationConflict("This file is being imported already.")
             upload.users += 1
 
     def release(self, upload: Upload) -> None:
@@ -122,6 +126,11 @@ class Uploads:
         with self._lock:
             upload.users -= 1
             upload.used_s = time.monotonic()
+
+    def discard(self, upload: Upload) -> None:
+        """Removes a file that nobody imports. Raises OperationConflict where somebody does."""
+        self.hold(upload)
+        self.drop(upload)
 
     def drop(self, upload: Upload) -> None:
         """Removes a file, whoever uses it."""

@@ -54,6 +54,8 @@ async def take(asked: ConsoleRequest) -> Response:
 
 def show_plan(asked: ConsoleRequest) -> Response:
     sent = _upload(asked)
+    if sent.job_id:
+        return asked.redirect(asked.url("job", job=sent.job_id))
     return _plan_page(asked, sent, ImportForm(asked.query.get("table", "") or _table_name(sent.name), ColumnMapping()))
 
 
@@ -61,8 +63,10 @@ def go_on(asked: ConsoleRequest) -> Response:
     """Shows the plan anew, or carries it out, or removes the file."""
     sent = _upload(asked)
     instance, services = asked.instance.name, asked.services
+    if sent.job_id:
+        return asked.redirect(asked.url("job", job=sent.job_id))
     if asked.form.get("discard") is not None:
-        services.uploads.drop(sent)
+        services.uploads.discard(sent)
         return asked.redirect(asked.url("tables", instance=instance), asked.text("The file is discarded."))
     try:
         form = form_of(asked.form)

@@ -152,6 +152,7 @@ def _row_page(
         key=[(name, key_text(value)) for name, value in key],
         token=token,
         columns=columns,
+        columns_max=COLUMNS_SHOWN_MAX,
         new=new,
         missing=[name for name in forms.missing(columns) if name not in {one.name for one in new}],
         is_closed=forms.is_closed,
