@@ -26,6 +26,7 @@ from lutra.console.pages import (
     row,
     search,
     sign_in,
+    status,
     tables,
 )
 from lutra.console.routing import Passage
@@ -52,6 +53,7 @@ PAGES: Final[tuple[ModuleType, ...]] = (
     row,
     search,
     sign_in,
+    status,
     tables,
 )
 """All modules of pages, by name."""

@@ -8,4 +8,5 @@ MAIN: Final = (
     # The message, the route's name.
     ("Tables", "instances"),
     ("Jobs", "jobs"),
+    ("Status", "status"),
 )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from lutra.console.jobs import Jobs
+from lutra.console.nodes import ThisNode
 from lutra.console.options import ConsoleOptions
+from lutra.console.sampler import Sampler
 from lutra.console.uploads import Uploads
 from lutra.console.vector_map import Frames
 from lutra.instance.database import Database, database_of
@@ -26,9 +28,13 @@ class ConsoleServices:
         self.uploads = Uploads(engine.data_dir)
         self.jobs = Jobs()
         self._directory = ServedDirectory(engine)
+        self.node = ThisNode(engine)
+        self.sampler = Sampler(engine, metrics)
         self._closing = ExitStack()
+        self._closing.callback(self.sampler.close)
         self._closing.callback(self.uploads.close)
         self._closing.callback(self.jobs.close)
+        self.sampler.start()
 
     def database(self, instance: str) -> Database:
         """The tables of an instance, as the embedded API has them. Raises ObjectNotExist."""

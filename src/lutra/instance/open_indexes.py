@@ -52,6 +52,8 @@ class GenerationStats:
     stats: IndexStats
     is_answering: bool
     """Else it is being filled to answer."""
+    error: str | None = None
+    """What went wrong last in following the table or in building, until that succeeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +134,13 @@ class OpenIndexes:
         """The generation that answers searches, and the one that is being filled, where there is one. Raises as
         `opened`."""
         opened = self.opened(table, index)
-        return [
-            GenerationStats(feed.definition, feed.phase, feed.watermarks(), feed.index.stats(), feed is opened.feed)
-            for feed in opened.feeds
-        ]
+        found = []
+        for feed in opened.feeds:
+            stats = feed.index.stats()
+            error = feed.error or stats.error
+            is_answering = feed is opened.feed
+            found.append(GenerationStats(feed.definition, feed.phase, feed.watermarks(), stats, is_answering, error))
+        return found
 
     # --- who answers ------------------------------------------------------------------------------------------------
 

@@ -104,5 +104,8 @@ class MemoryStore(_SortedReader):
     def size_bytes(self, begin: bytes, end: bytes) -> int:
         return sum(len(key) + len(value) for key, value in self.scan(begin, end))
 
+    def memory_bytes(self) -> int:
+        return self.size_bytes(b"", b"\xff" * 64)
+
     def split(self, begin: bytes, end: bytes, piece_bytes: int, limit: int) -> list[bytes]:
         return cut(((key, len(key) + len(value)) for key, value in self.scan(begin, end)), piece_bytes, limit)

@@ -57,6 +57,13 @@ FailureOf = Callable[[str, Exception], LutraError]
 """Gives what to raise when an action fails with what the engine raised."""
 
 
+_IN_MEMORY: Final = (
+    "rocksdb.block-cache-usage",
+    "rocksdb.cur-size-all-mem-tables",
+    "rocksdb.estimate-table-readers-mem",
+)
+
+
 class RocksStore:
     """An ordered key-value store in one directory, which one process holds at a time.
 
@@ -249,6 +256,10 @@ class RocksStore:
         if measured is None:
             return sum(size for _, size in self._file_sizes(begin, end))
         return sum(size for _, size in measured)
+
+    def memory_bytes(self) -> int:
+        self._check_open()
+        return sum(self._db.property_int_value(name) or 0 for name in _IN_MEMORY)
 
     def split(self, begin: bytes, end: bytes, piece_bytes: int, limit: int) -> list[bytes]:
         measured = self._measure(begin, end)

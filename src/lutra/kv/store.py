@@ -68,6 +68,9 @@ class KeyValueStore(Reader, Protocol):
         Where the range is large, pieces are no finer than the engine's own files.
         """
 
+    def memory_bytes(self) -> int:
+        """About what it takes in memory: of blocks that were read, and of what was written lately."""
+
     def close(self) -> None:
         """Ends all reads and writes; a second close does nothing."""
 

@@ -204,6 +204,12 @@ class IndexSegment:
         used = self.keys.state_bytes + sum(field.resident_bytes for field in self.fields.values())
         return self.live.rows // 8 + used
 
+    @property
+    def graph_bytes(self) -> int:
+        """Of these: of graphs."""
+        vectors = (field for field in all_parts(kind_of, self.fields) if isinstance(field, SegmentVectors))
+        return sum(field.segment.graph_bytes for field in vectors)
+
     def newest_ms(self) -> npt.NDArray[np.int64]:
         """int64[size], by document: the newest timestamp of its row's cells. Read anew each time."""
         return self.newest.read(0, self.newest.count)[1]

@@ -190,6 +190,11 @@ class Segment:
         return self._resident_bytes
 
     @property
+    def graph_bytes(self) -> int:
+        """Of these: of the graph."""
+        return 4 * self.rows * self._file.degree if self._residency.graph else 0
+
+    @property
     def scratch_bytes(self) -> int:
         """What searches keep for the next ones: some 200 KB for each that ran at once, however many rows there are."""
         return self._searcher.scratch_bytes

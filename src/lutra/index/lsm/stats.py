@@ -35,6 +35,8 @@ class SegmentStats:
     """By vector field: ``scan`` or ``exact`` where what was planned for searches was found to miss too much."""
     exact_rows: Mapping[str, int] = field(default_factory=dict)
     """By vector field: that codes do not describe, so that every search compares them; not where there are none."""
+    graph_bytes: int = 0
+    """Of ``resident_bytes``: of graphs."""
 
     @property
     def kind(self) -> str:
@@ -99,6 +101,11 @@ class IndexStats:
         return sum(segment.resident_bytes for segment in self.segments)
 
     @property
+    def graph_bytes(self) -> int:
+        """Of these: of graphs."""
+        return sum(segment.graph_bytes for segment in self.segments)
+
+    @property
     def kinds(self) -> dict[str, int]:
         """How many segments are of each kind."""
         counts: dict[str, int] = {}
@@ -137,6 +144,7 @@ def stats_of(opened: OpenSegment, policy: Policy) -> SegmentStats:
         recalls=recalls_of(segment.checked),
         fallbacks=fallbacks_of(segment.checked),
         exact_rows=exact_rows_of(segment.checked),
+        graph_bytes=segment.graph_bytes,
     )
 
 

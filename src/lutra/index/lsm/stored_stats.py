@@ -69,4 +69,5 @@ def _segment(storage: IndexStorage, entry: SegmentEntry, cache: BlockCache, poli
         recalls=recalls_of(meta.checked),
         fallbacks=fallbacks_of(meta.checked),
         exact_rows=exact_rows_of(meta.checked),
+        graph_bytes=sum(vectors.bytes.get("graph", 0) for vectors in meta.vectors),
     )

@@ -110,6 +110,8 @@ class Metrics:
         registry.register(StreamCollector(engine))
         ProcessCollector(registry=registry)
         self._by_operation: dict[str, OperationMetrics] = {}
+        self.lanes: dict[Lane, WorkerPool] = {}
+        """To look at."""
 
     def watch_in_flight(self, count: Callable[[], int]) -> None:
         """Where to read, when asked, how many requests are being answered."""
@@ -121,6 +123,7 @@ class Metrics:
 
     def watch_lane(self, lane: Lane, pool: WorkerPool) -> None:
         """Whose queue to look at, when asked."""
+        self.lanes[lane] = pool
         self._waiting.labels(lane.value).set_function(lambda: pool.waiting)
 
     def of(self, operation: str) -> OperationMetrics:
