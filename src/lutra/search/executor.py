@@ -108,10 +108,10 @@ def _answered(
     if plan.inner_hits:
         answer.inner_hits = inner_hits_of(plan.inner_hits, searches[: found.parts], documents)
     if request.explain:
-        searched = searches[: found.parts]
+        searched, took_us = searches[: found.parts], (time.perf_counter() - began_s) * 1e6
         if request.samples_recall:
             sample_recall(plan.conditions, searched)
-        stats.explanation = explanation_of(plan, searched, (time.perf_counter() - began_s) * 1e6)
+        stats.explanation = explanation_of(plan, searched, took_us)
         if found.aggregated is not None:
             told = {"us": round(found.aggregating_us, 1), "estimated": list(estimated(found.aggregated))}
             stats.explanation["aggregations"] = told

@@ -103,6 +103,7 @@ class _Reader:
             columns=columns,
             timeout_ms=limits.SEARCH_TIMEOUT_MS_MAX,
             explain=is_explained,
+            samples_recall=is_explained,
             aggregations=wanted.metrics,
             group_bys=wanted.group_bys,
             collapse=collapse,
