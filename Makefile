@@ -4,7 +4,7 @@
 # make assistant   answers from documents, on a page: examples/assistant
 # make lint    ruff, mypy strict, import-linter
 # make bench   the benchmarks of bench/, printed as tables
-# make docs    the documentation as a site in site/: open site/index.html, or serve the folder
+# make docs    the documentation as a site in site/: python3 -m http.server -d site, or open site/index.html
 
 PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)

@@ -30,6 +30,7 @@ _ELSEWHERE: Final = {
     "examples/lutra.ipynb": "notebook.md",
 }
 """Where the site has what lies outside of ``docs``."""
+_SEARCH: Final = 'data-md-component="search" role="dialog"'
 _LANGUAGES: Final = {".py": "python", ".toml": "toml", ".sh": "sh", ".cpp": "cpp", ".yml": "yaml", ".java": "java"}
 _LINK: Final = re.compile(r"(?<=\]\()(?P<target>[^)#\s]+)(?P<anchor>#[^)\s]*)?(?=\))")
 _FENCE: Final = re.compile(r"^ *(`{3,}|~{3,})")
@@ -66,6 +67,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """The page as Python-Markdown and the site want it."""
     of = _repository_path(page.file.src_uri)
     return blank_lines_added(links_rewritten(markdown, of, page.file.src_uri))
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """The page with a name for the theme's search, which readers of screens would call a dialogue."""
+    return output.replace(_SEARCH, f'{_SEARCH} aria-label="Search"', 1)
 
 
 # --- navigation -------------------------------------------------------------------------------------------------------
