@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import types
 from collections.abc import Iterator
+from itertools import chain, dropwhile, takewhile
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,8 +31,16 @@ CODE = re.compile(r"`([^`]+)`")
 
 def rows_of(section: str) -> dict[str, list[str]]:
     """The cells behind the first of each row of a section's first table, by the first."""
-    rows = [line.strip("|").split(" | ") for line in sections(PAGE)[section].splitlines() if line.startswith("| ")]
-    return {first.strip(): [cell.strip() for cell in rest] for first, *rest in rows[1:]}
+    lines = dropwhile(lambda line: not line.startswith("| "), sections(PAGE)[section].splitlines())
+    rows = [line.strip("|").split(" | ") for line in takewhile(lambda line: line.startswith("|"), lines)]
+    return {first.strip(): [cell.strip() for cell in rest] for first, *rest in rows[2:]}
+
+
+def _option(name: str) -> str:
+    """Which kinds of fields the page says have that option."""
+    found = re.search(rf"^\| `{name}` \| (.*?) \|", PAGE, re.MULTILINE)
+    assert found
+    return found[1]
 
 
 QUERIES, SORTS, AGGREGATIONS, GROUPS = (rows_of(name) for name in ("Queries", "Sorts", "Aggregations", "Groups"))
@@ -96,6 +106,26 @@ def test_all_there_is_is_told() -> None:
     assert set(GROUPS) == {name for name in vars(aggregations) if re.fullmatch(r"GroupBy(?!Result)\w+", name)}
 
 
+def test_all_options_are_told() -> None:
+    """What has a default in the model, by the kinds of queries, sorters, aggregations and group-bys that take it."""
+    group_bys = [getattr(aggregations, name) for name in GROUPS]
+    kinds_of = (queries.Query, queries.Sorter, aggregations.Aggregation)
+    there = {
+        (option.name, kind.__name__)
+        for kind in (*chain.from_iterable(map(get_args, kinds_of)), *group_bys)
+        for option in dataclasses.fields(kind)
+        if option.default is not dataclasses.MISSING or option.default_factory is not dataclasses.MISSING
+    }
+    told = {
+        (option, kind)
+        for options, kinds in re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ([A-Z][\w, ]+) \| ", PAGE, re.MULTILINE)
+        for option in CODE.findall(options)
+        for kind in kinds.split(", ")
+        if kind in {*QUERIES, *SORTS, *AGGREGATIONS, *GROUPS}
+    }
+    assert told == there
+
+
 def test_which_fields_may_be_arrays() -> None:
     fields = {
         "VECTOR": {"vector": VectorOptions(3)},
@@ -109,7 +139,7 @@ def test_which_fields_may_be_arrays() -> None:
             kind.check(FieldSchema("f", kind.type, is_array=True, **fields.get(name, {})))  # type: ignore[arg-type]
         except ParameterInvalid:
             refused.add(name.partition(",")[0])
-    assert refused == set(rows_of("Fields")["`is_array`"][0].removeprefix("all but ").split(", "))
+    assert refused == set(_option("is_array").removeprefix("all but ").split(", "))
 
 
 # --- what expressions find --------------------------------------------------------------------------------------------
