@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import io
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
@@ -35,6 +37,14 @@ def imported(console: ConsoleClient, name: str, content: bytes, **form: str) -> 
     job = begun.headers["location"]
     wait_until(lambda: console.get(f"{job}/state", as_json=True).json()["has_ended"])
     return job
+
+
+@pytest.fixture(scope="module")
+def console_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server that takes files of 32 MB."""
+    arguments = ("--console-upload-mb", "32")
+    with ServerProcess(tmp_path_factory.mktemp("console") / "data", arguments=arguments) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +139,21 @@ class TestGrid:
         assert sent.headers["content-disposition"].startswith("attachment;")
         assert sent.headers["content-type"] == "application/octet-stream"
         assert sent.headers["x-content-type-options"] == "nosniff"
+
+    def test_a_picture_is_shown_and_other_bytes_are_sizes(self, console: ConsoleClient) -> None:
+        png = b"\x89PNG\r\n\x1a\n" + b"\x00" * 40
+        rows = [{"id": "a", "raw": base64.b64encode(png).decode()}, {"id": "b", "raw": "AAEC"}]
+        content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+        imported(console, "pictures.jsonl", content, **{"name-1": "raw", "type-1": "bytes"})
+        grid = console.get("/i/test/t/pictures/data")
+        assert '<span class="measure">48 B</span>' in grid.html
+        assert '<span class="measure">3 B</span>' in grid.html
+        page = console.get(f"/i/test/t/pictures/data/row?key={quote(json.dumps(['a']))}")
+        address = re.search(r'<img class="picture" src="([^"]*)"', page.html)
+        assert address is not None
+        shown = console.get(address[1].replace("&amp;", "&"))
+        assert (shown.headers["content-type"], shown.body) == ("image/png", png)
+        assert 'class="picture"' not in console.get(f"/i/test/t/pictures/data/row?key={quote(json.dumps(['b']))}").html
 
     def test_no_such_table_row_or_column(self, console: ConsoleClient) -> None:
         assert console.get("/i/test/t/nowhere/data").status == 404
@@ -401,21 +426,21 @@ def test_two_gigabytes_are_refused_before_they_come(console: ConsoleClient, cons
     assert not any("large.csv" in [path.name for path in folder.iterdir()] for folder in uploads_of(console_server))
 
 
-def test_a_body_of_unknown_length_is_refused_where_it_grows_too_large(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path / "data", arguments=("--console-upload-mb", "1")) as server:
-        console = ConsoleClient(server.endpoint)
-        console.sign_in()
-        connection = begun_upload(console, {"transfer-encoding": "chunked"})
-        piece = b"x" * 65_536
-        for _ in range(24):  # 1.5 MB
-            connection.send(b"%x\r\n%s\r\n" % (len(piece), piece))
-        connection.send(b"0\r\n\r\n")
-        response = connection.getresponse()
-        assert response.status == 413
-        response.read()
-        connection.close()
-        assert uploads_of(server) == []
-        assert console.upload("/i/test/uploads?name=small.csv", b"id\n1\n").status == 200
+def test_a_body_of_unknown_length_is_refused_where_it_grows_too_large(
+    console: ConsoleClient, console_server: ServerProcess
+) -> None:
+    before = uploads_of(console_server)
+    connection = begun_upload(console, {"transfer-encoding": "chunked"})
+    piece = b"x" * 1_048_576
+    for _ in range(33):
+        connection.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+    connection.send(b"0\r\n\r\n")
+    response = connection.getresponse()
+    assert response.status == 413
+    response.read()
+    connection.close()
+    assert uploads_of(console_server) == before
+    assert console.upload("/i/test/uploads?name=small.csv", b"id\n1\n").status == 200
 
 
 def begin_large_import(console: ConsoleClient, rows: int) -> str:

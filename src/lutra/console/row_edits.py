@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from lutra.console.cells import ShownValue, shown_value
 from lutra.console.row_keys import key_value
+from lutra.console.search.pictures import picture_type
 from lutra.instance.field import Field
 from lutra.instance.instance import Instance
 from lutra.instance.layout import Layout, value_bytes
@@ -83,6 +84,7 @@ class ShownColumn:
     """Tells the value from any other."""
     versions: Sequence[tuple[int, ShownValue]] = ()
     """Older ones, with their times in ms, newest first."""
+    is_picture: bool = False
     is_removed: bool = False
     problem: str = ""
 
@@ -364,6 +366,7 @@ class RowForms:
         form = self._typed_form(name, value)
         form.shown = shown_value(self._decoded(name, value))
         form.seen = _digest(value)
+        form.is_picture = picture_type(value) is not None
         form.versions = older[:VERSIONS_SHOWN_MAX]
         return form
 

@@ -159,8 +159,14 @@ def _row_page(
         edited=edited,
         seen=json.dumps(made_of, ensure_ascii=False),
         addresses={one.name: value_address(asked, token, one.name) for one in columns},
+        pictures={one.name: _picture_address(asked, token, one.name) for one in columns if one.is_picture},
         form_action=row_address(asked, [value for _, value in key]),
     )
+
+
+def _picture_address(asked: ConsoleRequest, token: str, name: str) -> str:
+    path = asked.url("search_picture", instance=asked.path["instance"], table=asked.path["table"])
+    return f"{path}?{urlencode(index_parameter(asked) | {'key': token, 'column': name})}"
 
 
 def _new_page(
