@@ -24,6 +24,7 @@ from bench.console_rows import TABLE, fill
 from bench.server_process import ACCESS_KEY_ID, ACCESS_KEY_SECRET, INSTANCE, run_server
 
 _TOKEN: Final = re.compile(r'name="csrf-token" content="([^"]*)"')
+_JSON: Final = {"accept": "application/json"}
 PLACE: Final = f"/console/i/{INSTANCE}/t/{TABLE}"
 
 
@@ -87,7 +88,9 @@ def measure(visitor: Visitor, pages: dict[str, tuple[str, dict[str, str]]], time
 
 def pages(visitor: Visitor) -> dict[str, tuple[str, dict[str, str]]]:
     """Those to ask for, with the headers of each."""
-    del visitor
+    points = f"{PLACE}/map/points?field=embedding&colour=topic"
+    drawn = json.loads(visitor.get(points, _JSON)[1])
+    near = urlencode({"field": "embedding", "frame": drawn["frame"], "key": drawn["keys"][0]})
     return {
         "instances": ("/console/", {}),
         "tables": (f"/console/i/{INSTANCE}", {}),
@@ -97,6 +100,13 @@ def pages(visitor: Visitor) -> dict[str, tuple[str, dict[str, str]]]:
         "rows, 200 of a filter": (f"{PLACE}/data?rows=200&where=year+%3D+2000", {}),
         "rows, none of a filter": (f"{PLACE}/data?where=year+%3D+1", {}),
         "a row": (f"{PLACE}/data/row?key=%5B%22row-000000500%22%5D", {}),
+        "map": (f"{PLACE}/map", {}),
+        "map, 4,000 points": (points, _JSON),
+        "map, 10,000 of a filter": (f"{points}&rows=10000&where=year+%3E+2000", _JSON),
+        "map, neighbours of one": (f"{PLACE}/map/neighbours?{near}", _JSON),
+        "status": ("/console/status", {}),
+        "status, an hour": ("/console/status/history", _JSON),
+        "an index's segments": (f"/console/status/i/{INSTANCE}/t/{TABLE}/search", {}),
     }
 
 

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from support.graph_and_buffer import BUFFERED, DEAD, DIMENSION, KEY, ROWS, graph_and_buffer, vectors
 from support.indexes import memory_index
+from support.stored_segments import Shelf
 
 from lutra.index.lsm.view import IndexView
 from lutra.model.errors import ParameterInvalid
-from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, Metric, VectorOptions
 from lutra.model.queries import KnnVector, Range, Term
 from lutra.model.rows import Row
 from lutra.search import sample
 from lutra.search.sample import ROWS_MAX, SampleRequest, VectorSample, sample_of
+from lutra.vectors.build_plan import BuildPlan
+from lutra.vectors.layout import SegmentKind
+from lutra.vectors.plane import plane_of
 
 LIVE = ROWS - DEAD + BUFFERED
 
@@ -138,3 +143,23 @@ def test_a_sample_of_a_narrowed_part_is_of_what_is_left(view: IndexView) -> None
     buffer = replace(view, parts=(view.parts[1],))
     left = buffer.without([(view.parts[1], doc) for doc in range(BUFFERED - 3)])
     assert sorted(ids(sample_of(left, SampleRequest("v", 10)))) == list(range(ROWS + BUFFERED - 3, ROWS + BUFFERED))
+
+
+def test_a_segments_own_basis_comes_along(tmp_path: Path) -> None:
+    """Which leads to the same plane as all dimensions do."""
+    rows, dimension = 600, 256
+    rng = np.random.default_rng(0)
+    stored = (rng.standard_normal((rows, dimension)) * 0.93 ** np.arange(dimension)).astype("<f4")
+    schema = IndexSchema((FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(dimension, Metric.EUCLIDEAN)),))
+    index, shelf = memory_index(schema, KEY), Shelf(tmp_path)
+    index.apply([Row((("id", n),), [("v", v.tobytes(), 1)]) for n, v in enumerate(stored)])
+    plan = BuildPlan(SegmentKind.GRAPH, code_bits=4, code_bytes=40, fine_bytes=0)
+    name, _ = shelf.build([index.view().parts[0]], schema, {"v": plan})
+    with shelf.open(name, schema) as segment:
+        taken = sample_of(replace(index.view(), parts=(segment, index.view().parts[0])), SampleRequest("v", 2_000))
+        assert 64 <= len(taken.basis) < dimension
+        assert len(taken.keys) == 2 * rows
+        within, free = (plane_of(taken.vectors, Metric.EUCLIDEAN, of) for of in (taken.basis, None))
+        assert np.abs(np.sum(within.directions * free.directions, axis=1)) == pytest.approx([1, 1], abs=0.02)
+        assert within.explained == pytest.approx(free.explained, rel=0.01)
+    shelf.close()

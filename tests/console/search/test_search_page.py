@@ -217,6 +217,7 @@ def test_a_whole_form_as_grid_with_an_explanation(console: ConsoleClient) -> Non
     head = re.findall(r'<th scope="col"[^>]*>([^<]+)</th>', page.html)
     assert head[:4] == ["Key", "Score", "text", "kind"]
     assert "What was done" in page.text
+    assert re.search(r"\d+ of \d+ true neighbours found \(100 %\)", page.text), "of so few rows all are compared"
     assert page.text.count("Copy") == 0
     programs = asked(console, spec, code="1").text
     assert 'tablestore.MatchQuery(field_name="text", text="river")' in programs
