@@ -9,11 +9,14 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from lutra.embedding.embedder import EmbeddingError, MultimodalEmbedder, PictureEmbedder, TextEmbedder
+    from lutra.embedding.models import ModelName, model_names, open_model, register_model
     from lutra.instance.async_database import AsyncDatabase, connect_async
     from lutra.instance.async_table import AsyncTable
     from lutra.instance.database import Database, connect
+    from lutra.instance.embed_run import Unembedded
     from lutra.instance.expression import Column, Expression, Order, col
-    from lutra.instance.field import FieldDeclaration, Stored, Vector
+    from lutra.instance.field import FieldDeclaration, Stored
     from lutra.instance.first_rows import first_rows
     from lutra.instance.jsonable import to_jsonable
     from lutra.instance.nested import Nested, Object
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from lutra.instance.row import Record, Row
     from lutra.instance.table import Table
     from lutra.instance.text import Text
+    from lutra.instance.vector import Vector
     from lutra.model.errors import (
         ConditionCheckFail,
         Corruption,
@@ -58,6 +62,7 @@ __all__ = [
     "Corruption",
     "Database",
     "DirectoryInUse",
+    "EmbeddingError",
     "Expression",
     "Fenced",
     "FieldDeclaration",
@@ -68,6 +73,8 @@ __all__ = [
     "IndexDamaged",
     "InvalidPrimaryKey",
     "LutraError",
+    "ModelName",
+    "MultimodalEmbedder",
     "Nested",
     "Object",
     "ObjectAlreadyExist",
@@ -76,6 +83,7 @@ __all__ = [
     "Order",
     "Outdated",
     "ParameterInvalid",
+    "PictureEmbedder",
     "QuotaExhausted",
     "ReadOnlyDatabase",
     "Record",
@@ -89,12 +97,17 @@ __all__ = [
     "Stored",
     "Table",
     "Text",
+    "TextEmbedder",
+    "Unembedded",
     "Vector",
     "__version__",
     "col",
     "connect",
     "connect_async",
     "first_rows",
+    "model_names",
+    "open_model",
+    "register_model",
     "to_jsonable",
 ]
 
@@ -107,6 +120,7 @@ _HOMES: Final = {
     "Corruption": "lutra.model.errors",
     "Database": "lutra.instance.database",
     "DirectoryInUse": "lutra.model.errors",
+    "EmbeddingError": "lutra.embedding.embedder",
     "Expression": "lutra.instance.expression",
     "Fenced": "lutra.model.errors",
     "FieldDeclaration": "lutra.instance.field",
@@ -117,6 +131,8 @@ _HOMES: Final = {
     "IndexDamaged": "lutra.model.errors",
     "InvalidPrimaryKey": "lutra.model.errors",
     "LutraError": "lutra.model.errors",
+    "ModelName": "lutra.embedding.models",
+    "MultimodalEmbedder": "lutra.embedding.embedder",
     "Nested": "lutra.instance.nested",
     "Object": "lutra.instance.nested",
     "ObjectAlreadyExist": "lutra.model.errors",
@@ -125,6 +141,7 @@ _HOMES: Final = {
     "Order": "lutra.instance.expression",
     "Outdated": "lutra.model.errors",
     "ParameterInvalid": "lutra.model.errors",
+    "PictureEmbedder": "lutra.embedding.embedder",
     "QuotaExhausted": "lutra.model.errors",
     "ReadOnlyDatabase": "lutra.model.errors",
     "Record": "lutra.instance.row",
@@ -138,11 +155,16 @@ _HOMES: Final = {
     "Stored": "lutra.instance.field",
     "Table": "lutra.instance.table",
     "Text": "lutra.instance.text",
-    "Vector": "lutra.instance.field",
+    "TextEmbedder": "lutra.embedding.embedder",
+    "Unembedded": "lutra.instance.embed_run",
+    "Vector": "lutra.instance.vector",
     "col": "lutra.instance.expression",
     "connect": "lutra.instance.database",
     "connect_async": "lutra.instance.async_database",
     "first_rows": "lutra.instance.first_rows",
+    "model_names": "lutra.embedding.models",
+    "open_model": "lutra.embedding.models",
+    "register_model": "lutra.embedding.models",
     "to_jsonable": "lutra.instance.jsonable",
 }
 

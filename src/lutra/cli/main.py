@@ -53,6 +53,7 @@ _COMMANDS: Final = {
     "serve": _Entry("lutra.cli.serve", "serve", "Serve a data directory over HTTP."),
     "instance": _Entry("lutra.cli.instance", "instance", "Create and list instances."),
     "import": _Entry("lutra.cli.importing", "import_", "Read rows from CSV, JSON lines or Parquet into a table."),
+    "embed": _Entry("lutra.cli.embedding", "embed", "Have a model make the vectors that rows lack."),
     "export": _Entry("lutra.cli.exporting", "export", "Write the rows of a table to CSV, JSON lines or Parquet."),
     "table": _Entry("lutra.cli.table", "table", "Look at tables, read rows and search them."),
     "index": _Entry("lutra.cli.index", "index", "Look at search indexes, and fill one anew."),

@@ -12,7 +12,9 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from lutra.cli.explanations import explained
+from lutra.instance.field import FieldDeclaration
 from lutra.instance.row import Row
+from lutra.instance.vector import Vector
 from lutra.transfer.field_types import type_text
 from lutra.transfer.table_schema import TableDeclaration
 from lutra.transfer.texts import cell_text, plain
@@ -53,7 +55,7 @@ def print_table(name: str, declaration: TableDeclaration, rows: int) -> None:
     for column, kind in declaration.key.items():
         table.add_row(escape(column), escape(type_text(kind)), "key")
     for column, of in declaration.fields.items():
-        table.add_row(escape(column), escape(type_text(of)), "")
+        table.add_row(escape(column), escape(type_text(of)), escape(_made_of(of)))
     console.print(table)
     if not declaration.fields:
         console.print("Rows take any other column; they cannot be searched.")
@@ -84,6 +86,10 @@ def print_found(found: Found, took_ms: float) -> None:
     console.print(f"[dim]{found.stats.rows_scanned:,} rows searched in {took_ms:.1f} ms[/dim]")
     if found.stats.explanation is not None:
         console.print(explained(found.stats.explanation))
+
+
+def _made_of(of: FieldDeclaration) -> str:
+    return f"of {of.embed}, by {of.with_}" if isinstance(of, Vector) and of.embed is not None else ""
 
 
 def _short(value: Any) -> str:

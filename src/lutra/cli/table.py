@@ -154,6 +154,12 @@ def get(
 @objects_option
 @instance_option
 @where_option
+@click.option("--near", metavar="TEXT", help="Rows that mean the like, where the vector field has a model.")
+@click.option(
+    "--picture",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Rows that look like this file, where the vector field has a model of pictures.",
+)
 @click.option("--vector", metavar="JSON", help="Rows near to this vector: '[0.1, 0.9]'; @FILE reads it.")
 @click.option(
     "--like", multiple=True, metavar="KEY", help="Rows near to the one of this key, without it; once a column."
@@ -179,12 +185,15 @@ def search(
 ) -> None:
     """Search table NAME: for the words of TEXT, for what is near to a vector, for both, or for what passes a filter.
 
+    Of --near and --picture the model that the vector field names makes the vector.
+
     With words and a vector the scores of rows that have both add up.
 
     \b
     Examples:
       lutra table search articles "river otters" --data ./data
       lutra table search articles --data ./data --vector "[0.1, 0.9, 0.3]" --limit 5
+      lutra table search articles --data ./data --near "animals of the river"
       lutra table search articles "otters" --data ./data --like a1 --where "year >= 2020" --columns title,year
       lutra table search articles --data ./data --where "tags = river" --order-by year:desc --json
       lutra table search articles --data ./data --vector @query.json --explain

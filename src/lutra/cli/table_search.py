@@ -9,9 +9,9 @@ from typing import Any
 
 from lutra.cli.keys import key_of, names_of
 from lutra.instance.expression import Column, Order, col
-from lutra.instance.field import Vector
 from lutra.instance.row import Row
 from lutra.instance.table import Table
+from lutra.instance.vector import Vector
 from lutra.model.errors import ObjectNotExist, ParameterInvalid
 from lutra.model.queries import SearchStats
 from lutra.model.suggestions import suggestion
@@ -24,6 +24,8 @@ class Asked:
     """What `lutra table search` was asked for."""
 
     text: str | None
+    near: str | None
+    picture: Path | None
     where: str | None
     vector: str | None
     like: Sequence[str]
@@ -48,9 +50,21 @@ class Found:
 
 def searched(table: Table, asked: Asked) -> Found:
     """What is found. Raises ParameterInvalid, ObjectNotExist."""
-    if asked.vector is not None and asked.like:
-        raise ParameterInvalid("--vector and --like both say what rows are to be near to: give one")
-    vector = None if asked.vector is None else _vector(asked.vector)
+    said = [
+        option
+        for option, value in (
+            ("--near", asked.near),
+            ("--picture", asked.picture),
+            ("--vector", asked.vector),
+            ("--like", asked.like or None),
+        )
+        if value is not None
+    ]
+    if len(said) > 1:
+        raise ParameterInvalid(f"{' and '.join(said)} both say what rows are to be near to: give one")
+    vector: Any = asked.picture if asked.near is None else asked.near
+    if asked.vector is not None:
+        vector = _vector(asked.vector)
     key = key_of(table, asked.like) if asked.like else None
     if key is not None:
         vector = _vector_of(table, key, asked.field)

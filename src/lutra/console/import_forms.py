@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, get_args
 
 from lutra.console.imports import REJECTED_MAX_DEFAULT
-from lutra.instance.field import MetricName
 from lutra.instance.text import AnalyzerName
+from lutra.instance.vector import MetricName
 from lutra.model.errors import ParameterInvalid
 from lutra.transfer.csv_dialect import CsvOptions
 from lutra.transfer.data_file import FORMATS, FormatName

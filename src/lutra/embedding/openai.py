@@ -13,8 +13,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lutra.embedding.embedder import EmbeddingError
-from lutra.embedding.service import Service, check_dimension, pause
+from lutra.embedding.embedder import ModelUnusable
+from lutra.embedding.service import Service, batching, check_dimension
+from lutra.embedding.waiting import pause
 from lutra.model.errors import ParameterInvalid
 
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
@@ -56,6 +57,7 @@ class OpenAIEmbedder:
         self._model = model
         self._dimension = check_dimension(dimension)
         self._batch_texts = batch_texts
+        self.batching = batching(batch_texts)
         key = api_key if api_key is not None else os.environ.get(KEY_VARIABLE)
         url = base_url.rstrip("/") + "/embeddings"
         self._service = Service(url, key, timeout_s=timeout_s, attempts_max=attempts_max, sleep=sleep)
@@ -90,7 +92,7 @@ class OpenAIEmbedder:
             for item in answer["data"]:
                 embedding = item["embedding"]
                 if len(embedding) != self._dimension:
-                    raise EmbeddingError(
+                    raise ModelUnusable(
                         f"{self._service.url} gives vectors of {len(embedding)} numbers for model {self._model!r}, "
                         f"not {self._dimension}"
                     )

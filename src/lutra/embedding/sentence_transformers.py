@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lutra.embedding.embedder import EmbeddingError, ModelNotInstalled
+from lutra.embedding.embedder import Batching, EmbeddingError, ModelNotInstalled
 
 
 class SentenceTransformerEmbedder:
@@ -32,6 +32,7 @@ class SentenceTransformerEmbedder:
             raise EmbeddingError(f"cannot load the model {model!r}: {error}") from error
         self._name = model
         self._batch_texts = batch_texts
+        self.batching = Batching(4 * batch_texts)
         prompts = getattr(self._model, "prompts", None) or {}
         self._query_prompt: str | None = prompts.get("query")
         # Asked of a vector: the method that tells has changed its name, and may not know.

@@ -14,26 +14,27 @@ from typing import IO, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lutra.embedding.embedder import EmbeddingBusy, EmbeddingError
+from lutra.embedding.embedder import Batching, EmbeddingBusy, EmbeddingError, ModelUnusable
+from lutra.embedding.waiting import pause
 from lutra.model import limits
 from lutra.model.deadline import current_deadline
 from lutra.model.errors import ParameterInvalid
 
 _RETRIED_STATUSES: Final = frozenset({408, 409, 429, 500, 502, 503, 504})
+_OF_THE_TEXTS: Final = frozenset({400, 413, 422})
+"""Where it is what was sent that is refused; other refusals go for whatever is sent."""
 _FIRST_PAUSE_S: Final = 0.5
 PAUSE_S_MAX: Final = 30.0
 _BYTES_PER_NUMBER_MAX: Final = 32
 _CHUNK_BYTES: Final = 64 * 1024
 _COMPLAINT_CHARS_MAX: Final = 500
-_LOOK_S: Final = 0.1
+_CALLS_AT_ONCE: Final = 4
+_BATCH_CHARS: Final = 200_000
 
 
-def pause(seconds: float) -> None:
-    """Sleeps so long. Raises RequestTimeout as soon as nobody waits for what comes after."""
-    until_s = time.monotonic() + seconds
-    while (left_s := until_s - time.monotonic()) > 0:
-        current_deadline().check()
-        time.sleep(min(left_s, _LOOK_S))
+def batching(items: int) -> Batching:
+    """Of a service that takes so many texts in a request."""
+    return Batching(items, _BATCH_CHARS, _CALLS_AT_ONCE)
 
 
 class Service:
@@ -110,8 +111,10 @@ class Service:
             with error:
                 complaint = error.read(_COMPLAINT_CHARS_MAX).decode(errors="replace").strip()
             told = self._without_key(f"{self.url} answered {error.code} {error.reason}: {complaint}")
-            if error.code not in _RETRIED_STATUSES:
+            if error.code in _OF_THE_TEXTS:
                 raise EmbeddingError(told) from None
+            if error.code not in _RETRIED_STATUSES:
+                raise ModelUnusable(told) from None
             raise EmbeddingBusy(told, _seconds(error.headers.get("Retry-After"))) from None
         except (OSError, http.client.HTTPException) as error:  # URLError and timeouts are OSErrors
             told = self._without_key(f"cannot reach {self.url}: {error or type(error).__name__}")

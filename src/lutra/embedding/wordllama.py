@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lutra.embedding.embedder import EmbeddingError, ModelNotInstalled
+from lutra.embedding.embedder import Batching, EmbeddingError, ModelNotInstalled
 from lutra.model.deadline import current_deadline
 from lutra.model.errors import ParameterInvalid
 
@@ -34,6 +34,8 @@ class WordLlamaEmbedder:
     word at all. ``dimension`` is 64, 128 or 256. Raises ParameterInvalid for another, ModelNotInstalled where wordllama
     is not installed, EmbeddingError where its weights cannot be read.
     """
+
+    batching: Final = Batching(256, 1_000_000, threads=2)
 
     def __init__(self, dimension: int = DIMENSION) -> None:
         if dimension not in DIMENSIONS:

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 from lutra.instance.async_lanes import Lane, Lanes, Told
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     import pandas as pd
 
     from lutra.instance.aggregates import Aggregate
     from lutra.instance.boosts import Boosts
+    from lutra.instance.embed_run import Unembedded
     from lutra.instance.expression import Expression
     from lutra.instance.field import FieldDeclaration
     from lutra.instance.first_rows import FirstRows
@@ -130,6 +133,24 @@ class AsyncTable:
         work = self._lanes.run(
             Lane.WRITES,
             lambda: self._table.update_where(where, set, increment=increment, progress=tell, **values),
+        )
+        return await told.after(work)
+
+    async def embed(
+        self,
+        field: str | None = None,
+        *,
+        where: Expression | None = None,
+        since: dt.datetime | None = None,
+        failed: Callable[[Unembedded], object] | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> int:
+        """As :meth:`lutra.Table.embed`."""
+        told = Told()
+        tell_failed, tell_progress = told.by(failed), told.by(progress)
+        work = self._lanes.run(
+            Lane.WRITES,
+            lambda: self._table.embed(field, where=where, since=since, failed=tell_failed, progress=tell_progress),
         )
         return await told.after(work)
 

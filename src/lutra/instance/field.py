@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -37,49 +37,21 @@ from lutra.instance.encoding import (
 )
 from lutra.instance.nested import Nested, Object, record_of
 from lutra.instance.text import Text
+from lutra.instance.vector import METRIC_NAMES, METRICS, Vector
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.geo import GeoPoint
-from lutra.model.indexes import FieldSchema, FieldType, JsonType, Metric, TextOptions, VectorOptions
+from lutra.model.indexes import FieldSchema, FieldType, JsonType, TextOptions, VectorOptions
 from lutra.model.queries import Operand
-from lutra.model.schema import DeclaredField
+from lutra.model.schema import DeclaredField, Embedding
 from lutra.model.suggestions import suggestion
 from lutra.model.values import ColumnType, Value
 from lutra.scalars.dates import DEFAULT_FORMATS, EPOCH_UNITS_NS, datetime_ns
 from lutra.scalars.values import ScalarReader
 
-MetricName = Literal["cosine", "euclidean", "dot_product"]
-
-_METRICS: Final[dict[MetricName, Metric]] = {
-    "cosine": Metric.COSINE,
-    "euclidean": Metric.EUCLIDEAN,
-    "dot_product": Metric.DOT_PRODUCT,
-}
-_METRIC_NAMES: Final = {metric: name for name, metric in _METRICS.items()}
 _DECLARED_DATES: Final = ("epoch_micros",)
 _UNIT_NAMES: Final = {"epoch_second": "seconds", "epoch_millis": "milliseconds", "epoch_micros": "microseconds"}
 _READERS_KEPT: Final = 1_024
-
-
-@dataclass(frozen=True, slots=True)
-class Vector:
-    """Declares a field of float32 vectors, searched by ``metric``.
-
-    ``dimension`` is 1 to 4096. Scores, larger is nearer: cosine ``(1 + cos) / 2``, euclidean ``1 / (1 + d²)``,
-    dot_product ``(1 + dot) / 2``.
-    """
-
-    dimension: int
-    metric: MetricName = "cosine"
-
-    def __post_init__(self) -> None:
-        if type(self.dimension) is not int or not 1 <= self.dimension <= limits.VECTOR_DIMENSION_MAX:
-            raise ParameterInvalid(
-                f"a vector's dimension is an int from 1 to {limits.VECTOR_DIMENSION_MAX}, not {self.dimension!r}"
-            )
-        if self.metric not in _METRICS:
-            likely = suggestion(self.metric, _METRICS)
-            raise ParameterInvalid(f"unknown metric {self.metric!r}: use one of {', '.join(_METRICS)}{likely}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +174,8 @@ class Field:
     """Of a kind that no declaration makes: as an index made elsewhere has it."""
     place: tuple[str, ...] = dataclass_field(default=(), compare=False)
     """Of what is no column of its own: the column that has its values, and the keys down to them in its object."""
+    embedding: Embedding | None = None
+    """Of a vector: what it is made of where a row has none."""
     is_leaf: bool = False
     """Of what is at a ``place``: whether it is text, however it is written there."""
     is_text: bool = dataclass_field(default=False, compare=False)
@@ -212,8 +186,10 @@ class Field:
         """The field a declaration means. Raises ParameterInvalid where it means none."""
         declaration = _called(name, declaration)
         if isinstance(declaration, Vector):
-            options = VectorOptions(declaration.dimension, _METRICS[declaration.metric])
-            return cls(name, Kind.VECTOR, vector=options)
+            options = VectorOptions(declaration.dimension, METRICS[declaration.metric])
+            source, model = declaration.embed, declaration.with_
+            embedding = None if source is None or model is None else Embedding(source, model)
+            return cls(name, Kind.VECTOR, vector=options, embedding=embedding)
         if isinstance(declaration, Text):
             return cls(name, Kind.TEXT, text=declaration.options)
         if isinstance(declaration, Nested):
@@ -260,6 +236,10 @@ class Field:
             field = cls.declared(inner, of)
             if not field.indexed:
                 raise ParameterInvalid(f"field {name!r}: what is within an object is indexed, but {inner!r} is not")
+            if field.embedding is not None:
+                raise ParameterInvalid(
+                    f"field {name!r}: vectors within an object are given with it: {inner!r} cannot be embedded"
+                )
             fields.append(replace(field, is_text=field.kind is Kind.VECTOR))
         return cls(name, kind, fields=tuple(fields))
 
@@ -317,7 +297,9 @@ class Field:
     def declaration(self) -> FieldDeclaration:
         """What declares such a field."""
         if self.vector is not None:
-            return Vector(self.vector.dimension, _METRIC_NAMES[self.vector.metric])
+            of = self.embedding
+            made = {} if of is None else {"embed": of.source, "with_": of.model}
+            return Vector(self.vector.dimension, METRIC_NAMES[self.vector.metric], **made)
         if self.text is not None:
             return Text.of(self.text)
         if self.kind is Kind.RECORD:
@@ -333,7 +315,8 @@ class Field:
     @property
     def as_declared(self) -> DeclaredField:
         """What the table keeps of it."""
-        return DeclaredField(self.name, _COLUMN_TYPES[self.kind] if self.is_array and not self.indexed else None)
+        elements = _COLUMN_TYPES[self.kind] if self.is_array and not self.indexed else None
+        return DeclaredField(self.name, elements, self.embedding)
 
     @property
     def column(self) -> Field:

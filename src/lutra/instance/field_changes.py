@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lutra.instance.embedded import checked
 from lutra.instance.field import Field, FieldDeclaration
 from lutra.instance.instance import Instance
 from lutra.instance.layout import INDEX_NAME, Layout
@@ -16,13 +17,17 @@ from lutra.model.schema import DefinedColumn
 def with_field(instance: Instance, layout: Layout, name: str, declaration: FieldDeclaration) -> Layout:
     """Adds a field, and returns the layout that has it; an index that was there is filled anew from now on.
 
-    Raises ParameterInvalid where there is such a column, or the declaration makes no sense.
+    Raises ParameterInvalid where there is such a column, or the declaration makes no sense; EmbeddingError where the
+    model that it names cannot be opened.
     """
+    there = layout.fields.get(name)
+    if there is not None and there.vector is not None and there.embedding is None:
+        return _with_model(instance, layout, there, declaration)
     if layout.field(name) is not None or layout.is_key(name):
         raise ParameterInvalid(f"table {layout.table!r} has a column {name!r} already: drop_field({name!r}) first")
     if not isinstance(name, str) or not is_column_name(name):
         raise ParameterInvalid(f"{name!r} cannot be the name of a field")
-    field = Field.declared(name, declaration)
+    field = checked(Field.declared(name, declaration), layout.fields)
     declared = instance.tables.describe(layout.table).schema.declared
     instance.tables.declare(layout.table, [*(one for one in declared if one.name != name), field.as_declared])
     if not field.indexed:
@@ -40,6 +45,21 @@ def with_field(instance: Instance, layout: Layout, name: str, declaration: Field
     return _layout(instance, layout, layout.index, replace(schema, fields=(*schema.fields, field.schema())))
 
 
+def _with_model(instance: Instance, layout: Layout, there: Field, declaration: FieldDeclaration) -> Layout:
+    """Lets a field of vectors that is there know what makes them, from now on."""
+    field = checked(Field.declared(there.name, declaration), layout.fields)
+    if field.embedding is None or field.vector != there.vector:
+        raise ParameterInvalid(
+            f"table {layout.table!r} has a column {there.name!r} already: drop_field({there.name!r}) first, or declare "
+            "the same vector with embed= and with_="
+        )
+    declared = instance.tables.describe(layout.table).schema.declared
+    is_declared = any(one.name == field.name for one in declared)
+    told = [replace(one, embedding=field.embedding) if one.name == field.name else one for one in declared]
+    instance.tables.declare(layout.table, told if is_declared else [*told, field.as_declared])
+    return _layout(instance, layout, layout.index)
+
+
 def without_field(instance: Instance, layout: Layout, name: str) -> Layout:
     """Drops a field, and returns the layout that has it no more. Rows keep their values of the column.
 
@@ -48,6 +68,15 @@ def without_field(instance: Instance, layout: Layout, name: str) -> Layout:
     field = layout.fields.get(name)
     if field is None:
         raise ParameterInvalid(f"a key column stays: {name!r}" if layout.is_key(name) else layout.unknown(name))
+    for other in layout.embedded:
+        if other.embedding is not None and other.embedding.source == name:
+            raise ParameterInvalid(
+                f"the vectors of {other.name!r} are made of {name!r}: drop_field({other.name!r}) first"
+            )
+    if field.embedding is not None:
+        declared = instance.tables.describe(layout.table).schema.declared
+        forgotten = [replace(one, embedding=None) if one.name == name else one for one in declared]
+        instance.tables.declare(layout.table, forgotten)
     if layout.index is None or not _is_of_index(instance, layout, name):
         instance.tables.delete_defined_columns(layout.table, (name,))
         return _layout(instance, layout, layout.index)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from lutra.instance.embedded import checked
 from lutra.instance.encoding import declaration_text, encode_int, is_gap
 from lutra.instance.field import Field, FieldDeclaration, Kind
 from lutra.instance.row import Row
@@ -58,12 +59,18 @@ class Layout:
     ranks: Mapping[str, int] = dataclass_field(init=False, repr=False, compare=False)
     """Of the fields, by their names, in their order."""
 
+    embedded: tuple[Field, ...] = dataclass_field(init=False, repr=False, compare=False)
+    """The fields whose vectors a model makes of another field."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "ranks", {name: rank for rank, name in enumerate(self.fields)})
+        embedded = (field for field in self.fields.values() if field.embedding is not None)
+        object.__setattr__(self, "embedded", tuple(embedded))
 
     @classmethod
     def declared(cls, table: str, key: Mapping[str, KeyDeclaration], fields: Mapping[str, FieldDeclaration]) -> Layout:
-        """What ``create_table`` was asked for. Raises ParameterInvalid."""
+        """What ``create_table`` was asked for. Raises ParameterInvalid, and EmbeddingError where a model that fields
+        name cannot be opened."""
         for what, given, example in (("key", key, "{'id': str}"), ("fields", fields, "{'title': lutra.Text()}")):
             if not isinstance(given, Mapping):
                 raise ParameterInvalid(f"{what} says of columns what they hold, such as {example}: got {given!r}")
@@ -78,6 +85,7 @@ class Layout:
                     f"invalid field name {name!r}: 1 to {limits.COLUMN_NAME_BYTES_MAX} bytes, '#' not first"
                 )
         declared = {name: Field.declared(name, declaration) for name, declaration in fields.items()}
+        declared = {name: checked(field, declared) for name, field in declared.items()}
         indexed = any(field.indexed for field in declared.values())
         key_fields = {c.name: Field.of_key(c.name, c.type, _key_schema(c) if indexed else None) for c in columns}
         return cls(table, columns, declared, INDEX_NAME if indexed else None, key_fields)
@@ -99,6 +107,10 @@ class Layout:
         layout = cls(schema.name, schema.key, fields, index, key_fields, others)
         if layout.index_schema() != index_schema:
             fields = {name: _for_others(field) for name, field in fields.items()}
+        for name, one in declared.items():
+            made, of = fields.get(name), one.embedding
+            if of is not None and of.source in fields and made is not None and made.vector is not None:
+                fields[name] = replace(made, embedding=of)
         return replace(layout, fields=_in_order(fields, list(declared)))
 
     @property
@@ -113,6 +125,10 @@ class Layout:
             **{name: field.declaration for name, field in self.fields.items()},
         }
         return {name: declaration_text(declaration) for name, declaration in declared.items()}
+
+    def without_models(self) -> Layout:
+        """With the same fields, whose vectors are given."""
+        return replace(self, fields={name: replace(field, embedding=None) for name, field in self.fields.items()})
 
     def table_schema(self) -> TableSchema:
         """The table as the store knows it: what no index describes is a defined column."""

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
+from lutra.embedding.embedder import EmbeddingError
+from lutra.instance.embedded_rows import EmbeddedRows
 from lutra.instance.frame_rows import FrameRows, Names, renamed
 from lutra.instance.given_columns import Chunk, chunks, is_frame
 from lutra.instance.layout import Layout
@@ -91,6 +93,8 @@ class PutBatches:
                 f"columns= is a dict that says what columns are called in the table, not {type(names).__name__}"
             )
         self._layout = layout
+        self._embedded = EmbeddedRows(layout)
+        self._made_bytes = self._embedded.row_bytes
         self._write = write
         self._names = names or {}
         self._rejected = rejected
@@ -136,7 +140,7 @@ class PutBatches:
             self._reject(number, row, error)
             return
         change = RowChange(ChangeKind.PUT, key, cells)
-        yield _Entry(number, row, None, change, size_bytes_of(change))
+        yield _Entry(number, row, None, change, self._size_bytes(change))
 
     def _of_chunk(self, chunk: Chunk, first: int) -> Iterator[_Entry]:
         given = tuple(chunk.columns)
@@ -148,9 +152,24 @@ class PutBatches:
             self._reject(first + place, chunk.row(place), encoded.errors[place])
         for place, change in enumerate(encoded.changes):
             if place not in encoded.errors:
-                yield _Entry(first + place, chunk, place, change, size_bytes_of(change))
+                yield _Entry(first + place, chunk, place, change, self._size_bytes(change))
+
+    def _size_bytes(self, change: RowChange) -> int:
+        """With the vectors that are still to be made."""
+        return size_bytes_of(change) + self._made_bytes
+
+    def _completed(self, entries: list[_Entry]) -> list[_Entry]:
+        """Those that have all their vectors; the others are rejected. Raises EmbeddingError."""
+        try:
+            errors = self._embedded.complete([entry.change for entry in entries])
+        except EmbeddingError as error:
+            raise type(error)(f"{error}; {self._kept}") from error
+        for place, of_row in errors.items():
+            self._reject(entries[place].number, entries[place].given, of_row)
+        return [entry for place, entry in enumerate(entries) if place not in errors] if errors else entries
 
     def _put(self, entries: list[_Entry]) -> None:
+        entries = self._completed(entries)
         while entries:
             try:
                 results = self._write([entry.change for entry in entries])
@@ -185,9 +204,12 @@ class PutBatches:
     def _reject(self, number: int, row: Any, error: LutraError) -> None:
         """Tells of a row that is wrong, and raises where nobody wants to hear."""
         if self._rejected is None:
-            kept = f"the {self._written} rows before it are written" if self._written else "nothing is written"
-            raise type(error)(f"row {number}: {error}; {kept}") from None
+            raise type(error)(f"row {number}: {error}; {self._kept}") from None
         self._rejected(Rejected(number, row, error))
+
+    @property
+    def _kept(self) -> str:
+        return f"the {self._written} rows before it are written" if self._written else "nothing is written"
 
     def _is_vector(self, name: str) -> bool:
         field = self._layout.fields.get(self._names.get(name, name) or "")

@@ -44,7 +44,8 @@ class SearchCall:
     """A search that makes sense of its table."""
 
     def __init__(self, asked: Asked, wanted: Wanted, layout: Layout) -> None:
-        """Raises ParameterInvalid."""
+        """Raises ParameterInvalid, EmbeddingError."""
+        asked = asked.embedded(layout)
         check_page(wanted.limit, wanted.offset)
         if wanted.collapse is not None and wanted.offset + wanted.limit > limits.OFFSET_PLUS_LIMIT_MAX:
             raise ParameterInvalid(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from lutra.instance import where as filters
+from lutra.instance.embedded_queries import embedded_query
 from lutra.instance.encoding import encode_float
 from lutra.instance.expression import Column, Expression, Order
 from lutra.instance.layout import Layout
@@ -56,18 +57,25 @@ class Asked:
     match: TextMatch = "any"
     min_score: float | None = None
 
+    def embedded(self, layout: Layout) -> Asked:
+        """With a vector and its field, where words or a picture stood for one.
+
+        Raises ParameterInvalid, EmbeddingError.
+        """
+        vector, field = embedded_query(self.vector, self.field, layout)
+        return self if vector is self.vector else replace(self, vector=vector, field=field)
+
 
 def query_of(asked: Asked, layout: Layout, top_k: int, *, is_widened: bool = False) -> tuple[Query, bool]:
     """The query, and whether its matches have scores; ``top_k`` neighbours of a vector.
 
     ``is_widened``: whether more neighbours are looked for where a condition leaves out some that were found. Raises
-    ParameterInvalid.
+    ParameterInvalid, and EmbeddingError where words or a picture stand for a vector and the model makes none.
     """
+    asked = asked.embedded(layout)
     query: Query = MatchAll() if asked.where is None else filters.to_query(asked.where, layout)
     passing = None if asked.where is None else query
     found: list[Query] = []
-    if isinstance(asked.vector, str):
-        raise ParameterInvalid(f"a vector is numbers: to look for words, write text={asked.vector!r}")
     if asked.vector is not None:
         if not is_widened:
             check_filtered(asked, layout)

@@ -9,6 +9,7 @@ from typing import Any
 from lutra.instance import where as filters
 from lutra.instance.aggregates import Aggregate
 from lutra.instance.boosts import Boosts
+from lutra.instance.embedded_queries import embedded_queries
 from lutra.instance.expression import Expression
 from lutra.instance.field import FieldDeclaration
 from lutra.instance.field_changes import with_field, without_field
@@ -69,8 +70,10 @@ class Table(TableWriter, TableReader):
     ) -> Results:
         """The ``limit`` rows nearest to ``vector`` among those that satisfy ``where``, nearest first.
 
-        ``vector`` is a sequence of numbers or an array [dimension], of any float or int type; ``field`` names the
-        vector field where there are several. With a ``min_score``, only rows that score more than that are found.
+        ``vector`` is a sequence of numbers or an array [dimension], of any float or int type; or words, a picture as
+        bytes or the ``pathlib.Path`` of one, of which the field's model makes the vector (``lutra.Vector(embed=)``).
+        ``field`` names the vector field where there are several. With a ``min_score``, only rows that score more than
+        that are found.
         With a ``text``: the rows whose text field has ``match`` of its words (``any`` or ``all``) or has it as a
         ``phrase``, by BM25; ``text_field`` names the field where there are several, or some of them in a list: a row
         scores what the best of them does. With both: the rows that are among the nearest or have the words; the scores
@@ -89,7 +92,8 @@ class Table(TableWriter, TableReader):
         score 1 before, and come by their score.
         The search sees every write acknowledged before it; ``fresh=False`` spares the wait for the latest ones. With
         ``explain``, the results' ``explanation`` tells what was done and why; of many rows, for the first hundred.
-        Raises ParameterInvalid, and RequestTimeout where the index does not catch up within 30 s.
+        Raises ParameterInvalid, EmbeddingError where the model makes no vector, and RequestTimeout where the index does
+        not catch up within 30 s.
         """
         self._search_index()
         asked = Asked(vector, text, where, field, text_field, match, min_score)
@@ -107,7 +111,8 @@ class Table(TableWriter, TableReader):
         min_score: float | None = None,
         fresh: bool = True,
     ) -> list[Results]:
-        """For each of ``vectors``, an array [queries, dimension] or a sequence of vectors, what :meth:`search` finds.
+        """For each of ``vectors``, an array [queries, dimension] or a sequence of vectors, or of words or pictures in
+        place of some, what :meth:`search` finds.
 
         Much faster than one search after the other: ``where`` is evaluated once, and the vectors are looked for
         together, shared out to all processors. Up to 256 of them see the same state of the table. Raises as
@@ -115,13 +120,13 @@ class Table(TableWriter, TableReader):
         """
         index = self._search_index()
         check_page(limit, 0)
-        check_filtered(Asked(vectors, where=where, field=field), self._layout)
         passing = None if where is None else filters.to_query(where, self._layout)
         wanted = columns_to_get(columns, self._layout)
         requests: list[SearchRequest] = []
-        for number, vector in enumerate(vectors):
+        for number, (vector, of) in enumerate(embedded_queries(vectors, field, self._layout)):
+            check_filtered(Asked(vector, where=where, field=of), self._layout)
             try:
-                query = nearest(vector, field, self._layout, passing, limit, min_score)
+                query = nearest(vector, of, self._layout, passing, limit, min_score)
             except ParameterInvalid as error:
                 raise ParameterInvalid(f"vector {number}: {error}") from None
             requests.append(SearchRequest(query, (ScoreSort(),), 0, limit, columns=wanted))
@@ -143,7 +148,8 @@ class Table(TableWriter, TableReader):
 
         The index is filled anew for it beside the one there is, which goes on answering searches; this returns once the
         field can be searched. What rows have in a column of that name already, as another program may have written it,
-        is indexed with it. Other handles of the table know of the field once they are opened again.
+        is indexed with it. Other handles of the table know of the field once they are opened again. A field of vectors
+        that is there may be declared once more with ``embed`` and ``with_``, to say what makes them from now on.
 
         Raises ParameterInvalid, and RequestTimeout where filling takes longer than ``timeout_s``: it goes on then.
         """

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lutra.embedding.embedder import EmbeddingError
+from lutra.instance.embed_run import EmbedRun, Unembedded
+from lutra.instance.embedded_rows import EmbeddedRows
+from lutra.instance.encoding import moment_of
 from lutra.instance.expression import Expression
 from lutra.instance.field import Kind
 from lutra.instance.put_batches import FRAME_BATCH_ROWS, ArrowStream, PutBatches, Rejected
@@ -15,6 +20,7 @@ from lutra.model import limits
 from lutra.model.errors import LutraError, ParameterInvalid
 from lutra.model.rows import CellChange, CellOperation, ChangeKind, ReturnType, RowChange, WriteResult
 from lutra.model.values import KeyMarker, KeyValue
+from lutra.scalars.dates import datetime_ns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,11 +35,12 @@ class TableWriter(TablePart):
         """Writes a row, in place of any row of the same key. Returns its key, with what the table chose.
 
         A None is a column the row does not have. ``exists`` and ``where`` guard the write: they say whether there
-        must be a row of that key, and what must hold of it. Raises ParameterInvalid, ConditionCheckFail.
+        must be a row of that key, and what must hold of it. A vector that a model makes (``lutra.Vector(embed=)``) and
+        that is not given is made of the row first. Raises ParameterInvalid, ConditionCheckFail, EmbeddingError.
         """
         self._open().require_writable()
         key, cells = self._layout.encode_row(row)
-        change = RowChange(ChangeKind.PUT, key, cells, self._condition(exists, where))
+        change = self._embedded(RowChange(ChangeKind.PUT, key, cells, self._condition(exists, where)))
         if any(isinstance(value, KeyMarker) for _, value in key):
             change.return_type = ReturnType.PRIMARY_KEY
         result = self._instance().tables.write(self.name, change)
@@ -68,8 +75,11 @@ class TableWriter(TablePart):
 
             docs.put_many(frame, columns={"doc_id": "id", "comment": None}, rejected=bad.append)
 
+        Vectors that a model makes (``lutra.Vector(embed=)``) and that are not given are made a commit at a time. A row
+        that the model cannot do is wrong as any other.
+
         Raises ParameterInvalid where the columns of a frame are not those of the table, ImportError where reading a
-        frame takes pyarrow and that is not installed.
+        frame takes pyarrow and that is not installed, EmbeddingError where a model makes no vectors at all.
         """
         self._open().require_writable()
         return PutBatches(self._layout, self._write_changes, columns, rejected).run(rows, progress)
@@ -86,7 +96,8 @@ class TableWriter(TablePart):
 
         ``set`` writes columns, and removes those it gives as None; ``increment`` adds to int columns, which count
         from 0. Returns the incremented columns as they now are. ``exists`` and ``where`` guard the write, as in
-        :meth:`put`. Raises ParameterInvalid, ConditionCheckFail.
+        :meth:`put`. A column that a model makes vectors of takes its vector with it. Raises ParameterInvalid,
+        ConditionCheckFail, EmbeddingError.
         """
         self._open().require_writable()
         _check_columns(set, increment)
@@ -99,6 +110,7 @@ class TableWriter(TablePart):
         if not cells:
             raise ParameterInvalid("nothing to update: give set= or increment=")
         change = RowChange(ChangeKind.UPDATE, self._layout.encode_key(key), cells, self._condition(exists, where))
+        self._embedded(change)
         if counters:
             change.return_type = ReturnType.AFTER_MODIFY
             change.return_columns = tuple(counters)
@@ -172,8 +184,8 @@ class TableWriter(TablePart):
         row is still as the function saw it; else it is asked again, so that no change of others is lost. It may be
         called several times for one row.
 
-        Raises as :meth:`delete_where`, ParameterInvalid for values that their columns cannot hold, and
-        OperationConflict also where others change a row again and again.
+        Raises as :meth:`delete_where`, ParameterInvalid for values that their columns cannot hold, OperationConflict
+        also where others change a row again and again, and EmbeddingError.
         """
         self._open().require_writable()
         if set is not None and values:
@@ -187,9 +199,59 @@ class TableWriter(TablePart):
             raise ParameterInvalid(f"column {name!r} is given both to be set and in increment")
         cells = cells_of_values(self._set_cell, given, counters)
         changes = WhereChanges(self._instance, self._layout, where, WAIT_S, progress)
-        return changes.update_each(cells) if callable(cells) else changes.update(cells)
+        if callable(cells):
+            return changes.update_each(cells)
+        return changes.update(self._embedded(RowChange(ChangeKind.UPDATE, (), cells)).cells)
+
+    def embed(
+        self,
+        field: str | None = None,
+        *,
+        where: Expression | None = None,
+        since: dt.datetime | None = None,
+        failed: Callable[[Unembedded], object] | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> int:
+        """Has the model of ``field`` make the vectors that rows lack. Returns how many.
+
+        For rows that were there before the field was, and those that SDKs write, which know of no model: whose text is
+        newer than their vector is as well. With ``where``, of rows that satisfy it only; with ``since``, also of those
+        whose vector is older than that. ``field`` may be left out where one field has a model.
+
+        A vector is written only where its text is still the one it was made of. Broken off, by a kill even, call it
+        again: what is done is not done again. ``failed`` is called with a :class:`lutra.Unembedded` for each row that
+        the model cannot do; without it the first raises EmbeddingError. ``progress`` is called with the number of rows
+        that have been looked at.
+
+        Raises ParameterInvalid, and EmbeddingError where the model makes no vectors at all.
+        """
+        self._open().require_writable()
+        run = EmbedRun(self._instance, self._layout, self._embedded_field(field), where, _ms(since))
+
+        def fail(row: Unembedded) -> None:
+            if failed is None:
+                raise EmbeddingError(f"row {row.key}: {row.reason}; {run.progress.embedded} rows have their vectors")
+            failed(row)
+
+        run.on_failure = fail
+        if progress is not None:
+            run.on_progress = lambda now: progress(now.looked_at)
+        return run.run().embedded
 
     # --- inside -------------------------------------------------------------------------------------------------
+
+    def _embedded(self, change: RowChange) -> RowChange:
+        """With the vectors that it lacks. Raises EmbeddingError."""
+        for error in EmbeddedRows(self._layout).complete([change]).values():
+            raise error
+        return change
+
+    def _embedded_field(self, name: str | None) -> str:
+        names = [field.name for field in self._layout.embedded]
+        if name is None and len(names) != 1:
+            several = f"several fields have models: say which, one of {', '.join(names)}"
+            raise ParameterInvalid(several if names else f"no field of table {self.name!r} has a model")
+        return names[0] if name is None else name
 
     def _set_cell(self, name: str, value: object) -> CellChange:
         self._refuse_key(name)
@@ -230,6 +292,14 @@ def put_together(
     """As :meth:`TableWriter.put_many`, of rows that are all at hand, none of which waits for more to come: as many go
     into a commit as of a frame."""
     return PutBatches(table._layout, table._write_changes, None, rejected, FRAME_BATCH_ROWS).run(rows, None)
+
+
+def _ms(since: object) -> int:
+    """Milliseconds since 1970; 0 where it is None. Raises ParameterInvalid."""
+    try:
+        return 0 if since is None else datetime_ns(moment_of(since)) // 1_000_000
+    except (TypeError, ValueError) as error:
+        raise ParameterInvalid(f"since=: {error}") from None
 
 
 def _check_columns(values: object, increment: object) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from lutra.embedding.embedder import EmbeddingError
 from lutra.instance import where as filters
+from lutra.instance.embedded_rows import EmbeddedRows
 from lutra.instance.expression import Expression
 from lutra.instance.instance import Instance
 from lutra.instance.layout import Layout
@@ -57,6 +59,7 @@ class WhereChanges:
         """Raises ParameterInvalid."""
         self._instance = instance
         self._layout = layout
+        self._embedded = EmbeddedRows(layout)
         self._condition = filters.to_condition(where, layout)
         self._query = _query(where, layout)
         self._wait_s = wait_s
@@ -123,6 +126,7 @@ class WhereChanges:
 
     def _commit(self, batch: list[RowChange]) -> list[PrimaryKey]:
         refused: list[Any] = []
+        self._embed(batch)
         while batch:
             try:
                 [results] = self._instance().tables.write_batch([(self._layout.table, batch)], FRAME_BATCH_ROWS)
@@ -141,6 +145,15 @@ class WhereChanges:
                 self._progress(self._changed)
             batch = left
         return refused
+
+    def _embed(self, batch: list[RowChange]) -> None:
+        """Gives the changes the vectors that they lack. Raises EmbeddingError."""
+        try:
+            errors = self._embedded.complete(batch)
+        except EmbeddingError as error:
+            raise self._told(error) from error
+        for number, of_row in errors.items():
+            raise self._told(EmbeddingError(f"row {dict(batch[number].key)}: {of_row}")) from of_row
 
     def _told(self, error: LutraError) -> LutraError:
         """An error, and what was done before it."""

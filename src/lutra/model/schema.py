@@ -27,14 +27,24 @@ class DefinedColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedding:
+    """Where the vectors of a field come from: the column that ``model``, by its name, makes vectors of."""
+
+    source: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeclaredField:
     """A field as it was declared in Python: what neither the table's columns nor an index tell of it.
 
     ``elements``: of a column that holds a list as text and that no index reads, the type of the list's elements.
+    ``embedding``: of a field of vectors that are made of another column.
     """
 
     name: str
     elements: ColumnType | None = None
+    embedding: Embedding | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from lutra.model.schema import (
     CapacityUnits,
     DeclaredField,
     DefinedColumn,
+    Embedding,
     IndexKind,
     KeyColumn,
     SecondaryIndex,
@@ -22,10 +23,10 @@ from lutra.model.values import ColumnType
 from lutra.tables.gate import Gate
 from lutra.tables.table import Table
 
-_FORMAT: Final = 3
-_FORMATS: Final = (1, 2, _FORMAT)
-"""1 is written where there never was a stream and no update_full_row is, 2 where there are no secondary indexes: who
-knows no other can go back."""
+_FORMAT: Final = 4
+_FORMATS: Final = (1, 2, 3, _FORMAT)
+"""1 is written where there never was a stream and no update_full_row is, 2 where there are no secondary indexes, 3
+where no field is embedded: who knows no other can go back."""
 
 
 def to_json(table: Table) -> bytes:
@@ -57,10 +58,7 @@ def to_json(table: Table) -> bytes:
             "reserved": {"read": schema.reserved.read, "write": schema.reserved.write},
             "splits": [value.hex() if isinstance(value, bytes) else value for value in schema.splits],
             "has_transactions": schema.has_transactions,
-            "declared": [
-                {"name": field.name, "elements": None if field.elements is None else field.elements.value}
-                for field in schema.declared
-            ],
+            "declared": [_declared_to_json(field) for field in schema.declared],
             **_stream_json(description),
             **({"indexes": [_index_to_json(index) for index in schema.indexes]} if schema.indexes else {}),
         }
@@ -86,10 +84,7 @@ def from_json(data: bytes) -> Table:
                 for value in stored.get("splits", ())
             ),
             has_transactions=stored.get("has_transactions", True),
-            declared=tuple(
-                DeclaredField(field["name"], None if field["elements"] is None else ColumnType(field["elements"]))
-                for field in stored.get("declared", ())
-            ),
+            declared=tuple(_declared_from_json(field) for field in stored.get("declared", ())),
             stream=_stream_spec(stored.get("stream")),
             indexes=tuple(_index_from_json(index) for index in stored.get("indexes", ())),
         )
@@ -106,9 +101,30 @@ def from_json(data: bytes) -> Table:
 
 
 def _format_of(description: TableDescription) -> int:
-    if description.schema.indexes:
+    if any(field.embedding is not None for field in description.schema.declared):
         return _FORMAT
+    if description.schema.indexes:
+        return 3
     return 2 if description.stream_created_us or description.schema.options.update_full_row else 1
+
+
+def _declared_to_json(field: DeclaredField) -> dict[str, Any]:
+    of = field.embedding
+    return {
+        "name": field.name,
+        "elements": None if field.elements is None else field.elements.value,
+        # Only where there is one: older formats know no such name.
+        **({} if of is None else {"embedding": {"source": of.source, "model": of.model}}),
+    }
+
+
+def _declared_from_json(stored: dict[str, Any]) -> DeclaredField:
+    of = stored.get("embedding")
+    return DeclaredField(
+        stored["name"],
+        None if stored["elements"] is None else ColumnType(stored["elements"]),
+        None if of is None else Embedding(of["source"], of["model"]),
+    )
 
 
 def _stream_json(description: TableDescription) -> dict[str, Any]:

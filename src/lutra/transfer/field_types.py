@@ -8,10 +8,11 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Final, get_args
 
-from lutra.instance.field import FieldDeclaration, MetricName, Stored, Vector
+from lutra.instance.field import FieldDeclaration, Stored
 from lutra.instance.layout import KeyDeclaration
 from lutra.instance.nested import Nested, Object
 from lutra.instance.text import AnalyzerName, Text
+from lutra.instance.vector import MetricName, Vector
 from lutra.model.errors import ParameterInvalid
 from lutra.model.geo import GeoPoint
 from lutra.model.suggestions import suggestion
@@ -100,6 +101,8 @@ def declaration_as_json(declaration: FieldDeclaration) -> object:
     if isinstance(declaration, Text):
         said = {name: value for name, value in dataclasses.asdict(declaration).items() if value is not None}
         return {"text": said}
+    if isinstance(declaration, Vector) and declaration.embed is not None:
+        return {"vector": dataclasses.asdict(declaration)}
     if isinstance(declaration, Nested | Object):
         kind = "records" if isinstance(declaration, Nested) else "object"
         return {kind: {name: declaration_as_json(of) for name, of in declaration.fields.items()}}
@@ -116,6 +119,11 @@ def declaration_of_json(content: object) -> FieldDeclaration:
                 return Text(**{str(name): value for name, value in said.items()})
             except TypeError as error:
                 raise ParameterInvalid(f"a field of text cannot be declared by {said}: {error}") from None
+        case {"vector": Mapping() as said}:
+            try:
+                return Vector(**{str(name): value for name, value in said.items()})
+            except TypeError as error:
+                raise ParameterInvalid(f"a field of vectors cannot be declared by {said}: {error}") from None
         case {"records": Mapping() as fields}:
             return Nested({str(name): declaration_of_json(of) for name, of in fields.items()})
         case {"object": Mapping() as fields}:

@@ -21,6 +21,15 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddedColumn:
+    """A field of vectors that a model makes of a column."""
+
+    source: str
+    name: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class ColumnMapping:
     """Names are those that columns have in the files, or those they are to have in the table: both are understood."""
 
@@ -32,6 +41,7 @@ class ColumnMapping:
     vectors: Mapping[str, str] = dataclass_field(default_factory=dict)
     """By the columns that are vectors, their metrics."""
     places: tuple[Place, ...] = ()
+    embedded: tuple[EmbeddedColumn, ...] = ()
     csv: CsvOptions = dataclass_field(default_factory=CsvOptions)
     format: FormatName | None = None
 
@@ -48,4 +58,6 @@ class ColumnMapping:
             "header": None if self.csv.header is None else list(self.csv.header),
             "nulls": list(self.csv.nulls),
             "format": self.format,
+            # Only where there are some: imports without are the same as ever.
+            **({"embedded": [[one.source, one.name, one.model] for one in self.embedded]} if self.embedded else {}),
         }

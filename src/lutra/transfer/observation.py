@@ -11,9 +11,10 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from lutra.instance.field import FieldDeclaration, Stored, Vector
+from lutra.instance.field import FieldDeclaration, Stored
 from lutra.instance.nested import Nested, Object
 from lutra.instance.text import Text
+from lutra.instance.vector import Vector
 from lutra.model import limits
 from lutra.model.geo import GeoPoint
 from lutra.model.values import INT64_MAX, INT64_MIN

@@ -6,20 +6,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from lutra.embedding.models import canonical_name, open_model
 from lutra.index.definitions.schema import validate_schema
 from lutra.instance.database import Database
-from lutra.instance.field import Field, FieldDeclaration, Kind, Vector
+from lutra.instance.field import Field, FieldDeclaration, Kind
 from lutra.instance.layout import KeyDeclaration, Layout
 from lutra.instance.table import Table
+from lutra.instance.vector import Vector
 from lutra.model import limits
-from lutra.model.errors import ParameterInvalid
+from lutra.model.errors import LutraError, ParameterInvalid
 from lutra.model.geo import GeoPoint
 from lutra.model.suggestions import suggestion
 from lutra.model.values import AUTO_INCREMENT
 from lutra.transfer.conversion import UNITS_PER_S
 from lutra.transfer.data_file import DataFile
 from lutra.transfer.field_types import declared_type, type_text
-from lutra.transfer.mapping import ColumnMapping
+from lutra.transfer.mapping import ColumnMapping, EmbeddedColumn
 from lutra.transfer.observation import Guess, Seen
 from lutra.transfer.parquet_reader import ParquetReader
 from lutra.transfer.plan import FILE_COLUMN, ROW_COLUMN, Plan, PlannedColumn
@@ -69,9 +71,24 @@ def _declared_by(readers: Iterable[RowReader]) -> TableDeclaration | None:
     if not found or found[0] is None or any(one != found[0] for one in found):
         return None
     try:
-        return TableDeclaration.of_json(found[0])
+        declared = TableDeclaration.of_json(found[0])
     except ParameterInvalid:  # of a later version, maybe: it is but a hint
         return None
+    return TableDeclaration(declared.key, {name: _with_model_here(of) for name, of in declared.fields.items()})
+
+
+def _without_model(of: FieldDeclaration) -> FieldDeclaration:
+    return replace(of, embed=None, with_=None) if isinstance(of, Vector) else of
+
+
+def _with_model_here(of: FieldDeclaration) -> FieldDeclaration:
+    """A field that a file was made from, without its model where that is not to be had here."""
+    if isinstance(of, Vector) and of.with_ is not None:
+        try:
+            open_model(of.with_, of.dimension)
+        except LutraError:
+            return _without_model(of)
+    return of
 
 
 class _Planner:
@@ -98,7 +115,7 @@ class _Planner:
         self._check_options()
         sources = self._sources()
         key = self._key(sources)
-        columns = [*self._columns(sources, key), *self._places(), *self._made(key)]
+        columns = [*self._columns(sources, key), *self._places(), *self._embedded(), *self._made(key)]
         if self._existing is None and self._declared is not None:
             columns += self._declared_only(columns)
         columns.sort(key=lambda one: key.index(one.name) if one.is_key else len(key))
@@ -133,6 +150,7 @@ class _Planner:
             *(("--skip", name) for name in mapping.skipped),
             *(("--vector", name) for name in mapping.vectors),
             *(("--geo", name) for place in mapping.places for name in (place.lat, place.lon)),
+            *(("--embed", one.source) for one in mapping.embedded),
             *(("--key", name) for name in mapping.key),
         ]
         known = {*names, *self._targets.values(), *own}
@@ -271,6 +289,25 @@ class _Planner:
             for place in self._mapping.places
         ]
 
+    def _embedded(self) -> list[PlannedColumn]:
+        """Fields whose vectors a model is to make."""
+        return [self._embedded_field(one) for one in self._mapping.embedded]
+
+    def _embedded_field(self, said: EmbeddedColumn) -> PlannedColumn:
+        source, model = self._targets.get(said.source, said.source), canonical_name(said.model)
+        if said.name in self._targets.values():
+            raise ParameterInvalid(f"--embed: the files have a column {said.name!r}: call the field otherwise")
+        if self._existing is None:
+            declaration = Vector(open_model(model).dimension, embed=source, with_=model)
+        else:
+            known = self._existing.fields.get(said.name)
+            if not isinstance(known, Vector) or (known.embed, known.with_) != (source, model):
+                raise ParameterInvalid(
+                    f"--embed: table {self._table!r} is there, without such a field: `lutra embed` adds one to it"
+                )
+            declaration = known
+        return PlannedColumn(said.name, None, declaration, note=f"made of {source}, by {model}")
+
     def _declared_only(self, columns: Sequence[PlannedColumn]) -> list[PlannedColumn]:
         """Fields that a new table is said to have, and files do not."""
         there = {column.name for column in columns}
@@ -307,7 +344,9 @@ class _Planner:
         if existing is not None:
             if declared is not None and (existing.key, existing.fields) != (declared.key, declared.fields):
                 raise ParameterInvalid(f"--schema: table {self._table!r} is there, with another key or other fields")
-            return Layout.declared(self._table, existing.key, existing.fields)
+            # Whether their models can be had here is asked where one is needed: vectors may be in the files.
+            given = {name: _without_model(of) for name, of in existing.fields.items()}
+            return Layout.declared(self._table, existing.key, given)
         if limits.NAME_PATTERN.fullmatch(self._table) is None:
             raise ParameterInvalid(
                 f"{self._table!r} cannot be a table's name: letters, digits and '_', no digit first, 255 at most"

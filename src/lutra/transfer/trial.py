@@ -32,7 +32,8 @@ def tried(plan: Plan, sample: Sample) -> Trial:
         number, found = places[rejected.number]
         wrong.append((number, found, str(rejected.error)))
 
-    PutBatches(plan.layout, _write_nothing, None, note).run(rows, None)
+    # A model would take its time, and a service be told of rows that nobody has said yes to.
+    PutBatches(plan.layout.without_models(), _write_nothing, None, note).run(rows, None)
     total = len(sample.kept) + len(sample.bad)
     wrong.sort(key=lambda one: (one[0], one[1].number))
     reasons = [f"{plan.files[number].path.name}, {place_of(row)}: {reason}" for number, row, reason in wrong]

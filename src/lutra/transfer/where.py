@@ -21,9 +21,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from lutra.instance.expression import Column, Expression, col
-from lutra.instance.field import FieldDeclaration, Stored, Vector
+from lutra.instance.field import FieldDeclaration, Stored
 from lutra.instance.layout import KeyDeclaration
 from lutra.instance.nested import Object
+from lutra.instance.vector import Vector
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.suggestions import suggestion

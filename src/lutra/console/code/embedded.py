@@ -12,11 +12,11 @@ from lutra.console.code.literals import python_string
 from lutra.console.code.writer import Form, Parts, Place, Unsayable, Writer
 from lutra.instance.aggregates import Unit
 from lutra.instance.field import Field, FieldDeclaration
-from lutra.instance.field import Vector as VectorDeclaration
 from lutra.instance.layout import INDEX_NAME
 from lutra.instance.nested import Nested as NestedDeclaration
 from lutra.instance.nested import Object
 from lutra.instance.text import Text
+from lutra.instance.vector import Vector as VectorDeclaration
 from lutra.model import aggregations as found
 from lutra.model import geo, queries
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from lutra.console.search.fields import SearchField
 from lutra.embedding.embedder import MultimodalEmbedder, PictureEmbedder, TextEmbedder
 from lutra.embedding.models import model_names, open_model
-from lutra.instance.field import Vector
 from lutra.instance.table import Table
+from lutra.instance.vector import Vector
 from lutra.model.errors import ObjectNotExist, ParameterInvalid
 from lutra.model.rows import PrimaryKey
 
