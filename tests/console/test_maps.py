@@ -168,6 +168,7 @@ def test_a_point_shows_its_row_and_neighbours(browser_page: Page) -> None:
     key = page.locator("#map-row p a").first
     assert f"key=%5B{key.inner_text()}%5D" in (key.get_attribute("href") or "")
     assert_accessible(page)
+    assert page.locator("#map-said").inner_text().startswith(f"Row {key.inner_text()}. Nearest: ")
     before = page.locator("#map-row p a").first.inner_text()
     page.locator("#map-canvas").focus()
     page.keyboard.press("ArrowDown")

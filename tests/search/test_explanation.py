@@ -14,6 +14,7 @@ from support.indexes import memory_index
 from support.stored_segments import Shelf
 
 from lutra.index.lsm.view import IndexView
+from lutra.model.errors import RequestTimeout
 from lutra.model.queries import Bool, KnnVector, Match, MatchAll, Query, Range, ScoreSort, SearchRequest, Term
 from lutra.model.rows import Row
 from lutra.search import search
@@ -186,3 +187,13 @@ def test_what_is_not_in_memory_is_read_up_to_a_bound(
         (part,) = explained(bare, knn, samples_recall=True)["parts"]
         assert "sampled" not in part["query"]
     shelf.close()
+
+
+def test_a_search_does_not_fail_by_what_is_told_of_it(view: IndexView, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_late(*_: object) -> None:
+        raise RequestTimeout("Request timeout.")
+
+    monkeypatch.setattr("lutra.search.recall._truths", too_late)
+    told = explained(view, KnnVector("v", NEAR, 10), samples_recall=True)
+    assert told["parts"][0]["query"]["estimate"] > 0
+    assert "sampled" not in told["parts"][0]["query"]

@@ -8,12 +8,15 @@ nothing is told of any part, as which rows are the nearest is then not known.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from lutra.fields.capabilities import nearest as nearest_in
+from lutra.model.deadline import working_for
+from lutra.model.errors import RequestTimeout
 from lutra.search.candidates import in_question
 from lutra.search.nodes.knn import Near, NearNode, Sampled
 from lutra.search.nodes.node import PartSearch, Placed
@@ -34,13 +37,15 @@ class _Truth(NamedTuple):
 def sample_recall(conditions: Iterable[Placed], parts: Sequence[PartSearch]) -> None:
     """Tells the nodes of the KNN queries among ``conditions`` how many they should have found.
 
-    Not those within nested documents, where a row counts once. Raises RequestTimeout, StorageFailure, Corruption.
+    Not those within nested documents, where a row counts once; nor what is not known by the deadline of the search, of
+    which this is the end. Raises StorageFailure, Corruption.
     """
-    for space, condition in conditions:
-        if isinstance(condition, Near) and not condition.is_nested:
-            truths = _truths(condition, [part.space(space) for part in parts])
-            if truths is not None:
-                _tell(truths, condition.top_k)
+    with suppress(RequestTimeout), working_for(parts[0].deadline):
+        for space, condition in conditions:
+            if isinstance(condition, Near) and not condition.is_nested:
+                truths = _truths(condition, [part.space(space) for part in parts])
+                if truths is not None:
+                    _tell(truths, condition.top_k)
 
 
 def _truths(condition: Near, parts: Sequence[PartSearch]) -> list[_Truth] | None:

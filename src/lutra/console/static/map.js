@@ -217,16 +217,24 @@ async function select(token) {
     if (mine !== asked) return;
     [map.selected, map.neighbours] = [told.row, told.neighbours];
     showRow();
+    say();
     redraw();
   } catch (error) {
     if (mine === asked) problem(error);
   }
 }
 
+// Said by screen readers: all of the list would be too much at every step.
+function say() {
+  const said = map.selected && text("Said", { key: map.selected.label, keys: map.neighbours.slice(0, 3).map((one) => one.label).join("; ") });
+  document.getElementById("map-said").textContent = said || "";
+}
+
 function letGo() {
   asked++;
   [map.selected, map.neighbours, map.pointed] = [null, [], -1];
   document.getElementById("map-row").replaceChildren();
+  say();
   tip.hidden = true;
   redraw();
 }
