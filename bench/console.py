@@ -22,10 +22,32 @@ from urllib.parse import urlencode, urlsplit
 
 from bench.console_rows import TABLE, fill
 from bench.server_process import ACCESS_KEY_ID, ACCESS_KEY_SECRET, INSTANCE, run_server
+from lutra.console.search.address import written
 
 _TOKEN: Final = re.compile(r'name="csrf-token" content="([^"]*)"')
 _JSON: Final = {"accept": "application/json"}
 PLACE: Final = f"/console/i/{INSTANCE}/t/{TABLE}"
+_RECENT: Final = {"group": "all", "parts": [{"field": "year", "op": "from", "value": 2010}]}
+_LIKE: Final = {"field": "embedding", "by": "row", "key": '["row-000000007"]'}
+SEARCHES: Final[dict[str, dict[str, Any]]] = {
+    "words": {"words": {"text": "cold rivers"}},
+    "near to a row, filtered": {"near": _LIKE, "where": _RECENT},
+    "words and near": {"near": _LIKE, "words": {"text": "cold rivers"}, "explain": True},
+    "a grid of 100, sorted": {
+        "where": _RECENT,
+        "sort": [{"by": "field", "field": "price"}],
+        "limit": 100,
+        "view": "grid",
+    },
+    "three charts": {
+        "where": _RECENT,
+        "aggregations": [
+            {"by": "value", "field": "topic"},
+            {"by": "date", "field": "seen", "unit": "day"},
+            {"by": "interval", "field": "price", "every": 10, "each": [{"of": "avg", "field": "year"}]},
+        ],
+    },
+}
 
 
 class Visitor:
@@ -107,6 +129,11 @@ def pages(visitor: Visitor) -> dict[str, tuple[str, dict[str, str]]]:
         "status": ("/console/status", {}),
         "status, an hour": ("/console/status/history", _JSON),
         "an index's segments": (f"/console/status/i/{INSTANCE}/t/{TABLE}/search", {}),
+        "search: the form": (f"{PLACE}/search", {}),
+        **{
+            f"search: {name}": (f"{PLACE}/search?{urlencode({'s': written(spec)})}", {})
+            for name, spec in SEARCHES.items()
+        },
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from support import pictures
@@ -20,6 +20,7 @@ SCRIPT = "<script>document.title='broken'</script><b>bold</b>"
 class Remark:
     by: str
     stars: int
+    mood: Annotated[np.ndarray[Any, Any] | None, lutra.Vector(2, "euclidean")] = None
 
 
 def notes() -> list[dict[str, Any]]:
@@ -36,7 +37,7 @@ def notes() -> list[dict[str, Any]]:
                 "good": number % 2 == 0,
                 "place": lutra.GeoPoint(number / 10, 10),
                 "small": np.array([number, 1.0, -number], np.float32),
-                "remarks": [Remark("ada", number % 5)] if number % 4 else [],
+                "remarks": [Remark("ada", number % 5, np.array([number, 0], np.float32))] if number % 4 else [],
             }
         )
     for row, colour in zip(rows, ("red", "green", "blue", "white"), strict=False):

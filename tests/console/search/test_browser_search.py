@@ -116,7 +116,7 @@ def test_near_to_a_vector_a_text_a_row_and_a_picture(browser_page: Page) -> None
     assert keys(page)[:2] == ["20", "21"]
     assert page.get_by_label("Vector, as a list of numbers").input_value() == "[20.1, 1, -20.1]"
     with page.expect_navigation():
-        page.locator(".hit").nth(1).get_by_role("link", name="More like this").press("Enter")
+        page.locator(".hit").nth(1).get_by_role("link", name="More like this (small)").press("Enter")
     assert keys(page)[0] == "21"
     assert spec_of(page) == {"near": {"field": "small", "by": "row", "key": "[21]"}}
     unfold(page, "Nearness")

@@ -65,6 +65,11 @@ def test_words_are_marked_and_what_rows_hold_is_text(console: ConsoleClient) -> 
     assert "<b>bold" not in answer.html
 
 
+def test_a_link_may_have_plain_json(console: ConsoleClient) -> None:
+    answer = console.get(PAGE + "?s=" + quote('{"words": {"text": "number9"}}'))
+    assert keys(answer) == ["9"]
+
+
 def test_conditions_and_order_and_pages(console: ConsoleClient) -> None:
     spec = {
         **where({"field": "year", "op": "from", "value": "2010"}, {"field": "remarks.by", "op": "is", "value": "x"}),
@@ -135,10 +140,16 @@ def test_near_to_a_vector_a_row_and_a_text(console: ConsoleClient) -> None:
     for vector in ([10, 1, -10], packed):
         near = {"field": "small", "by": "vector", "vector": vector, "top": 3}
         assert keys(asked(console, {"near": near, "limit": 3})) == ["10", "9", "11"]
-    page = asked(console, {"near": {"field": "small", "by": "row", "key": "[30]"}, "limit": 3})
-    assert keys(page) == ["30", "29", "31"]
+    page = asked(console, {"near": {"field": "small", "by": "row", "key": "[28]"}, "limit": 3})
+    assert keys(page) == ["28", "27", "29"]
     like = next(link for link in re.findall(r'href="([^"]*)">More like this', page.html))
-    assert keys(console.get(unescape(like)))[0] == "30"
+    assert keys(console.get(unescape(like)))[0] == "28", "which has no remark, so there is one link"
+    page = asked(console, {"near": {"field": "remarks.mood", "by": "row", "key": "[30]"}, "limit": 2})
+    assert keys(page) == ["30", "29"], "by the vector of the row's first remark"
+    assert (
+        "no vector in remarks.mood"
+        in faults(asked(console, {"near": {"field": "remarks.mood", "by": "row", "key": "[4]"}}))["near.key"]
+    )
     letters, text = "/i/test/t/letters/search", {"field": "meaning", "by": "text", "text": "music"}
     assert keys(asked(console, {"near": text}, letters))[0] == "violin"
     assert keys(asked(console, {"near": {**text, "model": "wordllama"}}, letters))[0] == "violin"

@@ -32,7 +32,7 @@ from lutra.model import limits
 from lutra.model.errors import InvalidPrimaryKey, ParameterInvalid, RequestTimeout
 from lutra.model.queries import Highlight, HighlightField, SearchResult
 
-_FRESH_S: Final = 1.0
+_FRESH_S: Final = 0.3
 """So long a search waits for an index to be as new as its table."""
 _PICTURE_HEADERS: Final = {
     "content-security-policy": "default-src 'none'; sandbox",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 
@@ -12,6 +12,7 @@ from lutra.console.cells import ShownValue, shown_value
 from lutra.console.row_keys import key_text, key_token
 from lutra.console.search.fields import SearchFields
 from lutra.console.search.pictures import picture_type
+from lutra.console.search.vectors import vector_in
 from lutra.instance.highlighter import Highlighter
 from lutra.instance.layout import Layout
 from lutra.instance.row_texts import RowTexts
@@ -90,12 +91,8 @@ def _hit(
         if name not in key_names
     )
     title = ", ".join(key_text(value) for _, value in stored.key)
-    likes = tuple(field.name for field in fields.vectors if _has_vector(row, field.name))
+    likes = tuple(field.name for field in fields.vectors if vector_in(row, field.name) is not None)
     return Hit(key_token(row.key), title[:_TITLE_CHARS_MAX], score, cells, likes)
-
-
-def _has_vector(row: Mapping[str, Any], name: str) -> bool:
-    return row.get(name.split(".")[0]) is not None
 
 
 class _Marker:

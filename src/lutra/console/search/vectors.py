@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,14 +68,13 @@ class TableVectors:
     def of_row(self, field: SearchField, key: PrimaryKey) -> npt.NDArray[np.float32]:
         """float32[dimension]: of a row, or of the first of its documents that has one. Raises ObjectNotExist,
         ParameterInvalid."""
-        column, *path = field.name.split(".")
-        row = self._table.get(*(value for _, value in key), columns=[column])
+        row = self._table.get(*(value for _, value in key), columns=[field.name.split(".")[0]])
         if row is None:
             raise ObjectNotExist("there is no such row")
-        found = _first(row.get(column), path)
-        if not isinstance(found, np.ndarray | list):
+        found = vector_in(row, field.name)
+        if found is None:
             raise ParameterInvalid(f"the row has no vector in {field.name}")
-        return np.asarray(found, np.float32)
+        return found
 
     def _own(self, field: SearchField) -> str | None:
         """The model that the field says its vectors are made by."""
@@ -93,14 +93,20 @@ class TableVectors:
         return open_model(name, field.schema.vector.dimension)
 
 
+def vector_in(row: Mapping[str, Any], name: str) -> npt.NDArray[np.float32] | None:
+    """What a row has in a vector field, float32[dimension]: itself, or the first of its documents that has one; None
+    where there is none."""
+    column, *path = name.split(".")
+    found = _first(row.get(column), path)
+    return np.asarray(found, np.float32) if isinstance(found, np.ndarray | list) and len(found) else None
+
+
 def _first(value: Any, path: list[str]) -> Any:
-    for one in value if isinstance(value, list) and path else [value]:
-        found = one
-        for number, name in enumerate(path):
-            found = found.get(name) if isinstance(found, dict) else None
-            if isinstance(found, list) and number + 1 < len(path):
-                found = _first(found, path[number + 1 :])
-                break
+    """The first value at a path into objects, and lists of them."""
+    if not path or value is None:
+        return value
+    for one in value if isinstance(value, list) else [value]:
+        found = _first(one.get(path[0]), path[1:]) if isinstance(one, dict) else None
         if found is not None:
             return found
     return None

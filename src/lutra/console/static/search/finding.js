@@ -90,11 +90,17 @@ export class Near {
     this.byRow = labelled(texts.by, this.by);
     this.more = h("div", { class: "line" }, labelled(texts.top, this.top), labelled(texts.minScore, this.least));
     this.element = at(h("div", { class: "near" }, h("div", { class: "line" }, labelled(texts.vectorField, this.field), this.byRow), ...Object.values(this.rows), this.modelRow, this.more), place);
-    this.field.addEventListener("change", () => this.show());
+    this.field.addEventListener("change", () => { this.suggest(); this.show(); });
     this.by.addEventListener("change", () => this.show());
     this.file.addEventListener("change", () => this.look());
     if (this.picture && this.picture.name) this.told.textContent = filled(texts.pictureReady, this.picture);
     this.show();
+  }
+
+  // Words where a model makes vectors of them; else there is a row to begin with.
+  suggest() {
+    const hasText = (model.models[this.field.value] || []).some((one) => one.own || one.kind === "text");
+    if (this.by.value === "text" || this.by.value === "row") this.by.value = hasText ? "text" : "row";
   }
 
   show() {
