@@ -343,6 +343,31 @@ class TestImport:
         assert console.get("/jobs").text.count("Import of books.csv into books") == 1
         assert [path.name for folder in uploads_of(console_server) for path in folder.iterdir()].count("books.csv") == 0
 
+    def test_vectors_are_made_on_the_way_and_with_an_edit(self, console: ConsoleClient) -> None:
+        lines = ["id,text", "a,the river is cold", "b,a warm oven for bread", "c,"]
+        sent = console.upload("/i/test/uploads?name=notes.csv", "\n".join(lines).encode())
+        plan = sent.json()["location"]
+        form = inputs(console.get(plan).html)
+        made = {"embed-0": "text", "model-0": "wordllama", "vector-0": "embedding", "type-1": "text"}
+        refused = console.post(plan, {**form, **made, "model-0": "tfidf:/etc/passwd", "start": "1"})
+        assert refused.status == 400
+        assert "Vectors are made by one of these models here" in refused.text
+        page = console.post(plan, {**form, **made, "preview": "1"})
+        assert "made of text, by wordllama" in page.text
+        job = console.post(plan, {**inputs(page.html), "start": "1"}).headers["location"]
+        wait_until(lambda: console.get(f"{job}/state", as_json=True).json()["has_ended"])
+        rows = console.get("/i/test/t/notes/export?format=jsonl").body.splitlines()
+        vectors = {row["id"]: row.get("embedding") for row in map(json.loads, rows)}
+        assert {key: vector and len(vector) for key, vector in vectors.items()} == {"a": 256, "b": 256, "c": None}
+        address = f"/i/test/t/notes/data/row?key={quote(json.dumps(['a']))}"
+        form = inputs(console.get(address).html)
+        form.pop("key", None)
+        number = next(name[5:] for name, value in form.items() if name.startswith("name-") and value == "text")
+        assert console.post(address, {**form, f"value-{number}": "a warm oven for bread"}).status == 303
+        rows = console.get("/i/test/t/notes/export?format=jsonl").body.splitlines()
+        after = {row["id"]: row.get("embedding") for row in map(json.loads, rows)}
+        assert after["a"] == pytest.approx(vectors["b"], abs=1e-6)
+
     @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
     def test_other_formats_and_a_table_that_is_there(self, console: ConsoleClient, ending: str) -> None:
         imported(console, "first.csv", b"id,n\na,1\n", table=f"more_{ending}")

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, get_args
 
 from lutra.console.imports import REJECTED_MAX_DEFAULT
+from lutra.embedding.models import ModelName, model_names
 from lutra.instance.text import AnalyzerName
 from lutra.instance.vector import MetricName
 from lutra.model.errors import ParameterInvalid
 from lutra.transfer.csv_dialect import CsvOptions
 from lutra.transfer.data_file import FORMATS, FormatName
-from lutra.transfer.mapping import ColumnMapping, Place
+from lutra.transfer.mapping import ColumnMapping, EmbeddedColumn, Place
 from lutra.transfer.plan import Plan
 
 TYPES: Final = (
@@ -35,6 +36,7 @@ TYPES: Final = (
 """That a column can be said to be; what a column of an existing table is, that table says."""
 DELIMITERS: Final = {"": "", "comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|"}
 PLACES: Final = 3
+EMBEDDED: Final = 2
 _COLUMNS_MAX: Final = 1_000
 _REJECTED_MAX: Final = 1_000_000
 
@@ -68,6 +70,11 @@ class ImportForm:
         return self.mapping.types.get(source, "")
 
     @property
+    def embedded(self) -> Sequence[EmbeddedColumn]:
+        """With room for one more."""
+        return [*self.mapping.embedded, EmbeddedColumn("", "", "")][:EMBEDDED]
+
+    @property
     def places(self) -> Sequence[Place]:
         """With room for one more."""
         given = list(self.mapping.places)
@@ -96,7 +103,14 @@ def form_of(form: Mapping[str, Any]) -> ImportForm:
         if form.get(f"key-{number}") is not None:
             key.append(source)
     mapping = ColumnMapping(
-        tuple(key), types, renamed, tuple(skipped), places=tuple(_places(form)), csv=_csv(form), format=_format(form)
+        tuple(key),
+        types,
+        renamed,
+        tuple(skipped),
+        places=tuple(_places(form)),
+        embedded=tuple(_embedded(form)),
+        csv=_csv(form),
+        format=_format(form),
     )
     rejected = _text(form, "rejected_max")
     if rejected and not (rejected.isdecimal() and int(rejected) <= _REJECTED_MAX):
@@ -129,6 +143,26 @@ def _places(form: Mapping[str, Any]) -> list[Place]:
             raise ParameterInvalid("A place is made of a column of latitudes and one of longitudes, and has a name.")
         places.append(Place(lat, lon, name))
     return places
+
+
+def _embedded(form: Mapping[str, Any]) -> list[EmbeddedColumn]:
+    columns = []
+    for number in range(EMBEDDED):
+        source, name, model = (_text(form, f"{part}-{number}") for part in ("embed", "vector", "model"))
+        if not (source or name):
+            continue
+        if not (source and name and model):
+            raise ParameterInvalid("Vectors are made of a column, by a model, and have a name.")
+        if model.partition(":")[0] not in {one.name.partition(":")[0] for one in models()}:
+            known = ", ".join(one.name for one in models())
+            raise ParameterInvalid(f"Vectors are made by one of these models here: {known}.")
+        columns.append(EmbeddedColumn(source, name, model))
+    return columns
+
+
+def models() -> list[ModelName]:
+    """Those that a form may name: of the ones that are a file of the server's, none."""
+    return [one for one in model_names() if one.is_service or ":" not in one.name]
 
 
 def _csv(form: Mapping[str, Any]) -> CsvOptions:

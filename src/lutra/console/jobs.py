@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from typing import Any, Final
 
+from lutra.embedding.embedder import EmbeddingError
 from lutra.model.deadline import Deadline, working_for
 from lutra.model.errors import LutraError, ObjectNotExist, RequestTimeout, ServerBusy
 from lutra.server.protocol.errors import INTERNAL_MESSAGE, told
@@ -263,7 +264,8 @@ class Jobs:
             error = None if job.deadline.is_over else str(timeout)
         except LutraError as failure:
             logger.warning("job %s (%s) failed: %s", job.view.id, job.view.kind, failure)
-            state, error = JobState.FAILED, told(failure)[1]
+            # What a model lacks, or what its service says, is for whoever chose it.
+            state, error = JobState.FAILED, str(failure) if isinstance(failure, EmbeddingError) else told(failure)[1]
         except Exception:
             logger.exception("job %s (%s) failed", job.view.id, job.view.kind)
             state, error = JobState.FAILED, f"{INTERNAL_MESSAGE} (job {job.view.id})"

@@ -16,6 +16,8 @@ from typing import Any, Final
 from lutra.console.cells import ShownValue, shown_value
 from lutra.console.row_keys import key_value
 from lutra.console.search.pictures import picture_type
+from lutra.embedding.embedder import EmbeddingError
+from lutra.instance.embedded_rows import EmbeddedRows
 from lutra.instance.field import Field
 from lutra.instance.instance import Instance
 from lutra.instance.layout import Layout, value_bytes
@@ -208,7 +210,10 @@ class RowForms:
             return Edited(problems=problems)
         condition = Condition(RowExistence.EXPECT_EXIST, RowTest(lambda now: not _differs(_newest(now), seen)))
         try:
-            self._instance.tables.write(self.layout.table, self._change(key, newest, cells, condition))
+            change = self._with_vectors(self._change(key, newest, cells, condition))
+            self._instance.tables.write(self.layout.table, change)
+        except EmbeddingError as error:
+            return Edited(problems=self._of_sources(error, [name for name, *_ in cells]))
         except ConditionCheckFail:
             try:
                 return Edited(changed=self._changed(_newest(self.read(key).cells), seen))
@@ -256,6 +261,8 @@ class RowForms:
         exists = None if any(column.auto_increment for column in self.layout.key) else False
         try:
             return Inserted(self._put(values, {one.name: one.type for one in typed}, exists))
+        except EmbeddingError as error:
+            return Inserted(None, self._of_sources(error, list(values)))
         except ConditionCheckFail:
             return Inserted(None, is_there=True)
 
@@ -347,6 +354,17 @@ class RowForms:
                 row[name] = value
         whole: list[CellChange] = [(name, value, None, CellOperation.PUT) for name, value in row.items()]
         return RowChange(ChangeKind.PUT, key, whole, condition)
+
+    def _with_vectors(self, change: RowChange) -> RowChange:
+        """With those that models make of what is changed. Raises EmbeddingError."""
+        for error in EmbeddedRows(self.layout).complete([change]).values():
+            raise error
+        return change
+
+    def _of_sources(self, error: EmbeddingError, names: Sequence[str]) -> dict[str, str]:
+        """What is wrong, told of the columns that a model was given."""
+        sources = [field.embedding.source for field in self.layout.embedded if field.embedding is not None]
+        return {name: str(error) for name in names if name in sources}
 
     def _is_as_it_was(self, typed: Typed, value: Value) -> bool:
         """Whether a control holds what it was given, but for what browsers make of ends of lines."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from lutra.console.cells import ShownValue, shown_value
-from lutra.console.import_forms import DELIMITERS, TYPES, ImportForm, form_of, with_what_there_is
+from lutra.console.import_forms import DELIMITERS, TYPES, ImportForm, form_of, models, with_what_there_is
 from lutra.console.imports import first_rows, planned, start_import
 from lutra.console.request import ConsoleRequest
 from lutra.console.routing import action, page, upload
@@ -107,6 +107,7 @@ def _plan_page(asked: ConsoleRequest, sent: Upload, form: ImportForm, problem: s
         formats=FORMATS,
         delimiters=DELIMITERS,
         is_csv=(form.mapping.format or format_of_name(sent.path)) in ("csv", "tsv"),
+        models=models(),
         tables=sorted(asked.instance.tables.names()),
         csv_defaults=CsvOptions(),
         here_form=asked.url("import_plan", instance=asked.instance.name, upload=sent.id),
