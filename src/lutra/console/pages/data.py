@@ -22,6 +22,7 @@ from lutra.model.rows import PrimaryKey
 from lutra.transfer.data_file import FORMATS
 
 _COLUMNS_SHOWN_MAX: Final = 30
+_LINE_CHARS: Final = 72
 
 
 def show(asked: ConsoleRequest) -> Response:
@@ -127,7 +128,7 @@ def _grid_row(asked: ConsoleRequest, row: Row, columns: Sequence[str]) -> dict[s
     token = key_token(row.key)
     cells: list[tuple[ShownValue | None, str]] = []
     for name in columns:
-        shown = shown_value(row[name]) if name in row else None
+        shown = shown_value(row[name], _LINE_CHARS) if name in row else None
         cells.append((shown, value_address(asked, token, name) if shown is not None and shown.is_cut else ""))
     return {
         "token": token,
