@@ -15,6 +15,7 @@ import pytest
 from lutra.kv.acknowledged import FILE as ACKNOWLEDGED
 from lutra.kv.batch import WriteBatch
 from lutra.kv.rocksdb import RocksStore
+from lutra.kv.store import Estimate
 from lutra.model.errors import Corruption, DirectoryInUse, StorageFailure
 
 WRITER = """
@@ -253,4 +254,15 @@ def test_large_ranges_are_measured_by_their_files(tmp_path: Path, monkeypatch: p
     store = RocksStore(tmp_path)
     assert 3_800_000 < store.size_bytes(b"0", b"9") < 4_400_000
     assert store.split(b"0", b"9", 900_000, 10) == [b"%d/000000" % part for part in (1, 2, 3)]
+    about = store.estimate(b"1", b"3", 100)
+    assert about.pairs == 2_000, "by the files, of which only so many pairs were counted"
+    assert 1_900_000 < about.size_bytes < 2_200_000
+    assert not about.is_exact
+    assert not about.is_least
+    batch = WriteBatch()
+    for i in range(2_000):
+        batch.put(b"5/%06d" % i, b"")
+    store.commit(batch)
+    assert store.estimate(b"5", b"6", 100) == Estimate(100, 800, is_exact=False, is_least=True), "no file has them yet"
+    assert store.estimate(b"0", b"9", 100).pairs == 6_000
     store.close()

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lutra.kv.batch import WriteBatch
-from lutra.kv.store import KeyValueStore, prefix_end
+from lutra.kv.store import Estimate, KeyValueStore, prefix_end
 from lutra.model.errors import StorageFailure
 
 KEYS = st.binary(min_size=1, max_size=3)
@@ -146,6 +146,8 @@ def test_measures_and_splits_what_is_not_yet_on_disk(store: KeyValueStore) -> No
     assert store.split(b"0", b":", 100_000, 3) == cuts[:3]
     assert store.split(b"0", b":", 2_000_000, 50) == []
     assert store.split(b"p", b"z", 1, 50) == []
+    assert store.estimate(b"0", b":", 1_000) == Estimate(1_000, 1_000_000, is_exact=True)
+    assert store.estimate(b"p", b"z", 1) == Estimate(0, 0, is_exact=True)
 
 
 def test_a_closed_store_says_so(store: KeyValueStore) -> None:
@@ -163,6 +165,7 @@ def test_a_closed_store_says_so(store: KeyValueStore) -> None:
         lambda: store.snapshot(),
         lambda: store.commit(batch),
         lambda: store.size_bytes(b"a", b"b"),
+        lambda: store.estimate(b"a", b"b", 1),
     ):
         with pytest.raises(StorageFailure, match="closed"):
             use()

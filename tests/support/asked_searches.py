@@ -11,7 +11,7 @@ import numpy as np
 from support.recording_proxy import RecordingProxy
 
 from lutra.model.indexes import FieldSchema, IndexSchema, TextOptions
-from lutra.model.queries import Bool, Range, SearchRequest, Suffix, Wildcard
+from lutra.model.queries import Bool, PrimaryKeySort, Range, SearchRequest, Suffix, Wildcard
 from lutra.model.schema import TableSchema
 from lutra.server.protocol.index_messages import parse_index_schema
 from lutra.server.protocol.search_messages import parse_search
@@ -73,7 +73,8 @@ def meaning(value: Any) -> Any:
 def shape(schema: IndexSchema) -> IndexSchema:
     """What an index is, whether it was said or is so by default."""
     fields = tuple(map(_field, schema.fields))
-    return dataclasses.replace(schema, fields=fields, sort=schema.sort)
+    sort = () if schema.sort == (PrimaryKeySort(),) else schema.sort
+    return dataclasses.replace(schema, fields=fields, sort=sort)
 
 
 def _field(field: FieldSchema) -> FieldSchema:

@@ -175,9 +175,13 @@ class ConsoleRequest:
         """What ``table.html`` needs of a page of one table; ``tab``: the key of its tab."""
         return {"instance": self.path["instance"], "table": self.path["table"], "tab": tab}
 
+    def rendered(self, template: str, **context: Any) -> str:
+        """A page's text, or that of a part of one."""
+        return self._context.look.render(template, {**self._page_context(), **context})
+
     def render(self, template: str, status: int = 200, **context: Any) -> Response:
         """A page."""
-        page = self._context.look.render(template, {**self._page_context(), **context})
+        page = self.rendered(template, **context)
         response = Response(page, status, {"cache-control": "no-store"}, "text/html; charset=utf-8")
         if NOTICE_COOKIE in self.request.cookies:
             self.delete_cookie(response, NOTICE_COOKIE)

@@ -11,4 +11,5 @@ TABS: Final[tuple[tuple[str, str, str], ...]] = (
     ("search", "Search", "search"),
     ("import", "Import", "table_import"),
     ("map", "Map", "map"),
+    ("indexes", "Indexes", "indexes"),
 )

@@ -11,7 +11,7 @@ from sortedcontainers import SortedDict
 
 from lutra.kv.batch import DELETE, PUT, WriteBatch
 from lutra.kv.split import cut
-from lutra.kv.store import Pair
+from lutra.kv.store import Estimate, Pair
 from lutra.model.errors import StorageFailure
 
 _CHUNK_PAIRS: Final = 256
@@ -106,6 +106,10 @@ class MemoryStore(_SortedReader):
 
     def memory_bytes(self) -> int:
         return self.size_bytes(b"", b"\xff" * 64)
+
+    def estimate(self, begin: bytes, end: bytes, counted_max: int) -> Estimate:
+        pairs = list(self.scan(begin, end))
+        return Estimate(len(pairs), sum(len(key) + len(value) for key, value in pairs), is_exact=True)
 
     def split(self, begin: bytes, end: bytes, piece_bytes: int, limit: int) -> list[bytes]:
         return cut(((key, len(key) + len(value)) for key, value in self.scan(begin, end)), piece_bytes, limit)

@@ -33,12 +33,13 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 from lutra.kv import tombstones
 from lutra.kv.acknowledged import Acknowledged
 from lutra.kv.batch import DELETE, PUT, WriteBatch
+from lutra.kv.files import File, count, estimate_within, sizes_within
 from lutra.kv.folder import make_durable_folder, sync_folder
 from lutra.kv.inspection import UNFINISHED, Found, inspect
 from lutra.kv.library import library as library_here
 from lutra.kv.lock import DirectoryLock, in_use
 from lutra.kv.split import cut
-from lutra.kv.store import Pair
+from lutra.kv.store import Estimate, Pair
 from lutra.kv.tombstones import Tombstones
 from lutra.model import forks
 from lutra.model.errors import Corruption, ForkedProcess, LutraError, StorageFailure
@@ -50,6 +51,7 @@ _MIB: Final = 1024 * 1024
 _CHUNK_PAIRS: Final = 128
 _CHUNK_BYTES: Final = _MIB
 _MEASURED_PAIRS_MAX: Final = 200_000
+_ENTRIES_IN_MEMORY: Final = ("rocksdb.num-entries-active-mem-table", "rocksdb.num-entries-imm-mem-tables")
 _MEASURED_BYTES_MAX: Final = 64 * _MIB
 _CLOSE_WAIT_S: Final = 30.0
 
@@ -261,6 +263,13 @@ class RocksStore:
         self._check_open()
         return sum(self._db.property_int_value(name) or 0 for name in _IN_MEMORY)
 
+    def estimate(self, begin: bytes, end: bytes, counted_max: int) -> Estimate:
+        counted = count(self.scan(begin, end), counted_max)
+        if counted.is_exact:
+            return counted
+        in_memory = sum(self._db.property_int_value(name) or 0 for name in _ENTRIES_IN_MEMORY)
+        return estimate_within(self._files(), begin, end, in_memory, counted)
+
     def split(self, begin: bytes, end: bytes, piece_bytes: int, limit: int) -> list[bytes]:
         measured = self._measure(begin, end)
         return cut(self._file_sizes(begin, end) if measured is None else measured, piece_bytes, limit)
@@ -312,19 +321,13 @@ class RocksStore:
 
     def _file_sizes(self, begin: bytes, end: bytes) -> list[tuple[bytes, int]]:
         """The start of each table file in the range with its bytes; half of them where it reaches beyond."""
+        return sizes_within(self._files(), begin, end)
+
+    def _files(self) -> list[File]:
         try:
-            files = self._db.live_files()
+            return self._db.live_files()
         except Exception as error:
             raise self._failure("list files", error) from error
-        sizes: list[tuple[bytes, int]] = []
-        for file in files:
-            first, last, size = file["start_key"], file["end_key"], int(file["size"])
-            if first is None or last is None or last < begin or first >= end:
-                continue
-            whole = first >= begin and last < end
-            sizes.append((max(first, begin), size if whole else size // 2))
-        sizes.sort()
-        return sizes
 
     def _remember(self, reader: _Scan | RocksSnapshot) -> None:
         """Closing releases what still reads: a live iterator would keep the directory locked."""

@@ -8,12 +8,23 @@ any time. Any of them raises `StorageFailure` where the disk or the engine refus
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
 from lutra.kv.batch import WriteBatch
 
 Pair = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """``is_least``: there are more pairs than were counted, of which no file tells yet."""
+
+    pairs: int
+    size_bytes: int
+    is_exact: bool
+    is_least: bool = False
 
 
 class Reader(Protocol):
@@ -61,6 +72,12 @@ class KeyValueStore(Reader, Protocol):
 
     def size_bytes(self, begin: bytes, end: bytes) -> int:
         """About how many bytes [begin, end) takes; exact where it is small."""
+
+    def estimate(self, begin: bytes, end: bytes, counted_max: int) -> Estimate:
+        """About how many pairs [begin, end) has, and their bytes: what it takes is that of ``counted_max`` pairs.
+
+        Of so many, or fewer, it is exact; of more it goes by the engine's own files.
+        """
 
     def split(self, begin: bytes, end: bytes, piece_bytes: int, limit: int) -> list[bytes]:
         """At most ``limit`` keys, ascending, that cut [begin, end) into pieces of about ``piece_bytes``.

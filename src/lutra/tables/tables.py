@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from lutra.kv.store import KeyValueStore, Reader, prefix_end
+from lutra.kv.store import Estimate, KeyValueStore, Reader, prefix_end
 from lutra.model import limits
 from lutra.model.errors import LutraError, ObjectNotExist, ParameterInvalid, RowDamaged
 from lutra.model.rows import (
@@ -286,6 +286,14 @@ class Tables:
         if transaction is not None:
             return self._transactions.read_range(self._instance, transaction, table, request)
         return self._reader.read_range(table, request)
+
+    def estimate(self, name: str, counted_max: int) -> Estimate:
+        """About how many rows a table has, and their bytes, for what ``counted_max`` rows cost; of fewer, exactly.
+
+        Rows that have expired, and are stored yet, are among them. Raises ObjectNotExist, StorageFailure.
+        """
+        prefix = self._table(name).keys.prefix
+        return self._store.estimate(prefix, prefix_end(prefix), counted_max)
 
     def count(self, name: str) -> int:
         """How many rows a table has now, by looking at all their keys. Raises ObjectNotExist, StorageFailure."""

@@ -7,15 +7,32 @@ from typing import Final
 from starlette.responses import Response
 
 from lutra.console.request import ConsoleRequest
-from lutra.console.routing import page
+from lutra.console.routing import action, page
+from lutra.model.errors import ObjectAlreadyExist, ParameterInvalid
 
 
 def show(asked: ConsoleRequest) -> Response:
+    return _shown(asked)
+
+
+def create(asked: ConsoleRequest) -> Response:
+    """Makes an instance."""
+    name = str(asked.form.get("name", "")).strip()
+    try:
+        asked.engine.create_instance(name)
+    except (ParameterInvalid, ObjectAlreadyExist) as error:
+        return _shown(asked, status=400, name=name, problem=str(error))
+    return asked.redirect(asked.url("tables", instance=name), asked.text("Instance {name} was created.", name=name))
+
+
+def _shown(asked: ConsoleRequest, *, status: int = 200, name: str = "", problem: str | None = None) -> Response:
     instances = [
-        {"name": name, "tables": len(asked.engine.instance(name).tables.names())}
-        for name in asked.engine.instance_names()
+        {"name": one, "tables": len(asked.engine.instance(one).tables.names())} for one in asked.engine.instance_names()
     ]
-    return asked.render("instances.html", instances=instances)
+    return asked.render("instances.html", status, instances=instances, name=name, problem=problem)
 
 
-ROUTES: Final = (page("/", show, name="instances"),)
+ROUTES: Final = (
+    page("/", show, name="instances"),
+    action("/", create, name="create_instance"),
+)
