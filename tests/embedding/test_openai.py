@@ -3,55 +3,17 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from support.embedding_service import Endpoint, Handler, cut_off, drip, payload, serving, status
 
-from lutra.embedding.embedder import EmbeddingError
+from lutra.embedding.embedder import EmbeddingBusy, EmbeddingError, ModelUnusable
 from lutra.embedding.openai import OpenAIEmbedder
-from lutra.model.errors import ParameterInvalid
-
-Answer = Callable[["Handler", dict[str, Any]], None]
-
-
-class Endpoint(ThreadingHTTPServer):
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answers: list[Answer] = []
-        self.requests: list[tuple[str, dict[str, str], dict[str, Any]]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/v1"
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hung up is part of the tests."""
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Endpoint
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-        answers = self.server.answers
-        (answers.pop(0) if answers else vectors)(self, body)
-
-    def send(self, status: int, content: bytes, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keeps tests quiet."""
+from lutra.model.deadline import Deadline, working_for
+from lutra.model.errors import ParameterInvalid, RequestTimeout
 
 
 def vectors(handler: Handler, body: dict[str, Any]) -> None:
@@ -60,22 +22,10 @@ def vectors(handler: Handler, body: dict[str, Any]) -> None:
     handler.send(200, json.dumps({"data": data[::-1], "model": body["model"]}).encode())
 
 
-def status(code: int, text: str = "", **headers: str) -> Answer:
-    return lambda handler, body: handler.send(code, text.encode(), **headers)
-
-
-def payload(content: object) -> Answer:
-    return lambda handler, body: handler.send(200, json.dumps(content).encode())
-
-
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
-    with Endpoint() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(vectors) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def embedder(endpoint: Endpoint, **options: Any) -> OpenAIEmbedder:
@@ -172,14 +122,6 @@ def test_an_answer_without_end_is_cut(endpoint: Endpoint) -> None:
 
 
 def test_an_answer_that_drips_runs_out_of_time(endpoint: Endpoint) -> None:
-    def drip(handler: Handler, body: dict[str, Any]) -> None:
-        handler.send_response(200)
-        handler.send_header("Content-Length", "100")
-        handler.end_headers()
-        for _ in range(100):
-            handler.wfile.write(b" ")
-            time.sleep(0.02)
-
     endpoint.answers = [drip]
     with pytest.raises(EmbeddingError, match=r"no whole answer within 0\.2 s"):
         embedder(endpoint, timeout_s=0.2, attempts_max=1).embed(["abc"])
@@ -199,3 +141,42 @@ def test_nobody_there(endpoint: Endpoint) -> None:
 def test_bad_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ParameterInvalid):
         OpenAIEmbedder("a-model", **{"dimension": 3, **options})
+
+
+def test_an_answer_that_is_cut_off_is_asked_for_again(endpoint: Endpoint) -> None:
+    endpoint.answers = [cut_off]
+    assert embedder(endpoint).embed(["abc"])[0, 0] == 3
+    endpoint.answers = [cut_off] * 4
+    with pytest.raises(EmbeddingBusy, match="the answer ends after 10 of 1,000 bytes"):
+        embedder(endpoint).embed(["abc"])
+
+
+def test_what_it_raises_says_whether_others_may_go_on(endpoint: Endpoint) -> None:
+    """Of one batch, of all there is, or of this moment; and the key is never told."""
+    for code, kind in [(400, EmbeddingError), (413, EmbeddingError), (401, ModelUnusable), (404, ModelUnusable)]:
+        endpoint.answers = [status(code, "the key sekret is not known")]
+        with pytest.raises(EmbeddingError, match=r"the key \*\*\* is not known") as raised:
+            embedder(endpoint, api_key="sekret").embed(["abc"])
+        assert type(raised.value) is kind
+    endpoint.answers = [status(429, Retry_After="9")] * 4
+    with pytest.raises(EmbeddingBusy) as busy:
+        embedder(endpoint).embed(["abc"])
+    assert busy.value.pause_s == 9
+
+
+def test_shorter_vectors_are_asked_for(endpoint: Endpoint) -> None:
+    for model, dimension, asked in [
+        ("text-embedding-3-small", 3, 3),
+        ("text-embedding-ada-002", 3, None),
+        ("nomic", 3, None),
+    ]:
+        OpenAIEmbedder(model, dimension, base_url=endpoint.url).embed_query(["abc"])
+        assert endpoint.requests[-1][2].get("dimensions") == asked
+
+
+def test_a_request_that_nobody_waits_for_ends(endpoint: Endpoint) -> None:
+    endpoint.answers = [status(503)] * 3
+    deadline = Deadline(0.3)
+    with working_for(deadline), pytest.raises(RequestTimeout):
+        OpenAIEmbedder("a-model", 3, base_url=endpoint.url).embed(["abc"])
+    assert len(endpoint.requests) == 1

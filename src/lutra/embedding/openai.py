@@ -7,13 +7,12 @@ The API: POST {base_url}/embeddings with ``{"model", "input": [texts], "encoding
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from lutra.embedding.embedder import ModelUnusable
 from lutra.embedding.service import Service, batching, check_dimension
 from lutra.embedding.waiting import pause
 from lutra.model.errors import ParameterInvalid
@@ -87,19 +86,12 @@ class OpenAIEmbedder:
         if self._model.startswith(_SHORTENED) and self._dimension != _DIMENSIONS.get(self._model):
             question["dimensions"] = self._dimension
         answer = self._service.ask(question, len(batch), self._dimension)
-        vectors = np.full((len(batch), self._dimension), np.nan, dtype=np.float32)
-        try:
-            for item in answer["data"]:
-                embedding = item["embedding"]
-                if len(embedding) != self._dimension:
-                    raise ModelUnusable(
-                        f"{self._service.url} gives vectors of {len(embedding)} numbers for model {self._model!r}, "
-                        f"not {self._dimension}"
-                    )
-                vectors[item["index"]] = embedding
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise self._service.strange(error) from error
-        return self._service.checked(vectors)
+        return self._service.vectors(answer, _found, self._model, len(batch), self._dimension)
+
+
+def _found(answer: Any) -> Iterator[tuple[int, Any]]:
+    for item in answer["data"]:
+        yield item["index"], item["embedding"]
 
 
 def opened(argument: str, dimension: int | None) -> OpenAIEmbedder:

@@ -7,7 +7,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from email.message import Message
 from typing import IO, Any, Final
 
@@ -30,6 +30,9 @@ _CHUNK_BYTES: Final = 64 * 1024
 _COMPLAINT_CHARS_MAX: Final = 500
 _CALLS_AT_ONCE: Final = 4
 _BATCH_CHARS: Final = 200_000
+
+
+Found = Callable[[Any], Iterable[tuple[int, Any]]]
 
 
 def batching(items: int) -> Batching:
@@ -88,11 +91,24 @@ class Service:
         """What to raise where an answer is not as the protocol has it."""
         return EmbeddingError(f"{self.url} did not answer as an embeddings endpoint does: {error!r}")
 
-    def checked(self, found: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """``found`` where all of it is numbers; NaN stands for what the answer did not have. Raises EmbeddingError."""
-        if not np.isfinite(found).all():
-            raise EmbeddingError(f"{self.url} did not give a vector of finite numbers for each of {len(found)} texts")
-        return found
+    def vectors(self, answer: Any, found: Found, model: str, count: int, dimension: int) -> npt.NDArray[np.float32]:
+        """float32 [count, dimension], of ``answer``, in which ``found`` finds pairs of a number from 0 and a vector.
+
+        Raises ModelUnusable where vectors have another dimension, EmbeddingError where not each number has one.
+        """
+        vectors = np.full((count, dimension), np.nan, dtype=np.float32)
+        try:
+            for number, vector in found(answer):
+                if len(vector) != dimension:
+                    raise ModelUnusable(
+                        f"{self.url} gives vectors of {len(vector)} numbers for model {model!r}, not {dimension}"
+                    )
+                vectors[number] = vector
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise self.strange(error) from error
+        if not np.isfinite(vectors).all():
+            raise EmbeddingError(f"{self.url} did not give a vector of finite numbers for each of {count} texts")
+        return vectors
 
     def _parsed(self, answer: bytes) -> Any:
         try:
