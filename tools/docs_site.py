@@ -2,7 +2,8 @@
 
 Documents link to each other and to files of the repository, and GitHub follows such links. A site has pages alone. So
 each file that a document links to becomes a page of its own, and links lead there; the notebook, the changelog and how
-to contribute, which lie elsewhere, become pages; a folder of the navigation is all of its pages.
+to contribute, which lie elsewhere, become pages, and so do those of examples; a folder of the navigation is all of its
+pages.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 DOCS: Final = ROOT / "docs"
 _SOURCE: Final = "source"
 """The folder of the site where pages of the repository's files are."""
-_ELSEWHERE: Final = {
-    "CHANGELOG.md": "changelog.md",
-    "CONTRIBUTING.md": "contributing.md",
-    "README.md": "index.md",
-    "examples/lutra.ipynb": "notebook.md",
+_EXAMPLES: Final = {
+    path.relative_to(ROOT).as_posix(): f"examples/{path.parent.name}.md"
+    for path in sorted(ROOT.glob("examples/*/README.md"))
 }
+_WRITTEN: Final = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"} | _EXAMPLES
+"""Documents outside of ``docs``, and where the site has them."""
+_ELSEWHERE: Final = _WRITTEN | {"README.md": "index.md", "examples/lutra.ipynb": "notebook.md"}
 """Where the site has what lies outside of ``docs``."""
+_PICTURES: Final = {".png", ".jpg", ".svg", ".webp"}
 _SEARCH: Final = 'data-md-component="search" role="dialog"'
 _LANGUAGES: Final = {".py": "python", ".toml": "toml", ".sh": "sh", ".cpp": "cpp", ".yml": "yaml", ".java": "java"}
 _LINK: Final = re.compile(r"(?<=\]\()(?P<target>[^)#\s]+)(?P<anchor>#[^)\s]*)?(?=\))")
@@ -51,15 +54,16 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the pages that are made of other things than files of ``docs``."""
     logging.getLogger("jieba").setLevel(logging.WARNING)  # it tells how long its dictionary took
-    for name in ("CHANGELOG.md", "CONTRIBUTING.md"):
-        _add(files, config, _ELSEWHERE[name], (ROOT / name).read_text())
+    for name, uri in _WRITTEN.items():
+        _add(files, config, uri, (ROOT / name).read_text())
     for uri, content in notebook_pages(ROOT / "examples" / "lutra.ipynb"):
         _add(files, config, uri, content)
     for folder in _folders_without_a_page():
         _add(files, config, f"{folder}/index.md", _index_of(folder))
     linked = {path for page in _pages() for path in _outside(page)}
     for path in sorted(linked):
-        _add(files, config, _uri_of(path), _source_page(path), hidden=True)
+        content = path.read_bytes() if path.suffix in _PICTURES else _source_page(path)
+        _add(files, config, _uri_of(path), content, hidden=True)
     return files
 
 
@@ -92,7 +96,12 @@ def _expanded_value(value: Any) -> Any:
 
 
 def pages_of(folder: str) -> list[str]:
-    """The pages of a folder of ``docs``: the first, those that it links to in that order, then others by name."""
+    """The pages of a folder of ``docs``: the first, those that it links to in that order, then others by name.
+
+    Of ``examples``: those of the programs there.
+    """
+    if folder == "examples":
+        return list(_EXAMPLES.values())
     names = sorted(path.name for path in (DOCS / folder).glob("*.md"))
     first = "README.md" if "README.md" in names else "index.md"
     text = (DOCS / folder / first).read_text() if first in names else ""
@@ -151,6 +160,8 @@ def _uri_of(path: Path) -> str:
             return inside
         first = "README.md" if (path / "README.md").exists() else "index.md"
         return first if inside == "." else f"{inside}/{first}"
+    if path.suffix in _PICTURES:
+        return f"{_SOURCE}/{name}"
     return f"{_SOURCE}/{name}/index.md" if path.is_dir() else f"{_SOURCE}/{name}.md"
 
 
@@ -177,7 +188,7 @@ def _outside(page: Path) -> Iterator[Path]:
 
 def _pages() -> list[Path]:
     """The documents that pages are made of."""
-    return [*sorted(DOCS.rglob("*.md")), ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
+    return [*sorted(DOCS.rglob("*.md")), *(ROOT / name for name in _WRITTEN)]
 
 
 # --- pages made of other things ---------------------------------------------------------------------------------------

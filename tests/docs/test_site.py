@@ -46,6 +46,8 @@ def test_all_documents_are_pages(site: Path) -> None:
         place = document.relative_to(ROOT / "docs").with_suffix(".html")
         page = site / (place.with_name("index.html") if place.name == "README.html" else place)
         assert page.stat().st_size > CONTENT_LENGTH_MIN, document
+    for example in (ROOT / "examples").glob("*/README.md"):
+        assert (site / "examples" / f"{example.parent.name}.html").stat().st_size > CONTENT_LENGTH_MIN, example
     for made in ("changelog", "contributing", "notebook", "design/index"):
         assert (site / f"{made}.html").stat().st_size > CONTENT_LENGTH_MIN, made
     assert len(list((site / "notebook").glob("*.png"))) == 2
