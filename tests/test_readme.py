@@ -92,7 +92,7 @@ def test_figures_in_short_stand_in_their_sections() -> None:
             assert re.search(rf"(?<![\d.,]){re.escape(number)}(?![\d]|[.,]\d)", sections[anchor]), (result, anchor)
 
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/README.md")])
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)

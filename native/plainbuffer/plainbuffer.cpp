@@ -159,10 +159,11 @@ void Reader::fail_cell(const std::string& wrong) const { throw Malformed(where()
 
 void Reader::fail_too_many(std::size_t cells_max) const {
     // The service's own texts.
-    const std::string max = std::to_string(cells_max);
     if (section_ == Section::kKey) {
+        const std::string max = std::to_string(kTableKeyCellsMax);
         throw Malformed("The number of primary key columns must be in range: [1, " + max + "].");
     }
+    const std::string max = std::to_string(cells_max);
     throw Malformed("The number of attribute columns exceeds the limit, limit count: " + max +
                     ", column count: " + std::to_string(index_) + ".");
 }

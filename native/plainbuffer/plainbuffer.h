@@ -23,11 +23,13 @@ namespace lutra::plainbuffer {
 inline constexpr std::uint32_t kHeader = 0x75;
 
 // What one row of a client has at most: it also bounds what one small message can make a reader allocate.
-inline constexpr std::size_t kKeyCellsMax = 8;  // of a secondary index; a table has 4 at most
+inline constexpr std::size_t kTableKeyCellsMax = 4;
+inline constexpr std::size_t kIndexKeyCellsMax = 8;  // of a secondary index
+inline constexpr std::size_t kKeyCellsMax = 16;      // whoever knows which of them it is says how many are too many
 inline constexpr std::size_t kWriteCellsMax = 1024;
 
 // Node reckons 1 byte too many for a key marker, 5 for the deletion of a version, 22 for an update with a timestamp.
-inline constexpr std::size_t kPaddingMax = kKeyCellsMax + 22 * kWriteCellsMax;
+inline constexpr std::size_t kPaddingMax = kIndexKeyCellsMax + 22 * kWriteCellsMax;
 
 enum class Tag : std::uint8_t {
     kRowKey = 1,

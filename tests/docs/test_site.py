@@ -113,7 +113,8 @@ def test_a_folder_is_in_the_order_of_its_first_page() -> None:
     assert sorted(guide) == sorted(f"guide/{path.name}" for path in (ROOT / "docs" / "guide").glob("*.md"))
     linked = re.findall(r"\]\(([\w-]+\.md)[#)]", (ROOT / "docs" / "guide" / "README.md").read_text())
     assert guide[1 : 1 + len(set(linked))] == [f"guide/{name}" for name in dict.fromkeys(linked)]
-    assert pages_of("design")[:2] == ["design/index.md", "design/0001-rooms-and-seams.md"]
+    assert pages_of("design")[0] == "design/index.md"
+    assert len(pages_of("design")) == 1 + len(list((ROOT / "docs" / "design").glob("*.md")))
 
 
 def test_a_notebook_shows_what_its_cells_show() -> None:

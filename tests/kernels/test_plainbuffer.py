@@ -259,7 +259,7 @@ MALFORMED: list[tuple[str, bytes, str]] = [
     ("a length too small", HEADER + row([cell(b"id", integer(1), length=8)]), "said to be 8 bytes long, but takes 9"),
     ("a length too large", HEADER + row([cell(b"id", integer(1), length=10)]), "said to be 10 bytes long, but takes 9"),
     ("an integer cut off", HEADER + b"\x01\x03\x04\0\0\0\0\x05\x09\0\0\0\x00\1\2\3", "before the end of an integer"),
-    ("nine key columns", HEADER + row([ID] * 9), r"^The number of primary key columns must be in range: \[1, 8\]\.$"),
+    ("17 key columns", HEADER + row([ID] * 17), r"^The number of primary key columns must be in range: \[1, 4\]\.$"),
     (
         "in the second column",
         HEADER + row([ID], [cell(b"a", integer(1)), cell(b"b", b"\x04")]),

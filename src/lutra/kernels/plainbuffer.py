@@ -5,7 +5,7 @@ Source: the official SDKs (protocol facts, section 2.1). The codec is native (``
 Decoding checks all there is to check: tags and their order, value types, lengths, UTF-8, the checksum of every cell
 and row, and that nothing follows but the zeros with which the Node SDK pads its rows. What does not fit raises
 `lutra.model.errors.ParameterInvalid`, whose text says which column, and nothing is returned. Of a client's row at most
-4 key and 1024 attribute columns are read.
+16 key and 1024 attribute columns are read; how many a key may have, its table says.
 
 Encoding raises `ParameterInvalid` for a value that no column can hold (an int beyond 64 bits, a str with a lone
 surrogate, another type), `InvalidPrimaryKey` for one that no key can hold, and `TypeError` for a row of the wrong

@@ -145,7 +145,7 @@ def test_bounds_that_do_not_fit_the_table(client: SdkClient, numbers: str, start
         client.get_range(numbers, "FORWARD", start, _key(MAX))
 
 
-@pytest.mark.parametrize("columns", [0, 5])
+@pytest.mark.parametrize("columns", [0, 5, 9, 16, 17])
 def test_bounds_that_no_table_has(client: SdkClient, numbers: str, columns: int) -> None:
     bound = [(f"n{number}", MIN) for number in range(columns)]
     for table in (numbers, "absent"):

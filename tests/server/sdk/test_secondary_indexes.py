@@ -175,6 +175,10 @@ def test_eight_columns_of_a_key(client: SdkClient, make: TableMaker) -> None:
         get(client, index.index_name, whole[:7])
     with refused("OTSInvalidPK", 400, "Validate PK type fail. Input: VT_STRING, Meta: VT_INTEGER."):
         get(client, index.index_name, [("d0", "x"), *whole[1:]])
+    with invalid(mentions="must be in range: [1, 8]."):
+        get(client, index.index_name, [*whole, ("x", 1)])
+    with invalid(mentions="must be in range: [1, 4]."):
+        get(client, table, [*whole, ("x", 1)])
 
 
 def test_indexes_cannot_be_written(client: SdkClient, table: str) -> None:
