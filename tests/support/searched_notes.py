@@ -12,6 +12,7 @@ from support import pictures
 import lutra
 
 ROWS = 60
+NAMES = ["fox", "volcano", "tax return", "violin", "glacier"]
 WORDS = ["river", "stone", "silver", "moon", "quick", "fox", "lazy", "dog"]
 SCRIPT = "<script>document.title='broken'</script><b>bold</b>"
 

@@ -11,14 +11,12 @@ from typing import Any
 import pytest
 import tablestore as ots
 from support.sdk import load, put
-from support.searched_notes import Remark, notes
+from support.searched_notes import NAMES, Remark, notes
 from support.server import ServerProcess
 from support.waiting import wait_until
 
 import lutra
 from lutra.embedding.models import open_model
-
-NAMES = ["fox", "volcano", "tax return", "violin", "glacier"]
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +43,10 @@ def search_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
         db.create_table("notes", {"id": int}, fields).put_many(rows)
         db.create_table("bare", {"id": int})
+        own = lutra.Vector(texts.dimension, embed="name", with_="wordllama")
+        db.create_table("stories", {"id": int}, {"name": str, "meaning": own}).put_many(
+            [{"id": number, "name": name} for number, name in enumerate(NAMES)]
+        )
         letters = db.create_table("letters", {"name": str}, {"meaning": lutra.Vector(texts.dimension)})
         letters.put_many(
             [{"name": name, "meaning": vector} for name, vector in zip(NAMES, texts.embed(NAMES), strict=True)]

@@ -144,6 +144,14 @@ def test_near_to_a_vector_a_text_a_row_and_a_picture(browser_page: Page) -> None
     assert_accessible(page)
 
 
+def test_a_row_is_shown_on_the_map(browser_page: Page) -> None:
+    page = browser_page
+    show(page, {"where": {"group": "all", "parts": [{"field": "text", "op": "all_words", "value": "number13"}]}})
+    with page.expect_navigation():
+        page.get_by_role("link", name="Map (small)").press("Enter")
+    assert page.locator("#map-row a").first.inner_text() == "13"
+
+
 def test_near_to_a_text(browser_page: Page) -> None:
     page = browser_page
     page.goto("/console/i/test/t/letters/search")

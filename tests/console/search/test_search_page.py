@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from support import pictures
 from support.console_client import Answer, ConsoleClient
-from support.searched_notes import notes
+from support.searched_notes import NAMES, notes
 from support.server import ACCESS_KEY_SECRET
 
 from lutra.console.search import address, bounds
@@ -153,6 +153,8 @@ def test_near_to_a_vector_a_row_and_a_text(console: ConsoleClient) -> None:
     letters, text = "/i/test/t/letters/search", {"field": "meaning", "by": "text", "text": "music"}
     assert keys(asked(console, {"near": text}, letters))[0] == "violin"
     assert keys(asked(console, {"near": {**text, "model": "wordllama"}}, letters))[0] == "violin"
+    stories = asked(console, {"near": text}, "/i/test/t/stories/search")
+    assert keys(stories)[0] == str(NAMES.index("violin")), "by the model that made the rows' vectors"
     told = faults(asked(console, {"near": {**text, "model": "tfidf:/etc/passwd"}}, letters))
     assert "no model for meaning" in told["near.model"], "a model has no argument: it might be any file"
 

@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.console.search.fields import SearchField
-from lutra.embedding.embedder import MultimodalEmbedder, PictureEmbedder, TextEmbedder
+from lutra.embedding.embedder import Embedder, MultimodalEmbedder, PictureEmbedder, TextEmbedder
 from lutra.embedding.models import model_names, open_model
+from lutra.embedding.pipeline import Embed, Item
+from lutra.embedding.queries import query_vectors
 from lutra.instance.table import Table
 from lutra.instance.vector import Vector
 from lutra.model.errors import ObjectNotExist, ParameterInvalid
@@ -42,8 +44,10 @@ class TableVectors:
         """
         assert field.schema.vector is not None
         dimension, own = field.schema.vector.dimension, self._own(field)
-        found = [] if own is None else [Model(own, "", "", dimension, True)]
-        for one in model_names():
+        known = model_names()
+        kinds = {one.name.partition(":")[0]: one.kind for one in known}
+        found = [] if own is None else [Model(own, kinds.get(own.partition(":")[0], "text"), "", dimension, True)]
+        for one in known:
             is_ready = one.missing is None and ":" not in one.name and one.dimension == dimension
             if is_ready and one.name != own:
                 found.append(Model(one.name, one.kind, one.about, one.dimension))
@@ -53,9 +57,9 @@ class TableVectors:
         """float32[dimension]. Raises ParameterInvalid, EmbeddingError."""
         embedder = self._opened(field, model)
         if isinstance(embedder, TextEmbedder):
-            return np.asarray(embedder.embed_query([text])[0], np.float32)
+            return _made(embedder, embedder.embed_query, text)
         if isinstance(embedder, MultimodalEmbedder):
-            return np.asarray(embedder.embed_texts([text])[0], np.float32)
+            return _made(embedder, embedder.embed_texts, text)
         raise ParameterInvalid(f"the model {embedder.name!r} makes vectors of pictures, not of texts")
 
     def of_picture(self, field: SearchField, content: bytes, model: str | None) -> npt.NDArray[np.float32]:
@@ -63,7 +67,7 @@ class TableVectors:
         embedder = self._opened(field, model)
         if isinstance(embedder, TextEmbedder) or not isinstance(embedder, PictureEmbedder):
             raise ParameterInvalid(f"the model {embedder.name!r} makes vectors of texts, not of pictures")
-        return np.asarray(embedder.embed([content])[0], np.float32)
+        return _made(embedder, embedder.embed, content)
 
     def of_row(self, field: SearchField, key: PrimaryKey) -> npt.NDArray[np.float32]:
         """float32[dimension]: of a row, or of the first of its documents that has one. Raises ObjectNotExist,
@@ -79,8 +83,7 @@ class TableVectors:
     def _own(self, field: SearchField) -> str | None:
         """The model that the field says its vectors are made by."""
         declared = self._table.fields.get(field.name)
-        own = getattr(declared, "with_", None) if isinstance(declared, Vector) else None
-        return own if isinstance(own, str) else None
+        return declared.with_ if isinstance(declared, Vector) else None
 
     def _opened(self, field: SearchField, model: str | None) -> Any:
         known = [one.name for one in self.models(field)]
@@ -91,6 +94,12 @@ class TableVectors:
             raise ParameterInvalid(f"{name!r} is no model for {field.name}: there are {', '.join(known) or 'none'}")
         assert field.schema.vector is not None
         return open_model(name, field.schema.vector.dimension)
+
+
+def _made(embedder: Embedder, embed: Embed, item: Item) -> npt.NDArray[np.float32]:
+    """The vector of one text or picture; who turns the page asks for the same again. Raises EmbeddingError."""
+    made: npt.NDArray[np.float32] = query_vectors.of(embedder, embed, [item])[0]
+    return made
 
 
 def vector_in(row: Mapping[str, Any], name: str) -> npt.NDArray[np.float32] | None:

@@ -110,7 +110,7 @@ export class Near {
     this.more.hidden = !isOn;
     for (const [way, row] of Object.entries(this.rows)) row.hidden = !isOn || way !== by;
     const wanted = by === "picture" ? "picture" : "text";
-    const models = (model.models[this.field.value] || []).filter((one) => one.own || one.kind === wanted || by === "text");
+    const models = (model.models[this.field.value] || []).filter((one) => one.own || one.kind === wanted);
     this.modelRow.hidden = !isOn || !["text", "picture"].includes(by);
     const options = models.map((one) => [one.name, one.own ? `${one.name} (${texts.ownModel})` : one.about ? `${one.name}: ${one.about}` : one.name]);
     if (!options.length) options.push(["", texts.noModel]);
