@@ -12,7 +12,7 @@ import base64
 import json
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -262,13 +262,3 @@ def _lines(markdown: str) -> Iterable[tuple[str, bool]]:
             yield line, True
             if found and found[1].startswith(fence) and not line.strip().strip(fence[0]):
                 fence = None
-
-
-def nav_pages(nav: Sequence[Any]) -> Iterator[str]:
-    """All pages of a navigation whose folders are expanded."""
-    for entry in nav:
-        value = next(iter(entry.values())) if isinstance(entry, dict) else entry
-        if isinstance(value, list):
-            yield from nav_pages(value)
-        else:
-            yield value
