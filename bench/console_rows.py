@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from bench.server_process import INSTANCE
 
 TABLE: Final = "articles"
 CHUNK: Final = 5_000
+_WAITS_MAX: Final = 120
 TOPICS: Final = (
     "rivers",
     "coasts",
@@ -89,4 +91,13 @@ def fill(folder: Path, count: int, dimension: int) -> None:
         for number, chunk in enumerate(rows(count, dimension)):
             if (number + 1) * CHUNK > there:
                 table.put_many(chunk)
-        table.search(where=lutra.col("year") >= 0, limit=1)
+        _wait_searchable(table)
+
+
+def _wait_searchable(table: lutra.Table) -> None:
+    """A table that was filled at once is ahead of its index by more than a search waits for."""
+    for _ in range(_WAITS_MAX):
+        with suppress(lutra.RequestTimeout):
+            table.search(where=lutra.col("year") >= 0, limit=1)
+            return
+    raise lutra.RequestTimeout("the index does not catch up with its table")
