@@ -87,6 +87,7 @@ def fill(folder: Path, count: int, dimension: int) -> None:
     """Makes the table in a data directory, or goes on where it was; returns when searches see all rows."""
     with lutra.connect(folder, instance=INSTANCE) as db:
         table = db.create_table(TABLE, key={"id": str}, fields=fields(dimension), exist_ok=True)
+        _wait_searchable(table)
         there = table.count()
         for number, chunk in enumerate(rows(count, dimension)):
             if (number + 1) * CHUNK > there:
