@@ -14,12 +14,15 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pyarrow.parquet as pq
 import pytest
+import tablestore as ots
 from support.console_client import Answer, ConsoleClient
 from support.console_forms import inputs
 from support.server import ServerProcess
 from support.waiting import wait_until
 
 TABLE = "/i/test/t/people"
+LARGE_ROWS = 120_000
+"""So many that an import of them can be met in its midst."""
 SCRIPT = "<script>alert('x')</script>"
 
 
@@ -292,6 +295,53 @@ class TestRows:
         assert self.value(console, "p030", "year") == "1930"
 
 
+class TestTableOfAnSdk:
+    """Made and filled by the official SDK: any column, several versions, keys of bytes and numbers."""
+
+    @pytest.fixture
+    def _events(self, console_server: ServerProcess) -> None:
+        client = console_server.client()
+        meta = ots.TableMeta("events", [("device", "BINARY"), ("number", "INTEGER")])
+        client.create_table(meta, ots.TableOptions(-1, 3), ots.ReservedThroughput(ots.CapacityUnit(0, 0)))
+        for number in range(3):
+            key = [("device", bytearray(b"\x00\xffa")), ("number", number)]
+            client.put_row("events", ots.Row(key, [("state", "new"), ("size", 10.5 + number), ("on", True)]))
+            for state in ("old", "older"):
+                client.update_row("events", ots.Row(key, {"PUT": [("state", state)]}), ots.Condition("IGNORE"))
+
+    def read(self, server: ServerProcess, number: int) -> dict[str, Any]:
+        key = [("device", bytearray(b"\x00\xffa")), ("number", number)]
+        _, row, _ = server.client().get_row("events", key, max_version=1)
+        return {name: value for name, value, _ in row.attribute_columns}
+
+    @pytest.mark.usefixtures("_events")
+    def test_its_rows_are_shown_edited_inserted_and_deleted(
+        self, console: ConsoleClient, console_server: ServerProcess
+    ) -> None:
+        page = console.get("/i/test/t/events/data?prefix=00ff")
+        assert rows_of(page) == ["00ff61, 0", "00ff61, 1", "00ff61, 2"]
+        assert rows_of(console.get("/i/test/t/events/data?start-0=00ff61&start-1=2")) == ["00ff61, 2"]
+        assert console.get("/i/test/t/events/data?prefix=xyz").status == 400
+        found = re.search(r'<th scope="row"><a href="([^"]*)"', page.html)
+        assert found is not None
+        address = found[1].replace("&amp;", "&")
+        row = console.get(address)
+        form = inputs(row.html)
+        token = form.pop("key")
+        numbers = {value: name[5:] for name, value in form.items() if name.startswith("name-")}
+        assert (form[f"type-{numbers['size']}"], form[f"value-{numbers['size']}"]) == ("double", "10.5")
+        form |= {f"type-{numbers['size']}": "integer", f"value-{numbers['size']}": "7", f"remove-{numbers['on']}": "on"}
+        blank = len(numbers)
+        form |= {f"name-{blank}": "note", f"type-{blank}": "string", f"value-{blank}": "ok"}
+        assert console.post(address, form).status == 303
+        assert self.read(console_server, 0) == {"note": "ok", "size": 7, "state": "older"}
+        new = {"key-0": "00 ff 61", "key-1": "9", "name-0": "state", "type-0": "string", "value-0": "made"}
+        assert console.post("/i/test/t/events/data/new", new).status == 303
+        assert self.read(console_server, 9) == {"state": "made"}
+        assert console.post("/i/test/t/events/data/delete", {"key": token, "confirmed": "yes"}).status == 303
+        assert rows_of(console.get("/i/test/t/events/data")) == ["00ff61, 1", "00ff61, 2", "00ff61, 9"]
+
+
 def uploads_of(server: ServerProcess) -> list[Path]:
     folder = server.data_dir / "uploads"
     return sorted(folder.iterdir()) if folder.exists() else []
@@ -489,7 +539,7 @@ def test_a_server_that_is_killed_in_an_import_leaves_rows_and_nothing_else(tmp_p
     with ServerProcess(tmp_path / "data") as server:
         console = ConsoleClient(server.endpoint)
         console.sign_in()
-        job = begin_large_import(console, 200_000)
+        job = begin_large_import(console, LARGE_ROWS)
         acknowledged = done(console, job)
         server.kill()
         assert uploads_of(server) != []
@@ -499,18 +549,18 @@ def test_a_server_that_is_killed_in_an_import_leaves_rows_and_nothing_else(tmp_p
         console = ConsoleClient(server.endpoint)
         console.sign_in()
         rows = console.get("/i/test/t/large/export?format=csv").body.count(b"\n") - 1
-        assert acknowledged <= rows < 200_000
+        assert acknowledged <= rows < LARGE_ROWS
         assert console.get(job).status == 404
 
         # And one that is told to stop ends the import by itself.
-        begin_large_import(console, 200_000)
+        begin_large_import(console, LARGE_ROWS)
         server.stop()
         assert uploads_of(server) == []
         assert "Traceback" not in server.log_path.read_text()
 
 
 def test_an_import_is_cancelled(console: ConsoleClient, console_server: ServerProcess) -> None:
-    job = begin_large_import(console, 200_000)
+    job = begin_large_import(console, LARGE_ROWS)
     assert console.post(f"{job}/cancel", {}).status == 303
     wait_until(lambda: console.get(f"{job}/state", as_json=True).json()["has_ended"])
     page = console.get(job)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.waiting import wait_until
 
 from lutra.console.uploads import REJECTED, Upload, UploadFile, Uploads, safe_name, sweep_uploads
 from lutra.model.errors import ObjectNotExist, ParameterInvalid, ServerBusy
@@ -73,6 +74,18 @@ def test_idle_ones_make_room_and_those_in_use_stay(tmp_path: Path) -> None:
     sent(uploads)
     assert held.path.exists()
     assert not idle.folder.exists()
+
+
+def test_what_nobody_comes_back_for_goes_by_itself(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path, idle_s=0.05)
+    held = sent(uploads)
+    uploads.hold(held)
+    idle = sent(uploads)
+    wait_until(lambda: not idle.folder.exists())
+    assert held.path.exists()
+    uploads.release(held)
+    wait_until(lambda: not held.folder.exists())
+    uploads.close()
 
 
 def test_spent_without_rejected_rows_nothing_is_left(uploads: Uploads) -> None:

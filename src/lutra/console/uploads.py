@@ -79,17 +79,20 @@ class Uploads:
     """The files of one server. Thread-safe."""
 
     def __init__(self, data_dir: Path, count_max: int = _COUNT_MAX, idle_s: float = _IDLE_S) -> None:
-        """``count_max``: at one time. ``idle_s``: one that nobody used for so long makes room for another."""
+        """``count_max``: at one time. ``idle_s``: one that nobody used for so long is removed."""
         self._folder = data_dir / FOLDER
         self._count_max = count_max
         self._idle_s = idle_s
         self._lock = threading.Lock()
         self._uploads: dict[str, Upload] = {}
+        self._timer: threading.Timer | None = None
 
     def begin(self, instance: str, name: str) -> Upload:
         """A new file, still empty, for an import into ``instance``. Raises ServerBusy, StorageFailure."""
         with self._lock:
-            self._make_room()
+            self._drop_idle()
+            if sum(not one.is_spent for one in self._uploads.values()) >= self._count_max:
+                raise ServerBusy(f"{self._count_max} files wait to be imported already: import or discard one of them.")
             upload_id = secrets.token_hex(16)
             upload = Upload(upload_id, self._folder / upload_id, safe_name(name), instance, users=1)
             marker = {"format": _FORMAT, "id": upload.id, "name": upload.name}
@@ -126,6 +129,7 @@ class Uploads:
         with self._lock:
             upload.users -= 1
             upload.used_s = time.monotonic()
+            self._look_later()
 
     def discard(self, upload: Upload) -> None:
         """Removes a file that nobody imports. Raises OperationConflict where somebody does."""
@@ -150,20 +154,34 @@ class Uploads:
 
     def close(self) -> None:
         """Removes them all."""
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
         for upload in list(self._uploads.values()):
             self.drop(upload)
         with contextlib.suppress(OSError):
             self._folder.rmdir()
 
-    def _make_room(self) -> None:
-        waiting = [one for one in self._uploads.values() if not one.is_spent]
+    def _drop_idle(self) -> None:
         now_s = time.monotonic()
-        for upload in waiting:
-            if not upload.users and now_s - upload.used_s > self._idle_s:
+        for upload in [one for one in self._uploads.values() if not one.users and not one.is_spent]:
+            if now_s - upload.used_s >= self._idle_s:
                 del self._uploads[upload.id]
                 _remove(upload.folder)
-        if sum(not one.is_spent for one in self._uploads.values()) >= self._count_max:
-            raise ServerBusy(f"{self._count_max} files wait to be imported already: import or discard one of them.")
+
+    def _look_later(self) -> None:
+        """Has those removed that nobody comes back for."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = threading.Timer(self._idle_s, self._expire)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _expire(self) -> None:
+        with self._lock:
+            self._drop_idle()
+            if any(not one.is_spent for one in self._uploads.values()):
+                self._look_later()
 
 
 class UploadFile:
