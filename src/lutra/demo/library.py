@@ -34,7 +34,7 @@ _SHOWN: Final = ("module", "kind", "signature", "summary")
 _FOLDER: Final = "demo"
 _EMBEDDER_FILE: Final = "embedder.npz"
 _ABOUT_FILE: Final = "about.json"
-_VERSION: Final = 2
+_VERSION: Final = 3
 """Of what is made of the entries: raise it when `search_texts` or the table's columns change."""
 
 
@@ -104,7 +104,7 @@ class Library:
         embedder.save(folder / _EMBEDDER_FILE)
         progress("learning", len(entries))
 
-        table = _table(database)
+        table = _table(database, folder / _EMBEDDER_FILE)
         table.put_many(_rows(entries, texts, embedder), progress=lambda rows: progress("writing", rows))
         kept = {entry.name for entry in entries}
         table.delete_many([row["name"] for row in table.scan(columns=["kind"]) if row["name"] not in kept])
@@ -136,14 +136,15 @@ def _rows(entries: Iterable[Entry], texts: Iterable[str], embedder: TextEmbedder
             yield {**asdict(entry), "embedding": vector}
 
 
-def _table(database: Database) -> Table:
+def _table(database: Database, embedder: Path) -> Table:
+    """The table, whose vector field names the saved embedder: so its questions can be asked in words elsewhere, too."""
     fields: dict[str, FieldDeclaration] = {
         "module": str,
         "kind": str,
         "signature": Stored(str),
         "summary": Stored(str),
         "doc": Text(),
-        "embedding": Vector(_DIMENSION, "cosine"),
+        "embedding": Vector(_DIMENSION, "cosine", embed="doc", with_=f"tfidf:{embedder.resolve()}"),
     }
     try:
         return database.create_table(TABLE, {"name": str}, fields, exist_ok=True)
