@@ -254,6 +254,47 @@ def test_a_field_that_cannot_be_is_told_at_the_input(
     assert described.search_indexes(console_server, "fields") == {}
 
 
+EMBEDDED = {
+    "name": "search",
+    "fields.0.name": "text",
+    "fields.0.type": "TEXT",
+    "fields.1.name": "v",
+    "fields.1.type": "VECTOR",
+    "fields.1.dimension": "256",
+    "fields.1.metric": "COSINE",
+    "fields.1.embed": "text",
+    "fields.1.model": "wordllama",
+}
+
+
+def test_vectors_are_made_by_a_model_where_one_is_named(console: ConsoleClient, console_server: ServerProcess) -> None:
+    pytest.importorskip("wordllama")
+    index = {f"index.{name}": value for name, value in EMBEDDED.items()} | {"with_index": "on"}
+    for changes, where, what in (
+        ({"index.fields.1.dimension": "255"}, "index-fields-1-model", "makes vectors of 256 numbers"),
+        ({"index.fields.1.model": "none"}, "index-fields-1-model", "There is no such model here."),
+        ({"index.fields.1.model": "tfidf:/etc/passwd"}, "index-fields-1-model", "There is no such model here."),
+        ({"index.fields.1.embed": "other"}, "index-fields-1-embed", "Name a field or a defined column"),
+        ({"index.fields.0.type": "LONG"}, "index-fields-1-model", "vectors are made of"),
+    ):
+        answer = console.post("/i/test/new-table", table_form("embedded") | index | changes)
+        assert answer.status == 400
+        assert what in told(answer)[where]
+    assert "embedded" not in tables(console_server)
+    sketched = console.post("/i/test/new-table", table_form("embedded") | index | {"do": "code"}, as_json=True).json()
+    assert 'lutra.Vector(256, embed="text", with_="wordllama")' in sketched["code"]["embedded"]
+    assert "Without a model for v" in sketched["code"]["java"]
+    assert console.post("/i/test/new-table", table_form("embedded") | index).status == 303
+    assert "made of text by wordllama" in console.get("/i/test/t/embedded").text
+    path = "/i/test/t/embedded/indexes/search"
+    more = {name.replace("fields.1", "fields.0"): value for name, value in EMBEDDED.items() if "fields.1" in name}
+    added = more | {"do": "alter", "fields.0.name": "w"}
+    assert console.post(path, added).status == 303
+    assert console.get(path).text.count("made of text by wordllama") == 2
+    assert console.post(path, {"do": "alter", "drop.v": "on"}).status == 303
+    assert console.get(path).text.count("made of text by wordllama") == 1
+
+
 def test_an_index_that_cannot_be_is_told(console: ConsoleClient, console_server: ServerProcess) -> None:
     console.post("/i/test/new-table", table_form("one_index"))
     make = "/i/test/t/one_index/new-index"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Final, Literal, get_args
 
 from lutra.console.code.conditions import Conditions, point
@@ -22,7 +23,7 @@ from lutra.model import geo, queries
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
 from lutra.model.nested import Nested, ScoreMode
 from lutra.model.queries import Bool, KnnVector, Match, MatchPhrase, Operator, Query, ReturnColumns, SearchRequest
-from lutra.model.schema import KeyColumn, TableSchema
+from lutra.model.schema import Embedding, KeyColumn, TableSchema
 from lutra.model.scoring import DisMax
 from lutra.model.values import ColumnType
 
@@ -59,6 +60,7 @@ class EmbeddedWriter(Writer):
     def __init__(self, place: Place) -> None:
         super().__init__(place)
         self._key: tuple[KeyColumn, ...] = ()
+        self._embeddings: Mapping[str, Embedding | None] = {}
         self._conditions = Conditions(IndexSchema(()))
 
     # --- words --------------------------------------------------------------------------------------------------
@@ -84,10 +86,14 @@ class EmbeddedWriter(Writer):
     def noun(self, name: str, parts: Sequence[tuple[str, Expression]], kind: type) -> Expression:
         return Group(f"{name}(", self.items(parts, "="), ")")
 
+    def _note_models(self, table: TableSchema) -> None:
+        """It has words for them."""
+
     # --- tables -------------------------------------------------------------------------------------------------
 
     def schema_program(self, table: TableSchema, indexes: Mapping[str, IndexSchema]) -> str:
         self._key = table.key
+        self._embeddings = {one.name: one.embedding for one in table.declared}
         chosen = INDEX_NAME if INDEX_NAME in indexes else next(iter(indexes), None)
         for name in indexes:
             if name != chosen:
@@ -130,7 +136,8 @@ class EmbeddedWriter(Writer):
             self.notes.append(f"Without highlights of {field.name}, which the {self.title} cannot say.")
         if field.type is FieldType.DATE and field.date_formats != ("epoch_micros",):
             self.notes.append(f"Dates of {field.name} are kept as microseconds since the epoch.")
-        return self.declared(found_field.declaration)
+        made_by = self._embeddings.get(field.name)
+        return self.declared(replace(found_field, embedding=made_by).declaration)
 
     def declared(self, declaration: FieldDeclaration) -> Expression:
         """The expression of a declaration."""

@@ -113,6 +113,7 @@ class Writer(ABC):
     def schema_program(self, table: TableSchema, indexes: Mapping[str, IndexSchema]) -> str:
         """The program that creates a table and its indexes; what cannot be said of it is told above."""
         sayable: dict[str, Any] = {}
+        self._note_models(table)
         for name, schema in indexes.items():
             said = len(self.notes)
             try:
@@ -122,6 +123,12 @@ class Writer(ABC):
                 self.notes.append(f"Search index {name} is left out: the {self.title} cannot say {error}.")
         lines = self.creating(table, sayable)
         return self._with_notes(lines)
+
+    def _note_models(self, table: TableSchema) -> None:
+        """Vectors that a model makes come by this server's console, by imports and by the embedded API."""
+        for field in table.declared:
+            if field.embedding is not None:
+                self.notes.append(f"Without a model for {field.name}: to rows written by an SDK, give their vectors.")
 
     def search_program(self, table: TableSchema, index: str, schema: IndexSchema, request: SearchRequest) -> str:
         """The program that asks a search, or a comment where it cannot be said."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -10,16 +11,17 @@ from lutra.console.define.editing import Edit
 from lutra.console.define.entered import Entered
 from lutra.console.define.facts import index_facts, table_facts
 from lutra.console.define.index_form import NEW_FIELD, fields_of, index_of, ttl_of
+from lutra.console.define.models import declare, made_fields
 from lutra.console.define.programs import schema_code
 from lutra.console.define.table_form import secondary_of
-from lutra.console.pages.new_table import CHOICES
+from lutra.console.pages.new_table import choices
 from lutra.console.request import ConsoleRequest
 from lutra.console.routing import action, page
 from lutra.instance.layout import INDEX_NAME
 from lutra.model.errors import LutraError, MetaNotMatch
 from lutra.model.indexes import IndexSchema, IndexUpdate
 from lutra.model.limits import NAME_PATTERN
-from lutra.model.schema import TableSchema
+from lutra.model.schema import DeclaredField, TableSchema
 
 _DAY_S: Final = 86_400
 
@@ -72,14 +74,23 @@ def post_new(asked: ConsoleRequest) -> Response:
     if edit.is_reshaping:
         return _new_shown(asked, edit, entered)
     name, schema = entered.value("name"), _index_meant(asked, entered, table)
+    made = () if schema is None else made_fields(entered, schema.fields, (), table, opens=not edit.is_sketch)
     if edit.is_sketch:
-        code = {} if schema is None else schema_code(asked, table, {name: schema})
+        whole = schema is not None and not entered.problems
+        code = schema_code(asked, _with_models(table, made), {name: schema}) if schema is not None and whole else {}
         return asked.json({"code": code, "problems": entered.problems})
-    if schema is not None:
+    if schema is not None and not entered.problems:
         entered.check("", lambda: asked.instance.create_search_index(table.name, name, schema))
+    if not entered.problems:
+        declare(asked.instance, table.name, made)
     if entered.problems:
         return _new_shown(asked, edit, entered, status=400)
     return asked.redirect(_address(asked, name), asked.text("Search index {index} was created.", index=name))
+
+
+def _with_models(table: TableSchema, made: tuple[DeclaredField, ...]) -> TableSchema:
+    names = {one.name for one in made}
+    return replace(table, declared=(*(one for one in table.declared if one.name not in names), *made))
 
 
 def _index_meant(asked: ConsoleRequest, entered: Entered, table: TableSchema) -> IndexSchema | None:
@@ -95,7 +106,7 @@ def _index_meant(asked: ConsoleRequest, entered: Entered, table: TableSchema) ->
 
 def _new_shown(asked: ConsoleRequest, edit: Edit, entered: Entered, status: int = 200) -> Response:
     table = _schema(asked)
-    context: dict[str, Any] = {**asked.table_context("indexes"), "entered": entered, **CHOICES}
+    context: dict[str, Any] = {**asked.table_context("indexes"), "entered": entered, **choices()}
     if asked.wants_json:
         return asked.json({"html": asked.rendered("_new_index_form.html", **context), "focus": edit.focus}, status)
     sketch = Entered(entered.values, asked.text)
@@ -119,8 +130,12 @@ def alter(asked: ConsoleRequest) -> Response:
         return _shown(asked, edit, entered)
     schema = asked.instance.describe_search_index(table, name).schema
     update = _update_of(entered, schema, _schema(asked))
-    if update is not None and update != IndexUpdate():
-        entered.check("", lambda: asked.instance.update_search_index(table, name, update))
+    if update is not None:
+        made = made_fields(entered, update.added, schema.fields, _schema(asked), opens=True)
+        if update != IndexUpdate() and not entered.problems:
+            entered.check("", lambda: asked.instance.update_search_index(table, name, update))
+        if not entered.problems:
+            declare(asked.instance, table, made, update.dropped)
     if entered.problems:
         return _shown(asked, edit, entered, status=400)
     return asked.redirect(_address(asked, name), asked.text("Search index {index} is as entered.", index=name))
@@ -166,9 +181,10 @@ def _shown(
         **asked.table_context("indexes"),
         "index": index_facts(asked.instance, table, name),
         "schema": schema,
+        "made": {one.name: one.embedding for one in _schema(asked).declared},
         "entered": entered,
         "delete_problem": delete_problem,
-        **CHOICES,
+        **choices(),
     }
     if asked.wants_json:
         return asked.json({"html": asked.rendered("_alter_index_form.html", **context), "focus": edit.focus}, status)

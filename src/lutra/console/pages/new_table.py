@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -10,6 +11,7 @@ from lutra.console.code import TITLES
 from lutra.console.define.editing import Edit
 from lutra.console.define.entered import Entered
 from lutra.console.define.index_form import ANALYZERS, NEW_FIELD, index_of
+from lutra.console.define.models import made_fields, usable_models
 from lutra.console.define.programs import schema_code
 from lutra.console.define.table_form import COLUMN_TYPES, KEY_TYPES, NEW_TABLE, table_of
 from lutra.console.request import ConsoleRequest
@@ -20,20 +22,24 @@ from lutra.model.indexes import FieldType, IndexSchema, Metric
 from lutra.model.limits import NAME_PATTERN
 from lutra.model.schema import TableSchema
 
-CHOICES: Final[dict[str, Any]] = {
-    "key_types": KEY_TYPES,
-    "column_types": COLUMN_TYPES,
-    "field_types": [one.name for one in FieldType],
-    "metrics": [one.name for one in Metric],
-    "analyzers": ANALYZERS,
-    "languages_of_code": TITLES,
-}
-"""What forms offer."""
 _NEW: Final = {
     **NEW_TABLE,
     "index.name": INDEX_NAME,
     **{f"index.fields.0.{name}": value for name, value in NEW_FIELD.items()},
 }
+
+
+def choices() -> dict[str, Any]:
+    """What forms of tables and indexes offer."""
+    return {
+        "key_types": KEY_TYPES,
+        "column_types": COLUMN_TYPES,
+        "field_types": [one.name for one in FieldType],
+        "metrics": [one.name for one in Metric],
+        "analyzers": ANALYZERS,
+        "models": usable_models(),
+        "languages_of_code": TITLES,
+    }
 
 
 def show(asked: ConsoleRequest) -> Response:
@@ -47,7 +53,7 @@ def post(asked: ConsoleRequest) -> Response:
     entered = edit.entered
     if edit.is_reshaping:
         return _shown(asked, edit, entered)
-    table, indexes = _meant(asked, entered)
+    table, indexes = _meant(asked, entered, opens=not edit.is_sketch)
     if edit.is_sketch:
         code = {} if table is None else schema_code(asked, table, indexes)
         return asked.json({"code": code, "problems": entered.problems})
@@ -64,8 +70,10 @@ def post(asked: ConsoleRequest) -> Response:
     )
 
 
-def _meant(asked: ConsoleRequest, entered: Entered) -> tuple[TableSchema | None, dict[str, IndexSchema]]:
-    """The table and its indexes; None where something is wrong."""
+def _meant(
+    asked: ConsoleRequest, entered: Entered, *, opens: bool
+) -> tuple[TableSchema | None, dict[str, IndexSchema]]:
+    """The table and its indexes; None where something is wrong. ``opens``: as of `made_fields`."""
     table = table_of(entered, asked.instance)
     index = entered.below("index")
     if not entered.is_on("with_index"):
@@ -74,9 +82,10 @@ def _meant(asked: ConsoleRequest, entered: Entered) -> tuple[TableSchema | None,
     if NAME_PATTERN.fullmatch(name) is None:
         index.note("name", asked.text("Letters, digits and _, beginning with no digit."))
     schema = None if table is None else index_of(index, table)
-    if schema is None or entered.problems:
+    if table is None or schema is None or entered.problems:
         return None, {}
-    return table, {name: schema}
+    made = made_fields(index, schema.fields, (), table, opens=opens)
+    return (None, {}) if entered.problems else (replace(table, declared=made), {name: schema})
 
 
 def _create(asked: ConsoleRequest, table: TableSchema, indexes: dict[str, IndexSchema]) -> None:
@@ -92,10 +101,12 @@ def _create(asked: ConsoleRequest, table: TableSchema, indexes: dict[str, IndexS
 
 
 def _shown(asked: ConsoleRequest, edit: Edit, entered: Entered, status: int = 200) -> Response:
-    context: dict[str, Any] = {"instance": asked.path["instance"], "entered": entered, **CHOICES}
+    context: dict[str, Any] = {"instance": asked.path["instance"], "entered": entered, **choices()}
     if asked.wants_json:
         return asked.json({"html": asked.rendered("_new_table_form.html", **context), "focus": edit.focus}, status)
-    table, indexes = (None, {}) if not entered.value("name") else _meant(asked, Entered(entered.values, asked.text))
+    table, indexes = (
+        (None, {}) if not entered.value("name") else _meant(asked, Entered(entered.values, asked.text), opens=False)
+    )
     code = {} if table is None else schema_code(asked, table, indexes)
     return asked.render("new_table.html", status, code=code, **context)
 

@@ -81,6 +81,7 @@ def _shown(
         **asked.table_context("overview"),
         facts=facts,
         schema=schema,
+        made={one.name: one.embedding for one in schema.declared},
         options=entered or Entered(options, asked.text),
         delete_problem=delete_problem,
         code=schema_code(asked, schema, schemas),
