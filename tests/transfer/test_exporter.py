@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 import lutra
 from lutra.model.errors import ParameterInvalid
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
+from lutra.model.rows import ChangeKind, RowChange
+from lutra.model.schema import KeyColumn, TableSchema
+from lutra.model.values import ColumnType
 from lutra.transfer.exporter import Export
 
 ROWS = 2_500
@@ -50,6 +56,25 @@ def test_a_piece_has_some_rows_and_not_all(database: lutra.Database) -> None:
 def test_some_rows_and_columns(database: lutra.Database) -> None:
     export = Export(database.table("articles"), "x.csv", where=lutra.col("id") < 2, columns=["tags"])
     assert b"".join(export.pieces()) == b'id,tags\n0,"[""x""]"\n1,"[""x""]"\n'
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_rows_of_an_sdk_keep_what_no_index_describes(database: lutra.Database, ending: str) -> None:
+    instance = database._open()
+    instance.tables.create(TableSchema("events", (KeyColumn("id", ColumnType.STRING),)))
+    instance.create_search_index("events", "any", IndexSchema((FieldSchema("n", FieldType.LONG),)))
+    change = RowChange(ChangeKind.PUT, (("id", "a"),), [("n", 1, None, 0), ("note", "kept", None, 0)])
+    instance.tables.write("events", change)
+    try:
+        content = b"".join(Export(database.table("events"), f"events.{ending}").pieces())
+        if ending == "csv":
+            assert content == b"id,n,note\na,1,kept\n"
+        else:
+            assert pq.read_table(io.BytesIO(content)).to_pylist() == [{"id": "a", "n": 1, "note": "kept"}]
+        some = Export(database.table("events"), "events.csv", columns=["n"])
+        assert b"".join(some.pieces()) == b"id,n\na,1\n"
+    finally:
+        database.delete_table("events")
 
 
 def test_what_is_asked_for_wrongly_is_refused_at_once(database: lutra.Database) -> None:

@@ -22,9 +22,10 @@ from lutra.instance.field import Field
 from lutra.instance.instance import Instance
 from lutra.instance.layout import Layout, value_bytes
 from lutra.instance.table import Table
+from lutra.instance.table_part import is_closed
 from lutra.model import limits
 from lutra.model.conditions import RowTest
-from lutra.model.errors import ConditionCheckFail, LutraError, ObjectNotExist, ParameterInvalid
+from lutra.model.errors import ConditionCheckFail, LutraError, ObjectNotExist, OperationConflict, ParameterInvalid
 from lutra.model.names import is_column_name
 from lutra.model.rows import (
     Cell,
@@ -148,9 +149,8 @@ class RowForms:
         self._instance = instance
         self._table = table
         self.layout = layout
-        schema = instance.tables.describe(layout.table).schema
-        self._update_is_allowed = schema.options.allow_update
-        self.is_closed = bool(schema.declared) and not layout.is_open
+        self._update_is_allowed = instance.tables.describe(layout.table).schema.options.allow_update
+        self.is_closed = is_closed(table)
 
     def read(self, key: PrimaryKey) -> Row:
         """The row with its versions. Raises ObjectNotExist where there is none."""
@@ -216,9 +216,12 @@ class RowForms:
             return Edited(problems=self._of_sources(error, [name for name, *_ in cells]))
         except ConditionCheckFail:
             try:
-                return Edited(changed=self._changed(_newest(self.read(key).cells), seen))
+                changed = self._changed(_newest(self.read(key).cells), seen)
             except ObjectNotExist:
                 return Edited(is_gone=True)
+            if not changed:  # and was changed back
+                raise OperationConflict("The row changes at this moment: try again.") from None
+            return Edited(changed=changed)
         return Edited(written=len(cells))
 
     def typed_anew(self, seen: Mapping[str, str], typed: Sequence[Typed]) -> list[Typed]:

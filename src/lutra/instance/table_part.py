@@ -84,6 +84,12 @@ def id_of(table: TablePart) -> int:
     return table._table_id
 
 
+def is_closed(table: TablePart) -> bool:
+    """Whether rows have no columns but those that are declared: Python made the table, with fields. Rows of a table
+    that an SDK made may have any, whatever its index describes."""
+    return bool(table._layout.fields) and bool(table._instance().tables.describe(table.name).schema.declared)
+
+
 def parts_of(key: KeyValue | Sequence[KeyValue]) -> tuple[KeyValue, ...]:
     return (key,) if isinstance(key, str | bytes) or not isinstance(key, Sequence) else tuple(key)
 

@@ -13,6 +13,7 @@ from lutra.instance.field import Field
 from lutra.instance.layout import KeyDeclaration
 from lutra.instance.row import Row
 from lutra.instance.table import Table
+from lutra.instance.table_part import is_closed
 from lutra.model.errors import ParameterInvalid
 from lutra.model.values import AUTO_INCREMENT, KeyValue
 from lutra.transfer.data_file import FORMATS, FormatName, format_of_name
@@ -96,16 +97,17 @@ class Export:
         return self.table.scan(start=self.start, end=self.end, where=self.where, columns=self.columns, limit=self.limit)
 
     def _fields(self, format_: FormatName) -> Mapping[str, Field]:
-        """The columns of the file. Where the table takes any, rows are read once before to know them."""
+        """The columns of the file. Where rows may have others than are declared, they are read once before to know."""
         table = self.table
         declared: dict[str, Any] = {**self._key(), **table.fields}
-        if table.fields or format_ == "jsonl":
+        are_known = is_closed(table) or (bool(table.fields) and self.columns is not None)
+        if are_known or format_ == "jsonl":
             wanted = {*table.key, *(table.fields if self.columns is None else self.columns)}
             return {name: Field.declared(name, of) for name, of in declared.items() if name in wanted}
         found = {name: Field.declared(name, of) for name, of in declared.items()}
         for row in self._rows():
             for name, value in row.items():
-                if name in table.key:
+                if name in declared:
                     continue
                 field = Field.of_value(name, value)
                 if found.setdefault(name, field) != field and format_ == "parquet":
