@@ -177,6 +177,13 @@ def test_a_point_shows_its_row_and_neighbours(browser_page: Page) -> None:
     assert page.locator(".map-neighbours").count() == 0
 
 
+def test_a_row_that_a_page_leads_from_is_chosen(browser_page: Page) -> None:
+    page = browser_page
+    page.goto("/console/i/test/t/waters/map?field=place&key=%5B7%5D&rows=1000")
+    page.wait_for_selector(".map-neighbours li")
+    assert page.locator("#map-row p a").first.inner_text() == "7"
+
+
 def test_colours_by_a_number_and_in_the_dark(browser_page: Page) -> None:
     page = browser_page
     page.goto("/console/i/test/t/waters/map?where=kind+%3D+lake")

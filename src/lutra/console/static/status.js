@@ -37,7 +37,7 @@ function options(figure, chart, width) {
   return {
     width, height: 190, cursor: { y: false }, legend: { live: true },
     scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } },
-    axes: [{ ...axis, values: (_, times, column, space, step) => times.map((time) => clock(time, step < 60)) }, { ...axis, size: 68, values: (_, values) => values.map((value) => format(unit, value)) }],
+    axes: [{ ...axis, space: 80, values: (_, times, column, space, step) => times.map((time) => clock(time, step < 60)) }, { ...axis, size: 68, values: (_, values) => values.map((value) => format(unit, value)) }],
     series: [
       { label: "", value: (_, value) => (value === null ? "" : clock(value, true)) },
       ...chart.lines.map((line, at) => ({
