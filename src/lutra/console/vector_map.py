@@ -61,9 +61,10 @@ class Frame:
         side = side * (1 + 2 * _MARGIN) if side > 0 else 1.0
         return cls(plane, middle - side / 2, SIDE / side)
 
-    def places(self, vectors: Matrix) -> npt.NDArray[np.float64]:
-        """float64 [n, 2] of vectors, float32 [n, d]; beyond 0 to `SIDE` where they are not of the sample."""
-        return (self.plane.place(vectors) - self.low) * self.scale
+    def places(self, placed: Matrix) -> npt.NDArray[np.float64]:
+        """float64 [n, 2] of ``placed``, float32 [n, 2] in the plane; beyond 0 to `SIDE` where they are not of the
+        sample."""
+        return (placed - self.low) * self.scale
 
 
 class Frames:
@@ -75,18 +76,22 @@ class Frames:
         self._lock = threading.Lock()
         self._frames: OrderedDict[str, Frame] = OrderedDict()
 
-    def of(self, what: Sequence[str], sample: VectorSample, metric: Metric) -> tuple[str, Frame]:
-        """The frame of a picture, and its name. ``what``: all that says which picture it is, but for the segments."""
+    def of(self, what: Sequence[str], sample: VectorSample, metric: Metric) -> tuple[str, Frame, Matrix]:
+        """The name of a picture's frame, the frame, and where in its plane the sample is.
+
+        ``what``: all that says which picture it is, but for the segments.
+        """
         name = hashlib.sha256("\0".join([*what, *sample.segments]).encode()).hexdigest()[:32]
         found = self.get(name)
+        plane = plane_of(sample.vectors, metric, sample.basis) if found is None else found.plane
+        placed = plane.place(sample.vectors)
         if found is None:
-            plane = plane_of(sample.vectors, metric, sample.basis)
-            found = Frame.around(plane, plane.place(sample.vectors))
+            found = Frame.around(plane, placed)
             with self._lock:
                 self._frames[name] = found
                 while len(self._frames) > self._most:
                     self._frames.popitem(last=False)
-        return name, found
+        return name, found, placed
 
     def get(self, name: str) -> Frame | None:
         """None where it is too long ago."""
@@ -106,10 +111,11 @@ def picture_json(
     """
     if not sample.keys:
         return {"rows": 0, "keys": [], "points": "", "colours": "", "colour": None, "clusters": [], "frame": ""}
-    name, frame = frames.of(what, sample, metric)
-    places = np.clip(np.rint(frame.places(sample.vectors)), 0, SIDE)
+    name, frame, placed = frames.of(what, sample, metric)
+    places = np.clip(np.rint(frame.places(placed)), 0, SIDE)
     values = sample.values[colour] if colour else [None] * len(sample.keys)
-    colours, legend = _colours(values, is_date=is_date) if colour else (np.zeros(len(places), np.uint8), None)
+    texts = [_text(value) for value in values]
+    colours, legend = _colours(values, texts, is_date=is_date) if colour else (np.zeros(len(places), np.uint8), None)
     return {
         "frame": name,
         "rows": sample.of_rows,
@@ -118,13 +124,15 @@ def picture_json(
         "points": _base64(places.astype("<u2")),
         "colours": _base64(colours),
         "colour": None if legend is None else {"field": colour, **legend},
-        "values": [_text(value) for value in values] if colour else [],
-        "clusters": _clusters(sample.vectors, metric, places, values),
+        "values": texts if colour else [],
+        "clusters": _clusters(sample.vectors, metric, places, values, texts),
     }
 
 
-def _colours(values: Sequence[Any], *, is_date: bool) -> tuple[npt.NDArray[np.uint8], dict[str, Any]]:
-    """The colour of each value, and what they mean."""
+def _colours(
+    values: Sequence[Any], texts: Sequence[str], *, is_date: bool
+) -> tuple[npt.NDArray[np.uint8], dict[str, Any]]:
+    """The colour of each value, of which ``texts`` are the texts, and what they mean."""
     has = np.array([value is not None for value in values])
     colours = np.full(len(values), NONE, np.uint8)
     known = [value for value in values if value is not None]
@@ -136,10 +144,11 @@ def _colours(values: Sequence[Any], *, is_date: bool) -> tuple[npt.NDArray[np.ui
         shares = np.clip((numbers - low) / spread, 0, 1) if 0 < spread < np.inf else np.zeros(len(numbers))
         colours[has] = np.rint(shares * _SCALE_MAX)
         return colours, {"kind": "scale", "low": low, "high": high, "is_date": is_date, "missing": missing}
-    counts = Counter(_text(value) for value in known)
+    known_texts = [text for text, value in zip(texts, values, strict=True) if value is not None]
+    counts = Counter(known_texts)
     names = [name for name, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:CATEGORIES_MAX]]
     number = {name: at for at, name in enumerate(names)}
-    colours[has] = [number.get(_text(value), OTHER) for value in known]
+    colours[has] = [number.get(text, OTHER) for text in known_texts]
     return colours, {
         "kind": "categories",
         "names": names,
@@ -150,7 +159,11 @@ def _colours(values: Sequence[Any], *, is_date: bool) -> tuple[npt.NDArray[np.ui
 
 
 def _clusters(
-    vectors: Matrix, metric: Metric, places: npt.NDArray[np.float64], values: Sequence[Any]
+    vectors: Matrix,
+    metric: Metric,
+    places: npt.NDArray[np.float64],
+    values: Sequence[Any],
+    texts: Sequence[str],
 ) -> list[dict[str, Any]]:
     """What lies together, the largest cluster first: the picture in words."""
     number = min(CLUSTERS, len(vectors) // _ROWS_PER_CLUSTER)
@@ -168,20 +181,20 @@ def _clusters(
                 "share": len(members) / len(rows),
                 "place": [round(float(one)) for one in places[members].mean(axis=0)],
                 "example": int(members[distances[members].argmin()]),
-                **_typical([values[at] for at in members.tolist()]),
+                **_typical([(values[at], texts[at]) for at in members.tolist()]),
             }
         )
     return sorted(found, key=lambda one: -int(one["count"]))
 
 
-def _typical(values: Sequence[Any]) -> dict[str, Any]:
-    """Of numbers the median, of others the commonest and its share; nothing where no row has any."""
-    known = [value for value in values if value is not None]
+def _typical(values: Sequence[tuple[Any, str]]) -> dict[str, Any]:
+    """Of numbers the median, of others, by their texts, the commonest and its share; nothing where no row has any."""
+    known = [(value, text) for value, text in values if value is not None]
     if not known:
         return {"value": None, "value_share": None}
-    if _are_numbers(known):
-        return {"value": _text(sorted(known)[len(known) // 2]), "value_share": None}
-    commonest, count = Counter(map(_text, known)).most_common(1)[0]
+    if _are_numbers([value for value, _ in known]):
+        return {"value": sorted(known)[len(known) // 2][1], "value_share": None}
+    commonest, count = Counter(text for _, text in known).most_common(1)[0]
     return {"value": commonest, "value_share": count / len(values)}
 
 
@@ -203,7 +216,7 @@ def _base64(values: npt.NDArray[Any]) -> str:
 
 def neighbours_json(frame: Frame, rows: Sequence[Mapping[str, Any]], vectors: Sequence[Matrix]) -> list[dict[str, Any]]:
     """``rows`` with the places of their vectors, which need not be in the picture."""
-    places = frame.places(np.stack(vectors)) if vectors else np.empty((0, 2))
+    places = frame.places(frame.plane.place(np.stack(vectors))) if vectors else np.empty((0, 2))
     return [
         {**row, "place": [round(float(x)), round(float(y))]} for row, (x, y) in zip(rows, places.tolist(), strict=True)
     ]

@@ -18,8 +18,11 @@ from lutra.model.indexes import Metric
 
 Matrix = NDArray[np.float32]
 
-EXACT_DIMENSIONS_MAX: Final = 512
-"""Of so many all directions are found at once, in 50 ms; of more the first two by turns."""
+EXACT_DIMENSIONS_MAX: Final = 64
+"""Of so many all directions are found at once; of more the first two by turns (subspace iteration)."""
+SQUARE_DIMENSIONS_MAX: Final = 640
+"""Of so many the turns go by how dimensions vary together, which is reckoned once; of more by the sample itself."""
+_TURNS_OF_SQUARE: Final = 60
 _TURNS: Final = 24
 _BLOCK: Final = 8
 """Directions that are turned together: those beyond the two let these settle sooner."""
@@ -91,13 +94,14 @@ def _first_two(rows: Matrix) -> Matrix:
     dimension = rows.shape[1]
     if dimension == 1:
         return np.array([[1], [0]], np.float32)
-    if dimension <= EXACT_DIMENSIONS_MAX:
-        _, vectors = np.linalg.eigh(rows.T @ rows)
+    square = rows.T @ rows if dimension <= SQUARE_DIMENSIONS_MAX else None
+    if square is not None and dimension <= EXACT_DIMENSIONS_MAX:
+        _, vectors = np.linalg.eigh(square)
         first: Matrix = vectors[:, ::-1][:, :2].T
         return first
     turned = np.random.default_rng(0).standard_normal((dimension, _BLOCK)).astype(np.float32)
-    for _ in range(_TURNS):
-        turned, _ = np.linalg.qr(rows.T @ (rows @ turned))
+    for _ in range(_TURNS if square is None else _TURNS_OF_SQUARE):
+        turned, _ = np.linalg.qr(rows.T @ (rows @ turned) if square is None else square @ turned)
     _, _, within = np.linalg.svd(rows @ turned, full_matrices=False)
     settled: Matrix = within[:2] @ turned.T
     return settled
