@@ -73,7 +73,7 @@ class Condition {
     this.pathRow.querySelector("label").textContent = filled(texts.path, { name: field.name });
     const operators = operatorsOf(field, this.path.value);
     const names = operators.map((one) => [one, opText(one, field)]);
-    if (op && !operators.includes(op) && op === this.given) names.unshift([op, texts.ops[op] || op]);
+    if (op && !operators.includes(op) && op === this.given) names.unshift([String(op), texts.ops[op] || String(op)]);
     this.operator.replaceChildren(...select(names, op).children);
     if (operators.includes(op)) this.operator.value = op;
     this.showValue(value);

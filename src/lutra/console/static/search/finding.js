@@ -11,7 +11,7 @@ export class Words {
     this.isPossible = names.length > 0;
     this.text = at(input(given.text, { type: "search" }), `${place}.text`);
     this.match = at(select(Object.entries(texts.match), given.match || "any"), `${place}.match`);
-    this.boxes = names.map((name) => [name, h("input", { type: "checkbox", checked: (given.fields || []).includes(name) })]);
+    this.boxes = names.map((name) => [name, h("input", { type: "checkbox", checked: Array.isArray(given.fields) && given.fields.includes(name) })]);
     const chosen = names.length > 1
       ? at(h("fieldset", { class: "choices" }, h("legend", {}, texts.inFields), ...this.boxes.map(([name, box]) => h("label", {}, box, " ", name)), h("p", { class: "hint" }, texts.allTexts)), `${place}.fields`)
       : null;
