@@ -147,7 +147,7 @@ def is_deep(part: Any, depth: int = 1) -> bool:
     return "group" in part and (depth > 6 or any(is_deep(one, depth + 1) for one in part["parts"]))
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(WHERE, SORT, st.none() | st.sampled_from(["word", "long"]), st.integers(0, 5), st.integers(0, 100))
 def test_finds_what_a_model_finds(
     instance: Instance, where: Any, sort: list[Any], collapse: str | None, offset: int, limit: int
@@ -163,7 +163,7 @@ def test_finds_what_a_model_finds(
     assert not asked.is_scored
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(WHERE, NEAR, SORT)
 def test_finds_the_nearest_that_a_model_finds(instance: Instance, where: Any, near: Any, sort: list[Any]) -> None:
     spec = {"where": where, "near": near, "sort": sort, "limit": min(100, near["top"])}
@@ -292,7 +292,7 @@ def test_a_whole_search_is_one(instance: Instance) -> None:
     assert result.stats.explanation is not None
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(places(WHOLE)), JUNK)
 @example(("aggregations", 1, "bounds", 0), 10**400)
 @example(("where", "parts", 0, "value", 1), "9999-12-31")

@@ -92,6 +92,15 @@ def test_conditions_and_order_and_pages(console: ConsoleClient) -> None:
     assert f"6 to {min(10, len(expected))} of {len(expected)}" in later.text
 
 
+def test_one_row_for_each_value(console: ConsoleClient) -> None:
+    spec = {"collapse": "kind", "limit": 2, "sort": [{"by": "key", "descending": True}]}
+    first, second = asked(console, spec), asked(console, spec, offset="2")
+    assert keys(first) + keys(second) == ["59", "58", "57"]
+    assert "1 to 2 of" not in first.text, "how many kinds there are nobody counted"
+    assert re.search(r'name="offset" value="2">', first.html)
+    assert re.search(r'name="offset" value="4" disabled>', second.html)
+
+
 def test_bars_lead_to_their_rows(console: ConsoleClient) -> None:
     aggregations = [
         {"by": "value", "field": "kind", "size": 2},

@@ -79,6 +79,18 @@ class Found:
     def page_rows(self) -> int:
         return self.asked.request.limit or 0
 
+    @property
+    def is_collapsed(self) -> bool:
+        """Whether the total says nothing of how many rows there are to show."""
+        return self.asked.request.collapse is not None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether rows follow; where nobody counted them, whether some may."""
+        if self.is_collapsed:
+            return len(self.hits) == self.page_rows > 0
+        return self.result.total > self.last
+
 
 class SearchPage:
     """One request for the page of one table."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from lutra.console.search.aggregating import Wanted
 from lutra.console.search.fields import SearchField, SearchFields
 from lutra.console.search.values import moment_text
@@ -297,8 +299,6 @@ def _by_interval(name: str, key: float, interval: float) -> _Told:
 
 
 def _by_date(name: str, start_ms: int, intervals: Intervals, asked: GroupByDateHistogram) -> _Told:
-    import numpy as np
-
     number = int(intervals.numbers(np.array([start_ms], np.int64))[0])
     end_ms = intervals.begin(intervals.after(number))
     low, high = moment_text(start_ms), moment_text(end_ms)

@@ -22,7 +22,9 @@ class Example:
 
 def examples_of(fields: SearchFields, first_key: str | None, text: Text) -> list[Example]:
     """A few, of different kinds. ``first_key``: of a row that there is, as an address has it."""
-    rows = [field for field in fields.all if not field.space]
+    key = {column.name for column in fields.key}
+    # The key tells rows apart: of what they have in common other fields tell more.
+    rows = sorted((field for field in fields.all if not field.space), key=lambda field: field.name in key)
     made: list[Example] = [Example(text("All rows, a page at a time"), {"limit": 20})]
     vector = next(iter(fields.vectors), None)
     if vector is not None and first_key is not None:

@@ -25,8 +25,9 @@ from lutra.console.row_keys import key_of_token
 from lutra.console.search import bounds
 from lutra.console.search.fields import SearchField, SearchFields
 from lutra.console.search.node import Node
+from lutra.embedding.embedder import EmbeddingError
 from lutra.model import limits
-from lutra.model.errors import InvalidPrimaryKey, LutraError, ObjectNotExist
+from lutra.model.errors import InvalidPrimaryKey, ObjectNotExist, ParameterInvalid
 from lutra.model.indexes import Metric
 from lutra.model.nested import Nested, ScoreMode
 from lutra.model.queries import Bool, KnnVector, Match, MatchPhrase, Operator, Query
@@ -44,7 +45,10 @@ Vector = npt.NDArray[np.float32]
 
 
 class Vectors(Protocol):
-    """Where vectors come from that a form does not say itself. Raises LutraError, ImportError."""
+    """Where vectors come from that a form does not say itself.
+
+    Raises ParameterInvalid, EmbeddingError, and what the engine raises.
+    """
 
     def of_text(self, field: SearchField, text: str, model: str | None) -> Vector:
         """float32[dimension]: by the field's own model where none is named."""
@@ -140,7 +144,7 @@ def _fetched(node: Node, field: SearchField, fetch: Callable[[], Vector]) -> Vec
         found = fetch()
     except ObjectNotExist:
         raise node.wrong("There is no such row.") from None
-    except (LutraError, ImportError) as error:
+    except (ParameterInvalid, EmbeddingError) as error:
         raise node.wrong("There is no vector: {reason}", reason=str(error)) from None
     return checked_vector(node, field, np.asarray(found, np.float32))
 
