@@ -1,6 +1,7 @@
 # make setup   a virtual environment .venv with everything (safe to run again)
 # make demo    index the Python standard library's documentation and ask it three questions
 # make test    the fast tests, those of the SDK on CPython 3.12 as well where that is; make test-slow: the slow ones too
+# make pictures    search in a thousand pictures by words or by a picture, on a page: examples/pictures
 # make assistant   answers from documents, on a page: examples/assistant
 # make lint    ruff, mypy strict, import-linter
 # make bench   the benchmarks of bench/, printed as tables
@@ -17,7 +18,7 @@ SDK_TESTS = [ ! -x $(SDK_VENV)/bin/pytest ] || LUTRA_SERVER_PYTHON=$(BIN)/python
 # Two processes at once: half the time on two cores, and none of the memory that one a core would take on many.
 SHARED_OUT := -n 2 --dist worksteal
 
-.PHONY: setup browser demo assistant test test-slow lint bench docs protos clean
+.PHONY: setup browser demo assistant pictures test test-slow lint bench docs protos clean
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml $(NATIVE)
@@ -32,6 +33,9 @@ demo: setup
 
 assistant: setup
 	$(BIN)/python -m examples.assistant
+
+pictures: setup
+	$(BIN)/python -m examples.pictures
 
 test: setup browser
 	$(BIN)/pytest $(SHARED_OUT)
@@ -57,4 +61,4 @@ protos: setup
 	$(BIN)/python -m lutra.server.wire.generate
 
 clean:
-	rm -rf $(VENV) $(SDK_VENV) build demo-data site
+	rm -rf $(VENV) $(SDK_VENV) build demo-data pictures-data site

