@@ -437,3 +437,31 @@ def test_what_is_not_there_is_a_page_of_its_own(console: ConsoleClient) -> None:
         assert console.get(path).status == 404
     assert console.post("/i/test/t/none/delete", {"typed": "none"}).status == 404
     assert console.get("/i/test/t/taken/indexes/none").status in (400, 404)
+
+
+def test_a_forged_form_of_hundreds_of_levels_is_an_answer(
+    console: ConsoleClient, console_server: ServerProcess
+) -> None:
+    form = table_form("deep") | {"with_index": "on", "index.name": "search"}
+    path = "index.fields.0"
+    for _ in range(300):
+        form |= {f"{path}.name": "a", f"{path}.type": "NESTED"}
+        path += ".fields.0"
+    answer = console.post("/i/test/new-table", form)
+    assert answer.status == 400
+    assert "5 levels" in "".join(told(answer).values())
+    assert "deep" not in tables(console_server)
+
+
+def test_a_time_to_live_that_is_no_whole_day_stays_what_it_is(
+    console: ConsoleClient, console_server: ServerProcess
+) -> None:
+    client = console_server.client()
+    meta, units = ots.TableMeta("long_lived", [("id", "STRING")]), ots.ReservedThroughput(ots.CapacityUnit(0, 0))
+    client.create_table(meta, ots.TableOptions(2**31 - 1, 1), units)
+    page = console.get("/i/test/t/long_lived")
+    days = re.findall(r'name="ttl_days" value="([^"]*)"', page.html)[0]
+    form = {"ttl_days": days, "max_versions": "2", "max_deviation_s": "86400", "allow_update": "on"}
+    assert console.post("/i/test/t/long_lived/alter", form).status == 303
+    options = client.describe_table("long_lived").table_options
+    assert (options.time_to_live, options.max_version) == (2**31 - 1, 2)

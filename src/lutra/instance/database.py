@@ -153,12 +153,7 @@ class Database:
             if missing_ok:
                 return
             raise self._no_table(name)
-        indexes = [index for _, index in self._open().list_search_indexes(name)]
-        # One that may take another's place goes before that.
-        indexes.sort(key=lambda index: self._open().describe_search_index(name, index).is_source)
-        for index in indexes:
-            self._open().delete_search_index(name, index)
-        self._open().delete_table(name)
+        delete_with_indexes(self._open(), name)
 
     def __contains__(self, name: object) -> bool:
         """Whether there is a table of that name: ``"docs" in db``."""
@@ -214,6 +209,17 @@ class Database:
 
     def _layout(self, name: str, index: str | None) -> Layout:
         return layout_of(self._open(), name, index)
+
+
+def delete_with_indexes(instance: Instance, name: str) -> None:
+    """Deletes a table with its search indexes and all its rows. Raises ObjectNotExist."""
+    instance.tables.describe(name)
+    indexes = [index for _, index in instance.list_search_indexes(name)]
+    # One that may take another's place goes before that.
+    indexes.sort(key=lambda index: instance.describe_search_index(name, index).is_source)
+    for index in indexes:
+        instance.delete_search_index(name, index)
+    instance.delete_table(name)
 
 
 def layout_of(instance: Instance, name: str, index: str | None) -> Layout:

@@ -293,6 +293,9 @@ class EmbeddedWriter(Writer):
         arguments = self._order(request.sort, asked)
         limit = _limit_of(request)
         if asked.top_k is not None:
+            names = {name for name, _ in asked.arguments}
+            if "text" in names and asked.top_k != request.offset + limit:
+                self.notes.append("As many count as nearest as rows are asked for.")
             limit = max(1, min(limit, asked.top_k - request.offset))
         arguments.append(("limit", str(limit)))
         if request.offset:

@@ -69,6 +69,7 @@ _SEARCH_PACKAGES: Final = tuple(
 class JavaWriter(Writer):
     title = "Java SDK 5.17.10"
     constants = CONSTANTS
+    says_transactions = True
     infinities = ("Double.NEGATIVE_INFINITY", "Double.POSITIVE_INFINITY")
     forms = FORMS
     overrides: ClassVar[Mapping[type, str]] = {

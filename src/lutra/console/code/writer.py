@@ -93,6 +93,8 @@ class Writer(ABC):
 
     title: ClassVar[str]
     comment: ClassVar[str] = "//"
+    says_transactions: ClassVar[bool] = False
+    """Whether a table can be made without local transactions."""
     forms: ClassVar[Mapping[type, Form]]
     overrides: ClassVar[Mapping[type, str]] = {}
     """Nouns that a method of their own makes."""
@@ -114,6 +116,8 @@ class Writer(ABC):
         """The program that creates a table and its indexes; what cannot be said of it is told above."""
         sayable: dict[str, Any] = {}
         self._note_models(table)
+        if not table.has_transactions and not self.says_transactions:
+            self.notes.append(f"Local transactions are allowed: the {self.title} cannot forbid them.")
         for name, schema in indexes.items():
             said = len(self.notes)
             try:

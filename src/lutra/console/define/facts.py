@@ -33,6 +33,11 @@ class IndexFacts:
         return self.description is not None and self.description.phase is SyncPhase.INCR
 
     @property
+    def has_end(self) -> bool:
+        """Whether rows end in it before they do in the table."""
+        return self.description is not None and self.description.schema.ttl_s != -1
+
+    @property
     def size_bytes(self) -> int:
         """Of its segments, and of what is in memory yet."""
         if self.stats is None:
@@ -94,7 +99,7 @@ def table_facts(instance: Instance, name: str, states: list[SecondaryState] | No
     estimate = instance.tables.estimate(name, COUNTED_ROWS_MAX)
     indexes = tuple(index_facts(instance, name, index) for _, index in sorted(instance.list_search_indexes(name)))
     count = RowCount(estimate.pairs, "counted" if estimate.is_exact else "least" if estimate.is_least else "estimated")
-    current = [index for index in indexes if index.is_filled and not index.behind]
+    current = [index for index in indexes if index.is_filled and not index.behind and not index.has_end]
     if not estimate.is_exact and current and current[0].watermarks is not None:
         count = RowCount(current[0].watermarks.rows, "index")
     secondary = instance.secondary.states() if states is None else states

@@ -33,7 +33,7 @@ NEW_FIELD: Final = {"name": "", "type": FieldType.KEYWORD.name}
 HOLDERS: Final = (FieldType.NESTED, FieldType.JSON)
 _PLAIN: Final = frozenset(FieldType) - {*HOLDERS, FieldType.VECTOR, FieldType.FLATTENED}
 """Types whose columns may hold several values."""
-_TTL_DAYS_MAX: Final = (2**31 - 1) // DAY_S
+_TTL_S_MAX: Final = 2**31 - 1
 
 
 def index_of(entered: Entered, table: TableSchema) -> IndexSchema | None:
@@ -82,10 +82,15 @@ def ttl_of(entered: Entered) -> int | None:
         days = float(given)
     except ValueError:
         days = math.nan
-    if 1 <= days <= _TTL_DAYS_MAX:
+    if days >= 1 and days * DAY_S <= _TTL_S_MAX + 0.5:
         return round(days * DAY_S)
     entered.note("ttl_days", entered.text("A number of days, 1 at least; nothing means for ever."))
     return None
+
+
+def days_text(ttl_s: int) -> str:
+    """What a form begins with: read again, it is the same time."""
+    return "" if ttl_s == -1 else f"{ttl_s / DAY_S:.12g}"
 
 
 def _sorter(row: Entered) -> Sorter:

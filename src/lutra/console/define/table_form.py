@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final, Literal
 
 from lutra.console.define.entered import Entered
-from lutra.console.define.index_form import DAY_S, ttl_of
+from lutra.console.define.index_form import days_text, ttl_of
 from lutra.instance.instance import Instance
 from lutra.model import limits
 from lutra.model.schema import (
@@ -75,7 +75,7 @@ def entered_options(schema: TableSchema) -> dict[str, str]:
     """What the form of a table's options begins with."""
     options, stream = schema.options, schema.stream
     return {
-        "ttl_days": "" if options.ttl_s == -1 else f"{options.ttl_s / DAY_S:g}",
+        "ttl_days": days_text(options.ttl_s),
         "max_versions": str(options.max_versions),
         "max_deviation_s": str(options.max_deviation_s),
         "allow_update": "on" if options.allow_update else "",

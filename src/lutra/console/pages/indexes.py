@@ -10,7 +10,7 @@ from starlette.responses import Response
 from lutra.console.define.editing import Edit
 from lutra.console.define.entered import Entered
 from lutra.console.define.facts import index_facts, table_facts
-from lutra.console.define.index_form import NEW_FIELD, fields_of, index_of, ttl_of
+from lutra.console.define.index_form import NEW_FIELD, days_text, fields_of, index_of, ttl_of
 from lutra.console.define.models import declare, made_fields
 from lutra.console.define.programs import schema_code
 from lutra.console.define.table_form import secondary_of
@@ -22,8 +22,6 @@ from lutra.model.errors import LutraError, MetaNotMatch
 from lutra.model.indexes import IndexSchema, IndexUpdate
 from lutra.model.limits import NAME_PATTERN
 from lutra.model.schema import DeclaredField, TableSchema
-
-_DAY_S: Final = 86_400
 
 
 def show_all(asked: ConsoleRequest) -> Response:
@@ -175,8 +173,7 @@ def _shown(
     table, name = asked.path["table"], asked.path["index"]
     schema = asked.instance.describe_search_index(table, name).schema
     if entered is None:
-        days = "" if schema.ttl_s == -1 else f"{schema.ttl_s / _DAY_S:g}"
-        entered = Entered({"ttl_days": days}, asked.text)
+        entered = Entered({"ttl_days": days_text(schema.ttl_s)}, asked.text)
     context: dict[str, Any] = {
         **asked.table_context("indexes"),
         "index": index_facts(asked.instance, table, name),

@@ -19,7 +19,7 @@ from lutra.console.routing import action, page
 from lutra.instance.layout import INDEX_NAME
 from lutra.model.errors import LutraError
 from lutra.model.indexes import FieldType, IndexSchema, Metric
-from lutra.model.limits import NAME_PATTERN
+from lutra.model.limits import NAME_PATTERN, NESTED_LEVELS_MAX
 from lutra.model.schema import TableSchema
 
 _NEW: Final = {
@@ -38,6 +38,7 @@ def choices() -> dict[str, Any]:
         "metrics": [one.name for one in Metric],
         "analyzers": ANALYZERS,
         "models": usable_models(),
+        "levels_max": NESTED_LEVELS_MAX,
         "languages_of_code": TITLES,
     }
 

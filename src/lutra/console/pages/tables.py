@@ -14,8 +14,8 @@ from lutra.console.define.programs import schema_code
 from lutra.console.define.table_form import entered_options, update_of
 from lutra.console.request import ConsoleRequest
 from lutra.console.routing import action, page
-from lutra.instance.instance import Instance
-from lutra.model.errors import LutraError, ObjectNotExist
+from lutra.instance.database import delete_with_indexes
+from lutra.model.errors import LutraError
 from lutra.model.schema import TableUpdate
 
 
@@ -51,21 +51,10 @@ def delete(asked: ConsoleRequest) -> Response:
     if asked.form.get("typed") != name:
         problem = asked.text("This is not the table's name: nothing was deleted.")
         return _shown(asked, status=400, delete_problem=problem)
-    delete_table(instance, name)
+    delete_with_indexes(instance, name)
     return asked.redirect(
         asked.url("tables", instance=instance.name), asked.text("Table {table} was deleted.", table=name)
     )
-
-
-def delete_table(instance: Instance, name: str) -> None:
-    """With its search indexes: one that may take another's place goes before that. Raises ObjectNotExist."""
-    if name not in instance.tables.names():
-        raise ObjectNotExist(f"there is no table {name!r}")
-    indexes = [index for _, index in instance.list_search_indexes(name)]
-    indexes.sort(key=lambda index: instance.describe_search_index(name, index).is_source)
-    for index in indexes:
-        instance.delete_search_index(name, index)
-    instance.delete_table(name)
 
 
 def _shown(

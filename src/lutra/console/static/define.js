@@ -10,20 +10,20 @@ if (form) {
   const told = form.querySelector("[data-told]");
   const panel = document.querySelector("[data-programs]");
   let timer = 0;
-  let asking = null;
+  let sketching = null;
 
-  const ask = (wanted) => {
-    asking?.abort();
-    asking = new AbortController();
+  const ask = (wanted, options) => {
     const values = new URLSearchParams(new FormData(form));
     values.set("do", wanted);
-    return postForm(form.action, values, { signal: asking.signal });
+    return postForm(form.action, values, options);
   };
 
   const sketch = async () => {
-    if (!form.dataset.sketches) return;
+    if (!form.dataset.sketches || body.inert) return;
+    sketching?.abort();
+    sketching = new AbortController();
     try {
-      const answer = await ask("code");
+      const answer = await ask("code", { signal: sketching.signal });
       setPrograms(panel, answer.code, Object.values(answer.problems)[0]);
     } catch (error) {
       if (error.name !== "AbortError") setPrograms(panel, {}, error.message);
@@ -31,17 +31,23 @@ if (form) {
   };
 
   const edit = async (wanted, focus) => {
+    if (body.inert) return;
     clearTimeout(timer);
+    const answering = ask(wanted);
+    body.inert = true; // what is typed now would be lost with the form's next state
+    let shown = focus;
     try {
-      const answer = await ask(wanted);
+      const answer = await answering;
       body.innerHTML = answer.html;
-      document.getElementById(answer.focus || focus)?.focus();
+      shown = answer.focus || focus;
       told.textContent = "";
       requestAnimationFrame(() => { told.textContent = told.dataset.textChanged; });
-      sketch();
     } catch (error) {
-      if (error.name !== "AbortError") told.textContent = error.message;
+      told.textContent = error.message;
     }
+    body.inert = false;
+    document.getElementById(shown)?.focus();
+    sketch();
   };
 
   form.addEventListener("click", (event) => {
