@@ -152,6 +152,16 @@ def test_a_row_is_shown_on_the_map(browser_page: Page) -> None:
     assert page.locator("#map-row a").first.inner_text() == "13"
 
 
+def test_the_code_of_a_search(browser_page: Page) -> None:
+    page = browser_page
+    show(page, {"words": {"text": "river"}, "limit": 3})
+    page.get_by_role("link", name="The code of this search").press("Enter")
+    for language, written in (("go", "MatchQuery"), ("embedded", 'text="river"')):
+        page.locator("#language-of-code").select_option(language)
+        assert written in page.locator("[data-program]:visible").inner_text()
+    assert_accessible(page)
+
+
 def test_near_to_a_text(browser_page: Page) -> None:
     page = browser_page
     page.goto("/console/i/test/t/letters/search")

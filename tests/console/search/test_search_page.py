@@ -240,7 +240,7 @@ def test_a_whole_form_as_grid_with_an_explanation(console: ConsoleClient) -> Non
     assert head[:4] == ["Key", "Score", "text", "kind"]
     assert "What was done" in page.text
     assert re.search(r"\d+ of \d+ true neighbours found \(100 %\)", page.text), "of so few rows all are compared"
-    assert page.text.count("Copy") == 0
+    assert "data-programs" not in page.html
     programs = asked(console, spec, code="1").text
     assert 'tablestore.MatchQuery(field_name="text", text="river")' in programs
     assert 'collapse="kind"' in programs, "the embedded API's program, too"
@@ -269,5 +269,7 @@ def test_tables_of_sdks_and_several_indexes(console: ConsoleClient) -> None:
 
 
 def test_a_table_without_an_index_says_so(console: ConsoleClient) -> None:
-    assert "has no search index" in console.get("/i/test/t/bare/search").text
+    page = console.get("/i/test/t/bare/search")
+    assert "has no search index" in page.text
+    assert "/i/test/t/bare/new-index" in page.html
     assert console.get("/i/test/t/nothing/search").status == 404

@@ -11,7 +11,8 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from lutra.console.code import TITLES, Place, of_search
+from lutra.console.code import TITLES, of_search
+from lutra.console.define.programs import place_of
 from lutra.console.explaining import ExplanationPicture, picture_of
 from lutra.console.request import ConsoleRequest
 from lutra.console.routing import action, page
@@ -171,8 +172,6 @@ class SearchPage:
 
     def _programs(self, asked: Asked, has_words: bool) -> dict[str, str]:
         """The search as a program in each language, with the marks where the index gives them."""
-        url = self._asked.request.url
-        place = Place(f"{url.scheme}://{url.netloc}", self._asked.instance.name)
         request = asked.request
         marked = [
             HighlightField(one.name)
@@ -182,7 +181,7 @@ class SearchPage:
         if marked:
             request = replace(request, highlight=Highlight(tuple(marked[: limits.HIGHLIGHT_FIELDS_MAX])))
         table = self._asked.instance.tables.describe(self._name).schema
-        return of_search(place, table, self._index, self.fields.schema, request)
+        return of_search(place_of(self._asked), table, self._index, self.fields.schema, request)
 
     def _examples(self) -> list[Example]:
         first = next(iter(self._asked.table.scan(limit=1)), None)
