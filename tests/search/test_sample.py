@@ -147,7 +147,7 @@ def test_a_sample_of_a_narrowed_part_is_of_what_is_left(view: IndexView) -> None
 
 def test_a_segments_own_basis_comes_along(tmp_path: Path) -> None:
     """Which leads to the same plane as all dimensions do."""
-    rows, dimension = 600, 256
+    rows, dimension = 300, 256
     rng = np.random.default_rng(0)
     stored = (rng.standard_normal((rows, dimension)) * 0.93 ** np.arange(dimension)).astype("<f4")
     schema = IndexSchema((FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(dimension, Metric.EUCLIDEAN)),))
