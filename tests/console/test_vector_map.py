@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,9 @@ def test_numbers_have_a_scale_that_few_far_ones_do_not_take() -> None:
     assert legend["high"] < 1_000
     assert (colours[0], colours[5], colours[999]) == (0, NONE, 253)
     assert colours[500] == pytest.approx(253 * (500 - legend["low"]) / (legend["high"] - legend["low"]), abs=1)
+    extreme = drawn(sample(clustered(60), [float("inf"), -1e308, 1e308] * 20))
+    assert set(colours_of(extreme)) == {0, 253}
+    json.dumps(extreme, allow_nan=False)
     alike = drawn(sample(clustered(30), [7] * 30))
     assert set(colours_of(alike)) == {0}
 

@@ -75,6 +75,14 @@ def test_it_is_by_chance_and_the_same_again(view: IndexView) -> None:
     assert set(ids(fewer)) <= set(first)
 
 
+def test_a_large_part_is_looked_at_piece_by_piece(view: IndexView, monkeypatch: pytest.MonkeyPatch) -> None:
+    for request in (SampleRequest("v", 150), SampleRequest("v", 250, Range("n", 10, 19)), SampleRequest("v", 5_000)):
+        whole = ids(sample_of(view, request))
+        with monkeypatch.context() as patched:
+            patched.setattr(sample, "_MIXED_AT_ONCE", 77)
+            assert ids(sample_of(view, request)) == whole
+
+
 def test_rows_that_die_are_all_that_changes(view: IndexView) -> None:
     before = set(ids(sample_of(view, SampleRequest("v", 400))))
     gone = sorted(before)[:20]

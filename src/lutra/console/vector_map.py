@@ -139,9 +139,12 @@ def _colours(
     missing = len(values) - len(known)
     if known and _are_numbers(known):
         numbers = np.array(known, np.float64)
-        low, high = (float(one) for one in np.percentile(numbers, [_TAIL, 100 - _TAIL]))
-        spread = high - low
-        shares = np.clip((numbers - low) / spread, 0, 1) if 0 < spread < np.inf else np.zeros(len(numbers))
+        finite = numbers[np.isfinite(numbers)]
+        low, high = (float(one) for one in np.percentile(finite, [_TAIL, 100 - _TAIL])) if len(finite) else (0.0, 0.0)
+        # Halves, as a whole spread may be beyond float64.
+        half = high / 2 - low / 2
+        shares = np.clip((numbers / 2 - low / 2) / half, 0, 1) if half > 0 else np.zeros(len(numbers))
+        shares = np.nan_to_num(shares)
         colours[has] = np.rint(shares * _SCALE_MAX)
         return colours, {"kind": "scale", "low": low, "high": high, "is_date": is_date, "missing": missing}
     known_texts = [text for text, value in zip(texts, values, strict=True) if value is not None]

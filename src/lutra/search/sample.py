@@ -20,6 +20,7 @@ from lutra.fields.kind import FieldKind
 from lutra.fields.kinds import kind_of
 from lutra.index.lsm.view import IndexView
 from lutra.kernels.row_mask import RowMask
+from lutra.model.arrays import Docs as IntDocs
 from lutra.model.deadline import Deadline
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType
@@ -37,6 +38,8 @@ from lutra.vectors.part import VectorPart
 ROWS_MAX: Final = 20_000
 BYTES_MAX: Final = 64 * 1024 * 1024
 """Of the vectors of one sample: of long ones there are fewer."""
+_MIXED_AT_ONCE: Final = 1_000_000
+"""Documents: of a very large segment not all are looked at in one piece."""
 _NS_PER_US: Final = 1_000
 
 
@@ -107,21 +110,23 @@ class _Sampling:
 
     def run(self, deadline: Deadline) -> VectorSample:
         parts = self._view.parts
-        candidates = [self._candidates(part, deadline) for part in parts]
-        counts = [len(places) for places, _ in candidates]
+        masks = [self._mask(part, deadline) for part in parts]
+        counts = [self._vectors(part).count(mask) for part, mask in zip(parts, masks, strict=True)]
         wanted = min(self._request.rows, max(1, BYTES_MAX // (4 * self._dimension)))
         keys: list[bytes] = []
         vectors: list[npt.NDArray[np.float32]] = [np.empty((0, self._dimension), np.float32)]
         values: dict[str, list[Any]] = {field.name: [] for field, _ in self._values}
-        for part, (places, docs), quota in zip(parts, candidates, _quotas(counts, wanted), strict=True):
+        for part, mask, quota in zip(parts, masks, _quotas(counts, wanted), strict=True):
             if not quota:
                 continue
             deadline.check()
-            chosen = _chosen(docs, quota, part.name)
-            vectors.append(self._vectors(part).read(places[chosen]))
-            keys += part.keys.taken(docs[chosen])
+            of = self._vectors(part)
+            places = _chosen(of.docs(), mask, quota, part.name)
+            vectors.append(of.read(places))
+            docs = of.docs()[places].astype(np.int64)
+            keys += part.keys.taken(docs)
             for field, kind in self._values:
-                values[field.name] += _values_of(part, field, kind, docs[chosen])
+                values[field.name] += _values_of(part, field, kind, docs)
         return VectorSample(
             self._view.codec.decode_all(keys),
             np.concatenate(vectors),
@@ -133,15 +138,6 @@ class _Sampling:
 
     def _vectors(self, part: Part) -> VectorPart:
         return nearest(part, self._request.field)
-
-    def _candidates(self, part: Part, deadline: Deadline) -> tuple[npt.NDArray[np.int64], Docs]:
-        """Places of the vectors that may be chosen, and their documents."""
-        docs = self._vectors(part).docs().astype(np.int64)
-        mask = self._mask(part, deadline)
-        if mask is None:
-            return np.arange(len(docs)), docs
-        places = np.flatnonzero(mask.bools()[docs])
-        return places, docs[places]
 
     def _mask(self, part: Part, deadline: Deadline) -> RowMask | None:
         """Documents that live and match; None where all do."""
@@ -167,16 +163,28 @@ def _quotas(counts: Sequence[int], wanted: int) -> list[int]:
     return [end - begin for begin, end in itertools.pairwise(ends)]
 
 
-def _chosen(docs: Docs, count: int, seed: str) -> npt.NDArray[np.int64]:
-    """Places of ``count`` of ``docs``, ascending, as if by chance: those whose numbers mix to the least."""
-    if count >= len(docs):
-        return np.arange(len(docs))
-    with np.errstate(over="ignore"):  # splitmix64 (Steele, Lea & Flood, 2014)
-        mixed = docs.astype(np.uint64) + np.uint64(zlib.crc32(seed.encode()) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF)
+def _chosen(docs: IntDocs, mask: RowMask | None, count: int, seed: str) -> npt.NDArray[np.int64]:
+    """Places of ``count`` of ``docs`` that ``mask`` has (None: of all), ascending, as if by chance: those whose numbers
+    mix to the least. There are as many."""
+    kept = np.empty(0, np.int64), np.empty(0, np.uint64)
+    for begin in range(0, len(docs), _MIXED_AT_ONCE):
+        some = docs[begin : begin + _MIXED_AT_ONCE]
+        places = np.arange(len(some)) if mask is None else np.flatnonzero(mask.has(some))
+        found = np.append(kept[0], begin + places), np.append(kept[1], _mixed(some[places], seed))
+        least = np.argpartition(found[1], count - 1)[:count] if len(found[1]) > count else slice(None)
+        kept = found[0][least], found[1][least]
+    return np.sort(kept[0])
+
+
+def _mixed(docs: IntDocs, seed: str) -> npt.NDArray[np.uint64]:
+    """Numbers that say nothing of each other: splitmix64 (Steele, Lea & Flood, 2014)."""
+    start = zlib.crc32(seed.encode()) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
+    with np.errstate(over="ignore"):
+        mixed = docs.astype(np.uint64) + np.uint64(start)
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         mixed ^= mixed >> np.uint64(31)
-    return np.sort(np.argpartition(mixed, count - 1)[:count])
+    return mixed
 
 
 def _is_named(field: FieldSchema) -> bool:

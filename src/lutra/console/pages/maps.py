@@ -93,8 +93,13 @@ def neighbours(asked: ConsoleRequest) -> Response:
         raise ParameterInvalid(asked.text("This row has no vector in {field}.", field=field.name))
     found = asked.table.search(vector, field=field.name, limit=NEIGHBOURS + 1, fresh=False)
     names = [column.name for column in layout.key]
-    others = [one for one in found if [one[name] for name in names] != [row[name] for name in names]][:NEIGHBOURS]
-    rows = [row, *others]
+    others = [
+        one
+        for one in found
+        if [one[name] for name in names] != [row[name] for name in names]
+        and isinstance(one.get(field.name), np.ndarray)  # else it was changed meanwhile
+    ]
+    rows = [row, *others[:NEIGHBOURS]]
     told = neighbours_json(
         frame, [_told(asked, one, names, field.name) for one in rows], [one[field.name] for one in rows]
     )
@@ -134,8 +139,7 @@ def _filter(asked: ConsoleRequest, where: str) -> Query | None:
 
 
 def _rows(asked: ConsoleRequest) -> int:
-    text = asked.query.get("rows", "")
-    return int(text) if text.isdecimal() and int(text) in ROWS else ROWS_DEFAULT
+    return next((rows for rows in ROWS if str(rows) == asked.query.get("rows")), ROWS_DEFAULT)
 
 
 ROUTES: Final = (
