@@ -150,6 +150,12 @@ def test_measures_and_splits_what_is_not_yet_on_disk(store: KeyValueStore) -> No
     assert store.estimate(b"p", b"z", 1) == Estimate(0, 0, is_exact=True)
 
 
+def test_it_tells_what_it_takes_in_memory(store: KeyValueStore) -> None:
+    before = store.memory_bytes()
+    put(store, a=b"x" * 1_000_000)
+    assert 1_000_000 <= store.memory_bytes() - before < 3_000_000
+
+
 def test_a_closed_store_says_so(store: KeyValueStore) -> None:
     put(store, a=b"1", b=b"2")
     scan = iter(store.scan(b"a", b"z"))
@@ -166,6 +172,7 @@ def test_a_closed_store_says_so(store: KeyValueStore) -> None:
         lambda: store.commit(batch),
         lambda: store.size_bytes(b"a", b"b"),
         lambda: store.estimate(b"a", b"b", 1),
+        lambda: store.memory_bytes(),
     ):
         with pytest.raises(StorageFailure, match="closed"):
             use()
