@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from lutra.console.define.entered import Entered, with_row, without_row
@@ -13,6 +13,8 @@ from lutra.console.request import ConsoleRequest
 
 _LIST: Final = re.compile(r"(?:index\.)?(?:fields(?:\.\d{1,5}\.fields)*|sort)|key|defined|secondary")
 _ROW: Final = re.compile(rf"(?P<list>{_LIST.pattern})\.\d{{1,5}}")
+_OTHERS: Final = frozenset({"csrf_token", "do"})
+_DONE: Final = frozenset({"create", "alter"})
 _NEW_ROWS: Final[Mapping[str, Mapping[str, str]]] = {**NEW_ROWS, "fields": NEW_FIELD, "sort": {"field": ""}}
 
 
@@ -38,15 +40,10 @@ class Edit:
 
     @property
     def is_reshaping(self) -> bool:
-        """Whether the form is only to be shown with other rows, or other options of what was chosen."""
-        return self.do == "show" or self.do.startswith(("add:", "remove:"))
+        """Whether the form is only to be shown, with other rows, or other options of what was chosen."""
+        return self.do not in _DONE and not self.is_sketch
 
     @property
     def is_sketch(self) -> bool:
         """Whether only the code of what is entered is asked for."""
         return self.do == "code"
-
-
-_OTHERS: Final = frozenset({"csrf_token", "do"})
-
-Code = Callable[[], Mapping[str, str]]

@@ -81,7 +81,7 @@ class Entered:
         """Those that rows of a list are called by, ascending."""
         prefix = self.at(name) + "."
         found = {key[len(prefix) :].partition(".")[0] for key in self._values if key.startswith(prefix)}
-        return sorted(int(one) for one in found if one.isdecimal() and len(one) < 6)
+        return sorted(int(one) for one in found if one.isascii() and one.isdecimal() and len(one) < 6)
 
     # --- values of a kind: None, and a problem, where it is none ---------------------------------------------------
 
