@@ -92,6 +92,7 @@ def test_conditions_stand_in_the_order_of_the_query(view: IndexView) -> None:
         (1, "must_not", "term"),
     ]
     assert (lines[1].operands, lines[1].rows, lines[1].rows_share) == ("field n, value 5", 29, 29 / ROWS)
+    assert lines[3].operands == "field t, words odd, needed 1"
     assert lines[1].estimate_share == 30 / ROWS
     assert drawn.lanes[0].why == ("Conditions were looked up in columns and postings, the rarest first.",)
 

@@ -289,7 +289,7 @@ class _PartPicture:
 
 
 def _line(depth: int, role: str, one: _Told, documents: int) -> Line:
-    operands = ", ".join(f"{name} {value}" for name, value in one.items() if _is_operand(name, value))
+    operands = ", ".join(f"{name} {_shown(value)}" for name, value in one.items() if _is_operand(name, value))
     return Line(
         depth=depth,
         role=role,
@@ -301,6 +301,10 @@ def _line(depth: int, role: str, one: _Told, documents: int) -> Line:
         estimate_share=_share(one["estimate"], documents),
         rows_share=_share(one["rows"] or 0, documents),
     )
+
+
+def _shown(value: object) -> str:
+    return " | ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _is_operand(name: str, value: object) -> bool:

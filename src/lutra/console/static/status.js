@@ -39,7 +39,7 @@ function options(figure, chart, width) {
     scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } },
     axes: [{ ...axis, space: 80, values: (_, times, column, space, step) => times.map((time) => clock(time, step < 60)) }, { ...axis, size: 68, values: (_, values) => values.map((value) => format(unit, value)) }],
     series: [
-      { label: "", value: (_, value) => (value === null ? "" : clock(value, true)) },
+      { label: root.dataset.textTime, value: (_, value) => (value === null ? "" : clock(value, true)) },
       ...chart.lines.map((line, at) => ({
         label: line.label, stroke: lines[at], width: 1.75, dash: at >= 6 ? [4, 3] : undefined,
         points: { show: false }, spanGaps: false, value: (_, value) => format(unit, value),
