@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tablestore as ots
 from support.sdk import load, put
@@ -17,6 +18,7 @@ from support.waiting import wait_until
 
 import lutra
 from lutra.embedding.models import open_model
+from lutra.embedding.tfidf import TfidfEmbedder
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +47,12 @@ def search_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         db.create_table("bare", {"id": int})
         own = lutra.Vector(texts.dimension, embed="name", with_="wordllama")
         db.create_table("stories", {"id": int}, {"name": str, "meaning": own}).put_many(
+            [{"id": number, "name": name} for number, name in enumerate(NAMES)]
+        )
+        words = TfidfEmbedder(NAMES, np.ones(len(NAMES), np.float32), np.eye(len(NAMES), 256, dtype=np.float32))
+        words.save(path / "words.npz")
+        of_words = lutra.Vector(256, embed="name", with_=f"tfidf:{path / 'words.npz'}")
+        db.create_table("tales", {"id": int}, {"name": str, "meaning": of_words}).put_many(
             [{"id": number, "name": name} for number, name in enumerate(NAMES)]
         )
         letters = db.create_table("letters", {"name": str}, {"meaning": lutra.Vector(texts.dimension)})

@@ -173,6 +173,21 @@ def test_near_to_a_text(browser_page: Page) -> None:
     assert keys(page)[0] == "fox"
 
 
+def test_the_model_of_a_field_stays_chosen_among_others_that_fit(browser_page: Page) -> None:
+    page = browser_page
+    page.goto("/console/i/test/t/tales/search")
+    unfold(page, "Nearness")
+    page.get_by_label("Vector field").select_option("meaning")
+    models = page.get_by_label("Model")
+    assert models.locator("option").count() > 1
+    page.get_by_label("Text").fill("fox")
+    for _ in range(2):  # the form as it comes back asks for the same
+        assert models.input_value().startswith("tfidf:")
+        send(page)
+        assert spec_of(page)["near"]["model"].startswith("tfidf:")
+        assert keys(page)[0] == "0", "the fox"
+
+
 def test_bars_add_conditions_and_pages_lead_on(browser_page: Page) -> None:
     page = browser_page
     page.goto(PAGE)

@@ -1,6 +1,6 @@
 // Figures of all rows that match, and groups of them, each with figures and groups of its own.
 
-import { at, button, h, input, labelled, List, model, numbersOf, select, texts } from "./dom.js";
+import { at, button, fill, h, input, labelled, List, model, numbersOf, select, texts } from "./dom.js";
 
 const METRICS = ["sum", "avg", "min", "max", "percentiles", "distinct", "values"];
 const GROUPINGS = ["value", "range", "interval", "date", "distance", "cell"];
@@ -47,8 +47,7 @@ class Aggregation {
     this.fieldRow.hidden = kind === "count";
     const names = fieldsFor(kind).map((field) => [field.name, field.name]);
     if (this.given.field && name === this.given.field && !names.some(([one]) => one === name)) names.unshift([String(name), String(name)]);
-    this.field.replaceChildren(...select(names, "").children);
-    if (names.some(([one]) => one === name)) this.field.value = name;
+    fill(this.field, names, name);
     this.controls = this.made(kind);
     this.options.replaceChildren(...Object.values(this.controls).map(({ element }) => element));
     if (this.below) this.below.element.hidden = !GROUPINGS.includes(kind);

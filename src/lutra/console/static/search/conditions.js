@@ -1,6 +1,6 @@
 // Groups of conditions within each other: all, any or none of them, of the row or of one record of a nested field.
 
-import { at, button, filled, h, input, labelled, List, model, select, texts } from "./dom.js";
+import { at, button, fill, filled, h, input, labelled, List, model, select, texts } from "./dom.js";
 import { valueEditor } from "./values.js";
 
 const DEPTH_MAX = 6;
@@ -74,8 +74,7 @@ class Condition {
     const operators = operatorsOf(field, this.path.value);
     const names = operators.map((one) => [one, opText(one, field)]);
     if (op && !operators.includes(op) && op === this.given) names.unshift([String(op), texts.ops[op] || String(op)]);
-    this.operator.replaceChildren(...select(names, op).children);
-    if (operators.includes(op)) this.operator.value = op;
+    fill(this.operator, names, op);
     this.showValue(value);
   }
 

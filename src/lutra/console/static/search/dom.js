@@ -37,14 +37,18 @@ export function labelled(text, control, { hidden = false, hint = "" } = {}) {
   return h("div", { class: "field" }, label, control, told);
 }
 
-// options: [value, text], or [label of a group, [[value, text], …]].
+// options: [value, text], or [label of a group, [[value, text], …]]. One that is not there leaves the first chosen.
 export function select(options, chosen, attributes = {}) {
-  const made = options.map(([value, text]) => (Array.isArray(text)
+  return fill(h("select", attributes), options, chosen);
+}
+
+// Other options for a select. They are made for it: options that move from one select to another arrive chosen, the last one.
+export function fill(element, options, chosen) {
+  element.replaceChildren(...options.map(([value, text]) => (Array.isArray(text)
     ? h("optgroup", { label: value }, ...text.map(([inner, told]) => h("option", { value: inner }, told)))
-    : h("option", { value }, text)));
-  const element = h("select", attributes, ...made);
-  const known = [...element.options].some((option) => option.value === chosen);
-  if (known) element.value = chosen;
+    : h("option", { value }, text))));
+  const known = [...element.options].findIndex((option) => option.value === chosen);
+  element.selectedIndex = Math.max(known, 0);
   return element;
 }
 

@@ -2,7 +2,7 @@
 
 import { postForm } from "../http.js";
 import { fromBase64, toBase64 } from "./address.js";
-import { at, filled, h, input, labelled, lines, model, select, texts } from "./dom.js";
+import { at, fill, filled, h, input, labelled, lines, model, select, texts } from "./dom.js";
 
 export class Words {
   constructor(spec, place) {
@@ -114,8 +114,7 @@ export class Near {
     this.modelRow.hidden = !isOn || !["text", "picture"].includes(by);
     const options = models.map((one) => [one.name, one.own ? `${one.name} (${texts.ownModel})` : one.about ? `${one.name}: ${one.about}` : one.name]);
     if (!options.length) options.push(["", texts.noModel]);
-    this.model.replaceChildren(...select(options, "").children);
-    if (this.given.model && options.some(([name]) => name === this.given.model)) this.model.value = this.given.model;
+    fill(this.model, options, this.given.model);
   }
 
   async look() {
