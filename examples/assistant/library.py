@@ -15,12 +15,15 @@ from examples.assistant.chunks import Chunk, chunks_of
 from examples.assistant.reading.document import Document, UnreadableDocument
 from examples.assistant.reading.reader import read_bytes, read_document
 from examples.assistant.sources import Source
-from lutra.embedding.embedder import TextEmbedder
+from lutra.embedding.embedder import EmbeddingError, TextEmbedder
+from lutra.embedding.models import open_model
 
 PASSAGES: Final = "assistant_passages"
 DOCUMENTS: Final = "assistant_documents"
 SETTINGS: Final = "assistant_settings"
 _MODEL: Final = "model"
+_VERSION: Final = 1
+"""Of the tables' columns."""
 _PUT_AT_ONCE: Final = 16
 
 
@@ -70,18 +73,21 @@ class Library:
     def open(cls, database: lutra.Database) -> Library:
         """The library that is there. Raises NotFilled."""
         settings = database.table(SETTINGS).get(_MODEL) if SETTINGS in database else None
-        if settings is None or PASSAGES not in database:
+        if settings is None or settings.get("version") != _VERSION or PASSAGES not in database:
             raise NotFilled("there are no documents yet: run `python -m examples.assistant fill` first")
         return cls(database, database.table(DOCUMENTS), database.table(PASSAGES), settings["value"])
 
     @classmethod
-    def make(cls, database: lutra.Database, model: str, embedder: TextEmbedder) -> Library:
-        """The library for vectors of ``model``, the name that `lutra.embedding` opens it by. One of another model's
-        vectors goes: they do not compare.
+    def make(cls, database: lutra.Database, model: str) -> Library:
+        """The library for vectors of ``model``, a name as `lutra.open_model` takes it, made where there is none.
+
+        One of another model's vectors goes: they do not compare. So does one of an earlier version of this program.
+        Raises EmbeddingError and ParameterInvalid where there is no such model of texts.
         """
+        dimension = text_model(model).dimension
         settings = database.create_table(SETTINGS, key={"name": str}, exist_ok=True)
         there = settings.get(_MODEL)
-        if there is not None and there["value"] != model:
+        if there is not None and (there["value"], there.get("version")) != (model, _VERSION):
             settings.delete(_MODEL)
             database.delete_table(DOCUMENTS, missing_ok=True)
             database.delete_table(PASSAGES, missing_ok=True)
@@ -103,7 +109,7 @@ class Library:
             key={"document": str, "number": int},
             fields={
                 "text": lutra.Text(),
-                "vector": lutra.Vector(embedder.dimension, "cosine"),
+                "vector": lutra.Vector(dimension, "cosine", embed="text", with_=model),
                 "language": str,
                 "kind": str,
                 "title": lutra.Stored(str),
@@ -115,7 +121,7 @@ class Library:
             },
             exist_ok=True,
         )
-        settings.put({"name": _MODEL, "value": model})
+        settings.put({"name": _MODEL, "value": model, "version": _VERSION})
         return cls(database, documents, passages, model)
 
     def languages(self) -> list[str]:
@@ -133,7 +139,6 @@ class Library:
     def fill(
         self,
         sources: Sequence[Source],
-        embedder: TextEmbedder,
         language: str = "en",
         progress: Callable[[Progress], object] = lambda progress: None,
     ) -> Filled:
@@ -145,7 +150,7 @@ class Library:
         """
         known = {row["document"]: row for row in self.documents.scan(columns=["digest"])}
         filled = Filled()
-        work = self._work(sources, embedder, language, known, filled)
+        work = self._work(sources, language, known, filled)
         done_bytes, all_bytes = 0, sum(one.size_bytes for one in work)
         for one in work:
             id_ = one.source.id
@@ -159,7 +164,7 @@ class Library:
                 found = chunks_of(document.blocks)
                 if id_ not in known:
                     self._begin(id_, document)
-                for written in self._write(id_, document, found, embedder, filled):
+                for written in self._write(id_, document, found, filled):
                     share = int(one.size_bytes * written / len(found))
                     progress(Progress(id_, done_bytes + share, all_bytes))
                 self._finish(id_, document, one.digest, len(found))
@@ -172,9 +177,7 @@ class Library:
             filled.removed += 1
         return filled
 
-    def _work(
-        self, sources: Sequence[Source], embedder: TextEmbedder, language: str, known: dict[str, Any], filled: Filled
-    ) -> list[_Work]:
+    def _work(self, sources: Sequence[Source], language: str, known: dict[str, Any], filled: Filled) -> list[_Work]:
         """The sources that are new or have changed."""
         work = []
         for source in sources:
@@ -183,7 +186,7 @@ class Library:
             except UnreadableDocument as error:
                 filled.problems.append((source.id, str(error)))
                 continue
-            made_by = f"{chunks.VERSION} {embedder.name} {language}\n".encode()
+            made_by = f"{chunks.VERSION} {language}\n".encode()
             digest = hashlib.sha256(made_by + content).hexdigest()
             if source.id in known and known[source.id]["digest"] == digest:
                 filled.unchanged += 1
@@ -195,23 +198,18 @@ class Library:
         """Says that there are passages of it, before there are: one that breaks off here is removed, too."""
         self.documents.put({"document": id_, "title": document.title, "passages": 0, "digest": ""})
 
-    def _write(
-        self, id_: str, document: Document, found: list[Chunk], embedder: TextEmbedder, filled: Filled
-    ) -> Iterator[int]:
-        """Puts the passages, and after some of them gives how many are there."""
-        there = {
-            row["text"]: row["vector"] for row in self.passages.scan(id_, columns=["text", "vector"]) if "vector" in row
-        }
+    def _write(self, id_: str, document: Document, found: list[Chunk], filled: Filled) -> Iterator[int]:
+        """Puts the passages, and after some of them gives how many are there. The table makes vectors of those that
+        are given none; one whose text was there before keeps the vector that this had.
+        """
+        rows = self.passages.scan(id_, columns=["text", "vector"])
+        there = {row["text"]: row["vector"] for row in rows if "vector" in row}
         for first in range(0, len(found), _PUT_AT_ONCE):
             batch = found[first : first + _PUT_AT_ONCE]
-            new = [chunk.text for chunk in batch if chunk.text not in there]
-            vectors = dict(zip(new, embedder.embed(new), strict=True)) if new else {}
-            self.passages.put_many(
-                _row(id_, document, chunk, there[chunk.text] if chunk.text in there else vectors[chunk.text])
-                for chunk in batch
-            )
-            filled.passages_embedded += len(new)
-            filled.passages_reused += len(batch) - len(new)
+            self.passages.put_many(_row(id_, document, chunk, there.get(chunk.text)) for chunk in batch)
+            reused = sum(chunk.text in there for chunk in batch)
+            filled.passages_embedded += len(batch) - reused
+            filled.passages_reused += reused
             yield first + len(batch)
 
     def _finish(self, id_: str, document: Document, digest: str, count: int) -> None:
@@ -234,12 +232,20 @@ class Library:
         self.documents.delete(id_)
 
 
+def text_model(name: str) -> TextEmbedder:
+    """The model of that name. Raises EmbeddingError and ParameterInvalid where there is no such model of texts."""
+    opened = open_model(name)
+    if not isinstance(opened, TextEmbedder):
+        raise EmbeddingError(f"the model {name!r} is one of pictures")
+    return opened
+
+
 def _row(id_: str, document: Document, chunk: Chunk, vector: Any) -> dict[str, Any]:
-    return {
+    given = {} if vector is None else {"vector": vector}
+    return given | {
         "document": id_,
         "number": chunk.number,
         "text": chunk.text,
-        "vector": vector if vector.any() else None,  # a text without a word that the model knows is near to nothing
         "language": document.language,
         "kind": document.kind,
         "title": document.title,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from lutra.instance.expression import Expression
 QUESTION_CHARS_MAX: Final = 2_000
 CANDIDATES: Final = 50
 """That each way of searching gives, before the scores are combined."""
+SECTION_PASSAGES_MAX: Final = 2
 WORDS_WEIGHT: Final = 0.2
 """Of the two scores; more misses passages in the other language than the question's, which share few words with it."""
 
@@ -72,7 +74,7 @@ class Retriever:
         self._embedder = embedder
 
     def search(self, question: str, filters: Filters, limit: int = 6, way: Way = Way.HYBRID) -> list[Found]:
-        """The ``limit`` best passages for a question, the best first.
+        """The ``limit`` best passages for a question, the best first; SECTION_PASSAGES_MAX of one section at most.
 
         By both, the passages are the CANDIDATES nearest in meaning and as many that have most of the words. Each gets
         the likeness of its meaning, the cosine, and its BM25 score (0 beyond those candidates), both brought to 0..1
@@ -80,12 +82,13 @@ class Retriever:
         """
         asked = question[:QUESTION_CHARS_MAX]
         if way is Way.TEXT:
-            return [Found(passage_of(row), score, 0.0, score) for row, score in self._by_words(asked, filters, limit)]
+            worded = self._by_words(asked, filters, CANDIDATES)
+            return _spread([Found(passage_of(row), score, 0.0, score) for row, score in worded], limit)
         vector = self._embedder.embed_query([asked])[0]
         if way is Way.VECTOR:
-            near = self._by_meaning(vector, filters, limit)
-            return [Found(passage_of(row), likeness, likeness, 0.0) for row, likeness in near]
-        return self._by_both(asked, vector, filters)[:limit]
+            near = self._by_meaning(vector, filters, CANDIDATES)
+            return _spread([Found(passage_of(row), likeness, likeness, 0.0) for row, likeness in near], limit)
+        return _spread(self._by_both(asked, vector, filters), limit)
 
     def _by_both(self, question: str, vector: npt.NDArray[np.float32], filters: Filters) -> list[Found]:
         rows: dict[tuple[Any, ...], Any] = {}
@@ -122,6 +125,21 @@ class Retriever:
             text=sought(question), where=filters.where, limit=limit, columns=[*COLUMNS, "vector"]
         )
         return [(row, float(row.score or 0)) for row in found]
+
+
+def _spread(found: list[Found], limit: int) -> list[Found]:
+    """The first ``limit``, without those of a section that has enough among them already: one that is long, and cut
+    into many alike, would leave no room for others.
+    """
+    taken: Counter[tuple[object, ...]] = Counter()
+    spread: list[Found] = []
+    for one in found:
+        passage = one.passage
+        section = (passage.document, passage.titles, passage.anchor)
+        if taken[section] < SECTION_PASSAGES_MAX and len(spread) < limit:
+            taken[section] += 1
+            spread.append(one)
+    return spread
 
 
 def _cosine(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32] | None) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from examples.shared.site import Asked, Site
 from lutra.model.errors import ParameterInvalid, ServerBusy
 
 CONVERSATIONS_SHOWN: Final = 50
+MESSAGES_SHOWN: Final = 60
+"""Of one conversation: the last ones."""
 DOCUMENTS_OFFERED: Final = 500
 ANSWERS_AT_ONCE: Final = 4
 _LINES: Final = "application/x-ndjson"
@@ -69,13 +72,16 @@ class ChatPages:
         try:
             conversation = self._conversations.get(id_) if id_ else self._conversations.begin(question.text)
             turns = turns_of(self._conversations, conversation.id, TURNS_REMEMBERED)
-            self._conversations.ask(conversation.id, question.text)
+            number = self._conversations.ask(conversation.id, question.text)
+            events = self._answerer.answer(question.text, turns, question.filters)
+            written = self._written(asked, conversation.id, number, events)
+            begun = next(written)  # from here on it cleans up by itself, even if nobody asks it for more
         except BaseException:
             self._free.release()
             raise
-        written = self._written(asked, conversation.id, self._answerer.answer(question.text, turns, question.filters))
         if _LINES in asked.request.headers.get("accept", ""):
-            return StreamingResponse(written, headers={"cache-control": "no-store"}, media_type=_LINES)
+            lines = itertools.chain([begun], written)
+            return StreamingResponse(lines, headers={"cache-control": "no-store"}, media_type=_LINES)
         for _ in written:
             pass
         return asked.redirect(f"/c/{conversation.id}#end")
@@ -85,12 +91,13 @@ class ChatPages:
         self._conversations.delete(asked.request.path_params["id"])
         return asked.redirect("/")
 
-    def _written(self, asked: Asked, id_: str, events: Iterator[Any]) -> Iterator[str]:
+    def _written(self, asked: Asked, id_: str, number: int, events: Iterator[Any]) -> Iterator[str]:
         """Lines of JSON, while the answer is written; it is kept at the end, or as far as it came."""
         sources: list[dict[str, Any]] = []
         text: list[str] = []
         end: Answered | None = None
         try:
+            yield _line({"kind": "begun", "conversation": id_})
             for event in events:
                 if isinstance(event, SourcesFound):
                     sources = [source_of(one) for one in event.found]
@@ -108,12 +115,12 @@ class ChatPages:
                 self._conversations.answer(id_, kept.text, kept.way, kept.note, sources)
             finally:
                 self._free.release()
-        yield _line(self._end(asked, id_))
+        yield _line(self._end(asked, id_, number))
 
-    def _end(self, asked: Asked, id_: str) -> dict[str, str]:
-        """The last line: what of the page has changed, as the server renders it."""
+    def _end(self, asked: Asked, id_: str, number: int) -> dict[str, str]:
+        """The last line: what of the page has changed since the question of that number, as the server renders it."""
         context = self._context(id_)
-        last = context["messages"][-2:]
+        last = [message for message in context["messages"] if message["number"] >= number]
         return {
             "kind": "end",
             "conversation": id_,
@@ -128,12 +135,13 @@ class ChatPages:
 
     def _context(self, id_: str | None) -> dict[str, Any]:
         conversation = self._conversations.get(id_) if id_ else None
-        messages = self._conversations.messages(id_) if id_ else []
+        messages = self._conversations.messages(id_, MESSAGES_SHOWN) if id_ else []
         documents = self._library.listed(DOCUMENTS_OFFERED)
         return {
             "conversation": conversation,
             "conversations": self._conversations.latest(CONVERSATIONS_SHOWN),
             "messages": [_shown(message) for message in messages],
+            "messages_hidden": conversation is not None and 2 * conversation.questions > MESSAGES_SHOWN,
             "documents": documents,
             "documents_in_all": self._library.documents.count(),
             "document_languages": self._library.languages(),

@@ -16,7 +16,7 @@ DOCUMENTS_A_PAGE: Final = 200
 PASSAGES_A_PAGE: Final = 60
 _BEFORE: Final = 10
 """Passages that are shown before the one that a link leads to."""
-_NUMBER_MAX: Final = 10**9
+_DIGITS_MAX: Final = 9
 
 
 def address(document: str, number: int) -> str:
@@ -52,12 +52,10 @@ class DocumentPages:
         """A document from some passages before the one that ``passage=`` names, which is highlighted."""
         id_ = asked.request.path_params["document"]
         document = self._library.documents.get(id_) if 0 < len(id_.encode()) <= 1_024 else None
-        if document is None:
+        if document is None or not document["passages"]:
             raise lutra.ObjectNotExist(asked.text("There is no such document."))
         chosen = _number(asked.query.get("passage"))
-        first = max((chosen if chosen is not None else _number(asked.query.get("from")) or 0) - _BEFORE, 0)
-        if chosen is None:
-            first = _number(asked.query.get("from")) or 0
+        first = max(chosen - _BEFORE, 0) if chosen is not None else _number(asked.query.get("from")) or 0
         rows = self._library.passages.scan(id_, start=first, columns=COLUMNS, limit=PASSAGES_A_PAGE)
         passages = [passage_of(row) for row in rows]
         last = passages[-1].number if passages else first
@@ -67,12 +65,12 @@ class DocumentPages:
             sections=_sections(passages, chosen),
             chosen=chosen,
             earlier=max(first - PASSAGES_A_PAGE, 0) if first > 0 else None,
-            later=last + 1 if last + 1 < document.get("passages", 0) else None,
+            later=last + 1 if last + 1 < document["passages"] else None,
         )
 
 
 def _sections(passages: list[Passage], chosen: int | None) -> list[dict[str, Any]]:
-    """Passages with the titles that are new with each, and their parts; pieces of one block are one."""
+    """Passages, each with the titles that are new with it."""
     sections: list[dict[str, Any]] = []
     above: tuple[str, ...] = ()
     for passage in passages:
@@ -95,6 +93,6 @@ def _sections(passages: list[Passage], chosen: int | None) -> list[dict[str, Any
 
 def _number(text: str | None) -> int | None:
     """A passage's number; None where it is none."""
-    if text is None or not text.isascii() or not text.isdecimal() or len(text) > 9:
+    if text is None or not text.isascii() or not text.isdecimal() or len(text) > _DIGITS_MAX:
         return None
-    return min(int(text), _NUMBER_MAX)
+    return int(text)

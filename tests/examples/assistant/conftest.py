@@ -39,8 +39,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory, embedder: TfidfEmbedder) ->
     folder = tmp_path_factory.mktemp("filled") / "documents"
     write_documents(folder)
     with lutra.connect() as opened:
-        library = Library.make(opened, "tfidf", embedder)
-        library.fill(sources_of(folder), embedder)
+        lutra.register_model("words-of-the-documents", embedder)
+        library = Library.make(opened, "words-of-the-documents")
+        library.fill(sources_of(folder))
         yield library
 
 

@@ -86,6 +86,18 @@ def test_short_sentences_stay_with_the_next(embedder: TextEmbedder) -> None:
     assert best_sentences("Mussels?", [], embedder) == []
 
 
+def test_code_comes_with_the_sentence_before_it(embedder: TextEmbedder) -> None:
+    parts = (
+        Part(BlockKind.PARAGRAPH, "Nothing here. To change a forgotten password, execute"),
+        Part(BlockKind.CODE, "passwd ada"),
+        Part(BlockKind.PARAGRAPH, "The password is long:"),
+    )
+    passage = Passage("d", 0, "D", (), "", 0, "en", "text", "", parts)
+    texts = {one.text for one in best_sentences("How is a password changed?", [Found(passage, 1, 1, 1)], embedder)}
+    assert "To change a forgotten password, execute\npasswd ada" in texts
+    assert "The password is long:" not in texts, "what it introduces is not there"
+
+
 def test_a_model_writes_from_numbered_passages(retriever: Retriever, embedder: TextEmbedder) -> None:
     with ChatServer(Reply(["A stone", " [1]", "."])) as server:
         answerer = Answerer(retriever, embedder, ChatModel("otter-1", server.url))

