@@ -1,4 +1,4 @@
-"""A server whose table ``notes`` the embedded API made, and ``goods`` an SDK."""
+"""A server whose table ``notes`` the embedded API made, and ``goods`` an SDK; ``things`` has fields of all kinds."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tablestore as ots
+from support import searched_rows
 from support.sdk import load, put
 from support.searched_notes import NAMES, Remark, notes
 from support.server import ServerProcess
@@ -19,6 +20,7 @@ from support.waiting import wait_until
 import lutra
 from lutra.embedding.models import open_model
 from lutra.embedding.tfidf import TfidfEmbedder
+from lutra.instance.engine import Engine
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +61,11 @@ def search_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         letters.put_many(
             [{"name": name, "meaning": vector} for name, vector in zip(NAMES, texts.embed(NAMES), strict=True)]
         )
+    engine = Engine.open(path)
+    try:
+        searched_rows.fill(engine.instance("test"), searched_rows.rows_of(seed=3, count=40))
+    finally:
+        engine.close()
     return path
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlsplit
 
-from support import pictures
+from support import pictures, searched_rows
 from support.browser import assert_accessible
 
 from lutra.console.search import address
@@ -152,6 +152,38 @@ def test_a_row_is_shown_on_the_map(browser_page: Page) -> None:
     assert page.locator("#map-row a").first.inner_text() == "13"
 
 
+def test_fields_of_all_kinds_have_a_control(browser_page: Page) -> None:
+    page = browser_page
+    rows = searched_rows.rows_of(seed=3, count=40)
+    parts = [
+        {"field": "any.colour", "op": "is_not", "value": "red"},
+        {"field": "address", "op": "is", "value": "10.0.0.0/16"},
+        {"field": "long", "op": "above", "value": "-9007199254740993"},
+        {"field": "fuzzy", "op": "like", "value": "*e*"},
+    ]
+    where = {"group": "all", "parts": parts}
+    show(page, {"where": where, "limit": 10}, "/console/i/test/t/things/search")
+    unfold(page, "Conditions")
+    assert page.get_by_label("Path in any").first.input_value() == "colour"
+    send(page)
+    assert spec_of(page)["where"] == where, "what was shown is what is sent, whole numbers of 64 bits, too"
+    assert total(page) == len(searched_rows.found_by(rows, {"where": where}))
+    first = page.get_by_role("group", name="Condition").first
+    first.get_by_label("Field").select_option("flag")
+    assert first.get_by_label("Path in").is_hidden()
+    assert first.get_by_label("Operator").locator("option").all_inner_texts() == [
+        "is",
+        "has a value",
+        "has no value",
+    ]
+    first.get_by_label("Value").select_option("false")
+    send(page)
+    parts[0] = {"field": "flag", "op": "is", "value": False}
+    assert spec_of(page)["where"] == where
+    assert total(page) == len(searched_rows.found_by(rows, {"where": where}))
+    assert_accessible(page)
+
+
 def test_the_code_of_a_search(browser_page: Page) -> None:
     page = browser_page
     show(page, {"words": {"text": "river"}, "limit": 3})
@@ -194,6 +226,7 @@ def test_bars_add_conditions_and_pages_lead_on(browser_page: Page) -> None:
     unfold(page, "Aggregations")
     page.get_by_role("button", name="Add an aggregation").press("Enter")
     page.get_by_label("Aggregation", exact=True).and_(page.locator("select")).select_option("value")
+    assert page.get_by_label("Field").last.input_value() == "id", "the first that can be grouped"
     page.get_by_label("Field").last.select_option("kind")
     page.get_by_role("button", name="Add one of each group").press("Enter")
     page.get_by_label("Aggregation", exact=True).and_(page.locator("select")).last.select_option("avg")

@@ -129,7 +129,7 @@ class SearchPage:
             model=self._model(spec, faults),
             mapped=[field.name for field in self.fields.schema.fields if field.vector is not None],
             program_titles=TITLES,
-            links=Links(asked, self._index),
+            links=Links(asked),
         )
 
     def _spec_and_faults(self) -> tuple[dict[str, Any] | None, tuple[Fault, ...]]:
@@ -226,17 +226,16 @@ def _with(where: Any, part: Any) -> Any:
     return {"group": "all", "parts": [part] if where is None else [where, part]}
 
 
-@dataclass(frozen=True, slots=True)
 class Links:
     """Addresses that a page's rows lead to."""
 
-    asked: ConsoleRequest
-    index: str
+    def __init__(self, asked: ConsoleRequest) -> None:
+        index = asked.query.get("index")
+        self._chosen = {"index": index} if index else {}
+        self._table = asked.url("table", instance=asked.path["instance"], table=asked.path["table"])
 
     def _of(self, below: str, **query: str) -> str:
-        chosen = {"index": self.asked.query["index"]} if self.asked.query.get("index") else {}
-        base = self.asked.url("table", instance=self.asked.path["instance"], table=self.asked.path["table"])
-        return f"{base}{below}?{urlencode({**query, **chosen})}"
+        return f"{self._table}{below}?{urlencode({**query, **self._chosen})}"
 
     def search(self, spec: dict[str, Any]) -> str:
         return self._of("/search", s=address.written(spec))

@@ -32,6 +32,7 @@ class Condition {
     this.place = place;
     const fields = fieldsOf(space);
     const given = part && typeof part === "object" ? part : {};
+    // An operator that does not go with the field stays, too, until another field is chosen.
     this.given = given.op;
     const [known, path] = resolved(given.field, fields);
     const names = fields.map((field) => [field.name, shownName(field)]);
@@ -53,7 +54,7 @@ class Condition {
       this.valueRow,
       button("×", remove, { class: "button small quiet", "aria-label": texts.removeCondition, title: texts.removeCondition }),
     ), place);
-    this.field.addEventListener("change", () => { this.path.value = ""; this.showOperators(this.operator.value, this.taken()); });
+    this.field.addEventListener("change", () => { this.path.value = ""; this.given = undefined; this.showOperators(this.operator.value, this.taken()); });
     this.path.addEventListener("change", () => this.showOperators(this.operator.value, this.taken()));
     this.operator.addEventListener("change", () => this.showValue(this.taken()));
     this.showOperators(given.op, given.value);
