@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+import lutra
 from examples.pictures.collection import LANGUAGES, LIMITS, NoPictures, Picture, read_collection
 from examples.pictures.gallery import (
     CAPTIONS,
@@ -32,6 +33,7 @@ THUMBNAIL_PIXELS: Final = 256
 _FOLDER: Final = "folder"
 _FORMAT: Final = f"1 {PICTURE_MODEL} {TEXT_MODEL}"
 _PICTURES_AT_ONCE: Final = 32
+_BYTES_AT_ONCE: Final = 64 << 20
 _NAMES: Final = 5
 _THUMBNAIL_QUALITY: Final = 82
 
@@ -85,13 +87,13 @@ def fill(gallery: Gallery, folder: Path, progress: Progress = lambda done, total
         try:
             work = _work(picture)
         except PictureRefused as reason:
-            done.refused.append((picture.path, str(reason)))
+            done.refused.append((printable(picture.path), str(reason)))
             continue
         if digests.get(picture.path) == work.digest:
             done.unchanged += 1
             continue
         batch.append(work)
-        if len(batch) == _PICTURES_AT_ONCE:
+        if len(batch) == _PICTURES_AT_ONCE or sum(len(work.stored) for work in batch) >= _BYTES_AT_ONCE:
             _write(gallery, batch, done)
             batch = []
             progress(number + 1, len(pictures))
@@ -114,6 +116,8 @@ def _take_possession(gallery: Gallery, folder: Path) -> None:
 
 def _work(picture: Picture) -> _Work:
     """Raises PictureRefused."""
+    if printable(picture.path) != picture.path:
+        raise PictureRefused("its name is not in UTF-8")
     stored = picture.stored()
     about = json.dumps([_FORMAT, dict(picture.captions)], sort_keys=True).encode()
     return _Work(picture, stored, hashlib.sha256(about + b"\0" + stored).hexdigest())
@@ -124,7 +128,9 @@ def _write(gallery: Gallery, batch: Sequence[_Work], done: Filling) -> None:
     texts = [about_text(one.work.picture.captions.get(LANGUAGES[0], ""), one.sight) for one in seen]
     meanings = gallery.texts.embed(texts)
     rows = [_row(one, text, meaning) for one, text, meaning in zip(seen, texts, meanings, strict=True)]
-    done.written += gallery.table.put_many(rows)
+    rejected: list[lutra.Rejected] = []
+    done.written += gallery.table.put_many(rows, rejected=rejected.append)
+    done.refused += [(bad.row["path"], str(bad.error)) for bad in rejected]
 
 
 def _seen(gallery: Gallery, batch: Sequence[_Work], done: Filling) -> Iterator[_Seen]:
@@ -159,6 +165,11 @@ def _row(seen: _Seen, about: str, meaning: npt.NDArray[np.float32]) -> dict[str,
         "thumbnail": seen.thumbnail,
         "digest": seen.work.digest,
     }
+
+
+def printable(path: str) -> str:
+    """A path as it can be shown; the system has names that are no text."""
+    return path.encode(errors="replace").decode()
 
 
 def thumbnail(content: bytes) -> bytes:

@@ -56,11 +56,13 @@ class Pages:
         site.page("/upload/{id}", self.upload)
         return site
 
-    def show(self, asked: Asked, problem: str = "", status: int = 200) -> Response:
+    def show(self, asked: Asked) -> Response:
         """What a question in the address finds; without one, the first pictures."""
-        query = asked.query
+        return self._shown(asked, asked.query)
+
+    def _shown(self, asked: Asked, query: Mapping[str, str], problem: str = "", status: int = 200) -> Response:
         words, folder = query.get("words", "").strip()[:WORDS_CHARS_MAX], query.get("folder", "")
-        question, sample = self._question(asked, words, folder)
+        question, sample = self._question(asked, query, words, folder)
         limit = _whole(query.get("limit"), SHOWN, SHOWN_MAX)
         finds = self._gallery.search(question, limit)
         cards = [_card(find, asked.language, query) for find in finds.found]
@@ -96,7 +98,8 @@ class Pages:
             try:
                 id_ = self._uploads.keep(self._looked_at(file.file.read()))
             except PictureRefused as reason:
-                return self.show(asked, asked.text("This picture cannot be taken: {reason}.", reason=reason), 400)
+                problem = asked.text("This picture cannot be taken: {reason}.", reason=reason)
+                return self._shown(asked, form, problem, 400)
             form.update(like="", upload=id_)
         return asked.redirect(_address(form))
 
@@ -122,9 +125,11 @@ class Pages:
             raise sight
         return Upload(sight.vector, sight.names, thumbnail(content))
 
-    def _question(self, asked: Asked, words: str, folder: str) -> tuple[Question, Sample | None]:
+    def _question(
+        self, asked: Asked, query: Mapping[str, str], words: str, folder: str
+    ) -> tuple[Question, Sample | None]:
         """A picture that is not there any more is left out: the page shows that none is asked by."""
-        path, id_ = asked.query.get("like", ""), asked.query.get("upload", "")
+        path, id_ = query.get("like", ""), query.get("upload", "")
         if id_ and (upload := self._uploads.find(id_)) is not None:
             title = asked.text("Your picture")
             return Question(words, upload.vector, folder), Sample(f"/upload/{quote(id_)}", title, upload.names)

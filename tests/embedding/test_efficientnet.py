@@ -116,6 +116,12 @@ def test_the_whole_of_what_stands_on_white() -> None:
     assert (pixels[:, 214, :] == white).all()
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 2_000_000), (2_000_000, 1)])
+@pytest.mark.parametrize("colour", ["white", "black"])
+def test_pictures_that_are_a_line(embedder: EfficientNetLite0, size: tuple[int, int], colour: str) -> None:
+    assert np.isfinite(embedder.embed([encoded(Image.new("RGB", size, colour))])).all()
+
+
 def test_the_model_is_converted_once(embedder: EfficientNetLite0, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unexpected(weights: object) -> bytes:
         raise AssertionError("converted again")

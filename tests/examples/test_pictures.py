@@ -175,8 +175,11 @@ def test_by_ones_own_picture(visitor: Visitor) -> None:
 
 
 def test_what_cannot_be_taken_is_told(visitor: Visitor) -> None:
-    answer = visitor.post("/ask", {"words": "ball"}, {"picture": b"<svg xmlns='http://www.w3.org/2000/svg'/>"})
+    form = {"words": "ball", "folder": "balls", "like": "balls/red.png"}
+    answer = visitor.post("/ask", form, {"picture": b"<svg xmlns='http://www.w3.org/2000/svg'/>"})
     assert answer.status == 400
+    assert 'value="ball"' in answer.html, "what was typed stays"
+    assert '<input type="hidden" name="like" value="balls/red.png">' in answer.html
     assert "This picture cannot be taken: not a picture of a known kind: PNG, JPEG, WebP or GIF." in answer.text
     large = visitor.post("/ask", {}, {"picture": bytes((16 << 20) + 1)})
     assert large.status == 413
@@ -326,6 +329,23 @@ def test_a_filling_that_was_ended_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
             fill(gallery, folder, end)
         assert gallery.table.count() == 2
         assert done(fill(gallery, folder)) == (4, 2, 0, 2)
+
+
+def test_names_that_a_table_cannot_have_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = drawn(tmp_path / "drawn")
+    long = "/".join(["x" * 200] * 6)
+    for name in (b"\xff.png", f"{long}.png".encode()):
+        file = Path(os.fsdecode(os.fsencode(folder) + b"/" + name))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(encoded(ball("red")))
+    monkeypatch.setattr("examples.pictures.filling._BYTES_AT_ONCE", 1)  # each row for itself
+    with lutra.connect(tmp_path / "data") as database:
+        gallery = Gallery(database)
+        filling = fill(gallery, folder)
+    assert done(filling) == (6, 0, 0, 4)
+    refused = dict(filling.refused)
+    assert refused["?.png"] == "its name is not in UTF-8"
+    assert "1,024" in refused[f"{long}.png"] or "1024" in refused[f"{long}.png"]
 
 
 def done(filling: Filling) -> tuple[int, int, int, int]:

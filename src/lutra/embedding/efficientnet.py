@@ -153,10 +153,11 @@ def picture_pixels(image: Image.Image) -> npt.NDArray[np.float32]:
     from PIL import Image
 
     if _on_white(image):
-        side = max(image.size)
-        square = Image.new("RGB", (side, side), "white")
-        square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
-        sized = square.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        scale = SIDE / max(image.size)  # scaled before it is made a square: a line of a million pixels has no square
+        width, height = (max(1, round(length * scale)) for length in image.size)
+        sized = Image.new("RGB", (SIDE, SIDE), "white")
+        whole = image.resize((width, height), Image.Resampling.BICUBIC)
+        sized.paste(whole, ((SIDE - width) // 2, (SIDE - height) // 2))
     else:
         crop = min(image.size) * SIDE / (SIDE + _CROP_PADDING)
         left, top = (image.width - crop) / 2, (image.height - crop) / 2
@@ -167,8 +168,9 @@ def picture_pixels(image: Image.Image) -> npt.NDArray[np.float32]:
 
 
 def _on_white(image: Image.Image) -> bool:
-    pixels = np.asarray(image)
-    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    width, height = image.size
+    sides = ((0, 0, width, 1), (0, height - 1, width, height), (0, 0, 1, height), (width - 1, 0, width, height))
+    edge = np.concatenate([np.asarray(image.crop(side)).reshape(-1, 3) for side in sides])
     return bool((edge.min(axis=1) >= _WHITE_MIN).mean() >= _WHITE_SHARE_MIN)
 
 
