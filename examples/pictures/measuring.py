@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 import lutra
-from examples.pictures.collection import subject_of
+from examples.pictures.collection import NoPictures, subject_of
 from examples.pictures.gallery import CAPTIONS, Gallery, Question, likely_names, likely_text
 
 _FIRST: Final = 5
@@ -28,49 +27,41 @@ class HitRate:
     at_5: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Pictures:
-    """All rows, and their vectors in the same order."""
-
-    rows: list[lutra.Row]
-    vectors: npt.NDArray[np.float32]
-
-
 def measure(gallery: Gallery) -> dict[str, Any]:
     """All measurements, by what they are of; for JSON.
 
     By a picture, those count as found that are in the same folder, or have the same English caption, and are no other
-    version of it. By a caption, the pictures that have the same one in English.
+    version of it. By a caption, the pictures that have the same one in English. Raises NoPictures.
     """
     rows = list(gallery.table.scan(columns=[*CAPTIONS.values(), "folder", "likely", "picture"]))
-    pictures = _Pictures(rows, np.stack([row["picture"] for row in rows]))
+    if not rows:
+        raise NoPictures("there is no picture that could be taken, so nothing to measure")
     return {
         "pictures": len(rows),
-        "by_picture": {name: asdict(rate) for name, rate in _by_picture(gallery, pictures).items()},
+        "by_picture": {name: asdict(rate) for name, rate in _by_picture(gallery, rows).items()},
         "by_words": {name: asdict(rate) for name, rate in _by_words(gallery, rows).items()},
     }
 
 
-def _by_picture(gallery: Gallery, pictures: _Pictures) -> dict[str, HitRate]:
-    found = gallery.table.search_many(
-        pictures.vectors, field="picture", limit=_NEIGHBOURS, columns=["caption", "folder"]
-    )
-    kinds: dict[str, Callable[[lutra.Row], str]] = {
-        "same folder": lambda row: row["folder"],
-        "same caption": lambda row: row.get("caption") or "",
-    }
+def _by_picture(gallery: Gallery, rows: Sequence[lutra.Row]) -> dict[str, HitRate]:
+    vectors = np.stack([row["picture"] for row in rows])
+    found = gallery.table.search_many(vectors, field="picture", limit=_NEIGHBOURS, columns=["caption", "folder"])
+    subjects = [subject_of(row["path"]) for row in rows]
+    others = [
+        [other for other in near if subject_of(other["path"]) != subject][:_FIRST]
+        for subject, near in zip(subjects, found, strict=True)
+    ]
     rates = {}
-    for name, kind in kinds.items():
-        # A question only where there is something to be found.
-        subjects = Counter(kind for kind, _ in {(kind(row), subject_of(row["path"])) for row in pictures.rows})
-        hits = [
-            [kind(other) == kind(row) for other in near if subject_of(other["path"]) != subject_of(row["path"])][
-                :_FIRST
+    for name, column in (("same folder", "folder"), ("same caption", "caption")):
+        kinds = [row.get(column) or "" for row in rows]
+        members = Counter(kind for kind, _ in set(zip(kinds, subjects, strict=True)))
+        rates[name] = _rate(
+            [
+                [other.get(column) == kind for other in near]
+                for kind, near in zip(kinds, others, strict=True)
+                if kind and members[kind] > 1  # else there is nothing to be found
             ]
-            for row, near in zip(pictures.rows, found, strict=True)
-            if kind(row) and subjects[kind(row)] > 1
-        ]
-        rates[name] = _rate(hits)
+        )
     return rates
 
 
