@@ -20,7 +20,6 @@ ORDER: Final = ("from", "above", "to", "below", "between")
 PATTERNS: Final = ("starts", "ends", "like")
 WORDS: Final = ("any_words", "all_words", "phrase")
 PLACES: Final = ("around", "box", "polygon")
-OPERATORS: Final = (*EQUALITY, *ORDER, *PATTERNS, *WORDS, *PLACES, *PRESENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +129,11 @@ class SearchFields:
         spaces: Mapping[str, Mapping[str, FieldSchema]] = self.schema.spaces
         return tuple(SearchField(field, space) for space, own in spaces.items() for field in own.values())
 
-    @property
+    @cached_property
     def vectors(self) -> tuple[SearchField, ...]:
         return tuple(one for one in self.all if one.kind.is_nearest and one.schema.is_indexed)
 
-    @property
+    @cached_property
     def texts(self) -> tuple[SearchField, ...]:
         return tuple(one for one in self.all if one.kind.is_searchable and one.schema.is_indexed)
 
