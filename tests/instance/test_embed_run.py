@@ -301,6 +301,7 @@ with lutra.connect(sys.argv[1]) as db:
 """
 
 
+@pytest.mark.slow
 def test_a_kill_costs_what_was_under_way(tmp_path: Path, model: Words) -> None:
     data, log, rows = tmp_path / "data", tmp_path / "log", 3_000
     with lutra.connect(data) as db:

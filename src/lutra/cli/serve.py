@@ -56,6 +56,12 @@ if TYPE_CHECKING:
     help="The largest file that the console takes to import.",
 )
 @click.option(
+    "--embed/--no-embed",
+    "embeds",
+    default=True,
+    help="Whether rows that come without vectors get those that their table's models make.",
+)
+@click.option(
     "--log-level",
     default="warning",
     show_default=True,
@@ -73,6 +79,7 @@ def serve(
     write_threads: int,
     has_console: bool,
     console_upload_mb: int,
+    embeds: bool,
     log_level: str,
 ) -> None:
     """Serve a data directory over HTTP, to the official Tablestore SDKs, and to people in a browser.
@@ -88,6 +95,9 @@ def serve(
     the usual AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for servers like it, AWS_ENDPOINT_URL. A search
     index whose segments are not found there is filled anew from its table. Buffers of the newest rows and builds come
     beside --memory-mb. `lutra fsck` checks it all.
+
+    Where a vector field names a model (`lutra embed` adds one), rows that SDKs put without a vector get theirs soon
+    after; with --no-embed they wait for the next `lutra embed`.
 
     \b
     Examples:
@@ -109,6 +119,8 @@ def serve(
             build_memory_bytes=None if build_memory_mb is None else build_memory_mb * 1024 * 1024,
         )
         try:
+            if embeds:
+                engine.embed_changes()
             # Threads of the engine read its indexes meanwhile.
             from lutra.console.uploads import sweep_uploads
             from lutra.server.auth.credentials import load_credentials

@@ -31,6 +31,9 @@ class Keeper(Protocol):
     def tidy(self, task: Callable[[], object]) -> None:
         """Has something done soon that nobody waits for."""
 
+    def regularly(self, chore: Callable[[], object]) -> None:
+        """Has something brief done about once a second, by one thread at a time, that no consumer waits for."""
+
     def hurry(self, table_ids: Iterable[int]) -> None:
         """Looks at the changes of these tables at once."""
 

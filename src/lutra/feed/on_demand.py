@@ -45,6 +45,9 @@ class OnDemandFeeder:
         """Raises StorageFailure: nothing is deleted of what is read only."""
         raise StorageFailure(f"{feed.consumer.title} is read only")
 
+    def regularly(self, chore: Callable[[], object]) -> None:
+        """Nothing: nothing changes by itself."""
+
     def tidy(self, task: Callable[[], object]) -> None:
         """Nothing: there is nothing to tidy up where nothing is written."""
 

@@ -111,6 +111,11 @@ class EmbedRun:
             self.fail(key, f"it was changed by others each of the {_ATTEMPTS + 1} times that it was read")
         return self.progress
 
+    def give(self, rows: Iterable[Row]) -> None:
+        """The same for rows that have been read: those that have changed since are left for the next time."""
+        target = self.layout.vector_field(self.name)
+        self._embedded(target, _Writer(self, target), self._lacking_of(target, rows))
+
     def _embedded(self, target: Field, writer: _Writer, lacking: Iterable[Lacking]) -> list[PrimaryKey]:
         """Gives rows their vectors. The keys of those that were changed meanwhile."""
         refused: list[PrimaryKey] = []

@@ -11,6 +11,7 @@ from lutra.index.lsm.resources import Resources
 from lutra.instance import registry
 from lutra.instance.data_dir import data_dir_of
 from lutra.instance.defaults import MEMORY_BYTES_DEFAULT
+from lutra.instance.embedding_followers import EmbeddingFollowers
 from lutra.instance.instance import Instance
 from lutra.instance.partition import Examine, Partition
 from lutra.instance.traces import require_tables_or_nothing
@@ -34,6 +35,7 @@ class Engine:
         DIR/scratch/      segments that are being built
         DIR/instances/    a folder for each instance
         DIR/imports/      how far imports have come that were broken off (`lutra.transfer.checkpoint`)
+        DIR/embeds/       how far the making of vectors has come (`lutra.instance.embedding_follower`)
         DIR/uploads/      files on their way through the console (`lutra.console.uploads`)
     """
 
@@ -45,6 +47,8 @@ class Engine:
         self._lock = threading.Lock()
         self._closed = False
         self._instances: dict[str, Instance] = {}
+        self.embeddings: dict[str, EmbeddingFollowers] = {}
+        """By instance, where rows get their vectors as they are written (`embed_changes`). To look at."""
         forks.follow(self)
         try:
             self._reopen_indexes()
@@ -122,6 +126,23 @@ class Engine:
                     raise ObjectNotExist(f"Requested instance {name!r} does not exist.")
                 found = self._made(name)
             return found
+
+    def embed_changes(self) -> None:
+        """Has rows that are written from now on get the vectors that their tables' models make, whoever writes them.
+
+        Right after it is opened, before changes of an earlier run are forgotten.
+        """
+        self._process.check()
+        self._look_at_models()
+        self.partition.feeder.regularly(self._look_at_models)
+
+    def _look_at_models(self) -> None:
+        for name in self.instance_names():
+            followers = self.embeddings.get(name)
+            if followers is None:
+                self.embeddings[name] = EmbeddingFollowers(self.instance(name), self.partition, self._data_dir)
+            else:
+                followers.look()
 
     def close(self) -> None:
         """Ends all use of the directory; a second close does nothing."""

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
+from lutra.feed.consumer import ChangeConsumer
 from lutra.feed.feed import Feed
 from lutra.feed.feeder import Feeder
 from lutra.feed.keeper import Keeper
@@ -35,6 +36,7 @@ from lutra.tables.tables import Tables
 _log = logging.getLogger(__name__)
 
 SecondaryFeed = Feed[SecondaryConsumer]
+Follower = TypeVar("Follower", bound=ChangeConsumer)
 Examine = Callable[[ObjectStore], Owner | None]
 
 
@@ -131,6 +133,12 @@ class Partition:
         """
         consumer = consumer_of(table, index, self.space.index_writer)
         consumer.on_filled = on_filled
+        feed = Feed(consumer, tables, self.space.changelog, self.store, self._clock)
+        self.feeder.add(feed)
+        return feed
+
+    def follow_changes(self, consumer: Follower, tables: Tables) -> Feed[Follower]:
+        """Begins to keep a consumer current that this room knows nothing of."""
         feed = Feed(consumer, tables, self.space.changelog, self.store, self._clock)
         self.feeder.add(feed)
         return feed

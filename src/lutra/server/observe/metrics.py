@@ -18,6 +18,7 @@ from lutra.model.errors import LutraError
 from lutra.model.indexes import IndexDescription
 from lutra.server.lanes.pool import WorkerPool
 from lutra.server.lanes.reply import Reply
+from lutra.server.observe.embedding_metrics import EmbeddingCollector
 from lutra.server.observe.scan_metrics import ScanCollector
 from lutra.server.observe.secondary_metrics import SecondaryCollector
 from lutra.server.observe.storage_metrics import StorageCollector
@@ -103,6 +104,7 @@ class Metrics:
         self._waiting = Gauge("lutra_queue_length", "Calls that wait for a thread", ["lane"], registry=registry)
         registry.register(_IndexCollector(engine, clock))
         registry.register(SecondaryCollector(engine, clock))
+        registry.register(EmbeddingCollector(engine, clock))
         registry.register(StorageCollector(engine.resources))
         registry.register(ScanCollector(engine.partition.scans))
         self._transactions = Gauge("lutra_transactions", "Local transactions that are open", registry=registry)
