@@ -22,6 +22,7 @@ _CHINESE: Final = re.compile(r"[\u3400-\u9fff]")
 SENTENCES: Final = "sentences"
 """The way of an answer that no model wrote; that of another is the model's name."""
 NOTHING: Final = "nothing"
+_END: Final = "</passages>"
 _INSTRUCTIONS: Final = """\
 You answer questions from passages of documents. The passages are numbered, and stand between <passages> and \
 </passages>. Answer from them only, and say after each statement which passage it is from: [1], or [1][3]. Where they \
@@ -79,14 +80,9 @@ class Answerer:
         whole = whole_question(question, [turn.question for turn in turns])
         found = self._retriever.search(whole, filters, PASSAGES_SHOWN)
         yield SourcesFound(tuple(found))
-        if not found:
-            text = "文档中没有找到相关内容。" if _CHINESE.search(question) else "The documents have nothing on that."
-            yield Piece(text)
-            yield Answered(text, NOTHING)
-            return
         note = ""
         written: list[str] = []
-        if self._model is not None:
+        if self._model is not None and found:
             try:
                 for piece in self._model.answer(_messages(question, turns, found)):
                     written.append(piece)
@@ -95,14 +91,16 @@ class Answerer:
                 return
             except ChatModelError as error:
                 note = str(error)
-        if written:
-            separator = "\n\n"
-            written.append(separator)
-            yield Piece(separator)
         said = turns[-1].answer if turns else ""
         extracts = best_sentences(question, found, self._embedder, said)
+        if not extracts and not written:
+            text = "文档中没有找到相关内容。" if _CHINESE.search(question) else "The documents have nothing on that."
+            yield Piece(text)
+            yield Answered(text, NOTHING, note)
+            return
         for number, extract in enumerate(extracts):
-            text = f"{'' if number == 0 else chr(10)}{extract.text} [{extract.source + 1}]"
+            between = "\n" if number else "\n\n" if written else ""
+            text = f"{between}{extract.text} [{extract.source + 1}]"
             written.append(text)
             yield Piece(text)
         yield Answered("".join(written), SENTENCES, note)
@@ -115,10 +113,12 @@ def _messages(question: str, turns: Sequence[Turn], found: Sequence[Found]) -> l
         if turn.answer:
             messages.append({"role": "assistant", "content": turn.answer[:_TURN_CHARS_MAX]})
     passages = "\n\n".join(
-        f"[{number}] {one.passage.title}\n{' › '.join(one.passage.titles)}\n{_body(one)}".replace("</passages>", "")
+        f"[{number}] {one.passage.title}\n{' › '.join(one.passage.titles)}\n{_body(one)}"
         for number, one in enumerate(found, 1)
     )
-    messages.append({"role": "user", "content": f"<passages>\n{passages}\n</passages>\n\nQuestion: {question}"})
+    while _END in passages:  # also where one is left when another has gone
+        passages = passages.replace(_END, "")
+    messages.append({"role": "user", "content": f"<passages>\n{passages}\n{_END}\n\nQuestion: {question}"})
     return messages
 
 

@@ -98,6 +98,7 @@ def test_nothing_is_asked_before_documents_are_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(5_400)
 def test_the_debian_books(tmp_path: Path) -> None:
     """Filled with the default documents, the assistant finds the known passages about as often as its README says."""
     data = str(tmp_path / "data")

@@ -16,6 +16,7 @@ from support.assistant_documents import sources_of, write_documents
 from support.browser import assert_accessible, chromium, page_of
 from support.chat_server import KEY, ChatServer, Reply
 from support.example_page import example_page
+from support.page_visitor import Visitor
 from support.waiting import wait_until
 
 import lutra
@@ -26,60 +27,30 @@ from examples.assistant.web.chat import ANSWERS_AT_ONCE
 from lutra.console.languages import translate
 from lutra.embedding.tfidf import TfidfEmbedder
 
+LINES = "application/x-ndjson, application/json"
 
-class Visitor:
-    """Asks the page by HTTP, as a browser without scripts does."""
 
-    def __init__(self, address: str) -> None:
-        self.netloc = urlsplit(address).netloc
-        self.cookies: dict[str, str] = {}
-        self.token = ""
-        self.get("/")
+def visitor_of(address: str) -> Visitor:
+    """A visitor who has seen the first page."""
+    visitor = Visitor(address)
+    assert visitor.get("/").status == 200
+    return visitor
 
-    def request(
-        self, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None
-    ) -> tuple[int, dict[str, str], str]:
-        connection = http.client.HTTPConnection(self.netloc, timeout=60)
-        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        try:
-            connection.request(method, path, body, {"Cookie": cookies, **(headers or {})})
-            response = connection.getresponse()
-            text = response.read().decode()
-        finally:
-            connection.close()
-        for name, value in response.getheaders():
-            if name.lower() == "set-cookie":
-                key, _, rest = value.partition("=")
-                self.cookies[key] = rest.partition(";")[0]
-        return response.status, {name.lower(): value for name, value in response.getheaders()}, text
 
-    def get(self, path: str, **headers: str) -> tuple[int, str]:
-        status, _, text = self.request("GET", path, None, headers)
-        if match := re.search(r'name="csrf-token" content="([^"]*)"', text):
-            self.token = match[1]
-        return status, text
+def answered(visitor: Visitor, question: str, **fields: str) -> list[dict[str, Any]]:
+    """The lines of an answer as the page's script gets them."""
+    answer = visitor.post("/ask", {"question": question, **fields}, accept=LINES)
+    assert answer.status == 200, answer.text
+    return [json.loads(line) for line in answer.html.splitlines()]
 
-    def post(self, path: str, token: str | None = None, accept: str = "text/html", **form: str) -> tuple[int, str, str]:
-        """Status, the place it leads to, and the body."""
-        body = urlencode({"csrf_token": self.token if token is None else token, **form})
-        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": accept}
-        status, answered, text = self.request("POST", path, body, headers)
-        return status, answered.get("location", ""), text
 
-    def leave(self, path: str, **form: str) -> http.client.HTTPConnection:
-        """Asks as the page's script does, and doesn't wait for the answer."""
-        connection = http.client.HTTPConnection(self.netloc, timeout=60)
-        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        headers = {"Cookie": cookies, "Content-Type": "application/x-www-form-urlencoded"}
-        body = urlencode({"csrf_token": self.token, **form})
-        connection.request("POST", path, body, {**headers, "Accept": "application/x-ndjson"})
-        return connection
-
-    def ask(self, question: str, path: str = "/ask", **form: str) -> list[dict[str, Any]]:
-        """The lines of the answer as the page's script gets them."""
-        status, _, text = self.post(path, accept="application/x-ndjson, application/json", question=question, **form)
-        assert status == 200, text
-        return [json.loads(line) for line in text.splitlines()]
+def left(visitor: Visitor, question: str) -> http.client.HTTPConnection:
+    """A question, by a visitor who does not wait for the answer."""
+    connection = http.client.HTTPConnection(urlsplit(visitor.address).netloc, timeout=60)
+    cookies = "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
+    headers = {"Cookie": cookies, "Content-Type": "application/x-www-form-urlencoded", "Accept": LINES}
+    connection.request("POST", "/ask", urlencode({"csrf_token": visitor.token, "question": question}), headers)
+    return connection
 
 
 def filled(folder: Path, embedder: TfidfEmbedder) -> Path:
@@ -119,28 +90,29 @@ def written(tmp_path_factory: pytest.TempPathFactory, embedder: TfidfEmbedder) -
 
 
 def test_a_question_without_scripts(address: str) -> None:
-    visitor = Visitor(address)
-    status, to, _ = visitor.post("/ask", question="What opens the mussels?")
-    assert status == 303
-    conversation = to.partition("#")[0]
-    status, page = visitor.get(conversation)
-    assert status == 200
+    visitor = visitor_of(address)
+    answer = visitor.post("/ask", {"question": "What opens the mussels?"})
+    assert answer.status == 303
+    conversation = answer.headers["location"].partition("#")[0]
+    page = visitor.get(conversation).html
     assert "A stone opens the mussels." in page
     assert "No model wrote this" in page
     assert 'href="/documents/documents/animals/otters.en.html?passage=1#passage-1"' in page
 
     # What the conversation is about goes on, and it is listed and deleted.
-    assert visitor.post(f"{conversation}/ask", question="And what do they eat?")[0] == 303
-    assert visitor.get(conversation)[1].count('<article class="message question"') == 2
-    assert f'href="{conversation}"' in visitor.get("/")[1]
-    assert visitor.post(f"{conversation}/delete")[:2] == (303, "/")
-    assert visitor.get(conversation)[0] == 404
-    assert f'href="{conversation}"' not in visitor.get("/")[1]
-    assert visitor.post(f"{conversation}/ask", question="Still there?")[0] == 404
+    assert visitor.post(f"{conversation}/ask", {"question": "And what do they eat?"}).status == 303
+    assert visitor.get(conversation).html.count('<article class="message question"') == 2
+    assert f'href="{conversation}"' in visitor.get("/").html
+    deleted = visitor.post(f"{conversation}/delete", {})
+    assert (deleted.status, deleted.headers["location"]) == (303, "/")
+    assert visitor.get(conversation).status == 404
+    assert f'href="{conversation}"' not in visitor.get("/").html
+    assert visitor.post(f"{conversation}/ask", {"question": "Still there?"}).status == 404
 
 
 def test_a_question_by_script(address: str) -> None:
-    lines = Visitor(address).ask("What opens the mussels?", language="en", document="documents/animals/otters.en.html")
+    visitor = visitor_of(address)
+    lines = answered(visitor, "What opens the mussels?", language="en", document="documents/animals/otters.en.html")
     assert [line["kind"] for line in lines] == ["begun", *["piece"] * (len(lines) - 2), "end"]
     assert "A stone opens the mussels." in "".join(line["text"] for line in lines[1:-1])
     end = lines[-1]
@@ -148,71 +120,69 @@ def test_a_question_by_script(address: str) -> None:
     assert f'href="/c/{end["conversation"]}"' in end["conversations"]
     assert end["messages"].count("<article") == 2
     assert "machines.md" not in end["messages"]
-    nothing = Visitor(address).ask("What opens the mussels?", language="fr")
+    nothing = answered(visitor, "What opens the mussels?", language="fr")
     assert "The documents have nothing on that." in nothing[-1]["messages"]
 
 
 def test_what_comes_from_documents_is_escaped(address: str) -> None:
-    visitor = Visitor(address)
-    end = visitor.ask('Pollution harms <b onclick="x">them</b> most, with "quotes"?')[-1]
+    visitor = visitor_of(address)
+    end = answered(visitor, 'Pollution harms <b onclick="x">them</b> most, with "quotes"?')[-1]
     assert "<b onclick" not in end["messages"] + end["conversations"]
     assert "&lt;b onclick" in end["messages"]
     assert "&lt;img src=x onerror" in end["messages"]
     assert "&lt;script&gt;alert(1)" in end["messages"]
     assert "<img" not in end["messages"]
-    status, page = visitor.get("/documents/documents/animals/otters.en.html?passage=3")
-    assert status == 200
+    page = visitor.get("/documents/documents/animals/otters.en.html?passage=3").html
     assert "<mark>&lt;img src=x onerror" in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert page.count("<mark>") == 1
 
 
 def test_documents_are_listed_and_shown(address: str) -> None:
-    visitor = Visitor(address)
-    page = visitor.get("/documents")[1]
+    visitor = visitor_of(address)
+    page = visitor.get("/documents").html
     assert "5 documents in 11 passages" in page
     assert 'href="/documents/documents/rivers.pdf"' in page
     assert "broken.pdf" not in page
-    page = visitor.get("/documents?after=documents/notes.txt")[1]
+    page = visitor.get("/documents?after=documents/notes.txt").html
     assert 'href="/documents/documents/notes.txt"' not in page
     assert 'href="/documents/documents/rivers.pdf"' in page
     for wrong in ("?passage=x", "?passage=-1", "?passage=999999999999999999999", "?from=2", "?from=%D9%A3"):
-        status, page = visitor.get(f"/documents/documents/machines.md{wrong}")
-        assert status == 200, wrong
-        assert "<mark>" not in page
+        shown = visitor.get(f"/documents/documents/machines.md{wrong}")
+        assert shown.status == 200, wrong
+        assert "<mark>" not in shown.html
     for missing in (
         "/documents/nowhere",
-        "/documents/..%2f..%2fetc%2fpasswd",
+        "/documents/..%2f..%2fetc%2fhosts",
         "/documents/" + "x" * 3_000,
         "/c/x",
         "/x",
     ):
-        assert visitor.get(missing)[0] == 404, missing
+        assert visitor.get(missing).status == 404, missing
 
 
 def test_forms_are_checked(address: str) -> None:
-    visitor = Visitor(address)
-    assert visitor.post("/ask", token="forged", question="Mussels?")[0] == 403
-    assert visitor.post("/ask", token="", question="Mussels?")[0] == 403
-    assert Visitor(address).post("/ask", token=visitor.token, question="Mussels?")[0] == 403, "another visit's token"
-    status, _, page = visitor.post("/ask", question="  \n ")
-    assert status == 400
-    assert "Type a question." in page
-    assert 'aria-invalid="true"' in page
-    status, _, page = visitor.post("/ask", question="x" * (QUESTION_CHARS_MAX + 1), language="en")
-    assert status == 400
-    assert "at most 2000 characters" in page
-    assert '<option value="en" selected>' in page, "what was chosen is kept"
-    status, _, told = visitor.post("/ask", accept="application/x-ndjson, application/json", question="")
-    assert (status, json.loads(told)["message"]) == (400, "Type a question.")
-    assert visitor.post("/ask", question="Mussels?", document="x" * 2_000)[0] == 400
-    assert visitor.post("/ask", question="Mussels?", more="x" * 70_000)[0] == 413
-    assert visitor.request("POST", "/ask", "{}", {"Content-Type": "application/json"})[0] in (400, 403)
-    assert visitor.get("/", Host="evil.example")[0] == 400, "no name of another site's leads here"
-    foreign = {"Content-Type": "application/x-www-form-urlencoded", "Origin": "http://evil.example"}
-    form = urlencode({"csrf_token": visitor.token, "question": "Mussels?"})
-    assert visitor.request("POST", "/ask", form, foreign)[0] == 403
-    policy = visitor.request("GET", "/")[1]["content-security-policy"]
+    visitor = visitor_of(address)
+    question = {"question": "Mussels?"}
+    assert visitor.post("/ask", {"csrf_token": "forged", **question}).status == 403
+    assert visitor.post("/ask", {"csrf_token": "", **question}).status == 403
+    another = visitor_of(address)
+    assert another.post("/ask", {"csrf_token": visitor.token, **question}).status == 403, "another visit's token"
+    assert visitor.post("/ask", question, origin="http://evil.example").status == 403
+    assert visitor.get("/", host="evil.example").status == 400, "no name of another site's leads here"
+    refused = visitor.post("/ask", {"question": "  \n "})
+    assert refused.status == 400
+    assert "Type a question." in refused.html
+    assert 'aria-invalid="true"' in refused.html
+    refused = visitor.post("/ask", {"question": "x" * (QUESTION_CHARS_MAX + 1), "language": "en"})
+    assert refused.status == 400
+    assert "at most 2000 characters" in refused.html
+    assert '<option value="en" selected>' in refused.html, "what was chosen is kept"
+    refused = visitor.post("/ask", {"question": ""}, accept=LINES)
+    assert (refused.status, refused.json()["message"]) == (400, "Type a question.")
+    assert visitor.post("/ask", {"document": "x" * 2_000, **question}).status == 400
+    assert visitor.post("/ask", {"more": "x" * 70_000, **question}).status == 413
+    policy = visitor.get("/").headers["content-security-policy"]
     assert "script-src 'self'" in policy
     assert "unsafe" not in policy
 
@@ -222,19 +192,19 @@ def test_so_many_are_answered_at_once(written: Written) -> None:
     server.replies = [Reply(["A ", "stone."], holds_from=1)]
     server.released.clear()
     server.asked.clear()
-    visitor = Visitor(written.address)
-    left = [visitor.leave("/ask", question=f"Mussels {number}?") for number in range(ANSWERS_AT_ONCE)]
+    visitor = visitor_of(written.address)
+    connections = [left(visitor, f"Mussels {number}?") for number in range(ANSWERS_AT_ONCE)]
     wait_until(lambda: len(server.asked) == ANSWERS_AT_ONCE)
-    assert visitor.post("/ask", question="One more?")[0] == 503
-    for connection in left:
+    assert visitor.post("/ask", {"question": "One more?"}).status == 503
+    for connection in connections:
         connection.close()
     server.released.set()
     # Whoever went away makes room, and finds what was said when coming back.
-    wait_until(lambda: visitor.post("/ask", question="And now?")[0] == 303)
-    page = visitor.get("/")[1]
+    wait_until(lambda: visitor.post("/ask", {"question": "And now?"}).status == 303)
+    page = visitor.get("/").html
     conversations = re.findall(r'href="(/c/[^"]+)"[^>]*>Mussels \d\?</a>', page)
     assert len(conversations) == ANSWERS_AT_ONCE
-    page = visitor.get(conversations[0])[1]
+    page = visitor.get(conversations[0]).html
     assert "A stone." in page or "The answer was broken off." in page
 
 
@@ -258,12 +228,13 @@ def test_all_texts_are_there_in_chinese() -> None:
 
 
 def test_the_interface_is_chinese_too(address: str) -> None:
-    visitor = Visitor(address)
-    _, page = visitor.get("/", **{"Accept-Language": "zh-CN,zh;q=0.9"})
+    visitor = visitor_of(address)
+    page = visitor.get("/", **{"accept-language": "zh-CN,zh;q=0.9"}).html
     assert "向文档提问" in page
     assert "您的问题" in page
-    assert visitor.post("/preferences", lutra_language="zh", to="/documents")[:2] == (303, "/documents")
-    assert '<html lang="zh"' in visitor.get("/documents")[1]
+    kept = visitor.post("/preferences", {"lutra_language": "zh", "to": "/documents"})
+    assert (kept.status, kept.headers["location"]) == (303, "/documents")
+    assert '<html lang="zh"' in visitor.get("/documents").html
 
 
 def test_a_conversation_in_a_browser(address: str) -> None:
