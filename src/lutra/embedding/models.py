@@ -268,7 +268,7 @@ def _family(name: object) -> tuple[Family, str]:
     family = next((one for one in _FAMILIES if one.name == head), None)
     if family is None:
         known = [one.name for one in model_names()]
-        likely = suggestion(head, [*_models.registered, *(one.name for one in _FAMILIES)])
+        likely = suggestion(head, dict.fromkeys([*_models.registered, *(one.name for one in _FAMILIES)]))
         raise ParameterInvalid(
             f"there is no model {name!r}: there are {', '.join(known)}; register_model() makes others known{likely}"
         )

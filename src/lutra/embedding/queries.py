@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -49,6 +50,10 @@ class QueryVectors:
                 self._kept.popitem(last=False)
         return np.stack([found[key] for key in keys]) if keys else np.empty((0, embedder.dimension), dtype=np.float32)
 
+    def forked(self) -> None:
+        """In a child process, where another thread may have held the lock, which is not there to let go."""
+        self._lock = threading.Lock()
+
 
 def _key(embedder: Embedder, item: Item) -> _Key:
     data = item if isinstance(item, bytes) else item.encode(errors="surrogatepass")
@@ -57,3 +62,4 @@ def _key(embedder: Embedder, item: Item) -> _Key:
 
 query_vectors: Final = QueryVectors()
 """Of this process."""
+os.register_at_fork(after_in_child=query_vectors.forked)
