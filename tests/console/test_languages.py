@@ -59,5 +59,13 @@ def test_the_browsers_language_is_taken(accepted: str | None, language: str) -> 
     assert preferred(accepted) == language
 
 
+def test_what_is_one_is_told_as_one() -> None:
+    assert translate("en", "{number} rows are deleted.", number=1) == "1 row is deleted."
+    assert translate("en", "{number} rows are deleted.", number=11) == "11 rows are deleted."
+    assert translate("en", "{total} rows", total="1") == "1 row"
+    singulars = json.loads((ROOT / "messages" / "en.json").read_text())
+    assert set(singulars) <= messages() | {"{number} days ago"}, "each is of a message that there is"
+
+
 def test_values_are_filled_in() -> None:
     assert translate("en", "There is no table {table}.", table="{x}") == "There is no table {x}."

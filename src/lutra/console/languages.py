@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Final
 
 LANGUAGES: Final = {"en": "English", "zh": "中文"}
 DEFAULT: Final = "en"
+_NAME: Final = re.compile(r"\{(\w+)\}")
 
 
 def translate(language: str, message: str, **values: object) -> str:
-    """``message`` in a language, with ``{names}`` filled in; in English where the catalog lacks it."""
-    text = message if language == DEFAULT else _catalog(language).get(message, message)
-    return text.format_map(values) if values else text
+    """``message`` in a language, with ``{names}`` filled in; in English where the catalog lacks it.
+
+    The catalog of English has messages as they are of one: where the first name that is filled in is 1.
+    """
+    if language != DEFAULT or _is_of_one(message, values):
+        message = _catalog(language).get(message, message)
+    return message.format_map(values) if values else message
+
+
+def _is_of_one(message: str, values: Mapping[str, object]) -> bool:
+    first = _NAME.search(message)
+    return first is not None and values.get(first[1]) in (1, "1")
 
 
 def preferred(accepted: str | None) -> str:
