@@ -89,12 +89,19 @@ _narrowed = (
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "LUTRA_ASSISTANT"},
+    invoke_without_command=True,
+)
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Answers from documents. Without a command: serve, over the Debian FAQ and Reference."""
+    """Answers from documents. Without a command: serve, over the Debian FAQ and Reference.
+
+    Options can stand in the environment, too: LUTRA_ASSISTANT_SERVE_PORT is that of serve.
+    """
     if context.invoked_subcommand is None:
-        context.invoke(serve)
+        with serve.make_context("serve", [], parent=context) as inner:  # which looks into the environment, too
+            serve.invoke(inner)
 
 
 @main.command()

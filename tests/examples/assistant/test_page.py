@@ -84,8 +84,14 @@ def written(tmp_path_factory: pytest.TempPathFactory, embedder: TfidfEmbedder) -
     data = filled(tmp_path_factory.mktemp("written"), embedder)
     log = data.with_name("log")
     with ChatServer(Reply()) as server:
-        arguments = ["serve", "--data", str(data), "--port", "0", "--chat-model", "otter-1", "--chat-url", server.url]
-        with example_page("examples.assistant", arguments, log, {"OPENAI_API_KEY": KEY}) as at:
+        environment = {
+            "LUTRA_ASSISTANT_SERVE_DATA": str(data),
+            "LUTRA_ASSISTANT_SERVE_PORT": "0",
+            "LUTRA_CHAT_MODEL": "otter-1",
+            "LUTRA_CHAT_URL": server.url,
+            "OPENAI_API_KEY": KEY,
+        }
+        with example_page("examples.assistant", [], log, environment) as at:
             yield Written(at, server, log)
 
 
