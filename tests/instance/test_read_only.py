@@ -47,6 +47,7 @@ WRITES: dict[str, Callable[[lutra.Database, lutra.Table], object]] = {
     "delete_many": lambda database, table: table.delete_many([]),
     "delete_where": lambda database, table: table.delete_where(lutra.col("nothing") == 1),
     "update_where": lambda database, table: table.update_where(lutra.col("nothing") == 1),
+    "embed": lambda database, table: table.embed("nothing"),
     "add_field": lambda database, table: table.add_field("n", int),
     "drop_field": lambda database, table: table.drop_field("nothing"),
 }
