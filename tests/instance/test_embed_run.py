@@ -182,7 +182,7 @@ def test_a_model_that_gives_up(table: lutra.Table, model: Words) -> None:
     with pytest.raises(EmbeddingError, match="the key is refused"):
         table.embed()
     done = table.count(col("v").exists())
-    assert 0 < done <= 300
+    assert done == 300, "what was made before is kept"
     model.embed = embed  # type: ignore[method-assign]
     assert table.embed() == 500 - done
     assert_made(table)

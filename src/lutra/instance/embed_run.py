@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from lutra.embedding.embedder import EmbeddingError
 from lutra.embedding.pipeline import Embedded, Item, Pipeline
 from lutra.instance import where as filters
 from lutra.instance.embedded import FieldModel, embedding_of
@@ -131,8 +132,12 @@ class EmbedRun:
                 else:
                     yield row, row.item
 
-        for one in Pipeline(model.embedder, embed).run(items()):
-            refused += self._taken(one, writer)
+        try:
+            for one in Pipeline(model.embedder, embed).run(items()):
+                refused += self._taken(one, writer)
+        except EmbeddingError:  # what was made, and paid for perhaps, is kept
+            writer.flush()
+            raise
         return refused + writer.flush()
 
     def _taken(self, one: Embedded[Lacking], writer: _Writer) -> list[PrimaryKey]:
