@@ -17,7 +17,7 @@ import pytest
 import tablestore as ots
 from support.console_client import Answer, ConsoleClient
 from support.console_forms import inputs
-from support.server import ServerProcess
+from support.server import ACCESS_KEY_ID, ACCESS_KEY_SECRET, ServerProcess
 from support.waiting import wait_until
 
 TABLE = "/i/test/t/people"
@@ -567,3 +567,18 @@ def test_an_import_is_cancelled(console: ConsoleClient, console_server: ServerPr
     assert "cancelled" in page.text
     assert "What was written before stays." in page.text
     assert not any("large.csv" in [path.name for path in folder.iterdir()] for folder in uploads_of(console_server))
+
+
+def test_an_export_that_cannot_be_is_told_by_a_page(console: ConsoleClient, console_server: ServerProcess) -> None:
+    """Rows of an SDK can hold what their field does not take: no file begins that has no end."""
+    client = ots.OTSClient(console_server.endpoint, ACCESS_KEY_ID, ACCESS_KEY_SECRET, "test")
+    options, none = ots.TableOptions(), ots.ReservedThroughput(ots.CapacityUnit(0, 0))
+    client.create_table(ots.TableMeta("places", [("id", "STRING")]), options, none)
+    place = ots.FieldSchema("at", ots.FieldType.GEOPOINT)
+    client.create_search_index("places", "found", ots.SearchIndexMeta([place]))
+    client.put_row("places", ots.Row([("id", "a")], [("at", "nowhere")]), ots.Condition("IGNORE"))
+    for _ in range(6):  # more often than there is room at one time
+        answer = console.get("/i/test/t/places/export?format=parquet")
+        assert answer.status == 400, answer.text
+        assert "column 'at' holds values that no one Arrow type takes" in answer.text
+    assert console.get("/i/test/t/places/export?format=csv").body == b"id,at\na,nowhere\n"

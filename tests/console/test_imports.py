@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 import lutra
+from lutra.console.import_forms import form_of
 from lutra.console.imports import first_rows, planned, rejected_file, rejected_rows, start_import
 from lutra.console.jobs import Jobs, JobState
 from lutra.console.uploads import Upload, UploadFile, Uploads
@@ -190,3 +191,24 @@ def test_nothing_of_it_stays_when_jobs_are_full(database: Database, uploads: Upl
         start_import(full, uploads, database, "test", plan, upload, ColumnMapping(), 10)
     assert upload.users == 0
     assert uploads.get(upload.id, "test") is upload
+
+
+def test_an_import_stops_where_its_rejected_rows_fill_the_disk(
+    database: Database, uploads: Uploads, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lutra.console.imports._REJECTS_BYTES_MAX", 100_000)
+    monkeypatch.setattr("lutra.transfer.rejects._PENDING_BYTES_MAX", 50_000)
+    monkeypatch.setattr("lutra.transfer.jsonl_reader._ROWS_AT_ONCE", 20)
+    rows = "".join(json.dumps({"id": number, "n": "x" * 3_000}) + "\n" for number in range(1_000))
+    upload = sent(uploads, "rows.jsonl", '{"id": -1, "n": 1}\n' + rows)
+    mapping = ColumnMapping(types={"n": "int"}, key=("id",))
+    plan = planned(database, "numbers", upload, mapping)
+    ended = jobs.wait(start_import(jobs, uploads, database, "test", plan, upload, mapping, 1_000_000).id, ENDS_WITHIN_S)
+    assert (ended.state, ended.outcome["is_stopped"], ended.outcome["written"]) == (JobState.DONE, True, 1)
+    assert 100_000 < upload.rejected_path.stat().st_size < 300_000
+
+
+@pytest.mark.parametrize("model", ["tfidf:/etc/passwd", "sentence-transformers:../..", "unknown:x"])
+def test_forms_name_no_file_of_the_server(model: str) -> None:
+    with pytest.raises(ParameterInvalid):
+        form_of({"embed-0": "x", "vector-0": "v", "model-0": model, "source-0": "x"})

@@ -119,12 +119,12 @@ def test_what_is_not_there_is_told(console: ConsoleClient) -> None:
 
 
 def test_forms_are_bounded(console: ConsoleClient) -> None:
-    answer = console.post("/preferences", {"to": "x" * (5 * 1024 * 1024)})
+    answer = console.post("/", {"to": "x" * (5 * 1024 * 1024)})
     assert answer.status == 413
-    answer = console.post("/preferences", [(f"f{number}", "") for number in range(6_000)])
+    answer = console.post("/", [(f"f{number}", "") for number in range(6_000)])
     assert answer.status == 400
     console.headers = {"content-type": "text/plain"}
-    assert console._send("POST", "/preferences", b"to=x", {}).status == 400
+    assert console._send("POST", "/", b"to=x", {}).status == 400
 
 
 def test_languages_and_colours_are_kept(console: ConsoleClient) -> None:
@@ -166,3 +166,26 @@ def test_no_console_where_none_is_wanted(tmp_path_factory: pytest.TempPathFactor
         stranger = ConsoleClient(server.endpoint)
         assert stranger.get("/sign-in").status == 405
         assert stranger.get("/").status == 405
+
+
+def test_who_has_not_signed_in_can_send_little(console_server: ServerProcess) -> None:
+    stranger = ConsoleClient(console_server.endpoint)
+    stranger.get("/sign-in")
+    for path in ("/sign-in", "/preferences"):
+        assert stranger.post(path, {"to": "x" * 300_000}).status == 413
+        assert stranger.post(path, [("to", "x")] * 100).status == 400
+        parts = b'--x\r\ncontent-disposition: form-data; name="a"; filename="b"\r\n\r\nc\r\n' * 100 + b"--x--\r\n"
+        sent = {"content-type": "multipart/form-data; boundary=x"}
+        assert stranger._send("POST", path, parts, sent).status == 400
+    assert stranger.sign_in().status == 303
+
+
+def test_addresses_are_taken_as_they_are(console: ConsoleClient) -> None:
+    """None leads to another one, whose name would be the client's to choose."""
+    for path in ("/i/test/", "//i/test", "/i/test/../test", "/status/"):
+        stranger = ConsoleClient(console.endpoint, headers={"host": "evil.example"})
+        answer = stranger.get(path)
+        assert answer.status == 303
+        assert answer.headers["location"].startswith("/console/sign-in?to=%2Fconsole%2F")
+        assert console.get(path).status == 404
+        assert console.get(path).headers["content-security-policy"]

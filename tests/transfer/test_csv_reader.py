@@ -157,3 +157,15 @@ def test_lines_are_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (5, "a quote is not closed, or not where it can be"),
         *((line, ["6", "7"]) for line in range(6, 12)),
     ]
+
+
+def test_first_lines_that_no_table_has(path: Path) -> None:
+    for head, told_as in (
+        (",".join(f"c{number}" for number in range(4_097)), "more than 4,096 columns"),
+        ("a," * (5 * 1024 * 1024), "the line with the names of columns has 10,485,761 characters"),
+        ("id," + "x" * 200_000, "the line with the names of columns cannot be read: field larger than"),
+    ):
+        with pytest.raises(ParameterInvalid, match=told_as):
+            read(path, f"{head}\n1,2\n")
+    with pytest.raises(ParameterInvalid, match="more than 4,096 columns"):
+        read(path, "1,2\n", header=tuple(f"c{number}" for number in range(4_097)))

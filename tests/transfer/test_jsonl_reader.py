@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
 import pytest
 
-from lutra.transfer import jsonl_reader
+from lutra.model.deadline import Deadline, working_for
+from lutra.model.errors import ParameterInvalid, RequestTimeout
+from lutra.transfer import jsonl_reader, lines
 from lutra.transfer.data_file import DataFile
 from lutra.transfer.jsonl_reader import JsonLinesReader
 from lutra.transfer.positions import Position
@@ -55,3 +58,28 @@ def test_goes_on_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for number, found in enumerate(whole):
         rest = [row for later in reader.rows(found.after) for row in later.rows]
         assert rest == [row for later in whole[number + 1 :] for row in later.rows]
+
+
+def test_a_line_without_an_end_is_not_read_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compressed file of a kilobyte says one of gigabytes."""
+    monkeypatch.setattr(lines, "LINE_BYTES_MAX", 100)
+    monkeypatch.setattr(lines, "LINE_SKIPPED_BYTES_MAX", 1_000)
+    path = tmp_path / "rows.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"n": 1}\n{"x": "' + b"a" * 500 + b'"}\n{"n": 2}\n'))
+    [found] = JsonLinesReader(DataFile.at(path)).rows(Position())
+    assert [row.wrong for row in found.rows] == [None, "the line is too long for a row", None]
+    path.write_bytes(gzip.compress(b'{"n": 1}\n{"x": "' + b"a" * 100_000 + b'"}\n'))
+    with pytest.raises(ParameterInvalid, match="line 2 has no end within 1,000 bytes"):
+        list(JsonLinesReader(DataFile.at(path)).rows(Position()))
+    gave_up = Deadline(60)
+    gave_up.give_up()
+    with working_for(gave_up), pytest.raises(RequestTimeout):
+        list(JsonLinesReader(DataFile.at(path)).rows(Position()))
+
+
+def test_lines_that_are_passed_over_count_as_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "LINE_BYTES_MAX", 100)
+    monkeypatch.setattr(jsonl_reader, "_BYTES_AT_ONCE", 1_000)
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes((b'{"x": "' + b"a" * 500 + b'"}\n') * 6)
+    assert [found.count for found in JsonLinesReader(DataFile.at(path)).rows(Position())] == [2, 2, 2]

@@ -100,3 +100,27 @@ def test_damage_in_the_middle_is_told_with_its_row(tmp_path: Path) -> None:
     assert [next(found).count, next(found).count] == [10, 10]
     with pytest.raises(StorageFailure, match=r"a\.parquet after row 20"):
         next(found)
+
+
+def test_texts_that_a_page_has_once_are_not_there_a_thousand_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of some kilobytes can say gigabytes that way."""
+    monkeypatch.setattr(parquet_reader, "_BATCH_BYTES", 1_000_000)
+    texts = ["x" * 300_000, "y", None]
+    column = pa.array([texts[number] for number in [0, 1, 2, 0, 0, 0, 1, 0] * 25])
+    table = pa.table({"n": list(range(200)), "x": column, "b": column.cast(pa.binary())})
+    reader = written(tmp_path / "a.parquet", table, compression="zstd")
+    assert (tmp_path / "a.parquet").stat().st_size < 50_000
+    assert reader.hints == {"n": "int", "b": "bytes"}
+    for start in (0, 101):
+        found = list(reader.rows(Position(start)))
+        assert all(one.frame["x"].nbytes <= 1_300_000 for one in found)
+        assert len(found) > 20
+        assert [row for one in found for row in one.frame.to_pylist()] == table.slice(start).to_pylist()
+        assert [one.after.rows for one in found][-1] == 200
+
+
+def test_more_columns_than_any_table_takes(tmp_path: Path) -> None:
+    with pytest.raises(ParameterInvalid, match="more than 4,096 columns"):
+        written(tmp_path / "a.parquet", pa.table({f"c{number}": [1] for number in range(4_097)}))

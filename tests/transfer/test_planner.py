@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import lutra
+from lutra.embedding.tfidf import TfidfEmbedder
 from lutra.model.errors import ParameterInvalid
+from lutra.transfer import jsonl_reader, parquet_reader, sampling
 from lutra.transfer.csv_dialect import CsvOptions
 from lutra.transfer.data_file import DataFile
 from lutra.transfer.mapping import ColumnMapping, Place
+from lutra.transfer.parquet_reader import TABLE_KEY
 from lutra.transfer.plan import Plan
 from lutra.transfer.planner import plan_import
 from lutra.transfer.table_schema import TableDeclaration
@@ -195,3 +200,40 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "bad.csv.gz").write_bytes(b"not gzip")
     with pytest.raises(lutra.StorageFailure, match=r"cannot read .*bad\.csv\.gz"):
         plan_import(None, "notes", [DataFile.at(tmp_path / "bad.csv.gz")], ColumnMapping(csv=CsvOptions()))
+
+
+def test_a_file_that_was_sent_has_no_file_of_the_machine_opened(tmp_path: Path) -> None:
+    """What a Parquet file says of its table names the model of a field, which may lie anywhere."""
+    saved = tmp_path / "words.npz"
+    TfidfEmbedder(["otter"], np.ones(1, np.float32), np.ones((1, 1), np.float32)).save(saved)
+    names = {"v": f"tfidf:{saved}", "w": "sentence-transformers:" + str(tmp_path), "u": "tfidf:/etc/passwd"}
+    fields = {name: lutra.Vector(1, embed="x", with_=model) for name, model in names.items()}
+    table = pa.table({"id": [1], "x": ["otter"]})
+    declared = json.dumps(TableDeclaration({"id": int}, {"x": str, **fields}).as_json()).encode()
+    pq.write_table(table.replace_schema_metadata({TABLE_KEY: declared}), tmp_path / "a.parquet")
+    files = [DataFile.at(tmp_path / "a.parquet")]
+    mine = plan_import(None, "notes", files, ColumnMapping()).fields
+    assert mine["v"] == fields["v"], "who reads it here is free to open what is here"
+    sent = plan_import(None, "notes", files, ColumnMapping(), is_sent=True).fields
+    assert {name: of.with_ for name, of in sent.items() if isinstance(of, lutra.Vector)} == dict.fromkeys(names)
+
+
+def test_rows_with_more_names_than_any_table_takes(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"id": n, **{f"k{n}_{m}": 1 for m in range(500)}}) + "\n" for n in range(10)))
+    with pytest.raises(ParameterInvalid, match="more than 4,096 columns"):
+        plan_import(None, "notes", [DataFile.at(path)], ColumnMapping())
+
+
+def test_a_sample_ends_by_what_comes_out_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "_SAMPLE_BYTES_MAX", 10_000)
+    monkeypatch.setattr(jsonl_reader, "_ROWS_AT_ONCE", 10)
+    monkeypatch.setattr(parquet_reader, "_BATCH_BYTES", 10_000)
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 500, pa.int32()), pa.array(["x" * 1_000]))
+    pq.write_table(pa.table({"id": list(range(500)), "x": texts}), tmp_path / "a.parquet")
+    with gzip.open(tmp_path / "a.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps({"id": n, "x": "x" * 1_000}) + "\n" for n in range(500))
+    for name in ("a.parquet", "a.jsonl.gz"):
+        sample = sampling.Sample()
+        sample.take(0, sampling.reader_of(DataFile.at(tmp_path / name), CsvOptions()), 1_000)
+        assert 10 <= sample.rows <= 30, name

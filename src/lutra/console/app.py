@@ -69,7 +69,7 @@ class Console:
     def __init__(
         self, engine: Engine, credentials: Credentials, clock: Clock, metrics: Metrics, options: ConsoleOptions
     ) -> None:
-        self._router = Router()
+        self._router = Router(redirect_slashes=False)
         self._context = ConsoleContext(
             services=ConsoleServices(engine, metrics, options),
             credentials=credentials,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, get_args
 
 from lutra.console.imports import REJECTED_MAX_DEFAULT
-from lutra.embedding.models import ModelName, model_names
+from lutra.embedding.models import ModelName, model_names, reads_path
 from lutra.instance.text import AnalyzerName
 from lutra.instance.vector import MetricName
 from lutra.model.errors import ParameterInvalid
@@ -153,7 +153,7 @@ def _embedded(form: Mapping[str, Any]) -> list[EmbeddedColumn]:
             continue
         if not (source and name and model):
             raise ParameterInvalid("Vectors are made of a column, by a model, and have a name.")
-        if model.partition(":")[0] not in {one.name.partition(":")[0] for one in models()}:
+        if model.partition(":")[0] not in {one.name.partition(":")[0] for one in models()} or reads_path(model):
             known = ", ".join(one.name for one in models())
             raise ParameterInvalid(f"Vectors are made by one of these models here: {known}.")
         columns.append(EmbeddedColumn(source, name, model))

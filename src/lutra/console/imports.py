@@ -25,6 +25,8 @@ from lutra.transfer.sampling import sampled_rows
 KIND: Final = "import"
 REJECTED_MAX_DEFAULT: Final = 10_000
 _SAMPLE_ROWS: Final = 2_000
+_REJECTS_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Of one import. Those of fifty are kept, so they take 3 GB at most."""
 _READ_AT_ONCE_BYTES: Final = 1 << 18
 
 
@@ -42,7 +44,7 @@ def planned(database: Database, table: str, upload: Upload, mapping: ColumnMappi
     server's."""
     try:
         file = DataFile.at(upload.path, mapping.format)
-        return plan_import(database, table, [file], mapping, sample_rows=_SAMPLE_ROWS)
+        return plan_import(database, table, [file], mapping, sample_rows=_SAMPLE_ROWS, is_sent=True)
     except LutraError as error:
         raise _as_told(error, upload) from error
 
@@ -111,7 +113,15 @@ def _import(
             JobProgress(progress.rows, None, progress.read_bytes, progress.total_bytes, rejected=progress.rejected)
         )
 
-    importing = ImportRun(database, plan, checkpoints, upload.rejected_path, rejected_max, report)
+    importing = ImportRun(
+        database,
+        plan,
+        checkpoints,
+        upload.rejected_path,
+        rejected_max,
+        report,
+        rejects_bytes_max=_REJECTS_BYTES_MAX,
+    )
     outcome = importing.run()
     return {
         "written": outcome.written,

@@ -16,6 +16,9 @@ class ConsoleOptions:
     """From one piece of a body to the next."""
     form_bytes_max: int = 4 * 1024 * 1024
     form_fields_max: int = 5_000
+    open_form_bytes_max: int = 256 * 1024
+    """Of a form that anybody can send, signed in or not; it may hold the address of a page."""
+    open_form_fields_max: int = 20
     upload_bytes_max: int = 512 * 1024 * 1024
     session_s: int = 12 * 3_600
     """So long a sign-in holds."""

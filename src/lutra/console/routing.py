@@ -67,7 +67,7 @@ class Passage:
 
     def done(self, handler: Handler, *, is_open: bool) -> Endpoint:
         async def work(asked: ConsoleRequest) -> Response:
-            asked.form = await self._form(asked)
+            asked.form = await self._form(asked, is_open=is_open)
             try:
                 self._check_genuine(asked, asked.form.get(FIELD))
                 return await self._on_thread(handler, asked)
@@ -127,15 +127,16 @@ class Passage:
 
         return await self._context.pool.submit(call, deadline)
 
-    async def _form(self, asked: ConsoleRequest) -> FormData:
+    async def _form(self, asked: ConsoleRequest, *, is_open: bool) -> FormData:
         """The form of a POST, of bounded size. Raises ParameterInvalid, RequestBodyTooLarge."""
         request, limits = asked.request, asked.limits
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        bytes_max = limits.form_bytes_max
+        bytes_max, fields_max = limits.form_bytes_max, limits.form_fields_max
+        if is_open:
+            bytes_max, fields_max = limits.open_form_bytes_max, limits.open_form_fields_max
         _check_announced(request, bytes_max)
         try:
             if kind == _MULTIPART:
-                fields_max = limits.form_fields_max
                 parser = MultiPartParser(
                     request.headers,
                     asked.stream(bytes_max),
@@ -145,10 +146,8 @@ class Passage:
                 )
                 return await parser.parse()
             if kind == _FORM:
-                form = await FormParser(request.headers, asked.stream(bytes_max)).parse()
-                if len(form.multi_items()) > limits.form_fields_max:
-                    raise ParameterInvalid(f"A form has at most {limits.form_fields_max:,} fields.")
-                return form
+                pieces = asked.stream(bytes_max)
+                return await FormParser(request.headers, pieces, max_fields=fields_max, max_part_size=bytes_max).parse()
         except (MultiPartException, UnicodeDecodeError) as error:
             raise ParameterInvalid(f"The form cannot be read: {error}.") from None
         raise ParameterInvalid(f"A form is sent as {_FORM} or {_MULTIPART}.")

@@ -39,8 +39,9 @@ class Family:
     """Models of one name, up to a colon.
 
     ``home``: the file. ``dimension``: None where it depends on the argument. ``argument``: what comes after the colon,
-    where something does; ``needs_argument``: whether it must. ``libraries`` that are imported, which the extra
-    ``extra`` brings; ``variables`` of the environment that a service needs.
+    where something does; ``needs_argument``: whether it must; ``is_path``: whether it is a path; ``reads_path``:
+    whether it may be one. ``libraries`` that are imported, which the extra ``extra`` brings; ``variables`` of the
+    environment that a service needs.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Family:
     argument: str = ""
     needs_argument: bool = False
     is_path: bool = False
+    reads_path: bool = False
     libraries: tuple[str, ...] = ()
     extra: str = ""
     is_service: bool = False
@@ -85,6 +87,7 @@ _FAMILIES: Final[tuple[Family, ...]] = (
         argument="FILE",
         needs_argument=True,
         is_path=True,
+        reads_path=True,
     ),
     Family(
         "sentence-transformers",
@@ -93,6 +96,7 @@ _FAMILIES: Final[tuple[Family, ...]] = (
         "a model of that library that is on this machine",
         argument="NAME_OR_FOLDER",
         needs_argument=True,
+        reads_path=True,
         libraries=("sentence_transformers",),
         extra="sentence-transformers",
     ),
@@ -258,6 +262,15 @@ def canonical_name(name: str) -> str:
         return name
     family, argument = _family(name)
     return f"{family.name}:{os.path.abspath(argument)}" if family.is_path else name
+
+
+def reads_path(name: str) -> bool:
+    """Whether the model of that name is a file or a folder that the name says.
+
+    Who has no right to read what the process can, a form or a file that was sent, is not to name one. Raises
+    ParameterInvalid where there is no such model.
+    """
+    return name not in _models.registered and _family(name)[0].reads_path
 
 
 def _family(name: object) -> tuple[Family, str]:

@@ -9,11 +9,13 @@ from itertools import count
 from typing import Final
 
 from lutra.model.errors import ParameterInvalid
-from lutra.transfer.data_file import DataFile
+from lutra.transfer.data_file import DataFile, check_columns
 from lutra.transfer.lines import Line, Lines, shown
 from lutra.transfer.positions import Position
 
 _DELIMITERS: Final = ",;\t|"
+_HEAD_CHARS_MAX: Final = 4 * 1024 * 1024
+"""Of the line with the names of columns."""
 _MARKS: Final = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
@@ -52,6 +54,7 @@ def dialect_of(file: DataFile, options: CsvOptions) -> CsvDialect:
         head = _head(file, first)
         delimiter = options.delimiter or ("\t" if file.format == "tsv" else _likely_delimiter(head))
         if options.header is not None:
+            check_columns(file.path, len(options.header))
             return CsvDialect(delimiter, _checked(file, options.header), Position(), options.nulls)
         while head.count('"') % 2:  # a name with an end of line in it
             more = lines.next()
@@ -60,9 +63,21 @@ def dialect_of(file: DataFile, options: CsvOptions) -> CsvDialect:
                     f"{file.path}: the line with the names of columns has a quote that is not closed"
                 )
             first, head = more, head + _text(file, more.content)
-        [names] = csv.reader([head], delimiter=delimiter)
+        names = _cells(file, head, delimiter)
         start = Position(0, first.number, first.end_offset)
         return CsvDialect(delimiter, _named(names), start, options.nulls)
+
+
+def _cells(file: DataFile, head: str, delimiter: str) -> list[str]:
+    """Of the line with the names of columns."""
+    if len(head) > _HEAD_CHARS_MAX:
+        raise ParameterInvalid(f"{file.path}: the line with the names of columns has {len(head):,} characters")
+    try:
+        [names] = csv.reader([head], delimiter=delimiter)
+    except csv.Error as error:
+        raise ParameterInvalid(f"{file.path}: the line with the names of columns cannot be read: {error}") from None
+    check_columns(file.path, len(names))
+    return names
 
 
 def _head(file: DataFile, line: Line) -> str:

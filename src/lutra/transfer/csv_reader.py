@@ -44,7 +44,7 @@ class CsvReader:
             import pyarrow.csv  # noqa: F401
         except ImportError as error:
             raise ImportError("CSV files need pyarrow: pip install 'lutra[arrow]'") from error
-        self._file = file
+        self.file = file
         self.dialect = dialect_of(file, options)
         self._strict = _strict(self.dialect.delimiter)
 
@@ -56,7 +56,7 @@ class CsvReader:
         if start == Position():
             start = self.dialect.start
         number = start.rows
-        with self._file.open() as opened:
+        with self.file.open() as opened:
             lines = Lines(opened, start)
             while True:
                 records, last = self._records(lines)
@@ -75,16 +75,17 @@ class CsvReader:
             line = lines.next()
             if line is None:
                 break
+            size_bytes += line.size_bytes
             last = line
             content = line.content.removeprefix(BYTE_ORDER_MARK) if line.number == 1 else line.content
             if line.is_too_long:
                 records.append(_Record(line.number, content, "the line is too long for a row"))
             elif content.count(b'"') % 2:
                 record, last = self._of_several_lines(lines, line, content)
+                size_bytes += len(record.content) - len(content)
                 records.append(record)
             elif content.strip(b"\r\n"):
                 records.append(_Record(line.number, content))
-            size_bytes += len(content)
         return records, last
 
     def _of_several_lines(self, lines: Lines, first: Line, content: bytes) -> tuple[_Record, Line]:
@@ -101,6 +102,8 @@ class CsvReader:
             parts.append(line.content)
             size_bytes += len(line.content)
             is_open = line.is_too_long or line.content.count(b'"') % 2 == 0
+            if line.is_too_long:  # no row has so much
+                break
         whole = _Record(first.number, b"".join(parts))
         if not is_open and self._strict.fullmatch(whole.content) and self._is_row(whole):
             return whole, taken[-1]

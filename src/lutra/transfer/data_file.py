@@ -29,6 +29,8 @@ _FORMAT_OF_ENDING: Final[dict[str, FormatName]] = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
+COLUMNS_MAX: Final = 4_096
+"""Of a file: what says more is none, or has rows that no table takes."""
 _HEAD_BYTES: Final = 65_536
 _BUFFER_BYTES: Final = 1 << 20
 
@@ -116,7 +118,7 @@ class OpenFile:
     """The decompressed bytes of a file, from the first on. A context manager."""
 
     def __init__(self, file: DataFile) -> None:
-        self._path = file.path
+        self.path = file.path
         self._raw = file.path.open("rb", buffering=_BUFFER_BYTES)
         self._is_compressed = bool(file.compression)
         inner: IO[bytes] = self._raw
@@ -133,12 +135,12 @@ class OpenFile:
 
     def read_line(self, limit_bytes: int) -> bytes:
         """Up to a line's end, which is included, or to so many bytes. Raises StorageFailure."""
-        with _told(self._path):
+        with _told(self.path):
             return self._inner.readline(limit_bytes)
 
     def skip_to(self, offset: int) -> None:
         """Goes to a place of the decompressed bytes. Raises StorageFailure."""
-        with _told(self._path):
+        with _told(self.path):
             if not self._is_compressed:
                 self._inner.seek(offset)
                 return
@@ -146,13 +148,19 @@ class OpenFile:
             while left > 0:
                 read = len(self._inner.read(min(left, _BUFFER_BYTES)))
                 if read == 0:
-                    raise StorageFailure(f"{self._path} ends before the place that was reached in it before")
+                    raise StorageFailure(f"{self.path} ends before the place that was reached in it before")
                 left -= read
 
     @property
     def raw_position(self) -> int:
         """How much of the file itself has been read, about."""
         return self._raw.tell()
+
+
+def check_columns(path: Path, count: int) -> None:
+    """Raises ParameterInvalid where a file has more columns than any."""
+    if count > COLUMNS_MAX:
+        raise ParameterInvalid(f"{path} has more than {COLUMNS_MAX:,} columns: a table does not take so many")
 
 
 class _told:  # noqa: N801  # reads as a word of the with statement

@@ -51,7 +51,7 @@ class Outcome:
     rows: int
     """Of this run."""
     is_stopped: bool
-    """Whether there were more rejected rows than it was to take."""
+    """Whether there were more rejected rows, or bytes of them, than it was to take."""
     began_empty: bool
     """Whether the table had no rows before: then it has fewer than were written only where some had the same key."""
 
@@ -69,6 +69,7 @@ class ImportRun:
     checkpoint_rows: int = _CHECKPOINT_ROWS
     restarts: bool = False
     """Whether it begins anew, whatever was done before."""
+    rejects_bytes_max: int | None = None
     progress: Progress = dataclass_field(default_factory=Progress)
     notes: list[str] = dataclass_field(default_factory=list)
 
@@ -96,7 +97,7 @@ class ImportRun:
                 self.progress.read_bytes = sum(sizes[:number]) + found.read_bytes
                 checkpoint.positions[number] = found.after
                 since += found.count
-                is_stopped = self.rejected_max is not None and self.progress.rejected > self.rejected_max
+                is_stopped = self._has_enough(rejects)
                 if since >= self.checkpoint_rows or rejects.is_full or is_stopped:
                     self._save(checkpoint, rejects)
                     since = 0
@@ -106,6 +107,11 @@ class ImportRun:
             self._save(checkpoint, rejects)
         self.checkpoints.remove()
         return self._outcome(checkpoint, is_stopped=False)
+
+    def _has_enough(self, rejects: RejectsFile) -> bool:
+        """Whether more rows were rejected than it is to take, or their file is as large as it may be."""
+        is_many = self.rejected_max is not None and self.progress.rejected > self.rejected_max
+        return is_many or (self.rejects_bytes_max is not None and rejects.size_bytes > self.rejects_bytes_max)
 
     def _outcome(self, checkpoint: Checkpoint, *, is_stopped: bool) -> Outcome:
         progress = self.progress

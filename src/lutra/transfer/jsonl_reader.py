@@ -23,7 +23,7 @@ class JsonLinesReader:
     hints: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, file: DataFile) -> None:
-        self._file = file
+        self.file = file
 
     @property
     def names(self) -> Sequence[str]:
@@ -31,13 +31,13 @@ class JsonLinesReader:
 
     def rows(self, start: Position, columns: Sequence[str] | None = None) -> Iterator[FoundRows]:
         number = start.rows
-        with self._file.open() as opened:
+        with self.file.open() as opened:
             lines = Lines(opened, start)
             found: list[FoundRow] = []
             size_bytes, after = 0, start
             while (line := lines.next()) is not None:
                 content = line.content.removeprefix(_BYTE_ORDER_MARK) if line.number == 1 else line.content
-                size_bytes += len(content)
+                size_bytes += line.size_bytes
                 if content.strip():
                     number += 1
                     found.append(_row(number, line, content))

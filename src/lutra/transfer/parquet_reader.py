@@ -6,8 +6,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from lutra.model.errors import ParameterInvalid, StorageFailure
-from lutra.transfer.data_file import DataFile
+from lutra.transfer.data_file import DataFile, check_columns
 from lutra.transfer.positions import FoundRows, Position
 
 if TYPE_CHECKING:
@@ -32,11 +34,15 @@ class ParquetReader:
             import pyarrow.parquet  # noqa: F401
         except ImportError as error:
             raise ImportError("Parquet files need pyarrow: pip install 'lutra[arrow]'") from error
-        self._file = file
+        self.file = file
+        self._texts: list[str] = []
         with self._opened() as parquet:  # of many files, none stays open
             self._schema: pa.Schema = parquet.schema_arrow
             self._metadata = parquet.metadata
         names = self._schema.names
+        check_columns(file.path, len(names))
+        # Of these a page has each value once: a small file can say gigabytes with them.
+        self._texts = [column.name for column in self._schema if _is_text(column.type)]
         if len({*names}) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ParameterInvalid(f"{file.path} has several columns {twice!r}")
@@ -74,9 +80,11 @@ class ParquetReader:
 
         try:
             # Buffered by column: row groups may be larger than memory.
-            return pq.ParquetFile(self._file.path, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+            return pq.ParquetFile(
+                self.file.path, buffer_size=_BUFFER_BYTES, pre_buffer=False, read_dictionary=self._texts
+            )
         except (OSError, ValueError) as error:
-            raise StorageFailure(f"{self._file.path} cannot be read as Parquet: {error}") from error
+            raise StorageFailure(f"{self.file.path} cannot be read as Parquet: {error}") from error
 
     def _of_group(
         self, parquet: pq.ParquetFile, number: int, done: int, start: int, columns: Sequence[str] | None
@@ -90,15 +98,60 @@ class ParquetReader:
                 batch = next(batches, None)
                 if batch is None:
                     return
-                first = max(0, start - done)
-                done += batch.num_rows
-                if first >= batch.num_rows:
-                    continue
-                frame = _normal(batch.slice(first))
+                parts = _parts(batch)
             except (OSError, ValueError) as error:  # Arrow's errors are of these
-                raise StorageFailure(f"cannot read {self._file.path} after row {done:,}: {error}") from error
-            read_bytes = self._file.size_bytes * done // max(1, self._metadata.num_rows)
-            yield FoundRows((), Position(done), read_bytes, frame)
+                raise StorageFailure(f"cannot read {self.file.path} after row {done:,}: {error}") from error
+            for part in parts:
+                first = max(0, start - done)
+                done += part.num_rows
+                if first >= part.num_rows:
+                    continue
+                frame = _normal(_decoded(part.slice(first)))
+                read_bytes = self.file.size_bytes * done // max(1, self._metadata.num_rows)
+                yield FoundRows((), Position(done), read_bytes, frame)
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    types = pa.types
+    return bool(
+        types.is_string(kind) or types.is_binary(kind) or types.is_large_string(kind) or types.is_large_binary(kind)
+    )
+
+
+def _is_encoded(array: Any) -> bool:
+    """Whether it is texts, each of them there once."""
+    import pyarrow as pa
+
+    return pa.types.is_dictionary(array.type) and _is_text(array.type.value_type)
+
+
+def _parts(batch: pa.RecordBatch) -> list[pa.RecordBatch]:
+    """The rows of a batch, some at a time, so that their texts take few bytes once each row has its own."""
+    import pyarrow.compute as pc
+
+    sizes = np.zeros(batch.num_rows, np.int64)
+    for array in batch.columns:
+        if _is_encoded(array):
+            of_each = pc.fill_null(pc.binary_length(array.dictionary).take(array.indices), 0)
+            sizes += of_each.to_numpy(zero_copy_only=False).astype(np.int64)
+    ends = np.cumsum(sizes)
+    parts, begin = [], 0
+    while begin < batch.num_rows:
+        before = int(ends[begin - 1]) if begin else 0
+        end = max(begin + 1, int(np.searchsorted(ends, before + _BATCH_BYTES, side="right")))
+        parts.append(batch.slice(begin, end - begin))
+        begin = end
+    return parts
+
+
+def _decoded(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """With a text of its own for each row."""
+    import pyarrow as pa
+
+    arrays = [array.dictionary_decode() if _is_encoded(array) else array for array in batch.columns]
+    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
 
 
 def _normal(batch: pa.RecordBatch) -> pa.RecordBatch:

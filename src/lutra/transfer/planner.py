@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from lutra.embedding.models import canonical_name, open_model
+from lutra.embedding.models import canonical_name, open_model, reads_path
 from lutra.index.definitions.schema import validate_schema
 from lutra.instance.database import Database
 from lutra.instance.field import Field, FieldDeclaration, Kind
@@ -43,11 +43,14 @@ def plan_import(
     declared: TableDeclaration | None = None,
     sample_rows: int = SAMPLE_ROWS_DEFAULT,
     is_being_made: bool = False,
+    is_sent: bool = False,
 ) -> Plan:
     """Reads the begin of the files and changes nothing.
 
     :param database: where the table is, or will be; None: it is to be made.
     :param is_being_made: whether the table, where it is there, is one that an earlier run did not come to make whole.
+    :param is_sent: whether the files come from somebody who has no right to read this machine's: then none of them
+        names a model that lies at a path.
     :param declared: what key and fields a new table has, where somebody has said so.
     :raises ParameterInvalid: columns, options and table do not go together.
     :raises StorageFailure: a file cannot be read.
@@ -61,11 +64,11 @@ def plan_import(
     if database is not None and table in database.table_names() and not is_being_made:
         existing = database.table(table)
     if declared is None and existing is None:
-        declared = _declared_by(readers)
+        declared = _declared_by(readers, is_sent=is_sent)
     return _Planner(table, files, readers, mapping, sample, existing, declared).plan()
 
 
-def _declared_by(readers: Iterable[RowReader]) -> TableDeclaration | None:
+def _declared_by(readers: Iterable[RowReader], *, is_sent: bool) -> TableDeclaration | None:
     """What all files say of the table that they were made from."""
     found = [reader.table_schema if isinstance(reader, ParquetReader) else None for reader in readers]
     if not found or found[0] is None or any(one != found[0] for one in found):
@@ -74,17 +77,19 @@ def _declared_by(readers: Iterable[RowReader]) -> TableDeclaration | None:
         declared = TableDeclaration.of_json(found[0])
     except ParameterInvalid:  # of a later version, maybe: it is but a hint
         return None
-    return TableDeclaration(declared.key, {name: _with_model_here(of) for name, of in declared.fields.items()})
+    return TableDeclaration(declared.key, {name: _with_model_here(of, is_sent) for name, of in declared.fields.items()})
 
 
 def _without_model(of: FieldDeclaration) -> FieldDeclaration:
     return replace(of, embed=None, with_=None) if isinstance(of, Vector) else of
 
 
-def _with_model_here(of: FieldDeclaration) -> FieldDeclaration:
-    """A field that a file was made from, without its model where that is not to be had here."""
+def _with_model_here(of: FieldDeclaration, is_sent: bool) -> FieldDeclaration:
+    """A field that a file was made from, without its model where that is not to be had here, or not to be opened."""
     if isinstance(of, Vector) and of.with_ is not None:
         try:
+            if is_sent and reads_path(of.with_):
+                return _without_model(of)
             open_model(of.with_, of.dimension)
         except LutraError:
             return _without_model(of)

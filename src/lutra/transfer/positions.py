@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from lutra.transfer.data_file import DataFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,11 @@ class FoundRows:
 
 class RowReader(Protocol):
     """Reads the rows of one file."""
+
+    @property
+    def file(self) -> DataFile:
+        """The file."""
+        ...
 
     @property
     def names(self) -> Sequence[str]:

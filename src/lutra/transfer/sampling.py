@@ -8,9 +8,10 @@ from dataclasses import field as dataclass_field
 from typing import Any, Final
 
 from lutra.instance.given_columns import chunks
+from lutra.model.deadline import current_deadline
 from lutra.transfer.csv_dialect import CsvOptions
 from lutra.transfer.csv_reader import CsvReader
-from lutra.transfer.data_file import DataFile
+from lutra.transfer.data_file import DataFile, check_columns
 from lutra.transfer.jsonl_reader import JsonLinesReader
 from lutra.transfer.observation import Seen
 from lutra.transfer.parquet_reader import ParquetReader
@@ -56,14 +57,19 @@ class Sample:
             self.hints.setdefault(name, hint)
         for name in reader.names:
             self._add_name(name)
-        left = rows_max
+        check_columns(reader.file.path, len(self.names))
+        left, frames_bytes = rows_max, 0
         for found in reader.rows(Position()):
+            current_deadline().check()
             for row in sampled_rows(found, reader.hints):
                 self._take_row(number, row, is_text=not reader.has_types)
+                check_columns(reader.file.path, len(self.names))
                 left -= 1
                 if left == 0:
                     return
-            if found.read_bytes > _SAMPLE_BYTES_MAX:
+            # Of what is compressed, what comes out of it.
+            frames_bytes += 0 if found.frame is None else found.frame.nbytes
+            if max(found.read_bytes, found.after.offset, frames_bytes) > _SAMPLE_BYTES_MAX:
                 return
 
     def key_column(self) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Final
 
 from starlette.responses import Response, StreamingResponse
@@ -49,11 +50,17 @@ def export(asked: ConsoleRequest) -> Response:
     if not _room.acquire(blocking=False):
         raise ServerBusy(f"{_AT_ONCE} exports are under way: try again when one of them has ended.")
     try:
-        pieces = exported.pieces()
+        # What is wrong with the first rows is told by a page: of a file that has begun, only its end can be missing.
+        pieces = _begun(exported.pieces())
     except BaseException:
         _room.release()
         raise
     return StreamingResponse(_Held(pieces), headers=file_headers(name), media_type=_MEDIA_TYPES[format_])
+
+
+def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same pieces, of which the first is made."""
+    return chain(list(islice(pieces, 1)), pieces)
 
 
 def _values(bound: KeyInput | None) -> list[KeyValue] | None:
