@@ -4,6 +4,7 @@
 # make pictures    search in a thousand pictures by words or by a picture, on a page: examples/pictures
 # make assistant   answers from documents, on a page: examples/assistant
 # make lint    ruff, mypy strict, import-linter
+# make screenshots   the pictures of docs/console.md, taken in Chromium
 # make bench   the benchmarks of bench/, printed as tables
 # make docs    the documentation as a site in site/: python3 -m http.server -d site, or open site/index.html
 
@@ -18,7 +19,7 @@ SDK_TESTS = [ ! -x $(SDK_VENV)/bin/pytest ] || LUTRA_SERVER_PYTHON=$(BIN)/python
 # Two processes at once: half the time on two cores, and none of the memory that one a core would take on many.
 SHARED_OUT := -n 2 --dist worksteal
 
-.PHONY: setup browser demo assistant pictures test test-slow lint bench docs protos clean
+.PHONY: setup browser screenshots demo assistant pictures test test-slow lint bench docs protos clean
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml $(NATIVE)
@@ -27,6 +28,9 @@ $(VENV)/.installed: pyproject.toml $(NATIVE)
 
 browser:
 	@sh tools/browser.sh
+
+screenshots: setup browser
+	$(BIN)/python -m tools.screenshots
 
 demo: setup
 	$(BIN)/lutra demo --data demo-data
