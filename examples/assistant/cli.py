@@ -122,7 +122,7 @@ def fill(paths: tuple[Path, ...], data: Path, model: str, whole: bool, language:
 @main.command()
 @_data
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="With which documents are read, at first.")
-@click.option("--port", type=click.IntRange(0, 65_535), default=8090, show_default=True)
+@click.option("--port", type=click.IntRange(0, 65_535), default=8091, show_default=True)
 @_with_chat
 def serve(data: Path, model: str, port: int, **chat: Any) -> None:
     """Serve the page, to this machine alone; the default documents are read first, where there are none."""
