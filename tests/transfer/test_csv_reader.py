@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lutra.model.errors import ParameterInvalid
@@ -18,6 +18,7 @@ from lutra.transfer.data_file import DataFile
 from lutra.transfer.positions import FoundRow, Position
 
 START = Position()
+_junk = st.lists(st.sampled_from([bytes([one]) for one in b'a"\r\n,\x00\xff;1']), max_size=40).map(b"".join)
 _cell = st.text(st.sampled_from('ab"\n,;\t é\r'), max_size=6).filter(lambda text: text != "")
 
 
@@ -79,6 +80,27 @@ def test_what_is_wrong_is_told(path: Path) -> None:
     rows = read(path, content)
     assert [row.number for row in rows] == [1, 2, 3, 4, 5, 6, 7]
     assert [row.raw for row in rows if row.values is None] == ["3", "4,5,6", '7,"8', "\\xff,11"]
+
+
+@given(head=st.sampled_from([b"x\n", b"x,y\n", b"x,y,z\n"]), body=st.binary(max_size=60) | _junk)
+@example(head=b"x,y,z\n", body=b',\x00;"\r"')
+@example(head=b"x,y\n", body=bytes(range(256)) * 4)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_file_that_is_no_csv_has_broken_rows(path: Path, head: bytes, body: bytes) -> None:
+    """Whatever it holds, it is read to its end, each row with values or with what is wrong."""
+    rows = read(path, head + body)
+    assert [row.number for row in rows] == [*range(1, len(rows) + 1)]
+    assert all((row.values is None) == (row.wrong is not None) for row in rows)
+
+
+def test_bytes_that_are_no_text_cost_no_other_row(path: Path) -> None:
+    content = b'x,y\n1,\xe4\n\xff\n2,"\xe4\nb"\n3,4\n'
+    assert told(read(path, content)) == [
+        (2, "not UTF-8: \\xe4 (iconv makes a file UTF-8)"),
+        (3, "not UTF-8: \\xff (iconv makes a file UTF-8)"),
+        (4, 'not UTF-8: \\xe4\nb" (iconv makes a file UTF-8)'),
+        (6, ["3", "4"]),
+    ]
 
 
 def test_gaps_and_empty_texts(path: Path) -> None:

@@ -99,6 +99,10 @@ def test_a_key_is_kept_as_it_is_written(tmp_path: Path) -> None:
         planned(tmp_path, key=("x",), rows=[{"x": 1.5}])
     with pytest.raises(ParameterInvalid, match=r"cannot be the name of a key.* --rename 'my id=my_id' --key my_id"):
         planned(tmp_path, key=("my id",), rows=[{"my id": 1}])
+    with pytest.raises(ParameterInvalid, match=r"--rename '编号=id' --key id"):
+        planned(tmp_path, key=("编号",), rows=[{"编号": 1}])
+    with pytest.raises(ParameterInvalid, match=r"--rename '1st=_1st' --key _1st"):
+        planned(tmp_path, key=("1st",), rows=[{"1st": 1}])
 
 
 @pytest.mark.parametrize(

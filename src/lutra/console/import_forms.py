@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any, Final, get_args
 
 from lutra.console.imports import REJECTED_MAX_DEFAULT
 from lutra.embedding.models import ModelName, model_names, reads_path
 from lutra.instance.text import AnalyzerName
 from lutra.instance.vector import MetricName
-from lutra.model.errors import ParameterInvalid
 from lutra.transfer.csv_dialect import CsvOptions
 from lutra.transfer.data_file import FORMATS, FormatName
 from lutra.transfer.mapping import ColumnMapping, EmbeddedColumn, Place
@@ -43,12 +43,14 @@ _REJECTED_MAX: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class ImportForm:
-    """As it was sent; ``columns`` are those that the file was found to have."""
+    """As it was sent; ``columns`` are those that the file was found to have. ``problem`` says what of it cannot be: the
+    rest stays as it was typed."""
 
     table: str
     mapping: ColumnMapping
     rejected_max: int = REJECTED_MAX_DEFAULT
     columns: tuple[str, ...] = ()
+    problem: str = ""
 
     @property
     def delimiter_name(self) -> str:
@@ -82,7 +84,8 @@ class ImportForm:
 
 
 def form_of(form: Mapping[str, Any]) -> ImportForm:
-    """Raises ParameterInvalid."""
+    """Nothing that was typed is lost where a part of it is wrong: its `ImportForm.problem` is the first of those."""
+    problems: list[str] = []
     sources: list[str] = []
     types: dict[str, str] = {}
     renamed: dict[str, str] = {}
@@ -107,17 +110,18 @@ def form_of(form: Mapping[str, Any]) -> ImportForm:
         types,
         renamed,
         tuple(skipped),
-        places=tuple(_places(form)),
-        embedded=tuple(_embedded(form)),
-        csv=_csv(form),
-        format=_format(form),
+        places=tuple(_places(form, problems)),
+        embedded=tuple(_embedded(form, problems)),
+        csv=_csv(form, problems),
+        format=_format(form, problems),
     )
     rejected = _text(form, "rejected_max")
-    if rejected and not (rejected.isdecimal() and int(rejected) <= _REJECTED_MAX):
-        raise ParameterInvalid(f"An import stops after 0 to {_REJECTED_MAX:,} rejected rows, not {rejected[:20]!r}.")
-    return ImportForm(
-        _text(form, "table"), mapping, int(rejected) if rejected else REJECTED_MAX_DEFAULT, tuple(sources)
-    )
+    rejected_max = REJECTED_MAX_DEFAULT
+    if rejected.isdecimal() and int(rejected) <= _REJECTED_MAX:
+        rejected_max = int(rejected)
+    elif rejected:
+        problems.append(f"An import stops after 0 to {_REJECTED_MAX:,} rejected rows, not {rejected[:20]!r}.")
+    return ImportForm(_text(form, "table"), mapping, rejected_max, tuple(sources), problems[0] if problems else "")
 
 
 def with_what_there_is(form: ImportForm, plan: Plan) -> ImportForm:
@@ -133,31 +137,38 @@ def _parts(place: Place) -> tuple[str, str]:
     return place.lat, place.lon
 
 
-def _places(form: Mapping[str, Any]) -> list[Place]:
+def _places(form: Mapping[str, Any], problems: list[str]) -> list[Place]:
     places = []
     for number in range(PLACES):
         lat, lon, name = (_text(form, f"{part}-{number}") for part in ("lat", "lon", "place"))
         if not (lat or lon or name):
             continue
         if not (lat and lon and name):
-            raise ParameterInvalid("A place is made of a column of latitudes and one of longitudes, and has a name.")
+            problems.append("A place is made of a column of latitudes and one of longitudes, and has a name.")
         places.append(Place(lat, lon, name))
     return places
 
 
-def _embedded(form: Mapping[str, Any]) -> list[EmbeddedColumn]:
+def _embedded(form: Mapping[str, Any], problems: list[str]) -> list[EmbeddedColumn]:
     columns = []
     for number in range(EMBEDDED):
         source, name, model = (_text(form, f"{part}-{number}") for part in ("embed", "vector", "model"))
-        if not (source or name):
+        if not (source or name or model):
             continue
         if not (source and name and model):
-            raise ParameterInvalid("Vectors are made of a column, by a model, and have a name.")
-        if model.partition(":")[0] not in {one.name.partition(":")[0] for one in models()} or reads_path(model):
-            known = ", ".join(one.name for one in models())
-            raise ParameterInvalid(f"Vectors are made by one of these models here: {known}.")
+            problems.append("Vectors are made of a column, by a model, and have a name.")
+        elif model.partition(":")[0] not in {one.name.partition(":")[0] for one in models()} or reads_path(model):
+            problems.append(_no_model(model))
         columns.append(EmbeddedColumn(source, name, model))
     return columns
+
+
+def _no_model(model: str) -> str:
+    names = [one.name for one in models()]
+    meant = get_close_matches(model, names, 1)
+    return f"There is no model {model[:60]!r} here: there are {', '.join(names)}." + (
+        f" Did you mean {meant[0]!r}?" if meant else ""
+    )
 
 
 def models() -> list[ModelName]:
@@ -165,25 +176,25 @@ def models() -> list[ModelName]:
     return [one for one in model_names() if one.is_service or ":" not in one.name]
 
 
-def _csv(form: Mapping[str, Any]) -> CsvOptions:
+def _csv(form: Mapping[str, Any], problems: list[str]) -> CsvOptions:
     name = _text(form, "delimiter")
     if name not in DELIMITERS:
-        raise ParameterInvalid(f"Values are parted by one of {', '.join(DELIMITERS)}.")
+        problems.append(f"Values are parted by one of {', '.join(DELIMITERS)}.")
     header, nulls = _text(form, "header"), _text(form, "nulls")
     return CsvOptions(
-        DELIMITERS[name] or None,
+        DELIMITERS.get(name) or None,
         tuple(header.split(",")) if header else None,
         ("", *(nulls.split(",") if nulls else ())),
     )
 
 
-def _format(form: Mapping[str, Any]) -> FormatName | None:
+def _format(form: Mapping[str, Any], problems: list[str]) -> FormatName | None:
     said = _text(form, "format")
     if not said:
         return None
     found = next((one for one in FORMATS if one == said), None)
     if found is None:
-        raise ParameterInvalid(f"A file is one of {', '.join(FORMATS)}.")
+        problems.append(f"A file is one of {', '.join(FORMATS)}.")
     return found
 
 

@@ -121,17 +121,20 @@ class CsvReader:
         """How many good rows and bad ones a record is. A row after it shows whether it ends: Arrow closes a quote at
         the end of what it is given."""
         after = self.dialect.delimiter.join("0" * len(self.names)).encode()
-        columns, bad = self._arrow([record, _Record(0, after)])
+        readable = _Record(record.line, record.content.decode(errors="replace").encode())
+        columns, bad = self._arrow([readable, _Record(0, after)])
         return len(columns[0]) - 1, len(bad)
 
     def _parsed(self, records: list[_Record], number: int) -> list[FoundRow]:
         """The rows that records are, numbered from ``number`` + 1 on."""
+        for record in records:
+            record.wrong = record.wrong or _not_utf8(record.content, self.dialect.delimiter.encode())
         whole = [record for record in records if record.wrong is None]
         columns, bad = self._arrow(whole) if whole else ([], {})
         if whole and len(columns[0]) + len(bad) != len(whole):
-            for record in whole:
-                if sum(self._counted(record)) != 1:
-                    record.wrong = "CR within a line, which ends a row there"
+            several = [record for record in whole if sum(self._counted(record)) != 1]
+            for record in several or [record for record in whole if b"\r" in record.content.rstrip(b"\r\n")] or whole:
+                record.wrong = "CR within a line, which ends a row there"
             return self._parsed(records, number)
         rows: list[FoundRow] = []
         good, position = iter(zip(*columns, strict=True)), 0
@@ -144,22 +147,14 @@ class CsvReader:
             if wrong is not None:
                 rows.append(FoundRow(number, record.line, None, wrong, shown(record.content)))
                 continue
-            rows.append(self._row(number, record, next(good)))
+            cells = zip(self.names, next(good), strict=True)
+            values = {name: None if cell is None else cell.decode() for name, cell in cells}
+            rows.append(FoundRow(number, record.line, values))
         return rows
-
-    def _row(self, number: int, record: _Record, cells: tuple[bytes | None, ...]) -> FoundRow:
-        try:
-            values = {
-                name: None if cell is None else cell.decode() for name, cell in zip(self.names, cells, strict=True)
-            }
-        except UnicodeDecodeError as error:
-            wrong = f"not UTF-8: {shown(error.object[error.start :][:20])} (iconv makes a file UTF-8)"
-            return FoundRow(number, record.line, None, wrong, shown(record.content))
-        return FoundRow(number, record.line, values)
 
     def _arrow(self, records: list[_Record]) -> tuple[list[list[Any]], dict[int, str]]:
         """The columns of those rows that have as many values as there are names; of others, by their place from 1 on,
-        what is wrong."""
+        what is wrong. All of it is UTF-8: Arrow shows bad rows as text, and fails at one that is none."""
         import pyarrow as pa
         from pyarrow import csv
 
@@ -199,6 +194,16 @@ def _strict(delimiter: str) -> re.Pattern[bytes]:
     sign = re.escape(delimiter.encode())
     cell = rb'(?:"(?:[^"]|"")*+"|(?:[^"\r\n' + sign + rb"][^\r\n" + sign + rb"]*+)?)"
     return re.compile(cell + rb"(?:" + sign + cell + rb")*+\r?\n?")
+
+
+def _not_utf8(content: bytes, delimiter: bytes) -> str | None:
+    """What is wrong with a record that is no text; it shows the rest of the value."""
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        value = content[error.start :].partition(delimiter)[0].rstrip(b"\r\n")
+        return f"not UTF-8: {shown(value[:20])} (iconv makes a file UTF-8)"
+    return None
 
 
 def _ended(content: bytes) -> bytes:

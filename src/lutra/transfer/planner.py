@@ -358,7 +358,7 @@ class _Planner:
             )
         for column in columns:
             if column.is_key and limits.NAME_PATTERN.fullmatch(column.name) is None:
-                plain = "".join(one if one.isalnum() and one.isascii() else "_" for one in column.name)
+                plain = _plain_name(column.name)
                 raise ParameterInvalid(
                     f"{column.name!r} cannot be the name of a key: letters, digits and '_', no digit first. Say "
                     f"--rename '{column.source}={plain}' --key {plain}"
@@ -370,6 +370,12 @@ class _Planner:
         if schema is not None:
             validate_schema(schema, layout.table_schema())
         return layout
+
+
+def _plain_name(name: str) -> str:
+    """One that a key can have, as much like ``name`` as that allows."""
+    plain = "".join(one if one.isalnum() and one.isascii() else "_" for one in name).strip("_") or "id"
+    return f"_{plain}" if plain[0].isdigit() else plain
 
 
 def _dimension(seen: Seen) -> int | None:

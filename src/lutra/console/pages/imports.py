@@ -24,6 +24,20 @@ from lutra.transfer.plan import Plan
 _ROWS_SHOWN: Final = 5
 _WRITE_BYTES: Final = 1 << 20
 _OPTION: Final = re.compile(r"(?<!\w)--([a-z]+)")
+_LABELS: Final = {
+    "rename": "In the table",
+    "type": "Type",
+    "vector": "Type",
+    "key": "Key",
+    "skip": "Leave out",
+    "geo": "Places of two columns",
+    "embed": "Vectors made of a column by a model",
+    "header": "Names, where the first line has none",
+    "delimiter": "Between values",
+    "null": "What stands for no value",
+    "format": "Format",
+}
+"""Options of `lutra import`, and what stands in their place in the form."""
 
 
 def show(asked: ConsoleRequest) -> Response:
@@ -68,17 +82,14 @@ def go_on(asked: ConsoleRequest) -> Response:
     if asked.form.get("discard") is not None:
         services.uploads.discard(sent)
         return asked.redirect(asked.url("tables", instance=instance), asked.text("The file is discarded."))
-    try:
-        form = form_of(asked.form)
-    except LutraError as error:
-        return _plan_page(asked, sent, ImportForm(str(asked.form.get("table", "")), ColumnMapping()), str(error))
-    if asked.form.get("start") is None:
-        return _plan_page(asked, sent, form)
+    form = form_of(asked.form)
+    if form.problem or asked.form.get("start") is None:
+        return _plan_page(asked, sent, form, form.problem)
     database = services.database(instance)
     try:
         plan = planned(database, form.table, sent, form.mapping)
     except (LutraError, ImportError) as error:
-        return _plan_page(asked, sent, form, _told(error))
+        return _plan_page(asked, sent, form, _told(asked, str(error)))
     job = start_import(services.jobs, services.uploads, database, instance, plan, sent, form.mapping, form.rejected_max)
     return asked.redirect(asked.url("job", job=job.id))
 
@@ -92,7 +103,7 @@ def _plan_page(asked: ConsoleRequest, sent: Upload, form: ImportForm, problem: s
             form = with_what_there_is(form, plan)
             sample = _sample(plan, form)
         except (LutraError, ImportError) as error:
-            problem = _told(error)
+            problem = _told(asked, str(error))
     return asked.render(
         "import_plan.html",
         400 if problem else 200,
@@ -101,6 +112,7 @@ def _plan_page(asked: ConsoleRequest, sent: Upload, form: ImportForm, problem: s
         form=form,
         plan=plan,
         problem=problem,
+        told=lambda text: _told(asked, text),
         columns=_columns(form, plan),
         sample=sample,
         types=TYPES,
@@ -149,9 +161,9 @@ def _upload(asked: ConsoleRequest) -> Upload:
     return asked.services.uploads.get(asked.path["upload"], asked.instance.name)
 
 
-def _told(error: Exception) -> str:
+def _told(asked: ConsoleRequest, text: str) -> str:
     """In the words of the form, which has no options of a command."""
-    return _OPTION.sub(r"“\1”", str(error))
+    return _OPTION.sub(lambda option: f"“{asked.text(_LABELS.get(option[1], option[1]))}”", text)
 
 
 def _table_name(file_name: str) -> str:
