@@ -18,10 +18,14 @@ from dataclasses import dataclass, field
 from email.message import Message
 from typing import IO, Any, Final
 
+from lutra.embedding.service import checked_key
+from lutra.model.errors import ParameterInvalid
+
 ANSWER_CHARS_MAX: Final = 20_000
 _LINE_BYTES_MAX: Final = 1024 * 1024
 _LINES_MAX: Final = 100_000
 _COMPLAINT_CHARS_MAX: Final = 300
+_COMPLAINT_READ_BYTES: Final = 4_096
 _RETRIED_STATUSES: Final = frozenset({408, 409, 429, 500, 502, 503, 504})
 _PAUSE_S_MAX: Final = 5.0
 
@@ -49,6 +53,10 @@ class ChatModel:
     def __post_init__(self) -> None:
         if not self.base_url.startswith(("http://", "https://")):
             raise ChatModelError(f"the address of a model begins with http:// or https://, not {self.base_url!r}")
+        try:
+            object.__setattr__(self, "api_key", checked_key(self.api_key))
+        except ParameterInvalid as error:
+            raise ChatModelError(str(error)) from error
 
     @property
     def url(self) -> str:
@@ -70,7 +78,9 @@ class ChatModel:
                 return
             except urllib.error.HTTPError as error:
                 with error:
-                    complaint = error.read(_COMPLAINT_CHARS_MAX).decode(errors="replace").strip()
+                    complaint = error.read(_COMPLAINT_READ_BYTES).decode(errors="replace").strip()
+                # Cut once the key is out of it: half a key is a secret, too.
+                complaint = self._without_key(complaint)[:_COMPLAINT_CHARS_MAX]
                 failure = self._failure(f"answered {error.code} {error.reason}: {complaint}")
                 is_final = error.code not in _RETRIED_STATUSES
                 pause_s = _seconds(error.headers.get("Retry-After"), self.pause_s * 2 ** (attempt - 1))
@@ -125,7 +135,9 @@ class ChatModel:
         try:
             told = json.loads(value)
             if isinstance(told, dict) and told.get("error"):
-                raise self._failure(f"told of an error: {json.dumps(told['error'])[:_COMPLAINT_CHARS_MAX]}")
+                raise self._failure(
+                    f"told of an error: {self._without_key(json.dumps(told['error']))[:_COMPLAINT_CHARS_MAX]}"
+                )
             choices = told["choices"]
             content = choices[0][part].get("content") if choices else None
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
@@ -135,8 +147,10 @@ class ChatModel:
         return content or ""
 
     def _failure(self, complaint: str) -> ChatModelError:
-        text = f"{self.url} {complaint}"
-        return ChatModelError(text.replace(self.api_key, "…") if self.api_key else text)
+        return ChatModelError(self._without_key(f"{self.url} {complaint}"))
+
+    def _without_key(self, text: str) -> str:
+        return text.replace(self.api_key, "…") if self.api_key else text
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -180,3 +180,18 @@ def test_a_request_that_nobody_waits_for_ends(endpoint: Endpoint) -> None:
     with working_for(deadline), pytest.raises(RequestTimeout):
         OpenAIEmbedder("a-model", 3, base_url=endpoint.url).embed(["abc"])
     assert len(endpoint.requests) == 1
+
+
+def test_a_key_is_in_no_error(endpoint: Endpoint) -> None:
+    embedder(endpoint, api_key="sekret\n").embed(["a"])
+    assert endpoint.requests[-1][1]["authorization"] == "Bearer sekret", "as a file has it that an editor wrote"
+    for key in ("sekret\nHost: evil", "sek ret", "sekr\u00e9t", "sekret\x00"):
+        with pytest.raises(ParameterInvalid) as refused:
+            embedder(endpoint, api_key=key)
+        assert "sek" not in str(refused.value)
+    key = "sekret-" + "0123456789" * 10
+    for before in (0, 450, 495):
+        endpoint.answers = [status(401, "x" * before + key)]
+        with pytest.raises(ModelUnusable) as told:
+            embedder(endpoint, api_key=key).embed(["a"])
+        assert "sek" not in str(told.value), before

@@ -51,7 +51,7 @@ class GridQuery:
             query.get("prefix", ""),
             tuple(starts_at),
             tuple(dict.fromkeys(name for name in query.getlist("column")[:_COLUMNS_MAX] if name)),
-            int(rows) if rows.isdecimal() and int(rows) in PAGE_ROWS else _PAGE_ROWS_DEFAULT,
+            next((number for number in PAGE_ROWS if rows == str(number)), _PAGE_ROWS_DEFAULT),
             place,
             query.get("place") == "last",
             query.get("index", ""),

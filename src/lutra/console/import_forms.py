@@ -117,7 +117,7 @@ def form_of(form: Mapping[str, Any]) -> ImportForm:
     )
     rejected = _text(form, "rejected_max")
     rejected_max = REJECTED_MAX_DEFAULT
-    if rejected.isdecimal() and int(rejected) <= _REJECTED_MAX:
+    if rejected.isdecimal() and len(rejected) < 10 and int(rejected) <= _REJECTED_MAX:
         rejected_max = int(rejected)
     elif rejected:
         problems.append(f"An import stops after 0 to {_REJECTED_MAX:,} rejected rows, not {rejected[:20]!r}.")

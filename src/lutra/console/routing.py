@@ -21,9 +21,9 @@ from lutra.console.policy import HEADERS
 from lutra.console.request import ConsoleRequest, too_large
 from lutra.console.sessions import COOKIE
 from lutra.model.deadline import Deadline, working_for
-from lutra.model.errors import AuthFailed, LutraError, ParameterInvalid
+from lutra.model.errors import AuthFailed, IndexDamaged, LutraError, ParameterInvalid, StorageFailure
 from lutra.server.http.responses import RequestIds
-from lutra.server.protocol.errors import status_of, told
+from lutra.server.protocol.errors import INTERNAL_CODE, status_of, told
 
 Handler = Callable[[ConsoleRequest], Response]
 StreamHandler = Callable[[ConsoleRequest], Awaitable[Response]]
@@ -176,7 +176,7 @@ class Passage:
         else:
             code, message = told(error)
             status = status_of(code) if status is None else status
-            if status >= 500:
+            if isinstance(error, IndexDamaged | StorageFailure) or code == INTERNAL_CODE:
                 return self.failed(asked, error)
         return self._error_page(asked, status, code, message)
 

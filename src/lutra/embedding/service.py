@@ -28,6 +28,7 @@ PAUSE_S_MAX: Final = 30.0
 _BYTES_PER_NUMBER_MAX: Final = 32
 _CHUNK_BYTES: Final = 64 * 1024
 _COMPLAINT_CHARS_MAX: Final = 500
+_COMPLAINT_READ_BYTES: Final = 4_096
 _CALLS_AT_ONCE: Final = 4
 _BATCH_CHARS: Final = 200_000
 
@@ -62,7 +63,7 @@ class Service:
         if attempts_max < 1 or timeout_s <= 0:
             raise ParameterInvalid("attempts_max is at least 1, timeout_s more than 0")
         self.url = url
-        self._api_key = api_key
+        self._api_key = checked_key(api_key)
         self._timeout_s = timeout_s
         self._attempts_max = attempts_max
         self._sleep = sleep
@@ -125,7 +126,9 @@ class Service:
             return self._read(request, bytes_max, vectors)
         except urllib.error.HTTPError as error:
             with error:
-                complaint = error.read(_COMPLAINT_CHARS_MAX).decode(errors="replace").strip()
+                complaint = error.read(_COMPLAINT_READ_BYTES).decode(errors="replace").strip()
+            # Cut once the key is out of it: half a key is a secret, too.
+            complaint = self._without_key(complaint)[:_COMPLAINT_CHARS_MAX]
             told = self._without_key(f"{self.url} answered {error.code} {error.reason}: {complaint}")
             if error.code in _OF_THE_TEXTS:
                 raise EmbeddingError(told) from None
@@ -154,6 +157,17 @@ class Service:
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._api_key, "***") if self._api_key else text
+
+
+def checked_key(api_key: str | None) -> str | None:
+    """A key as a header takes it: without the end of line that a file may have put there.
+
+    Raises ParameterInvalid, which does not say the key: what a library raises for a header does.
+    """
+    key = (api_key or "").strip()
+    if not all("!" <= one <= "~" for one in key):
+        raise ParameterInvalid("an API key has printable characters of ASCII alone, without spaces")
+    return key or None
 
 
 def check_dimension(dimension: int) -> int:

@@ -97,3 +97,16 @@ def test_nobody_there() -> None:
         list(ChatModel("otter-1", url, pause_s=0.01).answer(MESSAGES))
     with pytest.raises(ChatModelError, match="begins with http"):
         ChatModel("otter-1", "file:///etc/passwd")
+
+
+@pytest.mark.parametrize("key", ["sekret\nHost: evil", "sek ret", "sekr\u00e9t"])
+def test_a_key_that_no_header_takes_is_not_told(key: str) -> None:
+    with pytest.raises(ChatModelError) as refused:
+        ChatModel("otter-1", "http://127.0.0.1:1", key)
+    assert "sek" not in str(refused.value)
+
+
+def test_half_a_key_is_not_told_either() -> None:
+    with ChatServer(Reply(status=401, body="x" * 295 + KEY)) as server, pytest.raises(ChatModelError) as refused:
+        list(model(server).answer(MESSAGES))
+    assert KEY[:3] not in str(refused.value)

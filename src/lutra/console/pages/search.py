@@ -276,7 +276,8 @@ def picture(asked: ConsoleRequest) -> Response:
     """The picture that a column of a row holds, as that and nothing else."""
     key = key_of_token(asked.query.get("key", ""), asked.layout.key)
     column = asked.query.get("column", "")
-    row = asked.table.get(*(value for _, value in key), columns=[column])
+    # All of the row: a column that nobody declared cannot be asked for alone.
+    row = asked.table.get(*(value for _, value in key))
     content = None if row is None else row.get(column)
     kind = picture_type(content)
     if kind is None:
