@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from lutra.instance.engine import Engine
     from lutra.server.auth.credentials import Credentials, LoadedCredentials
     from lutra.server.http.app import MakeConsole
+
+_MB: Final = 1024 * 1024
 
 
 @click.command()
@@ -112,22 +114,16 @@ def serve(
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with shown_failures():
-        engine = Engine.open(
-            data_dir,
-            objects=objects,
-            memory_bytes=memory_mb * 1024 * 1024,
-            build_memory_bytes=None if build_memory_mb is None else build_memory_mb * 1024 * 1024,
-        )
+        build_bytes = None if build_memory_mb is None else build_memory_mb * _MB
+        engine = Engine.open(data_dir, objects=objects, memory_bytes=memory_mb * _MB, build_memory_bytes=build_bytes)
         try:
             if embeds:
                 engine.embed_changes()
             # Threads of the engine read its indexes meanwhile.
-            from lutra.console.uploads import sweep_uploads
             from lutra.server.auth.credentials import load_credentials
             from lutra.server.http.options import ServerOptions
             from lutra.server.http.server import run_server
 
-            sweep_uploads(engine.data_dir)
             _warn_of_plain_http(host)
             for name in instances or (DEFAULT_INSTANCE,):
                 if not instance_exists(data_dir, name):
@@ -135,23 +131,30 @@ def serve(
             loaded = load_credentials(data_dir, os.environ)
             if loaded.is_new:
                 _show(loaded)
+            upload_mb = console_upload_mb if has_console else None
             run_server(
                 engine,
                 loaded.credentials,
                 ServerOptions(host=host, port=port, write_threads=write_threads),
                 on_listening=_announce,
-                make_console=_console_maker(engine, loaded.credentials, console_upload_mb) if has_console else None,
+                make_console=_console_maker(engine, loaded.credentials, upload_mb),
             )
         finally:
             engine.close()
 
 
-def _console_maker(engine: Engine, credentials: Credentials, upload_mb: int) -> MakeConsole:
+def _console_maker(engine: Engine, credentials: Credentials, upload_mb: int | None) -> MakeConsole | None:
+    """What makes the console, for files of so many MB at most; None where none is wanted. What an earlier one left of
+    uploads is removed in any case."""
     from lutra.console.app import Console
     from lutra.console.options import ConsoleOptions
+    from lutra.console.uploads import sweep_uploads
     from lutra.model.clock import SystemClock
 
-    options = ConsoleOptions(upload_bytes_max=upload_mb * 1024 * 1024)
+    sweep_uploads(engine.data_dir)
+    if upload_mb is None:
+        return None
+    options = ConsoleOptions(upload_bytes_max=upload_mb * _MB)
     return lambda metrics: Console(engine, credentials, SystemClock(), metrics, options)
 
 

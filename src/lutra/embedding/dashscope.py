@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from lutra.embedding.embedder import Batching, EmbeddingError
-from lutra.embedding.service import Service, batching, check_dimension
+from lutra.embedding.service import Found, Service, batching, check_dimension
 from lutra.embedding.waiting import pause
 from lutra.model.errors import ParameterInvalid
 
@@ -51,7 +51,54 @@ _FORMATS: Final = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png", b"BM": 
 _CALLS_AT_ONCE: Final = 4
 
 
-class DashScopeTextEmbedder:
+class _DashScopeEmbedder:
+    """A model of the service, asked for some inputs at a time."""
+
+    def __init__(
+        self,
+        path: str,
+        model: str,
+        dimension: int,
+        batching_: Batching,
+        *,
+        base_url: str,
+        api_key: str | None,
+        timeout_s: float,
+        attempts_max: int,
+        sleep: Callable[[float], object],
+    ) -> None:
+        self._model = model
+        self._dimension = check_dimension(dimension)
+        self.batching = batching_
+        key = api_key if api_key is not None else os.environ.get(KEY_VARIABLE)
+        url = base_url.rstrip("/") + path
+        self._service = Service(url, key, timeout_s=timeout_s, attempts_max=attempts_max, sleep=sleep)
+
+    @property
+    def name(self) -> str:
+        return self._model
+
+    @property
+    def dimension(self) -> int:
+        return self._dimension
+
+    def _asked(
+        self, noun: str, inputs: Sequence[Any], found: Found, parameters: Mapping[str, Any]
+    ) -> npt.NDArray[np.float32]:
+        """The vectors of inputs, which a request calls ``noun``."""
+        vectors = np.empty((len(inputs), self._dimension), dtype=np.float32)
+        asked = dict(parameters) if self._model in _FIXED else {**parameters, "dimension": self._dimension}
+        for first in range(0, len(inputs), self.batching.items):
+            batch = list(inputs[first : first + self.batching.items])
+            question = {"model": self._model, "input": {noun: batch}, "parameters": asked}
+            answer = self._service.ask(question, len(batch), self._dimension)
+            vectors[first : first + len(batch)] = self._service.vectors(
+                answer, found, self._model, len(batch), self._dimension
+            )
+        return vectors
+
+
+class DashScopeTextEmbedder(_DashScopeEmbedder):
     """Asks for the vectors of texts, as many at a time as the model takes (10 or 25).
 
     Implements ``TextEmbedder``; thread-safe. ``dimension`` is asked for, of models that have several. ``api_key`` None
@@ -69,19 +116,17 @@ class DashScopeTextEmbedder:
         attempts_max: int = 4,
         sleep: Callable[[float], object] = pause,
     ) -> None:
-        self._model = model
-        self._dimension = check_dimension(dimension)
-        self.batching = batching(_BATCH_TEXTS_OF.get(model, _BATCH_TEXTS))
-        url = base_url.rstrip("/") + _TEXT_PATH
-        self._service = Service(url, _key(api_key), timeout_s=timeout_s, attempts_max=attempts_max, sleep=sleep)
-
-    @property
-    def name(self) -> str:
-        return self._model
-
-    @property
-    def dimension(self) -> int:
-        return self._dimension
+        super().__init__(
+            _TEXT_PATH,
+            model,
+            dimension,
+            batching(_BATCH_TEXTS_OF.get(model, _BATCH_TEXTS)),
+            base_url=base_url,
+            api_key=api_key,
+            timeout_s=timeout_s,
+            attempts_max=attempts_max,
+            sleep=sleep,
+        )
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """float32 [len(texts), dimension], as documents. Raises EmbeddingError."""
@@ -92,21 +137,10 @@ class DashScopeTextEmbedder:
         return self._vectors(texts, "query")
 
     def _vectors(self, texts: Sequence[str], text_type: Literal["document", "query"]) -> npt.NDArray[np.float32]:
-        vectors = np.empty((len(texts), self._dimension), dtype=np.float32)
-        parameters: dict[str, Any] = {"text_type": text_type}
-        if self._model not in _FIXED:
-            parameters["dimension"] = self._dimension
-        for first in range(0, len(texts), self.batching.items):
-            batch = list(texts[first : first + self.batching.items])
-            question = {"model": self._model, "input": {"texts": batch}, "parameters": parameters}
-            answer = self._service.ask(question, len(batch), self._dimension)
-            vectors[first : first + len(batch)] = self._service.vectors(
-                answer, _texts, self._model, len(batch), self._dimension
-            )
-        return vectors
+        return self._asked("texts", texts, _texts, {"text_type": text_type})
 
 
-class DashScopeMultimodalEmbedder:
+class DashScopeMultimodalEmbedder(_DashScopeEmbedder):
     """Asks for the vectors of pictures, and of texts in the same space. Implements ``MultimodalEmbedder``; thread-safe.
 
     Pictures are JPEG, PNG or BMP of 3 MB at most. Arguments are those of `DashScopeTextEmbedder`.
@@ -123,20 +157,18 @@ class DashScopeMultimodalEmbedder:
         attempts_max: int = 4,
         sleep: Callable[[float], object] = pause,
     ) -> None:
-        self._model = model
-        self._dimension = check_dimension(dimension)
         items = _BATCH_CONTENTS_OF.get(model, _BATCH_CONTENTS)
-        self.batching = Batching(items, items * PICTURE_BYTES_MAX, _CALLS_AT_ONCE)
-        url = base_url.rstrip("/") + _MULTIMODAL_PATH
-        self._service = Service(url, _key(api_key), timeout_s=timeout_s, attempts_max=attempts_max, sleep=sleep)
-
-    @property
-    def name(self) -> str:
-        return self._model
-
-    @property
-    def dimension(self) -> int:
-        return self._dimension
+        super().__init__(
+            _MULTIMODAL_PATH,
+            model,
+            dimension,
+            Batching(items, items * PICTURE_BYTES_MAX, _CALLS_AT_ONCE),
+            base_url=base_url,
+            api_key=api_key,
+            timeout_s=timeout_s,
+            attempts_max=attempts_max,
+            sleep=sleep,
+        )
 
     def embed(self, pictures: Sequence[bytes]) -> npt.NDArray[np.float32]:
         """float32 [len(pictures), dimension], of files' contents. Raises EmbeddingError."""
@@ -147,16 +179,7 @@ class DashScopeMultimodalEmbedder:
         return self._vectors([{"text": text} for text in texts])
 
     def _vectors(self, contents: Sequence[dict[str, str]]) -> npt.NDArray[np.float32]:
-        vectors = np.empty((len(contents), self._dimension), dtype=np.float32)
-        parameters = {} if self._model in _FIXED else {"dimension": self._dimension}
-        for first in range(0, len(contents), self.batching.items):
-            batch = contents[first : first + self.batching.items]
-            question = {"model": self._model, "input": {"contents": batch}, "parameters": parameters}
-            answer = self._service.ask(question, len(batch), self._dimension)
-            vectors[first : first + len(batch)] = self._service.vectors(
-                answer, _contents, self._model, len(batch), self._dimension
-            )
-        return vectors
+        return self._asked("contents", contents, _contents, {})
 
 
 def _data_url(picture: bytes) -> str:
@@ -176,10 +199,6 @@ def _texts(answer: Any) -> Iterator[tuple[int, Any]]:
 def _contents(answer: Any) -> Iterator[tuple[int, Any]]:
     for item in answer["output"]["embeddings"]:
         yield item["index"], item["embedding"]
-
-
-def _key(given: str | None) -> str | None:
-    return given if given is not None else os.environ.get(KEY_VARIABLE)
 
 
 def is_multimodal(model: str) -> bool:

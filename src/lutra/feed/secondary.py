@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from lutra.feed.progress import Progress
+from lutra.feed.quiet_consumer import QuietConsumer
 from lutra.model.errors import Corruption, LutraError, ObjectMissing, ServerBusy
 from lutra.model.rows import PrimaryKey, Row
 from lutra.model.schema import IndexKind, SecondaryIndex, TableDescription
@@ -17,7 +18,6 @@ from lutra.model.values import INT64_MAX
 from lutra.tables.globalindex import GlobalRows
 from lutra.tables.indexprogress import IndexProgress
 from lutra.tables.indexwriter import IndexWriter
-from lutra.tables.keys import KeyCodec
 
 _SETTLE_S: Final = 30.0
 _SETTLE_TRIES: Final = 5
@@ -28,42 +28,24 @@ _SAVE_PERIOD_S: Final = 5.0
 _log = logging.getLogger(__name__)
 
 
-class _Consumer:
+class _Consumer(QuietConsumer):
     """What the two kinds of `lutra.feed.consumer.ChangeConsumer` have in common.
 
     Each says what it does about changes, and what of them it has stored.
     """
 
-    needs_expired: bool = False
-    indexed_position: int = INT64_MAX
-    waiting: int = 0
-    error: str | None = None
-    is_torn: bool = False
-
     def __init__(self, table: TableDescription, index: SecondaryIndex, writer: IndexWriter) -> None:
         """Reads nothing yet of what is stored."""
+        super().__init__(table)
         self.index = index
-        self.on_due: Callable[[], None] = lambda: None
-        self.on_progress: Callable[[], None] = lambda: None
         self.on_filled: Callable[[], None] = lambda: None
         """Called once it has all of the table, by whose turn it is to feed it."""
-        self.is_open = False
-        self._table = table
         self._writer = writer
-        self._keys = KeyCodec(b"", table.schema.key)
         self._progress = IndexProgress()
 
     @property
     def title(self) -> str:
         return f"secondary index [{self.index.name}] of table [{self.table}]"
-
-    @property
-    def table(self) -> str:
-        return self._table.schema.name
-
-    @property
-    def table_id(self) -> int:
-        return self._table.table_id
 
     @property
     def rows(self) -> int:
@@ -82,35 +64,9 @@ class _Consumer:
         self.is_open = True
         return self._progress.ttl_s
 
-    def keep_showing(self) -> None:
-        """It is never torn."""
-
-    def begin_again(self) -> Callable[[], object]:
-        """It is never torn."""
-        return lambda: None
-
-    def shows_all(self) -> None:
-        """What there is of an index is shown once it is filled (`IndexProgress`)."""
-
-    def require_writer(self) -> None:
-        """Who writes to the store writes to its indexes."""
-
     def follow_ttl(self, table_ttl_s: int) -> None:
         """Stored with what comes next: until then no row has been left out by it."""
         self._progress = replace(self._progress, ttl_s=table_ttl_s)
-
-    def drop_expired(self) -> None:
-        """What has expired is not read, as in the table."""
-
-    def outdated(self, count: int) -> list[PrimaryKey]:
-        """None: values expire of an entry as they do of their row."""
-        return []
-
-    def encode(self, key: PrimaryKey) -> bytes:
-        return self._keys.encode(key)
-
-    def decode(self, key: bytes) -> PrimaryKey:
-        return self._keys.decode(key)
 
     def damage(self, error: Corruption | ObjectMissing) -> LutraError:
         return Corruption(

@@ -14,12 +14,13 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from lutra.feed.progress import Progress
+from lutra.feed.quiet_consumer import QuietConsumer
 from lutra.instance.embed_run import EmbedRun, Unembedded
 from lutra.instance.instance import Instance
 from lutra.instance.layout import Layout
@@ -28,9 +29,7 @@ from lutra.model.deadline import Deadline, working_for
 from lutra.model.errors import Corruption, LutraError, ObjectMissing, StorageFailure
 from lutra.model.rows import PrimaryKey, Row
 from lutra.model.schema import TableDescription
-from lutra.model.values import INT64_MAX
 from lutra.tables.changelog import Changelog
-from lutra.tables.keys import KeyCodec
 
 _FORMAT: Final = 1
 _SAVE_PERIOD_S: Final = 5.0
@@ -40,23 +39,16 @@ _REASON_CHARS_MAX: Final = 300
 _log = logging.getLogger(__name__)
 
 
-class EmbeddingFollower:
+class EmbeddingFollower(QuietConsumer):
     """Of one table."""
 
-    needs_expired: bool = False
-    indexed_position: int = INT64_MAX
-    waiting: int = 0
     rows: int = 0
-    error: str | None = None
-    is_torn: bool = False
 
     def __init__(
         self, instance: Instance, table: TableDescription, changelog: Changelog, path: Path, begin_at: int
     ) -> None:
         """``path``: the file that says how far it is. ``begin_at``: the sequence that a new one begins at."""
-        self.on_due: Callable[[], None] = lambda: None
-        self.on_progress: Callable[[], None] = lambda: None
-        self.is_open = False
+        super().__init__(table)
         self.embedded = 0
         """Vectors that it has written."""
         self.failed = 0
@@ -64,11 +56,9 @@ class EmbeddingFollower:
         self.failures: deque[Unembedded] = deque(maxlen=_FAILURES_KEPT)
         """The last of them."""
         self._instance = instance
-        self._description = table
         self._changelog = changelog
         self._path = path
         self._begin_at = begin_at
-        self._keys = KeyCodec(b"", table.schema.key)
         self._progress = Progress()
         self._stored = 0
         self._lock = threading.Lock()
@@ -79,14 +69,6 @@ class EmbeddingFollower:
     @property
     def title(self) -> str:
         return f"embedding of table [{self.table}]"
-
-    @property
-    def table(self) -> str:
-        return self._description.schema.name
-
-    @property
-    def table_id(self) -> int:
-        return self._description.table_id
 
     @property
     def progress(self) -> Progress:
@@ -147,36 +129,6 @@ class EmbeddingFollower:
             self._path.unlink(missing_ok=True)
         except OSError as error:
             raise StorageFailure(f"cannot remove {self._path}: {error.strerror}") from error
-
-    # --- what others of its kind need, and it does not ------------------------------------------------------------
-
-    def keep_showing(self) -> None:
-        """It is never torn."""
-
-    def begin_again(self) -> Callable[[], object]:
-        """It is never torn."""
-        return lambda: None
-
-    def shows_all(self) -> None:
-        """It shows nothing."""
-
-    def require_writer(self) -> None:
-        """Who writes to the store writes to its rows."""
-
-    def follow_ttl(self, table_ttl_s: int) -> None:
-        """What has expired is not read."""
-
-    def drop_expired(self) -> None:
-        """Vectors expire as all of a row does."""
-
-    def outdated(self, count: int) -> list[PrimaryKey]:
-        return []
-
-    def encode(self, key: PrimaryKey) -> bytes:
-        return self._keys.encode(key)
-
-    def decode(self, key: bytes) -> PrimaryKey:
-        return self._keys.decode(key)
 
     def damage(self, error: Corruption | ObjectMissing) -> LutraError:
         return error

@@ -191,9 +191,6 @@ class GoWriter(Writer):
     def string(self, text: str) -> str:
         return go_string(text)
 
-    def boolean(self, value: bool) -> str:
-        return "true" if value else "false"
-
     def operand(self, value: Any) -> Expression:
         match value:
             case str():

@@ -124,9 +124,6 @@ class JavaWriter(Writer):
     def string(self, text: str) -> str:
         return java_string(text)
 
-    def boolean(self, value: bool) -> str:
-        return "true" if value else "false"
-
     def operand(self, value: Any) -> Expression:
         match value:
             case str():

@@ -240,9 +240,6 @@ class NodeWriter(Writer):
     def string(self, text: str) -> str:
         return node_string(text)
 
-    def boolean(self, value: bool) -> str:
-        return "true" if value else "false"
-
     def operand(self, value: Any) -> Expression:
         match value:
             case str():

@@ -168,9 +168,9 @@ class Writer(ABC):
     def string(self, text: str) -> str:
         """A literal."""
 
-    @abstractmethod
     def boolean(self, value: bool) -> str:
-        """A literal."""
+        """A literal; in most languages the same."""
+        return "true" if value else "false"
 
     @abstractmethod
     def operand(self, value: Any) -> Expression:
