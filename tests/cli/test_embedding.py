@@ -132,6 +132,15 @@ def test_searches_that_make_no_sense(folder: Path, arguments: tuple[str, ...], c
     assert (result.exit_code, complaint in result.stderr) == (1, True), result.stderr
 
 
+def test_searches_are_corrected_by_options(folder: Path) -> None:
+    imported("--type", "text=keyword", "--embed", f"words:meaning:{MODEL}")
+    result = run("table", "search", "notes", "oven")
+    assert "has no text field to find words in: --near looks in the vectors of meaning" in result.stderr
+    assert run("embed", "--table", "notes", "--field", "text", "--into", "other", "--model", MODEL).exit_code == 0
+    result = run("table", "search", "notes", "--near", "oven")
+    assert "several fields to look for words in: say --field, one of meaning, other" in result.stderr
+
+
 # --- rows that are there ----------------------------------------------------------------------------------------------
 
 

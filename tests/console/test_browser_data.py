@@ -163,6 +163,24 @@ def test_a_conflicting_edit_is_refused_and_told(
     assert mine.get_by_role("status").inner_text() == "The row is saved."
 
 
+def test_what_is_wrong_has_the_focus(browser_page: Page, console: ConsoleClient) -> None:
+    """A keyboard goes on there, and a screen reader begins there."""
+    plan = console.upload("/i/test/uploads?name=focus.csv", b"id,name,year\na,Ann,1970\n").json()["location"]
+    page = browser_page
+    page.goto(plan)
+    page.get_by_label("Table", exact=True).fill("9 lives")
+    page.get_by_role("button", name="Import", exact=True).click()
+    page.locator("[role=alert]:focus").wait_for()
+    form = inputs(console.get(plan).html)
+    job = console.post(plan, {**form, "table": "focus", "key-0": "on", "start": "1"}).headers["location"]
+    page.goto(job)
+    page.get_by_role("link", name="See the rows").click()
+    page.get_by_role("link", name="a", exact=True).click()
+    page.get_by_role("textbox", name="year", exact=True).fill("soon")
+    page.get_by_role("button", name="Save").click()
+    page.locator("textarea[aria-invalid=true]:focus").wait_for()
+
+
 def test_a_vector_unfolds_when_it_is_asked_for(browser_page: Page, console: ConsoleClient) -> None:
     rows = "".join(json.dumps({"id": n, "embedding": [n / 10 + i for i in range(16)]}) + "\n" for n in range(3))
     plan = console.upload("/i/test/uploads?name=points.jsonl", rows.encode()).json()["location"]

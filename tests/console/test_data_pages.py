@@ -410,6 +410,8 @@ class TestImport:
         vectors = {row["id"]: row.get("embedding") for row in map(json.loads, rows)}
         assert {key: vector and len(vector) for key, vector in vectors.items()} == {"a": 256, "b": 256, "c": None}
         address = f"/i/test/t/notes/data/row?key={quote(json.dumps(['a']))}"
+        for place in (address, "/i/test/t/notes/data/new"):
+            assert "made of text by wordllama" in console.get(place).text
         form = inputs(console.get(address).html)
         form.pop("key", None)
         number = next(name[5:] for name, value in form.items() if name.startswith("name-") and value == "text")

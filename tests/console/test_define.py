@@ -432,6 +432,22 @@ def test_rows_are_told_without_being_read(console: ConsoleClient, console_server
     assert "1,200" in console.get("/i/test").text
 
 
+def test_a_table_among_many_is_found_by_its_name(console: ConsoleClient, console_server: ServerProcess) -> None:
+    console.post("/", {"name": "crowd"})
+    client = console_server.client(instance_name="crowd")
+    assert 'role="search"' not in console.get("/i/crowd").html, "few need no search"
+    for number in range(205):
+        meta = ots.TableMeta(f"Log_{number:03}", [("id", "STRING")])
+        client.create_table(meta, ots.TableOptions(), ots.ReservedThroughput(ots.CapacityUnit(0, 0)))
+    page = console.get("/i/crowd")
+    assert "These are the first 200 of 205: a part of the name finds others." in page.text
+    assert ("Log_199" in page.text, "Log_200" in page.text) == (True, False)
+    page = console.get("/i/crowd?name=log_20")
+    assert re.findall(r">(Log_\d+)</a>", page.html) == [f"Log_{number}" for number in range(200, 205)]
+    assert "No table has <b> in its name." in console.get("/i/crowd?name=%3Cb%3E").text
+    assert "<b>" not in console.get("/i/crowd?name=%3Cb%3E").html
+
+
 def test_names_are_escaped(console: ConsoleClient) -> None:
     script = "<script>alert(1)</script>"
     form = {"do": "create", "name": "search", "fields.0.name": script, "fields.0.type": "KEYWORD"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,22 +71,34 @@ def searched(table: Table, asked: Asked) -> Found:
         vector = _vector_of(table, key, asked.field)
     # The row itself is mostly the first, so that a page of the others begins and ends one later.
     first, wanted = (asked.offset, asked.limit) if key is None else (0, asked.offset + asked.limit + 1)
-    results = table.search(
-        vector,
-        text=asked.text,
-        where=None if asked.where is None else parse_where_of(asked.where, table),
-        limit=wanted,
-        field=asked.field if vector is not None else None,
-        text_field=asked.text_field if asked.text is not None else None,
-        match=asked.match,
-        order_by=[_order(text) for text in asked.order_by],
-        columns=names_of(asked.columns),
-        min_score=asked.min_score,
-        offset=first,
-        explain=asked.explain,
-    )
+    try:
+        results = table.search(
+            vector,
+            text=asked.text,
+            where=None if asked.where is None else parse_where_of(asked.where, table),
+            limit=wanted,
+            field=asked.field if vector is not None else None,
+            text_field=asked.text_field if asked.text is not None else None,
+            match=asked.match,
+            order_by=[_order(text) for text in asked.order_by],
+            columns=names_of(asked.columns),
+            min_score=asked.min_score,
+            offset=first,
+            explain=asked.explain,
+        )
+    except ParameterInvalid as error:
+        raise _by_options(table, error) from error
     rows = [row for row in results if row.key != key][asked.offset - first :]
     return Found(rows[: asked.limit], results.stats)
+
+
+def _by_options(table: Table, error: ParameterInvalid) -> ParameterInvalid:
+    """What is wrong, told by options where the library names its parameters."""
+    told = re.sub(r"\bsay (\w+)=", lambda named: f"say --{named[1].replace('_', '-')}", str(error))
+    made = [name for name, of in table.fields.items() if isinstance(of, Vector) and of.embed is not None]
+    if told.endswith("has no text field") and made:
+        told += f" to find words in: --near looks in the vectors of {', '.join(made)}"
+    return ParameterInvalid(told)
 
 
 def _vector(text: str) -> list[float]:

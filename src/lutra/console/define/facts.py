@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -80,11 +81,11 @@ class TableFacts:
         return sum(index.size_bytes for index in self.indexes)
 
 
-def all_tables(instance: Instance) -> list[TableFacts]:
-    """Those of an instance, by name; one that is deleted meanwhile is left out."""
+def tables_of(instance: Instance, names: Iterable[str]) -> list[TableFacts]:
+    """Tables of an instance, in this order; one that is deleted meanwhile is left out."""
     states = instance.secondary.states()
     found = []
-    for name in sorted(instance.tables.names()):
+    for name in names:
         try:
             found.append(table_facts(instance, name, states))
         except LutraError:

@@ -25,6 +25,7 @@ from lutra.console.row_edits import (
 from lutra.console.row_keys import key_text, key_token
 from lutra.model.errors import ObjectNotExist
 from lutra.model.rows import PrimaryKey
+from lutra.model.schema import Embedding
 
 _NEW_COLUMNS: Final = 2
 _MORE: Final = "more"
@@ -128,6 +129,11 @@ def _all_fields(forms: RowForms) -> list[ShownColumn]:
     return fields if forms.is_closed else [*fields, *_blank(forms, _NEW_COLUMNS)]
 
 
+def _made(forms: RowForms) -> dict[str, Embedding | None]:
+    """Of what, and by which model, vectors are made where none is given."""
+    return {field.name: field.embedding for field in forms.layout.embedded}
+
+
 def _gone(asked: ConsoleRequest, key: PrimaryKey) -> Response:
     shown = [(name, key_text(value)) for name, value in key]
     return asked.render("row_gone.html", 409, **asked.table_context("data"), key=shown)
@@ -153,6 +159,7 @@ def _row_page(
         token=token,
         columns=columns,
         columns_max=COLUMNS_SHOWN_MAX,
+        made=_made(forms),
         new=new,
         missing=[name for name in forms.missing(columns) if name not in {one.name for one in new}],
         is_closed=forms.is_closed,
@@ -183,6 +190,7 @@ def _new_page(
         400 if problems else 200,
         **asked.table_context("data"),
         layout=forms.layout,
+        made=_made(forms),
         key=key,
         columns=columns,
         missing=[],

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from lutra.console.code import TITLES
 from lutra.console.define.entered import Entered
-from lutra.console.define.facts import all_tables, table_facts
+from lutra.console.define.facts import table_facts, tables_of
 from lutra.console.define.programs import schema_code
 from lutra.console.define.table_form import entered_options, update_of
 from lutra.console.request import ConsoleRequest
@@ -18,10 +18,24 @@ from lutra.instance.database import delete_with_indexes
 from lutra.model.errors import LutraError
 from lutra.model.schema import TableUpdate
 
+_TABLES_SHOWN: Final = 200
+_TABLES_SEEN_AT_ONCE: Final = 20
+"""Where there are more, they can be looked for by name."""
+
 
 def show_all(asked: ConsoleRequest) -> Response:
     instance = asked.instance
-    return asked.render("tables.html", instance=instance.name, tables=all_tables(instance))
+    part = asked.query.get("name", "").strip()
+    there = sorted(instance.tables.names())
+    names = [name for name in there if part.lower() in name.lower()]
+    return asked.render(
+        "tables.html",
+        instance=instance.name,
+        tables=tables_of(instance, names[:_TABLES_SHOWN]),
+        part=part,
+        total=len(names),
+        is_sought=bool(part) or len(there) > _TABLES_SEEN_AT_ONCE,
+    )
 
 
 def show(asked: ConsoleRequest) -> Response:
