@@ -83,3 +83,15 @@ def test_lines_that_are_passed_over_count_as_read(tmp_path: Path, monkeypatch: p
     path = tmp_path / "rows.jsonl"
     path.write_bytes((b'{"x": "' + b"a" * 500 + b'"}\n') * 6)
     assert [found.count for found in JsonLinesReader(DataFile.at(path)).rows(Position())] == [2, 2, 2]
+
+
+def test_lines_of_more_values_than_a_row_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty list has 3 bytes, and 56 once it is read."""
+    monkeypatch.setattr(jsonl_reader, "_VALUES_MAX", 100)
+    monkeypatch.setattr(jsonl_reader, "_PARTS_MAX", 50)
+    rows = [{"x": [1] * 100}, {"x": [1] * 102}, {"x": [[]] * 40}, {"x": [[]] * 60}, {f"x{n}": 1 for n in range(60)}]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    [found] = JsonLinesReader(DataFile.at(path)).rows(Position())
+    wrong = "the line has too many values for a row"
+    assert [row.wrong for row in found.rows] == [None, wrong, None, wrong, wrong]

@@ -39,6 +39,7 @@ PLACES: Final = 3
 EMBEDDED: Final = 2
 _COLUMNS_MAX: Final = 1_000
 _REJECTED_MAX: Final = 1_000_000
+_NULLS_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ def _embedded(form: Mapping[str, Any], problems: list[str]) -> list[EmbeddedColu
 
 def _no_model(model: str) -> str:
     names = [one.name for one in models()]
-    meant = get_close_matches(model, names, 1)
+    meant = get_close_matches(model[:60], names, 1)
     return f"There is no model {model[:60]!r} here: there are {', '.join(names)}." + (
         f" Did you mean {meant[0]!r}?" if meant else ""
     )
@@ -181,10 +182,14 @@ def _csv(form: Mapping[str, Any], problems: list[str]) -> CsvOptions:
     if name not in DELIMITERS:
         problems.append(f"Values are parted by one of {', '.join(DELIMITERS)}.")
     header, nulls = _text(form, "header"), _text(form, "nulls")
+    signs = nulls.split(",") if nulls else []
+    if len(signs) > _NULLS_MAX:
+        problems.append(f"At most {_NULLS_MAX} texts stand for no value.")
+        signs = signs[:_NULLS_MAX]
     return CsvOptions(
         DELIMITERS.get(name) or None,
         tuple(header.split(",")) if header else None,
-        ("", *(nulls.split(",") if nulls else ())),
+        ("", *signs),
     )
 
 

@@ -13,7 +13,7 @@ class ConsoleOptions:
     queue_max: int = 256
     request_timeout_s: float = 45
     body_timeout_s: float = 30
-    """From one piece of a body to the next."""
+    """From one piece of an upload to the next, and for all of a form."""
     form_bytes_max: int = 4 * 1024 * 1024
     form_fields_max: int = 5_000
     open_form_bytes_max: int = 256 * 1024

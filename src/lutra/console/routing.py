@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -21,7 +22,7 @@ from lutra.console.policy import HEADERS
 from lutra.console.request import ConsoleRequest, too_large
 from lutra.console.sessions import COOKIE
 from lutra.model.deadline import Deadline, working_for
-from lutra.model.errors import AuthFailed, IndexDamaged, LutraError, ParameterInvalid, StorageFailure
+from lutra.model.errors import AuthFailed, IndexDamaged, LutraError, ParameterInvalid, RequestTimeout, StorageFailure
 from lutra.server.http.responses import RequestIds
 from lutra.server.protocol.errors import INTERNAL_CODE, status_of, told
 
@@ -135,22 +136,24 @@ class Passage:
         if is_open:
             bytes_max, fields_max = limits.open_form_bytes_max, limits.open_form_fields_max
         _check_announced(request, bytes_max)
+        pieces = asked.stream(bytes_max)
+        parser: MultiPartParser | FormParser
+        if kind == _MULTIPART:
+            parser = MultiPartParser(
+                request.headers, pieces, max_files=fields_max, max_fields=fields_max, max_part_size=bytes_max
+            )
+        elif kind == _FORM:
+            parser = FormParser(request.headers, pieces, max_fields=fields_max, max_part_size=bytes_max)
+        else:
+            raise ParameterInvalid(f"A form is sent as {_FORM} or {_MULTIPART}.")
         try:
-            if kind == _MULTIPART:
-                parser = MultiPartParser(
-                    request.headers,
-                    asked.stream(bytes_max),
-                    max_files=fields_max,
-                    max_fields=fields_max,
-                    max_part_size=bytes_max,
-                )
+            # All of it within the time of one piece: what drips would hold a connection for days.
+            async with asyncio.timeout(limits.body_timeout_s):
                 return await parser.parse()
-            if kind == _FORM:
-                pieces = asked.stream(bytes_max)
-                return await FormParser(request.headers, pieces, max_fields=fields_max, max_part_size=bytes_max).parse()
+        except TimeoutError:
+            raise RequestTimeout("Request timeout.") from None
         except (MultiPartException, UnicodeDecodeError) as error:
             raise ParameterInvalid(f"The form cannot be read: {error}.") from None
-        raise ParameterInvalid(f"A form is sent as {_FORM} or {_MULTIPART}.")
 
     def _check_genuine(self, asked: ConsoleRequest, token: object) -> None:
         """That a page of this console sent it: by its token, and by what browsers say of where it comes from.
@@ -184,7 +187,7 @@ class Passage:
         """The answer where something failed inside: logged with an id, and told by its kind at most."""
         request_id = self._request_ids.next()
         code, message = told(error)
-        logger.error("console request %s (%s) failed", request_id, asked.request.url.path, exc_info=error)
+        logger.error("console request %s (%r) failed", request_id, asked.request.url.path, exc_info=error)
         return self._error_page(asked, status_of(code), code, message, request_id)
 
     def _error_page(

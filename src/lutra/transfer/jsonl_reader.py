@@ -7,12 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
+from lutra.model import limits
 from lutra.transfer.data_file import DataFile
 from lutra.transfer.lines import Line, Lines, shown
 from lutra.transfer.positions import FoundRow, FoundRows, Position
 
 _ROWS_AT_ONCE: Final = 1_000
 _BYTES_AT_ONCE: Final = 8 * 1024 * 1024
+_VALUES_MAX: Final = limits.ROW_BYTES_MAX // 4
+"""Of a line: more numbers than the largest row has."""
+_PARTS_MAX: Final = 2_000_000
+"""Of a line: lists, objects and names in them, which take fifty times as much in memory as they do as text."""
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -59,6 +64,8 @@ def _parsed(line: Line, content: bytes) -> tuple[dict[str, Any] | None, str | No
     """The values of a row, or what is wrong with it."""
     if line.is_too_long:
         return None, "the line is too long for a row"
+    if len(content) > _PARTS_MAX and _has_too_much(content):
+        return None, "the line has too many values for a row"
     try:
         values = json.loads(content, parse_constant=_refuse)
     except UnicodeDecodeError as error:
@@ -73,6 +80,10 @@ def _parsed(line: Line, content: bytes) -> tuple[dict[str, Any] | None, str | No
     if not isinstance(values, dict):
         return None, f"expected an object of JSON in each line, not {_KINDS.get(type(values), 'null')}"
     return values, None
+
+
+def _has_too_much(content: bytes) -> bool:
+    return content.count(b",") > _VALUES_MAX or sum(map(content.count, (b"[", b"{", b":"))) > _PARTS_MAX
 
 
 _KINDS: Final[dict[type, str]] = {
