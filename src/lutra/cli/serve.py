@@ -131,13 +131,12 @@ def serve(
             loaded = load_credentials(data_dir, os.environ)
             if loaded.is_new:
                 _show(loaded)
-            upload_mb = console_upload_mb if has_console else None
             run_server(
                 engine,
                 loaded.credentials,
                 ServerOptions(host=host, port=port, write_threads=write_threads),
                 on_listening=_announce,
-                make_console=_console_maker(engine, loaded.credentials, upload_mb),
+                make_console=_console_maker(engine, loaded.credentials, console_upload_mb if has_console else None),
             )
         finally:
             engine.close()
