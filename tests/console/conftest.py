@@ -29,8 +29,9 @@ def console(console_server: ServerProcess) -> ConsoleClient:
     return client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One browser for a module. Its driver has the thread's event loop meanwhile: another module may need one, too."""
     with chromium() as browser:
         yield browser
 

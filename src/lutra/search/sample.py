@@ -23,7 +23,7 @@ from lutra.kernels.row_mask import RowMask
 from lutra.model.arrays import Docs as IntDocs
 from lutra.model.deadline import Deadline
 from lutra.model.errors import ParameterInvalid
-from lutra.model.indexes import FieldSchema, FieldType
+from lutra.model.indexes import FieldSchema
 from lutra.model.queries import MatchAll, PartStats, Query, SearchRequest
 from lutra.model.rows import PrimaryKey
 from lutra.scalars.doc_values import DocValues
@@ -75,7 +75,7 @@ class VectorSample:
 def values_shown(field: FieldSchema) -> bool:
     """Whether the values of a field can come along."""
     kind = kind_of(field)
-    return kind.is_counted and field.is_sortable and (kind.is_number or kind.is_date or _is_named(field))
+    return kind.is_counted and field.is_sortable and (kind.is_number or kind.is_date or _is_named(kind))
 
 
 def sample_of(view: IndexView, request: SampleRequest) -> VectorSample:
@@ -187,8 +187,9 @@ def _mixed(docs: IntDocs, seed: str) -> npt.NDArray[np.uint64]:
     return mixed
 
 
-def _is_named(field: FieldSchema) -> bool:
-    return field.type in (FieldType.KEYWORD, FieldType.BOOLEAN)
+def _is_named(kind: FieldKind) -> bool:
+    """Whether its values are names that rows share, or truth values."""
+    return kind.sort_type is bool or (kind.has_strings and kind.is_collapsible)
 
 
 def _values_of(part: Part, field: FieldSchema, kind: FieldKind, docs: Docs) -> list[Any]:
@@ -202,7 +203,7 @@ def _values_of(part: Part, field: FieldSchema, kind: FieldKind, docs: Docs) -> l
         found: list[Any] = [texts[number] for number in which.tolist()]
     elif kind.is_date:
         found = [ns // _NS_PER_US for ns in taken.tolist()]
-    elif field.type is FieldType.BOOLEAN:
+    elif kind.sort_type is bool:
         found = [bool(one) for one in taken.tolist()]
     else:
         found = taken.tolist()

@@ -32,7 +32,7 @@ def keys(answer: Answer) -> list[str]:
 
 
 def total(answer: Answer) -> int:
-    [found] = re.findall(r'role="status">([\d,]+) rows<', answer.html)
+    [found] = re.findall(r'role="status">([\d,]+) rows?<', answer.html)
     return int(found.replace(",", ""))
 
 
