@@ -46,7 +46,7 @@ def test_an_instance_is_made_and_its_name_checked(console: ConsoleClient) -> Non
     answer = console.post("/", {"name": "second"})
     assert (answer.status, answer.headers["location"]) == (303, "/console/i/second")
     assert "There are no tables yet." in console.get("/i/second").text
-    for name, problem in (("second", "already"), ("a/b", "invalid instance name"), ("", "invalid instance name")):
+    for name, problem in (("second", "already"), ("a/b", "A name has 2 to 64"), ("", "A name has 2 to 64")):
         answer = console.post("/", {"name": name})
         assert answer.status == 400
         assert problem in re.findall(r'id="instance-problem" role="alert">([^<]*)<', answer.html)[0]
@@ -114,7 +114,7 @@ def test_the_code_comes_before_anything_is_made(console: ConsoleClient, console_
     assert all("sketched" in program and "kind" in program for program in answer["code"].values())
     assert console_server.endpoint in answer["code"]["python"]
     answer = console.post("/i/test/new-table", form | {"name": "1"}, as_json=True).json()
-    assert answer == {"code": {}, "problems": {"name": "Invalid table name: '1'."}}
+    assert answer == {"code": {}, "problems": {"name": "Letters, digits and _, beginning with no digit."}}
     assert tables(console_server) == before
 
 
@@ -151,7 +151,7 @@ def test_rows_of_a_form_come_and_go(console: ConsoleClient) -> None:
 
 BAD_TABLES: dict[str, tuple[dict[str, str], str, str]] = {
     "a name that is taken": ({"name": "taken"}, "name", "There is a table of this name already."),
-    "no name": ({"name": ""}, "name", "Invalid table name: ''."),
+    "no name": ({"name": ""}, "name", "Letters, digits and _, beginning with no digit."),
     "five key columns": (
         {
             f"key.{number}.{what}": value

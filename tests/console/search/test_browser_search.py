@@ -279,7 +279,7 @@ def test_in_chinese_dark_and_narrow(browser_page: Page) -> None:
     words = {"text": "river", "fields": ["text"]}
     for view in ("cards", "grid"):
         show(page, {"words": words, "aggregations": aggregations, "view": view, "explain": True})
-        for title in ("相近", "条件", "聚合", "排序、分页与列"):
+        for title in ("向量检索", "条件", "统计聚合", "排序、分页与列"):
             unfold(page, title)
         assert_accessible(page)
         is_wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")

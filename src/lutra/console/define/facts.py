@@ -20,7 +20,7 @@ COUNTED_ROWS_MAX: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class IndexFacts:
-    """A search index. ``error`` says why nothing is known of it: it is damaged, say, or being opened."""
+    """A search index. ``error`` says what is wrong with it: it is damaged, say, or follows its table no more."""
 
     name: str
     description: IndexDescription | None = None
@@ -121,7 +121,9 @@ def index_facts(instance: Instance, table: str, name: str) -> IndexFacts:
     except LutraError as error:
         return IndexFacts(name, error=str(error))
     try:
-        watermarks, stats = instance.index_stats(table, name)
+        generations = instance.index_generations(table, name)
     except LutraError as error:
         return IndexFacts(name, description, error=str(error))
-    return IndexFacts(name, description, watermarks, stats, stats.error)
+    answering = next(one for one in generations if one.is_answering)
+    wrong = next((one.error for one in generations if one.error), None)
+    return IndexFacts(name, description, answering.watermarks, answering.stats, wrong)

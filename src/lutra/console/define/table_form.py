@@ -41,7 +41,8 @@ _DEVIATION_S_DEFAULT: Final = TableOptions().max_deviation_s
 def table_of(entered: Entered, instance: Instance) -> TableSchema | None:
     """The table that a form means; None where something is wrong, which the form then says."""
     name = entered.value("name")
-    entered.check("name", lambda: schemas.check_table_name(name))
+    if limits.NAME_PATTERN.fullmatch(name) is None:
+        entered.note("name", entered.text("Letters, digits and _, beginning with no digit."))
     if name in instance.tables.names():
         entered.note("name", entered.text("There is a table of this name already."))
     options, stream = options_of(entered), _stream(entered)

@@ -20,8 +20,11 @@ def create(asked: ConsoleRequest) -> Response:
     name = str(asked.form.get("name", "")).strip()
     try:
         asked.engine.create_instance(name)
-    except (ParameterInvalid, ObjectAlreadyExist) as error:
-        return _shown(asked, status=400, name=name, problem=str(error))
+    except ParameterInvalid:
+        return _shown(asked, status=400, name=name, problem=asked.text("A name has 2 to 64 letters, digits, - and _."))
+    except ObjectAlreadyExist:
+        problem = asked.text("There is an instance of this name already.")
+        return _shown(asked, status=400, name=name, problem=problem)
     return asked.redirect(asked.url("tables", instance=name), asked.text("Instance {name} was created.", name=name))
 
 
