@@ -134,7 +134,7 @@ def test_dialects(path: Path, content: str, options: dict[str, object], expected
     [
         (b"", "is empty"),
         (b"\xff\xfex\x00", "is UTF-16"),
-        (b"x\xff\n", "is not UTF-8"),
+        (b"x\xff\n", r"is not UTF-8: 'x\\xff'\. Save it as UTF-8 first"),
         (b"x,y\r1,2\r", "end by CR alone"),
         (b'x,"y\n', "a quote that is not closed"),
     ],

@@ -96,8 +96,11 @@ def _text(file: DataFile, content: bytes) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:
+        # What is no text has its backslashes already; signs of control get theirs here.
+        line = repr(shown(content)[:60].strip()).replace(r"\\", "\\")
         raise ParameterInvalid(
-            f"{file.path}: the first line is not UTF-8: {shown(content)[:60]!r}. Make it UTF-8 first (iconv)"
+            f"{file.path}: the first line is not UTF-8: {line}. Save it as UTF-8 first: "
+            "spreadsheets offer that, and iconv -f LATIN1 -t UTF-8 does it"
         ) from None
 
 
