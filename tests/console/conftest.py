@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def console_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A real server for the tests of a module; its instance is ``test``."""
-    with ServerProcess(tmp_path_factory.mktemp("console") / "data") as server:
+    """A real server for the tests of a module; its instance is ``test``, and it takes files of 32 MB."""
+    arguments = ("--console-upload-mb", "32")
+    with ServerProcess(tmp_path_factory.mktemp("console") / "data", arguments=arguments) as server:
         yield server
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from urllib.parse import quote
+
+from support.console_client import ConsoleClient
+from support.waiting import wait_until
 
 
 def inputs(html: str) -> dict[str, str]:
@@ -47,3 +51,19 @@ class _Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._area:
             self.found[self._area] += data
+
+
+def imported(console: ConsoleClient, name: str, content: bytes, **form: str) -> str:
+    """Sends a file and has it imported as it was planned; the address of the job, once that has ended."""
+    sent = console.upload(f"/i/test/uploads?name={quote(name)}", content)
+    assert sent.status == 200, sent.text
+    plan = sent.json()["location"]
+    page = console.get(plan)
+    assert page.status == 200, page.text
+    fields = inputs(page.html)
+    fields.update({"start": "1", **form})
+    begun = console.post(plan, fields)
+    assert begun.status == 303, begun.text
+    job = begun.headers["location"]
+    wait_until(lambda: console.get(f"{job}/state", as_json=True).json()["has_ended"])
+    return job
