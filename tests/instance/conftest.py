@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from support.embedders import Words
 
 import lutra
 
@@ -21,3 +22,12 @@ def db(database: lutra.Database) -> Iterator[lutra.Database]:
     yield database
     for name in database.table_names():
         database.delete_table(name)
+
+
+@pytest.fixture
+def model() -> Iterator[Words]:
+    """A model of texts, under the name ``words-of-tests``."""
+    model = Words()
+    lutra.register_model("words-of-tests", model)
+    yield model
+    model.failure = None

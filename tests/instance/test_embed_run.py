@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,6 @@ from lutra.model.values import ColumnType
 
 MADE = lutra.Vector(4, embed="text", with_="words-of-tests")
 PUT = CellOperation.PUT
-
-
-@pytest.fixture
-def model() -> Iterator[Words]:
-    model = Words()
-    lutra.register_model("words-of-tests", model)
-    yield model
-    model.failure = None
 
 
 @pytest.fixture

@@ -21,14 +21,6 @@ MADE = lutra.Vector(4, embed="text", with_="words-of-tests")
 
 
 @pytest.fixture
-def model() -> Iterator[Words]:
-    model = Words()
-    lutra.register_model("words-of-tests", model)
-    yield model
-    model.failure = None
-
-
-@pytest.fixture
 def db(tmp_path: Path) -> Iterator[lutra.Database]:
     with lutra.connect(tmp_path / "data") as db:
         db._engine.embed_changes()

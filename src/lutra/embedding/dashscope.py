@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.embedding.embedder import Batching, EmbeddingError
-from lutra.embedding.service import Found, Service, batching, check_dimension
+from lutra.embedding.service import Found, ServiceEmbedder, batching
 from lutra.embedding.waiting import pause
 from lutra.model.errors import ParameterInvalid
 
@@ -51,51 +51,17 @@ _FORMATS: Final = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png", b"BM": 
 _CALLS_AT_ONCE: Final = 4
 
 
-class _DashScopeEmbedder:
-    """A model of the service, asked for some inputs at a time."""
-
-    def __init__(
-        self,
-        path: str,
-        model: str,
-        dimension: int,
-        batching_: Batching,
-        *,
-        base_url: str,
-        api_key: str | None,
-        timeout_s: float,
-        attempts_max: int,
-        sleep: Callable[[float], object],
-    ) -> None:
-        self._model = model
-        self._dimension = check_dimension(dimension)
-        self.batching = batching_
-        key = api_key if api_key is not None else os.environ.get(KEY_VARIABLE)
-        url = base_url.rstrip("/") + path
-        self._service = Service(url, key, timeout_s=timeout_s, attempts_max=attempts_max, sleep=sleep)
-
-    @property
-    def name(self) -> str:
-        return self._model
-
-    @property
-    def dimension(self) -> int:
-        return self._dimension
+class _DashScopeEmbedder(ServiceEmbedder):
+    """A model of the service."""
 
     def _asked(
         self, noun: str, inputs: Sequence[Any], found: Found, parameters: Mapping[str, Any]
     ) -> npt.NDArray[np.float32]:
         """The vectors of inputs, which a request calls ``noun``."""
-        vectors = np.empty((len(inputs), self._dimension), dtype=np.float32)
         asked = dict(parameters) if self._model in _FIXED else {**parameters, "dimension": self._dimension}
-        for first in range(0, len(inputs), self.batching.items):
-            batch = list(inputs[first : first + self.batching.items])
-            question = {"model": self._model, "input": {noun: batch}, "parameters": asked}
-            answer = self._service.ask(question, len(batch), self._dimension)
-            vectors[first : first + len(batch)] = self._service.vectors(
-                answer, found, self._model, len(batch), self._dimension
-            )
-        return vectors
+        return self._made(
+            inputs, lambda batch: {"model": self._model, "input": {noun: batch}, "parameters": asked}, found
+        )
 
 
 class DashScopeTextEmbedder(_DashScopeEmbedder):
@@ -117,12 +83,11 @@ class DashScopeTextEmbedder(_DashScopeEmbedder):
         sleep: Callable[[float], object] = pause,
     ) -> None:
         super().__init__(
-            _TEXT_PATH,
             model,
             dimension,
             batching(_BATCH_TEXTS_OF.get(model, _BATCH_TEXTS)),
-            base_url=base_url,
-            api_key=api_key,
+            url=base_url.rstrip("/") + _TEXT_PATH,
+            api_key=_key(api_key),
             timeout_s=timeout_s,
             attempts_max=attempts_max,
             sleep=sleep,
@@ -159,12 +124,11 @@ class DashScopeMultimodalEmbedder(_DashScopeEmbedder):
     ) -> None:
         items = _BATCH_CONTENTS_OF.get(model, _BATCH_CONTENTS)
         super().__init__(
-            _MULTIMODAL_PATH,
             model,
             dimension,
             Batching(items, items * PICTURE_BYTES_MAX, _CALLS_AT_ONCE),
-            base_url=base_url,
-            api_key=api_key,
+            url=base_url.rstrip("/") + _MULTIMODAL_PATH,
+            api_key=_key(api_key),
             timeout_s=timeout_s,
             attempts_max=attempts_max,
             sleep=sleep,
@@ -180,6 +144,10 @@ class DashScopeMultimodalEmbedder(_DashScopeEmbedder):
 
     def _vectors(self, contents: Sequence[dict[str, str]]) -> npt.NDArray[np.float32]:
         return self._asked("contents", contents, _contents, {})
+
+
+def _key(given: str | None) -> str | None:
+    return given if given is not None else os.environ.get(KEY_VARIABLE)
 
 
 def _data_url(picture: bytes) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lutra.embedding.service import Service, batching, check_dimension
+from lutra.embedding.service import ServiceEmbedder, batching
 from lutra.embedding.waiting import pause
 from lutra.model.errors import ParameterInvalid
 
@@ -30,7 +30,7 @@ _SHORTENED: Final = "text-embedding-3-"
 """Models whose vectors can be asked for shorter."""
 
 
-class OpenAIEmbedder:
+class OpenAIEmbedder(ServiceEmbedder):
     """Asks an embeddings endpoint, a batch of texts at a time. Implements ``TextEmbedder``; thread-safe.
 
     ``dimension`` is the length of the model's vectors, checked on every answer; of OpenAI's own models that can
@@ -53,40 +53,30 @@ class OpenAIEmbedder:
     ) -> None:
         if batch_texts < 1:
             raise ParameterInvalid("batch_texts is at least 1")
-        self._model = model
-        self._dimension = check_dimension(dimension)
-        self._batch_texts = batch_texts
-        self.batching = batching(batch_texts)
-        key = api_key if api_key is not None else os.environ.get(KEY_VARIABLE)
-        url = base_url.rstrip("/") + "/embeddings"
-        self._service = Service(url, key, timeout_s=timeout_s, attempts_max=attempts_max, sleep=sleep)
-
-    @property
-    def name(self) -> str:
-        return self._model
-
-    @property
-    def dimension(self) -> int:
-        return self._dimension
+        super().__init__(
+            model,
+            dimension,
+            batching(batch_texts),
+            url=base_url.rstrip("/") + "/embeddings",
+            api_key=api_key if api_key is not None else os.environ.get(KEY_VARIABLE),
+            timeout_s=timeout_s,
+            attempts_max=attempts_max,
+            sleep=sleep,
+        )
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """float32 [len(texts), dimension], as the model gives them. Raises EmbeddingError."""
-        vectors = np.empty((len(texts), self._dimension), dtype=np.float32)
-        for first in range(0, len(texts), self._batch_texts):
-            batch = texts[first : first + self._batch_texts]
-            vectors[first : first + len(batch)] = self._vectors(batch)
-        return vectors
+        return self._made(texts, self._question, _found)
 
     def embed_query(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """As `embed`: the API knows no difference."""
         return self.embed(texts)
 
-    def _vectors(self, batch: Sequence[str]) -> npt.NDArray[np.float32]:
-        question: dict[str, Any] = {"model": self._model, "input": list(batch), "encoding_format": "float"}
+    def _question(self, batch: list[Any]) -> dict[str, Any]:
+        question: dict[str, Any] = {"model": self._model, "input": batch, "encoding_format": "float"}
         if self._model.startswith(_SHORTENED) and self._dimension != _DIMENSIONS.get(self._model):
             question["dimensions"] = self._dimension
-        answer = self._service.ask(question, len(batch), self._dimension)
-        return self._service.vectors(answer, _found, self._model, len(batch), self._dimension)
+        return question
 
 
 def _found(answer: Any) -> Iterator[tuple[int, Any]]:

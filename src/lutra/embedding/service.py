@@ -7,7 +7,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.message import Message
 from typing import IO, Any, Final
 
@@ -175,6 +175,49 @@ def check_dimension(dimension: int) -> int:
     if type(dimension) is not int or not 1 <= dimension <= limits.VECTOR_DIMENSION_MAX:
         raise ParameterInvalid(f"dimension is 1 to {limits.VECTOR_DIMENSION_MAX}, not {dimension}")
     return dimension
+
+
+class ServiceEmbedder:
+    """A model of a service, asked for some inputs at a time. Thread-safe."""
+
+    def __init__(
+        self,
+        model: str,
+        dimension: int,
+        batching_: Batching,
+        *,
+        url: str,
+        api_key: str | None,
+        timeout_s: float,
+        attempts_max: int,
+        sleep: Callable[[float], object],
+    ) -> None:
+        """Raises ParameterInvalid."""
+        self._model = model
+        self._dimension = check_dimension(dimension)
+        self.batching = batching_
+        self._service = Service(url, api_key, timeout_s=timeout_s, attempts_max=attempts_max, sleep=sleep)
+
+    @property
+    def name(self) -> str:
+        return self._model
+
+    @property
+    def dimension(self) -> int:
+        return self._dimension
+
+    def _made(
+        self, inputs: Sequence[Any], question: Callable[[list[Any]], Mapping[str, Any]], found: Found
+    ) -> npt.NDArray[np.float32]:
+        """float32 [len(inputs), dimension]: of what ``question`` makes of each batch. Raises EmbeddingError."""
+        vectors = np.empty((len(inputs), self._dimension), dtype=np.float32)
+        for first in range(0, len(inputs), self.batching.items):
+            batch = list(inputs[first : first + self.batching.items])
+            answer = self._service.ask(question(batch), len(batch), self._dimension)
+            vectors[first : first + len(batch)] = self._service.vectors(
+                answer, found, self._model, len(batch), self._dimension
+            )
+        return vectors
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

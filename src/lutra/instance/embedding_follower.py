@@ -8,9 +8,7 @@ written now and then: what comes twice after a crash does no harm.
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import threading
 import time
 from collections import deque
@@ -24,7 +22,7 @@ from lutra.feed.quiet_consumer import QuietConsumer
 from lutra.instance.embed_run import EmbedRun, Unembedded
 from lutra.instance.instance import Instance
 from lutra.instance.layout import Layout
-from lutra.kv.folder import make_durable_folder, sync_folder
+from lutra.kv.json_file import read_json, remove_json, write_json
 from lutra.model.deadline import Deadline, working_for
 from lutra.model.errors import Corruption, LutraError, ObjectMissing, StorageFailure
 from lutra.model.rows import PrimaryKey, Row
@@ -125,10 +123,7 @@ class EmbeddingFollower(QuietConsumer):
 
     def delete(self) -> None:
         """Raises StorageFailure."""
-        try:
-            self._path.unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageFailure(f"cannot remove {self._path}: {error.strerror}") from error
+        remove_json(self._path)
 
     def damage(self, error: Corruption | ObjectMissing) -> LutraError:
         return error
@@ -151,27 +146,14 @@ class EmbeddingFollower(QuietConsumer):
             self._stored, self._saved_at_s = position, time.monotonic()
 
     def _write(self, position: int) -> None:
-        content = {"format": _FORMAT, "table_id": self.table_id, "position": position}
-        partial = self._path.with_suffix(".partial")
-        try:
-            make_durable_folder(self._path.parent)
-            with partial.open("w", encoding="utf-8") as file:
-                json.dump(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.rename(self._path)
-            sync_folder(self._path.parent)
-        except OSError as error:
-            raise StorageFailure(f"cannot write {self._path}: {error.strerror}") from error
+        write_json(self._path, {"format": _FORMAT, "table_id": self.table_id, "position": position})
 
     def _read(self) -> int | None:
         """None where there is no file that can be read: then it begins anew. Raises StorageFailure."""
         try:
-            found: Any = json.loads(self._path.read_bytes())
-        except (FileNotFoundError, ValueError):
+            found: Any = read_json(self._path)
+        except ValueError:
             return None
-        except OSError as error:
-            raise StorageFailure(f"cannot read {self._path}: {error.strerror}") from error
         is_ours = isinstance(found, dict) and (found.get("format"), found.get("table_id")) == (_FORMAT, self.table_id)
         return int(found["position"]) if is_ours and type(found.get("position")) is int else None
 

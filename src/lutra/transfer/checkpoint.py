@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import Any, Final
 
-from lutra.kv.folder import make_durable_folder, sync_folder
-from lutra.model.errors import StorageFailure
+from lutra.kv.json_file import read_json, remove_json, write_json
 from lutra.transfer.data_file import DataFile, FileIdentity
 from lutra.transfer.mapping import ColumnMapping
 from lutra.transfer.positions import Position
@@ -84,7 +82,9 @@ class CheckpointFile:
         """None where there is none that can be gone on from. Raises StorageFailure."""
         self.notes.clear()
         try:
-            content = json.loads(self.path.read_bytes())
+            content = read_json(self.path)
+            if content is None:
+                return None
             if content["format"] != _FORMAT:
                 self.notes.append("an earlier run was of another version of Lutra, so the import begins anew")
                 return None
@@ -98,13 +98,9 @@ class CheckpointFile:
                 content["rejects_path"],
                 content["began_empty"],
             )
-        except FileNotFoundError:
-            return None
         except (ValueError, KeyError, TypeError):  # damaged: beginning anew does no harm
             self.notes.append(f"{self.path} cannot be read, so the import begins anew")
             return None
-        except OSError as error:
-            raise StorageFailure(f"cannot read {self.path}: {error.strerror}") from error
 
     @property
     def is_being_made(self) -> bool:
@@ -132,21 +128,8 @@ class CheckpointFile:
             "rejects_path": checkpoint.rejects_path,
             "began_empty": checkpoint.began_empty,
         }
-        partial = self.path.with_suffix(".partial")
-        try:
-            make_durable_folder(self.path.parent)
-            with partial.open("w", encoding="utf-8") as file:
-                json.dump(content, file, ensure_ascii=False, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.rename(self.path)
-            sync_folder(self.path.parent)
-        except OSError as error:
-            raise StorageFailure(f"cannot write {self.path}: {error.strerror}") from error
+        write_json(self.path, content, indent=1)
 
     def remove(self) -> None:
         """After the last row. Raises StorageFailure."""
-        try:
-            self.path.unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageFailure(f"cannot remove {self.path}: {error.strerror}") from error
+        remove_json(self.path)

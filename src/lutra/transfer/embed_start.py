@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lutra.kv.folder import make_durable_folder, sync_folder
-from lutra.model.errors import StorageFailure
+from lutra.kv.json_file import read_json, remove_json, write_json
 
 FOLDER: Final = "embeds"
 _FORMAT: Final = 1
@@ -36,34 +34,17 @@ class EmbedStart:
         if found is not None and found.get("table_id") == table_id and type(found.get("begun_ms")) is int:
             return int(found["begun_ms"])
         content = {"format": _FORMAT, **self.command, "table_id": table_id, "begun_ms": time.time_ns() // 1_000_000}
-        partial = self.path.with_suffix(".partial")
-        try:
-            make_durable_folder(self.path.parent)
-            with partial.open("w", encoding="utf-8") as file:
-                json.dump(content, file, ensure_ascii=False)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.rename(self.path)
-            sync_folder(self.path.parent)
-        except OSError as error:
-            raise StorageFailure(f"cannot write {self.path}: {error.strerror}") from error
+        write_json(self.path, content)
         return int(content["begun_ms"])
 
     def remove(self) -> None:
         """After the last row. Raises StorageFailure."""
-        try:
-            self.path.unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageFailure(f"cannot remove {self.path}: {error.strerror}") from error
+        remove_json(self.path)
 
     def _read(self) -> dict[str, Any] | None:
         """None where there is none that can be read: beginning anew does no harm. Raises StorageFailure."""
         try:
-            found = json.loads(self.path.read_bytes())
-        except FileNotFoundError:
-            return None
+            found = read_json(self.path)
         except ValueError:
             return None
-        except OSError as error:
-            raise StorageFailure(f"cannot read {self.path}: {error.strerror}") from error
         return found if isinstance(found, dict) and found.get("format") == _FORMAT else None

@@ -191,17 +191,11 @@ class GoWriter(Writer):
     def string(self, text: str) -> str:
         return go_string(text)
 
-    def operand(self, value: Any) -> Expression:
-        match value:
-            case str():
-                return self.string(value)
-            case bool():
-                return self.boolean(value)
-            case int():
-                return f"int64({value})"
-            case float():
-                return f"float64({self.number(value)})"
-        raise Unsayable("bytes")
+    def integer(self, value: int) -> str:
+        return f"int64({value})"
+
+    def real(self, value: float) -> str:
+        return f"float64({self.number(value)})"
 
     def number(self, value: float) -> str:
         if value in (float("inf"), float("-inf")):

@@ -124,17 +124,8 @@ class JavaWriter(Writer):
     def string(self, text: str) -> str:
         return java_string(text)
 
-    def operand(self, value: Any) -> Expression:
-        match value:
-            case str():
-                return self.string(value)
-            case bool():
-                return self.boolean(value)
-            case int():
-                return f"{value}L"
-            case float():
-                return self.number(value)
-        raise Unsayable("bytes")
+    def integer(self, value: int) -> str:
+        return f"{value}L"
 
     def enumerated(self, value: enum.Enum) -> str:
         if isinstance(value, nested.ScoreMode):

@@ -240,19 +240,10 @@ class NodeWriter(Writer):
     def string(self, text: str) -> str:
         return node_string(text)
 
-    def operand(self, value: Any) -> Expression:
-        match value:
-            case str():
-                return self.string(value)
-            case bool():
-                return self.boolean(value)
-            case int() if abs(value) <= _SAFE_MAX:
-                return f"TableStore.Long.fromNumber({value})"
-            case int():
-                return f'TableStore.Long.fromString("{value}")'
-            case float():
-                return self.number(value)
-        raise Unsayable("bytes")
+    def integer(self, value: int) -> str:
+        if abs(value) <= _SAFE_MAX:
+            return f"TableStore.Long.fromNumber({value})"
+        return f'TableStore.Long.fromString("{value}")'
 
     def field_type(self, field: indexes.FieldSchema) -> str:
         if field.type in _UNNAMED_TYPES:

@@ -172,9 +172,26 @@ class Writer(ABC):
         """A literal; in most languages the same."""
         return "true" if value else "false"
 
-    @abstractmethod
     def operand(self, value: Any) -> Expression:
-        """A value of a field, of the type that it has there."""
+        """A value of a field, of the type that it has there. Raises Unsayable."""
+        match value:
+            case str():
+                return self.string(value)
+            case bool():
+                return self.boolean(value)
+            case int():
+                return self.integer(value)
+            case float():
+                return self.real(value)
+        raise Unsayable("bytes")
+
+    def integer(self, value: int) -> str:
+        """A LONG value, for `operand`."""
+        return str(value)
+
+    def real(self, value: float) -> str:
+        """A DOUBLE value, for `operand`."""
+        return self.number(value)
 
     def enumerated(self, value: enum.Enum) -> str:
         """A constant of the SDK. Raises Unsayable."""
