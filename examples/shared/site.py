@@ -30,10 +30,11 @@ from starlette.routing import Route
 from lutra.console.assets import Assets
 from lutra.console.body import UnreadBody
 from lutra.console.forgery import FIELD, HEADER, VISIT_COOKIE, Forgery
-from lutra.console.languages import LANGUAGES, preferred, translate
+from lutra.console.languages import LANGUAGES, translate
 from lutra.console.look import THEMES, Look
 from lutra.console.policy import HEADERS
-from lutra.console.request import LANGUAGE_COOKIE, THEME_COOKIE, own_path, too_large
+from lutra.console.preferred import LANGUAGE_COOKIE, THEME_COOKIE, Preferring
+from lutra.console.request import own_path, too_large
 from lutra.model.errors import AuthFailed, LutraError, ParameterInvalid, RequestTimeout
 from lutra.server.protocol.errors import status_of, told
 
@@ -152,7 +153,7 @@ class Site:
         return asked.finished(asked.refused(HTTPException(404)))
 
 
-class Asked:
+class Asked(Preferring):
     """A request, and the answers it can get."""
 
     def __init__(self, site: Site, request: Request) -> None:
@@ -167,20 +168,6 @@ class Asked:
     @property
     def query(self) -> QueryParams:
         return self.request.query_params
-
-    @property
-    def language(self) -> str:
-        chosen = self.request.cookies.get(LANGUAGE_COOKIE)
-        return chosen if chosen in LANGUAGES else preferred(self.request.headers.get("accept-language"))
-
-    @property
-    def theme(self) -> str:
-        chosen = self.request.cookies.get(THEME_COOKIE, "")
-        return chosen if chosen in THEMES else THEMES[0]
-
-    @property
-    def wants_json(self) -> bool:
-        return "application/json" in self.request.headers.get("accept", "")
 
     def text(self, message: str, **values: object) -> str:
         """A text in the language of who asks."""

@@ -16,10 +16,10 @@ from starlette.responses import RedirectResponse, Response
 from lutra.console.assets import Assets
 from lutra.console.attempts import Attempts
 from lutra.console.context import ConsoleContext
-from lutra.console.languages import LANGUAGES, preferred, translate
-from lutra.console.look import THEMES
+from lutra.console.languages import translate
 from lutra.console.navigation import MAIN
 from lutra.console.options import ConsoleOptions
+from lutra.console.preferred import Preferring
 from lutra.console.services import ConsoleServices
 from lutra.console.sessions import Session, Sessions
 from lutra.console.tabs import TABS
@@ -33,14 +33,12 @@ from lutra.model.errors import ObjectNotExist, RequestBodyTooLarge, RequestTimeo
 from lutra.server.auth.credentials import Credentials
 from lutra.server.observe.metrics import Metrics
 
-LANGUAGE_COOKIE = "lutra_language"
-THEME_COOKIE = "lutra_theme"
 NOTICE_COOKIE = "lutra_notice"
 _SEE_OTHER = 303
 _NOTICE_CHARS_MAX = 500
 
 
-class ConsoleRequest:
+class ConsoleRequest(Preferring):
     """One request. What it is about is looked up where it is asked for, and raises ObjectNotExist where it is gone."""
 
     def __init__(self, request: Request, context: ConsoleContext, session: Session | None, bound_to: str) -> None:
@@ -125,21 +123,6 @@ class ConsoleRequest:
     @property
     def client_address(self) -> str:
         return self.request.client.host if self.request.client is not None else ""
-
-    @property
-    def wants_json(self) -> bool:
-        """Whether a script asks, not a person."""
-        return "application/json" in self.request.headers.get("accept", "")
-
-    @cached_property
-    def language(self) -> str:
-        chosen = self.request.cookies.get(LANGUAGE_COOKIE)
-        return chosen if chosen in LANGUAGES else preferred(self.request.headers.get("accept-language"))
-
-    @property
-    def theme(self) -> str:
-        chosen = self.request.cookies.get(THEME_COOKIE, "")
-        return chosen if chosen in THEMES else THEMES[0]
 
     def text(self, message: str, **values: object) -> str:
         """A text in the language of who asks."""

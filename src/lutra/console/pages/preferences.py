@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from lutra.console.languages import LANGUAGES
 from lutra.console.look import THEMES
-from lutra.console.request import LANGUAGE_COOKIE, THEME_COOKIE, ConsoleRequest, own_path
+from lutra.console.preferred import LANGUAGE_COOKIE, THEME_COOKIE
+from lutra.console.request import ConsoleRequest, own_path
 from lutra.console.routing import action
 
 _KEPT_S: Final = 365 * 24 * 3_600
