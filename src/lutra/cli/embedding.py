@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from lutra.cli.databases import opened_to_write
-from lutra.cli.failures import missing_libraries, shown_failures, shown_wrong_options
+from lutra.cli.failures import INTERRUPTED, missing_libraries, shown_failures, shown_wrong_options
 from lutra.cli.options import data_option, instance_option, json_option, objects_option, where_option
 from lutra.cli.progress import shown_rows
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from lutra.instance.table import Table
 
 SOME_FAILED: Final = 3
-INTERRUPTED: Final = 130
 _FAILURES_KEPT_MAX: Final = 1_000
 _FAILURES_SHOWN: Final = 10
 

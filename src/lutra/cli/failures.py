@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import click
 
 from lutra.model.errors import DirectoryInUse, LutraError, ParameterInvalid
+
+INTERRUPTED: Final = 130
+"""The status of a command that Ctrl-C broke off."""
 
 
 class InUse(click.ClickException):

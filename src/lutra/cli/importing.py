@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from lutra.cli.failures import WrongOptions, missing_libraries, shown_failures, shown_wrong_options
+from lutra.cli.failures import INTERRUPTED, WrongOptions, missing_libraries, shown_failures, shown_wrong_options
 from lutra.cli.options import data_option, instance_option, json_option, objects_option
 from lutra.cli.progress import shown_progress, shown_rows
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 SOME_REJECTED: Final = 3
 TOO_MANY_REJECTED: Final = 4
-INTERRUPTED: Final = 130
 _DELIMITERS: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 
 

@@ -153,14 +153,15 @@ def _prepare(log_level: str) -> None:
 def _console_maker(engine: Engine, credentials: Credentials, upload_mb: int | None) -> MakeConsole | None:
     """What makes the console, for files of so many MB at most; None where none is wanted. What an earlier one left of
     uploads is removed in any case."""
-    from lutra.console.app import Console
-    from lutra.console.options import ConsoleOptions
     from lutra.console.uploads import sweep_uploads
-    from lutra.model.clock import SystemClock
 
     sweep_uploads(engine.data_dir)
     if upload_mb is None:
         return None
+    from lutra.console.app import Console
+    from lutra.console.options import ConsoleOptions
+    from lutra.model.clock import SystemClock
+
     options = ConsoleOptions(upload_bytes_max=upload_mb * _MB)
     return lambda metrics: Console(engine, credentials, SystemClock(), metrics, options)
 

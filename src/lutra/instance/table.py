@@ -123,8 +123,10 @@ class Table(TableWriter, TableReader):
         passing = None if where is None else filters.to_query(where, self._layout)
         wanted = columns_to_get(columns, self._layout)
         requests: list[SearchRequest] = []
-        for number, (vector, of) in enumerate(embedded_queries(vectors, field, self._layout)):
-            check_filtered(Asked(vector, where=where, field=of), self._layout)
+        queries = embedded_queries(vectors, field, self._layout)
+        for of in {of for _, of in queries}:
+            check_filtered(Asked(queries, where=where, field=of), self._layout)
+        for number, (vector, of) in enumerate(queries):
             try:
                 query = nearest(vector, of, self._layout, passing, limit, min_score)
             except ParameterInvalid as error:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from lutra.instance.embedding_followers import FOLDER
 from lutra.kv.json_file import read_json, remove_json, write_json
 
-FOLDER: Final = "embeds"
 _FORMAT: Final = 1
 
 
