@@ -141,13 +141,13 @@ def test_it_runs_until_it_is_closed(engine: Engine, monkeypatch: pytest.MonkeyPa
             ticks.release()
             raise RuntimeError("one that fails does not end it")
 
-    before = threading.active_count()
+    before = set(threading.enumerate())
     sampler = Counted(engine, Metrics(engine, SystemClock()))
     sampler.start()
     for _ in range(3):
         assert ticks.acquire(timeout=60)
     sampler.close()
-    wait_until(lambda: threading.active_count() == before)
+    wait_until(lambda: all(t.name != "lutra-console-sampler" for t in set(threading.enumerate()) - before))
 
 
 def test_a_generation_that_is_filled_counts_too(engine: Engine) -> None:
