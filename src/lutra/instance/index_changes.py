@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -28,6 +29,20 @@ _CATCH_UP_S: Final = 5.0
 """A new generation waits so long to have what the one before it has, before it is looked at again later."""
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WantedIndex:
+    """An index as somebody else says it is to be. ``uid``: it is the same index as long as this is the same, not 0.
+
+    ``weight``: of a hundred searches of ``source`` by its name, so many are answered by this one.
+    """
+
+    name: str
+    uid: int
+    schema: IndexSchema
+    source: str | None = None
+    weight: int = 0
 
 
 class IndexChanges:
@@ -56,6 +71,36 @@ class IndexChanges:
             self._indexes.check_table(table)
             self._begin(self._catalog.create(self._instance, self._tables.describe(table), index, schema, source))
 
+    def reconcile(self, table: str, wanted: Sequence[WantedIndex]) -> None:
+        """Has a table exactly these indexes, known by their uids. Done again, it changes nothing.
+
+        What they are has been checked before, and which of two answers by a name has been decided elsewhere: here one
+        takes another's place also where it is not filled yet, and its searches wait for that.
+        Raises StorageFailure, and what `Instance.create_search_index` says where the table does not go with them.
+        """
+        with self.defining:
+            by_uid = {one.uid: one for one in wanted}
+            for one in self._catalog.of_table(self._instance, table):
+                to_be = by_uid.get(one.uid)
+                pair = self._catalog.pair(one)
+                if to_be is not None and pair is not None and one is pair[1] and to_be.name == pair[0].name:
+                    self._exchange(*pair)
+            there = self._catalog.of_table(self._instance, table)
+            for one in sorted(there, key=lambda one: one.source is None):  # a source goes after what may replace it
+                if one.uid not in by_uid or by_uid[one.uid].name != one.name:
+                    self._delete(table, one.name)
+            there_are = {one.uid for one in self._catalog.of_table(self._instance, table)}
+            for to_be in sorted(wanted, key=lambda to_be: to_be.source is not None):
+                if to_be.uid not in there_are:
+                    described = self._tables.describe(table)
+                    self._begin(
+                        self._catalog.create(
+                            self._instance, described, to_be.name, to_be.schema, to_be.source, to_be.uid
+                        )
+                    )
+                else:
+                    self._become(table, to_be)
+
     def check_table_update(self, table: str, update: TableUpdate) -> None:
         """Within ``defining``: raises ParameterInvalid where an index of the table would not go with it."""
         for index in self._catalog.of_table(self._instance, table):
@@ -66,11 +111,7 @@ class IndexChanges:
     def delete(self, table: str, index: str) -> None:
         """As `Instance.delete_search_index`."""
         with self.defining:
-            self._indexes.opened(table, index)
-            self._catalog.delete(self._instance, table, index)
-            for feed in self._indexes.remove(table, index).feeds:
-                self._indexes.forget(feed)
-            self._changed.notify_all()
+            self._delete(table, index)
 
     def update(self, table: str, index: str, update: IndexUpdate) -> None:
         """As `Instance.update_search_index`."""
@@ -98,6 +139,28 @@ class IndexChanges:
                 raise RequestTimeout(f"search index [{index}] of table [{table}] is not filled anew yet")
 
     # --- within the lock --------------------------------------------------------------------------------------------
+
+    def _delete(self, table: str, index: str) -> None:
+        self._indexes.opened(table, index)
+        self._catalog.delete(self._instance, table, index)
+        for feed in self._indexes.remove(table, index).feeds:
+            self._indexes.forget(feed)
+        self._changed.notify_all()
+
+    def _become(self, table: str, to_be: WantedIndex) -> None:
+        """Gives an index the fields, the time to live and the weight that it is to have."""
+        opened = self._indexes.opened(table, to_be.name)
+        newest = opened.feed.definition.generations[-1].schema
+        before, after = ({field.name: field for field in schema.fields} for schema in (newest, to_be.schema))
+        update = IndexUpdate(
+            ttl_s=to_be.schema.ttl_s,
+            added=tuple(field for field in to_be.schema.fields if before.get(field.name) != field),
+            dropped=tuple(name for name, field in before.items() if after.get(name) != field),
+        )
+        self._remake(opened, update)
+        opened = self._indexes.opened(table, to_be.name)
+        if opened.feed.definition.weight != to_be.weight:
+            self._redefine(opened, self._catalog.set_weight(opened.feed.definition, to_be.weight))
 
     def _begin(self, definition: IndexDefinition) -> None:
         feed = self._partition.follow(definition, self._tables)
@@ -160,6 +223,10 @@ class IndexChanges:
     def _switch(self, table: str, index: str, name: str) -> None:
         source, other = self._pair(table, index, name)
         self._require_current(table, other.name)
+        self._exchange(source, other)
+
+    def _exchange(self, source: IndexDefinition, other: IndexDefinition) -> None:
+        table = source.table
         was_source, was_other = (self._indexes.opened(table, one.name) for one in (source, other))
         new, old = self._catalog.switch(source, other)
         self._redefine(was_other, new)

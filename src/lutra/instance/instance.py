@@ -11,10 +11,11 @@ from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.stats import IndexStats
 from lutra.index.lsm.view import IndexView
 from lutra.instance.highlighter import Shown
-from lutra.instance.index_changes import IndexChanges
+from lutra.instance.index_changes import IndexChanges, WantedIndex
 from lutra.instance.living import answer_of_living
 from lutra.instance.open_indexes import GenerationStats, OpenIndex, OpenIndexes, Route
 from lutra.instance.partition import Partition
+from lutra.instance.reconcile import reconciled
 from lutra.instance.scanning import check_scan, scanned
 from lutra.instance.secondary import SecondaryIndexes
 from lutra.instance.top_rows import fill_top_rows
@@ -85,6 +86,18 @@ class Instance:
         self._process.check()
         with self._changes.defining:
             return self.secondary.create_table(schema)
+
+    def reconcile(self, to_be: TableSchema, created_us: int, indexes: Sequence[WantedIndex]) -> TableDescription:
+        """Has a table be as somebody else says it is: made where there is none, its options, defined columns, stream,
+        secondary indexes and search indexes changed where they differ. Done again, it changes nothing.
+
+        ``created_us``: when it was made, as it is told. Raises StorageFailure, and what each change may.
+        """
+        self._process.check()
+        with self._changes.defining:
+            table = reconciled(self.tables, self.secondary, to_be, created_us)
+        self._changes.reconcile(to_be.name, indexes)
+        return table
 
     def create_secondary_index(self, table: str, index: SecondaryIndex) -> None:
         """Makes a secondary index, and begins to fill it where it is to include what is there.

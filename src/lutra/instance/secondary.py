@@ -49,10 +49,13 @@ class SecondaryIndexes:
             for index in table.schema.indexes:
                 self._follow(table, index)
 
-    def create_table(self, schema: TableSchema) -> TableDescription:
-        """A table with its indexes. Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted."""
+    def create_table(self, schema: TableSchema, created_us: int | None = None) -> TableDescription:
+        """A table with its indexes, made now where nobody says when.
+
+        Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted.
+        """
         with self._partition.feeder.keeping():
-            table = self._tables.create(schema)
+            table = self._tables.create(schema, created_us)
             for index in table.schema.indexes:
                 self._follow(table, index)
         return table

@@ -97,15 +97,18 @@ class Catalog:
         self._process.check()
         return sorted(name for owner, name in list(self._by_name) if owner == instance)
 
-    def create(self, instance: str, schema: TableSchema) -> Table:
-        """Adds a table of a checked schema. Raises ObjectAlreadyExist, QuotaExhausted, StorageFailure."""
+    def create(self, instance: str, schema: TableSchema, created_us: int | None = None) -> Table:
+        """Adds a table of a checked schema, made now where nobody says when.
+
+        Raises ObjectAlreadyExist, QuotaExhausted, StorageFailure.
+        """
         self._process.check()
         with self._changing:
             if (instance, schema.name) in self._by_name or self.indexes.has(instance, schema.name):
                 raise ObjectAlreadyExist("Requested table already exists.")
             if len(self.names(instance)) >= limits.TABLES_PER_INSTANCE_MAX:
                 raise QuotaExhausted("Number of tables exceeded the quota.")
-            now_us = self._clock.now_us()
+            now_us = self._clock.now_us() if created_us is None else created_us
             table_id = self._next_id
             batch = WriteBatch()
             batch.put(keyspace.FORMAT_KEY, keyspace.FORMAT)

@@ -65,10 +65,10 @@ class Tables:
         self._writer = writer
         self._transactions = transactions
 
-    def create(self, schema: TableSchema) -> TableDescription:
-        """Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted."""
+    def create(self, schema: TableSchema, created_us: int | None = None) -> TableDescription:
+        """``created_us``: when it was made; None: now. Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted."""
         schemas.check_schema(schema)
-        return self._catalog.create(self._instance, schema).description
+        return self._catalog.create(self._instance, schema, created_us).description
 
     def names(self) -> list[str]:
         """Sorted."""

@@ -60,7 +60,13 @@ class IndexCatalog:
         return found
 
     def create(
-        self, instance: str, table: TableDescription, name: str, schema: IndexSchema, source: str | None = None
+        self,
+        instance: str,
+        table: TableDescription,
+        name: str,
+        schema: IndexSchema,
+        source: str | None = None,
+        uid: int = 0,
     ) -> IndexDefinition:
         """Adds an index to a table, one that may take the place of the index ``source``.
 
@@ -78,7 +84,7 @@ class IndexCatalog:
                 )
             if source is not None:
                 self._require_unpaired(self.get(instance, table.schema.name, source))
-            new = IndexDefinition(instance, table.schema.name, table.table_id, name, schema, 0, source=source)
+            new = IndexDefinition(instance, table.schema.name, table.table_id, name, schema, 0, source=source, uid=uid)
             return self._put(self._dated(new))
 
     @staticmethod
@@ -127,7 +133,9 @@ class IndexCatalog:
         """
         with self._changing:
             current = self.get(of.instance, of.table, of.name)
-            new = IndexDefinition(of.instance, of.table, of.table_id, of.name, schema, 0, current.made_us)
+            new = IndexDefinition(
+                of.instance, of.table, of.table_id, of.name, schema, 0, current.made_us, uid=current.uid
+            )
             gone = () if current.next is None else (current.next,)
             return self._put(replace(current, next=self._dated(new)), gone)
 

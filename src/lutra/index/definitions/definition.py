@@ -57,6 +57,8 @@ class IndexDefinition:
     """Of a hundred searches of ``source`` by its name, so many are answered by this one."""
     next: IndexDefinition | None = None
     """The generation that is being filled to take this one's place."""
+    uid: int = 0
+    """Of an index that a map of partitions names (`lutra.cluster.map`): which of the map's it is, by whatever name."""
 
     @property
     def made_us(self) -> int:
@@ -97,6 +99,7 @@ def _out(definition: IndexDefinition) -> dict[str, Any]:
         "weight": definition.weight,
         "next": following,
     }
+    uid = {"uid": definition.uid} if definition.uid else {}
     is_changed = any(changes.values())
     return {
         "format": _CHANGED_FORMAT if is_changed else _FORMAT,
@@ -106,6 +109,7 @@ def _out(definition: IndexDefinition) -> dict[str, Any]:
         "name": definition.name,
         "created_us": definition.created_us,
         **(changes if is_changed else {}),
+        **uid,
         **schema_out(definition.schema),
     }
 
@@ -129,6 +133,7 @@ def _in(stored: dict[str, Any]) -> IndexDefinition:
         stored["name"],
         schema_in(stored),
         stored["created_us"],
+        uid=stored.get("uid", 0),
     )
     if stored["format"] == _FORMAT:
         return definition
