@@ -19,6 +19,7 @@ from lutra.console.sampler import PERIOD_S, RESOLUTIONS, Sampler
 from lutra.console.status_charts import LINES_MAX, index_charts, operations_of, server_charts
 from lutra.instance.engine import Engine
 from lutra.model.clock import SystemClock
+from lutra.server.observe.engine_metrics import engine_collectors
 from lutra.server.observe.metrics import Metrics
 
 ROWS = 2_000
@@ -46,7 +47,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 def test_figures_are_those_of_the_engine(engine: Engine) -> None:
-    sampler = Sampler(engine, Metrics(engine, SystemClock()))
+    sampler = Sampler(engine, Metrics(engine_collectors(engine, SystemClock())))
     sampler.tick(1_000.0)
     window = sampler.ring("hour").window()
     assert window.times_s.tolist() == [1_000.0]
@@ -67,7 +68,7 @@ def test_figures_are_those_of_the_engine(engine: Engine) -> None:
 
 
 def test_requests_are_counted_from_one_time_to_the_next(engine: Engine) -> None:
-    metrics = Metrics(engine, SystemClock())
+    metrics = Metrics(engine_collectors(engine, SystemClock()))
     sampler = Sampler(engine, metrics)
     sampler.tick(0.0)
     for _ in range(30):
@@ -89,7 +90,7 @@ def test_requests_are_counted_from_one_time_to_the_next(engine: Engine) -> None:
 
 
 def test_a_day_is_noted_more_rarely_and_counts_all_between(engine: Engine) -> None:
-    metrics = Metrics(engine, SystemClock())
+    metrics = Metrics(engine_collectors(engine, SystemClock()))
     sampler = Sampler(engine, metrics)
     for step in range(49):
         metrics.of("PutRow").count(200, "", 0.001, 1, 1)
@@ -100,7 +101,7 @@ def test_a_day_is_noted_more_rarely_and_counts_all_between(engine: Engine) -> No
 
 
 def test_charts_tell_what_was_noted(engine: Engine) -> None:
-    metrics = Metrics(engine, SystemClock())
+    metrics = Metrics(engine_collectors(engine, SystemClock()))
     sampler = Sampler(engine, metrics)
     sampler.tick(0.0)
     for number in range(LINES_MAX + 4):
@@ -142,7 +143,7 @@ def test_it_runs_until_it_is_closed(engine: Engine, monkeypatch: pytest.MonkeyPa
             raise RuntimeError("one that fails does not end it")
 
     before = set(threading.enumerate())
-    sampler = Counted(engine, Metrics(engine, SystemClock()))
+    sampler = Counted(engine, Metrics(engine_collectors(engine, SystemClock())))
     sampler.start()
     for _ in range(3):
         assert ticks.acquire(timeout=60)

@@ -14,6 +14,7 @@ from lutra.console.options import ConsoleOptions
 from lutra.instance.engine import Engine
 from lutra.model.clock import SystemClock
 from lutra.server.auth.credentials import Credentials
+from lutra.server.observe.engine_metrics import engine_collectors
 from lutra.server.observe.metrics import Metrics
 
 BODY_TIMEOUT_S = 0.4
@@ -31,7 +32,7 @@ async def answered(engine: Engine, kind: str, pieces: list[bytes], pause_s: floa
     """The status of the answer to a form of these pieces, the last one again and again, with pauses between them."""
     clock = SystemClock()
     options = ConsoleOptions(body_timeout_s=BODY_TIMEOUT_S)
-    console = Console(engine, Credentials("id", "secret"), clock, Metrics(engine, clock), options)
+    console = Console(engine, Credentials("id", "secret"), clock, Metrics(engine_collectors(engine, clock)), options)
     statuses: list[int] = []
 
     async def receive() -> dict[str, Any]:

@@ -57,6 +57,7 @@ class Target:
         from lutra.server.http.responses import Responder
         from lutra.server.http.service import Service
         from lutra.server.lanes.searches import Searches
+        from lutra.server.observe.engine_metrics import engine_collectors
         from lutra.server.observe.metrics import Metrics
         from lutra.server.protocol.operations import OPERATIONS
 
@@ -64,7 +65,8 @@ class Target:
         self.engine.create_instance("test")
         clock = FixedClock()
         self.gate = Gate(Credentials("testak", SECRET), clock)
-        self.service = Service(self.engine, Responder(clock, "testak"), Metrics(self.engine, clock), Searches(8))
+        metrics = Metrics(engine_collectors(self.engine, clock))
+        self.service = Service(self.engine, Responder(clock, "testak"), metrics, Searches(8))
         self.operations = [OPERATIONS[name] for name in sorted(OPERATIONS)]
 
     def make_table(self) -> None:

@@ -120,9 +120,11 @@ def serve(
             if embeds:
                 engine.embed_changes()
             # Threads of the engine read its indexes meanwhile.
+            from lutra.model.clock import SystemClock
             from lutra.server.auth.credentials import load_credentials
             from lutra.server.http.options import ServerOptions
             from lutra.server.http.server import run_server
+            from lutra.server.observe.engine_metrics import engine_collectors
 
             _warn_of_plain_http(host)
             for name in instances or (DEFAULT_INSTANCE,):
@@ -137,6 +139,7 @@ def serve(
                 ServerOptions(host=host, port=port, write_threads=write_threads),
                 on_listening=_announce,
                 make_console=_console_maker(engine, loaded.credentials, console_upload_mb if has_console else None),
+                collectors=engine_collectors(engine, SystemClock()),
             )
         finally:
             engine.close()

@@ -21,6 +21,7 @@ from lutra.server.http.responses import Responder, Response
 from lutra.server.http.service import Service
 from lutra.server.lanes.reply import Reply
 from lutra.server.lanes.searches import Searches
+from lutra.server.observe.engine_metrics import engine_collectors
 from lutra.server.observe.metrics import Metrics
 from lutra.server.protocol.operations import OPERATIONS, Lane, Operation
 from lutra.server.wire import error_pb2
@@ -33,7 +34,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
     engine = Engine.open(tmp_path / "data")
     engine.create_instance("test")
     clock = SystemClock()
-    yield Service(engine, Responder(clock, "me"), Metrics(engine, clock), Searches(8))
+    yield Service(engine, Responder(clock, "me"), Metrics(engine_collectors(engine, clock)), Searches(8))
     engine.close()
 
 

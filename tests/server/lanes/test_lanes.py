@@ -31,6 +31,7 @@ from lutra.model.values import INF_MAX, INF_MIN, ColumnType
 from lutra.server.auth.credentials import Credentials
 from lutra.server.http.app import Application
 from lutra.server.http.options import ServerOptions
+from lutra.server.observe.engine_metrics import engine_collectors
 from lutra.server.protocol.operations import Lane
 from lutra.server.wire import error_pb2, query_pb2, row_pb2, table_pb2
 
@@ -88,7 +89,11 @@ class Served:
 
     def __init__(self, engine: Engine, options: ServerOptions) -> None:
         self.engine = engine
-        self.app = Application(engine, Credentials(ACCESS_KEY_ID, ACCESS_KEY_SECRET), SystemClock(), options)
+        clock = SystemClock()
+        collectors = engine_collectors(engine, clock)
+        self.app = Application(
+            engine, Credentials(ACCESS_KEY_ID, ACCESS_KEY_SECRET), clock, options, collectors=collectors
+        )
         self._signer = WireClient("http://127.0.0.1:1")
 
     async def call(self, operation: str, body: bytes) -> tuple[int, bytes]:

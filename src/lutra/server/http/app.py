@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
-from lutra.instance.engine import Engine
+from prometheus_client.registry import Collector
+
+from lutra.instance.doors import EngineDoor
 from lutra.model.clock import Clock
 from lutra.model.deadline import Deadline
 from lutra.model.errors import LutraError, MethodNotAllowed, ParameterInvalid, ServerBusy
 from lutra.server.auth.credentials import Credentials
 from lutra.server.auth.gate import Gate
 from lutra.server.http.body import ClientDisconnect, Receive, RequestBody, declared_bytes
+from lutra.server.http.internal import INTERNAL_PATH, Internal, InternalEndpoint
 from lutra.server.http.options import ServerOptions
 from lutra.server.http.probe import Probe
 from lutra.server.http.responses import Header, RequestIds, Responder, Response
@@ -59,16 +62,19 @@ class Application:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: EngineDoor,
         credentials: Credentials,
         clock: Clock,
         options: ServerOptions,
         make_console: MakeConsole | None = None,
+        collectors: Iterable[Collector] = (),
+        internal: Internal | None = None,
     ) -> None:
+        """``collectors``: of the engine, for /metrics. ``internal``: what answers other nodes; None: nobody asks."""
         self._engine = engine
         self._options = options
         self._gate = Gate(credentials, clock)
-        self._metrics = Metrics(engine, clock)
+        self._metrics = Metrics(collectors)
         searches = Searches(options.index_threads)
         self._service = Service(engine, Responder(clock, credentials.access_key_id), self._metrics, searches)
         self._request_ids = RequestIds()
@@ -82,11 +88,14 @@ class Application:
         self._metrics.watch_parked(lambda: self._parked)
         self._body_bytes = 0
         self._console = None if make_console is None else make_console(self._metrics)
+        self._internal = None if internal is None else InternalEndpoint(internal)
 
     def close(self) -> None:
         """Ends the threads, each after the call it makes. No request may be under way."""
         if self._console is not None:
             self._console.close()
+        if self._internal is not None:
+            self._internal.close()
         for pool in self._pools.values():
             pool.close()
         self._health.close()
@@ -107,7 +116,10 @@ class Application:
                 return
         self._in_flight += 1
         try:
-            await self._serve(scope, receive, send)
+            if self._internal is not None and scope["path"].startswith(INTERNAL_PATH):
+                await _send(send, await self._internal(scope, receive))
+            else:
+                await self._serve(scope, receive, send)
         except ClientDisconnect:
             pass
         finally:

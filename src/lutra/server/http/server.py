@@ -8,7 +8,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from functools import partial
 from ipaddress import ip_address
@@ -16,15 +16,17 @@ from types import FrameType
 from typing import Any, cast
 
 import uvicorn
+from prometheus_client.registry import Collector
 from uvicorn.server import HANDLED_SIGNALS
 
-from lutra.instance.engine import Engine
+from lutra.instance.doors import EngineDoor
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import StorageFailure
 from lutra.server.auth.credentials import Credentials
 from lutra.server.http.app import Application, MakeConsole, Send
 from lutra.server.http.body import Receive
 from lutra.server.http.http_protocol import BoundedHttpProtocol
+from lutra.server.http.internal import Internal
 from lutra.server.http.options import ServerOptions
 
 logger = logging.getLogger(__name__)
@@ -39,17 +41,20 @@ class AddressError(StorageFailure):
 
 
 def run_server(
-    engine: Engine,
+    engine: EngineDoor,
     credentials: Credentials,
     options: ServerOptions,
     *,
     on_listening: Callable[[str], None],
     clock: Clock | None = None,
     make_console: MakeConsole | None = None,
+    collectors: Iterable[Collector] = (),
+    internal: Internal | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then answers what is under way and returns. The engine stays open.
 
-    ``make_console``: what makes the pages below ``/console``; None: there are none.
+    ``make_console``: what makes the pages below ``/console``; None: there are none. ``collectors``: what /metrics tells
+    of the engine (`lutra.server.observe.engine_metrics`). ``internal``: what answers other nodes of a cluster.
 
     ``on_listening`` is given the endpoint, ``http://HOST:PORT``, once it accepts connections. Raises AddressError.
     """
@@ -58,7 +63,9 @@ def run_server(
     logging.getLogger("uvicorn.error").setLevel(max(logging.ERROR, logging.getLogger().level))
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     listener = _listen(options)
-    holder = _ApplicationHolder(lambda: Application(engine, credentials, clock or SystemClock(), options, make_console))
+    holder = _ApplicationHolder(
+        lambda: Application(engine, credentials, clock or SystemClock(), options, make_console, collectors, internal)
+    )
     config = uvicorn.Config(
         holder,
         # A factory, not a class: uvicorn only calls it.

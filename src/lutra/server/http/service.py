@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from lutra.instance.engine import Engine
+from lutra.instance.doors import EngineDoor
 from lutra.model.deadline import Deadline, working_for
 from lutra.model.errors import AuthFailed, IndexDamaged, LutraError, ObjectNotExist, StorageFailure
 from lutra.server.auth.gate import EXPLAIN, Admission, open_body
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 class Service:
     """Carries out operations, and makes every response a client gets of the protocol."""
 
-    def __init__(self, engine: Engine, responder: Responder, metrics: Metrics, searches: Searches) -> None:
+    def __init__(self, engine: EngineDoor, responder: Responder, metrics: Metrics, searches: Searches) -> None:
         self._engine = engine
         self._responder = responder
         self._metrics = metrics

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from lutra.instance.instance import Instance
+from lutra.instance.doors import InstanceDoor
 from lutra.model.errors import ServerBusy
 from lutra.server.lanes.later import Later
 from lutra.server.lanes.reply import Reply
@@ -46,7 +46,7 @@ class Searches:
         self._mutex = threading.Lock()
         self._lines: dict[IndexName, _Line] = {}
 
-    def begin(self, instance: Instance, search: IndexSearch) -> Reply | Later[Reply]:
+    def begin(self, instance: InstanceDoor, search: IndexSearch) -> Reply | Later[Reply]:
         """Makes the search, or says what it waits for. Raises as the search, and where there is no such index."""
         later = Later(
             partial(self._after_opening, instance, search),
@@ -58,11 +58,11 @@ class Searches:
         later.cancel = cancel
         return later
 
-    def _after_opening(self, instance: Instance, search: IndexSearch) -> Reply | Later[Reply]:
+    def _after_opening(self, instance: InstanceDoor, search: IndexSearch) -> Reply | Later[Reply]:
         instance.check_opened(search.table, search.index)
         return self._in_turn(instance, search)
 
-    def _in_turn(self, instance: Instance, search: IndexSearch) -> Reply | Later[Reply]:
+    def _in_turn(self, instance: InstanceDoor, search: IndexSearch) -> Reply | Later[Reply]:
         name = (instance.name, search.table, search.index)
         with self._mutex:
             line = self._lines.setdefault(name, _Line())

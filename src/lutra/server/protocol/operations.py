@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from lutra.instance.instance import Instance
+from lutra.instance.doors import InstanceDoor
 from lutra.model.errors import UnsupportedOperation
 from lutra.server.lanes.reply import Reply
 from lutra.server.lanes.searches import IndexSearch
@@ -20,7 +20,7 @@ from lutra.server.protocol import stream_operations as streams
 from lutra.server.protocol import table_operations as tables
 from lutra.server.protocol import transaction_operations as transactions
 
-Handler = Callable[[Instance, bytes], Reply | IndexSearch]
+Handler = Callable[[InstanceDoor, bytes], Reply | IndexSearch]
 
 
 class Lane(enum.Enum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from lutra.instance.instance import Instance
+from lutra.instance.doors import InstanceDoor
 from lutra.model import limits
 from lutra.model.errors import LutraError, ParameterInvalid
 from lutra.model.rows import KeyInput, ReadOptions, ReadResult
@@ -16,7 +16,7 @@ from lutra.server.wire import row_pb2 as wire
 from lutra.tables.refusals import too_many_rows
 
 
-def get_row(instance: Instance, body: bytes) -> Reply:
+def get_row(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(wire.GetRowRequest, body)
     options = messages.parse_read_options(request, request.token)
     result = instance.tables.read(
@@ -25,25 +25,25 @@ def get_row(instance: Instance, body: bytes) -> Reply:
     return Reply(messages.read_message(result).SerializeToString(), rows_read=1)
 
 
-def put_row(instance: Instance, body: bytes) -> Reply:
+def put_row(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(wire.PutRowRequest, body)
     result = instance.tables.write(request.table_name, messages.parse_put(request), messages.transaction_of(request))
     return Reply(messages.write_message(result).SerializeToString(), rows_written=1)
 
 
-def update_row(instance: Instance, body: bytes) -> Reply:
+def update_row(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(wire.UpdateRowRequest, body)
     result = instance.tables.write(request.table_name, messages.parse_update(request), messages.transaction_of(request))
     return Reply(messages.write_message(result).SerializeToString(), rows_written=1)
 
 
-def delete_row(instance: Instance, body: bytes) -> Reply:
+def delete_row(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(wire.DeleteRowRequest, body)
     result = instance.tables.write(request.table_name, messages.parse_delete(request), messages.transaction_of(request))
     return Reply(messages.write_message(result).SerializeToString(), rows_written=1)
 
 
-def get_range(instance: Instance, body: bytes) -> Reply:
+def get_range(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(wire.GetRangeRequest, body)
     result = instance.tables.read_range(
         request.table_name, messages.parse_range(request), messages.transaction_of(request)
@@ -51,7 +51,7 @@ def get_range(instance: Instance, body: bytes) -> Reply:
     return Reply(messages.range_message(request, result).SerializeToString(), rows_read=len(result.rows))
 
 
-def batch_write_row(instance: Instance, body: bytes) -> Reply:
+def batch_write_row(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(wire.BatchWriteRowRequest, body)
     tables = request.tables
     if not tables:
@@ -77,7 +77,7 @@ def batch_write_row(instance: Instance, body: bytes) -> Reply:
     return Reply(response.SerializeToString(), rows_written=sum(map(len, results)) - failed)
 
 
-def batch_get_row(instance: Instance, body: bytes) -> Reply:
+def batch_get_row(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(wire.BatchGetRowRequest, body)
     tables = request.tables
     if not tables:

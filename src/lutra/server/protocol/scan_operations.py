@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lutra.instance.instance import Instance
+from lutra.instance.doors import InstanceDoor
 from lutra.search.deadline import shorten_request
 from lutra.server.lanes.reply import Reply
 from lutra.server.lanes.searches import IndexSearch
@@ -11,7 +11,7 @@ from lutra.server.protocol.parsing import parse
 from lutra.server.wire import scan_pb2 as wire
 
 
-def compute_splits(instance: Instance, body: bytes) -> IndexSearch:
+def compute_splits(instance: InstanceDoor, body: bytes) -> IndexSearch:
     request = parse(wire.ComputeSplitsRequest, body)
     index = scan_messages.parse_splits(request)
 
@@ -23,7 +23,7 @@ def compute_splits(instance: Instance, body: bytes) -> IndexSearch:
     return IndexSearch(request.table_name, index, make, make)
 
 
-def parallel_scan(instance: Instance, body: bytes) -> IndexSearch:
+def parallel_scan(instance: InstanceDoor, body: bytes) -> IndexSearch:
     request = parse(wire.ParallelScanRequest, body)
     wanted = scan_messages.parse_scan(request)
     shorten_request(wanted.timeout_ms)

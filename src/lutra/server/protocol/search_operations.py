@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from lutra.instance.instance import Instance
+from lutra.instance.doors import InstanceDoor
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.queries import ReturnColumns, SearchRequest
@@ -18,7 +18,7 @@ from lutra.server.protocol.parsing import parse
 from lutra.server.wire import index_pb2, query_pb2
 
 
-def create_search_index(instance: Instance, body: bytes) -> Reply:
+def create_search_index(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(index_pb2.CreateSearchIndexRequest, body)
     schema = index_messages.parse_index_schema(request)
     source = request.source_index_name or None
@@ -28,14 +28,14 @@ def create_search_index(instance: Instance, body: bytes) -> Reply:
     return Reply(b"")
 
 
-def update_search_index(instance: Instance, body: bytes) -> Reply:
+def update_search_index(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(index_pb2.UpdateSearchIndexRequest, body)
     update = index_messages.parse_index_update(request)
     instance.update_search_index(request.table_name, request.index_name, update)
     return Reply(b"")
 
 
-def describe_search_index(instance: Instance, body: bytes) -> Reply:
+def describe_search_index(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(index_pb2.DescribeSearchIndexRequest, body)
     description = instance.describe_search_index(request.table_name, request.index_name)
     with_sync_stat = request.include_sync_stat or not request.HasField("include_sync_stat")
@@ -43,7 +43,7 @@ def describe_search_index(instance: Instance, body: bytes) -> Reply:
     return Reply(message.SerializeToString())
 
 
-def list_search_index(instance: Instance, body: bytes) -> Reply:
+def list_search_index(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(index_pb2.ListSearchIndexRequest, body)
     names = instance.list_search_indexes(request.table_name or None)
     message = index_pb2.ListSearchIndexResponse(
@@ -52,13 +52,13 @@ def list_search_index(instance: Instance, body: bytes) -> Reply:
     return Reply(message.SerializeToString())
 
 
-def delete_search_index(instance: Instance, body: bytes) -> Reply:
+def delete_search_index(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(index_pb2.DeleteSearchIndexRequest, body)
     instance.delete_search_index(request.table_name, request.index_name)
     return Reply(b"")
 
 
-def search(instance: Instance, body: bytes) -> IndexSearch:
+def search(instance: InstanceDoor, body: bytes) -> IndexSearch:
     request = parse(query_pb2.SearchRequest, body)
     wanted = search_messages.parse_search(request)
     if wanted.limit is not None and wanted.limit > limits.SEARCH_LIMIT_MAX:
@@ -80,7 +80,7 @@ def search(instance: Instance, body: bytes) -> IndexSearch:
     return IndexSearch(request.table_name, request.index_name, partial(make, wanted), make_explained)
 
 
-def _check_index_only(instance: Instance, request: query_pb2.SearchRequest, wanted: SearchRequest) -> None:
+def _check_index_only(instance: InstanceDoor, request: query_pb2.SearchRequest, wanted: SearchRequest) -> None:
     """More than SEARCH_LIMIT_MAX rows come only where none has to be fetched from the table: the protocol's bound."""
     columns = wanted.columns
     if columns.kind is ReturnColumns.ALL:

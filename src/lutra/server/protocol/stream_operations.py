@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lutra.instance.instance import Instance
+from lutra.instance.doors import InstanceDoor
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.server.lanes.reply import Reply
@@ -11,19 +11,19 @@ from lutra.server.protocol.parsing import parse
 from lutra.server.wire import stream_pb2 as wire
 
 
-def list_stream(instance: Instance, body: bytes) -> Reply:
+def list_stream(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(wire.ListStreamRequest, body)
     streams = instance.list_streams(request.table_name if request.HasField("table_name") else None)
     return Reply(messages.list_message(streams).SerializeToString())
 
 
-def describe_stream(instance: Instance, body: bytes) -> Reply:
+def describe_stream(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(wire.DescribeStreamRequest, body)
     stream = instance.describe_stream(request.stream_id)
     return Reply(messages.describe_message(request, stream).SerializeToString())
 
 
-def get_shard_iterator(instance: Instance, body: bytes) -> Reply:
+def get_shard_iterator(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(wire.GetShardIteratorRequest, body)
     if request.HasField("token"):
         raise ParameterInvalid("Invalid token: this server gives none, for it finds any time at once.")
@@ -32,7 +32,7 @@ def get_shard_iterator(instance: Instance, body: bytes) -> Reply:
     return Reply(wire.GetShardIteratorResponse(shard_iterator=messages.iterator_text(at)).SerializeToString())
 
 
-def get_stream_record(instance: Instance, body: bytes) -> Reply:
+def get_stream_record(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(wire.GetStreamRecordRequest, body)
     at, limit = messages.parse_iterator(request.shard_iterator), messages.parse_limit(request)
     page = instance.read_stream(at, limit, limits.STREAM_BYTES_MAX)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from lutra.instance.instance import Instance
+from lutra.instance.doors import InstanceDoor
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.schema import CapacityUnits
@@ -21,23 +21,23 @@ LOCATION_LENGTH = 32
 _SCHEMA_READ = CapacityUnits(read=1)
 
 
-def create_table(instance: Instance, body: bytes) -> Reply:
+def create_table(instance: InstanceDoor, body: bytes) -> Reply:
     instance.create_table(messages.parse_schema(parse(wire.CreateTableRequest, body)))
     return Reply(b"")
 
 
-def list_table(instance: Instance, body: bytes) -> Reply:
+def list_table(instance: InstanceDoor, body: bytes) -> Reply:
     parse(wire.ListTableRequest, body)
     return Reply(wire.ListTableResponse(table_names=instance.tables.names()).SerializeToString())
 
 
-def describe_table(instance: Instance, body: bytes) -> Reply:
+def describe_table(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(wire.DescribeTableRequest, body)
     description = instance.tables.described(request.table_name)
     return Reply(messages.describe_message(description, instance.tables.is_index_filled).SerializeToString())
 
 
-def update_table(instance: Instance, body: bytes) -> Reply:
+def update_table(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(wire.UpdateTableRequest, body)
     if not any(map(request.HasField, ("reserved_throughput", "table_options", "stream_spec"))):
         raise ParameterInvalid("No parameter is specified in UpdateTable.")
@@ -45,12 +45,12 @@ def update_table(instance: Instance, body: bytes) -> Reply:
     return Reply(messages.update_message(instance.update_table(request.table_name, update)).SerializeToString())
 
 
-def delete_table(instance: Instance, body: bytes) -> Reply:
+def delete_table(instance: InstanceDoor, body: bytes) -> Reply:
     instance.delete_table(parse(wire.DeleteTableRequest, body).table_name)
     return Reply(b"")
 
 
-def add_defined_column(instance: Instance, body: bytes) -> Reply:
+def add_defined_column(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(wire.AddDefinedColumnRequest, body)
     if not request.columns:
         raise ParameterInvalid("No column is specified in AddDefinedColumn.")
@@ -58,7 +58,7 @@ def add_defined_column(instance: Instance, body: bytes) -> Reply:
     return Reply(b"")
 
 
-def delete_defined_column(instance: Instance, body: bytes) -> Reply:
+def delete_defined_column(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(wire.DeleteDefinedColumnRequest, body)
     if not request.columns:
         raise ParameterInvalid("No column is specified in DeleteDefinedColumn.")
@@ -66,7 +66,7 @@ def delete_defined_column(instance: Instance, body: bytes) -> Reply:
     return Reply(b"")
 
 
-def compute_split_points_by_size(instance: Instance, body: bytes) -> Reply:
+def compute_split_points_by_size(instance: InstanceDoor, body: bytes) -> Reply:
     """Keys that cut a table into pieces of about a size; the places of the pieces are all this one server."""
     request = parse(wire.ComputeSplitPointsBySizeRequest, body)
     unit_bytes = request.split_size_unit_in_byte if request.HasField("split_size_unit_in_byte") else SPLIT_UNIT_BYTES
@@ -93,12 +93,12 @@ def compute_split_points_by_size(instance: Instance, body: bytes) -> Reply:
     return Reply(response.SerializeToString())
 
 
-def _location(instance: Instance) -> str:
+def _location(instance: InstanceDoor) -> str:
     """Where an instance's data lies: an opaque word of the length that clients know, for readers to be placed by."""
     return sha256(instance.name.encode()).hexdigest()[:LOCATION_LENGTH]
 
 
-def list_timeseries_table(_: Instance, body: bytes) -> Reply:
+def list_timeseries_table(_: InstanceDoor, body: bytes) -> Reply:
     """There are no timeseries tables here, and asking for their list is no error: tools do before they clean up."""
     parse(wire.ListTimeseriesTableRequest, body)
     return Reply(wire.ListTimeseriesTableResponse().SerializeToString())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lutra.instance.instance import Instance
+from lutra.instance.doors import InstanceDoor
 from lutra.model import limits
 from lutra.server.lanes.reply import Reply
 from lutra.server.protocol import row_messages as messages
@@ -11,7 +11,7 @@ from lutra.server.wire import transaction_pb2 as wire
 from lutra.tables.refusals import too_many_rows
 
 
-def start_local_transaction(instance: Instance, body: bytes) -> Reply:
+def start_local_transaction(instance: InstanceDoor, body: bytes) -> Reply:
     """Holds the whole partition key, also where only some of its rows are named as those to lock."""
     request = parse(wire.StartLocalTransactionRequest, body)
     if len(request.row_keys) > limits.BATCH_WRITE_ROWS_MAX:
@@ -21,11 +21,11 @@ def start_local_transaction(instance: Instance, body: bytes) -> Reply:
     return Reply(wire.StartLocalTransactionResponse(transaction_id=transaction).SerializeToString())
 
 
-def commit_transaction(instance: Instance, body: bytes) -> Reply:
+def commit_transaction(instance: InstanceDoor, body: bytes) -> Reply:
     instance.tables.commit_transaction(parse(wire.CommitTransactionRequest, body).transaction_id)
     return Reply(b"")
 
 
-def abort_transaction(instance: Instance, body: bytes) -> Reply:
+def abort_transaction(instance: InstanceDoor, body: bytes) -> Reply:
     instance.tables.abort_transaction(parse(wire.AbortTransactionRequest, body).transaction_id)
     return Reply(b"")

@@ -1,0 +1,128 @@
+"""Asking other nodes: calls over connections that are kept, each signed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, Final, NamedTuple
+
+import urllib3
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+
+from lutra.cluster.errors import PeerLost, PeerUnreachable
+from lutra.cluster.methods import LEFT_HEADER
+from lutra.cluster.signing import SIGNATURE_HEADER, TIME_HEADER, signature_of
+from lutra.cluster.wire import decode, encode
+from lutra.kernels.daemons import DaemonExecutor
+from lutra.model.deadline import current_deadline, working_for
+from lutra.model.errors import LutraError, ServerBusy
+
+CONNECT_TIMEOUT_S: Final = 1.0
+"""A node that does not take a connection is tried elsewhere."""
+TIMEOUT_S: Final = 40.0
+"""Where nobody says by when."""
+_CONNECTIONS: Final = 64
+"""To each node that are kept."""
+_AT_ONCE: Final = 64
+
+
+class Call(NamedTuple):
+    """A method of a node at ``address`` (``http://HOST:PORT``), and what it is told."""
+
+    address: str
+    method: str
+    payload: object = None
+
+
+class Peers:
+    """Thread-safe. Holds connections and threads: `close` it."""
+
+    def __init__(self, secret: bytes, at_once: int = _AT_ONCE) -> None:
+        """``at_once``: so many calls of all `call_many` together are under way, others wait."""
+        self._secret = secret
+        self._pool = urllib3.PoolManager(num_pools=1_024, maxsize=_CONNECTIONS, retries=False)
+        self._executor = DaemonExecutor("lutra-peers", at_once)
+
+    def call(self, address: str, method: str, payload: object = None, *, timeout_s: float | None = None) -> Any:
+        """What the node says. Takes no longer than ``timeout_s``, and than what this thread works for.
+
+        Raises the LutraError that the method raised there, PeerUnreachable, PeerLost, and RequestTimeout where the time
+        was up before it was asked.
+        """
+        deadline = current_deadline()
+        deadline.check()
+        left_s = min(TIMEOUT_S if timeout_s is None else timeout_s, deadline.left_s)
+        body = encode(payload)
+        now = str(int(time.time()))
+        headers = {
+            "content-type": "application/octet-stream",
+            TIME_HEADER: now,
+            SIGNATURE_HEADER: signature_of(self._secret, method, now, body),
+            LEFT_HEADER: str(max(1, int(1_000 * left_s))),
+        }
+        timeout = urllib3.Timeout(connect=min(CONNECT_TIMEOUT_S, left_s), read=left_s)
+        try:
+            response = self._pool.request(
+                "POST", f"{address}/_lutra/{method}", body=body, headers=headers, timeout=timeout, redirect=False
+            )
+        except (NewConnectionError, ConnectTimeoutError) as error:
+            raise PeerUnreachable(f"node {address} cannot be reached: {error}") from None
+        except HTTPError as error:
+            raise PeerLost(f"node {address} did not answer {method}: {error}") from None
+        return _answer_of(address, method, response.status, response.data)
+
+    def submit(self, call: Call, timeout_s: float | None = None) -> Future[Any]:
+        """`call`, by a thread, within what this thread works for."""
+        deadline = current_deadline()
+
+        def ask() -> Any:
+            with working_for(deadline):
+                return self.call(call.address, call.method, call.payload, timeout_s=timeout_s)
+
+        return self._executor.submit(ask)
+
+    def call_many(self, calls: Sequence[Call], timeout_s: float | None = None) -> list[Any]:
+        """All at once: what each node says, in the place of those that failed their LutraError."""
+        if len(calls) == 1:
+            return [_told(lambda: self.call(*calls[0], timeout_s=timeout_s))]
+        futures = [self.submit(call, timeout_s) for call in calls]
+        return [_told(future.result) for future in futures]
+
+    def run_many(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
+        """As `call_many`, of whatever asks others: by the same threads, within what this thread works for."""
+        if len(calls) == 1:
+            return [_told(calls[0])]
+        deadline = current_deadline()
+
+        def run(call: Callable[[], Any]) -> Any:
+            with working_for(deadline):
+                return call()
+
+        futures = [self._executor.submit(run, call) for call in calls]
+        return [_told(future.result) for future in futures]
+
+    def close(self) -> None:
+        """Lets connections go; calls under way fail."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._pool.clear()
+
+
+def _answer_of(address: str, method: str, status: int, data: bytes) -> Any:
+    if status == 200:
+        return decode(data)
+    if status == 409:
+        error = decode(data)
+        raise error if isinstance(error, LutraError) else PeerLost(f"node {address} answered {method} with nonsense")
+    if status == 403:
+        raise PeerUnreachable(f"node {address} does not know this cluster's secret, or no method {method}")
+    if status == 503:
+        raise ServerBusy(f"node {address} is busy")
+    raise PeerLost(f"node {address} failed in {method} ({status})")
+
+
+def _told(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except LutraError as error:
+        return error

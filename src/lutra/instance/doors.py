@@ -1,0 +1,129 @@
+"""What a server asks of an engine, whether that is one machine's (`lutra.instance.engine`) or reached through others.
+
+Every method raises what its counterpart in `Engine`, `Instance` and `Tables` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from lutra.model import limits
+from lutra.model.errors import LutraError
+from lutra.model.indexes import IndexDescription, IndexSchema, IndexUpdate
+from lutra.model.queries import SearchRequest, SearchResult
+from lutra.model.rows import (
+    KeyInput,
+    RangeRequest,
+    RangeResult,
+    ReadOptions,
+    ReadResult,
+    RowChange,
+    WriteResult,
+)
+from lutra.model.scans import ScanRequest, ScanResult
+from lutra.model.schema import DefinedColumn, SecondaryIndex, TableDescription, TableSchema, TableUpdate
+from lutra.model.streams import StreamDescription, StreamIterator, StreamPage
+
+
+class TablesDoor(Protocol):
+    """The tables of one instance: see `lutra.tables.tables.Tables`."""
+
+    def names(self) -> list[str]: ...
+
+    def describe(self, name: str) -> TableDescription: ...
+
+    def described(self, name: str) -> TableDescription: ...
+
+    def is_index_filled(self, index: SecondaryIndex) -> bool: ...
+
+    def add_defined_columns(self, name: str, columns: Sequence[DefinedColumn]) -> None: ...
+
+    def delete_defined_columns(self, name: str, names: Sequence[str]) -> None: ...
+
+    def split_points(self, name: str, size_bytes: int) -> list[KeyInput]: ...
+
+    def write(self, name: str, change: RowChange, transaction: str | None = None) -> WriteResult: ...
+
+    def write_batch(
+        self,
+        batch: Sequence[tuple[str, Sequence[RowChange]]],
+        rows_max: int = limits.BATCH_WRITE_ROWS_MAX,
+        transaction: str | None = None,
+        *,
+        is_atomic: bool = False,
+    ) -> list[list[WriteResult | LutraError]]: ...
+
+    def write_bulk(self, name: str, changes: Sequence[RowChange | LutraError]) -> list[WriteResult | LutraError]: ...
+
+    def start_transaction(self, name: str, key: KeyInput, rows: Sequence[KeyInput] = ()) -> str: ...
+
+    def commit_transaction(self, transaction: str) -> None: ...
+
+    def abort_transaction(self, transaction: str) -> None: ...
+
+    def read(self, name: str, key: KeyInput, options: ReadOptions, transaction: str | None = None) -> ReadResult: ...
+
+    def read_batch(
+        self, batch: Sequence[tuple[str, Sequence[KeyInput], ReadOptions]]
+    ) -> list[list[ReadResult | LutraError]]: ...
+
+    def read_range(self, name: str, request: RangeRequest, transaction: str | None = None) -> RangeResult: ...
+
+
+class InstanceDoor(Protocol):
+    """Tables and search indexes of one name space: see `lutra.instance.instance.Instance`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def tables(self) -> TablesDoor: ...
+
+    def create_table(self, schema: TableSchema) -> TableDescription: ...
+
+    def update_table(self, name: str, update: TableUpdate) -> TableDescription: ...
+
+    def delete_table(self, name: str) -> None: ...
+
+    def create_secondary_index(self, table: str, index: SecondaryIndex) -> None: ...
+
+    def drop_secondary_index(self, table: str, index: str) -> None: ...
+
+    def list_streams(self, table: str | None = None) -> list[StreamDescription]: ...
+
+    def describe_stream(self, stream_id: str) -> StreamDescription: ...
+
+    def stream_iterator(self, stream_id: str, shard_id: str, since_us: int | None = None) -> StreamIterator: ...
+
+    def read_stream(self, at: StreamIterator, limit: int, bytes_max: int) -> StreamPage: ...
+
+    def create_search_index(self, table: str, index: str, schema: IndexSchema, source: str | None = None) -> None: ...
+
+    def update_search_index(self, table: str, index: str, update: IndexUpdate) -> None: ...
+
+    def describe_search_index(self, table: str, index: str) -> IndexDescription: ...
+
+    def list_search_indexes(self, table: str | None = None) -> list[tuple[str, str]]: ...
+
+    def delete_search_index(self, table: str, index: str) -> None: ...
+
+    def search_opened(
+        self, table: str, index: str, request: SearchRequest, routing: Sequence[KeyInput] = ()
+    ) -> SearchResult: ...
+
+    def when_opened(self, table: str, index: str, call: Callable[[], None]) -> Callable[[], None] | None: ...
+
+    def check_opened(self, table: str, index: str) -> None: ...
+
+    def begin_scan(self, table: str, index: str) -> bytes: ...
+
+    def scan(self, table: str, index: str, request: ScanRequest) -> ScanResult: ...
+
+
+class EngineDoor(Protocol):
+    """All instances: see `lutra.instance.engine.Engine`."""
+
+    def instance_names(self) -> list[str]: ...
+
+    def instance(self, name: str) -> InstanceDoor: ...

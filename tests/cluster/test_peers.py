@@ -1,0 +1,141 @@
+"""Nodes that ask each other, over HTTP: answers, errors, and what is known of what was done where there is none."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from support.peer_server import peer_server
+
+from lutra.cluster.errors import Moved, PeerLost, PeerUnreachable
+from lutra.cluster.methods import Methods, PeerLane
+from lutra.cluster.peers import Call, Peers
+from lutra.model.deadline import Deadline, current_deadline, working_for
+from lutra.model.errors import ParameterInvalid, RequestTimeout
+
+SECRET = b"known to all nodes"
+
+
+class Node:
+    def __init__(self) -> None:
+        self.methods = Methods(SECRET)
+        self.calls: list[object] = []
+        self.go_on = threading.Event()
+        self.methods.add("echo", PeerLane.POINT, self._echo)
+        self.methods.add("left", PeerLane.POINT, lambda _: current_deadline().left_s)
+        self.methods.add("moved", PeerLane.WRITE, self._move)
+        self.methods.add("fail", PeerLane.WRITE, lambda _: 1 / 0)
+        self.methods.add("wait", PeerLane.SCAN, lambda _: self.go_on.wait(20))
+
+    def _echo(self, said: object) -> object:
+        self.calls.append(said)
+        return said
+
+    def _move(self, said: object) -> object:
+        raise Moved(f"not here: {said}")
+
+
+@pytest.fixture(scope="module")
+def node() -> Node:
+    return Node()
+
+
+@pytest.fixture(scope="module")
+def address(node: Node) -> Iterator[str]:
+    with peer_server(node.methods) as address:
+        yield address
+        node.go_on.set()
+
+
+@pytest.fixture
+def peers() -> Iterator[Peers]:
+    peers = Peers(SECRET)
+    yield peers
+    peers.close()
+
+
+def test_calls_and_errors(address: str, peers: Peers) -> None:
+    assert peers.call(address, "echo", (1, [b"x" * 100_000])) == (1, [b"x" * 100_000])
+    with pytest.raises(Moved, match="not here: p1"):
+        peers.call(address, "moved", "p1")
+    with pytest.raises(PeerLost, match="failed in fail"):
+        peers.call(address, "fail")
+
+
+def test_many_at_once(address: str, peers: Peers) -> None:
+    answers = peers.call_many([Call(address, "echo", n) for n in range(50)] + [Call(address, "moved", "p2")])
+    assert answers[:50] == list(range(50))
+    assert isinstance(answers[50], Moved)
+
+    def bad() -> object:
+        raise ParameterInvalid("x")
+
+    one, other = peers.run_many([lambda: 1, bad])
+    assert one == 1
+    assert isinstance(other, ParameterInvalid)
+
+
+def test_it_takes_no_longer_than_who_asks_has(address: str, node: Node, peers: Peers) -> None:
+    with working_for(Deadline(5.0)):
+        assert 0 < peers.call(address, "left") <= 5.0
+        assert all(0 < left <= 5.0 for left in peers.call_many([Call(address, "left")] * 3))
+    with working_for(Deadline(0.3)):
+        began_s = time.monotonic()
+        with pytest.raises(PeerLost, match="did not answer wait"):
+            peers.call(address, "wait")
+        assert time.monotonic() - began_s < 10
+    calls = len(node.calls)
+    with working_for(Deadline(-1.0)), pytest.raises(RequestTimeout):
+        peers.call(address, "echo", 1)
+    assert len(node.calls) == calls
+
+
+def test_strangers_are_refused_and_nothing_is_done(address: str, node: Node) -> None:
+    calls = len(node.calls)
+    stranger = Peers(b"guessed")
+    with pytest.raises(PeerUnreachable, match="secret"):
+        stranger.call(address, "echo", 1)
+    stranger.close()
+    peers = Peers(SECRET)
+    with pytest.raises(PeerUnreachable, match="no method"):
+        peers.call(address, "nonsense", 1)
+    peers.close()
+    assert len(node.calls) == calls
+
+
+def test_nobody_there(peers: Peers) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(PeerUnreachable):
+        peers.call(f"http://127.0.0.1:{port}", "echo", 1)
+
+
+def test_a_node_that_ends_amid_a_call(peers: Peers) -> None:
+    """Whether it was done is not known; a connection that is refused afterwards says that it was not."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+        def hang_up() -> None:
+            connection, _ = listener.accept()
+            connection.recv(1)
+            connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(PeerLost):
+            peers.call(address, "echo", 1)
+        thread.join(20)
+    with pytest.raises(PeerUnreachable):
+        peers.call(address, "echo", 1)
+
+
+def test_a_connection_that_the_other_closed_meanwhile_is_made_anew(node: Node, peers: Peers) -> None:
+    with peer_server(node.methods) as address:
+        assert peers.call(address, "echo", 1) == 1
+    port = int(address.rsplit(":", 1)[1])
+    with peer_server(node.methods, port) as again:
+        assert again == address
+        assert peers.call(address, "echo", 2) == 2
