@@ -29,6 +29,7 @@ from lutra.model.errors import LutraError
 from lutra.model.schema import SecondaryIndex, TableDescription
 from lutra.objects.owner import Owner
 from lutra.objects.store import ObjectStore
+from lutra.tables.bounds import EVERYWHERE, KeyBounds
 from lutra.tables.history import History
 from lutra.tables.space import TableSpace
 from lutra.tables.tables import Tables
@@ -49,13 +50,18 @@ class Partition:
     is_read_only: ClassVar[bool] = False
     _feed_type: ClassVar[type[IndexFeed]] = IndexFeed
 
-    def __init__(self, store: KeyValueStore, directory: Path, resources: Resources, clock: Clock) -> None:
-        """``store`` becomes its own. Raises ForeignObjects, Corruption, Fenced; ``store`` is then left open."""
+    def __init__(
+        self, store: KeyValueStore, directory: Path, resources: Resources, clock: Clock, bounds: KeyBounds = EVERYWHERE
+    ) -> None:
+        """``store`` becomes its own. Raises ForeignObjects, Corruption, Fenced; ``store`` is then left open.
+
+        ``bounds``: which rows of it are meant, where it has others (`lutra.tables.bounds`).
+        """
         self.store = store
         """Its key-value store."""
         self._clock = clock
         self._is_closed = False
-        self.space = TableSpace(store, clock)
+        self.space = TableSpace(store, clock, bounds=bounds)
         self.indexes = IndexCatalog(store, clock)
         self._resources = self._claimed(directory, resources)
         self.scans = ScanSessions()

@@ -82,6 +82,27 @@ class KeyCodec:
             raise InvalidPrimaryKey(f"Validate PK type fail. Input: {_shown(value)}, Meta: {_SHOWN[own_type]}.")
         return self.prefix + _encode_value(name, value, last)  # type: ignore[arg-type]
 
+    def encode_partition_value(self, value: KeyValue) -> bytes:
+        """As `encode_partition_key`, of a value that is known to be one of the first column."""
+        name, _, last = self._columns[0]
+        return self.prefix + _encode_value(name, value, last)
+
+    def decode_partition(self, encoded: bytes) -> KeyValue:
+        """The value of the first column of which `encode_partition` gave this. Raises Corruption."""
+        own_type, last = self._columns[0][1:]
+        try:
+            if own_type is int:
+                if len(encoded) != 8:
+                    raise ValueError("an integer has 8 bytes")
+                return int.from_bytes(encoded, "big") - _SIGN
+            if not last:
+                if encoded.find(b"\0\0") != len(encoded) - 2:
+                    raise ValueError("it does not end where its value does")
+                encoded = encoded[:-2].replace(b"\0\xff", b"\0")
+            return encoded.decode() if own_type is str else encoded
+        except ValueError as error:
+            raise Corruption(f"{encoded.hex()} is not the first column of a key of its table") from error
+
     def partition(self, encoded: bytes) -> bytes:
         """Prefix and first column of an encoded key: the same for all rows of one partition key, and for no other."""
         _, own_type, last = self._columns[0]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
-from lutra.kv.store import Reader, prefix_end
+from lutra.kv.store import Reader
 from lutra.model import limits
 from lutra.model.clock import Clock
 from lutra.model.deadline import current_deadline
@@ -22,8 +22,10 @@ from lutra.model.rows import (
 )
 from lutra.model.values import AUTO_INCREMENT, KeyMarker
 from lutra.tables import storedrow
+from lutra.tables.bounds import EVERYWHERE, KeyBounds
 from lutra.tables.capacity import consumed, units
 from lutra.tables.keys import rank
+from lutra.tables.pages import NEW_PAGE, PageSoFar
 from lutra.tables.reads import ReadPlan
 from lutra.tables.table import Table
 
@@ -41,9 +43,11 @@ class RowReader:
     (rocksdict: 16 at once 4 µs each for 200 bytes, 13 for 4,000; one by one 3.2 and 3.5).
     """
 
-    def __init__(self, store: Reader, clock: Clock) -> None:
+    def __init__(self, store: Reader, clock: Clock, bounds: KeyBounds = EVERYWHERE) -> None:
+        """``bounds``: rows beyond it are none of this store's, whatever it holds."""
         self._store = store
         self._clock = clock
+        self._bounds = bounds
 
     def read(self, table: Table, key: KeyInput, options: ReadOptions) -> ReadResult:
         """One row. Raises ParameterInvalid, InvalidPrimaryKey, StorageFailure, Corruption."""
@@ -90,33 +94,41 @@ class RowReader:
 
         Raises ParameterInvalid, InvalidPrimaryKey, StorageFailure, Corruption.
         """
+        return self.go_on(table, request, NEW_PAGE)[0]
+
+    def go_on(self, table: Table, request: RangeRequest, so_far: PageSoFar) -> tuple[RangeResult, PageSoFar]:
+        """As `read_range`, of a page that has ``so_far`` of other places already, and what it then has.
+
+        Places that are read one after the other give what one read of all does; what is consumed is that of all.
+        """
         begin, end = _bounds(table, request)
         if request.limit is not None and request.limit <= 0:
             raise ParameterInvalid("The limit must be greater than 0.")
-        rows_max = min(request.limit or limits.RANGE_ROWS_MAX, limits.RANGE_ROWS_MAX)
+        begin, end = self._bounds.within(table.keys, begin, end)
+        rows_max = min(request.limit or limits.RANGE_ROWS_MAX, limits.RANGE_ROWS_MAX) - so_far.rows
         plan = ReadPlan(table, request.options)
         now_ms = self._now_ms()
         rows: list[Row] = []
         next_start: PrimaryKey | None = None
-        looked_at_bytes = 0
-        read_bytes = 0
+        seen, seen_bytes, read_bytes = so_far.seen, so_far.seen_bytes, so_far.read_bytes
         deadline = current_deadline()
-        pairs = self._store.scan(begin, end, reverse=request.backward)
-        for seen, (stored_key, value) in enumerate(pairs):
+        for stored_key, value in self._store.scan(begin, end, reverse=request.backward):
             key = table.keys.decode(stored_key)
             row_bytes = len(stored_key) + len(value)
             # A row may be larger than a page: the first one goes in whatever its size.
-            is_too_much = seen > 0 and looked_at_bytes + row_bytes > limits.RANGE_BYTES_MAX
+            is_too_much = seen > 0 and seen_bytes + row_bytes > limits.RANGE_BYTES_MAX
             is_late = seen > 0 and seen % _LOOK_ROWS == 0 and deadline.is_over
             if len(rows) >= rows_max or seen >= limits.RANGE_ROWS_MAX or is_too_much or is_late:
                 next_start = key
                 break
-            looked_at_bytes += row_bytes
+            seen += 1
+            seen_bytes += row_bytes
             row, _, size_bytes = plan.row(key, value, now_ms)
             read_bytes += size_bytes
             if row is not None:
                 rows.append(row)
-        return RangeResult(rows, consumed(units(read_bytes), 0), next_start)
+        result = RangeResult(rows, consumed(units(read_bytes), 0), next_start)
+        return result, PageSoFar(so_far.rows + len(rows), seen, seen_bytes, read_bytes)
 
     def scan_rows(
         self,
@@ -134,9 +146,10 @@ class RowReader:
         Raises StorageFailure, and Corruption where the store cannot say what rows there are.
         """
         now_ms = None if expired else self._now_ms()
-        prefix = table.keys.prefix
-        begin = prefix if after is None else table.keys.encode(after) + b"\0"
-        for stored_key, value in reader.scan(begin, prefix_end(prefix)):
+        begin, end = self._bounds.of_table(table.keys)
+        if after is not None:
+            begin = max(begin, table.keys.encode(after) + b"\0")
+        for stored_key, value in reader.scan(begin, max(begin, end)):
             key = table.keys.decode(stored_key)
             try:
                 row = storedrow.whole(key, value, table, now_ms)
@@ -153,10 +166,10 @@ class RowReader:
 
         Raises StorageFailure, RowDamaged, RequestTimeout.
         """
-        prefix, deadline = table.keys.prefix, current_deadline()
+        deadline = current_deadline()
         rows: Iterator[object] = self.scan_rows(table, self._store)
         if table.ttl_ms is None:
-            rows = self._store.scan(prefix, prefix_end(prefix))
+            rows = self._store.scan(*self._bounds.of_table(table.keys))
         counted = 0
         while some := sum(1 for _ in islice(rows, _COUNTED_AT_ONCE)):
             counted += some

@@ -10,6 +10,7 @@ from lutra.kv.store import KeyValueStore, Reader
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import ObjectNotExist
 from lutra.model.schema import SecondaryIndex
+from lutra.tables.bounds import EVERYWHERE, KeyBounds
 from lutra.tables.catalog import Catalog
 from lutra.tables.changelog import Changelog
 from lutra.tables.committer import GroupCommitter
@@ -36,17 +37,20 @@ class TableSpace:
         store: KeyValueStore,
         clock: Clock | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        bounds: KeyBounds = EVERYWHERE,
     ) -> None:
         """Reads the catalog. Raises StorageFailure, and Corruption for a format this version does not know.
 
-        ``monotonic``: seconds, by which local transactions end.
+        ``monotonic``: seconds, by which local transactions end. ``bounds``: which rows are meant, where the store was
+        cloned from one that had more; nobody may ask for others by their keys.
         """
         clock = clock or SystemClock()
         committer = GroupCommitter(store, clock)
         self._store = store
         self._clock = clock
+        self._bounds = bounds
         self._catalog = Catalog(store, committer, clock)
-        self._reader = RowReader(store, clock)
+        self._reader = RowReader(store, clock, bounds)
         locks, opened = RowLocks(), OpenTransactions(store, monotonic)
         self._writer = RowWriter(store, committer, clock, locks, opened)
         self.transactions = Transactions(store, self._catalog, self._writer, committer, opened, locks, clock)
@@ -72,6 +76,8 @@ class TableSpace:
         with self._lock:
             tables = self._instances.get(name)
             if tables is None:
-                tables = Tables(name, self._store, self._catalog, self._reader, self._writer, self.transactions)
+                tables = Tables(
+                    name, self._store, self._catalog, self._reader, self._writer, self.transactions, self._bounds
+                )
                 self._instances[name] = tables
             return tables

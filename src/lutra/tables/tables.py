@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from lutra.kv.store import Estimate, KeyValueStore, Reader, prefix_end
+from lutra.kv.store import Estimate, KeyValueStore, Reader
 from lutra.model import limits
 from lutra.model.errors import LutraError, ObjectNotExist, ParameterInvalid, RowDamaged
 from lutra.model.rows import (
@@ -29,10 +29,12 @@ from lutra.model.schema import (
 )
 from lutra.model.values import INF_MIN
 from lutra.tables import schemas
+from lutra.tables.bounds import EVERYWHERE, KeyBounds
 from lutra.tables.catalog import Catalog, SchemaChange
 from lutra.tables.changes import check_change
 from lutra.tables.indexschemas import check_index, check_unused
 from lutra.tables.keys import check_bound, check_key
+from lutra.tables.pages import PageSoFar
 from lutra.tables.reader import OnDamaged, RowReader
 from lutra.tables.reads import check_options
 from lutra.tables.refusals import no_table, too_many_rows
@@ -57,8 +59,11 @@ class Tables:
         reader: RowReader,
         writer: RowWriter,
         transactions: Transactions,
+        bounds: KeyBounds = EVERYWHERE,
     ) -> None:
+        """``bounds``: rows beyond it are none of the store's, as ``reader`` has it."""
         self._instance = instance
+        self._bounds = bounds
         self._store = store
         self._catalog = catalog
         self._reader = reader
@@ -149,11 +154,11 @@ class Tables:
         if size_bytes <= 0:
             raise ParameterInvalid("The split_size should be greater than 0.")
         table = self._table(name)
-        prefix = table.keys.prefix
         points: dict[KeyInput, None] = {}
-        for stored_key in self._store.split(prefix, prefix_end(prefix), size_bytes, limits.SPLIT_POINTS_MAX):
+        begin, end = self._bounds.of_table(table.keys)
+        for stored_key in self._store.split(begin, end, size_bytes, limits.SPLIT_POINTS_MAX):
             # Estimates may cut at the range's own begin, which is no key.
-            if len(stored_key) > len(prefix):
+            if stored_key > begin:
                 first, *others = table.keys.decode(stored_key)
                 points[first, *((column, INF_MIN) for column, _ in others)] = None
         return list(points)
@@ -287,13 +292,20 @@ class Tables:
             return self._transactions.read_range(self._instance, transaction, table, request)
         return self._reader.read_range(table, request)
 
+    def go_on(self, name: str, request: RangeRequest, so_far: PageSoFar) -> tuple[RangeResult, PageSoFar]:
+        """As `read_range`, of a page that has ``so_far`` of other stores already, and what it then has."""
+        return self._reader.go_on(self._catalog.readable(self._instance, name), request, so_far)
+
     def estimate(self, name: str, counted_max: int) -> Estimate:
         """About how many rows a table has, and their bytes, for what ``counted_max`` rows cost; of fewer, exactly.
 
         Rows that have expired, and are stored yet, are among them. Raises ObjectNotExist, StorageFailure.
         """
-        prefix = self._table(name).keys.prefix
-        return self._store.estimate(prefix, prefix_end(prefix), counted_max)
+        return self._store.estimate(*self._bounds.of_table(self._table(name).keys), counted_max)
+
+    def size_bytes(self, name: str) -> int:
+        """About how many bytes a table's rows take as they are stored. Raises ObjectNotExist, StorageFailure."""
+        return self._store.size_bytes(*self._bounds.of_table(self._table(name).keys))
 
     def count(self, name: str) -> int:
         """How many rows a table has now, by looking at all their keys. Raises ObjectNotExist, StorageFailure."""
