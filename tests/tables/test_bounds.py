@@ -38,11 +38,8 @@ def _parted(draw: st.DrawFn) -> tuple[Tables, list[Tables]]:
         named = tuple((column.name, value) for column, value in zip(columns, key, strict=True))
         whole.write("t", RowChange(ChangeKind.PUT, named, [("c", len(key), None, 0), ("d", "x" * 40, None, 0)]))
     cuts = sorted(draw(st.lists(_VALUES[columns[0].type], max_size=3, unique=True)))
-    return (
-        whole,
-        [TableSpace(store, bounds=KeyBounds(begin, end)).instance("i") for begin, end in pairwise([None, *cuts, None])],
-        columns,
-    )
+    ends = pairwise([None, *cuts, None])
+    return whole, [TableSpace(store, bounds=KeyBounds(begin, end)).instance("i") for begin, end in ends]
 
 
 def _page(parts: list[Tables], name: str, request: RangeRequest) -> RangeResult:
