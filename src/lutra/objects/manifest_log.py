@@ -31,6 +31,7 @@ _HEAD: Final = struct.Struct("<8sIQ16sQ")
 _CHECKSUM: Final = struct.Struct("<I")
 _NUMBER: Final = re.compile(r"0[0-9]{19}")
 _LATEST_TRIES: Final = 5
+_CLAIM_TRIES: Final = 3
 
 
 class Manifest(NamedTuple):
@@ -136,6 +137,44 @@ class ManifestLog:
         if was_unsure and _decode(name, number, there)[0] == self._writer:
             return False
         raise Fenced(f"{name}: another writer has taken this number.")
+
+    def claim(self, number: int, payload: bytes, claimant: bytes, kept: int) -> bool:
+        """As `commit`, for a log that many write in turn and none owns, whose newest ``kept`` are never forgotten.
+
+        ``claimant``: 16 bytes that no other claim ever has: by them it knows its own where the reply to a put was lost.
+        ``number`` is one more than that of the state from which ``payload`` was made.
+
+        True: it was the newest state, though others may have gone on from it by now. False: another has that number:
+        nothing was committed.
+
+        Raises StorageFailure where that is not known: the store failed, or as many as ``kept`` have gone on, so that
+        the number may have been free only because it was forgotten. One put and one list.
+        """
+        if not self._is_put(number, _encode(number, claimant, payload)):
+            return False
+        ahead = self.numbers()[-1] - number
+        if ahead >= kept:
+            raise StorageFailure(f"{self.name(number)}: {ahead} others went on; it is not known whether it was first.")
+        return True
+
+    def _is_put(self, number: int, data: bytes) -> bool:
+        """Puts where the number is free, trying again as long as that is not known; False where another has it."""
+        name = self.name(number)
+        failure: StorageFailure | None = None
+        for _ in range(_CLAIM_TRIES):
+            try:
+                if self._store.put_if_absent(name, data):
+                    return True
+            except StorageFailure as error:
+                failure = error
+            try:
+                return self._store.get(name) == data
+            except ObjectMissing:
+                if failure is None:
+                    return False  # others have gone on so far that it is forgotten
+            except StorageFailure as error:
+                failure = failure or error
+        raise failure or StorageFailure(f"{name}: it is not known who has this number.")
 
     def forget(self, before: int) -> None:
         """Deletes the manifests of lower numbers than ``before``, but never the newest: one list, and the deletes."""

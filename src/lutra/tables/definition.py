@@ -31,73 +31,77 @@ where no field is embedded: who knows no other can go back."""
 
 def to_json(table: Table) -> bytes:
     """The stored form."""
-    description = table.description
+    description = description_out(table.description)
+    return json.dumps({**description, "instance": table.instance, "versions_ever": table.versions_ever}).encode()
+
+
+def description_out(description: TableDescription) -> dict[str, Any]:
+    """The description as JSON has it, with the format's version."""
     schema = description.schema
-    return json.dumps(
-        {
-            "format": _format_of(description),
-            "instance": table.instance,
-            "name": schema.name,
-            "table_id": description.table_id,
-            "created_us": description.created_us,
-            "reserved_changed_us": description.reserved_changed_us,
-            "versions_ever": table.versions_ever,
-            "key": [
-                {"name": column.name, "type": column.type.value, "auto_increment": column.auto_increment}
-                for column in schema.key
-            ],
-            "defined": [{"name": column.name, "type": column.type.value} for column in schema.defined],
-            "options": {
-                "ttl_s": schema.options.ttl_s,
-                "max_versions": schema.options.max_versions,
-                "max_deviation_s": schema.options.max_deviation_s,
-                "allow_update": schema.options.allow_update,
-                # Only where it holds: who reads format 1 knows no such name.
-                **({"update_full_row": True} if schema.options.update_full_row else {}),
-            },
-            "reserved": {"read": schema.reserved.read, "write": schema.reserved.write},
-            "splits": [value.hex() if isinstance(value, bytes) else value for value in schema.splits],
-            "has_transactions": schema.has_transactions,
-            "declared": [_declared_to_json(field) for field in schema.declared],
-            **_stream_json(description),
-            **({"indexes": [_index_to_json(index) for index in schema.indexes]} if schema.indexes else {}),
-        }
-    ).encode()
+    return {
+        "format": _format_of(description),
+        "name": schema.name,
+        "table_id": description.table_id,
+        "created_us": description.created_us,
+        "reserved_changed_us": description.reserved_changed_us,
+        "key": [
+            {"name": column.name, "type": column.type.value, "auto_increment": column.auto_increment}
+            for column in schema.key
+        ],
+        "defined": [{"name": column.name, "type": column.type.value} for column in schema.defined],
+        "options": {
+            "ttl_s": schema.options.ttl_s,
+            "max_versions": schema.options.max_versions,
+            "max_deviation_s": schema.options.max_deviation_s,
+            "allow_update": schema.options.allow_update,
+            # Only where it holds: who reads format 1 knows no such name.
+            **({"update_full_row": True} if schema.options.update_full_row else {}),
+        },
+        "reserved": {"read": schema.reserved.read, "write": schema.reserved.write},
+        "splits": [value.hex() if isinstance(value, bytes) else value for value in schema.splits],
+        "has_transactions": schema.has_transactions,
+        "declared": [_declared_to_json(field) for field in schema.declared],
+        **_stream_json(description),
+        **({"indexes": [_index_to_json(index) for index in schema.indexes]} if schema.indexes else {}),
+    }
 
 
 def from_json(data: bytes) -> Table:
     """Raises Corruption where ``data`` is not what `to_json` wrote, or of a format this version does not know."""
     try:
         stored: dict[str, Any] = json.loads(data)
-        if stored["format"] not in _FORMATS:
-            raise Corruption(f"a table definition has format {stored['format']!r}; this version reads {_FORMATS}")
-        key = tuple(KeyColumn(c["name"], ColumnType(c["type"]), c["auto_increment"]) for c in stored["key"])
-        schema = TableSchema(
-            name=stored["name"],
-            key=key,
-            defined=tuple(DefinedColumn(c["name"], ColumnType(c["type"])) for c in stored["defined"]),
-            options=TableOptions(**stored["options"]),
-            reserved=CapacityUnits(**stored["reserved"]),
-            # Tables of earlier versions have none.
-            splits=tuple(
-                bytes.fromhex(value) if key[0].type is ColumnType.BINARY else value
-                for value in stored.get("splits", ())
-            ),
-            has_transactions=stored.get("has_transactions", True),
-            declared=tuple(_declared_from_json(field) for field in stored.get("declared", ())),
-            stream=_stream_spec(stored.get("stream")),
-            indexes=tuple(_index_from_json(index) for index in stored.get("indexes", ())),
-        )
-        description = TableDescription(
-            schema,
-            stored["table_id"],
-            stored["created_us"],
-            stored["reserved_changed_us"],
-            stored.get("stream_created_us", 0),
-        )
-        return Table(stored["instance"], description, stored["versions_ever"], Gate())
+        return Table(stored["instance"], description_in(stored), stored["versions_ever"], Gate())
     except (ValueError, KeyError, TypeError) as error:
         raise Corruption(f"a table definition cannot be read: {error!r}") from error
+
+
+def description_in(stored: dict[str, Any]) -> TableDescription:
+    """Of what `description_out` gave. Raises Corruption for another format, ValueError, KeyError, TypeError else."""
+    if stored["format"] not in _FORMATS:
+        raise Corruption(f"a table definition has format {stored['format']!r}; this version reads {_FORMATS}")
+    key = tuple(KeyColumn(c["name"], ColumnType(c["type"]), c["auto_increment"]) for c in stored["key"])
+    schema = TableSchema(
+        name=stored["name"],
+        key=key,
+        defined=tuple(DefinedColumn(c["name"], ColumnType(c["type"])) for c in stored["defined"]),
+        options=TableOptions(**stored["options"]),
+        reserved=CapacityUnits(**stored["reserved"]),
+        # Tables of earlier versions have none.
+        splits=tuple(
+            bytes.fromhex(value) if key[0].type is ColumnType.BINARY else value for value in stored.get("splits", ())
+        ),
+        has_transactions=stored.get("has_transactions", True),
+        declared=tuple(_declared_from_json(field) for field in stored.get("declared", ())),
+        stream=_stream_spec(stored.get("stream")),
+        indexes=tuple(_index_from_json(index) for index in stored.get("indexes", ())),
+    )
+    return TableDescription(
+        schema,
+        stored["table_id"],
+        stored["created_us"],
+        stored["reserved_changed_us"],
+        stored.get("stream_created_us", 0),
+    )
 
 
 def _format_of(description: TableDescription) -> int:
