@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from support.indexes import PREFIX, index_in, resources_in
+from support.indexes import PREFIX, resources_in
 
 from lutra.feed.progress import Progress
 from lutra.index.builds.policy import Policy
@@ -69,20 +69,25 @@ def check(view: IndexView, model: Model) -> None:
 class Harness:
     """An index, and the log of changes from which it is brought up to date when it is opened again."""
 
-    def __init__(self, folder: Path, store: Any = None, policy: Policy = EAGER, before: Harness | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        store: Any = None,
+        policy: Policy = EAGER,
+        before: Harness | None = None,
+        prefix: str = PREFIX,
+    ) -> None:
         """``before``: whose log to go on from."""
+        self.prefix = prefix
         self.resources = resources_in(folder, store=store, policy=policy)
         self.log: list[tuple[PrimaryKey, Row | None]] = [] if before is None else before.log
         self.model: Model = {} if before is None else before.model
         self.index = self.opened()
 
     def opened(self) -> SearchIndex:
-        index = index_in(self.resources, SCHEMA, KEY)
+        index = SearchIndex(SCHEMA, KEY, IndexStorage(self.resources.store, self.prefix), self.resources)
         index.open()
-        position = index.progress.position
-        for key, row in self.log[position:]:
-            index.apply([] if row is None else [row], [key] if row is None else [])
-        index.reached(Progress(len(self.log), True))
+        self._take_in(index)
         return index
 
     def put(self, key: PrimaryKey, content: tuple[Any, Any, Any]) -> None:
@@ -97,9 +102,12 @@ class Harness:
 
     def catch_up(self) -> None:
         """As the feed does it: a change that cannot be taken in is tried again."""
-        for key, row in self.log[self.index.progress.position :]:
-            self.index.apply([] if row is None else [row], [key] if row is None else [])
-        self.index.reached(Progress(len(self.log), True))
+        self._take_in(self.index)
+
+    def _take_in(self, index: SearchIndex) -> None:
+        for key, row in self.log[index.progress.position :]:
+            index.apply([] if row is None else [row], [key] if row is None else [])
+        index.reached(Progress(len(self.log), True))
 
     def restart(self, kill: bool) -> None:
         """``kill``: without a close."""
@@ -109,7 +117,7 @@ class Harness:
 
     def faults(self) -> list[IndexFault]:
         """Of all objects, and of all rows against what was logged."""
-        storage = IndexStorage(self.resources.store, PREFIX)
+        storage = IndexStorage(self.resources.store, self.prefix)
         with IndexCheck(storage, SCHEMA, KEY) as check:
             check.check_objects()
             if check.manifest is not None:

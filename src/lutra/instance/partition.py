@@ -73,7 +73,8 @@ class Partition:
         self.space.changelog.begin()
         for index_id in self.space.index_writer.dropped():  # nobody writes yet
             self.space.index_writer.sweep(index_id)
-        place = Place(resources.address, directory, self.space.changelog.history, self.indexes, self._clock)
+        history = self.space.changelog.history
+        place = Place(resources.address, directory, history, self.indexes, self._clock, resources.place)
         return replace(resources, claim=place.taken(resources.store))
 
     def _new_keeper(self) -> Keeper:
@@ -155,7 +156,8 @@ class Partition:
 
     def _sweep(self, deleted: list[IndexDefinition]) -> None:
         try:
-            gone = sweep(self._resources.store, deleted, self.space.changelog, self._resources.claim)
+            resources = self._resources
+            gone = sweep(resources.store, deleted, self.space.changelog, resources.claim, resources.place)
             if gone:
                 self.indexes.forget_deleted(gone)
         except LutraError:  # they cost room, no more

@@ -30,18 +30,28 @@ _log = logging.getLogger(__name__)
 class Place:
     """Where a data directory's search indexes have their objects. Makes and changes nothing but by a `Claim`."""
 
-    def __init__(self, address: str, directory: Path, history: History, indexes: IndexCatalog, clock: Clock) -> None:
-        """``address``: as `lutra.objects.opening.open_store` takes it."""
+    def __init__(
+        self,
+        address: str,
+        directory: Path,
+        history: History,
+        indexes: IndexCatalog,
+        clock: Clock,
+        folder: str = "",
+    ) -> None:
+        """``address``: as `lutra.objects.opening.open_store` takes it. ``folder``: the part of it that the place is, as
+        `lutra.objects.owner.owner_of` takes it."""
         self.address = address
         self._directory = directory
         self._history = history
         self._indexes = indexes
         self._clock = clock
+        self._folder = folder
 
     def examine(self, objects: ObjectStore) -> Owner | None:
         """Who has the place. Raises ForeignObjects where that is another store; StorageFailure, Corruption."""
         with self._telling_of_damage():
-            owner = owner_of(objects)
+            owner = owner_of(objects, self._folder)
         self._judge(objects, owner)
         return owner
 
@@ -73,7 +83,7 @@ class Place:
             self._judge(objects, before)
             self._tell_of_copy(before)
 
-        return Claim(objects, owner, judge)
+        return Claim(objects, owner, judge, self._folder)
 
     @contextmanager
     def _telling_of_damage(self) -> Iterator[None]:
@@ -89,7 +99,8 @@ class Place:
         """Raises ForeignObjects where the place is not this store's to take from ``owner``."""
         try:
             if owner is None:
-                require_no_strangers(index_folders(objects), self._history.store_id, self._prefixes(), self.address)
+                folders = index_folders(objects, place=self._folder)
+                require_no_strangers(folders, self._history.store_id, self._prefixes(), self.address)
             elif owner.store != self._history.store_id:
                 raise ForeignObjects(f"the objects at {self.address} belong to another store: {owner}")
         except ForeignObjects as error:

@@ -59,9 +59,12 @@ class Owner:
         return owner
 
 
-def owner_of(store: ObjectStore) -> Owner | None:
-    """Who has the place, None where nobody does. A list and a get. Raises StorageFailure, Corruption."""
-    newest = ManifestLog(store, OWNER).latest()
+def owner_of(store: ObjectStore, place: str = "") -> Owner | None:
+    """Who has ``place``, a folder of the store with '/' at its end, or all of it; None where nobody does.
+
+    A list and a get. Raises StorageFailure, Corruption.
+    """
+    newest = ManifestLog(store, place + OWNER).latest()
     return None if newest is None else Owner.from_json(newest.payload)
 
 
@@ -71,13 +74,16 @@ class Claim:
     Until it has the place it tries at every use: the place may be out of reach at first.
     """
 
-    def __init__(self, store: ObjectStore, owner: Owner, judge: Callable[[Owner | None], None]) -> None:
+    def __init__(
+        self, store: ObjectStore, owner: Owner, judge: Callable[[Owner | None], None], place: str = ""
+    ) -> None:
         """
         :param owner: who is to have the place.
         :param judge: is handed who has it, and raises where it may not be taken from them.
+        :param place: as `owner_of` takes it.
         """
         self.owner = owner
-        self._log = ManifestLog(store, OWNER)
+        self._log = ManifestLog(store, place + OWNER)
         self._judge = judge
         self._lock = threading.Lock()
         self._number = 0

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from lutra.index.lsm.storage import ROOT, IndexStorage
+from lutra.index.lsm.storage import ROOT, IndexStorage, index_prefix_in
 from lutra.model.errors import Corruption, ForeignObjects, ObjectMissing
 from lutra.objects.store import ObjectStore
 
@@ -16,7 +16,7 @@ _READ_AT_ONCE: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class IndexFolder:
-    """The objects of one index, by their names; ``prefix`` is `lutra.index.lsm.storage.prefix_of` it."""
+    """The objects of one index, by their names; ``prefix`` is `lutra.index.lsm.storage.prefix_of` it, of its place."""
 
     prefix: str
     objects: tuple[str, ...]
@@ -25,15 +25,18 @@ class IndexFolder:
     there is no manifest, or it cannot be read."""
 
 
-def index_folders(store: ObjectStore, passed_over: Container[str] = ()) -> list[IndexFolder]:
-    """By prefix, but those ``passed_over``: a list, and a list and a get for each. Raises StorageFailure."""
+def index_folders(store: ObjectStore, passed_over: Container[str] = (), place: str = "") -> list[IndexFolder]:
+    """By prefix, but those ``passed_over``: a list, and a list and a get for each. Raises StorageFailure.
+
+    ``place``: where they are looked for, as `lutra.objects.owner.owner_of` takes it.
+    """
     objects: dict[str, list[str]] = {}
-    for name in store.list(ROOT):
-        prefix = "/".join(name.split("/")[:2]) + "/"
+    for name in store.list(place + ROOT):
+        prefix = index_prefix_in(name, place)
         if prefix not in passed_over:
             objects.setdefault(prefix, []).append(name)
     with ThreadPoolExecutor(_READ_AT_ONCE) as readers:
-        stores = readers.map(lambda prefix: _store_of(IndexStorage(store, prefix)), objects)
+        stores = readers.map(lambda prefix: _store_of(IndexStorage(store, place + prefix)), objects)
         return [
             IndexFolder(prefix, tuple(names), of) for (prefix, names), of in zip(objects.items(), stores, strict=True)
         ]

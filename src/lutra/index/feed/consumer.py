@@ -54,7 +54,8 @@ class IndexConsumer:
         self._resources = resources
         self._clock = clock
         self._provenance = Provenance(changelog, definition.table_id, resources.claim)
-        self._storage = self._storage_type(resources.store, prefix_of(definition), self._provenance)
+        prefix = resources.place + prefix_of(definition)
+        self._storage = self._storage_type(resources.store, prefix, self._provenance)
         self._before: IndexView | None = None
         self._shown = _Shown(self._new_index())
 

@@ -12,8 +12,9 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from lutra.index.lsm.manifest import Manifest, SegmentEntry, schema_identity
 from lutra.index.lsm.marks import Marks
 from lutra.index.lsm.merges import Merge, Merges
 from lutra.index.lsm.open_segment import OpenSegment, SegmentView
+from lutra.index.lsm.pauses import Pauses
 from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.sealed import Sealed
 from lutra.index.lsm.segment_set import SegmentSet
@@ -44,11 +46,7 @@ from lutra.scalars.bloom import hashes_of
 from lutra.segments.build import build_segment
 from lutra.tables.keys import KeyCodec
 
-_RETRY_FIRST_S: Final = 0.5
-_RETRY_LAST_S: Final = 10.0
-"""After an outage of the store, what waited for it is written out at most so long after."""
 CLOSE_WAIT_S: Final = 20.0
-_UNREAD_PAUSE_S: Final = 0.01
 
 _log = logging.getLogger(__name__)
 
@@ -89,8 +87,7 @@ class SearchIndex:
         self._writer = threading.Lock()  # what changes documents, and which segments hear of it
         self._lock = threading.Lock()  # held for moments: where what readers see changes as one
         self._fenced: str | None = None
-        self._failure: str | None = None
-        self._retry_s, self._retry_at_s = _RETRY_FIRST_S, 0.0
+        self._pauses = Pauses()  # of maintenance
         self._opened = self._closed = self._torn = self._is_fresh = False
         self._view: IndexView | None = None
         self._active = Buffer(schema, key_columns)
@@ -101,7 +98,7 @@ class SearchIndex:
         self._dirty_since_s: float | None = None
         self._commits_wanted = self._commits_done = 0
         self._segments = SegmentSet(storage, schema, resources)
-        self._merges = Merges(storage, schema, resources, self._due)
+        self._merges = Merges(storage, schema, resources, lambda: self.on_due())
 
     # --- what there is ----------------------------------------------------------------------------------------------
 
@@ -167,7 +164,7 @@ class SearchIndex:
         """Why maintenance or builds last failed, until they succeed; else what is not built for want of memory."""
         failure = self._merges.failure
         told = self._merges.refused if failure is None else f"{type(failure).__name__}: {failure}"
-        return self._failure or told
+        return self._pauses.failure or told
 
     def stats(self) -> IndexStats:
         """The index in numbers, as of now."""
@@ -205,8 +202,8 @@ class SearchIndex:
 
     def _parts(self) -> list[PartView | SegmentView]:
         buffers = [buffer.view() for buffer in self._buffers()]
-        filled: list[PartView | SegmentView] = [part for part in buffers if part.size]
-        filled += [segment.view() for segment in self._segments.searched]
+        segments = [segment.view() for segment in self._segments.searched]
+        filled: list[PartView | SegmentView] = [*(part for part in buffers if part.size), *segments]
         return filled or [buffers[0]]  # one part at least, however little there is
 
     def _view_of(self, parts: Sequence[PartView | SegmentView]) -> IndexView:
@@ -237,8 +234,7 @@ class SearchIndex:
                 self._marks.commit(manifest.progress, manifest.awaited_since(self._merges.policy))
                 self._marks.reach(manifest.progress, is_empty=not self._active.rows)
                 self.lifetime.dropped_by_s = manifest.table_ttl_s
-                self._opened, self._view = True, None
-                self._is_fresh = True
+                self._opened, self._is_fresh, self._view = True, True, None
             return manifest.table_ttl_s
 
     def _opened_of(self, manifest: Manifest) -> list[OpenSegment]:
@@ -304,17 +300,16 @@ class SearchIndex:
 
     def reached(self, progress: Progress) -> None:
         """Tells how far all that was applied so far brings the index."""
-        with self._writer:
-            with self._lock:
-                was_filled, is_empty = self._marks.progress.filled, not self._active.rows
-                self._marks.reach(progress, is_empty=is_empty)
-                if progress.filled and not was_filled:
-                    self.lifetime.filled()
-                is_due = self._opened and is_empty and progress.filled and not was_filled
-                if is_due:  # no row is to come that would have a manifest say so
-                    self._commits_wanted += 1
-            if is_due:
-                self._due()
+        with self._writer, self._lock:
+            was_filled, is_empty = self._marks.progress.filled, not self._active.rows
+            self._marks.reach(progress, is_empty=is_empty)
+            if progress.filled and not was_filled:
+                self.lifetime.filled()
+            is_due = self._opened and is_empty and progress.filled and not was_filled
+            if is_due:  # no row is to come that would have a manifest say so
+                self._commits_wanted += 1
+        if is_due:
+            self.on_due()
 
     def drop_expired(self) -> int:
         """Removes rows that have expired; returns how many. To be called now and then where rows expire.
@@ -359,12 +354,9 @@ class SearchIndex:
             self._marks.reach(self._marks.progress, is_empty=True)
             self._dirty_since_s, self._view = None, None
             self._commits_wanted += 1
-        self._due()
+        self.on_due()
 
     # --- maintenance ------------------------------------------------------------------------------------------------
-
-    def _due(self) -> None:
-        self.on_due()
 
     @property
     def _is_commit_due(self) -> bool:
@@ -372,7 +364,7 @@ class SearchIndex:
 
     def is_due(self, now_s: float) -> bool:
         """Whether ``maintain`` has something to do at ``time.monotonic`` ``now_s``."""
-        if not self._opened or self._closed or self._fenced is not None or now_s < self._retry_at_s:
+        if not self._opened or self._closed or self._fenced is not None or not self._pauses.is_over(now_s):
             return False
         return (
             self._is_fresh
@@ -403,15 +395,13 @@ class SearchIndex:
             except Exception as error:
                 self._maintenance_failed(error)
             else:
-                self._failure, self._retry_s, self._retry_at_s = None, _RETRY_FIRST_S, 0.0
+                self._pauses.succeeded()
 
     def _maintenance_failed(self, error: Exception) -> None:
         if self._closed:  # meanwhile: what it works with is being let go
             return
         _log.warning("%s could not be maintained", self._storage.prefix, exc_info=error)
-        self._failure = f"{type(error).__name__}: {error}"
-        self._retry_at_s = time.monotonic() + self._retry_s
-        self._retry_s = min(2 * self._retry_s, _RETRY_LAST_S)
+        self._pauses.failed(error)
 
     def flush(self) -> None:
         """Has all that was applied in segments and in a manifest. Raises StorageFailure, Corruption, Fenced."""
@@ -432,6 +422,17 @@ class SearchIndex:
             if not futures:
                 return
             wait(futures)
+
+    @contextmanager
+    def still(self) -> Iterator[tuple[IndexStorage, SegmentSet]]:
+        """No manifest is written and no object deleted meanwhile. Raises Fenced; StorageFailure once it is closed."""
+        with self._maintaining:
+            self.require_writer()
+            yield self._storage, self._segments
+
+    def borrowed(self) -> set[str]:
+        """The objects of other indexes that are still needed, by manifests, views or builds."""
+        return self._storage.borrowed(self._segments.alive | self._merges.needed)
 
     def end(self) -> None:
         """Breaks off builds, and has whatever is under way stop where it can. Returns at once."""
@@ -464,9 +465,7 @@ class SearchIndex:
 
     def wait_unread(self, wait_s: float) -> None:
         """Of a closed one: returns once no search reads its segments any more, or after that time."""
-        until_s = time.monotonic() + wait_s
-        while self._segments.close_retired() and time.monotonic() < until_s:
-            time.sleep(_UNREAD_PAUSE_S)
+        self._segments.wait_unread(wait_s)
 
     def require_writer(self) -> None:
         """Raises Fenced where another writer has taken over, StorageFailure where the index is closed."""

@@ -14,17 +14,26 @@ from lutra.index.definitions.definition import schema_out
 from lutra.model.errors import Corruption
 from lutra.model.indexes import IndexSchema
 from lutra.model.schema import KeyColumn
+from lutra.objects.name import is_name
 from lutra.tables.history import NO_ORIGIN, Origin
 from lutra.vectors.layout import SegmentKind
 
 _FORMAT: Final = 1
+_BORROWING_FORMAT: Final = 2
+"""Of one that names objects of another index: who does not know of that would look for them among its own."""
 SEGMENTS: Final = "segments/"
 DELETIONS: Final = "deletions/"
 
 
+def is_own(name: str) -> bool:
+    """Whether an object is the index's own: named as it is below the index's prefix. Else it is borrowed of another
+    index over the same store, and named as it is in the store."""
+    return name.startswith((SEGMENTS, DELETIONS))
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentEntry:
-    """One segment: its shape, whose name is the object's below the index's prefix, and the object of its dead.
+    """One segment: its shape, whose name is the object's (`is_own`), and the object of its dead.
 
     ``since``: all its rows came by changes after this sequence; 0 where that is not known.
     """
@@ -93,7 +102,7 @@ class Manifest:
     def to_json(self) -> bytes:
         through = self.progress.filled_through
         stored = {
-            "format": _FORMAT,
+            "format": _FORMAT if all(map(is_own, self.names)) else _BORROWING_FORMAT,
             "writer": self.writer,
             "store": self.origin.store,
             "opening": self.origin.opening,
@@ -114,8 +123,9 @@ class Manifest:
         """Raises Corruption where ``data`` is not what `to_json` wrote, or of a format this version does not know."""
         try:
             stored = json.loads(data)
-            if stored["format"] != _FORMAT:
-                raise Corruption(f"a manifest has format {stored['format']!r}; this version reads {_FORMAT}")
+            if stored["format"] not in (_FORMAT, _BORROWING_FORMAT):
+                known = f"{_FORMAT} and {_BORROWING_FORMAT}"
+                raise Corruption(f"a manifest has format {stored['format']!r}; this version reads {known}")
             through = _checked(stored["filled_through"], str, type(None))
             manifest = cls(
                 writer=_checked(stored["writer"], str),
@@ -164,7 +174,7 @@ def _entry_out(entry: SegmentEntry) -> dict[str, Any]:
 def _entry_in(stored: dict[str, Any]) -> SegmentEntry:
     name = _checked(stored["name"], str)
     deletions = _checked(stored["deletions"], str, type(None))
-    if not name.startswith(SEGMENTS) or not (deletions is None or deletions.startswith(DELETIONS)):
+    if not _is_called(name, SEGMENTS) or not (deletions is None or _is_called(deletions, DELETIONS)):
         raise ValueError(f"{name!r} and {deletions!r} are no names of a segment and its deletions")
     rows, dead = _count(stored["rows"]), _count(stored["dead"])
     if dead > rows:
@@ -178,6 +188,11 @@ def _entry_in(stored: dict[str, Any]) -> SegmentEntry:
         deletions,
         since=_count(stored.get("since", 0)),  # manifests were written without it
     )
+
+
+def _is_called(name: str, kind: str) -> bool:
+    """Whether that is the name of an object of the kind that the folder ``kind`` is for, own or borrowed."""
+    return name.startswith(kind) or (is_name(name) and name.rpartition("/")[0].endswith(f"/{kind}"[:-1]))
 
 
 def _checked(value: Any, *types: type) -> Any:

@@ -76,6 +76,8 @@ class Resources:
     policy: Policy = field(default_factory=Policy)
     claim: Claim | None = None
     """To the place where ``store`` is; None: nobody else comes there."""
+    place: str = ""
+    """The folder of ``store`` in which all of these indexes have their objects, with '/' at its end; "": all of it."""
 
     @classmethod
     def open(

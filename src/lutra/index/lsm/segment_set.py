@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
@@ -23,6 +24,7 @@ from lutra.segments.index_segment import IndexSegment
 _OPENED_AT_ONCE: Final = 8
 _OPENED_AT_ONCE_REMOTE: Final = 32
 """Of a remote store, where opening is waiting: as many as an index has segments of, but for a while."""
+_UNREAD_PAUSE_S: Final = 0.01
 _SWEEPERS: Final = 4
 """Sweeps under way at once, of all segments that are being opened: so many give a local disk's full rate, and take 16
 to 48 MB of memory meanwhile where the store is remote, 8 where not."""
@@ -161,6 +163,11 @@ class SegmentSet:
         self.written = BytesWritten(before.flushed + flushed, before.built + built, before.deletions + deletions)
 
     @property
+    def alive(self) -> set[str]:
+        """The names of those that are open, be it for a view alone."""
+        return set(self._alive)
+
+    @property
     def any_retired(self) -> bool:
         return bool(self._retired)
 
@@ -171,7 +178,13 @@ class SegmentSet:
             segment.close()
             self._resources.memory.give_back(granted_bytes)
             self._alive.discard(name)
-        return set(self._alive)
+        return self.alive
+
+    def wait_unread(self, wait_s: float) -> None:
+        """Returns once nobody holds any more, or after that time."""
+        until_s = time.monotonic() + wait_s
+        while self.close_retired() and time.monotonic() < until_s:
+            time.sleep(_UNREAD_PAUSE_S)
 
     def let_go(self) -> None:
         """Of all."""

@@ -1,6 +1,7 @@
 """The objects of one index: what the newest manifests name, and what nobody names any more.
 
-Nothing is deleted but what is known to be this index's own (`lutra.index.lsm.provenance`).
+Nothing is deleted but what is known to be this index's own (`lutra.index.lsm.provenance`). What it has borrowed of
+another index (`lutra.index.lsm.manifest.is_own`) it reads, and no more.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final, TypeVar
 from zlib import crc32
 
 from lutra.index.definitions.definition import IndexDefinition
-from lutra.index.lsm.manifest import DELETIONS, SEGMENTS, Manifest
+from lutra.index.lsm.manifest import DELETIONS, SEGMENTS, Manifest, is_own
 from lutra.index.lsm.provenance import Provenance
 from lutra.model.errors import Corruption, Fenced, ObjectMissing
 from lutra.objects.manifest_log import ManifestLog
@@ -33,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 def prefix_of(definition: IndexDefinition) -> str:
-    """Where the objects of an index are; no other index is ever there."""
+    """Where in its place the objects of an index are; no other index is ever there."""
     name = definition.made_as or definition.name
     if len(name) > _NAME_MAX:
         name = f"{name[:_NAME_MAX]}-{crc32(name.encode()):08x}"
@@ -52,7 +53,8 @@ class IndexStorage:
         self._lock = threading.Lock()
         self._number = 0
         self._named: list[set[str]] = []
-        """By the last two manifests, and by those of which it is not known whether they were written."""
+        """By the last two manifests, and by those of which it is not known whether they were written; what is borrowed
+        among it."""
         self._garbage: set[str] = set()
         self._old_numbers: set[int] = set()
         """Of manifests that nobody needs any more."""
@@ -136,9 +138,14 @@ class IndexStorage:
             self._provenance.require_place()
         self._commit(manifest)
 
+    def signed(self, manifest: Manifest) -> Manifest:
+        """As it is committed now."""
+        if self._provenance is None:
+            return manifest
+        return replace(manifest, origin=self._provenance.origin, seen=self._provenance.seen)
+
     def _commit(self, manifest: Manifest) -> None:
-        if self._provenance is not None:
-            manifest = replace(manifest, origin=self._provenance.origin, seen=self._provenance.seen)
+        manifest = self.signed(manifest)
         names = manifest.names
         with self._lock:
             self._named.append(names)
@@ -148,7 +155,12 @@ class IndexStorage:
             self._old_numbers.update(range(max(1, last - 1), self._number - 1))
             before = set().union(*self._named[:-2])
             self._named = self._named[-2:]
-            self._garbage |= before - set().union(*self._named)
+            self._garbage |= set(filter(is_own, before - set().union(*self._named)))
+
+    def borrowed(self, kept: set[str]) -> set[str]:
+        """What is needed of other indexes: by the last manifests, or as it is among ``kept``."""
+        with self._lock:
+            return {name for name in kept.union(*self._named) if not is_own(name)}
 
     def newest(self) -> tuple[int, Manifest] | None:
         """The newest manifest and its number, to look at: who writes takes over. Raises Corruption."""
@@ -172,7 +184,7 @@ class IndexStorage:
 
     def full(self, name: str) -> str:
         """The object's name in the store."""
-        return self.prefix + name
+        return self.prefix + name if is_own(name) else name
 
     def discard(self, name: str) -> None:
         """An object that no manifest was ever to name, or none will again."""
@@ -218,17 +230,28 @@ class IndexStorage:
             self.store.delete(name)
 
 
+def index_prefix_in(name: str, place: str) -> str:
+    """`prefix_of` the index that object ``name`` is of, which is in ``place``."""
+    return "/".join(name[len(place) :].split("/")[:2]) + "/"
+
+
 def sweep(
-    store: ObjectStore, deleted: Iterable[IndexDefinition], changelog: Changelog, claim: Claim | None
+    store: ObjectStore,
+    deleted: Iterable[IndexDefinition],
+    changelog: Changelog,
+    claim: Claim | None,
+    place: str = "",
 ) -> list[IndexDefinition]:
     """Deletes the objects of indexes that were deleted, which a crash or an outage left. One list, where there are any.
+
+    ``place``: where they are, as `lutra.objects.owner.owner_of` takes it.
 
     Returns those of which nothing is left but what a copy of the store has gone on with. Raises StorageFailure, Fenced.
     """
     doomed = {prefix_of(definition): definition for definition in deleted}
     if not doomed:
         return []
-    there = {"/".join(name.split("/")[:2]) + "/" for name in store.list(ROOT)}
+    there = {index_prefix_in(name, place) for name in store.list(place + ROOT)}
     for prefix in there & doomed.keys():
-        IndexStorage(store, prefix, Provenance(changelog, doomed[prefix].table_id, claim)).delete_all()
+        IndexStorage(store, place + prefix, Provenance(changelog, doomed[prefix].table_id, claim)).delete_all()
     return list(doomed.values())
