@@ -23,6 +23,7 @@ from lutra.model.schema import (
     KeyColumn,
     SecondaryIndex,
     StreamSpec,
+    TableDescription,
     TableOptions,
     TableSchema,
 )
@@ -33,7 +34,7 @@ DAY_S = 86_400
 KEY = (KeyColumn("p", ColumnType.INTEGER), KeyColumn("i", ColumnType.INTEGER))
 COLUMNS = (DefinedColumn("n", ColumnType.INTEGER), DefinedColumn("s", ColumnType.STRING))
 FIELDS = (FieldSchema("n", FieldType.LONG), FieldSchema("s", FieldType.KEYWORD), FieldSchema("d", FieldType.DOUBLE))
-TABLE = TableSchema("t", KEY, COLUMNS)
+TABLE = TableDescription(TableSchema("t", KEY, COLUMNS), 77, 1, 1)
 
 
 @pytest.fixture
@@ -115,8 +116,11 @@ def test_whatever_it_was_it_becomes_what_is_wanted_and_keeps_its_rows(seed: int,
     indexes: list[WantedIndex] = []
     for rows in range(8):
         to_be, indexes = any_table(rng), any_indexes(rng, uids, indexes)
-        table = instance.reconcile(to_be, 1_234_567, indexes)
+        stream_us = 0 if to_be.stream is None else rng.choice([1_234_568, 1_234_569])
+        description = TableDescription(to_be, 77, 1_234_567, 1_234_567, stream_us)
+        table = instance.reconcile(description, indexes)
         assert table.created_us == 1_234_567
+        assert table.stream_id == description.stream_id
         assert {*table.schema.defined} == {*to_be.defined}
         assert (table.schema.options, table.schema.stream) == (to_be.options, to_be.stream)
         assert {one.name: one.columns for one in table.schema.indexes} == {
@@ -125,7 +129,7 @@ def test_whatever_it_was_it_becomes_what_is_wanted_and_keeps_its_rows(seed: int,
         assert table.schema.reserved == to_be.reserved
         assert in_any_order(shown(engine)) == in_any_order(indexes)
         before = stored(engine)
-        instance.reconcile(to_be, 1_234_567, indexes)
+        instance.reconcile(description, indexes)
         if not any(opened.next for opened in engine.partition.indexes.all()):  # else a generation may just be filled
             assert stored(engine) == before
         key = (("p", rng.randrange(3)), ("i", rows))
@@ -140,9 +144,9 @@ def test_whatever_it_was_it_becomes_what_is_wanted_and_keeps_its_rows(seed: int,
 def test_an_index_that_was_dropped_and_made_again_under_its_name_is_another(engine: Engine) -> None:
     instance = engine.instance("main")
     schema = IndexSchema(FIELDS[:1])
-    instance.reconcile(TABLE, 1, [WantedIndex("x", 7, schema)])
+    instance.reconcile(TABLE, [WantedIndex("x", 7, schema)])
     first = engine.partition.indexes.get("main", "t", "x")
-    instance.reconcile(TABLE, 1, [WantedIndex("x", 8, schema)])
+    instance.reconcile(TABLE, [WantedIndex("x", 8, schema)])
     second = engine.partition.indexes.get("main", "t", "x")
     assert (first.uid, second.uid) == (7, 8)
     assert first.created_us != second.created_us
@@ -152,15 +156,15 @@ def test_an_index_that_was_dropped_and_made_again_under_its_name_is_another(engi
 def test_which_index_it_is_outlives_a_restart_and_a_change_of_fields(tmp_path: Path) -> None:
     engine = open_engine(tmp_path / "data")
     engine.create_instance("main")
-    engine.instance("main").reconcile(TABLE, 1, [WantedIndex("x", 7, IndexSchema(FIELDS[:1]))])
-    engine.instance("main").reconcile(TABLE, 1, [WantedIndex("x", 7, IndexSchema(FIELDS[:2]))])
+    engine.instance("main").reconcile(TABLE, [WantedIndex("x", 7, IndexSchema(FIELDS[:1]))])
+    engine.instance("main").reconcile(TABLE, [WantedIndex("x", 7, IndexSchema(FIELDS[:2]))])
     engine.instance("main").wait_updated("t", "x", WAIT_S)
     engine.close()
     engine = open_engine(tmp_path / "data")
     try:
         assert engine.partition.indexes.get("main", "t", "x").uid == 7
         before = stored(engine)
-        engine.instance("main").reconcile(TABLE, 1, [WantedIndex("x", 7, IndexSchema(FIELDS[:2]))])
+        engine.instance("main").reconcile(TABLE, [WantedIndex("x", 7, IndexSchema(FIELDS[:2]))])
         assert stored(engine) == before
     finally:
         engine.close()

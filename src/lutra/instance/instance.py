@@ -87,16 +87,17 @@ class Instance:
         with self._changes.defining:
             return self.secondary.create_table(schema)
 
-    def reconcile(self, to_be: TableSchema, created_us: int, indexes: Sequence[WantedIndex]) -> TableDescription:
+    def reconcile(self, to_be: TableDescription, indexes: Sequence[WantedIndex]) -> TableDescription:
         """Has a table be as somebody else says it is: made where there is none, its options, defined columns, stream,
         secondary indexes and search indexes changed where they differ. Done again, it changes nothing.
 
-        ``created_us``: when it was made, as it is told. Raises StorageFailure, and what each change may.
+        When it was made, and its stream, is as ``to_be`` says; ids are its own. Raises StorageFailure, and what each
+        change may.
         """
         self._process.check()
         with self._changes.defining:
-            table = reconciled(self.tables, self.secondary, to_be, created_us)
-        self._changes.reconcile(to_be.name, indexes)
+            table = reconciled(self.tables, self.secondary, to_be)
+        self._changes.reconcile(to_be.schema.name, indexes)
         return table
 
     def create_secondary_index(self, table: str, index: SecondaryIndex) -> None:

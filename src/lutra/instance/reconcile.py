@@ -13,23 +13,24 @@ _NOTHING: Final = TableUpdate()
 _Value = TypeVar("_Value")
 
 
-def reconciled(tables: Tables, secondary: SecondaryIndexes, to_be: TableSchema, created_us: int) -> TableDescription:
-    """Within the lock of those who change tables. ``created_us``: of the table, where it is made.
-
-    Raises as `lutra.instance.instance.Instance.reconcile`.
-    """
+def reconciled(tables: Tables, secondary: SecondaryIndexes, wanted: TableDescription) -> TableDescription:
+    """Within the lock of those who change tables. Raises as `lutra.instance.instance.Instance.reconcile`."""
+    to_be = wanted.schema
+    stream_created_us = wanted.stream_created_us if to_be.stream else None
     try:
         table = tables.describe(to_be.name)
     except ObjectNotExist:
-        return secondary.create_table(to_be, created_us)
+        return secondary.create_table(to_be, wanted.created_us, stream_created_us)
     kept = {index.name: index for index in to_be.indexes}
     for index in table.schema.indexes:
         if index.name not in kept or not _is_same(index, kept[index.name]):
             secondary.drop(to_be.name, index.name)
     _reconcile_columns(tables, table.schema, to_be)
+    if to_be.stream and table.schema.stream and table.stream_created_us != stream_created_us:
+        table = tables.update(to_be.name, TableUpdate(stream=False))  # it was disabled meanwhile, and enabled again
     update = _update(table.schema, to_be)
     if update != _NOTHING:
-        tables.update(to_be.name, update)
+        tables.update(to_be.name, update, stream_created_us)
     if table.schema.declared != to_be.declared:
         tables.declare(to_be.name, to_be.declared)
     there_are = {index.name for index in tables.describe(to_be.name).schema.indexes}

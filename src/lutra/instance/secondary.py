@@ -49,13 +49,15 @@ class SecondaryIndexes:
             for index in table.schema.indexes:
                 self._follow(table, index)
 
-    def create_table(self, schema: TableSchema, created_us: int | None = None) -> TableDescription:
-        """A table with its indexes, made now where nobody says when.
+    def create_table(
+        self, schema: TableSchema, created_us: int | None = None, stream_created_us: int | None = None
+    ) -> TableDescription:
+        """A table with its indexes, made now, and its stream as well, where nobody says when.
 
         Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted.
         """
         with self._partition.feeder.keeping():
-            table = self._tables.create(schema, created_us)
+            table = self._tables.create(schema, created_us, stream_created_us)
             for index in table.schema.indexes:
                 self._follow(table, index)
         return table

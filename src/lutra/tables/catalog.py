@@ -97,8 +97,10 @@ class Catalog:
         self._process.check()
         return sorted(name for owner, name in list(self._by_name) if owner == instance)
 
-    def create(self, instance: str, schema: TableSchema, created_us: int | None = None) -> Table:
-        """Adds a table of a checked schema, made now where nobody says when.
+    def create(
+        self, instance: str, schema: TableSchema, created_us: int | None = None, stream_created_us: int | None = None
+    ) -> Table:
+        """Adds a table of a checked schema, made now, and its stream as well, where nobody says when.
 
         Raises ObjectAlreadyExist, QuotaExhausted, StorageFailure.
         """
@@ -118,7 +120,10 @@ class Catalog:
                 indexes.append(replace(index, includes_base=True, index_id=table_id + number))
                 batch.operations += self.indexes.beginning(indexes[-1], _progress(schema, 0))
             schema = replace(schema, indexes=tuple(indexes))
-            stream_created_us = 0 if schema.stream is None else now_us
+            if schema.stream is None:
+                stream_created_us = 0
+            elif stream_created_us is None:
+                stream_created_us = now_us
             description = TableDescription(schema, table_id, now_us, now_us, stream_created_us)
             table = Table(instance, description, schema.options.max_versions, Gate())
             batch.put(keyspace.definition_key(table_id), definition.to_json(table))
@@ -127,12 +132,15 @@ class Catalog:
             self._show(table)
             return table
 
-    def change(self, instance: str, name: str, changed: SchemaChange) -> Table:
-        """Replaces a table's schema by what ``changed`` makes of it. Raises what that raises, and ObjectNotExist."""
+    def change(self, instance: str, name: str, changed: SchemaChange, stream_created_us: int | None = None) -> Table:
+        """Replaces a table's schema by what ``changed`` makes of it. Raises what that raises, and ObjectNotExist.
+
+        A stream that is enabled by it was made now where nobody says when.
+        """
         self._process.check()
         with self._changing:
             old = self.get(instance, name)
-            return self._replace(old, changed(old.schema), WriteBatch())
+            return self._replace(old, changed(old.schema), WriteBatch(), stream_created_us)
 
     def add_index(self, instance: str, name: str, index: SecondaryIndex) -> SecondaryIndex:
         """Adds a secondary index to a table; gives it with its id.
@@ -172,7 +180,9 @@ class Catalog:
             self._replace(old, replace(old.schema, indexes=kept), batch)
             return dropped
 
-    def _with_stream(self, description: TableDescription, batch: WriteBatch) -> TableDescription:
+    def _with_stream(
+        self, description: TableDescription, batch: WriteBatch, created_us: int | None
+    ) -> TableDescription:
         """Begins the stream of a table that had none, or ends the one that it had.
 
         Writers that are under way may still add to it: `lutra.tables.stream_log` finds what they leave.
@@ -181,8 +191,8 @@ class Catalog:
             prefix = keyspace.stream_prefix(description.table_id, description.stream_created_us)
             batch.delete_range(prefix, prefix_end(prefix))
             return description
-        # Another time than any of the streams before, whatever the clock says.
-        created_us = max(self._clock.now_us(), description.stream_created_us + 1)
+        if created_us is None:  # another time than any of the streams before, whatever the clock says
+            created_us = max(self._clock.now_us(), description.stream_created_us + 1)
         return replace(description, stream_created_us=created_us)
 
     def delete(self, instance: str, name: str) -> None:
@@ -211,12 +221,14 @@ class Catalog:
             del self._by_id[table.table_id]
             self.indexes.hide(table)
 
-    def _replace(self, old: Table, schema: TableSchema, batch: WriteBatch) -> Table:
+    def _replace(
+        self, old: Table, schema: TableSchema, batch: WriteBatch, stream_created_us: int | None = None
+    ) -> Table:
         description = replace(old.description, schema=schema)
         if schema.reserved != old.schema.reserved:
             description = replace(description, reserved_changed_us=self._clock.now_us())
         if (schema.stream is None) is not (old.schema.stream is None):
-            description = self._with_stream(description, batch)
+            description = self._with_stream(description, batch, stream_created_us)
         table = Table(old.instance, description, max(old.versions_ever, schema.options.max_versions), old.gate)
         batch.put(keyspace.definition_key(table.table_id), definition.to_json(table))
         self._commit(batch.operations)

@@ -70,10 +70,15 @@ class Tables:
         self._writer = writer
         self._transactions = transactions
 
-    def create(self, schema: TableSchema, created_us: int | None = None) -> TableDescription:
-        """``created_us``: when it was made; None: now. Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted."""
+    def create(
+        self, schema: TableSchema, created_us: int | None = None, stream_created_us: int | None = None
+    ) -> TableDescription:
+        """Made now, and its stream as well, where nobody says when.
+
+        Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted.
+        """
         schemas.check_schema(schema)
-        return self._catalog.create(self._instance, schema, created_us).description
+        return self._catalog.create(self._instance, schema, created_us, stream_created_us).description
 
     def names(self) -> list[str]:
         """Sorted."""
@@ -82,10 +87,13 @@ class Tables:
     def describe(self, name: str) -> TableDescription:
         return self._table(name).description
 
-    def update(self, name: str, update: TableUpdate) -> TableDescription:
-        """Changes options and reserved throughput; rows follow at their next read. Raises ParameterInvalid."""
+    def update(self, name: str, update: TableUpdate, stream_created_us: int | None = None) -> TableDescription:
+        """Changes options and reserved throughput; rows follow at their next read. Raises ParameterInvalid.
+
+        A stream that is enabled by it was made now where nobody says when.
+        """
         schemas.check_update(update)
-        return self._change(name, lambda schema: schemas.apply_update(schema, update)).description
+        return self._change(name, lambda schema: schemas.apply_update(schema, update), stream_created_us).description
 
     def described(self, name: str) -> TableDescription:
         """As `describe`, and of a secondary index as a table."""
@@ -352,9 +360,9 @@ class Tables:
         if keys:
             self._writer.log_aged(self._table_of(table_id), keys)
 
-    def _change(self, name: str, changed: SchemaChange) -> Table:
+    def _change(self, name: str, changed: SchemaChange, stream_created_us: int | None = None) -> Table:
         """Gives a table another schema, which ends the transactions that are open on it."""
-        table = self._catalog.change(self._instance, name, changed)
+        table = self._catalog.change(self._instance, name, changed, stream_created_us)
         self._transactions.end_of_table(table.table_id)
         return table
 

@@ -1,0 +1,211 @@
+"""The partitions that this node owns: opened, made what the map says, answered from, and let go."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from lutra.cluster.calls import Calls
+from lutra.cluster.errors import Moved
+from lutra.cluster.map import PartitionEntry, TableEntry
+from lutra.index.lsm.resources import Resources
+from lutra.instance.index_changes import WantedIndex
+from lutra.instance.instance import Instance
+from lutra.instance.partition import Partition
+from lutra.kv.opening import open_store as open_rows
+from lutra.model.clock import Clock, SystemClock
+from lutra.model.errors import LutraError
+from lutra.model.schema import IndexKind, TableSchema
+from lutra.objects.opening import open_store as open_objects
+
+_DRAIN_S: Final = 10.0
+"""Calls under way get so long to end, before the partition goes from under them."""
+
+_log = logging.getLogger(__name__)
+
+
+class OwnedPartition:
+    """A partition that this node has open, as its owner in one epoch. Thread-safe.
+
+    Whatever is answered from it is answered within `reading` or `writing`.
+    """
+
+    def __init__(
+        self,
+        entry: PartitionEntry,
+        table: TableEntry,
+        epoch: int,
+        partition: Partition,
+        is_sure: Callable[[], bool],
+    ) -> None:
+        self.entry = entry
+        self.table = table
+        """As it was last made to be (`reconcile`)."""
+        self.epoch = epoch
+        self.partition = partition
+        self.instance = Instance(table.instance, partition)
+        """Which has its one table."""
+        self.calls = Calls(self.check)
+        """Those under way. Splits and handovers pause them."""
+        self._is_sure = is_sure
+        self._reconciling = threading.Lock()
+
+    @property
+    def id(self) -> str:
+        return self.entry.id
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is being let go."""
+        return self.calls.is_closed
+
+    def check(self) -> None:
+        """Raises Moved unless the partition's lease is surely held, and it is not being let go."""
+        if self.calls.is_closed or not self._is_sure():
+            raise Moved(f"partition {self.entry.id} is not surely here")
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Around a call that writes nothing. Raises Moved before it begins, or before what it found may leave: so what
+        is told is no older than the lease."""
+        return self.calls.reading()
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Around a call that may write. Raises Moved before it begins; later, storage refuses what comes too late.
+
+        Waits where writes are paused, and raises ServerBusy where that takes long, RequestTimeout.
+        """
+        return self.calls.writing()
+
+    def reopen(self) -> None:
+        """Begins to follow its table by the indexes that it has. Once, before anybody writes."""
+        self.instance.reopen_secondary_indexes()  # first: what they need of the changes is trimmed by nobody then
+        deleted = self.partition.indexes.deleted()
+        for definition in self.partition.indexes.all():
+            self.instance.reopen_index(definition)
+        tables = self.instance.tables
+        self.partition.feeder.hurry(tables.describe(name).table_id for name in tables.names())
+        self.partition.sweep(deleted)
+
+    def reconcile(self, table: TableEntry) -> None:
+        """Makes its table, and the indexes of that, what the map says. Of an older version of the table does nothing.
+
+        Raises StorageFailure, Fenced, and what does not go with what is there.
+        """
+        with self._reconciling:
+            if table.version < self.table.version:
+                return
+            wanted = [
+                WantedIndex(index.name, index.uid, index.schema, index.source, index.weight) for index in table.indexes
+            ]
+            self.instance.reconcile(replace(table.description, schema=local_schema(table.schema)), wanted)
+            self.table = table
+
+    def close(self, drain_s: float = _DRAIN_S) -> None:
+        """Begins no call any more, waits for those under way, and lets go of all that is open.
+
+        Nothing is acknowledged after it. What fails is logged: whoever opens the partition next goes by storage alone.
+        """
+        self.calls.close()
+        if not self.calls.drain(drain_s):
+            _log.warning("partition %s is closed with %d calls under way", self.id, self.calls.under_way)
+        for end in (self.partition.stop, self.partition.close):
+            try:
+                end()
+            except LutraError as error:
+                _log.warning("partition %s could not be closed cleanly: %s", self.id, error)
+
+
+def local_schema(schema: TableSchema) -> TableSchema:
+    """What one partition has of a table: global secondary indexes are partitioned tables of their own."""
+    return replace(schema, indexes=tuple(index for index in schema.indexes if index.kind is IndexKind.LOCAL))
+
+
+class PartitionHost:
+    """The partitions of one node. Thread-safe; several may be opened and closed at once, each by one thread."""
+
+    def __init__(
+        self, root: str, resources: Resources, is_sure: Callable[[], bool], clock: Clock | None = None
+    ) -> None:
+        """
+        :param root: where the cluster is: a folder, or ``s3://bucket/prefix``.
+        :param resources: what all partitions share; its ``store`` and ``address`` are the cluster's root.
+        :param is_sure: whether this node's lease surely holds at this moment.
+        """
+        self._root = root.rstrip("/")
+        self._resources = resources
+        self._is_sure = is_sure
+        self._clock = clock or SystemClock()
+        self._lock = threading.Lock()
+        self._owned: dict[str, OwnedPartition] = {}
+        self.openings = 0
+        """So many have been opened. To look at."""
+        self.opening_s = 0.0
+        """What that took, all together."""
+
+    def open(self, entry: PartitionEntry, table: TableEntry, epoch: int) -> OwnedPartition:
+        """Opens a partition, which fences whoever had it, and makes its table what the map says.
+
+        Raises StorageFailure, Fenced where another has taken it over meanwhile, Corruption; nothing is left open then.
+        """
+        began_s = time.monotonic()
+        place = f"{self._root}/partitions/{entry.id}"
+        rows = open_rows(f"{self._root}/rows/{entry.id}")
+        try:
+            resources = replace(self._resources, store=open_objects(place, probe=False), address=place)
+            partition = Partition(rows, Path(place), resources, self._clock)
+        except BaseException:
+            rows.close()
+            raise
+        owned = OwnedPartition(entry, table, epoch, partition, self._is_sure)
+        try:
+            owned.reopen()
+            owned.reconcile(table)
+        except BaseException:
+            owned.close(drain_s=0)
+            raise
+        took_s = time.monotonic() - began_s
+        with self._lock:
+            self._owned[entry.id] = owned
+            self.openings += 1
+            self.opening_s += took_s
+        _log.info("took over partition %s of table %s, epoch %d, in %.2f s", entry.id, table.name, epoch, took_s)
+        return owned
+
+    def close(self, partition_id: str) -> None:
+        """Lets a partition go; does nothing where it is not here. Nothing of it is acknowledged after this."""
+        with self._lock:
+            owned = self._owned.get(partition_id)
+        if owned is None:
+            return
+        owned.close()
+        with self._lock:
+            if self._owned.get(partition_id) is owned:
+                del self._owned[partition_id]
+        _log.info("let go of partition %s, epoch %d", partition_id, owned.epoch)
+
+    def get(self, partition_id: str) -> OwnedPartition:
+        """Raises Moved where the partition is not open here, or not surely this node's."""
+        owned = self._owned.get(partition_id)
+        if owned is None:
+            raise Moved(f"partition {partition_id} is not here")
+        owned.check()
+        return owned
+
+    def owned(self) -> list[OwnedPartition]:
+        """Those that are open, by id."""
+        with self._lock:
+            return [self._owned[partition_id] for partition_id in sorted(self._owned)]
+
+    def close_all(self) -> None:
+        """Lets all go, several at a time."""
+        threads = [threading.Thread(target=self.close, args=(owned.id,), daemon=True) for owned in self.owned()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()

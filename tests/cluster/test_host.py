@@ -1,0 +1,179 @@
+"""Partitions of a node: opened from what storage has, made what the map says, answered from, and let go."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from lutra.cluster.errors import Moved
+from lutra.cluster.host import OwnedPartition, PartitionHost
+from lutra.cluster.map import IndexEntry, PartitionEntry, TableEntry
+from lutra.index.lsm.resources import Resources
+from lutra.model.errors import ParameterInvalid, StorageFailure
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
+from lutra.model.queries import Range, SearchRequest
+from lutra.model.rows import CellOperation, ChangeKind, ReadOptions, RowChange
+from lutra.model.schema import (
+    DefinedColumn,
+    IndexKind,
+    KeyColumn,
+    SecondaryIndex,
+    TableDescription,
+    TableOptions,
+    TableSchema,
+)
+from lutra.model.values import ColumnType
+
+WITHIN_S = 30.0
+MEMORY_BYTES = 32 * 1024 * 1024
+SCHEMA = TableSchema("t", (KeyColumn("id", ColumnType.INTEGER),), (DefinedColumn("n", ColumnType.INTEGER),))
+N = IndexEntry(2, "x", IndexSchema((FieldSchema("n", FieldType.LONG),)), 5)
+ENTRY = PartitionEntry("ab12", 1)
+
+
+@dataclass
+class Lease:
+    is_sure: bool = True
+
+    def __call__(self) -> bool:
+        return self.is_sure
+
+
+@contextmanager
+def node(root: Path, lease: Lease) -> Iterator[PartitionHost]:
+    resources = Resources.open(str(root), root / "scratch", MEMORY_BYTES)
+    host = PartitionHost(str(root), resources, lease)
+    try:
+        yield host
+    finally:
+        host.close_all()
+        resources.close()
+
+
+def entry(version: int = 1, *indexes: IndexEntry, schema: TableSchema = SCHEMA) -> TableEntry:
+    return TableEntry("main", TableDescription(schema, 1, 1_000, 1_000), indexes, version)
+
+
+def put(owned: OwnedPartition, *numbers: int) -> None:
+    for number in numbers:
+        with owned.writing():
+            cells = [("n", number, None, CellOperation.PUT)]
+            owned.instance.tables.write("t", RowChange(ChangeKind.PUT, (("id", number),), cells))
+
+
+def found(owned: OwnedPartition) -> list[object]:
+    with owned.reading():
+        owned.instance.wait_searchable("t", "x", WITHIN_S)
+        rows = owned.instance.search("t", "x", SearchRequest(Range("n", 0, None), limit=100)).rows
+        return [row.key[0][1] for row in rows]
+
+
+def read_and_lose(owned: OwnedPartition, lease: Lease) -> None:
+    with owned.reading():
+        owned.instance.tables.read("t", (("id", 1),), ReadOptions())
+        lease.is_sure = False
+
+
+def test_what_one_node_wrote_another_answers_from(tmp_path: Path) -> None:
+    with node(tmp_path, Lease()) as first:
+        owned = first.open(ENTRY, entry(1, N), 1)
+        put(owned, 1, 2, 3)
+        assert found(owned) == [1, 2, 3]
+        assert owned.instance.tables.describe("t").created_us == 1_000
+        first.close(ENTRY.id)
+        assert first.owned() == []
+        with pytest.raises(Moved):
+            first.get(ENTRY.id)
+        with pytest.raises(Moved):
+            put(owned, 4)
+    with node(tmp_path, Lease()) as second:
+        owned = second.open(ENTRY, entry(1, N), 2)
+        assert [one.epoch for one in second.owned()] == [2]
+        assert found(owned) == [1, 2, 3]
+        put(owned, 4)
+        assert found(owned) == [1, 2, 3, 4]
+
+
+def test_nothing_is_answered_by_a_node_that_is_not_sure(tmp_path: Path) -> None:
+    lease = Lease()
+    with node(tmp_path, lease) as host:
+        owned = host.open(ENTRY, entry(), 1)
+        put(owned, 1)
+        lease.is_sure = False
+        with pytest.raises(Moved):
+            host.get(ENTRY.id)
+        with pytest.raises(Moved):
+            put(owned, 2)
+        lease.is_sure = True
+        with pytest.raises(Moved):
+            read_and_lose(owned, lease)
+        lease.is_sure = True
+        with owned.reading():
+            assert owned.instance.tables.read("t", (("id", 2),), ReadOptions()).row is None
+
+
+def test_a_partition_that_was_closed_follows_the_map_when_it_is_opened(tmp_path: Path) -> None:
+    local = SecondaryIndex("by_n", ("id", "n"), (), IndexKind.LOCAL)
+    other = SecondaryIndex("of_n", ("n",), (), IndexKind.GLOBAL)
+    wider = replace(SCHEMA, options=TableOptions(max_versions=1, allow_update=False))
+    with node(tmp_path, Lease()) as host:
+        put(host.open(ENTRY, entry(1, N), 1), 1)
+        host.close(ENTRY.id)
+        owned = host.open(ENTRY, entry(5, schema=replace(wider, indexes=(local, other))), 2)
+        described = owned.instance.tables.describe("t")
+        assert described.schema.options == wider.options
+        assert [index.name for index in described.schema.indexes] == ["by_n"], "the global one is a table of its own"
+        assert owned.instance.list_search_indexes("t") == []
+        owned.reconcile(entry(4, N))
+        assert owned.instance.list_search_indexes("t") == [], "what an older map says was"
+        owned.reconcile(entry(6, replace(N, uid=9), schema=wider))
+        assert found(owned) == [1]
+        assert owned.table.version == 6
+
+
+def test_what_cannot_be_opened_leaves_nothing_open(tmp_path: Path) -> None:
+    broken = entry(schema=replace(SCHEMA, key=()))
+    with node(tmp_path, Lease()) as host:
+        before = threading.active_count()
+        with pytest.raises(ParameterInvalid):
+            host.open(ENTRY, broken, 1)
+        assert host.owned() == []
+        assert threading.active_count() == before
+        put(host.open(ENTRY, entry(), 2), 1)
+
+
+def test_partitions_are_let_go_together_and_calls_under_way_end_first(tmp_path: Path) -> None:
+    begun, end, told = threading.Event(), threading.Event(), []
+    with node(tmp_path, Lease()) as host:
+        for number in range(3):
+            host.open(replace(ENTRY, id=f"p{number}"), entry(), 1)
+        owned = host.get("p1")
+
+        def write() -> None:
+            with owned.writing():
+                begun.set()
+                end.wait(WITHIN_S)
+                cells = [("n", 1, None, CellOperation.PUT)]
+                told.append(owned.instance.tables.write("t", RowChange(ChangeKind.PUT, (("id", 1),), cells)))
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        begun.wait(WITHIN_S)
+        closer = threading.Thread(target=host.close_all)
+        closer.start()
+        while not owned.is_closed:
+            pass
+        end.set()
+        closer.join(WITHIN_S)
+        writer.join(WITHIN_S)
+        assert len(told) == 1
+        assert host.owned() == []
+        with pytest.raises(StorageFailure):
+            owned.instance.tables.read("t", (("id", 1),), ReadOptions())
+        with pytest.raises(Moved):
+            put(owned, 5)
