@@ -28,6 +28,7 @@ from lutra.model.schema import (
     TableSchema,
 )
 from lutra.model.values import ColumnType
+from lutra.tables.keys import KeyCodec
 
 WITHIN_S = 30.0
 MEMORY_BYTES = 32 * 1024 * 1024
@@ -115,6 +116,17 @@ def test_nothing_is_answered_by_a_node_that_is_not_sure(tmp_path: Path) -> None:
         lease.is_sure = True
         with owned.reading():
             assert owned.instance.tables.read("t", (("id", 2),), ReadOptions()).row is None
+
+
+def test_only_the_rows_of_its_range_are_meant(tmp_path: Path) -> None:
+    codec = KeyCodec(b"", SCHEMA.key)
+    begin, end = (codec.encode((("id", number),)) for number in (2, 4))
+    with node(tmp_path, Lease()) as host:
+        put(host.open(ENTRY, entry(1), 1), 1, 2, 3, 4)
+        host.close(ENTRY.id)
+        owned = host.open(replace(ENTRY, begin=begin, end=end), entry(1), 2)
+        with owned.reading():
+            assert owned.instance.tables.count("t") == 2
 
 
 def test_a_partition_that_was_closed_follows_the_map_when_it_is_opened(tmp_path: Path) -> None:

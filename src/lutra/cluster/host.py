@@ -23,6 +23,8 @@ from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import LutraError
 from lutra.model.schema import IndexKind, TableSchema
 from lutra.objects.opening import open_store as open_objects
+from lutra.tables.bounds import KeyBounds
+from lutra.tables.keys import KeyCodec
 
 _DRAIN_S: Final = 10.0
 """Calls under way get so long to end, before the partition goes from under them."""
@@ -126,6 +128,15 @@ def local_schema(schema: TableSchema) -> TableSchema:
     return replace(schema, indexes=tuple(index for index in schema.indexes if index.kind is IndexKind.LOCAL))
 
 
+def bounds_of(entry: PartitionEntry, schema: TableSchema) -> KeyBounds:
+    """The partition keys that are meant where a partition is opened. Raises Corruption."""
+    keys = KeyCodec(b"", schema.key)
+    return KeyBounds(
+        begin=keys.decode_partition(entry.begin) if entry.begin else None,
+        end=None if entry.end is None else keys.decode_partition(entry.end),
+    )
+
+
 class PartitionHost:
     """The partitions of one node. Thread-safe; several may be opened and closed at once, each by one thread."""
 
@@ -158,7 +169,7 @@ class PartitionHost:
         rows = open_rows(f"{self._root}/rows/{entry.id}")
         try:
             resources = replace(self._resources, store=open_objects(place, probe=False), address=place)
-            partition = Partition(rows, Path(place), resources, self._clock)
+            partition = Partition(rows, Path(place), resources, self._clock, bounds_of(entry, table.schema))
         except BaseException:
             rows.close()
             raise
