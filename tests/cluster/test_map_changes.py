@@ -149,6 +149,41 @@ def test_a_split_and_what_becomes_of_the_parent() -> None:
         changes.drop_partition(of, "p1-1")
 
 
+def test_a_split_is_planned_and_then_complete_or_cancelled() -> None:
+    planned = changes.plan_split(map_of(2), "p1-1", [key(10)], ["a", "b"])
+    assert planned.partitions_of(1) == map_of(2).partitions_of(1), "the parent serves as long"
+    assert [(each.id, each.state, each.parents) for each in planned.planned_of("p1-1")] == [
+        ("a", PartitionState.PLANNED, ("p1-1",)),
+        ("b", PartitionState.PLANNED, ("p1-1",)),
+    ]
+    for refused in (
+        lambda: changes.plan_split(planned, "p1-1", [key(20)], ["c", "d"]),
+        lambda: changes.merge(planned, ["p1-0", "p1-1"], "m"),
+    ):
+        with pytest.raises(OperationConflict, match="is being split"):
+            refused()
+    with pytest.raises(OperationConflict, match="is to do so"):
+        changes.drop_partition(planned, "a")
+    complete = changes.complete_split(planned, "p1-1", ["a", "b"])
+    assert complete == changes.split(map_of(2), "p1-1", [key(10)], ["a", "b"])
+    cancelled = changes.cancel_split(planned, "p1-1")
+    assert [(each.id, each.state.name) for each in cancelled.partitions[2:]] == [("a", "DROPPED"), ("b", "DROPPED")]
+    assert changes.cancel_split(cancelled, "p1-1") is cancelled
+    for of, ids in ((cancelled, ["a", "b"]), (complete, ["a", "b"]), (planned, ["a", "c"]), (planned, [])):
+        with pytest.raises(OperationConflict):
+            changes.complete_split(of, "p1-1", ids)
+    again = changes.plan_split(cancelled, "p1-1", [key(10)], ["c", "d"])
+    assert [each.id for each in changes.complete_split(again, "p1-1", ["c", "d"]).partitions_of(1)] == [
+        "p1-0",
+        "c",
+        "d",
+    ]
+    dropped = changes.drop_table(planned, "main", "orders1")
+    assert {each.state for each in dropped.partitions} == {PartitionState.DROPPED}
+    with pytest.raises(OperationConflict):
+        changes.complete_split(dropped, "p1-1", ["a", "b"])
+
+
 @pytest.mark.parametrize(
     ("bounds", "ids"),
     [

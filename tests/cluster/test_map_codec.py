@@ -18,6 +18,7 @@ from lutra.model.schema import SecondaryIndex
 
 def test_everything_comes_back() -> None:
     of = changes.split(map_of(3, tables=3), "p1-1", [key(10)], ["a", "b"])
+    of = changes.plan_split(of, "p2-1", [key(10)], ["c", "d"])
     of = changes.create_index(of, "main", "orders2", "first", INDEX, NOW_US)
     of = changes.create_index(of, "main", "orders2", "second", INDEX, NOW_US, source="first")
     of = changes.change_index(of, "main", "orders2", "second", lambda index: replace(index, weight=5))

@@ -80,6 +80,8 @@ class PartitionState(enum.IntEnum):
     """Others have its range. What it has may still be read by them, and its stream by readers."""
     DROPPED = 3
     """Nobody reads it any more: it is not opened, and its objects are to be deleted."""
+    PLANNED = 4
+    """It is being made, to take its parents' place. Only who makes it opens it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,10 @@ class ClusterMap:
         """The instance's tables, by name."""
         return sorted((table for table in self.tables if table.instance == instance), key=lambda table: table.name)
 
+    def planned_of(self, partition_id: str) -> list[PartitionEntry]:
+        """The partitions that are being made to take the place of that one."""
+        return [each for each in self._planned if partition_id in each.parents]
+
     def table_of(self, partition: PartitionEntry) -> TableEntry | None:
         """The table that a partition is of; None where it has been dropped."""
         return self._by_uid.get(partition.table)
@@ -179,6 +185,10 @@ class ClusterMap:
     @cached_property
     def _by_id(self) -> dict[str, PartitionEntry]:
         return {partition.id: partition for partition in self.partitions}
+
+    @cached_property
+    def _planned(self) -> list[PartitionEntry]:
+        return [partition for partition in self.partitions if partition.state is PartitionState.PLANNED]
 
     @cached_property
     def _serving(self) -> dict[int, tuple[list[bytes], list[PartitionEntry]]]:

@@ -6,7 +6,7 @@ ObjectNotExist where there is no such instance or table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -238,22 +238,50 @@ def index_pair(table: TableEntry, name: str) -> tuple[IndexEntry, IndexEntry] | 
 
 
 def split(of: ClusterMap, partition_id: str, bounds: Sequence[bytes], ids: Sequence[str]) -> ClusterMap:
-    """Has as many partitions as ``ids`` take the place of one, which is RETIRED; cut at the encoded ``bounds``.
+    """As `plan_split` and `complete_split` at once: for partitions that nothing has to be made for."""
+    return complete_split(plan_split(of, partition_id, bounds, ids), partition_id, ids)
 
-    Raises OperationConflict where it serves no more, ParameterInvalid for bounds that do not cut it.
+
+def plan_split(of: ClusterMap, partition_id: str, bounds: Sequence[bytes], ids: Sequence[str]) -> ClusterMap:
+    """Adds partitions, as many as ``ids``, that are PLANNED to take the place of one, cut at the encoded ``bounds``.
+
+    Raises OperationConflict where it serves no more, or is being split, ParameterInvalid for bounds that do not cut it.
     """
     parent = _serving(of, partition_id)
+    _require_unsplit(of, partition_id)
     table = of.table_of(parent)
     assert table is not None  # what serves has a table
     children = _cut(of, parent, table.schema, ids, bounds, parents=(parent.id,))
-    return _replaced(of, [parent], children)
+    planned = (replace(child, state=PartitionState.PLANNED) for child in children)
+    return replace(of, partitions=(*of.partitions, *planned))
+
+
+def complete_split(of: ClusterMap, partition_id: str, ids: Sequence[str]) -> ClusterMap:
+    """Has the partitions ``ids``, which were planned for that, take the place of one, which is RETIRED.
+
+    Raises OperationConflict where that serves no more, or they are planned no more.
+    """
+    parent = _serving(of, partition_id)
+    planned = of.planned_of(partition_id)
+    if [child.id for child in planned] != list(ids):
+        raise OperationConflict(f"partition {partition_id} is not to be split so any more")
+    states = {parent.id: PartitionState.RETIRED} | {child.id: PartitionState.SERVING for child in planned}
+    return _in_states(of, states)
+
+
+def cancel_split(of: ClusterMap, partition_id: str) -> ClusterMap:
+    """What was planned to take a partition's place is DROPPED; the same map where nothing is."""
+    planned = of.planned_of(partition_id)
+    return _in_states(of, {child.id: PartitionState.DROPPED for child in planned}) if planned else of
 
 
 def merge(of: ClusterMap, partition_ids: Sequence[str], new_id: str) -> ClusterMap:
     """Has one partition take the place of several that lie side by side, which are RETIRED.
 
-    Raises OperationConflict where one serves no more, ParameterInvalid where they do not lie so.
+    Raises OperationConflict where one serves no more, or is being split, ParameterInvalid where they do not lie so.
     """
+    for each in partition_ids:
+        _require_unsplit(of, each)
     parents = sorted(
         (_serving(of, each) for each in partition_ids), key=lambda partition: (partition.table, partition.begin)
     )
@@ -269,10 +297,9 @@ def merge(of: ClusterMap, partition_ids: Sequence[str], new_id: str) -> ClusterM
 def drop_partition(of: ClusterMap, partition_id: str) -> ClusterMap:
     """A RETIRED partition is DROPPED: nobody needs it any more. Raises OperationConflict where it still serves."""
     old = _there(of, partition_id)
-    if old.state is PartitionState.SERVING:
-        raise OperationConflict(f"partition {partition_id} still serves")
-    dropped = replace(old, state=PartitionState.DROPPED)
-    return replace(of, partitions=tuple(dropped if each is old else each for each in of.partitions))
+    if old.state not in (PartitionState.RETIRED, PartitionState.DROPPED):
+        raise OperationConflict(f"partition {partition_id} still serves, or is to do so")
+    return _in_states(of, {old.id: PartitionState.DROPPED})
 
 
 def forget_partition(of: ClusterMap, partition_id: str) -> ClusterMap:
@@ -295,6 +322,16 @@ def _serving(of: ClusterMap, partition_id: str) -> PartitionEntry:
     if found.state is not PartitionState.SERVING:
         raise OperationConflict(f"partition {partition_id} serves no more")
     return found
+
+
+def _require_unsplit(of: ClusterMap, partition_id: str) -> None:
+    if of.planned_of(partition_id):
+        raise OperationConflict(f"partition {partition_id} is being split")
+
+
+def _in_states(of: ClusterMap, states: Mapping[str, PartitionState]) -> ClusterMap:
+    """By id; others stay as they are."""
+    return replace(of, partitions=tuple(replace(each, state=states.get(each.id, each.state)) for each in of.partitions))
 
 
 def _replaced(of: ClusterMap, parents: Sequence[PartitionEntry], children: Sequence[PartitionEntry]) -> ClusterMap:
