@@ -9,11 +9,18 @@ import pytest
 
 from lutra.kv.memory import MemoryStore
 from lutra.kv.rocksdb import RocksStore
+from lutra.kv.slatedb.store import SlateStore
 from lutra.kv.store import KeyValueStore
 
 
-@pytest.fixture(params=["memory", "rocksdb"])
+@pytest.fixture(params=["memory", "rocksdb", "slatedb"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyValueStore]:
-    opened: KeyValueStore = MemoryStore() if request.param == "memory" else RocksStore(tmp_path / "store")
+    opened = _opened(request.param, tmp_path)
     yield opened
     opened.close()
+
+
+def _opened(kind: str, tmp_path: Path) -> KeyValueStore:
+    if kind == "memory":
+        return MemoryStore()
+    return RocksStore(tmp_path / "store") if kind == "rocksdb" else SlateStore(tmp_path / "store")

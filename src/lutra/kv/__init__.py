@@ -1,1 +1,1 @@
-"""An ordered key-value store behind one small seam (`store`); `rocksdb` and `memory` stand behind it."""
+"""An ordered key-value store behind one small seam (`store`); `rocksdb`, `slatedb` and `memory` stand behind it."""

@@ -15,11 +15,11 @@ from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
 from obstore.store import S3Store as Bucket
 
 from lutra.kernels.daemons import DaemonExecutor
+from lutra.kernels.s3_credentials import require_credentials
 from lutra.model.errors import ObjectMissing, ParameterInvalid, StorageFailure
 from lutra.objects.name import is_name, require_name, require_prefix
 from lutra.objects.ranges import Range, join_ranges, pick_range, require_ranges
 from lutra.objects.request_counters import RequestCounter, RequestCounters
-from lutra.objects.s3_credentials import require_credentials
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -69,7 +69,7 @@ class S3Store:
         :param reads_at_once: of one `read_many`. Each has its own, so that one that stalls holds up no other.
         :param gap_bytes: ranges of one `read_many` at most so far apart are read as one.
         :param part_bytes: of uploads and of long reads; S3 wants at least 5 MiB.
-        :raises ParameterInvalid: that is no such URL, there are no credentials (`lutra.objects.s3_credentials`), or
+        :raises ParameterInvalid: that is no such URL, there are no credentials (`lutra.kernels.s3_credentials`), or
             obstore does not take the settings.
         """
         bucket, self._prefix = _bucket_and_prefix(url)

@@ -1,0 +1,1 @@
+"""Key-value stores whose truth is on an object store: SlateDB behind the seam of `lutra.kv.store`."""

@@ -1,0 +1,61 @@
+"""How a database is opened: what it keeps in memory, and how it flushes, merges and tidies up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lutra.kv.slatedb.library import library
+
+_MIB: Final = 1024 * 1024
+BLOCK_BYTES: Final = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SlateSettings:
+    """
+    :param block_cache_bytes: what reads keep in memory.
+    :param write_buffer_bytes: what is written and not yet in a table. Four times that at most, before writers wait.
+    :param retries_max: of a request to the object store, beside those of its client.
+    :param wait_s: how long anybody waits for one call before it counts as failed.
+    """
+
+    block_cache_bytes: int = 64 * _MIB
+    write_buffer_bytes: int = 16 * _MIB
+    retries_max: int = 8
+    wait_s: float = 60.0
+
+    def for_bindings(self, *, has_conditional_overwrites: bool) -> Any:
+        """The bindings' settings. A folder has no conditional overwrites."""
+        settings = library().Settings.default()
+        chosen: dict[str, object] = {
+            # Each commit flushes: a flush in between would be one request more, and nothing sooner on the store.
+            "flush_interval": None,
+            "l0_sst_size_bytes": self.write_buffer_bytes,
+            "max_unflushed_bytes": 4 * self.write_buffer_bytes,
+            "compression_codec": "Lz4",
+            "object_store_max_retries": self.retries_max,
+            "compactor_options.worker.compression_codec": "Lz4",
+            "compactor_options.worker.max_sst_size": 64 * _MIB,
+            "compactor_options.max_concurrent_compactions": 1,
+            "compactor_options.worker.max_concurrent_compactions": 1,
+            "compactor_options.worker.max_subcompactions": 1,
+            "compactor_options.object_store_max_retries": self.retries_max,
+            "garbage_collector_options.object_store_max_retries": self.retries_max,
+            # One without a body for every opening. Were they deleted, a writer that comes back could write there.
+            "garbage_collector_options.wal_fence_options": None,
+        }
+        if not has_conditional_overwrites:
+            chosen["garbage_collector_options.boundary_files_enabled"] = False
+            # So nobody who was stopped for less than a day finds a number free that was another's.
+            for kind in ("manifest", "compactions"):
+                chosen[f"garbage_collector_options.{kind}_options.min_age"] = "86400s"
+        _set(settings, chosen)
+        return settings
+
+
+def _set(settings: Any, chosen: Mapping[str, object]) -> None:
+    for name, value in chosen.items():
+        settings.set(name, json.dumps(value))

@@ -1,0 +1,434 @@
+"""Rows on an object store: SlateDB, a log-structured merge tree whose files are objects.
+
+**Durability.** `commit` returns once the batch is in an object of the write-ahead log that the store has acknowledged:
+one PUT. What is written and not yet acknowledged can be read already. Where a commit fails, or is not known to have
+happened, nobody can tell what of it the store has, so all further use is refused until it is opened again.
+
+**One writer.** Opening takes the database from whoever had it: by a number in its manifest, and an empty object at the
+end of its log, both put only where there is none. The one before fails at its next commit, with `Fenced`, and within a
+second or so at reads; whatever it had not been told to be durable is not there.
+
+**A folder** as the object store is for trying out, and for tests: SlateDB fsyncs nothing. Logs are fsynced here before
+a commit is acknowledged, tables and manifests with the next commit (`lutra.kv.slatedb.local_files`): it survives the
+end of a process always, and a power cut but for moments in which a table has just been written.
+
+**Memory.** Bounded by the block cache and four write buffers.
+
+Source: SlateDB 0.17 (`slatedb/src`: `wal/slatedb/writer.rs`, `wal/slatedb/writer_init.rs`, `clone.rs`,
+`retrying_object_store.rs`, `db_snapshot.rs`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from lutra.kv.batch import WriteBatch
+from lutra.kv.files import File, count, estimate_within, sizes_within
+from lutra.kv.folder import make_durable_folder
+from lutra.kv.slatedb.address import SlateAddress
+from lutra.kv.slatedb.background import Background
+from lutra.kv.slatedb.batches import PlainBatch
+from lutra.kv.slatedb.calls import call
+from lutra.kv.slatedb.failures import failure
+from lutra.kv.slatedb.hidden import (
+    HiddenRange,
+    HiddenRanges,
+    KeyRange,
+    RecordKeys,
+    hidden_for_good,
+    record_value,
+    records_range,
+)
+from lutra.kv.slatedb.library import library
+from lutra.kv.slatedb.local_files import LocalFiles
+from lutra.kv.slatedb.memory import MemoryMeter
+from lutra.kv.slatedb.reads import FailureOf, SlateReads
+from lutra.kv.slatedb.settings import SlateSettings
+from lutra.kv.slatedb.sweep import Sweep
+from lutra.kv.slatedb.tables import files_of, newest_manifest
+from lutra.kv.split import cut
+from lutra.kv.store import Estimate, Pair
+from lutra.model import forks
+from lutra.model.errors import Fenced, ForkedProcess, LutraError, StorageFailure
+
+_MIB: Final = 1024 * 1024
+_MEASURED_PAIRS_MAX: Final = 50_000
+_MEASURED_BYTES_MAX: Final = 16 * _MIB
+DELETED_SINGLY_MAX: Final = 2_000
+"""A range of so many keys is deleted key by key, in the batch itself."""
+FLUSH_COMMITS: Final = 1_000
+"""About so many objects of the log are read at most when a database is opened whose process was killed."""
+_SWEEP_PAUSE_S: Final = 0.002
+
+_log = logging.getLogger(__name__)
+
+
+class SlateStore:
+    """An ordered key-value store on an object store, with one writer at a time.
+
+    ``address``: ``s3://bucket/prefix``, ``file:///folder`` or a folder's path, of this database alone.
+    ``hidden``: ranges of keys that are never shown, whatever is in them. What is there is deleted in the background,
+    and ``on_swept`` called, by that thread, when the store has nothing left in them. Nobody may write there.
+    ``may_make``: a database is made where there is none. ``known_as``: what errors call it.
+
+    Raises ParameterInvalid where it can be no place of one, StorageFailure where it cannot be reached or there is none,
+    Corruption where it is damaged, ForkedProcess as `lutra.kv.slatedb.library.library`, and Fenced where another opens
+    it at the same time.
+    """
+
+    def __init__(
+        self,
+        address: str | os.PathLike[str],
+        *,
+        settings: SlateSettings | None = None,
+        hidden: Sequence[KeyRange] = (),
+        on_swept: Callable[[], None] | None = None,
+        may_make: bool = True,
+        known_as: Path | None = None,
+    ) -> None:
+        self.address = SlateAddress.of(address)
+        self._place = known_as or self.address
+        self._settings = settings or SlateSettings()
+        self._wait_s = self._settings.wait_s
+        self._refusal: LutraError | None = None
+        self._is_closed = False
+        self._lock = threading.Lock()
+        """Held while a batch becomes visible, with what it hides."""
+        self._hidden = hidden_for_good(hidden)
+        self._on_swept = on_swept
+        self._sweeps: list[Sweep] = []
+        self._unflushed_commits = 0
+        self._background = Background("lutra-slatedb", self._tidy, self._tidying_failed)
+        self._make_folder(may_make)
+        self._local = LocalFiles(self.address.local_folder)
+        self._objects = self.address.object_store()
+        self._meter = MemoryMeter(library(), self._settings)
+        self._db = self._open(may_make)
+        self._reads = SlateReads(self._db, lambda: self._hidden, self._failure, self._wait_s)
+        try:
+            self._begin_use()
+        except BaseException:
+            self._shut(is_clean=False)
+            raise
+        forks.follow(self)
+
+    def _make_folder(self, may_make: bool) -> None:
+        folder = self.address.local_folder
+        if folder is None:
+            return
+        try:
+            if may_make:
+                make_durable_folder(folder)
+            elif not folder.is_dir():
+                raise StorageFailure(f"there is no store at {self._place}")
+        except OSError as error:
+            raise StorageFailure(f"cannot use {self._place} for rows: {error.strerror}") from error
+
+    def _open(self, may_make: bool) -> Any:
+        bindings = library()
+        try:
+            if not may_make and newest_manifest(self.address, self._objects, self._wait_s) is None:
+                raise StorageFailure(f"there is no store at {self._place}")
+            builder = bindings.DbBuilder(self.address.path, self._objects)
+            is_remote = self.address.local_folder is None
+            builder.with_settings(self._settings.for_bindings(has_conditional_overwrites=is_remote))
+            builder.with_sst_block_size(bindings.SstBlockSize.BLOCK16_KIB)
+            cache = bindings.FoyerCacheOptions(max_capacity=self._settings.block_cache_bytes, shards=4)
+            builder.with_db_cache(bindings.DbCache.new_foyer_cache(cache), 1)
+            builder.with_metrics_recorder(self._meter.recorder)
+            return call(builder.build(), wait_s=self._wait_s)
+        except LutraError:
+            raise
+        except Exception as error:
+            raise failure(self._place, "open", error) from error
+
+    def _begin_use(self) -> None:
+        self._sync_local()
+        stored = [HiddenRange.stored(*row) for row in self._reads.stored(*records_range())]
+        self._hidden = self._hidden.with_more(stored)
+        self._records = RecordKeys(self._hidden)
+        self._sweeps = [Sweep(hidden) for hidden in self._hidden.ranges]
+        if self._sweeps:
+            self._background.wake()
+
+    def get(self, key: bytes) -> bytes | None:
+        if self._refusal is not None:
+            self._check_open()
+        return self._reads.get(key)
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        self._check_open()
+        return self._reads.get_many(keys)
+
+    def scan(self, begin: bytes, end: bytes, *, reverse: bool = False) -> Iterator[Pair]:
+        self._check_open()
+        return self._reads.scan(begin, end, reverse=reverse)
+
+    def snapshot(self) -> SlateSnapshot:
+        with self._lock:  # so that what is hidden is of the same instant
+            self._check_open()
+            try:
+                source = call(self._db.snapshot(), wait_s=self._wait_s)
+            except Exception as error:
+                raise self._failure("take a snapshot", error) from error
+            return SlateSnapshot(source, self._hidden, self._failure, self._wait_s)
+
+    def commit(self, batch: WriteBatch) -> None:
+        """As the seam says; and raises Fenced where another has opened the store since.
+
+        After a failure whose outcome is not known, the store refuses all further use.
+        """
+        plain = PlainBatch(batch)
+        with self._lock:
+            self._check_open()
+            records = self._take_ranges(plain)
+            if not plain.last:
+                return
+            try:
+                handle = self._write(plain, records)
+            except Exception as error:
+                raise self._given_up(error) from error
+        try:
+            self._make_durable(handle)
+        except Exception as error:
+            raise self._given_up(error) from error
+        self._unflushed_commits += 1
+        if records or self._unflushed_commits >= FLUSH_COMMITS:
+            self._background.wake()
+
+    def _take_ranges(self, plain: PlainBatch) -> dict[bytes, KeyRange]:
+        """Has the batch delete its ranges: key by key, or by records, which are returned."""
+        records: dict[bytes, KeyRange] = {}
+        for begin, end in plain.ranges:
+            doomed: list[bytes] = []
+            for key, _, _ in self._reads.rows(begin, end):
+                doomed.append(key)
+                if len(doomed) > DELETED_SINGLY_MAX:
+                    record = self._records.next()
+                    records[record] = (begin, end)
+                    plain.last[record] = record_value(begin, end)
+                    break
+            else:
+                for key in doomed:
+                    plain.last.setdefault(key, None)
+        return records
+
+    def _write(self, plain: PlainBatch, records: dict[bytes, KeyRange]) -> Any:
+        """Into memory, where readers see it. The bindings' handle of it."""
+
+        async def write() -> Any:
+            handle = await self._db.write(plain.for_bindings())
+            if records:
+                sequence = handle.seqnum()
+                made = [HiddenRange(begin, end, sequence, record) for record, (begin, end) in records.items()]
+                self._hidden = self._hidden.with_more(made)
+                self._sweeps = [*self._sweeps, *map(Sweep, made)]
+            return handle
+
+        return call(write(), wait_s=self._wait_s, is_whole=True)
+
+    def _make_durable(self, handle: Any) -> None:
+        """And all that was written before."""
+
+        async def make_durable() -> None:
+            await self._db.flush()
+            await handle.await_durable()
+
+        call(make_durable(), wait_s=self._wait_s, is_whole=True)
+        self._sync_local()
+
+    def _given_up(self, error: Exception) -> LutraError:
+        """What to raise where a commit failed with ``error``. Nobody can tell what the object store has of it."""
+        failed = self._failure("commit", error)
+        if self._refusal is None:
+            if isinstance(failed, Fenced):
+                self._refusal = failed
+            else:
+                self._refusal = StorageFailure(f"the store at {self._place} failed ({failed}); open it again")
+        return failed
+
+    def flush(self) -> None:
+        """Puts all that was written into tables: who opens or clones the store reads nothing of its log then.
+
+        Raises StorageFailure, Fenced.
+        """
+        self._check_open()
+        bindings = library()
+        options = bindings.FlushOptions(flush_type=bindings.FlushType.MEM_TABLE)
+        try:
+            call(self._db.flush_with_options(options), wait_s=self._wait_s)
+        except Exception as error:
+            raise self._failure("write a table", error) from error
+        self._sync_local()
+
+    def size_bytes(self, begin: bytes, end: bytes) -> int:
+        measured = self._measure(begin, end)
+        return sum(size for _, size in (self._table_sizes(begin, end) if measured is None else measured))
+
+    def memory_bytes(self) -> int:
+        self._check_open()
+        return self._meter.memory_bytes()
+
+    def estimate(self, begin: bytes, end: bytes, counted_max: int) -> Estimate:
+        counted = count(self.scan(begin, end), counted_max)
+        if counted.is_exact:
+            return counted
+        pair_bytes = max(1, counted.size_bytes // max(1, counted.pairs))
+        in_memory = self._meter.unflushed_bytes() // pair_bytes
+        return estimate_within(self._files(pair_bytes), begin, end, in_memory, counted)
+
+    def split(self, begin: bytes, end: bytes, piece_bytes: int, limit: int) -> list[bytes]:
+        measured = self._measure(begin, end)
+        return cut(self._table_sizes(begin, end) if measured is None else measured, piece_bytes, limit)
+
+    @property
+    def is_swept(self) -> bool:
+        """Whether nothing is left on the store of what is hidden."""
+        return not self._sweeps
+
+    def close(self) -> None:
+        """Puts what was written into tables. Raises StorageFailure, Fenced where that fails; it is closed then."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            refused, self._refusal = self._refusal, self._refusal or StorageFailure(f"{self._place} is closed")
+        self._background.stop()
+        self._shut(is_clean=refused is None)
+
+    def forked(self) -> None:
+        """In a child process nothing here is asked: the threads that would answer are the parent's."""
+        self._is_closed = True
+        self._refusal = ForkedProcess(forks.REFUSAL)
+        self._lock = threading.Lock()
+
+    def _shut(self, *, is_clean: bool) -> None:
+        bindings = library()
+        options = bindings.CloseOptions(flush_type=bindings.FlushType.MEM_TABLE if is_clean else None)
+        try:
+            call(self._db.shutdown_with_options(options), wait_s=self._wait_s)
+            if is_clean:
+                self._local.sync()
+        except Exception as error:
+            if is_clean:
+                raise failure(self._place, "close", error) from error
+            _log.info("%s", failure(self._place, "close", error))
+
+    def _tidy(self) -> float | None:
+        if self._unflushed_commits >= FLUSH_COMMITS:
+            self._unflushed_commits = 0
+            self.flush()
+        with self._lock:
+            self._check_open()
+            if not self._sweeps:
+                return None
+            sweep = self._sweeps[0]
+            is_over = sweep.step(self._reads, self._delete)
+        if is_over:
+            self._end(sweep)
+        return _SWEEP_PAUSE_S
+
+    def _end(self, sweep: Sweep) -> None:
+        """Of a range of which nothing is left."""
+        with self._lock:
+            if sweep.hidden.record is not None:
+                self._delete([sweep.hidden.record])
+        self.flush()
+        with self._lock:
+            if sweep.hidden.record is not None:
+                self._hidden = self._hidden.without(sweep.hidden)
+            self._sweeps = [other for other in self._sweeps if other is not sweep]
+        is_for_good = sweep.hidden.record is None
+        if is_for_good and self._on_swept is not None and all(other.hidden.record for other in self._sweeps):
+            self._on_swept()
+
+    def _delete(self, keys: list[bytes]) -> None:
+        batch = library().WriteBatch()
+        for key in keys:
+            batch.delete(key)
+        try:
+            call(self._db.write(batch), wait_s=self._wait_s)
+        except Exception as error:
+            raise self._failure("delete", error) from error
+
+    def _tidying_failed(self, error: LutraError) -> None:
+        if self._refusal is None:
+            _log.warning("what was deleted is not removed yet: %s", error)
+
+    def _measure(self, begin: bytes, end: bytes) -> list[tuple[bytes, int]] | None:
+        """Every key with the bytes of its pair; None where that would take long."""
+        sizes: list[tuple[bytes, int]] = []
+        total_bytes = 0
+        for key, value in self.scan(begin, end):
+            size = len(key) + len(value)
+            sizes.append((key, size))
+            total_bytes += size
+            if len(sizes) > _MEASURED_PAIRS_MAX or total_bytes > _MEASURED_BYTES_MAX:
+                return None
+        return sizes
+
+    def _table_sizes(self, begin: bytes, end: bytes) -> list[tuple[bytes, int]]:
+        """The start of each table in the range with its bytes; half of them where it reaches beyond."""
+        return sizes_within(self._files(1), begin, end)
+
+    def _files(self, pair_bytes: int) -> list[File]:
+        self._check_open()
+        try:
+            manifest = newest_manifest(self.address, self._objects, self._wait_s)
+        except Exception as error:
+            raise self._failure("list tables", error) from error
+        return [] if manifest is None else files_of(manifest, pair_bytes)
+
+    def _sync_local(self) -> None:
+        try:
+            self._local.sync()
+        except OSError as error:
+            raise StorageFailure(f"cannot fsync the store at {self._place}: {error.strerror}") from error
+
+    def _check_open(self) -> None:
+        if self._refusal is not None:
+            raise type(self._refusal)(str(self._refusal))
+
+    def _failure(self, action: str, error: Exception) -> LutraError:
+        if self._refusal is not None:
+            return type(self._refusal)(str(self._refusal))
+        return failure(self._place, action, error)
+
+
+class SlateSnapshot:
+    """The store at an instant. What it hides, it hides as then."""
+
+    def __init__(self, source: Any, hidden: HiddenRanges, failure: FailureOf, wait_s: float) -> None:
+        self._reads: SlateReads | None = SlateReads(source, lambda: hidden, failure, wait_s)
+        self._failure = failure
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._open_reads().get(key)
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        return self._open_reads().get_many(keys)
+
+    def scan(self, begin: bytes, end: bytes, *, reverse: bool = False) -> Iterator[Pair]:
+        return self._open_reads().scan(begin, end, reverse=reverse)
+
+    def close(self) -> None:
+        self._reads = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open_reads(self) -> SlateReads:
+        if self._reads is None:
+            raise self._failure("read a snapshot", RuntimeError("it is closed"))
+        return self._reads
