@@ -22,7 +22,6 @@ from lutra.kv.opening import open_store as open_rows
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import LutraError
 from lutra.model.schema import IndexKind, TableSchema
-from lutra.objects.opening import open_store as open_objects
 from lutra.tables.bounds import KeyBounds
 from lutra.tables.keys import KeyCodec
 
@@ -123,6 +122,11 @@ class OwnedPartition:
                 _log.warning("partition %s could not be closed cleanly: %s", self.id, error)
 
 
+def place_of(partition_id: str) -> str:
+    """The folder of the cluster's store in which a partition's search indexes have their objects."""
+    return f"partitions/{partition_id}/"
+
+
 def local_schema(schema: TableSchema) -> TableSchema:
     """What one partition has of a table: global secondary indexes are partitioned tables of their own."""
     return replace(schema, indexes=tuple(index for index in schema.indexes if index.kind is IndexKind.LOCAL))
@@ -165,11 +169,12 @@ class PartitionHost:
         Raises StorageFailure, Fenced where another has taken it over meanwhile, Corruption; nothing is left open then.
         """
         began_s = time.monotonic()
-        place = f"{self._root}/partitions/{entry.id}"
         rows = open_rows(f"{self._root}/rows/{entry.id}")
         try:
-            resources = replace(self._resources, store=open_objects(place, probe=False), address=place)
-            partition = Partition(rows, Path(place), resources, self._clock, bounds_of(entry, table.schema))
+            # In the one store of all: its indexes may have segments of those whose rows it took over.
+            resources = replace(self._resources, place=place_of(entry.id))
+            known_as = Path(self._root, resources.place)
+            partition = Partition(rows, known_as, resources, self._clock, bounds_of(entry, table.schema))
         except BaseException:
             rows.close()
             raise
