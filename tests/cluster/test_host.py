@@ -14,7 +14,7 @@ from lutra.cluster.errors import Moved
 from lutra.cluster.host import OwnedPartition, PartitionHost
 from lutra.cluster.map import IndexEntry, PartitionEntry, TableEntry
 from lutra.index.lsm.resources import Resources
-from lutra.model.errors import ParameterInvalid, StorageFailure
+from lutra.model.errors import Fenced, ParameterInvalid, StorageFailure
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
 from lutra.model.queries import Range, SearchRequest
 from lutra.model.rows import CellOperation, ChangeKind, ReadOptions, RowChange
@@ -116,6 +116,20 @@ def test_nothing_is_answered_by_a_node_that_is_not_sure(tmp_path: Path) -> None:
         lease.is_sure = True
         with owned.reading():
             assert owned.instance.tables.read("t", (("id", 2),), ReadOptions()).row is None
+
+
+def test_who_was_overtaken_acknowledges_nothing_though_it_is_sure(tmp_path: Path) -> None:
+    with node(tmp_path, Lease()) as first, node(tmp_path, Lease()) as second:
+        before = first.open(ENTRY, entry(1, N), 1)
+        put(before, 1)
+        owned = second.open(ENTRY, entry(1, N), 2)
+        for number in (2, 3):
+            with pytest.raises(Fenced):
+                put(before, number)
+        assert found(owned) == [1]
+        put(owned, 4)
+        first.close(ENTRY.id)
+        assert found(owned) == [1, 4]
 
 
 def test_only_the_rows_of_its_range_are_meant(tmp_path: Path) -> None:

@@ -18,15 +18,19 @@ from lutra.index.lsm.resources import Resources
 from lutra.instance.index_changes import WantedIndex
 from lutra.instance.instance import Instance
 from lutra.instance.partition import Partition
-from lutra.kv.opening import open_store as open_rows
+from lutra.kv.slatedb.settings import SlateSettings
+from lutra.kv.slatedb.store import SlateStore
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import LutraError
 from lutra.model.schema import IndexKind, TableSchema
 from lutra.tables.bounds import KeyBounds
 from lutra.tables.keys import KeyCodec
 
+_MIB: Final = 1024 * 1024
 _DRAIN_S: Final = 10.0
 """Calls under way get so long to end, before the partition goes from under them."""
+_ROWS: Final = SlateSettings(block_cache_bytes=16 * _MIB, write_buffer_bytes=8 * _MIB)
+"""Of one partition, which takes that much only where so much is read or written."""
 
 _log = logging.getLogger(__name__)
 
@@ -169,7 +173,7 @@ class PartitionHost:
         Raises StorageFailure, Fenced where another has taken it over meanwhile, Corruption; nothing is left open then.
         """
         began_s = time.monotonic()
-        rows = open_rows(f"{self._root}/rows/{entry.id}")
+        rows = SlateStore(f"{self._root}/rows/{entry.id}", settings=_ROWS)
         try:
             # In the one store of all: its indexes may have segments of those whose rows it took over.
             resources = replace(self._resources, place=place_of(entry.id))

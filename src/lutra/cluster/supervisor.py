@@ -1,0 +1,109 @@
+"""Keeps the nodes of one machine running: starts them, starts those again that end, stops all in good order."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from lutra.cluster.node_process import WRONG_OPTIONS, NodeProcess, NodeSettings
+from lutra.model.errors import LutraError, StorageFailure
+
+_PAUSE_MIN_S: Final = 0.25
+_PAUSE_MAX_S: Final = 30.0
+_SETTLED_S: Final = 60.0
+"""A node that ran so long is started again at once, as often as it ends."""
+_GRACE_S: Final = 60.0
+"""A node gets so long to answer what is under way and to hand over; then it is killed, which loses nothing."""
+
+_log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Of some nodes. `start`, then `run` until `stop` is called, by any thread or a signal's handler."""
+
+    def __init__(self, nodes: Sequence[NodeSettings], on_listening: Callable[[NodeSettings, str], None]) -> None:
+        """``on_listening`` is called with each node's endpoint whenever it takes requests, by some thread."""
+        self._settings = list(nodes)
+        self._on_listening = on_listening
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._nodes: dict[str, NodeProcess] = {}
+        self.restarts = 0
+        """To look at."""
+
+    def start(self, timeout_s: float) -> None:
+        """Returns when all nodes take requests. Raises StorageFailure where one does not come to it; all are stopped
+        then."""
+        try:
+            started = [self._started(settings) for settings in self._settings]
+            until_s = time.monotonic() + timeout_s
+            for node in started:
+                node.wait_listening(max(0.0, until_s - time.monotonic()))
+        except BaseException:
+            self._stop_nodes()
+            raise
+
+    def run(self) -> None:
+        """Returns when all nodes have stopped. Raises StorageFailure where one cannot run as it is told to."""
+        failures: list[str] = []
+        keepers = [
+            threading.Thread(target=self._keep, args=(settings, failures), name=f"lutra-keep-{settings.name}")
+            for settings in self._settings
+        ]
+        for keeper in keepers:
+            keeper.start()
+        self._stopping.wait()
+        self._stop_nodes()
+        for keeper in keepers:
+            keeper.join()
+        if failures:
+            raise StorageFailure(failures[0])
+
+    def stop(self) -> None:
+        """Has all nodes stop. Returns at once."""
+        self._stopping.set()
+
+    def _started(self, settings: NodeSettings) -> NodeProcess:
+        with self._lock:
+            if self._stopping.is_set():
+                raise StorageFailure("the cluster is being stopped")
+            node = NodeProcess(settings, on_listening=lambda endpoint: self._on_listening(settings, endpoint))
+            self._nodes[settings.name] = node
+            return node
+
+    def _keep(self, settings: NodeSettings, failures: list[str]) -> None:
+        pause_s = _PAUSE_MIN_S
+        while True:
+            node = self._nodes[settings.name]
+            status = node.wait()
+            if self._stopping.is_set():
+                return
+            if status == WRONG_OPTIONS:
+                failures.append(f"node {settings.name} cannot run as it is told to: its log says why")
+                self.stop()
+                return
+            if time.monotonic() - node.started_s >= _SETTLED_S:
+                pause_s = _PAUSE_MIN_S
+            _log.warning("node %s (pid %d) ended with status %s: it is started again", settings.name, node.pid, status)
+            if self._stopping.wait(pause_s):
+                return
+            pause_s = min(2 * pause_s, _PAUSE_MAX_S)
+            try:
+                self._started(settings)
+                self.restarts += 1
+            except LutraError as error:
+                _log.error("%s", error)
+
+    def _stop_nodes(self) -> None:
+        """All at once, so that none hands over to one that is about to stop as well."""
+        self._stopping.set()
+        with self._lock:
+            nodes = list(self._nodes.values())
+        for node in nodes:
+            node.terminate()
+        until_s = time.monotonic() + _GRACE_S
+        for node in nodes:
+            node.stop(max(0.0, until_s - time.monotonic()))
