@@ -201,8 +201,8 @@ def messages_of_others(target: Target) -> list[Message]:
     target.make_table()
     instance.tables.update("t", TableUpdate(stream=StreamSpec(24, ("long",))))
     (stream,) = instance.list_streams("t")
-    ids = {"stream_id": stream.stream_id, "shard_id": stream.shard_id}
-    at = iterator_text(instance.stream_iterator(stream.stream_id, stream.shard_id))
+    ids = {"stream_id": stream.stream_id, "shard_id": stream.shards[0].id}
+    at = iterator_text(instance.stream_iterator(stream.stream_id, stream.shards[0].id))
     transaction = instance.tables.start_transaction("t", (("a", "held"),))
     instance.tables.abort_transaction(transaction)
     column = table_pb2.DefinedColumnSchema(name="d", type=table_pb2.DEFINED_COLUMN_TYPE_DOUBLE)

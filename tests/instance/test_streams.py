@@ -33,7 +33,7 @@ def put(instance: Instance, key: int) -> None:
 def records(instance: Instance) -> list[StreamRecord]:
     (stream,) = instance.list_streams("t")
     assert instance.describe_stream(stream.stream_id) == stream
-    at = instance.stream_iterator(stream.stream_id, stream.shard_id)
+    at = instance.stream_iterator(stream.stream_id, stream.shards[0].id)
     return instance.read_stream(at, 100, 10**6).records
 
 

@@ -66,7 +66,7 @@ def update(tables: Tables, key: int, *cells: CellChange) -> None:
 
 def begin(space: TableSpace, name: str = "t", since_us: int | None = None) -> StreamIterator:
     (stream,) = space.streams.of_tables("default", name)
-    return space.streams.iterator("default", stream.stream_id, stream.shard_id, since_us)
+    return space.streams.iterator("default", stream.stream_id, stream.shards[0].id, since_us)
 
 
 def records(space: TableSpace, name: str = "t", at: StreamIterator | None = None) -> list[StreamRecord]:

@@ -168,7 +168,7 @@ class StreamAgrees(RuleBasedStateMachine):
     def begin(self, since_us: int | None = None) -> StreamIterator:
         stream = self.streams.describe("default", self.stream_id())
         assert stream.spec == self.spec
-        return self.streams.iterator("default", stream.stream_id, stream.shard_id, since_us)
+        return self.streams.iterator("default", stream.stream_id, stream.shards[0].id, since_us)
 
     def all_from(self, at: StreamIterator, limit: int) -> list[StreamRecord]:
         found: list[StreamRecord] = []

@@ -187,7 +187,7 @@ def test_streams_tell_each_change_once_it_is_committed(space: TableSpace, tables
     [stream] = space.streams.of_tables("default", "t")
 
     def told() -> list[tuple[ChangeKind, KeyInput, object, object]]:
-        begin = space.streams.iterator("default", stream.stream_id, stream.shard_id, None)
+        begin = space.streams.iterator("default", stream.stream_id, stream.shards[0].id, None)
         records = space.streams.read("default", begin, 100, 2**30).records
         return [
             (one.kind, one.key, [cell[:2] for cell in one.cells], one.original and [cell[:2] for cell in one.original])

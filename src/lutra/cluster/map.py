@@ -90,7 +90,8 @@ class PartitionEntry:
 
     ``begin`` and ``end``, which is not in it, are encoded key columns without a table's prefix
     (`lutra.tables.keys.KeyCodec`), and stand between two partition keys. ``end`` None: to the last key.
-    ``parents``: ids of the partitions whose rows it took over, some of which may be gone.
+    ``parents``: ids of the partitions whose rows it took over, some of which may be gone. ``since_us``: of the table's
+    stream, records up to that time are its parents', whose store it continues.
     """
 
     id: str
@@ -99,6 +100,7 @@ class PartitionEntry:
     end: bytes | None = None
     state: PartitionState = PartitionState.SERVING
     parents: tuple[str, ...] = ()
+    since_us: int = 0
 
     def holds(self, key: bytes) -> bool:
         """Whether an encoded key is in its range."""

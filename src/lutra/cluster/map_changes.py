@@ -237,9 +237,11 @@ def index_pair(table: TableEntry, name: str) -> tuple[IndexEntry, IndexEntry] | 
 # --- partitions -------------------------------------------------------------------------------------------------------
 
 
-def split(of: ClusterMap, partition_id: str, bounds: Sequence[bytes], ids: Sequence[str]) -> ClusterMap:
+def split(
+    of: ClusterMap, partition_id: str, bounds: Sequence[bytes], ids: Sequence[str], since_us: int = 0
+) -> ClusterMap:
     """As `plan_split` and `complete_split` at once: for partitions that nothing has to be made for."""
-    return complete_split(plan_split(of, partition_id, bounds, ids), partition_id, ids)
+    return complete_split(plan_split(of, partition_id, bounds, ids), partition_id, ids, since_us)
 
 
 def plan_split(of: ClusterMap, partition_id: str, bounds: Sequence[bytes], ids: Sequence[str]) -> ClusterMap:
@@ -256,9 +258,10 @@ def plan_split(of: ClusterMap, partition_id: str, bounds: Sequence[bytes], ids: 
     return replace(of, partitions=(*of.partitions, *planned))
 
 
-def complete_split(of: ClusterMap, partition_id: str, ids: Sequence[str]) -> ClusterMap:
+def complete_split(of: ClusterMap, partition_id: str, ids: Sequence[str], since_us: int = 0) -> ClusterMap:
     """Has the partitions ``ids``, which were planned for that, take the place of one, which is RETIRED.
 
+    ``since_us``: as `PartitionEntry` has it, `lutra.cluster.partition.streams.split_time_us` tells it.
     Raises OperationConflict where that serves no more, or they are planned no more.
     """
     parent = _serving(of, partition_id)
@@ -266,7 +269,11 @@ def complete_split(of: ClusterMap, partition_id: str, ids: Sequence[str]) -> Clu
     if [child.id for child in planned] != list(ids):
         raise OperationConflict(f"partition {partition_id} is not to be split so any more")
     states = {parent.id: PartitionState.RETIRED} | {child.id: PartitionState.SERVING for child in planned}
-    return _in_states(of, states)
+    after = _in_states(of, states)
+    return replace(
+        after,
+        partitions=tuple(replace(each, since_us=since_us) if each.id in ids else each for each in after.partitions),
+    )
 
 
 def cancel_split(of: ClusterMap, partition_id: str) -> ClusterMap:

@@ -35,6 +35,7 @@ def encode_map(of: ClusterMap) -> bytes:
                     "end": [None if partition.end is None else partition.end.hex() for partition in partitions],
                     "state": [int(partition.state) for partition in partitions],
                     "parents": [partition.parents for partition in partitions],
+                    "since_us": [partition.since_us for partition in partitions],
                 },
             },
             separators=(",", ":"),
@@ -106,14 +107,16 @@ def _partitions_in(stored: dict[str, Any]) -> tuple[PartitionEntry, ...]:
             None if end is None else bytes.fromhex(end),
             states[state],
             tuple(parents),
+            since_us,
         )
-        for partition_id, table, begin, end, state, parents in zip(
+        for partition_id, table, begin, end, state, parents, since_us in zip(
             stored["id"],
             stored["table"],
             stored["begin"],
             stored["end"],
             stored["state"],
             stored["parents"],
+            stored["since_us"],
             strict=True,
         )
     )

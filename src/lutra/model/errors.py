@@ -19,6 +19,7 @@
     ├── QuotaExhausted              OTSQuotaExhausted
     ├── OperationConflict           OTSRowOperationConflict
     ├── RequestTimeout              OTSRequestTimeout
+    ├── OutcomeUnknown              OTSTimeout                     a write may have been done, or may not
     ├── SessionExpired              OTSSessionExpired              a scan has to be begun anew
     ├── SessionNotExist             OTSSessionNotExist             a local transaction has ended
     ├── SessionBusy                 OTSSessionBusy                 another request uses the local transaction
@@ -121,6 +122,12 @@ class OperationConflict(LutraError):
 
 class RequestTimeout(LutraError):
     code = "OTSRequestTimeout"
+
+
+class OutcomeUnknown(LutraError):
+    """Who was to make a change did not answer. SDKs repeat reads on this code, writes only where they are told to."""
+
+    code = "OTSTimeout"
 
 
 class SessionExpired(LutraError):

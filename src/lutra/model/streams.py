@@ -9,11 +9,19 @@ from lutra.model.schema import StreamSpec
 
 
 @dataclass(frozen=True, slots=True)
+class StreamShard:
+    """The changes of a range of rows, in order. ``parents``: what its changes come after, where there are such."""
+
+    id: str
+    parents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StreamDescription:
-    """A stream as it is. ``shard_id``: of the one shard it has. ``created_us``: since the epoch."""
+    """A stream as it is. ``shards``: the first is the oldest. ``created_us``: since the epoch."""
 
     stream_id: str
-    shard_id: str
+    shards: tuple[StreamShard, ...]
     table: str
     created_us: int
     spec: StreamSpec
@@ -58,9 +66,12 @@ class StreamRecord:
 
 @dataclass(slots=True)
 class StreamPage:
-    """``next``: where to go on. ``has_more``: whether there was more to read already. ``size_bytes``: as stored."""
+    """``next``: where to go on; None where its shard has ended. ``has_more``: whether there was more to read already.
+
+    ``size_bytes``: of the records as they are stored.
+    """
 
     records: list[StreamRecord]
-    next: StreamIterator
+    next: StreamIterator | None
     has_more: bool
     size_bytes: int

@@ -17,7 +17,14 @@ from lutra.kv.store import KeyValueStore, Reader, prefix_end
 from lutra.model import limits
 from lutra.model.clock import Clock
 from lutra.model.errors import Corruption, LutraError, ObjectNotExist, ParameterInvalid, TrimmedDataAccess
-from lutra.model.streams import StreamDescription, StreamIterator, StreamPage, StreamPlace, StreamRecord
+from lutra.model.streams import (
+    StreamDescription,
+    StreamIterator,
+    StreamPage,
+    StreamPlace,
+    StreamRecord,
+    StreamShard,
+)
 from lutra.tables import keyspace, stream_record
 from lutra.tables.catalog import Catalog
 from lutra.tables.committer import GroupCommitter
@@ -46,6 +53,11 @@ class StreamLog:
         """When to look at a stream again, by its table's id, its time and its expiration time."""
         self._leftovers_due_us = 0
 
+    @property
+    def last_time_us(self) -> int:
+        """No record of any of them is later than that; 0 where there has been none."""
+        return self._committer.last_time_us
+
     def of_tables(self, instance: str, table: str | None = None) -> list[StreamDescription]:
         """The streams of an instance, or that of one table where it has one, by table. Raises ObjectNotExist."""
         if table is not None:
@@ -64,7 +76,7 @@ class StreamLog:
         Raises ObjectNotExist, ParameterInvalid.
         """
         table = self._table_of(instance, stream_id)
-        if shard_id != _description(table).shard_id:
+        if shard_id != _description(table).shards[0].id:
             raise ObjectNotExist(f"Requested shard does not exist: '{shard_id}'.")
         if since_us is not None and not 0 <= since_us < 2**63:
             raise ParameterInvalid(f"Invalid timestamp: {since_us}.")
@@ -73,17 +85,21 @@ class StreamLog:
         place = oldest if since_us is None else max(oldest, StreamPlace(since_us, 0))
         return StreamIterator(table.table_id, table.description.stream_created_us, place)
 
-    def read(self, instance: str, at: StreamIterator, limit: int, bytes_max: int) -> StreamPage:
+    def read(
+        self, instance: str, at: StreamIterator, limit: int, bytes_max: int, until_us: int | None = None
+    ) -> StreamPage:
         """The next records, at most ``limit``, and no more than fit ``bytes_max`` as they are stored, or one.
 
-        None that is not yet durable: what a reader has seen is never taken back. Raises TrimmedDataAccess where what
-        comes next has expired, or the stream is gone; StorageFailure, and Corruption where the next one is damaged.
+        None that is not yet durable: what a reader has seen is never taken back. ``until_us``: the time of the last
+        record that is meant, after which the shard has ended. Raises TrimmedDataAccess where what comes next has
+        expired, or the stream is gone; StorageFailure, and Corruption where the next one is damaged.
         """
         table = self._catalog.by_id(at.table_id)
         if table is None or table.instance != instance or not _is_current(table, at.created_us):
             raise TrimmedDataAccess
         prefix = _prefix_of(table)
-        end = prefix + keyspace.pack(self._committer.last_time_us + 1)
+        last_us = self._committer.last_time_us if until_us is None else min(until_us, self._committer.last_time_us)
+        end = prefix + keyspace.pack(last_us + 1)
         with self._store.snapshot() as snapshot:
             trimmed = self._trimmed(snapshot, prefix)
             if trimmed is not None and at.place <= trimmed:
@@ -105,7 +121,8 @@ class StreamLog:
         if records:
             last = records[-1].place
             at = StreamIterator(at.table_id, at.created_us, StreamPlace(last.time_us, last.index + 1))
-        return StreamPage(records, at, has_more, size_bytes)
+        has_ended = until_us is not None and not has_more
+        return StreamPage(records, None if has_ended else at, has_more, size_bytes)
 
     def damaged(self, instance: str, name: str) -> Iterator[Corruption]:
         """Reads all of a table's stream, and gives an error for each record that cannot be read.
@@ -210,7 +227,8 @@ def _description(table: Table) -> StreamDescription:
     stream_id, spec, created_us = table.description.stream_id, table.schema.stream, table.description.stream_created_us
     assert stream_id is not None
     assert spec is not None
-    return StreamDescription(stream_id, f"{table.table_id}-{created_us}", table.name, created_us, spec)
+    shard = StreamShard(f"{table.table_id}-{created_us}")
+    return StreamDescription(stream_id, (shard,), table.name, created_us, spec)
 
 
 def _is_current(table: Table, created_us: int) -> bool:

@@ -1,39 +1,38 @@
-"""Iterators of streams as text, and how much one answer may have."""
+"""Streams of several shards on the wire; those of one are tested over a server."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
-from lutra.model.streams import StreamIterator, StreamPlace
-from lutra.server.protocol.stream_messages import iterator_text, parse_iterator, parse_limit
+from lutra.model.schema import StreamSpec
+from lutra.model.streams import StreamDescription, StreamPage, StreamShard
+from lutra.server.protocol.stream_messages import describe_message, page_message
 from lutra.server.wire import stream_pb2 as wire
 
-NUMBERS = st.integers(0, 2**64 - 1)
+_STREAM = StreamDescription(
+    "t_1",
+    (StreamShard("a"), StreamShard("b", ("a",)), StreamShard("c", ("a",)), StreamShard("d", ("b", "c"))),
+    "t",
+    1,
+    StreamSpec(24),
+)
 
 
-@given(NUMBERS, NUMBERS, NUMBERS, st.integers(0, 2**32 - 1))
-def test_an_iterator_is_read_back(table_id: int, created_us: int, time_us: int, index: int) -> None:
-    at = StreamIterator(table_id, created_us, StreamPlace(time_us, index))
-    assert parse_iterator(iterator_text(at)) == at
-    assert len(iterator_text(at)) <= limits.STREAM_ITERATOR_CHARS_MAX
+def _described(**fields: object) -> tuple[list[tuple[str, str, str]], str]:
+    message = describe_message(wire.DescribeStreamRequest(stream_id="t_1", **fields), _STREAM)  # type: ignore[arg-type]
+    return [(one.shard_id, one.parent_id, one.parent_sibling_id) for one in message.shards], message.next_shard_id
 
 
-@given(st.text(max_size=200))
-def test_what_is_none_is_refused_or_read(text: str) -> None:
-    try:
-        at = parse_iterator(text)
-    except ParameterInvalid:
-        return
-    assert max(at.table_id, at.created_us, at.place.time_us) < 2**64
+def test_shards_are_told_with_their_parents_a_page_at_a_time() -> None:
+    shards = [("a", "", ""), ("b", "a", ""), ("c", "a", ""), ("d", "b", "c")]
+    assert _described() == (shards, "")
+    assert _described(shard_limit=3) == (shards[:3], "d")
+    assert _described(shard_limit=2, inclusive_start_shard_id="b") == (shards[1:3], "d")
+    assert _described(shard_limit=9, inclusive_start_shard_id="d") == (shards[3:], "")
+    with pytest.raises(ParameterInvalid):
+        _described(inclusive_start_shard_id="e")
 
 
-def test_no_answer_has_more_records_than_the_limit_says() -> None:
-    assert parse_limit(wire.GetStreamRecordRequest(shard_iterator="", limit=10**6)) == limits.STREAM_RECORDS_MAX
-    assert parse_limit(wire.GetStreamRecordRequest(shard_iterator="", limit=3)) == 3
-    assert parse_limit(wire.GetStreamRecordRequest(shard_iterator="")) == limits.STREAM_RECORDS_MAX
-    with pytest.raises(ParameterInvalid, match="greater than 0, not -1"):
-        parse_limit(wire.GetStreamRecordRequest(shard_iterator="", limit=-1))
+def test_a_shard_that_has_ended_has_no_next_iterator() -> None:
+    assert not page_message(StreamPage([], None, False, 0)).HasField("next_shard_iterator")

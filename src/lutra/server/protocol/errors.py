@@ -39,6 +39,7 @@ _STATUSES = {
     "OTSRequestBodyTooLarge": 413,
     INTERNAL_CODE: 500,
     "OTSServerBusy": 503,
+    "OTSTimeout": 503,
 }
 
 

@@ -11,7 +11,7 @@ from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.rows import ChangeKind
 from lutra.model.schema import CapacityUnits
-from lutra.model.streams import StreamDescription, StreamIterator, StreamPage, StreamPlace, StreamRecord
+from lutra.model.streams import StreamDescription, StreamIterator, StreamPage, StreamPlace, StreamRecord, StreamShard
 from lutra.server.protocol.capacity_messages import consumed_message
 from lutra.server.wire import stream_pb2 as wire
 from lutra.tables.capacity import UNIT_BYTES
@@ -25,6 +25,8 @@ _ACTIONS: Final = {
 _EXTENSION: Final = struct.Struct("<BIBIBIBqBI")
 """Tag and length of the extension, and of what is in it, the sequence info: epoch, time in us, index of the row."""
 _SEQUENCE_BYTES: Final = struct.calcsize("<BIBqBI")
+_SHARDS_MAX: Final = 1_000
+"""In one answer."""
 _CHECKSUM_BYTES: Final = 2
 """Tag and checksum of a row, before which the extension stands; the checksum leaves it out."""
 
@@ -62,27 +64,40 @@ def list_message(streams: list[StreamDescription]) -> wire.ListStreamResponse:
 
 
 def describe_message(request: wire.DescribeStreamRequest, stream: StreamDescription) -> wire.DescribeStreamResponse:
-    """DescribeStream's answer: a stream has one shard, which is never split. Raises ParameterInvalid."""
+    """DescribeStream's answer: so many of its shards, from one on. Raises ParameterInvalid."""
     if request.HasField("shard_limit") and request.shard_limit <= 0:
         raise ParameterInvalid(f"The shard_limit must be greater than 0, not {request.shard_limit}.")
-    if request.HasField("inclusive_start_shard_id") and request.inclusive_start_shard_id != stream.shard_id:
-        raise ParameterInvalid(f"Invalid shard id: '{request.inclusive_start_shard_id[:64]}'.")
+    first = 0
+    if request.HasField("inclusive_start_shard_id"):
+        ids = [shard.id for shard in stream.shards]
+        if request.inclusive_start_shard_id not in ids:
+            raise ParameterInvalid(f"Invalid shard id: '{request.inclusive_start_shard_id[:64]}'.")
+        first = ids.index(request.inclusive_start_shard_id)
+    most = min(request.shard_limit, _SHARDS_MAX) if request.HasField("shard_limit") else _SHARDS_MAX
+    shown, following = stream.shards[first : first + most], stream.shards[first + most : first + most + 1]
     return wire.DescribeStreamResponse(
         stream_id=stream.stream_id,
         expiration_time=stream.spec.expiration_h,
         table_name=stream.table,
         creation_time=stream.created_us,
         stream_status=wire.STREAM_STATUS_ACTIVE,
-        shards=[wire.StreamShard(shard_id=stream.shard_id)],
+        shards=[_shard_message(shard) for shard in shown],
+        next_shard_id=following[0].id if following else None,
         is_timeseries_data_table=False,
     )
 
 
+def _shard_message(shard: StreamShard) -> wire.StreamShard:
+    """A shard has one parent where that was split, two where they became one."""
+    parent, sibling = (*shard.parents, None, None)[:2]
+    return wire.StreamShard(shard_id=shard.id, parent_id=parent, parent_sibling_id=sibling)
+
+
 def page_message(page: StreamPage) -> wire.GetStreamRecordResponse:
-    """GetStreamRecord's answer. The next iterator is always there, for a shard never ends."""
+    """GetStreamRecord's answer. There is no next iterator where the shard has ended: go on with its children."""
     return wire.GetStreamRecordResponse(
         stream_records=[_record_message(record) for record in page.records],
-        next_shard_iterator=iterator_text(page.next),
+        next_shard_iterator=None if page.next is None else iterator_text(page.next),
         consumed=consumed_message(CapacityUnits(read=-(-page.size_bytes // UNIT_BYTES))),
         may_more_record=page.has_more,
     )

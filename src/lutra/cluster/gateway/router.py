@@ -1,0 +1,200 @@
+"""Asks the owners of partitions, whoever they are by now.
+
+What surely was not done is tried again, with a map and leases that were read since: a partition that is split, handed
+over or taken over is away for moments, or for seconds, which a request waits within its deadline. What may have been
+done is repeated only where that changes nothing: a write whose owner did not answer is told as such.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
+
+from lutra.cluster.errors import Moved, PeerLost, PeerUnreachable
+from lutra.cluster.gateway.patience import Patience, WaitingRoom
+from lutra.cluster.gateway.views import MapView, OwnerView
+from lutra.cluster.host import PartitionHost
+from lutra.cluster.map import ClusterMap, PartitionEntry
+from lutra.cluster.methods import PeerLane
+from lutra.cluster.partition_methods import PARTITION_METHODS, peer_method, perform
+from lutra.cluster.peers import Peers
+from lutra.model.deadline import current_deadline
+from lutra.model.errors import LutraError, OutcomeUnknown, RequestTimeout
+
+Find = Callable[[ClusterMap], tuple[PartitionEntry, Sequence[Any]]]
+"""The partition that is meant, by a map, and what its owner is told. Raises ObjectNotExist where there is none."""
+Key = tuple[int, bytes]
+"""A table's uid, and an encoded partition key, or what comes after it, in that table."""
+
+_TRY_S: Final = {PeerLane.POINT: 5.0, PeerLane.WRITE: 10.0}
+"""So long an owner may take before it is looked whether another is it: one that hangs does not hold a request up to its
+deadline. What reads much may take as long as the request has."""
+
+
+class Router:
+    """Of one node. Thread-safe."""
+
+    def __init__(self, maps: MapView, owners: OwnerView, peers: Peers, host: PartitionHost | None = None) -> None:
+        """``host``: the node's own partitions, which are called without a connection."""
+        self.maps = maps
+        self._owners = owners
+        self._peers = peers
+        self._host = host
+        self.room = WaitingRoom()
+        """To look at."""
+        self.retries = 0
+        """Calls that were made again, about. To look at."""
+
+    def on_key(self, table_uid: int, key: bytes, method: str, *arguments: Any) -> Any:
+        """What the owner of an encoded key says. Raises what it raises, ObjectNotExist where the table is gone,
+        ServerBusy where nobody can be asked, OutcomeUnknown where a write may have been done."""
+        return self.on_found(lambda known: (known.partition_of(table_uid, key), arguments), method)[1]
+
+    def on_found(self, find: Find, method: str) -> tuple[PartitionEntry, Any]:
+        """As `on_key`, of the partition that ``find`` finds in each map that is looked at, which is told as well."""
+        patience: Patience | None = None
+        since_s: float | None = None
+        while True:
+            entry, arguments = find(self.maps.known)
+            try:
+                return entry, self._ask(entry.id, method, arguments, since_s)
+            except (Moved, PeerUnreachable, PeerLost) as error:
+                patience = patience or Patience(self.room)
+                since_s = self._look_again(patience, [entry.id], error)
+
+    def on_each(
+        self,
+        table_uid: int,
+        method: str,
+        arguments: Sequence[Any] | Callable[[PartitionEntry], Sequence[Any]] = (),
+        begin: bytes = b"",
+        end: bytes | None = None,
+    ) -> list[tuple[PartitionEntry, Any]]:
+        """What all owners of [begin, end) say, asked at once, by their ranges, which cover it.
+
+        ``arguments``: for all, or made for each. Raises as `on_key`, the first error by the ranges. Not to be called by
+        what is called by it.
+        """
+        done: list[tuple[PartitionEntry, Any]] = []
+        left = [(begin, end)]
+        patience: Patience | None = None
+        since_s: float | None = None
+        while left:
+            known = self.maps.known
+            entries = [entry for low, high in left for entry in known.partitions_of(table_uid, low, high)]
+            given = [arguments(entry) if callable(arguments) else arguments for entry in entries]
+            asks = [
+                partial(self._ask, entry.id, method, each, since_s) for entry, each in zip(entries, given, strict=True)
+            ]
+            answers = self._peers.run_many(asks)
+            missed: list[PartitionEntry] = []
+            why: LutraError | None = None
+            for entry, answer in zip(entries, answers, strict=True):
+                if isinstance(answer, Moved | PeerUnreachable | PeerLost):
+                    missed.append(entry)
+                    why = answer
+                elif isinstance(answer, LutraError):
+                    raise answer
+                else:
+                    done.append((entry, answer))
+            left = [(max(begin, entry.begin), _lower(end, entry.end)) for entry in missed]
+            if why is not None:
+                patience = patience or Patience(self.room)
+                since_s = self._look_again(patience, [entry.id for entry in missed], why)
+        return sorted(done, key=lambda one: one[0].begin)
+
+    def on_keys(
+        self,
+        keys: Sequence[Key],
+        method: str,
+        arguments: Callable[[PartitionEntry, list[int]], Sequence[Any]],
+    ) -> list[Any]:
+        """For each key what its owner says of it, or the LutraError of it; those of one owner are asked of together.
+
+        ``arguments``: for the owner of a partition, of the keys at these places, ascending; its answer is a list, one
+        for each. Errors are those of `on_key`. Not to be called by what is called by it.
+        """
+        results: list[Any] = [None] * len(keys)
+        pending = list(range(len(keys)))
+        patience: Patience | None = None
+        since_s: float | None = None
+        while pending:
+            groups = self._grouped(keys, pending, results)
+            asks = [partial(self._ask, entry.id, method, arguments(entry, places), since_s) for entry, places in groups]
+            pending, missed = [], []
+            why: LutraError | None = None
+            for (entry, places), answer in zip(groups, self._peers.run_many(asks), strict=True):
+                if isinstance(answer, Moved | PeerUnreachable | PeerLost):
+                    pending += places
+                    missed.append(entry.id)
+                    why = answer
+                    continue
+                for number, place in enumerate(places):
+                    results[place] = answer if isinstance(answer, LutraError) else answer[number]
+            pending.sort()
+            if why is not None:
+                patience = patience or Patience(self.room)
+                try:
+                    since_s = self._look_again(patience, missed, why)
+                except LutraError as error:
+                    for place in pending:
+                        results[place] = error
+                    break
+        return results
+
+    def _grouped(
+        self, keys: Sequence[Key], places: Sequence[int], results: list[Any]
+    ) -> list[tuple[PartitionEntry, list[int]]]:
+        """Places by the partition that has their keys; where there is no table, that is the result."""
+        known = self.maps.known
+        groups: dict[str, tuple[PartitionEntry, list[int]]] = {}
+        for place in places:
+            try:
+                entry = known.partition_of(*keys[place])
+            except LutraError as error:
+                results[place] = error
+                continue
+            groups.setdefault(entry.id, (entry, []))[1].append(place)
+        return list(groups.values())
+
+    def _look_again(self, patience: Patience, partition_ids: Sequence[str], error: LutraError) -> float:
+        """Reads the map as it is after ``error``; since when owners are to be read, too."""
+        failed_s = time.monotonic()
+        self.retries += 1
+        patience.wait(partition_ids, error)
+        self.maps.read(failed_s)
+        return failed_s
+
+    def _ask(self, partition_id: str, name: str, arguments: Sequence[Any], since_s: float | None) -> Any:
+        """One try. Raises Moved or PeerUnreachable where surely nothing was done, PeerLost where a read was lost."""
+        method = PARTITION_METHODS[name]
+        moved: Moved | None = None
+        if self._host is not None:
+            try:
+                return perform(self._host, partition_id, name, arguments)
+            except Moved as error:
+                moved = error
+        address = self._owners.address(partition_id, since_s)
+        if address is None:
+            raise moved or Moved(f"no node has partition {partition_id}")
+        payload = [partition_id, name, method.arguments.pack(arguments)]
+        try:
+            answer = self._peers.call(address, peer_method(method), payload, timeout_s=_TRY_S.get(method.lane))
+        except PeerLost as error:
+            if not method.is_safe:
+                raise OutcomeUnknown("The owner of the data did not answer: it may have made the change.") from error
+            raise
+        except RequestTimeout as error:
+            if not method.is_safe or current_deadline().is_over:
+                raise
+            raise PeerLost(f"node {address} took too long in {name}") from error
+        return method.result.unpack(answer)
+
+
+def _lower(one: bytes | None, other: bytes | None) -> bytes | None:
+    """The lower of two ends, of which None is none."""
+    if one is None or other is None:
+        return one if other is None else other
+    return min(one, other)

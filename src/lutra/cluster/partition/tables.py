@@ -1,0 +1,39 @@
+"""The table of one partition: whether it is served, and made what the map says."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lutra.cluster.host import OwnedPartition
+from lutra.cluster.map import IndexEntry, TableEntry
+from lutra.cluster.methods import PeerLane
+from lutra.cluster.partition.method import PartitionMethod
+from lutra.cluster.wire import register
+from lutra.tables.refusals import no_index
+
+register(TableEntry)
+register(IndexEntry)
+
+
+def ready(_: OwnedPartition) -> None:
+    """Returns where the partition is served."""
+
+
+def reconcile(owned: OwnedPartition, table: TableEntry) -> None:
+    """As `OwnedPartition.reconcile`."""
+    owned.reconcile(table)
+
+
+def is_index_filled(owned: OwnedPartition, name: str) -> bool:
+    """Whether a local index has all rows of the partition. Raises ObjectNotExist."""
+    for index in owned.instance.tables.describe(owned.table.name).schema.indexes:
+        if index.name == name:
+            return owned.instance.tables.is_index_filled(index)
+    raise no_index(name, owned.table.name)
+
+
+METHODS: Final[dict[str, PartitionMethod]] = {
+    "ready": PartitionMethod(PeerLane.CONTROL, ready),
+    "reconcile": PartitionMethod(PeerLane.SCHEMA, reconcile, writes=True, repeats=True),
+    "is_index_filled": PartitionMethod(PeerLane.SCAN, is_index_filled),
+}
