@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, Final
 
 from lutra.kv.slatedb.settings import BLOCK_BYTES, SlateSettings
 
-_WRITTEN = "slatedb.db.memtable_write_bytes"
-_TABLES_WRITTEN = "slatedb.db.immutable_memtable_flushes"
-_CACHE = "slatedb.db_cache.access_count"
+_WRITTEN: Final = "slatedb.db.memtable_write_bytes"
+_TABLES_WRITTEN: Final = "slatedb.db.immutable_memtable_flushes"
+_CACHE: Final = "slatedb.db_cache.access_count"
 
 
 class MemoryMeter:
@@ -19,7 +19,9 @@ class MemoryMeter:
         self.recorder = bindings.DefaultMetricsRecorder()
         self._settings = settings
         self._lock = threading.Lock()
-        self._tables = self._in_tables_bytes = 0
+        self._tables = 0
+        self._written = self._in_tables = 0
+        """Bytes, since it was opened."""
 
     def memory_bytes(self) -> int:
         """Of blocks that were read, and of what was written lately."""
@@ -31,15 +33,24 @@ class MemoryMeter:
         return min(missed * BLOCK_BYTES, self._settings.block_cache_bytes) + self.unflushed_bytes()
 
     def unflushed_bytes(self) -> int:
-        """Of what was written and is in no table yet, as far as that was looked at before tables were written."""
+        """Of what was written and is in no table yet."""
         with self._lock:
-            written, tables = self._sum(_WRITTEN), self._sum(_TABLES_WRITTEN)
-            if tables != self._tables:
-                self._tables, self._in_tables_bytes = tables, max(self._in_tables_bytes, self._seen_bytes)
-            self._seen_bytes = written
-            return min(written - self._in_tables_bytes, 4 * self._settings.write_buffer_bytes)
+            self._look()
+            return self._written - self._in_tables
 
-    _seen_bytes = 0
+    def flushed(self) -> None:
+        """All that was written before is in tables."""
+        with self._lock:
+            self._look()
+            self._in_tables = self._written
+
+    def _look(self) -> None:
+        """SlateDB writes a table by itself when a write buffer is full: what is left is in one that is not."""
+        written, tables = self._sum(_WRITTEN), self._sum(_TABLES_WRITTEN)
+        if tables != self._tables:
+            self._tables = tables
+            self._in_tables = max(self._in_tables, self._written, written - self._settings.write_buffer_bytes)
+        self._written = written
 
     def _sum(self, name: str) -> int:
         return sum(map(_number, self.recorder.metrics_by_name(name)))

@@ -42,7 +42,10 @@ class SlateSettings:
             "compactor_options.max_concurrent_compactions": 1,
             "compactor_options.worker.max_concurrent_compactions": 1,
             "compactor_options.worker.max_subcompactions": 1,
+            # What a merge has read is kept for readers: none of ours reads on for so long (`reads`).
+            "compactor_options.checkpoint_lifetime": "180s",
             "compactor_options.object_store_max_retries": self.retries_max,
+            "garbage_collector_options.detach_options.interval": "120s",
             "garbage_collector_options.object_store_max_retries": self.retries_max,
             # One without a body for every opening. Were they deleted, a writer that comes back could write there.
             "garbage_collector_options.wal_fence_options": None,

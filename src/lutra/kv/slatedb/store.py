@@ -35,6 +35,7 @@ from lutra.kv.slatedb.address import SlateAddress
 from lutra.kv.slatedb.background import Background
 from lutra.kv.slatedb.batches import PlainBatch
 from lutra.kv.slatedb.calls import call
+from lutra.kv.slatedb.clone import clone_store
 from lutra.kv.slatedb.failures import failure
 from lutra.kv.slatedb.hidden import (
     HiddenRange,
@@ -51,7 +52,7 @@ from lutra.kv.slatedb.memory import MemoryMeter
 from lutra.kv.slatedb.reads import FailureOf, SlateReads
 from lutra.kv.slatedb.settings import SlateSettings
 from lutra.kv.slatedb.sweep import Sweep
-from lutra.kv.slatedb.tables import files_of, newest_manifest
+from lutra.kv.slatedb.tables import FILTER_BITS, admin_of, files_of, merge_of_all, newest_manifest
 from lutra.kv.split import cut
 from lutra.kv.store import Estimate, Pair
 from lutra.model import forks
@@ -142,6 +143,7 @@ class SlateStore:
             cache = bindings.FoyerCacheOptions(max_capacity=self._settings.block_cache_bytes, shards=4)
             builder.with_db_cache(bindings.DbCache.new_foyer_cache(cache), 1)
             builder.with_metrics_recorder(self._meter.recorder)
+            builder.with_filter_policies([bindings.FilterPolicy.bloom(FILTER_BITS)])
             return call(builder.build(), wait_s=self._wait_s)
         except LutraError:
             raise
@@ -265,7 +267,29 @@ class SlateStore:
             call(self._db.flush_with_options(options), wait_s=self._wait_s)
         except Exception as error:
             raise self._failure("write a table", error) from error
+        self._meter.flushed()
         self._sync_local()
+
+    def clone_to(self, new_address: str | os.PathLike[str]) -> None:
+        """Makes a clone of this store beside it (`lutra.kv.slatedb.clone`): of all that was committed before.
+
+        What is committed meanwhile is in it, or not. Raises ParameterInvalid, StorageFailure, Fenced.
+        """
+        self.flush()
+        clone_store(str(self.address), new_address)
+
+    def rewrite(self) -> None:
+        """Has all tables merged into new ones, in the background: a clone then needs its parents no more.
+
+        Raises StorageFailure, Fenced.
+        """
+        self.flush()
+        try:
+            spec = merge_of_all(newest_manifest(self.address, self._objects, self._wait_s))
+            if spec is not None:
+                call(admin_of(self.address, self._objects).submit_compaction(spec), wait_s=self._wait_s)
+        except Exception as error:
+            raise self._failure("merge tables", error) from error
 
     def size_bytes(self, begin: bytes, end: bytes) -> int:
         measured = self._measure(begin, end)
