@@ -150,16 +150,22 @@ class ManifestLog:
         Raises StorageFailure where that is not known: the store failed, or as many as ``kept`` have gone on, so that
         the number may have been free only because it was forgotten. One put and one list.
         """
-        if not self._is_put(number, _encode(number, claimant, payload)):
+        if not self.put(number, payload, claimant):
             return False
         ahead = self.numbers()[-1] - number
         if ahead >= kept:
             raise StorageFailure(f"{self.name(number)}: {ahead} others went on; it is not known whether it was first.")
         return True
 
-    def _is_put(self, number: int, data: bytes) -> bool:
-        """Puts where the number is free, trying again as long as that is not known; False where another has it."""
+    def put(self, number: int, payload: bytes, claimant: bytes) -> bool:
+        """The half of `claim` that puts where the number is free, which says nothing yet: it may have been forgotten.
+
+        Who has listed the numbers since, and found that this is the newest, knows that it is the state. False: another
+        has the number, or had it. Raises StorageFailure where it is not known whether it was put, or may be yet: who
+        puts the same again, by the same claimant, is told. One put; where its reply is lost, a get, and so again.
+        """
         name = self.name(number)
+        data = _encode(number, claimant, payload)
         failure: StorageFailure | None = None
         for _ in range(_CLAIM_TRIES):
             try:

@@ -1,0 +1,104 @@
+"""The partitions whose leases this node holds, and what it is about with each."""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from lutra.cluster.errors import Moved
+
+
+class HoldingState(enum.Enum):
+    OPENING = "opening"
+    OPEN = "open"
+    FAILED = "failed"
+    """It could not be opened, and will be tried again."""
+    CLOSED = "closed"
+    """It is not answered from any more: its lease is to be released."""
+
+
+@dataclass(slots=True)
+class Holding:
+    """A lease that this node holds since ``since_s`` of its clock. ``epoch`` is its number."""
+
+    partition_id: str
+    epoch: int
+    since_s: float
+    state: HoldingState = HoldingState.OPENING
+    tries: int = 0
+    """So often it could not be opened, since it last could."""
+    next_s: float = 0.0
+    """When it is tried again."""
+    error: str = ""
+    """Why it could not be opened."""
+    pins: int = 0
+    """So many are at work on it, who need it to stay here."""
+    from_version: int = 0
+    """An older map than this does not say whether there is such a partition."""
+
+
+class Holdings:
+    """Of one node. Thread-safe: what it gives are copies of lists, and a holding is changed within its lock alone."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[str, Holding] = {}
+
+    def __contains__(self, partition_id: object) -> bool:
+        return partition_id in self._held
+
+    def get(self, partition_id: str) -> Holding | None:
+        return self._held.get(partition_id)
+
+    def all(self) -> list[Holding]:
+        """By id."""
+        with self._lock:
+            return [self._held[partition_id] for partition_id in sorted(self._held)]
+
+    def add(self, holding: Holding) -> None:
+        with self._lock:
+            self._held[holding.partition_id] = holding
+
+    def remove(self, partition_id: str) -> None:
+        with self._lock:
+            self._held.pop(partition_id, None)
+
+    def clear(self) -> list[Holding]:
+        """All there were."""
+        with self._lock:
+            gone = list(self._held.values())
+            self._held = {}
+            return gone
+
+    def close(self, holding: Holding) -> bool:
+        """Has it be CLOSED; False where somebody is at work on it."""
+        with self._lock:
+            if holding.pins:
+                return False
+            holding.state = HoldingState.CLOSED
+            return True
+
+    def unpin(self, partition_id: str, from_version: int) -> None:
+        """Whoever was at work on it has ended; the map says of it what there is from that version on."""
+        with self._lock:
+            holding = self._held.get(partition_id)
+            if holding is not None:
+                holding.pins -= 1
+                holding.from_version = from_version
+
+    @contextmanager
+    def pinned(self, partition_id: str) -> Iterator[Holding]:
+        """An open partition, which stays within. Raises Moved where it is not open here."""
+        with self._lock:
+            holding = self._held.get(partition_id)
+            if holding is None or holding.state is not HoldingState.OPEN:
+                raise Moved(f"partition {partition_id} is not here")
+            holding.pins += 1
+        try:
+            yield holding
+        finally:
+            with self._lock:
+                holding.pins -= 1
