@@ -325,7 +325,7 @@ class Controller:
         key = (of.version, tuple(sorted(nodes.items())))
         known_key, placed = self._placed
         if key != known_key:
-            placed = place([each.id for each in of.partitions if each.state is not PartitionState.DROPPED], nodes)
+            placed = place([each.id for each in of.partitions if each.state is PartitionState.SERVING], nodes)
             self._placed = (key, placed)
         return placed
 
@@ -398,7 +398,7 @@ class Controller:
 
     def _is_to_be_open(self, of: ClusterMap, partition_id: str) -> bool:
         entry = of.partition(partition_id)
-        return entry is not None and entry.state is not PartitionState.DROPPED
+        return entry is not None and entry.state is PartitionState.SERVING
 
     def _may_take(self, seen: _Seen, *, is_wanted: bool) -> bool:
         """Whether a partition is nobody's, and this node is whose it is to be; or is this node's by its lease."""
@@ -470,7 +470,7 @@ class Controller:
     # --- letting go -------------------------------------------------------------------------------------------------
 
     def _let_go_of_gone(self, of: ClusterMap) -> None:
-        """Closes partitions that the map has no more, or that are to be deleted."""
+        """Closes partitions that the map has no more, or that serve no more."""
         for holding in self.holdings.all():
             entry = of.partition(holding.partition_id)
             is_needed = entry is not None and self._is_to_be_open(of, entry.id)

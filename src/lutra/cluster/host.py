@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 from lutra.cluster.calls import Calls
 from lutra.cluster.errors import Moved
 from lutra.cluster.map import PartitionEntry, TableEntry
+from lutra.cluster.splits.ranges import hidden_ranges
 from lutra.index.lsm.resources import Resources
 from lutra.instance.index_changes import WantedIndex
 from lutra.instance.instance import Instance
@@ -87,6 +88,12 @@ class OwnedPartition:
         """
         return self.calls.writing()
 
+    @contextmanager
+    def unchanging(self) -> Iterator[None]:
+        """What there is of tables and indexes stays within."""
+        with self._reconciling:
+            yield
+
     def reopen(self) -> None:
         """Begins to follow its table by the indexes that it has. Once, before anybody writes."""
         self.instance.reopen_secondary_indexes()  # first: what they need of the changes is trimmed by nobody then
@@ -149,17 +156,25 @@ class PartitionHost:
     """The partitions of one node. Thread-safe; several may be opened and closed at once, each by one thread."""
 
     def __init__(
-        self, root: str, resources: Resources, is_sure: Callable[[], bool], clock: Clock | None = None
+        self,
+        root: str,
+        resources: Resources,
+        is_sure: Callable[[], bool],
+        clock: Clock | None = None,
+        settle: Callable[[str], None] = lambda partition_id: None,
     ) -> None:
         """
         :param root: where the cluster is: a folder, or ``s3://bucket/prefix``.
         :param resources: what all partitions share; its ``store`` and ``address`` are the cluster's root.
         :param is_sure: whether this node's lease surely holds at this moment.
+        :param settle: is called with the id of a partition that has been opened, before anything is answered from it,
+            and raises where it is not to be (`lutra.cluster.splits.splitting.settle`).
         """
         self._root = root.rstrip("/")
         self._resources = resources
         self._is_sure = is_sure
         self._clock = clock or SystemClock()
+        self._settle = settle
         self._lock = threading.Lock()
         self._owned: dict[str, OwnedPartition] = {}
         self.openings = 0
@@ -173,7 +188,24 @@ class PartitionHost:
         Raises StorageFailure, Fenced where another has taken it over meanwhile, Corruption; nothing is left open then.
         """
         began_s = time.monotonic()
-        rows = SlateStore(f"{self._root}/rows/{entry.id}", settings=_ROWS)
+        owned = self.prepare(entry, table, epoch)
+        try:
+            self._settle(entry.id)
+        except BaseException:
+            owned.close(drain_s=0)
+            raise
+        took_s = time.monotonic() - began_s
+        with self._lock:
+            self._owned[entry.id] = owned
+            self.openings += 1
+            self.opening_s += took_s
+        _log.info("took over partition %s of table %s, epoch %d, in %.2f s", entry.id, table.name, epoch, took_s)
+        return owned
+
+    def prepare(self, entry: PartitionEntry, table: TableEntry, epoch: int) -> OwnedPartition:
+        """As `open`, but for now nothing is answered from it (`exchange`)."""
+        hidden = hidden_ranges(entry, table)
+        rows = SlateStore(self.rows_address(entry.id), settings=_ROWS, hidden=hidden)
         try:
             # In the one store of all: its indexes may have segments of those whose rows it took over.
             resources = replace(self._resources, place=place_of(entry.id))
@@ -189,13 +221,22 @@ class PartitionHost:
         except BaseException:
             owned.close(drain_s=0)
             raise
-        took_s = time.monotonic() - began_s
-        with self._lock:
-            self._owned[entry.id] = owned
-            self.openings += 1
-            self.opening_s += took_s
-        _log.info("took over partition %s of table %s, epoch %d, in %.2f s", entry.id, table.name, epoch, took_s)
         return owned
+
+    def exchange(self, gone: OwnedPartition, come: Sequence[OwnedPartition]) -> None:
+        """From now on it is answered from what was prepared to take the place of a partition, and not from that.
+
+        Which is closed by a thread of its own: calls under way end first.
+        """
+        with self._lock:
+            self._owned.pop(gone.id, None)
+            self._owned.update((owned.id, owned) for owned in come)
+        gone.calls.close()
+        threading.Thread(target=gone.close, name=f"lutra-retire-{gone.id}", daemon=True).start()
+
+    def rows_address(self, partition_id: str) -> str:
+        """Of a partition's key-value store."""
+        return f"{self._root}/rows/{partition_id}"
 
     def close(self, partition_id: str) -> None:
         """Lets a partition go; does nothing where it is not here. Nothing of it is acknowledged after this."""

@@ -213,6 +213,11 @@ class Instance:
         self._process.check()
         return self._indexes.generations(table, index)
 
+    def index_feeds(self) -> list[IndexFeed]:
+        """What keeps its search indexes current, each generation its own. To look at."""
+        self._process.check()
+        return self._indexes.feeds()
+
     def list_search_indexes(self, table: str | None = None) -> list[tuple[str, str]]:
         """``(table, index)`` of all indexes or of one table's. Raises ParameterInvalid where there is no such table."""
         self._process.check()

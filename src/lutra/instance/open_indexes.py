@@ -92,6 +92,10 @@ class OpenIndexes:
         """``(table, index)`` of all, sorted."""
         return sorted(self._open)
 
+    def feeds(self) -> list[IndexFeed]:
+        """Of all generations of all indexes."""
+        return [feed for opened in list(self._open.values()) for feed in opened.feeds]
+
     def opened(self, table: str, index: str) -> OpenIndex:
         """Raises ParameterInvalid where there is no such table, MetaNotMatch where there is no such index."""
         opened = self._open.get((table, index))

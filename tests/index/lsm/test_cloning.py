@@ -64,7 +64,8 @@ def halves(at: bytes) -> dict[str, KeyRange]:
 
 
 def cloned(parent: Harness, prefixes: dict[str, KeyRange]) -> dict[str, IndexClone]:
-    return clone_index(parent.index, prefixes)
+    with parent.index.still() as (storage, segments):
+        return clone_index(storage, segments, prefixes)
 
 
 def take(harness: Harness, steps: list[Any]) -> None:
@@ -228,7 +229,8 @@ def test_a_clone_is_not_made_over_another(parent: Harness) -> None:
 def test_an_index_without_a_manifest_has_clones_without_one(tmp_path: Path) -> None:
     resources = resources_in(tmp_path)
     index = index_in(resources, SCHEMA, KEY)
-    assert clone_index(index, halves(AT_C)) == {}
+    with index.still() as (storage, segments):
+        assert clone_index(storage, segments, halves(AT_C)) == {}
     index.close()
     resources.close()
 
@@ -270,7 +272,8 @@ def test_neighbours_found_by_both_halves_are_those_of_the_whole(tmp_path: Path) 
     whole.reached(Progress(1, True))
     whole.flush()
     whole.compact()
-    clone_index(whole, halves(AT_C))
+    with whole.still() as (storage, segments):
+        clone_index(storage, segments, halves(AT_C))
     children = []
     for prefix in (LOWER, UPPER):
         child = SearchIndex(schema, KEY, IndexStorage(resources.store, prefix), resources)

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
 
-from lutra.index.lsm.index import SearchIndex
 from lutra.index.lsm.manifest import BytesWritten, Manifest, SegmentEntry
 from lutra.index.lsm.open_segment import OpenSegment
+from lutra.index.lsm.segment_set import SegmentSet
 from lutra.index.lsm.storage import IndexStorage
 from lutra.model.errors import StorageFailure
 from lutra.segments.deletions import dead_of, write_deletions
@@ -35,28 +35,27 @@ class IndexClone:
     borrowed: Set[str]
 
 
-def clone_index(index: SearchIndex, prefixes: dict[str, KeyRange]) -> dict[str, IndexClone]:
+def clone_index(storage: IndexStorage, segments: SegmentSet, prefixes: dict[str, KeyRange]) -> dict[str, IndexClone]:
     """Makes an index of each key range, at the prefix in the store that is its own; gives them by prefix.
 
-    Where ``index`` has no manifest yet, as it has just been made, its clones have none either. The first of them takes
-    over what was counted of values left out. To go on from a clone takes the table, with its changes and its history,
-    as it is after this, and no change to it meanwhile. What is borrowed is to be there as long as it is borrowed: that
-    is for others to see to, who hold ``index`` still.
+    Of an index that is held still (`lutra.index.lsm.index.SearchIndex.still`). Where that has no manifest yet, as it
+    has just been made, its clones have none either. The first of them takes over what was counted of values left out.
+    To go on from a clone takes the table, with its changes and its history, as it is after this, and no change to it
+    meanwhile. What is borrowed is to be there as long as it is borrowed: that is for others to see to.
 
-    Raises Fenced where a clone is there already, or ``index`` is another's by now; StorageFailure, Corruption.
+    Raises Fenced where a clone is there already; StorageFailure, Corruption.
     """
-    with index.still() as (storage, segments):
-        found = storage.newest()
-        if found is None:
-            return {}
-        opened = {segment.name: segment for segment in segments.all()}
-        manifest = replace(storage.signed(found[1]), written=BytesWritten())
-        clones = {}
-        for number, (prefix, keys) in enumerate(prefixes.items()):
-            clone = _Clone(storage, IndexStorage(storage.store, prefix), opened.get)
-            counted = manifest if not number else replace(manifest, unindexed={})
-            clones[prefix] = clone.of(counted, keys)
-        return clones
+    found = storage.newest()
+    if found is None:
+        return {}
+    opened = {segment.name: segment for segment in segments.all()}
+    manifest = replace(storage.signed(found[1]), written=BytesWritten())
+    clones = {}
+    for number, (prefix, keys) in enumerate(prefixes.items()):
+        clone = _Clone(storage, IndexStorage(storage.store, prefix), opened.get)
+        counted = manifest if not number else replace(manifest, unindexed={})
+        clones[prefix] = clone.of(counted, keys)
+    return clones
 
 
 class _Clone:

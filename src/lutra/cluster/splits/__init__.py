@@ -1,0 +1,1 @@
+"""How one partition becomes two, without copying what it has."""

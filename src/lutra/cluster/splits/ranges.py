@@ -1,0 +1,78 @@
+"""Where a partition can be cut, and what of its parents' rows is none of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from lutra.cluster.map import PartitionEntry, TableEntry
+from lutra.kv.store import KeyValueStore, prefix_end
+from lutra.model.errors import ParameterInvalid
+from lutra.model.schema import IndexKind
+from lutra.model.values import KeyValue
+from lutra.tables import keyspace
+from lutra.tables.indexrows import schema_of
+from lutra.tables.keys import KeyCodec
+
+_PIECES: Final = 16
+"""A middle is looked for among so many cuts."""
+
+
+def hidden_ranges(entry: PartitionEntry, table: TableEntry) -> list[tuple[bytes, bytes]]:
+    """The keys of a partition's key-value store below which there may be rows of its parents that are not its own.
+
+    Rows of the table and of its local indexes, and counters: all that is stored by partition key. Raises Corruption.
+    """
+    bare = KeyCodec(b"", table.schema.key)
+    begin = bare.decode_partition(entry.begin) if entry.begin else None
+    end = None if entry.end is None else bare.decode_partition(entry.end)
+    return [hidden for keys in _codecs(table) for hidden in _beyond(keys, begin, end)]
+
+
+def _codecs(table: TableEntry) -> Iterator[KeyCodec]:
+    key = table.schema.key
+    yield KeyCodec(keyspace.rows_prefix(table.uid), key)
+    if len(key) > 1:  # counters are kept by the first of several columns
+        yield KeyCodec(keyspace.counters_prefix(table.uid), key)
+    for index in table.schema.indexes:
+        if index.kind is IndexKind.LOCAL:
+            yield KeyCodec(keyspace.rows_prefix(index.index_id), schema_of(table.schema, index).key)
+
+
+def _beyond(keys: KeyCodec, begin: KeyValue | None, end: KeyValue | None) -> Iterator[tuple[bytes, bytes]]:
+    if begin is not None and (first := keys.encode_partition_value(begin)) > keys.prefix:
+        yield keys.prefix, first
+    if end is not None:
+        yield keys.encode_partition_value(end), prefix_end(keys.prefix)
+
+
+def middle_of(store: KeyValueStore, entry: PartitionEntry, table: TableEntry) -> bytes:
+    """The partition key that cuts a partition into halves of about one size, as its children's bounds have it.
+
+    Raises ParameterInvalid where there are rows of fewer than two partition keys; StorageFailure, Corruption.
+    """
+    prefix = keyspace.rows_prefix(table.uid)
+    keys = KeyCodec(prefix, table.schema.key)
+    begin = prefix + entry.begin
+    end = prefix_end(prefix) if entry.end is None else prefix + entry.end
+    first = next(store.scan(begin, end), None)
+    if first is not None:
+        lowest = keys.partition(first[0])
+        piece_bytes = max(1, store.size_bytes(begin, end) // _PIECES)
+        cuts = [key for key in store.split(begin, end, piece_bytes, _PIECES) if key > begin]
+        firsts: dict[
+            bytes, int
+        ] = {}  # of each partition key, which cut is the first in its rows: soon after they begin
+        for number, key in enumerate(cuts, 1):
+            firsts.setdefault(keys.partition(key), number)
+        firsts.pop(lowest, None)
+        if firsts:
+            return min(firsts, key=lambda key: abs(firsts[key] - (len(cuts) + 1) / 2))[len(prefix) :]
+        next_key = lowest + b"\0" if len(table.schema.key) == 1 else prefix_end(lowest)
+        after = next(store.scan(next_key, end), None)
+        if after is not None:
+            return keys.partition(after[0])[len(prefix) :]
+    raise ParameterInvalid(
+        f"partition {entry.id} cannot be split: rows of one partition key stay together, and it has "
+        f"{'none' if first is None else 'those of one only'}"
+    )
