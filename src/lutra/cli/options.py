@@ -37,6 +37,13 @@ objects_option = click.option(
     show_envvar=True,
     help="Where segments of search indexes are: a folder or s3://bucket/prefix.  [default: DATA/objects]",
 )
+builders_option = click.option(
+    "--builders",
+    metavar="KIND[:COUNT]",
+    default="local",
+    help="Who builds segments: local processes, or tasks of ray; COUNT large builds at once. [default: local, which is "
+    "local:1]",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 instance_option = click.option(
     "--instance", default="default", show_default=True, help="The instance that the table is in."

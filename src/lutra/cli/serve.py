@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from lutra.cli.failures import shown_failures
-from lutra.cli.options import data_option, objects_option
+from lutra.cli.options import builders_option, data_option, objects_option
 
 if TYPE_CHECKING:
     from lutra.instance.engine import Engine
@@ -42,6 +42,7 @@ _MB: Final = 1024 * 1024
     help="What one build of a segment may take, beside --memory-mb: so large segments grow. [default: a quarter of the "
     "machine's memory, or of its control group's limit]",
 )
+@builders_option
 @click.option(
     "--write-threads",
     default=32,
@@ -78,6 +79,7 @@ def serve(
     objects: str | None,
     memory_mb: int,
     build_memory_mb: int | None,
+    builders: str,
     write_threads: int,
     has_console: bool,
     console_upload_mb: int,
@@ -98,6 +100,10 @@ def serve(
     index whose segments are not found there is filled anew from its table. Buffers of the newest rows and builds come
     beside --memory-mb. `lutra fsck` checks it all.
 
+    Segments are built by processes of this machine that give way to all else; --builders ray hands builds to tasks of
+    Ray instead, which need the objects and nothing else: with RAY_ADDRESS of the Ray there, which this machine is part
+    of, else of one that is started here.
+
     Where a vector field names a model (`lutra embed` adds one), rows that SDKs put without a vector get theirs soon
     after; with --no-embed they wait for the next `lutra embed`.
 
@@ -106,6 +112,7 @@ def serve(
       lutra serve --data ./data
       lutra serve --data ./data --port 9000 --instance photos --instance music
       lutra serve --data ./data --objects s3://bucket/prefix --memory-mb 4096
+      RAY_ADDRESS=head:6379 lutra serve --data ./data --objects s3://bucket/prefix --builders ray
     """
     # Here, so that `lutra --help` needs none of it.
     from lutra.instance.defaults import DEFAULT_INSTANCE
@@ -115,7 +122,13 @@ def serve(
     _prepare(log_level)
     with shown_failures():
         build_bytes = None if build_memory_mb is None else build_memory_mb * _MB
-        engine = Engine.open(data_dir, objects=objects, memory_bytes=memory_mb * _MB, build_memory_bytes=build_bytes)
+        engine = Engine.open(
+            data_dir,
+            objects=objects,
+            memory_bytes=memory_mb * _MB,
+            build_memory_bytes=build_bytes,
+            builders=builders,
+        )
         try:
             if embeds:
                 engine.embed_changes()

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import Final, Self
 
+from lutra.index.builds.opening import LOCAL
 from lutra.index.lsm.resources import Resources
 from lutra.instance import registry
 from lutra.instance.data_dir import data_dir_of
@@ -64,6 +65,7 @@ class Engine:
         objects: str | os.PathLike[str] | None = None,
         memory_bytes: int = MEMORY_BYTES_DEFAULT,
         build_memory_bytes: int | None = None,
+        builders: str = LOCAL,
         clock: Clock | None = None,
     ) -> Self:
         """Opens the data directory ``path``, making it where there is none.
@@ -72,6 +74,7 @@ class Engine:
         :param memory_bytes: what search indexes keep in memory of their segments; their buffers come beside it.
         :param build_memory_bytes: what one build of a segment may take, in a process of its own: 448 MB or more. It
             says what a segment can grow to. None: a quarter of the machine's memory, or of the container's.
+        :param builders: who builds: ``local`` processes, or tasks of ``ray``, with ``:COUNT`` large builds at once.
         :raises ParameterInvalid: it, or its objects, cannot be there; ForeignObjects: there are another store's.
         :raises Corruption: it is damaged, or not all of it is there.
         :raises DirectoryInUse: somebody has it. :raises StorageFailure: it cannot be used.
@@ -85,7 +88,7 @@ class Engine:
         address = os.fspath(data_dir / "objects" if objects is None else objects)
 
         def share(examine: Examine) -> Resources:
-            return Resources.open(address, data_dir / "scratch", memory_bytes, examine, build_memory_bytes)
+            return Resources.open(address, data_dir / "scratch", memory_bytes, examine, build_memory_bytes, builders)
 
         partition = Partition.open(data_dir / "kv", address, data_dir, share, clock or SystemClock())
         try:

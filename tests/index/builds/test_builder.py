@@ -14,13 +14,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
-from support.indexes import PREFIX, index_in, resources_in
+from support.building import MIB, SCHEMA, flat_segment, job_of
+from support.indexes import resources_in
 from support.waiting import wait_until
 
-from lutra.feed.progress import Progress
 from lutra.index.builds import builder as builder_module
 from lutra.index.builds.build import run_job
 from lutra.index.builds.builder import InlineBuilder, ProcessBuilder
@@ -28,16 +27,9 @@ from lutra.index.builds.job import BuildDone, BuildInput, BuildJob
 from lutra.index.builds.worker import WorkerProcess
 from lutra.index.lsm.resources import Resources
 from lutra.model.errors import Corruption, ObjectMissing, StorageFailure
-from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
-from lutra.model.rows import Row
-from lutra.model.schema import KeyColumn
-from lutra.model.values import ColumnType
 from lutra.vectors.layout import SegmentKind
 
-KEY = (KeyColumn("id", ColumnType.INTEGER),)
-SCHEMA = IndexSchema((FieldSchema("n", FieldType.LONG), FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(64))))
 WAIT_S = 60.0
-MIB = 1024 * 1024
 
 
 @pytest.fixture
@@ -53,24 +45,6 @@ def builder() -> Iterator[ProcessBuilder]:
     yield opened
     opened.close()
     opened.close()
-
-
-def flat_segment(resources: Resources, rows: int) -> str:
-    """The name of a segment as a flush leaves it."""
-    index = index_in(resources, SCHEMA, KEY)
-    index.open()
-    vectors = np.random.default_rng(1).standard_normal((rows, 64)).astype("<f4")
-    index.apply([Row((("id", n),), [("n", n, 1), ("v", vectors[n].tobytes(), 1)]) for n in range(rows)])
-    index.reached(Progress(1, True))
-    index.flush()
-    (name,) = [segment.name for segment in index.stats().segments if segment.rows - segment.dead == rows]
-    index.close()
-    return PREFIX + name
-
-
-def job_of(resources: Resources, rows: int, output: str = "built", memory_bytes: int = 420 * MIB) -> BuildJob:
-    inputs = (BuildInput(flat_segment(resources, rows)),)
-    return BuildJob(resources.address, inputs, output, SCHEMA, str(resources.scratch), memory_bytes)
 
 
 def test_jobs_come_back_as_they_were(resources: Resources) -> None:

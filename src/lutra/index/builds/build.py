@@ -31,20 +31,25 @@ _CHILD_BYTES: Final = 8
 
 
 def run_job(job: BuildJob, on_progress: Progress | None = None, *, store: ObjectStore | None = None) -> BuildDone:
-    """Does ``job``; an output that is there already, whole, is taken as it is.
+    """Does ``job``; an output that is there already, whole, is taken as it is, and so is that of an earlier attempt.
 
-    ``store``: in place of the one at ``job.store``. Raises StorageFailure, Corruption where an input is damaged.
+    ``store``: in place of the one at ``job.store``. Raises StorageFailure; Corruption where an input is damaged;
+    ObjectMissing where one is not there, also where it went meanwhile: then nothing is put, as nobody wants it.
     """
     began_s = time.monotonic()
     store = open_store(job.store, probe=False) if store is None else store
     cache = BlockCache(_CACHE_BYTES, shards=1)
     try:
-        meta = _existing(store, job.output, cache)
-        if meta is None:
-            with scratch_folder(Path(job.scratch) / job.output.rpartition("/")[2]) as folder:
-                path = folder / "segment"
-                meta = _build(job, store, cache, path, on_progress)
-                store.put_file(job.output, path)
+        for name in (job.output, *job.earlier):
+            meta = _existing(store, name, cache)
+            if meta is not None:
+                return BuildDone(shape_of(name, meta), time.monotonic() - began_s)
+        with scratch_folder(Path(job.scratch) / job.output.rpartition("/")[2]) as folder:
+            path = folder / "segment"
+            meta = _build(job, store, cache, path, on_progress)
+            for part in job.inputs:
+                store.size(part.name)
+            store.put_file(job.output, path)
     finally:
         cache.close()
     return BuildDone(shape_of(job.output, meta), time.monotonic() - began_s)

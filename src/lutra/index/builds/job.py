@@ -28,7 +28,8 @@ class BuildJob:
 
     Doing it again, after it was done or broken off anywhere, gives the same object. ``store`` is where the objects are
     (`lutra.objects.open_store`), ``scratch`` a local folder for what is not finished, ``memory_bytes`` what the build
-    may take.
+    may take. ``earlier`` are outputs of attempts at the same build of which nobody knows how they ended: one that is
+    there, whole, is taken.
     """
 
     store: str
@@ -38,6 +39,7 @@ class BuildJob:
     scratch: str
     memory_bytes: int
     threads: int = 1
+    earlier: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """One line."""
@@ -50,6 +52,7 @@ class BuildJob:
                 "scratch": self.scratch,
                 "memory_bytes": self.memory_bytes,
                 "threads": self.threads,
+                "earlier": self.earlier,
             }
         )
 
@@ -66,6 +69,7 @@ class BuildJob:
                 scratch=stored["scratch"],
                 memory_bytes=stored["memory_bytes"],
                 threads=stored["threads"],
+                earlier=tuple(stored["earlier"]),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise Corruption(f"a build job cannot be read: {error!r}") from error
@@ -73,7 +77,10 @@ class BuildJob:
 
 @dataclass(frozen=True, slots=True)
 class BuildDone:
-    """The segment that was built, none of whose rows is dead, and the time it took."""
+    """The segment that was built, none of whose rows is dead, and the time it took.
+
+    ``shape.name`` is the job's output, or that of an attempt before it (`BuildJob.earlier`).
+    """
 
     shape: SegmentShape
     seconds: float

@@ -115,6 +115,10 @@ class Policy:
     build_memory_bytes: int = 2 * 1024 * 1024 * 1024
     """What one build may take: who opens a directory says it of the machine (`lutra.index.lsm.resources`). No merge is
     chosen that needs more, so that is what segments grow to."""
+    orphans_after_s: float = 900.0
+    """After an opening, and after a build was lost: so long is waited for what was given up to put its object."""
+    orphans_period_s: float = 86_400.0
+    """So often is looked for such objects in any case: a machine may stand still for as long as it likes."""
     trim_changes: int = 50_000
     """The changelog forgets changes that no index needs: so many at once, as it costs an fsync and a tombstone,"""
     trim_period_s: float = 30.0

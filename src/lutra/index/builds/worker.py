@@ -98,7 +98,7 @@ class WorkerProcess:
                 elif "done" in reply:
                     return BuildDone.from_json(reply["done"])
                 else:
-                    raise _raised(*reply["error"])
+                    raise raised(*reply["error"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             self.kill()
             raise StorageFailure(f"the builder of {job.output} gave no sensible answer: {error!r}") from error
@@ -127,7 +127,7 @@ class WorkerProcess:
         process.stdout.close()
 
 
-def _raised(kind: str, text: str) -> Exception:
+def raised(kind: str, text: str) -> Exception:
     """The error that a worker told of."""
     if kind == MemoryError.__name__:
         return MemoryError(text)
@@ -146,7 +146,7 @@ def serve(parent_pid: int, run: Runner) -> None:
     ``{"progress": [phase, rows done, rows in all]}``, then ``{"done": …}`` or ``{"error": [class, text]}``. A worker
     that ran out of memory ends after saying so.
     """
-    _end_with(parent_pid)
+    end_with(parent_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, for the parent, which will end us
     with os.fdopen(os.dup(1), "w", buffering=1) as replies:
         os.dup2(2, 1)  # whatever else prints
@@ -175,7 +175,7 @@ def _serve_one(line: bytes, replies: IO[str], run: Runner) -> bool:
     return True
 
 
-def _end_with(parent_pid: int) -> None:
+def end_with(parent_pid: int) -> None:
     """Has the kernel kill this process when its parent ends; ends it where that has happened already."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -169,11 +169,10 @@ class SearchIndex:
     def stats(self) -> IndexStats:
         """The index in numbers, as of now."""
         with self._lock:
-            segments = list(self._segments.named.values())
             buffers = self._buffers()
             return IndexStats(
                 manifest=self._storage.number,
-                segments=tuple(stats_of(segment, self._merges.policy) for segment in segments),
+                segments=tuple(stats_of(segment, self._merges.policy) for segment in self._segments.named.values()),
                 buffer_rows=sum(buffer.rows for buffer in buffers),
                 buffer_bytes=sum(buffer.size_bytes for buffer in buffers),
                 sealed_buffers=len(self._sealed),
@@ -373,6 +372,7 @@ class SearchIndex:
             or self._merges.any_done
             or self._merges.is_retry_due(now_s)
             or self._segments.any_retired
+            or self._merges.orphans.is_due(now_s)
         )
 
     def _is_old(self, now_s: float) -> bool:
@@ -495,9 +495,10 @@ class SearchIndex:
         with self._writer, self._lock:
             self._search_committed()
         self._is_fresh = False
-        kept = self._segments.close_retired()
+        kept = self._segments.close_retired() | self._merges.needed
         try:
-            self._storage.collect(kept | self._merges.needed)
+            self._merges.orphans.look(kept, time.monotonic())
+            self._storage.collect(kept)
         except Fenced as error:
             self._fenced = str(error)
             raise
@@ -535,7 +536,7 @@ class SearchIndex:
     def _take_in(self, merge: Merge, done: BuildDone) -> None:
         """Has the next manifest name what was built in place of what it was built from."""
         since = min(segment.since for segment in merge.inputs)
-        entry = SegmentEntry(replace(done.shape, name=merge.output), since=since)
+        entry = SegmentEntry(replace(done.shape, name=self._storage.own(done.shape.name)), since=since)
         opened = self._segments.open(entry, replacing=merge.inputs)
         with self._writer:
             for segment, base in zip(merge.inputs, merge.bases, strict=True):
@@ -548,8 +549,7 @@ class SearchIndex:
                 self._segments.named[opened.name] = opened
                 self._commits_wanted += 1
         self._segments.count(built=done.shape.bytes)
-        self._merges.forget(merge)
-        self._merges.succeeded()
+        self._merges.succeeded(merge, done)
 
     def _commit(self) -> None:
         """Writes a manifest of what there is, and searches that."""

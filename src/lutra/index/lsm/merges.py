@@ -13,6 +13,7 @@ from typing import Final
 from lutra.index.builds.builder import QUICK_BYTES, InlineBuilder
 from lutra.index.builds.job import BuildDone, BuildInput, BuildJob
 from lutra.index.lsm.open_segment import OpenSegment
+from lutra.index.lsm.orphans import Orphans
 from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.storage import IndexStorage
 from lutra.kernels.row_mask import RowMask
@@ -55,12 +56,14 @@ class Merges:
     def __init__(
         self, storage: IndexStorage, schema: IndexSchema, resources: Resources, on_done: Callable[[], None]
     ) -> None:
+        """``on_done`` is called, from any thread, when a build has come to its end."""
         self.policy = resources.policy
         """Of what may be built: less where builds turned out to need more than they may take."""
         self.refused: str | None = None
         """What is not built any more for want of memory, until the index is opened again; None: nothing."""
         self.failure: Exception | None = None
         """Why the last build failed, until one succeeds. To look at: who raises it raises a copy, or it would grow."""
+        self.orphans = Orphans(storage, resources.policy)
         self._storage = storage
         self._schema = schema
         self._resources = resources
@@ -148,7 +151,7 @@ class Merges:
         for merge in [merge for merge in self._running.values() if merge.future.done()]:
             try:
                 done.append((merge, merge.future.result()))
-            except CancelledError:
+            except CancelledError:  # before it was begun
                 self.forget(merge)
             except Exception as error:
                 self.failed(merge, error)
@@ -157,6 +160,7 @@ class Merges:
     def failed(self, merge: Merge, error: Exception) -> None:
         """It is given up, and what it was for tried again later, longer apart each time."""
         self.forget(merge)
+        self.orphans.expect()
         self.failure = copy(error)  # without a traceback, whose frames hold segments
         if isinstance(error, MemoryError):  # what a build needs is an estimate
             self._wants_more(merge)
@@ -179,8 +183,11 @@ class Merges:
         """It is dealt with."""
         del self._running[merge.output]
 
-    def succeeded(self) -> None:
+    def succeeded(self, merge: Merge, done: BuildDone) -> None:
         """A build has been taken in."""
+        self.forget(merge)
+        if self._storage.own(done.shape.name) != merge.output:  # not the first attempt at it
+            self.orphans.expect()
         self.failure, self._retry_s = None, _RETRY_FIRST_S
 
     def retry(self) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from lutra.index.builds.builder import QUICK_BYTES, Builder, ProcessBuilder
+from lutra.index.builds.opening import LOCAL, open_builder
 from lutra.index.builds.policy import Policy
 from lutra.index.lsm.machine import machine_memory_bytes
 from lutra.kernels.blocks import BlockCache
@@ -87,12 +88,14 @@ class Resources:
         memory_bytes: int,
         examine: Callable[[ObjectStore], object] = lambda objects: None,
         build_memory_bytes: int | None = None,
+        builders: str = LOCAL,
     ) -> Resources:
         """For all indexes whose objects are at ``address`` (`lutra.objects.opening.open_store`).
 
         ``memory_bytes``: of what is read and kept of segments. ``build_memory_bytes``: what one build may take; None:
-        `build_memory_default`. What builds that were killed left in ``scratch`` is deleted. ``examine`` looks at what
-        is there before anything is changed, and raises where it is not to be used.
+        `build_memory_default`. ``builders``: who builds (`lutra.index.builds.opening.open_builder`). What builds that
+        were killed left in ``scratch`` is deleted. ``examine`` looks at what is there before anything is changed, and
+        raises where it is not to be used.
         Raises ParameterInvalid, StorageFailure, and what ``examine`` raises.
         """
         build_memory_bytes = build_memory_default() if build_memory_bytes is None else build_memory_bytes
@@ -100,22 +103,31 @@ class Resources:
             raise ParameterInvalid(
                 f"builds take {QUICK_BYTES >> 20} MB of memory at least, but they are given {build_memory_bytes >> 20}"
             )
+        builder = open_builder(builders, build_memory_bytes)
         if "://" not in address:
             address = os.path.abspath(address)  # the same in every process
         examine(open_store(address, is_read_only=True))
         store = open_store(address)
         _tidy(scratch)
         policy = Policy(build_memory_bytes=build_memory_bytes)
-        return cls._over(store, address, scratch.absolute(), memory_bytes, policy)
+        return cls._over(store, address, scratch.absolute(), memory_bytes, policy, builder)
 
     @classmethod
     def to_read(cls, address: str, memory_bytes: int) -> Resources:
         """The same to read what is at ``address``: nothing is put, deleted or built. Raises as ``open``."""
         store = open_store(address, is_read_only=True)
-        return cls._over(store, address, Path(os.devnull), memory_bytes, _NOT_WRITTEN_OUT)
+        return cls._over(store, address, Path(os.devnull), memory_bytes, _NOT_WRITTEN_OUT, ProcessBuilder())
 
     @classmethod
-    def _over(cls, store: ObjectStore, address: str, scratch: Path, memory_bytes: int, policy: Policy) -> Resources:
+    def _over(
+        cls,
+        store: ObjectStore,
+        address: str,
+        scratch: Path,
+        memory_bytes: int,
+        policy: Policy,
+        builder: Builder,
+    ) -> Resources:
         cache_bytes = max(CACHE_BYTES_MIN, int(CACHE_SHARE * memory_bytes))
         return cls(
             store=store,
@@ -123,7 +135,7 @@ class Resources:
             scratch=scratch,
             cache=BlockCache(cache_bytes),
             memory=MemoryBudget(max(0, memory_bytes - cache_bytes)),
-            builder=ProcessBuilder(),
+            builder=builder,
             policy=policy,
         )
 

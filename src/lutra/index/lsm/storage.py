@@ -186,10 +186,34 @@ class IndexStorage:
         """The object's name in the store."""
         return self.prefix + name if is_own(name) else name
 
+    def own(self, full_name: str) -> str:
+        """The other way round: the name below the prefix."""
+        return full_name.removeprefix(self.prefix)
+
     def discard(self, name: str) -> None:
         """An object that no manifest was ever to name, or none will again."""
         with self._lock:
             self._garbage.add(name)
+
+    def find_orphans(self, kept: set[str]) -> int:
+        """Looks for objects that no manifest names and nobody knows of, for ``collect``; returns how many there are.
+
+        A build that was given up puts its object all the same, if it gets to it, perhaps long after whoever wanted it
+        was replaced. ``kept`` are objects, and outputs of builds under way, whose attempts have names that begin so.
+
+        Nothing where another writer has taken over: what is there may be its own. As it puts its manifest before any
+        object, and the manifests are looked at after the objects, it is never taken for an orphan.
+        """
+        names = self.store.list(self.prefix)
+        if not self._is_newest(self._number):
+            return 0
+        begin = len(self.prefix)
+        objects = {name[begin:] for name in names if name[begin:].startswith((SEGMENTS, DELETIONS))}
+        with self._lock:
+            known = kept | self._garbage | set().union(*self._named)
+            orphans = {name for name in objects - known if build_of(name) not in kept}
+            self._garbage |= orphans
+        return len(orphans)
 
     def collect(self, kept: set[str]) -> None:
         """Deletes what nobody needs, but for ``kept``. Raises Fenced where another store has taken the place."""
@@ -233,6 +257,11 @@ class IndexStorage:
 def index_prefix_in(name: str, place: str) -> str:
     """`prefix_of` the index that object ``name`` is of, which is in ``place``."""
     return "/".join(name[len(place) :].split("/")[:2]) + "/"
+
+
+def build_of(name: str) -> str:
+    """The output that a build was asked for, of that of any attempt at it (`lutra.index.builds.remote.jobs`)."""
+    return name.partition("-")[0]
 
 
 def sweep(

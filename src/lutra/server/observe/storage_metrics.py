@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from lutra.index.builds.remote.builder import RemoteBuilder
 from lutra.index.lsm.resources import Resources
 from lutra.kernels.blocks import BlockCounters
 
@@ -24,6 +25,7 @@ class StorageCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._objects()
         yield from self._blocks()
+        yield from self._remote_builds()
         memory = self._resources.memory
         yield GaugeMetricFamily(
             "lutra_segments_granted_bytes", "Memory that open segments may use beside the cache", memory.granted_bytes
@@ -42,6 +44,21 @@ class StorageCollector(Collector):
         yield CounterMetricFamily("lutra_objects_round_trips", "All requests to the store", counted.round_trips)
         yield CounterMetricFamily("lutra_objects_read_bytes", "Bytes the store gave", counted.read_bytes)
         yield CounterMetricFamily("lutra_objects_written_bytes", "Bytes put on the store", counted.written_bytes)
+
+    def _remote_builds(self) -> Iterator[Metric]:
+        builder = self._resources.builder
+        if not isinstance(builder, RemoteBuilder):
+            return
+        state = builder.state
+        yield GaugeMetricFamily(
+            "lutra_remote_builders_reachable", "Whether builds can be handed over", float(state.reachable)
+        )
+        builds = GaugeMetricFamily("lutra_remote_builds", "Builds that are to be done elsewhere", labels=["state"])
+        for name, count in (("waiting", state.waiting), ("queued", state.queued), ("running", state.running)):
+            builds.add_metric([name], count)
+        yield builds
+        yield CounterMetricFamily("lutra_remote_builds_lost", "Attempts that came to nothing", state.lost)
+        yield CounterMetricFamily("lutra_remote_builds_here", "Builds done here in their place", state.local)
 
     def _blocks(self) -> Iterator[Metric]:
         cache = self._resources.cache.counters()

@@ -1,0 +1,193 @@
+"""Ray as what carries builds, seen from the process that asks: a driver process, started again where it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from lutra.index.builds.job import BuildDone, BuildJob
+from lutra.index.builds.remote.carrier import Beat, Begun, Died, Done, Event, Failed, Gone, Ready, Unready
+from lutra.index.builds.remote.ray_driver import settings_line
+from lutra.index.builds.remote.ray_settings import RaySettings, environment
+from lutra.index.builds.worker import raised
+from lutra.model import forks
+
+_MODULE: Final = "lutra.index.builds.remote.ray_driver"
+_SILENT_S: Final = 60.0
+"""A driver that has said nothing for so long is ended: Ray takes a while to start, or to see that it is gone."""
+_RETRY_FIRST_S: Final = 1.0
+_RETRY_LAST_S: Final = 30.0
+_END_WAIT_S: Final = 5.0
+_TAIL_BYTES: Final = 2_000
+
+_log = logging.getLogger(__name__)
+
+
+class RayCarrier:
+    """A `Carrier`: tasks of Ray do the builds. The thread that makes it outlives it."""
+
+    def __init__(self, settings: RaySettings, tell: Callable[[Event], None]) -> None:
+        self._settings = settings
+        self._tell = tell
+        self._driver: _Driver | None = None
+        self._retry_s, self._retry_at_s = _RETRY_FIRST_S, 0.0
+
+    def start(self, job: BuildJob, *, is_quick: bool, avoid: str | None) -> None:
+        if self._driver is None:
+            self._tell(Died(job.output, f"{self._settings.name} is gone"))
+        else:
+            self._driver.ask(start=[job.to_json(), is_quick, avoid])
+
+    def cancel(self, output: str) -> None:
+        if self._driver is not None:
+            self._driver.ask(cancel=output)
+
+    def look(self, now_s: float) -> None:
+        driver = self._driver
+        if driver is not None:
+            if driver.was_ready:
+                self._retry_s = _RETRY_FIRST_S
+            if driver.ended:
+                self._let_go(driver, driver.last_words(), now_s)
+            elif now_s - driver.heard_s >= _SILENT_S:
+                self._let_go(driver, f"nothing was heard of it for {_SILENT_S:.0f} s", now_s)
+        if self._driver is None and now_s >= self._retry_at_s:
+            try:
+                self._driver = _Driver(self._settings, self._tell)
+            except OSError as error:
+                self._put_off(now_s)
+                self._tell(Unready(f"a process for {self._settings.name} could not be started: {error.strerror}"))
+
+    def close(self) -> None:
+        if self._driver is not None:
+            self._driver.close()
+            self._driver = None
+
+    def _let_go(self, driver: _Driver, why: str, now_s: float) -> None:
+        driver.kill()
+        self._driver = None
+        self._put_off(now_s)
+        self._tell(Gone(f"{self._settings.name} is gone: {why}"))
+
+    def _put_off(self, now_s: float) -> None:
+        self._retry_at_s = now_s + self._retry_s
+        self._retry_s = min(2 * self._retry_s, _RETRY_LAST_S)
+
+
+class _Driver:
+    """Such a process (`lutra.index.builds.remote.ray_driver`) and a thread that reads what it tells."""
+
+    def __init__(self, settings: RaySettings, tell: Callable[[Event], None]) -> None:
+        """Raises OSError where the machine has no room for a process."""
+        self.heard_s = time.monotonic()
+        self.ended = self.was_ready = False
+        self._tell = tell
+        self._why = ""
+        self._words = tempfile.TemporaryFile()  # noqa: SIM115 - what Ray prints, to be looked at where it ends
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", _MODULE, str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._words,
+            start_new_session=True,  # so that it can be ended with all that it has started
+            env={**environment(settings, os.environ), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+        forks.follow(self)
+        self._write(settings_line(settings))
+        threading.Thread(target=self._read, name="lutra-builder-ray", daemon=True).start()
+
+    def forked(self) -> None:
+        """The parent's pipes are not kept open: the driver ends when the parent closes them."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError, ValueError):  # closed already
+                os.close(pipe.fileno() if pipe is not None else -1)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ask(self, **command: object) -> None:
+        self._write(json.dumps(command) + "\n")
+
+    def last_words(self) -> str:
+        """Of one that has ended: why, as far as it said."""
+        ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        kind = "status" if ended is None or ended.si_code == os.CLD_EXITED else "signal"
+        how = "its driver is at its end" if ended is None else f"its driver ended with {kind} {ended.si_status}"
+        self._words.seek(0, os.SEEK_END)
+        self._words.seek(max(0, self._words.tell() - _TAIL_BYTES))
+        lines = self._words.read().decode(errors="replace").strip().splitlines()
+        return self._why or (f"{how}: {lines[-1]}" if lines else how)
+
+    def kill(self) -> None:
+        """With all that it has started: some of Ray's processes outlive who did by a minute."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):  # what was not written is of no use any more
+            self._process.stdin.close()
+        self._process.wait()
+        self._words.close()
+
+    def close(self) -> None:
+        """In good order, if that does not take long."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_WAIT_S)
+        self.kill()
+
+    def _write(self, line: str) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):  # it has ended: who reads finds out
+            self._process.stdin.write(line.encode())
+            self._process.stdin.flush()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        try:
+            for line in self._process.stdout:
+                self.heard_s = time.monotonic()
+                self._hear(json.loads(line))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            _log.warning("the driver of Ray said what makes no sense: %r", error)
+        finally:
+            self._process.stdout.close()
+            self.ended = True
+
+    def _hear(self, reply: dict[str, Any]) -> None:
+        if "task" in reply:
+            output, line = reply["task"]
+            self._tell(_event(output, json.loads(line)))
+        elif "died" in reply:
+            self._tell(Died(*reply["died"]))
+        elif "ready" in reply:
+            self.was_ready = True
+            _log.info("Ray offers %s", reply["ready"])
+            self._tell(Ready())
+        elif "unready" in reply:
+            self._why = reply["unready"]
+            self._tell(Unready(self._why))
+
+
+def _event(output: str, told: dict[str, Any]) -> Event:
+    if "begun" in told:
+        where, host, pid = told["begun"]
+        _log.info("%s is built on %s, process %d", output, host, pid)
+        return Begun(output, where)
+    if "beat" in told:
+        return Beat(output, *told["beat"])
+    if "done" in told:
+        return Done(output, BuildDone.from_json(told["done"]))
+    return Failed(output, raised(*told["error"]))

@@ -1,0 +1,236 @@
+"""The process that talks to Ray, ``python -m lutra.index.builds.remote.ray_driver PARENT_PID``.
+
+It is a process of its own as Ray ends a process that it is used in, where its head is gone for long, and takes 150 MB.
+It ends with its parent. A line of JSON each, on stdin: ``{"settings": …}`` first, then
+``{"start": [job, is quick, avoid]}`` and ``{"cancel": output}``. On stdout: ``{"ready": what there is}``,
+``{"unready": why}``, ``{"task": [output, line of `lutra.index.builds.remote.task`]}``, ``{"died": [output, why]}``, and
+``{"alive": true}`` while there is nothing else to tell.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import queue
+import re
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Final
+
+from lutra.index.builds.job import BuildJob
+from lutra.index.builds.remote.ray_names import BUILDER, QUICK_BUILDER
+from lutra.index.builds.remote.ray_settings import RaySettings, arguments
+from lutra.index.builds.remote.scratch import own_folder
+from lutra.index.builds.remote.task import build_lines
+from lutra.index.builds.worker import end_with
+
+_POLL_S: Final = 0.1
+_ALIVE_S: Final = 2.0
+_HEAD_LOOK_S: Final = 2.0
+_HEAD_SILENT_S: Final = 8.0
+"""Ray's head did not answer for so long: nothing new is handed to it."""
+_FOLDER: Final = "lutra-ray"
+_PATH_MAX: Final = 12
+_CORE: Final = ("gcs_server", "raylet")
+_STATUS: Final = re.compile(r"\((.*)\) (\S) (\d+) ")
+"""Of ``/proc/PID/stat`` (proc(5)): command, state, parent."""
+
+
+class RayGone(Exception):
+    """A Ray that was started here works no more."""
+
+
+class Driver:
+    """Starts tasks and tells of them. One thread, but for those that read and look."""
+
+    def __init__(self, replies: IO[str], ray: Any, is_own: bool) -> None:
+        """``is_own``: Ray was started by this process, and is of no more use once one of its processes has ended."""
+        self._replies = replies
+        self._ray = ray
+        self._own = _core_processes() if is_own else set()
+        self._commands: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._tasks: dict[Any, str] = {}
+        self._head_seen_s = self._told_s = time.monotonic()
+        self._offers: dict[str, float] = {}
+        self._told_offers: dict[str, float] | None = None
+        self._remote = ray.remote(_build)
+
+    def run(self, lines: Iterator[str]) -> None:
+        """Until ``lines`` end. Raises RayGone where a Ray of our own has."""
+        for work in (lambda: self._read(lines), self._look_at_head):
+            threading.Thread(target=work, daemon=True).start()
+        while self._obey():
+            self._tell_of_head()
+            self._hear()
+            self._require_own()
+            if time.monotonic() - self._told_s >= _ALIVE_S:
+                self._tell(alive=True)
+
+    def _require_own(self) -> None:
+        if not self._own <= _core_processes():
+            raise RayGone("one of its processes has ended")
+
+    # --- what is asked ----------------------------------------------------------------------------------------------
+
+    def _read(self, lines: Iterator[str]) -> None:
+        for line in lines:
+            self._commands.put(json.loads(line))
+        self._commands.put(None)
+
+    def _obey(self) -> bool:
+        """Does what was asked; waits a moment where nothing is under way. False: nothing will be asked any more."""
+        try:
+            command = self._commands.get(timeout=_POLL_S if not self._tasks else 0.001)
+            while command is not None:
+                if "start" in command:
+                    self._start(*command["start"])
+                else:
+                    self._cancel(command["cancel"])
+                command = self._commands.get_nowait()
+        except queue.Empty:
+            return True
+        return False
+
+    def _start(self, job_line: str, is_quick: bool, avoid: str | None) -> None:
+        job = BuildJob.from_json(job_line)
+        options: dict[str, Any] = {
+            "num_cpus": job.threads,
+            "memory": job.memory_bytes,
+            "resources": {QUICK_BUILDER if is_quick else BUILDER: 1},
+            "num_returns": "streaming",
+            "max_retries": 0,  # who asks begins anew, with an output of its own
+            "name": "lutra build",
+        }
+        if avoid is not None:
+            from ray.util.scheduling_strategies import NodeLabelSchedulingStrategy, NotIn
+
+            elsewhere: dict[str, Any] = {"ray.io/node-id": NotIn(avoid)}  # type: ignore[no-untyped-call]
+            options["scheduling_strategy"] = NodeLabelSchedulingStrategy(hard={}, soft=elsewhere)
+        self._tasks[self._remote.options(**options).remote(job_line)] = job.output
+
+    def _cancel(self, output: str) -> None:
+        for task in [task for task, name in self._tasks.items() if name == output]:
+            del self._tasks[task]
+            try:
+                self._ray.cancel(task, force=True)
+            except Exception as error:
+                print(f"cancelling {output}: {error}", file=sys.stderr)
+
+    # --- what is told -----------------------------------------------------------------------------------------------
+
+    def _hear(self) -> None:
+        if not self._tasks:
+            return
+        tasks = list(self._tasks)
+        ready, _ = self._ray.wait(tasks, num_returns=len(tasks), timeout=_POLL_S, fetch_local=False)
+        for task in ready:
+            output = self._tasks[task]
+            try:
+                line = self._ray.get(next(task))
+            except StopIteration:
+                del self._tasks[task]
+                self._tell(died=[output, "it ended without a word"])
+            except Exception as error:
+                self._require_own()
+                del self._tasks[task]
+                self._tell(died=[output, _first_line(error)])
+            else:
+                if '"done"' in line or '"error"' in line:
+                    del self._tasks[task]
+                self._tell(task=[output, line])
+
+    def _look_at_head(self) -> None:
+        """In a thread of its own: Ray may not answer for long."""
+        while True:
+            try:
+                offers = self._ray.cluster_resources()
+                self._offers = {name: offers.get(name, 0.0) for name in (BUILDER, QUICK_BUILDER)}
+                self._head_seen_s = time.monotonic()
+            except Exception as error:
+                print(f"Ray's head: {error}", file=sys.stderr)
+            time.sleep(_HEAD_LOOK_S)
+
+    def _tell_of_head(self) -> None:
+        silent_s = time.monotonic() - self._head_seen_s
+        if silent_s >= _HEAD_SILENT_S:
+            if self._told_offers is not None:
+                self._told_offers = None
+                self._tell(unready=f"Ray's head has not answered for {silent_s:.0f} s")
+        elif self._offers != self._told_offers and self._offers:
+            self._told_offers = self._offers
+            self._tell(ready=self._offers)
+
+    def _tell(self, **reply: object) -> None:
+        self._told_s = time.monotonic()
+        self._replies.write(json.dumps(reply) + "\n")
+
+
+def _build(job_line: str) -> Iterator[str]:
+    """The task itself."""
+    import ray
+
+    yield from build_lines(job_line, ray.get_runtime_context().get_node_id())
+
+
+def _core_processes() -> set[int]:
+    """Of Ray's processes that this one has started those that it cannot do without, and that live."""
+    return {pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _is_core(pid)}
+
+
+def _is_core(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as status:
+            found = _STATUS.search(status.read())
+    except OSError:  # it has ended
+        return False
+    return found is not None and found[1] in _CORE and found[2] not in "ZX" and int(found[3]) == os.getpid()
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
+
+
+def main(parent_pid: int) -> None:
+    """The process, from its start to its end."""
+    end_with(parent_pid)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, for the parent, which will end us
+    with os.fdopen(os.dup(1), "w", buffering=1) as replies:
+        os.dup2(2, 1)  # whatever else prints
+        settings = RaySettings(**json.loads(sys.stdin.readline())["settings"])
+        with own_folder(_FOLDER, _short_folder()) as folder:
+            try:
+                import ray
+
+                ray.init(**arguments(settings, str(folder)))
+            except Exception as error:
+                replies.write(
+                    json.dumps({"unready": f"{settings.name} cannot be reached: {_first_line(error)}"}) + "\n"
+                )
+                return
+            try:
+                Driver(replies, ray, settings.address is None).run(sys.stdin)
+            except RayGone as error:
+                replies.write(json.dumps({"unready": f"{settings.name} is gone: {error}"}) + "\n")
+                os._exit(1)  # it would be waited for; whoever started this process ends what is left
+            ray.shutdown()
+
+
+def _short_folder() -> Path:
+    """Paths of sockets, 60 characters below it, have 107 at most."""
+    usual = Path(tempfile.gettempdir())
+    return usual if len(str(usual)) <= _PATH_MAX else Path("/tmp")
+
+
+def settings_line(settings: RaySettings) -> str:
+    """The first line that such a process reads."""
+    return json.dumps({"settings": dataclasses.asdict(settings)}) + "\n"
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
