@@ -52,9 +52,9 @@ class IndexStorage:
         self._log = ManifestLog(store, prefix + _MANIFESTS)
         self._lock = threading.Lock()
         self._number = 0
-        self._named: list[set[str]] = []
-        """By the last two manifests, and by those of which it is not known whether they were written; what is borrowed
-        among it."""
+        self._named: list[set[str]] = [set(), set()]
+        """By the manifest before the newest, by the newest, and by those of which it is not known whether they were
+        written; what is borrowed among it."""
         self._garbage: set[str] = set()
         self._old_numbers: set[int] = set()
         """Of manifests that nobody needs any more."""
@@ -108,7 +108,7 @@ class IndexStorage:
             try:
                 newest = manifest_after(number) if number else first
                 opened = opened_of(newest)
-                self._number, self._named = number, [newest.names]
+                self._number, self._named = number, [set(), newest.names]
                 self._commit(newest)
             except (Fenced, ObjectMissing) as error:
                 # Another writer has gone on meanwhile; but an object may be lost, too.
@@ -153,9 +153,11 @@ class IndexStorage:
         self._number = self._log.commit(last + 1, manifest.to_json())
         with self._lock:
             self._old_numbers.update(range(max(1, last - 1), self._number - 1))
-            before = set().union(*self._named[:-2])
-            self._named = self._named[-2:]
-            self._garbage |= set(filter(is_own, before - set().union(*self._named)))
+            named = set().union(*self._named)
+            # Where an earlier try turned out to be there, the manifest before this one is one of those, else the last.
+            before = set().union(*self._named[2:-1]) if self._number > last + 1 else self._named[1]
+            self._named = [before, names]
+            self._garbage |= set(filter(is_own, named - before - names))
 
     def borrowed(self, kept: set[str]) -> set[str]:
         """What is needed of other indexes: by the last manifests, or as it is among ``kept``."""
