@@ -59,14 +59,14 @@ class Killer:
             self._count += 1
             is_now = self._count == point.number
         if is_now and point.moment == "before":
-            _die()
+            die()
         result = act()
         if is_now:
-            _die()
+            die()
         return result
 
 
-def _die() -> NoReturn:
+def die() -> NoReturn:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("outlived SIGKILL")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +17,13 @@ from lutra.cluster.errors import Moved
 from lutra.cluster.host import OwnedPartition, PartitionHost, place_of
 from lutra.cluster.map import ClusterMap, IndexEntry, PartitionState, new_partition_id
 from lutra.cluster.map_log import MapLog
+from lutra.cluster.partition_leases import PartitionLeases
+from lutra.cluster.splits.retirement import Retirement
 from lutra.cluster.splits.splitting import Split, Splitter, settle
 from lutra.index.builds.policy import Policy
 from lutra.index.check.fsck import IndexCheck
 from lutra.index.lsm.storage import IndexStorage, prefix_of
+from lutra.model.clock import SystemClock
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
 from lutra.model.queries import KnnVector, MatchAll, ScoreSort, SearchRequest
 from lutra.model.rows import CellOperation, ChangeKind, RangeRequest, RowChange
@@ -139,6 +143,12 @@ class OneNode:
         if partition_id is None:
             (partition_id,) = (owned.id for owned in self.host.owned())
         return self.splitter.split(partition_id, None if at is None else bound(at))
+
+    def retirement(self, **options: Any) -> Retirement:
+        """Which waits for nobody, unless it is told to."""
+        leases = PartitionLeases(self.store, secrets.token_bytes)
+        given = {"grace_s": 0.0} | options
+        return Retirement(self.maps, self.host, self.store, leases, SystemClock(), **given)
 
     def rows(self, name: str = "orders") -> Model:
         """Of the table, or as a secondary index has them, read partition by partition."""

@@ -21,7 +21,7 @@ from lutra.index.lsm.cloning import IndexClone, KeyRange, clone_index
 from lutra.index.lsm.index import SearchIndex
 from lutra.index.lsm.manifest import Manifest, SegmentEntry, is_own
 from lutra.index.lsm.storage import IndexStorage
-from lutra.model.errors import Corruption, Fenced
+from lutra.model.errors import Corruption, Fenced, ServerBusy
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
 from lutra.model.queries import KnnVector, Range, ScoreSort, SearchRequest
 from lutra.model.rows import PrimaryKey, Row
@@ -229,6 +229,10 @@ def test_a_clone_is_not_made_over_another(parent: Harness) -> None:
 def test_an_index_without_a_manifest_has_clones_without_one(tmp_path: Path) -> None:
     resources = resources_in(tmp_path)
     index = index_in(resources, SCHEMA, KEY)
+    with pytest.raises(ServerBusy), index.still():
+        raise AssertionError("it is not open")
+    index.open()
+    resources.store.delete(PREFIX + "manifest/00000000000000000001")  # as if its put had not come to anything
     with index.still() as (storage, segments):
         assert clone_index(storage, segments, halves(AT_C)) == {}
     index.close()

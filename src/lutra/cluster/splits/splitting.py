@@ -151,6 +151,7 @@ class Splitter:
         with owned.unchanging(), ExitStack() as undoing:
             table = owned.table
             planned = self._maps.newest().planned_of(owned.id)
+            _rows_of(owned).flush()  # so that little is left for the pause
             began_s = time.monotonic()
             with owned.calls.paused(_PAUSE_S):
                 owned.check()
@@ -172,10 +173,8 @@ class Splitter:
 
     def _clone(self, owned: OwnedPartition, children: Sequence[PartitionEntry], indexes: Sequence[_Still]) -> None:
         """Rows first: what the indexes' manifests have of changes, the clones' changelogs then have, too."""
-        store = owned.partition.store
-        assert isinstance(store, SlateStore)
         for child in children:
-            store.clone_to(self._host.rows_address(child.id))
+            _rows_of(owned).clone_to(self._host.rows_address(child.id))
         borrowed: dict[str, set[str]] = {child.id: set() for child in children}
         for storage, segments, feed in indexes:
             prefix = prefix_of(feed.definition)
@@ -226,6 +225,12 @@ def _serves(of: ClusterMap, ids: Sequence[str]) -> bool:
     return all(entry is not None and entry.state is PartitionState.SERVING for entry in entries)
 
 
+def _rows_of(owned: OwnedPartition) -> SlateStore:
+    store = owned.partition.store
+    assert isinstance(store, SlateStore)
+    return store
+
+
 def _prove_writer(owned: OwnedPartition) -> None:
     """Raises Fenced where another has opened the store since; StorageFailure."""
     batch = WriteBatch()
@@ -235,15 +240,6 @@ def _prove_writer(owned: OwnedPartition) -> None:
 
 @contextmanager
 def _held_still(owned: OwnedPartition) -> Iterator[list[_Still]]:
-    """No index writes a manifest or deletes an object within.
-
-    Raises ServerBusy where one is not open, or failed half way.
-    """
+    """No index writes a manifest or deletes an object within. Raises ServerBusy where one is not open."""
     with ExitStack() as held:
-        found = []
-        for feed in owned.instance.index_feeds():
-            storage, segments = held.enter_context(feed.index.still())
-            if not feed.index.is_open or feed.index.torn:
-                raise ServerBusy(f"search indexes of partition {owned.id} are being opened, try again")
-            found.append(_Still(storage, segments, feed))
-        yield found
+        yield [_Still(*held.enter_context(feed.index.still()), feed) for feed in owned.instance.index_feeds()]

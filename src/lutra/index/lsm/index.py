@@ -38,7 +38,7 @@ from lutra.index.lsm.stats import IndexStats, stats_of
 from lutra.index.lsm.storage import IndexStorage
 from lutra.index.lsm.view import IndexView, PartView
 from lutra.model.clock import Clock, SystemClock
-from lutra.model.errors import Corruption, Fenced, ObjectMissing, StorageFailure
+from lutra.model.errors import Corruption, Fenced, ObjectMissing, ServerBusy, StorageFailure
 from lutra.model.indexes import IndexSchema
 from lutra.model.rows import PrimaryKey, Row
 from lutra.model.schema import KeyColumn
@@ -425,9 +425,14 @@ class SearchIndex:
 
     @contextmanager
     def still(self) -> Iterator[tuple[IndexStorage, SegmentSet]]:
-        """No manifest is written and no object deleted meanwhile. Raises Fenced; StorageFailure once it is closed."""
-        with self._maintaining:
+        """Nothing is applied, no manifest written and no object deleted meanwhile.
+
+        Raises Fenced; StorageFailure where it is closed; ServerBusy where it is not open yet, or torn.
+        """
+        with self._maintaining, self._writer:
             self.require_writer()
+            if not self._opened or self._torn:
+                raise ServerBusy(f"{self._storage.prefix}: this index is being opened, try again")
             yield self._storage, self._segments
 
     def borrowed(self) -> set[str]:
@@ -490,8 +495,7 @@ class SearchIndex:
             self._merges.begin([s for s in self._segments.named.values() if s.is_in_manifest])
             if not self._merges.any_done:
                 break
-        if self._is_behind():
-            self._merges.hurry()
+        self._merges.keep_up(len(self._sealed), list(self._segments.named.values()))
         with self._writer, self._lock:
             self._search_committed()
         self._is_fresh = False
@@ -502,12 +506,6 @@ class SearchIndex:
         except Fenced as error:
             self._fenced = str(error)
             raise
-
-    def _is_behind(self) -> bool:
-        named, busy, policy = self._segments.named, self._merges.busy, self._merges.policy
-        free = [segment.shape for name, segment in named.items() if name not in busy and segment.is_in_manifest]
-        not_full = sum(not policy.is_full(segment.shape) for segment in named.values())
-        return policy.is_behind(len(self._sealed), not_full, free)
 
     def _write_out(self, sealed: Sealed) -> None:
         """Puts a sealed buffer's rows on the store, as they are found soonest: a flat segment."""

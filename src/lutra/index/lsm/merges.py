@@ -137,10 +137,14 @@ class Merges:
         )
         future.add_done_callback(lambda _: self._on_done())
 
-    def hurry(self) -> None:
-        """All that is under way is waited for."""
-        for merge in self._running.values():
-            self._resources.builder.hurry(self._storage.full(merge.output))
+    def keep_up(self, waiting_buffers: int, segments: Sequence[OpenSegment]) -> None:
+        """Where builds fall behind, all that is under way is waited for. ``segments``: those there are."""
+        busy, policy = self.busy, self.policy
+        free = [segment.shape for segment in segments if segment.name not in busy and segment.is_in_manifest]
+        not_full = sum(not policy.is_full(segment.shape) for segment in segments)
+        if policy.is_behind(waiting_buffers, not_full, free):
+            for merge in self._running.values():
+                self._resources.builder.hurry(self._storage.full(merge.output))
 
     def take_done(self) -> list[tuple[Merge, BuildDone]]:
         """Those that have come to their end, well; of the others ``failure`` tells.

@@ -11,6 +11,8 @@ from lutra.kv.slatedb.library import library
 
 _MIB: Final = 1024 * 1024
 BLOCK_BYTES: Final = 16 * 1024
+_UNMERGED_MAX: Final = 32
+"""Tables of what was written lately: merges begin with four."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,9 @@ class SlateSettings:
             "l0_sst_size_bytes": self.write_buffer_bytes,
             "max_unflushed_bytes": 4 * self.write_buffer_bytes,
             "compression_codec": "Lz4",
+            # A flush waits for a merge where there are more, which looks for work every 5 s: clones and ends flush.
+            "l0_max_ssts": _UNMERGED_MAX,
+            "l0_max_ssts_per_key": _UNMERGED_MAX,
             "object_store_max_retries": self.retries_max,
             "compactor_options.worker.compression_codec": "Lz4",
             "compactor_options.worker.max_sst_size": 64 * _MIB,
