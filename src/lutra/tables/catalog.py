@@ -180,21 +180,6 @@ class Catalog:
             self._replace(old, replace(old.schema, indexes=kept), batch)
             return dropped
 
-    def _with_stream(
-        self, description: TableDescription, batch: WriteBatch, created_us: int | None
-    ) -> TableDescription:
-        """Begins the stream of a table that had none, or ends the one that it had.
-
-        Writers that are under way may still add to it: `lutra.tables.stream_log` finds what they leave.
-        """
-        if description.schema.stream is None:
-            prefix = keyspace.stream_prefix(description.table_id, description.stream_created_us)
-            batch.delete_range(prefix, prefix_end(prefix))
-            return description
-        if created_us is None:  # another time than any of the streams before, whatever the clock says
-            created_us = max(self._clock.now_us(), description.stream_created_us + 1)
-        return replace(description, stream_created_us=created_us)
-
     def delete(self, instance: str, name: str) -> None:
         """Removes a table with its rows, changes and counters. Waits for the writers that are in it.
 
@@ -224,11 +209,11 @@ class Catalog:
     def _replace(
         self, old: Table, schema: TableSchema, batch: WriteBatch, stream_created_us: int | None = None
     ) -> Table:
-        description = replace(old.description, schema=schema)
-        if schema.reserved != old.schema.reserved:
-            description = replace(description, reserved_changed_us=self._clock.now_us())
-        if (schema.stream is None) is not (old.schema.stream is None):
-            description = self._with_stream(description, batch, stream_created_us)
+        description = schemas.with_schema(old.description, schema, self._clock.now_us, stream_created_us)
+        if schema.stream is None and old.schema.stream is not None:
+            # Writers that are under way may still add to it: `lutra.tables.stream_log` finds what they leave.
+            prefix = keyspace.stream_prefix(description.table_id, description.stream_created_us)
+            batch.delete_range(prefix, prefix_end(prefix))
         table = Table(old.instance, description, max(old.versions_ever, schema.options.max_versions), old.gate)
         batch.put(keyspace.definition_key(table.table_id), definition.to_json(table))
         self._commit(batch.operations)

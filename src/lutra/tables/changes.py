@@ -11,7 +11,7 @@ from typing import Final
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.names import check_column_name, is_column_name
-from lutra.model.rows import CellChange, CellOperation, ChangeKind, ReturnType, RowChange
+from lutra.model.rows import CellChange, CellOperation, ChangeKind, ReturnType, RowChange, RowExistence
 from lutra.model.values import INT64_MAX, INT64_MIN, Value
 from lutra.tables.filters import compile_condition
 from lutra.tables.keys import check_key
@@ -27,6 +27,23 @@ def check_change(change: RowChange) -> None:
     check_cells(change)
     if change.condition.columns is not None:
         compile_condition(change.condition.columns)
+
+
+def check_repeated(change: RowChange) -> None:
+    """Raises ParameterInvalid where a batch that changes a row several times cannot have this one among them."""
+    if change.condition.existence is not RowExistence.IGNORE:
+        raise ParameterInvalid("Repeated rows do not support row exist expectation check in BatchModify.")
+    if change.condition.columns is not None:
+        raise ParameterInvalid("Repeated rows do not support row condition check in BatchModify.")
+
+
+def check_total(size_bytes: int, operation: str) -> None:
+    """Raises ParameterInvalid where the changes of a request bring more than one may, as `measure_row` counts them."""
+    if size_bytes > limits.WRITE_BYTES_MAX:
+        raise ParameterInvalid(
+            f"The total data size of {operation} request exceeds the limit, limit size: {limits.WRITE_BYTES_MAX},"
+            f" data size: {size_bytes}."
+        )
 
 
 def check_cells(change: RowChange) -> None:

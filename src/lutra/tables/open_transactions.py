@@ -246,11 +246,9 @@ def out_of_range(own: KeyValue | KeyMarker, key: KeyInput) -> DataOutOfRange:
     )
 
 
-def out_of_table(transaction: Transaction, table: Table) -> DataOutOfRange:
-    """What to tell of another table than the transaction's."""
-    return DataOutOfRange(
-        f"Data out of scope of transaction. Transaction table:{transaction.table.name}. Data table:{table.name}"
-    )
+def out_of_table(own: str, other: str) -> DataOutOfRange:
+    """What to tell of another table than the transaction's own."""
+    return DataOutOfRange(f"Data out of scope of transaction. Transaction table:{own}. Data table:{other}")
 
 
 def shown(value: KeyValue | KeyMarker) -> str:

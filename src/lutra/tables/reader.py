@@ -76,7 +76,7 @@ class RowReader:
                 results.append(stored_key)
                 continue
             if size_bytes > limits.ANSWER_BYTES_MAX:
-                results.append(_too_much("BatchGetRow"))
+                results.append(too_much("BatchGetRow"))
                 continue
             deadline.check()
             try:
@@ -210,7 +210,7 @@ class RowReader:
                 raise storedrow.damaged(key, table, error) from error
             size_bytes += 0 if value is None else len(value)
             if size_bytes_max is not None and size_bytes > size_bytes_max:
-                raise _too_much("Search")
+                raise too_much("Search")
             rows.append(None if value is None else storedrow.whole(key, value, table, now_ms))
         return rows
 
@@ -218,7 +218,8 @@ class RowReader:
         return self._clock.now_us() // 1_000
 
 
-def _too_much(operation: str) -> ParameterInvalid:
+def too_much(operation: str) -> ParameterInvalid:
+    """What to tell of rows that would make an answer too large."""
     return ParameterInvalid(
         f"The rows of this {operation} exceed {limits.ANSWER_BYTES_MAX} bytes together: ask for fewer at a time."
     )

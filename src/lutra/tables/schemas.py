@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Final
@@ -15,12 +15,13 @@ from lutra.model.schema import (
     DefinedColumn,
     KeyColumn,
     StreamSpec,
+    TableDescription,
     TableOptions,
     TableSchema,
     TableUpdate,
 )
 from lutra.model.values import INT64_MAX, INT64_MIN, KEY_TYPES, ColumnType, type_of
-from lutra.tables.indexschemas import check_indexes
+from lutra.tables.indexschemas import check_indexes, check_unused
 from lutra.tables.indexschemas import check_options as check_index_options
 
 _TTL_SECONDS_MAX: Final = 2**31 - 1
@@ -131,6 +132,37 @@ def apply_update(schema: TableSchema, update: TableUpdate) -> TableSchema:
     if schema.indexes:
         check_index_options(options)
     return replace(schema, options=options, reserved=reserved, stream=stream)
+
+
+def with_defined(schema: TableSchema, columns: Sequence[DefinedColumn]) -> TableSchema:
+    """The schema with more defined columns. Raises ParameterInvalid where it cannot be so."""
+    defined = (*schema.defined, *columns)
+    check_defined(schema.key, defined)
+    return replace(schema, defined=defined)
+
+
+def without_defined(schema: TableSchema, names: Sequence[str]) -> TableSchema:
+    """The schema without these defined columns. Raises ParameterInvalid where one is not there, or is in use."""
+    known = {column.name for column in schema.defined}
+    for unknown in (column for column in names if column not in known):
+        raise ParameterInvalid(f"Column does not exist:'{unknown}'.")
+    check_unused(schema, set(names))
+    return replace(schema, defined=tuple(column for column in schema.defined if column.name not in set(names)))
+
+
+def with_schema(
+    description: TableDescription, schema: TableSchema, now_us: Callable[[], int], stream_created_us: int | None = None
+) -> TableDescription:
+    """A table's description when it has another schema. A stream that begins was made now where nobody says when."""
+    old = description.schema
+    description = replace(description, schema=schema)
+    if schema.reserved != old.reserved:
+        description = replace(description, reserved_changed_us=now_us())
+    if schema.stream is None or old.stream is not None:
+        return description
+    if stream_created_us is None:  # another time than any of the streams before, whatever the clock says
+        stream_created_us = max(now_us(), description.stream_created_us + 1)
+    return replace(description, stream_created_us=stream_created_us)
 
 
 def _check_key(table: str, key: tuple[KeyColumn, ...]) -> None:

@@ -32,7 +32,7 @@ from lutra.tables import schemas
 from lutra.tables.bounds import EVERYWHERE, KeyBounds
 from lutra.tables.catalog import Catalog, SchemaChange
 from lutra.tables.changes import check_change
-from lutra.tables.indexschemas import check_index, check_unused
+from lutra.tables.indexschemas import check_index
 from lutra.tables.keys import check_bound, check_key
 from lutra.tables.pages import PageSoFar
 from lutra.tables.reader import OnDamaged, RowReader
@@ -128,26 +128,13 @@ class Tables:
     def add_defined_columns(self, name: str, columns: Sequence[DefinedColumn]) -> None:
         """Fixes the types of columns for writes from now on; rows stay as they are. Raises ParameterInvalid."""
 
-        def added(schema: TableSchema) -> TableSchema:
-            defined = (*schema.defined, *columns)
-            schemas.check_defined(schema.key, defined)
-            return replace(schema, defined=defined)
-
         schemas.check_defined((), tuple(columns))
-        self._change(name, added)
+        self._change(name, lambda schema: schemas.with_defined(schema, columns))
 
     def delete_defined_columns(self, name: str, names: Sequence[str]) -> None:
         """Lets columns hold any type again; rows keep them. Raises ParameterInvalid where one is not defined."""
 
-        def removed(schema: TableSchema) -> TableSchema:
-            known = {column.name for column in schema.defined}
-            for unknown in (column for column in names if column not in known):
-                raise ParameterInvalid(f"Column does not exist:'{unknown}'.")
-            check_unused(schema, set(names))
-            defined = tuple(column for column in schema.defined if column.name not in set(names))
-            return replace(schema, defined=defined)
-
-        self._change(name, removed)
+        self._change(name, lambda schema: schemas.without_defined(schema, names))
 
     def declare(self, name: str, declared: Sequence[DeclaredField]) -> None:
         """Keeps how fields were declared, in place of what was kept. Raises ObjectNotExist."""
@@ -201,7 +188,7 @@ class Tables:
         ParameterInvalid where a change is wrong in itself (`changes.check_change`) or the batch as a whole;
         OperationConflict. Then nothing is written.
         """
-        _check_batch(batch, rows_max)
+        check_batch(batch, rows_max)
         results: list[list[WriteResult | LutraError | None]] = []
         flat: list[tuple[Table, RowChange]] = []
         for name, changes in batch:
@@ -223,12 +210,9 @@ class Tables:
         ParameterInvalid where they are too many or too large together, or one that repeats a row has a condition;
         OperationConflict. Then nothing is written.
         """
-        if not changes:
-            raise ParameterInvalid("No row is specified in BulkImport.")
-        if len(changes) > limits.BULK_IMPORT_ROWS_MAX:
-            raise too_many_rows(limits.BULK_IMPORT_ROWS_MAX)
+        check_bulk(changes)
         table = self._table(name)
-        checked = [_checked(change) for change in changes]
+        checked = [checked(change) for change in changes]
         sound = [(table, change) for change in checked if isinstance(change, RowChange)]
         written = iter(self._writer.write_many(sound, operation="BulkImport") if sound else ())
         return [change if isinstance(change, LutraError) else next(written) for change in checked]
@@ -262,7 +246,7 @@ class Tables:
         try:
             table = self._catalog.readable(self._instance, name)
         except ObjectNotExist:
-            _check_read([key], options)
+            check_read([key], options)
             raise
         if transaction is not None:
             return self._transactions.read(self._instance, transaction, table, key, options)
@@ -276,16 +260,13 @@ class Tables:
         A key that does not go with its table is that row's result. Raises ParameterInvalid where a key is wrong in
         itself, or the batch as a whole.
         """
-        if not batch:
-            raise ParameterInvalid("No row specified in the request of BatchGetRow.")
-        if sum(len(keys) for _, keys, _ in batch) > limits.BATCH_GET_ROWS_MAX:
-            raise too_many_rows(limits.BATCH_GET_ROWS_MAX)
+        check_reads(batch)
         results: list[list[ReadResult | LutraError]] = []
         for name, keys, options in batch:
             try:
                 results.append(self._reader.read_many(self._catalog.readable(self._instance, name), keys, options))
             except ObjectNotExist as error:
-                _check_read(keys, options)
+                check_read(keys, options)
                 results.append([error] * len(keys))
         return results
 
@@ -294,7 +275,7 @@ class Tables:
         try:
             table = self._catalog.readable(self._instance, name)
         except ObjectNotExist:
-            _check_read((request.start, request.end), request.options, check_bound)
+            check_read((request.start, request.end), request.options, check_bound)
             raise
         if transaction is not None:
             return self._transactions.read_range(self._instance, transaction, table, request)
@@ -376,14 +357,14 @@ class Tables:
         return table
 
 
-def _check_read(keys: Sequence[KeyInput], options: ReadOptions, check: Callable[[KeyInput], None] = check_key) -> None:
+def check_read(keys: Sequence[KeyInput], options: ReadOptions, check: Callable[[KeyInput], None] = check_key) -> None:
     """Raises ParameterInvalid: what is wrong with a read in itself is said before that there is no such table."""
     check_options(options)
     for key in keys:
         check(key)
 
 
-def _checked(change: RowChange | LutraError) -> RowChange | LutraError:
+def checked(change: RowChange | LutraError) -> RowChange | LutraError:
     """The change, or what is wrong with it in itself."""
     if isinstance(change, RowChange):
         try:
@@ -393,7 +374,8 @@ def _checked(change: RowChange | LutraError) -> RowChange | LutraError:
     return change
 
 
-def _check_batch(batch: Sequence[tuple[str, Sequence[RowChange]]], rows_max: int) -> None:
+def check_batch(batch: Sequence[tuple[str, Sequence[RowChange]]], rows_max: int) -> None:
+    """Raises ParameterInvalid where a BatchWriteRow cannot have these."""
     if not batch:
         raise ParameterInvalid("No row is specified in BatchWriteRow.")
     for name, changes in batch:
@@ -401,3 +383,19 @@ def _check_batch(batch: Sequence[tuple[str, Sequence[RowChange]]], rows_max: int
             raise ParameterInvalid(f"No operation is specified for table: '{name}'.")
     if sum(len(changes) for _, changes in batch) > rows_max:
         raise too_many_rows(rows_max)
+
+
+def check_reads(batch: Sequence[tuple[str, Sequence[KeyInput], ReadOptions]]) -> None:
+    """Raises ParameterInvalid where a BatchGetRow cannot ask for these."""
+    if not batch:
+        raise ParameterInvalid("No row specified in the request of BatchGetRow.")
+    if sum(len(keys) for _, keys, _ in batch) > limits.BATCH_GET_ROWS_MAX:
+        raise too_many_rows(limits.BATCH_GET_ROWS_MAX)
+
+
+def check_bulk(changes: Sequence[RowChange | LutraError]) -> None:
+    """Raises ParameterInvalid where a BulkImport cannot have these."""
+    if not changes:
+        raise ParameterInvalid("No row is specified in BulkImport.")
+    if len(changes) > limits.BULK_IMPORT_ROWS_MAX:
+        raise too_many_rows(limits.BULK_IMPORT_ROWS_MAX)

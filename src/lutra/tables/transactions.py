@@ -113,6 +113,10 @@ class Transactions:
         """Ends it; what it has written has never been."""
         self._opened.use(instance, transaction_id, self._opened.end)
 
+    def require(self, instance: str, transaction_id: str) -> None:
+        """Returns where the transaction is open, and could be used."""
+        self._opened.use(instance, transaction_id, self._check_current)
+
     def drop_expired(self) -> None:
         """Lets go of the memory of those whose time is up. To be called now and then."""
         self._opened.drop_expired()
@@ -186,7 +190,7 @@ class Transactions:
         """Raises DataOutOfRange where it is not the transaction's."""
         self._check_current(transaction)
         if table is not transaction.table:
-            raise out_of_table(transaction, table)
+            raise out_of_table(transaction.table.name, table.name)
 
     def _check_current(self, transaction: Transaction) -> None:
         """Ends it and raises SessionNotExist where its table has another definition by now.

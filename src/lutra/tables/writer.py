@@ -38,7 +38,14 @@ from lutra.model.values import AUTO_INCREMENT, INT64_MAX
 from lutra.tables import cells as cell_changes
 from lutra.tables import changeblock, keyspace, storedrow
 from lutra.tables.capacity import UNIT_BYTES, consumed, row_bytes, units
-from lutra.tables.changes import check_cells, check_change, incremented, only_deletes
+from lutra.tables.changes import (
+    check_cells,
+    check_change,
+    check_repeated,
+    check_total,
+    incremented,
+    only_deletes,
+)
 from lutra.tables.committer import GroupCommitter, Pending
 from lutra.tables.effects import Effects
 from lutra.tables.filters import Predicate, columns_of, compile_condition
@@ -117,7 +124,7 @@ class RowWriter:
             raise no_table()
         now_ms = self._now_ms()
         prepared = _prepare(table, change, now_ms)
-        _check_total(prepared.size_bytes, _OPERATION_NAMES[change.kind])
+        check_total(prepared.size_bytes, _OPERATION_NAMES[change.kind])
         effects = Effects(self._store)
         stay.lock(_lock_keys([prepared]))
         if self._transactions.holders:
@@ -148,7 +155,7 @@ class RowWriter:
         refused = {table.table_id: no_table() for table, _ in changes if table.table_id not in entered}
         prepared = _prepare_all(changes, now_ms, refused)
         sound = [one for one in prepared if isinstance(one, _Prepared)]
-        _check_total(sum(one.size_bytes for one in sound), operation)
+        check_total(sum(one.size_bytes for one in sound), operation)
         effects = Effects(self._store)
         stay.lock(_lock_keys(sound))
         if self._transactions.holders:
@@ -177,7 +184,9 @@ class RowWriter:
         """As `write_many` and `stage`; rows of other tables, and of other partition keys, are told one by one."""
         now_ms = self._now_ms()
         refused = {
-            table.table_id: out_of_table(transaction, table) for table, _ in changes if table is not transaction.table
+            table.table_id: out_of_table(transaction.table.name, table.name)
+            for table, _ in changes
+            if table is not transaction.table
         }
         prepared = _prepare_all(changes, now_ms, refused)
         prepared = [_checked(one, lambda sound: _check_scope(transaction, sound)) for one in prepared]
@@ -440,7 +449,10 @@ def _lock_keys(prepared: Sequence[_Prepared]) -> set[bytes]:
     rows = [one.stored_key for one in prepared if one.stored_key]
     keys = set(rows)
     if len(keys) < len(rows):
-        _check_repeated(prepared, Counter(rows))
+        counts = Counter(rows)
+        for one in prepared:
+            if counts[one.stored_key] > 1:
+                check_repeated(one.change)
     keys.update(one.counter_key for one in prepared if one.counter_key is not None)
     return keys
 
@@ -477,16 +489,6 @@ def _condition_units(prepared: _Prepared, old: list[Cell]) -> int:
     return units(row_bytes(prepared.table, prepared.change.key, [cell for cell in old if cell[0] in names]))  # type: ignore[arg-type]
 
 
-def _check_repeated(prepared: Sequence[_Prepared], counts: Counter[bytes]) -> None:
-    for one in prepared:
-        if counts[one.stored_key] < 2:
-            continue
-        if one.change.condition.existence is not RowExistence.IGNORE:
-            raise ParameterInvalid("Repeated rows do not support row exist expectation check in BatchModify.")
-        if one.predicate is not None:
-            raise ParameterInvalid("Repeated rows do not support row condition check in BatchModify.")
-
-
 def _encoded(cells: list[Cell], now_ms: int) -> bytes:
     value = storedrow.encode(cells, now_ms)
     if len(value) > limits.ROW_BYTES_MAX:
@@ -495,14 +497,6 @@ def _encoded(cells: list[Cell], now_ms: int) -> bytes:
             f" {limits.ROW_BYTES_MAX}, data size: {len(value)}."
         )
     return value
-
-
-def _check_total(size_bytes: int, operation: str) -> None:
-    if size_bytes > limits.WRITE_BYTES_MAX:
-        raise ParameterInvalid(
-            f"The total data size of {operation} request exceeds the limit, limit size: {limits.WRITE_BYTES_MAX},"
-            f" data size: {size_bytes}."
-        )
 
 
 def _check_held(size_bytes: int) -> None:
