@@ -90,7 +90,7 @@ _ARGUMENTS: dict[str, st.SearchStrategy[Any]] = {
     "write_batch": st.tuples(st.lists(_CHANGES, max_size=3), st.none(), st.booleans()),
     "write_bulk": st.tuples(st.lists(st.one_of(_CHANGES, _ERRORS), max_size=3)),
     "read": st.tuples(_NAMES, _keys(INF_MIN), _OPTIONS, st.none()),
-    "read_batch": st.tuples(_NAMES, st.lists(_keys(), max_size=3), _OPTIONS),
+    "read_batch": st.tuples(st.lists(st.tuples(_NAMES, st.lists(_keys(), max_size=3), _OPTIONS), max_size=2)),
     "read_range": st.tuples(_NAMES, _REQUESTS, _SO_FAR),
     "read_range_in": st.tuples(_NAMES, _REQUESTS, st.just("tx")),
 }

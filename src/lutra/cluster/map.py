@@ -159,6 +159,11 @@ class ClusterMap:
         begins, entries = self._serving_of(table_uid)
         return entries[bisect_right(begins, key) - 1]
 
+    def partition_before(self, table_uid: int, bound: bytes | None) -> PartitionEntry:
+        """The serving partition that has the greatest keys below ``bound``, which is no table's least; None: of all."""
+        begins, entries = self._serving_of(table_uid)
+        return entries[-1 if bound is None else bisect_left(begins, bound) - 1]
+
     def partitions_of(self, table_uid: int, begin: bytes = b"", end: bytes | None = None) -> list[PartitionEntry]:
         """The serving partitions that have keys from ``begin`` to before ``end``, None for no end; by their range.
 

@@ -62,15 +62,15 @@ def create_table(
     Its secondary indexes get their ids. Raises ObjectAlreadyExist, QuotaExhausted, ParameterInvalid.
     """
     of.require_instance(instance)
-    _require_free_name(of, instance, schema.name)
+    if _is_taken(of, instance, schema.name):
+        raise ObjectAlreadyExist("Requested table already exists.")
     if len(of.tables_of(instance)) >= limits.TABLES_PER_INSTANCE_MAX:
         raise QuotaExhausted("Number of tables exceeded the quota.")
     uid = of.next_uid
     names = [schema.name, *(index.name for index in schema.indexes)]
     for index in schema.indexes:
-        _require_free_name(of, instance, index.name)
-        if names.count(index.name) > 1:
-            raise ObjectAlreadyExist(f"'{index.name}' already exists.")
+        if names.count(index.name) > 1 or _is_taken(of, instance, index.name):
+            raise _index_exists(index.name)
     indexes = tuple(
         replace(index, includes_base=True, index_id=uid + number) for number, index in enumerate(schema.indexes, 1)
     )
@@ -111,7 +111,8 @@ def drop_table(of: ClusterMap, instance: str, name: str) -> ClusterMap:
 def add_secondary_index(of: ClusterMap, instance: str, table: str, index: SecondaryIndex) -> ClusterMap:
     """Adds a secondary index, which gets its id. Raises ObjectAlreadyExist."""
     of.table(instance, table)
-    _require_free_name(of, instance, index.name)
+    if _is_taken(of, instance, index.name):
+        raise _index_exists(index.name)
     index = replace(index, index_id=of.next_uid)
     after = replace(of, next_uid=of.next_uid + 1)
     return change_table(after, instance, table, lambda old: _with_secondary(old, (*old.schema.indexes, index)))
@@ -133,13 +134,15 @@ def _with_secondary(old: TableEntry, indexes: tuple[SecondaryIndex, ...]) -> Tab
     return replace(old, description=replace(old.description, schema=replace(old.schema, indexes=indexes)))
 
 
-def _require_free_name(of: ClusterMap, instance: str, name: str) -> None:
-    """Raises ObjectAlreadyExist where a table of the instance or a secondary index has that name."""
+def _is_taken(of: ClusterMap, instance: str, name: str) -> bool:
+    """Whether a table of the instance or a secondary index has that name."""
     if of.has_table(instance, name):
-        raise ObjectAlreadyExist("Requested table already exists.")
-    for table in of.tables_of(instance):
-        if any(index.name == name for index in table.schema.indexes):
-            raise ObjectAlreadyExist("Requested table already exists.")
+        return True
+    return any(index.name == name for table in of.tables_of(instance) for index in table.schema.indexes)
+
+
+def _index_exists(name: str) -> ObjectAlreadyExist:
+    return ObjectAlreadyExist(f"Requested index '{name}' already exists, or a table of that name.")
 
 
 # --- search indexes ---------------------------------------------------------------------------------------------------

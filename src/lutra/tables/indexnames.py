@@ -47,7 +47,7 @@ class IndexNames:
     def refuse(self, instance: str, name: str) -> None:
         """Raises ParameterInvalid where that is an index."""
         if self.has(instance, name):
-            raise ParameterInvalid(f"'{name}' is a secondary index, which can be read only: use its table.")
+            raise refusal(name)
 
     def is_filled(self, index_id: int) -> bool:
         """Whether it can be read."""
@@ -76,3 +76,8 @@ class IndexNames:
         for index in table.schema.indexes:
             if index not in but_for:
                 self._by_name.pop((table.instance, index.name), None)
+
+
+def refusal(name: str) -> ParameterInvalid:
+    """What to tell who would change an index as if it were a table."""
+    return ParameterInvalid(f"'{name}' is a secondary index, which can be read only: use its table.")

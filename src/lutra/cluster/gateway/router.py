@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from lutra.cluster.errors import Moved, PeerLost, PeerUnreachable
 from lutra.cluster.gateway.patience import Patience, WaitingRoom
@@ -27,6 +27,13 @@ Find = Callable[[ClusterMap], tuple[PartitionEntry, Sequence[Any]]]
 """The partition that is meant, by a map, and what its owner is told. Raises ObjectNotExist where there is none."""
 Key = tuple[int, bytes]
 """A table's uid, and an encoded partition key, or what comes after it, in that table."""
+
+
+class Failed(NamedTuple):
+    """In place of what an owner said of some keys: what became of the call for them."""
+
+    error: LutraError
+
 
 _TRY_S: Final = {PeerLane.POINT: 5.0, PeerLane.WRITE: 10.0}
 """So long an owner may take before it is looked whether another is it: one that hangs does not hold a request up to its
@@ -111,10 +118,11 @@ class Router:
         method: str,
         arguments: Callable[[PartitionEntry, list[int]], Sequence[Any]],
     ) -> list[Any]:
-        """For each key what its owner says of it, or the LutraError of it; those of one owner are asked of together.
+        """For each key what its owner says of it; those of one owner are asked of together.
 
         ``arguments``: for the owner of a partition, of the keys at these places, ascending; its answer is a list, one
-        for each. Errors are those of `on_key`. Not to be called by what is called by it.
+        for each. Where that raises, the `Failed` of it stands in the places of all of these. Not to be called by what
+        is called by it.
         """
         results: list[Any] = [None] * len(keys)
         pending = list(range(len(keys)))
@@ -131,8 +139,9 @@ class Router:
                     missed.append(entry.id)
                     why = answer
                     continue
+                failed = Failed(answer) if isinstance(answer, LutraError) else None
                 for number, place in enumerate(places):
-                    results[place] = answer if isinstance(answer, LutraError) else answer[number]
+                    results[place] = failed or answer[number]
             pending.sort()
             if why is not None:
                 patience = patience or Patience(self.room)
@@ -140,7 +149,7 @@ class Router:
                     since_s = self._look_again(patience, missed, why)
                 except LutraError as error:
                     for place in pending:
-                        results[place] = error
+                        results[place] = Failed(error)
                     break
         return results
 
@@ -154,7 +163,7 @@ class Router:
             try:
                 entry = known.partition_of(*keys[place])
             except LutraError as error:
-                results[place] = error
+                results[place] = Failed(error)
                 continue
             groups.setdefault(entry.id, (entry, []))[1].append(place)
         return list(groups.values())

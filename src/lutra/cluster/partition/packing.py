@@ -68,6 +68,14 @@ def unpack_range(packed: list[Any]) -> RangeRequest:
     return RangeRequest(unpack_key(start), unpack_key(end), backward, limit, unpack_options(options))
 
 
+def pack_reads(reads: Sequence[tuple[str, Sequence[KeyInput], ReadOptions]]) -> list[Any]:
+    return [[name, [encode_key(key) for key in keys], pack_options(options)] for name, keys, options in reads]
+
+
+def unpack_reads(packed: Sequence[Any]) -> list[tuple[str, list[KeyInput], ReadOptions]]:
+    return [(name, [unpack_key(key) for key in keys], unpack_options(options)) for name, keys, options in packed]
+
+
 # --- changes ----------------------------------------------------------------------------------------------------------
 
 

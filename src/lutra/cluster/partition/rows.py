@@ -14,7 +14,6 @@ from lutra.cluster.host import OwnedPartition
 from lutra.cluster.methods import PeerLane
 from lutra.cluster.partition import packing
 from lutra.cluster.partition.method import Codec, PartitionMethod
-from lutra.kv.store import Estimate
 from lutra.model import limits
 from lutra.model.errors import LutraError
 from lutra.model.rows import KeyInput, RangeRequest, RangeResult, ReadOptions, ReadResult, RowChange, WriteResult
@@ -67,22 +66,18 @@ def write_bulk(owned: OwnedPartition, changes: Sequence[RowChange | LutraError])
 
 
 def read(owned: OwnedPartition, name: str, key: KeyInput, options: ReadOptions, transaction: str | None) -> ReadResult:
-    """``name``: the table's, or that of one of its local indexes, here and below."""
+    """``name``: the table's, or that of one of its local indexes, whose first column is the table's; here and below."""
     if transaction is None:
-        _require_read(owned, name, (key,))
+        _require(owned, (key,))
     return _tables(owned).read(name, key, options, transaction)
 
 
 def read_batch(
-    owned: OwnedPartition, name: str, keys: Sequence[KeyInput], options: ReadOptions
+    owned: OwnedPartition, reads: Sequence[tuple[str, Sequence[KeyInput], ReadOptions]]
 ) -> list[ReadResult | LutraError]:
-    _require_read(owned, name, keys)
-    return _tables(owned).read_batch([(name, keys, options)])[0]
-
-
-def _require_read(owned: OwnedPartition, name: str, keys: Iterable[KeyInput]) -> None:
-    """A local index's first column is its table's, so that its rows lie where the table's do."""
-    _require(owned, keys)
+    """What each finds, one after the other."""
+    _require(owned, [key for _, keys, _ in reads for key in keys])
+    return [result for results in _tables(owned).read_batch(reads) for result in results]
 
 
 def read_range(
@@ -96,16 +91,6 @@ def split_points(owned: OwnedPartition, size_bytes: int) -> tuple[int, list[KeyI
     """About how many bytes its rows take, and keys that cut these into pieces of about ``size_bytes``."""
     tables, name = _tables(owned), owned.table.name
     return tables.size_bytes(name), tables.split_points(name, size_bytes)
-
-
-def estimate(owned: OwnedPartition, counted_max: int) -> tuple[int, int, bool]:
-    """About how many rows, their bytes, and whether that is exact."""
-    found: Estimate = _tables(owned).estimate(owned.table.name, counted_max)
-    return found.pairs, found.size_bytes, found.is_exact
-
-
-def count(owned: OwnedPartition) -> int:
-    return _tables(owned).count(owned.table.name)
 
 
 # --- local transactions -----------------------------------------------------------------------------------------------
@@ -123,6 +108,11 @@ def read_range_in(owned: OwnedPartition, name: str, request: RangeRequest, trans
 
 def commit_transaction(owned: OwnedPartition, transaction: str) -> None:
     _tables(owned).commit_transaction(transaction)
+
+
+def require_transaction(owned: OwnedPartition, transaction: str) -> None:
+    """Returns where it is open, and could be used."""
+    owned.partition.space.transactions.require(owned.table.instance, transaction)
 
 
 def abort_transaction(owned: OwnedPartition, transaction: str) -> None:
@@ -181,14 +171,7 @@ METHODS: Final[dict[str, PartitionMethod]] = {
     "read_batch": PartitionMethod(
         PeerLane.SCAN,
         read_batch,
-        arguments=Codec(
-            lambda given: [given[0], [packing.pack_key(key) for key in given[1]], packing.pack_options(given[2])],
-            lambda sent: (
-                sent[0],
-                [packing.unpack_key(key) for key in sent[1]],
-                packing.unpack_options(sent[2]),
-            ),
-        ),
+        arguments=Codec(lambda given: [packing.pack_reads(given[0])], lambda sent: (packing.unpack_reads(sent[0]),)),
         result=Codec(packing.pack_read_results, packing.unpack_read_results),
     ),
     "read_range": PartitionMethod(
@@ -210,9 +193,8 @@ METHODS: Final[dict[str, PartitionMethod]] = {
         result=Codec(_pack_page, lambda sent: packing.unpack_page(sent)[0]),
     ),
     "split_points": PartitionMethod(PeerLane.SCAN, split_points),
-    "estimate": PartitionMethod(PeerLane.SCAN, estimate),
-    "count": PartitionMethod(PeerLane.SCAN, count),
     "start_transaction": PartitionMethod(PeerLane.WRITE, start_transaction, writes=True),
+    "require_transaction": PartitionMethod(PeerLane.POINT, require_transaction),
     "commit_transaction": PartitionMethod(PeerLane.WRITE, commit_transaction, writes=True),
     "abort_transaction": PartitionMethod(PeerLane.WRITE, abort_transaction, writes=True),
 }

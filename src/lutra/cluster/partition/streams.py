@@ -24,7 +24,7 @@ def split_time_us(owned: OwnedPartition) -> int:
     return max(owned.partition.space.streams.last_time_us, stream_created_us)
 
 
-def begin_stream(owned: OwnedPartition, created_us: int, since_us: int | None, after_us: int) -> tuple[int, int]:
+def begin_stream(owned: OwnedPartition, created_us: int, since_us: int | None, after_us: int) -> StreamPlace:
     """The place where reading begins, of records later than ``after_us``, as `Instance.stream_iterator` says.
 
     ``created_us``: of the stream that is meant. Raises ObjectNotExist where it is another by now.
@@ -34,21 +34,20 @@ def begin_stream(owned: OwnedPartition, created_us: int, since_us: int | None, a
     if not streams:
         raise ObjectNotExist("Requested stream does not exist.")
     place = instance.stream_iterator(streams[0].stream_id, streams[0].shards[0].id, since_us).place
-    place = max(place, StreamPlace(after_us + 1, 0))
-    return place.time_us, place.index
+    return max(place, StreamPlace(after_us + 1, 0))
 
 
 def read_stream(
     owned: OwnedPartition,
     created_us: int,
-    place: tuple[int, int],
+    place: StreamPlace,
     limit: int,
     bytes_max: int,
     until_us: int | None,
 ) -> StreamPage:
     """As `StreamLog.read`; its iterators are the partition's own."""
     table_id = owned.instance.tables.describe(owned.table.name).table_id
-    at = StreamIterator(table_id, created_us, StreamPlace(*place))
+    at = StreamIterator(table_id, created_us, place)
     return owned.partition.space.streams.read(owned.table.instance, at, limit, bytes_max, until_us)
 
 

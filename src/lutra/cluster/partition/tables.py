@@ -9,7 +9,6 @@ from lutra.cluster.map import IndexEntry, TableEntry
 from lutra.cluster.methods import PeerLane
 from lutra.cluster.partition.method import PartitionMethod
 from lutra.cluster.wire import register
-from lutra.tables.refusals import no_index
 
 register(TableEntry)
 register(IndexEntry)
@@ -25,11 +24,10 @@ def reconcile(owned: OwnedPartition, table: TableEntry) -> None:
 
 
 def is_index_filled(owned: OwnedPartition, name: str) -> bool:
-    """Whether a local index has all rows of the partition. Raises ObjectNotExist."""
-    for index in owned.instance.tables.describe(owned.table.name).schema.indexes:
-        if index.name == name:
-            return owned.instance.tables.is_index_filled(index)
-    raise no_index(name, owned.table.name)
+    """Whether a local index has all rows of the partition."""
+    tables = owned.instance.tables
+    indexes = tables.describe(owned.table.name).schema.indexes
+    return any(index.name == name and tables.is_index_filled(index) for index in indexes)
 
 
 METHODS: Final[dict[str, PartitionMethod]] = {

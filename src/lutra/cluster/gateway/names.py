@@ -1,0 +1,140 @@
+"""What a request names, found in the map: tables, and secondary indexes that are read as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from lutra.cluster.gateway.views import MapView
+from lutra.cluster.map import ClusterMap, TableEntry
+from lutra.model.errors import LutraError, ObjectNotExist, ParameterInvalid
+from lutra.model.rows import KeyInput
+from lutra.model.schema import IndexKind, SecondaryIndex, TableDescription
+from lutra.model.values import INF_MAX, INF_MIN
+from lutra.tables import schemas
+from lutra.tables.indexnames import refusal
+from lutra.tables.indexrows import IndexRows, description_of
+from lutra.tables.keys import KeyCodec
+from lutra.tables.refusals import no_table
+
+T = TypeVar("T")
+
+_CODECS_MAX: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """A table, or a local index, as its rows are found: by the partition key, which an index has from its table.
+
+    ``uid``: of the table whose partitions have them.
+    """
+
+    name: str
+    uid: int
+    keys: KeyCodec
+
+    def route(self, key: KeyInput) -> bytes:
+        """Whose partition a row is: that of this encoded key.
+
+        Of a key that does not go with the table any: its owner says what is wrong with it.
+        """
+        try:
+            return self.keys.encode_partition_key(key[:1])
+        except (LutraError, IndexError):
+            return b""
+
+    def route_bound(self, bound: KeyInput) -> bytes | None:
+        """As `route`, of a bound of a range; None: it is behind all keys."""
+        first = bound[0][1] if bound else None
+        return None if first is INF_MAX else b"" if first is INF_MIN else self.route(bound)
+
+
+class Names:
+    """The tables of all instances. Thread-safe.
+
+    What is not in the map that is known is looked for in the newest: another gateway may just have made it.
+    """
+
+    def __init__(self, maps: MapView) -> None:
+        self._maps = maps
+        self._codecs: dict[int, KeyCodec] = {}
+        self._indexes: tuple[int, dict[tuple[str, str], tuple[TableEntry, SecondaryIndex]]] = (-1, {})
+
+    def table(self, instance: str, name: str) -> TableEntry:
+        """Raises ObjectNotExist, and ParameterInvalid for an index, and for what can be no table's name."""
+
+        def find(known: ClusterMap) -> TableEntry:
+            if not known.has_table(instance, name):
+                if (instance, name) in self._indexes_of(known):
+                    raise refusal(name)
+                schemas.check_table_name(name)
+            return known.table(instance, name)
+
+        return self._found(find)
+
+    def routed(self, instance: str, name: str) -> Routed:
+        """As `table`, to be written to."""
+        entry = self.table(instance, name)
+        return Routed(name, entry.uid, self._codec(entry))
+
+    def readable(self, instance: str, name: str) -> Routed:
+        """A table or a secondary index, to be read. Raises ObjectNotExist, ParameterInvalid."""
+
+        def find(known: ClusterMap) -> Routed:
+            if not known.has_table(instance, name):
+                found = self._indexes_of(known).get((instance, name))
+                if found is not None:
+                    entry, index = found
+                    if index.kind is IndexKind.LOCAL:
+                        return Routed(name, entry.uid, self._codec(entry))
+                    return Routed(name, index.index_id, KeyCodec(b"", IndexRows(entry.schema, index).schema.key))
+                schemas.check_table_name(name)
+            entry = known.table(instance, name)
+            return Routed(name, entry.uid, self._codec(entry))
+
+        return self._found(find)
+
+    def described(self, instance: str, name: str) -> TableDescription:
+        """Of a table, or of a secondary index as a table, as the map is now. Raises as `table`."""
+        known = self._maps.read()
+        found = self._indexes_of(known).get((instance, name))
+        if found is None:
+            return self.table(instance, name).description
+        entry, index = found
+        return description_of(entry.description, IndexRows(entry.schema, index))
+
+    def index(self, instance: str, name: str) -> tuple[TableEntry, SecondaryIndex]:
+        """A secondary index and its table. Raises ObjectNotExist."""
+
+        def find(known: ClusterMap) -> tuple[TableEntry, SecondaryIndex]:
+            found = self._indexes_of(known).get((instance, name))
+            if found is None:
+                raise no_table()
+            return found
+
+        return self._found(find)
+
+    def _found(self, find: Callable[[ClusterMap], T]) -> T:
+        try:
+            return find(self._maps.known)
+        except (ObjectNotExist, ParameterInvalid):
+            return find(self._maps.read())
+
+    def _codec(self, entry: TableEntry) -> KeyCodec:
+        """The key of a table never changes."""
+        codec = self._codecs.get(entry.uid)
+        if codec is None:
+            if len(self._codecs) >= _CODECS_MAX:
+                self._codecs.clear()
+            codec = self._codecs[entry.uid] = KeyCodec(b"", entry.schema.key)
+        return codec
+
+    def _indexes_of(self, known: ClusterMap) -> dict[tuple[str, str], tuple[TableEntry, SecondaryIndex]]:
+        version, indexes = self._indexes
+        if version != known.version:
+            indexes = {
+                (table.instance, index.name): (table, index) for table in known.tables for index in table.schema.indexes
+            }
+            self._indexes = known.version, indexes
+        return indexes
