@@ -212,7 +212,7 @@ class Tables:
         """
         check_bulk(changes)
         table = self._table(name)
-        checked = [checked(change) for change in changes]
+        checked = [checked_change(change) for change in changes]
         sound = [(table, change) for change in checked if isinstance(change, RowChange)]
         written = iter(self._writer.write_many(sound, operation="BulkImport") if sound else ())
         return [change if isinstance(change, LutraError) else next(written) for change in checked]
@@ -364,7 +364,7 @@ def check_read(keys: Sequence[KeyInput], options: ReadOptions, check: Callable[[
         check(key)
 
 
-def checked(change: RowChange | LutraError) -> RowChange | LutraError:
+def checked_change(change: RowChange | LutraError) -> RowChange | LutraError:
     """The change, or what is wrong with it in itself."""
     if isinstance(change, RowChange):
         try:

@@ -6,31 +6,31 @@ result of the rows of that part: others may be written by then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from lutra.cluster.gateway.names import Names, Routed
-from lutra.cluster.gateway.router import Failed, Key, Router
-from lutra.cluster.map import PartitionEntry
+from lutra.cluster.gateway.names import Names
+from lutra.cluster.gateway.router import Failed, FindEach, Router
+from lutra.cluster.map import ClusterMap, PartitionEntry
 from lutra.kernels.plainbuffer import measure_row
 from lutra.model import limits
 from lutra.model.errors import (
     InvalidPrimaryKey,
     LutraError,
     ObjectNotExist,
-    OutcomeUnknown,
     RequestTimeout,
     ServerBusy,
 )
 from lutra.model.rows import NO_CONDITION, KeyInput, ReadOptions, ReadResult, RowChange, WriteResult
 from lutra.tables.changes import check_change, check_repeated, check_total
 from lutra.tables.reader import too_much
-from lutra.tables.tables import check_batch, check_bulk, check_read, check_reads, checked
+from lutra.tables.tables import check_batch, check_bulk, check_read, check_reads, checked_change
 
 Written = WriteResult | LutraError
-_OF_A_PART = (ServerBusy, RequestTimeout, OutcomeUnknown)
-"""What an owner that cannot be asked means for a read: others' rows are there."""
+_AWAY = (ServerBusy, RequestTimeout)
+"""What is told of an owner that cannot be asked: others' rows can be read."""
 
 
 def write_batch(
@@ -44,32 +44,22 @@ def write_batch(
 ) -> list[list[Written]]:
     """As `Tables.write_batch`, in no transaction, but that rows of several partitions do not come about as one."""
     check_batch(batch, rows_max)
-    missing: dict[int, ObjectNotExist] = {}
-    changes: list[RowChange] = []
-    tables: list[Routed] = []
-    keys: list[Key] = []
-    for number, (name, of_table) in enumerate(batch):
-        try:
-            table = names.routed(instance, name)
-        except ObjectNotExist as error:
-            missing[number] = error
-            for change in of_table:
-                check_change(change)
-            continue
-        changes += of_table
-        tables += [table] * len(of_table)
-        keys += _keys(table, [change.key for change in of_table], is_atomic)
-    if _parts(router, keys) > 1:
-        _check_whole(tables, changes, "BatchWriteRow")
+    flat = [(name, change) for name, changes in batch for change in changes]
+    first = [changes[0] for _, changes in batch for _ in changes]
+
+    def find(known: ClusterMap, place: int) -> PartitionEntry:
+        # Those of an atomic batch are the first one's of their table: its owner refuses the others'.
+        table = names.routed(known, instance, flat[place][0])
+        return known.partition_of(table.uid, table.route((first[place] if is_atomic else flat[place][1]).key))
+
+    if _parts(router, len(flat), find) > 1:
+        _check_whole(router, names, instance, flat, "BatchWriteRow")
 
     def arguments(_: PartitionEntry, places: list[int]) -> Sequence[Any]:
-        return [changes[place] for place in places], None, is_atomic
+        return [flat[place][1] for place in places], None, is_atomic
 
-    results = iter(_written(router.on_keys(keys, "write_batch", arguments)))
-    return [
-        [missing[number]] * len(of_table) if number in missing else [next(results) for _ in of_table]
-        for number, (_, of_table) in enumerate(batch)
-    ]
+    results = iter(_written(router.on_places(len(flat), find, "write_batch", arguments)))
+    return [[next(results) for _ in changes] for _, changes in batch]
 
 
 def write_bulk(
@@ -77,17 +67,21 @@ def write_bulk(
 ) -> list[Written]:
     """As `Tables.write_bulk`."""
     check_bulk(changes)
-    table = names.routed(instance, name)
-    ready = [checked(change) for change in changes]
-    sound = [change for change in ready if isinstance(change, RowChange)]
-    keys = _keys(table, [change.key for change in sound], is_atomic=False)
-    if _parts(router, keys) > 1:
-        _check_whole([table] * len(sound), sound, "BulkImport")
+    names.table(instance, name)
+    ready = [checked_change(change) for change in changes]
+    sound = [(name, change) for change in ready if isinstance(change, RowChange)]
+
+    def find(known: ClusterMap, place: int) -> PartitionEntry:
+        table = names.routed(known, instance, name)
+        return known.partition_of(table.uid, table.route(sound[place][1].key))
+
+    if _parts(router, len(sound), find) > 1:
+        _check_whole(router, names, instance, sound, "BulkImport")
 
     def arguments(_: PartitionEntry, places: list[int]) -> Sequence[Any]:
-        return ([sound[place] for place in places],)
+        return ([sound[place][1] for place in places],)
 
-    written = iter(_written(router.on_keys(keys, "write_bulk", arguments)))
+    written = iter(_written(router.on_places(len(sound), find, "write_bulk", arguments)))
     return [change if isinstance(change, LutraError) else next(written) for change in ready]
 
 
@@ -96,59 +90,53 @@ def read_batch(
 ) -> list[list[ReadResult | LutraError]]:
     """As `Tables.read_batch`."""
     check_reads(batch)
-    missing: dict[int, ObjectNotExist] = {}
-    keys: list[Key] = []
-    reads: list[tuple[str, KeyInput, ReadOptions]] = []
-    for number, (name, of_table, options) in enumerate(batch):
-        try:
-            table = names.readable(instance, name)
-        except ObjectNotExist as error:
-            missing[number] = error
-            check_read(of_table, options)
-            continue
-        keys += _keys(table, of_table, is_atomic=False)
-        reads += [(name, key, options) for key in of_table]
+    reads = [(name, key, options) for name, keys, options in batch for key in keys]
+    for name, keys, options in batch:
+        _check_reads_of(names, instance, name, keys, options)
+
+    def find(known: ClusterMap, place: int) -> PartitionEntry:
+        table = names.readable(known, instance, reads[place][0])
+        return known.partition_of(table.uid, table.route(reads[place][1]))
 
     def arguments(_: PartitionEntry, places: list[int]) -> Sequence[Any]:
         return (_together([reads[place] for place in places]),)
 
-    found = router.on_keys(keys, "read_batch", arguments)
-    results = _within_bounds(_read(found))
-    return [
-        [missing[number]] * len(of_table) if number in missing else [next(results) for _ in of_table]
-        for number, (_, of_table, _) in enumerate(batch)
-    ]
+    results = _within_bounds(_read(router.on_places(len(reads), find, "read_batch", arguments)))
+    return [[next(results) for _ in keys] for _, keys, _ in batch]
 
 
-def _keys(table: Routed, keys: Sequence[KeyInput], is_atomic: bool) -> list[Key]:
-    """Whose rows these are; those of an atomic batch are the first one's: its owner refuses the others'."""
-    if is_atomic:
-        return [(table.uid, table.route(keys[0]))] * len(keys)
-    return [(table.uid, table.route(key)) for key in keys]
+def _check_reads_of(names: Names, instance: str, name: str, keys: Sequence[KeyInput], options: ReadOptions) -> None:
+    """Raises ParameterInvalid for what is wrong in itself, where there is no table to say so."""
+    try:
+        names.require_readable(instance, name)
+    except ObjectNotExist:
+        check_read(keys, options)
 
 
-def _parts(router: Router, keys: Iterable[Key]) -> int:
-    """How many partitions have them, as far as is known: where it is one, its owner checks all."""
-    known = router.maps.known
+def _parts(router: Router, count: int, find: FindEach) -> int:
+    """Of how many partitions these are, as far as is known: where it is one, its owner checks all."""
     found = set()
-    for key in keys:
+    for place in range(count):
         try:
-            found.add(known.partition_of(*key).id)
-        except ObjectNotExist:
-            found.add(str(key[0]))
+            found.add(router.found(partial(find, place=place)).id)
+        except LutraError:
+            found.add("")
     return len(found)
 
 
-def _check_whole(tables: Sequence[Routed], changes: Sequence[RowChange], operation: str) -> None:
+def _check_whole(
+    router: Router, names: Names, instance: str, changes: Sequence[tuple[str, RowChange]], operation: str
+) -> None:
     """Raises ParameterInvalid for what is wrong with all of it, as `RowWriter.write_many` does."""
-    for change in changes:
+    for _, change in changes:
         check_change(change)
-    check_total(sum(measure_row(change.key, change.cells, 8) for change in changes), operation)
-    if any(change.condition is not NO_CONDITION for change in changes):
-        rows: dict[tuple[int, bytes], list[RowChange]] = {}
-        for table, change in zip(tables, changes, strict=True):
-            with suppress(InvalidPrimaryKey):  # it makes no row, or one of its own
-                rows.setdefault((table.uid, table.keys.encode(change.key)), []).append(change)
+    check_total(sum(measure_row(change.key, change.cells, 8) for _, change in changes), operation)
+    if any(change.condition is not NO_CONDITION for _, change in changes):
+        rows: dict[tuple[str, bytes], list[RowChange]] = {}
+        for name, change in changes:
+            with suppress(InvalidPrimaryKey, ObjectNotExist):  # it makes no row, or one of its own
+                table = names.routed(router.maps.known, instance, name)
+                rows.setdefault((name, table.keys.encode(change.key)), []).append(change)
         for same in rows.values():
             if len(same) > 1:
                 for change in same:
@@ -158,7 +146,8 @@ def _check_whole(tables: Sequence[Routed], changes: Sequence[RowChange], operati
 def _written(results: list[Any]) -> list[Written]:
     """Raises what is wrong with the batch where it was one owner's to say."""
     failures = [result for result in results if isinstance(result, Failed)]
-    if failures and len(failures) == len(results) and all(one is failures[0] for one in failures):
+    is_one = bool(failures) and len(failures) == len(results) and all(one is failures[0] for one in failures)
+    if is_one and not isinstance(failures[0].error, ObjectNotExist):
         raise failures[0].error
     return [result.error if isinstance(result, Failed) else result for result in results]
 
@@ -167,7 +156,8 @@ def _read(results: list[Any]) -> list[ReadResult | LutraError]:
     """Raises what is wrong with the batch, which any owner may say; but one that is away is that of its rows alone."""
     failures = [result for result in results if isinstance(result, Failed)]
     for failure in failures:
-        if len(failures) == len(results) or not isinstance(failure.error, _OF_A_PART):
+        is_away = isinstance(failure.error, _AWAY) and len(failures) < len(results)
+        if not is_away and not isinstance(failure.error, ObjectNotExist):
             raise failure.error
     return [result.error if isinstance(result, Failed) else result for result in results]
 

@@ -63,37 +63,26 @@ class Names:
 
     def table(self, instance: str, name: str) -> TableEntry:
         """Raises ObjectNotExist, and ParameterInvalid for an index, and for what can be no table's name."""
+        return self._found(lambda known: self._table(known, instance, name))
 
-        def find(known: ClusterMap) -> TableEntry:
-            if not known.has_table(instance, name):
-                if (instance, name) in self._indexes_of(known):
-                    raise refusal(name)
-                schemas.check_table_name(name)
-            return known.table(instance, name)
-
-        return self._found(find)
-
-    def routed(self, instance: str, name: str) -> Routed:
-        """As `table`, to be written to."""
-        entry = self.table(instance, name)
+    def routed(self, known: ClusterMap, instance: str, name: str) -> Routed:
+        """A table to be written to, by that map. Raises as `table`."""
+        entry = self._table(known, instance, name)
         return Routed(name, entry.uid, self._codec(entry))
 
-    def readable(self, instance: str, name: str) -> Routed:
-        """A table or a secondary index, to be read. Raises ObjectNotExist, ParameterInvalid."""
-
-        def find(known: ClusterMap) -> Routed:
-            if not known.has_table(instance, name):
-                found = self._indexes_of(known).get((instance, name))
-                if found is not None:
-                    entry, index = found
-                    if index.kind is IndexKind.LOCAL:
-                        return Routed(name, entry.uid, self._codec(entry))
-                    return Routed(name, index.index_id, KeyCodec(b"", IndexRows(entry.schema, index).schema.key))
-                schemas.check_table_name(name)
-            entry = known.table(instance, name)
+    def readable(self, known: ClusterMap, instance: str, name: str) -> Routed:
+        """A table or a secondary index to be read, by that map. Raises ObjectNotExist, ParameterInvalid."""
+        found = None if known.has_table(instance, name) else self._indexes_of(known).get((instance, name))
+        if found is None:
+            return self.routed(known, instance, name)
+        entry, index = found
+        if index.kind is IndexKind.LOCAL:
             return Routed(name, entry.uid, self._codec(entry))
+        return Routed(name, index.index_id, KeyCodec(b"", IndexRows(entry.schema, index).schema.key))
 
-        return self._found(find)
+    def require_readable(self, instance: str, name: str) -> Routed:
+        """As `readable`, by the map as it is known, or is now."""
+        return self._found(lambda known: self.readable(known, instance, name))
 
     def described(self, instance: str, name: str) -> TableDescription:
         """Of a table, or of a secondary index as a table, as the map is now. Raises as `table`."""
@@ -114,6 +103,13 @@ class Names:
             return found
 
         return self._found(find)
+
+    def _table(self, known: ClusterMap, instance: str, name: str) -> TableEntry:
+        if not known.has_table(instance, name):
+            if (instance, name) in self._indexes_of(known):
+                raise refusal(name)
+            schemas.check_table_name(name)
+        return known.table(instance, name)
 
     def _found(self, find: Callable[[ClusterMap], T]) -> T:
         try:

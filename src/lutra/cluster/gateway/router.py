@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from lutra.cluster.errors import Moved, PeerLost, PeerUnreachable
 from lutra.cluster.gateway.patience import Patience, WaitingRoom
@@ -21,12 +21,20 @@ from lutra.cluster.methods import PeerLane
 from lutra.cluster.partition_methods import PARTITION_METHODS, peer_method, perform
 from lutra.cluster.peers import Peers
 from lutra.model.deadline import current_deadline
-from lutra.model.errors import LutraError, OutcomeUnknown, RequestTimeout
+from lutra.model.errors import LutraError, ObjectNotExist, OutcomeUnknown, ParameterInvalid, RequestTimeout
+
+T = TypeVar("T")
 
 Find = Callable[[ClusterMap], tuple[PartitionEntry, Sequence[Any]]]
 """The partition that is meant, by a map, and what its owner is told. Raises ObjectNotExist where there is none."""
-Key = tuple[int, bytes]
-"""A table's uid, and an encoded partition key, or what comes after it, in that table."""
+FindTable = Callable[[ClusterMap], int]
+"""The uid of the table that is meant, by a map: another may have got its name. Raises ObjectNotExist."""
+
+
+class FindEach(Protocol):
+    """As `Find`, of what is at some place of a list."""
+
+    def __call__(self, known: ClusterMap, place: int) -> PartitionEntry: ...
 
 
 class Failed(NamedTuple):
@@ -54,26 +62,34 @@ class Router:
         self.retries = 0
         """Calls that were made again, about. To look at."""
 
-    def on_key(self, table_uid: int, key: bytes, method: str, *arguments: Any) -> Any:
+    def on_key(self, table: FindTable, key: bytes, method: str, *arguments: Any) -> Any:
         """What the owner of an encoded key says. Raises what it raises, ObjectNotExist where the table is gone,
         ServerBusy where nobody can be asked, OutcomeUnknown where a write may have been done."""
-        return self.on_found(lambda known: (known.partition_of(table_uid, key), arguments), method)[1]
+        return self.on_found(lambda known: (known.partition_of(table(known), key), arguments), method)[1]
 
     def on_found(self, find: Find, method: str) -> tuple[PartitionEntry, Any]:
         """As `on_key`, of the partition that ``find`` finds in each map that is looked at, which is told as well."""
         patience: Patience | None = None
         since_s: float | None = None
+        entry, arguments = self.found(find)
         while True:
-            entry, arguments = find(self.maps.known)
             try:
                 return entry, self._ask(entry.id, method, arguments, since_s)
             except (Moved, PeerUnreachable, PeerLost) as error:
                 patience = patience or Patience(self.room)
                 since_s = self._look_again(patience, [entry.id], error)
+                entry, arguments = find(self.maps.known)
+
+    def found(self, find: Callable[[ClusterMap], T]) -> T:
+        """By the map that is known, or where what is meant is not in it, by the newest."""
+        try:
+            return find(self.maps.known)
+        except (ObjectNotExist, ParameterInvalid):
+            return find(self.maps.read())
 
     def on_each(
         self,
-        table_uid: int,
+        table: FindTable,
         method: str,
         arguments: Sequence[Any] | Callable[[PartitionEntry], Sequence[Any]] = (),
         begin: bytes = b"",
@@ -89,8 +105,7 @@ class Router:
         patience: Patience | None = None
         since_s: float | None = None
         while left:
-            known = self.maps.known
-            entries = [entry for low, high in left for entry in known.partitions_of(table_uid, low, high)]
+            entries = self.found(partial(_between, table, left))
             given = [arguments(entry) if callable(arguments) else arguments for entry in entries]
             asks = [
                 partial(self._ask, entry.id, method, each, since_s) for entry, each in zip(entries, given, strict=True)
@@ -112,24 +127,20 @@ class Router:
                 since_s = self._look_again(patience, [entry.id for entry in missed], why)
         return sorted(done, key=lambda one: one[0].begin)
 
-    def on_keys(
-        self,
-        keys: Sequence[Key],
-        method: str,
-        arguments: Callable[[PartitionEntry, list[int]], Sequence[Any]],
+    def on_places(
+        self, count: int, find: FindEach, method: str, arguments: Callable[[PartitionEntry, list[int]], Sequence[Any]]
     ) -> list[Any]:
-        """For each key what its owner says of it; those of one owner are asked of together.
+        """For each of ``count`` places what its owner says of it; those of one owner are asked of together.
 
-        ``arguments``: for the owner of a partition, of the keys at these places, ascending; its answer is a list, one
-        for each. Where that raises, the `Failed` of it stands in the places of all of these. Not to be called by what
-        is called by it.
+        ``arguments``: for the owner of a partition, of these places, ascending; its answer is a list, one for each.
+        Where that raises, the `Failed` of it stands in all of these places. Not to be called by what is called by it.
         """
-        results: list[Any] = [None] * len(keys)
-        pending = list(range(len(keys)))
+        results: list[Any] = [None] * count
+        pending = list(range(count))
         patience: Patience | None = None
         since_s: float | None = None
         while pending:
-            groups = self._grouped(keys, pending, results)
+            groups = self._grouped(find, pending, results)
             asks = [partial(self._ask, entry.id, method, arguments(entry, places), since_s) for entry, places in groups]
             pending, missed = [], []
             why: LutraError | None = None
@@ -154,14 +165,13 @@ class Router:
         return results
 
     def _grouped(
-        self, keys: Sequence[Key], places: Sequence[int], results: list[Any]
+        self, find: FindEach, places: Sequence[int], results: list[Any]
     ) -> list[tuple[PartitionEntry, list[int]]]:
-        """Places by the partition that has their keys; where there is no table, that is the result."""
-        known = self.maps.known
+        """Places by the partition that has them; where there is no table, that is the result."""
         groups: dict[str, tuple[PartitionEntry, list[int]]] = {}
         for place in places:
             try:
-                entry = known.partition_of(*keys[place])
+                entry = self.found(partial(find, place=place))
             except LutraError as error:
                 results[place] = Failed(error)
                 continue
@@ -200,6 +210,12 @@ class Router:
                 raise
             raise PeerLost(f"node {address} took too long in {name}") from error
         return method.result.unpack(answer)
+
+
+def _between(table: FindTable, ranges: Sequence[tuple[bytes, bytes | None]], known: ClusterMap) -> list[PartitionEntry]:
+    """The partitions of a table that have something of these ranges."""
+    uid = table(known)
+    return [entry for begin, end in ranges for entry in known.partitions_of(uid, begin, end)]
 
 
 def _lower(one: bytes | None, other: bytes | None) -> bytes | None:

@@ -23,7 +23,7 @@ from lutra.tables.keys import KeyCodec
 from lutra.tables.refusals import no_table
 
 Nudge = Callable[[ClusterMap, Sequence[PartitionEntry]], None]
-"""Has the nodes that have these partitions, or are to have them, look at the map at once. It may fail: they look anyway.
+"""Has the nodes that have these partitions, or are to have them, look at the map at once. It may fail: they do so soon.
 """
 
 
@@ -51,7 +51,7 @@ class SchemaChanges:
 
     def reconcile(self, table: TableEntry) -> None:
         """Returns when all owners of a table have made it what it is."""
-        self._router.on_each(table.uid, "reconcile", (table,))
+        self._router.on_each(lambda _: table.uid, "reconcile", (table,))
 
     def create_table(self, instance: str, schema: TableSchema) -> TableDescription:
         """As `Instance.create_table`, with as many partitions as its ``splits`` make, one where there are none."""
@@ -67,7 +67,7 @@ class SchemaChanges:
         after = self.change(created)
         table = after.table(instance, schema.name)
         self._nudge(after, after.partitions_of(table.uid))
-        self._router.on_each(table.uid, "ready")
+        self._router.on_each(lambda _: table.uid, "ready")
         return table.description
 
     def update_table(self, instance: str, name: str, update: TableUpdate) -> TableDescription:

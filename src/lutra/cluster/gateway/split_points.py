@@ -17,7 +17,7 @@ def split_points(router: Router, table: TableEntry, size_bytes: int) -> list[Key
     names = [column.name for column in table.schema.key]
     points: list[KeyInput] = []
     piece_bytes = 0
-    for entry, (own_bytes, own_points) in router.on_each(table.uid, "split_points", (size_bytes,)):
+    for entry, (own_bytes, own_points) in router.on_each(lambda _: table.uid, "split_points", (size_bytes,)):
         if piece_bytes and piece_bytes + min(own_bytes, size_bytes) > size_bytes:
             first = keys.decode_partition(entry.begin)
             points.append(((names[0], first), *((name, INF_MIN) for name in names[1:])))

@@ -6,6 +6,7 @@ Only what is not about rows is known here: that is the map's. Each row is asked 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from lutra.cluster.gateway import batches
 from lutra.cluster.gateway.names import Names
@@ -14,6 +15,7 @@ from lutra.cluster.gateway.router import Router
 from lutra.cluster.gateway.schema_changes import SchemaChanges
 from lutra.cluster.gateway.split_points import split_points
 from lutra.cluster.gateway.transactions import GatewayTransactions
+from lutra.cluster.map import ClusterMap, PartitionEntry
 from lutra.model import limits
 from lutra.model.errors import LutraError, ObjectNotExist
 from lutra.model.rows import KeyInput, RangeRequest, RangeResult, ReadOptions, ReadResult, RowChange, WriteResult
@@ -51,7 +53,8 @@ class GatewayTables:
     def is_index_filled(self, index: SecondaryIndex) -> bool:
         """Whether all partitions have what it is to have."""
         table, _ = self._names.index(self._instance, index.name)
-        return all(filled for _, filled in self._router.on_each(table.uid, "is_index_filled", (index.name,)))
+        filled = self._router.on_each(lambda _: table.uid, "is_index_filled", (index.name,))
+        return all(answer for _, answer in filled)
 
     def add_defined_columns(self, name: str, columns: Sequence[DefinedColumn]) -> None:
         """As `Tables.add_defined_columns`."""
@@ -72,14 +75,18 @@ class GatewayTables:
 
     def write(self, name: str, change: RowChange, transaction: str | None = None) -> WriteResult:
         """As `Tables.write`."""
+        if transaction is not None:
+            return self._transactions.write(transaction, name, change)
+
+        def find(known: ClusterMap) -> tuple[PartitionEntry, Sequence[Any]]:
+            table = self._names.routed(known, self._instance, name)
+            return known.partition_of(table.uid, table.route(change.key)), (change, None)
+
         try:
-            table = self._names.routed(self._instance, name)
+            result: WriteResult = self._router.on_found(find, "write")[1]
         except ObjectNotExist:
             check_change(change)
             raise
-        if transaction is not None:
-            return self._transactions.write(transaction, name, change)
-        result: WriteResult = self._router.on_key(table.uid, table.route(change.key), "write", change, None)
         return result
 
     def write_batch(
@@ -101,14 +108,18 @@ class GatewayTables:
 
     def read(self, name: str, key: KeyInput, options: ReadOptions, transaction: str | None = None) -> ReadResult:
         """As `Tables.read`."""
+        if transaction is not None:
+            return self._transactions.read(transaction, name, key, options)
+
+        def find(known: ClusterMap) -> tuple[PartitionEntry, Sequence[Any]]:
+            table = self._names.readable(known, self._instance, name)
+            return known.partition_of(table.uid, table.route(key)), (name, key, options, None)
+
         try:
-            table = self._names.readable(self._instance, name)
+            result: ReadResult = self._router.on_found(find, "read")[1]
         except ObjectNotExist:
             check_read([key], options)
             raise
-        if transaction is not None:
-            return self._transactions.read(transaction, name, key, options)
-        result: ReadResult = self._router.on_key(table.uid, table.route(key), "read", name, key, options, None)
         return result
 
     def read_batch(
@@ -119,14 +130,13 @@ class GatewayTables:
 
     def read_range(self, name: str, request: RangeRequest, transaction: str | None = None) -> RangeResult:
         """As `Tables.read_range`."""
+        if transaction is not None:
+            return self._transactions.read_range(transaction, name, request)
         try:
-            table = self._names.readable(self._instance, name)
+            return read_range(self._router, self._names, self._instance, name, request)
         except ObjectNotExist:
             check_read((request.start, request.end), request.options, check_bound)
             raise
-        if transaction is not None:
-            return self._transactions.read_range(transaction, name, request)
-        return read_range(self._router, table, request)
 
     # --- local transactions -------------------------------------------------------------------------------------------
 

@@ -15,8 +15,9 @@ from lutra.cluster.map import PARTITION_ID_BYTES, ClusterMap, PartitionEntry, Pa
 from lutra.model.errors import LutraError, ObjectNotExist, ParameterInvalid, SessionNotExist
 from lutra.model.rows import KeyInput, RangeRequest, RangeResult, ReadOptions, ReadResult, RowChange, WriteResult
 from lutra.tables.changes import check_change
+from lutra.tables.keys import check_bound
 from lutra.tables.open_transactions import out_of_table
-from lutra.tables.tables import check_batch
+from lutra.tables.tables import check_batch, check_read
 
 _PARTITION: Final = 2 * PARTITION_ID_BYTES
 _ID: Final = re.compile(rf"[0-9a-f]{{{_PARTITION}}}[0-9a-f]{{32}}")
@@ -32,11 +33,10 @@ class GatewayTransactions:
 
     def start(self, name: str, key: KeyInput, rows: Sequence[KeyInput]) -> str:
         """As `Tables.start_transaction`."""
-        table = self._names.routed(self._instance, name)
-        at = table.route(key)
 
         def find(known: ClusterMap) -> tuple[PartitionEntry, Sequence[Any]]:
-            return known.partition_of(table.uid, at), (key, rows)
+            table = self._names.routed(known, self._instance, name)
+            return known.partition_of(table.uid, table.route(key)), (key, rows)
 
         entry, transaction = self._router.on_found(find, "start_transaction")
         return f"{entry.id}{transaction}"
@@ -51,7 +51,12 @@ class GatewayTransactions:
 
     def write(self, transaction: str, name: str, change: RowChange) -> WriteResult:
         """As `Tables.write`."""
-        self._require_table(transaction, self._names.table(self._instance, name))
+        try:
+            table = self._names.table(self._instance, name)
+        except ObjectNotExist:
+            check_change(change)
+            raise
+        self._require_table(transaction, table)
         result: WriteResult = self._ask(transaction, "write", change)
         return result
 
@@ -85,19 +90,27 @@ class GatewayTransactions:
 
     def read(self, transaction: str, name: str, key: KeyInput, options: ReadOptions) -> ReadResult:
         """As `Tables.read`."""
-        self._require_readable(transaction, name)
+        try:
+            self._require_readable(transaction, name)
+        except ObjectNotExist:
+            check_read([key], options)
+            raise
         result: ReadResult = self._ask(transaction, "read", name, key, options)
         return result
 
     def read_range(self, transaction: str, name: str, request: RangeRequest) -> RangeResult:
         """As `Tables.read_range`."""
-        self._require_readable(transaction, name)
+        try:
+            self._require_readable(transaction, name)
+        except ObjectNotExist:
+            check_read((request.start, request.end), request.options, check_bound)
+            raise
         result: RangeResult = self._ask(transaction, "read_range_in", name, request)
         return result
 
     def _require_readable(self, transaction: str, name: str) -> None:
         """Raises DataOutOfRange where that is not the transaction's table: an index is none."""
-        table = self._names.readable(self._instance, name)
+        table = self._names.require_readable(self._instance, name)
         own = self._table_of(transaction)
         if own is not None and (table.uid, name) != (own.uid, own.name):
             self._ask(transaction, "require_transaction")
