@@ -22,14 +22,15 @@ def test_whatever_happens_nobody_has_what_another_has_and_in_the_end_all_is_plac
         cluster.now_s += rng.choice((0.0, 0.1, 0.5, 1.0, 2.0))
         kind = rng.randrange(20)
         if kind == 0:
-            cluster.start(rng.choice(names))
-        elif kind == 1 and cluster.nodes:
-            cluster.kill(rng.choice(sorted(cluster.nodes)))
+            cluster.start(rng.choice(names), beside=rng.random() < 0.3)
+        elif kind == 1:
+            cluster.kill(rng.choice(names))
         elif kind == 2:
             cluster.now_s += rng.choice((3.0, 6.0, 20.0))
         else:
             cluster.run_any()
     cluster.faults = cluster.stalls = 0.0
+    cluster.end_doubles()
     cluster.start(rng.choice(names))
     cluster.rounds_until_placed(80)
     before = cluster.events()

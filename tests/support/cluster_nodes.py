@@ -47,14 +47,13 @@ class PretendingOpener:
 
 @dataclass
 class Node:
-    """One run of a node. ``rate``: its clock runs so many times as fast as time passes."""
+    """One run of a node, known by ``run`` and called ``name``. ``rate``: how fast its clock runs."""
 
+    run: str
     name: str
     controller: Controller
     opener: PretendingOpener
     rate: float
-    beat_s: float = 0.0
-    step_s: float = 0.0
 
     def owns(self) -> dict[str, int]:
         """The partitions that it answers from at this moment, with their epochs."""
@@ -69,6 +68,8 @@ class Cluster:
         self.now_s = 1_000.0
         self.objects: dict[str, bytes] = {}
         self.nodes: dict[str, Node] = {}
+        """By run."""
+        self._runs = 0
         self.faults, self.stalls = faults, stalls
         self.settings = ControllerSettings(opens_per_step=8, moves_per_step=2)
         self._fences: dict[str, object] = {}
@@ -92,12 +93,16 @@ class Cluster:
         if self.faults and self.rng.random() < self.faults:
             raise self.rng.choice((LostAnswer, LostRequest))
 
-    def start(self, name: str, capacity: int = 1) -> Node:
-        """A new run of a node; one that was running is as if killed."""
+    def start(self, name: str, capacity: int = 1, *, beside: bool = False) -> Node:
+        """A new run of a node; those that were running are as if killed, unless it is ``beside`` them."""
+        if not beside:
+            self.kill(name)
+        self._runs += 1
+        run = f"{name}.{self._runs}"
         rate = self.rng.choice((0.97, 1.0, 1.03))
         began_s = self.now_s
         opener = PretendingOpener(self._fences)
-        store = self.store(name)
+        store = self.store(run)
         controller = Controller(
             store,
             name,
@@ -110,41 +115,41 @@ class Cluster:
             token_bytes=self.token_bytes,
             nudge=lambda address, partition_id: self.nudge(address, partition_id),
         )
-        self.nodes[name] = Node(name, controller, opener, rate)
-        return self.nodes[name]
+        self.nodes[run] = Node(run, name, controller, opener, rate)
+        return self.nodes[run]
 
     def kill(self, name: str) -> None:
-        self.nodes.pop(name)
+        """All runs of a node end at once."""
+        self.nodes = {run: node for run, node in self.nodes.items() if node.name != name}
 
     def nudge(self, address: str, partition_id: str) -> None:
-        node = self.nodes.get(address.partition(":")[0])
-        if node is not None:
-            node.controller.look([partition_id])
+        for node in self.nodes.values():
+            if address == f"{node.name}:80":
+                node.controller.look([partition_id])
 
     def run_any(self) -> None:
         """One beat or one step of some node, that is not in the midst of one."""
-        idle = [name for name in sorted(self.nodes) if name not in self._running]
+        idle = [run for run in sorted(self.nodes) if run not in self._running]
         if idle:
             node = self.nodes[self.rng.choice(idle)]
             self.run(node, self.rng.choice((node.controller.beat, node.controller.step)))
 
     def run(self, node: Node, what: Callable[[], object]) -> None:
         """The store may fail at any request: that is for later beats and steps to mend."""
-        self._running.append(node.name)
+        self._running.append(node.run)
         try:
             what()
         except StorageFailure:
             assert self.faults
         finally:
-            self._running.remove(node.name)
+            self._running.remove(node.run)
         self.check()
 
     def run_all(self, rounds: int, second_s: float = 1.0) -> None:
         """All nodes beat and step in turn, once a second."""
         for _ in range(rounds):
             self.now_s += second_s
-            for name in sorted(self.nodes):
-                node = self.nodes[name]
+            for _, node in sorted(self.nodes.items()):
                 self.run(node, node.controller.beat)
                 self.run(node, node.controller.step)
 
@@ -153,23 +158,36 @@ class Cluster:
         owners: dict[str, str] = {}
         for node in self.nodes.values():
             for partition_id, epoch in node.owns().items():
-                assert partition_id not in owners, f"{partition_id} is {owners[partition_id]}'s and {node.name}'s"
-                owners[partition_id] = node.name
+                assert partition_id not in owners, f"{partition_id} is {owners[partition_id]}'s and {node.run}'s"
+                owners[partition_id] = node.run
                 assert epoch >= self._epochs.get(partition_id, 0)
                 self._epochs[partition_id] = epoch
 
+    def end_doubles(self) -> None:
+        """Of several runs of a node all but one end."""
+        for name in {node.name for node in self.nodes.values()}:
+            runs = sorted(run for run, node in self.nodes.items() if node.name == name)
+            kept = self.rng.choice(runs)
+            self.nodes = {run: node for run, node in self.nodes.items() if node.name != name or run == kept}
+
+    def node(self, name: str) -> Node:
+        return next(node for node in self.nodes.values() if node.name == name)
+
     def owners(self) -> dict[str, str]:
-        return {each: node.name for node in self.nodes.values() for each in node.owns()}
+        """The node of each partition that is answered from, and is not fenced."""
+        return {
+            each: node.name for node in self.nodes.values() for each in node.owns() if self._fences[each] is node.opener
+        }
 
     def placed(self) -> dict[str, str]:
         """Where all partitions are to be in the end."""
         of = self.maps.newest()
         ids = [each.id for each in of.partitions if each.state is not PartitionState.DROPPED]
-        shares = {name: node.controller._record.capacity for name, node in self.nodes.items()}
+        shares = {node.name: node.controller.capacity for node in self.nodes.values()}
         return place(ids, shares)
 
     def events(self) -> list[tuple[str, str, str]]:
-        return [(node.name, *event) for node in self.nodes.values() for event in node.opener.events]
+        return [(node.run, *event) for node in self.nodes.values() for event in node.opener.events]
 
     def rounds_until_placed(self, rounds_max: int) -> int:
         """How many rounds it takes until everybody has what it should; AssertionError where that is too many."""

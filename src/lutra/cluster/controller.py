@@ -127,6 +127,7 @@ class Controller:
             raise ParameterInvalid(f"the capacity of a node is in [1, {CAPACITY_MAX}], not {capacity}")
         self.settings = settings or ControllerSettings()
         self.node = node
+        self.capacity = capacity
         self._store = store
         self._opener = opener
         self._maps = maps
