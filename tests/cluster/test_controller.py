@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
+from dataclasses import replace
+from functools import partial
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.cluster_maps import map_of
-from support.cluster_nodes import Cluster
+from support.cluster_maps import key, map_of
+from support.cluster_nodes import Cluster, cluster_of
+from support.memory_store import LostAnswer, LostRequest
+
+from lutra.cluster import map_changes
+from lutra.cluster.controller import Owner
+from lutra.cluster.errors import Moved
+from lutra.cluster.holdings import HoldingState
+from lutra.cluster.lease_records import PartitionRecord
+from lutra.cluster.map import ClusterMap
+from lutra.cluster.partition_leases import UNOWNED, PartitionLeases
+from lutra.model.errors import ParameterInvalid
 
 
 @given(rng=st.randoms(use_true_random=False), faults=st.sampled_from([0.0, 0.05]), stalls=st.sampled_from([0.0, 0.03]))
@@ -27,6 +41,8 @@ def test_whatever_happens_nobody_has_what_another_has_and_in_the_end_all_is_plac
             cluster.kill(rng.choice(names))
         elif kind == 2:
             cluster.now_s += rng.choice((3.0, 6.0, 20.0))
+        elif kind == 3:
+            cluster.maps.change(partial(with_split, number=rng.randrange(-300, 300)))
         else:
             cluster.run_any()
     cluster.faults = cluster.stalls = 0.0
@@ -36,3 +52,400 @@ def test_whatever_happens_nobody_has_what_another_has_and_in_the_end_all_is_plac
     before = cluster.events()
     cluster.run_all(20)
     assert cluster.events() == before
+
+
+def with_split(of: ClusterMap, number: int) -> ClusterMap:
+    entry = of.partition_of(1, key(number))
+    ids = [f"s{of.version}-0", f"s{of.version}-1"]
+    return of if entry.begin == key(number) else map_changes.split(of, entry.id, [key(number)], ids)
+
+
+# --- who comes and goes -----------------------------------------------------------------------------------------------
+
+
+def test_a_node_that_dies_is_replaced_within_seconds() -> None:
+    cluster = cluster_of("abc", 12)
+    cluster.kill("b")
+    assert cluster.rounds_until_served(12) <= 8  # time to live and margin, slow clocks, and a round or two
+    cluster.rounds_until_placed(12)
+    assert Counter(cluster.owners().values()) == {"a": 6, "c": 6}
+
+
+def test_a_node_that_comes_gets_its_share_a_few_at_a_time() -> None:
+    cluster = cluster_of("ab", 30)
+    before = cluster.owners()
+    cluster.start("c")
+    moved = 0
+    for _ in range(60):
+        cluster.run_all(1)
+        now = sum(node != before.get(each) for each, node in cluster.owners().items())
+        assert now <= moved + 2 * cluster.settings.moves_per_step
+        moved = now
+    assert cluster.owners() == cluster.placed()
+    assert {node for each, node in cluster.owners().items() if before[each] != node} == {"c"}
+
+
+def test_a_node_that_comes_gets_nothing_before_it_has_been_there_for_a_while() -> None:
+    cluster = cluster_of("ab", 30)
+    cluster.start("c")
+    cluster.run_all(int(cluster.settings.settle_s) - 1)
+    assert not cluster.node("c").opener.events
+
+
+def test_a_node_that_leaves_hands_over_all_and_closes_first() -> None:
+    cluster = cluster_of("abc", 12)
+    leaving = cluster.node("b")
+    had = set(leaving.owns())
+    leaving.opener.events.clear()
+    leaving.controller.leave()
+    rounds = 0
+    while not leaving.controller.has_left:
+        cluster.run_all(1)
+        rounds += 1
+        assert rounds < 5
+    assert set(leaving.opener.events) == {("close", each) for each in had}
+    cluster.kill("b")
+    assert cluster.rounds_until_served(2) <= 1
+
+
+def test_a_restarted_node_gets_back_what_it_had() -> None:
+    cluster = cluster_of("ab", 8)
+    before = cluster.owners()
+    cluster.node("b").controller.leave()
+    cluster.run_all(4)
+    cluster.start("b")
+    cluster.rounds_until_placed(30)
+    assert cluster.owners() == before
+
+
+def test_the_last_node_leaves_what_the_next_finds() -> None:
+    cluster = cluster_of("a", 3)
+    cluster.node("a").controller.leave()
+    cluster.run_all(3)
+    assert cluster.node("a").controller.has_left
+    cluster.kill("a")
+    cluster.start("b")
+    assert cluster.rounds_until_placed(4) <= 2
+
+
+def test_who_leaves_before_it_has_joined_has_left() -> None:
+    cluster = cluster_of("a", 3)
+    late = cluster.start("b")
+    late.controller.leave()
+    late.controller.beat()
+    late.controller.step()
+    assert late.controller.has_left
+    assert not [name for name in cluster.objects if name.startswith("nodes/b/")]
+
+
+# --- who is cut off ---------------------------------------------------------------------------------------------------
+
+
+def test_a_node_that_is_cut_off_answers_nothing_and_comes_back_with_nothing() -> None:
+    cluster = cluster_of("abc", 12)
+    node = cluster.node("b")
+    epochs = node.owns()
+    cluster.cut_off = {"b"}
+    cluster.run_all(5)
+    assert node.opener.epochs
+    assert not node.owns()
+    cluster.run_all(6)
+    assert set(cluster.owners().values()) == {"a", "c"}
+    cluster.cut_off = set()
+    cluster.run_all(2)
+    assert node.controller.is_sure()
+    assert not node.opener.epochs
+    cluster.rounds_until_placed(40)
+    assert all(node.owns()[each] >= epoch + 3 for each, epoch in epochs.items())  # taken, released, taken again
+
+
+def test_where_the_store_was_away_from_all_everybody_goes_on_with_what_it_had() -> None:
+    cluster = cluster_of("abc", 12)
+    before = {node.run: node.owns() for node in cluster.nodes.values()}
+    events = cluster.events()
+    cluster.cut_off = {"a", "b", "c"}
+    cluster.run_all(60)
+    assert not cluster.owners()
+    cluster.cut_off = set()
+    cluster.run_all(20)
+    assert {node.run: node.owns() for node in cluster.nodes.values()} == before
+    assert cluster.events() == events
+
+
+def test_one_that_opens_too_late_does_no_lasting_harm() -> None:
+    """It fences the owner, who notices, and opens again what is its own."""
+    cluster = cluster_of("ab", 4)
+    owner = next(iter(cluster.nodes.values()))
+    (partition_id, epoch), *_ = sorted(owner.owns().items())
+    cluster.fence(partition_id)
+    assert partition_id not in cluster.owners()
+    cluster.run_all(1)
+    assert cluster.owners()[partition_id] == owner.name
+    assert owner.owns()[partition_id] == epoch
+
+
+# --- what cannot be opened --------------------------------------------------------------------------------------------
+
+
+def test_a_damaged_partition_stops_no_other_and_is_tried_less_and_less_often() -> None:
+    cluster = Cluster(random.Random(0))
+    cluster.maps.change(lambda of: map_of(4))
+    node = cluster.start("a")
+    node.opener.damaged = {"p1-2"}
+    cluster.run_all(60)
+    assert set(cluster.owners()) == {"p1-0", "p1-1", "p1-3"}
+    (failed,) = [each for each in node.controller.status() if each.state is HoldingState.FAILED]
+    assert (failed.partition_id, failed.error) == ("p1-2", "Corruption: p1-2: damaged")
+    assert node.opener.events.count(("open", "p1-2")) == failed.tries == 6  # after 1, 2, 4, 8, 16 seconds
+    node.opener.damaged = set()
+    cluster.run_all(60)
+    assert cluster.owners()["p1-2"] == "a"
+    assert node.controller.holdings.get("p1-2") == replace(
+        failed, state=HoldingState.OPEN, tries=0, error="", next_s=failed.next_s
+    )
+
+
+def test_a_damaged_partition_goes_where_it_should_all_the_same() -> None:
+    cluster = Cluster(random.Random(0))
+    cluster.maps.change(lambda of: map_of(4))
+    node = cluster.start("a")
+    node.opener.damaged = {"p1-0", "p1-1", "p1-2", "p1-3"}
+    cluster.run_all(3)
+    cluster.start("b")
+    cluster.run_all(30)
+    gone = {each for each, name in cluster.placed().items() if name == "b"}
+    assert gone
+    assert set(cluster.node("b").owns()) == gone
+
+
+# --- leases whose fate is not known -----------------------------------------------------------------------------------
+
+
+def lose_takes(cluster: Cluster, of: str, partition_id: str) -> None:
+    """All that a node asks of that partition's lease is done, and not answered, from the put on."""
+
+    def lose(node: str, kind: str, name: str) -> None:
+        is_lost = node == of and name.startswith(f"leases/{partition_id}") and kind != "list"
+        if is_lost:
+            raise LostAnswer
+
+    cluster.at_request = lose
+
+
+def test_a_take_without_an_answer_is_found_out_later() -> None:
+    cluster = Cluster(random.Random(0))
+    cluster.maps.change(lambda of: map_of(2))
+    node = cluster.start("a")
+    lose_takes(cluster, "a", "p1-1")
+    cluster.faults = 1e-9
+    cluster.run_all(3)
+    assert set(node.owns()) == {"p1-0"}
+    cluster.at_request = lambda node, kind, name: None
+    cluster.run_all(2)
+    assert node.owns() == {"p1-0": 1, "p1-1": 1}
+
+
+@pytest.mark.parametrize("error", [LostAnswer, LostRequest])
+def test_a_take_without_an_answer_of_what_it_should_not_have_any_more_is_undone(error: type[Exception]) -> None:
+    """Nobody else looks whether a live node opens what its lease says: it must see to that itself."""
+    cluster = cluster_of("a", 6)
+    cluster.start("b")
+    cluster.run_all(3)
+    theirs = next(each for each, name in sorted(cluster.placed().items()) if name == "b")
+    node = cluster.node("a")
+    node.controller.holdings.remove(theirs)
+    node.opener.close(theirs)
+    PartitionLeases(cluster.store("x.0"), cluster.token_bytes).put_next(
+        theirs, 1, PartitionRecord("a", 1, is_released=True, successor="a")
+    )
+
+    def lose(node_name: str, kind: str, name: str) -> None:
+        if node_name == "a" and name.startswith(f"leases/{theirs}/") and kind != "list":
+            raise error
+
+    cluster.at_request, cluster.faults = lose, 1e-9
+    node.controller.look([theirs])
+    cluster.run(node, node.controller.step)
+    assert theirs not in node.controller.holdings
+    cluster.at_request = lambda node, kind, name: None
+    cluster.rounds_until_placed(30)
+    assert cluster.owners()[theirs] == "b"
+
+
+def test_a_release_without_an_answer_is_done_again_and_nothing_is_answered_meanwhile() -> None:
+    cluster = cluster_of("ab", 6)
+    leaving = cluster.node("a")
+    leaving.controller.leave()
+    cluster.faults = 1e-9
+    lose_takes(cluster, "a", "p1-")
+    cluster.run_all(2)
+    assert not leaving.owns()
+    assert {each.state for each in leaving.controller.status()} == {HoldingState.CLOSED}
+    cluster.at_request = lambda node, kind, name: None
+    cluster.run_all(3)
+    assert leaving.controller.has_left
+    cluster.kill("a")
+    assert cluster.rounds_until_placed(3) <= 2
+
+
+def test_a_partition_whose_named_successor_does_not_come_is_taken_after_a_while() -> None:
+    cluster = cluster_of("abc", 6)
+    partition_id, owner = next(iter(sorted(cluster.owners().items())))
+    node = cluster.node(owner)
+    other = next(name for name in "abc" if name != owner)
+    epoch = node.owns()[partition_id]
+    node.controller.holdings.remove(partition_id)
+    node.opener.close(partition_id)
+    PartitionLeases(cluster.store("x.0"), cluster.token_bytes).put_next(
+        partition_id, epoch, PartitionRecord(owner, 1, is_released=True, successor=other)
+    )
+    cluster.run_all(int(cluster.settings.patience_s) - 2)
+    assert partition_id not in cluster.owners()
+    cluster.run_all(5)
+    assert cluster.owners()[partition_id] == owner
+
+
+# --- what it costs ----------------------------------------------------------------------------------------------------
+
+
+def spent(cluster: Cluster, name: str, seconds: int) -> tuple[int, int, int, int]:
+    """Puts, lists, gets and deletes of a node in that time."""
+    before = cluster.stores[name].requests
+    cluster.run_all(seconds)
+    after = cluster.stores[name].requests - before
+    return after.puts, after.lists, after.gets, after.deletes
+
+
+def test_where_nothing_happens_a_node_makes_four_requests_a_second_however_many_partitions_there_are() -> None:
+    for partitions in (1, 300):
+        cluster = cluster_of("abc", partitions)
+        cluster.run_all(5)
+        assert spent(cluster, "a", 10) == (10, 20, 0, 10)
+
+
+def test_taking_over_a_dead_nodes_partitions_costs_a_few_requests_each() -> None:
+    cluster = cluster_of("abc", 300)
+    theirs = len(cluster.node("b").owns())
+    cluster.kill("b")
+    stores = [cluster.stores[name] for name in "ac"]
+    before = [store.requests for store in stores]
+    rounds = cluster.rounds_until_served(60)
+    requests = [store.requests - counted for store, counted in zip(stores, before, strict=True)]
+    assert sum(each.gets for each in requests) <= theirs + 3
+    assert sum(each.puts for each in requests) <= theirs + 2 * rounds + 4
+    assert sum(each.lists for each in requests) <= theirs + 3 * 2 * rounds + 2
+
+
+# --- what others ask --------------------------------------------------------------------------------------------------
+
+
+def test_owners_as_they_are_known_and_as_they_are_read() -> None:
+    cluster = cluster_of("abc", 6)
+    placed = cluster.placed()
+    controller = cluster.node("a").controller
+    for partition_id, name in placed.items():
+        expected = Owner(name, f"{name}:80", 1 if name == "a" else 0)
+        assert controller.owner_of(partition_id) in (expected, replace(expected, epoch=expected.epoch + 1))
+        read = controller.read_owner(partition_id)
+        assert read is not None
+        assert (read.node, read.epoch) == (name, cluster.node(name).owns()[partition_id])
+        assert controller.owner_of(partition_id) == read
+    assert controller.owner_of("unheard") is None
+    cluster.kill("b")
+    cluster.run_all(7)
+    theirs = next(each for each, name in placed.items() if name == "b")
+    read = controller.read_owner(theirs)
+    assert read is not None
+    assert read.node == cluster.placed()[theirs]
+
+
+def test_the_owner_of_what_is_handed_over_is_the_successor() -> None:
+    cluster = cluster_of("ab", 2)
+    partition_id = next(each for each, name in cluster.owners().items() if name == "b")
+    leases = PartitionLeases(cluster.store("x.0"), cluster.token_bytes)
+    leases.put_next(partition_id, leases.epoch(partition_id), PartitionRecord("b", 1, is_released=True, successor="a"))
+    assert cluster.node("b").controller.read_owner(partition_id) == Owner("a", "a:80", 0)
+
+
+def test_a_nudged_node_looks_at_what_it_would_not_look_at() -> None:
+    cluster = cluster_of("ab", 2)
+    partition_id = next(each for each, name in cluster.owners().items() if name == "b")
+    leaving = cluster.node("b")
+    leaving.controller.leave()
+    cluster.run(leaving, leaving.controller.step)
+    cluster.run(cluster.node("a"), cluster.node("a").controller.step)
+    assert cluster.owners()[partition_id] == "a"
+
+
+def test_a_pinned_partition_stays() -> None:
+    cluster = cluster_of("a", 12)
+    node = cluster.node("a")
+    with node.controller.pinned("p1-0"), node.controller.pinned("p1-1"):
+        node.controller.leave()
+        cluster.run_all(4)
+        assert set(node.owns()) == {"p1-0", "p1-1"}
+        assert not node.controller.has_left
+    cluster.run_all(3)
+    assert node.controller.has_left
+    with pytest.raises(Moved), node.controller.pinned("p1-0"):
+        pass
+
+
+def test_claimed_partitions_stay_until_the_map_has_them() -> None:
+    cluster = cluster_of("a", 1)
+    node = cluster.node("a")
+    for partition_id in ("left", "right", "failed"):
+        assert node.controller.claim(partition_id) == 1
+        node.opener.epochs[partition_id] = 1
+        cluster._fences[partition_id] = node.opener
+    with pytest.raises(Moved):
+        node.controller.claim("left")
+    cluster.run_all(3)
+    node.opener.close("failed")
+    node.controller.give_up("failed")
+    assert set(node.owns()) == {"p1-0", "left", "right"}
+    of = node.controller._maps.change(lambda of: map_changes.split(of, "p1-0", [key(0)], ["left", "right"]))
+    assert of.version == 2
+    node.controller.adopt("left")
+    node.controller.adopt("right")
+    cluster.run_all(10)
+    assert cluster.owners() == cluster.placed() == {"left": "a", "right": "a"}
+    assert [each for each in node.opener.events if each[0] == "open"] == [("open", "p1-0")]
+    assert PartitionLeases(cluster.store("x.0"), cluster.token_bytes).newest("failed") == UNOWNED
+
+
+def test_who_is_not_sure_claims_nothing() -> None:
+    cluster = cluster_of("a", 1)
+    cluster.now_s += 10
+    with pytest.raises(Moved, match="not sure of itself"):
+        cluster.node("a").controller.claim("new")
+
+
+def test_partitions_of_a_dropped_table_are_closed_and_their_leases_go_with_them() -> None:
+    cluster = cluster_of("ab", 4)
+    cluster.maps.change(lambda of: map_changes.drop_table(of, "main", "orders1"))
+    cluster.run_all(2)
+    assert not cluster.owners()
+    assert all(not node.controller.status() for node in cluster.nodes.values())
+    assert all(not node.opener.epochs for node in cluster.nodes.values())
+
+
+def test_partitions_that_are_no_more_in_the_map_are_closed() -> None:
+    cluster = cluster_of("ab", 4)
+    cluster.maps.change(lambda of: map_of(2, tables=2))
+    cluster.rounds_until_placed(30)
+    assert set(cluster.owners()) == {"p1-0", "p1-1", "p2-0", "p2-1"}
+    assert not [name for name in cluster.objects if name.startswith("leases/p1-3")]
+
+
+def test_larger_nodes_get_more() -> None:
+    cluster = Cluster(random.Random(0))
+    cluster.maps.change(lambda of: map_of(40))
+    cluster.start("small")
+    cluster.start("large", capacity=3)
+    cluster.rounds_until_placed(80)
+    count = Counter(cluster.owners().values())
+    assert 7 <= count["small"] <= 11
+    for capacity in (0, 17):
+        with pytest.raises(ParameterInvalid):
+            cluster.start("bad", capacity=capacity)

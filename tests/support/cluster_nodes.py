@@ -70,7 +70,13 @@ class Cluster:
         self.nodes: dict[str, Node] = {}
         """By run."""
         self._runs = 0
+        self.stores: dict[str, MemoryStore] = {}
+        """Of the newest run of each node."""
         self.faults, self.stalls = faults, stalls
+        self.cut_off: set[str] = set()
+        """Names of nodes that do not reach the store."""
+        self.at_request: Callable[[str, str, str], None] = lambda node, kind, name: None
+        """Called before each request of a node: it may raise what the store is to do."""
         self.settings = ControllerSettings(opens_per_step=8, moves_per_step=2)
         self._fences: dict[str, object] = {}
         self._epochs: dict[str, int] = {}
@@ -80,11 +86,15 @@ class Cluster:
     def token_bytes(self, length: int) -> bytes:
         return self.rng.getrandbits(8 * length).to_bytes(length, "big")
 
-    def store(self, name: str) -> MemoryStore:
-        return MemoryStore(self.objects, lambda kind, _: self._before(name, kind))
+    def store(self, run: str) -> MemoryStore:
+        return MemoryStore(self.objects, lambda kind, object_name: self._before(run, kind, object_name))
 
-    def _before(self, name: str, kind: str) -> None:
+    def _before(self, run: str, kind: str, object_name: str) -> None:
         """At each request of a node: it may stall there, while others go on."""
+        name = run.partition(".")[0]
+        if name in self.cut_off:
+            raise LostRequest
+        self.at_request(name, kind, object_name)
         if self.stalls and len(self._running) < 3 and self.rng.random() < self.stalls:
             for _ in range(self.rng.randrange(1, 8)):
                 self.now_s += self.rng.choice((0.0, 0.3, 1.0, 3.0))
@@ -103,6 +113,7 @@ class Cluster:
         began_s = self.now_s
         opener = PretendingOpener(self._fences)
         store = self.store(run)
+        self.stores[name] = store
         controller = Controller(
             store,
             name,
@@ -140,7 +151,7 @@ class Cluster:
         try:
             what()
         except StorageFailure:
-            assert self.faults
+            assert self.faults or self.cut_off
         finally:
             self._running.remove(node.run)
         self.check()
@@ -182,9 +193,13 @@ class Cluster:
     def placed(self) -> dict[str, str]:
         """Where all partitions are to be in the end."""
         of = self.maps.newest()
-        ids = [each.id for each in of.partitions if each.state is not PartitionState.DROPPED]
+        ids = [each.id for each in of.partitions if each.state is PartitionState.SERVING]
         shares = {node.name: node.controller.capacity for node in self.nodes.values()}
         return place(ids, shares)
+
+    def fence(self, partition_id: str) -> None:
+        """Somebody opens a partition in the store, as one would who stalled before that."""
+        self._fences[partition_id] = object()
 
     def events(self) -> list[tuple[str, str, str]]:
         return [(node.run, *event) for node in self.nodes.values() for event in node.opener.events]
@@ -196,6 +211,14 @@ class Cluster:
                 return rounds
             self.run_all(1)
         raise AssertionError(f"{self.owners()} is not {self.placed()} after {rounds_max} rounds")
+
+    def rounds_until_served(self, rounds_max: int) -> int:
+        """How many rounds it takes until every partition is answered from, by whoever."""
+        for rounds in range(rounds_max):
+            if self.owners().keys() == self.placed().keys():
+                return rounds
+            self.run_all(1)
+        raise AssertionError(f"{self.placed().keys() - self.owners().keys()} is nobody's after {rounds_max} rounds")
 
 
 def cluster_of(names: Iterable[str], partitions: int, seed: int = 0) -> Cluster:
