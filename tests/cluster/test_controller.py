@@ -218,6 +218,21 @@ def test_a_damaged_partition_goes_where_it_should_all_the_same() -> None:
     assert set(cluster.node("b").owns()) == gone
 
 
+def test_a_damaged_lease_stops_no_other() -> None:
+    cluster = cluster_of("ab", 4)
+    gone = next(each for each, name in cluster.owners().items() if name == "b")
+    name = max(name for name in cluster.objects if name.startswith(f"leases/{gone}/"))
+    cluster.objects[name] = cluster.objects[name][:-1]
+    nodes = sorted(name for name in cluster.objects if name.startswith("nodes/b/0"))
+    cluster.kill("b")
+    cluster.run_all(30)
+    assert cluster.owners().keys() == {f"p1-{number}" for number in range(4)} - {gone}
+    cluster.objects["nodes/c/00000000000000000001"] = cluster.objects[nodes[0]][:-1]
+    cluster.start("b")
+    cluster.run_all(30)
+    assert "b" in cluster.owners().values()
+
+
 # --- leases whose fate is not known -----------------------------------------------------------------------------------
 
 
@@ -237,51 +252,75 @@ def test_a_take_without_an_answer_is_found_out_later() -> None:
     cluster.maps.change(lambda of: map_of(2))
     node = cluster.start("a")
     lose_takes(cluster, "a", "p1-1")
-    cluster.faults = 1e-9
     cluster.run_all(3)
     assert set(node.owns()) == {"p1-0"}
-    cluster.at_request = lambda node, kind, name: None
+    cluster.at_request = None
     cluster.run_all(2)
     assert node.owns() == {"p1-0": 1, "p1-1": 1}
 
 
 @pytest.mark.parametrize("error", [LostAnswer, LostRequest])
-def test_a_take_without_an_answer_of_what_it_should_not_have_any_more_is_undone(error: type[Exception]) -> None:
-    """Nobody else looks whether a live node opens what its lease says: it must see to that itself."""
-    cluster = cluster_of("a", 6)
-    cluster.start("b")
-    cluster.run_all(3)
-    theirs = next(each for each, name in sorted(cluster.placed().items()) if name == "b")
+def test_a_take_without_an_answer_of_what_it_should_not_have_is_undone(error: type[Exception]) -> None:
+    """Nobody else looks whether a live node opens what its lease says, or may say yet: it sees to that itself."""
+    cluster = cluster_of("ab", 6)
     node = cluster.node("a")
-    node.controller.holdings.remove(theirs)
-    node.opener.close(theirs)
-    PartitionLeases(cluster.store("x.0"), cluster.token_bytes).put_next(
-        theirs, 1, PartitionRecord("a", 1, is_released=True, successor="a")
-    )
+    theirs, epoch = next(iter(sorted(cluster.node("b").owns().items())))
+    cluster.node("b").controller.holdings.remove(theirs)
+    cluster.node("b").opener.close(theirs)
+    leases = PartitionLeases(cluster.store("x.0"), cluster.token_bytes)
+    leases.put_next(theirs, epoch, PartitionRecord("b", 1, is_released=True, successor="a"))
+    has_put: list[str] = []
 
     def lose(node_name: str, kind: str, name: str) -> None:
-        if node_name == "a" and name.startswith(f"leases/{theirs}/") and kind != "list":
+        if node_name == "a" and name.startswith(f"leases/{theirs}") and (has_put or kind == "put_if_absent"):
+            has_put.append(kind)
             raise error
 
-    cluster.at_request, cluster.faults = lose, 1e-9
+    cluster.at_request = lose
     node.controller.look([theirs])
     cluster.run(node, node.controller.step)
-    assert theirs not in node.controller.holdings
-    cluster.at_request = lambda node, kind, name: None
-    cluster.rounds_until_placed(30)
+    assert has_put
+    assert leases.epoch(theirs) == epoch + (2 if error is LostAnswer else 1)
+    cluster.at_request = None
+    cluster.run(node, node.controller.step)
+    assert leases.epoch(theirs) == epoch + 2
+    cluster.rounds_until_placed(12)
     assert cluster.owners()[theirs] == "b"
+
+
+def test_who_stalls_between_taking_and_opening_does_not_open() -> None:
+    """It would fence who has taken it over since."""
+    cluster = cluster_of("ab", 6)
+    node = cluster.node("a")
+    cluster.kill("b")
+    puts: list[str] = []
+    stalled: list[str] = []
+
+    def stall(node_name: str, kind: str, name: str) -> None:
+        is_after = kind == "list" and any(put.startswith(f"{name}/") for put in puts)
+        if node_name == "a" and name.startswith("leases/p1-") and is_after and not stalled:
+            stalled.append(name.removeprefix("leases/"))
+            cluster.now_s += 20
+        if kind == "put_if_absent":
+            puts.append(name)
+
+    cluster.at_request = stall
+    node.opener.events.clear()
+    while not stalled:
+        cluster.run_all(1)
+    assert ("open", stalled[0]) not in node.opener.events
+    cluster.rounds_until_placed(20)
 
 
 def test_a_release_without_an_answer_is_done_again_and_nothing_is_answered_meanwhile() -> None:
     cluster = cluster_of("ab", 6)
     leaving = cluster.node("a")
     leaving.controller.leave()
-    cluster.faults = 1e-9
     lose_takes(cluster, "a", "p1-")
     cluster.run_all(2)
     assert not leaving.owns()
     assert {each.state for each in leaving.controller.status()} == {HoldingState.CLOSED}
-    cluster.at_request = lambda node, kind, name: None
+    cluster.at_request = None
     cluster.run_all(3)
     assert leaving.controller.has_left
     cluster.kill("a")
@@ -385,6 +424,7 @@ def test_a_pinned_partition_stays() -> None:
         cluster.run_all(4)
         assert set(node.owns()) == {"p1-0", "p1-1"}
         assert not node.controller.has_left
+        assert not node.controller.board.alive()  # who does not give it anything any more
     cluster.run_all(3)
     assert node.controller.has_left
     with pytest.raises(Moved), node.controller.pinned("p1-0"):
@@ -412,6 +452,22 @@ def test_claimed_partitions_stay_until_the_map_has_them() -> None:
     assert cluster.owners() == cluster.placed() == {"left": "a", "right": "a"}
     assert [each for each in node.opener.events if each[0] == "open"] == [("open", "p1-0")]
     assert PartitionLeases(cluster.store("x.0"), cluster.token_bytes).newest("failed") == UNOWNED
+
+
+def test_an_older_map_says_nothing_of_what_was_adopted_since(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = cluster_of("a", 1)
+    node = cluster.node("a")
+    maps = node.controller._maps
+    older = maps.known
+    node.controller.claim("left")
+    node.controller.claim("right")
+    maps.change(lambda of: map_changes.split(of, "p1-0", [key(0)], ["left", "right"]))
+    node.controller.adopt("left")
+    node.controller.adopt("right")
+    with monkeypatch.context() as patched:
+        patched.setattr(maps, "newest", lambda: older)  # read before, by another thread
+        cluster.run(node, node.controller.step)
+    assert {"left", "right"} <= {each.partition_id for each in node.controller.status()}
 
 
 def test_who_is_not_sure_claims_nothing() -> None:

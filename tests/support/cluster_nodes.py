@@ -75,8 +75,8 @@ class Cluster:
         self.faults, self.stalls = faults, stalls
         self.cut_off: set[str] = set()
         """Names of nodes that do not reach the store."""
-        self.at_request: Callable[[str, str, str], None] = lambda node, kind, name: None
-        """Called before each request of a node: it may raise what the store is to do."""
+        self.at_request: Callable[[str, str, str], None] | None = None
+        """Called before each request of a node, with its kind and the name: it may raise what the store is to do."""
         self.settings = ControllerSettings(opens_per_step=8, moves_per_step=2)
         self._fences: dict[str, object] = {}
         self._epochs: dict[str, int] = {}
@@ -94,7 +94,8 @@ class Cluster:
         name = run.partition(".")[0]
         if name in self.cut_off:
             raise LostRequest
-        self.at_request(name, kind, object_name)
+        if self.at_request is not None:
+            self.at_request(name, kind, object_name)
         if self.stalls and len(self._running) < 3 and self.rng.random() < self.stalls:
             for _ in range(self.rng.randrange(1, 8)):
                 self.now_s += self.rng.choice((0.0, 0.3, 1.0, 3.0))
@@ -151,7 +152,7 @@ class Cluster:
         try:
             what()
         except StorageFailure:
-            assert self.faults or self.cut_off
+            assert self.faults or self.cut_off or self.at_request
         finally:
             self._running.remove(node.run)
         self.check()

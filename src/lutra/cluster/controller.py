@@ -27,7 +27,7 @@ from lutra.cluster.node_board import NodeBoard, SeenNode
 from lutra.cluster.node_lease import MARGIN_S, TTL_S, Clock, NodeLease, boot_clock_s
 from lutra.cluster.partition_leases import UNOWNED, PartitionLease, PartitionLeases
 from lutra.cluster.placement import place
-from lutra.model.errors import ParameterInvalid, StorageFailure
+from lutra.model.errors import Corruption, ParameterInvalid, StorageFailure
 from lutra.objects.store import ObjectStore
 
 _NAMES_A_LIST: Final = 1_000
@@ -343,7 +343,7 @@ class Controller:
             self._seen[partition_id] = _Seen(lease, self._clock())
 
     def _learn(self, partition_ids: Sequence[str], known: int) -> dict[str, _Seen]:
-        """The newest leases of these: as few lists as can be, and a get for each that is new."""
+        """The newest leases of these that can be read: as few lists as can be, and a get for each that is new."""
         if len(partition_ids) <= 1 + known // _NAMES_A_LIST:
             numbers = self._together([partial(self._leases.epoch, each) for each in partition_ids])
             epochs = dict(zip(partition_ids, numbers, strict=True))
@@ -357,10 +357,15 @@ class Controller:
                 self._saw(each, UNOWNED)
             elif seen is None or seen.lease.epoch < epoch:
                 new.append((each, epoch))
-        leases = self._together([partial(self._leases.read, each, epoch) for each, epoch in new])
-        for (each, _), lease in zip(new, leases, strict=True):
-            self._saw(each, lease)
-        return {each: self._seen[each] for each in partition_ids}
+        self._together([partial(self._read, each, epoch) for each, epoch in new])
+        return {each: seen for each in partition_ids if (seen := self._seen.get(each)) is not None}
+
+    def _read(self, partition_id: str, epoch: int) -> None:
+        """A lease that is damaged must not stop the others: nobody takes its partition."""
+        try:
+            self._saw(partition_id, self._leases.read(partition_id, epoch))
+        except Corruption:
+            _log.exception("the lease of partition %s is damaged", partition_id)
 
     # --- taking and opening -----------------------------------------------------------------------------------------
 
@@ -392,7 +397,7 @@ class Controller:
         if not ids:
             return False
         seen = self._learn(ids, len(of.partitions))
-        ready = [each for each in ids if self._may_take(seen[each], is_wanted=each in wanted)]
+        ready = [each for each in ids if each in seen and self._may_take(seen[each], is_wanted=each in wanted)]
         batch = ready[: self.settings.opens_per_step]
         self._together([partial(self._take, of, each, seen[each].lease) for each in batch])
         return len(ready) > len(batch)
@@ -483,7 +488,7 @@ class Controller:
                 self.holdings.remove(holding.partition_id)
             else:
                 self._release(holding, None)
-        for partition_id in [each for each in self._seen if of.partition(each) is None]:
+        for partition_id in [each for each in list(self._seen) if of.partition(each) is None]:
             self._seen.pop(partition_id, None)
 
     def _misplaced(self, of: ClusterMap) -> list[Holding]:
@@ -505,7 +510,8 @@ class Controller:
 
     def _moves(self, of: ClusterMap, holdings: Iterable[Holding]) -> list[tuple[Holding, str | None]]:
         """With the node that each is to go to."""
-        return [(each, self._placement(of).get(each.partition_id)) for each in holdings if not each.pins]
+        placed = self._placement(of)
+        return [(each, placed.get(each.partition_id)) for each in holdings if not each.pins]
 
     def _hand_over(self, moves: Sequence[tuple[Holding, str | None]]) -> None:
         self._together([partial(self._move, holding, successor) for holding, successor in moves])

@@ -6,20 +6,23 @@ own: since when it has seen the newest number of each.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from lutra.cluster.lease_records import NODES, NodeRecord, NodeState
 from lutra.cluster.node_lease import CHANGED, MARGIN_S, Clock, mark_name
-from lutra.model.errors import ObjectMissing
-from lutra.objects.manifest_log import ManifestLog
+from lutra.model.errors import Corruption, ObjectMissing
+from lutra.objects.manifest_log import Manifest, ManifestLog
 from lutra.objects.store import ObjectStore
 
 T = TypeVar("T")
 Together = Callable[[Sequence[Callable[[], T]]], list[T]]
 
 _CLAIMANT_BYTES: Final = 16
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +116,11 @@ class NodeBoard:
     def _read(self, node: SeenNode) -> SeenNode:
         log = ManifestLog(self._store, f"{NODES}/{node.name}")
         try:
-            found = log.read(node.number)
-        except ObjectMissing:
-            latest = log.latest()
-            assert latest is not None  # the newest is never deleted
-            found = latest
-        record = NodeRecord.from_json(found.payload)
+            found = _newest(log, node.number)
+            record = NodeRecord.from_json(found.payload)
+        except Corruption:
+            _log.exception("the lease of node %s is damaged", node.name)
+            return node  # which must not hide the others
         since_s = node.since_s if found.number == node.number else self._clock()
         return replace(node, number=found.number, since_s=since_s, read=found.number, record=record)
 
@@ -173,3 +175,13 @@ class NodeBoard:
         if node is None or node.record is None or node.record.incarnation != incarnation:
             return None
         return None if node.record.state.is_over else node.record.address
+
+
+def _newest(log: ManifestLog, number: int) -> Manifest:
+    """That of a number, or the newest where it is gone."""
+    try:
+        return log.read(number)
+    except ObjectMissing:
+        latest = log.latest()
+        assert latest is not None  # the newest is never deleted
+        return latest
