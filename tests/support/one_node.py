@@ -204,7 +204,8 @@ class OneNode:
         """Of the search indexes of all partitions, against their rows."""
         found = []
         for owned in self.host.owned():
-            tables, uid = owned.instance.tables, self.table.uid
+            tables = owned.instance.tables
+            uid = tables.describe("orders").table_id
             for feed in owned.instance.index_feeds():
                 prefix = place_of(owned.id) + prefix_of(feed.definition)
                 with (
@@ -241,6 +242,11 @@ BY_CITY = (
 
 def _with_table(of: ClusterMap) -> ClusterMap:
     made = map_changes.create_instance(of, "main")
+    # So that the table's id in the map is not the one that it has in its partitions.
+    other = TableSchema("other", (KeyColumn("id", ColumnType.STRING),))
+    other_id = new_partition_id()
+    made = map_changes.create_table(made, "main", other, 1_000, [other_id])
+    made = map_changes.forget_partition(map_changes.drop_table(made, "main", "other"), other_id)
     made = map_changes.create_table(made, "main", SCHEMA, 1_000, [new_partition_id()])
     return map_changes.create_index(made, "main", "orders", "x", INDEX, 5)
 

@@ -204,9 +204,9 @@ class PartitionHost:
 
     def prepare(self, entry: PartitionEntry, table: TableEntry, epoch: int) -> OwnedPartition:
         """As `open`, but for now nothing is answered from it (`exchange`)."""
-        hidden = hidden_ranges(entry, table)
-        rows = SlateStore(self.rows_address(entry.id), settings=_ROWS, hidden=hidden)
+        rows = SlateStore(self.rows_address(entry.id), settings=_ROWS)
         try:
+            rows.hide(hidden_ranges(entry, rows))
             # In the one store of all: its indexes may have segments of those whose rows it took over.
             resources = replace(self._resources, place=place_of(entry.id))
             known_as = Path(self._root, resources.place)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from lutra.cluster.map import PartitionEntry, TableEntry
+from lutra.cluster.map import PartitionEntry
 from lutra.kv.store import KeyValueStore, prefix_end
 from lutra.model.errors import ParameterInvalid
-from lutra.model.schema import IndexKind
+from lutra.model.schema import IndexKind, TableDescription
 from lutra.model.values import KeyValue
-from lutra.tables import keyspace
+from lutra.tables import definition, keyspace
 from lutra.tables.indexrows import schema_of
 from lutra.tables.keys import KeyCodec
 
@@ -18,22 +18,29 @@ _PIECES: Final = 16
 """A middle is looked for among so many cuts."""
 
 
-def hidden_ranges(entry: PartitionEntry, table: TableEntry) -> list[tuple[bytes, bytes]]:
+def hidden_ranges(entry: PartitionEntry, store: KeyValueStore) -> list[tuple[bytes, bytes]]:
     """The keys of a partition's key-value store below which there may be rows of its parents that are not its own.
 
-    Rows of the table and of its local indexes, and counters: all that is stored by partition key. Raises Corruption.
+    Rows of the table and of its local indexes, and counters: all that is stored by partition key. By the ids that they
+    have in this store. Raises StorageFailure, Corruption.
     """
-    bare = KeyCodec(b"", table.schema.key)
-    begin = bare.decode_partition(entry.begin) if entry.begin else None
-    end = None if entry.end is None else bare.decode_partition(entry.end)
-    return [hidden for keys in _codecs(table) for hidden in _beyond(keys, begin, end)]
+    if not entry.begin and entry.end is None:
+        return []
+    found = []
+    for _, data in store.scan(keyspace.DEFINITIONS_BEGIN, keyspace.DEFINITIONS_END):
+        table = definition.from_json(data).description
+        bare = KeyCodec(b"", table.schema.key)
+        begin = bare.decode_partition(entry.begin) if entry.begin else None
+        end = None if entry.end is None else bare.decode_partition(entry.end)
+        found += [hidden for keys in _codecs(table) for hidden in _beyond(keys, begin, end)]
+    return found
 
 
-def _codecs(table: TableEntry) -> Iterator[KeyCodec]:
+def _codecs(table: TableDescription) -> Iterator[KeyCodec]:
     key = table.schema.key
-    yield KeyCodec(keyspace.rows_prefix(table.uid), key)
+    yield KeyCodec(keyspace.rows_prefix(table.table_id), key)
     if len(key) > 1:  # counters are kept by the first of several columns
-        yield KeyCodec(keyspace.counters_prefix(table.uid), key)
+        yield KeyCodec(keyspace.counters_prefix(table.table_id), key)
     for index in table.schema.indexes:
         if index.kind is IndexKind.LOCAL:
             yield KeyCodec(keyspace.rows_prefix(index.index_id), schema_of(table.schema, index).key)
@@ -46,12 +53,13 @@ def _beyond(keys: KeyCodec, begin: KeyValue | None, end: KeyValue | None) -> Ite
         yield keys.encode_partition_value(end), prefix_end(keys.prefix)
 
 
-def middle_of(store: KeyValueStore, entry: PartitionEntry, table: TableEntry) -> bytes:
+def middle_of(store: KeyValueStore, entry: PartitionEntry, table: TableDescription) -> bytes:
     """The partition key that cuts a partition into halves of about one size, as its children's bounds have it.
 
-    Raises ParameterInvalid where there are rows of fewer than two partition keys; StorageFailure, Corruption.
+    ``table``: as the store has it. Raises ParameterInvalid where there are rows of fewer than two partition keys;
+    StorageFailure, Corruption.
     """
-    prefix = keyspace.rows_prefix(table.uid)
+    prefix = keyspace.rows_prefix(table.table_id)
     keys = KeyCodec(prefix, table.schema.key)
     begin = prefix + entry.begin
     end = prefix_end(prefix) if entry.end is None else prefix + entry.end

@@ -121,7 +121,7 @@ class Splitter:
         """
         owned = self._host.get(partition_id)
         if at is None:
-            at = middle_of(owned.partition.store, owned.entry, owned.table)
+            at = middle_of(owned.partition.store, owned.entry, owned.instance.tables.describe(owned.table.name))
         ids = [new_partition_id(self._token_bytes) for _ in range(2)]
         cut = at
         self._maps.change(lambda of: map_changes.plan_split(of, partition_id, [cut], ids))

@@ -311,6 +311,18 @@ class SlateStore:
         measured = self._measure(begin, end)
         return cut(self._table_sizes(begin, end) if measured is None else measured, piece_bytes, limit)
 
+    def hide(self, ranges: Sequence[KeyRange]) -> None:
+        """As ``hidden``, for who has to look into the store to know them: before anything of them is read or written.
+
+        Raises ParameterInvalid where one of them is none.
+        """
+        made = hidden_for_good(ranges).ranges
+        with self._lock:
+            self._hidden = self._hidden.with_more(made)
+            self._sweeps = [*self._sweeps, *map(Sweep, made)]
+        if made:
+            self._background.wake()
+
     @property
     def is_swept(self) -> bool:
         """Whether nothing is left on the store of what is hidden."""
