@@ -126,9 +126,11 @@ def test_who_was_overtaken_acknowledges_nothing_though_it_is_sure(tmp_path: Path
         for number in (2, 3):
             with pytest.raises(Fenced):
                 put(before, number)
+        assert (first.broken(), second.broken()) == ([ENTRY.id], [])
         assert found(owned) == [1]
         put(owned, 4)
         first.close(ENTRY.id)
+        assert first.broken() == []
         assert found(owned) == [1, 4]
 
 

@@ -51,6 +51,8 @@ class _Entry:
 
 _COMMANDS: Final = {
     "serve": _Entry("lutra.cli.serve", "serve", "Serve a data directory over HTTP."),
+    "cluster": _Entry("lutra.cli.cluster", "cluster", "Run nodes over one store, and look how they are."),
+    "node": _Entry("lutra.cli.node", "node", "Run one node of a cluster."),
     "instance": _Entry("lutra.cli.instance", "instance", "Create and list instances."),
     "import": _Entry("lutra.cli.importing", "import_", "Read rows from CSV, JSON lines or Parquet into a table."),
     "embed": _Entry("lutra.cli.embedding", "embed", "Have a model make the vectors that rows lack."),

@@ -44,6 +44,14 @@ builders_option = click.option(
     help="Who builds segments: local processes, or tasks of ray; COUNT large builds at once. [default: local, which is "
     "local:1]",
 )
+store_option = click.option(
+    "--store",
+    metavar="PLACE",
+    required=True,
+    envvar="LUTRA_STORE",
+    show_envvar=True,
+    help="Where the cluster's data is: s3://bucket/prefix, or a folder that all nodes see.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 instance_option = click.option(
     "--instance", default="default", show_default=True, help="The instance that the table is in."

@@ -27,6 +27,7 @@ from lutra.cluster.node_board import NodeBoard, SeenNode
 from lutra.cluster.node_lease import MARGIN_S, TTL_S, Clock, NodeLease, boot_clock_s
 from lutra.cluster.partition_leases import UNOWNED, PartitionLease, PartitionLeases
 from lutra.cluster.placement import place
+from lutra.cluster.process import Process
 from lutra.model.errors import Corruption, ParameterInvalid, StorageFailure
 from lutra.objects.store import ObjectStore
 
@@ -111,7 +112,7 @@ class Controller:
         *,
         settings: ControllerSettings | None = None,
         capacity: int = 1,
-        pid: int = 0,
+        process: Process | None = None,
         clock: Clock = boot_clock_s,
         token_bytes: Callable[[int], bytes] = secrets.token_bytes,
         together: Together = one_by_one,
@@ -135,7 +136,7 @@ class Controller:
         self._token_bytes = token_bytes
         self._together = together
         self._nudge = nudge
-        self._record = NodeRecord(0, address, self.settings.ttl_s, capacity, pid)
+        self._record = NodeRecord(0, address, self.settings.ttl_s, capacity, process)
         self._lease = self._new_lease()
         self._leases = PartitionLeases(store, token_bytes)
         self.board = NodeBoard(store, clock, token_bytes, self.settings.margin_s, self.settings.ttl_s)

@@ -48,6 +48,7 @@ class OwnedPartition:
         table: TableEntry,
         epoch: int,
         partition: Partition,
+        rows: SlateStore,
         is_sure: Callable[[], bool],
     ) -> None:
         self.entry = entry
@@ -57,6 +58,8 @@ class OwnedPartition:
         self.partition = partition
         self.instance = Instance(table.instance, partition)
         """Which has its one table."""
+        self.rows = rows
+        """The partition's store."""
         self.calls = Calls(self.check)
         """Those under way. Splits and handovers pause them."""
         self._is_sure = is_sure
@@ -185,8 +188,10 @@ class PartitionHost:
     def open(self, entry: PartitionEntry, table: TableEntry, epoch: int) -> OwnedPartition:
         """Opens a partition, which fences whoever had it, and makes its table what the map says.
 
-        Raises StorageFailure, Fenced where another has taken it over meanwhile, Corruption; nothing is left open then.
+        One that is open here already is let go first. Raises StorageFailure, Fenced where another has taken it over
+        meanwhile, Corruption; nothing is left open then.
         """
+        self.close(entry.id)
         began_s = time.monotonic()
         owned = self.prepare(entry, table, epoch)
         try:
@@ -214,7 +219,7 @@ class PartitionHost:
         except BaseException:
             rows.close()
             raise
-        owned = OwnedPartition(entry, table, epoch, partition, self._is_sure)
+        owned = OwnedPartition(entry, table, epoch, partition, rows, self._is_sure)
         try:
             owned.reopen()
             owned.reconcile(table)
@@ -262,6 +267,11 @@ class PartitionHost:
         """Those that are open, by id."""
         with self._lock:
             return [self._owned[partition_id] for partition_id in sorted(self._owned)]
+
+    def broken(self) -> list[str]:
+        """Ids of those that cannot go on as they are, by their stores: fenced, or not sure of what the last commit came
+        to. To be opened again, they are to be owned again."""
+        return [owned.id for owned in self.owned() if owned.rows.refusal is not None]
 
     def close_all(self) -> None:
         """Lets all go, several at a time."""

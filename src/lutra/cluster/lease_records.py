@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import enum
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from lutra.cluster.process import Process
 from lutra.model.errors import Corruption, ParameterInvalid
 from lutra.objects.name import is_part
 
@@ -42,14 +43,15 @@ class NodeRecord:
     """What a node's lease says. ``incarnation``: the number by which this run joined; later runs have larger ones.
 
     ``address``: where other nodes reach it. ``ttl_s``: it renews its lease so often that others may take it for dead
-    when they have seen it unchanged for longer. ``capacity``: how many shares of the partitions it takes.
+    when they have seen it unchanged for longer. ``capacity``: how many shares of the partitions it takes. ``process``:
+    that it is, for people, and for who stops it.
     """
 
     incarnation: int
     address: str
     ttl_s: float
     capacity: int = 1
-    pid: int = 0
+    process: Process | None = None
     state: NodeState = NodeState.ALIVE
 
     def to_json(self) -> bytes:
@@ -61,7 +63,7 @@ class NodeRecord:
                 "address": self.address,
                 "ttl_s": self.ttl_s,
                 "capacity": self.capacity,
-                "pid": self.pid,
+                "process": None if self.process is None else asdict(self.process),
                 "state": self.state.value,
             }
         ).encode()
@@ -76,7 +78,7 @@ class NodeRecord:
                 stored["address"],
                 float(stored["ttl_s"]),
                 int(stored["capacity"]),
-                int(stored["pid"]),
+                None if stored["process"] is None else Process(**stored["process"]),
                 NodeState(stored["state"]),
             )
         except (ValueError, KeyError, TypeError) as error:

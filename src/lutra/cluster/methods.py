@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import enum
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lutra.cluster.counters import CallCounters
 from lutra.cluster.signing import SIGNATURE_HEADER, TIME_HEADER, is_signed, is_timely
 from lutra.cluster.wire import decode, encode
 from lutra.model.deadline import Deadline, working_for
@@ -56,6 +58,8 @@ class Methods:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
         self._methods: dict[str, _Method] = {}
+        self.answers = CallCounters()
+        """By method. To look at."""
 
     @property
     def lanes(self) -> Mapping[str, int]:
@@ -90,6 +94,7 @@ class Methods:
         """
         if not is_signed(self._secret, method, _header(headers, TIME_HEADER), body, _header(headers, SIGNATURE_HEADER)):
             return 403, b""
+        began_s, outcome = time.monotonic(), CallCounters.OK
         left = _header(headers, LEFT_HEADER)
         left_ms = min(int(left), _LEFT_MS_MAX) if left.isdecimal() and len(left) <= 9 else _LEFT_MS_MAX
         try:
@@ -97,10 +102,14 @@ class Methods:
                 deadline.check()
                 return 200, encode(self._methods[method].call(decode(body)))
         except LutraError as error:
+            outcome = type(error).__name__
             return 409, encode(error)
         except Exception:
+            outcome = "failure"
             logger.exception("method %s failed", method)
             return 500, b""
+        finally:
+            self.answers.count(method, outcome, time.monotonic() - began_s)
 
 
 def _header(headers: Headers, name: str) -> str:

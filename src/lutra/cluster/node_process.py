@@ -17,6 +17,8 @@ from lutra.model.errors import StorageFailure
 
 WRONG_OPTIONS: Final = 2
 """The status of a node that cannot run as it was told to: to start it again would change nothing."""
+_END_S: Final = 10.0
+"""Who has closed its end of the pipe is about to end."""
 _LISTENING: Final = re.compile(r"listening on (http://\S+)")
 
 
@@ -29,8 +31,7 @@ class NodeSettings:
     host: str = "127.0.0.1"
     port: int = 0
     memory_mb: int = 512
-    builders: str = "1"
-    has_console: bool = True
+    builders: str = ""
     log_level: str = "warning"
 
     @property
@@ -42,8 +43,8 @@ class NodeSettings:
             "--host": self.host,
             "--port": str(self.port),
             "--memory-mb": str(self.memory_mb),
-            "--builders": self.builders,
             "--log-level": self.log_level,
+            **({"--builders": self.builders} if self.builders else {}),
         }
         told = [part for option in options.items() for part in option]
         return [sys.executable, "-m", "lutra.cli.main", "node", *told]
@@ -99,9 +100,9 @@ class NodeProcess:
 
     def wait_listening(self, timeout_s: float) -> str:
         """Its endpoint. Raises StorageFailure where it ended before, or it takes longer."""
-        self._listening.wait(timeout_s)
+        has_said_all = self._listening.wait(timeout_s)
         if self._endpoint is None:
-            status = self.status
+            status = self.wait(_END_S) if has_said_all else self.status
             raise StorageFailure(
                 f"node {self.settings.name} does not take requests after {timeout_s:g} s: its log says why"
                 if status is None

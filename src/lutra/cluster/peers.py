@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
+from lutra.cluster.counters import CallCounters
 from lutra.cluster.errors import PeerLost, PeerUnreachable
 from lutra.cluster.methods import LEFT_HEADER
 from lutra.cluster.signing import SIGNATURE_HEADER, TIME_HEADER, signature_of
@@ -43,6 +44,8 @@ class Peers:
         self._secret = secret
         self._pool = urllib3.PoolManager(num_pools=1_024, maxsize=_CONNECTIONS, retries=False)
         self._executor = DaemonExecutor("lutra-peers", at_once)
+        self.calls = CallCounters()
+        """By method. To look at."""
 
     def call(self, address: str, method: str, payload: object = None, *, timeout_s: float | None = None) -> Any:
         """What the node says. Takes no longer than ``timeout_s``, and than what this thread works for.
@@ -50,6 +53,17 @@ class Peers:
         Raises the LutraError that the method raised there, PeerUnreachable, PeerLost, and RequestTimeout where the time
         was up before it was asked.
         """
+        began_s = time.monotonic()
+        outcome = CallCounters.OK
+        try:
+            return self._call(address, method, payload, timeout_s)
+        except LutraError as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            self.calls.count(method, outcome, time.monotonic() - began_s)
+
+    def _call(self, address: str, method: str, payload: object, timeout_s: float | None) -> Any:
         deadline = current_deadline()
         deadline.check()
         left_s = min(TIMEOUT_S if timeout_s is None else timeout_s, deadline.left_s)

@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from lutra.cluster.node_process import WRONG_OPTIONS, NodeProcess, NodeSettings
+from lutra.cluster.ray_head import RayHead
 from lutra.model.errors import LutraError, StorageFailure
 
 _PAUSE_MIN_S: Final = 0.25
 _PAUSE_MAX_S: Final = 30.0
+_RAY_LOOK_S: Final = 1.0
 _SETTLED_S: Final = 60.0
 """A node that ran so long is started again at once, as often as it ends."""
 _GRACE_S: Final = 60.0
@@ -24,10 +26,17 @@ _log = logging.getLogger(__name__)
 class Supervisor:
     """Of some nodes. `start`, then `run` until `stop` is called, by any thread or a signal's handler."""
 
-    def __init__(self, nodes: Sequence[NodeSettings], on_listening: Callable[[NodeSettings, str], None]) -> None:
-        """``on_listening`` is called with each node's endpoint whenever it takes requests, by some thread."""
+    def __init__(
+        self,
+        nodes: Sequence[NodeSettings],
+        on_listening: Callable[[NodeSettings, str], None],
+        ray: RayHead | None = None,
+    ) -> None:
+        """``on_listening`` is called with each node's endpoint whenever it takes requests, by some thread. ``ray``: to
+        be kept running, too, for the nodes' builders."""
         self._settings = list(nodes)
         self._on_listening = on_listening
+        self._ray = ray
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._nodes: dict[str, NodeProcess] = {}
@@ -38,6 +47,8 @@ class Supervisor:
         """Returns when all nodes take requests. Raises StorageFailure where one does not come to it; all are stopped
         then."""
         try:
+            if self._ray is not None:
+                self._ray.start()
             started = [self._started(settings) for settings in self._settings]
             until_s = time.monotonic() + timeout_s
             for node in started:
@@ -53,6 +64,8 @@ class Supervisor:
             threading.Thread(target=self._keep, args=(settings, failures), name=f"lutra-keep-{settings.name}")
             for settings in self._settings
         ]
+        if self._ray is not None:
+            keepers.append(threading.Thread(target=self._keep_ray, args=(self._ray,), name="lutra-keep-ray"))
         for keeper in keepers:
             keeper.start()
         self._stopping.wait()
@@ -70,7 +83,11 @@ class Supervisor:
         with self._lock:
             if self._stopping.is_set():
                 raise StorageFailure("the cluster is being stopped")
-            node = NodeProcess(settings, on_listening=lambda endpoint: self._on_listening(settings, endpoint))
+            node = NodeProcess(
+                settings,
+                environment=None if self._ray is None else self._ray.for_nodes,
+                on_listening=lambda endpoint: self._on_listening(settings, endpoint),
+            )
             self._nodes[settings.name] = node
             return node
 
@@ -97,6 +114,21 @@ class Supervisor:
             except LutraError as error:
                 _log.error("%s", error)
 
+    def _keep_ray(self, ray: RayHead) -> None:
+        """Without it builds that are small are done by the nodes, and large ones wait."""
+        pause_s = _PAUSE_MIN_S
+        while not self._stopping.wait(_RAY_LOOK_S):
+            if ray.is_running:
+                pause_s = _PAUSE_MIN_S
+                continue
+            _log.warning("the builders' Ray has ended: it is started again")
+            try:
+                ray.start()
+            except LutraError as error:
+                _log.error("%s", error)
+                self._stopping.wait(pause_s)
+                pause_s = min(2 * pause_s, _PAUSE_MAX_S)
+
     def _stop_nodes(self) -> None:
         """All at once, so that none hands over to one that is about to stop as well."""
         self._stopping.set()
@@ -107,3 +139,5 @@ class Supervisor:
         until_s = time.monotonic() + _GRACE_S
         for node in nodes:
             node.stop(max(0.0, until_s - time.monotonic()))
+        if self._ray is not None:
+            self._ray.stop()

@@ -64,6 +64,8 @@ class Watermarks:
     rows: int
     damaged_rows: int = 0
     """Rows of the table that cannot be read and that it goes on without, of those it met since the start."""
+    persisted: int = 0
+    """Every change up to that sequence is in what it has stored: who opens it reads the changelog from there on."""
 
 
 @dataclass(slots=True, eq=False)
@@ -132,9 +134,11 @@ class Feed(Generic[Consumer]):
         with self._mutex:
             consumer, written = self.consumer, self._changelog.last_sequence
             if self.phase is SyncPhase.FULL:
-                return Watermarks(written, -1, -1, self._synced_us, consumer.rows, len(self._damaged))
+                return Watermarks(written, -1, -1, self._synced_us, consumer.rows, len(self._damaged), -1)
             position, indexed = consumer.progress.position, consumer.indexed_position
-            return Watermarks(written, position, indexed, self._synced_us, consumer.rows, len(self._damaged))
+            damaged = len(self._damaged)
+            durable = consumer.durable_position
+            return Watermarks(written, position, indexed, self._synced_us, consumer.rows, damaged, durable)
 
     @property
     def phase(self) -> SyncPhase:

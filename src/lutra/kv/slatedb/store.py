@@ -324,6 +324,11 @@ class SlateStore:
             self._background.wake()
 
     @property
+    def refusal(self) -> LutraError | None:
+        """Why it refuses all use, but to be opened again; None where it does not."""
+        return self._refusal
+
+    @property
     def is_swept(self) -> bool:
         """Whether nothing is left on the store of what is hidden."""
         return not self._sweeps

@@ -48,16 +48,24 @@ class LoadedCredentials:
 
 def load_credentials(data_dir: Path, environment: Mapping[str, str]) -> LoadedCredentials:
     """The server's access key, made and stored in ``data_dir`` where there is none yet. Raises CredentialsError."""
-    access_key_id, secret = environment.get(ENVIRONMENT_ID), environment.get(ENVIRONMENT_SECRET)
-    if access_key_id is not None or secret is not None:
-        if not access_key_id or not secret:
-            raise CredentialsError(f"set both {ENVIRONMENT_ID} and {ENVIRONMENT_SECRET}, or neither")
-        return LoadedCredentials(_checked(access_key_id, secret, "the environment"), source="the environment")
+    found = credentials_in(environment)
+    if found is not None:
+        return LoadedCredentials(found, source="the environment")
     path = data_dir / FILE_NAME
     try:
         return LoadedCredentials(_read(path), source=str(path))
     except FileNotFoundError:
         return _create(path)
+
+
+def credentials_in(environment: Mapping[str, str]) -> Credentials | None:
+    """The access key that the environment names, None where it names none. Raises CredentialsError."""
+    access_key_id, secret = environment.get(ENVIRONMENT_ID), environment.get(ENVIRONMENT_SECRET)
+    if access_key_id is None and secret is None:
+        return None
+    if not access_key_id or not secret:
+        raise CredentialsError(f"set both {ENVIRONMENT_ID} and {ENVIRONMENT_SECRET}, or neither")
+    return _checked(access_key_id, secret, "the environment")
 
 
 def _create(path: Path) -> LoadedCredentials:

@@ -69,8 +69,13 @@ class Application:
         make_console: MakeConsole | None = None,
         collectors: Iterable[Collector] = (),
         internal: Internal | None = None,
+        check: Callable[[], None] | None = None,
     ) -> None:
-        """``collectors``: of the engine, for /metrics. ``internal``: what answers other nodes; None: nobody asks."""
+        """``collectors``: of the engine, for /metrics. ``internal``: what answers other nodes; None: nobody asks.
+        ``check``: raises where the server is not fit to be asked."""
+        self.ends_connections = False
+        """Whether each answer is the last of its connection: the server is about to stop."""
+        self._check = check
         self._engine = engine
         self._options = options
         self._gate = Gate(credentials, clock)
@@ -117,7 +122,9 @@ class Application:
         self._in_flight += 1
         try:
             if self._internal is not None and scope["path"].startswith(INTERNAL_PATH):
-                await _send(send, await self._internal(scope, receive))
+                answer = await self._internal(scope, receive)
+                self._end_connection(answer)
+                await _send(send, answer)
             else:
                 await self._serve(scope, receive, send)
         except ClientDisconnect:
@@ -165,6 +172,7 @@ class Application:
         except Exception as error:
             response = self._service.fail(error, name, request_id, signing_key)
             response.headers.append(_CLOSE)
+        self._end_connection(response)
         await _send(send, response)
         known = name if name in OPERATIONS else OTHER_OPERATIONS
         seconds = monotonic() - deadline.began_s
@@ -199,7 +207,13 @@ class Application:
         content_type = self._metrics.content_type if path == "/metrics" else b"text/plain; charset=utf-8"
         return Response(status, [(b"content-type", content_type), (b"content-length", b"%d" % len(body))], body)
 
+    def _end_connection(self, response: Response) -> None:
+        if self.ends_connections and _CLOSE not in response.headers:
+            response.headers.append(_CLOSE)
+
     def _check_engine(self) -> bytes:
+        if self._check is not None:
+            self._check()
         for name in self._engine.instance_names():
             self._engine.instance(name).tables.names()
         return b"ok\n"

@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -50,11 +51,16 @@ def run_server(
     make_console: MakeConsole | None = None,
     collectors: Iterable[Collector] = (),
     internal: Internal | None = None,
+    check: Callable[[], None] | None = None,
+    before_stop: Callable[[], None] | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then answers what is under way and returns. The engine stays open.
 
     ``make_console``: what makes the pages below ``/console``; None: there are none. ``collectors``: what /metrics tells
     of the engine (`lutra.server.observe.engine_metrics`). ``internal``: what answers other nodes of a cluster.
+    ``check``: raises where the server is not fit to be asked, which GET /healthz tells. ``before_stop`` is called by a
+    thread of its own at the first signal: meanwhile all is answered as ever, but that each answer ends its connection,
+    so that none is left for a request to be lost on. A second Ctrl-C does not wait for it.
 
     ``on_listening`` is given the endpoint, ``http://HOST:PORT``, once it accepts connections. Raises AddressError.
     """
@@ -64,7 +70,9 @@ def run_server(
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     listener = _listen(options)
     holder = _ApplicationHolder(
-        lambda: Application(engine, credentials, clock or SystemClock(), options, make_console, collectors, internal)
+        lambda: Application(
+            engine, credentials, clock or SystemClock(), options, make_console, collectors, internal, check
+        )
     )
     config = uvicorn.Config(
         holder,
@@ -83,7 +91,7 @@ def run_server(
         timeout_keep_alive=options.keep_alive_s,
         timeout_graceful_shutdown=options.drain_s,
     )
-    server = _Server(config, on_started=partial(on_listening, endpoint_of(listener)))
+    server = _Server(config, partial(on_listening, endpoint_of(listener)), before_stop, holder.end_connections)
     # What the start has made stays: the collector need not look at it again.
     gc.collect()
     gc.freeze()
@@ -131,11 +139,19 @@ class _ApplicationHolder:
     def __init__(self, make: Callable[[], Application]) -> None:
         self._make = make
         self._application: Application | None = None
+        self._ends_connections = False
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if self._application is None:
             self._application = self._make()
+            self._application.ends_connections = self._ends_connections
         await self._application(scope, receive, send)
+
+    def end_connections(self) -> None:
+        """From now on each answer is the last of its connection."""
+        self._ends_connections = True
+        if self._application is not None:
+            self._application.ends_connections = True
 
     def close(self) -> None:
         if self._application is not None:
@@ -145,9 +161,18 @@ class _ApplicationHolder:
 class _Server(uvicorn.Server):
     """Uvicorn's server that says when it listens, and that ends a process by returning, not by its signal."""
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_started: Callable[[], None],
+        before_stop: Callable[[], None] | None,
+        on_stopping: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._on_started = on_started
+        self._before_stop = before_stop
+        self._on_stopping = on_stopping
+        self._is_stopping = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -157,7 +182,11 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None, None, None]:
         def stop(number: int, frame: FrameType | None) -> None:
             logger.info("stopping: %s", signal.Signals(number).name)
-            self.handle_exit(number, frame)
+            if self._before_stop is None or (self._is_stopping and number == signal.SIGINT):
+                self.handle_exit(number, frame)
+            elif not self._is_stopping:
+                self._is_stopping = True
+                threading.Thread(target=self._stop_after, args=(self._before_stop, number), name="lutra-stop").start()
 
         before = {number: signal.signal(number, stop) for number in HANDLED_SIGNALS}
         try:
@@ -165,3 +194,12 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def _stop_after(self, before_stop: Callable[[], None], number: int) -> None:
+        self._on_stopping()
+        try:
+            before_stop()
+        except Exception:
+            logger.exception("what was to be done before the stop failed")
+        finally:
+            self.handle_exit(number, None)

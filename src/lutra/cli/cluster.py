@@ -1,0 +1,378 @@
+"""``lutra cluster``: nodes of this machine, and how a whole cluster is."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from lutra.cli.failures import WrongOptions, shown_failures
+from lutra.cli.node import node_name, show_access_key
+from lutra.cli.options import json_option, store_option
+
+if TYPE_CHECKING:
+    from lutra.cluster.identity import Identity
+    from lutra.cluster.local_state import LocalState
+    from lutra.cluster.node_process import NodeSettings
+    from lutra.cluster.ray_head import RayHead
+    from lutra.cluster.status import ClusterStatus
+    from lutra.objects.store import ObjectStore
+
+_FIRST_PORT: Final = 8087
+_START_S: Final = 120.0
+_LOOK_S: Final = 0.1
+_SHOWN_CHARS: Final = 24
+_WIDTH: Final = 200
+"""Of what goes to no terminal."""
+
+
+@click.group()
+def cluster() -> None:
+    """Run a cluster's nodes on this machine, and look how a cluster is.
+
+    \b
+    Three nodes over a folder, to try it out, until Ctrl-C:
+      lutra cluster up --store ./cluster
+    \b
+    How it is, from any machine that reaches the store:
+      lutra cluster status --store s3://bucket/prefix
+    """
+
+
+@cluster.command()
+@store_option
+@click.option("--nodes", type=click.IntRange(1, 64), help="How many on this machine. [default: 3, or one a port]")
+@click.option(
+    "--builders",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 256),
+    help="Tasks of Ray that build segments, for all nodes; 0: a process beside each node does. With RAY_ADDRESS, of "
+    "the Ray there, else of one that is started.",
+)
+@click.option("--ports", metavar="PORT[,PORT]", help="One for each node. [default: 8087, 8088, ...]")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address that the nodes listen on.")
+@click.option(
+    "--instance", "instances", multiple=True, help="Instance to create if absent; repeatable. [default: default]"
+)
+@click.option(
+    "--memory-mb",
+    default=512,
+    show_default=True,
+    type=click.IntRange(16, 16_777_216),
+    help="What search indexes keep in memory of their segments, in each node.",
+)
+@click.option("--detach", is_flag=True, help="Leave them running in the background.")
+@click.option(
+    "--log-level",
+    default="warning",
+    show_default=True,
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="What goes to stderr.",
+)
+def up(
+    store: str,
+    nodes: int | None,
+    builders: int,
+    ports: str | None,
+    host: str,
+    instances: tuple[str, ...],
+    memory_mb: int,
+    detach: bool,
+    log_level: str,
+) -> None:
+    """Run nodes of a cluster on this machine, and start those again that end.
+
+    Prints "listening on http://HOST:PORT" for each node that has joined. Any of them answers any request. Ctrl-C stops
+    them in good order. The first start makes the cluster and shows its access key, as `lutra serve` does. With --detach
+    they go on in the background, until `lutra cluster down`.
+
+    \b
+    Examples:
+      lutra cluster up --store ./cluster
+      lutra cluster up --store s3://bucket/prefix --nodes 1 --builders 2 --detach
+    """
+    from lutra.cluster.identity import make_identity
+    from lutra.cluster.local_state import LocalState
+    from lutra.cluster.node_process import NodeSettings
+    from lutra.objects.opening import open_store
+
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    os.umask(0o077)
+    with shown_failures():
+        chosen = _ports(nodes, ports)
+        settings = [
+            NodeSettings(store, node_name(port), host, port, memory_mb, "ray" if builders else "", log_level)
+            for port in chosen
+        ]
+        ray = _ray_of_its_own(builders)
+        objects = open_store(store)
+        identity, is_new = make_identity(objects)
+        if is_new:
+            show_access_key(identity, store)
+        _create_instances(objects, instances)
+        state = LocalState(identity.id)
+        if detach:
+            _run_in_background(state, len(settings))
+            return
+        _run(state, settings, ray)
+
+
+def _ports(nodes: int | None, ports: str | None) -> list[int]:
+    """Raises WrongOptions."""
+    if ports is None:
+        return [_FIRST_PORT + number for number in range(3 if nodes is None else nodes)]
+    parts = [part.strip() for part in ports.split(",")]
+    if not all(part.isdecimal() and int(part) <= 65_535 for part in parts):
+        raise WrongOptions(f"--ports has numbers with commas between, as 8087,8088,8089, not {ports!r}")
+    chosen = [int(part) for part in parts]
+    if nodes is not None and nodes != len(chosen):
+        raise WrongOptions(f"--ports has a port for each node: {nodes} of them, not {len(chosen)}")
+    if len({port for port in chosen if port}) < len([port for port in chosen if port]):
+        raise WrongOptions(f"--ports has a port twice: {ports}")
+    return chosen
+
+
+def _ray_of_its_own(builders: int) -> RayHead | None:
+    """None where there are no builders in Ray, or that of the environment has them. Raises ParameterInvalid."""
+    from lutra.index.builds.remote.ray_settings import address_in
+
+    if not builders or address_in() is not None:
+        return None
+    from lutra.cluster.ray_head import RayHead
+    from lutra.index.lsm.resources import build_memory_default
+
+    return RayHead(builders, build_memory_default())
+
+
+def _create_instances(objects: ObjectStore, names: Sequence[str]) -> None:
+    """Those that are absent. Raises ParameterInvalid for a bad name, StorageFailure."""
+    from lutra.cluster.map import ClusterMap
+    from lutra.cluster.map_changes import create_instance
+    from lutra.cluster.map_log import MapLog
+    from lutra.instance.defaults import DEFAULT_INSTANCE
+
+    def with_instances(of: ClusterMap) -> ClusterMap:
+        for name in names or (DEFAULT_INSTANCE,):
+            if not of.has_instance(name):
+                of = create_instance(of, name)
+        return of
+
+    MapLog(objects).change(with_instances)
+
+
+def _run(state: LocalState, settings: Sequence[NodeSettings], ray: RayHead | None) -> None:
+    """Until a signal comes. Raises StorageFailure."""
+    from lutra.cluster.supervisor import Supervisor
+
+    def told(node: NodeSettings, endpoint: str) -> None:
+        click.echo(f"listening on {endpoint} (node {node.name})")
+        sys.stdout.flush()
+
+    supervisor = Supervisor(settings, told, ray)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: supervisor.stop())
+    state.take()
+    try:
+        supervisor.start(_START_S)
+        supervisor.run()
+    finally:
+        state.give_back()
+
+
+def _run_in_background(state: LocalState, nodes: int) -> None:
+    """Runs this very command again, without a terminal, and waits until all its nodes have joined."""
+    state.make()
+    if state.supervisor() is not None:
+        state.take()  # which says who has them
+    command = [sys.executable, "-m", "lutra.cli.main", *(each for each in sys.argv[1:] if each != "--detach")]
+    with state.log.open("wb") as log:
+        kept = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    until_s = time.monotonic() + _START_S
+    while True:
+        told = [line for line in _lines(state.log) if line.startswith("listening on ")]
+        if len(told) >= nodes:
+            break
+        if kept.poll() is not None or time.monotonic() >= until_s:
+            with suppress(ProcessLookupError):
+                kept.terminate()
+            last = "\n".join(_lines(state.log)[-5:])
+            raise click.ClickException(f"the nodes do not come up; the log is {state.log} and ends so:\n{last}")
+        time.sleep(_LOOK_S)
+    for line in told:
+        click.echo(line)
+    click.echo(f"process {kept.pid} keeps them running; log: {state.log}", err=True)
+
+
+def _lines(log: Path) -> list[str]:
+    return log.read_text(encoding="utf-8", errors="replace").splitlines()
+
+
+# --- status -----------------------------------------------------------------------------------------------------------
+
+
+@cluster.command()
+@store_option
+@json_option
+def status(store: str, as_json: bool) -> None:
+    """Show the nodes and the partitions of a cluster.
+
+    Who owns what is read from the store, how far each partition is its owner is asked. Of a partition's changes, those
+    up to the watermark "written" are on the store; up to "searchable" and "indexed" are found by all of its search
+    indexes, and indexed in full; up to "persisted" need not be read again when it is opened elsewhere.
+    """
+    from lutra.cluster.status import read_status
+
+    with shown_failures():
+        objects, identity = _existing(store)
+        found = read_status(objects, identity)
+        if as_json:
+            click.echo(json.dumps(_status_json(found), indent=2))
+        else:
+            _print_status(found)
+
+
+def _existing(store: str) -> tuple[ObjectStore, Identity]:
+    """Raises ClickException where there is no cluster; StorageFailure."""
+    from lutra.cluster.identity import identity_of
+    from lutra.objects.opening import open_store
+
+    objects = open_store(store, is_read_only=True)
+    identity = identity_of(objects)
+    if identity is None:
+        raise click.ClickException(f"there is no cluster at {store}: `lutra cluster up --store {store}` makes one")
+    return objects, identity
+
+
+def _status_json(found: ClusterStatus) -> dict[str, object]:
+    return {
+        "cluster": found.id,
+        "map_version": found.map_version,
+        "nodes": [
+            {
+                "name": node.name,
+                "host": None if node.record.process is None else node.record.process.host,
+                "pid": None if node.record.process is None else node.record.process.pid,
+                "endpoint": node.record.address,
+                "state": node.record.state.value,
+                "answers": node.report is not None,
+                "partitions": node.partitions,
+            }
+            for node in found.nodes
+        ],
+        "partitions": [
+            {
+                "id": row.entry.id,
+                "table": row.table,
+                "begin": _key_json(row.begin),
+                "end": _key_json(row.end),
+                "owner": row.owner,
+                "epoch": row.epoch,
+                "state": row.state,
+                "watermarks": None
+                if row.told is None
+                else {
+                    "written": row.told.written,
+                    "searchable": row.told.searchable,
+                    "indexed": row.told.indexed,
+                    "persisted": row.told.persisted,
+                },
+            }
+            for row in found.partitions
+        ],
+    }
+
+
+def _key_json(key: object) -> object:
+    return {"hex": key.hex()} if isinstance(key, bytes) else key
+
+
+def _print_status(found: ClusterStatus) -> None:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_WIDTH)
+    console.print(f"cluster {found.id}, map {found.map_version}", markup=False)
+    nodes = RichTable(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("node", "endpoint", "pid", "state"):
+        nodes.add_column(column, no_wrap=True)
+    nodes.add_column("partitions", justify="right")
+    for node in found.nodes:
+        state = node.record.state.value if node.report is not None else "does not answer"
+        pid = "" if node.record.process is None else str(node.record.process.pid)
+        nodes.add_row(node.name, node.record.address, pid, state, str(node.partitions))
+    console.print(nodes)
+    console.print()
+    table = RichTable(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("table", "partition", "keys", "owner", "state"):
+        table.add_column(column, no_wrap=True)
+    for column in ("epoch", "written", "searchable", "indexed", "persisted"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in found.partitions:
+        marks = [""] * 4
+        if row.told is not None:
+            told = row.told
+            marks = [_mark(each) for each in (told.written, told.searchable, told.indexed, told.persisted)]
+        keys = f"{_key_text(row.begin)} … {_key_text(row.end)}"
+        table.add_row(row.table, row.entry.id, keys, row.owner or "nobody", row.state, str(row.epoch), *marks)
+    console.print(table)
+
+
+def _mark(sequence: int) -> str:
+    return "filling" if sequence < 0 else str(sequence)
+
+
+def _key_text(key: object) -> str:
+    if key is None:
+        return ""
+    text = key.hex() if isinstance(key, bytes) else str(key)
+    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
+
+
+# --- down -------------------------------------------------------------------------------------------------------------
+
+
+@cluster.command()
+@store_option
+@click.option(
+    "--grace-s",
+    default=60,
+    show_default=True,
+    type=click.IntRange(0, 3_600),
+    help="Seconds that a node gets to hand over and to stop by itself; then it is killed, which loses nothing.",
+)
+@json_option
+def down(store: str, grace_s: int, as_json: bool) -> None:
+    """Stop the nodes of a cluster that run on this machine.
+
+    They are found by what the store says of them: no other process is ever touched. What they own other machines' nodes
+    take over.
+    """
+    from lutra.cluster.local_state import LocalState
+    from lutra.cluster.stopping import stop_nodes
+
+    with shown_failures():
+        objects, identity = _existing(store)
+        outcome = stop_nodes(objects, LocalState(identity.id), grace_s)
+    if as_json:
+        stopped = [{"name": one.name, "pid": one.pid, "by_force": one.by_force} for one in outcome.stopped]
+        click.echo(json.dumps({"stopped": stopped, "elsewhere": list(outcome.elsewhere)}, indent=2))
+        return
+    for one in outcome.stopped:
+        click.echo(f"stopped {one.name} (pid {one.pid}){', by force' if one.by_force else ''}")
+    if not outcome.stopped:
+        click.echo("no node of it runs on this machine")
+    for name in outcome.elsewhere:
+        click.echo(f"node {name} runs on another machine")

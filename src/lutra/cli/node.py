@@ -1,0 +1,180 @@
+"""``lutra node``: one node of a cluster."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+import click
+
+from lutra.cli.failures import WrongOptions, shown_failures
+from lutra.cli.options import builders_option, store_option
+
+if TYPE_CHECKING:
+    from lutra.cluster.identity import Identity
+    from lutra.server.auth.credentials import Credentials
+
+_MB: Final = 1024 * 1024
+
+
+@click.command()
+@store_option
+@click.option(
+    "--name", help="Of the node, the same whenever it is started again. [default: this machine's, and the port]"
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8087, show_default=True, type=click.IntRange(0, 65_535), help="0 picks a free port.")
+@click.option(
+    "--address", metavar="URL", help="Where other nodes reach this one. [default: http://HOST:PORT as it listens]"
+)
+@click.option(
+    "--memory-mb",
+    default=512,
+    show_default=True,
+    type=click.IntRange(16, 16_777_216),
+    help="What search indexes of its partitions keep in memory of their segments, all together.",
+)
+@click.option(
+    "--build-memory-mb",
+    type=click.IntRange(448, 16_777_216),
+    help="What one build of a segment may take, beside --memory-mb. [default: a quarter of the machine's memory]",
+)
+@builders_option
+@click.option(
+    "--capacity",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 16),
+    help="How many shares of the partitions it takes, beside other nodes.",
+)
+@click.option(
+    "--scratch",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A local folder for segments that are being built. [default: one of its own, which goes with it]",
+)
+@click.option(
+    "--log-level",
+    default="warning",
+    show_default=True,
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="What goes to stderr.",
+)
+def node(
+    store: str,
+    name: str | None,
+    host: str,
+    port: int,
+    address: str | None,
+    memory_mb: int,
+    build_memory_mb: int | None,
+    builders: str,
+    capacity: int,
+    scratch: Path | None,
+    log_level: str,
+) -> None:
+    """Run one node of a cluster, over the store that has all of its data.
+
+    Prints "listening on http://HOST:PORT" when it has joined. It owns a share of the partitions and answers any request
+    of an SDK, for all of them. SIGTERM and Ctrl-C hand over what it owns, answer what is under way, then stop. GET
+    /healthz tells whether it is sure of its lease, GET /metrics (Prometheus) how it does.
+
+    The first node to come makes the cluster, and its access key, in the store; it shows the key once.
+    LUTRA_ACCESS_KEY_ID and LUTRA_ACCESS_KEY_SECRET, the same for all nodes, take its place. Nodes reach each other at
+    their addresses, and trust who has the secret that is in the store.
+
+    Nothing that counts is on the node's machine: it can be killed at any moment, and started elsewhere.
+
+    \b
+    Examples:
+      lutra node --store s3://bucket/prefix --host 0.0.0.0 --address http://10.0.0.7:8087
+      lutra node --store ./cluster --port 8088
+    """
+    _prepare(log_level)
+    with shown_failures():
+        # Here, so that `lutra --help` needs none of it.
+        from lutra.cluster.node import Node, NodeOptions
+        from lutra.instance.doors import EngineDoor
+        from lutra.server.http.options import ServerOptions
+        from lutra.server.http.server import is_loopback, run_server
+        from lutra.server.observe.cluster_metrics import cluster_collectors
+
+        if address is None and host in ("0.0.0.0", "::"):
+            raise WrongOptions(f"--host {host} is no address at which others reach this node: say --address as well")
+        own_scratch = scratch is None
+        scratch = Path(tempfile.mkdtemp(prefix="lutra-node-")) if scratch is None else scratch
+        running = Node(
+            NodeOptions(
+                store=store,
+                name=node_name(port) if name is None else name,
+                scratch=scratch,
+                memory_bytes=memory_mb * _MB,
+                build_memory_bytes=None if build_memory_mb is None else build_memory_mb * _MB,
+                builders=builders,
+                capacity=capacity,
+            )
+        )
+        try:
+            credentials = credentials_of(running.identity)
+            if running.is_new:
+                show_access_key(running.identity, store)
+            if not is_loopback(host):
+                click.echo(
+                    "warning: other machines can reach this node, and traffic is plain HTTP, also between nodes: keep "
+                    "them on a network of their own, behind a proxy with TLS.",
+                    err=True,
+                )
+
+            def joined(endpoint: str) -> None:
+                click.echo(f"listening on {endpoint}")
+
+            run_server(
+                cast(EngineDoor, running.engine),  # searches are yet to come
+                credentials,
+                ServerOptions(host=host, port=port),
+                on_listening=lambda endpoint: running.start(address or endpoint, lambda: joined(endpoint)),
+                collectors=cluster_collectors(running),
+                internal=running.methods,
+                check=running.check,
+                before_stop=running.leave,
+            )
+        finally:
+            running.close()
+            if own_scratch:
+                shutil.rmtree(scratch, ignore_errors=True)
+
+
+def credentials_of(identity: Identity) -> Credentials:
+    """From the environment, else the cluster's own. Raises CredentialsError."""
+    from lutra.server.auth.credentials import Credentials, credentials_in
+
+    found = credentials_in(os.environ)
+    return Credentials(identity.access_key_id, identity.access_key_secret) if found is None else found
+
+
+def show_access_key(identity: Identity, store: str) -> None:
+    """Once."""
+    click.echo(
+        f"New access key, shown this once and stored in {store.rstrip('/')}/cluster:\n"
+        f"  access key id      {identity.access_key_id}\n"
+        f"  access key secret  {identity.access_key_secret}",
+        err=True,
+    )
+
+
+def node_name(port: int) -> str:
+    """Of a node of this machine at a port, where nobody gives it another: the same whenever it is started again."""
+    host = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in socket.gethostname())
+    ending = str(port) if port else secrets.token_hex(4)
+    return f"{host.strip('-')[:40] or 'node'}-{ending}"
+
+
+def _prepare(log_level: str) -> None:
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # What is put into a folder is the cluster's alone.
+    os.umask(0o077)

@@ -1,0 +1,244 @@
+"""A node of a cluster, all of it but the port it is asked on: leases, partitions, what other nodes ask, the gateway."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from lutra.cluster.controller import Controller, ControllerSettings
+from lutra.cluster.gateway.engine import GatewayEngine
+from lutra.cluster.gateway.router import Router
+from lutra.cluster.gateway.views import MapView, OwnerView
+from lutra.cluster.host import OwnedPartition, PartitionHost
+from lutra.cluster.identity import make_identity
+from lutra.cluster.map import ClusterMap, PartitionEntry, TableEntry
+from lutra.cluster.map_log import MapLog
+from lutra.cluster.methods import Methods, PeerLane
+from lutra.cluster.node_loops import Loop, Together
+from lutra.cluster.partition_methods import add_partition_methods
+from lutra.cluster.partition_status import status_of
+from lutra.cluster.peers import Call, Peers
+from lutra.cluster.process import Process
+from lutra.cluster.splits.splitting import settle
+from lutra.cluster.status import STATUS_METHOD, NodeReport
+from lutra.index.builds.opening import LOCAL
+from lutra.index.lsm.resources import Resources
+from lutra.instance.defaults import MEMORY_BYTES_DEFAULT
+from lutra.model.clock import Clock, SystemClock
+from lutra.model.errors import LutraError, StorageFailure
+from lutra.objects.opening import open_store
+
+LOOK_METHOD: Final = "node/look"
+_BEATS_PER_TTL: Final = 4
+_STEPS_PER_TTL: Final = 4
+_OPENINGS_AT_ONCE: Final = 4
+_LEASE_REQUESTS_AT_ONCE: Final = 16
+_LEAVE_S: Final = 30.0
+"""Handing over may take so long; what is left then is taken over as from a node that died."""
+_NUDGE_S: Final = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOptions:
+    """``store``: where the cluster is, a folder or ``s3://bucket/prefix``. ``scratch``: a local folder for builds.
+
+    ``memory_bytes``, ``build_memory_bytes``, ``builders``: as `lutra.instance.engine.Engine.open` takes them.
+    """
+
+    store: str
+    name: str
+    scratch: Path
+    memory_bytes: int = MEMORY_BYTES_DEFAULT
+    build_memory_bytes: int | None = None
+    builders: str = LOCAL
+    capacity: int = 1
+    leases: ControllerSettings = field(default_factory=ControllerSettings)
+
+
+class Node:
+    """Thread-safe. `start` it when it can be reached, `leave` while it still can, `close` it in the end."""
+
+    def __init__(self, options: NodeOptions, clock: Clock | None = None) -> None:
+        """Reads who the cluster is, and makes it where there is none. Raises ParameterInvalid, StorageFailure,
+        Corruption."""
+        self.options = options
+        self._clock = clock or SystemClock()
+        self.store = open_store(options.store)
+        self.identity, self.is_new = make_identity(self.store)
+        """``is_new``: this node made the cluster."""
+        self.maps = MapLog(self.store)
+        resources = Resources.open(
+            options.store,
+            options.scratch,
+            options.memory_bytes,
+            build_memory_bytes=options.build_memory_bytes,
+            builders=options.builders,
+        )
+        self.resources = resources
+        secret = bytes.fromhex(self.identity.peer_secret)
+        self.host = PartitionHost(options.store, resources, self.is_sure, self._clock, partial(settle, self.maps))
+        self.peers = Peers(secret)
+        self.methods = Methods(secret)
+        self.router = Router(MapView(self.maps), OwnerView(self._address_of), self.peers, self.host)
+        self.engine = GatewayEngine(self.router, self._nudge_owners, self._clock)
+        add_partition_methods(self.methods, self.host)
+        self.methods.add(STATUS_METHOD, PeerLane.CONTROL, lambda _: self.report())
+        self.methods.add(LOOK_METHOD, PeerLane.CONTROL, self._look)
+        self._beat_reads = Together("lutra-beat", _LEASE_REQUESTS_AT_ONCE)
+        self._openings = Together("lutra-opening", _OPENINGS_AT_ONCE)
+        self._controller: Controller | None = None
+        self._loops: list[Loop] = []
+        self._joined = threading.Event()
+        self._is_leaving = False
+        self._left = threading.Event()
+
+    @property
+    def name(self) -> str:
+        return self.options.name
+
+    @property
+    def controller(self) -> Controller:
+        """Once it is started."""
+        assert self._controller is not None
+        return self._controller
+
+    def is_sure(self) -> bool:
+        """Whether what it owns is surely its own at this moment."""
+        controller = self._controller
+        return controller is not None and controller.is_sure()
+
+    def sure_for_s(self) -> float:
+        """So long it will be sure without renewing its lease."""
+        controller = self._controller
+        return 0.0 if controller is None else controller.sure_for_s()
+
+    def check(self) -> None:
+        """Raises StorageFailure where it is not sure of itself: others answer for its partitions, or soon will."""
+        if not self.is_sure():
+            raise StorageFailure(f"node {self.name} is not sure of its lease: it answers for no partition itself")
+
+    def report(self) -> NodeReport:
+        """What it says of itself."""
+        partitions = tuple(status_of(owned) for owned in self.host.owned())
+        return NodeReport(self.name, round(self.sure_for_s(), 3), self.maps.known.version, partitions)
+
+    def start(self, address: str, on_joined: Callable[[], None] = lambda: None) -> None:
+        """Joins the cluster as who is reached at ``address``; ``on_joined`` is called, by a thread, when it has."""
+        settings = self.options.leases
+        self._controller = Controller(
+            self.store,
+            self.name,
+            address,
+            self.host,
+            self.maps,
+            settings=settings,
+            capacity=self.options.capacity,
+            process=Process.this(),
+            together=self._together,
+            nudge=self._nudge,
+        )
+
+        def beat() -> None:
+            self.controller.beat()
+            if self.controller.has_left:
+                self._left.set()
+            if not self._joined.is_set() and self.is_sure():
+                self._joined.set()
+                on_joined()
+                self._steps.hurry()
+
+        self._beats = Loop("lutra-beat", beat, settings.ttl_s / _BEATS_PER_TTL)
+        self._steps = Loop("lutra-steps", self._step, settings.ttl_s / _STEPS_PER_TTL)
+        self._loops = [self._beats, self._steps]
+        for loop in self._loops:
+            loop.start()
+
+    def leave(self, timeout_s: float = _LEAVE_S) -> None:
+        """Hands over all that it owns, while it goes on answering. Returns when that is done, or the time is up."""
+        controller = self._controller
+        if controller is None:
+            return
+        began_s = time.monotonic()
+        self._is_leaving = True
+        controller.leave()
+        self._beats.hurry()
+        self._steps.hurry()
+        if self._left.wait(timeout_s):
+            _log.info("node %s has left, after %.2f s", self.name, time.monotonic() - began_s)
+        else:
+            _log.warning(
+                "node %s stops with %d partitions that it could not hand over", self.name, len(self.host.owned())
+            )
+
+    def close(self) -> None:
+        """Ends its threads and lets go of all. A second close does nothing."""
+        self._left.set()
+        for loop in self._loops:
+            loop.stop()
+        self._loops = []
+        self.host.close_all()
+        self.peers.close()
+        self._beat_reads.close()
+        self._openings.close()
+        self.resources.close()
+
+    # --- within -----------------------------------------------------------------------------------------------------
+
+    def _step(self) -> bool:
+        more = self.controller.step()
+        if self._is_leaving:
+            self._beats.hurry()  # which says so, once it has nothing any more
+        else:
+            self._follow_map()
+        return more
+
+    def _follow_map(self) -> None:
+        """Makes tables what the map says, where whoever changed it has not had that done."""
+        known = self.maps.known
+        behind = []
+        for owned in self.host.owned():
+            table = known.table_of(owned.entry)
+            if table is not None and table.version > owned.table.version:
+                behind.append(partial(_reconcile, owned, table))
+        self._openings(behind)
+
+    def _together(self, tasks: Any) -> list[Any]:
+        """Reads for the lease never wait for partitions that are being opened."""
+        is_beat = threading.current_thread().name == "lutra-beat"
+        return (self._beat_reads if is_beat else self._openings)(tasks)
+
+    def _address_of(self, partition_id: str) -> str | None:
+        owner = self.controller.read_owner(partition_id)
+        return None if owner is None else owner.address
+
+    def _look(self, partition_ids: Any) -> None:
+        """Another says that these may be this node's to take."""
+        self.controller.look(str(each) for each in partition_ids)
+        self._steps.hurry()
+
+    def _nudge_owners(self, of: ClusterMap, entries: Sequence[PartitionEntry]) -> None:
+        """Has who is to have these partitions look at the map at once."""
+        for entry in entries:
+            owner = self.controller.owner_of(entry.id)
+            if owner is not None and owner.node != self.name:
+                self._nudge(owner.address, entry.id)
+        self._look([entry.id for entry in entries])
+
+    def _nudge(self, address: str, partition_id: str) -> None:
+        self.peers.submit(Call(address, LOOK_METHOD, [partition_id]), _NUDGE_S)
+
+
+def _reconcile(owned: OwnedPartition, table: TableEntry) -> None:
+    try:
+        owned.reconcile(table)
+    except LutraError as error:
+        if not owned.is_closed:
+            _log.warning("partition %s does not follow the definition of its table: %s", owned.id, error)

@@ -1,0 +1,168 @@
+"""How a cluster is: from its store, and from what its nodes say of themselves."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from lutra.cluster.identity import Identity
+from lutra.cluster.lease_records import NODES, NodeRecord
+from lutra.cluster.map import ClusterMap, PartitionEntry, PartitionState
+from lutra.cluster.map_log import MapLog
+from lutra.cluster.node_board import NodeBoard
+from lutra.cluster.partition_leases import PartitionLease, PartitionLeases
+from lutra.cluster.partition_status import PartitionStatus
+from lutra.cluster.peers import Call, Peers
+from lutra.cluster.wire import register
+from lutra.model.schema import TableSchema
+from lutra.objects.store import ObjectStore
+from lutra.tables.keys import KeyCodec
+
+STATUS_METHOD: Final = "node/status"
+_ASK_S: Final = 3.0
+_READS_AT_ONCE: Final = 16
+T = TypeVar("T")
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """What a node says of itself. ``sure_for_s``: so long it may answer without renewing its lease."""
+
+    name: str
+    sure_for_s: float
+    map_version: int
+    partitions: tuple[PartitionStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """``report`` None: it does not answer. ``partitions``: how many it owns by their leases."""
+
+    name: str
+    record: NodeRecord
+    partitions: int
+    report: NodeReport | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionRow:
+    """``owner`` None: nobody has it. ``told`` None: who has it does not answer for it, not yet say."""
+
+    entry: PartitionEntry
+    table: str
+    begin: object
+    end: object
+    owner: str | None
+    epoch: int
+    told: PartitionStatus | None
+
+    @property
+    def state(self) -> str:
+        """``serving`` and ``retired`` are the map's; what serves and is not answered for is ``opening`` or
+        ``unowned``."""
+        if self.entry.state is not PartitionState.SERVING or self.told is not None:
+            return self.entry.state.name.lower()
+        return "unowned" if self.owner is None else "opening"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterStatus:
+    """Nodes that have not left by name, partitions that are not dropped by table and range."""
+
+    id: str
+    map_version: int
+    nodes: tuple[NodeStatus, ...]
+    partitions: tuple[PartitionRow, ...]
+
+
+def read_status(store: ObjectStore, identity: Identity) -> ClusterStatus:
+    """Raises StorageFailure, Corruption. A node that does not answer within 3 s is told as one that does not."""
+    known = MapLog(store).newest()
+    records = node_records(store)
+    owners = _read_owners(store, known)
+    reports = _ask(identity, records)
+    told = {(report.name, each.id): each for report in reports.values() for each in report.partitions}
+    rows = [_row(known, entry, owners[entry.id], records, told) for entry in _shown(known)]
+    count = {name: sum(row.owner == name for row in rows) for name in records}
+    nodes = [
+        NodeStatus(name, record, count[name], reports.get(name))
+        for name, record in sorted(records.items())
+        if not record.state.is_over
+    ]
+    return ClusterStatus(
+        identity.id,
+        known.version,
+        tuple(nodes),
+        tuple(sorted(rows, key=lambda row: (row.table, row.entry.state, row.entry.begin))),
+    )
+
+
+def node_records(store: ObjectStore) -> dict[str, NodeRecord]:
+    """What all nodes there ever were say last, by name. A list and a get each."""
+    board = NodeBoard(store, time.monotonic, secrets.token_bytes)
+    board.look(store.list(NODES))
+    board.read_new(_together)
+    return {name: node.record for name, node in board.known.items() if node.record is not None}
+
+
+def _shown(known: ClusterMap) -> list[PartitionEntry]:
+    return [entry for entry in known.partitions if entry.state is not PartitionState.DROPPED]
+
+
+def _read_owners(store: ObjectStore, known: ClusterMap) -> dict[str, PartitionLease]:
+    leases = PartitionLeases(store, secrets.token_bytes)
+    entries = _shown(known)
+    found = _together([lambda entry=entry: leases.newest(entry.id) for entry in entries])  # type: ignore[misc]
+    return {entry.id: lease for entry, lease in zip(entries, found, strict=True)}
+
+
+def _ask(identity: Identity, records: dict[str, NodeRecord]) -> dict[str, NodeReport]:
+    alive = {name: record for name, record in records.items() if not record.state.is_over}
+    peers = Peers(bytes.fromhex(identity.peer_secret))
+    try:
+        answers = peers.call_many([Call(record.address, STATUS_METHOD) for record in alive.values()], _ASK_S)
+    finally:
+        peers.close()
+    return {
+        name: answer
+        for name, answer in zip(alive, answers, strict=True)
+        # Another may have the address by now.
+        if isinstance(answer, NodeReport) and answer.name == name
+    }
+
+
+def _row(
+    known: ClusterMap,
+    entry: PartitionEntry,
+    lease: PartitionLease,
+    records: dict[str, NodeRecord],
+    told: dict[tuple[str, str], PartitionStatus],
+) -> PartitionRow:
+    table = known.table_of(entry)
+    name = "" if table is None else f"{table.instance}/{table.name}"
+    begin, end = (None, None) if table is None else _range(entry, table.schema)
+    owner = None if lease.record is None or lease.record.is_released else lease.record.node
+    if owner is not None:
+        record = records.get(owner)
+        if record is None or record.state.is_over or record.incarnation != lease.record.incarnation:  # type: ignore[union-attr]
+            owner = None
+    return PartitionRow(entry, name, begin, end, owner, lease.epoch, told.get((owner or "", entry.id)))
+
+
+def _range(entry: PartitionEntry, schema: TableSchema) -> tuple[object, object]:
+    """The partition keys at which it begins, and before which it ends; None: there is no such bound."""
+    keys = KeyCodec(b"", schema.key)
+    return (
+        keys.decode_partition(entry.begin) if entry.begin else None,
+        None if entry.end is None else keys.decode_partition(entry.end),
+    )
+
+
+def _together(calls: Sequence[Callable[[], T]]) -> list[T]:
+    with ThreadPoolExecutor(_READS_AT_ONCE, "lutra-status") as readers:
+        return list(readers.map(lambda call: call(), calls))

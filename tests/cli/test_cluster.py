@@ -1,0 +1,207 @@
+"""``lutra cluster`` and ``lutra node`` as processes: up, status, down, and what they say where that cannot be."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tablestore as ots
+from support.waiting import wait_until
+
+LUTRA = [sys.executable, "-m", "lutra.cli.main"]
+WITHIN_S = 90.0
+SMALL = ("--memory-mb", "64")
+
+
+def environment(folder: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LUTRA_", "RAY_"))}
+    return kept | {"XDG_STATE_HOME": str(folder / "state")}
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*LUTRA, *arguments], capture_output=True, text=True, env=environment(folder), timeout=WITHIN_S, check=False
+    )
+
+
+def status(folder: Path) -> dict[str, Any]:
+    result = run(folder, "cluster", "status", "--store", str(folder / "store"), "--json")
+    assert result.returncode == 0, result.stderr
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def free_ports(count: int) -> list[int]:
+    with socket.socket() as first, socket.socket() as second:
+        found = []
+        for listener in (first, second)[:count]:
+            listener.bind(("127.0.0.1", 0))
+            found.append(listener.getsockname()[1])
+        return found
+
+
+@contextmanager
+def up(folder: Path, ports: list[int]) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """Two nodes in the foreground, and their endpoints by name."""
+    command = [*LUTRA, "cluster", "up", "--store", str(folder / "store"), "--ports", ",".join(map(str, ports)), *SMALL]
+    with (folder / "stderr").open("w") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment(folder))
+    assert process.stdout is not None
+    try:
+        yield process, dict(listening(process.stdout.readline()) for _ in ports)
+    finally:
+        process.terminate()
+        try:
+            process.wait(WITHIN_S)
+        finally:
+            process.kill()
+            process.stdout.close()
+
+
+def listening(line: str) -> tuple[str, str]:
+    """Name and endpoint."""
+    found = re.fullmatch(r"listening on (http://127\.0\.0\.1:\d+) \(node (\S+)\)\n", line)
+    assert found is not None, line
+    return found[2], found[1]
+
+
+def access_key(text: str) -> tuple[str, str]:
+    key_id, secret = re.search(r"access key id +(\S+)", text), re.search(r"access key secret +(\S+)", text)
+    assert key_id is not None
+    assert secret is not None
+    return key_id[1], secret[1]
+
+
+@pytest.mark.slow
+def test_nodes_run_until_ctrl_c_and_one_that_ends_is_started_again(tmp_path: Path) -> None:
+    with up(tmp_path, free_ports(2)) as (process, endpoints):
+        key = access_key((tmp_path / "stderr").read_text())
+        stored = json.loads((tmp_path / "store" / "cluster").read_text())
+        assert (stored["access_key_id"], stored["access_key_secret"]) == key
+        assert stat.S_IMODE((tmp_path / "store" / "cluster").stat().st_mode) == 0o600
+        for endpoint in endpoints.values():
+            client = ots.OTSClient(endpoint, *key, "default")
+            assert client.list_table() == ()
+        meta = ots.TableMeta("t", [("id", "INTEGER")])
+        client.create_table(meta, ots.TableOptions(), ots.ReservedThroughput(ots.CapacityUnit(0, 0)))
+        found = status(tmp_path)
+        assert {node["name"]: node["endpoint"] for node in found["nodes"]} == endpoints
+        [partition] = found["partitions"]
+        assert (partition["table"], partition["begin"], partition["end"]) == ("default/t", None, None)
+        assert partition["owner"] in endpoints
+        assert partition["state"] == "serving"
+        assert partition["watermarks"] == {"written": 0, "searchable": 0, "indexed": 0, "persisted": 0}
+        shown = run(tmp_path, "cluster", "status", "--store", str(tmp_path / "store"))
+        assert all(name in shown.stdout for name in endpoints)
+        assert re.search(r"default/t +[0-9a-f]{16}", shown.stdout)
+
+        second = run(tmp_path, "cluster", "up", "--store", str(tmp_path / "store"), "--ports", "0")
+        assert second.returncode == 1
+        assert f"run already, kept by process {process.pid}" in second.stderr
+
+        killed = found["nodes"][0]
+        os.kill(killed["pid"], signal.SIGKILL)
+        assert process.stdout is not None
+        assert listening(process.stdout.readline()) == (killed["name"], killed["endpoint"])
+        pids = {node["pid"] for node in status(tmp_path)["nodes"]}
+        assert killed["pid"] not in pids
+
+        process.send_signal(signal.SIGINT)
+        assert process.wait(WITHIN_S) == 0
+        for pid in pids:
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
+    assert status(tmp_path)["nodes"] == [], "they have left in good order"
+    assert "New access key" in (tmp_path / "stderr").read_text()
+
+
+def test_nodes_in_the_background_are_stopped_by_what_the_store_says_of_them(tmp_path: Path) -> None:
+    arguments = ("cluster", "up", "--store", str(tmp_path / "store"), "--ports", "0", "--instance", "photos", *SMALL)
+    begun = run(tmp_path, *arguments, "--detach")
+    assert begun.returncode == 0, begun.stderr
+    name, endpoint = listening(begun.stdout)
+    key = access_key(begun.stderr)
+    try:
+        assert ots.OTSClient(endpoint, *key, "photos").list_table() == ()
+        [node] = status(tmp_path)["nodes"]
+        assert (node["name"], node["endpoint"], node["answers"]) == (name, endpoint, True)
+        kept = re.search(r"process (\d+) keeps them running; log: (\S+)", begun.stderr)
+        assert kept is not None
+        assert f"listening on {endpoint}" in Path(kept[2]).read_text()
+        again = run(tmp_path, *arguments, "--detach")
+        assert again.returncode == 1
+        assert "run already" in again.stderr
+    finally:
+        ended = run(tmp_path, "cluster", "down", "--store", str(tmp_path / "store"), "--json")
+    assert json.loads(ended.stdout) == {
+        "stopped": [{"name": "supervisor", "pid": int(kept[1]), "by_force": False}],
+        "elsewhere": [],
+    }
+    for pid in (node["pid"], int(kept[1])):
+        wait_until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), WITHIN_S)  # type: ignore[misc]
+    nothing = run(tmp_path, "cluster", "down", "--store", str(tmp_path / "store"))
+    assert nothing.stdout == "no node of it runs on this machine\n"
+
+
+def test_a_node_that_does_not_stop_by_itself_is_stopped_by_force_and_nobody_else(tmp_path: Path) -> None:
+    command = [*LUTRA, "node", "--store", str(tmp_path / "store"), "--name", "alone", "--port", "0", *SMALL]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment(tmp_path)
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("listening on http://")
+        process.send_signal(signal.SIGSTOP)
+        arguments = ("cluster", "down", "--store", str(tmp_path / "store"), "--grace-s", "1", "--json")
+        ended = json.loads(run(tmp_path, *arguments).stdout)
+        assert ended["stopped"] == [{"name": "alone", "pid": process.pid, "by_force": True}]
+        assert process.wait(WITHIN_S) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says", "code"),
+    [
+        (("status", "--store", "STORE"), "there is no cluster at STORE: `lutra cluster up --store STORE` makes one", 1),
+        (("down", "--store", "STORE"), "there is no cluster at STORE", 1),
+        (("up", "--store", "STORE", "--ports", "1,x"), "--ports has numbers with commas between", 2),
+        (("up", "--store", "STORE", "--ports", "1,2", "--nodes", "3"), "--ports has a port for each node: 3", 2),
+        (("up", "--store", "STORE", "--ports", "7,7"), "--ports has a port twice", 2),
+        (("up", "--store", "ftp://somewhere"), "a folder or at s3://bucket/prefix", 1),
+        (("up", "--store", "STORE", "--instance", "no name", "--ports", "0"), "invalid instance name 'no name'", 1),
+        (("up",), "LUTRA_STORE", 2),
+    ],
+)
+def test_what_cannot_be_is_told_with_what_to_do(
+    tmp_path: Path, arguments: tuple[str, ...], says: str, code: int
+) -> None:
+    store = str(tmp_path / "store")
+    result = run(tmp_path, "cluster", *(store if each == "STORE" else each for each in arguments))
+    assert result.returncode == code
+    assert says.replace("STORE", store) in result.stderr or says in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_node_that_others_cannot_reach_is_not_started(tmp_path: Path) -> None:
+    result = run(tmp_path, "node", "--store", str(tmp_path / "store"), "--host", "0.0.0.0")
+    assert result.returncode == 2
+    assert "say --address as well" in result.stderr
+    assert not (tmp_path / "store").exists()
+
+
+def test_nodes_that_cannot_listen_do_not_come_up(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        result = run(tmp_path, "cluster", "up", "--store", str(tmp_path / "store"), "--ports", port, *SMALL)
+    assert result.returncode == 1
+    assert "cannot listen on 127.0.0.1" in result.stderr
+    assert "ended with status 1 as it started" in result.stderr
