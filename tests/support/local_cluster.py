@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from lutra.cluster.methods import Methods
 from lutra.cluster.partition_methods import add_partition_methods
 from lutra.cluster.peers import Peers
 from lutra.cluster.signing import SIGNATURE_HEADER, TIME_HEADER, signature_of
+from lutra.cluster.splits.splitting import Split, Splitter
 from lutra.cluster.wire import decode, encode
 from lutra.index.lsm.resources import Resources
 from lutra.model.clock import Clock, SystemClock
@@ -73,6 +74,26 @@ class LocalPeers(Peers):
         raise error if isinstance(error, LutraError) else PeerLost(f"{address} failed in {method} ({status})")
 
 
+class _Leases:
+    """What a split asks of a node's leases: here they only say who has what."""
+
+    def __init__(self, owners: dict[str, str], node: str) -> None:
+        self._owners = owners
+        self._node = node
+
+    def pinned(self, partition_id: str) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def claim(self, partition_id: str) -> int:
+        return 1
+
+    def adopt(self, partition_id: str) -> None:
+        self._owners[partition_id] = self._node
+
+    def give_up(self, partition_id: str) -> None:
+        pass
+
+
 class LocalNode:
     """One of several. ``engine`` is its gateway."""
 
@@ -83,9 +104,11 @@ class LocalNode:
         self.methods = nodes[name] = Methods(_SECRET)
         add_partition_methods(self.methods, self.host)
         self.peers = LocalPeers(nodes)
-        self.maps = MapLog(open_store(str(root)))
+        store = open_store(str(root))
+        self.maps = MapLog(store)
         self.router = Router(MapView(self.maps), OwnerView(cluster.owner_of), self.peers, self.host)
         self.engine = GatewayEngine(self.router, cluster.look, clock)
+        self.splitter = Splitter(self.maps, self.host, _Leases(cluster.owners, name), store)
 
     @property
     def instance(self) -> GatewayInstance:
@@ -101,7 +124,8 @@ class LocalCluster:
     """``nodes``: so many, each of which may be asked."""
 
     def __init__(self, root: Path, nodes: int, clock: Clock) -> None:
-        self._owners: dict[str, str] = {}
+        self.owners: dict[str, str] = {}
+        """Which node has which partition."""
         self._lock = threading.Lock()
         by_name: dict[str, Methods] = {}
         self.nodes = [LocalNode(self, f"n{number}", root, by_name, clock) for number in range(nodes)]
@@ -109,10 +133,10 @@ class LocalCluster:
         self.nodes[0].engine.create_instance(INSTANCE)
 
     def owner_of(self, partition_id: str) -> str | None:
-        return self._owners.get(partition_id)
+        return self.owners.get(partition_id)
 
     def owner(self, partition_id: str) -> LocalNode:
-        return self._by_name[self._owners[partition_id]]
+        return self._by_name[self.owners[partition_id]]
 
     def partitions(self, table: str) -> list[PartitionEntry]:
         known = self.nodes[0].router.maps.read()
@@ -124,10 +148,10 @@ class LocalCluster:
             for entry in entries:
                 now = known.partition(entry.id)
                 if now is not None and now.state is PartitionState.SERVING:
-                    if entry.id not in self._owners:
-                        self._open(known, now, self.nodes[len(self._owners) % len(self.nodes)])
-                elif entry.id in self._owners:
-                    self._by_name[self._owners.pop(entry.id)].host.close(entry.id)
+                    if entry.id not in self.owners:
+                        self._open(known, now, self.nodes[len(self.owners) % len(self.nodes)])
+                elif entry.id in self.owners:
+                    self._by_name[self.owners.pop(entry.id)].host.close(entry.id)
 
     def move(self, partition_id: str, to: LocalNode | None = None) -> LocalNode:
         """Another node takes a partition over from its owner, who closes it. Gives the new owner."""
@@ -135,17 +159,24 @@ class LocalCluster:
             known = self.nodes[0].router.maps.read()
             entry = known.partition(partition_id)
             assert entry is not None
-            owner = self._by_name[self._owners.pop(partition_id)]
+            owner = self._by_name[self.owners.pop(partition_id)]
             owner.host.close(partition_id)
             to = to or self.nodes[(self.nodes.index(owner) + 1) % len(self.nodes)]
             self._open(known, entry, to)
             return to
 
+    def split(self, partition_id: str, at: bytes | None = None) -> Split:
+        """Two partitions take the place of one, on the same node."""
+        with self._lock:
+            split = self.owner(partition_id).splitter.split(partition_id, at)
+            del self.owners[partition_id]
+            return split
+
     def _open(self, known: ClusterMap, entry: PartitionEntry, node: LocalNode) -> None:
         table = known.table_of(entry)
         assert table is not None
         node.host.open(entry, table, 1)
-        self._owners[entry.id] = node.name
+        self.owners[entry.id] = node.name
 
     def close(self) -> None:
         for node in self.nodes:

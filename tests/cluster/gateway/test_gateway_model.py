@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.local_cluster import INSTANCE, LocalCluster, local_cluster
 
@@ -38,8 +38,9 @@ from lutra.model.schema import (
     TableSchema,
     TableUpdate,
 )
-from lutra.model.streams import StreamRecord
+from lutra.model.streams import StreamIterator, StreamRecord
 from lutra.model.values import AUTO_INCREMENT, INF_MAX, INF_MIN, ColumnType, KeyValue
+from lutra.tables.keys import KeyCodec
 from lutra.tables.space import TableSpace
 from lutra.tables.tables import Tables
 
@@ -129,6 +130,14 @@ class Pair:
         answered = _told(lambda: ask(real, lambda mine: self.transactions.get(mine, mine)))
         assert answered == expected
         return expected
+
+    def end_transactions(self, partition_id: str) -> None:
+        """Those of a partition that is not where it was have ended."""
+        for mine, real in list(self.transactions.items()):
+            if real.startswith(partition_id):
+                self.model.abort_transaction(mine)
+                self.same(lambda tables, of, mine=mine: tables.commit_transaction(of(mine)))
+                del self.transactions[mine]
 
     def draw(self, strategy: st.SearchStrategy[Any]) -> Any:
         return self.data.draw(strategy)
@@ -308,11 +317,17 @@ def move(pair: Pair) -> None:
     """A partition goes to another node, and the transactions in it end."""
     entry = pair.draw(st.sampled_from(pair.cluster.partitions(pair.name)))
     pair.cluster.move(entry.id)
-    for mine, real in list(pair.transactions.items()):
-        if real.startswith(entry.id):
-            pair.model.abort_transaction(mine)
-            pair.same(lambda tables, of, mine=mine: tables.commit_transaction(of(mine)))
-            del pair.transactions[mine]
+    pair.end_transactions(entry.id)
+
+
+def split(pair: Pair) -> None:
+    """A partition becomes two, and the transactions in it end."""
+    entry = pair.draw(st.sampled_from(pair.cluster.partitions(pair.name)))
+    keys = KeyCodec(b"", pair.schema.key)
+    at = keys.encode_partition_value(pair.draw(_VALUES[pair.schema.key[0].type]))
+    if entry.holds(at) and at != entry.begin:
+        pair.cluster.split(entry.id, at)
+        pair.end_transactions(entry.id)
 
 
 def update(pair: Pair) -> None:
@@ -362,14 +377,25 @@ _STEPS = [
     read_range,
     begin_transaction,
 ]
-_STEPS += [go_on_in_transaction, go_on_in_transaction, move, update, define, describe]
+_STEPS += [go_on_in_transaction, go_on_in_transaction, move, split, update, define, describe]
 
 
 @given(_schemas(), st.data())
-@settings(
-    deadline=None, max_examples=25, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck)
-)
+@settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
 def test_a_cluster_answers_as_one_machine_does(cluster: LocalCluster, schema: TableSchema, data: st.DataObject) -> None:
+    _compared(cluster, schema, data)
+
+
+@pytest.mark.slow
+@given(_schemas(), st.data())
+@settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+def test_a_cluster_answers_as_one_machine_does_for_long(
+    cluster: LocalCluster, schema: TableSchema, data: st.DataObject
+) -> None:
+    _compared(cluster, schema, data)
+
+
+def _compared(cluster: LocalCluster, schema: TableSchema, data: st.DataObject) -> None:
     pair = Pair(cluster, replace(schema, name=f"t{next(_NUMBERS)}"), data)
     try:
         for _ in range(12):
@@ -390,13 +416,17 @@ def _have_same_streams(pair: Pair) -> None:
     (stream,) = instance.list_streams(pair.name)
     assert instance.describe_stream(stream.stream_id) == stream
     found: list[StreamRecord] = []
+    serving = {f"{entry.id}-{stream.created_us}" for entry in pair.cluster.partitions(pair.name)}
+    assert {parent for shard in stream.shards for parent in shard.parents} | serving == {
+        shard.id for shard in stream.shards
+    }
     for shard in stream.shards:
-        at = instance.stream_iterator(stream.stream_id, shard.id)
-        page = instance.read_stream(at, 2, 1 << 22)
-        while page.records:
-            assert page.next is not None
+        following: StreamIterator | None = instance.stream_iterator(stream.stream_id, shard.id)
+        while following is not None:
+            page = instance.read_stream(following, 2, 1 << 22)
             found += page.records
-            page = instance.read_stream(page.next, 2, 1 << 22)
+            following = page.next if page.records else None
+        assert (page.next is None) is (shard.id not in serving)  # a shard that was split has ended
     assert _by_row(found) == _by_row(expected)
 
 
