@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -103,6 +106,39 @@ def test_a_node_tells_how_it_and_its_partitions_are(cluster: NodeCluster) -> Non
         if re.match(r'lutra_peer_answers_total\{method="partition/write",outcome="ok"', name)
     )
     assert asked == answered > 0
+
+
+def lutra(cluster: NodeCluster, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lutra.cli.main", "cluster", *arguments, "--store", cluster.store_address],
+        capture_output=True,
+        text=True,
+        env=cluster.environment,
+        timeout=WITHIN_S,
+        check=False,
+    )
+
+
+def test_a_partition_is_split_by_command(cluster: NodeCluster) -> None:
+    make_table(cluster, "cut", 1)
+    client = cluster.client()
+    for number in range(10):
+        put(client, "cut", number, number)
+    [parent] = [row for row in cluster.status().partitions if row.table == "test/cut"]
+    told = lutra(cluster, "split", parent.entry.id, "--at", "7", "--json")
+    assert told.returncode == 0, told.stderr
+    children = json.loads(told.stdout)["children"]
+    rows = {row.entry.id: row for row in cluster.wait_serving().partitions if row.table == "test/cut"}
+    assert [(rows[child].begin, rows[child].end) for child in children] == [(None, 7), (7, None)]
+    assert rows[parent.entry.id].state == "retired"
+    assert [get(cluster.client(number % 3), "cut", number) for number in range(10)] == list(range(10))
+    again = lutra(cluster, "split", parent.entry.id, "--at", "3")
+    assert again.returncode == 1
+    assert "no node has partition" in again.stderr or "serves no more" in again.stderr
+    nowhere = lutra(cluster, "split", "abcd", "--at", "3")
+    assert "there is no partition abcd: `lutra cluster status` shows those there are" in nowhere.stderr
+    wrong = lutra(cluster, "split", children[0], "--at", "x")
+    assert (wrong.returncode, "key 'x'" in wrong.stderr) == (1, True)
 
 
 class Load:

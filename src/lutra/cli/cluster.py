@@ -376,3 +376,52 @@ def down(store: str, grace_s: int, as_json: bool) -> None:
         click.echo("no node of it runs on this machine")
     for name in outcome.elsewhere:
         click.echo(f"node {name} runs on another machine")
+
+
+# --- split ------------------------------------------------------------------------------------------------------------
+
+
+@cluster.command()
+@store_option
+@click.option(
+    "--at", "at", metavar="KEY", help="The partition key at which the second half begins. [default: the middle]"
+)
+@json_option
+@click.argument("partition")
+def split(store: str, at: str | None, as_json: bool, partition: str) -> None:
+    """Split PARTITION, by its id as `lutra cluster status` shows it, into two.
+
+    Nothing is copied, and rows and searches are answered meanwhile; writes wait for some tenths of a second. Nodes
+    split partitions that grow beyond a size by themselves (`lutra node --split-rows`).
+    """
+    from lutra.cluster.status import SPLIT_METHOD, ask_owner
+
+    with shown_failures():
+        objects, identity = _existing(store)
+        bound = None if at is None else _bound_in(objects, partition, at)
+        children = ask_owner(objects, identity, partition, SPLIT_METHOD, [partition, bound])
+    if as_json:
+        click.echo(json.dumps({"partition": partition, "children": list(children)}))
+    else:
+        click.echo(f"partition {partition} is split into {' and '.join(children)}")
+
+
+def _bound_in(objects: ObjectStore, partition: str, text: str) -> bytes:
+    """A partition key of the partition's table, encoded. Raises ParameterInvalid."""
+    from lutra.cluster.map_log import MapLog
+    from lutra.model.errors import ParameterInvalid
+    from lutra.model.values import ColumnType
+    from lutra.tables.keys import KeyCodec
+    from lutra.transfer.written import bytes_in, int_in
+
+    known = MapLog(objects).newest()
+    entry = known.partition(partition)
+    table = None if entry is None else known.table_of(entry)
+    if table is None:
+        raise ParameterInvalid(f"there is no partition {partition}: `lutra cluster status` shows those there are")
+    kind = table.schema.key[0].type
+    try:
+        value = int_in(text) if kind is ColumnType.INTEGER else bytes_in(text) if kind is ColumnType.BINARY else text
+    except ValueError as error:
+        raise ParameterInvalid(f"key {text!r}: {error}") from None
+    return KeyCodec(b"", table.schema.key).encode_partition_value(value)

@@ -54,6 +54,20 @@ _MB: Final = 1024 * 1024
     help="How many shares of the partitions it takes, beside other nodes.",
 )
 @click.option(
+    "--split-rows",
+    default=4_000_000,
+    show_default=True,
+    type=click.IntRange(0),
+    help="A partition with more rows is split into two; 0: however many it has.",
+)
+@click.option(
+    "--split-mb",
+    default=4_096,
+    show_default=True,
+    type=click.IntRange(0),
+    help="As well as one with more MB of rows.",
+)
+@click.option(
     "--scratch",
     type=click.Path(file_okay=False, path_type=Path),
     help="A local folder for segments that are being built. [default: one of its own, which goes with it]",
@@ -75,6 +89,8 @@ def node(
     build_memory_mb: int | None,
     builders: str,
     capacity: int,
+    split_rows: int,
+    split_mb: int,
     scratch: Path | None,
     log_level: str,
 ) -> None:
@@ -99,6 +115,7 @@ def node(
     with shown_failures():
         # Here, so that `lutra --help` needs none of it.
         from lutra.cluster.node import Node, NodeOptions
+        from lutra.cluster.splits.policy import SplitPolicy
         from lutra.instance.doors import EngineDoor
         from lutra.server.http.options import ServerOptions
         from lutra.server.http.server import is_loopback, run_server
@@ -117,6 +134,7 @@ def node(
                 build_memory_bytes=None if build_memory_mb is None else build_memory_mb * _MB,
                 builders=builders,
                 capacity=capacity,
+                splits=SplitPolicy(split_rows or None, split_mb * _MB or None),
             )
         )
         try:

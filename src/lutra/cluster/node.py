@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lutra.cluster.controller import Controller, ControllerSettings
+from lutra.cluster.errors import Moved
 from lutra.cluster.gateway.engine import GatewayEngine
 from lutra.cluster.gateway.router import Router
 from lutra.cluster.gateway.views import MapView, OwnerView
@@ -21,12 +23,15 @@ from lutra.cluster.map import ClusterMap, PartitionEntry, TableEntry
 from lutra.cluster.map_log import MapLog
 from lutra.cluster.methods import Methods, PeerLane
 from lutra.cluster.node_loops import Loop, Together
+from lutra.cluster.partition_leases import PartitionLeases
 from lutra.cluster.partition_methods import add_partition_methods
 from lutra.cluster.partition_status import status_of
 from lutra.cluster.peers import Call, Peers
 from lutra.cluster.process import Process
-from lutra.cluster.splits.splitting import settle
-from lutra.cluster.status import STATUS_METHOD, NodeReport
+from lutra.cluster.splits.policy import AutoSplits, SplitPolicy
+from lutra.cluster.splits.retirement import Retirement
+from lutra.cluster.splits.splitting import Splitter, settle
+from lutra.cluster.status import SPLIT_METHOD, STATUS_METHOD, NodeReport
 from lutra.index.builds.opening import LOCAL
 from lutra.index.lsm.resources import Resources
 from lutra.instance.defaults import MEMORY_BYTES_DEFAULT
@@ -35,6 +40,8 @@ from lutra.model.errors import LutraError, StorageFailure
 from lutra.objects.opening import open_store
 
 LOOK_METHOD: Final = "node/look"
+_SPLITS_S: Final = 10.0
+_RETIREMENT_S: Final = 30.0
 _BEATS_PER_TTL: Final = 4
 _STEPS_PER_TTL: Final = 4
 _OPENINGS_AT_ONCE: Final = 4
@@ -61,6 +68,7 @@ class NodeOptions:
     builders: str = LOCAL
     capacity: int = 1
     leases: ControllerSettings = field(default_factory=ControllerSettings)
+    splits: SplitPolicy = field(default_factory=SplitPolicy)
 
 
 class Node:
@@ -92,6 +100,7 @@ class Node:
         add_partition_methods(self.methods, self.host)
         self.methods.add(STATUS_METHOD, PeerLane.CONTROL, lambda _: self.report())
         self.methods.add(LOOK_METHOD, PeerLane.CONTROL, self._look)
+        self.methods.add(SPLIT_METHOD, PeerLane.SCHEMA, self._split)
         self._beat_reads = Together("lutra-beat", _LEASE_REQUESTS_AT_ONCE)
         self._openings = Together("lutra-opening", _OPENINGS_AT_ONCE)
         self._controller: Controller | None = None
@@ -157,7 +166,16 @@ class Node:
 
         self._beats = Loop("lutra-beat", beat, settings.ttl_s / _BEATS_PER_TTL)
         self._steps = Loop("lutra-steps", self._step, settings.ttl_s / _STEPS_PER_TTL)
-        self._loops = [self._beats, self._steps]
+        self._splitter = Splitter(self.maps, self.host, self.controller, self.store)
+        automatic = AutoSplits(self.host, self._splitter, self.options.splits)
+        leases = PartitionLeases(self.store, secrets.token_bytes)
+        retirement = Retirement(self.maps, self.host, self.store, leases, self._clock, is_sweeper=self._is_sweeper)
+        self._loops = [
+            self._beats,
+            self._steps,
+            Loop("lutra-splits", self._when_sure(automatic.step), _SPLITS_S),
+            Loop("lutra-retirement", self._when_sure(retirement.step), _RETIREMENT_S),
+        ]
         for loop in self._loops:
             loop.start()
 
@@ -218,6 +236,22 @@ class Node:
     def _address_of(self, partition_id: str) -> str | None:
         owner = self.controller.read_owner(partition_id)
         return None if owner is None else owner.address
+
+    def _when_sure(self, step: Callable[[], bool | None]) -> Callable[[], bool | None]:
+        """What only a node does that is of the cluster, and stays so for now."""
+        return lambda: step() if self.is_sure() and not self._is_leaving else False
+
+    def _is_sweeper(self) -> bool:
+        """Of all nodes the first by name deletes what nobody needs."""
+        return min(self.controller.board.alive(), default=None) == self.name
+
+    def _split(self, asked: Any) -> tuple[str, ...]:
+        """The ids of the partitions that took the place of one, which is owned here. Raises as `Splitter.split`."""
+        partition_id, at = asked
+        controller = self._controller
+        if controller is None:
+            raise Moved(f"partition {partition_id} is not here")
+        return self._splitter.split(partition_id, at).children
 
     def _look(self, partition_ids: Any) -> None:
         """Another says that these may be this node's to take."""

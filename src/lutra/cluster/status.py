@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from lutra.cluster.identity import Identity
 from lutra.cluster.lease_records import NODES, NodeRecord
@@ -18,11 +18,13 @@ from lutra.cluster.partition_leases import PartitionLease, PartitionLeases
 from lutra.cluster.partition_status import PartitionStatus
 from lutra.cluster.peers import Call, Peers
 from lutra.cluster.wire import register
+from lutra.model.errors import ServerBusy
 from lutra.model.schema import TableSchema
 from lutra.objects.store import ObjectStore
 from lutra.tables.keys import KeyCodec
 
 STATUS_METHOD: Final = "node/status"
+SPLIT_METHOD: Final = "node/split"
 _ASK_S: Final = 3.0
 _READS_AT_ONCE: Final = 16
 T = TypeVar("T")
@@ -72,7 +74,7 @@ class PartitionRow:
 
 @dataclass(frozen=True, slots=True)
 class ClusterStatus:
-    """Nodes that have not left by name, partitions that are not dropped by table and range."""
+    """Nodes that have not left by name; partitions that serve, or did, by table and range."""
 
     id: str
     map_version: int
@@ -102,6 +104,20 @@ def read_status(store: ObjectStore, identity: Identity) -> ClusterStatus:
     )
 
 
+def ask_owner(store: ObjectStore, identity: Identity, partition_id: str, method: str, payload: object) -> Any:
+    """What the node says that has a partition. Raises ServerBusy where nobody has it, what the node raises, and as
+    `read_status`."""
+    lease = PartitionLeases(store, secrets.token_bytes).newest(partition_id)
+    owner = _owner_of(lease, node_records(store))
+    if owner is None:
+        raise ServerBusy(f"no node has partition {partition_id} at this moment, try again")
+    peers = Peers(bytes.fromhex(identity.peer_secret))
+    try:
+        return peers.call(owner[1].address, method, payload)
+    finally:
+        peers.close()
+
+
 def node_records(store: ObjectStore) -> dict[str, NodeRecord]:
     """What all nodes there ever were say last, by name. A list and a get each."""
     board = NodeBoard(store, time.monotonic, secrets.token_bytes)
@@ -111,7 +127,7 @@ def node_records(store: ObjectStore) -> dict[str, NodeRecord]:
 
 
 def _shown(known: ClusterMap) -> list[PartitionEntry]:
-    return [entry for entry in known.partitions if entry.state is not PartitionState.DROPPED]
+    return [entry for entry in known.partitions if entry.state in (PartitionState.SERVING, PartitionState.RETIRED)]
 
 
 def _read_owners(store: ObjectStore, known: ClusterMap) -> dict[str, PartitionLease]:
@@ -146,12 +162,18 @@ def _row(
     table = known.table_of(entry)
     name = "" if table is None else f"{table.instance}/{table.name}"
     begin, end = (None, None) if table is None else _range(entry, table.schema)
-    owner = None if lease.record is None or lease.record.is_released else lease.record.node
-    if owner is not None:
-        record = records.get(owner)
-        if record is None or record.state.is_over or record.incarnation != lease.record.incarnation:  # type: ignore[union-attr]
-            owner = None
+    owner = (_owner_of(lease, records) or (None,))[0]
     return PartitionRow(entry, name, begin, end, owner, lease.epoch, told.get((owner or "", entry.id)))
+
+
+def _owner_of(lease: PartitionLease, records: dict[str, NodeRecord]) -> tuple[str, NodeRecord] | None:
+    """The run of a node that a lease names, where that is not over."""
+    if lease.record is None or lease.record.is_released:
+        return None
+    record = records.get(lease.record.node)
+    if record is None or record.state.is_over or record.incarnation != lease.record.incarnation:
+        return None
+    return lease.record.node, record
 
 
 def _range(entry: PartitionEntry, schema: TableSchema) -> tuple[object, object]:
