@@ -6,21 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.stores import opened_store
 
-from lutra.kv.memory import MemoryStore
-from lutra.kv.rocksdb import RocksStore
-from lutra.kv.slatedb.store import SlateStore
 from lutra.kv.store import KeyValueStore
 
 
 @pytest.fixture(params=["memory", "rocksdb", "slatedb"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyValueStore]:
-    opened = _opened(request.param, tmp_path)
+    opened = opened_store(request.param, tmp_path / "store")
     yield opened
     opened.close()
-
-
-def _opened(kind: str, tmp_path: Path) -> KeyValueStore:
-    if kind == "memory":
-        return MemoryStore()
-    return RocksStore(tmp_path / "store") if kind == "rocksdb" else SlateStore(tmp_path / "store")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import tablestore as ots
 from support.crash_writer import CrashWriter, State
+from support.s3_server import S3Server
 from support.server import ServerProcess
 
 TABLE = "crash"
@@ -97,8 +98,8 @@ def _round(server: ServerProcess, seed: int, known: State) -> tuple[State, int]:
     return dict(actual), sum(writer.requests_acknowledged for writer in writers)
 
 
-def _run_rounds(data_dir: Path, rounds: int) -> None:
-    with ServerProcess(data_dir) as server:
+def _run_rounds(data_dir: Path, rounds: int, arguments: tuple[str, ...] = ()) -> None:
+    with ServerProcess(data_dir, arguments=arguments) as server:
         _create(server.client())
         known: State = {}
         acknowledged_total = 0
@@ -116,3 +117,13 @@ def test_killed_server_loses_nothing(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_killed_server_loses_nothing_over_sixty_rounds(tmp_path: Path) -> None:
     _run_rounds(tmp_path / "data", rounds=60)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_killed_server_with_rows_on_s3_loses_nothing(
+    tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    _run_rounds(tmp_path / "data", 40, ("--objects", s3_server.url("killed"), "--rows"))

@@ -19,6 +19,7 @@ from lutra.index.lsm.resources import Resources
 from lutra.instance.engine import Engine
 from lutra.instance.partition import Examine, Partition
 from lutra.instance.registry import create_instance, instance_exists
+from lutra.instance.rows_place import RowsPlace
 from lutra.model.clock import SystemClock
 from lutra.server.auth.credentials import load_credentials
 from lutra.server.http.options import ServerOptions
@@ -41,7 +42,7 @@ def opened(data_dir: Path, objects: str | None, policy: Policy, point: KillPoint
         store, builder = KillingStore(resources.store, killer), KillingBuilder(resources.builder, killer)
         return replace(resources, store=store, builder=builder)
 
-    return Engine(data_dir, Partition.open(data_dir / "kv", address, data_dir, share, SystemClock()))
+    return Engine(data_dir, Partition.open(RowsPlace(data_dir), address, data_dir, share, SystemClock()))
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,8 @@ ACCESS_KEY_ID = "test-id"
 ACCESS_KEY_SECRET = "test-secret-of-a-throw-away-server"
 STARTS_WITHIN_S = 30
 STOPS_WITHIN_S = 30
+ROWS_VARIABLE = "LUTRA_TEST_ROWS"
+"""``slatedb``: rows of servers are in a folder that is an object store; ``s3://bucket/prefix``: below that."""
 _TESTS = Path(__file__).parents[1]
 
 
@@ -83,12 +86,23 @@ class ServerProcess:
         with self.log_path.open("ab") as log:
             begin = log.tell()
             self._process = subprocess.Popen(
-                [*command, "--instance", self.instance, *self.arguments],
+                [*command, "--instance", self.instance, *self._rows_arguments(), *self.arguments],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environment,
             )
         self.endpoint = self._wait_until_listening(self._process, begin)
+
+    def _rows_arguments(self) -> tuple[str, ...]:
+        """Of a run whose servers are to have their rows on an object store: a folder, or a place on S3."""
+        wanted = os.environ.get(ROWS_VARIABLE)
+        if not wanted or "--rows" in self.arguments or (self.data_dir / "kv").exists():
+            return ()
+        if wanted == "slatedb":
+            return ("--rows", str(self.data_dir.with_name(self.data_dir.name + "-rows")))
+        if (self.data_dir / "rows").exists():
+            return ()  # it remembers
+        return ("--rows", f"{wanted}/{uuid.uuid4().hex}")
 
     def _wait_until_listening(self, process: subprocess.Popen[bytes], begin: int) -> str:
         deadline = time.monotonic() + STARTS_WITHIN_S

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.stores import opened_store
 
 from lutra.kv.memory import MemoryStore
-from lutra.kv.rocksdb import RocksStore
 from lutra.kv.store import KeyValueStore
 from lutra.tables.space import TableSpace
 from lutra.tables.tables import Tables
@@ -38,11 +38,20 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=["memory", "rocksdb"])
+ON_OBJECTS = pytest.param("slatedb", marks=pytest.mark.slow)
+
+
+@pytest.fixture(params=["memory", "rocksdb", ON_OBJECTS])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyValueStore]:
-    opened: KeyValueStore = MemoryStore() if request.param == "memory" else RocksStore(tmp_path / "store")
+    opened = opened_store(request.param, tmp_path / "store")
     yield opened
     opened.close()
+
+
+@pytest.fixture(params=["rocksdb", "slatedb"])
+def reopened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], KeyValueStore]:
+    """Opens the same store again and again."""
+    return lambda: opened_store(request.param, tmp_path / "store")
 
 
 @pytest.fixture

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from lutra.kv.batch import WriteBatch
-from lutra.kv.rocksdb import RocksStore
 from lutra.kv.store import KeyValueStore
 from lutra.model.conditions import Comparator, SingleColumn
 from lutra.model.errors import ConditionCheckFail, InvalidPrimaryKey, LutraError, ParameterInvalid
@@ -62,10 +59,10 @@ def put_auto(tables: Tables, partition: str) -> int:
     return row.key[1][1]
 
 
-def test_auto_increment_rises_within_a_partition_key_and_over_restarts(tmp_path: Path, clock) -> None:
+def test_auto_increment_rises_within_a_partition_key_and_over_restarts(reopened, clock) -> None:
     given: dict[str, list[int]] = {"a": [], "b": []}
     for _ in range(3):
-        store: KeyValueStore = RocksStore(tmp_path)
+        store: KeyValueStore = reopened()
         tables = TableSpace(store, clock).instance("default")
         if not tables.names():
             auto(tables)

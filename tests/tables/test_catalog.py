@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lutra.kv.batch import WriteBatch
 from lutra.kv.memory import MemoryStore
-from lutra.kv.rocksdb import RocksStore
 from lutra.kv.store import KeyValueStore
 from lutra.model.errors import (
     Corruption,
@@ -50,13 +48,13 @@ def rows(tables: Tables, name: str) -> int:
     return len(tables.read_range(name, whole).rows)
 
 
-def test_a_table_is_described_as_created_also_after_reopening(tmp_path: Path, clock) -> None:
-    store = RocksStore(tmp_path)
+def test_a_table_is_described_as_created_also_after_reopening(reopened, clock) -> None:
+    store = reopened()
     created = TableSpace(store, clock).instance("default").create(FULL)
     assert created.schema == FULL
     assert created.created_us == created.reserved_changed_us == clock.us
     store.close()
-    store = RocksStore(tmp_path)
+    store = reopened()
     tables = TableSpace(store, clock).instance("default")
     assert tables.names() == ["full"]
     assert tables.describe("full") == created

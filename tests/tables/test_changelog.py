@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 
 from lutra.kv.batch import DELETE_RANGE, PUT, WriteBatch
 from lutra.kv.memory import MemoryStore
-from lutra.kv.rocksdb import RocksStore
 from lutra.model.errors import Corruption, InvalidPrimaryKey, ObjectNotExist
 from lutra.model.rows import ChangeKind, RowChange
 from lutra.model.schema import KeyColumn, TableSchema
@@ -129,8 +127,8 @@ def test_what_was_forgotten_is_noted_with_the_forgetting() -> None:
     assert space.changelog.trimmed_through(table_id) == 0
 
 
-def test_the_last_sequence_outlives_trimming_deleting_and_reopening(tmp_path: Path) -> None:
-    store = RocksStore(tmp_path)
+def test_the_last_sequence_outlives_trimming_deleting_and_reopening(reopened) -> None:
+    store = reopened()
     space = TableSpace(store)
     tables = space.instance("default")
     table_id = create(tables)
@@ -140,7 +138,7 @@ def test_the_last_sequence_outlives_trimming_deleting_and_reopening(tmp_path: Pa
     assert space.changelog.read(table_id, 0, 10) == []
     tables.delete("t")
     store.close()
-    store = RocksStore(tmp_path)
+    store = reopened()
     space = TableSpace(store)
     tables = space.instance("default")
     assert space.changelog.last_sequence == 10

@@ -11,8 +11,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from support.stores import opened_store
 
-from lutra.kv.rocksdb import RocksStore
 from lutra.model.rows import ChangeKind, PrimaryKey, RangeRequest
 from lutra.model.values import INF_MAX, INF_MIN
 from lutra.tables.changelog import Change
@@ -20,13 +20,14 @@ from lutra.tables.space import TableSpace
 
 WRITER = """
 import os, sys, threading
-from lutra.kv.rocksdb import RocksStore
+from pathlib import Path
+from support.stores import opened_store
 from lutra.model.rows import CellOperation, ChangeKind, ReadOptions, RowChange
 from lutra.model.schema import KeyColumn, StreamSpec, TableSchema
 from lutra.model.values import ColumnType
 from lutra.tables.space import TableSpace
 
-space = TableSpace(RocksStore(sys.argv[1]))
+space = TableSpace(opened_store(sys.argv[1], Path(sys.argv[2])))
 tables = space.instance("default")
 if not tables.names():
     key = (KeyColumn("w", ColumnType.INTEGER), KeyColumn("i", ColumnType.INTEGER))
@@ -49,9 +50,11 @@ for worker in range(4):
 """
 
 
-def run_and_kill(path: Path, after_lines: int) -> list[tuple[int, int, int]]:
+def run_and_kill(kind: str, path: Path, after_lines: int) -> list[tuple[int, int, int]]:
     """What the writer acknowledged: worker, batches, last sequence."""
-    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE)
+    command = [sys.executable, "-c", WRITER, kind, str(path)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    writer = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
     assert writer.stdout is not None
     timer = threading.Timer(30, os.kill, (writer.pid, signal.SIGKILL))
     timer.start()
@@ -65,8 +68,8 @@ def run_and_kill(path: Path, after_lines: int) -> list[tuple[int, int, int]]:
     return [tuple(map(int, line.split())) for line in lines if line.endswith(b"\n")]  # type: ignore[misc]
 
 
-def check(path: Path, acknowledged: dict[int, int], last_sequence: int) -> None:
-    store = RocksStore(path)
+def check(kind: str, path: Path, acknowledged: dict[int, int], last_sequence: int) -> None:
+    store = opened_store(kind, path)
     space = TableSpace(store)
     tables = space.instance("default")
     for worker, batches in acknowledged.items():
@@ -102,22 +105,28 @@ def check_stream(space: TableSpace, logged: list[Change]) -> None:
             counts[record.key] = counts.get(record.key, 0) + 1
 
 
-def rounds(path: Path, count: int, lines_max: int) -> None:
+def rounds(kind: str, path: Path, count: int, lines_max: int) -> None:
     rng = random.Random(count)
     acknowledged = dict.fromkeys(range(4), 0)
     last_sequence = 0
     for _ in range(count):
-        for worker, batches, sequence in run_and_kill(path, rng.randrange(20, lines_max)):
+        for worker, batches, sequence in run_and_kill(kind, path, rng.randrange(20, lines_max)):
             acknowledged[worker] = max(acknowledged[worker], batches)
             last_sequence = max(last_sequence, sequence)
         if all(acknowledged.values()):
-            check(path, acknowledged, last_sequence)
+            check(kind, path, acknowledged, last_sequence)
 
 
 def test_kill_loses_nothing(tmp_path: Path) -> None:
-    rounds(tmp_path, 3, 200)
+    rounds("rocksdb", tmp_path / "store", 3, 200)
+
+
+def test_kill_loses_nothing_on_an_object_store(tmp_path: Path) -> None:
+    rounds("slatedb", tmp_path / "store", 1, 100)
 
 
 @pytest.mark.slow
-def test_kill_loses_nothing_over_many_rounds(tmp_path: Path) -> None:
-    rounds(tmp_path, 40, 600)
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize(("kind", "count"), [("rocksdb", 40), ("slatedb", 20)])
+def test_kill_loses_nothing_over_many_rounds(tmp_path: Path, kind: str, count: int) -> None:
+    rounds(kind, tmp_path / "store", count, 600)

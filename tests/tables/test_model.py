@@ -290,6 +290,12 @@ class RocksTablesAgree(OnDisk, TablesAgree):
     """The same on disk, opened again and again."""
 
 
+class SlateTablesAgree(RocksTablesAgree):
+    """The same on an object store."""
+
+    kind = "slatedb"
+
+
 def key_of(key: tuple[str, int]) -> PrimaryKey:
     return (("p", key[0]), ("k", key[1]))
 
@@ -305,3 +311,8 @@ class TestRocks(RocksTablesAgree.TestCase):  # type: ignore[name-defined, misc]
 @pytest.mark.slow
 class TestMemoryAtLength(TablesAgree.TestCase):  # type: ignore[name-defined, misc]
     settings = settings(max_examples=600, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.slow
+class TestSlateAtLength(SlateTablesAgree.TestCase):  # type: ignore[name-defined, misc]
+    settings = settings(max_examples=12, stateful_step_count=40, deadline=None)

@@ -277,6 +277,12 @@ class RocksStreamAgrees(OnDisk, StreamAgrees):
     """The same on disk, opened again and again."""
 
 
+class SlateStreamAgrees(RocksStreamAgrees):
+    """The same on an object store."""
+
+    kind = "slatedb"
+
+
 class TestMemory(StreamAgrees.TestCase):  # type: ignore[name-defined, misc]
     settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
 
@@ -293,3 +299,8 @@ class TestMemoryAtLength(StreamAgrees.TestCase):  # type: ignore[name-defined, m
 @pytest.mark.slow
 class TestRocksAtLength(RocksStreamAgrees.TestCase):  # type: ignore[name-defined, misc]
     settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+
+
+@pytest.mark.slow
+class TestSlateAtLength(SlateStreamAgrees.TestCase):  # type: ignore[name-defined, misc]
+    settings = settings(max_examples=12, stateful_step_count=50, deadline=None)

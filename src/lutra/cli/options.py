@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
+
+BESIDE_OBJECTS: Final = "beside objects"
+"""What ``--rows`` stands for without a place."""
+
+
+def place_of_rows(rows: str | None, objects: str | None) -> str | None:
+    """Where ``--rows`` says that rows are, None where it is not given. Raises click.UsageError."""
+    if rows != BESIDE_OBJECTS:
+        return rows
+    if objects is None:
+        raise click.UsageError("--rows without a place puts rows below that of --objects: name that, or a place")
+    return f"{objects.rstrip('/')}/rows"
 
 
 class DataDirectory(click.Path):
@@ -51,6 +63,16 @@ store_option = click.option(
     envvar="LUTRA_STORE",
     show_envvar=True,
     help="Where the cluster's data is: s3://bucket/prefix, or a folder that all nodes see.",
+)
+rows_option = click.option(
+    "--rows",
+    metavar="PLACE",
+    is_flag=False,
+    flag_value=BESIDE_OBJECTS,
+    envvar="LUTRA_ROWS",
+    show_envvar=True,
+    help="Where rows are: s3://bucket/prefix, or a folder that is to be an object store; without a PLACE, in 'rows' "
+    "below that of --objects.  [default: where they are, else in DATA]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 instance_option = click.option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from lutra.cli.failures import shown_failures
-from lutra.cli.options import builders_option, data_option, objects_option
+from lutra.cli.options import builders_option, data_option, objects_option, place_of_rows, rows_option
 
 if TYPE_CHECKING:
     from lutra.instance.engine import Engine
@@ -29,6 +29,7 @@ _MB: Final = 1024 * 1024
     "--instance", "instances", multiple=True, help="Instance to create if absent; repeatable. [default: default]"
 )
 @objects_option
+@rows_option
 @click.option(
     "--memory-mb",
     default=512,
@@ -77,6 +78,7 @@ def serve(
     port: int,
     instances: tuple[str, ...],
     objects: str | None,
+    rows: str | None,
     memory_mb: int,
     build_memory_mb: int | None,
     builders: str,
@@ -95,10 +97,11 @@ def serve(
     The access key comes from LUTRA_ACCESS_KEY_ID and LUTRA_ACCESS_KEY_SECRET, else from credentials.json in the data
     directory, which the first start makes and shows.
 
-    Rows lie in the data directory, all of them. Search indexes lie in segments, there or where --objects says; for S3
-    the usual AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for servers like it, AWS_ENDPOINT_URL. A search
-    index whose segments are not found there is filled anew from its table. Buffers of the newest rows and builds come
-    beside --memory-mb. `lutra fsck` checks it all.
+    Rows lie in the data directory, or where --rows says, on an object store: the directory remembers the place, so that
+    no command need be told. Who opens such rows last is their one writer. Search indexes lie in segments, there or
+    where --objects says. For S3 the usual AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for servers like
+    it, AWS_ENDPOINT_URL. A search index whose segments are not found there is filled anew from its table. Buffers of
+    the newest rows and builds come beside --memory-mb. `lutra fsck` checks it all.
 
     Segments are built by processes of this machine that give way to all else; --builders ray hands builds to tasks of
     Ray instead, which need the objects and nothing else: with RAY_ADDRESS of the Ray there, which this machine is part
@@ -113,6 +116,7 @@ def serve(
       lutra serve --data ./data --port 9000 --instance photos --instance music
       lutra serve --data ./data --objects s3://bucket/prefix --memory-mb 4096
       RAY_ADDRESS=head:6379 lutra serve --data ./data --objects s3://bucket/prefix --builders ray
+      lutra serve --data ./data --objects s3://bucket/prefix --rows
     """
     # Here, so that `lutra --help` needs none of it.
     from lutra.instance.defaults import DEFAULT_INSTANCE
@@ -125,6 +129,7 @@ def serve(
         engine = Engine.open(
             data_dir,
             objects=objects,
+            rows=place_of_rows(rows, objects),
             memory_bytes=memory_mb * _MB,
             build_memory_bytes=build_bytes,
             builders=builders,

@@ -25,6 +25,7 @@ def connect_async(
     *,
     instance: str = DEFAULT_INSTANCE,
     objects: str | os.PathLike[str] | None = None,
+    rows: str | os.PathLike[str] | None = None,
     memory_bytes: int = MEMORY_BYTES_DEFAULT,
     read_only: bool = False,
 ) -> Connecting:
@@ -43,7 +44,9 @@ def connect_async(
     def opened() -> Database:
         from lutra.instance.database import connect
 
-        return connect(path, instance=instance, objects=objects, memory_bytes=memory_bytes, read_only=read_only)
+        return connect(
+            path, instance=instance, objects=objects, rows=rows, memory_bytes=memory_bytes, read_only=read_only
+        )
 
     return Connecting(opened)
 

@@ -26,8 +26,8 @@ def data_dir_of(path: str | os.PathLike[str]) -> Path:
         )
     if _URL.match(text):
         raise ParameterInvalid(
-            f"{text!r} is no data directory: rows are kept in a folder of this machine. The segments of search indexes "
-            "can be at s3://bucket/prefix: lutra.connect('./data', objects='s3://bucket/prefix'), or `lutra serve "
-            "--data ./data --objects s3://bucket/prefix`"
+            f"{text!r} is no data directory: that is a folder of this machine. Segments of search indexes can be at "
+            "s3://bucket/prefix, and rows as well: lutra.connect('./data', objects='s3://bucket/prefix', "
+            "rows='s3://bucket/prefix/rows'), or `lutra serve --data ./data --objects s3://bucket/prefix --rows`"
         )
     return Path(text).expanduser() if text == "~" or text.startswith("~/") else Path(text)

@@ -26,6 +26,7 @@ def connect(
     *,
     instance: str = DEFAULT_INSTANCE,
     objects: str | os.PathLike[str] | None = None,
+    rows: str | os.PathLike[str] | None = None,
     memory_bytes: int = MEMORY_BYTES_DEFAULT,
     read_only: bool = False,
 ) -> Database:
@@ -37,10 +38,13 @@ def connect(
     forked connects anew: what its parent has open raises ForkedProcess there.
 
     ``objects``: where the segments of search indexes are, if not in the folder: another, or ``s3://bucket/prefix``
-    (with the usual ``AWS_*`` variables). ``memory_bytes``: how much of them is kept in memory. Raises StorageFailure
-    where the folder cannot be opened, DirectoryInUse where another process has it, Corruption where not all of it is
-    there, ParameterInvalid where tables or objects cannot be there, because they are another database's, say, or the
-    folder is open with other options: nothing is changed there then.
+    (with the usual ``AWS_*`` variables). ``rows``: where the rows are, if not in the folder: ``s3://bucket/prefix``, or
+    a folder that is an object store (``pip install lutra[cluster]``). The folder ``path`` remembers it; another folder,
+    on another machine say, has the same rows where it is told their place. Who opened them last is their one writer:
+    in whoever had them before, calls raise Fenced. ``memory_bytes``: how much of segments is kept in memory. Raises
+    StorageFailure where the folder cannot be opened, DirectoryInUse where another process has it, Corruption where not
+    all of it is there, ParameterInvalid where tables or objects cannot be there, because they are another database's,
+    say, or the folder is open with other options: nothing is changed there then.
 
     ``read_only``: nothing is changed, in the folder or where the objects are, which may be on a file system that cannot
     be written to. Any number of processes may read, beside one that writes, a server say: what is shown is what it had
@@ -49,8 +53,8 @@ def connect(
     where there is no such instance, StorageFailure where there is no such folder.
     """
     if read_only:
-        return Database(ReadOnlyDirectory(path), instance, objects, memory_bytes)
-    return Database(open_directory(path), instance, objects, memory_bytes)
+        return Database(ReadOnlyDirectory(path, rows), instance, objects, memory_bytes)
+    return Database(open_directory(path), instance, objects, memory_bytes, rows)
 
 
 def database_of(directory: ServedDirectory, instance: str) -> Database:
@@ -67,11 +71,12 @@ class Database:
         instance: str,
         objects: str | os.PathLike[str] | None,
         memory_bytes: int,
+        rows: str | os.PathLike[str] | None = None,
     ) -> None:
         self._directory = directory
         self._name = instance
         self._is_closed = False
-        self._engine = directory.enter(self, instance, objects, memory_bytes)
+        self._engine = directory.enter(self, instance, objects, memory_bytes, rows)
 
     def __enter__(self) -> Self:
         return self

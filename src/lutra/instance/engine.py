@@ -15,6 +15,7 @@ from lutra.instance.defaults import MEMORY_BYTES_DEFAULT
 from lutra.instance.embedding_followers import EmbeddingFollowers
 from lutra.instance.instance import Instance
 from lutra.instance.partition import Examine, Partition
+from lutra.instance.rows_place import RowsPlace
 from lutra.instance.traces import require_tables_or_nothing
 from lutra.kv.folder import make_durable_folder
 from lutra.model import forks
@@ -31,7 +32,8 @@ class Engine:
 
     ::
 
-        DIR/kv/           rows, changes and definitions (RocksDB)
+        DIR/kv/           rows, changes and definitions (RocksDB), unless they are elsewhere
+        DIR/rows/         where they are then (`lutra.instance.rows_place`)
         DIR/objects/      segments of search indexes, unless they are elsewhere
         DIR/scratch/      segments that are being built
         DIR/instances/    a folder for each instance
@@ -63,6 +65,7 @@ class Engine:
         path: str | os.PathLike[str],
         *,
         objects: str | os.PathLike[str] | None = None,
+        rows: str | os.PathLike[str] | None = None,
         memory_bytes: int = MEMORY_BYTES_DEFAULT,
         build_memory_bytes: int | None = None,
         builders: str = LOCAL,
@@ -71,6 +74,8 @@ class Engine:
         """Opens the data directory ``path``, making it where there is none.
 
         :param objects: where segments of search indexes are: a folder, or ``s3://bucket/prefix``; None: in ``path``.
+        :param rows: where rows are, if not in ``path``: ``s3://bucket/prefix``, or a folder as an object store. The
+            directory remembers it. They are then taken from whoever has them open elsewhere.
         :param memory_bytes: what search indexes keep in memory of their segments; their buffers come beside it.
         :param build_memory_bytes: what one build of a segment may take, in a process of its own: 448 MB or more. It
             says what a segment can grow to. None: a quarter of the machine's memory, or of the container's.
@@ -81,16 +86,18 @@ class Engine:
         """
         data_dir = data_dir_of(path)
         require_tables_or_nothing(data_dir)
+        place = RowsPlace(data_dir, rows)
         try:
             make_durable_folder(data_dir, _FOLDER_MODE)
         except OSError as error:
             raise StorageFailure(f"cannot use {data_dir} as a data directory: {error.strerror}") from error
         address = os.fspath(data_dir / "objects" if objects is None else objects)
+        place.require_apart(address)
 
         def share(examine: Examine) -> Resources:
             return Resources.open(address, data_dir / "scratch", memory_bytes, examine, build_memory_bytes, builders)
 
-        partition = Partition.open(data_dir / "kv", address, data_dir, share, clock or SystemClock())
+        partition = Partition.open(place, address, data_dir, share, clock or SystemClock())
         try:
             return cls(data_dir, partition)
         except BaseException:
@@ -169,6 +176,9 @@ class Engine:
 
     def _reopen_indexes(self) -> None:
         partition = self.partition
+        for name in partition.space.instance_names():  # a directory may be new, and its rows not
+            if not registry.instance_exists(self._data_dir, name):
+                registry.create_instance(self._data_dir, name)
         deleted = partition.indexes.deleted()
         for name in self.instance_names():  # first: what they need of the changes is trimmed by nobody then
             (self._instances.get(name) or self._made(name)).reopen_secondary_indexes()

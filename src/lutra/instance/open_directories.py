@@ -10,10 +10,12 @@ import shutil
 import tempfile
 import threading
 import weakref
+from pathlib import Path
 from typing import Protocol
 
 from lutra.instance.data_dir import data_dir_of
 from lutra.instance.engine import Engine
+from lutra.instance.rows_place import RowsPlace
 from lutra.model import forks
 from lutra.model.errors import ObjectAlreadyExist, ParameterInvalid
 
@@ -36,12 +38,19 @@ class OpenDirectory:
         self._options: tuple[str, int] | None = None
         self._users: weakref.WeakSet[User] = weakref.WeakSet()
 
-    def enter(self, user: User, instance: str, objects: str | os.PathLike[str] | None, memory_bytes: int) -> Engine:
+    def enter(
+        self,
+        user: User,
+        instance: str,
+        objects: str | os.PathLike[str] | None,
+        memory_bytes: int,
+        rows: str | os.PathLike[str] | None = None,
+    ) -> Engine:
         """The engine, opened where it is not, with an instance of that name, made where there is none.
 
         Raises as `Engine.open`, and ParameterInvalid where it is open otherwise, or that can be no instance's name.
         """
-        engine = self._entered(user, objects, memory_bytes)
+        engine = self._entered(user, objects, memory_bytes, rows)
         try:
             if instance not in engine.instance_names():
                 with contextlib.suppress(ObjectAlreadyExist):  # somebody else's, a moment ago
@@ -55,19 +64,27 @@ class OpenDirectory:
     def refresh(self) -> None:
         """Nothing: what is there is seen at once."""
 
-    def _entered(self, user: User, objects: str | os.PathLike[str] | None, memory_bytes: int) -> Engine:
+    def _entered(
+        self,
+        user: User,
+        objects: str | os.PathLike[str] | None,
+        memory_bytes: int,
+        rows: str | os.PathLike[str] | None,
+    ) -> Engine:
         options = (_place(self.path, objects), memory_bytes)
         with self._lock:
             if options != self._options and not self._users:  # they are gone without a word
                 self._close()
             if self._engine is None:
-                self._engine = self._opened(objects, memory_bytes)
+                self._engine = self._opened(objects, memory_bytes, rows)
                 self._options = options
             elif self._options is not None and options != self._options:
                 raise ParameterInvalid(
                     f"{self.path} is open in this process with objects={self._options[0]!r} and "
                     f"memory_bytes={self._options[1]}: pass the same, or close it first"
                 )
+            else:
+                RowsPlace(Path(self.path), rows)  # which refuses another place than theirs
             self._users.add(user)
             return self._engine
 
@@ -88,9 +105,11 @@ class OpenDirectory:
             self._users.clear()
             self._close()
 
-    def _opened(self, objects: str | os.PathLike[str] | None, memory_bytes: int) -> Engine:
+    def _opened(
+        self, objects: str | os.PathLike[str] | None, memory_bytes: int, rows: str | os.PathLike[str] | None
+    ) -> Engine:
         try:
-            return Engine.open(self.path, objects=objects, memory_bytes=memory_bytes)
+            return Engine.open(self.path, objects=objects, rows=rows, memory_bytes=memory_bytes)
         except BaseException:
             self._remove()
             raise

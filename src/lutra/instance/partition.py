@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -21,8 +20,8 @@ from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.storage import sweep
 from lutra.instance.place import Place
+from lutra.instance.rows_place import RowsPlace
 from lutra.instance.scan_sessions import ScanSessions
-from lutra.kv.opening import open_store
 from lutra.kv.store import KeyValueStore
 from lutra.model.clock import Clock
 from lutra.model.errors import LutraError
@@ -87,20 +86,20 @@ class Partition:
     @classmethod
     def open(
         cls,
-        address: str | os.PathLike[str],
+        rows: RowsPlace,
         objects: str,
         directory: Path,
         share: Callable[[Examine], Resources],
         clock: Clock,
     ) -> Self:
-        """Opens the key-value store at ``address`` (`lutra.kv.opening`), and makes it where there is none.
+        """Opens the key-value store at ``rows``, and makes it where there is none.
 
         :param objects: where its objects are (`lutra.objects.opening`).
         :param directory: what errors call it.
         :param share: gives what all partitions share, once its argument has passed the store of objects.
-        :raises ParameterInvalid, ForeignObjects, Corruption, DirectoryInUse, StorageFailure: nothing is left open.
+        :raises ParameterInvalid, ForeignObjects, Corruption, DirectoryInUse, StorageFailure, Fenced: nothing is open.
         """
-        store = open_store(address, known_as=directory)
+        store = rows.open()
         try:
             place = Place(objects, directory, History(store), IndexCatalog(store, clock), clock)
             resources = share(place.examine)

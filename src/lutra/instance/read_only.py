@@ -17,20 +17,26 @@ class ReadOnlyDirectory:
     Nothing need be done at the program's end: there are no threads, and nothing is to be written.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None) -> None:
+    def __init__(self, path: str | os.PathLike[str] | None, rows: str | os.PathLike[str] | None = None) -> None:
         """Raises ParameterInvalid where ``path`` can be no data directory."""
         if path is None:
             raise ParameterInvalid("read_only=True needs the path of a database: a throw-away one begins empty")
         self.path = os.path.realpath(data_dir_of(path))
+        self._rows = rows
         self.making = threading.Lock()
         """Held by nobody: no table is made here."""
         self._engine: ReadEngine | None = None
 
     def enter(
-        self, user: object, instance: str, objects: str | os.PathLike[str] | None, memory_bytes: int
+        self,
+        user: object,
+        instance: str,
+        objects: str | os.PathLike[str] | None,
+        memory_bytes: int,
+        rows: str | os.PathLike[str] | None = None,
     ) -> ReadEngine:
         """An engine that reads that instance. Raises as `ReadEngine`."""
-        self._engine = ReadEngine(Path(self.path), instance, objects, memory_bytes)
+        self._engine = ReadEngine(Path(self.path), instance, objects, memory_bytes, rows=rows or self._rows)
         return self._engine
 
     def refresh(self) -> None:

@@ -26,12 +26,16 @@ from lutra.instance import registry
 from lutra.instance.instance import Instance
 from lutra.instance.partition import Partition
 from lutra.instance.place import Place
+from lutra.instance.rows_place import RowsPlace
 from lutra.instance.traces import require_data_dir, require_objects
-from lutra.kv.copied import HeldStore, StoreState, held_store
+from lutra.kv.copied import HeldStore, StoreState
+from lutra.kv.slatedb.reader import SlateReader
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import LutraError, ObjectNotExist, Outdated, StorageFailure
 from lutra.model.forks import OfProcess, follow
 from lutra.tables.tables import Tables
+
+HeldRows = HeldStore | SlateReader
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +49,7 @@ class ReadPartition(Partition):
     is_read_only: ClassVar[bool] = True
     _feed_type: ClassVar[type[IndexFeed]] = ReadFeed
 
-    def __init__(self, store: HeldStore, directory: Path, resources: Resources, clock: Clock, look: Look) -> None:
+    def __init__(self, store: HeldRows, directory: Path, resources: Resources, clock: Clock, look: Look) -> None:
         """As `Partition`; ``look``: of `store` and of the segments of its indexes."""
         self.held = store
         self.feeds: list[ReadFeed] = []
@@ -115,16 +119,18 @@ class ReadEngine:
         objects: str | os.PathLike[str] | None,
         memory_bytes: int,
         clock: Clock | None = None,
+        rows: str | os.PathLike[str] | None = None,
     ) -> None:
         """
         :param name: of the instance.
-        :param objects, memory_bytes: as `lutra.instance.engine.Engine.open` takes them.
+        :param objects, memory_bytes, rows: as `lutra.instance.engine.Engine.open` takes them.
         :raises ObjectNotExist: there is no such instance.
         :raises ParameterInvalid: objects cannot be there; ForeignObjects: there are another store's.
         :raises Corruption: the directory is damaged, or not all of it is there.
         :raises StorageFailure: there is no such directory, or it cannot be read.
         """
         require_data_dir(data_dir)
+        self._rows = RowsPlace(data_dir, rows)
         address = os.fspath(data_dir / "objects" if objects is None else objects)
         require_objects(address)
         self._data_dir = data_dir
@@ -192,7 +198,7 @@ class ReadEngine:
         """Tables are read first and segments then, which may be of a later time: then both are looked at again."""
         before: StoreState | None = None
         for tries_left in reversed(range(_TRIES)):
-            store = held_store(self._data_dir / "kv")
+            store = self._rows.held()
             look = Look.FIRST if tries_left else Look.LAST
             if store.state is not None and store.state == before:
                 look = Look.STILL
@@ -206,7 +212,7 @@ class ReadEngine:
                 raise
         raise AssertionError("the last try returns or raises")
 
-    def _point_of(self, store: HeldStore, look: Look) -> _Point:
+    def _point_of(self, store: HeldRows, look: Look) -> _Point:
         """Raises Outdated where segments are of a later time; ``store`` is left open where it raises."""
         resources = replace(self._resources, memory=MemoryBudget(self._resources.memory.total_bytes))
         partition = ReadPartition(store, self._data_dir, resources, self._clock, look)

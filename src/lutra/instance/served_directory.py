@@ -21,7 +21,14 @@ class ServedDirectory:
         """Held by who makes a table with its index, in two steps: others find both or neither."""
         self._engine = engine
 
-    def enter(self, user: User, instance: str, objects: str | os.PathLike[str] | None, memory_bytes: int) -> Engine:
+    def enter(
+        self,
+        user: User,
+        instance: str,
+        objects: str | os.PathLike[str] | None,
+        memory_bytes: int,
+        rows: str | os.PathLike[str] | None = None,
+    ) -> Engine:
         """The engine, whose instance there has to be. Raises ObjectNotExist, StorageFailure where it is closed."""
         self._engine.instance(instance)
         return self._engine

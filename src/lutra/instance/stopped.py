@@ -13,10 +13,8 @@ from lutra.index.lsm.provenance import Provenance
 from lutra.index.lsm.storage import IndexStorage, prefix_of
 from lutra.instance.data_dir import data_dir_of
 from lutra.instance.place import Place
+from lutra.instance.rows_place import RowsPlace
 from lutra.instance.traces import require_data_dir, require_objects
-from lutra.kv.copied import copied_store
-from lutra.kv.lock import DirectoryLock
-from lutra.kv.opening import open_store as open_kv
 from lutra.kv.store import KeyValueStore
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import DirectoryInUse
@@ -55,6 +53,7 @@ class StoppedDirectory:
         self.is_served = False
         """Whether another process has it."""
         require_data_dir(self.path)
+        self.rows = RowsPlace(self.path)
         require_objects(self.address)
         with contextlib.ExitStack() as closing:
             self.store = self._open_store(closing, may_be_served, is_to_be_mended)
@@ -66,16 +65,16 @@ class StoppedDirectory:
 
     def _open_store(self, closing: contextlib.ExitStack, may_be_served: bool, is_to_be_mended: bool) -> KeyValueStore:
         if is_to_be_mended:
-            store = open_kv(self.path / "kv", may_make=False, known_as=self.path)
+            store = self.rows.open(may_make=False)
             closing.callback(store.close)
             return store
         try:
-            closing.callback(DirectoryLock(self.path / "kv", self.path).close)
+            closing.callback(self.rows.lock().close)
         except DirectoryInUse:
             if not may_be_served:
                 raise
             self.is_served = True
-        return closing.enter_context(copied_store(self.path / "kv"))
+        return closing.enter_context(self.rows.copied())
 
     def __enter__(self) -> Self:
         return self

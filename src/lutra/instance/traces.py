@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Final
 
+from lutra.instance.rows_place import ELSEWHERE, IN_DIRECTORY
 from lutra.model.errors import Corruption, StorageFailure
 
-_TABLES: Final = "kv"
 _MADE_LATER: Final = ("instances", "objects/indexes")
 """What a data directory comes to have only once it has tables."""
 
@@ -19,7 +19,7 @@ def require_data_dir(data_dir: Path) -> None:
     try:
         if not data_dir.exists():
             raise StorageFailure(f"there is no data directory {data_dir}: `lutra serve --data` makes one")
-        if not (data_dir / _TABLES).is_dir():
+        if not (data_dir / IN_DIRECTORY).is_dir() and not (data_dir / ELSEWHERE).exists():
             raise StorageFailure(f"{data_dir} is no data directory: `lutra serve --data` makes one")
     except OSError as error:
         raise StorageFailure(f"cannot look into {data_dir}: {error.strerror}") from error
@@ -28,14 +28,14 @@ def require_data_dir(data_dir: Path) -> None:
 def require_tables_or_nothing(data_dir: Path) -> None:
     """Raises Corruption where ``data_dir`` has what is made of tables, and no tables; StorageFailure."""
     try:
-        if os.path.lexists(data_dir / _TABLES / "CURRENT"):
+        if os.path.lexists(data_dir / IN_DIRECTORY / "CURRENT") or os.path.lexists(data_dir / ELSEWHERE):
             return
         left = [name for name in _MADE_LATER if _has_entries(data_dir / name)]
     except OSError as error:
         raise StorageFailure(f"cannot look into {data_dir}: {error.strerror}") from error
     if left:
         raise Corruption(
-            f"{data_dir} has lost its tables: there is {' and '.join(left)}, but no store in {_TABLES}. "
+            f"{data_dir} has lost its tables: there is {' and '.join(left)}, but no store in {IN_DIRECTORY}. "
             "Restore a backup; to begin anew, with no rows at all, move the whole data directory away"
         )
 

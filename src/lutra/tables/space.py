@@ -71,6 +71,10 @@ class TableSpace:
             raise ObjectNotExist("Requested index does not exist.")
         return IndexCheck(reader, table, as_table, rows, self._clock.now_us() // 1_000)
 
+    def instance_names(self) -> list[str]:
+        """The names of instances that have tables, sorted."""
+        return sorted({table.instance for table in self._catalog.all()})
+
     def instance(self, name: str) -> Tables:
         """The tables of an instance; an instance that has none is as good as any."""
         with self._lock:

@@ -26,10 +26,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 from lutra.kv.batch import WriteBatch
-from lutra.kv.files import File, count, estimate_within, sizes_within
+from lutra.kv.files import File
 from lutra.kv.folder import make_durable_folder
 from lutra.kv.slatedb.address import SlateAddress
 from lutra.kv.slatedb.background import Background
@@ -49,34 +49,38 @@ from lutra.kv.slatedb.hidden import (
 from lutra.kv.slatedb.library import library
 from lutra.kv.slatedb.local_files import LocalFiles
 from lutra.kv.slatedb.memory import MemoryMeter
+from lutra.kv.slatedb.planned import Planned
 from lutra.kv.slatedb.reads import FailureOf, SlateReads
 from lutra.kv.slatedb.settings import SlateSettings
 from lutra.kv.slatedb.sweep import Sweep
 from lutra.kv.slatedb.tables import FILTER_BITS, admin_of, files_of, merge_of_all, newest_manifest
-from lutra.kv.split import cut
-from lutra.kv.store import Estimate, Pair
+from lutra.kv.store import Pair
 from lutra.model import forks
 from lutra.model.errors import Fenced, ForkedProcess, LutraError, StorageFailure
 
-_MIB: Final = 1024 * 1024
-_MEASURED_PAIRS_MAX: Final = 50_000
-_MEASURED_BYTES_MAX: Final = 16 * _MIB
 DELETED_SINGLY_MAX: Final = 2_000
 """A range of so many keys is deleted key by key, in the batch itself."""
-FLUSH_COMMITS: Final = 1_000
+FLUSH_COMMITS: Final = 400
 """About so many objects of the log are read at most when a database is opened whose process was killed."""
 _SWEEP_PAUSE_S: Final = 0.002
 
 _log = logging.getLogger(__name__)
 
 
-class SlateStore:
+class Closable(Protocol):
+    """What is held as long as a store is open."""
+
+    def close(self) -> None: ...
+
+
+class SlateStore(Planned):
     """An ordered key-value store on an object store, with one writer at a time.
 
     ``address``: ``s3://bucket/prefix``, ``file:///folder`` or a folder's path, of this database alone.
     ``hidden``: ranges of keys that are never shown, whatever is in them. What is there is deleted in the background,
     and ``on_swept`` called, by that thread, when the store has nothing left in them. Nobody may write there.
-    ``may_make``: a database is made where there is none. ``known_as``: what errors call it.
+    ``may_make``: a database is made where there is none. ``known_as``: what errors call it. ``guard``: is closed when
+    it is.
 
     Raises ParameterInvalid where it can be no place of one, StorageFailure where it cannot be reached or there is none,
     Corruption where it is damaged, ForkedProcess as `lutra.kv.slatedb.library.library`, and Fenced where another opens
@@ -92,7 +96,9 @@ class SlateStore:
         on_swept: Callable[[], None] | None = None,
         may_make: bool = True,
         known_as: Path | None = None,
+        guard: Closable | None = None,
     ) -> None:
+        self._guard = guard
         self.address = SlateAddress.of(address)
         self._place = known_as or self.address
         self._settings = settings or SlateSettings()
@@ -115,6 +121,7 @@ class SlateStore:
         try:
             self._begin_use()
         except BaseException:
+            self._guard = None
             self._shut(is_clean=False)
             raise
         forks.follow(self)
@@ -291,25 +298,9 @@ class SlateStore:
         except Exception as error:
             raise self._failure("merge tables", error) from error
 
-    def size_bytes(self, begin: bytes, end: bytes) -> int:
-        measured = self._measure(begin, end)
-        return sum(size for _, size in (self._table_sizes(begin, end) if measured is None else measured))
-
     def memory_bytes(self) -> int:
         self._check_open()
         return self._meter.memory_bytes()
-
-    def estimate(self, begin: bytes, end: bytes, counted_max: int) -> Estimate:
-        counted = count(self.scan(begin, end), counted_max)
-        if counted.is_exact:
-            return counted
-        pair_bytes = max(1, counted.size_bytes // max(1, counted.pairs))
-        in_memory = self._meter.unflushed_bytes() // pair_bytes
-        return estimate_within(self._files(pair_bytes), begin, end, in_memory, counted)
-
-    def split(self, begin: bytes, end: bytes, piece_bytes: int, limit: int) -> list[bytes]:
-        measured = self._measure(begin, end)
-        return cut(self._table_sizes(begin, end) if measured is None else measured, piece_bytes, limit)
 
     def hide(self, ranges: Sequence[KeyRange]) -> None:
         """As ``hidden``, for who has to look into the store to know them: before anything of them is read or written.
@@ -334,7 +325,7 @@ class SlateStore:
         return not self._sweeps
 
     def close(self) -> None:
-        """Puts what was written into tables. Raises StorageFailure, Fenced where that fails; it is closed then."""
+        """Puts what was written into tables. Raises StorageFailure where that fails; it is closed then."""
         with self._lock:
             if self._is_closed:
                 return
@@ -357,9 +348,13 @@ class SlateStore:
             if is_clean:
                 self._local.sync()
         except Exception as error:
-            if is_clean:
-                raise failure(self._place, "close", error) from error
-            _log.info("%s", failure(self._place, "close", error))
+            failed = failure(self._place, "close", error)
+            if is_clean and not isinstance(failed, Fenced):  # nothing that it has acknowledged is lost by that
+                raise failed from error
+            _log.info("%s", failed)
+        finally:
+            if self._guard is not None:
+                self._guard.close()
 
     def _tidy(self) -> float | None:
         if self._unflushed_commits >= FLUSH_COMMITS:
@@ -402,29 +397,16 @@ class SlateStore:
         if self._refusal is None:
             _log.warning("what was deleted is not removed yet: %s", error)
 
-    def _measure(self, begin: bytes, end: bytes) -> list[tuple[bytes, int]] | None:
-        """Every key with the bytes of its pair; None where that would take long."""
-        sizes: list[tuple[bytes, int]] = []
-        total_bytes = 0
-        for key, value in self.scan(begin, end):
-            size = len(key) + len(value)
-            sizes.append((key, size))
-            total_bytes += size
-            if len(sizes) > _MEASURED_PAIRS_MAX or total_bytes > _MEASURED_BYTES_MAX:
-                return None
-        return sizes
-
-    def _table_sizes(self, begin: bytes, end: bytes) -> list[tuple[bytes, int]]:
-        """The start of each table in the range with its bytes; half of them where it reaches beyond."""
-        return sizes_within(self._files(1), begin, end)
-
-    def _files(self, pair_bytes: int) -> list[File]:
+    def files(self, pair_bytes: int) -> list[File]:
         self._check_open()
         try:
             manifest = newest_manifest(self.address, self._objects, self._wait_s)
         except Exception as error:
             raise self._failure("list tables", error) from error
         return [] if manifest is None else files_of(manifest, pair_bytes)
+
+    def unflushed_bytes(self) -> int:
+        return self._meter.unflushed_bytes()
 
     def _sync_local(self) -> None:
         try:
