@@ -63,6 +63,22 @@ def test_sdk_program(tmp_path: Path) -> None:
             assert "idea" in line
 
 
+def test_three_nodes_come_up_as_it_says_and_its_program_asks_each_of_them(tmp_path: Path) -> None:
+    (command,) = re.findall(r"<!-- test: nodes -->\n```sh\n\.venv/bin/lutra (.*?) +#.*\n```", README)
+    key = {"LUTRA_ACCESS_KEY_ID": ACCESS_KEY_ID, "LUTRA_ACCESS_KEY_SECRET": ACCESS_KEY_SECRET}
+    environment = os.environ | key | {"XDG_STATE_HOME": str(tmp_path / "state")}
+    lutra = [sys.executable, "-m", "lutra.cli.main", *command.split(), "--ports", "0,0,0", "--memory-mb", "64"]
+    with subprocess.Popen(lutra, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as nodes:
+        try:
+            assert nodes.stdout is not None
+            endpoints = [nodes.stdout.readline().split()[2] for _ in range(3)]
+            for visits in (1, 2):
+                printed = _run(_program("cluster"), tmp_path, LUTRA_ENDPOINTS=" ".join(endpoints), **key)
+                assert printed.strip() == f"('otters', {visits})"
+        finally:
+            nodes.terminate()
+
+
 QUICK_STARTS = sorted((ROOT / "docs").glob("quick-start*.md"))
 
 
