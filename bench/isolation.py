@@ -89,6 +89,17 @@ class Phase:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The cores that each may use. ``builders_are_equal``: they stand where everybody does in line."""
+
+    server: set[int]
+    builders: set[int]
+    searcher: set[int]
+    writer: set[int]
+    builders_are_equal: bool = False
+
+
 def search_until(endpoint: str, requests: Path, until_s: float, cores: set[int]) -> Latencies:
     """In a process of its own: searches one after the other until ``time.monotonic`` says ``until_s``."""
     os.sched_setaffinity(0, cores)
@@ -158,31 +169,37 @@ class Isolation:
         seconds: float,
         writes: Path | None = None,
         rate: float = 0.0,
-        same_core: bool = False,
+        places: Places | None = None,
     ) -> Phase:
-        """One phase of ``seconds``; where ``same_core``, server and builders are on the first core until its end."""
-        own = {min(self.cores)}
-        clients = (self.cores - own or own) if same_core else self.cores
-        self._processes.pin_server(own if same_core else self.cores)
-        self._processes.pin_builders(own if same_core else self.cores)
+        """One phase of ``seconds``, in which everybody is where ``places`` says; all are on all cores at its end."""
+        everywhere = Places(self.cores, self.cores, self.cores, self.cores)
+        places = places or everywhere
+        self._place(places)
         phase = Phase(name, time.monotonic())
         until_s = phase.begin_s + seconds
         endpoint = self._server.endpoint
-        searching = self._workers.submit(search_until, endpoint, searches, until_s, clients)
+        searching = self._workers.submit(search_until, endpoint, searches, until_s, places.searcher)
         writing: Future[Latencies] | None = None
         if writes is not None:
-            writing = self._workers.submit(write_until, endpoint, writes, rate, until_s, clients)
+            writing = self._workers.submit(write_until, endpoint, writes, rate, until_s, places.writer)
         while time.monotonic() < until_s:
-            if same_core:
-                self._processes.pin_builders(own)
+            if places is not everywhere:
+                self._place(places)
             self._sample(phase)
             time.sleep(SAMPLE_S)
         phase.latencies = searching.result()
         if writing is not None:
             phase.writes = writing.result()
-        self._processes.pin_server(self.cores)
-        self._processes.pin_builders(self.cores)
+        self._place(everywhere)
         return phase
+
+    def _place(self, places: Places) -> None:
+        """Also those that came since the last time."""
+        self._processes.pin_server(places.server)
+        self._processes.pin_builders(places.builders)
+        self._processes.pin_ray(places.builders)
+        if places.builders_are_equal:
+            self._processes.raise_builders()
 
     def settle(self, timeout_s: float = 1_800) -> None:
         self._watch.wait(lambda state: state.rows > 0 and state.is_settled, timeout_s)
@@ -222,7 +239,10 @@ def measure(arguments: argparse.Namespace, data_dir: Path, folder: Path) -> list
         phases.append(run.run("building", searches, arguments.seconds, writes, arguments.rate))
         if not arguments.no_pinning:
             writes = run.record("writes", write_calls(fresh, arguments.rows, begun + count))
-            phases.append(run.run("same core", searches, arguments.seconds, writes, arguments.rate, same_core=True))
+            own = {min(run.cores)}
+            others = run.cores - own or own
+            same_core = Places(server=own, builders=own, searcher=others, writer=others)
+            phases.append(run.run("same core", searches, arguments.seconds, writes, arguments.rate, same_core))
     return phases
 
 

@@ -60,9 +60,24 @@ class Processes:
         for builder in self._builders():
             _pin(builder.pid, set(cores))
 
+    def pin_ray(self, cores: Iterable[int]) -> None:
+        """The same of whatever else the server has started: where Ray builds, all that is Ray's."""
+        builders = {builder.pid for builder in self._builders()}
+        for child in self._server.children(recursive=True):
+            if child.pid not in builders:
+                _pin(child.pid, set(cores))
+
+    def raise_builders(self) -> None:
+        """Has builders stand where everybody does in line for processor and disk. Takes root, or CAP_SYS_NICE."""
+        for builder in self._builders():
+            with suppress(OSError, psutil.Error):
+                builder.ionice(psutil.IOPRIO_CLASS_NONE)
+                for thread in os.listdir(f"/proc/{builder.pid}/task"):
+                    os.setpriority(os.PRIO_PROCESS, int(thread), 0)
+
     def _builders(self) -> list[psutil.Process]:
         found = []
-        for child in self._server.children():
+        for child in self._server.children(recursive=True):
             with suppress(psutil.Error):
                 if _BUILDER in child.cmdline():
                     found.append(child)

@@ -42,6 +42,7 @@ from support.s3_server import S3Server
 from support.server import ServerNotStarted, ServerProcess
 from support.waiting import wait_until
 
+from lutra.index.builds.opening import LOCAL, RAY
 from lutra.instance.fsck import check_directory
 from lutra.objects.local import UNFINISHED, LocalStore
 from lutra.objects.opening import open_store
@@ -86,6 +87,14 @@ FILLING: Final = {
 DROPPING: Final = {"dropping: some objects are gone": KillPoint("delete", "-{index}-[0-9]+/", 2)}
 RANDOM: Final = "at random"
 BUILDERS: Final = "at random, builders before"
+OF_RAY: Final = {
+    "at random, a build before": "lutra.index.builds.builder",
+    "at random, Ray's workers before": "ray::",
+    "at random, raylet before": "raylet/raylet",
+    "at random, Ray's head before": "gcs/gcs_server",
+    "at random, Ray's driver before": "lutra.index.builds.remote.ray_driver",
+}
+"""What is killed a while before the server, by a part of its command."""
 COMPLAINTS: Final = re.compile("Traceback|WARNING|ERROR|leaked")
 POINTS: Final = {**DURING, **BUILDING, **OPENING, **FILLING, **DROPPING}
 
@@ -95,7 +104,7 @@ class SmallBuffersServer(ServerProcess):
 
     command = ("support.killed_server",)
 
-    def begin(self, point: KillPoint | None, *, inline_bytes: int, objects: str | None) -> bool:
+    def begin(self, point: KillPoint | None, *, inline_bytes: int, objects: str | None, builders: str) -> bool:
         """Whether it listens; False where it has come to its point before."""
         policy = {
             "flush_bytes": 96 * 1024,
@@ -106,7 +115,9 @@ class SmallBuffersServer(ServerProcess):
             "trim_changes": 100,
             "trim_period_s": 0.5,
         }
-        self.arguments = ("--policy", json.dumps(policy))
+        if builders != LOCAL:  # one that was lost may put its object after the next has looked
+            policy |= {"orphans_after_s": 1.0, "orphans_period_s": 2.0}
+        self.arguments = ("--policy", json.dumps(policy), "--builders", builders)
         self.arguments += () if point is None else ("--kill", point.to_json())
         self.arguments += () if objects is None else ("--objects", objects)
         try:
@@ -125,6 +136,17 @@ def builders_of(pid: int) -> list[psutil.Process]:
         with contextlib.suppress(psutil.Error):
             if process.cmdline()[-2:] == ["lutra.index.builds.builder", str(pid)]:
                 found.append(process)
+    return found
+
+
+def ray_processes(pid: int, part: str) -> list[psutil.Process]:
+    """Of the Ray that a server has started those whose command says so."""
+    found = []
+    with contextlib.suppress(psutil.Error):
+        for process in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if any(part in word for word in process.cmdline()):
+                    found.append(process)
     return found
 
 
@@ -150,9 +172,10 @@ class Summary:
 class Rounds:
     """One data directory, killed again and again."""
 
-    def __init__(self, folder: Path, *, keys: int, objects: str | None = None) -> None:
+    def __init__(self, folder: Path, *, keys: int, objects: str | None = None, builders: str = LOCAL) -> None:
         self.server = SmallBuffersServer(folder / "data")
         self.objects = objects
+        self._builders = builders
         self.summary = Summary(Counter())
         self._keys = keys
         self._known: State = {}
@@ -174,7 +197,7 @@ class Rounds:
             self._begin(point, rng)
             self._await_point(kind)
         elif point is None:
-            self._live(None, rng, kill_builders=kind == BUILDERS)
+            self._live(None, rng, kill_builders=kind == BUILDERS, kill_of_ray=OF_RAY.get(kind))
             self.summary.kills[kind] += 1
         else:
             self._live_until(kind, point, rng)
@@ -184,11 +207,19 @@ class Rounds:
 
     def _begin(self, point: KillPoint | None, rng: random.Random) -> bool:
         inline_bytes = rng.choice([0, 64 * 1024, 1024 * 1024])
-        is_up = self.server.begin(point, inline_bytes=inline_bytes, objects=self.objects)
+        inline_bytes = 0 if self._builders != LOCAL else inline_bytes
+        is_up = self.server.begin(point, inline_bytes=inline_bytes, objects=self.objects, builders=self._builders)
         self._pid = self.server.pid if is_up else 0
         return is_up
 
-    def _live(self, point: KillPoint | None, rng: random.Random, *, kill_builders: bool = False) -> None:
+    def _live(
+        self,
+        point: KillPoint | None,
+        rng: random.Random,
+        *,
+        kill_builders: bool = False,
+        kill_of_ray: str | None = None,
+    ) -> None:
         """Until a random instant."""
         self._begin(point, rng)
         self._write(rng)
@@ -197,6 +228,13 @@ class Rounds:
             for builder in builders_of(self._pid):
                 builder.kill()
                 self.summary.builders_killed += 1
+        if kill_of_ray is not None:
+            wait_until(lambda: bool(ray_processes(self._pid, kill_of_ray)))
+            time.sleep(rng.uniform(0.0, 2.0))
+            for process in ray_processes(self._pid, kill_of_ray):
+                process.kill()
+                self.summary.builders_killed += 1
+            time.sleep(rng.uniform(0.0, 8.0))
         time.sleep(rng.uniform(0.05, 1.5))
         self.server.kill()
         self._end_writers()
@@ -272,7 +310,7 @@ class Rounds:
             assert index_order(client, name) == expected_order(actual)
         self.server.stop()
         complaints = self.server.log_path.read_text()
-        assert kind == BUILDERS or not COMPLAINTS.search(complaints), complaints
+        assert kind == BUILDERS or kind in OF_RAY or not COMPLAINTS.search(complaints), complaints
         place = self.server.data_dir / "objects" if self.objects is None else self.objects
         assert check_directory(self.server.data_dir, objects=place) == []
 
@@ -298,8 +336,10 @@ def first_answer(ask: Callable[[], list[str]]) -> list[str]:
             time.sleep(0.05)
 
 
-def run_rounds(folder: Path, kinds: Sequence[str], *, keys: int, objects: str | None = None) -> Summary:
-    rounds = Rounds(folder, keys=keys, objects=objects)
+def run_rounds(
+    folder: Path, kinds: Sequence[str], *, keys: int, objects: str | None = None, builders: str = LOCAL
+) -> Summary:
+    rounds = Rounds(folder, keys=keys, objects=objects, builders=builders)
     try:
         for seed, kind in enumerate(kinds):
             began_s = time.monotonic()
@@ -350,3 +390,26 @@ def test_a_killed_server_loses_nothing_on_s3(
     with capsys.disabled():
         print(f"\n{summary}")
     assert summary.rows > 1_000
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3_600)
+def test_builds_by_ray_lose_nothing(
+    tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whichever of its processes is killed, under load, and the server after it; and nothing is left on the store."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    kinds = [RANDOM, *OF_RAY]
+    for name in ("folder", "s3"):
+        (tmp_path / name).mkdir()
+    summaries = [
+        run_rounds(tmp_path / "folder", kinds * 2, keys=300, builders=RAY),
+        run_rounds(tmp_path / "s3", kinds, keys=300, objects=s3_server.url("crash-ray"), builders=RAY),
+    ]
+    with capsys.disabled():
+        print(*(f"\n{summary}" for summary in summaries))
+    for summary in summaries:
+        assert summary.rows > 1_000
+        assert summary.builders_killed >= len(OF_RAY)

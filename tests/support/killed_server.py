@@ -28,13 +28,15 @@ from lutra.server.http.server import run_server
 MEMORY_BYTES = 64 * 1024 * 1024
 
 
-def opened(data_dir: Path, objects: str | None, policy: Policy, point: KillPoint | None) -> Engine:
+def opened(
+    data_dir: Path, objects: str | None, policy: Policy, point: KillPoint | None, builders: str = "local"
+) -> Engine:
     """As `Engine.open`, with that policy."""
     data_dir.mkdir(parents=True, exist_ok=True)
     address = objects or str(data_dir / "objects")
 
     def share(examine: Examine) -> Resources:
-        resources = Resources.open(address, data_dir / "scratch", MEMORY_BYTES, examine)
+        resources = Resources.open(address, data_dir / "scratch", MEMORY_BYTES, examine, builders=builders)
         resources = replace(resources, policy=policy)
         if point is None:
             return resources
@@ -52,10 +54,11 @@ def main() -> None:
     parser.add_argument("--instance", required=True)
     parser.add_argument("--objects")
     parser.add_argument("--policy", type=json.loads, default={})
+    parser.add_argument("--builders", default="local")
     parser.add_argument("--kill", type=KillPoint.from_json)
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    engine = opened(options.data, options.objects, Policy(**options.policy), options.kill)
+    engine = opened(options.data, options.objects, Policy(**options.policy), options.kill, options.builders)
     try:
         if not instance_exists(options.data, options.instance):
             create_instance(options.data, options.instance)

@@ -88,7 +88,7 @@ def test_a_ray_of_our_own_is_for_this_machine_and_tells_nobody() -> None:
     assert made["HOME"] == "/h"
     asked = arguments(own, "/f")
     assert asked["include_dashboard"] is False
-    assert asked["resources"] == {"lutra_builder": 2, "lutra_quick_builder": 1}
+    assert asked["resources"] == {"lutra_builder": 2, "lutra_quick_builder": 1, "lutra_node": 0}
 
 
 def test_a_ray_that_runs_is_asked_as_the_user_says() -> None:

@@ -17,8 +17,7 @@ from typing import Any, Final
 
 from lutra.index.builds.job import BuildDone, BuildJob
 from lutra.index.builds.remote.carrier import Beat, Begun, Died, Done, Event, Failed, Gone, Ready, Unready
-from lutra.index.builds.remote.ray_driver import settings_line
-from lutra.index.builds.remote.ray_settings import RaySettings, environment
+from lutra.index.builds.remote.ray_settings import RaySettings, environment, settings_line
 from lutra.index.builds.worker import raised
 from lutra.model import forks
 

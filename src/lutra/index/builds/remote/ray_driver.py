@@ -9,24 +9,20 @@ It ends with its parent. A line of JSON each, on stdin: ``{"settings": …}`` fi
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import queue
-import re
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Any, Final
 
 from lutra.index.builds.job import BuildJob
 from lutra.index.builds.remote.ray_names import BUILDER, QUICK_BUILDER
-from lutra.index.builds.remote.ray_settings import RaySettings, arguments
-from lutra.index.builds.remote.scratch import own_folder
+from lutra.index.builds.remote.ray_process import RayGone, core_processes, first_line, ray_of
+from lutra.index.builds.remote.ray_settings import RaySettings
 from lutra.index.builds.remote.task import build_lines
 from lutra.index.builds.worker import end_with
 
@@ -35,15 +31,8 @@ _ALIVE_S: Final = 2.0
 _HEAD_LOOK_S: Final = 2.0
 _HEAD_SILENT_S: Final = 8.0
 """Ray's head did not answer for so long: nothing new is handed to it."""
-_FOLDER: Final = "lutra-ray"
-_PATH_MAX: Final = 12
-_CORE: Final = ("gcs_server", "raylet")
-_STATUS: Final = re.compile(r"\((.*)\) (\S) (\d+) ")
-"""Of ``/proc/PID/stat`` (proc(5)): command, state, parent."""
-
-
-class RayGone(Exception):
-    """A Ray that was started here works no more."""
+_HEAD_GONE_S: Final = 45.0
+"""After so long this process ends, and is started again; Ray itself would end it after 60."""
 
 
 class Driver:
@@ -53,7 +42,9 @@ class Driver:
         """``is_own``: Ray was started by this process, and is of no more use once one of its processes has ended."""
         self._replies = replies
         self._ray = ray
-        self._own = _core_processes() if is_own else set()
+        self._own = core_processes() if is_own else set()
+        self._node = ray.get_runtime_context().get_node_id()
+        self._is_known = True
         self._commands: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._tasks: dict[Any, str] = {}
         self._head_seen_s = self._told_s = time.monotonic()
@@ -62,19 +53,26 @@ class Driver:
         self._remote = ray.remote(_build)
 
     def run(self, lines: Iterator[str]) -> None:
-        """Until ``lines`` end. Raises RayGone where a Ray of our own has."""
+        """Until ``lines`` end. Raises RayGone where it can ask Ray for nothing any more."""
         for work in (lambda: self._read(lines), self._look_at_head):
             threading.Thread(target=work, daemon=True).start()
         while self._obey():
             self._tell_of_head()
             self._hear()
-            self._require_own()
+            self._require_ray()
             if time.monotonic() - self._told_s >= _ALIVE_S:
                 self._tell(alive=True)
 
-    def _require_own(self) -> None:
-        if not self._own <= _core_processes():
+    def _require_ray(self) -> None:
+        if not self._own <= core_processes():
             raise RayGone("one of its processes has ended")
+        if not self._is_known:
+            raise RayGone("its head does not know this machine, or takes it for dead")
+        if self._silent_s() >= _HEAD_GONE_S:
+            raise RayGone(f"its head has not answered for {_HEAD_GONE_S:.0f} s")
+
+    def _silent_s(self) -> float:
+        return time.monotonic() - self._head_seen_s
 
     # --- what is asked ----------------------------------------------------------------------------------------------
 
@@ -137,9 +135,9 @@ class Driver:
                 del self._tasks[task]
                 self._tell(died=[output, "it ended without a word"])
             except Exception as error:
-                self._require_own()
+                self._require_ray()
                 del self._tasks[task]
-                self._tell(died=[output, _first_line(error)])
+                self._tell(died=[output, first_line(error)])
             else:
                 if '"done"' in line or '"error"' in line:
                     del self._tasks[task]
@@ -149,15 +147,18 @@ class Driver:
         """In a thread of its own: Ray may not answer for long."""
         while True:
             try:
-                offers = self._ray.cluster_resources()
-                self._offers = {name: offers.get(name, 0.0) for name in (BUILDER, QUICK_BUILDER)}
+                alive = {node["NodeID"]: node["Resources"] for node in self._ray.nodes() if node["Alive"]}
+                self._is_known = self._node in alive
+                self._offers = {
+                    name: sum(offered.get(name, 0.0) for offered in alive.values()) for name in (BUILDER, QUICK_BUILDER)
+                }
                 self._head_seen_s = time.monotonic()
             except Exception as error:
                 print(f"Ray's head: {error}", file=sys.stderr)
             time.sleep(_HEAD_LOOK_S)
 
     def _tell_of_head(self) -> None:
-        silent_s = time.monotonic() - self._head_seen_s
+        silent_s = self._silent_s()
         if silent_s >= _HEAD_SILENT_S:
             if self._told_offers is not None:
                 self._told_offers = None
@@ -178,24 +179,6 @@ def _build(job_line: str) -> Iterator[str]:
     yield from build_lines(job_line, ray.get_runtime_context().get_node_id())
 
 
-def _core_processes() -> set[int]:
-    """Of Ray's processes that this one has started those that it cannot do without, and that live."""
-    return {pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _is_core(pid)}
-
-
-def _is_core(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as status:
-            found = _STATUS.search(status.read())
-    except OSError:  # it has ended
-        return False
-    return found is not None and found[1] in _CORE and found[2] not in "ZX" and int(found[3]) == os.getpid()
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
-
-
 def main(parent_pid: int) -> None:
     """The process, from its start to its end."""
     end_with(parent_pid)
@@ -203,33 +186,12 @@ def main(parent_pid: int) -> None:
     with os.fdopen(os.dup(1), "w", buffering=1) as replies:
         os.dup2(2, 1)  # whatever else prints
         settings = RaySettings(**json.loads(sys.stdin.readline())["settings"])
-        with own_folder(_FOLDER, _short_folder()) as folder:
-            try:
-                import ray
 
-                ray.init(**arguments(settings, str(folder)))
-            except Exception as error:
-                replies.write(
-                    json.dumps({"unready": f"{settings.name} cannot be reached: {_first_line(error)}"}) + "\n"
-                )
-                return
-            try:
-                Driver(replies, ray, settings.address is None).run(sys.stdin)
-            except RayGone as error:
-                replies.write(json.dumps({"unready": f"{settings.name} is gone: {error}"}) + "\n")
-                os._exit(1)  # it would be waited for; whoever started this process ends what is left
-            ray.shutdown()
+        def refuse(why: str) -> None:
+            replies.write(json.dumps({"unready": why}) + "\n")
 
-
-def _short_folder() -> Path:
-    """Paths of sockets, 60 characters below it, have 107 at most."""
-    usual = Path(tempfile.gettempdir())
-    return usual if len(str(usual)) <= _PATH_MAX else Path("/tmp")
-
-
-def settings_line(settings: RaySettings) -> str:
-    """The first line that such a process reads."""
-    return json.dumps({"settings": dataclasses.asdict(settings)}) + "\n"
+        with ray_of(settings, refuse) as ray:
+            Driver(replies, ray, settings.address is None).run(sys.stdin)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import Any, Final
 
 from lutra.index.builds.builder import QUICK_BYTES
-from lutra.index.builds.remote.ray_names import BUILDER, QUICK_BUILDER
+from lutra.index.builds.remote.ray_names import BUILDER, NODE, QUICK_BUILDER
 from lutra.model.errors import ParameterInvalid
 
 ADDRESS: Final = "RAY_ADDRESS"
@@ -27,6 +28,8 @@ class RaySettings:
     address: str | None
     builders: int
     build_memory_bytes: int
+    nodes: int = 0
+    """How many nodes of a cluster that Ray is to take (`lutra.cluster.ray_nodes`)."""
 
     @property
     def name(self) -> str:
@@ -68,13 +71,18 @@ def arguments(settings: RaySettings, folder: str) -> dict[str, Any]:
         "address": "local",
         "num_cpus": settings.builders + 1,
         "num_gpus": 0,
-        "resources": {BUILDER: settings.builders, QUICK_BUILDER: 1},
+        "resources": {BUILDER: settings.builders, QUICK_BUILDER: 1, NODE: settings.nodes},
         "_memory": settings.builders * settings.build_memory_bytes + QUICK_BYTES,
         "object_store_memory": _OBJECT_STORE_BYTES,
         "include_dashboard": False,
         "_temp_dir": folder,
         **quiet,
     }
+
+
+def settings_line(settings: RaySettings) -> str:
+    """The first line that a process reads that is to use Ray so."""
+    return json.dumps({"settings": asdict(settings)}) + "\n"
 
 
 def address_in(environ: Mapping[str, str] = os.environ) -> str | None:
