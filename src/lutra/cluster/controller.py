@@ -91,6 +91,15 @@ class _Seen:
     since_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """Which node should have each partition, and which of them are this node's. ``key``: of what that was told."""
+
+    key: object
+    nodes: dict[str, str]
+    own: frozenset[str]
+
+
 def one_by_one(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
     """Does them in their order."""
     return [task() for task in tasks]
@@ -143,6 +152,8 @@ class Controller:
         self.holdings = Holdings()
         self._seen: dict[str, _Seen] = {}
         """Leases of partitions that were read."""
+        self._pruned = 0
+        """The version of the map in which all of those were."""
         self._unsettled: dict[str, int] = {}
         """Partitions whose lease may have become this node's, or may yet: the epoch that it was to follow."""
         self._asked: set[str] = set()
@@ -152,7 +163,7 @@ class Controller:
         """It is leaving, and has nothing any more."""
         self._alive: tuple[tuple[str, int], ...] = ()
         self._alive_since_s = clock()
-        self._placed: tuple[object, dict[str, str]] = (None, {})
+        self._placed = _Placed(None, {}, frozenset())
 
     # --- what others ask --------------------------------------------------------------------------------------------
 
@@ -323,13 +334,17 @@ class Controller:
 
     def _placement(self, of: ClusterMap) -> dict[str, str]:
         """The node that should have each partition."""
+        return self._place(of).nodes
+
+    def _place(self, of: ClusterMap) -> _Placed:
         nodes = {name: record.capacity for name, record in self._candidates().items()}
         key = (of.version, tuple(sorted(nodes.items())))
-        known_key, placed = self._placed
-        if key != known_key:
+        found = self._placed
+        if key != found.key:
             placed = place([each.id for each in of.partitions if each.state is PartitionState.SERVING], nodes)
-            self._placed = (key, placed)
-        return placed
+            found = _Placed(key, placed, frozenset(each for each, node in placed.items() if node == self.node))
+            self._placed = found
+        return found
 
     # --- leases that are read ---------------------------------------------------------------------------------------
 
@@ -391,7 +406,7 @@ class Controller:
 
     def _acquire(self, of: ClusterMap) -> bool:
         """Takes and opens partitions that it should have and nobody has; True where there are more."""
-        wanted = {each for each, node in self._placement(of).items() if node == self.node}
+        wanted = self._place(of).own
         asked, self._asked = self._asked, set()
         looked = wanted | {each for each in asked if self._is_to_be_open(of, each)}
         ids = sorted(each for each in looked if each not in self.holdings)
@@ -489,8 +504,10 @@ class Controller:
                 self.holdings.remove(holding.partition_id)
             else:
                 self._release(holding, None)
-        for partition_id in [each for each in list(self._seen) if of.partition(each) is None]:
-            self._seen.pop(partition_id, None)
+        if of.version != self._pruned:
+            self._pruned = of.version
+            for partition_id in [each for each in list(self._seen) if of.partition(each) is None]:
+                self._seen.pop(partition_id, None)
 
     def _misplaced(self, of: ClusterMap) -> list[Holding]:
         """Partitions that another node should have, for long enough; those first that are closed already."""
