@@ -25,14 +25,31 @@ from lutra.model.errors import ParameterInvalid
 
 
 @given(rng=st.randoms(use_true_random=False), faults=st.sampled_from([0.0, 0.05]), stalls=st.sampled_from([0.0, 0.03]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_whatever_happens_nobody_has_what_another_has_and_in_the_end_all_is_placed(
     rng: random.Random, faults: float, stalls: float
 ) -> None:
-    cluster = Cluster(rng, faults=faults, stalls=stalls)
+    run_history(Cluster(rng, faults=faults, stalls=stalls), events=rng.randrange(80))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hundred", range(10))
+def test_a_thousand_long_histories(hundred: int) -> None:
+    for seed in range(100 * hundred, 100 * (hundred + 1)):
+        rng = random.Random(seed)
+        cluster = Cluster(rng, faults=rng.choice((0.0, 0.05, 0.1)), stalls=rng.choice((0.0, 0.03, 0.06)))
+        run_history(cluster, events=rng.randrange(250))
+
+
+def run_history(cluster: Cluster, events: int) -> None:
+    """Nodes come, go, stall, and partitions are split, while it is checked that nobody has what another has.
+
+    Then all that are left have what they should after some rounds, and from then on nothing moves.
+    """
+    rng = cluster.rng
     cluster.maps.change(lambda of: map_of(rng.randrange(1, 8)))
     names = ["a", "b", "c", "d"]
-    for _ in range(rng.randrange(80)):
+    for _ in range(events):
         cluster.now_s += rng.choice((0.0, 0.1, 0.5, 1.0, 2.0))
         kind = rng.randrange(20)
         if kind == 0:
@@ -257,6 +274,27 @@ def test_a_take_without_an_answer_is_found_out_later() -> None:
     cluster.at_request = None
     cluster.run_all(2)
     assert node.owns() == {"p1-0": 1, "p1-1": 1}
+
+
+def test_a_take_that_is_done_when_it_is_tried_again_is_not_taken_for_anothers() -> None:
+    cluster = Cluster(random.Random(0))
+    cluster.maps.change(lambda of: map_of(1))
+    node = cluster.start("a")
+    leases = PartitionLeases(cluster.store("x.0"), cluster.token_bytes)
+    puts: list[str] = []
+
+    def late(node_name: str, kind: str, name: str) -> None:
+        if node_name == "a" and name.startswith("leases/p1-0") and kind == "put_if_absent":
+            puts.append(name)
+            if len(puts) <= 3:
+                raise LostRequest
+            if len(puts) == 4:
+                leases.put_next("p1-0", 0, PartitionRecord("a", 1))
+
+    cluster.at_request = late
+    cluster.run_all(6)
+    assert len(puts) == 4
+    assert node.owns() == {"p1-0": 1}
 
 
 @pytest.mark.parametrize("error", [LostAnswer, LostRequest])

@@ -380,15 +380,19 @@ class Controller:
         """A lease that is damaged must not stop the others: nobody takes its partition."""
         try:
             self._saw(partition_id, self._leases.read(partition_id, epoch))
-        except Corruption:
-            _log.exception("the lease of partition %s is damaged", partition_id)
+        except Corruption as error:
+            _log.error("the lease of partition %s is damaged: %s", partition_id, error)
 
     # --- taking and opening -----------------------------------------------------------------------------------------
 
     def _settle(self, of: ClusterMap) -> None:
         """Finds out, of leases that may have become this node's, whether they did; or has them surely not."""
         for partition_id, epoch in sorted(self._unsettled.items()):
-            lease = self._read_lease(partition_id)
+            try:
+                lease = self._read_lease(partition_id)
+            except Corruption as error:
+                _log.error("the lease of partition %s is damaged: %s", partition_id, error)
+                continue
             if lease.epoch > epoch:
                 if lease.record == self._own_record() and partition_id not in self.holdings:
                     self.holdings.add(self._to_open(partition_id, lease.epoch, of))
@@ -423,11 +427,11 @@ class Controller:
         return entry is not None and entry.state is PartitionState.SERVING
 
     def _may_take(self, seen: _Seen, *, is_wanted: bool) -> bool:
-        """Whether a partition is nobody's, and this node is whose it is to be; or is this node's by its lease."""
+        """Whether a partition is nobody's, and this node is whose it is to be."""
         record = seen.lease.record
         if record is None:
             return is_wanted
-        if record == self._own_record() or (record.is_released and record.successor == self.node):
+        if record.is_released and record.successor == self.node:
             return True
         if not is_wanted:
             return False
@@ -437,21 +441,17 @@ class Controller:
         return self.board.is_over(record.node, record.incarnation)
 
     def _take(self, of: ClusterMap, partition_id: str, lease: PartitionLease) -> None:
-        own, epoch = self._own_record(), lease.epoch
-        if lease.record != own:
-            # Where the store fails it stays so, for a later step to find out.
-            self._unsettled[partition_id] = epoch
-            try:
-                took = self._leases.put_next(partition_id, epoch, own)
-            except StorageFailure as error:
-                _log.warning("partition %s cannot be taken yet: %s", partition_id, error)
-                return
-            self._unsettled.pop(partition_id, None)
-            if not took:
-                return
-            epoch += 1
-            self._saw(partition_id, PartitionLease(epoch, own))
-        holding = self._to_open(partition_id, epoch, of)
+        own = self._own_record()
+        self._unsettled[partition_id] = lease.epoch
+        try:
+            if not self._leases.put_next(partition_id, lease.epoch, own):
+                return  # another was faster, or this node's own put of an earlier step was late
+        except StorageFailure as error:
+            _log.warning("partition %s cannot be taken yet: %s", partition_id, error)
+            return
+        self._unsettled.pop(partition_id)
+        self._saw(partition_id, PartitionLease(lease.epoch + 1, own))
+        holding = self._to_open(partition_id, lease.epoch + 1, of)
         self.holdings.add(holding)
         self._open(of, holding)
 

@@ -118,8 +118,8 @@ class NodeBoard:
         try:
             found = _newest(log, node.number)
             record = NodeRecord.from_json(found.payload)
-        except Corruption:
-            _log.exception("the lease of node %s is damaged", node.name)
+        except Corruption as error:
+            _log.error("the lease of node %s is damaged: %s", node.name, error)
             return node  # which must not hide the others
         since_s = node.since_s if found.number == node.number else self._clock()
         return replace(node, number=found.number, since_s=since_s, read=found.number, record=record)

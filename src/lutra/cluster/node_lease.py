@@ -128,8 +128,6 @@ class NodeLease:
         """
         numbers = self._log.numbers()
         newest = numbers[-1] if numbers else 0
-        if self._attempt is not None and self._attempt.number < newest:
-            self._attempt = None
         if self._attempt is None and numbers and not self._is_free(newest):
             return False
         number = newest + 1 if self._attempt is None else self._attempt.number
