@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import tablestore as ots
 from support.node_cluster import NodeCluster, NodeRun
+from support.s3_server import S3Server
 from support.waiting import wait_until
 
 from lutra.cluster.map import new_partition_id
@@ -235,3 +236,24 @@ def test_a_node_that_is_killed_is_replaced_and_has_its_share_again_when_it_is_ba
     wait_until(lambda: [node.partitions for node in own_cluster.status().nodes] == [2, 2, 2], WITHIN_S)
     own_cluster.wait_serving()
     assert [get(own_cluster.client(0), "t", STEP * number) for number in range(partitions)] == [2] * partitions
+
+
+@pytest.mark.slow
+def test_nodes_over_a_bucket_replace_one_that_is_killed(
+    tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    partitions = 3
+    with NodeCluster(tmp_path / "cluster", store=s3_server.url("nodes-of-a-cluster")) as nodes:
+        make_table(nodes, "t", partitions)
+        for number in range(partitions):
+            put(nodes.client(number), "t", STEP * number, 1)
+        nodes.nodes[0].kill()
+        for number in range(partitions):
+            put(nodes.client(1), "t", STEP * number, 2)
+        assert [get(nodes.client(2), "t", STEP * number) for number in range(partitions)] == [2] * partitions
+        nodes.nodes[1].stop()
+        assert [get(nodes.client(2), "t", STEP * number) for number in range(partitions)] == [2] * partitions
+        assert health(nodes.nodes[2]) == 200
+        assert "Traceback" not in nodes.log_text()

@@ -35,9 +35,11 @@ from lutra.cluster.status import SPLIT_METHOD, STATUS_METHOD, NodeReport
 from lutra.index.builds.opening import LOCAL
 from lutra.index.lsm.resources import Resources
 from lutra.instance.defaults import MEMORY_BYTES_DEFAULT
+from lutra.kv.store import Estimate
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import LutraError, StorageFailure
 from lutra.objects.opening import open_store
+from lutra.objects.store import ObjectStore
 
 LOOK_METHOD: Final = "node/look"
 _SPLITS_S: Final = 10.0
@@ -104,6 +106,7 @@ class Node:
         self._beat_reads = Together("lutra-beat", _LEASE_REQUESTS_AT_ONCE)
         self._openings = Together("lutra-opening", _OPENINGS_AT_ONCE)
         self._controller: Controller | None = None
+        self._automatic: AutoSplits | None = None
         self._loops: list[Loop] = []
         self._joined = threading.Event()
         self._is_leaving = False
@@ -129,6 +132,10 @@ class Node:
         controller = self._controller
         return 0.0 if controller is None else controller.sure_for_s()
 
+    def sizes(self) -> dict[str, Estimate]:
+        """About how many rows its partitions had, and their bytes, when it last looked."""
+        return {} if self._automatic is None else self._automatic.sizes
+
     def check(self) -> None:
         """Raises StorageFailure where it is not sure of itself: others answer for its partitions, or soon will."""
         if not self.is_sure():
@@ -143,7 +150,7 @@ class Node:
         """Joins the cluster as who is reached at ``address``; ``on_joined`` is called, by a thread, when it has."""
         settings = self.options.leases
         self._controller = Controller(
-            self.store,
+            _store_of_leases(self.options.store, self.store, settings.ttl_s),
             self.name,
             address,
             self.host,
@@ -167,7 +174,7 @@ class Node:
         self._beats = Loop("lutra-beat", beat, settings.ttl_s / _BEATS_PER_TTL)
         self._steps = Loop("lutra-steps", self._step, settings.ttl_s / _STEPS_PER_TTL)
         self._splitter = Splitter(self.maps, self.host, self.controller, self.store)
-        automatic = AutoSplits(self.host, self._splitter, self.options.splits)
+        self._automatic = automatic = AutoSplits(self.host, self._splitter, self.options.splits)
         leases = PartitionLeases(self.store, secrets.token_bytes)
         retirement = Retirement(self.maps, self.host, self.store, leases, self._clock, is_sweeper=self._is_sweeper)
         self._loops = [
@@ -268,6 +275,15 @@ class Node:
 
     def _nudge(self, address: str, partition_id: str) -> None:
         self.peers.submit(Call(address, LOOK_METHOD, [partition_id]), _NUDGE_S)
+
+
+def _store_of_leases(place: str, store: ObjectStore, ttl_s: float) -> ObjectStore:
+    """The same place, with no more patience than leases have: a request that hangs is given up and made again."""
+    if not place.startswith("s3://"):
+        return store
+    from lutra.objects.s3 import S3Store
+
+    return S3Store(place, timeout_s=0.4 * ttl_s, connect_timeout_s=0.2 * ttl_s, retries_max=1, retry_for_s=0.4 * ttl_s)
 
 
 def _reconcile(owned: OwnedPartition, table: TableEntry) -> None:

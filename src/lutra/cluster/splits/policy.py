@@ -9,6 +9,7 @@ from typing import Final
 from lutra.cluster.errors import Moved
 from lutra.cluster.host import OwnedPartition, PartitionHost
 from lutra.cluster.splits.splitting import Splitter
+from lutra.kv.store import Estimate
 from lutra.model.errors import LutraError, ParameterInvalid
 
 _GIB: Final = 1024 * 1024 * 1024
@@ -46,15 +47,19 @@ class AutoSplits:
         self._host = host
         self._splitter = splitter
         self._policy = policy
+        self.sizes: dict[str, Estimate] = {}
+        """Of the partitions that are here, as they were at the last step. To look at."""
         self._whole: set[str] = set()
         """Partitions that cannot be split: all of their rows have one partition key."""
 
     def step(self) -> bool:
         """Splits one partition that is too large; True where there may be more. What fails is told, and tried again."""
         owned = self._host.owned()
-        self._whole &= {each.id for each in owned}
+        here = {each.id for each in owned}
+        self._whole &= here
+        self.sizes = {partition_id: size for partition_id, size in self.sizes.items() if partition_id in here}
         for each in owned:
-            if each.id not in self._whole and not each.is_closed and self._is_due(each):
+            if not each.is_closed and self._is_due(each) and each.id not in self._whole:
                 try:
                     self._splitter.split(each.id)
                     return True
@@ -72,4 +77,5 @@ class AutoSplits:
             found = owned.instance.tables.estimate(owned.table.name, _COUNTED_MAX)
         except LutraError:  # it is being closed
             return False
+        self.sizes[owned.id] = found
         return self._policy.is_due(found.pairs, found.size_bytes)

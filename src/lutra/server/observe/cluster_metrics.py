@@ -67,6 +67,9 @@ class PartitionCollector(Collector):
             labels=[*labels, "mark"],
         )
         under_way = GaugeMetricFamily("lutra_partition_calls", "Calls at this moment", labels=labels)
+        rows = GaugeMetricFamily("lutra_partition_rows", "About how many rows it has", labels=labels)
+        size_bytes = GaugeMetricFamily("lutra_partition_bytes", "About how many bytes these are", labels=labels)
+        sizes = self._node.sizes()
         for owned in self._node.host.owned()[:PARTITIONS_TOLD_MAX]:
             if owned.is_closed:
                 continue
@@ -74,9 +77,12 @@ class PartitionCollector(Collector):
             which = [owned.id, owned.table.instance, owned.table.name]
             epoch.add_metric(which, told.epoch)
             under_way.add_metric(which, told.under_way)
+            if owned.id in sizes:
+                rows.add_metric(which, sizes[owned.id].pairs)
+                size_bytes.add_metric(which, sizes[owned.id].size_bytes)
             for mark in _MARKS:
                 sequence.add_metric([*which, mark], getattr(told, mark))
-        yield from (epoch, sequence, under_way)
+        yield from (epoch, sequence, under_way, rows, size_bytes)
 
     def describe(self) -> Iterator[Metric]:
         return iter(())
