@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime as dt
 import math
 
 import msgpack
@@ -22,7 +23,13 @@ from lutra.model.rows import CellOperation, ChangeKind, RangeRequest, Row, RowCh
 from lutra.model.values import INF_MAX, INF_MIN
 
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text() | st.binary(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**80), 2**80)
+    | st.datetimes(timezones=st.just(dt.UTC)).map(lambda one: one.replace(fold=0))
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.binary(),
     lambda inner: st.lists(inner) | st.lists(inner).map(tuple) | st.dictionaries(st.text() | st.integers(0, 99), inner),
     max_leaves=20,
 )

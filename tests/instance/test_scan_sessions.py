@@ -143,8 +143,8 @@ def test_nobody_has_to_ask_for_one_to_end(index: SearchIndex) -> None:
     index.view()
     del view, part
     until_s = time.monotonic() + 60
-    while (len(sessions) or sessions._thread is not None) and time.monotonic() < until_s:
+    while (len(sessions) or sessions._sessions._thread is not None) and time.monotonic() < until_s:
         time.sleep(0.01)
     gc.collect()
     assert alive() is None
-    assert sessions._thread is None
+    assert sessions._sessions._thread is None

@@ -8,6 +8,7 @@ version. Which classes there are is fixed: all dataclasses, enumerations and err
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import enum
 import importlib
 import inspect
@@ -30,6 +31,8 @@ _ARRAY: Final = 4
 _ERROR: Final = 5
 _SET: Final = 6
 _FROZENSET: Final = 7
+_INSTANT: Final = 8
+_LARGE: Final = 9
 _ARRAYS: Final = "biuf"
 """The kinds of numpy's dtypes that are sent."""
 _BYTES_MAX: Final = (1 << 32) - 1
@@ -94,10 +97,10 @@ def register(known: Class) -> Class:
 
 
 def encode(value: object) -> bytes:
-    """As bytes: None, bool, int of 64 bits, float, str, bytes, list, tuple, dict, set, arrays of numbers, and objects
-    of classes that are known.
+    """As bytes: None, bool, int, float, str, bytes, list, tuple, dict, set, datetime, arrays of numbers, and objects of
+    classes that are known.
 
-    Raises TypeError for anything else, OverflowError for larger numbers.
+    Raises TypeError for anything else.
     """
     packed: bytes = msgpack.packb(value, default=_to_extension, strict_types=True, use_bin_type=True)
     return packed
@@ -146,6 +149,10 @@ def _to_plain(value: Any) -> Any:
         return msgpack.ExtType(code, encode(sorted(value, key=repr)))
     if isinstance(value, memoryview | bytearray):
         return bytes(value)
+    if type(value) is int:  # of more than 64 bits, as operands of queries may be
+        return msgpack.ExtType(_LARGE, encode(hex(value)))
+    if isinstance(value, dt.datetime):
+        return msgpack.ExtType(_INSTANT, encode(value.isoformat()))
     if isinstance(value, LutraError):  # of a class that only this room knows
         return LutraError(str(value))
     raise TypeError(f"{type(value).__module__}.{type(value).__qualname__} is not sent to other nodes")
@@ -185,6 +192,14 @@ def _enum(content: list[Any]) -> enum.Enum:
     return known(content[1])
 
 
+def _large(digits: Any) -> int:
+    return int(digits, 16)
+
+
+def _instant(text: Any) -> dt.datetime:
+    return dt.datetime.fromisoformat(text)
+
+
 def _array(content: list[Any]) -> np.ndarray[Any, Any]:
     kind = np.dtype(content[0])
     if kind.kind not in _ARRAYS:
@@ -193,7 +208,7 @@ def _array(content: list[Any]) -> np.ndarray[Any, Any]:
     return made
 
 
-_FROM: Final[dict[int, Callable[[list[Any]], Any]]] = {
+_FROM: Final[dict[int, Callable[[Any], Any]]] = {
     _TUPLE: tuple,
     _OBJECT: _object,
     _ENUM: _enum,
@@ -201,4 +216,6 @@ _FROM: Final[dict[int, Callable[[list[Any]], Any]]] = {
     _ERROR: _error,
     _SET: set,
     _FROZENSET: frozenset,
+    _INSTANT: _instant,
+    _LARGE: _large,
 }

@@ -37,6 +37,7 @@ from lutra.model.queries import ColumnsToGet, Hit, SearchRequest, SearchResult
 from lutra.model.rows import KeyInput, PrimaryKey, Row
 from lutra.model.scans import ScanRequest, ScanResult
 from lutra.model.schema import SecondaryIndex, TableDescription, TableSchema, TableUpdate
+from lutra.model.shards import ShardCall, ShardReply
 from lutra.model.streams import StreamDescription, StreamIterator, StreamPage
 from lutra.search import Answer, search_many
 from lutra.search.deadline import in_time
@@ -59,6 +60,7 @@ class Instance:
         self._streams = partition.space.streams
         self._catalog = partition.indexes
         self._scans = partition.scans
+        self._shard_searches = partition.shard_searches
         self._indexes = OpenIndexes(name, partition, self.tables)
         self.secondary = SecondaryIndexes(partition, self.tables)
         """To look at."""
@@ -267,6 +269,23 @@ class Instance:
         self._process.check()
         return self._searched(table, index, (request,), limits.ANSWER_BYTES_MAX, routing)[0]
 
+    def search_shard(self, table: str, index: str, call: ShardCall, routing: Sequence[KeyInput] = ()) -> ShardReply:
+        """One step of a search of a table of which this has some of the rows: for an index that `when_opened` says is
+        open. Re-indexed or not, the one of that name answers.
+
+        Raises as ``search``, and SessionExpired where the search has to be begun anew.
+        """
+        self._process.check()
+        opened, view = self._shown(table, index)
+        with _telling_of_damage(opened.feed):
+            check_routing(view, routing)
+            try:
+                return self._shard_searches.answer(opened.feed, view, call, _ShardRows(self, opened))
+            except ParameterInvalid:
+                if call.request is not None and _is_filled_for(opened, (call.request,)):
+                    raise _being_filled(index) from None
+                raise
+
     def _searched(
         self,
         table: str,
@@ -279,8 +298,8 @@ class Instance:
         try:
             results = self._answered(route.opened, view, taken, bytes_max, routing)
         except ParameterInvalid:
-            if route.opened.next is not None and all(_would_be_answered(route.opened.next, one) for one in taken):
-                raise ServerBusy(f"search index [{index}] is being filled for its new fields, try again") from None
+            if _is_filled_for(route.opened, taken):
+                raise _being_filled(index) from None
             raise
         for result in results:
             if result.next_token:
@@ -446,6 +465,30 @@ class _telling_of_damage:  # noqa: N801  # used as a function is; a generator wo
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Corruption | ObjectMissing) and not isinstance(error, RowDamaged):
             raise self._feed.consumer.damage(error) from error
+
+
+class _ShardRows:
+    """Of hits of an index. `lutra.instance.shard_search.ShardRows`."""
+
+    def __init__(self, instance: Instance, opened: OpenIndex) -> None:
+        self._instance = instance
+        self._opened = opened
+
+    def read(self, hits: list[Hit], request: SearchRequest, shown: Shown) -> list[Row | None]:
+        return self._instance._rows(self._opened, hits, request.columns, limits.ANSWER_BYTES_MAX, shown)
+
+    def are_gone(self, hits: list[Hit]) -> list[bool]:
+        return self._instance._are_gone(self._opened, hits)
+
+
+def _is_filled_for(opened: OpenIndex, requests: Sequence[SearchRequest]) -> bool:
+    """Whether requests that an index does not take make sense under the schema that it is being filled for."""
+    following = opened.next
+    return following is not None and all(_would_be_answered(following, one) for one in requests)
+
+
+def _being_filled(index: str) -> ServerBusy:
+    return ServerBusy(f"search index [{index}] is being filled for its new fields, try again")
 
 
 def _would_be_answered(feed: IndexFeed, request: SearchRequest) -> bool:

@@ -6,7 +6,7 @@ asked again, so that they take nobody's place. Nothing is waited for, however fa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -40,30 +40,54 @@ def answer_of_living(
 
     Raises as `search`, and as ``read`` and ``are_gone``.
     """
-    ahead, is_behind = 0, False
+    living = Living(view, request, are_gone)
     while True:
         if answer is None:
-            answer = search(view, request)
+            answer = search(living.view, request)
         rows = read(answer.hits)
         if not answer.is_complete:  # nor is there time to look for others in the place of rows that are gone
-            kept = [number for number, row in enumerate(rows) if row is not None]
-            hits, inner = [answer.hits[number] for number in kept], answer.inner_hits
-            inner = [inner[number] for number in kept] if inner else inner
-            living = replace(answer, hits=hits, documents=[], inner_hits=inner)
-            return living, [row for row in rows if row is not None]
-        gone = [document for document, row in zip(answer.documents, rows, strict=True) if row is None]
-        is_behind = is_behind or bool(gone)
-        if is_behind:
-            current_deadline().check()
-            view = view.without(gone)
-            first = request.offset + (ahead if gone else 0)
-            skipped = list(_gone_of_first(view, request, first, are_gone))
-            view = view.without(skipped)
-            gone += skipped
-        if not gone:
+            return without_gone(answer, rows), [row for row in rows if row is not None]
+        if not living.loses(answer.documents, [row is None for row in rows]):
             return answer, [row for row in rows if row is not None]
         answer = None
-        ahead = min(_PAGE_MAX, max(_AHEAD_FIRST, _AHEAD_GROWTH * ahead))
+
+
+class Living:
+    """A view of which more and more documents are found to have no rows."""
+
+    def __init__(self, view: IndexView, request: SearchRequest, are_gone: Callable[[list[Hit]], list[bool]]) -> None:
+        self.view = view
+        """Without them, as far as they are known."""
+        self._request = request
+        self._are_gone = are_gone
+        self._ahead = 0
+        self._is_behind = False
+
+    def loses(self, documents: Sequence[Document], are_gone: Sequence[bool]) -> bool:
+        """Takes note of what became of the documents that a search of the view found.
+
+        Returns whether it is to be searched again: some are gone, of these or of those that were looked at with them.
+        Raises as `search`.
+        """
+        gone = [document for document, is_gone in zip(documents, are_gone, strict=True) if is_gone]
+        self._is_behind = self._is_behind or bool(gone)
+        if self._is_behind:
+            current_deadline().check()
+            self.view = self.view.without(gone)
+            first = self._request.offset + (self._ahead if gone else 0)
+            skipped = list(_gone_of_first(self.view, self._request, first, self._are_gone))
+            self.view = self.view.without(skipped)
+            gone += skipped
+        if gone:
+            self._ahead = min(_PAGE_MAX, max(_AHEAD_FIRST, _AHEAD_GROWTH * self._ahead))
+        return bool(gone)
+
+
+def without_gone(answer: Answer, rows: Sequence[Row | None]) -> Answer:
+    """The answer without hits that have no rows."""
+    kept = [number for number, row in enumerate(rows) if row is not None]
+    hits, inner = [answer.hits[number] for number in kept], answer.inner_hits
+    return replace(answer, hits=hits, documents=[], inner_hits=[inner[number] for number in kept] if inner else inner)
 
 
 def _gone_of_first(

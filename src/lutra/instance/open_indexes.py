@@ -72,6 +72,7 @@ class OpenIndexes:
         self._catalog = partition.indexes
         self._feeder = partition.feeder
         self._scans = partition.scans
+        self._shard_searches = partition.shard_searches
         self._tables = tables
         self._open: dict[tuple[str, str], OpenIndex] = {}
         self._opening: set[IndexFeed] = set()
@@ -223,6 +224,7 @@ class OpenIndexes:
         """It is followed no more, and its objects are to go."""
         self._opening.discard(feed)
         self._scans.drop(feed)
+        self._shard_searches.drop(feed)
         self._feeder.remove(feed)
 
 

@@ -22,6 +22,7 @@ from lutra.index.lsm.storage import sweep
 from lutra.instance.place import Place
 from lutra.instance.rows_place import RowsPlace
 from lutra.instance.scan_sessions import ScanSessions
+from lutra.instance.shard_search import ShardSearches
 from lutra.kv.store import KeyValueStore
 from lutra.model.clock import Clock
 from lutra.model.errors import LutraError
@@ -65,6 +66,8 @@ class Partition:
         self._resources = self._claimed(directory, resources)
         self.scans = ScanSessions()
         """Of all its indexes."""
+        self.shard_searches = ShardSearches()
+        """Of all its indexes, where it has a share of a table's rows."""
         self.feeder = self._new_keeper()
 
     def _claimed(self, directory: Path, resources: Resources) -> Resources:
@@ -167,6 +170,7 @@ class Partition:
         """Ends its threads."""
         self._is_closed = True
         self.scans.close()
+        self.shard_searches.close()
         self.feeder.stop()
 
     def close(self) -> None:

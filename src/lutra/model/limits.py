@@ -155,6 +155,8 @@ SCAN_SESSIONS_MAX: Final = 64
 """At once, of all indexes of a data directory."""
 SCAN_BUFFER_BYTES_MAX: Final = 512 * 1024 * 1024
 """Of buffers that sessions keep in memory; one is begun in any case."""
+SHARD_SESSIONS_MAX: Final = 256
+"""Searches in the middle of their steps, of one shard: of more those begun first are dropped, and begun anew."""
 
 # Aggregations
 AGGREGATIONS_MAX: Final = 20

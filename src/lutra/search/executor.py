@@ -6,25 +6,22 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from lutra.index.lsm.view import Document, IndexView
 from lutra.model.aggregations import Aggregated
-from lutra.model.deadline import Deadline, current_deadline, working_for
-from lutra.model.errors import RequestTimeout
+from lutra.model.deadline import Deadline, current_deadline
 from lutra.model.nested import InnerHitsByPath
 from lutra.model.queries import Hit, PartStats, SearchRequest, SearchStats
 from lutra.search.aggregations import AggregationCollector, estimated
 from lutra.search.candidates import find_candidates
-from lutra.search.collectors.collapse import CollapseCollector
-from lutra.search.collectors.count import CountCollector
-from lutra.search.collectors.top import Place, Top, TopCollector
+from lutra.search.collecting import collected, firsts_of
+from lutra.search.collectors.top import Place, Top
 from lutra.search.deadline import in_time
 from lutra.search.explanation import explanation_of
 from lutra.search.inner_hits import inner_hits_of
-from lutra.search.matching import matching_of
 from lutra.search.nodes.node import Condition, PartSearch
 from lutra.search.plan import Plan, plan_of
-from lutra.search.ranking import best_matches
 from lutra.search.recall import sample_recall
 from lutra.search.statistics import gather_statistics
 from lutra.search.token import Token
@@ -95,16 +92,17 @@ def _answered(
     view: IndexView, request: SearchRequest, plan: Plan, searches: Sequence[PartSearch], began_s: float
 ) -> Answer:
     """The answer to one request, whose neighbours have been found, and what scores have to know."""
-    found = _collected(plan, request, searches)
+    firsts, aggregator = firsts_of(plan), AggregationCollector(plan.aggregations)
+    found = collected(plan, request, searches, firsts, aggregator)
+    places = firsts.places(found.top, plan.offset, plan.limit)
+    aggregated = None if found.level is None else aggregator.results(found.level)
     current_deadline().check()
 
-    keys, scores = _keys_and_scores(found.top, found.places)
+    keys, scores = keys_and_scores(found.top, places)
     hits = list(map(Hit, view.codec.decode_all(keys), scores))
     stats = SearchStats.of([search.stats for search in searches])
-    documents = _documents(found.top, found.places)
-    answer = Answer(
-        hits, documents, found.total, stats=stats, aggregated=found.aggregated, is_complete=found.is_complete
-    )
+    documents = documents_of(found.top, places)
+    answer = Answer(hits, documents, found.total, stats=stats, aggregated=aggregated, is_complete=found.is_complete)
     if plan.inner_hits:
         answer.inner_hits = inner_hits_of(plan.inner_hits, searches[: found.parts], documents)
     if request.explain:
@@ -112,82 +110,27 @@ def _answered(
         if request.samples_recall:
             sample_recall(plan.conditions, searched)
         stats.explanation = explanation_of(plan, searched, took_us)
-        if found.aggregated is not None:
-            told = {"us": round(found.aggregating_us, 1), "estimated": list(estimated(found.aggregated))}
-            stats.explanation["aggregations"] = told
-    if _goes_on(plan, found):
-        answer.next_token = _next_token(plan, found.top, found.places[-1], keys[-1])
+        if aggregated is not None:
+            stats.explanation["aggregations"] = told_of(aggregated, aggregator.took_us)
+    if goes_on(plan, len(places), found.top.left, found.is_complete):
+        answer.next_token = next_token(plan, found.top, places[-1], keys[-1])
     return answer
 
 
-def _goes_on(plan: Plan, found: _Collected) -> bool:
-    """Whether a token leads on: not from where rows of parts that were not searched may be missing."""
-    if len(found.places) < plan.limit or not plan.limit or not found.is_complete or plan.collapse is not None:
+def told_of(aggregated: Aggregated, took_us: float) -> dict[str, Any]:
+    """What an explanation says of aggregations."""
+    return {"us": round(took_us, 1), "estimated": list(estimated(aggregated))}
+
+
+def goes_on(plan: Plan, hits: int, left: int, is_complete: bool) -> bool:
+    """Whether a token leads on from a page of ``hits``, chosen from ``left`` rows that match: not from where rows of
+    parts that were not searched may be missing."""
+    if hits < plan.limit or not plan.limit or not is_complete or plan.collapse is not None:
         return False
-    return plan.top_k is not None or found.top.left > plan.offset + plan.limit
+    return plan.top_k is not None or left > plan.offset + plan.limit
 
 
-@dataclass(frozen=True, slots=True)
-class _Collected:
-    top: Top
-    places: Sequence[Place]
-    total: int
-    """How many match; -1 where nobody asks."""
-    parts: int
-    """So many of the parts were searched."""
-    is_complete: bool
-    aggregated: Aggregated | None = None
-    """What is said of all that match, where anything is asked."""
-    aggregating_us: float = 0.0
-
-
-def _collected(plan: Plan, request: SearchRequest, searches: Sequence[PartSearch]) -> _Collected:
-    """What is found part by part, as long as there is time. Raises RequestTimeout where that is no answer."""
-    firsts = _firsts(plan)
-    if plan.is_scoring and not request.count_total and not plan.aggregations:
-        with working_for(searches[0].deadline):
-            best = best_matches(plan, searches)
-        if best is not None:
-            together = firsts.merge([firsts.collect(matching) for matching in best])
-            return _Collected(together, firsts.places(together, plan.offset, plan.limit), -1, len(searches), True)
-    counter, aggregator = CountCollector(), AggregationCollector(plan.aggregations)
-    tops, counts, levels, is_complete = [], [], [], True
-    count_max = math.inf if request.count_max is None else request.count_max
-    try:
-        with working_for(searches[0].deadline):
-            for search in searches:
-                search.deadline.check()
-                began_s = time.perf_counter()
-                matching = matching_of(search, plan.root, plan.needs_scores, plan.filter)
-                top = firsts.collect(matching) if plan.limit else None
-                level = aggregator.collect(matching) if plan.aggregations else None
-                search.took_us += (time.perf_counter() - began_s) * 1e6
-                counts.append(counter.collect(matching))
-                if top is not None:
-                    tops.append(top)
-                if level is not None:
-                    levels.append(level)
-                elif top is None and counter.merge(counts) >= count_max:
-                    break
-    except RequestTimeout:
-        if not counts or not request.allow_partial:
-            raise
-        is_complete = False
-    together = firsts.merge(tops)
-    places = firsts.places(together, plan.offset, plan.limit)
-    aggregated = aggregator.results(aggregator.merge(levels)) if plan.aggregations else None
-    total = int(min(counter.merge(counts), count_max)) if request.count_total else -1
-    return _Collected(together, places, total, len(counts), is_complete, aggregated, aggregator.took_us)
-
-
-def _firsts(plan: Plan) -> TopCollector | CollapseCollector:
-    count = plan.offset + plan.limit
-    if plan.collapse is not None:
-        return CollapseCollector(plan.order, count, plan.collapse, plan.is_scoring)
-    return TopCollector(plan.order, count, None if plan.token is None else plan.token.marks, plan.is_scoring)
-
-
-def _keys_and_scores(top: Top, places: Sequence[Place]) -> tuple[list[bytes], list[float]]:
+def keys_and_scores(top: Top, places: Sequence[Place]) -> tuple[list[bytes], list[float]]:
     """Of each hit. Keys are asked for run by run: they may have to be read."""
     keys, scores = [b""] * len(places), [math.nan] * len(places)
     by_run: dict[int, list[int]] = {}
@@ -200,10 +143,12 @@ def _keys_and_scores(top: Top, places: Sequence[Place]) -> tuple[list[bytes], li
     return keys, scores
 
 
-def _documents(top: Top, places: Sequence[Place]) -> list[Document]:
+def documents_of(top: Top, places: Sequence[Place]) -> list[Document]:
+    """Of each hit of parts that are here."""
     documents = [top.runs[place.run].document(place.at) for place in places]
     return [document for document in documents if document is not None]
 
 
-def _next_token(plan: Plan, top: Top, last: Place, key: bytes) -> bytes:
+def next_token(plan: Plan, top: Top, last: Place, key: bytes | None = None) -> bytes:
+    """Leads on after the ``last`` hit of a page; ``key`` is its primary key, where that is at hand."""
     return Token(plan.sort, tuple(top.runs[last.run].marks(last.at, key)), plan.top_k, plan.seed).encode()

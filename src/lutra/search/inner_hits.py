@@ -71,8 +71,13 @@ class _Count:
     def add(self, count: int) -> None:
         self._count += count
         if self._count > limits.ANSWER_INNER_HITS_MAX:
-            most = limits.ANSWER_INNER_HITS_MAX
-            raise ParameterInvalid(f"[inner_hits] the rows have more than {most} together: ask for fewer of them")
+            raise too_many_inner_hits()
+
+
+def too_many_inner_hits() -> ParameterInvalid:
+    """What to raise where an answer has more than `limits.ANSWER_INNER_HITS_MAX`."""
+    most = limits.ANSWER_INNER_HITS_MAX
+    return ParameterInvalid(f"[inner_hits] the rows have more than {most} together: ask for fewer of them")
 
 
 def _of_docs(asked: Asked, search: PartSearch, docs: Docs, count: _Count) -> list[InnerHitsByPath]:

@@ -71,15 +71,26 @@ class Plan:
         return [Placed("", self.root.condition), *by_score] if self.needs_scores else by_score
 
     @property
+    def nears(self) -> list[Placed]:
+        """The KNN conditions, each once."""
+        return [placed for placed in self.conditions if isinstance(placed.condition, Near)]
+
+    @property
     def top_k(self) -> int | None:
         """How many neighbours a KNN query at the root finds."""
         return self.root.condition.top_k if isinstance(self.root.condition, Near) else None
 
 
-def plan_of(view: IndexView, request: SearchRequest, known: dict[Condition, Condition] | None = None) -> Plan:
+def plan_of(
+    view: IndexView,
+    request: SearchRequest,
+    known: dict[Condition, Condition] | None = None,
+    seed: int | None = None,
+) -> Plan:
     """Checks a request against the schema of ``view``, all of it, once. Raises ParameterInvalid.
 
-    ``known``: conditions of other requests over the same view (`Binder`).
+    ``known``: conditions of other requests over the same view (`Binder`). ``seed``: of random scores that have none of
+    their own, where the request's token does not say it; None: one is drawn.
     """
     offset, limit = _page_of(request)
     token = _read_token(view, request.token) if request.token else None
@@ -88,7 +99,7 @@ def plan_of(view: IndexView, request: SearchRequest, known: dict[Condition, Cond
     if request.highlight is not None:
         check_highlight(view.schema, request.highlight)
     root_top_k = limit if token is None or token.top_k is None else token.top_k
-    binder = Binder(view, root_top_k, known, None if token is None else token.seed)
+    binder = Binder(view, root_top_k, known, seed if token is None or token.seed is None else token.seed)
     root = binder.bind(request.query)
     within = None if request.filter is None else binder.bind_beside(request.filter).condition
     order = bind_sort(sort, binder)

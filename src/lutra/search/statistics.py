@@ -8,6 +8,7 @@ from operator import add
 
 from lutra.search.nodes.node import PartSearch, Placed
 from lutra.search.nodes.words import Scored, ScoredNode
+from lutra.text.statistics import TermStatistics
 
 
 def gather_statistics(roots: Iterable[Placed], parts: Sequence[PartSearch]) -> None:
@@ -16,16 +17,34 @@ def gather_statistics(roots: Iterable[Placed], parts: Sequence[PartSearch]) -> N
     Counted are the documents that live, rows or those of the nested field that is asked: so one scores the same
     wherever it and the others lie, before a compaction and after it. Raises RequestTimeout, Corruption, StorageFailure.
     """
-    for space, condition in dict.fromkeys(scored for root in roots for scored in _scored(root)):
-        searches = [part.space(space) for part in parts]
-        nodes = [node for node in (search.node(condition) for search in searches) if isinstance(node, ScoredNode)]
-        counted = []
-        for part, node in zip(parts, nodes, strict=True):
-            part.deadline.check()
-            counted.append(node.living_statistics())
-        together = reduce(add, counted)
-        for node in nodes:
-            node.set_statistics(together)
+    for scored in scored_in(roots):
+        tell_statistics(scored, parts, statistics_of(scored, parts))
+
+
+def scored_in(roots: Iterable[Placed]) -> list[Placed]:
+    """Conditions in ``roots`` whose scores must know how often words are, each once, in the order of the query."""
+    return list(dict.fromkeys(scored for root in roots for scored in _scored(root)))
+
+
+def statistics_of(scored: Placed, parts: Sequence[PartSearch]) -> TermStatistics:
+    """Of the words of a condition, in all ``parts``. Raises RequestTimeout, Corruption, StorageFailure."""
+    counted = []
+    for part, node in zip(parts, _nodes(scored, parts), strict=True):
+        part.deadline.check()
+        counted.append(node.living_statistics())
+    return reduce(add, counted)
+
+
+def tell_statistics(scored: Placed, parts: Sequence[PartSearch], together: TermStatistics) -> None:
+    """What scores go by in ``parts``: the statistics of these, and of all others there are."""
+    for node in _nodes(scored, parts):
+        node.set_statistics(together)
+
+
+def _nodes(scored: Placed, parts: Sequence[PartSearch]) -> list[ScoredNode]:
+    space, condition = scored
+    nodes = (part.space(space).node(condition) for part in parts)
+    return [node for node in nodes if isinstance(node, ScoredNode)]
 
 
 def _scored(placed: Placed) -> Iterator[Placed]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,8 @@ from lutra.model.errors import Corruption
 from lutra.model.queries import SortMode
 from lutra.scalars.sorting import SortKeys
 from lutra.search.collectors.run import LocalRun, SentRun
-from lutra.search.collectors.top import Place, Top, Value, are_hits_of, chosen, entries_of
-from lutra.search.mark import Mark, mark_from_json, mark_to_json
+from lutra.search.collectors.top import Place, Top, Value, are_hits_of, chosen, entries_of, sent_hits
+from lutra.search.mark import Mark, mark_from_json
 from lutra.search.matching import Matching
 from lutra.search.scores import Docs
 from lutra.search.sorts.ordering import Ordering
@@ -75,11 +76,9 @@ class CollapseCollector:
 
     def encode(self, state: Top) -> bytes:
         """JSON."""
-        hits = []
-        for place in self.places(state, 0, self._count):
-            run = state.runs[place.run]
-            marks = [mark_to_json(mark) for mark in run.marks(place.at)]
-            hits.append([marks, *run.scores([place.at]), state.values[place.run][place.at]])
+        places = self.places(state, 0, self._count)
+        values = [state.values[place.run][place.at] for place in places]
+        hits = [[*hit, value] for hit, value in zip(sent_hits(state, places), values, strict=True)]
         return json.dumps({"hits": hits}, separators=(",", ":")).encode()
 
     def decode(self, data: bytes) -> Top:
@@ -88,12 +87,19 @@ class CollapseCollector:
             values: list[Value] = []
             for marks, score, value in json.loads(data)["hits"]:
                 hits.append((tuple(map(mark_from_json, marks)), float(score)))
-                values.append(value)
+                values.append(_value(value))
             if not are_hits_of(self._order, hits) or len(set(values)) < len(values):
                 raise ValueError("hits")
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             raise Corruption(f"a collapse's partial state makes no sense: {error!r}") from None
         return Top((SentRun(hits, self._order),), 0, (values,)) if hits else Top((), 0)
+
+
+def _value(content: Any) -> Value:
+    """Raises ValueError for what no field has."""
+    if content is not None and not isinstance(content, int | float | str):
+        raise ValueError("value")
+    return content
 
 
 def _firsts_of_values(keys: SortKeys, docs: Docs) -> npt.NDArray[np.int64]:

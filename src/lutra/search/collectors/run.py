@@ -36,6 +36,9 @@ class Run(Protocol):
     def marks(self, at: int, key: bytes | None = None) -> list[Mark]:
         """The sort keys of a hit; ``key`` is its primary key, where that was read before."""
 
+    def all_marks(self, ats: Sequence[int]) -> list[list[Mark]]:
+        """The sort keys of some hits."""
+
     def keys(self, ats: Sequence[int]) -> list[bytes]:
         """The encoded primary keys of some hits."""
 
@@ -85,6 +88,10 @@ class LocalRun:
             return [mark for level in self.levels for mark in level.marks(doc)]
         return [*(mark for level in self.levels[:-1] for mark in level.marks(doc)), key]
 
+    def all_marks(self, ats: Sequence[int]) -> list[list[Mark]]:
+        docs = self.docs[ats]
+        return list(map(list, zip(*(level.marks(docs) for level in self.levels), strict=True)))
+
     def keys(self, ats: Sequence[int]) -> list[bytes]:
         return self.part.keys.taken(self.docs[ats])
 
@@ -115,6 +122,9 @@ class SentRun:
 
     def marks(self, at: int, key: bytes | None = None) -> list[Mark]:
         return list(self.hits[at][0])
+
+    def all_marks(self, ats: Sequence[int]) -> list[list[Mark]]:
+        return [list(self.hits[at][0]) for at in ats]
 
     def keys(self, ats: Sequence[int]) -> list[bytes]:
         keys = [self.hits[at][0][-1] for at in ats]

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -21,9 +21,11 @@ from lutra.search.order import after_marks, first, first_of
 from lutra.search.scores import Docs, DocScores
 from lutra.search.sorts.key import KeyLevel
 from lutra.search.sorts.ordering import Ordering
+from lutra.search.sorts.registry import are_marks_of
 
 _FEW: Final = 64
 """Hits up to which a list is sorted in less time than an array is made."""
+_to_json: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 Value = int | float | str | None
@@ -85,11 +87,8 @@ class TopCollector:
 
     def encode(self, state: Top) -> bytes:
         """JSON. Keys of as many hits as are chosen are read now, where that was put off."""
-        hits = []
-        for place in merged(state.runs, 0, self._count):
-            run = state.runs[place.run]
-            hits.append([[mark_to_json(mark) for mark in run.marks(place.at)], *run.scores([place.at])])
-        return json.dumps({"left": state.left, "hits": hits}, separators=(",", ":")).encode()
+        hits = sent_hits(state, merged(state.runs, 0, self._count))
+        return _to_json({"left": state.left, "hits": hits}).encode()
 
     def decode(self, data: bytes) -> Top:
         try:
@@ -98,7 +97,7 @@ class TopCollector:
             left = content["left"]
             if not are_hits_of(self._order, hits) or type(left) is not int or left < len(hits):
                 raise ValueError("hits")
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             raise Corruption(f"a top-k's partial state makes no sense: {error!r}") from None
         return Top((SentRun(hits, self._order),) if hits else (), left)
 
@@ -113,8 +112,20 @@ def chosen(matching: Matching, levels: Sequence[Level], mask: RowMask, count: in
 
 
 def are_hits_of(order: Sequence[Ordering], hits: Sequence[tuple[Sequence[Mark], float]]) -> bool:
-    """Whether the marks of ``hits``, which were sent, may be such as ``order`` gives."""
-    return all(len(marks) == len(order) and isinstance(marks[-1], bytes) for marks, _ in hits)
+    """Whether the marks of ``hits``, which were sent, are such as ``order`` gives."""
+    return all(are_marks_of(order, marks) for marks, _ in hits)
+
+
+def sent_hits(state: Top, places: Sequence[Place]) -> list[list[Any]]:
+    """Marks and score of the hits at ``places``, fit for JSON."""
+    hits: list[list[Any]] = [[]] * len(places)
+    for number, run in enumerate(state.runs):
+        own = [place for place, one in enumerate(places) if one.run == number]
+        if own:
+            ats = [places[place].at for place in own]
+            for place, marks, score in zip(own, run.all_marks(ats), run.scores(ats), strict=True):
+                hits[place] = [list(map(mark_to_json, marks)), score]
+    return hits
 
 
 def merged(runs: Sequence[Run], offset: int, limit: int) -> list[Place]:

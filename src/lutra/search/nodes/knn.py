@@ -179,6 +179,16 @@ class NearNode(Node):
     def set_nearest(self, docs: Docs, distances: npt.NDArray[np.float32]) -> None:
         self.nearest = Nearest(docs, distances)
 
+    def keep(self, kept: npt.NDArray[np.bool_]) -> None:
+        """Only those of its ``nearest`` that are among the neighbours of other shards' parts, too; before it is listed.
+
+        ``kept``: bool[n], of each of ``nearest``.
+        """
+        docs, distances = self.nearest
+        self.nearest = Nearest(docs[kept], distances[kept])
+        among = np.isin(self.found.docs, self.nearest.docs)
+        self.found = DocScores(self.found.docs[among], self.found.values[among])
+
     @property
     def most(self) -> float:  # type: ignore[override]
         return float(np.abs(self.found.values).max(initial=0.0))
