@@ -522,6 +522,7 @@ def test_partitions_of_a_dropped_table_are_closed_and_their_leases_go_with_them(
     assert not cluster.owners()
     assert all(not node.controller.status() for node in cluster.nodes.values())
     assert all(not node.opener.epochs for node in cluster.nodes.values())
+    assert not [name for name in cluster.objects if name.startswith("leases/")]
 
 
 def test_partitions_that_are_no_more_in_the_map_are_closed() -> None:

@@ -499,11 +499,9 @@ class Controller:
             if is_needed or holding.from_version > of.version or not self.holdings.close(holding):
                 continue
             self._close(holding.partition_id)
-            if entry is None:
+            if entry is None or entry.state is PartitionState.DROPPED:
                 self._leases.remove(holding.partition_id)
-                self.holdings.remove(holding.partition_id)
-            else:
-                self._release(holding, None)
+            self.holdings.remove(holding.partition_id)
         if of.version != self._pruned:
             self._pruned = of.version
             for partition_id in [each for each in list(self._seen) if of.partition(each) is None]:
