@@ -55,6 +55,11 @@ class RayHead:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process that started all others, and leads their session; None where none runs."""
+        return None if self._process is None else self._process.pid
+
     def start(self) -> None:
         """Returns when it can be asked. Raises StorageFailure where it does not come up."""
         self.stop()
