@@ -10,7 +10,7 @@ from support.waiting import wait_until
 from lutra.cluster.calls import Calls
 from lutra.cluster.errors import Moved
 from lutra.model.deadline import Deadline, working_for
-from lutra.model.errors import RequestTimeout, ServerBusy
+from lutra.model.errors import RequestTimeout, ServerBusy, StorageFailure
 
 WITHIN_S = 30.0
 
@@ -53,6 +53,21 @@ def test_what_fails_is_told_as_it_is_and_counted_no_more() -> None:
         with pytest.raises(KeyError), call():
             raise KeyError
     assert lease.calls.under_way == 0
+
+
+def test_what_fails_because_the_partition_goes_is_told_as_that() -> None:
+    lease = Lease()
+    with pytest.raises(StorageFailure), lease.calls.reading():
+        raise StorageFailure("the disk")
+    with pytest.raises(Moved):
+        fail_while_it_goes(lease)
+    assert lease.calls.under_way == 0
+
+
+def fail_while_it_goes(lease: Lease) -> None:
+    with lease.calls.reading():
+        lease.calls.close()
+        raise StorageFailure("the store is closed")
 
 
 def test_a_pause_waits_for_writes_and_holds_up_others_but_no_reads() -> None:

@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from support.waiting import wait_until
 
 from lutra.cluster.errors import Moved
 from lutra.cluster.host import OwnedPartition, PartitionHost
 from lutra.cluster.map import IndexEntry, PartitionEntry, TableEntry
 from lutra.index.lsm.resources import Resources
+from lutra.kv.batch import WriteBatch
 from lutra.model.errors import Fenced, ParameterInvalid, StorageFailure
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
 from lutra.model.queries import Range, SearchRequest
@@ -132,6 +134,32 @@ def test_who_was_overtaken_acknowledges_nothing_though_it_is_sure(tmp_path: Path
         first.close(ENTRY.id)
         assert first.broken() == []
         assert found(owned) == [1, 4]
+
+
+def test_a_node_that_is_not_sure_lets_go_without_the_store(tmp_path: Path) -> None:
+    lease = Lease()
+    with node(tmp_path, lease) as host:
+        owned = host.open(ENTRY, entry(1, N), 1)
+        put(owned, 1)
+        lease.is_sure = False
+        host.close(ENTRY.id)
+        assert host.owned() == []
+        with pytest.raises(StorageFailure, match="not surely here any more"):
+            owned.partition.store.commit(batch_of(b"zz"))
+        wait_until(lambda: not abandoning(), WITHIN_S)
+        lease.is_sure = True
+        again = host.open(ENTRY, entry(1, N), 3)
+        assert found(again) == [1]
+
+
+def batch_of(key: bytes) -> WriteBatch:
+    batch = WriteBatch()
+    batch.put(key, b"")
+    return batch
+
+
+def abandoning() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("lutra-abandon")]
 
 
 def test_only_the_rows_of_its_range_are_meant(tmp_path: Path) -> None:

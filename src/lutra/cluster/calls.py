@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from lutra.model.deadline import current_deadline
-from lutra.model.errors import ServerBusy
+from lutra.model.errors import LutraError, ServerBusy
 
 _HELD_UP_S: Final = 30.0
 """A write waits so long for a pause to end, where its request does not say that it has less time."""
@@ -35,13 +35,19 @@ class Calls:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """A call that writes nothing: checked before it begins and again before what it found may leave."""
+        """A call that writes nothing: checked before it begins and again before what it found may leave.
+
+        What went wrong in one that would not pass any more is no more to be told than what was found.
+        """
         with self._changed:
             self._check()
             self._reads += 1
         try:
             yield
             self._check()
+        except LutraError:
+            self._check()
+            raise
         finally:
             with self._changed:
                 self._reads -= 1

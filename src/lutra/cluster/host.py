@@ -244,16 +244,28 @@ class PartitionHost:
         return f"{self._root}/rows/{partition_id}"
 
     def close(self, partition_id: str) -> None:
-        """Lets a partition go; does nothing where it is not here. Nothing of it is acknowledged after this."""
+        """Lets a partition go; does nothing where it is not here. Nothing of it is acknowledged after this.
+
+        Where this node is sure of itself, all that was acknowledged is put where who opens it next reads it quickly.
+        Where it is not, nothing is waited for: the store may be out of reach, and the partition another's already.
+        """
         with self._lock:
             owned = self._owned.get(partition_id)
         if owned is None:
             return
-        owned.close()
+        owned.calls.close()
+        if self._is_sure():
+            owned.close()
+            _log.info("let go of partition %s, epoch %d", partition_id, owned.epoch)
+        else:
+            owned.rows.abandon(f"partition {partition_id} is not surely here any more")
+            threading.Thread(target=owned.close, args=(0,), name=f"lutra-abandon-{partition_id}", daemon=True).start()
+            _log.warning(
+                "abandoned partition %s, epoch %d: the node is not sure of its lease", partition_id, owned.epoch
+            )
         with self._lock:
             if self._owned.get(partition_id) is owned:
                 del self._owned[partition_id]
-        _log.info("let go of partition %s, epoch %d", partition_id, owned.epoch)
 
     def get(self, partition_id: str) -> OwnedPartition:
         """Raises Moved where the partition is not open here, or not surely this node's."""

@@ -319,6 +319,12 @@ class SlateStore(Planned):
         """Why it refuses all use, but to be opened again; None where it does not."""
         return self._refusal
 
+    def abandon(self, why: str) -> None:
+        """Refuses all use from now on, without a request: nothing is put any more that is not under way already, and
+        `close` puts nothing either."""
+        if self._refusal is None:
+            self._refusal = StorageFailure(why)
+
     @property
     def is_swept(self) -> bool:
         """Whether nothing is left on the store of what is hidden."""
