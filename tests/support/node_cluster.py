@@ -226,13 +226,14 @@ class NodeCluster:
 
     def client(self, number: int = 0, **options: Any) -> ots.OTSClient:
         """The official client, signed in, that asks one node; it does not retry unless given a ``retry_policy``."""
-        return ots.OTSClient(**self._client_options(number, options))
+        return ots.OTSClient(**self.client_options(number, options))
 
     def async_client(self, number: int = 0, **options: Any) -> ots.AsyncOTSClient:
         """The same, for asyncio; close it in the loop that used it."""
-        return ots.AsyncOTSClient(**self._client_options(number, options))
+        return ots.AsyncOTSClient(**self.client_options(number, options))
 
-    def _client_options(self, number: int, options: dict[str, Any]) -> dict[str, Any]:
+    def client_options(self, number: int, options: dict[str, Any]) -> dict[str, Any]:
+        """Of a client that asks one node."""
         return {
             "end_point": self.nodes[number].endpoint,
             "access_key_id": ACCESS_KEY_ID,

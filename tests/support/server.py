@@ -53,6 +53,10 @@ class ServerProcess:
         self.endpoint = ""
         self._process: subprocess.Popen[bytes] | None = None
 
+    def log_text(self) -> str:
+        """What it has printed."""
+        return self.log_path.read_text()
+
     def __enter__(self) -> ServerProcess:
         self.start()
         return self

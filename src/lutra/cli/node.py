@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from lutra.server.auth.credentials import Credentials
 
 _MB: Final = 1024 * 1024
+_WAITING_READS: Final = 30
+_WAITING_SCANS: Final = 32
+"""Threads of a gateway: most of what it is asked it asks of other nodes, and waits."""
 
 
 @click.command()
@@ -154,7 +157,7 @@ def node(
             run_server(
                 cast(EngineDoor, running.engine),  # searches are yet to come
                 credentials,
-                ServerOptions(host=host, port=port),
+                ServerOptions(host=host, port=port, point_reserve=_WAITING_READS, scan_threads=_WAITING_SCANS),
                 on_listening=lambda endpoint: running.start(address or endpoint, lambda: joined(endpoint)),
                 collectors=cluster_collectors(running),
                 internal=running.methods,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import tablestore as ots
@@ -13,6 +15,12 @@ from support.sdk import AwaitedClient, SdkClient
 from support.server import ServerProcess
 from support.tables import TableMaker
 
+if TYPE_CHECKING:
+    from support.cluster_server import ClusterServer
+
+    SharedServer = ServerProcess | ClusterServer
+
+ON_CLUSTER = os.environ.get("LUTRA_TEST_CLUSTER") == "1"
 _FOLDER = Path(__file__).parent
 _LOOKS_INSIDE = re.compile(r"^(?:import|from) lutra\b", re.MULTILINE)
 # On the interpreter of the SDK's native codec there is no Lutra but the server: modules that look into it do not run
@@ -28,11 +36,20 @@ collect_ignore = (
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("sdk") / "data") as process:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedServer]:
+    """One server; or where ``LUTRA_TEST_CLUSTER=1`` a cluster of three nodes, whose tables have several partitions."""
+    with _server(tmp_path_factory.mktemp("sdk") / "data") as process:
         yield process
     # Whatever the tests sent, nothing went wrong that the server did not foresee.
-    assert "Traceback" not in process.log_path.read_text()
+    assert "Traceback" not in process.log_text()
+
+
+def _server(folder: Path) -> SharedServer:
+    if not ON_CLUSTER:
+        return ServerProcess(folder)
+    from support.cluster_server import ClusterServer
+
+    return ClusterServer(folder)
 
 
 @pytest.fixture(autouse=True)
@@ -43,13 +60,13 @@ def no_answer_beyond_the_native_codec(caplog: pytest.LogCaptureFixture) -> Itera
 
 
 @pytest.fixture(scope="session")
-def sync_client(server: ServerProcess) -> ots.OTSClient:
+def sync_client(server: SharedServer) -> ots.OTSClient:
     """The plain client, for preparing and for what needs only one of the two."""
     return server.client()
 
 
 @pytest.fixture(params=["sync", "async"])
-def client(request: pytest.FixtureRequest, server: ServerProcess) -> Iterator[SdkClient]:
+def client(request: pytest.FixtureRequest, server: SharedServer) -> Iterator[SdkClient]:
     """Each test that takes it runs with both clients."""
     if request.param == "sync":
         yield server.client()

@@ -231,6 +231,10 @@ def _pool(lane: Lane, options: ServerOptions) -> WorkerPool:
         Lane.SCHEMA: options.schema_threads,
         Lane.SEARCH: options.search_threads,
     }
+    if lane is Lane.POINT:
+        return WorkerPool(
+            lane.value, threads[lane] + options.point_reserve, options.queue_max, reserve=options.point_reserve
+        )
     if lane is not Lane.SEARCH:
         return WorkerPool(lane.value, threads[lane], options.queue_max)
     reserve = max(0, options.search_threads - options.search_threads_first)

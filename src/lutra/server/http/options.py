@@ -17,7 +17,8 @@ def _processors() -> int:
 class ServerOptions:
     """``host`` may be a name or an address; ``port`` 0 picks a free one.
 
-    Threads: ``point_threads`` for reads of one row, ``write_threads`` for writes, ``schema_threads`` for what changes
+    Threads: ``point_threads`` for reads of one row, and ``point_reserve`` more that take some where these wait for
+    storage or for other nodes; ``write_threads`` for writes, ``schema_threads`` for what changes
     tables and indexes, ``search_threads`` for searches, of which ``search_threads_first`` take them while they are
     brief, and the others too where they wait for storage; and more, up to ``search_threads_max``, while these are
     stuck; ``scan_threads`` for all else. In each lane up to ``queue_max`` calls wait; what comes beyond is told that
@@ -27,6 +28,7 @@ class ServerOptions:
     host: str = "127.0.0.1"
     port: int = 8087
     point_threads: int = 2
+    point_reserve: int = 0
     write_threads: int = 32
     scan_threads: int = 8
     schema_threads: int = 2

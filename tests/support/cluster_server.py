@@ -1,0 +1,76 @@
+"""A cluster in the place of one server, for the same tests: clients ask its nodes in turn, and tables that they make
+begin with several partitions."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import tablestore as ots
+from support.node_cluster import NodeCluster
+
+SPLIT_POINTS: Final[dict[str, tuple[Any, ...]]] = {
+    "INTEGER": (2, 40),
+    "STRING": ("3", "aa", "p"),
+    "BINARY": (bytearray(b"\x01"), bytearray(b"m")),
+}
+"""Of tables, by the type of their first key column: among the keys that tests use."""
+
+
+def _with_split_points(operation: str, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments of a request, which say where a table is to be cut where it makes one."""
+    if operation != "CreateTable":
+        return given
+    key = given[0].schema_of_primary_key
+    points = SPLIT_POINTS.get(key[0][1]) if key else None
+    return given if points is None else (*given, points)
+
+
+class SplitClient(ots.OTSClient):  # type: ignore[misc]
+    """The official client; it has no argument for what its encoder can send."""
+
+    def _request_helper(self, operation: str, *given: Any, **named: Any) -> Any:
+        return super()._request_helper(operation, *_with_split_points(operation, given), **named)
+
+
+class AsyncSplitClient(ots.AsyncOTSClient):  # type: ignore[misc]
+    """The same, for asyncio."""
+
+    async def _request_helper(self, operation: str, *given: Any, **named: Any) -> Any:
+        return await super()._request_helper(operation, *_with_split_points(operation, given), **named)
+
+
+class ClusterServer:
+    """Three nodes; in the shape of `support.server.ServerProcess`, as far as tests that share one need it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.cluster = NodeCluster(folder)
+        self._turns = itertools.cycle(range(len(self.cluster.nodes)))
+
+    def __enter__(self) -> ClusterServer:
+        self.cluster.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.cluster.close()
+
+    @property
+    def endpoint(self) -> str:
+        return self.cluster.nodes[next(self._turns)].endpoint
+
+    @property
+    def instance(self) -> str:
+        return self.cluster.instance
+
+    def log_text(self) -> str:
+        return self.cluster.log_text()
+
+    def client(self, **options: Any) -> ots.OTSClient:
+        return SplitClient(**self.cluster.client_options(next(self._turns), options))
+
+    def async_client(self, **options: Any) -> ots.AsyncOTSClient:
+        return AsyncSplitClient(**self.cluster.client_options(next(self._turns), options))
