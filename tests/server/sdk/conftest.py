@@ -35,6 +35,16 @@ collect_ignore = (
 )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "one_process: looks at what one server tells of itself; left out on a cluster")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if ON_CLUSTER and item.get_closest_marker("one_process") is not None:
+            item.add_marker(pytest.mark.skip("a cluster tells it of each node"))
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedServer]:
     """One server; or where ``LUTRA_TEST_CLUSTER=1`` a cluster of three nodes, whose tables have several partitions."""

@@ -154,6 +154,7 @@ def test_what_is_not_there(client: SdkClient, sync_client: ots.OTSClient, rows: 
         send(sync_client, "ComputeSplits", search_pb2.ComputeSplitsRequest(table_name=table).SerializeToString())
 
 
+@pytest.mark.one_process
 def test_sessions_are_told_in_metrics(client: SdkClient, server: ServerProcess, rows: tuple[str, str]) -> None:
     session = client.compute_splits(*rows).session_id
     with urllib.request.urlopen(f"{server.endpoint}/metrics") as response:

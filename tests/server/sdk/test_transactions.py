@@ -283,6 +283,7 @@ def test_an_atomic_batch_waits_for_no_transaction(sync_client: ots.OTSClient, ta
     assert rows_of(sync_client, table) == {}
 
 
+@pytest.mark.one_process
 def test_how_many_are_open_is_told(sync_client: ots.OTSClient, server: ServerProcess, table: str) -> None:
     def told() -> int:
         lines = sync_client.connection.pool.request("GET", f"{server.endpoint}/metrics").data.decode().splitlines()
@@ -296,6 +297,7 @@ def test_how_many_are_open_is_told(sync_client: ots.OTSClient, server: ServerPro
     assert told() == before
 
 
+@pytest.mark.one_process
 def test_the_sdk_tries_again_until_the_key_is_free(
     server: ServerProcess, sync_client: ots.OTSClient, table: str
 ) -> None:

@@ -20,7 +20,8 @@ from lutra.tables.open_transactions import out_of_table
 from lutra.tables.tables import check_batch, check_read
 
 _PARTITION: Final = 2 * PARTITION_ID_BYTES
-_ID: Final = re.compile(rf"[0-9a-f]{{{_PARTITION}}}[0-9a-f]{{32}}")
+_ID: Final = re.compile(rf"(?:[0-9a-f]{{{_PARTITION}}})?[0-9a-f]{{32}}")
+"""Of a partition and of its own; or as one machine gives them, of which there is none here."""
 
 
 class GatewayTransactions:
