@@ -263,8 +263,8 @@ class Feeder:
             self._removed.remove(feed)
         try:
             feed.consumer.delete()
-        except StorageFailure:  # found by the sweep at the next start
-            _log.warning("objects of %s could not be deleted", feed.consumer.title, exc_info=True)
+        except StorageFailure as error:  # found by the sweep at the next start
+            _log.warning("objects of %s could not be deleted: %s", feed.consumer.title, error)
         return False
 
     def _trim(self) -> bool:

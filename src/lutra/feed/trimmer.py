@@ -54,8 +54,8 @@ class Trimmer:
                 del self._untrimmed[table_id]
             try:
                 self._changelog.trim(table_id, through)
-            except LutraError:
-                _log.warning("the changelog of table %d could not be trimmed", table_id, exc_info=True)
+            except LutraError as error:
+                _log.warning("the changelog of table %d could not be trimmed: %s", table_id, error)
                 self._note(table_id, _Untrimmed(now_s, untrimmed.through))
             else:
                 self._trimmed[table_id] = through

@@ -254,9 +254,9 @@ class IndexChanges:
                 self._partition.feeder.wait_searchable(feed, _CATCH_UP_S, opened.feed.consumer.progress.position)
             with self.defining:
                 self._change_places(feed)
-        except LutraError:
+        except LutraError as error:
             if not feed.has_ended():
-                _log.warning("%s is not under its newest schema yet", feed.consumer.title, exc_info=True)
+                _log.warning("%s is not under its newest schema yet: %s", feed.consumer.title, error)
         finally:
             self._due.discard(feed)
 

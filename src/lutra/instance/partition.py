@@ -162,9 +162,9 @@ class Partition:
             gone = sweep(resources.store, deleted, self.space.changelog, resources.claim, resources.place)
             if gone:
                 self.indexes.forget_deleted(gone)
-        except LutraError:  # they cost room, no more
+        except LutraError as error:  # they cost room, no more
             if not self._is_closed:
-                _log.warning("objects of deleted indexes could not be deleted", exc_info=True)
+                _log.warning("objects of deleted indexes could not be deleted: %s", error)
 
     def stop(self) -> None:
         """Ends its threads."""

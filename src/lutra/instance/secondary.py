@@ -137,5 +137,5 @@ class SecondaryIndexes:
     def _sweep(self, table_id: int, index: SecondaryIndex) -> None:
         try:
             sweep(self._partition.space.index_writer, table_id, index)
-        except LutraError:  # what is left is removed when the store is next opened
-            _log.warning("what is stored of the dropped index [%s] could not be removed", index.name, exc_info=True)
+        except LutraError as error:  # what is left is removed when the store is next opened
+            _log.warning("what is stored of the dropped index [%s] could not be removed: %s", index.name, error)

@@ -156,15 +156,15 @@ class StreamLog:
                 continue
             try:
                 self._due_us[key] = self._trim(table, now_us)
-            except LutraError:
-                _log.warning("the stream of table %s could not be trimmed", table.name, exc_info=True)
+            except LutraError as error:
+                _log.warning("the stream of table %s could not be trimmed: %s", table.name, error)
                 self._due_us[key] = now_us + _HOUR_US // 60
         if now_us >= self._leftovers_due_us:
             self._leftovers_due_us = now_us + _LEFTOVERS_PERIOD_US
             try:
                 self._drop_leftovers()
-            except LutraError:
-                _log.warning("what is left of disabled streams could not be deleted", exc_info=True)
+            except LutraError as error:
+                _log.warning("what is left of disabled streams could not be deleted: %s", error)
 
     def _trim(self, table: Table, now_us: int) -> int:
         """Forgets what has expired of one stream. When to look again."""
