@@ -73,7 +73,7 @@ class SlateReads:
             anew_s = time.monotonic() + _ANEW_S
             is_long = taken >= _LONG_PAIRS
             iterator = self._iterator(begin, end, reverse, is_long)
-            while time.monotonic() < anew_s and is_long == (taken >= _LONG_PAIRS):
+            while True:
                 chunk = self._chunk(iterator, step_pairs)
                 yield from chunk
                 if len(chunk) < step_pairs:
@@ -84,6 +84,8 @@ class SlateReads:
                     end = chunk[-1][0]
                 else:
                     begin = chunk[-1][0] + b"\0"
+                if time.monotonic() >= anew_s or is_long != (taken >= _LONG_PAIRS):
+                    break
 
     def _iterator(self, begin: bytes, end: bytes, reverse: bool, is_long: bool) -> Any:
         bindings = library()
