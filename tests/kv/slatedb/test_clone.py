@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from support.waiting import wait_until
 
 from lutra.kv.batch import WriteBatch
 from lutra.kv.slatedb.clone import clone_store, delete_database, is_needed, parents_of
+from lutra.kv.slatedb.settings import SlateSettings
 from lutra.kv.slatedb.store import SlateStore
 from lutra.model.errors import ParameterInvalid, StorageFailure
 
@@ -104,3 +107,40 @@ def test_what_cannot_be_cloned_is_refused(tmp_path: Path) -> None:
     other = SlateStore(tmp_path / "other", may_make=False)
     assert keys_of(other) == [b"other"]
     other.close()
+
+
+@pytest.mark.slow
+def test_a_clone_that_was_rewritten_needs_its_parent_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As SlateDB's own threads have it, with their periods made short."""
+    chosen = SlateSettings.for_bindings
+    short = {
+        "compactor_options.poll_interval": "200ms",
+        "compactor_options.commit_compacted_interval": "200ms",
+        "compactor_options.worker.compactions_poll_interval": "200ms",
+        "compactor_options.checkpoint_lifetime": "2s",
+        "garbage_collector_options.detach_options.interval": "500ms",
+        "manifest_poll_interval": "200ms",
+    }
+
+    def hurried(self: SlateSettings, *, has_conditional_overwrites: bool) -> object:
+        settings = chosen(self, has_conditional_overwrites=has_conditional_overwrites)
+        for name, value in short.items():
+            settings.set(name, json.dumps(value))
+        return settings
+
+    monkeypatch.setattr(SlateSettings, "for_bindings", hurried)
+    parent = SlateStore(tmp_path / "parent")
+    put(parent, *(b"%04d" % i for i in range(1_000)))
+    parent.clone_to(tmp_path / "clone")
+    parent.close()
+    clone = SlateStore(tmp_path / "clone", hidden=[(b"0500", b"9")])
+    wait_until(lambda: clone.is_swept)
+    clone.rewrite()
+    wait_until(lambda: not is_needed(tmp_path / "parent"))
+    assert parents_of(tmp_path / "clone") == []
+    delete_database(tmp_path / "parent")
+    assert keys_of(clone) == [b"%04d" % i for i in range(500)]
+    clone.close()
+    again = SlateStore(tmp_path / "clone")
+    assert keys_of(again) == [b"%04d" % i for i in range(500)]
+    again.close()

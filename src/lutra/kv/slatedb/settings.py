@@ -35,10 +35,15 @@ class SlateSettings:
         chosen: dict[str, object] = {
             # Each commit flushes: a flush in between would be one request more, and nothing sooner on the store.
             "flush_interval": None,
+            # Each look is a request, also of what nobody uses: SlateDB's own periods come to three a second.
+            "manifest_poll_interval": "5s",
+            "compactor_options.poll_interval": "15s",
+            "compactor_options.commit_compacted_interval": "15s",
+            "compactor_options.worker.compactions_poll_interval": "15s",
             "l0_sst_size_bytes": self.write_buffer_bytes,
             "max_unflushed_bytes": 4 * self.write_buffer_bytes,
             "compression_codec": "Lz4",
-            # A flush waits for a merge where there are more, which looks for work every 5 s: clones and ends flush.
+            # A flush waits for a merge where there are more, which looks for work every 15 s: clones and ends flush.
             "l0_max_ssts": _UNMERGED_MAX,
             "l0_max_ssts_per_key": _UNMERGED_MAX,
             "object_store_max_retries": self.retries_max,

@@ -5,8 +5,8 @@ one PUT. What is written and not yet acknowledged can be read already. Where a c
 happened, nobody can tell what of it the store has, so all further use is refused until it is opened again.
 
 **One writer.** Opening takes the database from whoever had it: by a number in its manifest, and an empty object at the
-end of its log, both put only where there is none. The one before fails at its next commit, with `Fenced`, and within a
-second or so at reads; whatever it had not been told to be durable is not there.
+end of its log, both put only where there is none. The one before fails at its next commit, with `Fenced`, and within
+five seconds at reads; whatever it had not been told to be durable is not there.
 
 **A folder** as the object store is for trying out, and for tests: SlateDB fsyncs nothing. Logs are fsynced here before
 a commit is acknowledged, tables and manifests with the next commit (`lutra.kv.slatedb.local_files`): it survives the
