@@ -37,18 +37,20 @@ class SlateSettings:
             "flush_interval": None,
             # Each look is a request, also of what nobody uses: SlateDB's own periods come to three a second.
             "manifest_poll_interval": "5s",
-            "compactor_options.poll_interval": "15s",
-            "compactor_options.commit_compacted_interval": "15s",
-            "compactor_options.worker.compactions_poll_interval": "15s",
+            "compactor_options.poll_interval": "10s",
+            "compactor_options.commit_compacted_interval": "10s",
+            "compactor_options.worker.compactions_poll_interval": "10s",
             "l0_sst_size_bytes": self.write_buffer_bytes,
             "max_unflushed_bytes": 4 * self.write_buffer_bytes,
             "compression_codec": "Lz4",
-            # A flush waits for a merge where there are more, which looks for work every 15 s: clones and ends flush.
+            # A flush waits for a merge where there are more, which looks for work every 10 s: clones and ends flush.
             "l0_max_ssts": _UNMERGED_MAX,
             "l0_max_ssts_per_key": _UNMERGED_MAX,
             "object_store_max_retries": self.retries_max,
             "compactor_options.worker.compression_codec": "Lz4",
             "compactor_options.worker.max_sst_size": 64 * _MIB,
+            # All that have come since the last look, at once.
+            "compactor_options.scheduler_options": {"max_compaction_sources": str(2 * _UNMERGED_MAX)},
             "compactor_options.max_concurrent_compactions": 1,
             "compactor_options.worker.max_concurrent_compactions": 1,
             "compactor_options.worker.max_subcompactions": 1,
@@ -57,6 +59,9 @@ class SlateSettings:
             "compactor_options.object_store_max_retries": self.retries_max,
             "garbage_collector_options.detach_options.interval": "120s",
             "garbage_collector_options.object_store_max_retries": self.retries_max,
+            # An opening lists what there is of the log; what tables have by now goes soon.
+            "garbage_collector_options.wal_options.interval": "60s",
+            "garbage_collector_options.wal_options.min_age": "60s",
             # One without a body for every opening. Were they deleted, a writer that comes back could write there.
             "garbage_collector_options.wal_fence_options": None,
         }

@@ -23,6 +23,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -61,7 +62,9 @@ from lutra.model.errors import Fenced, ForkedProcess, LutraError, StorageFailure
 DELETED_SINGLY_MAX: Final = 2_000
 """A range of so many keys is deleted key by key, in the batch itself."""
 FLUSH_COMMITS: Final = 400
-"""About so many objects of the log are read at most when a database is opened whose process was killed."""
+"""So many objects of the log, or those of a second, are read when a database is opened whose process was killed."""
+_FLUSH_PERIOD_S: Final = 1.0
+"""No table comes sooner after the last: merges look for tables every 10 s, and are not to be overrun."""
 _SWEEP_PAUSE_S: Final = 0.002
 
 _log = logging.getLogger(__name__)
@@ -111,6 +114,7 @@ class SlateStore(Planned):
         self._on_swept = on_swept
         self._sweeps: list[Sweep] = []
         self._unflushed_commits = 0
+        self._next_flush_s = 0.0
         self._background = Background("lutra-slatedb", self._tidy, self._tidying_failed)
         self._make_folder(may_make)
         self._local = LocalFiles(self.address.local_folder)
@@ -208,8 +212,11 @@ class SlateStore(Planned):
         except Exception as error:
             raise self._given_up(error) from error
         self._unflushed_commits += 1
-        if records or self._unflushed_commits >= FLUSH_COMMITS:
+        if records or self._is_flush_due():
             self._background.wake()
+
+    def _is_flush_due(self) -> bool:
+        return self._unflushed_commits >= FLUSH_COMMITS and time.monotonic() >= self._next_flush_s
 
     def _take_ranges(self, plain: PlainBatch) -> dict[bytes, KeyRange]:
         """Has the batch delete its ranges: key by key, or by records, which are returned."""
@@ -363,9 +370,10 @@ class SlateStore(Planned):
                 self._guard.close()
 
     def _tidy(self) -> float | None:
-        if self._unflushed_commits >= FLUSH_COMMITS:
+        if self._is_flush_due():
             self._unflushed_commits = 0
             self.flush()
+            self._next_flush_s = time.monotonic() + _FLUSH_PERIOD_S
         with self._lock:
             self._check_open()
             if not self._sweeps:
