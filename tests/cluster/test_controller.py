@@ -508,6 +508,29 @@ def test_an_older_map_says_nothing_of_what_was_adopted_since(monkeypatch: pytest
     assert {"left", "right"} <= {each.partition_id for each in node.controller.status()}
 
 
+def test_who_is_taken_for_dead_while_it_claims_has_claimed_nothing() -> None:
+    cluster = cluster_of("ab", 2)
+    node = cluster.node("a")
+    first_run = node.controller.sureness()
+
+    def stall(node_name: str, kind: str, name: str) -> None:
+        if name.startswith("leases/new") and kind == "list":
+            cluster.at_request = None
+            cluster.cut_off = {"a"}
+            cluster.run_all(8)
+            cluster.cut_off = set()
+            cluster.run_all(4)
+            assert node.controller.is_sure()  # as another run
+
+    cluster.at_request = stall
+    with pytest.raises(Moved, match="was taken for dead"):
+        node.controller.claim("new")
+    assert "new" not in node.controller.holdings
+    assert not first_run()
+    node.controller.adopt("p1-0")  # what was claimed by an earlier run changes nothing of this one's
+    cluster.rounds_until_placed(40)
+
+
 def test_who_is_not_sure_claims_nothing() -> None:
     cluster = cluster_of("a", 1)
     cluster.now_s += 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -40,17 +40,32 @@ ENTRY = PartitionEntry("ab12", 1)
 
 
 @dataclass
-class Lease:
+class Run:
     is_sure: bool = True
 
     def __call__(self) -> bool:
         return self.is_sure
 
 
+@dataclass
+class Lease:
+    """Of a node: of its newest run."""
+
+    run: Run = field(default_factory=Run)
+
+    @property
+    def is_sure(self) -> bool:
+        return self.run.is_sure
+
+    @is_sure.setter
+    def is_sure(self, is_sure: bool) -> None:
+        self.run.is_sure = is_sure
+
+
 @contextmanager
 def node(root: Path, lease: Lease) -> Iterator[PartitionHost]:
     resources = Resources.open(str(root), root / "scratch", MEMORY_BYTES)
-    host = PartitionHost(str(root), resources, lease)
+    host = PartitionHost(str(root), resources, lambda: lease.run)
     try:
         yield host
     finally:
@@ -118,6 +133,20 @@ def test_nothing_is_answered_by_a_node_that_is_not_sure(tmp_path: Path) -> None:
         lease.is_sure = True
         with owned.reading():
             assert owned.instance.tables.read("t", (("id", 2),), ReadOptions()).row is None
+
+
+def test_what_one_run_of_a_node_opened_the_next_does_not_answer_from(tmp_path: Path) -> None:
+    """Somebody else may have had it in between."""
+    lease = Lease()
+    with node(tmp_path, lease) as host:
+        owned = host.open(ENTRY, entry(), 1)
+        put(owned, 1)
+        lease.is_sure, lease.run = False, Run()
+        with pytest.raises(Moved):
+            host.get(ENTRY.id)
+        again = host.open(ENTRY, entry(), 3)
+        put(again, 2)
+        assert host.get(ENTRY.id) is again
 
 
 def test_who_was_overtaken_acknowledges_nothing_though_it_is_sure(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ class LocalNode:
     def __init__(self, cluster: LocalCluster, name: str, root: Path, nodes: dict[str, Methods], clock: Clock) -> None:
         self.name = name
         self.resources = Resources.open(str(root), root / f"scratch-{name}", _MEMORY_BYTES)
-        self.host = PartitionHost(str(root), self.resources, lambda: True, clock)
+        self.host = PartitionHost(str(root), self.resources, lambda: lambda: True, clock)
         self.methods = nodes[name] = Methods(_SECRET)
         add_partition_methods(self.methods, self.host)
         self.peers = LocalPeers(nodes)

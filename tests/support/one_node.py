@@ -81,7 +81,7 @@ class OneNode:
         self.resources = resources_in(root, store=self.store, policy=policy)
         self.leases = Leases()
         self.host = PartitionHost(
-            str(root), self.resources, lambda: True, settle=lambda partition_id: settle(self.maps, partition_id)
+            str(root), self.resources, lambda: lambda: True, settle=lambda partition_id: settle(self.maps, partition_id)
         )
         self.splitter = Splitter(self.maps, self.host, self.leases, self.store)
         if not self.maps.newest().tables:

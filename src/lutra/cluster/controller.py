@@ -171,6 +171,13 @@ class Controller:
         """Whether what this node holds is surely its own at this moment (`NodeLease.is_sure`)."""
         return self._lease.is_sure()
 
+    def sureness(self) -> Callable[[], bool]:
+        """`is_sure` of this run alone: where the node is taken for dead and goes on as another run, never true again.
+
+        What was opened by one run is not another's: somebody else may have had it in between.
+        """
+        return self._lease.is_sure
+
     def sure_for_s(self) -> float:
         """So long it will be sure without another `beat`."""
         return self._lease.sure_for_s()
@@ -211,11 +218,15 @@ class Controller:
         The caller ends with `adopt`, when it is in the map, or `give_up`. Raises Moved where another has it, or this
         node is not sure of itself; StorageFailure.
         """
-        if not self.is_sure():
+        lease = self._lease
+        if not lease.is_sure():
             raise Moved(f"partition {partition_id} cannot be made here: the node is not sure of itself")
-        if not self._leases.put_next(partition_id, 0, self._own_record()):
+        if not self._leases.put_next(partition_id, 0, PartitionRecord(self.node, lease.record.incarnation)):
             raise Moved(f"partition {partition_id} is another node's")
         self.holdings.add(Holding(partition_id, 1, self._clock(), HoldingState.OPEN, pins=1))
+        if lease.is_over:  # perhaps it has let go of all that it had just before
+            self.holdings.remove(partition_id)
+            raise Moved(f"partition {partition_id} cannot be made here: the node was taken for dead")
         return 1
 
     def adopt(self, partition_id: str) -> None:

@@ -85,7 +85,7 @@ class Holdings:
         """Whoever was at work on it has ended; the map says of it what there is from that version on."""
         with self._lock:
             holding = self._held.get(partition_id)
-            if holding is not None:
+            if holding is not None and holding.pins:  # else it is another, of a later run of the node
                 holding.pins -= 1
                 holding.from_version = from_version
 

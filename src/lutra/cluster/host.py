@@ -36,6 +36,10 @@ _ROWS: Final = SlateSettings(block_cache_bytes=16 * _MIB, write_buffer_bytes=8 *
 _log = logging.getLogger(__name__)
 
 
+Sureness = Callable[[], Callable[[], bool]]
+"""Gives what tells, at any time, whether the lease that the node had when it was asked surely holds."""
+
+
 class OwnedPartition:
     """A partition that this node has open, as its owner in one epoch. Thread-safe.
 
@@ -62,7 +66,8 @@ class OwnedPartition:
         """The partition's store."""
         self.calls = Calls(self.check)
         """Those under way. Splits and handovers pause them."""
-        self._is_sure = is_sure
+        self.is_sure = is_sure
+        """Whether the lease of this node by which it was opened surely holds: not another that the node got since."""
         self._reconciling = threading.Lock()
 
     @property
@@ -76,7 +81,7 @@ class OwnedPartition:
 
     def check(self) -> None:
         """Raises Moved unless the partition's lease is surely held, and it is not being let go."""
-        if self.calls.is_closed or not self._is_sure():
+        if self.calls.is_closed or not self.is_sure():
             raise Moved(f"partition {self.entry.id} is not surely here")
 
     def reading(self) -> AbstractContextManager[None]:
@@ -162,20 +167,20 @@ class PartitionHost:
         self,
         root: str,
         resources: Resources,
-        is_sure: Callable[[], bool],
+        sureness: Sureness,
         clock: Clock | None = None,
         settle: Callable[[str], None] = lambda partition_id: None,
     ) -> None:
         """
         :param root: where the cluster is: a folder, or ``s3://bucket/prefix``.
         :param resources: what all partitions share; its ``store`` and ``address`` are the cluster's root.
-        :param is_sure: whether this node's lease surely holds at this moment.
+        :param sureness: of the lease that this node has when a partition is opened.
         :param settle: is called with the id of a partition that has been opened, before anything is answered from it,
             and raises where it is not to be (`lutra.cluster.splits.splitting.settle`).
         """
         self._root = root.rstrip("/")
         self._resources = resources
-        self._is_sure = is_sure
+        self._sureness = sureness
         self._clock = clock or SystemClock()
         self._settle = settle
         self._lock = threading.Lock()
@@ -207,8 +212,14 @@ class PartitionHost:
         _log.info("took over partition %s of table %s, epoch %d, in %.2f s", entry.id, table.name, epoch, took_s)
         return owned
 
-    def prepare(self, entry: PartitionEntry, table: TableEntry, epoch: int) -> OwnedPartition:
-        """As `open`, but for now nothing is answered from it (`exchange`)."""
+    def prepare(
+        self, entry: PartitionEntry, table: TableEntry, epoch: int, is_sure: Callable[[], bool] | None = None
+    ) -> OwnedPartition:
+        """As `open`, but for now nothing is answered from it (`exchange`).
+
+        ``is_sure``: as of an `OwnedPartition`, where that is to be by an earlier lease than the newest.
+        """
+        is_sure = is_sure or self._sureness()
         rows = SlateStore(self.rows_address(entry.id), settings=_ROWS)
         try:
             rows.hide(hidden_ranges(entry, rows))
@@ -219,7 +230,7 @@ class PartitionHost:
         except BaseException:
             rows.close()
             raise
-        owned = OwnedPartition(entry, table, epoch, partition, rows, self._is_sure)
+        owned = OwnedPartition(entry, table, epoch, partition, rows, is_sure)
         try:
             owned.reopen()
             owned.reconcile(table)
@@ -254,7 +265,7 @@ class PartitionHost:
         if owned is None:
             return
         owned.calls.close()
-        if self._is_sure():
+        if owned.is_sure():
             owned.close()
             _log.info("let go of partition %s, epoch %d", partition_id, owned.epoch)
         else:

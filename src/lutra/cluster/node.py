@@ -94,7 +94,7 @@ class Node:
         )
         self.resources = resources
         secret = bytes.fromhex(self.identity.peer_secret)
-        self.host = PartitionHost(options.store, resources, self.is_sure, self._clock, partial(settle, self.maps))
+        self.host = PartitionHost(options.store, resources, self._sureness, self._clock, partial(settle, self.maps))
         self.peers = Peers(secret)
         self.methods = Methods(secret)
         self.router = Router(MapView(self.maps), OwnerView(self._address_of), self.peers, self.host)
@@ -216,6 +216,9 @@ class Node:
         self.resources.close()
 
     # --- within -----------------------------------------------------------------------------------------------------
+
+    def _sureness(self) -> Callable[[], bool]:
+        return self.controller.sureness()
 
     def _step(self) -> bool:
         more = self.controller.step()

@@ -159,7 +159,7 @@ class Splitter:
                 with _held_still(owned) as indexes:
                     self._clone(owned, planned, indexes)
                     for child in planned:
-                        prepared.append(self._prepare(child, table, undoing))
+                        prepared.append(self._prepare(child, table, owned, undoing))
                     if not self._complete(owned, ids):
                         raise ServerBusy(f"the split of partition {owned.id} was cancelled meanwhile, try again")
                     undoing.pop_all()
@@ -188,10 +188,13 @@ class Splitter:
             for lender, names in by_lender(objects).items():
                 self.loans.note(lender, child_id, names)
 
-    def _prepare(self, child: PartitionEntry, table: TableEntry, undoing: ExitStack) -> OwnedPartition:
+    def _prepare(
+        self, child: PartitionEntry, table: TableEntry, parent: OwnedPartition, undoing: ExitStack
+    ) -> OwnedPartition:
         epoch = self._leases.claim(child.id)
         undoing.callback(self._give_up, child.id)
-        prepared = self._host.prepare(replace(child, state=PartitionState.SERVING), table, epoch)
+        parent.check()  # so the lease by which that is owned is the one by which the child was claimed
+        prepared = self._host.prepare(replace(child, state=PartitionState.SERVING), table, epoch, parent.is_sure)
         undoing.callback(prepared.close, 0.0)
         return prepared
 
