@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from lutra.objects.store import ObjectStore
 
 _FIRST_PORT: Final = 8087
+_NODES: Final = 3
 _START_S: Final = 120.0
 _LOOK_S: Final = 0.1
 _SHOWN_CHARS: Final = 24
@@ -97,6 +99,9 @@ def up(
     them in good order. The first start makes the cluster and shows its access key, as `lutra serve` does. With --detach
     they go on in the background, until `lutra cluster down`.
 
+    With RAY_ADDRESS, the machines of the Ray there that offer lutra_node run them (docs/kubernetes.md), each at the one
+    port that --ports says, else at a free one, and the address that Ray knows its machine by.
+
     \b
     Examples:
       lutra cluster up --store ./cluster
@@ -105,22 +110,33 @@ def up(
     from lutra.cluster.identity import make_identity
     from lutra.cluster.local_state import LocalState
     from lutra.cluster.node_process import NodeSettings
+    from lutra.index.builds.remote.ray_settings import address_in
     from lutra.objects.opening import open_store
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     os.umask(0o077)
     with shown_failures():
-        chosen = _ports(nodes, ports)
-        settings = [
-            NodeSettings(store, node_name(port), host, port, memory_mb, "ray" if builders else "", log_level)
-            for port in chosen
-        ]
-        ray = _ray_of_its_own(builders)
+        address = address_in()
+        spec = "ray" if builders else ""
+        if address is None:
+            settings = [
+                NodeSettings(store, node_name(port), host, port, memory_mb, spec, log_level)
+                for port in _ports(nodes, ports)
+            ]
+        else:
+            told = NodeSettings(store, "", "", _port_of_all(ports), memory_mb, spec, log_level)
+            settings = [replace(told, name=f"ray-{number}") for number in range(1, (nodes or _NODES) + 1)]
+        ray = _ray_of_its_own(builders) if address is None else None
         objects = open_store(store)
         identity, is_new = make_identity(objects)
         if is_new:
             show_access_key(identity, store)
         _create_instances(objects, instances)
+        if address is not None:
+            from lutra.cli.cluster_ray import place_nodes
+
+            place_nodes(identity, address, settings, detach)
+            return
         state = LocalState(identity.id)
         if detach:
             _run_in_background(state, len(settings))
@@ -131,7 +147,7 @@ def up(
 def _ports(nodes: int | None, ports: str | None) -> list[int]:
     """Raises WrongOptions."""
     if ports is None:
-        return [_FIRST_PORT + number for number in range(3 if nodes is None else nodes)]
+        return [_FIRST_PORT + number for number in range(nodes or _NODES)]
     parts = [part.strip() for part in ports.split(",")]
     if not all(part.isdecimal() and int(part) <= 65_535 for part in parts):
         raise WrongOptions(f"--ports has numbers with commas between, as 8087,8088,8089, not {ports!r}")
@@ -143,11 +159,17 @@ def _ports(nodes: int | None, ports: str | None) -> list[int]:
     return chosen
 
 
-def _ray_of_its_own(builders: int) -> RayHead | None:
-    """None where there are no builders in Ray, or that of the environment has them. Raises ParameterInvalid."""
-    from lutra.index.builds.remote.ray_settings import address_in
+def _port_of_all(ports: str | None) -> int:
+    """Of nodes that Ray places, on machines of their own. Raises WrongOptions."""
+    chosen = _ports(None, ports or "0")
+    if len(chosen) != 1:
+        raise WrongOptions(f"--ports has one port for all nodes that Ray places: not {ports!r}")
+    return chosen[0]
 
-    if not builders or address_in() is not None:
+
+def _ray_of_its_own(builders: int) -> RayHead | None:
+    """None where there are no builders in Ray. Raises ParameterInvalid."""
+    if not builders:
         return None
     from lutra.cluster.ray_head import RayHead
     from lutra.index.lsm.resources import build_memory_default
@@ -358,21 +380,34 @@ def down(store: str, grace_s: int, as_json: bool) -> None:
     """Stop the nodes of a cluster that run on this machine.
 
     They are found by what the store says of them: no other process is ever touched. What they own other machines' nodes
-    take over.
+    take over. With RAY_ADDRESS, those that Ray has placed are stopped first, on all machines.
     """
     from lutra.cluster.local_state import LocalState
     from lutra.cluster.stopping import stop_nodes
+    from lutra.index.builds.remote.ray_settings import address_in
 
+    placed: list[str] = []
+    silent: list[str] = []
     with shown_failures():
         objects, identity = _existing(store)
+        address = address_in()
+        if address is not None:
+            from lutra.cli.cluster_ray import remove_nodes
+
+            placed, silent = remove_nodes(identity, address, grace_s)
         outcome = stop_nodes(objects, LocalState(identity.id), grace_s)
     if as_json:
         stopped = [{"name": one.name, "pid": one.pid, "by_force": one.by_force} for one in outcome.stopped]
-        click.echo(json.dumps({"stopped": stopped, "elsewhere": list(outcome.elsewhere)}, indent=2))
+        stopped += [{"name": name, "pid": None, "by_force": None} for name in placed]
+        click.echo(json.dumps({"stopped": stopped, "elsewhere": sorted({*outcome.elsewhere, *silent})}, indent=2))
         return
+    for name in placed:
+        click.echo(f"stopped {name}, which Ray kept")
+    for name in silent:
+        click.echo(f"node {name} is kept no more, but who kept it did not answer: it may run on", err=True)
     for one in outcome.stopped:
         click.echo(f"stopped {one.name} (pid {one.pid}){', by force' if one.by_force else ''}")
-    if not outcome.stopped:
+    if not outcome.stopped and not placed:
         click.echo("no node of it runs on this machine")
     for name in outcome.elsewhere:
         click.echo(f"node {name} runs on another machine")

@@ -1,45 +1,40 @@
-"""A Ray for the builders of this machine's nodes: one for all of them, which only who has its token can ask."""
+"""A Ray for this machine's nodes: one for all of them, which only who has its token can ask."""
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
-import time
-from contextlib import ExitStack, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import Final
 
-from lutra.index.builds.builder import QUICK_BYTES
-from lutra.index.builds.remote.ray_names import BUILDER, QUICK_BUILDER
-from lutra.index.builds.remote.ray_settings import ADDRESS, RaySettings, environment, require_ray
-from lutra.index.builds.remote.scratch import own_folder
+from lutra.index.builds.remote.ray_settings import ADDRESS, RaySettings, environment, require_ray, settings_line
 from lutra.model.errors import StorageFailure
 
-_TOKEN: Final = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
-_OBJECT_STORE_BYTES: Final = 80 * 1024 * 1024
-_START_S: Final = 60.0
-_LOOK_S: Final = 0.1
+_MODULE: Final = "lutra.index.builds.remote.ray_head"
+_TOLD: Final = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_USAGE_STATS_ENABLED", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
+_START_S: Final = 120.0
 _GRACE_S: Final = 10.0
 
 
 class RayHead:
-    """Not running before `start`. It keeps its address and its token when it is started again."""
+    """Not running before `start`. It keeps its address and its token when it is started again.
 
-    def __init__(self, builders: int, build_memory_bytes: int) -> None:
-        """``builders``: large builds at once, each of which may take ``build_memory_bytes``. Raises ParameterInvalid
-        where Ray is not installed."""
+    It ends with the thread that started it, and so with this process, however that ends.
+    """
+
+    def __init__(self, builders: int, build_memory_bytes: int, nodes: int = 0) -> None:
+        """``builders``: large builds at once, each of which may take ``build_memory_bytes``. ``nodes``: so many can be
+        placed there (`lutra.cluster.ray_nodes`). Raises ParameterInvalid where Ray is not installed."""
         require_ray()
-        self._builders = builders
-        self._build_memory_bytes = build_memory_bytes
-        self._environment = environment(RaySettings(None, builders, build_memory_bytes), os.environ)
+        self._settings = RaySettings(None, builders, build_memory_bytes, nodes)
         self._port = _free_port()
+        self._environment = environment(self._settings, os.environ) | {"RAY_GCS_SERVER_PORT": str(self._port)}
         self._process: subprocess.Popen[bytes] | None = None
-        self._stack = ExitStack()
 
     @property
     def address(self) -> str:
@@ -47,9 +42,13 @@ class RayHead:
 
     @property
     def for_nodes(self) -> dict[str, str]:
-        """What a process needs in its environment to ask it."""
-        token: dict[str, str] = {name: self._environment[name] for name in _TOKEN if name in self._environment}
-        return {ADDRESS: self.address, **token}
+        """What a process needs in its environment to ask it; there is a secret in it."""
+        return {ADDRESS: self.address, **{name: self._environment[name] for name in _TOLD}}
+
+    @property
+    def pid(self) -> int | None:
+        """None where it was not started."""
+        return None if self._process is None else self._process.pid
 
     @property
     def is_running(self) -> bool:
@@ -63,67 +62,55 @@ class RayHead:
     def start(self) -> None:
         """Returns when it can be asked. Raises StorageFailure where it does not come up."""
         self.stop()
-        folder = self._stack.enter_context(own_folder("lutra-ray", _short_folder()))
-        resources = json.dumps({BUILDER: self._builders, QUICK_BUILDER: 1})
-        memory_bytes = self._builders * self._build_memory_bytes + QUICK_BYTES
-        options = {
-            "--port": str(self._port),
-            "--node-ip-address": "127.0.0.1",
-            "--num-cpus": str(self._builders + 1),
-            "--num-gpus": "0",
-            "--resources": resources,
-            "--memory": str(memory_bytes),
-            "--object-store-memory": str(_OBJECT_STORE_BYTES),
-            "--include-dashboard": "false",
-            "--temp-dir": str(folder),
-        }
-        told = [part for option in options.items() for part in option]
-        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats"]
-        with (folder / "start.log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [*command, *told],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self._environment,
+        try:
+            self._process = process = subprocess.Popen(
+                [sys.executable, "-P", "-m", _MODULE, str(os.getpid())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**self._environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 start_new_session=True,
             )
-        until_s = time.monotonic() + _START_S
-        while not _listens(self._port):
-            if not self.is_running or time.monotonic() >= until_s:
-                words = (folder / "start.log").read_text(errors="replace").strip().splitlines()
-                self.stop()
-                raise StorageFailure(f"Ray for builders did not start: {words[-1] if words else 'it said nothing'}")
-            time.sleep(_LOOK_S)
+        except OSError as error:
+            raise StorageFailure(f"Ray cannot be started: {error.strerror}") from error
+        assert process.stdin is not None
+        with suppress(OSError):  # it has ended: what it said tells why
+            process.stdin.write(settings_line(self._settings).encode())
+            process.stdin.flush()
+        why = self._first_words(process)
+        if why is not None:
+            self.stop()
+            raise StorageFailure(f"Ray does not start: {why}")
 
     def stop(self) -> None:
         """With all that it has started."""
         process, self._process = self._process, None
-        if process is not None:
-            with suppress(ProcessLookupError):
-                process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_GRACE_S)
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        self._stack.close()
+        if process is None:
+            return
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(OSError):
+            process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_S if process.poll() is None else 0)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+    def _first_words(self, process: subprocess.Popen[bytes]) -> str | None:
+        """None once it is ready; why it is not."""
+        assert process.stdout is not None
+        if not select.select([process.stdout], [], [], _START_S)[0]:
+            return f"it said nothing for {_START_S:.0f} s"
+        line = process.stdout.readline()
+        if not line:
+            return "it ended without a word"
+        told = json.loads(line)
+        return None if "ready" in told else str(told.get("unready"))
 
 
 def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as asking:
-        asking.settimeout(1.0)
-        return asking.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _short_folder() -> Path:
-    """Paths of sockets in it have 107 characters at most."""
-    usual = Path(tempfile.gettempdir())
-    return usual if len(str(usual)) <= 12 else Path("/tmp")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
