@@ -171,7 +171,7 @@ def test_what_a_crash_left_is_told_and_goes(data: Path) -> None:
     assert status == 0
     assert printed.splitlines()[:-1] == [
         "note: indexes/99-other-5/: 1 object of no index of this directory, of an unknown store: nothing deletes it",
-        "note: 2 objects that nothing names, deleted when the directory is next served:",
+        "note: 2 objects that nothing names, deleted when it is next served:",
         *(f"  {name}" for name in names),
     ]
     assert json.loads(run("fsck", "--data", str(data), "--json")[1])["left_behind"] == names

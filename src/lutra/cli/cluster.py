@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from lutra.cli.cluster_fsck import fsck
 from lutra.cli.failures import WrongOptions, shown_failures
 from lutra.cli.node import node_name, show_access_key
 from lutra.cli.options import json_option, store_option
@@ -460,3 +461,6 @@ def _bound_in(objects: ObjectStore, partition: str, text: str) -> bytes:
     except ValueError as error:
         raise ParameterInvalid(f"key {text!r}: {error}") from None
     return KeyCodec(b"", table.schema.key).encode_partition_value(value)
+
+
+cluster.add_command(fsck)

@@ -15,6 +15,7 @@ from lutra.cli.options import data_option, json_option, objects_option
 from lutra.cli.progress import shown_progress
 
 if TYPE_CHECKING:
+    from lutra.cluster.fsck import ClusterCheck
     from lutra.instance.fsck import DirectoryCheck, Fault
 
 FAULTY = 1
@@ -67,9 +68,9 @@ def fsck(data_dir: Path, objects: str | None, as_json: bool) -> None:
         sys.exit(FAULTY)
     following = {id(fault): _next(fault, data_dir, objects) for fault in check.faults}
     if as_json:
-        click.echo(json.dumps(_as_json(check, following), ensure_ascii=False))
+        click.echo(json.dumps(check_as_json(check, following), ensure_ascii=False))
     else:
-        _print(check, following)
+        print_check(check, following)
     if check.faults:
         sys.exit(FAULTY)
 
@@ -107,7 +108,7 @@ def _next(fault: Fault, data_dir: Path, objects: str | None) -> str:
     }[fault.remedy]
 
 
-def _as_json(check: DirectoryCheck, following: dict[int, str]) -> dict[str, object]:
+def check_as_json(check: DirectoryCheck | ClusterCheck, following: dict[int, str]) -> dict[str, object]:
     return {
         "clean": not check.faults,
         "tables": check.tables,
@@ -132,7 +133,7 @@ def _as_json(check: DirectoryCheck, following: dict[int, str]) -> dict[str, obje
     }
 
 
-def _print(check: DirectoryCheck, following: dict[int, str]) -> None:
+def print_check(check: DirectoryCheck | ClusterCheck, following: dict[int, str]) -> None:
     """Faults that belong together under one heading, and what to do about them once."""
     told = ""
     for number, fault in enumerate(check.faults):
@@ -149,9 +150,7 @@ def _print(check: DirectoryCheck, following: dict[int, str]) -> None:
     for note in check.notes:
         click.echo(f"note: {note}")
     if left := check.left_behind:
-        click.echo(
-            f"note: {_count(len(left), 'object')} that nothing names, deleted when the directory is next served:"
-        )
+        click.echo(f"note: {_count(len(left), 'object')} that nothing names, deleted when it is next served:")
         more = [f"and {len(left) - _NAMED_MAX:,} more"] if len(left) > _NAMED_MAX else []
         for name in [*left[:_NAMED_MAX], *more]:
             click.echo(f"  {name}")

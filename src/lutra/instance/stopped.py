@@ -13,6 +13,7 @@ from lutra.index.lsm.provenance import Provenance
 from lutra.index.lsm.storage import IndexStorage, prefix_of
 from lutra.instance.data_dir import data_dir_of
 from lutra.instance.place import Place
+from lutra.instance.registry import instance_names
 from lutra.instance.rows_place import RowsPlace
 from lutra.instance.traces import require_data_dir, require_objects
 from lutra.kv.store import KeyValueStore
@@ -87,6 +88,10 @@ class StoppedDirectory:
     def close(self) -> None:
         """Lets others have the directory; a second close does nothing."""
         self._closing.close()
+
+    def instance_names(self) -> list[str]:
+        """The names of all its instances."""
+        return instance_names(self.path)
 
     def definitions(self) -> list[IndexDefinition]:
         """All search indexes, by instance, table and name."""

@@ -14,7 +14,7 @@ from lutra.kv.files import File
 from lutra.kv.slatedb.address import SlateAddress
 from lutra.kv.slatedb.calls import call
 from lutra.kv.slatedb.failures import failure
-from lutra.kv.slatedb.hidden import HiddenRange, HiddenRanges, records_range
+from lutra.kv.slatedb.hidden import HiddenRange, HiddenRanges, KeyRange, hidden_for_good, records_range
 from lutra.kv.slatedb.library import library
 from lutra.kv.slatedb.planned import Planned
 from lutra.kv.slatedb.reads import SlateReads
@@ -92,6 +92,10 @@ class SlateReader(Planned):
             raise
         except Exception as error:
             raise failure(self._place, "open", error) from error
+
+    def hide(self, ranges: Sequence[KeyRange]) -> None:
+        """Shows nothing in these ranges from now on. Raises ParameterInvalid where one of them is none."""
+        self._hidden = self._hidden.with_more(hidden_for_good(ranges).ranges)
 
     @property
     def is_newest(self) -> bool:
