@@ -46,11 +46,6 @@ class RayHead:
         return {ADDRESS: self.address, **{name: self._environment[name] for name in _TOLD}}
 
     @property
-    def pid(self) -> int | None:
-        """None where it was not started."""
-        return None if self._process is None else self._process.pid
-
-    @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
