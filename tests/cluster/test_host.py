@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,8 @@ from support.waiting import wait_until
 from lutra.cluster.errors import Moved
 from lutra.cluster.host import OwnedPartition, PartitionHost
 from lutra.cluster.map import IndexEntry, PartitionEntry, TableEntry
+from lutra.feed.crew import THREADS
+from lutra.feed.crews import HOUSEKEEPERS, Crews
 from lutra.index.lsm.resources import Resources
 from lutra.kv.batch import WriteBatch
 from lutra.model.errors import Fenced, ParameterInvalid, StorageFailure
@@ -64,12 +67,14 @@ class Lease:
 
 @contextmanager
 def node(root: Path, lease: Lease) -> Iterator[PartitionHost]:
-    resources = Resources.open(str(root), root / "scratch", MEMORY_BYTES)
+    crews = Crews()
+    resources = replace(Resources.open(str(root), root / "scratch", MEMORY_BYTES), crews=crews)
     host = PartitionHost(str(root), resources, lambda: lease.run)
     try:
         yield host
     finally:
         host.close_all()
+        crews.stop()
         resources.close()
 
 
@@ -165,6 +170,22 @@ def test_who_was_overtaken_acknowledges_nothing_though_it_is_sure(tmp_path: Path
         assert found(owned) == [1, 4]
 
 
+def test_many_partitions_take_a_thread_each_and_share_the_others(tmp_path: Path) -> None:
+    count = 12
+    with node(tmp_path, Lease()) as host:
+        for number in range(count):
+            put(host.open(replace(ENTRY, id=f"p{number}"), entry(1, N), 1), number)
+        for number, owned in enumerate(host.owned()):
+            assert len(found(owned)) == 1, number
+        names = Counter(thread.name for thread in threading.enumerate())
+        assert names["lutra-feeder"] == count
+        shared = sum(names[name] for name in ("lutra-feed", "lutra-tidy", "lutra-housekeeper"))
+        assert shared <= 2 * (THREADS + 1) + HOUSEKEEPERS + 1
+        host.close("p0")
+        assert found(host.get("p1")) == [1]
+    assert not {thread.name for thread in threading.enumerate()} & {"lutra-feed", "lutra-tidy", "lutra-feeder"}
+
+
 def test_a_node_that_is_not_sure_lets_go_without_the_store(tmp_path: Path) -> None:
     lease = Lease()
     with node(tmp_path, lease) as host:
@@ -224,11 +245,10 @@ def test_a_partition_that_was_closed_follows_the_map_when_it_is_opened(tmp_path:
 def test_what_cannot_be_opened_leaves_nothing_open(tmp_path: Path) -> None:
     broken = entry(schema=replace(SCHEMA, key=()))
     with node(tmp_path, Lease()) as host:
-        before = threading.active_count()
         with pytest.raises(ParameterInvalid):
             host.open(ENTRY, broken, 1)
         assert host.owned() == []
-        assert threading.active_count() == before
+        assert "lutra-feeder" not in {thread.name for thread in threading.enumerate()}
         put(host.open(ENTRY, entry(), 2), 1)
 
 

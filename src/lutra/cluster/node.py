@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +32,7 @@ from lutra.cluster.splits.policy import AutoSplits, SplitPolicy
 from lutra.cluster.splits.retirement import Retirement
 from lutra.cluster.splits.splitting import Splitter, settle
 from lutra.cluster.status import SPLIT_METHOD, STATUS_METHOD, NodeReport
+from lutra.feed.crews import Crews
 from lutra.index.builds.opening import LOCAL
 from lutra.index.lsm.resources import Resources
 from lutra.instance.defaults import MEMORY_BYTES_DEFAULT
@@ -85,16 +86,19 @@ class Node:
         self.identity, self.is_new = make_identity(self.store)
         """``is_new``: this node made the cluster."""
         self.maps = MapLog(self.store)
-        resources = Resources.open(
+        opened = Resources.open(
             options.store,
             options.scratch,
             options.memory_bytes,
             build_memory_bytes=options.build_memory_bytes,
             builders=options.builders,
         )
-        self.resources = resources
+        self._crews = Crews()
+        self.resources = replace(opened, crews=self._crews)
         secret = bytes.fromhex(self.identity.peer_secret)
-        self.host = PartitionHost(options.store, resources, self._sureness, self._clock, partial(settle, self.maps))
+        self.host = PartitionHost(
+            options.store, self.resources, self._sureness, self._clock, partial(settle, self.maps)
+        )
         self.peers = Peers(secret)
         self.methods = Methods(secret)
         self.router = Router(MapView(self.maps), OwnerView(self._address_of), self.peers, self.host)
@@ -210,6 +214,7 @@ class Node:
             loop.stop()
         self._loops = []
         self.host.close_all()
+        self._crews.stop()
         self.peers.close()
         self._beat_reads.close()
         self._openings.close()

@@ -41,6 +41,8 @@ class Crew(Generic[Member]):
         # Held by itself, not through the condition, whose own `__enter__` an interrupt could leave with the lock held.
         self._mutex = threading.Lock()
         self._changed = threading.Condition(self._mutex)
+        self._ended = threading.Condition(self._mutex)
+        """For who waits for work to come to its end: it takes no call that is meant for a thread of the crew."""
         self._waiting: OrderedDict[Member, None] = OrderedDict()
         self._working: set[Member] = set()
         self._moving: dict[Member, float] = {}
@@ -93,6 +95,22 @@ class Crew(Generic[Member]):
         with self._mutex:
             return set(self._working)
 
+    def drop(self, is_meant: Callable[[Member], bool], until_s: float) -> set[Member]:
+        """Does nothing more for those that are meant, and waits for what is under way, up to ``until_s``.
+
+        Returns those whose work has not come to an end. None of them may become due any more.
+        """
+        with self._mutex:
+            for member in [member for member in self._waiting if is_meant(member)]:
+                del self._waiting[member]
+            self._again = {member for member in self._again if not is_meant(member)}
+
+            def have_ended() -> bool:
+                return not any(is_meant(member) for member in self._working)
+
+            self._ended.wait_for(have_ended, max(0.0, until_s - time.monotonic()))
+            return {member for member in self._working if is_meant(member)}
+
     def _call_one(self) -> None:
         """Within the lock: sees to it that a thread looks at who waits, now and when patience ends."""
         if self._idle:
@@ -121,6 +139,7 @@ class Crew(Generic[Member]):
                     self._waiting[member] = None
                 self._again.discard(member)
                 self._idle += 1
+                self._ended.notify_all()
 
     def _next(self) -> Member | None:
         """Whom to work for; None: the thread is to end."""

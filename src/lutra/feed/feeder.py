@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from lutra.feed.crew import Crew
+from lutra.feed.crews import Crews, Share, Works
 from lutra.feed.feed import Feed
 from lutra.feed.housekeeper import Housekeeper
 from lutra.feed.trimmer import Trimmer
@@ -41,12 +42,24 @@ class Feeder:
     trimmed once all its consumers have them for good. Stop it before the stores are closed.
     """
 
-    def __init__(self, changelog: Changelog, trim_changes: int, trim_period_s: float) -> None:
-        """Trims ``trim_changes`` changes or more at once, or what there is after ``trim_period_s``."""
+    def __init__(
+        self, changelog: Changelog, trim_changes: int, trim_period_s: float, crews: Crews | None = None
+    ) -> None:
+        """Trims ``trim_changes`` changes or more at once, or what there is after ``trim_period_s``.
+
+        ``crews``: that it shares with other feeders of the process; None: it has its own.
+        """
         self._changelog = changelog
-        self._housekeeper = Housekeeper()
-        self._feeding: Crew[AnyFeed] = Crew("lutra-feed", self._step)
-        self._tidying: Crew[Callable[[], bool]] = Crew("lutra-tidy", lambda task: task())
+        self._feeding: Works[AnyFeed]
+        self._tidying: Works[Callable[[], bool]]
+        if crews is None:
+            self._housekeeper = Housekeeper()
+            self._feeding = Crew("lutra-feed", self._step)
+            self._tidying = Crew("lutra-tidy", _do)
+        else:
+            self._housekeeper = Housekeeper(crews.maintenance)
+            self._feeding = Share(crews.feeding, self._step)
+            self._tidying = Share(crews.tidying, _do)
         self._trimmer = Trimmer(changelog, trim_changes, trim_period_s)
         self._chores: tuple[Callable[[], object], ...] = ()
         # Held by itself, not through the condition, whose own `__enter__` an interrupt could leave with the lock held.
@@ -290,3 +303,7 @@ class Feeder:
             if self._keeping:
                 return 0
         return min((feed.needed_after for feed in feeds), default=last)
+
+
+def _do(task: Callable[[], bool]) -> bool:
+    return task()

@@ -7,16 +7,21 @@ from typing import Final
 
 from lutra.feed.consumer import ChangeConsumer
 from lutra.feed.crew import Crew
+from lutra.feed.crews import HOUSEKEEPERS, Share, Turn, Works
 
-_THREADS: Final = 2
 _STOP_WAIT_S: Final = 20.0
 
 
 class Housekeeper:
     """Maintains consumers that have something due, each by one thread at a time (`lutra.feed.crew.Crew`)."""
 
-    def __init__(self) -> None:
-        self._crew = Crew("lutra-housekeeper", _maintain, _THREADS)
+    def __init__(self, crew: Crew[Turn] | None = None) -> None:
+        """``crew``: that it shares with others; None: one of its own."""
+        self._crew: Works[ChangeConsumer]
+        if crew is None:
+            self._crew = Crew("lutra-housekeeper", _maintain, HOUSEKEEPERS)
+        else:
+            self._crew = Share(crew, _maintain)
 
     def due(self, consumer: ChangeConsumer) -> None:
         """Has ``consumer`` maintained soon. Returns at once."""

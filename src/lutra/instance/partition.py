@@ -81,7 +81,7 @@ class Partition:
 
     def _new_keeper(self) -> Keeper:
         policy = self._resources.policy
-        feeder = Feeder(self.space.changelog, policy.trim_changes, policy.trim_period_s)
+        feeder = Feeder(self.space.changelog, policy.trim_changes, policy.trim_period_s, self._resources.crews)
         feeder.regularly(self.space.streams.trim)
         feeder.regularly(self.space.transactions.drop_expired)
         return feeder

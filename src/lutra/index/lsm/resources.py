@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from lutra.feed.crews import Crews
 from lutra.index.builds.builder import QUICK_BYTES, Builder, ProcessBuilder
 from lutra.index.builds.opening import LOCAL, open_builder
 from lutra.index.builds.policy import Policy
@@ -77,6 +78,8 @@ class Resources:
     policy: Policy = field(default_factory=Policy)
     claim: Claim | None = None
     """To the place where ``store`` is; None: nobody else comes there."""
+    crews: Crews | None = None
+    """Threads that several partitions share; None: each has its own."""
     place: str = ""
     """The folder of ``store`` in which all of these indexes have their objects, with '/' at its end; "": all of it."""
 
