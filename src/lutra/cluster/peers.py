@@ -7,12 +7,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple
 
-import urllib3
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
-
 from lutra.cluster.counters import CallCounters
 from lutra.cluster.errors import PeerLost, PeerUnreachable
 from lutra.cluster.methods import LEFT_HEADER
+from lutra.cluster.peer_connections import PeerConnections
 from lutra.cluster.signing import SIGNATURE_HEADER, TIME_HEADER, signature_of
 from lutra.cluster.wire import decode, encode
 from lutra.kernels.daemons import DaemonExecutor
@@ -23,8 +21,6 @@ CONNECT_TIMEOUT_S: Final = 1.0
 """A node that does not take a connection is tried elsewhere."""
 TIMEOUT_S: Final = 40.0
 """Where nobody says by when."""
-_CONNECTIONS: Final = 64
-"""To each node that are kept."""
 _AT_ONCE: Final = 64
 
 
@@ -42,7 +38,7 @@ class Peers:
     def __init__(self, secret: bytes, at_once: int = _AT_ONCE) -> None:
         """``at_once``: so many calls of all `call_many` together are under way, others wait."""
         self._secret = secret
-        self._pool = urllib3.PoolManager(num_pools=1_024, maxsize=_CONNECTIONS, retries=False)
+        self._connections = PeerConnections()
         self._executor = DaemonExecutor("lutra-peers", at_once)
         self.calls = CallCounters()
         """By method. To look at."""
@@ -69,22 +65,19 @@ class Peers:
         left_s = min(TIMEOUT_S if timeout_s is None else timeout_s, deadline.left_s)
         body = encode(payload)
         now = str(int(time.time()))
-        headers = {
-            "content-type": "application/octet-stream",
-            TIME_HEADER: now,
-            SIGNATURE_HEADER: signature_of(self._secret, method, now, body),
-            LEFT_HEADER: str(max(1, int(1_000 * left_s))),
-        }
-        timeout = urllib3.Timeout(connect=min(CONNECT_TIMEOUT_S, left_s), read=left_s)
+        head = (
+            f"{TIME_HEADER}: {now}\r\n"
+            f"{SIGNATURE_HEADER}: {signature_of(self._secret, method, now, body)}\r\n"
+            f"{LEFT_HEADER}: {max(1, int(1_000 * left_s))}\r\n"
+        )
+        connect_s = min(CONNECT_TIMEOUT_S, left_s)
         try:
-            response = self._pool.request(
-                "POST", f"{address}/_lutra/{method}", body=body, headers=headers, timeout=timeout, redirect=False
-            )
-        except (NewConnectionError, ConnectTimeoutError) as error:
+            answer = self._connections.post(address, f"/_lutra/{method}", head, body, connect_s, left_s)
+        except PeerUnreachable as error:
             raise PeerUnreachable(f"node {address} cannot be reached: {error}") from None
-        except HTTPError as error:
+        except PeerLost as error:
             raise PeerLost(f"node {address} did not answer {method}: {error}") from None
-        return _answer_of(address, method, response.status, response.data)
+        return _answer_of(address, method, answer.status, answer.body)
 
     def submit(self, call: Call, timeout_s: float | None = None) -> Future[Any]:
         """`call`, by a thread, within what this thread works for."""
@@ -119,7 +112,7 @@ class Peers:
     def close(self) -> None:
         """Lets connections go; calls under way fail."""
         self._executor.shutdown(wait=False, cancel_futures=True)
-        self._pool.clear()
+        self._connections.close()
 
 
 def _answer_of(address: str, method: str, status: int, data: bytes) -> Any:

@@ -19,7 +19,7 @@ _PAUSE_S_MAX: Final = 0.25
 _FINISHING_S: Final = 0.2
 """Before its deadline a request gives up, to say why."""
 _PER_PARTITION: Final = 8
-_IN_ALL: Final = 48
+_IN_ALL: Final = 24
 """Requests that wait hold threads: of those beyond, clients are told at once, and come again themselves."""
 
 

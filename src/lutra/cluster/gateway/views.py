@@ -18,6 +18,7 @@ OwnerOf = Callable[[str], str | None]
 """The address of the node that has a partition by its lease, which is read; None where no live node has it."""
 
 _LOCKS: Final = 64
+_KNOWN_MAX: Final = 200_000
 
 
 class MapView:
@@ -71,10 +72,7 @@ class OwnerView:
             if address is None:
                 self._known.pop(partition_id, None)
             else:
+                if len(self._known) >= _KNOWN_MAX:  # most are of partitions that are no more
+                    self._known.clear()
                 self._known[partition_id] = (began_s, address)
             return address
-
-    def keep(self, partition_ids: set[str]) -> None:
-        """Forgets all others: those of partitions that are no more."""
-        for gone in [one for one in list(self._known) if one not in partition_ids]:
-            self._known.pop(gone, None)
