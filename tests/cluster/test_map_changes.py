@@ -9,6 +9,7 @@ from support.cluster_maps import INDEX, KEYS, NOW_US, key, map_of
 
 from lutra.cluster import map_changes as changes
 from lutra.cluster.map import ClusterMap, PartitionEntry, PartitionState, TableEntry
+from lutra.cluster.map_codec import decode_map, encode_map
 from lutra.model.errors import (
     MetaNotMatch,
     ObjectAlreadyExist,
@@ -16,7 +17,7 @@ from lutra.model.errors import (
     OperationConflict,
     ParameterInvalid,
 )
-from lutra.model.schema import IndexKind, KeyColumn, SecondaryIndex, StreamSpec, TableSchema
+from lutra.model.schema import DefinedColumn, IndexKind, KeyColumn, SecondaryIndex, StreamSpec, TableSchema
 from lutra.model.values import ColumnType
 
 
@@ -60,6 +61,43 @@ def test_secondary_indexes_come_and_go() -> None:
     of = changes.drop_secondary_index(of, "main", "orders1", "by_city")
     assert of.table("main", "orders1").schema.indexes == ()
     assert of.next_uid == 3
+
+
+def test_a_global_index_is_a_table_with_partitions_of_its_own() -> None:
+    schema = TableSchema(
+        "people", KEYS, (DefinedColumn("city", ColumnType.STRING),), indexes=(SecondaryIndex("by_city", ("city",)),)
+    )
+    of = changes.create_table(map_of(1), "main", schema, NOW_US, ["p"], new_id=lambda: "i1")
+    table = of.table("main", "people")
+    uid = table.schema.indexes[0].index_id
+    (entry,) = of.partitions_of(uid)
+    assert (entry.id, entry.begin, entry.end) == ("i1", b"", None)
+    index = of.table_of(entry)
+    assert index is not None
+    assert (index.uid, index.name, index.is_index, index.version) == (uid, "by_city", True, table.version)
+    assert [column.name for column in index.schema.key] == ["city", "shop", "order"]
+    assert "by_city" not in [each.name for each in of.tables_of("main")]
+    assert decode_map(encode_map(of)) == of
+    cut = changes.split(of, "i1", [b"m\0\0"], ["i2", "i3"])
+    assert [each.id for each in cut.partitions_of(uid)] == ["i2", "i3"]
+    with pytest.raises(ParameterInvalid):
+        changes.split(of, "i1", [key(1)], ["i2", "i3"])
+    more = changes.add_secondary_index(cut, "main", "people", SecondaryIndex("by_order", ("order",)), lambda: "i4")
+    assert [each.id for each in more.partitions_of(uid + 1)] == ["i4"]
+    one_less = changes.drop_secondary_index(more, "main", "people", "by_city")
+    assert {each.id: each.state.name for each in one_less.partitions if each.id.startswith("i")} == {
+        "i1": "DROPPED",
+        "i2": "DROPPED",
+        "i3": "DROPPED",
+        "i4": "SERVING",
+    }
+    assert one_less.by_uid(uid) is None
+    none = changes.drop_table(more, "main", "people")
+    assert {each.state.name for each in none.partitions if each.id.startswith(("i", "p1")) and each.table != 1} == {
+        "DROPPED"
+    }
+    local = SecondaryIndex("by_shop", ("shop", "order"), kind=IndexKind.LOCAL)
+    assert len(changes.add_secondary_index(of, "main", "people", local).partitions) == len(of.partitions)
 
 
 def test_a_change_that_changes_nothing_makes_no_other_map() -> None:

@@ -22,7 +22,7 @@ def test_everything_comes_back() -> None:
     of = changes.create_index(of, "main", "orders2", "first", INDEX, NOW_US)
     of = changes.create_index(of, "main", "orders2", "second", INDEX, NOW_US, source="first")
     of = changes.change_index(of, "main", "orders2", "second", lambda index: replace(index, weight=5))
-    of = changes.add_secondary_index(of, "main", "orders2", SecondaryIndex("by_city", ("city",)))
+    of = changes.add_secondary_index(of, "main", "orders2", SecondaryIndex("by_order", ("order",)))
     of = changes.drop_table(of, "main", "orders3")
     of = replace(of, version=12)
     assert decode_map(encode_map(of)) == of

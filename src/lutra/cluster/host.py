@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from lutra.cluster.calls import Calls
 from lutra.cluster.errors import Moved
 from lutra.cluster.map import PartitionEntry, TableEntry
+from lutra.cluster.outgoing import OutgoingIndexes, SendRows
 from lutra.cluster.splits.ranges import hidden_ranges
 from lutra.index.lsm.resources import Resources
 from lutra.instance.index_changes import WantedIndex
@@ -25,6 +27,7 @@ from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import LutraError
 from lutra.model.schema import IndexKind, TableSchema
 from lutra.tables.bounds import KeyBounds
+from lutra.tables.incomingindex import IncomingRows, IndexRow
 from lutra.tables.keys import KeyCodec
 
 _MIB: Final = 1024 * 1024
@@ -54,7 +57,9 @@ class OwnedPartition:
         partition: Partition,
         rows: SlateStore,
         is_sure: Callable[[], bool],
+        send: SendRows | None = None,
     ) -> None:
+        """``send``: as `PartitionHost.send_index_rows`."""
         self.entry = entry
         self.table = table
         """As it was last made to be (`reconcile`)."""
@@ -66,6 +71,10 @@ class OwnedPartition:
         """The partition's store."""
         self.calls = Calls(self.check)
         """Those under way. Splits and handovers pause them."""
+        self.outgoing = OutgoingIndexes(partition, self.instance.tables, send and partial(self._send, send))
+        """Global secondary indexes of its table: what they list is sent to where it belongs."""
+        self.incoming: IncomingRows | None = None
+        """Where its table is such an index: what is sent of it."""
         self.is_sure = is_sure
         """Whether the lease of this node by which it was opened surely holds: not another that the node got since."""
         self._reconciling = threading.Lock()
@@ -102,6 +111,11 @@ class OwnedPartition:
         with self._reconciling:
             yield
 
+    def _send(self, send: SendRows, index_uid: int, rows: Sequence[IndexRow]) -> None:
+        """Nothing is sent but by its owner: what is sent after all is older than what the next one sends."""
+        self.check()
+        send(index_uid, rows)
+
     def reopen(self) -> None:
         """Begins to follow its table by the indexes that it has. Once, before anybody writes."""
         self.instance.reopen_secondary_indexes()  # first: what they need of the changes is trimmed by nobody then
@@ -124,6 +138,11 @@ class OwnedPartition:
                 WantedIndex(index.name, index.uid, index.schema, index.source, index.weight) for index in table.indexes
             ]
             self.instance.reconcile(replace(table.description, schema=local_schema(table.schema)), wanted)
+            self.outgoing.reconcile(table.schema)
+            if table.is_index and self.incoming is None:
+                table_id = self.instance.tables.describe(table.name).table_id
+                self.incoming = self.partition.space.incoming_rows(table_id)
+                self.partition.feeder.regularly(self.incoming.sweep)
             self.table = table
 
     def close(self, drain_s: float = _DRAIN_S) -> None:
@@ -185,6 +204,8 @@ class PartitionHost:
         self._settle = settle
         self._lock = threading.Lock()
         self._owned: dict[str, OwnedPartition] = {}
+        self.send_index_rows: SendRows | None = None
+        """Has rows of a global secondary index, by its uid, stored where they belong; None: there is nobody to ask."""
         self.openings = 0
         """So many have been opened. To look at."""
         self.opening_s = 0.0
@@ -230,7 +251,7 @@ class PartitionHost:
         except BaseException:
             rows.close()
             raise
-        owned = OwnedPartition(entry, table, epoch, partition, rows, is_sure)
+        owned = OwnedPartition(entry, table, epoch, partition, rows, is_sure, self.send_index_rows)
         try:
             owned.reopen()
             owned.reconcile(table)

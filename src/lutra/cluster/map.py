@@ -16,7 +16,8 @@ from typing import Final
 
 from lutra.model.errors import ObjectNotExist
 from lutra.model.indexes import IndexSchema
-from lutra.model.schema import TableDescription, TableSchema
+from lutra.model.schema import IndexKind, TableDescription, TableSchema
+from lutra.tables.indexrows import IndexRows, description_of
 from lutra.tables.refusals import no_table
 
 PARTITION_ID_BYTES: Final = 8
@@ -42,13 +43,15 @@ class IndexEntry:
 class TableEntry:
     """A table of an instance. ``uid`` is that of ``description``: no other table of the cluster ever has it.
 
-    ``version``: of the map in which this entry last became another.
+    ``version``: of the map in which this entry last became another. ``is_index``: it is a global secondary index of a
+    table, as `ClusterMap.by_uid` gives it; it is in no map as that.
     """
 
     instance: str
     description: TableDescription
     indexes: tuple[IndexEntry, ...] = ()
     version: int = 0
+    is_index: bool = False
 
     @property
     def uid(self) -> int:
@@ -147,8 +150,12 @@ class ClusterMap:
         return [each for each in self._planned if partition_id in each.parents]
 
     def table_of(self, partition: PartitionEntry) -> TableEntry | None:
-        """The table that a partition is of; None where it has been dropped."""
-        return self._by_uid.get(partition.table)
+        """The table that a partition is of, which may be a global secondary index; None where it has been dropped."""
+        return self.by_uid(partition.table)
+
+    def by_uid(self, uid: int) -> TableEntry | None:
+        """The table of that uid, or the global secondary index as a table; None where there is none."""
+        return self._by_uid.get(uid)
 
     def partition(self, partition_id: str) -> PartitionEntry | None:
         """Whatever its state."""
@@ -187,7 +194,10 @@ class ClusterMap:
 
     @cached_property
     def _by_uid(self) -> dict[int, TableEntry]:
-        return {table.uid: table for table in self.tables}
+        found = {table.uid: table for table in self.tables}
+        for table in self.tables:
+            found.update((index.uid, index) for index in index_tables(table))
+        return found
 
     @cached_property
     def _by_id(self) -> dict[str, PartitionEntry]:
@@ -207,6 +217,20 @@ class ClusterMap:
         for entries in found.values():
             entries.sort(key=lambda partition: partition.begin)
         return {table: ([partition.begin for partition in entries], entries) for table, entries in found.items()}
+
+
+def index_tables(table: TableEntry) -> list[TableEntry]:
+    """The global secondary indexes of a table, each a table whose uid is the index's id."""
+    return [
+        TableEntry(
+            table.instance,
+            description_of(table.description, IndexRows(table.schema, index)),
+            version=table.version,
+            is_index=True,
+        )
+        for index in table.schema.indexes
+        if index.kind is IndexKind.GLOBAL
+    ]
 
 
 def new_partition_id(token_bytes: Callable[[int], bytes] = secrets.token_bytes) -> str:

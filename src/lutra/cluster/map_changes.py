@@ -6,11 +6,19 @@ ObjectNotExist where there is no such instance or table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from lutra.cluster.map import ClusterMap, IndexEntry, PartitionEntry, PartitionState, TableEntry
+from lutra.cluster.map import (
+    ClusterMap,
+    IndexEntry,
+    PartitionEntry,
+    PartitionState,
+    TableEntry,
+    index_tables,
+    new_partition_id,
+)
 from lutra.instance.registry import check_name
 from lutra.model import limits
 from lutra.model.errors import (
@@ -22,7 +30,7 @@ from lutra.model.errors import (
     QuotaExhausted,
 )
 from lutra.model.indexes import IndexSchema
-from lutra.model.schema import SecondaryIndex, TableDescription, TableSchema
+from lutra.model.schema import IndexKind, SecondaryIndex, TableDescription, TableSchema
 from lutra.model.values import ColumnType
 from lutra.objects.name import is_part
 from lutra.tables.refusals import no_index
@@ -56,6 +64,7 @@ def create_table(
     now_us: int,
     partition_ids: Sequence[str],
     bounds: Sequence[bytes] = (),
+    new_id: Callable[[], str] = new_partition_id,
 ) -> ClusterMap:
     """Adds a table, cut at the encoded partition keys ``bounds``, ascending, into as many partitions and one more.
 
@@ -77,11 +86,16 @@ def create_table(
     stream_created_us = 0 if schema.stream is None else now_us
     description = TableDescription(replace(schema, indexes=indexes), uid, now_us, now_us, stream_created_us)
     whole = PartitionEntry("", uid)
+    table = TableEntry(instance, description, version=of.version + 1)
     return replace(
         of,
         next_uid=uid + 1 + len(indexes),
-        tables=(*of.tables, TableEntry(instance, description, version=of.version + 1)),
-        partitions=(*of.partitions, *_cut(of, whole, schema, partition_ids, bounds, parents=())),
+        tables=(*of.tables, table),
+        partitions=(
+            *of.partitions,
+            *_cut(of, whole, schema, partition_ids, bounds, parents=()),
+            *(PartitionEntry(new_id(), index.uid) for index in index_tables(table)),
+        ),
     )
 
 
@@ -98,28 +112,37 @@ def change_table(of: ClusterMap, instance: str, name: str, changed: Callable[[Ta
 def drop_table(of: ClusterMap, instance: str, name: str) -> ClusterMap:
     """Its partitions are DROPPED, and go when their objects have gone (`forget_partition`)."""
     gone = of.table(instance, name)
+    uids = {gone.uid, *(index.uid for index in index_tables(gone))}
     return replace(
         of,
         tables=tuple(table for table in of.tables if table is not gone),
-        partitions=tuple(
-            replace(partition, state=PartitionState.DROPPED) if partition.table == gone.uid else partition
-            for partition in of.partitions
-        ),
+        partitions=_without_tables(of, uids),
     )
 
 
-def add_secondary_index(of: ClusterMap, instance: str, table: str, index: SecondaryIndex) -> ClusterMap:
-    """Adds a secondary index, which gets its id. Raises ObjectAlreadyExist."""
+def _without_tables(of: ClusterMap, uids: Container[int]) -> tuple[PartitionEntry, ...]:
+    """All partitions, those of these tables DROPPED."""
+    return tuple(replace(each, state=PartitionState.DROPPED) if each.table in uids else each for each in of.partitions)
+
+
+def add_secondary_index(
+    of: ClusterMap, instance: str, table: str, index: SecondaryIndex, new_id: Callable[[], str] = new_partition_id
+) -> ClusterMap:
+    """Adds a secondary index, which gets its id, and a partition where it is global. Raises ObjectAlreadyExist."""
     of.table(instance, table)
     if _is_taken(of, instance, index.name):
         raise _index_exists(index.name)
     index = replace(index, index_id=of.next_uid)
     after = replace(of, next_uid=of.next_uid + 1)
+    if index.kind is IndexKind.GLOBAL:
+        after = replace(after, partitions=(*after.partitions, PartitionEntry(new_id(), index.index_id)))
     return change_table(after, instance, table, lambda old: _with_secondary(old, (*old.schema.indexes, index)))
 
 
 def drop_secondary_index(of: ClusterMap, instance: str, table: str, name: str) -> ClusterMap:
-    """Raises ObjectNotExist where the table has no such secondary index."""
+    """Raises ObjectNotExist where the table has no such secondary index. Partitions of a global one are DROPPED."""
+    uids = {index.index_id for index in of.table(instance, table).schema.indexes if index.name == name}
+    of = replace(of, partitions=_without_tables(of, uids)) if uids else of
 
     def without(old: TableEntry) -> TableEntry:
         kept = tuple(index for index in old.schema.indexes if index.name != name)

@@ -7,7 +7,7 @@ import zlib
 from itertools import pairwise
 from typing import Any, Final
 
-from lutra.cluster.map import ClusterMap, IndexEntry, PartitionEntry, PartitionState, TableEntry
+from lutra.cluster.map import ClusterMap, IndexEntry, PartitionEntry, PartitionState, TableEntry, index_tables
 from lutra.index.definitions.definition import schema_in, schema_out
 from lutra.model.errors import Corruption, ObjectNotExist
 from lutra.tables.definition import description_in, description_out
@@ -124,7 +124,8 @@ def _partitions_in(stored: dict[str, Any]) -> tuple[PartitionEntry, ...]:
 
 def _require_whole(of: ClusterMap) -> None:
     """Raises Corruption unless the serving partitions of each table are together all keys, and no key is in two."""
-    for table in of.tables:
+    indexes = [index for table in of.tables for index in index_tables(table)]
+    for table in [*of.tables, *indexes]:
         try:
             entries = of.partitions_of(table.uid)
         except ObjectNotExist:

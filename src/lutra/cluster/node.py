@@ -15,6 +15,7 @@ from typing import Any, Final
 from lutra.cluster.controller import Controller, ControllerSettings
 from lutra.cluster.errors import Moved
 from lutra.cluster.gateway.engine import GatewayEngine
+from lutra.cluster.gateway.index_rows import IndexRowSender
 from lutra.cluster.gateway.router import Router
 from lutra.cluster.gateway.views import MapView, OwnerView
 from lutra.cluster.host import OwnedPartition, PartitionHost
@@ -102,6 +103,7 @@ class Node:
         self.peers = Peers(secret)
         self.methods = Methods(secret)
         self.router = Router(MapView(self.maps), OwnerView(self._address_of), self.peers, self.host)
+        self.host.send_index_rows = IndexRowSender(self.router)
         self.engine = GatewayEngine(self.router, self._nudge_owners, self._clock)
         add_partition_methods(self.methods, self.host)
         self.methods.add(STATUS_METHOD, PeerLane.CONTROL, lambda _: self.report())

@@ -8,11 +8,16 @@ from typing import Any, Final
 
 from lutra.cluster.host import PartitionHost
 from lutra.cluster.methods import Methods, PeerLane
-from lutra.cluster.partition import rows, streams, tables
+from lutra.cluster.partition import indexes, rows, streams, tables
 from lutra.cluster.partition.method import PartitionMethod
 from lutra.model.errors import ParameterInvalid
 
-PARTITION_METHODS: Final[dict[str, PartitionMethod]] = {**rows.METHODS, **tables.METHODS, **streams.METHODS}
+PARTITION_METHODS: Final[dict[str, PartitionMethod]] = {
+    **rows.METHODS,
+    **tables.METHODS,
+    **indexes.METHODS,
+    **streams.METHODS,
+}
 """By name. Modules below `lutra.cluster.partition` have one kind each."""
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 from lutra.feed.progress import Progress
 from lutra.feed.quiet_consumer import QuietConsumer
-from lutra.model.errors import Corruption, LutraError, ObjectMissing, ServerBusy
+from lutra.model.errors import Corruption, LutraError, ObjectMissing, ServerBusy, StorageFailure
 from lutra.model.rows import PrimaryKey, Row
 from lutra.model.schema import IndexKind, SecondaryIndex, TableDescription
 from lutra.model.values import INT64_MAX
-from lutra.tables.globalindex import GlobalRows
 from lutra.tables.indexprogress import IndexProgress
 from lutra.tables.indexwriter import IndexWriter
 
@@ -28,13 +28,47 @@ _SAVE_PERIOD_S: Final = 5.0
 _log = logging.getLogger(__name__)
 
 
+class StagedRows(Protocol):
+    """What a global index stores: as `lutra.tables.globalindex.GlobalRows` does it."""
+
+    def stage(self, rows: Iterable[Row], gone: Iterable[PrimaryKey]) -> None: ...
+
+    def commit(self, progress: IndexProgress) -> IndexProgress: ...
+
+    def forget(self) -> None: ...
+
+    def has_staged(self) -> bool: ...
+
+
+class FillStore(Protocol):
+    """What both kinds of index ask of where they are stored: as `lutra.tables.indexwriter.IndexWriter` does it."""
+
+    def progress(self, index_id: int) -> IndexProgress: ...
+
+    def settle(self, table_id: int, timeout_s: float) -> bool: ...
+
+    def sweep(self, index_id: int) -> None: ...
+
+
+class IndexStore(FillStore, Protocol):
+    """What a global index asks of it, beside that."""
+
+    def ttl_s(self, table_id: int) -> int: ...
+
+    def global_rows(self, table_id: int, index_id: int) -> StagedRows: ...
+
+    def is_filled(self, index_id: int) -> bool: ...
+
+    def filled(self, index_id: int) -> None: ...
+
+
 class _Consumer(QuietConsumer):
     """What the two kinds of `lutra.feed.consumer.ChangeConsumer` have in common.
 
     Each says what it does about changes, and what of them it has stored.
     """
 
-    def __init__(self, table: TableDescription, index: SecondaryIndex, writer: IndexWriter) -> None:
+    def __init__(self, table: TableDescription, index: SecondaryIndex, writer: FillStore) -> None:
         """Reads nothing yet of what is stored."""
         super().__init__(table)
         self.index = index
@@ -112,6 +146,7 @@ class LocalFill(_Consumer):
 
     def __init__(self, table: TableDescription, index: SecondaryIndex, writer: IndexWriter) -> None:
         super().__init__(table, index, writer)
+        self._filler = writer
         self._due: list[PrimaryKey] = []
 
     @property
@@ -127,7 +162,7 @@ class LocalFill(_Consumer):
             return
         moved, due = self._moved(progress), self._due
         self._due = []
-        self._writer.fill(self.table_id, self.index.index_id, due, moved)
+        self._filler.fill(self.table_id, self.index.index_id, due, moved)
         self._progress = moved
         if moved.is_filled:
             self.on_filled()
@@ -136,9 +171,10 @@ class LocalFill(_Consumer):
 class GlobalIndex(_Consumer):
     """Follows a table's changes. What is taken in and how far that is are stored in one commit."""
 
-    def __init__(self, table: TableDescription, index: SecondaryIndex, writer: IndexWriter) -> None:
+    def __init__(self, table: TableDescription, index: SecondaryIndex, writer: IndexStore) -> None:
         super().__init__(table, index, writer)
-        self._rows: GlobalRows | None = None
+        self._store = writer
+        self._rows: StagedRows | None = None
         # Rows are taken in by one thread, and how far that is may be stored by another.
         self._lock = threading.Lock()
         self._stored = 0
@@ -152,9 +188,14 @@ class GlobalIndex(_Consumer):
     def durable_position(self) -> int:
         return self._stored
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether it has had all rows of the table once."""
+        return self._progress.is_shown
+
     def open(self) -> int:
         ttl_s = super().open()
-        self._rows = self._writer.global_rows(self.table_id, self.index.index_id)
+        self._rows = self._store.global_rows(self.table_id, self.index.index_id)
         self._stored = self._progress.position
         self._saved_at_s = time.monotonic()
         return ttl_s
@@ -164,7 +205,7 @@ class GlobalIndex(_Consumer):
         with self._lock:
             self._is_looking = bool(rows or gone)
             # By which rows have been left out now, whatever the feed has told so far.
-            ttl_s = self._writer.ttl_s(self.table_id)
+            ttl_s = self._store.ttl_s(self.table_id)
             if ttl_s >= 0 and not 0 <= self._progress.ttl_s <= ttl_s:
                 self._progress = replace(self._progress, ttl_s=ttl_s)
             self._rows.forget()
@@ -175,13 +216,15 @@ class GlobalIndex(_Consumer):
         with self._lock:
             moved = self._moved(progress)
             is_new = (moved.is_filled, moved.through) != (self._progress.is_filled, self._progress.through)
-            if is_new or self._rows.has_staged():
+            # Where filling begins is stored before any row is: of rows gone when it begins again, only changes tell.
+            begins = not moved.is_filled and moved.position != self._stored
+            if is_new or begins or self._rows.has_staged():
                 moved = self._save(moved)
             elif self._is_looking:
                 self._looked_at = True
             self._progress, self._is_looking = moved, False
-        if moved.is_shown and not self._writer.is_filled(self.index.index_id):
-            self._writer.filled(self.index.index_id)
+        if moved.is_shown and not self._store.is_filled(self.index.index_id):
+            self._store.filled(self.index.index_id)
             self.on_filled()
 
     def is_due(self, now_s: float) -> bool:
@@ -194,6 +237,16 @@ class GlobalIndex(_Consumer):
             if self._looked_at and not self._is_closed and not self._rows.has_staged():
                 self._save(self._progress)
 
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Nothing is stored within, here or elsewhere."""
+        with self._lock:
+            yield
+
+    def end_still(self) -> None:
+        """Within `still`: nothing is stored afterwards, either."""
+        self._is_closed = True
+
     def close(self, wait_s: float) -> bool:
         """Maintenance that is due yet finds it closed: of an index that was dropped nothing may be stored any more."""
         with self._lock:
@@ -202,6 +255,8 @@ class GlobalIndex(_Consumer):
 
     def _save(self, progress: IndexProgress) -> IndexProgress:
         assert self._rows is not None
+        if self._is_closed:
+            raise StorageFailure(f"{self.title} is closed")
         saved = self._rows.commit(progress)
         self._stored, self._looked_at, self._saved_at_s = saved.position, False, time.monotonic()
         return saved
@@ -210,7 +265,7 @@ class GlobalIndex(_Consumer):
 SecondaryConsumer = LocalFill | GlobalIndex
 
 
-def sweep(writer: IndexWriter, table_id: int, index: SecondaryIndex) -> None:
+def sweep(writer: FillStore, table_id: int, index: SecondaryIndex) -> None:
     """Removes what is stored of an index that was dropped, once those who did not know that have ended.
 
     What they leave no time for now is removed when the store is next opened. Raises StorageFailure.

@@ -15,7 +15,7 @@ from lutra.tables.indexprogress import IndexProgress
 from lutra.tables.indexrows import description_of
 from lutra.tables.table import Table
 
-_UNFILLED: Final = "Disallow read index table in building base state"
+UNFILLED: Final = "Disallow read index table in building base state"
 """The service's own words, which a test of an SDK waits by."""
 
 
@@ -41,7 +41,7 @@ class IndexNames:
         """The index as a table, None where there is none. Raises ServerBusy where it is yet to be filled."""
         index = self._by_name.get((instance, name))
         if index is not None and index.table_id in self._unfilled:
-            raise ServerBusy(_UNFILLED)
+            raise ServerBusy(UNFILLED)
         return index
 
     def refuse(self, instance: str, name: str) -> None:

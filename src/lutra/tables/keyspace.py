@@ -14,6 +14,9 @@
     p <index id>                          how much of its table a secondary index has (`indexprogress`)
     b <index id> <key columns>            under which key a global secondary index has that row of its table
     g <index id>                          a secondary index that was dropped, and whose rows are yet to go
+    k <index id> <key columns>            where a row of its table stands in a global index elsewhere (`outgoingindex`)
+    o <index id>                          how much of its table such an index has (`indexprogress`)
+    q <table id> <key columns>            of a table that is such an index: the stamp of a row (`incomingindex`)
     x <folder>                            objects of a search index that was deleted (`lutra.index.catalog.catalog`)
 
 Ids, sequences and times are 8 bytes, an index is 4, big-endian. Ids are never used twice. A secondary index has an id
@@ -35,6 +38,7 @@ FORMAT: Final = b"1"
 
 PROGRESS_PREFIX: Final = b"p"
 DROPPED_PREFIX: Final = b"g"
+OUTGOING_PROGRESS_PREFIX: Final = b"o"
 
 DEFINITIONS_BEGIN: Final = b"d"
 DEFINITIONS_END: Final = b"e"
@@ -93,6 +97,18 @@ def progress_key(index_id: int) -> bytes:
 
 def back_prefix(index_id: int) -> bytes:
     return b"b" + pack(index_id)
+
+
+def outgoing_prefix(index_id: int) -> bytes:
+    return b"k" + pack(index_id)
+
+
+def outgoing_progress_key(index_id: int) -> bytes:
+    return OUTGOING_PROGRESS_PREFIX + pack(index_id)
+
+
+def stamps_prefix(table_id: int) -> bytes:
+    return b"q" + pack(table_id)
 
 
 def dropped_key(index_id: int) -> bytes:

@@ -9,15 +9,18 @@ from collections.abc import Callable
 from lutra.kv.store import KeyValueStore, Reader
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import ObjectNotExist
-from lutra.model.schema import SecondaryIndex
+from lutra.model.schema import SecondaryIndex, TableDescription
 from lutra.tables.bounds import EVERYWHERE, KeyBounds
 from lutra.tables.catalog import Catalog
 from lutra.tables.changelog import Changelog
 from lutra.tables.committer import GroupCommitter
+from lutra.tables.incomingindex import IncomingRows
 from lutra.tables.indexcheck import IndexCheck
+from lutra.tables.indexrows import IndexRows
 from lutra.tables.indexwriter import IndexWriter
 from lutra.tables.locks import RowLocks
 from lutra.tables.open_transactions import OpenTransactions
+from lutra.tables.outgoingindex import OutgoingIndex, Send, outgoing_ids, sweep_outgoing
 from lutra.tables.reader import RowReader
 from lutra.tables.stream_log import StreamLog
 from lutra.tables.tables import Tables
@@ -49,6 +52,7 @@ class TableSpace:
         self._store = store
         self._clock = clock
         self._bounds = bounds
+        self._committer = committer
         self._catalog = Catalog(store, committer, clock)
         self._reader = RowReader(store, clock, bounds)
         locks, opened = RowLocks(), OpenTransactions(store, monotonic)
@@ -61,6 +65,27 @@ class TableSpace:
         self.streams = StreamLog(store, self._catalog, committer, clock)
         self.index_writer = IndexWriter(store, committer, self._catalog, self._writer)
         """For what keeps secondary indexes current."""
+
+    def outgoing_index(
+        self, main: TableDescription, index: SecondaryIndex, send: Send, next_stamp: Callable[[], bytes]
+    ) -> OutgoingIndex:
+        """A global secondary index of a table here, whose rows are elsewhere. ``main``: the table, whose id is that of
+        this store, with the columns of the index."""
+        rows = IndexRows(main.schema, index)
+        key = main.schema.key
+        return OutgoingIndex(self._store, self._committer, self.index_writer, rows, key, send, next_stamp)
+
+    def outgoing_ids(self) -> list[int]:
+        """Of such indexes, those included that are no more. Raises StorageFailure."""
+        return list(outgoing_ids(self._store))
+
+    def sweep_outgoing(self, index_id: int) -> None:
+        """Removes what is stored of one that is no more. Raises StorageFailure."""
+        sweep_outgoing(self._store, self._committer, index_id)
+
+    def incoming_rows(self, table_id: int) -> IncomingRows:
+        """What is sent of an index whose table is elsewhere, and that is a table here."""
+        return IncomingRows(self._store, self._committer, table_id, self._clock)
 
     def index_check(self, table_id: int, index: SecondaryIndex, reader: Reader) -> IndexCheck:
         """A check of a secondary index. Raises ObjectNotExist, StorageFailure, Corruption."""

@@ -93,6 +93,11 @@ class Names:
         entry, index = found
         return description_of(entry.description, IndexRows(entry.schema, index))
 
+    def global_index(self, instance: str, name: str) -> SecondaryIndex | None:
+        """The global secondary index of that name, as far as is known."""
+        found = self._indexes_of(self._maps.known).get((instance, name))
+        return found[1] if found is not None and found[1].kind is IndexKind.GLOBAL else None
+
     def index(self, instance: str, name: str) -> tuple[TableEntry, SecondaryIndex]:
         """A secondary index and its table. Raises ObjectNotExist."""
 

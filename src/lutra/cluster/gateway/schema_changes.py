@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from lutra.cluster import map_changes
 from lutra.cluster.gateway.router import Router
-from lutra.cluster.map import ClusterMap, PartitionEntry, TableEntry, new_partition_id
+from lutra.cluster.map import ClusterMap, PartitionEntry, TableEntry, index_tables, new_partition_id
 from lutra.index.definitions.schema import check_table_update
 from lutra.model.clock import Clock
 from lutra.model.errors import ParameterInvalid
@@ -50,8 +50,10 @@ class SchemaChanges:
         return table
 
     def reconcile(self, table: TableEntry) -> None:
-        """Returns when all owners of a table have made it what it is."""
-        self._router.on_each(lambda _: table.uid, "reconcile", (table,))
+        """Returns when all owners of a table, and of its global indexes, have made it what it is."""
+        for each in (*index_tables(table), table):  # a table's rows are sent to what is there
+            uid = each.uid
+            self._router.on_each(lambda _, uid=uid: uid, "reconcile", (each,))  # type: ignore[misc]
 
     def create_table(self, instance: str, schema: TableSchema) -> TableDescription:
         """As `Instance.create_table`, with as many partitions as its ``splits`` make, one where there are none."""
@@ -66,9 +68,15 @@ class SchemaChanges:
 
         after = self.change(created)
         table = after.table(instance, schema.name)
-        self._nudge(after, after.partitions_of(table.uid))
-        self._router.on_each(lambda _: table.uid, "ready")
+        self._await_new(after, (table, *index_tables(table)))
         return table.description
+
+    def _await_new(self, of: ClusterMap, tables: Sequence[TableEntry]) -> None:
+        """Returns when all partitions of these, which are new, are served."""
+        uids = [table.uid for table in tables]
+        self._nudge(of, [entry for uid in uids for entry in of.partitions_of(uid)])
+        for uid in uids:
+            self._router.on_each(lambda _, uid=uid: uid, "ready")  # type: ignore[misc]
 
     def update_table(self, instance: str, name: str, update: TableUpdate) -> TableDescription:
         """As `Instance.update_table`."""
@@ -95,7 +103,8 @@ class SchemaChanges:
 
         after = self.change(deleted)
         gone = before[0].table(instance, name)
-        self._nudge(after, before[0].partitions_of(gone.uid))
+        for each in (gone, *index_tables(gone)):
+            self._nudge(after, before[0].partitions_of(each.uid))
 
     def add_defined_columns(self, instance: str, name: str, columns: Sequence[DefinedColumn]) -> None:
         """As `Tables.add_defined_columns`."""
@@ -114,17 +123,20 @@ class SchemaChanges:
         )
 
     def create_secondary_index(self, instance: str, name: str, index: SecondaryIndex) -> None:
-        """As `Instance.create_secondary_index`, of a local index."""
+        """As `Instance.create_secondary_index`."""
 
         def created(of: ClusterMap) -> ClusterMap:
             after = map_changes.add_secondary_index(of, instance, name, index)
             check_indexes(after.table(instance, name).schema)
             return after
 
-        self.change_table(instance, name, created)
+        after = self.change(created)
+        table = after.table(instance, name)
+        self._await_new(after, [each for each in index_tables(table) if each.name == index.name])
+        self.reconcile(table)
 
     def drop_secondary_index(self, instance: str, name: str, index: str) -> None:
-        """As `Instance.drop_secondary_index`, of a local index."""
+        """As `Instance.drop_secondary_index`."""
         self.change_table(instance, name, lambda of: map_changes.drop_secondary_index(of, instance, name, index))
 
     def _with_schema(

@@ -17,11 +17,12 @@ from lutra.cluster.gateway.split_points import split_points
 from lutra.cluster.gateway.transactions import GatewayTransactions
 from lutra.cluster.map import ClusterMap, PartitionEntry
 from lutra.model import limits
-from lutra.model.errors import LutraError, ObjectNotExist
+from lutra.model.errors import LutraError, ObjectNotExist, ServerBusy
 from lutra.model.rows import KeyInput, RangeRequest, RangeResult, ReadOptions, ReadResult, RowChange, WriteResult
 from lutra.model.schema import DefinedColumn, SecondaryIndex, TableDescription
 from lutra.tables import schemas
 from lutra.tables.changes import check_change
+from lutra.tables.indexnames import UNFILLED
 from lutra.tables.keys import check_bound
 from lutra.tables.tables import check_read
 
@@ -36,6 +37,8 @@ class GatewayTables:
         self._names = names
         self._changes = changes
         self._transactions = GatewayTransactions(instance, router, names)
+        self._filled: set[int] = set()
+        """Global secondary indexes that have had all rows once: ids."""
 
     # --- definitions --------------------------------------------------------------------------------------------------
 
@@ -55,6 +58,15 @@ class GatewayTables:
         table, _ = self._names.index(self._instance, index.name)
         filled = self._router.on_each(lambda _: table.uid, "is_index_filled", (index.name,))
         return all(answer for _, answer in filled)
+
+    def _require_filled(self, name: str) -> None:
+        """Raises ServerBusy where that is a global secondary index that is yet to be filled: each partition of its
+        table knows of its own rows, and is asked until all have said so once."""
+        index = self._names.global_index(self._instance, name)
+        if index is not None and index.index_id not in self._filled:
+            if not self.is_index_filled(index):
+                raise ServerBusy(UNFILLED)
+            self._filled.add(index.index_id)
 
     def add_defined_columns(self, name: str, columns: Sequence[DefinedColumn]) -> None:
         """As `Tables.add_defined_columns`."""
@@ -110,6 +122,7 @@ class GatewayTables:
         """As `Tables.read`."""
         if transaction is not None:
             return self._transactions.read(transaction, name, key, options)
+        self._require_filled(name)
 
         def find(known: ClusterMap) -> tuple[PartitionEntry, Sequence[Any]]:
             table = self._names.readable(known, self._instance, name)
@@ -126,12 +139,15 @@ class GatewayTables:
         self, batch: Sequence[tuple[str, Sequence[KeyInput], ReadOptions]]
     ) -> list[list[ReadResult | LutraError]]:
         """As `Tables.read_batch`."""
+        for name, _, _ in batch:
+            self._require_filled(name)
         return batches.read_batch(self._router, self._names, self._instance, batch)
 
     def read_range(self, name: str, request: RangeRequest, transaction: str | None = None) -> RangeResult:
         """As `Tables.read_range`."""
         if transaction is not None:
             return self._transactions.read_range(transaction, name, request)
+        self._require_filled(name)
         try:
             return read_range(self._router, self._names, self._instance, name, request)
         except ObjectNotExist:

@@ -24,7 +24,10 @@ def reconcile(owned: OwnedPartition, table: TableEntry) -> None:
 
 
 def is_index_filled(owned: OwnedPartition, name: str) -> bool:
-    """Whether a local index has all rows of the partition."""
+    """Whether a secondary index has all rows of the partition."""
+    is_filled = owned.outgoing.is_filled(name)
+    if is_filled is not None:
+        return is_filled
     tables = owned.instance.tables
     indexes = tables.describe(owned.table.name).schema.indexes
     return any(index.name == name and tables.is_index_filled(index) for index in indexes)

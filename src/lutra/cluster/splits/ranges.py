@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from lutra.cluster.map import PartitionEntry
@@ -13,6 +13,7 @@ from lutra.model.values import KeyValue
 from lutra.tables import definition, keyspace
 from lutra.tables.indexrows import schema_of
 from lutra.tables.keys import KeyCodec
+from lutra.tables.outgoingindex import outgoing_ids
 
 _PIECES: Final = 16
 """A middle is looked for among so many cuts."""
@@ -21,24 +22,29 @@ _PIECES: Final = 16
 def hidden_ranges(entry: PartitionEntry, store: KeyValueStore) -> list[tuple[bytes, bytes]]:
     """The keys of a partition's key-value store below which there may be rows of its parents that are not its own.
 
-    Rows of the table and of its local indexes, and counters: all that is stored by partition key. By the ids that they
-    have in this store. Raises StorageFailure, Corruption.
+    Rows of the table and of its local indexes, counters, and what is kept of global indexes: all that is stored by
+    partition key. By the ids that they have in this store. Raises StorageFailure, Corruption.
     """
     if not entry.begin and entry.end is None:
         return []
     found = []
+    outgoing = list(outgoing_ids(store))
     for _, data in store.scan(keyspace.DEFINITIONS_BEGIN, keyspace.DEFINITIONS_END):
         table = definition.from_json(data).description
         bare = KeyCodec(b"", table.schema.key)
         begin = bare.decode_partition(entry.begin) if entry.begin else None
         end = None if entry.end is None else bare.decode_partition(entry.end)
-        found += [hidden for keys in _codecs(table) for hidden in _beyond(keys, begin, end)]
+        found += [hidden for keys in _codecs(table, outgoing) for hidden in _beyond(keys, begin, end)]
     return found
 
 
-def _codecs(table: TableDescription) -> Iterator[KeyCodec]:
+def _codecs(table: TableDescription, outgoing: Iterable[int]) -> Iterator[KeyCodec]:
+    """``outgoing``: ids of the table's global indexes."""
     key = table.schema.key
     yield KeyCodec(keyspace.rows_prefix(table.table_id), key)
+    yield KeyCodec(keyspace.stamps_prefix(table.table_id), key)
+    for index_id in outgoing:
+        yield KeyCodec(keyspace.outgoing_prefix(index_id), key)
     if len(key) > 1:  # counters are kept by the first of several columns
         yield KeyCodec(keyspace.counters_prefix(table.table_id), key)
     for index in table.schema.indexes:

@@ -148,7 +148,8 @@ class Splitter:
 
     def _made(self, owned: OwnedPartition, at: bytes, ids: Sequence[str]) -> Split:
         prepared: list[OwnedPartition] = []
-        with owned.unchanging(), ExitStack() as undoing:
+        # Those first, as they may be waiting for other nodes.
+        with owned.unchanging(), owned.outgoing.still() as outgoing, ExitStack() as undoing:
             table = owned.table
             planned = self._maps.newest().planned_of(owned.id)
             _rows_of(owned).flush()  # so that little is left for the pause
@@ -163,6 +164,8 @@ class Splitter:
                     if not self._complete(owned, ids):
                         raise ServerBusy(f"the split of partition {owned.id} was cancelled meanwhile, try again")
                     undoing.pop_all()
+                    for consumer in outgoing:
+                        consumer.end_still()
                     for _, _, feed in indexes:
                         feed.index.end()  # nothing it has is to change any more
                 for child_id in ids:
