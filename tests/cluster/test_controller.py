@@ -548,6 +548,18 @@ def test_partitions_of_a_dropped_table_are_closed_and_their_leases_go_with_them(
     assert not [name for name in cluster.objects if name.startswith("leases/")]
 
 
+def test_a_retired_partition_is_nobodys() -> None:
+    cluster = cluster_of("ab", 1)
+    cluster.maps.change(partial(with_split, number=5))
+    cluster.rounds_until_placed(30)
+    lease = PartitionLeases(cluster.store("x.0"), cluster.token_bytes).newest("p1-0")
+    assert lease.record is not None
+    assert lease.record.is_released
+    for node in cluster.nodes.values():
+        assert "p1-0" not in node.controller.holdings
+        assert node.controller.read_owner("p1-0") is None
+
+
 def test_partitions_that_are_no_more_in_the_map_are_closed() -> None:
     cluster = cluster_of("ab", 4)
     cluster.maps.change(lambda of: map_of(2, tables=2))

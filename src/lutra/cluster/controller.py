@@ -510,8 +510,11 @@ class Controller:
             if is_needed or holding.from_version > of.version or not self.holdings.close(holding):
                 continue
             self._close(holding.partition_id)
-            if entry is None or entry.state is PartitionState.DROPPED:
-                self._leases.remove(holding.partition_id)
+            if entry is not None and entry.state is not PartitionState.DROPPED:
+                self._release(holding, None)  # or it would still be told to have it
+                continue
+            # Another number, put after whoever sweeps has deleted all others, would stay for ever.
+            self._leases.remove(holding.partition_id)
             self.holdings.remove(holding.partition_id)
         if of.version != self._pruned:
             self._pruned = of.version
