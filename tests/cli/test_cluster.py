@@ -126,6 +126,7 @@ def test_nodes_run_until_ctrl_c_and_one_that_ends_is_started_again(tmp_path: Pat
     assert "New access key" in (tmp_path / "stderr").read_text()
 
 
+@pytest.mark.slow
 def test_nodes_in_the_background_are_stopped_by_what_the_store_says_of_them(tmp_path: Path) -> None:
     arguments = ("cluster", "up", "--store", str(tmp_path / "store"), "--ports", "0", "--instance", "photos", *SMALL)
     begun = run(tmp_path, *arguments, "--detach")

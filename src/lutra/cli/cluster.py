@@ -434,7 +434,7 @@ def split(store: str, at: str | None, as_json: bool, partition: str) -> None:
 
     with shown_failures():
         objects, identity = _existing(store)
-        bound = None if at is None else _bound_in(objects, partition, at)
+        bound = _bound_in(objects, partition, at)
         children = ask_owner(objects, identity, partition, SPLIT_METHOD, [partition, bound])
     if as_json:
         click.echo(json.dumps({"partition": partition, "children": list(children)}))
@@ -442,8 +442,9 @@ def split(store: str, at: str | None, as_json: bool, partition: str) -> None:
         click.echo(f"partition {partition} is split into {' and '.join(children)}")
 
 
-def _bound_in(objects: ObjectStore, partition: str, text: str) -> bytes:
-    """A partition key of the partition's table, encoded. Raises ParameterInvalid."""
+def _bound_in(objects: ObjectStore, partition: str, text: str | None) -> bytes | None:
+    """A partition key of the table of a partition that serves, encoded. Raises ParameterInvalid."""
+    from lutra.cluster.map import PartitionState
     from lutra.cluster.map_log import MapLog
     from lutra.model.errors import ParameterInvalid
     from lutra.model.values import ColumnType
@@ -453,8 +454,12 @@ def _bound_in(objects: ObjectStore, partition: str, text: str) -> bytes:
     known = MapLog(objects).newest()
     entry = known.partition(partition)
     table = None if entry is None else known.table_of(entry)
-    if table is None:
+    if entry is None or table is None:
         raise ParameterInvalid(f"there is no partition {partition}: `lutra cluster status` shows those there are")
+    if entry.state is not PartitionState.SERVING:
+        raise ParameterInvalid(f"partition {partition} serves no more: `lutra cluster status` shows those that do")
+    if text is None:
+        return None
     kind = table.schema.key[0].type
     try:
         value = int_in(text) if kind is ColumnType.INTEGER else bytes_in(text) if kind is ColumnType.BINARY else text

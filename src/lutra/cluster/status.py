@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from lutra.cluster.errors import Moved, PeerUnreachable
 from lutra.cluster.identity import Identity
 from lutra.cluster.lease_records import NODES, NodeRecord
 from lutra.cluster.map import ClusterMap, PartitionEntry, PartitionState
@@ -114,6 +115,8 @@ def ask_owner(store: ObjectStore, identity: Identity, partition_id: str, method:
     peers = Peers(bytes.fromhex(identity.peer_secret))
     try:
         return peers.call(owner[1].address, method, payload)
+    except (Moved, PeerUnreachable) as error:
+        raise ServerBusy(f"partition {partition_id} is being handed over, try again ({error})") from error
     finally:
         peers.close()
 
