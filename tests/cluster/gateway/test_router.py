@@ -147,6 +147,42 @@ def test_a_read_is_repeated(cluster: LocalCluster, asked: LocalNode) -> None:
             assert [row.key for row in tables.read_range("t", _ALL).rows] == [key(number) for number in range(30)]
 
 
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_range_goes_on_over_what_was_split_meanwhile(cluster: LocalCluster, asked: LocalNode, backward: bool) -> None:
+    tables = asked.instance.tables
+    tables.write_batch([("t", [put(number) for number in range(30)])])
+    entry = cluster.partitions("t")[1]
+
+    def split(call: Callable[[], Any]) -> Any:
+        cluster.split(entry.id, KeyCodec(b"", _KEY).encode_partition_value(13))
+        return call()
+
+    request = RangeRequest(_ALL.end, _ALL.start, True) if backward else _ALL
+    with fault(asked, cluster.owner(entry.id).name, split):
+        page = tables.read_range("t", request)
+    numbers = [row.key[0][1] for row in page.rows]
+    assert numbers == sorted(range(30), reverse=backward)
+    assert page.next_start is None
+    assert len(cluster.partitions("t")) == 4
+
+
+def test_split_points_are_those_of_partitions_and_between_them(cluster: LocalCluster, asked: LocalNode) -> None:
+    tables = asked.instance.tables
+    change = [("c", "x" * 1_000, None, 0)]
+    tables.write_batch([("t", [RowChange(ChangeKind.PUT, key(number), list(change)) for number in range(30)])])
+
+    def points(size_bytes: int) -> list[Any]:
+        return [point[0][1] for point in tables.split_points("t", size_bytes)]
+
+    small = points(2_500)
+    assert small == sorted(set(small))
+    assert 10 <= len(small) <= 20
+    assert {10, 20} <= set(small)
+    assert points(15_000) == [10, 20]  # a partition each
+    assert points(25_000) in ([20], [10])  # two of them together
+    assert points(1_000_000) == []
+
+
 def test_one_hop_each_and_none_at_home(cluster: LocalCluster, asked: LocalNode) -> None:
     tables = asked.instance.tables
     tables.write_batch([("t", [put(number) for number in range(30)])])  # finds the owners

@@ -6,12 +6,12 @@ result of the rows of that part: others may be written by then.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from lutra.cluster.gateway.names import Names
+from lutra.cluster.gateway.names import Names, Routed
 from lutra.cluster.gateway.router import Failed, FindEach, Router
 from lutra.cluster.map import ClusterMap, PartitionEntry
 from lutra.kernels.plainbuffer import measure_row
@@ -45,13 +45,9 @@ def write_batch(
     """As `Tables.write_batch`, in no transaction, but that rows of several partitions do not come about as one."""
     check_batch(batch, rows_max)
     flat = [(name, change) for name, changes in batch for change in changes]
-    first = [changes[0] for _, changes in batch for _ in changes]
-
-    def find(known: ClusterMap, place: int) -> PartitionEntry:
-        # Those of an atomic batch are the first one's of their table: its owner refuses the others'.
-        table = names.routed(known, instance, flat[place][0])
-        return known.partition_of(table.uid, table.route((first[place] if is_atomic else flat[place][1]).key))
-
+    # Those of an atomic batch are the first one's of their table: its owner refuses the others'.
+    keys = [(name, (changes[0] if is_atomic else change).key) for name, changes in batch for change in changes]
+    find = _Found(names.routed, instance, keys)
     if _parts(router, len(flat), find) > 1:
         _check_whole(router, names, instance, flat, "BatchWriteRow")
 
@@ -71,10 +67,7 @@ def write_bulk(
     ready = [checked_change(change) for change in changes]
     sound = [(name, change) for change in ready if isinstance(change, RowChange)]
 
-    def find(known: ClusterMap, place: int) -> PartitionEntry:
-        table = names.routed(known, instance, name)
-        return known.partition_of(table.uid, table.route(sound[place][1].key))
-
+    find = _Found(names.routed, instance, [(name, change.key) for _, change in sound])
     if _parts(router, len(sound), find) > 1:
         _check_whole(router, names, instance, sound, "BulkImport")
 
@@ -94,15 +87,39 @@ def read_batch(
     for name, keys, options in batch:
         _check_reads_of(names, instance, name, keys, options)
 
-    def find(known: ClusterMap, place: int) -> PartitionEntry:
-        table = names.readable(known, instance, reads[place][0])
-        return known.partition_of(table.uid, table.route(reads[place][1]))
+    find = _Found(names.readable, instance, [(name, key) for name, key, _ in reads])
 
     def arguments(_: PartitionEntry, places: list[int]) -> Sequence[Any]:
         return (_together([reads[place] for place in places]),)
 
     results = _within_bounds(_read(router.on_places(len(reads), find, "read_batch", arguments)))
     return [[next(results) for _ in keys] for _, keys, _ in batch]
+
+
+class _Found:
+    """The partitions that have some rows: `lutra.cluster.gateway.router.FindEach`, worked out once for each map."""
+
+    def __init__(
+        self, routed: Callable[[ClusterMap, str, str], Routed], instance: str, keys: Sequence[tuple[str, KeyInput]]
+    ) -> None:
+        self._routed = routed
+        self._instance = instance
+        self._keys = keys
+        self._known: ClusterMap | None = None
+        self._tables: dict[str, Routed] = {}
+        self._entries: dict[int, PartitionEntry] = {}
+
+    def __call__(self, known: ClusterMap, place: int) -> PartitionEntry:
+        if known is not self._known:
+            self._known, self._tables, self._entries = known, {}, {}
+        entry = self._entries.get(place)
+        if entry is None:
+            name, key = self._keys[place]
+            table = self._tables.get(name)
+            if table is None:
+                table = self._tables[name] = self._routed(known, self._instance, name)
+            entry = self._entries[place] = known.partition_of(table.uid, table.route(key))
+        return entry
 
 
 def _check_reads_of(names: Names, instance: str, name: str, keys: Sequence[KeyInput], options: ReadOptions) -> None:
