@@ -14,6 +14,9 @@ from support.node_cluster import NodeCluster
 from support.waiting import wait_until
 
 from lutra.cli.main import main
+from lutra.cluster.fsck import ClusterCheck
+from lutra.kv.batch import WriteBatch
+from lutra.kv.slatedb.store import SlateStore
 
 WITHIN_S = 120.0
 IGNORE = ots.Condition(ots.RowExistenceExpectation.IGNORE)
@@ -172,6 +175,7 @@ def test_an_index_that_is_made_later_and_dropped(cluster: NodeCluster) -> None:
         client.put_row("later_by_city", ots.Row([("city", "a"), ("id", 1)], [("n", 1)]), IGNORE)
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_or_left_where_owners_are_killed(cluster: NodeCluster) -> None:
     make_table(cluster, "killed", by_city("killed_by_city"))
     client = cluster.client(0)
@@ -190,3 +194,37 @@ def test_nothing_is_lost_or_left_where_owners_are_killed(cluster: NodeCluster) -
         node.wait_joined()
         cluster.wait_serving()
     wait_listed(cluster, "killed_by_city", model)
+
+
+def test_a_check_compares_indexes_with_their_tables(cluster: NodeCluster) -> None:
+    """The last of these: it stops the cluster."""
+    make_table(cluster, "checked", by_city("checked_by_city"))
+    model: Model = {number: (CITIES[number % 6], number) for number in range(30)}
+    for number, content in model.items():
+        write(cluster.client(), "checked", number, content)
+    split(cluster, cluster.map.table(cluster.instance, "checked").uid)
+    wait_listed(cluster, "checked_by_city", model)
+    split(cluster, uid_of(cluster, "checked", "checked_by_city"))
+    cluster.wait_serving()
+    for node in cluster.nodes:
+        node.stop()
+    check = ClusterCheck(cluster.store_address, cluster.store)
+    check.run()
+    assert check.faults == []
+    entry = cluster.map.partitions_of(uid_of(cluster, "checked", "checked_by_city"))[0]
+    rows = SlateStore(f"{cluster.store_address}/rows/{entry.id}")
+    batch = WriteBatch()
+    stored = list(rows.scan(b"r", b"s"))
+    batch.delete(stored[0][0])
+    batch.put(stored[1][0], stored[2][1])
+    batch.put(stored[0][0][:-1] + b"\x63", stored[0][1])
+    rows.commit(batch)
+    rows.close()
+    again = ClusterCheck(cluster.store_address, cluster.store)
+    again.run()
+    assert [(fault.table, fault.index) for fault in again.faults] == [("checked", "checked_by_city")] * 3
+    assert sorted(fault.text.split("} ")[1] for fault in again.faults) == [
+        "is in the index, and not in the table",
+        "is in the table, and not in the index",
+        "is otherwise in the index than in the table",
+    ]

@@ -350,7 +350,7 @@ def test_maintenance_that_comes_late_stores_nothing_of_a_dropped_index() -> None
     table = tables.create(replace(SCHEMA, indexes=(SecondaryIndex("by_a", ("a",)),)))
     (index,) = table.schema.indexes
     consumer = consumer_of(table, index, space.index_writer)
-    feed = Feed(consumer, tables, space.changelog, space._store, Clock())
+    feed = Feed(consumer, tables, space.changelog, space.store, Clock())
     tables.write("t", RowChange(ChangeKind.DELETE, (("p", "x"), ("i", 1))))  # it looks, and has nothing to store
     feed.step()
     assert consumer.is_due(10**9)
@@ -358,7 +358,7 @@ def test_maintenance_that_comes_late_stores_nothing_of_a_dropped_index() -> None
     assert feed.close()
     consumer.delete()
     consumer.maintain()
-    assert list(space._store.scan(keyspace.PROGRESS_PREFIX, b"q")) == []
+    assert list(space.store.scan(keyspace.PROGRESS_PREFIX, b"q")) == []
 
 
 SecondaryIndexes.TestCase.settings = settings(

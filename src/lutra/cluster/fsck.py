@@ -5,13 +5,15 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from lutra.cluster.fsck_indexes import GlobalIndexCheck
 from lutra.cluster.host import bounds_of, local_schema, place_of
 from lutra.cluster.lease_records import NODES
-from lutra.cluster.map import ClusterMap, PartitionEntry, PartitionState, TableEntry
+from lutra.cluster.map import ClusterMap, PartitionEntry, PartitionState, TableEntry, index_tables
 from lutra.cluster.map_log import MapLog
 from lutra.cluster.node_lease import MARGIN_S, TTL_S
 from lutra.cluster.partition_leases import PartitionLeases
@@ -26,11 +28,14 @@ from lutra.instance.fsck import Fault, OnProgress, StoreCheck
 from lutra.kv.slatedb.reader import SlateReader
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import Corruption, DirectoryInUse, StorageFailure
+from lutra.model.schema import IndexKind, SecondaryIndex
 from lutra.objects.store import ObjectStore
 from lutra.tables.space import TableSpace
 
 _ROWS: Final = "rows"
 _PARTITIONS: Final = "partitions"
+_INDEX_FAULTS_MAX: Final = 100
+"""Of one global index: where nothing is right, as many say so as all of them."""
 
 
 class StoppedPartition:
@@ -104,9 +109,34 @@ class ClusterCheck:
         known = MapLog(self._store).newest()
         self.tables = len(known.tables)
         for table in sorted(known.tables, key=lambda table: (table.instance, table.name)):
-            for entry in known.partitions_of(table.uid):
-                self._check(entry, table)
+            for each in (table, *index_tables(table)):
+                for entry in known.partitions_of(each.uid):
+                    self._check(entry, each)
+            for index in table.schema.indexes:
+                if index.kind is IndexKind.GLOBAL:
+                    self._check_global(known, table, index)
         self._look_beside(known)
+
+    def _check_global(self, known: ClusterMap, table: TableEntry, index: SecondaryIndex) -> None:
+        self.indexes += 1
+        check = GlobalIndexCheck(known, table, index, self._opened)
+        try:
+            faults = check.faults()
+            found = list(islice(faults, _INDEX_FAULTS_MAX))
+            if next(faults, None) is not None:
+                found.append("more rows are not as they should be")
+        except (Corruption, StorageFailure) as error:
+            found = [str(error)]
+        self.faults += [
+            Fault(table.instance, table.name, index.name, index.name, text, Remedy.RECREATE) for text in found
+        ]
+        if not check.is_filled:
+            self.notes.append(f"secondary index [{index.name}] of table [{table.name}] is not filled yet")
+
+    def _opened(self, entry: PartitionEntry, table: TableEntry) -> Iterator[TableSpace]:
+        if self._store.list(f"{_ROWS}/{entry.id}"):
+            with StoppedPartition(self._root, entry, table, self._store, self._clock) as partition:
+                yield partition.space
 
     def _check(self, entry: PartitionEntry, table: TableEntry) -> None:
         place = f"partition {entry.id}"

@@ -22,7 +22,7 @@ from hashlib import blake2b
 from typing import Final
 
 from lutra.kv.batch import DELETE, PUT, Operation, WriteBatch
-from lutra.kv.store import KeyValueStore, prefix_end
+from lutra.kv.store import KeyValueStore, Reader, prefix_end
 from lutra.model.errors import Corruption
 from lutra.model.rows import PrimaryKey, Row
 from lutra.model.schema import KeyColumn
@@ -188,8 +188,7 @@ class OutgoingIndex:
 
     def progress(self, index_id: int) -> IndexProgress:
         """How far the index is, as it is stored. Raises StorageFailure, Corruption."""
-        stored = self._store.get(keyspace.outgoing_progress_key(index_id))
-        found = NO_PROGRESS if stored is None else IndexProgress.from_json(stored)
+        found = outgoing_progress(self._store, index_id)
         self._is_filled = found.is_shown
         return found
 
@@ -220,6 +219,20 @@ class OutgoingIndex:
     def sweep(self, index_id: int) -> None:
         """Removes what is stored here of it, once it is dropped. Raises StorageFailure."""
         sweep_outgoing(self._store, self._committer, index_id)
+
+
+def outgoing_progress(store: Reader, index_id: int) -> IndexProgress:
+    """How far an index is whose rows are elsewhere, as it is stored. Raises StorageFailure, Corruption."""
+    stored = store.get(keyspace.outgoing_progress_key(index_id))
+    return NO_PROGRESS if stored is None else IndexProgress.from_json(stored)
+
+
+def unsettled_keys(store: Reader, index_id: int) -> Iterator[bytes]:
+    """The table's encoded keys of rows of which it is not known where they stand. Raises StorageFailure, Corruption."""
+    prefix = keyspace.outgoing_prefix(index_id)
+    for key, data in store.scan(prefix, prefix_end(prefix)):
+        if _Standing.from_bytes(data).digest == _UNKNOWN:
+            yield key[len(prefix) :]
 
 
 def sweep_outgoing(store: KeyValueStore, committer: GroupCommitter, index_id: int) -> None:

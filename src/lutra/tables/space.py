@@ -23,6 +23,7 @@ from lutra.tables.open_transactions import OpenTransactions
 from lutra.tables.outgoingindex import OutgoingIndex, Send, outgoing_ids, sweep_outgoing
 from lutra.tables.reader import RowReader
 from lutra.tables.stream_log import StreamLog
+from lutra.tables.table import Table
 from lutra.tables.tables import Tables
 from lutra.tables.transactions import Transactions
 from lutra.tables.writer import RowWriter
@@ -49,8 +50,9 @@ class TableSpace:
         """
         clock = clock or SystemClock()
         committer = GroupCommitter(store, clock)
-        self._store = store
-        self._clock = clock
+        self.store = store
+        """To look at."""
+        self.clock = clock
         self._bounds = bounds
         self._committer = committer
         self._catalog = Catalog(store, committer, clock)
@@ -66,6 +68,10 @@ class TableSpace:
         self.index_writer = IndexWriter(store, committer, self._catalog, self._writer)
         """For what keeps secondary indexes current."""
 
+    def table(self, instance: str, name: str) -> Table:
+        """As it is worked out. Raises ObjectNotExist."""
+        return self._catalog.get(instance, name)
+
     def outgoing_index(
         self, main: TableDescription, index: SecondaryIndex, send: Send, next_stamp: Callable[[], bytes]
     ) -> OutgoingIndex:
@@ -73,19 +79,19 @@ class TableSpace:
         this store, with the columns of the index."""
         rows = IndexRows(main.schema, index)
         key = main.schema.key
-        return OutgoingIndex(self._store, self._committer, self.index_writer, rows, key, send, next_stamp)
+        return OutgoingIndex(self.store, self._committer, self.index_writer, rows, key, send, next_stamp)
 
     def outgoing_ids(self) -> list[int]:
         """Of such indexes, those included that are no more. Raises StorageFailure."""
-        return list(outgoing_ids(self._store))
+        return list(outgoing_ids(self.store))
 
     def sweep_outgoing(self, index_id: int) -> None:
         """Removes what is stored of one that is no more. Raises StorageFailure."""
-        sweep_outgoing(self._store, self._committer, index_id)
+        sweep_outgoing(self.store, self._committer, index_id)
 
     def incoming_rows(self, table_id: int) -> IncomingRows:
         """What is sent of an index whose table is elsewhere, and that is a table here."""
-        return IncomingRows(self._store, self._committer, table_id, self._clock)
+        return IncomingRows(self.store, self._committer, table_id, self.clock)
 
     def index_check(self, table_id: int, index: SecondaryIndex, reader: Reader) -> IndexCheck:
         """A check of a secondary index. Raises ObjectNotExist, StorageFailure, Corruption."""
@@ -94,7 +100,7 @@ class TableSpace:
         rows = None if table is None else next((one for one in table.indexes if one.index == index), None)
         if table is None or as_table is None or rows is None:
             raise ObjectNotExist("Requested index does not exist.")
-        return IndexCheck(reader, table, as_table, rows, self._clock.now_us() // 1_000)
+        return IndexCheck(reader, table, as_table, rows, self.clock.now_us() // 1_000)
 
     def instance_names(self) -> list[str]:
         """The names of instances that have tables, sorted."""
@@ -106,7 +112,7 @@ class TableSpace:
             tables = self._instances.get(name)
             if tables is None:
                 tables = Tables(
-                    name, self._store, self._catalog, self._reader, self._writer, self.transactions, self._bounds
+                    name, self.store, self._catalog, self._reader, self._writer, self.transactions, self._bounds
                 )
                 self._instances[name] = tables
             return tables
