@@ -98,7 +98,7 @@ def test_nodes_run_until_ctrl_c_and_one_that_ends_is_started_again(tmp_path: Pat
         found = status(tmp_path)
         assert {node["name"]: node["endpoint"] for node in found["nodes"]} == endpoints
         [partition] = found["partitions"]
-        assert (partition["table"], partition["begin"], partition["end"]) == ("default/t", None, None)
+        assert (partition["table"], partition["range"]) == ("default/t", [None, None])
         assert partition["owner"] in endpoints
         assert partition["state"] == "serving"
         assert partition["watermarks"] == {"written": 0, "searchable": 0, "indexed": 0, "persisted": 0}
@@ -153,6 +153,27 @@ def test_nodes_in_the_background_are_stopped_by_what_the_store_says_of_them(tmp_
         wait_until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), WITHIN_S)  # type: ignore[misc]
     nothing = run(tmp_path, "cluster", "down", "--store", str(tmp_path / "store"))
     assert nothing.stdout == "no node of it runs on this machine\n"
+
+
+@pytest.mark.slow
+def test_nodes_whose_keeper_was_killed_are_stopped_all_the_same(tmp_path: Path) -> None:
+    ports = free_ports(2)
+    with up(tmp_path, ports) as (process, endpoints):
+        process.kill()
+        process.wait(WITHIN_S)
+        found = status(tmp_path)
+        assert {node["endpoint"] for node in found["nodes"] if node["answers"]} == {*endpoints.values()}
+        store = str(tmp_path / "store")
+        again = run(tmp_path, "cluster", "up", "--store", store, "--ports", ",".join(map(str, ports)))
+        assert again.returncode == 1
+        assert re.search(
+            r"node \S+ runs already \(process \d+\): `lutra cluster down --store \S+` stops it", again.stderr
+        )
+        ended = json.loads(run(tmp_path, "cluster", "down", "--store", store, "--json").stdout)
+    assert sorted((one["name"], one["by_force"]) for one in ended["stopped"]) == [
+        (name, False) for name in sorted(endpoints)
+    ]
+    assert {one["pid"] for one in ended["stopped"]} == {node["pid"] for node in found["nodes"]}
 
 
 def test_a_node_that_does_not_stop_by_itself_is_stopped_by_force_and_nobody_else(tmp_path: Path) -> None:

@@ -138,11 +138,24 @@ def up(
 
             place_nodes(identity, address, settings, detach)
             return
+        _require_none_runs(objects, [node.name for node in settings], store)
         state = LocalState(identity.id)
         if detach:
             _run_in_background(state, len(settings))
             return
         _run(state, settings, ray)
+
+
+def _require_none_runs(objects: ObjectStore, names: Sequence[str], store: str) -> None:
+    """Raises ClickException where one of these nodes runs on this machine already, kept by nobody, say."""
+    from lutra.cluster.status import node_records
+
+    for name, record in sorted(node_records(objects).items()):
+        process = record.process
+        if name in names and not record.state.is_over and process is not None and process.is_running:
+            raise click.ClickException(
+                f"node {name} runs already (process {process.pid}): `lutra cluster down --store {store}` stops it"
+            )
 
 
 def _ports(nodes: int | None, ports: str | None) -> list[int]:
@@ -253,6 +266,9 @@ def status(store: str, as_json: bool) -> None:
     Who owns what is read from the store, how far each partition is its owner is asked. Of a partition's changes, those
     up to the watermark "written" are on the store; up to "searchable" and "indexed" are found by all of its search
     indexes, and indexed in full; up to "persisted" need not be read again when it is opened elsewhere.
+
+    In JSON a range has the first partition key, and the first after it; null: there is no such bound. Binary keys are
+    {"hex": "..."}.
     """
     from lutra.cluster.status import read_status
 
@@ -297,8 +313,7 @@ def _status_json(found: ClusterStatus) -> dict[str, object]:
             {
                 "id": row.entry.id,
                 "table": row.table,
-                "begin": _key_json(row.begin),
-                "end": _key_json(row.end),
+                "range": [_key_json(row.begin), _key_json(row.end)],
                 "owner": row.owner,
                 "epoch": row.epoch,
                 "state": row.state,
