@@ -25,17 +25,32 @@ class LocalFiles:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._synced: dict[str, set[str]] = {name: set() for name in (LOG, *_OTHERS)}
+        self._synced: dict[str, set[str]] = {name: set() for name in _OTHERS}
         self._changed_ns: dict[str, int] = {}
+        self._log_next = 0
+        """The number of the file of the log that comes next; 0 before they were listed."""
 
     def sync(self) -> None:
         """What has come since. Raises OSError."""
         if self._folder is None:
             return
         with self._lock:
-            # A manifest after the tables it names.
-            for name in (LOG, *_OTHERS):
+            self._sync_log(self._folder / LOG)
+            for name in _OTHERS:  # a manifest after the tables it names
                 self._sync(name, self._folder / name)
+
+    def _sync_log(self, folder: Path) -> None:
+        """One opening's files are numbered one by one: those that follow the last are looked for, without a list."""
+        first = self._log_next
+        if not first:
+            there = sorted(_files(folder))
+            for file in there:  # a process that was killed may have left some
+                _sync_file(folder / file)
+            self._log_next = int(Path(there[-1]).stem) + 1
+        while _sync_file(folder / f"{self._log_next:020d}.sst"):
+            self._log_next += 1
+        if self._log_next > first:
+            sync_folder(folder)
 
     def _sync(self, name: str, folder: Path) -> None:
         try:
@@ -59,12 +74,14 @@ def _files(folder: Path) -> Iterator[str]:
                 yield entry.name
 
 
-def _sync_file(path: Path) -> None:
+def _sync_file(path: Path) -> bool:
+    """False where it is not there: not yet, or it was merged into another and deleted."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:  # it was merged into another, and deleted
-        return
+    except FileNotFoundError:
+        return False
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    return True
