@@ -41,7 +41,7 @@ class NodeRun:
     ) -> None:
         self.name, self.log = name, log
         self.port = _free_port()
-        self._store, self._environment, self._arguments = store, environment, arguments
+        self._store, self.environment, self.arguments = store, environment, arguments
         self._process: subprocess.Popen[bytes] | None = None
         self._begin = 0
 
@@ -63,11 +63,11 @@ class NodeRun:
         with self.log.open("ab") as log:
             self._begin = log.tell()
             self._process = subprocess.Popen(
-                [*command, "--port", str(self.port), "--memory-mb", "64", "--log-level", "info", *self._arguments],
+                [*command, "--port", str(self.port), "--memory-mb", "64", "--log-level", "info", *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=self._environment,
+                env=self.environment,
             )
 
     def wait_joined(self, within_s: float = STARTS_WITHIN_S) -> None:
@@ -188,9 +188,10 @@ class NodeCluster:
         self.peers.close()
 
     def add(self) -> NodeRun:
-        """One more node, not started yet."""
+        """One more node, not started yet; its ``environment`` and ``arguments`` may be changed until it is."""
         name = f"node-{len(self.nodes) + 1}"
-        made = NodeRun(self.store_address, name, self.folder / f"{name}.log", self.environment, self._arguments)
+        log = self.folder / f"{name}.log"
+        made = NodeRun(self.store_address, name, log, dict(self.environment), self._arguments)
         self.nodes.append(made)
         return made
 

@@ -55,11 +55,15 @@ def _after(states: set[_State], units: Sequence[Unit], row: str, under_way: set[
     return found
 
 
-def told(units: Sequence[Unit], count: int = 60) -> str:
-    """The last of them, a line each."""
+def told(units: Sequence[Unit], at: Unit, count: int = 40) -> str:
+    """Those before and about an operation, a line each."""
     first_s = min((unit.began_s for unit in units), default=0.0)
     lines = []
-    for unit in sorted(units, key=lambda unit: unit.began_s)[-count:]:
+    about = [unit for unit in sorted(units, key=lambda unit: unit.began_s) if unit.began_s <= at.ended_s]
+    for unit in about[-count:]:
         end = "never known" if math.isinf(unit.ended_s) or not unit.is_certain else f"{unit.ended_s - first_s:.3f}"
-        lines.append(f"{unit.began_s - first_s:8.3f} to {end}: {unit.name}, saw {unit.reads}, wrote {unit.writes}")
+        mark = "  <- here" if unit is at else ""
+        lines.append(
+            f"{unit.began_s - first_s:8.3f} to {end}: {unit.name}, saw {unit.reads}, wrote {unit.writes}{mark}"
+        )
     return "\n".join(lines)

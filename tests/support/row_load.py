@@ -103,7 +103,7 @@ class RowLoad:
             if unexplained is not None:
                 raise AssertionError(
                     f"no order explains row {key} at {unexplained.name}, which held {self._begin.get(key)} at first:\n"
-                    + told([*units, last])
+                    + told([*units, last], unexplained)
                 )
 
     def _run(self, act: Callable[[ots.OTSClient, random.Random], None], number: int) -> None:

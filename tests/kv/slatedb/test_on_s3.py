@@ -14,6 +14,8 @@ from collections.abc import Iterator
 import pytest
 from support.flaky_proxy import FlakyProxy, Mishap
 from support.s3_server import S3Server
+from support.stalling_proxy import StallingProxy
+from support.waiting import wait_until
 
 from lutra.kv.batch import WriteBatch
 from lutra.kv.slatedb.settings import SlateSettings
@@ -57,6 +59,13 @@ def put(store: SlateStore, number: int) -> None:
     batch.put(b"%06d" % number, b"v%d" % number)
     batch.put(b"last", b"%d" % number)
     store.commit(batch)
+
+
+def put_failing(store: SlateStore, number: int, failures: list[LutraError]) -> None:
+    try:
+        put(store, number)
+    except LutraError as error:
+        failures.append(error)
 
 
 def numbers(store: SlateStore) -> list[int]:
@@ -118,6 +127,36 @@ def test_a_store_that_cannot_be_reached_is_told_and_not_used_again(s3: S3Server,
     assert numbers(again) in ([1], [1, 2])
     put(again, 4)
     again.close()
+
+
+def test_nobody_is_shown_what_may_never_be_durable(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that is cut off reads what is on the store, and not what it could not bring there: another may have gone
+    on without that."""
+    url = place(s3)
+    with StallingProxy(s3.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        store = SlateStore(url)
+        put(store, 1)
+        proxy.stall("/wal/")
+        failures: list[LutraError] = []
+        writer = threading.Thread(target=lambda: put_failing(store, 2, failures))
+        writer.start()
+        wait_until(lambda: proxy.held > 0)
+        assert store.get(b"last") == b"1"
+        assert store.get_many([b"000001", b"000002", b"last"]) == [b"v1", None, b"1"]
+        assert numbers(store) == [1]
+        assert list(store.scan(b"0", b":", reverse=True)) == [(b"000001", b"v1")]
+        monkeypatch.setenv("AWS_ENDPOINT_URL", s3.endpoint)
+        other = SlateStore(url)
+        assert numbers(other) == [1]
+        put(other, 3)
+        proxy.release()
+        writer.join(60)
+        assert not writer.is_alive()
+        assert [type(error) for error in failures] == [Fenced]
+        assert numbers(other) == [1, 3]
+        other.close()
+        store.close()
 
 
 def test_of_many_who_open_at_once_one_is_the_writer(s3: S3Server) -> None:

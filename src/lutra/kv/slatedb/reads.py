@@ -26,10 +26,25 @@ FailureOf = Callable[[str, Exception], LutraError]
 
 
 class SlateReads:
-    """``source``: the bindings' database, reader or snapshot. ``hidden``: gives what is hidden in it now."""
+    """``source``: the bindings' database, reader or snapshot. ``hidden``: gives what is hidden in it now.
 
-    def __init__(self, source: Any, hidden: Callable[[], HiddenRanges], failure: FailureOf, wait_s: float) -> None:
+    ``only_durable``: what is on the object store, and not what was written and is on its way there. Whoever was shown
+    that would have seen what nobody finds again, where this writer is cut off, and another goes on without it.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        hidden: Callable[[], HiddenRanges],
+        failure: FailureOf,
+        wait_s: float,
+        *,
+        only_durable: bool = False,
+    ) -> None:
         self._source = source
+        levels = library().DurabilityLevel
+        self._level = levels.REMOTE if only_durable else levels.MEMORY
+        self._options = library().ReadOptions(durability_filter=self._level, dirty=False, cache_blocks=True)
         self._hidden = hidden
         self._failure = failure
         self._wait_s = wait_s
@@ -38,18 +53,22 @@ class SlateReads:
         hidden = self._hidden()
         try:
             if not hidden or not hidden.touches(key):
-                return cast("bytes | None", call(self._source.get(key), wait_s=self._wait_s))
-            found = call(self._source.get_key_value(key), wait_s=self._wait_s)
+                return cast(
+                    "bytes | None", call(self._source.get_with_options(key, self._options), wait_s=self._wait_s)
+                )
+            found = call(self._source.get_key_value_with_options(key, self._options), wait_s=self._wait_s)
         except Exception as error:
             raise self._failure("read", error) from error
         return None if found is None or hidden.hides(key, found.seq) else cast(bytes, found.value)
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        hidden, source = self._hidden(), self._source
+        hidden, source, options = self._hidden(), self._source, self._options
         try:
             if not hidden or not any(map(hidden.touches, keys)):
-                return call_many(map(source.get, keys), GETS_AT_ONCE, wait_s=self._wait_s)
-            found = call_many(map(source.get_key_value, keys), GETS_AT_ONCE, wait_s=self._wait_s)
+                gets = (source.get_with_options(key, options) for key in keys)
+                return call_many(gets, GETS_AT_ONCE, wait_s=self._wait_s)
+            pairs = (source.get_key_value_with_options(key, options) for key in keys)
+            found = call_many(pairs, GETS_AT_ONCE, wait_s=self._wait_s)
         except Exception as error:
             raise self._failure("read", error) from error
         return [None if one is None or hidden.hides(one.key, one.seq) else one.value for one in found]
@@ -91,7 +110,7 @@ class SlateReads:
         bindings = library()
         try:
             options = bindings.ScanOptions(
-                durability_filter=bindings.DurabilityLevel.MEMORY,
+                durability_filter=self._level,
                 dirty=False,
                 read_ahead_bytes=_LONG_AHEAD_BYTES if is_long else _AHEAD_BYTES,
                 cache_blocks=not is_long,

@@ -121,7 +121,10 @@ class SlateStore(Planned):
         self._objects = self.address.object_store()
         self._meter = MemoryMeter(library(), self._settings)
         self._db = self._open(may_make)
-        self._reads = SlateReads(self._db, lambda: self._hidden, self._failure, self._wait_s)
+        self._reads = SlateReads(self._db, lambda: self._hidden, self._failure, self._wait_s, only_durable=True)
+        """For those who ask."""
+        self._written = SlateReads(self._db, lambda: self._hidden, self._failure, self._wait_s)
+        """Also what is not durable yet, which is to be deleted as well."""
         try:
             self._begin_use()
         except BaseException:
@@ -184,13 +187,20 @@ class SlateStore(Planned):
         return self._reads.scan(begin, end, reverse=reverse)
 
     def snapshot(self) -> SlateSnapshot:
+        """Of all that was written, which is durable when this returns. Raises StorageFailure, Fenced where it is not."""
         with self._lock:  # so that what is hidden is of the same instant
             self._check_open()
             try:
                 source = call(self._db.snapshot(), wait_s=self._wait_s)
             except Exception as error:
                 raise self._failure("take a snapshot", error) from error
-            return SlateSnapshot(source, self._hidden, self._failure, self._wait_s)
+            taken = SlateSnapshot(source, self._hidden, self._failure, self._wait_s)
+        try:
+            call(self._db.flush(), wait_s=self._wait_s)
+        except Exception as error:
+            taken.close()
+            raise self._failure("make a snapshot durable", error) from error
+        return taken
 
     def commit(self, batch: WriteBatch) -> None:
         """As the seam says; and raises Fenced where another has opened the store since.
@@ -223,7 +233,7 @@ class SlateStore(Planned):
         records: dict[bytes, KeyRange] = {}
         for begin, end in plain.ranges:
             doomed: list[bytes] = []
-            for key, _, _ in self._reads.rows(begin, end):
+            for key, _, _ in self._written.rows(begin, end):
                 doomed.append(key)
                 if len(doomed) > DELETED_SINGLY_MAX:
                     record = self._records.next()
@@ -236,7 +246,7 @@ class SlateStore(Planned):
         return records
 
     def _write(self, plain: PlainBatch, records: dict[bytes, KeyRange]) -> Any:
-        """Into memory, where readers see it. The bindings' handle of it."""
+        """Into memory. The bindings' handle of it."""
 
         async def write() -> Any:
             handle = await self._db.write(plain.for_bindings())
@@ -379,7 +389,7 @@ class SlateStore(Planned):
             if not self._sweeps:
                 return None
             sweep = self._sweeps[0]
-            is_over = sweep.step(self._reads, self._delete)
+            is_over = sweep.step(self._written, self._delete)
         if is_over:
             self._end(sweep)
         return _SWEEP_PAUSE_S

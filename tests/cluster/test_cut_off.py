@@ -1,0 +1,165 @@
+"""An owner that is cut off, and not dead: from the store, from the other nodes, or from time itself.
+
+Its successor takes over meanwhile. What it had sent reaches the store late. Nothing that was acknowledged is lost,
+nothing is applied twice, and nothing old is read: the history of each row has to be explained.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import tablestore as ots
+from support.node_cluster import NodeCluster, NodeRun
+from support.row_load import RowLoad, state_of
+from support.s3_server import BUCKET, S3Server, S3ServerUnavailable
+from support.stalling_proxy import StallingProxy
+from support.waiting import wait_until
+
+from lutra.cluster.fsck import check_cluster
+from lutra.objects.opening import open_store
+
+TABLE = "t"
+KEYS = [f"k{number:02}" for number in range(20)]
+_NONE = ots.ReservedThroughput(ots.CapacityUnit(0, 0))
+TAKEN_OVER_WITHIN_S = 60
+
+
+@dataclass
+class CutOff:
+    """A cluster of which each node reaches the store, and is reached by the others, through proxies of its own."""
+
+    cluster: NodeCluster
+    store: list[StallingProxy]
+    peers: list[StallingProxy]
+
+    def owner_of(self, key: str) -> NodeRun:
+        known = self.cluster.map
+        table = known.table("test", TABLE)
+        partition = known.partition_of(table.uid, key.encode()).id
+        (row,) = [row for row in self.cluster.status().partitions if row.entry.id == partition]
+        assert row.owner is not None
+        return self.cluster.node(row.owner)
+
+    def others_than(self, node: NodeRun) -> list[int]:
+        return [at for at, other in enumerate(self.cluster.nodes) if other is not node]
+
+    def load(self, seed: int, begin: dict[str, int]) -> RowLoad:
+        connects = [lambda at=at: self.cluster.client(at) for at in range(len(self.cluster.nodes))]
+        return RowLoad(connects, TABLE, KEYS, seed, begin)
+
+    def is_taken_over(self, node: NodeRun) -> bool:
+        """Whether it owns nothing."""
+        return all(row.owner != node.name for row in self.cluster.status().partitions)
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    try:
+        with S3Server(tmp_path_factory.mktemp("s3")) as server:
+            before = {name: os.environ.get(name) for name in server.environment}
+            os.environ.update(server.environment)
+            yield server
+            for name, value in before.items():
+                os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+    except S3ServerUnavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def cut_off(s3: S3Server, tmp_path: Path) -> Iterator[CutOff]:
+    with contextlib.ExitStack() as proxies:
+        cluster = NodeCluster(tmp_path, store=f"s3://{BUCKET}/{tmp_path.name}")
+        made = CutOff(cluster, [], [])
+        for node in cluster.nodes:
+            store, peer = StallingProxy(s3.endpoint), StallingProxy(node.endpoint)
+            for proxy in (store, peer):
+                proxies.enter_context(proxy)
+            node.environment |= {"AWS_ENDPOINT_URL": store.endpoint}
+            node.arguments = (*node.arguments, "--address", peer.endpoint)
+            made.store.append(store)
+            made.peers.append(peer)
+        with cluster:
+            cluster.client()._create_table_ex(
+                ots.TableMeta(TABLE, [("id", "STRING")]), ots.TableOptions(), _NONE, split_points=["k05", "k10", "k15"]
+            )
+            cluster.wait_serving()
+            yield made
+            for proxy in (*made.store, *made.peers):
+                proxy.release()
+        address = cluster.store_address
+        assert check_cluster(address, open_store(address)) == []
+
+
+def finished(made: CutOff, load: RowLoad) -> None:
+    """Ends the load; what was seen of each row has an explanation."""
+    load.stop()
+    time.sleep(1.0)
+    made.cluster.wait_serving()
+    load.check(state_of(made.cluster.client(), TABLE))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(3))
+def test_an_owner_is_cut_off_from_the_store(cut_off: CutOff, seed: int) -> None:
+    """What it had sent reaches the store after its successor has begun."""
+    owner = cut_off.owner_of(KEYS[0])
+    at = cut_off.cluster.nodes.index(owner)
+    load = cut_off.load(seed, {})
+    load.start(writers=6, readers=3)
+    load.wait_for_writes(60, 60)
+    cut_off.store[at].stall("/")
+    wait_until(lambda: cut_off.is_taken_over(owner), TAKEN_OVER_WITHIN_S)
+    load.wait_for_writes(60, 60)
+    assert cut_off.store[at].held > 0
+    cut_off.store[at].release()
+    load.wait_for_writes(60, 60)
+    finished(cut_off, load)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_an_owner_stands_still_and_goes_on(cut_off: CutOff) -> None:
+    """Stopped in the midst of whatever it did, for longer than its lease; then it goes on as if nothing had been."""
+    owner = cut_off.owner_of(KEYS[-1])
+    load = cut_off.load(1, {})
+    load.start(writers=6, readers=3)
+    for _ in range(3):
+        load.wait_for_writes(40, 60)
+        owner.stall()
+        others = cut_off.others_than(owner)
+        wait_until(lambda: cut_off.is_taken_over(owner), TAKEN_OVER_WITHIN_S)
+        client = cut_off.cluster.client(others[0])
+        client.put_row(TABLE, ots.Row([("id", "probe")], [("number", 0)]))
+        client.delete_row(TABLE, ots.Row([("id", "probe")]))
+        owner.go_on()
+        load.wait_for_writes(40, 60)
+    finished(cut_off, load)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_node_is_cut_off_from_the_others(cut_off: CutOff) -> None:
+    """It reaches the store, and nobody reaches it: what it owns is answered by itself, and by others not. Nothing else
+    is touched, and nothing is wrong."""
+    owner = cut_off.owner_of(KEYS[0])
+    at = cut_off.cluster.nodes.index(owner)
+    load = cut_off.load(2, {})
+    load.start(writers=6, readers=3)
+    load.wait_for_writes(60, 60)
+    cut_off.peers[at].stall("/_lutra/")
+    time.sleep(8.0)
+    own = cut_off.cluster.client(at).get_row(TABLE, [("id", KEYS[0])], max_version=1)
+    assert own is not None
+    elsewhere = next(key for key in KEYS if cut_off.owner_of(key) is not owner)
+    for number in cut_off.others_than(owner):
+        cut_off.cluster.client(number).get_row(TABLE, [("id", elsewhere)], max_version=1)
+    cut_off.peers[at].release()
+    load.wait_for_writes(60, 60)
+    finished(cut_off, load)
