@@ -213,11 +213,21 @@ def test_what_cannot_be_is_told_with_what_to_do(
     assert "Traceback" not in result.stderr
 
 
-def test_a_node_that_others_cannot_reach_is_not_started(tmp_path: Path) -> None:
-    result = run(tmp_path, "node", "--store", str(tmp_path / "store"), "--host", "0.0.0.0")
-    assert result.returncode == 2
-    assert "say --address as well" in result.stderr
-    assert not (tmp_path / "store").exists()
+@pytest.mark.parametrize(
+    ("arguments", "says", "code"),
+    [
+        (("--host", "0.0.0.0"), "say --address as well", 2),
+        (("--address", "10.0.0.1:8087"), "--address is http://HOST:PORT", 2),
+        (("--name", "a node"), "not the name of a node: 'a node'", 1),
+        (("--builders", "elves"), "builders are local, ray", 1),
+    ],
+)
+def test_a_node_is_not_started_as_it_cannot_be(
+    tmp_path: Path, arguments: tuple[str, ...], says: str, code: int
+) -> None:
+    result = run(tmp_path, "node", "--store", str(tmp_path / "store"), *arguments)
+    assert (result.returncode, says in result.stderr) == (code, True), result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_nodes_that_cannot_listen_do_not_come_up(tmp_path: Path) -> None:

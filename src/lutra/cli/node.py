@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
-import shutil
 import socket
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
@@ -18,9 +20,11 @@ from lutra.cli.options import builders_option, store_option
 
 if TYPE_CHECKING:
     from lutra.cluster.identity import Identity
+    from lutra.cluster.node import Node
     from lutra.server.auth.credentials import Credentials
 
 _MB: Final = 1024 * 1024
+_ADDRESS: Final = re.compile(r"https?://[^/?#\s]+:\d{1,5}")
 _WAITING_READS: Final = 30
 _WAITING_SCANS: Final = 32
 """Threads of a gateway: most of what it is asked it asks of other nodes, and waits."""
@@ -119,55 +123,72 @@ def node(
         # Here, so that `lutra --help` needs none of it.
         from lutra.cluster.node import Node, NodeOptions
         from lutra.cluster.splits.policy import SplitPolicy
-        from lutra.instance.doors import EngineDoor
-        from lutra.server.http.options import ServerOptions
-        from lutra.server.http.server import is_loopback, run_server
-        from lutra.server.observe.cluster_metrics import cluster_collectors
 
-        if address is None and host in ("0.0.0.0", "::"):
-            raise WrongOptions(f"--host {host} is no address at which others reach this node: say --address as well")
-        own_scratch = scratch is None
-        scratch = Path(tempfile.mkdtemp(prefix="lutra-node-")) if scratch is None else scratch
-        running = Node(
-            NodeOptions(
+        _check_addresses(host, address)
+        with _scratch_folder(scratch) as folder:
+            options = NodeOptions(
                 store=store,
                 name=node_name(port) if name is None else name,
-                scratch=scratch,
+                scratch=folder,
                 memory_bytes=memory_mb * _MB,
                 build_memory_bytes=None if build_memory_mb is None else build_memory_mb * _MB,
                 builders=builders,
                 capacity=capacity,
                 splits=SplitPolicy(split_rows or None, split_mb * _MB or None),
             )
+            running = Node(options)
+            try:
+                if running.is_new:
+                    show_access_key(running.identity, store)
+                _run(running, host, port, address)
+            finally:
+                running.close()
+
+
+def _run(running: Node, host: str, port: int, address: str | None) -> None:
+    """Until a signal comes. Raises AddressError, CredentialsError."""
+    from lutra.instance.doors import EngineDoor
+    from lutra.server.http.options import ServerOptions
+    from lutra.server.http.server import is_loopback, run_server
+    from lutra.server.observe.cluster_metrics import cluster_collectors
+
+    if not is_loopback(host):
+        click.echo(
+            "warning: other machines can reach this node, and traffic is plain HTTP, also between nodes: keep them on "
+            "a network of their own, behind a proxy with TLS.",
+            err=True,
         )
-        try:
-            credentials = credentials_of(running.identity)
-            if running.is_new:
-                show_access_key(running.identity, store)
-            if not is_loopback(host):
-                click.echo(
-                    "warning: other machines can reach this node, and traffic is plain HTTP, also between nodes: keep "
-                    "them on a network of their own, behind a proxy with TLS.",
-                    err=True,
-                )
 
-            def joined(endpoint: str) -> None:
-                click.echo(f"listening on {endpoint}")
+    def start(endpoint: str) -> None:
+        running.start(address or endpoint, lambda: click.echo(f"listening on {endpoint}"))
 
-            run_server(
-                cast(EngineDoor, running.engine),  # searches are yet to come
-                credentials,
-                ServerOptions(host=host, port=port, point_reserve=_WAITING_READS, scan_threads=_WAITING_SCANS),
-                on_listening=lambda endpoint: running.start(address or endpoint, lambda: joined(endpoint)),
-                collectors=cluster_collectors(running),
-                internal=running.methods,
-                check=running.check,
-                before_stop=running.leave,
-            )
-        finally:
-            running.close()
-            if own_scratch:
-                shutil.rmtree(scratch, ignore_errors=True)
+    run_server(
+        cast(EngineDoor, running.engine),  # searches are yet to come
+        credentials_of(running.identity),
+        ServerOptions(host=host, port=port, point_reserve=_WAITING_READS, scan_threads=_WAITING_SCANS),
+        on_listening=start,
+        collectors=cluster_collectors(running),
+        internal=running.methods,
+        check=running.check,
+        before_stop=running.leave,
+    )
+
+
+def _check_addresses(host: str, address: str | None) -> None:
+    """Raises WrongOptions."""
+    if address is None and host in ("0.0.0.0", "::"):
+        raise WrongOptions(f"--host {host} is no address at which others reach this node: say --address as well")
+    if address is not None and _ADDRESS.fullmatch(address) is None:
+        raise WrongOptions(f"--address is http://HOST:PORT, by which other nodes reach this one, not {address!r}")
+
+
+@contextmanager
+def _scratch_folder(chosen: Path | None) -> Iterator[Path]:
+    if chosen is not None:
+        yield chosen
+        return
+    with tempfile.TemporaryDirectory(prefix="lutra-node-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def credentials_of(identity: Identity) -> Credentials:
@@ -179,7 +200,11 @@ def credentials_of(identity: Identity) -> Credentials:
 
 
 def show_access_key(identity: Identity, store: str) -> None:
-    """Once."""
+    """Once, where it is the one that counts."""
+    from lutra.server.auth.credentials import credentials_in
+
+    if credentials_in(os.environ) is not None:
+        return
     click.echo(
         f"New access key, shown this once and stored in {store.rstrip('/')}/cluster:\n"
         f"  access key id      {identity.access_key_id}\n"

@@ -20,6 +20,7 @@ from lutra.cluster.gateway.router import Router
 from lutra.cluster.gateway.views import MapView, OwnerView
 from lutra.cluster.host import OwnedPartition, PartitionHost
 from lutra.cluster.identity import make_identity
+from lutra.cluster.lease_records import require_node_name
 from lutra.cluster.map import ClusterMap, PartitionEntry, TableEntry
 from lutra.cluster.map_log import MapLog
 from lutra.cluster.methods import Methods, PeerLane
@@ -81,6 +82,7 @@ class Node:
     def __init__(self, options: NodeOptions, clock: Clock | None = None) -> None:
         """Reads who the cluster is, and makes it where there is none. Raises ParameterInvalid, StorageFailure,
         Corruption."""
+        require_node_name(options.name)
         self.options = options
         self._clock = clock or SystemClock()
         self.store = open_store(options.store)

@@ -187,7 +187,7 @@ class SlateStore(Planned):
         return self._reads.scan(begin, end, reverse=reverse)
 
     def snapshot(self) -> SlateSnapshot:
-        """Of all that was written, which is durable when this returns. Raises StorageFailure, Fenced where it is not."""
+        """Of all that was written, durable when this returns. Raises StorageFailure, Fenced where it is not."""
         with self._lock:  # so that what is hidden is of the same instant
             self._check_open()
             try:
