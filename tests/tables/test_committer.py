@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 
 import pytest
 
@@ -125,6 +126,43 @@ def test_who_comes_during_a_commit_shares_the_next(store: TurnstileStore) -> Non
     firsts = [changeblock.first_sequence(key) for key, _ in store.scan(b"c", b"d")]
     assert firsts == [1, 2, 3, 4, 5]
     assert GroupCommitter(store).last_sequence == 5
+
+
+def test_after_a_slow_commit_of_several_the_next_waits_for_them(
+    store: TurnstileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are about to come again: else each would wait for two commits."""
+    now_s, slept = [0.0], list[float]()
+    monkeypatch.setattr(committer, "time", SimpleNamespace(monotonic=lambda: now_s[0], sleep=slept.append))
+    commit, took_s = store.commit, [0.02]
+
+    def slow(batch: WriteBatch) -> None:
+        commit(batch)
+        now_s[0] += took_s[0]
+
+    monkeypatch.setattr(store, "commit", slow)
+    writers = Writers(GroupCommitter(store))
+    writers.start(b"1")
+    store.waiting.acquire()
+    for key in (b"2", b"3"):
+        writers.start(key)
+    store.let_through.release()  # of one: nobody is waited for
+    store.waiting.acquire()
+    assert slept == []
+    writers.start(b"4")
+    store.let_through.release()
+    store.waiting.acquire()
+    assert slept == [pytest.approx(0.003)]
+    took_s[0] = 0.001
+    for key in (b"5", b"6"):
+        writers.start(key)
+    store.let_through.release(2)  # of several, but not slow
+    writers.join()
+    writers.start(b"7")
+    store.let_through.release()
+    writers.join()
+    assert [keys_of(batch) for batch in store.batches] == [[b"1"], [b"2", b"3"], [b"4"], [b"5", b"6"], [b"7"]]
+    assert len(slept) == 1
 
 
 def test_a_group_has_bounded_bytes(store: TurnstileStore) -> None:

@@ -17,6 +17,7 @@ from typing import Final
 from lutra.console.latencies import Counts
 from lutra.instance.engine import Engine
 from lutra.instance.open_indexes import GenerationStats
+from lutra.kv.slatedb.store import SlateStore
 from lutra.model.errors import LutraError
 from lutra.server.observe.metrics import Metrics
 
@@ -136,7 +137,8 @@ def memory_figures(engine: Engine, indexes: list[IndexFigures]) -> dict[str, flo
         "memory/buffers": float(sum(one.buffer_bytes for one in stats)),
     }
     with contextlib.suppress(LutraError):  # it is being closed
-        figures["memory/RocksDB"] = float(engine.partition.store.memory_bytes())
+        store = engine.partition.store
+        figures[f"memory/{'SlateDB' if isinstance(store, SlateStore) else 'RocksDB'}"] = float(store.memory_bytes())
     resident = resident_bytes()
     return figures if resident is None else {**figures, "memory/process": float(resident)}
 

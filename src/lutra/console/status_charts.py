@@ -77,6 +77,7 @@ def server_charts(window: Window, operation: str, text: Text) -> list[StatusChar
         "block cache": text("block cache"),
         "buffers": text("buffers"),
         "RocksDB": "RocksDB",
+        "SlateDB": "SlateDB",
         "process": text("whole process"),
     }
     names = {ALL: text("all operations")}

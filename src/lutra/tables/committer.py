@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -20,6 +21,10 @@ from lutra.model.errors import LutraError, StorageFailure
 from lutra.tables import changeblock, keyspace
 
 GROUP_BYTES_MAX: Final = 4 * 1024 * 1024
+
+_SLOW_S: Final = 0.004
+_GATHER_SHARE: Final = 0.15
+_GATHER_S_MAX: Final = 0.005
 
 _log = logging.getLogger(__name__)
 
@@ -69,6 +74,9 @@ class GroupCommitter:
         self._queue: deque[Pending] = deque()
         self._leader: Pending | None = None
         """Whose thread commits, for itself and others; None only while the queue is empty."""
+        self._gather_s = 0.0
+        """How long the next leader waits before it takes what waits: after a commit that several shared and that took
+        long, as over a network. They are about to come again, and would else wait for two commits each."""
         self._group: list[Pending] = []
         """What it has taken and not settled."""
         self._listeners: tuple[Callable[[set[int]], None], ...] = ()
@@ -117,8 +125,13 @@ class GroupCommitter:
                     leads = self._leader is pending
 
     def _lead(self) -> None:
+        if self._gather_s:
+            time.sleep(self._gather_s)
         group = self._take_group()
+        began_s = time.monotonic()
         error = self._commit_group(group)
+        took_s = time.monotonic() - began_s
+        self._gather_s = min(took_s * _GATHER_SHARE, _GATHER_S_MAX) if took_s > _SLOW_S and len(group) > 1 else 0.0
         for pending in group:
             pending.error = None if error is None else type(error)(str(error))
             pending.done = True

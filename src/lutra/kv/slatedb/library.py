@@ -50,8 +50,8 @@ def _loaded() -> Any:
         raise ParameterInvalid("rows on an object store need SlateDB: pip install 'lutra[cluster]'") from None
     if version != VERSION:
         raise ParameterInvalid(f"rows on an object store need slatedb {VERSION}; {version} is installed")
-    # Two threads are enough: they wait for the object store, and merge tables.
-    os.environ.setdefault("SLATEDB_UNIFFI_RUNTIME_THREADS", "2")
+    # Of all databases of the process: they wait for the object store, and merge tables.
+    os.environ.setdefault("SLATEDB_UNIFFI_RUNTIME_THREADS", str(max(2, min(8, os.cpu_count() or 2))))
     bindings = importlib.import_module("slatedb.uniffi._slatedb_uniffi.slatedb")
     _hand_over_whole_buffers(bindings)
     from lutra.kv.slatedb.calls import Loop
