@@ -86,7 +86,11 @@ class FlakyProxy:
             if self._is_over.is_set():
                 client.close()
                 return
-            server = socket.create_connection(self._target, timeout=10)
+            try:
+                server = socket.create_connection(self._target, timeout=10)
+            except OSError:  # nobody is behind it any more
+                _reset(client)
+                continue
             server.settimeout(None)
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
