@@ -20,6 +20,7 @@ def test_only_what_builds_left_is_deleted(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "mine").write_bytes(b"1")
+    (scratch / f"{'d' * 32}-2").mkdir()  # of an attempt
     (scratch / ("b" * 32)).symlink_to(outside)
     (scratch / ("c" * 32)).write_bytes(b"a file")
     (scratch / "notes").mkdir()

@@ -29,8 +29,8 @@ CACHE_SHARE: Final = 0.25
 CACHE_BYTES_MIN: Final = 4 * 1024 * 1024
 _NOT_WRITTEN_OUT: Final = Policy(flush_bytes=1 << 62, flush_age_s=math.inf)
 """Of what is read only: buffers stay in memory."""
-_BUILD: Final = re.compile(r"[0-9a-f]{32}")
-"""The folder of a build in ``scratch``: called as its segment is."""
+_BUILD: Final = re.compile(r"[0-9a-f]{32}(-\d+)?")
+"""The folder of a build in ``scratch``: called as its segment is, or an attempt at it."""
 _BUILD_SHARE: Final = 4
 """A part in so many of the memory there is may go to the largest build, where nobody says."""
 

@@ -57,6 +57,7 @@ class StorageCollector(Collector):
         for name, count in (("waiting", state.waiting), ("queued", state.queued), ("running", state.running)):
             builds.add_metric([name], count)
         yield builds
+        yield CounterMetricFamily("lutra_remote_builds_done", "Builds done elsewhere", state.done)
         yield CounterMetricFamily("lutra_remote_builds_lost", "Attempts that came to nothing", state.lost)
         yield CounterMetricFamily("lutra_remote_builds_here", "Builds done here in their place", state.local)
 

@@ -75,6 +75,7 @@ def test_done(remote: Remote) -> None:
     remote.tell(Done("a", done("a")))
     assert future.result(0) == done("a")
     assert seen == [("keys", 1, 9), ("keys", 5, 9)]
+    assert remote.jobs.state.done == 1
     assert remote.counts == (0, 0, 0)
 
 
@@ -121,7 +122,7 @@ def test_progress_counts_and_time_does_not(remote: Remote) -> None:
         remote.tell(Beat("a", "graph", 7, 9, float(number)))
     assert remote.carrier.cancelled == []
     remote.passes(PATIENCE.stall_s - 1)
-    remote.tell(Beat("a", "graph", 7, 9, 999.0))
+    remote.tell(Beat("a", "graph", 7, 9, 999.0), Beat("a", "graph", 7, 9, 999.05))
     assert remote.carrier.cancelled == [], "no progress, but not for long"
     remote.passes(1)
     assert remote.carrier.cancelled == ["a"]
@@ -180,6 +181,54 @@ def test_without_ray_quick_builds_are_done_here_and_large_ones_given_up() -> Non
     local.set_exception(MemoryError("more"))
     assert isinstance(quick.exception(0), MemoryError)
     assert remote.carrier.given == []
+
+
+def test_as_long_as_ray_is_gone_nothing_waits_for_it_again() -> None:
+    """Buffers wait for quick builds: they would pile up if each waited its time."""
+    remote = Remote()
+    remote.submit("q", QUICK_BYTES)
+    for _ in range(40):
+        remote.tell(Unready("no head"))  # it is tried again and again
+        remote.passes(1)
+    assert list(remote.local.under_way) == ["q"]
+    remote.submit("r", QUICK_BYTES)
+    assert list(remote.local.under_way) == ["q", "r"]
+    with pytest.raises(StorageFailure):
+        remote.submit("a").result(0)
+    remote.tell(Ready())
+    remote.submit("s", QUICK_BYTES)
+    assert list(remote.carrier.under_way) == ["s"]
+    remote.tell(Gone("killed"))
+    remote.passes(PATIENCE.unreachable_s - 1)
+    assert "s-1" not in remote.local.under_way, "it is given its time anew"
+    remote.passes(1)
+    assert "s-1" in remote.local.under_way
+
+
+def test_where_nobody_begins_quick_builds_one_at_a_time_is_tried(remote: Remote) -> None:
+    """Builders are busy, or there are none: the others are not to wait for nothing."""
+    remote.submit("q", QUICK_BYTES)
+    remote.passes(PATIENCE.queue_s)
+    assert list(remote.local.under_way) == ["q-1"]
+    for output in ("r", "s", "t"):
+        remote.submit(output, QUICK_BYTES)
+    assert list(remote.carrier.under_way) == ["r"]
+    assert list(remote.local.under_way) == ["q-1", "s", "t"]
+    remote.tell(Begun("r", "m1"))
+    for output in ("u", "v"):
+        remote.submit(output, QUICK_BYTES)
+    assert list(remote.carrier.under_way) == ["r", "u", "v"]
+
+
+def test_a_ray_that_comes_and_goes_does_not_hold_up_a_quick_build(remote: Remote) -> None:
+    remote.submit("q", QUICK_BYTES)
+    for _ in range(int(PATIENCE.queue_s) // 10):
+        assert not remote.local.under_way
+        remote.tell(Gone("killed"))
+        remote.passes(5)
+        remote.tell(Ready())
+        remote.passes(5)
+    assert len(remote.local.under_way) == 1
 
 
 def test_what_was_handed_over_survives_that_nothing_new_is_taken(remote: Remote) -> None:

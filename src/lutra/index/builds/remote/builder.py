@@ -36,7 +36,7 @@ class RemoteBuilder:
         self._closed = False
         self._thread: threading.Thread | None = None
         self._inbox: queue.SimpleQueue[Callable[[RemoteJobs, float], None]] = queue.SimpleQueue()
-        self._state = RemoteState(False, "it is not started before the first build", 0, 0, 0, 0, 0)
+        self._state = RemoteState(False, "it is not started before the first build", 0, 0, 0)
 
     @property
     def state(self) -> RemoteState:
@@ -75,9 +75,9 @@ class RemoteBuilder:
     def _run(self) -> None:
         local: Builder = ProcessBuilder(workers=0)
         carrier = self._make_carrier(self._tell)
+        jobs = RemoteJobs(carrier, local, self._patience)
+        looked_s = 0.0
         try:
-            jobs = RemoteJobs(carrier, local, self._patience)
-            looked_s = 0.0
             while not (self._closed and self._inbox.empty()):
                 self._take(jobs)
                 now_s = time.monotonic()
@@ -87,6 +87,9 @@ class RemoteBuilder:
                 jobs.forget_done()
                 self._state = jobs.state
         finally:
+            with self._lock:
+                self._closed = True
+            jobs.close()  # whatever went wrong, nobody waits for ever
             carrier.close()
             local.close()
 

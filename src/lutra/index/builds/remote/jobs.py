@@ -7,11 +7,15 @@ import logging
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from lutra.index.builds.builder import QUICK_BYTES, Builder
 from lutra.index.builds.job import BuildDone, BuildJob, Progress
 from lutra.index.builds.remote.carrier import Beat, Begun, Carrier, Died, Done, Event, Failed, Gone, Ready, Unready
 from lutra.model.errors import StorageFailure
+
+_WORK_S: Final = 0.1
+"""Less processor time is no progress: who waits wakes now and then, too."""
 
 _log = logging.getLogger(__name__)
 
@@ -23,9 +27,10 @@ class Patience:
     stall_s: float = 120.0
     """A build that shows no progress for so long is broken off and begun elsewhere. One that shows some never is."""
     unreachable_s: float = 30.0
-    """Where no job can be handed over for so long, quick ones are built here, and the others given up for now."""
+    """Where no job could be handed over for so long, quick ones are built here, and the others given up for now."""
     queue_s: float = 60.0
-    """A quick build that was handed over and not begun for so long is built here: a buffer waits for it."""
+    """A quick build that was handed over and not begun for so long is built here: a buffer waits for it. Until one is
+    begun elsewhere again, one at a time is handed over, and the others are built here at once."""
     hurried_queue_s: float = 10.0
     """The same of one that is waited for."""
     attempts_max: int = 3
@@ -72,15 +77,16 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class RemoteState:
-    """Of a moment, in numbers. ``lost``: attempts since the start; ``local``: builds done here since the start."""
+    """Of a moment, in numbers. Since the start: ``done`` builds elsewhere, ``lost`` attempts, ``local`` builds here."""
 
     reachable: bool
     why: str
     waiting: int
     queued: int
     running: int
-    lost: int
-    local: int
+    done: int = 0
+    lost: int = 0
+    local: int = 0
 
 
 class RemoteJobs:
@@ -94,8 +100,11 @@ class RemoteJobs:
         self._tickets: list[Ticket] = []
         self._by_attempt: dict[str, Ticket] = {}
         self._is_ready = False
+        self._is_crowded = False
+        """A quick build was not begun in time, and none has been begun since."""
+        self._unready_since_s: float | None = None
         self._why = "it is being started"
-        self._lost = self._locals = 0
+        self._done = self._lost = self._locals = 0
 
     @property
     def state(self) -> RemoteState:
@@ -106,6 +115,7 @@ class RemoteJobs:
             waiting=states.count(State.WAITING),
             queued=states.count(State.QUEUED),
             running=states.count(State.RUNNING),
+            done=self._done,
             lost=self._lost,
             local=self._locals,
         )
@@ -114,8 +124,11 @@ class RemoteJobs:
 
     def submit(self, job: BuildJob, on_progress: Progress | None, future: Future[BuildDone], now_s: float) -> None:
         """As `Builder.submit`."""
+        if not self._is_ready and self._unready_since_s is None:
+            self._unready_since_s = now_s
         self._tickets.append(Ticket(job, on_progress, future, now_s, job, waited_s=now_s))
         self._hand_over(now_s)
+        self._look_at_waiting(now_s)
 
     def cancel(self, output: str) -> None:
         """As `Builder.cancel`."""
@@ -150,9 +163,11 @@ class RemoteJobs:
         match event:
             case Begun(where=where):
                 ticket.state, ticket.where, ticket.since_s = State.RUNNING, where, now_s
+                self._is_crowded = self._is_crowded and not ticket.is_quick
             case Beat():
                 self._beat(ticket, event, now_s)
             case Done(done=done):
+                self._done += 1
                 self._end(ticket)
                 _settle(ticket.future, done)
             case Failed(error=error) if isinstance(error, StorageFailure):  # of that machine, perhaps
@@ -164,26 +179,29 @@ class RemoteJobs:
 
     def _told_of_carrier(self, event: Ready | Unready | Gone, now_s: float) -> None:
         was_ready, self._is_ready = self._is_ready, isinstance(event, Ready)
-        if not isinstance(event, Ready):
+        if isinstance(event, Ready):
+            self._unready_since_s = None
+        else:
             self._why = event.why
+            if was_ready or self._unready_since_s is None:
+                self._unready_since_s = now_s
             if was_ready:
                 _log.warning("builds cannot be handed over: %s", event.why)
-        elif not was_ready:
-            _log.info("builds can be handed over")
         if isinstance(event, Gone):
             for ticket in list(self._by_attempt.values()):
                 if ticket.state is State.RUNNING:
                     self._lose(ticket, event.why, now_s)
                 elif ticket.state is State.QUEUED:
-                    self._wait_again(ticket, now_s)
+                    self._take_back(ticket)
         self._hand_over(now_s)
 
     def _beat(self, ticket: Ticket, beat: Beat, now_s: float) -> None:
-        seen = beat.phase, beat.done, beat.processor_s
-        if seen != ticket.seen:
-            if ticket.on_progress is not None and seen[:2] != ticket.seen[:2]:
-                ticket.on_progress(beat.phase, beat.done, beat.total)
-            ticket.seen, ticket.since_s = seen, now_s
+        phase, done, processor_s = ticket.seen
+        is_further = (beat.phase, beat.done) != (phase, done)
+        if is_further and ticket.on_progress is not None:
+            ticket.on_progress(beat.phase, beat.done, beat.total)
+        if is_further or beat.processor_s - processor_s >= _WORK_S:
+            ticket.seen, ticket.since_s = (beat.phase, beat.done, beat.processor_s), now_s
 
     # --- as time goes by --------------------------------------------------------------------------------------------
 
@@ -191,34 +209,42 @@ class RemoteJobs:
         """What is due by now. To be called about once a second."""
         self._carrier.look(now_s)
         self._hand_over(now_s)
-        for ticket in list(self._tickets):
-            if ticket.state is State.RUNNING:
-                if now_s - ticket.since_s >= self._patience.stall_s:
-                    self._carrier.cancel(ticket.attempt.output)
-                    self._lose(ticket, f"it showed no progress for {self._patience.stall_s:.0f} s", now_s)
-            elif ticket.state is not State.LOCAL:
-                self._look_at_waiting(ticket, now_s)
+        for ticket in [ticket for ticket in self._tickets if ticket.state is State.RUNNING]:
+            if now_s - ticket.since_s >= self._patience.stall_s:
+                self._carrier.cancel(ticket.attempt.output)
+                self._lose(ticket, f"it showed no progress for {self._patience.stall_s:.0f} s", now_s)
+        self._look_at_waiting(now_s)
 
-    def _look_at_waiting(self, ticket: Ticket, now_s: float) -> None:
-        patience = self._patience
-        if ticket.state is State.QUEUED and ticket.is_quick:
-            limit_s = patience.hurried_queue_s if ticket.is_hurried else patience.queue_s
-            if now_s - ticket.waited_s >= limit_s:
-                self._build_here(ticket)
-        elif ticket.state is State.WAITING and now_s - ticket.waited_s >= patience.unreachable_s:
-            if ticket.is_quick:
-                self._build_here(ticket)
-            else:
-                self._fail(ticket, StorageFailure(f"a build could not be handed over: {self._why}"))
+    def _look_at_waiting(self, now_s: float) -> None:
+        """What is not begun for too long is done otherwise."""
+        patience, since_s = self._patience, self._unready_since_s
+        is_unreachable = since_s is not None and now_s - since_s >= patience.unreachable_s
+        for ticket in [ticket for ticket in self._tickets if ticket.state in (State.WAITING, State.QUEUED)]:
+            if ticket.state is State.WAITING and is_unreachable:
+                if ticket.is_quick:
+                    self._build_here(ticket)
+                else:
+                    self._fail(ticket, StorageFailure(f"a build could not be handed over: {self._why}"))
+            elif ticket.is_quick:
+                limit_s = patience.hurried_queue_s if ticket.is_hurried else patience.queue_s
+                if ticket.state is State.QUEUED and now_s - ticket.waited_s >= limit_s:
+                    self._is_crowded = True
+                    self._build_here(ticket)
 
     def _hand_over(self, now_s: float) -> None:
         if not self._is_ready:
             return
-        for ticket in self._tickets:
-            if ticket.state is State.WAITING:
-                self._next_attempt(ticket)
-                ticket.state, ticket.since_s = State.QUEUED, now_s
-                self._carrier.start(ticket.attempt, is_quick=ticket.is_quick, avoid=ticket.where)
+        for ticket in [ticket for ticket in self._tickets if ticket.state is State.WAITING]:
+            if ticket.is_quick and self._is_crowded and self._has_quick_queued:
+                self._build_here(ticket)
+                continue
+            self._next_attempt(ticket)
+            ticket.state, ticket.since_s = State.QUEUED, now_s
+            self._carrier.start(ticket.attempt, is_quick=ticket.is_quick, avoid=ticket.where)
+
+    @property
+    def _has_quick_queued(self) -> bool:
+        return any(ticket.is_quick and ticket.state is State.QUEUED for ticket in self._tickets)
 
     def _next_attempt(self, ticket: Ticket) -> None:
         """An output of its own: the attempts before may still be at theirs."""
@@ -239,12 +265,13 @@ class RemoteJobs:
             self._fail(ticket, StorageFailure(f"a build was lost {ticket.attempts} times, at last as {why}"))
             return
         _log.info("the build of %s is begun again: %s", output, why)
-        self._wait_again(ticket, now_s)
+        self._take_back(ticket)
+        ticket.waited_s = now_s
         self._hand_over(now_s)
 
-    def _wait_again(self, ticket: Ticket, now_s: float) -> None:
+    def _take_back(self, ticket: Ticket) -> None:
         self._by_attempt.pop(ticket.attempt.output, None)
-        ticket.state, ticket.since_s, ticket.waited_s = State.WAITING, now_s, now_s
+        ticket.state = State.WAITING
 
     def _build_here(self, ticket: Ticket) -> None:
         if ticket.state is State.QUEUED:

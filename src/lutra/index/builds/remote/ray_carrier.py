@@ -23,7 +23,9 @@ from lutra.model import forks
 
 _MODULE: Final = "lutra.index.builds.remote.ray_driver"
 _SILENT_S: Final = 60.0
-"""A driver that has said nothing for so long is ended: Ray takes a while to start, or to see that it is gone."""
+"""A driver that has said nothing for so long is ended."""
+_START_S: Final = 180.0
+"""Until it has said something at all, so long: Ray takes a while to start on a busy machine."""
 _RETRY_FIRST_S: Final = 1.0
 _RETRY_LAST_S: Final = 30.0
 _END_WAIT_S: Final = 5.0
@@ -58,8 +60,8 @@ class RayCarrier:
                 self._retry_s = _RETRY_FIRST_S
             if driver.ended:
                 self._let_go(driver, driver.last_words(), now_s)
-            elif now_s - driver.heard_s >= _SILENT_S:
-                self._let_go(driver, f"nothing was heard of it for {_SILENT_S:.0f} s", now_s)
+            elif now_s - driver.heard_s >= driver.silent_max_s:
+                self._let_go(driver, f"nothing was heard of it for {driver.silent_max_s:.0f} s", now_s)
         if self._driver is None and now_s >= self._retry_at_s:
             try:
                 self._driver = _Driver(self._settings, self._tell)
@@ -112,8 +114,8 @@ class _Driver:
                 os.close(pipe.fileno() if pipe is not None else -1)
 
     @property
-    def pid(self) -> int:
-        return self._process.pid
+    def silent_max_s(self) -> float:
+        return _SILENT_S if self.was_ready else _START_S
 
     def ask(self, **command: object) -> None:
         self._write(json.dumps(command) + "\n")
