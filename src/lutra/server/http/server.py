@@ -186,7 +186,10 @@ class _Server(uvicorn.Server):
                 self.handle_exit(number, frame)
             elif not self._is_stopping:
                 self._is_stopping = True
-                threading.Thread(target=self._stop_after, args=(self._before_stop, number), name="lutra-stop").start()
+                stopper = threading.Thread(
+                    target=self._stop_after, args=(self._before_stop, number), name="lutra-stop", daemon=True
+                )
+                stopper.start()
 
         before = {number: signal.signal(number, stop) for number in HANDLED_SIGNALS}
         try:
