@@ -24,14 +24,16 @@ from lutra.model.values import INT64_MAX, INT64_MIN, KEY_TYPES, ColumnType, type
 from lutra.tables.indexschemas import check_indexes, check_unused
 from lutra.tables.indexschemas import check_options as check_index_options
 
+_INDEX_KEY_COLUMNS_MAX: Final = limits.INDEX_KEY_COLUMNS_MAX + limits.KEY_COLUMNS_MAX
+"""Those that it was given, and those of its table's key."""
 _TTL_SECONDS_MAX: Final = 2**31 - 1
 _DEVIATION_SECONDS_MAX: Final = INT64_MAX // 1_000_000
 
 
-def check_schema(schema: TableSchema) -> None:
-    """Raises ParameterInvalid where a table cannot be so."""
+def check_schema(schema: TableSchema, *, may_be_index: bool = False) -> None:
+    """Raises ParameterInvalid where a table cannot be so, or an index as a table."""
     check_table_name(schema.name)
-    _check_key(schema.name, schema.key)
+    _check_key(schema.name, schema.key, _INDEX_KEY_COLUMNS_MAX if may_be_index else limits.KEY_COLUMNS_MAX)
     check_defined(schema.key, schema.defined)
     check_options(schema.options)
     _check_reserved(schema.reserved)
@@ -165,9 +167,9 @@ def with_schema(
     return replace(description, stream_created_us=stream_created_us)
 
 
-def _check_key(table: str, key: tuple[KeyColumn, ...]) -> None:
-    if not 1 <= len(key) <= limits.KEY_COLUMNS_MAX:
-        raise ParameterInvalid(f"The number of primary key columns must be in range: [1, {limits.KEY_COLUMNS_MAX}].")
+def _check_key(table: str, key: tuple[KeyColumn, ...], columns_max: int) -> None:
+    if not 1 <= len(key) <= columns_max:
+        raise ParameterInvalid(f"The number of primary key columns must be in range: [1, {columns_max}].")
     for column in key:
         _check_key_name(column.name)
         if column.type not in KEY_TYPES:

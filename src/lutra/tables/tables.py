@@ -73,13 +73,12 @@ class Tables:
     def create(
         self, schema: TableSchema, created_us: int | None = None, stream_created_us: int | None = None
     ) -> TableDescription:
-        """Made now, and its stream as well, where nobody says when. Who does has checked the schema: it may be that of
-        an index, whose key has more columns than a table's.
+        """Made now, and its stream as well, where nobody says when. Who does may mean an index, whose key has more
+        columns than a table's.
 
         Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted.
         """
-        if created_us is None:
-            schemas.check_schema(schema)
+        schemas.check_schema(schema, may_be_index=created_us is not None)
         return self._catalog.create(self._instance, schema, created_us, stream_created_us).description
 
     def names(self) -> list[str]:
