@@ -136,3 +136,35 @@ def test_a_range_hides_what_was_written_before_it() -> None:
     assert hidden.hides(b"a", 6)
     assert not hidden.hides(b"a", 7)
     assert not hidden.hides(b"c", 6)
+
+
+def test_what_a_commit_hides_is_hidden_once_it_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before, who reads has all of what was there; also where the commit then fails, or its thread is interrupted."""
+    monkeypatch.setattr(store_module, "DELETED_SINGLY_MAX", 10)
+    monkeypatch.setattr(SlateStore, "_tidy", lambda self: None)
+    store = SlateStore(tmp_path / "store")
+    fill(store, 100)
+    seen: list[tuple[int, bytes | None]] = []
+    make_durable = SlateStore._make_durable
+
+    def watched(self: SlateStore, handle: object) -> None:
+        seen.append((len(keys_of(self)), self.get(b"new")))
+        make_durable(self, handle)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(SlateStore, "_make_durable", watched)
+    for begin, end in ((b"00010", b"00040"), (b"00050", b"00090")):
+        batch = WriteBatch()
+        batch.delete_range(begin, end)
+        batch.put(b"new", begin)
+        if begin == b"00010":
+            store.commit(batch)
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                store.commit(batch)
+    assert seen == [(100, None), (71, b"00010")]
+    assert (len(keys_of(store)), store.get(b"new")) == (31, b"00050")
+    with store.snapshot() as snapshot:
+        assert len(list(snapshot.scan(b"\0", b"\xff"))) == 31
+    store.close()

@@ -1,8 +1,9 @@
 """Rows on an object store: SlateDB, a log-structured merge tree whose files are objects.
 
 **Durability.** `commit` returns once the batch is in an object of the write-ahead log that the store has acknowledged:
-one PUT. What is written and not yet acknowledged can be read already. Where a commit fails, or is not known to have
-happened, nobody can tell what of it the store has, so all further use is refused until it is opened again.
+one PUT. Nobody reads it before: a writer that is cut off would show what its successor never has. Where a commit fails,
+or is not known to have happened, nobody can tell what of it the store has, so all further use is refused until it is
+opened again.
 
 **One writer.** Opening takes the database from whoever had it: by a number in its manifest, and an empty object at the
 end of its log, both put only where there is none. The one before fails at its next commit, with `Fenced`, and within
@@ -110,7 +111,8 @@ class SlateStore(Planned):
         self._is_closed = False
         self._lock = threading.Lock()
         """Held while a batch becomes visible, with what it hides."""
-        self._hidden = hidden_for_good(hidden)
+        self._hidden = self._hidden_durably = hidden_for_good(hidden)
+        """By all that was written; and by what is durable, as reads go by."""
         self._on_swept = on_swept
         self._sweeps: list[Sweep] = []
         self._unflushed_commits = 0
@@ -121,7 +123,7 @@ class SlateStore(Planned):
         self._objects = self.address.object_store()
         self._meter = MemoryMeter(library(), self._settings)
         self._db = self._open(may_make)
-        self._reads = SlateReads(self._db, lambda: self._hidden, self._failure, self._wait_s, only_durable=True)
+        self._reads = SlateReads(self._db, lambda: self._hidden_durably, self._failure, self._wait_s, only_durable=True)
         """For those who ask."""
         self._written = SlateReads(self._db, lambda: self._hidden, self._failure, self._wait_s)
         """Also what is not durable yet, which is to be deleted as well."""
@@ -167,7 +169,7 @@ class SlateStore(Planned):
     def _begin_use(self) -> None:
         self._sync_local()
         stored = [HiddenRange.stored(*row) for row in self._reads.stored(*records_range())]
-        self._hidden = self._hidden.with_more(stored)
+        self._hidden = self._hidden_durably = self._hidden.with_more(stored)
         self._records = RecordKeys(self._hidden)
         self._sweeps = [Sweep(hidden) for hidden in self._hidden.ranges]
         if self._sweeps:
@@ -214,15 +216,20 @@ class SlateStore(Planned):
             if not plain.last:
                 return
             try:
-                handle = self._write(plain, records)
+                handle, hidden = self._write(plain, records)
             except Exception as error:
                 raise self._given_up(error) from error
         try:
             self._make_durable(handle)
         except Exception as error:
             raise self._given_up(error) from error
+        finally:
+            if hidden and self._refusal is None:  # also where an interrupt waited for that
+                with self._lock:
+                    self._hidden_durably = self._hidden_durably.with_more(hidden)
+                    self._sweeps = [*self._sweeps, *map(Sweep, hidden)]
         self._unflushed_commits += 1
-        if records or self._is_flush_due():
+        if hidden or self._is_flush_due():
             self._background.wake()
 
     def _is_flush_due(self) -> bool:
@@ -245,17 +252,15 @@ class SlateStore(Planned):
                     plain.last.setdefault(key, None)
         return records
 
-    def _write(self, plain: PlainBatch, records: dict[bytes, KeyRange]) -> Any:
-        """Into memory. The bindings' handle of it."""
+    def _write(self, plain: PlainBatch, records: dict[bytes, KeyRange]) -> tuple[Any, list[HiddenRange]]:
+        """Into memory. The bindings' handle of it, and what it hides."""
 
-        async def write() -> Any:
+        async def write() -> tuple[Any, list[HiddenRange]]:
             handle = await self._db.write(plain.for_bindings())
-            if records:
-                sequence = handle.seqnum()
-                made = [HiddenRange(begin, end, sequence, record) for record, (begin, end) in records.items()]
-                self._hidden = self._hidden.with_more(made)
-                self._sweeps = [*self._sweeps, *map(Sweep, made)]
-            return handle
+            sequence = handle.seqnum()
+            hidden = [HiddenRange(begin, end, sequence, record) for record, (begin, end) in records.items()]
+            self._hidden = self._hidden.with_more(hidden)
+            return handle, hidden
 
         return call(write(), wait_s=self._wait_s, is_whole=True)
 
@@ -327,6 +332,7 @@ class SlateStore(Planned):
         made = hidden_for_good(ranges).ranges
         with self._lock:
             self._hidden = self._hidden.with_more(made)
+            self._hidden_durably = self._hidden_durably.with_more(made)
             self._sweeps = [*self._sweeps, *map(Sweep, made)]
         if made:
             self._background.wake()
@@ -403,6 +409,7 @@ class SlateStore(Planned):
         with self._lock:
             if sweep.hidden.record is not None:
                 self._hidden = self._hidden.without(sweep.hidden)
+                self._hidden_durably = self._hidden_durably.without(sweep.hidden)
             self._sweeps = [other for other in self._sweeps if other is not sweep]
         is_for_good = sweep.hidden.record is None
         if is_for_good and self._on_swept is not None and all(other.hidden.record for other in self._sweeps):
