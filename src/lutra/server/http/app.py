@@ -201,6 +201,9 @@ class Application:
         try:
             body = await (self._exposition if path == "/metrics" else self._health).ask()
             status = 200
+        except LutraError as error:
+            logger.error("%s failed: %s", path, error)
+            body, status = b"unavailable\n", 503
         except Exception:
             logger.exception("%s failed", path)
             body, status = b"unavailable\n", 503
