@@ -146,7 +146,10 @@ def test_nodes_in_the_background_are_stopped_by_what_the_store_says_of_them(tmp_
     finally:
         ended = run(tmp_path, "cluster", "down", "--store", str(tmp_path / "store"), "--json")
     assert json.loads(ended.stdout) == {
-        "stopped": [{"name": "supervisor", "pid": int(kept[1]), "by_force": False}],
+        "stopped": [
+            {"name": "supervisor", "pid": int(kept[1]), "by_force": False},
+            {"name": name, "pid": node["pid"], "by_force": False},
+        ],
         "elsewhere": [],
     }
     for pid in (node["pid"], int(kept[1])):

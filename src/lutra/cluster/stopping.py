@@ -34,19 +34,26 @@ def stop_nodes(store: ObjectStore, state: LocalState, grace_s: float) -> Outcome
     """Stops who keeps the nodes running, which stops them, and whatever nodes are left: first with a signal to end in
     good order, after ``grace_s`` by force. Never a process that is not surely one of these. Raises StorageFailure.
     """
+    here, elsewhere = _nodes(store)
     stopped = []
     supervisor = state.supervisor()
-    if supervisor is not None:  # first of all: it would start nodes again
+    if supervisor is not None:  # first of all, and with its nodes: it would start them again
         stopped += _stop([("supervisor", supervisor)], grace_s)
-    wanted, elsewhere = [], []
+        here |= _nodes(store)[0]
+    return Outcome((*stopped, *_stop(sorted(here, key=lambda node: node[0]), grace_s)), tuple(elsewhere))
+
+
+def _nodes(store: ObjectStore) -> tuple[set[tuple[str, Process]], list[str]]:
+    """Nodes that run on this machine, and names of those that others run."""
+    here, elsewhere = set(), []
     for name, record in sorted(node_records(store).items()):
         if record.state.is_over or record.process is None:
             continue
         if not record.process.is_here:
             elsewhere.append(name)
         elif record.process.is_running:
-            wanted.append((name, record.process))
-    return Outcome((*stopped, *_stop(wanted, grace_s)), tuple(elsewhere))
+            here.add((name, record.process))
+    return here, elsewhere
 
 
 def _stop(wanted: Sequence[tuple[str, Process]], grace_s: float) -> list[Stopped]:
