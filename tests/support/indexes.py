@@ -12,7 +12,8 @@ from support.folders import folder_in_memory
 from lutra.index.builds.builder import Builder, InlineBuilder
 from lutra.index.builds.policy import Policy
 from lutra.index.lsm.index import SearchIndex
-from lutra.index.lsm.resources import MemoryBudget, Resources
+from lutra.index.lsm.memory import MemoryBudget
+from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.storage import IndexStorage
 from lutra.kernels.blocks import BlockCache
 from lutra.model.clock import Clock

@@ -33,6 +33,8 @@ from lutra.tables.keys import KeyCodec
 _MIB: Final = 1024 * 1024
 _DRAIN_S: Final = 10.0
 """Calls under way get so long to end, before the partition goes from under them."""
+_OPENING_S: Final = 60.0
+_LOOK_S: Final = 0.02
 _ROWS: Final = SlateSettings(block_cache_bytes=16 * _MIB, write_buffer_bytes=8 * _MIB)
 """Of one partition, which takes that much only where so much is read or written."""
 
@@ -263,13 +265,22 @@ class PartitionHost:
     def exchange(self, gone: OwnedPartition, come: Sequence[OwnedPartition]) -> None:
         """From now on it is answered from what was prepared to take the place of a partition, and not from that.
 
-        Which is closed by a thread of its own: calls under way end first.
+        Which is closed by a thread of its own: calls under way end first, and the others' indexes are open by then.
         """
         with self._lock:
             self._owned.pop(gone.id, None)
             self._owned.update((owned.id, owned) for owned in come)
         gone.calls.close()
-        threading.Thread(target=gone.close, name=f"lutra-retire-{gone.id}", daemon=True).start()
+
+        def retire() -> None:
+            # What is open of its segments need not be read again by who goes on with them.
+            until_s = time.monotonic() + _OPENING_S
+            feeds = [feed for owned in come for feed in owned.instance.index_feeds()]
+            while not all(feed.index.is_open or feed.has_ended() for feed in feeds) and time.monotonic() < until_s:
+                time.sleep(_LOOK_S)
+            gone.close()
+
+        threading.Thread(target=retire, name=f"lutra-retire-{gone.id}", daemon=True).start()
 
     def rows_address(self, partition_id: str) -> str:
         """Of a partition's key-value store."""

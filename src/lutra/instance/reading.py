@@ -20,8 +20,9 @@ from lutra.feed.on_demand import OnDemandFeeder
 from lutra.index.definitions.definition import IndexDefinition
 from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.feed.reading import ReadFeed
+from lutra.index.lsm.memory import MemoryBudget
 from lutra.index.lsm.read_storage import Look
-from lutra.index.lsm.resources import MemoryBudget, Resources
+from lutra.index.lsm.resources import Resources
 from lutra.instance import registry
 from lutra.instance.instance import Instance
 from lutra.instance.partition import Partition

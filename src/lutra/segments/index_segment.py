@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
+from copy import copy
 from types import TracebackType
 from typing import Final
 
@@ -121,6 +122,18 @@ class IndexSegment:
             obj.forget()
             segment._closing = closing.pop_all()
             return segment
+
+    def without(self, dead: BitMap | None) -> IndexSegment:
+        """The same segment, of which all documents live but these: it is closed with this one.
+
+        Raises Corruption where one of them is no document of it.
+        """
+        other = copy(self)
+        try:
+            other.live = live_of(self.meta.size, dead)
+        except ValueError as error:
+            raise Corruption(f"{self.name}: its deletions are those of another segment: {error}.") from error
+        return other
 
     def _open_times(self) -> None:
         meta, section = self.meta, self._section(SectionKind.NEWEST)

@@ -259,11 +259,11 @@ def test_names_of_no_segment_are_refused(name: str) -> None:
 
 
 def test_neighbours_found_by_both_halves_are_those_of_the_whole(tmp_path: Path) -> None:
-    """Over graphs with half their rows out of range: brute force says which are right."""
+    """Over codes with half their rows out of range: brute force says which are right."""
     rng = np.random.default_rng(5)
-    vectors = rng.standard_normal((6_000, 16), np.float32)
+    vectors = rng.standard_normal((4_000, 128), np.float32)
     schema = IndexSchema(
-        (FieldSchema("n", FieldType.LONG), FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(16)))
+        (FieldSchema("n", FieldType.LONG), FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(128)))
     )
     rows = [
         Row((("user", "abcd"[n % 4]), ("id", n)), [("n", n, 1), ("v", vectors[n].tobytes(), 1)])
@@ -284,9 +284,9 @@ def test_neighbours_found_by_both_halves_are_those_of_the_whole(tmp_path: Path) 
         child.open()
         child.reached(Progress(1, True))
         children.append(child)
-    assert [child.rows for child in children] == [3_000, 3_000]
+    assert [child.rows for child in children] == [2_000, 2_000]
     recalls: dict[str, list[int]] = {"whole": [], "halves": []}
-    for query in rng.standard_normal((30, 16), np.float32):
+    for query in rng.standard_normal((30, 128), np.float32):
         away = ((vectors - query) ** 2).sum(axis=1)
         nearest = set(np.argsort(away)[:10].tolist())
         recalls["whole"].append(len(nearest & set(neighbours(whole, query))))
@@ -306,3 +306,41 @@ def test_neighbours_found_by_both_halves_are_those_of_the_whole(tmp_path: Path) 
 def neighbours(index: SearchIndex, query: Any) -> list[int]:
     request = SearchRequest(KnnVector("v", query, 10), limit=10, sort=(ScoreSort(),))
     return [int(hit.key[1][1]) for hit in search(index.view(), request).hits]
+
+
+def test_clones_go_on_with_what_is_open_of_the_whole(tmp_path: Path) -> None:
+    """Of codes and graphs there is one in memory, as long as anybody searches it."""
+    vectors = np.random.default_rng(5).standard_normal((3_000, 128), np.float32)
+    schema = IndexSchema((FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(128)),))
+    rows = [Row((("user", "abcd"[n % 4]), ("id", n)), [("v", vector.tobytes(), 1)]) for n, vector in enumerate(vectors)]
+    resources = resources_in(tmp_path, policy=LAZY)
+    whole = index_in(resources, schema, KEY)
+    whole.open()
+    whole.apply(rows)
+    whole.reached(Progress(1, True))
+    whole.flush()
+    whole.compact()
+    whole.maintain()
+    granted_bytes = resources.memory.granted_bytes
+    assert granted_bytes > 0
+    with whole.still() as (storage, segments):
+        clone_index(storage, segments, halves(AT_C))
+    before = resources.store.requests
+    lower, upper = (SearchIndex(schema, KEY, IndexStorage(resources.store, p), resources) for p in (LOWER, UPPER))
+    for child in (lower, upper):
+        child.open()
+        child.reached(Progress(1, True))
+    assert (resources.store.requests - before).ranged_reads == 0
+    assert resources.memory.granted_bytes == granted_bytes
+    view = lower.view()
+    whole.close()
+    lower.close()
+    assert upper.rows == 1_500
+    assert len(neighbours(upper, np.zeros(128, np.float32))) == 10
+    upper.close()
+    assert resources.memory.granted_bytes == granted_bytes, "a view has it"
+    assert view.rows == 1_500
+    del view
+    lower.wait_unread(1.0)
+    assert resources.memory.granted_bytes == 0
+    resources.close()

@@ -16,7 +16,8 @@ from lutra.feed.progress import Progress
 from lutra.index.builds.policy import Policy
 from lutra.index.lsm.index import SearchIndex
 from lutra.index.lsm.manifest import Manifest, schema_identity
-from lutra.index.lsm.resources import MemoryBudget, Resources
+from lutra.index.lsm.memory import MemoryBudget
+from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.storage import IndexStorage
 from lutra.index.lsm.stored_stats import stored_stats
 from lutra.kernels.blocks import BlockCache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,8 +23,8 @@ from lutra.segments.index_segment import IndexSegment
 _AHEAD_MS: Final = 3_000
 """Of rows that expire: dropped every second or so, they are known before, and searches need not look for them."""
 
-Retired = deque[tuple[str, IndexSegment, int]]
-"""Segments that neither an index nor a view holds any more, to be closed: name, segment, granted bytes."""
+Retired = deque[tuple[str, Callable[[], None]]]
+"""Segments that neither an index nor a view holds any more: name, and what lets go of it."""
 
 
 class OpenSegment:
@@ -34,7 +34,15 @@ class OpenSegment:
     to ``retired``: no reader is left.
     """
 
-    def __init__(self, entry: SegmentEntry, segment: IndexSegment, granted_bytes: int, retired: Retired) -> None:
+    def __init__(
+        self,
+        entry: SegmentEntry,
+        segment: IndexSegment,
+        granted_bytes: int,
+        retired: Retired,
+        release: Callable[[], None],
+    ) -> None:
+        """``release``: lets go of ``segment``."""
         self.shape = entry.shape
         """As built or as the last manifest has it; ``dead`` is of this moment."""
         self.since = entry.since
@@ -51,7 +59,7 @@ class OpenSegment:
         self._rows = Expiry(segment.newest, _AHEAD_MS)
         self._cells = Expiry(segment.oldest)
         self._lately: tuple[RowMask, int, RowMask] | None = None  # a mask, how many of it had expired, and the rest
-        weakref.finalize(self, retired.append, (entry.shape.name, segment, granted_bytes)).atexit = False
+        weakref.finalize(self, retired.append, (entry.shape.name, release)).atexit = False
 
     @property
     def name(self) -> str:

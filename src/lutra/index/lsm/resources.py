@@ -7,7 +7,6 @@ import math
 import os
 import re
 import shutil
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,8 @@ from lutra.index.builds.builder import QUICK_BYTES, Builder, ProcessBuilder
 from lutra.index.builds.opening import LOCAL, open_builder
 from lutra.index.builds.policy import Policy
 from lutra.index.lsm.machine import machine_memory_bytes
+from lutra.index.lsm.memory import MemoryBudget
+from lutra.index.lsm.shared import SharedSegments
 from lutra.kernels.blocks import BlockCache
 from lutra.model.errors import ParameterInvalid
 from lutra.objects.opening import open_store
@@ -40,31 +41,6 @@ def build_memory_default() -> int:
     return max(QUICK_BYTES, machine_memory_bytes() // _BUILD_SHARE)
 
 
-class MemoryBudget:
-    """Memory that open segments share out among themselves. Thread-safe."""
-
-    def __init__(self, total_bytes: int) -> None:
-        self.total_bytes = total_bytes
-        self._lock = threading.Lock()
-        self._granted_bytes = 0
-
-    @property
-    def granted_bytes(self) -> int:
-        return self._granted_bytes
-
-    def grant(self, wanted_bytes: int, replacing_bytes: int = 0) -> int:
-        """Up to ``wanted_bytes``, as much as is left; what others will soon give back counts as left."""
-        with self._lock:
-            left = max(0, self.total_bytes - self._granted_bytes + replacing_bytes)
-            granted = min(wanted_bytes, left)
-            self._granted_bytes += granted
-            return granted
-
-    def give_back(self, granted_bytes: int) -> None:
-        with self._lock:
-            self._granted_bytes -= granted_bytes
-
-
 @dataclass(frozen=True, slots=True)
 class Resources:
     """``address`` is where ``store`` is, for builders in other processes; ``scratch`` a local folder for them."""
@@ -82,6 +58,8 @@ class Resources:
     """Threads that several partitions share; None: each has its own."""
     place: str = ""
     """The folder of ``store`` in which all of these indexes have their objects, with '/' at its end; "": all of it."""
+    shared: SharedSegments = field(default_factory=SharedSegments)
+    """What is open of ``store``, at whatever place."""
 
     @classmethod
     def open(

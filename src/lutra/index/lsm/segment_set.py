@@ -85,32 +85,42 @@ class SegmentSet:
 
         ``sweepers``: threads that read what it keeps in memory; None: this one, which leaves the disk to searches.
         """
-        resources, deletions = self._resources, entry.deletions
-        freed_bytes, granted_bytes = sum(old.granted_bytes for old in replacing), 0
+        resources, deletions, name = self._resources, entry.deletions, self._storage.full(entry.shape.name)
+        dead = None if deletions is None else read_deletions(resources.store, self._storage.full(deletions))
+        freed_bytes = sum(old.granted_bytes for old in replacing)
 
-        def grant(wanted_bytes: int) -> int:
-            nonlocal granted_bytes
-            granted_bytes = resources.memory.grant(wanted_bytes, freed_bytes)
-            return granted_bytes
+        def opened() -> tuple[IndexSegment, int]:
+            granted: list[int] = []
 
+            def grant(wanted_bytes: int) -> int:
+                granted.append(resources.memory.grant(wanted_bytes, freed_bytes))
+                return granted[-1]
+
+            try:
+                segment = IndexSegment.open(
+                    resources.store,
+                    name,
+                    self._schema,
+                    cache=resources.cache,
+                    size_bytes=entry.shape.bytes,
+                    grant=grant,
+                    sweepers=sweepers,
+                )
+            except BaseException:
+                resources.memory.give_back(sum(granted))
+                raise
+            return segment, sum(granted)
+
+        taken = resources.shared.take(name, self._schema, resources.memory, opened)
         try:
-            segment = IndexSegment.open(
-                resources.store,
-                self._storage.full(entry.shape.name),
-                self._schema,
-                cache=resources.cache,
-                size_bytes=entry.shape.bytes,
-                grant=grant,
-                deletions=None if deletions is None else read_deletions(resources.store, self._storage.full(deletions)),
-                sweepers=sweepers,
-            )
+            segment = taken.segment.without(dead)
         except BaseException:
-            resources.memory.give_back(granted_bytes)
+            taken.release()
             raise
-        for name, fallback in fallbacks_of(segment.checked).items():
-            _log.warning("%s, field [%s]: %s", self._storage.full(entry.shape.name), name, _FALLBACKS[fallback])
+        for field, fallback in fallbacks_of(segment.checked).items():
+            _log.warning("%s, field [%s]: %s", name, field, _FALLBACKS[fallback])
         self._alive.add(entry.shape.name)
-        return OpenSegment(entry, segment, granted_bytes, self._retired)
+        return OpenSegment(entry, segment, taken.granted_bytes, self._retired, taken.release)
 
     def open_all(
         self, entries: Sequence[SegmentEntry], on_progress: Callable[[], None] = lambda: None
@@ -174,9 +184,8 @@ class SegmentSet:
     def close_retired(self) -> set[str]:
         """Closes segments that nobody holds any more; returns the names of those that somebody does."""
         while self._retired:
-            name, segment, granted_bytes = self._retired.popleft()
-            segment.close()
-            self._resources.memory.give_back(granted_bytes)
+            name, release = self._retired.popleft()
+            release()
             self._alive.discard(name)
         return self.alive
 
