@@ -77,13 +77,6 @@ class RowsPlace:
                 "data directory"
             )
 
-    @property
-    def is_elsewhere(self) -> bool:
-        return self._known is not None
-
-    def __str__(self) -> str:
-        return str(self._data_dir / IN_DIRECTORY) if self._known is None else self._known.address
-
     def require_apart(self, objects: str) -> None:
         """Raises ParameterInvalid where rows and the objects of search indexes would be among each other."""
         if self._known is None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from lutra.kv.batch import DELETE_RANGE, PUT, WriteBatch
 from lutra.kv.slatedb.hidden import RESERVED, KeyRange
 from lutra.kv.slatedb.library import library
 from lutra.model.errors import ParameterInvalid
-
-VALUE_BYTES_MAX: Final = (1 << 31) - 1
-"""Of what the bindings can hand over."""
 
 
 class PlainBatch:
@@ -35,10 +32,6 @@ class PlainBatch:
                 self.ranges.append((key, min(value, RESERVED)))
         if last and (b"" in last or max(last) >= RESERVED):
             raise ParameterInvalid("a key is neither empty, nor starts with sixteen bytes of 0xFF")
-
-    @property
-    def size_bytes(self) -> int:
-        return sum(len(key) + len(value or b"") for key, value in self.last.items())
 
     def for_bindings(self) -> Any:
         """The bindings' batch."""

@@ -13,7 +13,7 @@ import itertools
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from lutra.model.errors import Corruption, ParameterInvalid
 
@@ -28,12 +28,6 @@ KeyRange = tuple[bytes, bytes]
 
 Row = tuple[bytes, bytes, int]
 """A key, its value, and the sequence of the batch that wrote it."""
-
-
-class Sequenced(Protocol):
-    """A pair, with the sequence of the batch that wrote it."""
-
-    seq: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ class Sweep:
     def __init__(self, hidden: HiddenRange) -> None:
         self.hidden = hidden
         self._at = hidden.begin
-        self.deleted = 0
 
     def step(self, reads: SlateReads, delete: Callable[[list[bytes]], None]) -> bool:
         """Deletes the next keys; nobody else may write meanwhile. True when none are left. Raises as ``reads``."""
@@ -26,7 +25,6 @@ class Sweep:
         doomed = [key for key, _, sequence in rows if self.hidden.hides(key, sequence)]
         if doomed:
             delete(doomed)
-            self.deleted += len(doomed)
         if len(rows) < KEYS_AT_ONCE:
             return True
         self._at = rows[-1][0] + b"\0"
