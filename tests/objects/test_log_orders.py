@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from support.simulation.explorer import Explored, Explorer, Violation
+from support.simulation.explorer import Explored, Explorer
 from support.simulation.manifest_programs import FOLDER, MANIFEST_INVARIANTS, MakeLog, writer
 from support.simulation.operations import DELETE, LIST, PUT_IF_ABSENT
 from support.simulation.played import Played
 from support.simulation.processes import Context, Program
+from support.simulation.world import Violation
 
 from lutra.model.errors import Fenced, StorageFailure
 from lutra.objects import manifest_log
@@ -37,7 +38,8 @@ def test_two_writers_with_a_fault_at_every_operation() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("commits", "faults"), [((3, 3), 2), ((2, 2), 3), ((1, 2, 1), 2), ((2, 2, 2), 1)])
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("commits", "faults"), [((2, 2), 2), ((1, 2, 1), 1), ((2, 2, 2), 1)])
 def test_more_of_both(commits: Sequence[int], faults: int) -> None:
     found = explored(writers(*commits), faults=faults)
     print(f"{commits} commits, {faults} faults: {found}")

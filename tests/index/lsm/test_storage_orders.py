@@ -11,11 +11,12 @@ from typing import TypeVar
 
 import pytest
 from support.simulation import index_programs
-from support.simulation.explorer import Explored, Explorer, Violation
+from support.simulation.explorer import Explored, Explorer
 from support.simulation.index_programs import INDEX_INVARIANTS, PREFIX, MakeStorage, Round, index_writer
 from support.simulation.operations import DELETE, PUT, PUT_IF_ABSENT
 from support.simulation.played import Played
 from support.simulation.processes import Context, Program
+from support.simulation.world import Violation
 
 from lutra.index.lsm.manifest import Manifest
 from lutra.index.lsm.storage import IndexStorage

@@ -8,66 +8,38 @@ has crashed: both are among the orders, at every operation. Faults cost one of `
 - a put where there is nothing is answered with "there is something", though it was this one that put it: the same;
 - a read gets no answer.
 
-What an order leads to is a state: objects, what each process has seen (`Moment`), what may be done yet, and the time.
-States that two orders share are gone on from once, which loses nothing: what can come after is the same.
+Time goes on right before a process looks at its clock: elsewhere nobody would see it, and who is sure of something is
+sure of less and less as time goes on.
+
+What an order leads to is a state. States that two orders share are gone on from once, which loses nothing: what can
+come after is the same. With ``is_reduced``, of orders that differ only by which of two operations came first, though
+neither sees nor changes what the other does, one is gone through: dynamic partial order
+reduction (Flanagan and Godefroid, 2005) with what comes after a state kept with it (Yang et al., 2008).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+import contextlib
+import logging
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
-from support.simulation.operations import (
-    CLOCK,
-    PUT_IF_ABSENT,
-    WRITES,
-    Answer,
-    Failed,
-    Objects,
-    Operation,
-    answer_to,
-    done,
-)
-from support.simulation.processes import Moment, Process, Program, without_chance
+from support.simulation.conflicts import Conflicts
+from support.simulation.operations import CLOCK, Objects, Operation
+from support.simulation.processes import Program, without_chance
+from support.simulation.world import Choice, Invariant, State, Step, World
 
 STATES_MAX: Final = 5_000_000
 """More than this takes a machine's memory: a scenario is to be smaller."""
 
 
-class View(NamedTuple):
-    """A state, as an invariant sees it. ``notes``: of each process, in its own order."""
-
-    objects: Objects
-    notes: Mapping[str, tuple[Hashable, ...]]
-    now: float
-    is_over: bool
-    """All processes have ended, and nothing is to be done yet."""
-
-    def noted(self, kind: str) -> Iterator[tuple[str, tuple[Hashable, ...]]]:
-        """The process, and the rest, of each note that begins so."""
-        for name, notes in self.notes.items():
-            for note in notes:
-                assert isinstance(note, tuple)
-                if note[0] == kind:
-                    yield name, note[1:]
-
-
-Invariant = Callable[[View], None]
-"""Raises AssertionError where the state is wrong."""
-
-
-class Violation(AssertionError):
-    """An order of operations that leads to a wrong state. ``steps``: as one reads them."""
-
-    def __init__(self, reason: str, steps: Sequence[str]) -> None:
-        self.reason, self.steps = reason, tuple(steps)
-        super().__init__("\n".join([reason, *(f"{number:3} {step}" for number, step in enumerate(steps, 1))]))
-
-
 @dataclass
 class Explored:
-    """How much there was. ``schedules``: orders from the start to an end, exactly."""
+    """How much there was. ``schedules``: orders from the start to an end that were told apart.
+
+    ``noted``: the kinds of notes that each process made in some order, so that one knows what was reached at all.
+    """
 
     states: int = 0
     transitions: int = 0
@@ -75,6 +47,7 @@ class Explored:
     ends: int = 0
     depth: int = 0
     moments: dict[str, int] = field(default_factory=dict)
+    noted: set[tuple[str, Hashable]] = field(default_factory=set)
 
     def __str__(self) -> str:
         return (
@@ -83,34 +56,31 @@ class Explored:
         )
 
 
-class State(NamedTuple):
-    """``objects`` and ``late`` stand for themselves in `Explorer`'s lists; ``ticks``: how often time went on."""
+@dataclass(slots=True)
+class _Visit:
+    """A state that is being gone on from. ``wanted``: who is to go next in some order; ``below``: what happens then.
 
-    objects: int
-    moments: tuple[int, ...]
-    late: tuple[Operation, ...]
-    faults: int
-    ticks: int
+    ``happening``: what led to where the search is now.
+    """
 
-
-class Step(NamedTuple):
-    """One transition: who, what, and the fault in it."""
-
-    who: str
-    operation: Operation
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.who}: {self.operation}{self.what and f' ({self.what})'}"
+    state: State
+    step: Step | None
+    choices: dict[tuple[int, ...], Choice]
+    wanted: list[tuple[int, ...]]
+    left: Iterator[Step]
+    thread: tuple[int, ...] = ()
+    tried: int = 0
+    schedules: int = 0
+    below: int = 0
+    happening: int = -1
 
 
 class Explorer:
     """Explores some programs over one store.
 
-    :param objects: what is there at first.
     :param faults: as many may happen in one order.
-    :param tick_s, ticks: how far time goes on at once, and how often it may.
-    :param can_fail: which operations faults may happen to.
+    :param first: processes of which each runs alone until it notes that, before all orders are gone through.
+    The others are as `World` has them.
     """
 
     def __init__(
@@ -123,130 +93,136 @@ class Explorer:
         ticks: int = 0,
         tick_s: float = 1.0,
         can_fail: Callable[[Operation], bool] = lambda operation: True,
+        first: Sequence[tuple[str, str]] = (),
+        is_reduced: bool = False,
     ) -> None:
-        self._programs, self._invariants = programs, invariants
-        self._faults, self._ticks, self._tick_s, self._can_fail = faults, ticks, tick_s, can_fail
-        self._objects: list[Objects] = []
-        self._objects_known: dict[frozenset[tuple[str, bytes]], int] = {}
-        self._first = self._known(dict(objects or {}))
-        self._checked: set[tuple[Hashable, ...]] = set()
-        self._found = Explored()
+        self._make_world = lambda: World(
+            programs, invariants, objects=dict(objects or {}), ticks=ticks, tick_s=tick_s, can_fail=can_fail
+        )
+        self._faults, self._run_first, self._is_reduced = faults, first, is_reduced
+        self._conflicts = Conflicts()
+        self._late: dict[tuple[int, ...], set[tuple[int, ...]]] = {}
+        """Threads of operations that are done late: of the threads that asked for them."""
+        self._late_numbers: dict[Operation, int] = {}
+        self._path: list[_Visit] = []
+        self._visited: dict[State, tuple[int, int]] = {}
+        """Of each state: how many orders lead from it to an end, and what happens in them."""
+        self.found = Explored()
 
     def run(self) -> Explored:
         """Visits every state. Raises Violation at the first that is wrong."""
-        with without_chance():
-            self._processes = [Process(program) for program in self._programs]
-            self._moments: list[dict[int, Moment]] = [{p.start.number: p.start} for p in self._processes]
-            self._visit(State(self._first, tuple(p.start.number for p in self._processes), (), self._faults, 0))
-        self._found.moments = {process.name: process.moments for process in self._processes}
-        return self._found
+        with without_chance(), _without_logs():
+            self._world = self._make_world()
+            first = self._begin()
+            self._enter(first, None)
+            while self._path:
+                self._go_on()
+        self.found.states, self.found.schedules = len(self._visited), self._visited[first][0]
+        self.found.moments = {process.name: process.moments for process in self._world.processes}
+        return self.found
 
-    def _visit(self, first: State) -> None:
-        """Depth first. ``orders`` of a state: how many lead from it to an end, known once all after it are."""
-        orders: dict[State, int] = {}
-        path: list[tuple[State, Iterator[tuple[Step, State]], list[int], Step | None]] = []
+    def _begin(self) -> State:
+        """Where all orders begin."""
+        world = self._world
+        state = world.start
+        for name, kind in self._run_first:
+            index = [process.name for process in world.processes].index(name)
+            while not any(isinstance(n, tuple) and n[0] == kind for n in world.moment(state, index).notes):
+                choice = next(choice for choice in world.choices(state) if choice.process == index)
+                state = world.steps(state, choice)[0].after
+        return state._replace(faults=self._faults)
 
-        def enter(state: State, step: Step | None) -> None:
-            steps = [str(at[3]) for at in path[1:]] + ([str(step)] if step else [])
-            after = self._after(state, steps)
-            self._check(state, steps, is_over=not after and not state.late)
-            path.append((state, iter(after), [int(not after)], step))
-            self._found.ends += not after
-            self._found.depth = max(self._found.depth, len(path) - 1)
-            if len(orders) > STATES_MAX:
-                raise AssertionError(f"more than {STATES_MAX:,} states")
+    def _enter(self, state: State, step: Step | None) -> None:
+        choices = {self._thread(choice): choice for choice in self._world.choices(state)}
+        wanted = list(choices)
+        if self._is_reduced:
+            wanted = wanted[:1]
+        self._path.append(_Visit(state, step, choices, wanted, iter(()), schedules=int(not choices)))
+        self._world.check(state, self._told)
+        self.found.ends += not choices
+        self.found.depth = max(self.found.depth, len(self._path) - 1)
+        assert len(self._visited) <= STATES_MAX, f"more than {STATES_MAX:,} states"
 
-        enter(first, None)
-        while path:
-            state, rest, count, _ = path[-1]
-            for step, following in rest:
-                self._found.transitions += 1
-                known = orders.get(following)
-                if known is None:
-                    enter(following, step)
-                    break
-                count[0] += known
-            else:
-                orders[state] = count[0]
-                path.pop()
-                if path:
-                    path[-1][2][0] += count[0]
-        self._found.states, self._found.schedules = len(orders), orders[first]
+    def _told(self) -> list[str]:
+        return [str(visit.step) for visit in self._path[1:]]
 
-    def _after(self, state: State, steps: Sequence[str]) -> list[tuple[Step, State]]:
-        """All that can happen next."""
-        found: list[tuple[Step, State]] = []
-        for index, process in enumerate(self._processes):
-            moment = self._moments[index][state.moments[index]]
-            if moment.failure is not None:
-                raise Violation(f"{process.name} has failed: {moment.failure!r}", steps) from moment.failure
-            for thread, operation in enumerate(moment.pending):
-                if operation is not None:
-                    who = process.name if len(moment.pending) == 1 else f"{process.name}/{thread}"
-                    for what, answer, objects, late, faults in self._outcomes(state, operation):
-                        after = process.after(moment, thread, answer)
-                        self._moments[index][after.number] = after
-                        moments = (*state.moments[:index], after.number, *state.moments[index + 1 :])
-                        following = State(objects, moments, late, faults, state.ticks)
-                        found.append((Step(who, operation, what), following))
-        for index, operation in enumerate(state.late):
-            if index and state.late[index - 1] == operation:
-                continue
-            objects = self._known(done(operation, self._objects[state.objects]))
-            late = state.late[:index] + state.late[index + 1 :]
-            found.append((Step("late", operation, ""), state._replace(objects=objects, late=late)))
-        if state.ticks < self._ticks and any(p is not None for p in self._pending(state)):
-            found.append(
-                (Step("time", Operation(CLOCK), f"+{self._tick_s:g} s"), state._replace(ticks=state.ticks + 1))
-            )
-        return found
-
-    def _pending(self, state: State) -> Iterator[Operation | None]:
-        for index, number in enumerate(state.moments):
-            yield from self._moments[index][number].pending
-
-    def _outcomes(
-        self, state: State, operation: Operation
-    ) -> Iterator[tuple[str, Answer, int, tuple[Operation, ...], int]]:
-        """What the store may do with it: what is said of it, the answer, and what is then there."""
-        late, faults = state.late, state.faults
-        if operation.kind == CLOCK:
-            yield "", state.ticks * self._tick_s, state.objects, late, faults
+    def _go_on(self) -> None:
+        """One step deeper where there is one, else one back."""
+        visit = self._path[-1]
+        step = next(visit.left, None)
+        while step is None and visit.tried < len(visit.wanted):
+            visit.thread = visit.wanted[visit.tried]
+            visit.tried += 1
+            visit.left = iter(self._world.steps(visit.state, visit.choices[visit.thread]))
+            step = next(visit.left, None)
+        if step is None:
+            self._leave()
             return
-        objects = self._objects[state.objects]
-        answer, after = answer_to(operation, objects), self._known(done(operation, objects))
-        yield "", answer, after, late, faults
-        if not faults or not self._can_fail(operation):
-            return
-        if operation.kind not in WRITES:
-            yield "no answer", Failed(operation.name), state.objects, late, faults - 1
-            return
-        later = tuple(sorted((*late, operation)))
-        yield "no answer, yet to be done", Failed(operation.name), state.objects, later, faults - 1
-        yield "to be done once more", answer, after, later, faults - 1
-        if operation.kind == PUT_IF_ABSENT and answer is True:
-            yield "repeated by the client", False, after, late, faults - 1
+        self.found.transitions += 1
+        self._note(visit, step)
+        known = self._visited.get(step.after)
+        if known is None:
+            self._enter(step.after, step)
+        else:
+            self._take_in(visit, *known)
 
-    def _known(self, objects: Objects) -> int:
-        """The same number for the same objects."""
-        key = frozenset(objects.items())
-        number = self._objects_known.setdefault(key, len(self._objects))
-        if number == len(self._objects):
-            self._objects.append(objects)
-        return number
+    def _leave(self) -> None:
+        visit = self._path.pop()
+        self._visited[visit.state] = visit.schedules, visit.below
+        if self._path:
+            self._take_in(self._path[-1], visit.schedules, visit.below, is_known=True)
 
-    def _check(self, state: State, steps: Sequence[str], *, is_over: bool) -> None:
-        notes = {
-            process.name: self._moments[index][state.moments[index]].notes
-            for index, process in enumerate(self._processes)
-        }
-        key = (state.objects, *notes.values(), state.ticks, is_over)
-        if key in self._checked:
+    def _take_in(self, visit: _Visit, schedules: int, below: int, *, is_known: bool = False) -> None:
+        """What comes after the step that a visit has just made. ``is_known``: it was compared with the path already."""
+        visit.schedules += schedules
+        visit.below |= below
+        if self._is_reduced and not is_known:
+            self._compare(below, len(self._path))
+
+    def _note(self, visit: _Visit, step: Step) -> None:
+        """A step that is made now: who might have gone before those on the path that it does not commute with?"""
+        if step.is_visible and step.operation.kind != CLOCK:
+            index = max(visit.thread[0], 0)
+            name, notes = self._world.processes[index].name, self._world.moment(step.after, index).notes
+            self.found.noted |= {(name, note[0]) for note in notes if isinstance(note, tuple)}
+        if not self._is_reduced:
             return
-        self._checked.add(key)
-        view = View(self._objects[state.objects], notes, state.ticks * self._tick_s, is_over)
-        for invariant in self._invariants:
-            try:
-                invariant(view)
-            except AssertionError as error:
-                raise Violation(f"{invariant.__name__}: {error}", steps) from error
+        for operation in step.after.late:
+            if operation not in visit.state.late:
+                self._late.setdefault(self._late_thread(operation), set()).add(visit.thread)
+        can_tick = step.operation.kind == CLOCK and self._world.can_tick(visit.state)
+        number = self._conflicts.number(visit.thread, step.operation, is_visible=step.is_visible, can_tick=can_tick)
+        visit.happening = number
+        visit.below |= 1 << number
+        self._compare(1 << number, len(self._path) - 1)
+
+    def _compare(self, happenings: int, depth: int) -> None:
+        for visit in self._path[:depth]:
+            for thread in self._conflicts.among(happenings, visit.happening):
+                self._want(visit, thread)
+
+    def _want(self, visit: _Visit, thread: tuple[int, ...]) -> None:
+        """Some order is to have that thread go on from there; where it is not there yet, who makes it."""
+        if thread in visit.choices:
+            if thread not in visit.wanted:
+                visit.wanted.append(thread)
+            return
+        for maker in self._late.get(thread, ()):
+            self._want(visit, maker)
+
+    def _thread(self, choice: Choice) -> tuple[int, ...]:
+        return (choice.process, choice.thread) if choice.process >= 0 else self._late_thread(choice.operation)
+
+    def _late_thread(self, operation: Operation) -> tuple[int, ...]:
+        return (-1, self._late_numbers.setdefault(operation, len(self._late_numbers)))
+
+
+@contextlib.contextmanager
+def _without_logs() -> Iterator[None]:
+    """What is logged once is logged a thousand times."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

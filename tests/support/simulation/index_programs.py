@@ -12,8 +12,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final, Literal, TypeVar
 
-from support.simulation.explorer import View
 from support.simulation.processes import Context, Program
+from support.simulation.world import View
 
 from lutra.index.builds.policy import SegmentShape
 from lutra.index.lsm.manifest import Manifest, SegmentEntry

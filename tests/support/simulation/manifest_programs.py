@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Callable
 from typing import Final
 
-from support.simulation.explorer import View
 from support.simulation.processes import Context, Program
+from support.simulation.world import View
 
 from lutra.model.errors import Fenced, StorageFailure
 from lutra.objects.manifest_log import ManifestLog

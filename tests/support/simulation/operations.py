@@ -13,6 +13,8 @@ LIST: Final = "list"
 DELETE: Final = "delete"
 CLOCK: Final = "clock"
 """What time it is, by the asking machine's monotonic clock."""
+PAUSE: Final = "pause"
+"""Nothing is asked: a thread lets others go on."""
 
 WRITES: Final = frozenset({PUT, PUT_IF_ABSENT, DELETE})
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from support.simulation.explorer import Invariant, View
 from support.simulation.operations import CLOCK, WRITES, Answer, Failed, Objects, Operation, answer_to, done
 from support.simulation.processes import Moment, Process, Program, without_chance
+from support.simulation.world import Invariant, View
 
 
 class Played:
@@ -61,7 +61,9 @@ class Played:
         return [note for note in self._moments[name].notes if isinstance(note, tuple)]
 
     def check(self) -> None:
-        view = View(self.objects, {name: at.notes for name, at in self._moments.items()}, self.now_s, False)
+        notes = {name: at.notes for name, at in self._moments.items()}
+        claims = {name: at.claims for name, at in self._moments.items()}
+        view = View(self.objects, notes, claims, self.now_s, False)
         for invariant in self._invariants:
             invariant(view)
 
@@ -70,7 +72,9 @@ class Played:
         assert operation is not None, f"{name} has ended"
         answer: Answer = Failed(operation.name)
         if is_answered:
-            answer = self.now_s if operation.kind == CLOCK else answer_to(operation, self.objects)
+            is_clock = operation.kind == CLOCK
+            rate = self._processes[name].clock_rate
+            answer = self.now_s * rate if is_clock else answer_to(operation, self.objects)
         if is_done:
             self.objects = done(operation, self.objects)
         with without_chance():

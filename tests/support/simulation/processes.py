@@ -12,18 +12,20 @@ Moments after which it knows the same are one, however it came to know it.
 from __future__ import annotations
 
 import contextlib
+import enum
 import secrets
 import uuid
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields, is_dataclass
+from inspect import isroutine
 from threading import Lock, RLock
 from typing import Any
 from unittest.mock import patch
 
 from greenlet import GreenletExit, getcurrent, greenlet
 from support.simulation.asked_store import AskedStore
-from support.simulation.operations import CLOCK, Answer, Operation
+from support.simulation.operations import CLOCK, PAUSE, Answer, Operation
 
 Thread = Callable[[], None]
 
@@ -35,16 +37,29 @@ class Context:
         self.name = name
         self.notes: list[Hashable] = []
         self.store = AskedStore(self._ask)
+        self.is_replayed = True
+        """It is brought to where it was before."""
         self.is_gone = False
         """Nobody runs it any more: what it has open ends."""
         self.known: Hashable = None
+        self.claims: Callable[[], Hashable] = lambda: None
+        """What the process takes for true at a moment, such as that something is its own: a program may set this."""
         self._drawn = 0
+        self._now_s: float | None = None
 
     def now(self) -> float:
-        """Seconds of a monotonic clock."""
-        seconds = self._ask(Operation(CLOCK))
-        assert isinstance(seconds, float)
-        return seconds
+        """Seconds of a monotonic clock, which goes on only while the store is asked: all else takes no time."""
+        if getcurrent().parent is None:
+            return 0.0  # before its threads have begun
+        if self._now_s is None:
+            seconds = self._ask(Operation(CLOCK))
+            assert isinstance(seconds, float)
+            self._now_s = seconds
+        return self._now_s
+
+    def pause(self) -> None:
+        """Lets other threads go on."""
+        self._ask(Operation(PAUSE))
 
     def note(self, *event: Hashable) -> None:
         """Says what has come about, such as that a client was told that its write is there."""
@@ -55,7 +70,8 @@ class Context:
 
         That is what the round's loop holds, and where it is in it. Objects of Lutra are taken as what they hold.
         """
-        self.known = (self._drawn, frozen(state))
+        if not self.is_replayed:
+            self.known = (self._drawn, self._now_s, frozen(state))
 
     def draw(self, size: int) -> str:
         """In the place of random bytes, in hex: others at each call, and in each process; the same in each run."""
@@ -66,21 +82,23 @@ class Context:
     def _ask(self, operation: Operation) -> Answer:
         if self.is_gone:
             raise GreenletExit
+        self._now_s = None
         return getcurrent().parent.switch(operation)
 
 
 @dataclass(frozen=True)
 class Program:
-    """What a process runs: ``threads`` makes them, in each run anew."""
+    """What a process runs: ``threads`` makes them, in each run anew. Its clock runs ``clock_rate`` times as fast."""
 
     name: str
     threads: Callable[[Context], Sequence[Thread]]
+    clock_rate: float = 1.0
 
 
 class Moment:
     """A process after a list of answers. ``pending``: what each thread has asked for; None: it has ended."""
 
-    __slots__ = ("after", "before", "failure", "notes", "number", "pending")
+    __slots__ = ("after", "before", "claims", "failure", "notes", "number", "pending")
 
     def __init__(
         self,
@@ -88,9 +106,11 @@ class Moment:
         before: tuple[Moment, int, Answer] | None,
         pending: tuple[Operation | None, ...],
         notes: tuple[Hashable, ...],
+        claims: Hashable,
         failure: BaseException | None,
     ) -> None:
-        self.number, self.before, self.pending, self.notes, self.failure = number, before, pending, notes, failure
+        self.number, self.before, self.pending, self.failure = number, before, pending, failure
+        self.notes, self.claims = notes, claims
         self.after: dict[tuple[int, Answer], Moment] = {}
 
 
@@ -98,7 +118,7 @@ class Process:
     """A program, and all moments of it that were come upon."""
 
     def __init__(self, program: Program) -> None:
-        self.name = program.name
+        self.name, self.clock_rate = program.name, program.clock_rate
         self.moments = 0
         self.runs = 0
         self._program = program
@@ -113,8 +133,9 @@ class Process:
         found = moment.after.get((thread, answer))
         if found is None:
             self._go_to(moment)
-            self._context.known = None
+            self._context.known, self._context.is_replayed = None, False
             self._give(thread, answer)
+            self._context.is_replayed = True
             found = moment.after[thread, answer] = self._moment((moment, thread, answer))
         return found
 
@@ -130,6 +151,7 @@ class Process:
         for before, thread, answer in reversed(steps):
             assert self._pending[thread] == before.pending[thread], f"{self.name} is not the same in each run"
             self._give(thread, answer)
+        assert tuple(self._pending) == moment.pending, f"{self.name} is not the same in each run"
         self._at = moment
 
     def _run_from_start(self) -> None:
@@ -164,15 +186,15 @@ class Process:
 
     def _moment(self, before: tuple[Moment, int, Answer] | None) -> Moment:
         context = self._context
-        pending, notes = tuple(self._pending), tuple(context.notes)
+        pending, notes, claims = tuple(self._pending), tuple(context.notes), context.claims()
         has_ended = self._failure is None and not any(pending)
-        known = (has_ended or context.known, pending, notes)
+        known = (has_ended or context.known, pending, notes, claims)
         if known[0] and known in self._knowing:
             # The run that is under way had other answers, which does not matter: it goes on as that moment's.
             self._at = self._knowing[known]
             return self._at
         self.moments += 1
-        self._at = Moment(self.moments, before, pending, notes, self._failure)
+        self._at = Moment(self.moments, before, pending, notes, claims, self._failure)
         if known[0]:
             self._knowing[known] = self._at
         return self._at
@@ -182,10 +204,13 @@ _LOCKS = (type(Lock()), type(RLock()))
 
 
 def frozen(value: Any) -> Hashable:
-    """What ``value`` holds, as a value; locks, and the store, are left out. Raises TypeError where it cannot tell."""
-    if value is None or isinstance(value, (bool, int, float, str, bytes)):
+    """What ``value`` holds, as a value; locks, functions and the store are left out.
+
+    Raises TypeError where it cannot tell.
+    """
+    if value is None or isinstance(value, (bool, int, float, str, bytes, enum.Enum)):
         return value
-    if isinstance(value, (AskedStore, *_LOCKS)):
+    if isinstance(value, (AskedStore, Context, *_LOCKS)) or isroutine(value):
         return None
     if isinstance(value, Mapping):
         return (dict, frozenset((frozen(key), frozen(kept)) for key, kept in value.items()))
@@ -195,7 +220,7 @@ def frozen(value: Any) -> Hashable:
         return (list, tuple(map(frozen, value)))
     if is_dataclass(value):
         return (type(value), tuple(frozen(getattr(value, field.name)) for field in fields(value)))
-    if any(base.__module__.startswith("lutra.") for base in type(value).__mro__):
+    if any(base.__module__.startswith(("lutra.", "support.")) for base in type(value).__mro__):
         return (type(value), frozen(vars(value)))
     raise TypeError(f"what {type(value)} holds is not known")
 
