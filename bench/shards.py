@@ -72,6 +72,13 @@ class Shards:
         self.names = [f"shard-{number}" for number in range(len(self.views))]
         self._searches = [ShardSearches() for _ in self.views]
 
+    @property
+    def expected(self) -> int:
+        return len(self.views)
+
+    def begin(self, call: ShardCall) -> list[ShardReply | LutraError]:
+        return [*self.ask(dict.fromkeys(range(len(self.views)), call)).values()]
+
     def ask(self, calls: Mapping[int, ShardCall]) -> dict[int, ShardReply | LutraError]:
         began_ns = time.process_time_ns()
         replies: dict[int, ShardReply | LutraError] = {}

@@ -92,6 +92,33 @@ def request(session: bytes | None = None, limit: int = 7) -> ScanRequest:
     return ScanRequest(MatchAll(), limit, session, columns=FROM_INDEX)
 
 
+@pytest.mark.parametrize(
+    ("part", "parts", "says"),
+    [
+        (0, 2, "[parallel_scan.max_parallel_id] must in (0 ,1], current max_parallel_id is 2"),
+        (0, 0, "[parallel_scan.max_parallel_id] must in (0 ,1], current max_parallel_id is 0"),
+        (
+            101,
+            1,
+            "[parallel_scan.current_parallel_id] must in [0, max_parallel), current max_parallel is 1, "
+            "current_parallel_id is 101",
+        ),
+        (
+            -1,
+            1,
+            "[parallel_scan.current_parallel_id] must in [0, max_parallel), current max_parallel is 1, "
+            "current_parallel_id is -1",
+        ),
+    ],
+)
+def test_one_reader_has_all_of_a_session(instance: Instance, part: int, parts: int, says: str) -> None:
+    session = instance.begin_scan("t", "x")
+    assert instance.scan_splits(session) == 1
+    with pytest.raises(ParameterInvalid) as caught:
+        instance.scan("t", "x", replace(request(session), part=part, parts=parts))
+    assert str(caught.value) == says
+
+
 @pytest.mark.parametrize("with_session", [True, False])
 def test_every_row_once(instance: Instance, with_session: bool) -> None:
     session = instance.begin_scan("t", "x") if with_session else None

@@ -65,6 +65,13 @@ class LocalShards:
         self._answering = answering
         self._sources = [object() for _ in views]
 
+    @property
+    def expected(self) -> int:
+        return len(self.views)
+
+    def begin(self, call: ShardCall) -> list[ShardReply | LutraError]:
+        return [*self.ask(dict.fromkeys(range(len(self.views)), call)).values()]
+
     def ask(self, calls: Mapping[int, ShardCall]) -> dict[int, ShardReply | LutraError]:
         self.calls.append(dict(calls))
         return {shard: self._answer(shard, call) for shard, call in calls.items()}

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lutra.cluster.host import PartitionHost
 from lutra.cluster.methods import Methods, PeerLane
-from lutra.cluster.partition import indexes, rows, streams, tables
+from lutra.cluster.partition import indexes, rows, search, streams, tables
 from lutra.cluster.partition.method import PartitionMethod
 from lutra.model.errors import ParameterInvalid
 
@@ -17,6 +17,7 @@ PARTITION_METHODS: Final[dict[str, PartitionMethod]] = {
     **tables.METHODS,
     **indexes.METHODS,
     **streams.METHODS,
+    **search.METHODS,
 }
 """By name. Modules below `lutra.cluster.partition` have one kind each."""
 

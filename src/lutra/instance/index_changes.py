@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -115,10 +115,7 @@ class IndexChanges:
 
     def update(self, table: str, index: str, update: IndexUpdate) -> None:
         """As `Instance.update_search_index`."""
-        if update == IndexUpdate():
-            raise ParameterInvalid(f"nothing of search index [{index}] is to be changed")
-        if (update.weights or update.switch_with is not None) and not _is_alone(update):
-            raise ParameterInvalid("[switch_index_name] and [query_flow_weight] go without anything else")
+        check_update(index, update)
         with self.defining:
             opened = self._indexes.opened(table, index)
             if update.switch_with is not None:
@@ -177,7 +174,7 @@ class IndexChanges:
         table = self._tables.describe(definition.table).schema
         ttl_s = newest.ttl_s if update.ttl_s is None else update.ttl_s
         validate_ttl(ttl_s, table)
-        schema = _remade(newest, update)
+        schema = remade(newest, update)
         if replace(schema, ttl_s=ttl_s) == newest:
             return
         if schema.fields == newest.fields and all(
@@ -210,11 +207,8 @@ class IndexChanges:
         return pair
 
     def _weigh(self, table: str, index: str, weights: dict[str, int]) -> None:
-        if len(weights) != 2 or index not in weights:
-            raise ParameterInvalid(f"[query_flow_weight] has two entries: for [{index}], and for the other index")
+        check_weights(index, weights)
         _, other = self._pair(table, index, next(name for name in weights if name != index))
-        if sum(weights.values()) != 100 or not all(0 <= weight <= 100 for weight in weights.values()):
-            raise ParameterInvalid(f"[query_flow_weight] are in [0, 100] and 100 together, not {[*weights.values()]}")
         if weights[other.name]:
             self._require_current(table, other.name)
         changed = self._catalog.set_weight(other, weights[other.name])
@@ -236,7 +230,7 @@ class IndexChanges:
     def _require_current(self, table: str, index: str) -> None:
         """Raises ServerBusy where an index has not all rows yet: clients try again."""
         if self._indexes.opened(table, index).feed.phase is not SyncPhase.INCR:
-            raise ServerBusy(f"search index [{index}] does not have all rows of its table yet, try again")
+            raise not_current(index)
 
     # --- when a generation is filled --------------------------------------------------------------------------------
 
@@ -281,12 +275,29 @@ class IndexChanges:
         self._changed.notify_all()
 
 
-def _is_alone(update: IndexUpdate) -> bool:
-    """Whether one thing is to be changed."""
-    return update in (IndexUpdate(weights=update.weights), IndexUpdate(switch_with=update.switch_with))
+def check_update(index: str, update: IndexUpdate) -> None:
+    """Raises ParameterInvalid for what is no update of any index."""
+    if update == IndexUpdate():
+        raise ParameterInvalid(f"nothing of search index [{index}] is to be changed")
+    is_alone = update in (IndexUpdate(weights=update.weights), IndexUpdate(switch_with=update.switch_with))
+    if (update.weights or update.switch_with is not None) and not is_alone:
+        raise ParameterInvalid("[switch_index_name] and [query_flow_weight] go without anything else")
 
 
-def _remade(schema: IndexSchema, update: IndexUpdate) -> IndexSchema:
+def check_weights(index: str, weights: Mapping[str, int]) -> None:
+    """Raises ParameterInvalid for what are no weights of an index and another one."""
+    if len(weights) != 2 or index not in weights:
+        raise ParameterInvalid(f"[query_flow_weight] has two entries: for [{index}], and for the other index")
+    if sum(weights.values()) != 100 or not all(0 <= weight <= 100 for weight in weights.values()):
+        raise ParameterInvalid(f"[query_flow_weight] are in [0, 100] and 100 together, not {[*weights.values()]}")
+
+
+def not_current(index: str) -> ServerBusy:
+    """What to raise where an index has not all rows yet: clients try again."""
+    return ServerBusy(f"search index [{index}] does not have all rows of its table yet, try again")
+
+
+def remade(schema: IndexSchema, update: IndexUpdate) -> IndexSchema:
     """With the fields that are to be added, without those that are to go. Raises ParameterInvalid."""
     names = {field.name for field in schema.fields}
     for name in update.dropped:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from lutra.feed.feed import Watermarks
 from lutra.index.definitions.definition import IndexDefinition
@@ -16,7 +17,7 @@ from lutra.instance.living import answer_of_living
 from lutra.instance.open_indexes import GenerationStats, OpenIndex, OpenIndexes, Route
 from lutra.instance.partition import Partition
 from lutra.instance.reconcile import reconciled
-from lutra.instance.scanning import check_scan, scanned
+from lutra.instance.scanning import check_parts, check_scan, scanned
 from lutra.instance.secondary import SecondaryIndexes
 from lutra.instance.top_rows import fill_top_rows
 from lutra.kernels.plainbuffer import measure_row
@@ -44,6 +45,8 @@ from lutra.search.deadline import in_time
 from lutra.search.plan import plan_of
 from lutra.search.routing import check_routing
 from lutra.search.sample import SampleRequest, VectorSample, sample_of
+
+_SPLITS: Final = 1
 
 
 class Instance:
@@ -381,6 +384,16 @@ class Instance:
         opened, view = self._shown(table, index)
         return self._scans.begin(opened.feed, view)
 
+    def scan_splits(self, session: bytes) -> int:
+        """So many readers can share a session out between them: its parts come and go, and one reads them faster than a
+        client takes them."""
+        return _SPLITS
+
+    def keep_scan(self, table: str, index: str, session: bytes, alive_s: int) -> None:
+        """Has a session last so long from now on. Raises as `scan`."""
+        self._process.check()
+        self._scans.view(session, self._indexes.opened(table, index).feed, min(alive_s, limits.SCAN_ALIVE_S_MAX))
+
     def scan(self, table: str, index: str, request: ScanRequest) -> ScanResult:
         """One page of a scan, of an index that `when_opened` says is open.
 
@@ -388,6 +401,7 @@ class Instance:
         ParameterInvalid, MetaNotMatch, SessionExpired, RequestTimeout, RowDamaged, IndexDamaged.
         """
         self._process.check()
+        check_parts(request, _SPLITS)
         opened, view = self._shown(table, index)
         check_scan(view, request)
         if request.session is not None:
@@ -426,6 +440,15 @@ class Instance:
         """Returns when every write acknowledged so far can be found. Raises RequestTimeout."""
         self._process.check()
         self._indexes.wait_searchable(table, index, timeout_s)
+
+    def hit_rows(self, table: str, index: str, keys: Sequence[PrimaryKey], columns: ColumnsToGet) -> list[Row | None]:
+        """The rows of keys, of which the index has something, as a search shows them; None where there is none.
+
+        Raises as `describe_search_index`, RowDamaged, and ParameterInvalid where they are more than an answer has.
+        """
+        self._process.check()
+        hits = [Hit(key, math.nan) for key in keys]
+        return self._rows(self._indexes.opened(table, index), hits, columns, limits.ANSWER_BYTES_MAX)
 
     def _rows(
         self,

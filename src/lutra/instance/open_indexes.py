@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from lutra.feed.feed import Watermarks
 from lutra.feed.waits import wait_searchable
@@ -14,15 +12,12 @@ from lutra.index.definitions.definition import IndexDefinition
 from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.stats import IndexStats
 from lutra.instance.hits import HitColumns
+from lutra.instance.index_turns import Turns, gone, mark_of, which_of, without_mark
 from lutra.instance.partition import Partition
 from lutra.model.errors import ObjectNotExist, ParameterInvalid, RequestTimeout, ServerBusy
 from lutra.model.indexes import IndexDescription, SyncPhase
 from lutra.model.queries import SearchRequest
 from lutra.tables.tables import Tables
-
-_MARK: Final = b"\xf0"
-"""Before a token of an index that answered by another's name: eight bytes say which it is."""
-_WHICH_BYTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +72,7 @@ class OpenIndexes:
         self._open: dict[tuple[str, str], OpenIndex] = {}
         self._opening: set[IndexFeed] = set()
         """Of an earlier run of the engine: what was complete before a restart does not answer with less after it."""
-        self._turns: dict[tuple[str, str], itertools.count[int]] = {}
+        self._turns = Turns()
 
     def put(self, table: str, index: str, opened: OpenIndex) -> None:
         self._open[table, index] = opened
@@ -157,27 +152,23 @@ class OpenIndexes:
         """
         opened = self.opened(table, index)
         token = requests[0].token
-        if token is not None and token.startswith(_MARK):
-            return self._marked(table, token), [_without_mark(request) for request in requests]
+        which = which_of(token)
+        if which is not None:
+            return self._marked(table, which), [without_mark(request) for request in requests]
         pair = self._catalog.pair(opened.feed.definition)
         if pair is None or pair[0].name != index or not pair[1].weight or token is not None:
             return Route(opened), [*requests]
         other = self._open.get((table, pair[1].name))
-        turn = next(self._turns.setdefault((table, index), itertools.count()))
-        # Each hundred searches in turn, and these spread evenly.
-        is_others = (turn + 1) * pair[1].weight // 100 > turn * pair[1].weight // 100
+        is_others = self._turns.is_others((table, index), pair[1].weight)
         if not is_others or other is None or other.feed.phase is SyncPhase.FULL or other.feed in self._opening:
             return Route(opened), [*requests]
-        which = other.feed.definition.made_us.to_bytes(_WHICH_BYTES, "big")
-        return Route(other, _MARK + which), [*requests]
+        return Route(other, mark_of(other.feed.definition.made_us)), [*requests]
 
-    def _marked(self, table: str, token: bytes) -> Route:
-        mark = token[: len(_MARK) + _WHICH_BYTES]
-        which = int.from_bytes(mark[len(_MARK) :], "big")
+    def _marked(self, table: str, which: int) -> Route:
         for (of, _), opened in list(self._open.items()):
             if of == table and opened.feed.definition.made_us == which:
-                return Route(opened, mark)
-        raise ParameterInvalid("[token] is of an index that is there no more: search again from the beginning")
+                return Route(opened, mark_of(which))
+        raise gone()
 
     # --- who waits --------------------------------------------------------------------------------------------------
 
@@ -226,10 +217,3 @@ class OpenIndexes:
         self._scans.drop(feed)
         self._shard_searches.drop(feed)
         self._feeder.remove(feed)
-
-
-def _without_mark(request: SearchRequest) -> SearchRequest:
-    token = request.token
-    if token is None or not token.startswith(_MARK):
-        return request
-    return replace(request, token=token[len(_MARK) + _WHICH_BYTES :])

@@ -25,6 +25,19 @@ ReadRows = Callable[[Sequence[PrimaryKey]], list[tuple[Row | None, int]]]
 """The rows of keys as they are returned, None where there is none, and what each takes as it is stored."""
 
 
+def check_parts(request: ScanRequest, most: int) -> None:
+    """Raises ParameterInvalid where a scan cannot be shared out to so many readers; ``most``: so many can have one."""
+    if not 0 < request.parts <= most:
+        raise ParameterInvalid(
+            f"[parallel_scan.max_parallel_id] must in (0 ,{most}], current max_parallel_id is {request.parts}"
+        )
+    if not 0 <= request.part < request.parts:
+        raise ParameterInvalid(
+            f"[parallel_scan.current_parallel_id] must in [0, max_parallel), current max_parallel is {request.parts}, "
+            f"current_parallel_id is {request.part}"
+        )
+
+
 def check_scan(view: IndexView, request: ScanRequest) -> None:
     """Raises ParameterInvalid for what a scan cannot do."""
     if not 1 <= request.limit <= limits.SCAN_LIMIT_MAX:
@@ -41,6 +54,15 @@ def check_scan(view: IndexView, request: ScanRequest) -> None:
             if name not in known:
                 raise ParameterInvalid(f"[columns_to_get] of a parallel_scan: [{name}] is no field of the index")
     check_scannable(request.query)
+
+
+def key_of_scan(token: bytes) -> bytes:
+    """The encoded key after which a scan without a session goes on. Raises ParameterInvalid."""
+    read = Token.decode(token)
+    key = read.marks[-1] if read.marks else None
+    if read.sort != _BY_KEY or not isinstance(key, bytes):
+        raise ParameterInvalid("[token] is invalid")
+    return key
 
 
 def scanned(view: IndexView, request: ScanRequest, deadline: Deadline, read: ReadRows) -> ScanResult:
@@ -107,8 +129,8 @@ class _KeyCursor:
     def __init__(self, view: IndexView, request: ScanRequest) -> None:
         self._view = view
         self._request = request
-        if request.token is not None and Token.decode(request.token).sort != _BY_KEY:
-            raise ParameterInvalid("[token] is invalid")
+        if request.token is not None:
+            key_of_scan(request.token)
         self._token = request.token
         self._codec = KeyCodec(b"", view.key_columns)
         self._keys: list[PrimaryKey] = []

@@ -13,7 +13,8 @@ from lutra.model.errors import ServerBusy, SessionExpired
 
 T = TypeVar("T")
 
-_ID_BYTES: Final = 16
+SESSION_BYTES: Final = 16
+"""Of chance in an id, which is hexadecimal."""
 
 
 @dataclass(slots=True)
@@ -58,7 +59,7 @@ class Sessions(Generic[T]):
                 raise ServerBusy("the data directory is being closed")
             if check is not None:
                 check([session.kept for session in self._sessions.values()])
-            name = secrets.token_hex(_ID_BYTES).encode()
+            name = secrets.token_hex(SESSION_BYTES).encode()
             self._sessions[name] = _Session(source, kept, self._now_s() + alive_s)
             self._changed.notify_all()
             if self._thread is None:

@@ -25,6 +25,9 @@ class ScanRequest:
     alive_s: int = limits.SCAN_ALIVE_S_DEFAULT
     """So long the session is kept after this page."""
     timeout_ms: int | None = None
+    part: int = 0
+    """Of ``parts`` readers of one session, which have its rows between them, the one with that number, from 0."""
+    parts: int = 1
 
 
 @dataclass(frozen=True, slots=True)

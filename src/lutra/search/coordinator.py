@@ -50,11 +50,19 @@ class Shards(Protocol):
     """Where the rows are."""
 
     @property
+    def expected(self) -> int:
+        """How many there seem to be, before `begin`. There may be others."""
+
+    @property
     def names(self) -> Sequence[str]:
-        """Of each shard, to be told."""
+        """Of the shards that were asked last by `begin`, to be told."""
+
+    def begin(self, call: ShardCall) -> Sequence[ShardReply | LutraError]:
+        """Makes the first step of a search in all shards there are, one at least: an answer of each, or why there is
+        none. From then on these are the shards, by number."""
 
     def ask(self, calls: Mapping[int, ShardCall]) -> Mapping[int, ShardReply | LutraError]:
-        """Asks some shards, by number, all at once: an answer of each, or why there is none."""
+        """Makes a later step in some of them, all at once."""
 
 
 class Coordinator:
@@ -97,7 +105,7 @@ class _Search:
         self._merging = Merging(plan, request)
         self._top_ks = [one.condition.top_k for one in plan.nears if isinstance(one.condition, Near)]
         self._scores_words = bool(scored_in(plan.scored_roots))
-        self._asked = list(range(len(shards.names)))
+        self._asked: list[int] = []
         """The shards that the answer is of: those that are away are left out where that is allowed."""
         self._rounds = 0
         self._sessions: dict[int, bytes] = {}
@@ -129,8 +137,9 @@ class _Search:
         """Raises as `Coordinator.search`."""
         plan = self._plan
         reads_rows = plan.offset + plan.limit <= _READ_AHEAD_MAX and not plan.inner_hits
-        if reads_rows and (not self._gathers or self._is_nearest_first):
-            self._replies = self._ask(dict.fromkeys(self._asked, self._first(ShardStep.WHOLE)))
+        is_one = self._shards.expected == 1
+        if reads_rows and (is_one or not self._gathers or self._is_nearest_first):
+            self._replies = self._begin(ShardStep.WHOLE)
             page = self._page_at_once()
             if page is not None:
                 return self._result(page, shown_with(page, self._replies))
@@ -140,8 +149,10 @@ class _Search:
         """Of what each shard found by itself; None where that does not say it."""
         if any(reply.rows is None for reply in self._replies.values()):
             return None
-        if not self._gathers:
+        if not self._gathers or len(self._replies) == 1 == len(self._shards.names):
             return self._merging.page(self._replies)
+        if not self._is_nearest_first:
+            return None
         gathered = {shard: Gathered.decode(reply.gathered) for shard, reply in self._replies.items()}
         [cut] = known_of(list(gathered.values()), self._top_ks).cuts
         near = self._plan.root.condition
@@ -159,8 +170,10 @@ class _Search:
     def _in_steps(self, reads_rows: bool) -> SearchResult:
         self._replies = {}
         if self._gathers:
-            for shard, reply in self._ask(dict.fromkeys(self._asked, self._first(ShardStep.GATHER))).items():
+            for shard, reply in self._begin(ShardStep.GATHER).items():
                 self._sessions[shard], self._gathered[shard] = reply.session, Gathered.decode(reply.gathered)
+        else:
+            self._note(self._begin(ShardStep.COLLECT, reads_rows))
         while True:
             self._collect(reads_rows)
             if len(self._replies) < len(self._asked):
@@ -177,20 +190,18 @@ class _Search:
         known = b""
         if self._gathers:
             known = known_of([self._gathered[shard] for shard in self._asked], self._top_ks).encode()
-        calls = {}
-        for shard in self._asked:
-            if shard in self._replies:
-                continue
-            if shard in self._sessions:
-                calls[shard] = ShardCall(
-                    ShardStep.COLLECT, session=self._sessions[shard], known=known, reads_rows=reads_rows
-                )
-            else:
-                calls[shard] = self._first(ShardStep.COLLECT, reads_rows)
-        found = self._ask(calls)
-        for shard, reply in found.items():
+        calls = {
+            shard: ShardCall(ShardStep.COLLECT, session=self._sessions[shard], known=known, reads_rows=reads_rows)
+            for shard in self._asked
+            if shard not in self._replies
+        }
+        if calls:
+            self._note(self._ask(calls))
+
+    def _note(self, collected: Mapping[int, ShardReply]) -> None:
+        for shard, reply in collected.items():
             self._sessions[shard], self._replies[shard] = reply.session, reply
-        self._note_behind(found)
+        self._note_behind(collected)
 
     def _fetch(self, page: Page) -> dict[Home, Shown] | None:
         """What is shown of the hits of a page; None where it turns out to be another page."""
@@ -225,18 +236,24 @@ class _Search:
 
     # --- asking -----------------------------------------------------------------------------------------------------
 
-    def _first(self, step: ShardStep, reads_rows: bool = True) -> ShardCall:
-        """The first call of a search, which has the request."""
+    def _begin(self, step: ShardStep, reads_rows: bool = True) -> dict[int, ShardReply]:
+        """Makes the first step of a search, in all shards there are."""
+        self._rounds += 1
         left_ms = max(1, int(self._deadline.left_s * 1_000))
         request = replace(self._request, timeout_ms=left_ms)
-        return ShardCall(step, request, self._plan.seed, reads_rows=reads_rows)
+        answers = self._shards.begin(ShardCall(step, request, self._plan.seed, reads_rows=reads_rows))
+        self._asked = list(range(len(answers)))
+        return self._answered(dict(enumerate(answers)))
 
     def _ask(self, calls: Mapping[int, ShardCall]) -> dict[int, ShardReply]:
-        """Raises what a shard does, but for those that are away and may be."""
-        self._rounds += 1
-        if self._rounds > ROUNDS_MAX:
+        """Makes a later step, in some of them."""
+        if self._rounds == ROUNDS_MAX:
             raise ServerBusy("rows that the search finds are deleted faster than it finds others, try again")
-        answers = self._shards.ask(calls)
+        self._rounds += 1
+        return self._answered(self._shards.ask(calls))
+
+    def _answered(self, answers: Mapping[int, ShardReply | LutraError]) -> dict[int, ShardReply]:
+        """Raises what a shard did, but for those that are away and may be."""
         errors = {shard: answer for shard, answer in answers.items() if isinstance(answer, LutraError)}
         for error in errors.values():
             if not self._request.allow_partial or not isinstance(error, _AWAY):

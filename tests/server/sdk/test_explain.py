@@ -23,6 +23,7 @@ def filled(client: ots.OTSClient, make: TableMaker) -> tuple[str, str]:
     return table, make.index(table, [field("n", ots.FieldType.LONG), vectors])
 
 
+@pytest.mark.one_process
 def test_a_search_tells_what_it_did(
     sync_client: ots.OTSClient, make: TableMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

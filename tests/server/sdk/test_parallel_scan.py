@@ -49,7 +49,7 @@ def pages(client: SdkClient, rows: tuple[str, str], session: str | None, **more:
 
 def test_a_session(client: SdkClient, rows: tuple[str, str]) -> None:
     response = client.compute_splits(*rows)
-    assert response.splits_size == 1
+    assert response.splits_size >= 1
     assert len(response.session_id) > 0
 
 
@@ -120,14 +120,14 @@ def test_a_session_expires(client: SdkClient, rows: tuple[str, str]) -> None:
             "[parallel_scan.current_parallel_id] must in [0, max_parallel), current max_parallel is 1, "
             "current_parallel_id is 101",
         ),
-        (scan_query(max_parallel=2), "[parallel_scan.max_parallel_id] must in (0 ,1], current max_parallel_id is 2"),
+        (scan_query(max_parallel=99), "[parallel_scan.max_parallel_id] must in (0 ,{}], current max_parallel_id is 99"),
         (scan_query(limit=2_001), "[parallel_scan.limit] must be in [1, 2000], not 2001"),
     ],
 )
 def test_scans_that_are_none(client: SdkClient, rows: tuple[str, str], query: ScanQuery, text: str) -> None:
-    session = client.compute_splits(*rows).session_id
-    with refused("OTSParameterInvalid", 400, text):
-        client.parallel_scan(*rows, query, session, ALL_FROM_INDEX)
+    splits = client.compute_splits(*rows)
+    with refused("OTSParameterInvalid", 400, text.format(splits.splits_size)):
+        client.parallel_scan(*rows, query, splits.session_id, ALL_FROM_INDEX)
 
 
 def test_what_a_scan_cannot_do(client: SdkClient, rows: tuple[str, str]) -> None:

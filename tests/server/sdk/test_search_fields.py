@@ -100,8 +100,8 @@ def test_an_array_with_an_element_of_another_type_has_no_element(
     assert [columns_of(row) for row in found.rows] == [{"d": text}, {"d": "[1]"}]
 
 
-def test_what_filters_do_not_see_is_counted_and_comes_back_from_the_index_all_the_same(
-    server: ServerProcess, client: SdkClient, make: TableMaker, table: str
+def test_what_filters_do_not_see_comes_back_from_the_index_all_the_same(
+    client: SdkClient, make: TableMaker, table: str
 ) -> None:
     index = make.index(table, [field("word", FieldType.KEYWORD), field("n", FieldType.LONG)])
     longest, longer = "é" * 2_048, "é" * 2_048 + "x"
@@ -113,6 +113,15 @@ def test_what_filters_do_not_see_is_counted_and_comes_back_from_the_index_all_th
     assert ids(search(client, table, index, ots.ExistsQuery("n"))) == ["longer"]
     found = search(client, table, index, ots.MatchAllQuery(), columns=ALL_FROM_INDEX)
     assert [columns_of(row) for row in found.rows] == [{"word": longer, "n": 1}, {"word": longest, "n": "1"}]
+
+
+@pytest.mark.one_process
+def test_what_filters_do_not_see_is_told_in_metrics(
+    server: ServerProcess, client: SdkClient, make: TableMaker, table: str
+) -> None:
+    index = make.index(table, [field("word", FieldType.KEYWORD), field("n", FieldType.LONG)])
+    put(client, table, _key("longer"), word="é" * 2_048 + "x", n="1")
+    make.wait_synced(table, index)
     metrics = urllib.request.urlopen(f"{server.endpoint}/metrics").read().decode()
     for name in ("n", "word"):
         labels = f'field="{name}",index="{index}",instance="{server.instance}",table="{table}"'

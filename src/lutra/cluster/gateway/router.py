@@ -8,7 +8,7 @@ done is repeated only where that changes nothing: a write whose owner did not an
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -21,7 +21,14 @@ from lutra.cluster.methods import PeerLane
 from lutra.cluster.partition_methods import PARTITION_METHODS, peer_method, perform
 from lutra.cluster.peers import Peers
 from lutra.model.deadline import current_deadline
-from lutra.model.errors import LutraError, ObjectNotExist, OutcomeUnknown, ParameterInvalid, RequestTimeout
+from lutra.model.errors import (
+    LutraError,
+    ObjectNotExist,
+    OutcomeUnknown,
+    ParameterInvalid,
+    RequestTimeout,
+    ServerBusy,
+)
 
 T = TypeVar("T")
 
@@ -94,11 +101,13 @@ class Router:
         arguments: Sequence[Any] | Callable[[PartitionEntry], Sequence[Any]] = (),
         begin: bytes = b"",
         end: bytes | None = None,
+        *,
+        keeps_errors: bool = False,
     ) -> list[tuple[PartitionEntry, Any]]:
         """What all owners of [begin, end) say, asked at once, by their ranges, which cover it.
 
-        ``arguments``: for all, or made for each. Raises as `on_key`, the first error by the ranges. Not to be called by
-        what is called by it.
+        ``arguments``: for all, or made for each. Raises as `on_key`, the first error by the ranges; where it
+        ``keeps_errors``, they stand in the places of answers as `Failed`. Not to be called by what is called by it.
         """
         done: list[tuple[PartitionEntry, Any]] = []
         left = [(begin, end)]
@@ -118,14 +127,30 @@ class Router:
                     missed.append(entry)
                     why = answer
                 elif isinstance(answer, LutraError):
-                    raise answer
+                    if not keeps_errors:
+                        raise answer
+                    done.append((entry, Failed(answer)))
                 else:
                     done.append((entry, answer))
             left = [(max(begin, entry.begin), _lower(end, entry.end)) for entry in missed]
             if why is not None:
                 patience = patience or Patience(self.room)
-                since_s = self._look_again(patience, [entry.id for entry in missed], why)
+                try:
+                    since_s = self._look_again(patience, [entry.id for entry in missed], why)
+                except (ServerBusy, RequestTimeout) as error:
+                    if not keeps_errors:
+                        raise
+                    done += [(entry, Failed(error)) for entry in missed]
+                    break
         return sorted(done, key=lambda one: one[0].begin)
+
+    def on_partitions(self, method: str, arguments: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+        """What the owners of partitions say, by their ids, asked at once and once only; errors are in their places.
+
+        Among them Moved, PeerUnreachable and PeerLost. Not to be called by what is called by it.
+        """
+        asks = [partial(self._ask, partition_id, method, given, None) for partition_id, given in arguments.items()]
+        return dict(zip(arguments, self._peers.run_many(asks), strict=True))
 
     def on_places(
         self, count: int, find: FindEach, method: str, arguments: Callable[[PartitionEntry, list[int]], Sequence[Any]]
@@ -206,7 +231,7 @@ class Router:
                 raise OutcomeUnknown("The owner of the data did not answer: it may have made the change.") from error
             raise
         except RequestTimeout as error:
-            if not method.is_safe or current_deadline().is_over:
+            if not method.is_safe or method.lane not in _TRY_S or current_deadline().is_over:
                 raise
             raise PeerLost(f"node {address} took too long in {name}") from error
         return method.result.unpack(answer)

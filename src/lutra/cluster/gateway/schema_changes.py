@@ -36,7 +36,7 @@ class SchemaChanges:
 
     def __init__(self, router: Router, clock: Clock, nudge: Nudge) -> None:
         self._router = router
-        self._clock = clock
+        self.clock = clock
         self._nudge = nudge
 
     def change(self, changed: Callable[[ClusterMap], ClusterMap]) -> ClusterMap:
@@ -61,7 +61,7 @@ class SchemaChanges:
         keys = KeyCodec(b"", schema.key)
         bounds = [keys.encode_partition_value(value) for value in schema.splits]
         ids = [new_partition_id() for _ in range(len(bounds) + 1)]
-        now_us = self._clock.now_us()
+        now_us = self.clock.now_us()
 
         def created(of: ClusterMap) -> ClusterMap:
             return map_changes.create_table(of, instance, schema, now_us, ids, bounds)
@@ -144,6 +144,6 @@ class SchemaChanges:
     ) -> ClusterMap:
         def with_schema(old: TableEntry) -> TableEntry:
             schema = changed(old.schema)
-            return replace(old, description=schemas.with_schema(old.description, schema, self._clock.now_us))
+            return replace(old, description=schemas.with_schema(old.description, schema, self.clock.now_us))
 
         return map_changes.change_table(of, instance, name, with_schema)

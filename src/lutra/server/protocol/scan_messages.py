@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from lutra.kernels.plainbuffer import encode_row
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
@@ -11,10 +9,6 @@ from lutra.model.scans import ScanRequest, ScanResult
 from lutra.server.protocol.queries import parse_query
 from lutra.server.protocol.search_messages import parse_columns
 from lutra.server.wire import scan_pb2 as wire
-
-SPLITS: Final = 1
-"""Into which an index is split for who scans it in parallel: its parts come and go, and one thread reads them faster
-than a client takes them."""
 
 
 def parse_splits(request: wire.ComputeSplitsRequest) -> str:
@@ -31,7 +25,6 @@ def parse_scan(request: wire.ParallelScanRequest) -> ScanRequest:
     scan = request.scan_query
     if not scan.HasField("query"):
         raise ParameterInvalid("[query] must not be null")
-    _check_parallel(scan)
     if request.timeout_ms < 0:
         raise ParameterInvalid(f"[timeout_ms] is {request.timeout_ms}, must be 0 or more")
     return ScanRequest(
@@ -42,20 +35,9 @@ def parse_scan(request: wire.ParallelScanRequest) -> ScanRequest:
         columns=parse_columns(request.columns_to_get),
         alive_s=scan.alive_time if scan.HasField("alive_time") else limits.SCAN_ALIVE_S_DEFAULT,
         timeout_ms=min(request.timeout_ms, limits.SEARCH_TIMEOUT_MS_MAX) or None,
+        part=scan.current_parallel_id,
+        parts=scan.max_parallel if scan.HasField("max_parallel") else 1,
     )
-
-
-def _check_parallel(scan: wire.ScanQuery) -> None:
-    most = scan.max_parallel if scan.HasField("max_parallel") else SPLITS
-    if not 0 < most <= SPLITS:
-        raise ParameterInvalid(
-            f"[parallel_scan.max_parallel_id] must in (0 ,{SPLITS}], current max_parallel_id is {most}"
-        )
-    if not 0 <= scan.current_parallel_id < most:
-        raise ParameterInvalid(
-            f"[parallel_scan.current_parallel_id] must in [0, max_parallel), current max_parallel is {most}, "
-            f"current_parallel_id is {scan.current_parallel_id}"
-        )
 
 
 def scan_message(result: ScanResult) -> wire.ParallelScanResponse:

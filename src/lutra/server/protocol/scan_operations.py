@@ -17,7 +17,7 @@ def compute_splits(instance: InstanceDoor, body: bytes) -> IndexSearch:
 
     def make() -> Reply:
         session = instance.begin_scan(request.table_name, index)
-        message = wire.ComputeSplitsResponse(session_id=session, splits_size=scan_messages.SPLITS)
+        message = wire.ComputeSplitsResponse(session_id=session, splits_size=instance.scan_splits(session))
         return Reply(message.SerializeToString())
 
     return IndexSearch(request.table_name, index, make, make)
