@@ -70,6 +70,7 @@ def test_killed_now_and_then(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 def test_killed_at_every_operation(tmp_path: Path) -> None:
     outcomes = killed_each(tmp_path, 1)
     assert outcomes == sorted(outcomes), "from one moment on it is split"

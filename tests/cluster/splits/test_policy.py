@@ -42,3 +42,15 @@ def test_splits_until_none_is_too_large(tmp_path: Path, caplog: pytest.LogCaptur
         splits.step()
         assert caplog.text.count("stays so") == 1, "it is told once"
         node.check(model)
+
+
+def test_what_is_yet_in_tables_of_the_parent_is_not_split_for_its_size(tmp_path: Path) -> None:
+    """Each half seems to be as large as the whole: without this, a split would be followed by splits without end."""
+    with OneNode(tmp_path / "cluster") as node:
+        node.put_all({(shop, f"o{order}"): order for shop in range(10) for order in range(250)})
+        node.host.owned()[0].rows.flush()
+        splits = AutoSplits(node.host, node.splitter, SplitPolicy(rows_max=1_500))
+        assert splits.step()
+        assert not splits.step()
+        assert [size.pairs > 1_500 for size in splits.sizes.values()] == [True, True]
+        assert len(node.host.owned()) == 2

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -38,7 +39,7 @@ from lutra.index.lsm.segment_set import SegmentSet
 from lutra.index.lsm.storage import IndexStorage, prefix_of
 from lutra.kv.batch import WriteBatch
 from lutra.kv.slatedb.store import SlateStore
-from lutra.model.errors import LutraError, ServerBusy, StorageFailure
+from lutra.model.errors import LutraError, OperationConflict, ServerBusy, StorageFailure
 from lutra.objects.store import ObjectStore
 from lutra.tables import keyspace
 
@@ -109,6 +110,8 @@ class Splitter:
         self._leases = leases
         self.loans = Loans(store)
         self._token_bytes = token_bytes
+        self._lock = threading.Lock()
+        self._under_way: set[str] = set()
 
     def split(self, partition_id: str, at: bytes | None = None) -> Split:
         """Splits a partition at an encoded partition key, as bounds in the map have it; None: into about equal halves.
@@ -120,25 +123,45 @@ class Splitter:
         StorageFailure, Fenced. Then the parent goes on as it was, unless it is another node's by now.
         """
         owned = self._host.get(partition_id)
-        if at is None:
-            at = middle_of(owned.partition.store, owned.entry, owned.instance.tables.describe(owned.table.name))
-        ids = [new_partition_id(self._token_bytes) for _ in range(2)]
-        cut = at
-        self._maps.change(lambda of: map_changes.plan_split(of, partition_id, [cut], ids))
-        try:
-            with self._leases.pinned(partition_id):
-                split = self._made(owned, at, ids)
-        except BaseException:
-            self._cancel(partition_id)
-            raise
+        with self._alone(partition_id):
+            if at is None:
+                at = middle_of(owned.partition.store, owned.entry, owned.instance.tables.describe(owned.table.name))
+            split = self._split(owned, at)
         _log.info(
             "partition %s of table %s is split into %s; writes paused for %.0f ms",
             partition_id,
             owned.table.name,
-            " and ".join(ids),
+            " and ".join(split.children),
             1_000 * split.paused_s,
         )
         return split
+
+    @contextmanager
+    def _alone(self, partition_id: str) -> Iterator[None]:
+        """Raises OperationConflict where it is being split here: what else the map has of a plan is of a broken one."""
+        with self._lock:
+            if partition_id in self._under_way:
+                raise OperationConflict(f"partition {partition_id} is being split")
+            self._under_way.add(partition_id)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way.discard(partition_id)
+
+    def _split(self, owned: OwnedPartition, at: bytes) -> Split:
+        ids = [new_partition_id(self._token_bytes) for _ in range(2)]
+
+        def planned(of: ClusterMap) -> ClusterMap:
+            return map_changes.plan_split(map_changes.cancel_split(of, owned.id), owned.id, [at], ids)
+
+        self._maps.change(planned)
+        try:
+            with self._leases.pinned(owned.id):
+                return self._made(owned, at, ids)
+        except BaseException:
+            self._cancel(owned.id)
+            raise
 
     def _cancel(self, partition_id: str) -> None:
         try:
@@ -167,7 +190,7 @@ class Splitter:
                     for consumer in outgoing:
                         consumer.end_still()
                     for _, _, feed in indexes:
-                        feed.index.end()  # nothing it has is to change any more
+                        feed.end()  # nothing it has is to change any more
                 for child_id in ids:
                     self._leases.adopt(child_id)
                 self._host.exchange(owned, prepared)
