@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,37 @@ class Writer(threading.Thread):
         assert found == self.model.get(key)
 
 
+class Searcher(threading.Thread):
+    """Looks for rows that nobody changes, again and again, through one node: each search has to find all of them."""
+
+    def __init__(self, cluster: NodeCluster, table: str, number: int, ids: list[str]) -> None:
+        super().__init__(daemon=True)
+        self.failures: list[Exception] = []
+        self.steps = 0
+        self.longest_s = 0.0
+        self.stopping = threading.Event()
+        self._client = cluster.client(number % len(cluster.nodes))
+        self._table, self._ids = table, ids
+
+    def run(self) -> None:
+        try:
+            while not self.stopping.is_set():
+                began_s = time.monotonic()
+                assert self.found() == self._ids
+                self.longest_s = max(self.longest_s, time.monotonic() - began_s)
+                self.steps += 1
+        except Exception as error:
+            self.failures.append(error)
+
+    def found(self) -> list[str]:
+        query = ots.SearchQuery(ots.TermQuery("kind", "still"), limit=100, get_total_count=True)
+        columns = ots.ColumnsToGet(return_type=ots.ColumnReturnType.NONE)
+        answer = self._client.search(self._table, "x", query, columns)
+        ids = sorted(key[1][1] for key, _ in answer.rows)
+        assert len(ids) == answer.total_count
+        return ids
+
+
 def rows(cluster: NodeCluster, table: str, number: int) -> dict[tuple[int, str], int]:
     found: dict[tuple[int, str], int] = {}
     start: Any = [("shop", ots.INF_MIN), ("order", ots.INF_MIN)]
@@ -130,6 +162,40 @@ def test_writers_notice_nothing(cluster: NodeCluster) -> None:
     found = serving(cluster, "orders")
     assert [row.begin for row in found].count(33) == 1
     assert len(found) == 4
+
+
+def test_searches_see_the_parent_or_its_children(cluster: NodeCluster) -> None:
+    make_table(cluster, "searched")
+    client = cluster.client()
+    fields = [ots.FieldSchema("kind", ots.FieldType.KEYWORD, index=True)]
+    client.create_search_index("searched", "x", ots.SearchIndexMeta(fields))
+    ids = sorted(f"still{n}" for n in range(60))
+    for n in range(60):
+        key = [("shop", n % SHOPS), ("order", f"still{n}")]
+        client.put_row("searched", ots.Row(key, [("n", n), ("kind", "still")]), IGNORE)
+    searchers = [Searcher(cluster, "searched", number, ids) for number in range(2)]
+    wait_until(lambda: searchers[0].found() == ids, WITHIN_S)
+    writers = [Writer(cluster, "searched", number) for number in range(2)]
+    threads: list[Any] = [*searchers, *writers]
+    for thread in threads:
+        thread.start()
+
+    def all_go_on() -> None:
+        before = [thread.steps for thread in threads]
+        wait_until(
+            lambda: all(one.steps > n + 20 or one.failures for one, n in zip(threads, before, strict=True)), WITHIN_S
+        )
+
+    for _ in range(2):
+        all_go_on()
+        for row in serving(cluster, "searched"):
+            split(cluster, row.entry.id)
+    all_go_on()
+    for thread in threads:
+        thread.stopping.set()
+        thread.join(WITHIN_S)
+        assert not thread.failures
+    assert len(serving(cluster, "searched")) == 4
 
 
 def test_children_are_shared_out_with_no_copy(cluster: NodeCluster) -> None:
