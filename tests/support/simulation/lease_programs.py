@@ -1,19 +1,19 @@
 """Nodes of a cluster over the real control plane, and what must hold whatever order their operations come in.
 
-A node beats, steps, and writes a row into each partition that it has open, round by round; or its controller and its
-clients are threads of their own. Rows are fenced as SlateDB's are (`support.simulation.fenced_rows`).
+A node beats, steps, and writes a row into each partition that it has open, round by round. Rows are fenced as SlateDB's
+are (`support.simulation.fenced_rows`).
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Final, NamedTuple
 
 from support.cluster_maps import map_of
 from support.simulation.fenced_rows import ROWS, FencedRows
 from support.simulation.operations import Objects
-from support.simulation.processes import Context, Program, Thread
+from support.simulation.processes import Context, Program
 from support.simulation.world import View
 
 from lutra.cluster.controller import Controller, ControllerSettings
@@ -141,35 +141,6 @@ def node(
                 run.write()
 
     return Program(name, lambda context: [lambda: run(context)], clock_rate)
-
-
-def node_of_threads(name: str, beats: int, steps: int, writes: int, *, leaves_in: int | None = None) -> Program:
-    """One whose beats, steps and clients come in any order, once it has begun to beat, and to step."""
-
-    def threads(context: Context) -> Sequence[Thread]:
-        run = NodeRun(context, Controller, SETTINGS)
-
-        def beat() -> None:
-            run.beat()
-            run.step()
-            for _ in range(beats):
-                run.beat()
-
-        def step() -> None:
-            context.pause()
-            for number in range(steps):
-                if number == leaves_in:
-                    run.controller.leave()
-                run.step()
-
-        def write() -> None:
-            context.pause()
-            for _ in range(writes):
-                run.write()
-
-        return [beat, step, write]
-
-    return Program(name, threads)
 
 
 def cluster_of(partitions: int) -> Objects:

@@ -57,9 +57,9 @@ class Context:
             self._now_s = seconds
         return self._now_s
 
-    def pause(self) -> None:
-        """Lets other threads go on."""
-        self._ask(Operation(PAUSE))
+    def pause(self, seconds: float = 0.0) -> None:
+        """Lets other threads go on, for so long where there is a time of day."""
+        self._ask(Operation(PAUSE, f"{seconds:g}"))
 
     def note(self, *event: Hashable) -> None:
         """Says what has come about, such as that a client was told that its write is there."""
@@ -76,8 +76,9 @@ class Context:
     def draw(self, size: int) -> str:
         """In the place of random bytes, in hex: others at each call, and in each process; the same in each run."""
         self._drawn += 1
-        named = self.name if self.name in "abcdef" else self.name.encode().hex()
-        return f"{named}{self._drawn:02x}".zfill(2 * size)
+        if self.name in "abcdef":
+            return f"{self.name}{self._drawn:02x}".zfill(2 * size)
+        return f"{self.name.encode().hex()}{self._drawn:04x}".zfill(2 * size)
 
     def _ask(self, operation: Operation) -> Answer:
         if self.is_gone:
@@ -159,7 +160,7 @@ class Process:
         self.runs += 1
         self._failure: BaseException | None = None
         self._context = Context(self._program.name)
-        with _chance_of(self._context):
+        with chance_of(self._context):
             threads = self._program.threads(self._context)
         self._threads = [greenlet(thread) for thread in threads]
         self._pending: list[Operation | None] = [None] * len(threads)
@@ -178,7 +179,7 @@ class Process:
     def _resume(self, number: int, given: tuple[Any, ...]) -> None:
         thread = self._threads[number]
         thread.parent = getcurrent()
-        with _chance_of(self._context):
+        with chance_of(self._context):
             try:
                 self._pending[number] = thread.switch(*given)
             except Exception as error:
@@ -229,7 +230,7 @@ _drawing: list[Context] = []
 
 
 @contextlib.contextmanager
-def _chance_of(context: Context) -> Iterator[None]:
+def chance_of(context: Context) -> Iterator[None]:
     _drawing.append(context)
     try:
         yield

@@ -223,7 +223,7 @@ class IndexStorage:
             due = self._garbage - kept - set().union(*self._named)
         if self._provenance is not None and (due or self._old_numbers):
             self._provenance.require_place()
-        for name in due:
+        for name in sorted(due):
             self.store.delete(self.full(name))
             with self._lock:
                 self._garbage.discard(name)
