@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +24,10 @@ from lutra.index.builds.build import run_job
 from lutra.index.builds.builder import QUICK_BYTES
 from lutra.index.builds.job import BuildDone, BuildInput
 from lutra.index.builds.remote.builder import RemoteBuilder
+from lutra.index.builds.remote.carrier import Begun, Event
 from lutra.index.builds.remote.jobs import Patience
 from lutra.index.builds.remote.ray_carrier import RayCarrier
-from lutra.index.builds.remote.ray_settings import RaySettings
+from lutra.index.builds.remote.ray_settings import RaySettings, environment
 from lutra.index.lsm.resources import Resources
 from lutra.model.errors import Corruption, StorageFailure
 from lutra.segments.deletions import write_deletions
@@ -175,6 +177,53 @@ def test_a_standstill_is_begun_elsewhere(resources: Resources, builder: RemoteBu
     stalling.let_go()
     assert future.result(WAIT_S).shape.name == "built-1"
     wait_until(lambda: not at.is_running())
+
+
+TWO_MACHINES = """
+import sys
+from ray.cluster_utils import Cluster
+machine = dict(num_cpus=1, resources={"lutra_builder": 1}, object_store_memory=80 << 20, temp_dir=sys.argv[1])
+cluster = Cluster(initialize_head=True, head_node_args={**machine, "include_dashboard": False})
+cluster.add_node(**machine)
+print(cluster.address, flush=True)
+sys.stdin.read()
+cluster.shutdown()
+"""
+
+
+def test_elsewhere_is_another_machine_where_there_is_one(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which Ray has two of, on this one."""
+    for name, value in environment(SETTINGS, {}).items():
+        monkeypatch.setenv(name, value)
+    job, where = Stalling(resources).job, []
+
+    def carrier(tell: Callable[[Event], None]) -> RayCarrier:
+        def told(event: Event) -> None:
+            if isinstance(event, Begun):
+                where.append(event.where)
+            tell(event)
+
+        return RayCarrier(replace(SETTINGS, address=address), told)
+
+    with (
+        tempfile.TemporaryDirectory(dir="/tmp") as folder,  # short, for sockets
+        subprocess.Popen(
+            [sys.executable, "-c", TWO_MACHINES, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as machines,
+    ):
+        assert machines.stdin is not None
+        assert machines.stdout is not None
+        address = machines.stdout.readline().strip()
+        builder = RemoteBuilder(carrier, PATIENCE)
+        try:
+            with pytest.raises(StorageFailure, match="lost 3 times"):
+                builder.submit(job).result(WAIT_S)
+        finally:
+            builder.close()
+            machines.stdin.close()
+    first, second, third = where
+    assert first == third
+    assert first != second
 
 
 def test_given_up_after_some_attempts(resources: Resources, builder: RemoteBuilder) -> None:
