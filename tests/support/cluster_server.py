@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import tablestore as ots
 from support.node_cluster import NodeCluster
+from support.stirring import Stirring
 
 SPLIT_POINTS: Final[dict[str, tuple[Any, ...]]] = {
     "INTEGER": (2, 40),
@@ -47,19 +48,29 @@ class AsyncSplitClient(ots.AsyncOTSClient):  # type: ignore[misc]
 
 
 class ClusterServer:
-    """Three nodes; in the shape of `support.server.ServerProcess`, as far as tests that share one need it."""
+    """Three nodes; in the shape of `support.server.ServerProcess`, as far as tests that share one need it.
 
-    def __init__(self, folder: Path) -> None:
+    ``is_stirred``: partitions split and nodes are replaced meanwhile; clients ask the one that stays.
+    """
+
+    def __init__(self, folder: Path, *, is_stirred: bool = False) -> None:
         self.cluster = NodeCluster(folder)
-        self._turns = itertools.cycle(range(len(self.cluster.nodes)))
+        self._turns = itertools.cycle([0] if is_stirred else range(len(self.cluster.nodes)))
+        self._is_stirred = is_stirred
+        self._stirring: Stirring | None = None
 
     def __enter__(self) -> ClusterServer:
         self.cluster.__enter__()
+        if self._is_stirred:
+            self._stirring = Stirring(self.cluster)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._stirring is not None:
+            self._stirring.stop()
+            print(f"\nsplit {self._stirring.splits} times, {self._stirring.replaced} nodes replaced")
         self.cluster.close()
 
     @property

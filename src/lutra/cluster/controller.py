@@ -482,7 +482,8 @@ class Controller:
             holding.next_s = self._clock() + wait_s
             holding.error = f"{type(error).__name__}: {error}"
             holding.state = HoldingState.FAILED
-            _log.warning("partition %s cannot be opened", holding.partition_id, exc_info=True)
+            is_gone = isinstance(error, Moved)  # with its table, or split before: the next step knows better
+            _log.warning("partition %s cannot be opened: %s", holding.partition_id, error, exc_info=not is_gone)
         else:
             holding.tries, holding.error = 0, ""
             holding.state = HoldingState.OPEN

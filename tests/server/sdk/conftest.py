@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     SharedServer = ServerProcess | ClusterServer
 
-ON_CLUSTER = os.environ.get("LUTRA_TEST_CLUSTER") == "1"
+ON_CLUSTER = os.environ.get("LUTRA_TEST_CLUSTER", "")
 _FOLDER = Path(__file__).parent
 _LOOKS_INSIDE = re.compile(r"^(?:import|from) lutra\b", re.MULTILINE)
 # On the interpreter of the SDK's native codec there is no Lutra but the server: modules that look into it do not run
@@ -47,7 +47,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedServer]:
-    """One server; or where ``LUTRA_TEST_CLUSTER=1`` a cluster of three nodes, whose tables have several partitions."""
+    """One server; or where ``LUTRA_TEST_CLUSTER=1`` a cluster of three nodes, whose tables have several partitions.
+
+    Where that is ``stirred``, partitions split and nodes are replaced while the tests go on.
+    """
     with _server(tmp_path_factory.mktemp("sdk") / "data") as process:
         yield process
     # Whatever the tests sent, nothing went wrong that the server did not foresee.
@@ -59,7 +62,7 @@ def _server(folder: Path) -> SharedServer:
         return ServerProcess(folder)
     from support.cluster_server import ClusterServer
 
-    return ClusterServer(folder)
+    return ClusterServer(folder, is_stirred=ON_CLUSTER == "stirred")
 
 
 @pytest.fixture(autouse=True)
