@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import resource
@@ -9,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -35,6 +37,9 @@ logger = logging.getLogger(__name__)
 # How long a thread may hold the interpreter's lock while others wait for it. The default of 5 ms would let one large
 # request delay many small ones by as much.
 SWITCH_INTERVAL_S = 0.001
+_FRESH_S = 0.5
+"""A connection that was taken as the server stops gets so long to send its request."""
+_LOOK_S = 0.01
 
 
 class AddressError(StorageFailure):
@@ -197,6 +202,22 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Takes no connection any more; those that were just taken may have their request on its way, and get it
+        answered."""
+        for server in self.servers:
+            server.close()
+        for listener in sockets or ():
+            listener.close()
+        until_s = time.monotonic() + _FRESH_S
+        while self._has_fresh_connections() and time.monotonic() < until_s:
+            await asyncio.sleep(_LOOK_S)
+        await super().shutdown(sockets)
+
+    def _has_fresh_connections(self) -> bool:
+        """Whether there are some on which no request has begun yet."""
+        return any(getattr(each, "cycle", None) is None for each in self.server_state.connections)
 
     def _stop_after(self, before_stop: Callable[[], None], number: int) -> None:
         self._on_stopping()
