@@ -46,7 +46,7 @@ def test_sections() -> None:
 def test_keys_of_the_store() -> None:
     told = dict(re.findall(r"^    (\w)[/ ](\S.*?)  +\S", str(keyspace.__doc__), re.MULTILINE))
     assert {row[0].strip("`")[0] for row in cells("Keys of the store")} == set(told)
-    assert len(told) == 12
+    assert len(told) == 15
 
 
 def test_files_are_written_by_who_is_said() -> None:
