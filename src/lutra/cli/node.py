@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -147,7 +147,6 @@ def node(
 
 def _run(running: Node, host: str, port: int, address: str | None) -> None:
     """Until a signal comes. Raises AddressError, CredentialsError."""
-    from lutra.instance.doors import EngineDoor
     from lutra.server.http.options import ServerOptions
     from lutra.server.http.server import is_loopback, run_server
     from lutra.server.observe.cluster_metrics import cluster_collectors
@@ -163,7 +162,7 @@ def _run(running: Node, host: str, port: int, address: str | None) -> None:
         running.start(address or endpoint, lambda: click.echo(f"listening on {endpoint}"))
 
     run_server(
-        cast(EngineDoor, running.engine),  # searches are yet to come
+        running.engine,
         credentials_of(running.identity),
         ServerOptions(host=host, port=port, point_reserve=_WAITING_READS, scan_threads=_WAITING_SCANS),
         on_listening=start,
