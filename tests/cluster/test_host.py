@@ -33,6 +33,7 @@ from lutra.model.schema import (
     TableSchema,
 )
 from lutra.model.values import ColumnType
+from lutra.tables.incomingindex import IndexRow
 from lutra.tables.keys import KeyCodec
 
 WITHIN_S = 30.0
@@ -282,3 +283,26 @@ def test_partitions_are_let_go_together_and_calls_under_way_end_first(tmp_path: 
             owned.instance.tables.read("t", (("id", 1),), ReadOptions())
         with pytest.raises(Moved):
             put(owned, 5)
+
+
+def test_what_is_only_prepared_sends_nothing(tmp_path: Path) -> None:
+    """Its stamps are larger than those of the partition whose place it is to take, and may not."""
+    sent: list[tuple[int, list[IndexRow]]] = []
+    indexed = replace(
+        SCHEMA,
+        defined=(DefinedColumn("n", ColumnType.INTEGER),),
+        indexes=(SecondaryIndex("by_n", ("n",), (), IndexKind.GLOBAL, index_id=9),),
+    )
+    with node(tmp_path, Lease()) as host:
+        host.send_index_rows = lambda uid, rows: sent.append((uid, list(rows)))
+        before = host.open(ENTRY, entry(schema=indexed), 1)
+        put(before, 1)
+        wait_until(lambda: len(sent) == 1, WITHIN_S)
+        prepared = host.prepare(replace(ENTRY, id="cd34"), entry(schema=indexed), 1, lambda: True)
+        put(prepared, 2)
+        feeds = list(prepared.outgoing._feeds.values())
+        wait_until(lambda: "not answered from yet" in str(feeds[0].error), WITHIN_S)
+        assert len(sent) == 1
+        host.exchange(before, [prepared])
+        wait_until(lambda: len(sent) == 2, WITHIN_S)
+    assert [(uid, len(rows)) for uid, rows in sent] == [(9, 1), (9, 1)]

@@ -79,6 +79,8 @@ class OwnedPartition:
         """Where its table is such an index: what is sent of it."""
         self.is_sure = is_sure
         """Whether the lease of this node by which it was opened surely holds: not another that the node got since."""
+        self.is_answering = False
+        """Whether anybody is answered from it yet."""
         self._reconciling = threading.Lock()
 
     @property
@@ -114,8 +116,13 @@ class OwnedPartition:
             yield
 
     def _send(self, send: SendRows, index_uid: int, rows: Sequence[IndexRow]) -> None:
-        """Nothing is sent but by its owner: what is sent after all is older than what the next one sends."""
+        """Nothing is sent but by its owner: what is sent after all is older than what the next one sends.
+
+        And nothing before it is answered from: it may be dropped, and then whose place it was to take goes on sending.
+        """
         self.check()
+        if not self.is_answering:
+            raise Moved(f"partition {self.id} is not answered from yet")
         send(index_uid, rows)
 
     def reopen(self) -> None:
@@ -227,6 +234,7 @@ class PartitionHost:
         except BaseException:
             owned.close(drain_s=0)
             raise
+        owned.is_answering = True
         took_s = time.monotonic() - began_s
         with self._lock:
             self._owned[entry.id] = owned
@@ -270,6 +278,8 @@ class PartitionHost:
         with self._lock:
             self._owned.pop(gone.id, None)
             self._owned.update((owned.id, owned) for owned in come)
+        for owned in come:
+            owned.is_answering = True
         gone.calls.close()
 
         def retire() -> None:
