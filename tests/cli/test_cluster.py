@@ -197,13 +197,17 @@ def test_a_node_that_does_not_stop_by_itself_is_stopped_by_force_and_nobody_else
     ("arguments", "says", "code"),
     [
         (("status", "--store", "STORE"), "there is no cluster at STORE: `lutra cluster up --store STORE` makes one", 1),
-        (("down", "--store", "STORE"), "there is no cluster at STORE", 1),
+        pytest.param(("down", "--store", "STORE"), "there is no cluster at STORE", 1, marks=pytest.mark.slow),
         (("up", "--store", "STORE", "--ports", "1,x"), "--ports has numbers with commas between", 2),
         (("up", "--store", "STORE", "--ports", "1,2", "--nodes", "3"), "--ports has a port for each node: 3", 2),
-        (("up", "--store", "STORE", "--ports", "7,7"), "--ports has a port twice", 2),
-        (("up", "--store", "ftp://somewhere"), "a folder or at s3://bucket/prefix", 1),
+        pytest.param(
+            ("up", "--store", "STORE", "--ports", "7,7"), "--ports has a port twice", 2, marks=pytest.mark.slow
+        ),
+        pytest.param(
+            ("up", "--store", "ftp://somewhere"), "a folder or at s3://bucket/prefix", 1, marks=pytest.mark.slow
+        ),
         (("up", "--store", "STORE", "--instance", "no name", "--ports", "0"), "invalid instance name 'no name'", 1),
-        (("up",), "LUTRA_STORE", 2),
+        pytest.param(("up",), "LUTRA_STORE", 2, marks=pytest.mark.slow),
     ],
 )
 def test_what_cannot_be_is_told_with_what_to_do(
@@ -220,9 +224,9 @@ def test_what_cannot_be_is_told_with_what_to_do(
     ("arguments", "says", "code"),
     [
         (("--host", "0.0.0.0"), "say --address as well", 2),
-        (("--address", "10.0.0.1:8087"), "--address is http://HOST:PORT", 2),
+        pytest.param(("--address", "10.0.0.1:8087"), "--address is http://HOST:PORT", 2, marks=pytest.mark.slow),
         (("--name", "a node"), "not the name of a node: 'a node'", 1),
-        (("--builders", "elves"), "builders are local, ray", 1),
+        pytest.param(("--builders", "elves"), "builders are local, ray", 1, marks=pytest.mark.slow),
     ],
 )
 def test_a_node_is_not_started_as_it_cannot_be(
