@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from support.peer_server import peer_server
@@ -13,6 +14,15 @@ from support.peer_server import peer_server
 from lutra.cluster.errors import Moved, PeerLost, PeerUnreachable
 from lutra.cluster.methods import Methods, PeerLane
 from lutra.cluster.peers import Call, Peers
+from lutra.cluster.signing import (
+    DIGEST_HEADER,
+    SIGNATURE_HEADER,
+    SKEW_S_MAX,
+    TIME_HEADER,
+    digest_of,
+    signature_of,
+)
+from lutra.cluster.wire import encode
 from lutra.model.deadline import Deadline, current_deadline, working_for
 from lutra.model.errors import ParameterInvalid, RequestTimeout
 
@@ -104,6 +114,41 @@ def test_strangers_are_refused_and_nothing_is_done(address: str, node: Node) -> 
         peers.call(address, "nonsense", 1)
     peers.close()
     assert len(node.calls) == calls
+
+
+def _status(address: str, head: dict[str, str], length_bytes: int = 0, body: bytes = b"") -> bytes:
+    """The status of what is answered to a head, and that body: ``length_bytes`` are announced, where there is none."""
+    where = urlsplit(address)
+    with socket.create_connection((where.hostname, where.port), 20) as connection:
+        lines = {"host": where.netloc, "content-length": str(length_bytes or len(body)), **head}
+        text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        connection.sendall(f"POST /_lutra/echo HTTP/1.1\r\n{text}\r\n".encode("latin-1") + body)
+        return connection.recv(100).split(b" ")[1]
+
+
+def test_a_stranger_is_refused_before_its_body_is_read(address: str, node: Node) -> None:
+    """Or anybody could have a node hold as many bodies as it takes connections."""
+    calls, now = len(node.calls), str(int(time.time()))
+    body = encode(1)
+    digest = digest_of(body)
+    forged = {TIME_HEADER: now, DIGEST_HEADER: digest, SIGNATURE_HEADER: signature_of(b"guessed", "echo", now, digest)}
+    assert _status(address, forged, 60_000_000) == b"403"
+    assert _status(address, {TIME_HEADER: now, SIGNATURE_HEADER: "\xff" * 64}, 60_000_000) == b"403"
+    other = {**forged, SIGNATURE_HEADER: signature_of(SECRET, "left", now, digest)}
+    assert _status(address, other, 60_000_000) == b"403"
+    old = str(int(time.time()) - SKEW_S_MAX - 60)
+    late = {TIME_HEADER: old, DIGEST_HEADER: digest, SIGNATURE_HEADER: signature_of(SECRET, "echo", old, digest)}
+    assert _status(address, late, 60_000_000) == b"403"
+    assert len(node.calls) == calls
+
+
+def test_another_body_than_the_one_that_was_signed_is_refused(address: str, node: Node) -> None:
+    calls, now, digest = len(node.calls), str(int(time.time())), digest_of(encode(1))
+    head = {TIME_HEADER: now, DIGEST_HEADER: digest, SIGNATURE_HEADER: signature_of(SECRET, "echo", now, digest)}
+    assert _status(address, head, body=encode(2)) == b"403"
+    assert len(node.calls) == calls
+    assert _status(address, head, body=encode(1)) == b"200"
+    assert len(node.calls) == calls + 1
 
 
 def test_nobody_there(peers: Peers) -> None:

@@ -21,7 +21,7 @@ from lutra.cluster.map_log import MapLog
 from lutra.cluster.methods import Methods
 from lutra.cluster.partition_methods import add_partition_methods
 from lutra.cluster.peers import Peers
-from lutra.cluster.signing import SIGNATURE_HEADER, TIME_HEADER, signature_of
+from lutra.cluster.signing import DIGEST_HEADER, SIGNATURE_HEADER, TIME_HEADER, digest_of, signature_of
 from lutra.cluster.splits.splitting import Split, Splitter
 from lutra.cluster.wire import decode, encode
 from lutra.index.lsm.resources import Resources
@@ -62,11 +62,13 @@ class LocalPeers(Peers):
         if methods is None:
             raise PeerUnreachable(address)
         body = encode(payload)
-        now = str(int(time.time()))
+        now, digest = str(int(time.time())), digest_of(body)
         headers = [
             (TIME_HEADER.encode(), now.encode()),
-            (SIGNATURE_HEADER.encode(), signature_of(_SECRET, method, now, body).encode()),
+            (DIGEST_HEADER.encode(), digest.encode()),
+            (SIGNATURE_HEADER.encode(), signature_of(_SECRET, method, now, digest).encode()),
         ]
+        assert methods.admit(method, headers) is not None
         status, data = methods.answer(method, headers, body)
         if status == 200:
             return decode(data)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lutra.cluster.counters import CallCounters
-from lutra.cluster.signing import SIGNATURE_HEADER, TIME_HEADER, is_signed, is_timely
+from lutra.cluster.signing import DIGEST_HEADER, SIGNATURE_HEADER, TIME_HEADER, digest_of, is_same, is_signed
 from lutra.cluster.wire import decode, encode
 from lutra.model.deadline import Deadline, working_for
 from lutra.model.errors import LutraError
@@ -77,22 +77,25 @@ class Methods:
         self._methods[name] = _Method(lane, call)
 
     def admit(self, method: str, headers: Headers) -> str | None:
-        """The lane of a call, by its head; None where there is no such method, or nothing says who asks.
+        """The lane of a call, by its head; None where there is no such method, or who asks does not have the secret.
 
-        The signature covers the body, and is looked at by `answer`.
+        That the body is the one that was signed is for `answer` to see.
         """
         known = self._methods.get(method)
-        if known is None or not is_timely(_header(headers, TIME_HEADER)) or not _header(headers, SIGNATURE_HEADER):
+        time_text, digest, signature = (
+            _header(headers, name) for name in (TIME_HEADER, DIGEST_HEADER, SIGNATURE_HEADER)
+        )
+        if known is None or not is_signed(self._secret, method, time_text, digest, signature):
             return None
         return known.lane.value
 
     def answer(self, method: str, headers: Headers, body: bytes) -> tuple[int, bytes]:
         """Makes a call that was admitted: an HTTP status and what is said.
 
-        200: what the method gives. 409: the LutraError that it raised. 403: who asks does not have the secret. 500: it
-        failed, which is logged here.
+        200: what the method gives. 409: the LutraError that it raised. 403: the body is not the one that was signed.
+        500: it failed, which is logged here.
         """
-        if not is_signed(self._secret, method, _header(headers, TIME_HEADER), body, _header(headers, SIGNATURE_HEADER)):
+        if not is_same(digest_of(body), _header(headers, DIGEST_HEADER)):
             return 403, b""
         began_s, outcome = time.monotonic(), CallCounters.OK
         left = _header(headers, LEFT_HEADER)

@@ -11,7 +11,7 @@ from lutra.cluster.counters import CallCounters
 from lutra.cluster.errors import PeerLost, PeerUnreachable
 from lutra.cluster.methods import LEFT_HEADER
 from lutra.cluster.peer_connections import PeerConnections
-from lutra.cluster.signing import SIGNATURE_HEADER, TIME_HEADER, signature_of
+from lutra.cluster.signing import DIGEST_HEADER, SIGNATURE_HEADER, TIME_HEADER, digest_of, signature_of
 from lutra.cluster.wire import decode, encode
 from lutra.kernels.daemons import DaemonExecutor
 from lutra.model.deadline import current_deadline, working_for
@@ -64,10 +64,11 @@ class Peers:
         deadline.check()
         left_s = min(TIMEOUT_S if timeout_s is None else timeout_s, deadline.left_s)
         body = encode(payload)
-        now = str(int(time.time()))
+        now, digest = str(int(time.time())), digest_of(body)
         head = (
             f"{TIME_HEADER}: {now}\r\n"
-            f"{SIGNATURE_HEADER}: {signature_of(self._secret, method, now, body)}\r\n"
+            f"{DIGEST_HEADER}: {digest}\r\n"
+            f"{SIGNATURE_HEADER}: {signature_of(self._secret, method, now, digest)}\r\n"
             f"{LEFT_HEADER}: {max(1, int(1_000 * left_s))}\r\n"
         )
         connect_s = min(CONNECT_TIMEOUT_S, left_s)
