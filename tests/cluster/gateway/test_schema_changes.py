@@ -10,6 +10,7 @@ import pytest
 from support.local_cluster import INSTANCE, LocalCluster, local_cluster
 
 from lutra.cluster import map_changes
+from lutra.cluster.gateway.engine import GatewayEngine
 from lutra.cluster.map import PartitionState
 from lutra.model.deadline import Deadline, working_for
 from lutra.model.errors import (
@@ -21,7 +22,7 @@ from lutra.model.errors import (
     ServerBusy,
 )
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
-from lutra.model.rows import ChangeKind, RangeRequest, RowChange, WriteResult
+from lutra.model.rows import ChangeKind, RangeRequest, ReadOptions, RowChange, WriteResult
 from lutra.model.schema import (
     DefinedColumn,
     IndexKind,
@@ -50,6 +51,20 @@ def cluster(tmp_path: Path) -> Iterator[LocalCluster]:
 
 def put(number: int, value: object = 1, column: str = "c") -> RowChange:
     return RowChange(ChangeKind.PUT, (("k", number), ("s", "x")), [(column, value, None, 0)])  # type: ignore[list-item]
+
+
+def test_a_dropped_table_takes_no_row_by_way_of_who_does_not_know_yet(cluster: LocalCluster) -> None:
+    """Which nobody would ever see. Here nobody but the owners is told."""
+    other = cluster.nodes[1].instance
+    other.tables.write("t", put(5))
+    engine = GatewayEngine(cluster.nodes[0].router, lambda of, entries: None)
+    engine.instance(INSTANCE).delete_table("t")
+    assert cluster.nodes[1].router.maps.known.has_table(INSTANCE, "t")
+    for number in (5, 15, 25):
+        with pytest.raises(ObjectNotExist):
+            other.tables.write("t", put(number))
+    with pytest.raises(ObjectNotExist):
+        cluster.nodes[2].instance.tables.read("t", put(5).key, ReadOptions())
 
 
 def test_two_gateways_change_a_table_at_once_and_both_have_their_way(cluster: LocalCluster) -> None:

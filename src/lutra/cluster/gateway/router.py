@@ -7,8 +7,10 @@ done is repeated only where that changes nothing: a write whose owner did not an
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -31,6 +33,8 @@ from lutra.model.errors import (
 )
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 Find = Callable[[ClusterMap], tuple[PartitionEntry, Sequence[Any]]]
 """The partition that is meant, by a map, and what its owner is told. Raises ObjectNotExist where there is none."""
@@ -152,6 +156,15 @@ class Router:
         asks = [partial(self._ask, partition_id, method, given, None) for partition_id, given in arguments.items()]
         return dict(zip(arguments, self._peers.run_many(asks), strict=True))
 
+    def tell_each(self, partition_ids: Sequence[str], method: str) -> None:
+        """Has the owners of these partitions, which may be in the map no more, do something, where they can be asked.
+
+        Not to be called by what is called by it.
+        """
+        for answer in self._peers.run_many([partial(self._tell, each, method) for each in partition_ids]):
+            if isinstance(answer, LutraError):
+                _log.warning("the owner of a partition could not be told: %s", answer)
+
     def on_places(
         self, count: int, find: FindEach, method: str, arguments: Callable[[PartitionEntry, list[int]], Sequence[Any]]
     ) -> list[Any]:
@@ -210,6 +223,13 @@ class Router:
         patience.wait(partition_ids, error)
         self.maps.read(failed_s)
         return failed_s
+
+    def _tell(self, partition_id: str, method: str) -> None:
+        try:
+            self._ask(partition_id, method, (), None)
+        except (Moved, PeerUnreachable):
+            with suppress(Moved, PeerUnreachable):  # nobody has it
+                self._ask(partition_id, method, (), time.monotonic())
 
     def _ask(self, partition_id: str, name: str, arguments: Sequence[Any], since_s: float | None) -> Any:
         """One try. Raises Moved or PeerUnreachable where surely nothing was done, PeerLost where a read was lost."""

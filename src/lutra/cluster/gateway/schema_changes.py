@@ -90,7 +90,10 @@ class SchemaChanges:
         return self.change_table(instance, name, updated).description
 
     def delete_table(self, instance: str, name: str) -> None:
-        """As `Instance.delete_table`: rows cannot be found from then on, and their objects are deleted later."""
+        """As `Instance.delete_table`: rows cannot be found from then on, and their objects are deleted later.
+
+        Nor can any be written by way of a gateway that does not know yet: whoever has a partition answers no more.
+        """
         before: list[ClusterMap] = []
 
         def deleted(of: ClusterMap) -> ClusterMap:
@@ -103,8 +106,9 @@ class SchemaChanges:
 
         after = self.change(deleted)
         gone = before[0].table(instance, name)
-        for each in (gone, *index_tables(gone)):
-            self._nudge(after, before[0].partitions_of(each.uid))
+        self._let_go(
+            after, [entry for each in (gone, *index_tables(gone)) for entry in before[0].partitions_of(each.uid)]
+        )
 
     def add_defined_columns(self, instance: str, name: str, columns: Sequence[DefinedColumn]) -> None:
         """As `Tables.add_defined_columns`."""
@@ -137,7 +141,20 @@ class SchemaChanges:
 
     def drop_secondary_index(self, instance: str, name: str, index: str) -> None:
         """As `Instance.drop_secondary_index`."""
-        self.change_table(instance, name, lambda of: map_changes.drop_secondary_index(of, instance, name, index))
+        before: list[ClusterMap] = []
+
+        def dropped(of: ClusterMap) -> ClusterMap:
+            before[:] = [of]
+            return map_changes.drop_secondary_index(of, instance, name, index)
+
+        self.change_table(instance, name, dropped)
+        gone = [each for each in index_tables(before[0].table(instance, name)) if each.name == index]
+        self._let_go(self._router.maps.known, [entry for each in gone for entry in before[0].partitions_of(each.uid)])
+
+    def _let_go(self, of: ClusterMap, entries: Sequence[PartitionEntry]) -> None:
+        """Nothing is answered from partitions that the map has no more when this returns, and they are closed soon."""
+        self._router.tell_each([entry.id for entry in entries], "let_go")
+        self._nudge(of, entries)
 
     def _with_schema(
         self, of: ClusterMap, instance: str, name: str, changed: Callable[[TableSchema], TableSchema]

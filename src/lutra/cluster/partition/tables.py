@@ -18,6 +18,11 @@ def ready(_: OwnedPartition) -> None:
     """Returns where the partition is served."""
 
 
+def let_go(owned: OwnedPartition) -> None:
+    """The map has it no more: nothing is answered from it from now on. Its node closes it soon."""
+    owned.calls.close()
+
+
 def reconcile(owned: OwnedPartition, table: TableEntry) -> None:
     """As `OwnedPartition.reconcile`."""
     owned.reconcile(table)
@@ -35,6 +40,7 @@ def is_index_filled(owned: OwnedPartition, name: str) -> bool:
 
 METHODS: Final[dict[str, PartitionMethod]] = {
     "ready": PartitionMethod(PeerLane.CONTROL, ready),
+    "let_go": PartitionMethod(PeerLane.SCHEMA, let_go, writes=True, repeats=True),
     "reconcile": PartitionMethod(PeerLane.SCHEMA, reconcile, writes=True, repeats=True),
     "is_index_filled": PartitionMethod(PeerLane.SCAN, is_index_filled),
 }
