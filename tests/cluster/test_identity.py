@@ -10,7 +10,9 @@ import pytest
 from support.s3_server import S3Server
 
 from lutra.cluster.identity import NAME, Identity, identity_of, make_identity
-from lutra.model.errors import Corruption, StorageFailure
+from lutra.cluster.map_changes import create_instance
+from lutra.cluster.map_log import MapLog
+from lutra.model.errors import Corruption, ForeignObjects, StorageFailure
 from lutra.objects.local import LocalStore
 from lutra.objects.opening import open_store
 from lutra.objects.store import ObjectStore
@@ -36,6 +38,24 @@ def test_of_many_who_make_a_cluster_at_once_one_does(tmp_path: Path) -> None:
     path = store.local_path(NAME)
     assert path is not None
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_no_cluster_is_made_among_the_objects_of_others(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.put("kv/CURRENT", b"")
+    with pytest.raises(ForeignObjects, match="a place of its own"):
+        make_identity(store)
+    assert store.list("") == ["kv/CURRENT"]
+
+
+def test_a_cluster_that_has_lost_its_name_gets_another(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    before, _ = make_identity(store)
+    MapLog(store).change(lambda of: create_instance(of, "main"))
+    store.delete(NAME)
+    after, is_new = make_identity(store)
+    assert is_new
+    assert after.peer_secret != before.peer_secret
 
 
 def test_as_on_s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import lutra
 from lutra.instance.engine import Engine
 from lutra.instance.fsck import check_directory
 from lutra.instance.stopped import StoppedDirectory
-from lutra.model.errors import Corruption, LutraError, StorageFailure
+from lutra.model.errors import Corruption, ForeignObjects, LutraError, StorageFailure
 
 
 def content(path: Path) -> dict[str, bytes | None]:
@@ -54,6 +54,16 @@ def test_what_was_lost_is_told_and_nothing_is_changed(lost: str, data: Path) -> 
         with pytest.raises(Corruption, match="estore a backup; to begin anew"):
             opener(data)
         assert content(data) == before
+
+
+def test_the_store_of_a_cluster_is_no_data_directory(tmp_path: Path) -> None:
+    for name in ("cluster", "map/00000000000000000001"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"{}")
+    before = content(tmp_path)
+    with pytest.raises(ForeignObjects, match="lutra node --store"):
+        Engine.open(tmp_path)
+    assert content(tmp_path) == before
 
 
 def test_a_check_changes_nothing(data: Path) -> None:

@@ -14,11 +14,13 @@ import threading
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
-from lutra.model.errors import Corruption, ObjectMissing, StorageFailure
+from lutra.model.errors import Corruption, ForeignObjects, ObjectMissing, StorageFailure
 from lutra.objects.store import ObjectStore
 
 NAME: Final = "cluster"
 _FORMAT: Final = 1
+_MAPS: Final = "map"
+"""A folder that every cluster has (`lutra.cluster.map_log`)."""
 
 
 class _PrivateFiles:
@@ -80,10 +82,16 @@ def identity_of(store: ObjectStore) -> Identity | None:
 
 
 def make_identity(store: ObjectStore) -> tuple[Identity, bool]:
-    """The cluster's, made where there is none yet: then the second is True. Raises as `identity_of`."""
+    """The cluster's, made where there is none yet: then the second is True. Raises as `identity_of`, and ForeignObjects
+    where there are objects that are no cluster's."""
     found = identity_of(store)
     if found is not None:
         return found, False
+    # Whose name is lost gets another: nothing that its nodes have depends on it.
+    if any(name != NAME for name in store.list("")) and not store.list(_MAPS):
+        raise ForeignObjects(
+            "there are objects in the store, and no cluster: give it a place of its own, an empty folder or prefix"
+        )
     made = Identity(
         id=secrets.token_hex(8),
         access_key_id="lutra" + secrets.token_hex(8),

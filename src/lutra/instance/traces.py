@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from lutra.instance.rows_place import ELSEWHERE, IN_DIRECTORY
-from lutra.model.errors import Corruption, StorageFailure
+from lutra.model.errors import Corruption, ForeignObjects, StorageFailure
 
 _MADE_LATER: Final = ("instances", "objects/indexes")
 """What a data directory comes to have only once it has tables."""
+_OF_A_CLUSTER: Final = ("cluster", "map")
+"""What the store of a cluster has (`lutra.cluster`), and no data directory."""
 
 
 def require_data_dir(data_dir: Path) -> None:
@@ -26,13 +28,19 @@ def require_data_dir(data_dir: Path) -> None:
 
 
 def require_tables_or_nothing(data_dir: Path) -> None:
-    """Raises Corruption where ``data_dir`` has what is made of tables, and no tables; StorageFailure."""
+    """Raises Corruption where ``data_dir`` has what is made of tables, and no tables; ForeignObjects where it is the
+    store of a cluster; StorageFailure."""
     try:
         if os.path.lexists(data_dir / IN_DIRECTORY / "CURRENT") or os.path.lexists(data_dir / ELSEWHERE):
             return
+        is_cluster = all(os.path.lexists(data_dir / name) for name in _OF_A_CLUSTER)
         left = [name for name in _MADE_LATER if _has_entries(data_dir / name)]
     except OSError as error:
         raise StorageFailure(f"cannot look into {data_dir}: {error.strerror}") from error
+    if is_cluster:
+        raise ForeignObjects(
+            f"{data_dir} is the store of a cluster, not a data directory: `lutra node --store {data_dir}` serves it"
+        )
     if left:
         raise Corruption(
             f"{data_dir} has lost its tables: there is {' and '.join(left)}, but no store in {IN_DIRECTORY}. "
