@@ -221,7 +221,7 @@ def test_what_cannot_be_split_is_told(cluster: NodeCluster, tmp_path: Path) -> N
     for arguments, told in (
         ([only.entry.id, *of_store], "one partition key stay together"),
         ([only.entry.id, *of_store, "--at", "x"], "'x'"),
-        (["none", *of_store], "no node has partition none"),
+        (["none", *of_store], "there is no partition none"),
         ([only.entry.id, "--store", str(tmp_path)], "there is no cluster"),
     ):
         result = lutra(*arguments)
