@@ -197,3 +197,26 @@ def test_a_search_does_not_fail_by_what_is_told_of_it(view: IndexView, monkeypat
     told = explained(view, KnnVector("v", NEAR, 10), samples_recall=True)
     assert told["parts"][0]["query"]["estimate"] > 0
     assert "sampled" not in told["parts"][0]["query"]
+
+
+def test_the_header_of_a_search_over_very_many_shards() -> None:
+    names = [f"{number:016x}" for number in range(1_000)]
+    part = {"kind": "buffer", "rows": 1, "query": {"query": "match_all"}}
+    told = {
+        "us": 1.0,
+        "rounds": 1,
+        "shards": [{"name": name, "us": 1.0, "parts": 1} for name in names],
+        "parts": [{"shard": name, **part} for name in names],
+    }
+    header = explanation_header(told)
+    assert len(header) <= BYTES_MAX
+    shorter = json.loads(header)
+    kept = len(shorter["shards"])
+    assert kept > 50
+    assert [one["name"] for one in shorter["shards"]] == names[:kept]
+    assert shorter["left_out"] == {"queries": 1_000, "parts": 1_000, "shards": 1_000 - kept}
+    few = {**told, "shards": told["shards"][:9], "parts": told["parts"][:400]}  # type: ignore[index]
+    shorter = json.loads(explanation_header(few))
+    assert len(shorter["shards"]) == 9
+    assert shorter["left_out"]["shards"] == 0
+    assert shorter["parts"]

@@ -292,6 +292,11 @@ def check_weights(index: str, weights: Mapping[str, int]) -> None:
         raise ParameterInvalid(f"[query_flow_weight] are in [0, 100] and 100 together, not {[*weights.values()]}")
 
 
+def being_filled(index: str) -> ServerBusy:
+    """What to raise of a request that makes sense only under the schema that an index is being filled for."""
+    return ServerBusy(f"search index [{index}] is being filled for its new fields, try again")
+
+
 def not_current(index: str) -> ServerBusy:
     """What to raise where an index has not all rows yet: clients try again."""
     return ServerBusy(f"search index [{index}] does not have all rows of its table yet, try again")

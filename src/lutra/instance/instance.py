@@ -12,7 +12,7 @@ from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.stats import IndexStats
 from lutra.index.lsm.view import IndexView
 from lutra.instance.highlighter import Shown
-from lutra.instance.index_changes import IndexChanges, WantedIndex
+from lutra.instance.index_changes import IndexChanges, WantedIndex, being_filled
 from lutra.instance.living import answer_of_living
 from lutra.instance.open_indexes import GenerationStats, OpenIndex, OpenIndexes, Route
 from lutra.instance.partition import Partition
@@ -30,7 +30,6 @@ from lutra.model.errors import (
     ParameterInvalid,
     ReadOnlyDatabase,
     RowDamaged,
-    ServerBusy,
 )
 from lutra.model.forks import OfProcess
 from lutra.model.indexes import IndexDescription, IndexSchema, IndexUpdate
@@ -280,13 +279,15 @@ class Instance:
         """
         self._process.check()
         opened, view = self._shown(table, index)
+        if call.schema_mark not in (0, opened.schema_mark):
+            return ShardReply(other_schema=view.schema)
         with _telling_of_damage(opened.feed):
             check_routing(view, routing)
             try:
                 return self._shard_searches.answer(opened.feed, view, call, _ShardRows(self, opened))
             except ParameterInvalid:
                 if call.request is not None and _is_filled_for(opened, (call.request,)):
-                    raise _being_filled(index) from None
+                    raise being_filled(index) from None
                 raise
 
     def _searched(
@@ -302,7 +303,7 @@ class Instance:
             results = self._answered(route.opened, view, taken, bytes_max, routing)
         except ParameterInvalid:
             if _is_filled_for(route.opened, taken):
-                raise _being_filled(index) from None
+                raise being_filled(index) from None
             raise
         for result in results:
             if result.next_token:
@@ -388,6 +389,11 @@ class Instance:
         """So many readers can share a session out between them: its parts come and go, and one reads them faster than a
         client takes them."""
         return _SPLITS
+
+    def answering_schema(self, table: str, index: str) -> IndexSchema:
+        """By which searches of an index go now. Raises as ``describe_search_index``."""
+        self._process.check()
+        return self._indexes.opened(table, index).feed.definition.schema
 
     def keep_scan(self, table: str, index: str, session: bytes, alive_s: int) -> None:
         """Has a session last so long from now on. Raises as `scan`."""
@@ -508,10 +514,6 @@ def _is_filled_for(opened: OpenIndex, requests: Sequence[SearchRequest]) -> bool
     """Whether requests that an index does not take make sense under the schema that it is being filled for."""
     following = opened.next
     return following is not None and all(_would_be_answered(following, one) for one in requests)
-
-
-def _being_filled(index: str) -> ServerBusy:
-    return ServerBusy(f"search index [{index}] is being filled for its new fields, try again")
 
 
 def _would_be_answered(feed: IndexFeed, request: SearchRequest) -> bool:

@@ -17,6 +17,7 @@ from lutra.instance.partition import Partition
 from lutra.model.errors import ObjectNotExist, ParameterInvalid, RequestTimeout, ServerBusy
 from lutra.model.indexes import IndexDescription, SyncPhase
 from lutra.model.queries import SearchRequest
+from lutra.model.shards import schema_mark_of
 from lutra.tables.tables import Tables
 
 
@@ -26,11 +27,13 @@ class OpenIndex:
 
     feed: IndexFeed
     columns: HitColumns
+    schema_mark: int
     next: IndexFeed | None = None
 
     @classmethod
     def of(cls, feed: IndexFeed, following: IndexFeed | None = None) -> OpenIndex:
-        return cls(feed, HitColumns(feed.definition.schema), following)
+        schema = feed.definition.schema
+        return cls(feed, HitColumns(schema), schema_mark_of(schema), following)
 
     @property
     def feeds(self) -> list[IndexFeed]:

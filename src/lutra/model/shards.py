@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from zlib import crc32
 
+from lutra.model.indexes import IndexSchema
 from lutra.model.nested import InnerHitsByPath
 from lutra.model.queries import Fragments, SearchRequest, SearchStats
 from lutra.model.rows import Row
@@ -42,6 +44,13 @@ class ShardCall:
     """Whether hits come with their rows; else these are fetched."""
     chosen: tuple[int, ...] = ()
     """Of the hits that the shard found last, those whose rows are fetched, by number."""
+    schema_mark: int = 0
+    """Of the schema that the search was checked against (`lutra.model.shards.schema_mark_of`); 0: any will do."""
+
+
+def schema_mark_of(schema: IndexSchema) -> int:
+    """The same for schemas under which a search means the same: of the same fields and order."""
+    return crc32(repr((schema.fields, schema.sort)).encode()) or 1
 
 
 @dataclass(slots=True)
@@ -66,3 +75,5 @@ class ShardReply:
     inner_hits: list[InnerHitsByPath] = field(default_factory=list)
     stats: SearchStats = field(default_factory=SearchStats)
     is_complete: bool = True
+    other_schema: IndexSchema | None = None
+    """Searches go by another schema than that of the call's mark, this one: nothing was done."""

@@ -23,7 +23,7 @@ from lutra.model.indexes import IndexSchema
 from lutra.model.queries import SearchRequest, SearchResult
 from lutra.model.rows import KeyInput
 from lutra.model.schema import KeyColumn
-from lutra.model.shards import ShardCall, ShardReply, ShardStep
+from lutra.model.shards import ShardCall, ShardReply, ShardStep, schema_mark_of
 from lutra.search.deadline import in_time
 from lutra.search.executor import told_of
 from lutra.search.gathered import Gathered, known_of, within
@@ -70,8 +70,14 @@ class Coordinator:
 
     def __init__(self, schema: IndexSchema, key_columns: tuple[KeyColumn, ...]) -> None:
         nothing = Buffer(schema, key_columns).view()
+        self.schema_mark = schema_mark_of(schema)
+        """Of what searches are checked against."""
         self._view = IndexView(schema, key_columns, (nothing,), KeyCodec(b"", key_columns))
         """What requests are checked against: of no rows."""
+
+    def check(self, request: SearchRequest) -> None:
+        """Raises ParameterInvalid where the request makes no sense under the index's schema."""
+        plan_of(self._view, request)
 
     def search(
         self, request: SearchRequest, shards: Shards, fill_top_rows: FillRows, routing: Sequence[KeyInput] = ()

@@ -25,6 +25,9 @@
      "aggregations": {"us": 120.9,            where there are any: all that was done for them
                       "estimated": ["by_user/visits"]}}   which results are not exact
 
+A search over shards (`lutra.search.coordinator`) tells how many ``rounds`` of asking it took, the ``shards`` with their
+names, times and numbers of parts, and of each part its ``shard``; what is ``sampled`` is of a shard by itself.
+
 Times are microseconds of the clock; those of a condition include the conditions within it. Predicted ones are of a
 quiet machine.
 """

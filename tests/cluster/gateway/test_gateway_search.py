@@ -18,6 +18,7 @@ from support.same import assert_same
 from lutra.cluster.errors import PeerLost, PeerUnreachable
 from lutra.cluster.gateway.instance import GatewayInstance
 from lutra.instance.engine import Engine
+from lutra.instance.index_changes import IndexChanges
 from lutra.instance.instance import Instance
 from lutra.model.aggregations import Avg, Count, GroupByField, TopRows
 from lutra.model.deadline import Deadline, working_for
@@ -450,3 +451,45 @@ def test_half_of_the_searches_go_to_either_index(both: Both) -> None:
     gateway.update_search_index("t", "x", IndexUpdate(weights=(("x", 50), ("y", 50))))
     tokens = [gateway.search_opened("t", "x", SearchRequest(MatchAll(), limit=1)).next_token for _ in range(20)]
     assert sum(token.startswith(b"\xf0") for token in tokens) == 10
+
+
+def test_partitions_that_are_filled_for_other_fields_one_after_the_other(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Searches find what they found, by the fields there were, as far as these stay; no field is half there."""
+    waiting: list[Callable[[], None]] = []
+    take_place = IndexChanges._take_place
+
+    def hold(changes: IndexChanges, feed: Any) -> None:
+        waiting.append(lambda: take_place(changes, feed))
+
+    def is_held(count: int) -> bool:
+        return len(waiting) >= count
+
+    monkeypatch.setattr(IndexChanges, "_take_place", hold)
+    gateway = both.gateway
+    before = [gateway.search_opened("t", "x", request) for request in REQUESTS]
+    gateway.update_search_index("t", "x", IndexUpdate(added=(FieldSchema("m", FieldType.LONG),), dropped=("group",)))
+    wait_until(lambda: is_held(3))
+    for request, expected in zip(REQUESTS, before, strict=True):
+        assert_equal(gateway.search_opened("t", "x", request), expected)
+    new, gone = SearchRequest(Term("m", 1), count_total=True), SearchRequest(Term("group", "g1"), count_total=True)
+    with pytest.raises(ServerBusy, match="is being filled for its new fields"):
+        gateway.search_opened("t", "x", new)
+    assert gateway.search_opened("t", "x", gone).total > 0
+
+    waiting[0]()
+    stays = [request for request in REQUESTS if "'group'" not in repr(request)]
+    assert len(stays) > 5
+    for request in stays:
+        assert_equal(gateway.search_opened("t", "x", request), before[REQUESTS.index(request)])
+    with pytest.raises(ServerBusy, match="is being filled for its new fields"):
+        gateway.search_opened("t", "x", new)
+    with pytest.raises(ParameterInvalid):
+        gateway.search_opened("t", "x", gone)
+
+    for take in waiting[1:3]:
+        take()
+    assert gateway.search_opened("t", "x", new).total == 0
+    with pytest.raises(ParameterInvalid):
+        gateway.search_opened("t", "x", gone)

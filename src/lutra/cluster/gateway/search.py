@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from lutra.cluster.errors import Moved, PeerLost, PeerUnreachable
@@ -17,14 +18,16 @@ from lutra.cluster.gateway.patience import Patience
 from lutra.cluster.gateway.router import Failed, Router
 from lutra.cluster.map import ClusterMap, IndexEntry, PartitionEntry, TableEntry
 from lutra.cluster.map_changes import index_pair, require_index
+from lutra.instance.index_changes import being_filled
 from lutra.instance.index_turns import Turns, gone, mark_of, which_of, without_mark
 from lutra.instance.top_rows import fill_top_rows
 from lutra.model.aggregations import Aggregated
 from lutra.model.deadline import current_deadline, working_for
-from lutra.model.errors import LutraError, ServerBusy, SessionExpired
+from lutra.model.errors import LutraError, ParameterInvalid, ServerBusy, SessionExpired
+from lutra.model.indexes import IndexSchema
 from lutra.model.queries import Hit, ReturnColumns, SearchRequest, SearchResult
 from lutra.model.rows import KeyInput, Row
-from lutra.model.shards import ShardCall, ShardReply, ShardStep
+from lutra.model.shards import ShardCall, ShardReply, ShardStep, schema_mark_of
 from lutra.search.coordinator import Coordinator
 from lutra.tables.keys import KeyCodec
 
@@ -34,6 +37,10 @@ _MOVED: Final = (Moved, PeerUnreachable, PeerLost)
 _PARTIAL_S: Final = 0.3
 """So long after the time-out of a search that takes what there is an owner may still answer."""
 _COORDINATORS_MAX: Final = 1_000
+
+
+class _OtherSchema(Moved):
+    """A partition is filled for other fields, or is so already: what a search is checked against is not its schema."""
 
 
 class GatewaySearches:
@@ -52,10 +59,8 @@ class GatewaySearches:
         while True:
             entry, by_name = self._indexes.index(table, index)
             answering, mark = self._routed(entry, by_name, request)
-            shards = PartitionShards(self._router, entry, answering, routing, is_partial=request.allow_partial)
-            coordinator = self._coordinator(entry, answering)
             try:
-                result = coordinator.search(without_mark(request), shards, shards.fill, routing)
+                result = self._answered(entry, answering, without_mark(request), routing)
             except (Moved, SessionExpired) as error:
                 patience = patience or Patience(self._router.room)
                 failed_s = time.monotonic()
@@ -65,6 +70,40 @@ class GatewaySearches:
             if result.next_token:
                 result.next_token = mark + result.next_token
             return result
+
+    def _answered(
+        self, table: TableEntry, index: IndexEntry, request: SearchRequest, routing: Sequence[KeyInput]
+    ) -> SearchResult:
+        """By the index's schema; while partitions are filled for that, by what searches of theirs go by until then."""
+        coordinator = self._coordinator(table, index)
+        try:
+            return self._searched(table, index, coordinator, request, routing, coordinator.schema_mark)
+        except (ParameterInvalid, _OtherSchema):
+            schemas = PartitionShards(self._router, table, index).schemas()
+            marks = {schema_mark_of(schema) for schema in schemas}
+            if marks == {coordinator.schema_mark}:
+                raise
+        common = Coordinator(_in_common(schemas), table.schema.key)
+        try:
+            common.check(request)
+        except ParameterInvalid:
+            coordinator.check(request)
+            raise being_filled(index.name) from None
+        return self._searched(table, index, common, request, routing, marks.pop() if len(marks) == 1 else 0)
+
+    def _searched(
+        self,
+        table: TableEntry,
+        index: IndexEntry,
+        coordinator: Coordinator,
+        request: SearchRequest,
+        routing: Sequence[KeyInput],
+        schema_mark: int,
+    ) -> SearchResult:
+        shards = PartitionShards(
+            self._router, table, index, routing, schema_mark=schema_mark, is_partial=request.allow_partial
+        )
+        return coordinator.search(request, shards, shards.fill, routing)
 
     def _routed(self, table: TableEntry, named: IndexEntry, request: SearchRequest) -> tuple[IndexEntry, bytes]:
         """Which index answers by the name of one, and what its tokens begin with, as `OpenIndexes.routed` says."""
@@ -96,8 +135,16 @@ class PartitionShards:
     """The partitions of a table as shards of one search."""
 
     def __init__(
-        self, router: Router, table: TableEntry, index: IndexEntry, routing: Sequence[KeyInput], *, is_partial: bool
+        self,
+        router: Router,
+        table: TableEntry,
+        index: IndexEntry,
+        routing: Sequence[KeyInput] = (),
+        *,
+        schema_mark: int = 0,
+        is_partial: bool = False,
     ) -> None:
+        self._schema_mark = schema_mark
         self._router = router
         self._table = table
         self._index = index
@@ -112,6 +159,10 @@ class PartitionShards:
         """So many there are, as far as is known."""
         return len(self._router.found(lambda known: known.partitions_of(self._uid(known))))
 
+    def schemas(self) -> list[IndexSchema]:
+        """By which searches go in each partition now."""
+        return [schema for _, schema in self._router.on_each(self._uid, "answering_schema", (self._index.uid,))]
+
     def begin(self, call: ShardCall) -> list[ShardReply | LutraError]:
         """As `Shards.begin`. Whatever moves meanwhile is asked where it has come to."""
         end_s = float("inf")
@@ -123,6 +174,8 @@ class PartitionShards:
         found = self._timely(
             end_s, lambda: self._router.on_each(self._uid, "search_shard", self._arguments(call), keeps_errors=True)
         )
+        if any(isinstance(answer, ShardReply) and answer.other_schema is not None for _, answer in found):
+            raise _OtherSchema("a partition goes by another schema")
         self.names = [entry.id for entry, _ in found]
         return [answer.error if isinstance(answer, Failed) else answer for _, answer in found]
 
@@ -158,7 +211,7 @@ class PartitionShards:
         fill_top_rows(aggregated, read)
 
     def _arguments(self, call: ShardCall) -> Sequence[Any]:
-        return self._index.uid, call, self._routing
+        return self._index.uid, replace(call, schema_mark=self._schema_mark), self._routing
 
     def _uid(self, known: ClusterMap) -> int:
         """The table, as long as it has the index."""
@@ -176,3 +229,9 @@ class PartitionShards:
             return ask()
         with working_for(deadline.within(max(0.001, left_s), None, "search")):
             return ask()
+
+
+def _in_common(schemas: Sequence[IndexSchema]) -> IndexSchema:
+    """What means the same in all of them: the fields that are the same."""
+    first = schemas[0]
+    return replace(first, fields=tuple(field for field in first.fields if all(field in one.fields for one in schemas)))

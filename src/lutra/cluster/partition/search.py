@@ -14,7 +14,7 @@ from lutra.cluster.methods import PeerLane
 from lutra.cluster.partition import packing
 from lutra.cluster.partition.method import Codec, PartitionMethod
 from lutra.model.errors import ServerBusy
-from lutra.model.indexes import IndexDescription
+from lutra.model.indexes import IndexDescription, IndexSchema
 from lutra.model.queries import ColumnsToGet
 from lutra.model.rows import KeyInput, PrimaryKey, Row
 from lutra.model.scans import ScanRequest, ScanResult
@@ -35,6 +35,11 @@ def hit_rows(owned: OwnedPartition, uid: int, keys: Sequence[PrimaryKey], column
 def describe_index(owned: OwnedPartition, uid: int) -> IndexDescription:
     """As `Instance.describe_search_index`."""
     return owned.instance.describe_search_index(owned.table.name, _index(owned, uid))
+
+
+def answering_schema(owned: OwnedPartition, uid: int) -> IndexSchema:
+    """As `Instance.answering_schema`."""
+    return owned.instance.answering_schema(owned.table.name, _index(owned, uid))
 
 
 def begin_scan(owned: OwnedPartition, uid: int) -> bytes:
@@ -97,6 +102,7 @@ def _pack_reply(reply: ShardReply) -> list[Any]:
         reply.inner_hits,
         reply.stats,
         reply.is_complete,
+        reply.other_schema,
     ]
 
 
@@ -111,6 +117,7 @@ METHODS: Final[dict[str, PartitionMethod]] = {
     "search_shard": PartitionMethod(PeerLane.SEARCH, search_shard, result=Codec(_pack_reply, _unpack_reply)),
     "hit_rows": PartitionMethod(PeerLane.SCAN, hit_rows, result=Codec(_pack_rows, _unpack_rows)),
     "describe_index": PartitionMethod(PeerLane.SCAN, describe_index),
+    "answering_schema": PartitionMethod(PeerLane.SCAN, answering_schema),
     "begin_scan": PartitionMethod(PeerLane.SEARCH, begin_scan),
     "keep_scan": PartitionMethod(PeerLane.POINT, keep_scan),
     "scan": PartitionMethod(

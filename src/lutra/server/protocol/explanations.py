@@ -12,19 +12,32 @@ BYTES_MAX: Final = 6_144
 def explanation_header(explanation: dict[str, Any]) -> bytes:
     """JSON in ASCII of at most so many bytes.
 
-    Where all of it is longer, the trees of queries are left out, and then the last parts; ``left_out`` says which.
+    Where all of it is longer, the trees of queries are left out, then the last parts, and then the last shards;
+    ``left_out`` says how many.
     """
     whole = _encoded(explanation)
     if len(whole) <= BYTES_MAX:
         return whole
     parts = [{name: value for name, value in part.items() if name != "query"} for part in explanation["parts"]]
-    kept = len(parts)
+    shards = explanation.get("shards", [])
+    kept, kept_shards = len(parts), len(shards)
     while True:
-        left_out = {"queries": len(parts), "parts": len(parts) - kept}
-        shorter = _encoded({**explanation, "parts": parts[:kept], "left_out": left_out})
-        if len(shorter) <= BYTES_MAX or not kept:
+        told = {**explanation, "parts": parts[:kept]}
+        told["left_out"] = {"queries": len(parts), "parts": len(parts) - kept}
+        if shards:
+            told["shards"] = shards[:kept_shards]
+            told["left_out"]["shards"] = len(shards) - kept_shards
+        shorter = _encoded(told)
+        if len(shorter) <= BYTES_MAX or not (kept or kept_shards):
             return shorter
-        kept = kept * BYTES_MAX // len(shorter) if kept > 1 else 0
+        if kept:
+            kept = _fewer(kept, len(shorter))
+        else:
+            kept_shards = _fewer(kept_shards, len(shorter))
+
+
+def _fewer(kept: int, size_bytes: int) -> int:
+    return kept * BYTES_MAX // size_bytes if kept > 1 else 0
 
 
 def _encoded(content: dict[str, Any]) -> bytes:
