@@ -98,6 +98,11 @@ class NodeProcess:
         """With which it ended; None while it runs."""
         return self._process.poll()
 
+    @property
+    def is_starting(self) -> bool:
+        """Whether it has neither come to take requests nor ended."""
+        return not self._listening.is_set()
+
     def wait_listening(self, timeout_s: float) -> str:
         """Its endpoint. Raises StorageFailure where it ended before, or it takes longer."""
         has_said_all = self._listening.wait(timeout_s)

@@ -14,6 +14,7 @@ from lutra.model.errors import LutraError, StorageFailure
 
 _PAUSE_MIN_S: Final = 0.25
 _PAUSE_MAX_S: Final = 30.0
+_LOOK_S: Final = 0.05
 _RAY_LOOK_S: Final = 1.0
 _SETTLED_S: Final = 60.0
 """A node that ran so long is started again at once, as often as it ends."""
@@ -40,18 +41,20 @@ class Supervisor:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._nodes: dict[str, NodeProcess] = {}
-        self.restarts = 0
-        """To look at."""
 
     def start(self, timeout_s: float) -> None:
-        """Returns when all nodes take requests. Raises StorageFailure where one does not come to it; all are stopped
-        then."""
+        """Returns when all nodes take requests, or are to stop already. Raises StorageFailure where one does not come
+        to it; all are stopped then."""
         try:
             if self._ray is not None:
                 self._ray.start()
             started = [self._started(settings) for settings in self._settings]
             until_s = time.monotonic() + timeout_s
             for node in started:
+                while node.is_starting and time.monotonic() < until_s and not self._stopping.wait(_LOOK_S):
+                    pass
+                if self._stopping.is_set():
+                    return
                 node.wait_listening(max(0.0, until_s - time.monotonic()))
         except BaseException:
             self._stop_nodes()
@@ -110,7 +113,6 @@ class Supervisor:
             pause_s = min(2 * pause_s, _PAUSE_MAX_S)
             try:
                 self._started(settings)
-                self.restarts += 1
             except LutraError as error:
                 _log.error("%s", error)
 
