@@ -98,7 +98,7 @@ def assert_equal(found: SearchResult, expected: SearchResult) -> None:
     assert_same(found.aggregated, expected.aggregated)
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, suppress_health_check=list(HealthCheck))
 @given(worlds(), st.data(), st.integers(1, 4), st.integers(0, 2**32))
 def test_as_one_view(world: World, data: st.DataObject, count: int, seed: int) -> None:
     rows = TableRows(world.schema, world.written)
@@ -398,7 +398,7 @@ def test_a_shard_whose_rows_go_for_ever(index: SearchIndex, made: Made) -> None:
 BY_GROUP = GroupByField("g", "group", aggregations=(TopRows("first", 2, (FieldSort("n"),)), Max("m", "n")))
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(["hits", "aggregated", "gathered", "known"]),
     st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), min_size=1, max_size=4),

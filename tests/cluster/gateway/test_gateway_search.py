@@ -371,16 +371,16 @@ def test_a_session_ends_with_the_owner_of_a_partition(both: Both, change: str) -
     assert len(scanned(both.gateway, SCANNED)) == len(scanned(both.one, SCANNED))
 
 
-def test_sessions_of_partitions_that_are_not_yet_come_to_are_kept(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sessions_of_partitions_that_are_not_yet_come_to_are_kept(both: Both) -> None:
     """With one reader that takes longer than sessions last."""
     session = both.gateway.begin_scan("t", "x")
-    request = replace(SCANNED, session=session, alive_s=2, limit=5)
+    request = replace(SCANNED, session=session, alive_s=3, limit=5)
     rows, token, began_s = 0, None, time.monotonic()
-    while time.monotonic() < began_s + 4 or token is None:
+    while time.monotonic() < began_s + 3.5 or token is None:
         page = both.gateway.scan("t", "x", replace(request, token=token))
         rows, token = rows + len(page.rows), page.next_token
         assert token
-        time.sleep(0.5)
+        time.sleep(0.7)
     rows += len(scanned(both.gateway, replace(request, token=token)))
     assert rows == len(scanned(both.one, SCANNED))
 

@@ -7,6 +7,7 @@ was, the scan is to be begun anew, as clients do who are told that their session
 from __future__ import annotations
 
 import base64
+import hashlib
 import threading
 import time
 import zlib
@@ -100,7 +101,8 @@ class GatewayScans:
         """Has sessions of partitions that are not yet come to last as long as if they were. Raises SessionExpired."""
         assert request.session is not None
         alive_s = min(request.alive_s, limits.SCAN_ALIVE_S_MAX)
-        name = request.session + bytes(f"/{request.part}/{request.parts}", "ascii")
+        reader = request.session + bytes(f"/{request.part}/{request.parts}", "ascii")
+        name = hashlib.blake2b(reader, digest_size=SESSION_BYTES).digest()  # sessions of many partitions are long
         now_s = time.monotonic()
         with self._lock:
             kept_s = self._kept_s.get(name)
