@@ -15,7 +15,7 @@ from support.indexes import resources_in
 from lutra.cluster import map_changes
 from lutra.cluster.errors import Moved
 from lutra.cluster.host import OwnedPartition, PartitionHost, place_of
-from lutra.cluster.map import ClusterMap, IndexEntry, PartitionState, new_partition_id
+from lutra.cluster.map import ClusterMap, PartitionState, new_partition_id
 from lutra.cluster.map_log import MapLog
 from lutra.cluster.partition_leases import PartitionLeases
 from lutra.cluster.splits.retirement import Retirement
@@ -253,11 +253,6 @@ def _with_table(of: ClusterMap) -> ClusterMap:
 
 def serving(of: ClusterMap) -> list[str]:
     return [entry.id for entry in of.partitions if entry.state is PartitionState.SERVING]
-
-
-def index_of(entry: Any) -> IndexEntry:
-    (index,) = entry.indexes
-    return index  # type: ignore[no-any-return]
 
 
 def bound(shop: int) -> bytes:
