@@ -255,6 +255,27 @@ def test_no_more_wait_than_there_is_room_for(cluster: LocalCluster, asked: Local
     asked.router.room = WaitingRoom()
 
 
+def test_a_batch_reads_the_map_once_for_all_that_is_not_there(asked: LocalNode) -> None:
+    tables = asked.instance.tables
+    readings = []
+    newest = asked.maps.newest
+
+    def counted() -> Any:
+        readings.append(1)
+        return newest()
+
+    asked.maps.newest = counted  # type: ignore[method-assign]
+    try:
+        (written,) = tables.write_batch([("none", [put(number) for number in range(200)])])
+        assert {type(one) for one in written} == {ObjectNotExist}
+        assert len(readings) <= 2
+        results = tables.read_batch([(f"none{number}", [key(1)], ReadOptions()) for number in range(100)])
+        assert {type(one) for (one,) in results} == {ObjectNotExist}
+        assert len(readings) <= 4
+    finally:
+        asked.maps.newest = newest  # type: ignore[method-assign]
+
+
 def test_a_name_is_the_table_that_has_it_now(cluster: LocalCluster, asked: LocalNode) -> None:
     one, other = cluster.nodes[1].instance, cluster.nodes[2].instance
     schema = TableSchema("again", (KeyColumn("s", ColumnType.STRING),), splits=("m",))

@@ -6,6 +6,7 @@ result of the rows of that part: others may be written by then.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -84,8 +85,7 @@ def read_batch(
     """As `Tables.read_batch`."""
     check_reads(batch)
     reads = [(name, key, options) for name, keys, options in batch for key in keys]
-    for name, keys, options in batch:
-        _check_reads_of(names, instance, name, keys, options)
+    _check_reads_of_none(names, instance, batch)
 
     find = _Found(names.readable, instance, [(name, key) for name, key, _ in reads])
 
@@ -122,20 +122,25 @@ class _Found:
         return entry
 
 
-def _check_reads_of(names: Names, instance: str, name: str, keys: Sequence[KeyInput], options: ReadOptions) -> None:
+def _check_reads_of_none(
+    names: Names, instance: str, batch: Sequence[tuple[str, Sequence[KeyInput], ReadOptions]]
+) -> None:
     """Raises ParameterInvalid for what is wrong in itself, where there is no table to say so."""
-    try:
-        names.require_readable(instance, name)
-    except ObjectNotExist:
-        check_read(keys, options)
+    began_s = time.monotonic()
+    for name, keys, options in batch:
+        try:
+            names.require_readable(instance, name, began_s)
+        except ObjectNotExist:
+            check_read(keys, options)
 
 
 def _parts(router: Router, count: int, find: FindEach) -> int:
     """Of how many partitions these are, as far as is known: where it is one, its owner checks all."""
     found = set()
+    began_s = time.monotonic()
     for place in range(count):
         try:
-            found.add(router.found(partial(find, place=place)).id)
+            found.add(router.found(partial(find, place=place), began_s).id)
         except LutraError:
             found.add("")
     return len(found)

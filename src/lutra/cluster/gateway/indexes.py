@@ -45,10 +45,8 @@ class GatewayIndexes:
         return entry, found
 
     def _newest(self, table: str) -> TableEntry:
-        try:
-            return self._router.maps.read().table(self._instance, table)
-        except ObjectNotExist:
-            raise ParameterInvalid(f"table [{table}] does not exist") from None
+        self._router.maps.read()
+        return self.table(table)
 
     def create(self, table: str, index: str, schema: IndexSchema, source: str | None = None) -> None:
         """As `Instance.create_search_index`."""

@@ -61,9 +61,12 @@ class Names:
         self._codecs: dict[int, KeyCodec] = {}
         self._indexes: tuple[int, dict[tuple[str, str], tuple[TableEntry, SecondaryIndex]]] = (-1, {})
 
-    def table(self, instance: str, name: str) -> TableEntry:
-        """Raises ObjectNotExist, and ParameterInvalid for an index, and for what can be no table's name."""
-        return self._found(lambda known: self._table(known, instance, name))
+    def table(self, instance: str, name: str, since_s: float | None = None) -> TableEntry:
+        """Raises ObjectNotExist, and ParameterInvalid for an index, and for what can be no table's name.
+
+        ``since_s``: a map that was read since then is new enough; here and below.
+        """
+        return self._found(lambda known: self._table(known, instance, name), since_s)
 
     def routed(self, known: ClusterMap, instance: str, name: str) -> Routed:
         """A table to be written to, by that map. Raises as `table`."""
@@ -80,9 +83,9 @@ class Names:
             return Routed(name, entry.uid, self._codec(entry))
         return Routed(name, index.index_id, KeyCodec(b"", IndexRows(entry.schema, index).schema.key))
 
-    def require_readable(self, instance: str, name: str) -> Routed:
+    def require_readable(self, instance: str, name: str, since_s: float | None = None) -> Routed:
         """As `readable`, by the map as it is known, or is now."""
-        return self._found(lambda known: self.readable(known, instance, name))
+        return self._found(lambda known: self.readable(known, instance, name), since_s)
 
     def described(self, instance: str, name: str) -> TableDescription:
         """Of a table, or of a secondary index as a table, as the map is now. Raises as `table`."""
@@ -116,11 +119,11 @@ class Names:
             schemas.check_table_name(name)
         return known.table(instance, name)
 
-    def _found(self, find: Callable[[ClusterMap], T]) -> T:
+    def _found(self, find: Callable[[ClusterMap], T], since_s: float | None = None) -> T:
         try:
             return find(self._maps.known)
         except (ObjectNotExist, ParameterInvalid):
-            return find(self._maps.read())
+            return find(self._maps.read(since_s))
 
     def _codec(self, entry: TableEntry) -> KeyCodec:
         """The key of a table never changes."""

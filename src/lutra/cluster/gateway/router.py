@@ -91,12 +91,15 @@ class Router:
                 since_s = self._look_again(patience, [entry.id], error)
                 entry, arguments = find(self.maps.known)
 
-    def found(self, find: Callable[[ClusterMap], T]) -> T:
-        """By the map that is known, or where what is meant is not in it, by the newest."""
+    def found(self, find: Callable[[ClusterMap], T], since_s: float | None = None) -> T:
+        """By the map that is known, or where what is meant is not in it, by the newest.
+
+        ``since_s``: one that was read since then is new enough: who asks several times reads one at the most.
+        """
         try:
             return find(self.maps.known)
         except (ObjectNotExist, ParameterInvalid):
-            return find(self.maps.read())
+            return find(self.maps.read(since_s))
 
     def on_each(
         self,
@@ -175,10 +178,11 @@ class Router:
         """
         results: list[Any] = [None] * count
         pending = list(range(count))
+        began_s = time.monotonic()
         patience: Patience | None = None
         since_s: float | None = None
         while pending:
-            groups = self._grouped(find, pending, results)
+            groups = self._grouped(find, pending, results, began_s)
             asks = [partial(self._ask, entry.id, method, arguments(entry, places), since_s) for entry, places in groups]
             pending, missed = [], []
             why: LutraError | None = None
@@ -203,13 +207,13 @@ class Router:
         return results
 
     def _grouped(
-        self, find: FindEach, places: Sequence[int], results: list[Any]
+        self, find: FindEach, places: Sequence[int], results: list[Any], began_s: float
     ) -> list[tuple[PartitionEntry, list[int]]]:
         """Places by the partition that has them; where there is no table, that is the result."""
         groups: dict[str, tuple[PartitionEntry, list[int]]] = {}
         for place in places:
             try:
-                entry = self.found(partial(find, place=place))
+                entry = self.found(partial(find, place=place), began_s)
             except LutraError as error:
                 results[place] = Failed(error)
                 continue

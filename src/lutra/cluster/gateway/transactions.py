@@ -6,6 +6,7 @@ Its id names the partition. When that has another owner, or was split, the trans
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -67,11 +68,12 @@ class GatewayTransactions:
         """As `Tables.write_batch`: rows of other tables are told one by one."""
         check_batch(batch, rows_max)
         own = self._table_of(transaction)
+        began_s = time.monotonic()
         results: list[list[WriteResult | LutraError] | None] = []
         mine: list[RowChange] = []
         for name, changes in batch:
             try:
-                table = self._names.table(self._instance, name)
+                table = self._names.table(self._instance, name, began_s)
             except ObjectNotExist as error:
                 results.append(_refused(changes, error))
                 continue
