@@ -34,7 +34,8 @@ from lutra.segments.deletions import write_deletions
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 WAIT_S = 240.0
-PATIENCE = Patience(stall_s=3.0)
+PATIENCE = Patience(stall_s=3.0, unreachable_s=WAIT_S, queue_s=WAIT_S, hurried_queue_s=WAIT_S)
+"""Ray takes long to start beside other work, and nothing is to be done otherwise meanwhile."""
 SETTINGS = RaySettings(None, 1, 1 << 30)
 
 
@@ -247,7 +248,7 @@ def test_cancelled(resources: Resources, builder: RemoteBuilder) -> None:
 
 
 def test_a_quick_build_does_not_wait_for_a_large_one(resources: Resources) -> None:
-    with ray_builder() as builder:
+    with ray_builder(PATIENCE) as builder:
         stalling = Stalling(resources)
         large = builder.submit(stalling.job)
         stalling.at()

@@ -21,7 +21,7 @@ from typing import IO, Any, Final
 
 from lutra.index.builds.job import BuildJob
 from lutra.index.builds.remote.ray_names import BUILDER, QUICK_BUILDER
-from lutra.index.builds.remote.ray_process import RayGone, core_processes, first_line, ray_of
+from lutra.index.builds.remote.ray_process import RayGone, core_processes, first_line, have_ended, ray_of
 from lutra.index.builds.remote.ray_settings import RaySettings
 from lutra.index.builds.remote.task import build_lines
 from lutra.index.builds.worker import end_with
@@ -64,7 +64,7 @@ class Driver:
                 self._tell(alive=True)
 
     def _require_ray(self) -> None:
-        if not self._own <= core_processes():
+        if have_ended(self._own):
             raise RayGone("one of its processes has ended")
         if not self._is_known:
             raise RayGone("its head does not know this machine, or takes it for dead")

@@ -13,7 +13,7 @@ import signal
 import sys
 from typing import Final
 
-from lutra.index.builds.remote.ray_process import RayGone, core_processes, ray_of
+from lutra.index.builds.remote.ray_process import RayGone, core_processes, have_ended, ray_of
 from lutra.index.builds.remote.ray_settings import RaySettings
 from lutra.index.builds.worker import end_with
 
@@ -35,7 +35,7 @@ def main(parent_pid: int) -> None:
             own = core_processes()
             replies.write(json.dumps({"ready": ray.get_runtime_context().gcs_address}) + "\n")
             while not select.select([sys.stdin], [], [], _LOOK_S)[0]:
-                if not own <= core_processes():
+                if have_ended(own):
                     raise RayGone("one of its processes has ended")
 
 

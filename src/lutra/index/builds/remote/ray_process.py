@@ -49,6 +49,11 @@ def core_processes() -> set[int]:
     return {pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _is_core(pid)}
 
 
+def have_ended(core: set[int]) -> bool:
+    """Whether one of `core_processes` has, as they were right after the start."""
+    return not all(map(_is_core, core))
+
+
 def _is_core(pid: int) -> bool:
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as status:
