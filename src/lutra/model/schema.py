@@ -112,8 +112,8 @@ class StreamSpec:
 class TableSchema:
     """A table as CreateTable gives it.
 
-    ``splits`` are values of the partition key, ascending, at which a service of many machines would cut the table from
-    the beginning. Here they are only told again. ``has_transactions`` False forbids local transactions. ``stream``: how
+    ``splits`` are values of the partition key, ascending, at which a cluster cuts the table from the beginning. On one
+    machine they are only told again. ``has_transactions`` False forbids local transactions. ``stream``: how
     the table's changes are kept for readers; None: not. ``declared`` are its fields in the order in which Python
     declared them; there may be others, and those that are there no more. The protocol knows nothing of them.
     """

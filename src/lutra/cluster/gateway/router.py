@@ -73,13 +73,12 @@ class Router:
         self.retries = 0
         """Calls that were made again, about. To look at."""
 
-    def on_key(self, table: FindTable, key: bytes, method: str, *arguments: Any) -> Any:
-        """What the owner of an encoded key says. Raises what it raises, ObjectNotExist where the table is gone,
-        ServerBusy where nobody can be asked, OutcomeUnknown where a write may have been done."""
-        return self.on_found(lambda known: (known.partition_of(table(known), key), arguments), method)[1]
-
     def on_found(self, find: Find, method: str) -> tuple[PartitionEntry, Any]:
-        """As `on_key`, of the partition that ``find`` finds in each map that is looked at, which is told as well."""
+        """What the owner says of the partition that ``find`` finds in each map that is looked at, and which that was.
+
+        Raises what the owner raises, ObjectNotExist where the table is gone, ServerBusy where nobody can be asked,
+        OutcomeUnknown where a write may have been done.
+        """
         patience: Patience | None = None
         since_s: float | None = None
         entry, arguments = self.found(find)
@@ -113,7 +112,7 @@ class Router:
     ) -> list[tuple[PartitionEntry, Any]]:
         """What all owners of [begin, end) say, asked at once, by their ranges, which cover it.
 
-        ``arguments``: for all, or made for each. Raises as `on_key`, the first error by the ranges; where it
+        ``arguments``: for all, or made for each. Raises as `on_found`, the first error by the ranges; where it
         ``keeps_errors``, they stand in the places of answers as `Failed`. Not to be called by what is called by it.
         """
         done: list[tuple[PartitionEntry, Any]] = []
