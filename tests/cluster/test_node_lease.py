@@ -258,3 +258,17 @@ def test_names_that_are_no_parts_of_objects_names_are_refused(name: str) -> None
 def test_the_clock_goes_on() -> None:
     first_s = boot_clock_s()
     assert boot_clock_s() >= first_s > 0
+
+
+def test_who_waits_for_another_of_its_name_tells_of_it_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Two nodes that were given one name: the second never joins, and somebody is to know why."""
+    first, second = world.lease(), world.lease()
+    assert first.join()
+    assert not second.join()
+    assert not caplog.records, "it may be a run that was killed"
+    for _ in range(3):
+        world.passes(1)
+        first.renew()
+        assert not second.join()
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert "another node n1 is alive, at n1:80" in told

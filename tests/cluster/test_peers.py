@@ -151,6 +151,18 @@ def test_another_body_than_the_one_that_was_signed_is_refused(address: str, node
     assert len(node.calls) == calls + 1
 
 
+def test_clocks_that_are_hours_apart_are_told_of(address: str, node: Node, caplog: pytest.LogCaptureFixture) -> None:
+    """Such a node is sure of its lease, and nobody else reaches its partitions: somebody is to know why."""
+    calls = len(node.calls)
+    ahead = Peers(SECRET, now_s=lambda: time.time() + 3 * 3_600)
+    for _ in range(2):
+        with pytest.raises(PeerUnreachable, match=r"its clock shows \d+ s since 1970, this machine's \d+"):
+            ahead.call(address, "echo", 1)
+    ahead.close()
+    assert len(node.calls) == calls
+    assert [record.getMessage().count("until both are right") for record in caplog.records] == [1]
+
+
 def test_nobody_there(peers: Peers) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -8,6 +8,7 @@ are compared, and clocks need not show the same time, but only run about equally
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +32,8 @@ CHANGED: Final = "changed-"
 lease since that number. It holds nothing, and decides nothing: it spares others to read what only says 'alive'."""
 
 _CLAIMANT_BYTES: Final = 16
+
+_log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 
@@ -92,6 +95,8 @@ class NodeLease:
         self._is_over = False
         self._seen: tuple[int, float] | None = None
         """Before it has joined: which number another run had, and since when."""
+        self._has_told = False
+        """Whoever runs it of another that runs by its name."""
         self._said: NodeRecord | None = None
         """By ``_number``."""
         self._marked: NodeRecord | None = None
@@ -180,6 +185,15 @@ class NodeLease:
         if other.state.is_over:
             return True
         now_s = self._clock()
+        if self._seen is not None and self._seen[0] != newest and not self._has_told:
+            self._has_told = True
+            process = "" if other.process is None else f", process {other.process.pid} of {other.process.host}"
+            _log.warning(
+                "another node %s is alive, at %s%s: this one joins when that has ended, or by another name",
+                self.node,
+                other.address,
+                process,
+            )
         if self._seen is None or self._seen[0] != newest:
             self._seen = (newest, now_s)
         return now_s - self._seen[1] > other.ttl_s + self._margin_s

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -11,7 +13,15 @@ from lutra.cluster.counters import CallCounters
 from lutra.cluster.errors import PeerLost, PeerUnreachable
 from lutra.cluster.methods import LEFT_HEADER
 from lutra.cluster.peer_connections import PeerConnections
-from lutra.cluster.signing import DIGEST_HEADER, SIGNATURE_HEADER, TIME_HEADER, digest_of, signature_of
+from lutra.cluster.signing import (
+    DIGEST_HEADER,
+    SIGNATURE_HEADER,
+    SKEW_S_MAX,
+    TIME_HEADER,
+    digest_of,
+    is_timely,
+    signature_of,
+)
 from lutra.cluster.wire import decode, encode
 from lutra.kernels.daemons import DaemonExecutor
 from lutra.model.deadline import current_deadline, working_for
@@ -22,6 +32,9 @@ CONNECT_TIMEOUT_S: Final = 1.0
 TIMEOUT_S: Final = 40.0
 """Where nobody says by when."""
 _AT_ONCE: Final = 64
+_WARN_S: Final = 60.0
+
+_log = logging.getLogger(__name__)
 
 
 class Call(NamedTuple):
@@ -35,9 +48,11 @@ class Call(NamedTuple):
 class Peers:
     """Thread-safe. Holds connections and threads: `close` it."""
 
-    def __init__(self, secret: bytes, at_once: int = _AT_ONCE) -> None:
-        """``at_once``: so many calls of all `call_many` together are under way, others wait."""
+    def __init__(self, secret: bytes, at_once: int = _AT_ONCE, now_s: Callable[[], float] = time.time) -> None:
+        """``at_once``: so many calls of all `call_many` together are under way, others wait. ``now_s``: since 1970."""
         self._secret = secret
+        self._now_s = now_s
+        self._warned_s = -math.inf
         self._connections = PeerConnections()
         self._executor = DaemonExecutor("lutra-peers", at_once)
         self.calls = CallCounters()
@@ -64,7 +79,7 @@ class Peers:
         deadline.check()
         left_s = min(TIMEOUT_S if timeout_s is None else timeout_s, deadline.left_s)
         body = encode(payload)
-        now, digest = str(int(time.time())), digest_of(body)
+        now, digest = str(int(self._now_s())), digest_of(body)
         head = (
             f"{TIME_HEADER}: {now}\r\n"
             f"{DIGEST_HEADER}: {digest}\r\n"
@@ -78,7 +93,23 @@ class Peers:
             raise PeerUnreachable(f"node {address} cannot be reached: {error}") from None
         except PeerLost as error:
             raise PeerLost(f"node {address} did not answer {method}: {error}") from None
+        if answer.status == 403:
+            self._require_same_time(address, answer.body)
         return _answer_of(address, method, answer.status, answer.body)
+
+    def _require_same_time(self, address: str, told: bytes) -> None:
+        """Raises PeerUnreachable where a node refuses calls because of what its clock shows, which it says."""
+        its, here_s = told[:16].decode("latin-1"), self._now_s()
+        if not its or is_timely(its, here_s):
+            return
+        message = (
+            f"node {address} refuses what it is asked: its clock shows {its} s since 1970, this machine's {here_s:.0f}, "
+            f"and they may differ by {SKEW_S_MAX} s"
+        )
+        if time.monotonic() - self._warned_s > _WARN_S:
+            self._warned_s = time.monotonic()
+            _log.warning("%s: its partitions cannot be asked from here until both are right", message)
+        raise PeerUnreachable(message)
 
     def submit(self, call: Call, timeout_s: float | None = None) -> Future[Any]:
         """`call`, by a thread, within what this thread works for."""

@@ -40,6 +40,7 @@ def is_same(expected: str, said: str) -> bool:
     return hmac.compare_digest(expected.encode(), said.encode("utf-8", "replace"))
 
 
-def is_timely(time_text: str) -> bool:
-    """Whether a call that says so is neither old nor of the future."""
-    return time_text.isdecimal() and len(time_text) <= 12 and abs(time.time() - int(time_text)) <= SKEW_S_MAX
+def is_timely(time_text: str, now_s: float | None = None) -> bool:
+    """Whether a call that says so is neither old nor of the future, by this machine's clock or at ``now_s``."""
+    now_s = time.time() if now_s is None else now_s
+    return time_text.isdecimal() and len(time_text) <= 12 and abs(now_s - int(time_text)) <= SKEW_S_MAX
