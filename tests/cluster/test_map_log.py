@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,10 +12,12 @@ import pytest
 from support.cluster_maps import map_of
 from support.faulty_store import Effect, Fault, FaultyStore
 
+from lutra.cluster.lease_records import PartitionRecord
 from lutra.cluster.map import ClusterMap
 from lutra.cluster.map_changes import create_instance
 from lutra.cluster.map_log import FOLDER, KEPT, MapLog
-from lutra.model.errors import LutraError, ObjectAlreadyExist, StorageFailure
+from lutra.cluster.partition_leases import PartitionLeases
+from lutra.model.errors import Corruption, LutraError, ObjectAlreadyExist, StorageFailure
 from lutra.objects.local import LocalStore
 from lutra.objects.manifest_log import ManifestLog
 
@@ -34,6 +37,22 @@ def test_the_newest_is_read_and_only_when_it_is_new(local: LocalStore) -> None:
     assert reader.newest() is reader.known
     spent = local.requests - before
     assert (spent.lists, spent.gets, spent.puts) == (1, 0, 0)
+
+
+def test_a_cluster_that_has_lost_its_map_is_not_taken_for_a_new_one(local: LocalStore) -> None:
+    """Its rows are there yet: an empty map in the place of the lost one would hide them for good."""
+    log = MapLog(local)
+    log.change(lambda of: map_of(2))
+    PartitionLeases(local, secrets.token_bytes).put_next("p0", 0, PartitionRecord("n0", 1))
+    for name in local.list(FOLDER):
+        local.delete(name)
+    with pytest.raises(Corruption, match="has lost its map"):
+        MapLog(local).newest()
+    with pytest.raises(Corruption, match="has lost its map"):
+        MapLog(local).change(lambda of: create_instance(of, "main"))
+    assert local.list(FOLDER) == []
+    log.change(lambda of: create_instance(of, "other"))  # who has seen it goes on, and brings it back
+    assert MapLog(local).newest() == log.known
 
 
 def test_a_change_that_changes_nothing_is_not_stored(local: LocalStore) -> None:

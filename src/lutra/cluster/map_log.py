@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from lutra.cluster.lease_records import LEASES
 from lutra.cluster.map import ClusterMap
 from lutra.cluster.map_codec import decode_map, encode_map
 from lutra.model.errors import Corruption, ObjectMissing, ServerBusy, StorageFailure
@@ -29,7 +30,9 @@ class MapLog:
 
     def __init__(self, store: ObjectStore, token_bytes: Callable[[int], bytes] = secrets.token_bytes) -> None:
         """Reads nothing yet. ``token_bytes`` gives so many random bytes, no two times the same."""
+        self._store = store
         self._log = ManifestLog(store, FOLDER)
+        self._is_new = False
         self._token_bytes = token_bytes
         self._changing = threading.Lock()
         self.known = ClusterMap()
@@ -38,10 +41,12 @@ class MapLog:
     def newest(self) -> ClusterMap:
         """The newest map, of version 0 where there is none yet: one list, and one get where it is another.
 
-        Raises StorageFailure, and Corruption where it is not what was written.
+        Raises StorageFailure, and Corruption where it is not what was written, or there was one once.
         """
         for _ in range(_READ_TRIES):
             numbers = self._log.numbers()
+            if not numbers and not self.known.version:
+                self._require_none_was()
             if not numbers or numbers[-1] <= self.known.version:
                 return self.known
             try:
@@ -52,6 +57,19 @@ class MapLog:
                 raise Corruption(f"{self._log.name(numbers[-1])}: this is the map of version {found.version}")
             return self._see(found)
         raise StorageFailure(f"the newest map was gone {_READ_TRIES} times before it was read")
+
+    def _require_none_was(self) -> None:
+        """A cluster that has lost its map is not to be taken for a new one. Raises Corruption."""
+        if self._is_new:
+            return
+        # By what the map has made: where another makes the first at this moment, it is there before.
+        if self._store.list(LEASES) and not self._log.numbers():
+            raise Corruption(
+                f"the cluster has lost its map: there are leases of partitions, and nothing below {FOLDER}/. Restore "
+                "that from a backup, or from older versions of its objects; to begin anew, with no rows at all, begin "
+                "at another place"
+            )
+        self._is_new = True
 
     def change(self, changed: Callable[[ClusterMap], ClusterMap]) -> ClusterMap:
         """Makes ``changed(newest)`` the newest map and returns it; that is its argument where nothing is to change.

@@ -103,7 +103,7 @@ class Peers:
         if not its or is_timely(its, here_s):
             return
         message = (
-            f"node {address} refuses what it is asked: its clock shows {its} s since 1970, this machine's {here_s:.0f}, "
+            f"node {address} refuses to be asked: its clock shows {its} s since 1970, this machine's {here_s:.0f}, "
             f"and they may differ by {SKEW_S_MAX} s"
         )
         if time.monotonic() - self._warned_s > _WARN_S:

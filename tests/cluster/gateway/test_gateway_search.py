@@ -358,6 +358,18 @@ def test_scans(both: Both) -> None:
     assert len(scanned(both.gateway, replace(SCANNED, query=MatchAll(), session=session))) == ROWS
 
 
+def test_a_session_of_another_table_is_none_of_this(both: Both) -> None:
+    """Told at once: nobody waits for a partition that does not have the index, and never will."""
+    both.gateway.create_table(TableSchema("u", KEY))
+    both.gateway.create_search_index("u", "x", SCHEMA)
+    session = both.gateway.begin_scan("u", "x")
+    retries = [node.router.retries for node in both.cluster.nodes]
+    for node in both.cluster.nodes:
+        with pytest.raises(SessionExpired):
+            node.instance.scan("t", "x", replace(SCANNED, session=session))
+    assert [node.router.retries for node in both.cluster.nodes] == retries
+
+
 @pytest.mark.parametrize("change", ["move", "split"])
 def test_a_session_ends_with_the_owner_of_a_partition(both: Both, change: str) -> None:
     session = both.gateway.begin_scan("t", "x")

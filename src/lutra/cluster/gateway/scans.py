@@ -82,9 +82,9 @@ class GatewayScans:
             own = replace(request, limit=page.room, session=session, token=token, part=0, parts=1)
 
             def find(known: ClusterMap, partition_id: str = partition_id, own: ScanRequest = own) -> Any:
-                _uid(known, table, index)
                 partition = known.partition(partition_id)
-                if partition is None or partition.state is not PartitionState.SERVING:
+                is_there = partition is not None and partition.state is PartitionState.SERVING
+                if partition is None or not is_there or partition.table != _uid(known, table, index):
                     raise SessionExpired
                 return partition, (index.uid, own)
 
