@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lutra.instance.engine import Engine
     from lutra.server.auth.credentials import Credentials, LoadedCredentials
     from lutra.server.http.app import MakeConsole
+    from lutra.server.http.options import ServerOptions
 
 _MB: Final = 1024 * 1024
 
@@ -119,48 +120,53 @@ def serve(
       lutra serve --data ./data --objects s3://bucket/prefix --rows
     """
     # Here, so that `lutra --help` needs none of it.
-    from lutra.instance.defaults import DEFAULT_INSTANCE
     from lutra.instance.engine import Engine
-    from lutra.instance.registry import create_instance, instance_exists
+    from lutra.server.http.options import ServerOptions
 
     _prepare(log_level)
     with shown_failures():
-        build_bytes = None if build_memory_mb is None else build_memory_mb * _MB
         engine = Engine.open(
             data_dir,
             objects=objects,
             rows=place_of_rows(rows, objects),
             memory_bytes=memory_mb * _MB,
-            build_memory_bytes=build_bytes,
+            build_memory_bytes=None if build_memory_mb is None else build_memory_mb * _MB,
             builders=builders,
         )
         try:
             if embeds:
                 engine.embed_changes()
-            # Threads of the engine read its indexes meanwhile.
-            from lutra.model.clock import SystemClock
-            from lutra.server.auth.credentials import load_credentials
-            from lutra.server.http.options import ServerOptions
-            from lutra.server.http.server import run_server
-            from lutra.server.observe.engine_metrics import engine_collectors
-
-            _warn_of_plain_http(host)
-            for name in instances or (DEFAULT_INSTANCE,):
-                if not instance_exists(data_dir, name):
-                    create_instance(data_dir, name)
-            loaded = load_credentials(data_dir, os.environ)
-            if loaded.is_new:
-                _show(loaded)
-            run_server(
-                engine,
-                loaded.credentials,
-                ServerOptions(host=host, port=port, write_threads=write_threads),
-                on_listening=_announce,
-                make_console=_console_maker(engine, loaded.credentials, console_upload_mb if has_console else None),
-                collectors=engine_collectors(engine, SystemClock()),
-            )
+            options = ServerOptions(host=host, port=port, write_threads=write_threads)
+            _serve(engine, instances, options, console_upload_mb if has_console else None)
         finally:
             engine.close()
+
+
+def _serve(engine: Engine, instances: tuple[str, ...], options: ServerOptions, upload_mb: int | None) -> None:
+    """Until it is told to stop. ``upload_mb``: of files that the console takes; None: without a console."""
+    # Threads of the engine read its indexes meanwhile.
+    from lutra.instance.defaults import DEFAULT_INSTANCE
+    from lutra.instance.registry import create_instance, instance_exists
+    from lutra.model.clock import SystemClock
+    from lutra.server.auth.credentials import load_credentials
+    from lutra.server.http.server import run_server
+    from lutra.server.observe.engine_metrics import engine_collectors
+
+    _warn_of_plain_http(options.host)
+    for name in instances or (DEFAULT_INSTANCE,):
+        if not instance_exists(engine.data_dir, name):
+            create_instance(engine.data_dir, name)
+    loaded = load_credentials(engine.data_dir, os.environ)
+    if loaded.is_new:
+        _show(loaded)
+    run_server(
+        engine,
+        loaded.credentials,
+        options,
+        on_listening=_announce,
+        make_console=_console_maker(engine, loaded.credentials, upload_mb),
+        collectors=engine_collectors(engine, SystemClock()),
+    )
 
 
 def _prepare(log_level: str) -> None:
