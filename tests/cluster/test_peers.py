@@ -88,6 +88,22 @@ def test_many_at_once(address: str, peers: Peers) -> None:
     assert isinstance(other, ParameterInvalid)
 
 
+def test_calls_of_one_kind_that_do_not_end_hold_up_no_others() -> None:
+    """Searches wait for a node that hangs as long as they may; writes to other nodes are not to wait for them."""
+    peers, go_on = Peers(SECRET, at_once=2), threading.Event()
+    searching = threading.Thread(target=lambda: peers.run_many([lambda: go_on.wait(60)] * 4, "search"))
+    searching.start()
+    try:
+        assert peers.run_many([lambda: 1, lambda: 2], "write") == [1, 2]
+        assert not go_on.is_set()
+    finally:
+        go_on.set()
+        searching.join()
+        peers.close()
+    with pytest.raises(RuntimeError):
+        peers.run_many([lambda: 1, lambda: 2], "scan")
+
+
 def test_it_takes_no_longer_than_who_asks_has(address: str, node: Node, peers: Peers) -> None:
     with working_for(Deadline(5.0)):
         assert 0 < peers.call(address, "left") <= 5.0

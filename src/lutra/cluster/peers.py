@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -49,12 +50,15 @@ class Peers:
     """Thread-safe. Holds connections and threads: `close` it."""
 
     def __init__(self, secret: bytes, at_once: int = _AT_ONCE, now_s: Callable[[], float] = time.time) -> None:
-        """``at_once``: so many calls of all `call_many` together are under way, others wait. ``now_s``: since 1970."""
+        """``at_once``: so many calls of one kind (`run_many`) are under way, others wait. ``now_s``: since 1970."""
         self._secret = secret
         self._now_s = now_s
         self._warned_s = -math.inf
         self._connections = PeerConnections()
-        self._executor = DaemonExecutor("lutra-peers", at_once)
+        self._at_once = at_once
+        self._lock = threading.Lock()
+        self._executors: dict[str, DaemonExecutor] = {}
+        self._is_closed = False
         self.calls = CallCounters()
         """By method. To look at."""
 
@@ -119,7 +123,7 @@ class Peers:
             with working_for(deadline):
                 return self.call(call.address, call.method, call.payload, timeout_s=timeout_s)
 
-        return self._executor.submit(ask)
+        return self._executor("").submit(ask)
 
     def call_many(self, calls: Sequence[Call], timeout_s: float | None = None) -> list[Any]:
         """All at once: what each node says, in the place of those that failed their LutraError."""
@@ -128,8 +132,12 @@ class Peers:
         futures = [self.submit(call, timeout_s) for call in calls]
         return [_told(future.result) for future in futures]
 
-    def run_many(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
-        """As `call_many`, of whatever asks others: by the same threads, within what this thread works for."""
+    def run_many(self, calls: Sequence[Callable[[], Any]], kind: str = "") -> list[Any]:
+        """As `call_many`, of whatever asks others, within what this thread works for.
+
+        Each ``kind``, of which there are few, has threads of its own: searches that wait for a node which does not
+        answer, up to their deadline, hold up no writes.
+        """
         if len(calls) == 1:
             return [_told(calls[0])]
         deadline = current_deadline()
@@ -138,13 +146,27 @@ class Peers:
             with working_for(deadline):
                 return call()
 
-        futures = [self._executor.submit(run, call) for call in calls]
+        executor = self._executor(kind)
+        futures = [executor.submit(run, call) for call in calls]
         return [_told(future.result) for future in futures]
 
     def close(self) -> None:
         """Lets connections go; calls under way fail."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._is_closed = True
+            executors = list(self._executors.values())
+        for executor in executors:
+            executor.shutdown(wait=False, cancel_futures=True)
         self._connections.close()
+
+    def _executor(self, kind: str) -> DaemonExecutor:
+        with self._lock:
+            found = self._executors.get(kind)
+            if found is None:
+                found = self._executors[kind] = DaemonExecutor(f"lutra-{kind or 'peers'}", self._at_once)
+                if self._is_closed:
+                    found.shutdown(wait=False)
+            return found
 
 
 def _answer_of(address: str, method: str, status: int, data: bytes) -> Any:

@@ -125,7 +125,7 @@ class Router:
             asks = [
                 partial(self._ask, entry.id, method, each, since_s) for entry, each in zip(entries, given, strict=True)
             ]
-            answers = self._peers.run_many(asks)
+            answers = self._peers.run_many(asks, _kind(method))
             missed: list[PartitionEntry] = []
             why: LutraError | None = None
             for entry, answer in zip(entries, answers, strict=True):
@@ -156,14 +156,15 @@ class Router:
         Among them Moved, PeerUnreachable and PeerLost. Not to be called by what is called by it.
         """
         asks = [partial(self._ask, partition_id, method, given, None) for partition_id, given in arguments.items()]
-        return dict(zip(arguments, self._peers.run_many(asks), strict=True))
+        return dict(zip(arguments, self._peers.run_many(asks, _kind(method)), strict=True))
 
     def tell_each(self, partition_ids: Sequence[str], method: str) -> None:
         """Has the owners of these partitions, which may be in the map no more, do something, where they can be asked.
 
         Not to be called by what is called by it.
         """
-        for answer in self._peers.run_many([partial(self._tell, each, method) for each in partition_ids]):
+        tells = [partial(self._tell, each, method) for each in partition_ids]
+        for answer in self._peers.run_many(tells, _kind(method)):
             if isinstance(answer, LutraError):
                 _log.warning("the owner of a partition could not be told: %s", answer)
 
@@ -185,7 +186,7 @@ class Router:
             asks = [partial(self._ask, entry.id, method, arguments(entry, places), since_s) for entry, places in groups]
             pending, missed = [], []
             why: LutraError | None = None
-            for (entry, places), answer in zip(groups, self._peers.run_many(asks), strict=True):
+            for (entry, places), answer in zip(groups, self._peers.run_many(asks, _kind(method)), strict=True):
                 if isinstance(answer, Moved | PeerUnreachable | PeerLost):
                     pending += places
                     missed.append(entry.id)
@@ -264,6 +265,10 @@ def _between(table: FindTable, ranges: Sequence[tuple[bytes, bytes | None]], kno
     """The partitions of a table that have something of these ranges."""
     uid = table(known)
     return [entry for begin, end in ranges for entry in known.partitions_of(uid, begin, end)]
+
+
+def _kind(method: str) -> str:
+    return PARTITION_METHODS[method].lane.value
 
 
 def _lower(one: bytes | None, other: bytes | None) -> bytes | None:
