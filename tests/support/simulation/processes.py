@@ -57,6 +57,10 @@ class Context:
             self._now_s = seconds
         return self._now_s
 
+    def time_went_on(self) -> None:
+        """Of which `now` knows nothing by itself: another of its threads may have asked last."""
+        self._now_s = None
+
     def pause(self, seconds: float = 0.0) -> None:
         """Lets other threads go on, for so long where there is a time of day."""
         self._ask(Operation(PAUSE, f"{seconds:g}"))

@@ -119,6 +119,7 @@ class Simulation:
 
     def _resume(self, run: Run, thread: greenlet, *given: Answer) -> None:
         thread.parent = getcurrent()
+        run.context.time_went_on()
         with chance_of(run.context):
             asked = thread.switch(*given)
             while asked is not None and asked.kind == CLOCK:
