@@ -19,6 +19,15 @@ import pytest
 import tablestore as ots
 from support.waiting import wait_until
 
+from lutra.cluster.identity import make_identity
+from lutra.cluster.map import new_partition_id
+from lutra.cluster.map_changes import create_instance, create_table
+from lutra.cluster.map_log import MapLog
+from lutra.model.schema import KeyColumn, TableSchema
+from lutra.model.values import ColumnType
+from lutra.objects.local import LocalStore
+from lutra.tables.keys import KeyCodec
+
 LUTRA = [sys.executable, "-m", "lutra.cli.main"]
 WITHIN_S = 90.0
 SMALL = ("--memory-mb", "64")
@@ -244,3 +253,19 @@ def test_nodes_that_cannot_listen_do_not_come_up(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "cannot listen on 127.0.0.1" in result.stderr
     assert "ended with status 1 as it started" in result.stderr
+
+
+def test_keys_that_clients_chose_are_shown_and_not_obeyed(tmp_path: Path) -> None:
+    """Neither by a terminal nor as the markup of tables, in which a closing tag alone is an error."""
+    store = LocalStore(tmp_path / "store")
+    make_identity(store)
+    schema = TableSchema("t", (KeyColumn("k", ColumnType.STRING),), splits=("[/x]", "a[red]b", "b\x1b]0;title\x07"))
+    bounds = [KeyCodec(b"", schema.key).encode_partition_value(value) for value in schema.splits]
+    ids = [new_partition_id() for _ in range(4)]
+    MapLog(store).change(lambda of: create_table(create_instance(of, "main"), "main", schema, 1, ids, bounds))
+    result = run(tmp_path, "cluster", "status", "--store", str(tmp_path / "store"))
+    assert result.returncode == 0, result.stderr
+    assert "… [/x]" in result.stdout
+    assert "[/x] … a[red]b" in result.stdout
+    assert r"b\x1b]0;title\x07 …" in result.stdout
+    assert "\x1b" not in result.stdout

@@ -338,6 +338,7 @@ def _key_json(key: object) -> object:
 def _print_status(found: ClusterStatus) -> None:
     from rich.console import Console
     from rich.table import Table as RichTable
+    from rich.text import Text
 
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -350,7 +351,7 @@ def _print_status(found: ClusterStatus) -> None:
     for node in found.nodes:
         state = node.record.state.value if node.report is not None else "does not answer"
         pid = "" if node.record.process is None else str(node.record.process.pid)
-        nodes.add_row(node.name, node.record.address, pid, state, str(node.partitions))
+        nodes.add_row(*map(Text, (node.name, node.record.address, pid, state, str(node.partitions))))
     console.print(nodes)
     console.print()
     table = RichTable(box=None, padding=(0, 2, 0, 0), header_style="dim")
@@ -364,7 +365,8 @@ def _print_status(found: ClusterStatus) -> None:
             told = row.told
             marks = [_mark(each) for each in (told.written, told.searchable, told.indexed, told.persisted)]
         keys = f"{_key_text(row.begin)} … {_key_text(row.end)}"
-        table.add_row(row.table, row.entry.id, keys, row.owner or "nobody", row.state, str(row.epoch), *marks)
+        cells = (row.table, row.entry.id, keys, row.owner or "nobody", row.state, str(row.epoch), *marks)
+        table.add_row(*map(Text, cells))  # keys are clients': nothing in them is markup
     console.print(table)
 
 
@@ -375,7 +377,9 @@ def _mark(sequence: int) -> str:
 def _key_text(key: object) -> str:
     if key is None:
         return ""
-    text = key.hex() if isinstance(key, bytes) else str(key)
+    text = key.hex() if isinstance(key, bytes) else str(key)[: _SHOWN_CHARS + 1]
+    # A key may hold what a terminal would obey.
+    text = "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
 
 
