@@ -73,6 +73,22 @@ def test_what_is_whole_is_clean_and_left_as_it_is(store: Path) -> None:
     assert tree(store) == before
 
 
+def test_what_the_map_does_not_name_is_told_of(store: Path) -> None:
+    """No node deletes it, as those on one machine delete what a crash left."""
+    shutil.copytree(store / "rows" / partition_of(store), store / "rows" / "0000000000000000")
+    status, told = fsck(store)
+    assert (status, told["clean"], told["left_behind"]) == (0, True, [])
+    (note,) = told["notes"]  # type: ignore[misc]
+    assert "objects of 1 partitions that the map does not name" in note
+
+
+def test_a_cluster_that_has_lost_its_map_is_not_clean(store: Path) -> None:
+    shutil.rmtree(store / "map")
+    status, told = fsck(store)
+    assert status == 2
+    assert "has lost its map" in str(told["error"])
+
+
 def test_rows_that_are_gone(store: Path) -> None:
     partition = partition_of(store)
     shutil.rmtree(store / "rows" / partition)

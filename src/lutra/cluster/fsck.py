@@ -169,10 +169,21 @@ class ClusterCheck:
         self.segment_bytes += check.segment_bytes
 
     def _look_beside(self, known: ClusterMap) -> None:
-        """What is there of partitions that the map does not name: splits that were broken off, dropped tables."""
+        """What is there of partitions that the map does not name. Nobody deletes it: it may be of a map that was lost,
+        and another brought back in its place."""
         named = {entry.id for entry in known.partitions}
-        for folder in (_ROWS, _PARTITIONS):
-            self.left_behind += [name for name in self._store.list(folder) if name.split("/")[1] not in named]
+        beside = [
+            name
+            for folder in (_ROWS, _PARTITIONS)
+            for name in self._store.list(folder)
+            if name.split("/")[1] not in named
+        ]
+        if beside:
+            partitions = {name.split("/")[1] for name in beside}
+            self.notes.append(
+                f"{len(beside):,} objects of {len(partitions):,} partitions that the map does not name, which no node "
+                f"reads or deletes ({beside[0]} for one)"
+            )
         waiting = sum(entry.state is PartitionState.RETIRED for entry in known.partitions)
         if waiting:
             self.notes.append(f"{waiting:,} partitions that were split are kept for what others need of them")
