@@ -139,6 +139,13 @@ class Pair:
                 self.same(lambda tables, of, mine=mine: tables.commit_transaction(of(mine)))
                 del self.transactions[mine]
 
+    def abort_all(self) -> None:
+        """Of a table that has changed they have ended; on a cluster not where nothing has."""
+        for mine, real in self.transactions.items():
+            _told(lambda mine=mine: self.model.abort_transaction(mine))  # type: ignore[misc]
+            _told(lambda real=real: self.real().abort_transaction(real))  # type: ignore[misc]
+        self.transactions.clear()
+
     def draw(self, strategy: st.SearchStrategy[Any]) -> Any:
         return self.data.draw(strategy)
 
@@ -344,7 +351,7 @@ def update(pair: Pair) -> None:
     expected = _told(lambda: pair.model.update(pair.name, update))
     answered = _told(lambda: pair.cluster.nodes[1].instance.update_table(pair.name, update))
     assert _shown(answered) == _shown(expected)
-    pair.transactions.clear()
+    pair.abort_all()
 
 
 def define(pair: Pair) -> None:
@@ -354,7 +361,7 @@ def define(pair: Pair) -> None:
     else:
         names = [pair.draw(_COLUMNS)]
         pair.same(lambda tables, _: tables.delete_defined_columns(pair.name, names))
-    pair.transactions.clear()
+    pair.abort_all()
 
 
 def describe(pair: Pair) -> None:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from lutra.cluster.gateway.names import Names, Routed
-from lutra.cluster.gateway.router import Failed, FindEach, Router
+from lutra.cluster.gateway.router import Failed, Router
 from lutra.cluster.map import ClusterMap, PartitionEntry
 from lutra.kernels.plainbuffer import measure_row
 from lutra.model import limits
@@ -49,13 +49,12 @@ def write_batch(
     # Those of an atomic batch are the first one's of their table: its owner refuses the others'.
     keys = [(name, (changes[0] if is_atomic else change).key) for name, changes in batch for change in changes]
     find = _Found(names.routed, instance, keys)
-    if _parts(router, len(flat), find) > 1:
-        _check_whole(router, names, instance, flat, "BatchWriteRow")
+    check = partial(_check_whole, router, names, instance, flat, "BatchWriteRow")
 
     def arguments(_: PartitionEntry, places: list[int]) -> Sequence[Any]:
         return [flat[place][1] for place in places], None, is_atomic
 
-    results = iter(_written(router.on_places(len(flat), find, "write_batch", arguments)))
+    results = iter(_written(router.on_places(len(flat), find, "write_batch", arguments, check)))
     return [[next(results) for _ in changes] for _, changes in batch]
 
 
@@ -69,13 +68,12 @@ def write_bulk(
     sound = [(name, change) for change in ready if isinstance(change, RowChange)]
 
     find = _Found(names.routed, instance, [(name, change.key) for _, change in sound])
-    if _parts(router, len(sound), find) > 1:
-        _check_whole(router, names, instance, sound, "BulkImport")
+    check = partial(_check_whole, router, names, instance, sound, "BulkImport")
 
     def arguments(_: PartitionEntry, places: list[int]) -> Sequence[Any]:
         return ([sound[place][1] for place in places],)
 
-    written = iter(_written(router.on_places(len(sound), find, "write_bulk", arguments)))
+    written = iter(_written(router.on_places(len(sound), find, "write_bulk", arguments, check)))
     return [change if isinstance(change, LutraError) else next(written) for change in ready]
 
 
@@ -132,18 +130,6 @@ def _check_reads_of_none(
             names.require_readable(instance, name, began_s)
         except ObjectNotExist:
             check_read(keys, options)
-
-
-def _parts(router: Router, count: int, find: FindEach) -> int:
-    """Of how many partitions these are, as far as is known: where it is one, its owner checks all."""
-    found = set()
-    began_s = time.monotonic()
-    for place in range(count):
-        try:
-            found.add(router.found(partial(find, place=place), began_s).id)
-        except LutraError:
-            found.add("")
-    return len(found)
 
 
 def _check_whole(

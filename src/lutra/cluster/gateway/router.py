@@ -169,12 +169,19 @@ class Router:
                 _log.warning("the owner of a partition could not be told: %s", answer)
 
     def on_places(
-        self, count: int, find: FindEach, method: str, arguments: Callable[[PartitionEntry, list[int]], Sequence[Any]]
+        self,
+        count: int,
+        find: FindEach,
+        method: str,
+        arguments: Callable[[PartitionEntry, list[int]], Sequence[Any]],
+        check: Callable[[], None] | None = None,
     ) -> list[Any]:
         """For each of ``count`` places what its owner says of it; those of one owner are asked of together.
 
         ``arguments``: for the owner of a partition, of these places, ascending; its answer is a list, one for each.
         Where that raises, the `Failed` of it stands in all of these places. Not to be called by what is called by it.
+        ``check``: raises where nobody is to be asked; called before several are, or where some places have no table:
+        else the only owner sees all there is.
         """
         results: list[Any] = [None] * count
         pending = list(range(count))
@@ -183,6 +190,9 @@ class Router:
         since_s: float | None = None
         while pending:
             groups = self._grouped(find, pending, results, began_s)
+            if check is not None and (len(groups) > 1 or len(pending) > sum(len(places) for _, places in groups)):
+                check()
+                check = None
             asks = [partial(self._ask, entry.id, method, arguments(entry, places), since_s) for entry, places in groups]
             pending, missed = [], []
             why: LutraError | None = None
