@@ -394,6 +394,7 @@ def test_a_cluster_answers_as_one_machine_does(cluster: LocalCluster, schema: Ta
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 @given(_schemas(), st.data())
 @settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
 def test_a_cluster_answers_as_one_machine_does_for_long(
