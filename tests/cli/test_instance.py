@@ -55,7 +55,7 @@ def test_what_is_no_data_directory(command: list[str], tmp_path: Path) -> None:
         assert "`lutra serve --data` makes one" in result.stderr
     result = run("instance", *command, "--data", "s3://bucket/prefix")
     assert result.exit_code == 1
-    assert "is no data directory: rows are kept in a folder of this machine" in result.stderr
+    assert "is no data directory: that is a folder of this machine" in result.stderr
     assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
 
 

@@ -78,8 +78,7 @@ def test_what_the_map_does_not_name_is_told_of(store: Path) -> None:
     shutil.copytree(store / "rows" / partition_of(store), store / "rows" / "0000000000000000")
     status, told = fsck(store)
     assert (status, told["clean"], told["left_behind"]) == (0, True, [])
-    (note,) = told["notes"]  # type: ignore[misc]
-    assert "objects of 1 partitions that the map does not name" in note
+    assert any("objects of 1 partitions that the map does not name" in note for note in told["notes"])  # type: ignore[attr-defined]
 
 
 def test_a_cluster_that_has_lost_its_map_is_not_clean(store: Path) -> None:

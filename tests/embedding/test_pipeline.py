@@ -94,8 +94,7 @@ def test_a_busy_model_is_tried_again_as_it_asks() -> None:
 def test_a_model_that_stays_busy_ends_it() -> None:
     model = Model(Batching(1, 100))
     pipeline = Pipeline(model, attempts_max=3, first_pause_s=0.01)
-    found = pipeline.run([(0, "a"), (1, "bb")])
-    assert next(found).key == 0
+    assert [each.key for each in pipeline.run([(0, "a"), (1, "bb")])] == [0, 1]
     model.busy = [None] * 3
     with pytest.raises(EmbeddingBusy, match="too many requests"):
         list(Pipeline(model, attempts_max=3, first_pause_s=0.01).run([(0, "a")]))

@@ -16,7 +16,7 @@ from support.s3_server import S3Server
 import lutra
 from lutra.index.feed.reading import ReadConsumer
 from lutra.index.lsm.read_storage import Look
-from lutra.instance import reading
+from lutra.instance import rows_place
 from lutra.instance.reading import ReadEngine, ReadPartition
 from lutra.kv.copied import held_store
 from lutra.model.clock import SystemClock
@@ -127,7 +127,7 @@ def test_an_index_that_is_ahead_of_the_tables(tmp_path: Path, monkeypatch: pytes
                     write_out(writer, there)
             return store
 
-        monkeypatch.setattr(reading, "held_store", and_then_more_is_written)
+        monkeypatch.setattr(rows_place, "held_store", and_then_more_is_written)
         with lutra.connect(tmp_path, read_only=True) as reader:
             assert looks == 3
             assert ids(reader.table("t")) == [*range(100), 102, 103, 104, 105]
@@ -175,7 +175,7 @@ def test_segments_that_know_of_a_later_change(tmp_path: Path, monkeypatch: pytes
                 assert (position, index.stats().buffer_rows) == (400, 50)
             return store
 
-        monkeypatch.setattr(reading, "held_store", and_then_a_manifest_is_put)
+        monkeypatch.setattr(rows_place, "held_store", and_then_a_manifest_is_put)
         with lutra.connect(tmp_path, read_only=True) as reader:
             table = reader.table("t")
             assert looks == 1, "the manifest before goes with what the tables were"
