@@ -11,6 +11,7 @@ import os
 import secrets
 import stat
 import threading
+import time
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
@@ -19,6 +20,8 @@ from lutra.objects.store import ObjectStore
 
 NAME: Final = "cluster"
 _FORMAT: Final = 1
+_LOOKS: Final = 3
+_LOOK_S: Final = 0.2
 _MAPS: Final = "map"
 """A folder that every cluster has (`lutra.cluster.map_log`)."""
 
@@ -81,17 +84,26 @@ def identity_of(store: ObjectStore) -> Identity | None:
     return identity
 
 
+def _require_no_strangers(store: ObjectStore) -> None:
+    """Raises ForeignObjects. What is there for a moment alone is of others who begin at the same time."""
+    for tries_left in reversed(range(_LOOKS)):
+        # Whose name is lost gets another: nothing that its nodes have depends on it.
+        if all(name == NAME for name in store.list("")) or store.list(_MAPS) or identity_of(store) is not None:
+            return
+        if tries_left:
+            time.sleep(_LOOK_S)
+    raise ForeignObjects(
+        "there are objects in the store, and no cluster: give it a place of its own, an empty folder or prefix"
+    )
+
+
 def make_identity(store: ObjectStore) -> tuple[Identity, bool]:
     """The cluster's, made where there is none yet: then the second is True. Raises as `identity_of`, and ForeignObjects
     where there are objects that are no cluster's."""
     found = identity_of(store)
     if found is not None:
         return found, False
-    # Whose name is lost gets another: nothing that its nodes have depends on it.
-    if any(name != NAME for name in store.list("")) and not store.list(_MAPS):
-        raise ForeignObjects(
-            "there are objects in the store, and no cluster: give it a place of its own, an empty folder or prefix"
-        )
+    _require_no_strangers(store)
     made = Identity(
         id=secrets.token_hex(8),
         access_key_id="lutra" + secrets.token_hex(8),
