@@ -243,7 +243,7 @@ def test_a_path_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
 
 
 def test_large_ranges_are_measured_by_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lutra.kv.rocksdb._MEASURED_PAIRS_MAX", 100)
+    monkeypatch.setattr(RocksStore, "measured_pairs_max", 100)
     for part in range(4):
         store = RocksStore(tmp_path)
         batch = WriteBatch()

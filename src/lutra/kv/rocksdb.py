@@ -33,13 +33,13 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 from lutra.kv import tombstones
 from lutra.kv.acknowledged import Acknowledged
 from lutra.kv.batch import DELETE, PUT, WriteBatch
-from lutra.kv.files import File, count, estimate_within, sizes_within
+from lutra.kv.files import File
 from lutra.kv.folder import make_durable_folder, sync_folder
 from lutra.kv.inspection import UNFINISHED, Found, inspect
 from lutra.kv.library import library as library_here
 from lutra.kv.lock import DirectoryLock, in_use
-from lutra.kv.split import cut
-from lutra.kv.store import Estimate, Pair
+from lutra.kv.planned import Planned
+from lutra.kv.store import Pair
 from lutra.kv.tombstones import Tombstones
 from lutra.model import forks
 from lutra.model.errors import Corruption, ForkedProcess, LutraError, StorageFailure
@@ -50,9 +50,7 @@ if TYPE_CHECKING:
 _MIB: Final = 1024 * 1024
 _CHUNK_PAIRS: Final = 128
 _CHUNK_BYTES: Final = _MIB
-_MEASURED_PAIRS_MAX: Final = 200_000
 _ENTRIES_IN_MEMORY: Final = ("rocksdb.num-entries-active-mem-table", "rocksdb.num-entries-imm-mem-tables")
-_MEASURED_BYTES_MAX: Final = 64 * _MIB
 _CLOSE_WAIT_S: Final = 30.0
 
 FailureOf = Callable[[str, Exception], LutraError]
@@ -66,7 +64,7 @@ _IN_MEMORY: Final = (
 )
 
 
-class RocksStore:
+class RocksStore(Planned):
     """An ordered key-value store in one directory, which one process holds at a time.
 
     ``block_cache_bytes`` bounds what reads keep in memory, ``write_buffer_bytes`` what is written and not yet in a
@@ -253,26 +251,18 @@ class RocksStore:
             if self._acknowledged is not None:
                 self._acknowledged.note(self._db.latest_sequence_number())
 
-    def size_bytes(self, begin: bytes, end: bytes) -> int:
-        measured = self._measure(begin, end)
-        if measured is None:
-            return sum(size for _, size in self._file_sizes(begin, end))
-        return sum(size for _, size in measured)
-
     def memory_bytes(self) -> int:
         self._check_open()
         return sum(self._db.property_int_value(name) or 0 for name in _IN_MEMORY)
 
-    def estimate(self, begin: bytes, end: bytes, counted_max: int) -> Estimate:
-        counted = count(self.scan(begin, end), counted_max)
-        if counted.is_exact:
-            return counted
-        in_memory = sum(self._db.property_int_value(name) or 0 for name in _ENTRIES_IN_MEMORY)
-        return estimate_within(self._files(), begin, end, in_memory, counted)
+    def files(self, pair_bytes: int) -> list[File]:
+        try:
+            return self._db.live_files()
+        except Exception as error:
+            raise self._failure("list files", error) from error
 
-    def split(self, begin: bytes, end: bytes, piece_bytes: int, limit: int) -> list[bytes]:
-        measured = self._measure(begin, end)
-        return cut(self._file_sizes(begin, end) if measured is None else measured, piece_bytes, limit)
+    def unflushed_pairs(self, pair_bytes: int) -> int:
+        return sum(self._db.property_int_value(name) or 0 for name in _ENTRIES_IN_MEMORY)
 
     def close(self) -> None:
         """Raises StorageFailure, or Corruption, with what kept it from being closed as it should; it is closed then."""
@@ -306,28 +296,6 @@ class RocksStore:
                 raise
             self._let_go()
             return
-
-    def _measure(self, begin: bytes, end: bytes) -> list[tuple[bytes, int]] | None:
-        """Every key with the bytes of its pair; None where that would take long."""
-        sizes: list[tuple[bytes, int]] = []
-        total_bytes = 0
-        for key, value in self.scan(begin, end):
-            size = len(key) + len(value)
-            sizes.append((key, size))
-            total_bytes += size
-            if len(sizes) > _MEASURED_PAIRS_MAX or total_bytes > _MEASURED_BYTES_MAX:
-                return None
-        return sizes
-
-    def _file_sizes(self, begin: bytes, end: bytes) -> list[tuple[bytes, int]]:
-        """The start of each table file in the range with its bytes; half of them where it reaches beyond."""
-        return sizes_within(self._files(), begin, end)
-
-    def _files(self) -> list[File]:
-        try:
-            return self._db.live_files()
-        except Exception as error:
-            raise self._failure("list files", error) from error
 
     def _remember(self, reader: _Scan | RocksSnapshot) -> None:
         """Closing releases what still reads: a live iterator would keep the directory locked."""

@@ -10,7 +10,7 @@ import pytest
 from lutra.kv.batch import WriteBatch
 from lutra.kv.opening import open_store
 from lutra.kv.rocksdb import RocksStore
-from lutra.kv.slatedb import planned, reads
+from lutra.kv.slatedb import reads
 from lutra.kv.slatedb import store as store_module
 from lutra.kv.slatedb.address import SlateAddress
 from lutra.kv.slatedb.store import SlateStore
@@ -81,7 +81,7 @@ def test_some_keys_are_the_stores_own(tmp_path: Path, key: bytes) -> None:
 
 
 def test_large_ranges_are_measured_by_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planned, "_MEASURED_PAIRS_MAX", 100)
+    monkeypatch.setattr(SlateStore, "measured_pairs_max", 100)
     store = SlateStore(tmp_path / "store")
     for begin in range(0, 8_000, 2_000):
         fill(store, begin, begin + 2_000)

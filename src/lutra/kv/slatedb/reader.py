@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from lutra.kv.batch import WriteBatch
 from lutra.kv.files import File
@@ -16,11 +15,10 @@ from lutra.kv.slatedb.calls import call
 from lutra.kv.slatedb.failures import failure
 from lutra.kv.slatedb.hidden import HiddenRange, HiddenRanges, KeyRange, hidden_for_good, records_range
 from lutra.kv.slatedb.library import library
-from lutra.kv.slatedb.planned import Planned
+from lutra.kv.slatedb.readable import SlateReadable, SlateSnapshot
 from lutra.kv.slatedb.reads import SlateReads
 from lutra.kv.slatedb.settings import SlateSettings
 from lutra.kv.slatedb.tables import FILTER_BITS, files_of, newest_manifest
-from lutra.kv.store import Pair
 from lutra.model import forks
 from lutra.model.errors import ForkedProcess, LutraError, Outdated, ReadOnlyDatabase, StorageFailure
 
@@ -33,7 +31,7 @@ _SETTLES_WITHIN_S: Final = 10.0
 _GONE: Final = ("NotFound", "not found", "404 Not Found", "No such file")
 
 
-class SlateReader(Planned):
+class SlateReader(SlateReadable):
     """All that was committed when it was opened, and nothing after. It takes the database from nobody.
 
     Some minutes after its writer has merged or deleted what is read here, reads raise Outdated: open it anew then.
@@ -102,21 +100,10 @@ class SlateReader(Planned):
         """Whether nothing has been written since: that is not known."""
         return False
 
-    def get(self, key: bytes) -> bytes | None:
+    def snapshot(self) -> SlateSnapshot:
+        """Of what does not change anyway."""
         self._check_open()
-        return self._reads.get(key)
-
-    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        self._check_open()
-        return self._reads.get_many(keys)
-
-    def scan(self, begin: bytes, end: bytes, *, reverse: bool = False) -> Iterator[Pair]:
-        self._check_open()
-        return self._reads.scan(begin, end, reverse=reverse)
-
-    def snapshot(self) -> SlateReaderSnapshot:
-        self._check_open()
-        return SlateReaderSnapshot(self)
+        return SlateSnapshot(self, lambda: StorageFailure("the snapshot is closed"))
 
     def commit(self, batch: WriteBatch) -> None:
         """Raises ReadOnlyDatabase."""
@@ -134,7 +121,7 @@ class SlateReader(Planned):
             raise self._failure("list tables", error) from error
         return [] if manifest is None else files_of(manifest, pair_bytes)
 
-    def unflushed_bytes(self) -> int:
+    def unflushed_pairs(self, pair_bytes: int) -> int:
         return 0
 
     def close(self) -> None:
@@ -149,10 +136,6 @@ class SlateReader(Planned):
     def forked(self) -> None:
         """In a child process nothing here is asked: the threads that would answer are the parent's."""
         self._refusal = ForkedProcess(forks.REFUSAL)
-
-    def _check_open(self) -> None:
-        if self._refusal is not None:
-            raise type(self._refusal)(str(self._refusal))
 
     def _failure(self, action: str, error: Exception) -> LutraError:
         if self._refusal is not None:
@@ -178,35 +161,3 @@ def _settle(recorder: Any) -> None:
 def _is_read(metric: Any) -> bool:
     """A list is not told to have ended; each is followed by reads."""
     return any(label.key == "api" and label.value in ("get", "get_range", "head") for label in metric.labels)
-
-
-class SlateReaderSnapshot:
-    """Of what does not change anyway."""
-
-    def __init__(self, reader: SlateReader) -> None:
-        self._reader: SlateReader | None = reader
-
-    def get(self, key: bytes) -> bytes | None:
-        return self._open().get(key)
-
-    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        return self._open().get_many(keys)
-
-    def scan(self, begin: bytes, end: bytes, *, reverse: bool = False) -> Iterator[Pair]:
-        return self._open().scan(begin, end, reverse=reverse)
-
-    def close(self) -> None:
-        self._reader = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _open(self) -> SlateReader:
-        if self._reader is None:
-            raise StorageFailure("the snapshot is closed")
-        return self._reader

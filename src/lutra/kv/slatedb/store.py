@@ -25,10 +25,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol
 
 from lutra.kv.batch import WriteBatch
 from lutra.kv.files import File
@@ -41,7 +40,6 @@ from lutra.kv.slatedb.clone import clone_store
 from lutra.kv.slatedb.failures import failure
 from lutra.kv.slatedb.hidden import (
     HiddenRange,
-    HiddenRanges,
     KeyRange,
     RecordKeys,
     hidden_for_good,
@@ -51,12 +49,11 @@ from lutra.kv.slatedb.hidden import (
 from lutra.kv.slatedb.library import library
 from lutra.kv.slatedb.local_files import LocalFiles
 from lutra.kv.slatedb.memory import MemoryMeter
-from lutra.kv.slatedb.planned import Planned
-from lutra.kv.slatedb.reads import FailureOf, SlateReads
+from lutra.kv.slatedb.readable import SlateReadable, SlateSnapshot
+from lutra.kv.slatedb.reads import SlateReads
 from lutra.kv.slatedb.settings import SlateSettings
 from lutra.kv.slatedb.sweep import Sweep
 from lutra.kv.slatedb.tables import FILTER_BITS, admin_of, files_of, merge_of_all, newest_manifest
-from lutra.kv.store import Pair
 from lutra.model import forks
 from lutra.model.errors import Fenced, ForkedProcess, LutraError, StorageFailure
 
@@ -77,7 +74,7 @@ class Closable(Protocol):
     def close(self) -> None: ...
 
 
-class SlateStore(Planned):
+class SlateStore(SlateReadable):
     """An ordered key-value store on an object store, with one writer at a time.
 
     ``address``: ``s3://bucket/prefix``, ``file:///folder`` or a folder's path, of this database alone.
@@ -175,19 +172,6 @@ class SlateStore(Planned):
         if self._sweeps:
             self._background.wake()
 
-    def get(self, key: bytes) -> bytes | None:
-        if self._refusal is not None:
-            self._check_open()
-        return self._reads.get(key)
-
-    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        self._check_open()
-        return self._reads.get_many(keys)
-
-    def scan(self, begin: bytes, end: bytes, *, reverse: bool = False) -> Iterator[Pair]:
-        self._check_open()
-        return self._reads.scan(begin, end, reverse=reverse)
-
     def snapshot(self) -> SlateSnapshot:
         """Of all that was written, durable when this returns. Raises StorageFailure, Fenced where it is not."""
         with self._lock:  # so that what is hidden is of the same instant
@@ -196,7 +180,9 @@ class SlateStore(Planned):
                 source = call(self._db.snapshot(), wait_s=self._wait_s)
             except Exception as error:
                 raise self._failure("take a snapshot", error) from error
-            taken = SlateSnapshot(source, self._hidden, self._failure, self._wait_s)
+            hidden = self._hidden
+            reads = SlateReads(source, lambda: hidden, self._failure, self._wait_s)
+        taken = SlateSnapshot(reads, lambda: self._failure("read a snapshot", RuntimeError("it is closed")))
         try:
             call(self._db.flush(), wait_s=self._wait_s)
         except Exception as error:
@@ -436,8 +422,8 @@ class SlateStore(Planned):
             raise self._failure("list tables", error) from error
         return [] if manifest is None else files_of(manifest, pair_bytes)
 
-    def unflushed_bytes(self) -> int:
-        return self._meter.unflushed_bytes()
+    def unflushed_pairs(self, pair_bytes: int) -> int:
+        return self._meter.unflushed_bytes() // pair_bytes
 
     def _sync_local(self) -> None:
         try:
@@ -445,44 +431,7 @@ class SlateStore(Planned):
         except OSError as error:
             raise StorageFailure(f"cannot fsync the store at {self._place}: {error.strerror}") from error
 
-    def _check_open(self) -> None:
-        if self._refusal is not None:
-            raise type(self._refusal)(str(self._refusal))
-
     def _failure(self, action: str, error: Exception) -> LutraError:
         if self._refusal is not None:
             return type(self._refusal)(str(self._refusal))
         return failure(self._place, action, error)
-
-
-class SlateSnapshot:
-    """The store at an instant. What it hides, it hides as then."""
-
-    def __init__(self, source: Any, hidden: HiddenRanges, failure: FailureOf, wait_s: float) -> None:
-        self._reads: SlateReads | None = SlateReads(source, lambda: hidden, failure, wait_s)
-        self._failure = failure
-
-    def get(self, key: bytes) -> bytes | None:
-        return self._open_reads().get(key)
-
-    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        return self._open_reads().get_many(keys)
-
-    def scan(self, begin: bytes, end: bytes, *, reverse: bool = False) -> Iterator[Pair]:
-        return self._open_reads().scan(begin, end, reverse=reverse)
-
-    def close(self) -> None:
-        self._reads = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _open_reads(self) -> SlateReads:
-        if self._reads is None:
-            raise self._failure("read a snapshot", RuntimeError("it is closed"))
-        return self._reads
