@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -20,7 +19,14 @@ import click
 from lutra.cli.cluster_fsck import fsck
 from lutra.cli.failures import WrongOptions, shown_failures
 from lutra.cli.node import node_name, show_access_key
-from lutra.cli.options import json_option, store_option
+from lutra.cli.options import (
+    instances_option,
+    json_option,
+    log_level_option,
+    log_to_stderr,
+    memory_option,
+    store_option,
+)
 
 if TYPE_CHECKING:
     from lutra.cluster.identity import Identity
@@ -65,24 +71,10 @@ def cluster() -> None:
 )
 @click.option("--ports", metavar="PORT[,PORT]", help="One for each node. [default: 8087, 8088, ...]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address that the nodes listen on.")
-@click.option(
-    "--instance", "instances", multiple=True, help="Instance to create if absent; repeatable. [default: default]"
-)
-@click.option(
-    "--memory-mb",
-    default=512,
-    show_default=True,
-    type=click.IntRange(16, 16_777_216),
-    help="What search indexes keep in memory of their segments, in each node.",
-)
+@instances_option
+@memory_option("What search indexes keep in memory of their segments, in each node.")
 @click.option("--detach", is_flag=True, help="Leave them running in the background.")
-@click.option(
-    "--log-level",
-    default="warning",
-    show_default=True,
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    help="What goes to stderr.",
-)
+@log_level_option
 def up(
     store: str,
     nodes: int | None,
@@ -114,7 +106,7 @@ def up(
     from lutra.index.builds.remote.ray_settings import address_in
     from lutra.objects.opening import open_store
 
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr(log_level)
     os.umask(0o077)
     with shown_failures():
         address = address_in()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import secrets
@@ -15,8 +14,17 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from lutra.cli.access_key import show_new_key
 from lutra.cli.failures import WrongOptions, shown_failures
-from lutra.cli.options import builders_option, store_option
+from lutra.cli.options import (
+    builders_option,
+    host_option,
+    log_level_option,
+    log_to_stderr,
+    memory_option,
+    port_option,
+    store_option,
+)
 
 if TYPE_CHECKING:
     from lutra.cluster.identity import Identity
@@ -35,18 +43,12 @@ _WAITING_SCANS: Final = 32
 @click.option(
     "--name", help="Of the node, the same whenever it is started again. [default: this machine's, and the port]"
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8087, show_default=True, type=click.IntRange(0, 65_535), help="0 picks a free port.")
+@host_option
+@port_option
 @click.option(
     "--address", metavar="URL", help="Where other nodes reach this one. [default: http://HOST:PORT as it listens]"
 )
-@click.option(
-    "--memory-mb",
-    default=512,
-    show_default=True,
-    type=click.IntRange(16, 16_777_216),
-    help="What search indexes of its partitions keep in memory of their segments, all together.",
-)
+@memory_option("What search indexes of its partitions keep in memory of their segments, all together.")
 @click.option(
     "--build-memory-mb",
     type=click.IntRange(448, 16_777_216),
@@ -79,13 +81,7 @@ _WAITING_SCANS: Final = 32
     type=click.Path(file_okay=False, path_type=Path),
     help="A local folder for segments that are being built. [default: one of its own, which goes with it]",
 )
-@click.option(
-    "--log-level",
-    default="warning",
-    show_default=True,
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    help="What goes to stderr.",
-)
+@log_level_option
 def node(
     store: str,
     name: str | None,
@@ -204,12 +200,8 @@ def show_access_key(identity: Identity, store: str) -> None:
 
     if credentials_in(os.environ) is not None:
         return
-    click.echo(
-        f"New access key, shown this once and stored in {store.rstrip('/')}/cluster:\n"
-        f"  access key id      {identity.access_key_id}\n"
-        f"  access key secret  {identity.access_key_secret}",
-        err=True,
-    )
+    place = f"{store.rstrip('/')}/cluster"
+    show_new_key(identity.access_key_id, identity.access_key_secret, place)
 
 
 def node_name(port: int) -> str:
@@ -220,6 +212,6 @@ def node_name(port: int) -> str:
 
 
 def _prepare(log_level: str) -> None:
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr(log_level)
     # What is put into a folder is the cluster's alone.
     os.umask(0o077)

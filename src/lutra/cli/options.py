@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 BESIDE_OBJECTS: Final = "beside objects"
 """What ``--rows`` stands for without a place."""
@@ -33,6 +37,16 @@ class DataDirectory(click.Path):
         return super().convert(path.expanduser() if path.parts[:1] == ("~",) else path, param, ctx)
 
 
+def log_to_stderr(level: str) -> None:
+    """What ``--log-level`` says."""
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def memory_option(what: str) -> Callable[[Command], Command]:
+    """``--memory-mb``, 512 by default; ``what``: for what."""
+    return click.option("--memory-mb", default=512, show_default=True, type=click.IntRange(16, 16_777_216), help=what)
+
+
 data_option = click.option(
     "--data",
     "data_dir",
@@ -41,6 +55,20 @@ data_option = click.option(
     envvar="LUTRA_DATA",
     show_envvar=True,
     help="The data directory.",
+)
+host_option = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+port_option = click.option(
+    "--port", default=8087, show_default=True, type=click.IntRange(0, 65_535), help="0 picks a free port."
+)
+instances_option = click.option(
+    "--instance", "instances", multiple=True, help="Instance to create if absent; repeatable. [default: default]"
+)
+log_level_option = click.option(
+    "--log-level",
+    default="warning",
+    show_default=True,
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="What goes to stderr.",
 )
 objects_option = click.option(
     "--objects",

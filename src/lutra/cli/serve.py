@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -10,12 +9,25 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from lutra.cli.access_key import show_new_key
 from lutra.cli.failures import shown_failures
-from lutra.cli.options import builders_option, data_option, objects_option, place_of_rows, rows_option
+from lutra.cli.options import (
+    builders_option,
+    data_option,
+    host_option,
+    instances_option,
+    log_level_option,
+    log_to_stderr,
+    memory_option,
+    objects_option,
+    place_of_rows,
+    port_option,
+    rows_option,
+)
 
 if TYPE_CHECKING:
     from lutra.instance.engine import Engine
-    from lutra.server.auth.credentials import Credentials, LoadedCredentials
+    from lutra.server.auth.credentials import Credentials
     from lutra.server.http.app import MakeConsole
     from lutra.server.http.options import ServerOptions
 
@@ -24,20 +36,12 @@ _MB: Final = 1024 * 1024
 
 @click.command()
 @data_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8087, show_default=True, type=click.IntRange(0, 65_535), help="0 picks a free port.")
-@click.option(
-    "--instance", "instances", multiple=True, help="Instance to create if absent; repeatable. [default: default]"
-)
+@host_option
+@port_option
+@instances_option
 @objects_option
 @rows_option
-@click.option(
-    "--memory-mb",
-    default=512,
-    show_default=True,
-    type=click.IntRange(16, 16_777_216),
-    help="What search indexes keep in memory of their segments: codes, graphs, blocks read last.",
-)
+@memory_option("What search indexes keep in memory of their segments: codes, graphs, blocks read last.")
 @click.option(
     "--build-memory-mb",
     type=click.IntRange(448, 16_777_216),
@@ -66,13 +70,7 @@ _MB: Final = 1024 * 1024
     default=True,
     help="Whether rows that come without vectors get those that their table's models make.",
 )
-@click.option(
-    "--log-level",
-    default="warning",
-    show_default=True,
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    help="What goes to stderr.",
-)
+@log_level_option
 def serve(
     data_dir: Path,
     host: str,
@@ -158,7 +156,7 @@ def _serve(engine: Engine, instances: tuple[str, ...], options: ServerOptions, u
             create_instance(engine.data_dir, name)
     loaded = load_credentials(engine.data_dir, os.environ)
     if loaded.is_new:
-        _show(loaded)
+        show_new_key(loaded.credentials.access_key_id, loaded.credentials.access_key_secret, loaded.source)
     run_server(
         engine,
         loaded.credentials,
@@ -171,7 +169,7 @@ def _serve(engine: Engine, instances: tuple[str, ...], options: ServerOptions, u
 
 def _prepare(log_level: str) -> None:
     """What holds for the process, before it does anything."""
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr(log_level)
     # Pillow allocates pictures in blocks; those of its default, 16 MB, stay in the heap of each thread that decoded one
     # (3 GB after eight large pictures), larger ones go back to the system at once.
     os.environ.setdefault("PILLOW_BLOCK_SIZE", "64m")
@@ -196,16 +194,6 @@ def _console_maker(engine: Engine, credentials: Credentials, upload_mb: int | No
 def _announce(endpoint: str) -> None:
     click.echo(f"listening on {endpoint}")
     sys.stdout.flush()
-
-
-def _show(loaded: LoadedCredentials) -> None:
-    credentials = loaded.credentials
-    click.echo(
-        f"New access key, shown this once and stored in {loaded.source}:\n"
-        f"  access key id      {credentials.access_key_id}\n"
-        f"  access key secret  {credentials.access_key_secret}",
-        err=True,
-    )
 
 
 def _warn_of_plain_http(host: str) -> None:
