@@ -37,7 +37,8 @@ import numpy as np
 
 from bench.delayed import DelayedServer
 from lutra.kv.batch import WriteBatch
-from lutra.kv.opening import open_store
+from lutra.kv.rocksdb import RocksStore
+from lutra.kv.slatedb.store import SlateStore
 from lutra.kv.store import KeyValueStore
 from lutra.model.rows import ChangeKind, ReadOptions, RowChange
 from lutra.model.schema import KeyColumn, TableSchema
@@ -54,8 +55,8 @@ ALL: Final = ReadOptions()
 _KILLED: Final = """
 import os, sys
 from lutra.kv.batch import WriteBatch
-from lutra.kv.opening import open_store
-store = open_store(sys.argv[1], on_objects=sys.argv[2] == "1")
+from bench.rows import store_at
+store = store_at(sys.argv[1], sys.argv[2] == "1")
 for i in range(int(sys.argv[3])):
     batch = WriteBatch()
     batch.put(b"k%06d" % i, b"v" * 500)
@@ -162,7 +163,7 @@ def killed(address: str, on_objects: bool) -> float:
     command = [sys.executable, "-c", _KILLED, address, str(int(on_objects)), str(LOG_COMMITS - 1)]
     subprocess.run(command, check=False)
     begin = time.perf_counter()
-    store = open_store(address, on_objects=on_objects)
+    store = store_at(address, on_objects)
     took = time.perf_counter() - begin
     assert store.get(b"k%06d" % (LOG_COMMITS - 2)) is not None
     store.close()
@@ -209,9 +210,13 @@ def profiled(store: KeyValueStore, seconds: float) -> None:
     pstats.Stats(profile).sort_stats("tottime").print_stats(14)
 
 
+def store_at(address: str, on_objects: bool) -> KeyValueStore:
+    return SlateStore(address) if on_objects else RocksStore(Path(address))
+
+
 @contextmanager
 def opened(address: str, on_objects: bool) -> Iterator[KeyValueStore]:
-    store = open_store(address, on_objects=on_objects)
+    store = store_at(address, on_objects)
     try:
         yield store
     finally:

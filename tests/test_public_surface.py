@@ -34,6 +34,20 @@ def test_importing_lutra_is_light() -> None:
     assert not {"numpy", "rocksdict", "lutra.instance"} & set(finished.stdout.split())
 
 
+def test_rows_in_a_directory_need_nothing_of_slatedb(tmp_path: Path) -> None:
+    """Neither to write nor to read them."""
+    program = (
+        "import lutra, sys\n"
+        "lutra.connect(sys.argv[1]).close(); lutra.connect(sys.argv[1], read_only=True).close()\n"
+        "print(*sys.modules)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "data")]
+    finished = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(finished.stdout.split())
+    assert "lutra.kv.rocksdb" in loaded
+    assert not [name for name in loaded if "slatedb" in name]
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = lutra.no_such_name

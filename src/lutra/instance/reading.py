@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from lutra.feed.keeper import Keeper
 from lutra.feed.on_demand import OnDemandFeeder
@@ -30,13 +30,15 @@ from lutra.instance.place import Place
 from lutra.instance.rows_place import RowsPlace
 from lutra.instance.traces import require_data_dir, require_objects
 from lutra.kv.copied import HeldStore, StoreState
-from lutra.kv.slatedb.reader import SlateReader
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import LutraError, ObjectNotExist, Outdated, StorageFailure
 from lutra.model.forks import OfProcess, follow
 from lutra.tables.tables import Tables
 
-HeldRows = HeldStore | SlateReader
+if TYPE_CHECKING:
+    from lutra.kv.slatedb.reader import SlateReader
+
+    HeldRows = HeldStore | SlateReader
 
 _log = logging.getLogger(__name__)
 

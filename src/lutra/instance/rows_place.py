@@ -18,7 +18,7 @@ import os
 import secrets
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from lutra.kv.copied import HeldStore, copied_store, held_store
@@ -26,13 +26,14 @@ from lutra.kv.folder import make_durable_folder
 from lutra.kv.json_file import read_json, write_json
 from lutra.kv.lock import DirectoryLock
 from lutra.kv.opening import open_store
-from lutra.kv.slatedb.reader import SlateReader
-from lutra.kv.slatedb.store import SlateStore
 from lutra.kv.store import KeyValueStore
 from lutra.model.errors import Corruption, ForeignObjects, ObjectMissing, ParameterInvalid, StorageFailure
 from lutra.objects.opening import open_store as open_objects
 from lutra.objects.opening import require_one_winner
 from lutra.objects.store import ObjectStore
+
+if TYPE_CHECKING:  # what most directories do without is loaded where it is needed
+    from lutra.kv.slatedb.reader import SlateReader
 
 IN_DIRECTORY: Final = "kv"
 ELSEWHERE: Final = Path("rows", "place.json")
@@ -96,6 +97,8 @@ class RowsPlace:
         """
         if self._known is None:
             return open_store(self._data_dir / IN_DIRECTORY, may_make=may_make, known_as=self._data_dir)
+        from lutra.kv.slatedb.store import SlateStore
+
         with contextlib.ExitStack() as closing:
             lock = closing.enter_context(contextlib.closing(self._locked(may_make)))
             known = self._identified(self._known, may_make)
@@ -128,6 +131,8 @@ class RowsPlace:
         return self._reader(self._known)
 
     def _reader(self, known: _Known) -> SlateReader:
+        from lutra.kv.slatedb.reader import SlateReader
+
         objects = open_objects(known.address, is_read_only=True)
         self._require_same(known, _identity(objects))
         return SlateReader(known.address)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.waiting import wait_until
 
 from lutra.kv.batch import WriteBatch
 from lutra.kv.slatedb import store as store_module
@@ -16,8 +17,6 @@ from lutra.kv.slatedb.hidden import HiddenRange, hidden_for_good
 from lutra.kv.slatedb.store import SlateStore
 from lutra.kv.store import Estimate
 from lutra.model.errors import ParameterInvalid
-
-WITHIN_S = 60
 
 
 def fill(store: SlateStore, count: int, version: bytes = b"1") -> None:
@@ -40,8 +39,8 @@ def test_no_read_shows_what_is_hidden(tmp_path: Path) -> None:
     first = SlateStore(tmp_path / "store")
     fill(first, 1_000)
     first.close()
-    swept = threading.Event()
-    store = SlateStore(tmp_path / "store", hidden=[(b"00100", b"00200"), (b"00900", b"99999")], on_swept=swept.set)
+    store = SlateStore(tmp_path / "store")
+    store.hide([(b"00100", b"00200"), (b"00900", b"99999")])
     expected = [b"%05d" % i for i in (*range(100), *range(200, 900))]
     for _ in range(2):  # before, or while, it is swept; and after
         assert keys_of(store) == expected
@@ -53,8 +52,7 @@ def test_no_read_shows_what_is_hidden(tmp_path: Path) -> None:
             assert snapshot.get(b"00950") is None
         assert store.estimate(b"0", b"9", 1_000) == Estimate(800, 4_800, is_exact=True)
         assert store.size_bytes(b"00100", b"00200") == 0
-        assert swept.wait(WITHIN_S)
-    assert store.is_swept
+        wait_until(lambda: store.is_swept)
     assert stored_in(store, b"0", b"9") == 800
     store.close()
     plain = SlateStore(tmp_path / "store")
@@ -63,8 +61,8 @@ def test_no_read_shows_what_is_hidden(tmp_path: Path) -> None:
 
 
 def test_a_hidden_range_has_to_be_one(tmp_path: Path) -> None:
-    with pytest.raises(ParameterInvalid, match="end after it begins"):
-        SlateStore(tmp_path / "store", hidden=[(b"b", b"a")])
+    with closing(SlateStore(tmp_path / "store")) as store, pytest.raises(ParameterInvalid, match="end after it begins"):
+        store.hide([(b"b", b"a")])
 
 
 @pytest.mark.parametrize("count", [10, 1_000])
@@ -108,11 +106,7 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path, monkeypatch: pytest
         store.close()
     again = SlateStore(tmp_path / "store")
     assert len(keys_of(again)) == 1_000
-    for _ in range(WITHIN_S * 20):
-        if again.is_swept:
-            break
-        threading.Event().wait(0.05)
-    assert again.is_swept
+    wait_until(lambda: again.is_swept)
     assert stored_in(again, b"\0", b"\xff" * 20) == 1_000  # nor is the record there
     again.close()
 

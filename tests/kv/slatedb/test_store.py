@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from lutra.kv.batch import WriteBatch
-from lutra.kv.opening import open_store
-from lutra.kv.rocksdb import RocksStore
 from lutra.kv.slatedb import reads
 from lutra.kv.slatedb import store as store_module
 from lutra.kv.slatedb.address import SlateAddress
@@ -55,16 +53,7 @@ def test_places_are_the_same_however_they_are_named(tmp_path: Path, monkeypatch:
     assert str(SlateAddress.of("s3://bucket/a/b")) == "s3://bucket/a/b"
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(ParameterInvalid, match="AWS_SECRET_ACCESS_KEY"):
-        open_store("s3://bucket/a")
-
-
-def test_a_folder_is_rocksdbs_unless_it_is_said_to_be_an_object_store(tmp_path: Path) -> None:
-    for on_objects, kind in ((False, RocksStore), (True, SlateStore)):
-        store = open_store(tmp_path / kind.__name__, on_objects=on_objects)
-        assert isinstance(store, kind)
-        store.close()
-    with pytest.raises(ParameterInvalid, match="hides"):
-        open_store(tmp_path / "other", hidden=[(b"a", b"b")])
+        SlateStore("s3://bucket/a")
 
 
 @pytest.mark.parametrize("key", [b"", b"\xff" * 16, b"\xff" * 20 + b"x"])

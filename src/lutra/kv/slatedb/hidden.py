@@ -34,7 +34,7 @@ Row = tuple[bytes, bytes, int]
 class HiddenRange:
     """Of [begin, end), nothing is shown that was written before ``before``, which is all where that is None.
 
-    ``record``: the key of what says so in the store; None where it was said when the store was opened.
+    ``record``: the key of what says so in the store; None where whoever opened the store said it.
     """
 
     begin: bytes

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import importlib.metadata
 import os
 import struct
 import threading
@@ -44,9 +43,11 @@ def library() -> Any:
 
 
 def _loaded() -> Any:
+    from importlib import metadata  # takes 10 ms to load
+
     try:
-        version = importlib.metadata.version("slatedb")
-    except importlib.metadata.PackageNotFoundError:
+        version = metadata.version("slatedb")
+    except metadata.PackageNotFoundError:
         raise ParameterInvalid("rows on an object store need SlateDB: pip install 'lutra[cluster]'") from None
     if version != VERSION:
         raise ParameterInvalid(f"rows on an object store need slatedb {VERSION}; {version} is installed")

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
+from lutra.kv.files import File
 from lutra.kv.planned import Planned
+from lutra.kv.slatedb.address import SlateAddress
+from lutra.kv.slatedb.failures import failure
+from lutra.kv.slatedb.library import library
 from lutra.kv.slatedb.reads import SlateReads
+from lutra.kv.slatedb.settings import SlateSettings
+from lutra.kv.slatedb.tables import FILTER_BITS, files_of, newest_manifest
 from lutra.kv.store import Pair, Reader
-from lutra.model.errors import LutraError
+from lutra.model.errors import LutraError, StorageFailure
 
 
 class SlateReadable(Planned):
-    """``_reads``: what answers. ``_refusal``: why all use is refused, None where it is not."""
+    """``_objects``: where it is. ``_reads``: what answers. ``_refusal``: why all use is refused, None where it is not.
+    ``_place``: what errors call it."""
 
     measured_pairs_max: ClassVar[int] = 50_000
     measured_bytes_max: ClassVar[int] = 16 * 1024 * 1024
+    _objects: Any
     _reads: SlateReads
-    _refusal: LutraError | None
+
+    def __init__(self, address: str | os.PathLike[str], settings: SlateSettings | None) -> None:
+        """Reaches for nothing yet. Raises ParameterInvalid where ``address`` can be no place of a database."""
+        self.address = SlateAddress.of(address)
+        self._place: object = self.address
+        self._settings = settings or SlateSettings()
+        self._wait_s = self._settings.wait_s
+        self._refusal: LutraError | None = None
 
     def get(self, key: bytes) -> bytes | None:
         if self._refusal is not None:
@@ -32,6 +48,37 @@ class SlateReadable(Planned):
     def scan(self, begin: bytes, end: bytes, *, reverse: bool = False) -> Iterator[Pair]:
         self._check_open()
         return self._reads.scan(begin, end, reverse=reverse)
+
+    def files(self, pair_bytes: int) -> list[File]:
+        self._check_open()
+        try:
+            manifest = newest_manifest(self.address, self._objects, self._wait_s)
+        except Exception as error:
+            raise self._failure("list tables", error) from error
+        return [] if manifest is None else files_of(manifest, pair_bytes)
+
+    def _require_folder(self) -> None:
+        """Raises StorageFailure where it is to be in a folder that is not there."""
+        folder = self.address.local_folder
+        if folder is not None and not folder.is_dir():
+            raise StorageFailure(f"there is no store at {self._place}")
+
+    def _require_database(self) -> None:
+        """Raises StorageFailure where there is none, and what the bindings raise."""
+        if newest_manifest(self.address, self._objects, self._wait_s) is None:
+            raise StorageFailure(f"there is no store at {self._place}")
+
+    def _fit(self, builder: Any) -> None:
+        """Gives a builder what it needs to read."""
+        bindings = library()
+        cache = bindings.FoyerCacheOptions(max_capacity=self._settings.block_cache_bytes, shards=4)
+        builder.with_db_cache(bindings.DbCache.new_foyer_cache(cache), 1)
+        builder.with_filter_policies([bindings.FilterPolicy.bloom(FILTER_BITS)])
+
+    def _failure(self, action: str, error: Exception) -> LutraError:
+        if self._refusal is not None:
+            return type(self._refusal)(str(self._refusal))
+        return failure(self._place, action, error)
 
     def _check_open(self) -> None:
         if self._refusal is not None:

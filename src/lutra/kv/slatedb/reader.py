@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from lutra.kv.batch import WriteBatch
-from lutra.kv.files import File
-from lutra.kv.slatedb.address import SlateAddress
 from lutra.kv.slatedb.calls import call
 from lutra.kv.slatedb.failures import failure
 from lutra.kv.slatedb.hidden import HiddenRange, HiddenRanges, KeyRange, hidden_for_good, records_range
@@ -18,7 +16,6 @@ from lutra.kv.slatedb.library import library
 from lutra.kv.slatedb.readable import SlateReadable, SlateSnapshot
 from lutra.kv.slatedb.reads import SlateReads
 from lutra.kv.slatedb.settings import SlateSettings
-from lutra.kv.slatedb.tables import FILTER_BITS, files_of, newest_manifest
 from lutra.model import forks
 from lutra.model.errors import ForkedProcess, LutraError, Outdated, ReadOnlyDatabase, StorageFailure
 
@@ -42,31 +39,22 @@ class SlateReader(SlateReadable):
     def __init__(
         self, address: str | os.PathLike[str], *, settings: SlateSettings | None = None, known_as: Path | None = None
     ) -> None:
-        self.address = SlateAddress.of(address)
+        super().__init__(address, settings)
         self._place = known_as or self.address
         self.state = None
         """What a store is known by, where it can be told from outside; of one on objects it cannot."""
-        self._settings = settings or SlateSettings()
-        self._wait_s = self._settings.wait_s
-        self._refusal: LutraError | None = None
-        self._objects = self._reached()
+        self._require_folder()
+        self._objects = self.address.object_store()
         self._db = self._opened()
         self._hidden = HiddenRanges()
         self._reads = SlateReads(self._db, lambda: self._hidden, self._failure, self._wait_s)
         self._hidden = HiddenRanges(HiddenRange.stored(*row) for row in self._reads.stored(*records_range()))
         forks.follow(self)
 
-    def _reached(self) -> Any:
-        folder = self.address.local_folder
-        if folder is not None and not folder.is_dir():
-            raise StorageFailure(f"there is no store at {self._place}")
-        return self.address.object_store()
-
     def _opened(self) -> Any:
         bindings = library()
         try:
-            if newest_manifest(self.address, self._objects, self._wait_s) is None:
-                raise StorageFailure(f"there is no store at {self._place}")
+            self._require_database()
             builder = bindings.DbReaderBuilder(self.address.path, self._objects)
             builder.with_reader_mode(bindings.ReaderMode.FOLLOW_LATEST())
             builder.with_options(
@@ -78,9 +66,7 @@ class SlateReader(SlateReadable):
                     object_store_max_retries=self._settings.retries_max,
                 )
             )
-            cache = bindings.FoyerCacheOptions(max_capacity=self._settings.block_cache_bytes, shards=4)
-            builder.with_db_cache(bindings.DbCache.new_foyer_cache(cache), 1)
-            builder.with_filter_policies([bindings.FilterPolicy.bloom(FILTER_BITS)])
+            self._fit(builder)
             recorder = bindings.DefaultMetricsRecorder()
             builder.with_metrics_recorder(recorder)
             opened = call(builder.build(), wait_s=self._wait_s)
@@ -113,14 +99,6 @@ class SlateReader(SlateReadable):
         self._check_open()
         return self._settings.block_cache_bytes
 
-    def files(self, pair_bytes: int) -> list[File]:
-        self._check_open()
-        try:
-            manifest = newest_manifest(self.address, self._objects, self._wait_s)
-        except Exception as error:
-            raise self._failure("list tables", error) from error
-        return [] if manifest is None else files_of(manifest, pair_bytes)
-
     def unflushed_pairs(self, pair_bytes: int) -> int:
         return 0
 
@@ -138,11 +116,9 @@ class SlateReader(SlateReadable):
         self._refusal = ForkedProcess(forks.REFUSAL)
 
     def _failure(self, action: str, error: Exception) -> LutraError:
-        if self._refusal is not None:
-            return type(self._refusal)(str(self._refusal))
-        if any(sign in str(error) for sign in _GONE):
+        if self._refusal is None and any(sign in str(error) for sign in _GONE):
             return Outdated(f"cannot {action}: what is read of the store at {self._place} has been deleted since")
-        return failure(self._place, action, error)
+        return super()._failure(action, error)
 
 
 def _settle(recorder: Any) -> None:

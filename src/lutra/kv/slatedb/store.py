@@ -25,14 +25,11 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from lutra.kv.batch import WriteBatch
-from lutra.kv.files import File
 from lutra.kv.folder import make_durable_folder
-from lutra.kv.slatedb.address import SlateAddress
 from lutra.kv.slatedb.background import Background
 from lutra.kv.slatedb.batches import PlainBatch
 from lutra.kv.slatedb.calls import call
@@ -40,6 +37,7 @@ from lutra.kv.slatedb.clone import clone_store
 from lutra.kv.slatedb.failures import failure
 from lutra.kv.slatedb.hidden import (
     HiddenRange,
+    HiddenRanges,
     KeyRange,
     RecordKeys,
     hidden_for_good,
@@ -53,7 +51,7 @@ from lutra.kv.slatedb.readable import SlateReadable, SlateSnapshot
 from lutra.kv.slatedb.reads import SlateReads
 from lutra.kv.slatedb.settings import SlateSettings
 from lutra.kv.slatedb.sweep import Sweep
-from lutra.kv.slatedb.tables import FILTER_BITS, admin_of, files_of, merge_of_all, newest_manifest
+from lutra.kv.slatedb.tables import admin_of, merge_of_all, newest_manifest
 from lutra.model import forks
 from lutra.model.errors import Fenced, ForkedProcess, LutraError, StorageFailure
 
@@ -78,10 +76,7 @@ class SlateStore(SlateReadable):
     """An ordered key-value store on an object store, with one writer at a time.
 
     ``address``: ``s3://bucket/prefix``, ``file:///folder`` or a folder's path, of this database alone.
-    ``hidden``: ranges of keys that are never shown, whatever is in them. What is there is deleted in the background,
-    and ``on_swept`` called, by that thread, when the store has nothing left in them. Nobody may write there.
-    ``may_make``: a database is made where there is none. ``known_as``: what errors call it. ``guard``: is closed when
-    it is.
+    ``may_make``: a database is made where there is none. ``guard``: is closed when it is.
 
     Raises ParameterInvalid where it can be no place of one, StorageFailure where it cannot be reached or there is none,
     Corruption where it is damaged, ForkedProcess as `lutra.kv.slatedb.library.library`, and Fenced where another opens
@@ -93,24 +88,16 @@ class SlateStore(SlateReadable):
         address: str | os.PathLike[str],
         *,
         settings: SlateSettings | None = None,
-        hidden: Sequence[KeyRange] = (),
-        on_swept: Callable[[], None] | None = None,
         may_make: bool = True,
-        known_as: Path | None = None,
         guard: Closable | None = None,
     ) -> None:
+        super().__init__(address, settings)
         self._guard = guard
-        self.address = SlateAddress.of(address)
-        self._place = known_as or self.address
-        self._settings = settings or SlateSettings()
-        self._wait_s = self._settings.wait_s
-        self._refusal: LutraError | None = None
         self._is_closed = False
         self._lock = threading.Lock()
         """Held while a batch becomes visible, with what it hides."""
-        self._hidden = self._hidden_durably = hidden_for_good(hidden)
+        self._hidden = self._hidden_durably = HiddenRanges()
         """By all that was written; and by what is durable, as reads go by."""
-        self._on_swept = on_swept
         self._sweeps: list[Sweep] = []
         self._unflushed_commits = 0
         self._next_flush_s = 0.0
@@ -139,24 +126,22 @@ class SlateStore(SlateReadable):
         try:
             if may_make:
                 make_durable_folder(folder)
-            elif not folder.is_dir():
-                raise StorageFailure(f"there is no store at {self._place}")
+            else:
+                self._require_folder()
         except OSError as error:
             raise StorageFailure(f"cannot use {self._place} for rows: {error.strerror}") from error
 
     def _open(self, may_make: bool) -> Any:
         bindings = library()
         try:
-            if not may_make and newest_manifest(self.address, self._objects, self._wait_s) is None:
-                raise StorageFailure(f"there is no store at {self._place}")
+            if not may_make:
+                self._require_database()
             builder = bindings.DbBuilder(self.address.path, self._objects)
             is_remote = self.address.local_folder is None
             builder.with_settings(self._settings.for_bindings(has_conditional_overwrites=is_remote))
             builder.with_sst_block_size(bindings.SstBlockSize.BLOCK16_KIB)
-            cache = bindings.FoyerCacheOptions(max_capacity=self._settings.block_cache_bytes, shards=4)
-            builder.with_db_cache(bindings.DbCache.new_foyer_cache(cache), 1)
             builder.with_metrics_recorder(self._meter.recorder)
-            builder.with_filter_policies([bindings.FilterPolicy.bloom(FILTER_BITS)])
+            self._fit(builder)
             return call(builder.build(), wait_s=self._wait_s)
         except LutraError:
             raise
@@ -311,9 +296,9 @@ class SlateStore(SlateReadable):
         return self._meter.memory_bytes()
 
     def hide(self, ranges: Sequence[KeyRange]) -> None:
-        """As ``hidden``, for who has to look into the store to know them: before anything of them is read or written.
+        """Never shows what is in these ranges, before anything of them is read or written; nobody may write there.
 
-        Raises ParameterInvalid where one of them is none.
+        What is there is deleted in the background, until `is_swept`. Raises ParameterInvalid where one of them is none.
         """
         made = hidden_for_good(ranges).ranges
         with self._lock:
@@ -397,9 +382,6 @@ class SlateStore(SlateReadable):
                 self._hidden = self._hidden.without(sweep.hidden)
                 self._hidden_durably = self._hidden_durably.without(sweep.hidden)
             self._sweeps = [other for other in self._sweeps if other is not sweep]
-        is_for_good = sweep.hidden.record is None
-        if is_for_good and self._on_swept is not None and all(other.hidden.record for other in self._sweeps):
-            self._on_swept()
 
     def _delete(self, keys: list[bytes]) -> None:
         batch = library().WriteBatch()
@@ -414,14 +396,6 @@ class SlateStore(SlateReadable):
         if self._refusal is None:
             _log.warning("what was deleted is not removed yet: %s", error)
 
-    def files(self, pair_bytes: int) -> list[File]:
-        self._check_open()
-        try:
-            manifest = newest_manifest(self.address, self._objects, self._wait_s)
-        except Exception as error:
-            raise self._failure("list tables", error) from error
-        return [] if manifest is None else files_of(manifest, pair_bytes)
-
     def unflushed_pairs(self, pair_bytes: int) -> int:
         return self._meter.unflushed_bytes() // pair_bytes
 
@@ -430,8 +404,3 @@ class SlateStore(SlateReadable):
             self._local.sync()
         except OSError as error:
             raise StorageFailure(f"cannot fsync the store at {self._place}: {error.strerror}") from error
-
-    def _failure(self, action: str, error: Exception) -> LutraError:
-        if self._refusal is not None:
-            return type(self._refusal)(str(self._refusal))
-        return failure(self._place, action, error)
