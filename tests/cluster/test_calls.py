@@ -99,6 +99,12 @@ def test_a_pause_waits_for_writes_and_holds_up_others_but_no_reads() -> None:
     writer.join()
 
 
+def is_waited_for(calls: Calls) -> bool:
+    """Whether a thread waits for what changes."""
+    with calls._changed:
+        return bool(calls._changed._waiters)  # type: ignore[attr-defined]
+
+
 def test_who_waits_for_a_pause_to_end_is_refused_when_the_partition_goes() -> None:
     lease = Lease()
     refused = threading.Event()
@@ -113,6 +119,7 @@ def test_who_waits_for_a_pause_to_end_is_refused_when_the_partition_goes() -> No
     with lease.calls.paused(WITHIN_S):
         writer = threading.Thread(target=write)
         writer.start()
+        wait_until(lambda: is_waited_for(lease.calls))
         lease.calls.close()
         assert refused.wait(WITHIN_S)
     writer.join()

@@ -97,7 +97,9 @@ def cut_off(s3: S3Server, tmp_path: Path) -> Iterator[CutOff]:
 
 
 def finished(made: CutOff, load: RowLoad) -> None:
-    """Ends the load; what was seen of each row has an explanation."""
+    """Ends the load, that writes and reads again; what was seen of each row has an explanation."""
+    load.wait_for_writes(60, 60)
+    load.wait_for_reads(30, 60)
     load.stop()
     time.sleep(1.0)
     made.cluster.wait_serving()
@@ -119,7 +121,6 @@ def test_an_owner_is_cut_off_from_the_store(cut_off: CutOff, seed: int) -> None:
     load.wait_for_writes(60, 60)
     assert cut_off.store[at].held > 0
     cut_off.store[at].release()
-    load.wait_for_writes(60, 60)
     finished(cut_off, load)
 
 
@@ -158,5 +159,4 @@ def test_a_node_is_cut_off_from_the_others(cut_off: CutOff) -> None:
     for number in cut_off.others_than(owner):
         cut_off.cluster.client(number).get_row(TABLE, [("id", elsewhere)], max_version=1)
     cut_off.peers[at].release()
-    load.wait_for_writes(60, 60)
     finished(cut_off, load)

@@ -272,8 +272,7 @@ def test_partitions_are_let_go_together_and_calls_under_way_end_first(tmp_path: 
         begun.wait(WITHIN_S)
         closer = threading.Thread(target=host.close_all)
         closer.start()
-        while not owned.is_closed:
-            pass
+        wait_until(lambda: owned.is_closed, WITHIN_S)
         end.set()
         closer.join(WITHIN_S)
         writer.join(WITHIN_S)

@@ -90,12 +90,19 @@ def test_many_at_once(address: str, peers: Peers) -> None:
 
 def test_calls_of_one_kind_that_do_not_end_hold_up_no_others() -> None:
     """Searches wait for a node that hangs as long as they may; writes to other nodes are not to wait for them."""
-    peers, go_on = Peers(SECRET, at_once=2), threading.Event()
-    searching = threading.Thread(target=lambda: peers.run_many([lambda: go_on.wait(60)] * 4, "search"))
+    peers, go_on, running = Peers(SECRET, at_once=2), threading.Event(), threading.Barrier(3)
+
+    def search() -> None:
+        if not go_on.is_set():
+            running.wait(60)
+            go_on.wait(60)
+
+    searching = threading.Thread(target=lambda: peers.run_many([search] * 4, "search"))
     searching.start()
     try:
+        running.wait(60)  # as many as may be at once
         assert peers.run_many([lambda: 1, lambda: 2], "write") == [1, 2]
-        assert not go_on.is_set()
+        assert searching.is_alive()
     finally:
         go_on.set()
         searching.join()

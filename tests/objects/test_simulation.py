@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.memory_store import MemoryStore
 from support.simulation.asked_store import AskedStore
 from support.simulation.explorer import Explorer
 from support.simulation.manifest_programs import MANIFEST_INVARIANTS, writer
@@ -49,13 +50,16 @@ def answered(store: ObjectStore, act: tuple[str, str, bytes]) -> object:
 
 @given(acts=st.lists(ACTS, max_size=12))
 @settings(max_examples=30, deadline=None)
-def test_the_simulated_store_answers_as_a_folder(acts: list[tuple[str, str, bytes]]) -> None:
-    simulated = Simulated()
+def test_the_simulated_store_and_that_in_memory_answer_as_a_folder(acts: list[tuple[str, str, bytes]]) -> None:
+    simulated, memory = Simulated(), MemoryStore()
     with tempfile.TemporaryDirectory() as folder:
         local = LocalStore(folder)
         for act in acts:
-            assert answered(simulated.store, act) == answered(local, act)
-        assert sorted(simulated.objects) == local.list("")
+            told = answered(local, act)
+            assert answered(simulated.store, act) == told
+            assert answered(memory, act) == told
+        kept = {name: local.get(name) for name in local.list("")}
+        assert simulated.objects == memory.objects == kept
 
 
 def ends(programs: Sequence[Program], *, is_reduced: bool, **how: Any) -> set[object]:

@@ -7,16 +7,18 @@ stay as they are: every search among them is to give what a plain model gives, o
 from __future__ import annotations
 
 import random
-import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import tablestore as ots
+from support.endpoint_load import LOST, Connect, EndpointLoad, Unavailable
 from support.node_cluster import NodeCluster
-from support.row_load import LOST, RowLoad, state_of
+from support.row_load import RowLoad, state_of
+from support.waiting import wait_until
 
 ROWS_TABLE: Final = "written"
 STEADY_TABLE: Final = "steady"
@@ -77,71 +79,36 @@ def make_tables(client: ots.OTSClient, rows: Sequence[SteadyRow]) -> None:
         client.put_row(STEADY_TABLE, ots.Row([("id", row.id)], [*columns, ("vector", vector)]))
 
 
-class Incomplete(Exception):
+class Incomplete(Unavailable):
     """An answer that says itself that some partitions are missing: those that were away for as long as it had time."""
 
 
-@dataclass
-class SteadySearches:
+class SteadySearches(EndpointLoad):
     """Threads that search among rows that stay as they are, and compare."""
 
-    connects: Sequence[Callable[[], ots.OTSClient]]
-    rows: Sequence[SteadyRow]
-    seed: int
-    answered: int = 0
-    failed: int = 0
-    codes: dict[str, int] = field(default_factory=dict)
-    failures: list[BaseException] = field(default_factory=list)
+    pause_s = 0.05
 
-    def __post_init__(self) -> None:
-        self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
+    def __init__(self, connects: Sequence[Connect], rows: Sequence[SteadyRow], seed: int) -> None:
+        super().__init__(connects, seed)
+        self.rows = rows
+        self.answered = 0
+        self.codes: Counter[str] = Counter()
+        """Of those that failed."""
 
     def start(self, threads: int = 2) -> None:
         for number in range(threads):
-            thread = threading.Thread(target=self._run, args=(number,), name=f"search-{number}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def stop(self, within_s: float = 120) -> None:
-        """Raises what a search gave wrongly."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(within_s)
-            assert not thread.is_alive(), "a search is not answered"
-        if self.failures:
-            raise self.failures[0]
+            self.begin(self._search, number)
 
     def wait_for(self, count: int, within_s: float) -> float:
-        """Returns once so many more searches are answered: the seconds it took."""
-        began_s, before = time.monotonic(), self.answered
-        while self.answered < before + count:
-            assert not self.failures, self.failures
-            assert time.monotonic() - began_s < within_s, f"no {count} searches within {within_s} s: {self.codes}"
-            time.sleep(0.01)
-        return time.monotonic() - began_s
+        """Returns once so many more searches are answered: the seconds it took. Raises AssertionError."""
+        return self.wait_for_more(lambda: self.answered, count, within_s, lambda: f"{count} searches: {self.codes}")
 
-    def _run(self, number: int) -> None:
-        rng = random.Random(self.seed * 1_000 + number)
-        at = number
-        client = self.connects[at % len(self.connects)]()
-        try:
-            while not self._stop.is_set():
-                try:
-                    self._search(client, rng)
-                    self.answered += 1
-                except (*LOST, ots.OTSServiceError, Incomplete) as error:
-                    self.failed += 1
-                    code = error.get_error_code() if isinstance(error, ots.OTSServiceError) else type(error).__name__
-                    self.codes[code] = self.codes.get(code, 0) + 1
-                    at += 1
-                    client = self.connects[at % len(self.connects)]()
-                    time.sleep(0.05)
-        except BaseException as error:
-            self.failures.append(error)
+    def note(self, error: Exception) -> None:
+        self.codes[error.get_error_code() if isinstance(error, ots.OTSServiceError) else type(error).__name__] += 1
 
     def _search(self, client: ots.OTSClient, rng: random.Random) -> None:
         rng.choice((self._of_colour, self._near, self._counted, self._sorted, self._with_words))(client, rng)
+        self.answered += 1
 
     def _found(self, client: ots.OTSClient, query: Any, **how: Any) -> Any:
         asked = ots.SearchQuery(query, limit=how.pop("limit", 100), get_total_count=True, **how)
@@ -246,8 +213,11 @@ class KillRounds:
         resumed_s = self._until_all_write(resumes_within_s)
         searches.wait_for(3, 60)
         load.wait_for_writes(10, 60)
+        load.wait_for_reads(10, 60)
         load.stop()
         searches.stop()
+        for node in self.cluster.nodes:  # one that is killed may be on its way back
+            node.wait_joined()
         time.sleep(0.2)  # what is under way in a node although nobody waits for it
         self._state = state_of(self.cluster.client(self._alive()), ROWS_TABLE)
         load.check(self._state)
@@ -258,17 +228,17 @@ class KillRounds:
             load.writes.answered,
             load.writes.unknown,
             searches.answered,
-            searches.failed,
+            searches.codes.total(),
         )
         self.rounds.append(done)
         return done
 
     def check_searched(self) -> None:
         """The index of the rows that are written has what they have, soon. Raises AssertionError."""
-        until_s = time.monotonic() + 60
-        while (found := self._searched()) != self._state:
-            assert time.monotonic() < until_s, f"the index has {found}, and the table {self._state}"
-            time.sleep(0.1)
+        wait_until(
+            lambda: self._searched() == self._state,
+            told=lambda: f"the index has {self._searched()}, and the table {self._state}",
+        )
 
     def _searched(self) -> dict[str, int]:
         query = ots.SearchQuery(ots.MatchAllQuery(), limit=100)
@@ -303,9 +273,6 @@ class KillRounds:
         return next(at for at, node in enumerate(self.cluster.nodes) if node.is_running)
 
     def _wait_searchable(self) -> None:
-        until_s = time.monotonic() + 60
         client = self.cluster.client()
         query = ots.SearchQuery(ots.MatchAllQuery(), limit=0, get_total_count=True)
-        while client.search(STEADY_TABLE, INDEX, query).total_count != STEADY:
-            assert time.monotonic() < until_s
-            time.sleep(0.1)
+        wait_until(lambda: client.search(STEADY_TABLE, INDEX, query).total_count == STEADY)

@@ -10,59 +10,42 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import tablestore as ots
+from support.endpoint_load import LOST, Connect, EndpointLoad, Unavailable
 from support.histories import History, State, Unit
 from support.registers import first_unexplained, told
-from urllib3.exceptions import HTTPError
 
 NUMBER: Final = "number"
 SURELY_NOT_DONE: Final = frozenset({"OTSConditionCheckFail", "OTSServerBusy", "OTSRowOperationConflict"})
 """Codes of writes that were refused before anything changed."""
 
-LOST: Final = (ots.OTSClientError, HTTPError, OSError)
-"""What the SDK raises where a request was not answered."""
-
-Connect = Callable[[], ots.OTSClient]
-
 
 @dataclass
 class Outcomes:
-    """Of one kind of operation: how many were answered, how many not, and the longest time between two that were."""
+    """Of one kind of operation: how many were answered, and how many not."""
 
     answered: int = 0
     refused: int = 0
     unknown: int = 0
-    gap_s: float = 0.0
-    last_s: float = field(default_factory=time.monotonic)
-
-    def answer(self) -> None:
-        now_s = time.monotonic()
-        self.gap_s, self.last_s = max(self.gap_s, now_s - self.last_s), now_s
-        self.answered += 1
 
 
-class RowLoad:
+class RowLoad(EndpointLoad):
     """Threads that write and read a few rows of a table with one key column, ``id`` (STRING).
 
-    Each thread asks one of the endpoints until that fails, then the next. Values of ``number`` are never written twice,
-    so that what was read tells who wrote it.
+    Values of ``number`` are never written twice, so that what was read tells who wrote it.
     """
 
     def __init__(self, connects: Sequence[Connect], table: str, keys: Sequence[str], seed: int, begin: State) -> None:
         """``begin``: what the rows hold."""
-        self._connects = connects
+        super().__init__(connects, seed)
         self._table = table
         self._keys = keys
-        self._seed = seed
-        self._begin = dict(begin)
-        self._stop = threading.Event()
+        self._held = dict(begin)
         self._lock = threading.Lock()
         self._next = max(begin.values(), default=0) + 1
-        self._threads: list[threading.Thread] = []
-        self._failures: list[BaseException] = []
         self.history = History()
         self.writes = Outcomes()
         self.reads = Outcomes()
@@ -70,56 +53,30 @@ class RowLoad:
     def start(self, writers: int = 4, readers: int = 2) -> None:
         """With threads of their own."""
         for number in range(writers + readers):
-            act = self._write if number < writers else self._read
-            thread = threading.Thread(target=self._run, args=(act, number), name=f"load-{number}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def stop(self, within_s: float = 120) -> None:
-        """Ends the threads, each after what it does; raises what went wrong in one."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(within_s)
-            assert not thread.is_alive(), "a request is not answered"
-        if self._failures:
-            raise self._failures[0]
+            self.begin(self._write if number < writers else self._read, number)
 
     def wait_for_writes(self, count: int, within_s: float) -> float:
         """Returns once so many more writes are acknowledged: the seconds it took. Raises AssertionError."""
-        began_s, before = time.monotonic(), self.writes.answered
-        while self.writes.answered < before + count:
-            assert time.monotonic() - began_s < within_s, f"no {count} writes within {within_s} s"
-            assert not self._failures, self._failures
-            time.sleep(0.01)
-        return time.monotonic() - began_s
+        return self.wait_for_more(lambda: self.writes.answered, count, within_s, lambda: f"{count} writes")
+
+    def wait_for_reads(self, count: int, within_s: float) -> float:
+        """The same of reads that change nothing."""
+        return self.wait_for_more(lambda: self.reads.answered, count, within_s, lambda: f"{count} reads")
 
     def check(self, state: State) -> None:
         """Raises AssertionError where no order explains what each row showed, up to ``state`` at the end."""
+        assert self.reads.answered, "nobody looked"
+        assert self.writes.answered, "nobody wrote"
         self.history.settle()
         for key in self._keys:
             units = [unit for unit in self.history.units if unit.name.split()[-1] == key]
             last = Unit(f"the end of {key}", time.monotonic(), time.monotonic(), reads={key: state.get(key)})
-            unexplained = first_unexplained([*units, last], key, self._begin.get(key))
+            unexplained = first_unexplained([*units, last], key, self._held.get(key))
             if unexplained is not None:
                 raise AssertionError(
-                    f"no order explains row {key} at {unexplained.name}, which held {self._begin.get(key)} at first:\n"
+                    f"no order explains row {key} at {unexplained.name}, which held {self._held.get(key)} at first:\n"
                     + told([*units, last], unexplained)
                 )
-
-    def _run(self, act: Callable[[ots.OTSClient, random.Random], None], number: int) -> None:
-        rng = random.Random(self._seed * 1_000 + number)
-        at = number % len(self._connects)
-        client = self._connects[at]()
-        try:
-            while not self._stop.is_set():
-                try:
-                    act(client, rng)
-                except (*LOST, ots.OTSServiceError, _Unavailable):
-                    at = (at + 1) % len(self._connects)
-                    client = self._connects[at]()
-                    time.sleep(0.02)
-        except BaseException as error:
-            self._failures.append(error)
 
     def _number(self) -> int:
         with self._lock:
@@ -141,7 +98,7 @@ class RowLoad:
             seen = self._seen(client, key)
             if seen is None:
                 return
-            unit.began_s = time.monotonic()
+            unit.began_s = time.monotonic()  # the read is over
             unit.reads[key], unit.writes[key] = seen, number
             equal = ots.SingleColumnCondition(NUMBER, seen, ots.ComparatorType.EQUAL, pass_if_missing=False)
             condition = ots.Condition(ots.RowExistenceExpectation.EXPECT_EXIST, equal)
@@ -150,14 +107,14 @@ class RowLoad:
         self._take(unit, call, self.writes)
 
     def _read(self, client: ots.OTSClient, rng: random.Random) -> None:
-        key = rng.choice(self._keys)
-        unit = self.history.begin(f"read {key}")
-        unit.reads[key] = _number_of(client.get_row(self._table, [("id", key)], max_version=1)[1])
-        self.history.end(unit)
-        self.reads.answer()
+        self._seen(client, rng.choice(self._keys))
+        self.reads.answered += 1
 
     def _seen(self, client: ots.OTSClient, key: str) -> int | None:
-        return _number_of(client.get_row(self._table, [("id", key)], max_version=1)[1])
+        unit = self.history.begin(f"read {key}")
+        unit.reads[key] = found = _number_of(client.get_row(self._table, [("id", key)], max_version=1)[1])
+        self.history.end(unit)
+        return found
 
     def _take(self, unit: Unit, call: Callable[[], object], outcomes: Outcomes) -> None:
         try:
@@ -166,21 +123,17 @@ class RowLoad:
             if error.get_error_code() in SURELY_NOT_DONE:
                 outcomes.refused += 1
                 if error.get_error_code() != "OTSConditionCheckFail":
-                    raise _Unavailable from error
+                    raise Unavailable from error
                 return
             outcomes.unknown += 1
             self.history.end(unit, is_certain=False)
-            raise _Unavailable from error
+            raise Unavailable from error
         except LOST:
             outcomes.unknown += 1
             self.history.end(unit, is_certain=False)
             raise
         self.history.end(unit)
-        outcomes.answer()
-
-
-class _Unavailable(Exception):
-    """The endpoint cannot do it now: another may."""
+        outcomes.answered += 1
 
 
 def state_of(client: ots.OTSClient, table: str) -> dict[str, int]:

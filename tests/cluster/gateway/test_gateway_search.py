@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from support.local_cluster import INSTANCE, LocalCluster, local_cluster
 from support.same import assert_same
+from support.waiting import wait_until
 
 from lutra.cluster.errors import PeerLost, PeerUnreachable
 from lutra.cluster.gateway.instance import GatewayInstance
@@ -259,6 +260,7 @@ def test_a_partition_that_moves_or_splits_is_searched_where_it_is(both: Both) ->
     for thread in threads:
         thread.start()
     try:
+        wait_until(lambda: len(counts) >= len(threads) or bool(errors))
         first, second, third = both.cluster.partitions("t")
         both.cluster.move(second.id)
         both.cluster.split(third.id)
@@ -266,10 +268,8 @@ def test_a_partition_that_moves_or_splits_is_searched_where_it_is(both: Both) ->
         both.cluster.split(second.id)
         moved = both.cluster.partitions("t")[-1]
         both.cluster.move(moved.id)
-        until_s = time.monotonic() + 60
         seen = len(counts)
-        while len(counts) < seen + 6 and not errors and time.monotonic() < until_s:
-            time.sleep(0.01)
+        wait_until(lambda: len(counts) >= seen + 6 or bool(errors))
     finally:
         is_over.set()
         for thread in threads:
@@ -398,13 +398,6 @@ def test_sessions_of_partitions_that_are_not_yet_come_to_are_kept(both: Both) ->
 
 
 # --- indexes ----------------------------------------------------------------------------------------------------------
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    until_s = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < until_s
-        time.sleep(0.02)
 
 
 def test_what_an_index_is_and_becomes(both: Both) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.local_cluster import LocalCluster, LocalNode, local_cluster
+from support.waiting import wait_until
 
 from lutra.cluster.errors import PeerLost, PeerUnreachable
 from lutra.cluster.gateway.patience import WaitingRoom
@@ -83,6 +84,26 @@ def fault(asked: LocalNode, of: str, what: Callable[[Callable[[], Any]], Any], t
     yield
     assert not left[0], "no call came"
     del asked.peers.faults[of]
+
+
+class WatchedRoom(WaitingRoom):
+    """Keeps the largest number that waited at once, and how often there was no room."""
+
+    def __init__(self, per_partition: int, in_all: int) -> None:
+        super().__init__(per_partition, in_all)
+        self.most = self.refused = 0
+        self._watching = threading.Lock()
+
+    def enter(self, partition_id: str) -> bool:
+        with self._watching:
+            has_room = super().enter(partition_id)
+            self.most = max(self.most, self.waiting)
+            self.refused += not has_room
+        return has_room
+
+    def leave(self, partition_id: str) -> None:
+        with self._watching:
+            super().leave(partition_id)
 
 
 def lost_after(call: Callable[[], Any]) -> Any:
@@ -231,28 +252,34 @@ def test_no_more_wait_than_there_is_room_for(cluster: LocalCluster, asked: Local
     tables = asked.instance.tables
     away = cluster.owner(cluster.partitions("t")[1].id)
     asked.peers.faults[away.name] = unreachable
-    asked.router.room = room = WaitingRoom(per_partition=2, in_all=48)
-    outcomes: list[type[BaseException]] = []
+    asked.router.room = room = WatchedRoom(per_partition=2, in_all=48)
+    deadlines = [Deadline(120.0) for _ in range(12)]
+    left_s: list[float] = []
+    answered: list[ReadResult] = []
 
-    def ask() -> None:
-        with working_for(Deadline(20.0)):
+    def ask(deadline: Deadline) -> None:
+        with working_for(deadline):
             try:
-                tables.read("t", key(15), ReadOptions())
-            except ServerBusy as error:
-                outcomes.append(type(error))
+                answered.append(tables.read("t", key(15), ReadOptions()))
+            except ServerBusy:
+                left_s.append(deadline.left_s)
 
-    threads = [threading.Thread(target=ask) for _ in range(12)]
+    threads = [threading.Thread(target=ask, args=(deadline,)) for deadline in deadlines]
     for thread in threads:
         thread.start()
-    for thread in threads[:8]:
-        while len(outcomes) < 8:  # long before their time is up
-            thread.join(0.01)
-    asked.peers.faults.clear()
-    for thread in threads:
-        thread.join()
-    assert len(outcomes) < 12
+    try:
+        wait_until(lambda: len(left_s) >= 8 and room.refused > 0)
+    finally:
+        asked.peers.faults.clear()
+        for thread in threads:
+            thread.join()
+        asked.router.room = WaitingRoom()
+    assert room.most == 2
+    # For want of room, and not of time: who waits gives up after 20 s.
+    assert len(left_s) == room.refused
+    assert min(left_s) > 60
+    assert len(answered) == 12 - len(left_s) > 0
     assert room.waiting == 0
-    asked.router.room = WaitingRoom()
 
 
 def test_a_batch_reads_the_map_once_for_all_that_is_not_there(asked: LocalNode) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.local_cluster import INSTANCE, LocalCluster, local_cluster
+from support.waiting import wait_until
 
 from lutra.cluster import map_changes
 from lutra.cluster.gateway.engine import GatewayEngine
@@ -135,8 +136,7 @@ def test_a_local_index_is_filled_in_all_partitions_and_dropped(cluster: LocalClu
     assert all(isinstance(result, WriteResult) for result in written)
     other.create_secondary_index("t", SecondaryIndex("x", ("k", "c"), (), IndexKind.LOCAL))
     (index,) = one.tables.described("t").schema.indexes
-    while not one.tables.is_index_filled(index):
-        threading.Event().wait(0.01)
+    wait_until(lambda: one.tables.is_index_filled(index))
     key = [column.name for column in one.tables.described("x").schema.key]
     assert key == ["k", "c", "s"]
     request = RangeRequest(tuple((name, INF_MAX) for name in key), tuple((name, INF_MIN) for name in key), True)
