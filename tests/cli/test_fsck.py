@@ -1,4 +1,4 @@
-"""``lutra fsck`` and ``lutra index`` as processes, over directories that are whole, damaged, served, and not there."""
+"""``lutra fsck`` and ``lutra index`` over directories that are whole, damaged, served, and not there."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.lutra_command import run_lutra
 from support.s3_server import S3Server
 from support.server import ServerProcess
 from support.waiting import wait_until
@@ -38,13 +39,13 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 ROWS = 700
 
 
-def run(*arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str, str]:
-    """Status, stdout and stderr."""
+def run_process(*arguments: str) -> tuple[int, str, str]:
+    """Status, stdout and stderr of a process."""
     done = subprocess.run(
         [*LUTRA, *arguments],
         capture_output=True,
         text=True,
-        env=ENVIRONMENT | {"COLUMNS": "120"} | (environment or {}),
+        env=ENVIRONMENT | {"COLUMNS": "120"},
         timeout=100,
         check=False,
     )
@@ -78,10 +79,10 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_a_whole_directory(data: Path) -> None:
-    status, printed, errors = run("fsck", "--data", str(data))
+    status, printed, errors = run_process("fsck", "--data", str(data))
     assert (status, errors) == (0, "")
     assert printed.startswith(f"clean: 2 tables with {ROWS - 1 + 50} rows; 1 index of 1 segment with ")
-    status, printed, _ = run("fsck", "--data", str(data), "--json")
+    status, printed, _ = run_lutra("fsck", "--data", str(data), "--json")
     told = json.loads(printed)
     assert status == 0
     assert (told["clean"], told["faults"], told["notes"]) == (True, [], [])
@@ -113,7 +114,7 @@ def test_a_fault_is_named_and_mended_as_it_says(data: Path, kind: str, damage: C
             name.unlink()
     else:
         damage(damaged)
-    status, printed, errors = run("fsck", "--data", str(data))
+    status, printed, errors = run_lutra("fsck", "--data", str(data))
     assert (status, errors) == (1, "")
     assert "index search of table notes, instance default:\n" in printed
     assert (damaged.name if damaged.exists() or kind != "manifest" else "no manifest") in printed
@@ -121,16 +122,16 @@ def test_a_fault_is_named_and_mended_as_it_says(data: Path, kind: str, damage: C
     (following,) = [line for line in printed.splitlines() if line.startswith("  next: ")]
     command = shlex.split(following.partition("anew from its table: ")[2])
     assert command[:3] == ["lutra", "index", "rebuild"]
-    status, printed, _ = run("fsck", "--data", str(data), "--json")
+    status, printed, _ = run_lutra("fsck", "--data", str(data), "--json")
     told = json.loads(printed)
     assert status == 1
     assert not told["clean"]
     assert {fault["remedy"] for fault in told["faults"]} == {"rebuild"}
     assert {fault["next"] for fault in told["faults"]} == {following.removeprefix("  next: ")}
 
-    status, printed, _ = run(*command[1:])
+    status, printed, _ = run_lutra(*command[1:])
     assert (status, printed) == (0, f"index search of table notes is filled anew: {ROWS - 1} rows in 1 segment\n")
-    assert run("fsck", "--data", str(data))[0] == 0
+    assert run_lutra("fsck", "--data", str(data))[0] == 0
 
 
 def test_damaged_tables_are_told(data: Path) -> None:
@@ -139,17 +140,17 @@ def test_damaged_tables_are_told(data: Path) -> None:
     (table,) = (data / "kv").glob("*.sst")
     whole = table.read_bytes()
     flip(table)
-    status, printed, errors = run("fsck", "--data", str(data))
+    status, printed, errors = run_lutra("fsck", "--data", str(data))
     assert (status, errors) == (1, "")
     assert f"  {restore}" in printed
     assert re.search(r"^table \w+, instance default:\n  after row \d+: cannot scan .*checksum mismatch", printed)
     table.write_bytes(whole)
-    assert run("fsck", "--data", str(data))[0] == 0
+    assert run_lutra("fsck", "--data", str(data))[0] == 0
     (data / "kv" / "CURRENT").write_bytes(b"nothing")
-    status, printed, errors = run("fsck", "--data", str(data))
+    status, printed, errors = run_lutra("fsck", "--data", str(data))
     assert (status, errors) == (1, "")
     assert re.fullmatch(f"tables:\n  .* is damaged: .*\n  {restore}", printed)
-    status, printed, _ = run("fsck", "--data", str(data), "--json")
+    status, printed, _ = run_lutra("fsck", "--data", str(data), "--json")
     told = json.loads(printed)
     assert (status, told["clean"], [fault["remedy"] for fault in told["faults"]]) == (1, False, ["restore"])
 
@@ -166,7 +167,7 @@ def test_what_a_crash_left_is_told_and_goes(data: Path) -> None:
     for path in (*left, stranger):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"cut short")
-    status, printed, _ = run("fsck", "--data", str(data))
+    status, printed, _ = run_lutra("fsck", "--data", str(data))
     names = [str(path.relative_to(data / "objects")) for path in left]
     assert status == 0
     assert printed.splitlines()[:-1] == [
@@ -174,13 +175,13 @@ def test_what_a_crash_left_is_told_and_goes(data: Path) -> None:
         "note: 2 objects that nothing names, deleted when it is next served:",
         *(f"  {name}" for name in names),
     ]
-    assert json.loads(run("fsck", "--data", str(data), "--json")[1])["left_behind"] == names
+    assert json.loads(run_lutra("fsck", "--data", str(data), "--json")[1])["left_behind"] == names
     with ServerProcess(data):
         pass
     assert not any(path.exists() for path in left)
     assert stranger.exists(), "nobody knows whose it is"
     stranger.unlink()
-    assert run("fsck", "--data", str(data))[1].startswith("clean: ")
+    assert run_lutra("fsck", "--data", str(data))[1].startswith("clean: ")
 
 
 def test_a_directory_without_indexes(data: Path) -> None:
@@ -188,11 +189,11 @@ def test_a_directory_without_indexes(data: Path) -> None:
         db.delete_table("notes")
     with lutra.connect(data):  # sweeps up after the index, when nothing else is to be done
         wait_until(lambda: not any((data / "objects").glob("indexes/2-*/*/*")))
-    assert run("fsck", "--data", str(data))[:2] == (
+    assert run_lutra("fsck", "--data", str(data))[:2] == (
         0,
         "clean: 1 table with 50 rows; 0 indexes of 0 segments with 0 bytes\n",
     )
-    assert run("index", "stats", "--data", str(data))[:2] == (0, "there are no search indexes\n")
+    assert run_lutra("index", "stats", "--data", str(data))[:2] == (0, "there are no search indexes\n")
 
 
 def with_older_objects(data: Path, tmp_path: Path) -> None:
@@ -214,18 +215,18 @@ def with_older_objects(data: Path, tmp_path: Path) -> None:
 
 def test_older_objects_under_a_newer_directory(data: Path, tmp_path: Path) -> None:
     with_older_objects(data, tmp_path)
-    status, printed, _ = run("fsck", "--data", str(data))
+    status, printed, _ = run_lutra("fsck", "--data", str(data))
     assert status == 1
     assert "is not of this table's past, and will be filled anew: it knows changes up to" in printed
     assert "next: nothing: it is put right when the directory is next served\n" in printed
-    assert "It is filled anew when it is next served: it knows" in run("index", "stats", "--data", str(data))[1]
-    (one,) = json.loads(run("index", "stats", "--data", str(data), "--json")[1])["indexes"]
+    assert "It is filled anew when it is next served: it knows" in run_lutra("index", "stats", "--data", str(data))[1]
+    (one,) = json.loads(run_lutra("index", "stats", "--data", str(data), "--json")[1])["indexes"]
     assert one["filled_anew"].endswith("are forgotten")
     with lutra.connect(data) as db:
         db._open().wait_searchable("notes", "search", 20)
         rows = db.table("notes").search(where=lutra.col("n") == 99, limit=10)
         assert [row["id"] for row in rows] == [7]
-    assert run("fsck", "--data", str(data))[0] == 0
+    assert run_lutra("fsck", "--data", str(data))[0] == 0
 
 
 def test_a_row_that_the_index_has_otherwise(data: Path, tmp_path: Path) -> None:
@@ -237,24 +238,24 @@ def test_a_row_that_the_index_has_otherwise(data: Path, tmp_path: Path) -> None:
         batch.delete(key)
     store.commit(batch)
     store.close()
-    status, printed, _ = run("fsck", "--data", str(data))
+    status, printed, _ = run_lutra("fsck", "--data", str(data))
     assert status == 1
     assert re.search(r"  row \{'id': 7\}: is otherwise in .* than in the table: \[n\], the time of", printed)
     assert "  row {'id': 8}: is in the index, but not in the table\n" in printed
     assert f"  row {{'id': {ROWS}}}: is in the table, but not in the index\n" in printed
     assert printed.count("next: ") == 1
-    assert run("index", "rebuild", "--data", str(data), "notes", "search")[0] == 0
-    assert run("fsck", "--data", str(data))[0] == 0
+    assert run_lutra("index", "rebuild", "--data", str(data), "notes", "search")[0] == 0
+    assert run_lutra("fsck", "--data", str(data))[0] == 0
 
 
 def test_a_damaged_older_manifest_is_put_right_by_serving(data: Path) -> None:
     flip(objects(data, "manifest")[0])
-    status, printed, _ = run("fsck", "--data", str(data))
+    status, printed, _ = run_lutra("fsck", "--data", str(data))
     assert status == 1
     assert "next: nothing: it is put right when the directory is next served\n" in printed
     with ServerProcess(data):
         pass
-    assert run("fsck", "--data", str(data))[0] == 0
+    assert run_lutra("fsck", "--data", str(data))[0] == 0
 
 
 def test_what_cannot_be_checked(data: Path, tmp_path: Path) -> None:
@@ -265,11 +266,11 @@ def test_what_cannot_be_checked(data: Path, tmp_path: Path) -> None:
         (["--data", str(data), "--objects", "ftp://x/y"], "Objects can be in a folder or at s3://bucket/prefix"),
         ([], "Missing option '--data'"),
     ):
-        status, printed, errors = run("fsck", *arguments)
+        status, printed, errors = run_lutra("fsck", *arguments)
         assert (status, printed) == (2, "")
         assert text in errors
         if arguments:
-            assert run("index", "stats", *arguments)[0] == 1
+            assert run_lutra("index", "stats", *arguments)[0] == 1
     assert not (tmp_path / "none").exists()
 
 
@@ -295,15 +296,16 @@ def test_beside_a_running_server(data: Path) -> None:
     with ServerProcess(data) as server:
         for command in ("fsck", "index rebuild", "serve"):
             named = ["notes", "search"] if command == "index rebuild" else []
-            status, printed, errors = run(*command.split(), "--data", str(data), *named)
+            ran = run_process if command == "serve" else run_lutra
+            status, printed, errors = ran(*command.split(), "--data", str(data), *named)
             assert (status, printed) == (2, "")
             assert errors == f"Error: another process has {data} open: stop the server (or close the database) first\n"
-        status, printed, errors = run("index", "stats", "--data", str(data), "--json")
+        status, printed, errors = run_lutra("index", "stats", "--data", str(data), "--json")
         told = json.loads(printed)
         assert (status, errors, told["served"], told["indexes"][0]["rows"]) == (0, "", True, ROWS - 1)
-        assert "GET /metrics tells" in run("index", "stats", "--data", str(data))[1]
+        assert "GET /metrics tells" in run_lutra("index", "stats", "--data", str(data))[1]
         assert server.is_running
-    assert run("fsck", "--data", str(data))[0] == 0
+    assert run_lutra("fsck", "--data", str(data))[0] == 0
 
 
 def test_stats_of_the_indexes_that_can_be_read(data: Path) -> None:
@@ -313,20 +315,20 @@ def test_stats_of_the_indexes_that_can_be_read(data: Path) -> None:
     shutil.rmtree(data / "objects" / prefix_of(other), ignore_errors=True)  # where it had begun already
     (segment,) = objects(data, "segments")
     segment.unlink()
-    status, printed, errors = run("index", "stats", "--data", str(data))
+    status, printed, errors = run_lutra("index", "stats", "--data", str(data))
     assert status == 1
     assert "index search of table notes, instance default: cannot be read: " in printed
     assert segment.name in printed
     # It may have been opened, and given a manifest, before the directory was closed.
     assert re.search("index search of table other, instance default(: nothing yet|\n)", printed)
     assert "`lutra fsck` tells" in errors
-    status, printed, _ = run("index", "stats", "--data", str(data), "--json")
+    status, printed, _ = run_lutra("index", "stats", "--data", str(data), "--json")
     assert [one.get("error") is None for one in json.loads(printed)["indexes"]] == [False, True]
     assert status == 1
 
 
 def test_stats(data: Path) -> None:
-    status, printed, _ = run("index", "stats", "--data", str(data), "--json")
+    status, printed, _ = run_lutra("index", "stats", "--data", str(data), "--json")
     (told,) = json.loads(printed)["indexes"]
     assert status == 0
     assert (told["instance"], told["table"], told["index"]) == ("default", "notes", "search")
@@ -344,32 +346,32 @@ def test_stats(data: Path) -> None:
     assert 1 < told["write_amplification"] < 1.1
     assert told["segments"][0]["name"] == f"segments/{segment.name}"
 
-    status, printed, _ = run("index", "stats", "--data", str(data), "notes", "search")
+    status, printed, _ = run_lutra("index", "stats", "--data", str(data), "notes", "search")
     assert status == 0
     for text in ("index search of table notes, instance default", segment.name[:12], "flat", "1 in all", "vectors"):
         assert text in printed
-    status, _, errors = run("index", "stats", "--data", str(data), "other")
+    status, _, errors = run_lutra("index", "stats", "--data", str(data), "other")
     there_is = "there is: --instance default notes search"
     assert (status, errors) == (1, f"Error: there is no such search index; {there_is}\n")
 
 
 def test_stats_fit_any_terminal_and_pipe(data: Path) -> None:
-    printed = run("index", "stats", "--data", str(data), environment={"COLUMNS": "60"})[1]
+    printed = run_lutra("index", "stats", "--data", str(data), environment={"COLUMNS": "60"})[1]
     (disk,) = [line for line in printed.splitlines() if line.startswith("disk ")]
     assert re.search(r"vectors [\d.]+ KB$", disk), "not broken off"
 
 
 def test_help_teaches() -> None:
     for command in ("", "serve", "instance", "index", "index stats", "index rebuild", "fsck", "search", "demo"):
-        status, printed, _ = run(*command.split(), "--help")
+        status, printed, _ = run_lutra(*command.split(), "--help")
         assert status == 0
         assert f"  lutra {command}".rstrip() in printed, "an example to paste"
 
 
 def test_rebuild_says_what_it_did(data: Path) -> None:
-    status, printed, _ = run("index", "rebuild", "--data", str(data), "notes", "search", "--json")
+    status, printed, _ = run_lutra("index", "rebuild", "--data", str(data), "notes", "search", "--json")
     assert (status, json.loads(printed)["rows"]) == (0, ROWS - 1)
-    status, _, errors = run("index", "rebuild", "--data", str(data), "notes", "none")
+    status, _, errors = run_lutra("index", "rebuild", "--data", str(data), "notes", "none")
     assert (status, errors) == (1, "Error: search index [none] does not exist\n")
 
 
@@ -378,18 +380,18 @@ def test_a_rebuilt_index_awaits_its_kind_until_it_is_served(tmp_path: Path) -> N
     with lutra.connect(data) as db:
         wide = db.create_table("wide", {"id": int}, {"v": lutra.Vector(384)})
         wide.put_many({"id": n, "v": np.full(384, n, np.float32)} for n in range(ROWS))
-    assert run("index", "rebuild", "--data", str(data), "wide", "search")[0] == 0
-    told = json.loads(run("index", "stats", "--data", str(data), "--json")[1])["indexes"][0]
+    assert run_lutra("index", "rebuild", "--data", str(data), "wide", "search")[0] == 0
+    told = json.loads(run_lutra("index", "stats", "--data", str(data), "--json")[1])["indexes"][0]
     assert [(one["kinds"], one["awaits_build"]) for one in told["segments"]] == [({"v": "flat"}, True)]
     assert told["watermarks"]["indexed"] == 0 < told["watermarks"]["searchable"]
-    assert " 0 indexed (1 to be built)" in run("index", "stats", "--data", str(data))[1]
+    assert " 0 indexed (1 to be built)" in run_lutra("index", "stats", "--data", str(data))[1]
     with ServerProcess(data):
         deadline_s = time.monotonic() + 60
         while told["watermarks"]["indexed"] == 0 and time.monotonic() < deadline_s:
-            told = json.loads(run("index", "stats", "--data", str(data), "--json")[1])["indexes"][0]
+            told = json.loads(run_lutra("index", "stats", "--data", str(data), "--json")[1])["indexes"][0]
     assert [(one["kinds"], one["awaits_build"]) for one in told["segments"]] == [({"v": "codes"}, False)]
     assert told["watermarks"]["indexed"] == told["watermarks"]["written"]
-    assert run("fsck", "--data", str(data))[0] == 0
+    assert run_lutra("fsck", "--data", str(data))[0] == 0
 
 
 @pytest.mark.slow
@@ -399,12 +401,12 @@ def test_objects_on_s3(tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.
     url, data = s3_server.url(uuid.uuid4().hex), str(tmp_path / "data")
     fill(tmp_path / "data", objects=url)
     environment = {**s3_server.environment, "LUTRA_OBJECTS": url}
-    assert run("fsck", "--data", data, environment=environment)[0] == 0
-    assert run("fsck", "--data", data, environment=s3_server.environment)[0] == 2
-    printed = run("index", "stats", "--data", data, "--objects", url, "--json", environment=environment)[1]
+    assert run_lutra("fsck", "--data", data, environment=environment)[0] == 0
+    assert run_lutra("fsck", "--data", data, environment=s3_server.environment)[0] == 2
+    printed = run_lutra("index", "stats", "--data", data, "--objects", url, "--json", environment=environment)[1]
     assert json.loads(printed)["indexes"][0]["rows"] == ROWS - 1
-    assert run("index", "rebuild", "--data", data, "notes", "search", environment=environment)[0] == 0
-    assert run("fsck", "--data", data, environment=environment)[0] == 0
+    assert run_lutra("index", "rebuild", "--data", data, "notes", "search", environment=environment)[0] == 0
+    assert run_lutra("fsck", "--data", data, environment=environment)[0] == 0
 
 
 def test_stats_tell_what_filters_do_not_see(tmp_path: Path) -> None:
@@ -419,11 +421,14 @@ def test_stats_tell_what_filters_do_not_see(tmp_path: Path) -> None:
             engine.instance("default").tables.write("notes", change)
     finally:
         engine.close()
-    assert run("index", "rebuild", "--data", str(data), "notes", "search")[0] == 0
-    assert "left out 3 of word: not of the field's type, or too long\n" in run("index", "stats", "--data", str(data))[1]
-    printed = run("index", "stats", "--data", str(data), "--json")[1]
+    assert run_lutra("index", "rebuild", "--data", str(data), "notes", "search")[0] == 0
+    assert (
+        "left out 3 of word: not of the field's type, or too long\n"
+        in run_lutra("index", "stats", "--data", str(data))[1]
+    )
+    printed = run_lutra("index", "stats", "--data", str(data), "--json")[1]
     assert json.loads(printed)["indexes"][0]["left_out"] == {"word": 3}
-    assert run("fsck", "--data", str(data))[0] == 0
+    assert run_lutra("fsck", "--data", str(data))[0] == 0
 
 
 def test_a_generation_that_is_being_filled_is_told_of(data: Path) -> None:
@@ -443,8 +448,8 @@ def test_a_generation_that_is_being_filled_is_told_of(data: Path) -> None:
         resources.close()
     assert (
         "filling  a new generation (with word, without v): 512 rows in 1 segment so far; the one above answers until"
-    ) in run("index", "stats", "--data", str(data))[1]
-    (told,) = json.loads(run("index", "stats", "--data", str(data), "--json")[1])["indexes"]
+    ) in run_lutra("index", "stats", "--data", str(data))[1]
+    (told,) = json.loads(run_lutra("index", "stats", "--data", str(data), "--json")[1])["indexes"]
     assert told["rows"] == ROWS - 1
     assert told["filling"].pop("disk_bytes")["keys"] > 0
     assert told["filling"] == {

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from support.damaged_segments import Numbers, OpenedStream
+from support.lutra_command import run_lutra
 
 import lutra
 
 
 def fsck(data: Path, *options: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "lutra.cli.main", "fsck", "--data", str(data), *options]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LUTRA_")}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100, check=False)
+    done = run_lutra("fsck", "--data", str(data), *options)
     assert done.stderr == ""
-    return done.returncode, done.stdout
+    return done.status, done.stdout
 
 
 def test_a_filter_s_fault_is_told_with_its_field_segment_and_remedy(tmp_path: Path) -> None:

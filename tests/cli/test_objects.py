@@ -1,27 +1,14 @@
-"""``lutra objects`` as processes: whose a place is, taking it over, and what others are told."""
+"""``lutra objects``: whose a place is, taking it over, and what others are told."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support.lutra_command import run_lutra
 
 import lutra
-
-LUTRA = [sys.executable, "-m", "lutra.cli.main"]
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("LUTRA_")}
-
-
-def run(*arguments: str) -> tuple[int, str, str]:
-    """Status, stdout and stderr."""
-    command = [*LUTRA, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=100, check=False)
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, done.stdout, done.stderr
 
 
 def fill(data: Path, place: Path, table: str = "notes") -> None:
@@ -36,35 +23,35 @@ def test_a_place_is_shown_and_adopted(tmp_path: Path) -> None:
     fill(mine, place)
     fill(other, tmp_path / "elsewhere")
     where = ["--data", str(other), "--objects", str(place)]
-    status, _, errors = run("serve", *where, "--port", "0")
+    status, _, errors = run_lutra("serve", *where, "--port", "0")
     assert status == 1
     assert f"data directory {mine} on " in errors
     assert "run `lutra objects adopt`" in errors
-    status, printed, _ = run("fsck", *where)
+    status, printed, _ = run_lutra("fsck", *where)
     assert status == 1
     assert printed.startswith(f"objects:\n  {place}: the objects at {place} belong to another store: store ")
     assert f"lutra objects adopt --data {other} --objects {place}\n" in printed
-    status, printed, _ = run("objects", "show", *where)
+    status, printed, _ = run_lutra("objects", "show", *where)
     assert status == 0
     assert "another store's (store " in printed
     assert ": 1 object, of store " in printed or " objects, of store " in printed
-    shown = json.loads(run("objects", "show", *where, "--json")[1])
+    shown = json.loads(run_lutra("objects", "show", *where, "--json")[1])
     assert shown["store"] != shown["owner"]["store"]
     assert [index["own"] for index in shown["indexes"]] == [False]
-    status, printed, _ = run("objects", "adopt", *where)
+    status, printed, _ = run_lutra("objects", "adopt", *where)
     assert status == 0
     assert f"{place} is now this data directory's: store {shown['store']}" in printed
     assert f"before, it had store {shown['owner']['store']}" in printed
-    again = json.loads(run("objects", "adopt", *where, "--json")[1])
+    again = json.loads(run_lutra("objects", "adopt", *where, "--json")[1])
     assert (again["adopted"], again["owner"]["store"]) == (False, shown["store"])
     fill(other, place)
     with pytest.raises(lutra.ParameterInvalid, match="belong to another store"):
         lutra.connect(mine, objects=place)
-    status, printed, _ = run("fsck", *where)
+    status, printed, _ = run_lutra("fsck", *where)
     assert status == 0
     assert f"of no index of this directory, of store {shown['owner']['store']}: nothing deletes " in printed
     mine_there = ["--data", str(mine), "--objects", str(place)]
-    status, _, errors = run("index", "rebuild", *mine_there, "notes", "search")
+    status, _, errors = run_lutra("index", "rebuild", *mine_there, "notes", "search")
     assert (status, "belong to another store" in errors) == (1, True)
 
 
@@ -72,9 +59,11 @@ def test_what_there_is_to_show_of_a_fresh_place(tmp_path: Path) -> None:
     fill(tmp_path / "data", tmp_path / "place")
     (tmp_path / "empty").mkdir()
     where = ["--data", str(tmp_path / "data"), "--objects", str(tmp_path / "empty")]
-    status, printed, _ = run("objects", "show", *where)
+    status, printed, _ = run_lutra("objects", "show", *where)
     assert (status, printed.splitlines()[-1]) == (0, f"{tmp_path / 'empty'}: nobody's")
     assert list((tmp_path / "empty").iterdir()) == [], "looking makes nothing"
-    status, printed, _ = run("objects", "show", "--data", str(tmp_path / "data"), "--objects", str(tmp_path / "place"))
+    status, printed, _ = run_lutra(
+        "objects", "show", "--data", str(tmp_path / "data"), "--objects", str(tmp_path / "place")
+    )
     assert "this directory's (store " in printed
-    assert run("objects", "show", "--data", str(tmp_path / "none"))[0] == 1
+    assert run_lutra("objects", "show", "--data", str(tmp_path / "none"))[0] == 1

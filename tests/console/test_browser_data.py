@@ -141,10 +141,10 @@ def test_a_conflicting_edit_is_refused_and_told(
     browser_page: Page, console: ConsoleClient, browser: Browser, console_server: ServerProcess
 ) -> None:
     plan = console.upload("/i/test/uploads?name=few.csv", b"id,name,year\na,Ann,1\nb,Bo,2\n").json()["location"]
-    console.post(plan, {**inputs(console.get(plan).html), "start": "1"})
+    job = console.post(plan, {**inputs(console.get(plan).html), "start": "1"}).headers["location"]
     mine = browser_page
-    mine.goto("/console/jobs")
-    mine.get_by_role("cell", name="done").first.wait_for()
+    mine.goto(job)
+    mine.get_by_role("link", name="See the rows").wait_for()
     mine.goto("/console/i/test/t/few/data/row?key=%5B%22a%22%5D")
     with page_of(browser, console_server.endpoint) as theirs:
         theirs.goto("/console/i/test/t/few/data/row?key=%5B%22a%22%5D")

@@ -510,7 +510,7 @@ def test_searches_miss_nothing_while_generations_change(engine: Engine) -> None:
     done = threading.Event()
 
     def look() -> None:
-        while not done.is_set():
+        while not done.wait(0.002):
             try:
                 instance.wait_searchable("t", "x", WAIT_S)
                 rows = found(instance, MatchAll())
