@@ -40,7 +40,7 @@ def test_a_table_gets_ids_for_itself_and_its_secondary_indexes() -> None:
     schema = TableSchema("orders", KEYS, indexes=(second,), stream=StreamSpec(24))
     of = changes.create_table(replace(map_of(1), version=7), "main", schema, NOW_US, ["a"])
     table = of.table("main", "orders")
-    assert (table.uid, table.version, table.created_us, of.next_uid) == (2, 8, NOW_US, 4)
+    assert (table.uid, table.version, table.description.created_us, of.next_uid) == (2, 8, NOW_US, 4)
     assert table.schema.indexes == (replace(second, includes_base=True, index_id=3),)
     assert table.description.stream_id == f"orders_{NOW_US}"
     assert of.partitions_of(2) == [PartitionEntry("a", 2)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from lutra.model.errors import LutraError
 
 
@@ -15,3 +17,7 @@ class PeerUnreachable(LutraError):
 
 class PeerLost(LutraError):
     """Another node was asked and did not answer: whether what was wanted was done is not known."""
+
+
+AWAY: Final = (Moved, PeerUnreachable, PeerLost)
+"""The partition may be elsewhere, or come to be: what was not done, or may be repeated, is tried again."""

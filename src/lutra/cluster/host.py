@@ -65,6 +65,8 @@ class OwnedPartition:
         self.entry = entry
         self.table = table
         """As it was last made to be (`reconcile`)."""
+        self.keys = KeyCodec(b"", table.schema.key)
+        """Of its table, whose key never changes: as its entry's bounds are encoded."""
         self.epoch = epoch
         self.partition = partition
         self.instance = Instance(table.instance, partition)

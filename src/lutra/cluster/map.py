@@ -65,13 +65,13 @@ class TableEntry:
     def schema(self) -> TableSchema:
         return self.description.schema
 
-    @property
-    def created_us(self) -> int:
-        return self.description.created_us
-
     def index(self, name: str) -> IndexEntry | None:
         """Its search index of that name."""
         return next((index for index in self.indexes if index.name == name), None)
+
+    def index_by_uid(self, uid: int) -> IndexEntry | None:
+        """Its search index of that uid, whatever its name is now."""
+        return next((index for index in self.indexes if index.uid == uid), None)
 
 
 class PartitionState(enum.IntEnum):

@@ -228,12 +228,7 @@ def switch_indexes(of: ClusterMap, instance: str, table: str, name: str, other_n
     """The two indexes of a re-indexing exchange their names. Raises MetaNotMatch, ParameterInvalid."""
 
     def switched(old: TableEntry) -> TableEntry:
-        require_index(old, name)
-        require_index(old, other_name)
-        pair = index_pair(old, name)
-        if pair is None or {one.name for one in pair} != {name, other_name}:
-            raise ParameterInvalid(f"search indexes [{name}] and [{other_name}] are not re-indexed, one as the other")
-        source, other = pair
+        source, other = require_pair(old, name, other_name)
         exchanged = {
             source.uid: replace(source, name=other.name, source=source.name, weight=0),
             other.uid: replace(other, name=source.name, source=None, weight=0),
@@ -258,6 +253,16 @@ def index_pair(table: TableEntry, name: str) -> tuple[IndexEntry, IndexEntry] | 
             source = table.index(other.source)
             return None if source is None else (source, other)
     return None
+
+
+def require_pair(table: TableEntry, name: str, other_name: str) -> tuple[IndexEntry, IndexEntry]:
+    """As `index_pair`, of these two. Raises MetaNotMatch, ParameterInvalid where they are not re-indexed."""
+    require_index(table, name)
+    require_index(table, other_name)
+    pair = index_pair(table, name)
+    if pair is None or {one.name for one in pair} != {name, other_name}:
+        raise ParameterInvalid(f"search indexes [{name}] and [{other_name}] are not re-indexed, one as the other")
+    return pair
 
 
 # --- partitions -------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lutra.model import limits
 from lutra.model.rows import Cell, CellChange, ChangeKind, PrimaryKey
 from lutra.model.schema import StreamSpec
 
@@ -75,3 +76,10 @@ class StreamPage:
     next: StreamIterator | None
     has_more: bool
     size_bytes: int
+
+
+def table_of(stream_id: str) -> str | None:
+    """The name of the table whose stream could have that id (`TableDescription.stream_id`); None for what is none."""
+    name, _, created = stream_id.rpartition("_")
+    is_one = limits.NAME_PATTERN.fullmatch(name) is not None and created.isascii() and created.isdecimal()
+    return name if is_one else None

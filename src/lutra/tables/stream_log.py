@@ -14,7 +14,6 @@ from typing import Final
 
 from lutra.kv.batch import WriteBatch
 from lutra.kv.store import KeyValueStore, Reader, prefix_end
-from lutra.model import limits
 from lutra.model.clock import Clock
 from lutra.model.errors import Corruption, LutraError, ObjectNotExist, ParameterInvalid, TrimmedDataAccess
 from lutra.model.streams import (
@@ -24,6 +23,7 @@ from lutra.model.streams import (
     StreamPlace,
     StreamRecord,
     StreamShard,
+    table_of,
 )
 from lutra.tables import keyspace, stream_record
 from lutra.tables.catalog import Catalog
@@ -203,8 +203,8 @@ class StreamLog:
             yield prefix
 
     def _table_of(self, instance: str, stream_id: str) -> Table:
-        name, _, created = stream_id.rpartition("_")
-        if limits.NAME_PATTERN.fullmatch(name) is not None and created.isascii() and created.isdecimal():
+        name = table_of(stream_id)
+        if name is not None:
             table = self._catalog.by_name(instance, name)
             if table is not None and table.description.stream_id == stream_id:
                 return table

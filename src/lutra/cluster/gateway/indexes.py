@@ -108,7 +108,7 @@ class GatewayIndexes:
 
         def find(known: ClusterMap) -> int:
             now = known.table(self._instance, table.name)
-            if all(one.uid != index.uid for one in now.indexes):
+            if now.index_by_uid(index.uid) is None:
                 raise MetaNotMatch(f"search index [{index.name}] does not exist")
             return now.uid
 
@@ -160,14 +160,8 @@ class GatewayIndexes:
         self._change(table, lambda of: map_changes.switch_indexes(of, self._instance, table, index, name))
 
     def _pair(self, table: str, index: str, other: str) -> tuple[IndexEntry, IndexEntry]:
-        """The two indexes of a re-indexing. Raises MetaNotMatch, ParameterInvalid where they are none."""
-        entry = self._newest(table)
-        map_changes.require_index(entry, index)
-        map_changes.require_index(entry, other)
-        pair = map_changes.index_pair(entry, index)
-        if pair is None or {one.name for one in pair} != {index, other}:
-            raise ParameterInvalid(f"search indexes [{index}] and [{other}] are not re-indexed, one as the other")
-        return pair
+        """As `lutra.cluster.map_changes.require_pair`, as the map is now."""
+        return map_changes.require_pair(self._newest(table), index, other)
 
     def _require_current(self, table: str, index: str) -> None:
         """Raises ServerBusy where a partition has not all of its rows in it yet."""

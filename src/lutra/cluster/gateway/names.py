@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from lutra.cluster.gateway.views import MapView
 from lutra.cluster.map import ClusterMap, TableEntry
-from lutra.model.errors import LutraError, ObjectNotExist, ParameterInvalid
+from lutra.model.errors import LutraError
 from lutra.model.rows import KeyInput
 from lutra.model.schema import IndexKind, SecondaryIndex, TableDescription
 from lutra.model.values import INF_MAX, INF_MIN
@@ -17,8 +16,6 @@ from lutra.tables.indexnames import refusal
 from lutra.tables.indexrows import IndexRows, description_of
 from lutra.tables.keys import KeyCodec
 from lutra.tables.refusals import no_table
-
-T = TypeVar("T")
 
 _CODECS_MAX: Final = 10_000
 
@@ -66,7 +63,7 @@ class Names:
 
         ``since_s``: a map that was read since then is new enough; here and below.
         """
-        return self._found(lambda known: self._table(known, instance, name), since_s)
+        return self._maps.found(lambda known: self._table(known, instance, name), since_s)
 
     def routed(self, known: ClusterMap, instance: str, name: str) -> Routed:
         """A table to be written to, by that map. Raises as `table`."""
@@ -81,11 +78,13 @@ class Names:
         entry, index = found
         if index.kind is IndexKind.LOCAL:
             return Routed(name, entry.uid, self._codec(entry))
-        return Routed(name, index.index_id, KeyCodec(b"", IndexRows(entry.schema, index).schema.key))
+        rows = known.by_uid(index.index_id)
+        assert rows is not None  # each global index of a table is one
+        return Routed(name, rows.uid, self._codec(rows))
 
     def require_readable(self, instance: str, name: str, since_s: float | None = None) -> Routed:
         """As `readable`, by the map as it is known, or is now."""
-        return self._found(lambda known: self.readable(known, instance, name), since_s)
+        return self._maps.found(lambda known: self.readable(known, instance, name), since_s)
 
     def described(self, instance: str, name: str) -> TableDescription:
         """Of a table, or of a secondary index as a table, as the map is now. Raises as `table`."""
@@ -110,7 +109,7 @@ class Names:
                 raise no_table()
             return found
 
-        return self._found(find)
+        return self._maps.found(find)
 
     def _table(self, known: ClusterMap, instance: str, name: str) -> TableEntry:
         if not known.has_table(instance, name):
@@ -119,14 +118,8 @@ class Names:
             schemas.check_table_name(name)
         return known.table(instance, name)
 
-    def _found(self, find: Callable[[ClusterMap], T], since_s: float | None = None) -> T:
-        try:
-            return find(self._maps.known)
-        except (ObjectNotExist, ParameterInvalid):
-            return find(self._maps.read(since_s))
-
     def _codec(self, entry: TableEntry) -> KeyCodec:
-        """The key of a table never changes."""
+        """The key of a table never changes, nor that of an index."""
         codec = self._codecs.get(entry.uid)
         if codec is None:
             if len(self._codecs) >= _CODECS_MAX:

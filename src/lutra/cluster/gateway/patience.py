@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from lutra.cluster.errors import PeerLost
+from lutra.cluster.gateway.views import MapView
 from lutra.model.deadline import current_deadline
 from lutra.model.errors import LutraError, ServerBusy
 
@@ -79,6 +80,25 @@ class Patience:
             time.sleep(min(self._pause_s, left_s))
         finally:
             self._room.leave(partition_id)
+
+
+class Tries:
+    """Those of one request: before the next, what is known is read anew. Its patience begins with the first failure."""
+
+    def __init__(self, room: WaitingRoom, maps: MapView) -> None:
+        self._room = room
+        self._maps = maps
+        self._patience: Patience | None = None
+        self.since_s: float | None = None
+        """When the last one failed: what is known of owners from before is not to be gone by. None: none has."""
+
+    def again(self, partition_ids: Iterable[str], error: LutraError) -> None:
+        """Waits, and reads the map as it is after ``error``. Raises as `Patience.wait` and `MapView.read`."""
+        self._patience = self._patience or Patience(self._room)
+        failed_s = time.monotonic()
+        self._patience.wait(partition_ids, error)
+        self._maps.read(failed_s)
+        self.since_s = failed_s
 
 
 def _busy(error: LutraError) -> ServerBusy:

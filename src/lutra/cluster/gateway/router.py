@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol
 
-from lutra.cluster.errors import Moved, PeerLost, PeerUnreachable
-from lutra.cluster.gateway.patience import Patience, WaitingRoom
+from lutra.cluster.errors import AWAY, Moved, PeerLost, PeerUnreachable
+from lutra.cluster.gateway.patience import Tries, WaitingRoom
 from lutra.cluster.gateway.views import MapView, OwnerView
 from lutra.cluster.host import PartitionHost
 from lutra.cluster.map import ClusterMap, PartitionEntry
@@ -25,14 +25,10 @@ from lutra.cluster.peers import Peers
 from lutra.model.deadline import current_deadline
 from lutra.model.errors import (
     LutraError,
-    ObjectNotExist,
     OutcomeUnknown,
-    ParameterInvalid,
     RequestTimeout,
     ServerBusy,
 )
-
-T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -79,26 +75,18 @@ class Router:
         Raises what the owner raises, ObjectNotExist where the table is gone, ServerBusy where nobody can be asked,
         OutcomeUnknown where a write may have been done.
         """
-        patience: Patience | None = None
-        since_s: float | None = None
-        entry, arguments = self.found(find)
+        tries = self.tries()
+        entry, arguments = self.maps.found(find)
         while True:
             try:
-                return entry, self._ask(entry.id, method, arguments, since_s)
-            except (Moved, PeerUnreachable, PeerLost) as error:
-                patience = patience or Patience(self.room)
-                since_s = self._look_again(patience, [entry.id], error)
+                return entry, self._ask(entry.id, method, arguments, tries.since_s)
+            except AWAY as error:
+                self._look_again(tries, [entry.id], error)
                 entry, arguments = find(self.maps.known)
 
-    def found(self, find: Callable[[ClusterMap], T], since_s: float | None = None) -> T:
-        """By the map that is known, or where what is meant is not in it, by the newest.
-
-        ``since_s``: one that was read since then is new enough: who asks several times reads one at the most.
-        """
-        try:
-            return find(self.maps.known)
-        except (ObjectNotExist, ParameterInvalid):
-            return find(self.maps.read(since_s))
+    def tries(self) -> Tries:
+        """Of one request, which may be made again."""
+        return Tries(self.room, self.maps)
 
     def on_each(
         self,
@@ -117,19 +105,19 @@ class Router:
         """
         done: list[tuple[PartitionEntry, Any]] = []
         left = [(begin, end)]
-        patience: Patience | None = None
-        since_s: float | None = None
+        tries = self.tries()
         while left:
-            entries = self.found(partial(_between, table, left))
+            entries = self.maps.found(partial(_between, table, left))
             given = [arguments(entry) if callable(arguments) else arguments for entry in entries]
             asks = [
-                partial(self._ask, entry.id, method, each, since_s) for entry, each in zip(entries, given, strict=True)
+                partial(self._ask, entry.id, method, each, tries.since_s)
+                for entry, each in zip(entries, given, strict=True)
             ]
             answers = self._peers.run_many(asks, _kind(method))
             missed: list[PartitionEntry] = []
             why: LutraError | None = None
             for entry, answer in zip(entries, answers, strict=True):
-                if isinstance(answer, Moved | PeerUnreachable | PeerLost):
+                if isinstance(answer, AWAY):
                     missed.append(entry)
                     why = answer
                 elif isinstance(answer, LutraError):
@@ -140,9 +128,8 @@ class Router:
                     done.append((entry, answer))
             left = [(max(begin, entry.begin), _lower(end, entry.end)) for entry in missed]
             if why is not None:
-                patience = patience or Patience(self.room)
                 try:
-                    since_s = self._look_again(patience, [entry.id for entry in missed], why)
+                    self._look_again(tries, [entry.id for entry in missed], why)
                 except (ServerBusy, RequestTimeout) as error:
                     if not keeps_errors:
                         raise
@@ -186,18 +173,20 @@ class Router:
         results: list[Any] = [None] * count
         pending = list(range(count))
         began_s = time.monotonic()
-        patience: Patience | None = None
-        since_s: float | None = None
+        tries = self.tries()
         while pending:
             groups = self._grouped(find, pending, results, began_s)
             if check is not None and (len(groups) > 1 or len(pending) > sum(len(places) for _, places in groups)):
                 check()
                 check = None
-            asks = [partial(self._ask, entry.id, method, arguments(entry, places), since_s) for entry, places in groups]
+            asks = [
+                partial(self._ask, entry.id, method, arguments(entry, places), tries.since_s)
+                for entry, places in groups
+            ]
             pending, missed = [], []
             why: LutraError | None = None
             for (entry, places), answer in zip(groups, self._peers.run_many(asks, _kind(method)), strict=True):
-                if isinstance(answer, Moved | PeerUnreachable | PeerLost):
+                if isinstance(answer, AWAY):
                     pending += places
                     missed.append(entry.id)
                     why = answer
@@ -207,9 +196,8 @@ class Router:
                     results[place] = failed or answer[number]
             pending.sort()
             if why is not None:
-                patience = patience or Patience(self.room)
                 try:
-                    since_s = self._look_again(patience, missed, why)
+                    self._look_again(tries, missed, why)
                 except LutraError as error:
                     for place in pending:
                         results[place] = Failed(error)
@@ -223,20 +211,17 @@ class Router:
         groups: dict[str, tuple[PartitionEntry, list[int]]] = {}
         for place in places:
             try:
-                entry = self.found(partial(find, place=place), began_s)
+                entry = self.maps.found(partial(find, place=place), began_s)
             except LutraError as error:
                 results[place] = Failed(error)
                 continue
             groups.setdefault(entry.id, (entry, []))[1].append(place)
         return list(groups.values())
 
-    def _look_again(self, patience: Patience, partition_ids: Sequence[str], error: LutraError) -> float:
-        """Reads the map as it is after ``error``; since when owners are to be read, too."""
-        failed_s = time.monotonic()
+    def _look_again(self, tries: Tries, partition_ids: Sequence[str], error: LutraError) -> None:
+        """As `Tries.again`, counted."""
         self.retries += 1
-        patience.wait(partition_ids, error)
-        self.maps.read(failed_s)
-        return failed_s
+        tries.again(partition_ids, error)
 
     def _tell(self, partition_id: str, method: str) -> None:
         try:

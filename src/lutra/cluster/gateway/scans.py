@@ -190,7 +190,7 @@ class _Page:
 def _uid(known: ClusterMap, table: TableEntry, index: IndexEntry) -> int:
     """The table's, as long as it has the index. Raises SessionExpired where the scan's is another."""
     now = known.table(table.instance, table.name)
-    if all(one.uid != index.uid for one in now.indexes):
+    if now.index_by_uid(index.uid) is None:
         raise SessionExpired
     return now.uid
 

@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from lutra.cluster.errors import Moved, PeerLost, PeerUnreachable
+from lutra.cluster.errors import AWAY, Moved
 from lutra.cluster.gateway.indexes import GatewayIndexes
-from lutra.cluster.gateway.patience import Patience
 from lutra.cluster.gateway.router import Failed, Router
 from lutra.cluster.map import ClusterMap, IndexEntry, PartitionEntry, TableEntry
 from lutra.cluster.map_changes import index_pair, require_index
@@ -33,7 +32,6 @@ from lutra.tables.keys import KeyCodec
 
 T = TypeVar("T")
 
-_MOVED: Final = (Moved, PeerUnreachable, PeerLost)
 _PARTIAL_S: Final = 0.3
 """So long after the time-out of a search that takes what there is an owner may still answer."""
 _COORDINATORS_MAX: Final = 1_000
@@ -55,17 +53,14 @@ class GatewaySearches:
 
     def search(self, table: str, index: str, request: SearchRequest, routing: Sequence[KeyInput] = ()) -> SearchResult:
         """As `Instance.search_opened`. Raises as that, and ServerBusy where owners cannot be asked in time."""
-        patience: Patience | None = None
+        tries = self._router.tries()
         while True:
             entry, by_name = self._indexes.index(table, index)
             answering, mark = self._routed(entry, by_name, request)
             try:
                 result = self._answered(entry, answering, without_mark(request), routing)
             except (Moved, SessionExpired) as error:
-                patience = patience or Patience(self._router.room)
-                failed_s = time.monotonic()
-                patience.wait([entry.name], error)
-                self._router.maps.read(failed_s)
+                tries.again([entry.name], error)
                 continue
             if result.next_token:
                 result.next_token = mark + result.next_token
@@ -109,7 +104,7 @@ class GatewaySearches:
         """Which index answers by the name of one, and what its tokens begin with, as `OpenIndexes.routed` says."""
         which = which_of(request.token)
         if which is not None:
-            found = next((one for one in table.indexes if one.uid == which), None)
+            found = table.index_by_uid(which)
             if found is None:
                 raise gone()
             return found, mark_of(which)
@@ -150,14 +145,13 @@ class PartitionShards:
         self._index = index
         self._routing = tuple(routing)
         self._is_partial = is_partial
-        self._keys = KeyCodec(b"", table.schema.key)
         self._end_s = float("inf")
         self.names: list[str] = []
 
     @property
     def expected(self) -> int:
         """So many there are, as far as is known."""
-        return len(self._router.found(lambda known: known.partitions_of(self._uid(known))))
+        return len(self._router.maps.found(lambda known: known.partitions_of(self._uid(known))))
 
     def schemas(self) -> list[IndexSchema]:
         """By which searches go in each partition now."""
@@ -184,7 +178,7 @@ class PartitionShards:
         given = {self.names[shard]: self._arguments(call) for shard, call in calls.items()}
         found = self._timely(self._end_s, lambda: self._router.on_partitions("search_shard", given))
         for answer in found.values():
-            if isinstance(answer, _MOVED):
+            if isinstance(answer, AWAY):
                 raise Moved(str(answer))
         return {shard: found[self.names[shard]] for shard in calls}
 
@@ -194,7 +188,8 @@ class PartitionShards:
         def read(hits: list[Hit]) -> list[Row | None]:
             if request.columns.kind is ReturnColumns.NONE:
                 return [Row(hit.key) for hit in hits]
-            keys = [self._keys.encode(hit.key) for hit in hits]
+            codec = KeyCodec(b"", self._table.schema.key)
+            keys = [codec.encode(hit.key) for hit in hits]
 
             def find(known: ClusterMap, place: int) -> PartitionEntry:
                 return known.partition_of(self._uid(known), keys[place])
@@ -216,7 +211,7 @@ class PartitionShards:
     def _uid(self, known: ClusterMap) -> int:
         """The table, as long as it has the index."""
         table = known.table(self._table.instance, self._table.name)
-        if all(index.uid != self._index.uid for index in table.indexes):
+        if table.index_by_uid(self._index.uid) is None:
             require_index(table, self._index.name)
             raise ServerBusy(f"search index [{self._index.name}] is being changed, try again")
         return table.uid

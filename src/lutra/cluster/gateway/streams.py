@@ -10,9 +10,8 @@ from lutra.cluster.gateway.lineage import Lineage
 from lutra.cluster.gateway.names import Names
 from lutra.cluster.gateway.router import Router
 from lutra.cluster.map import PARTITION_ID_BYTES, ClusterMap, PartitionEntry, TableEntry
-from lutra.model import limits
 from lutra.model.errors import ObjectNotExist, TrimmedDataAccess
-from lutra.model.streams import StreamDescription, StreamIterator, StreamPage
+from lutra.model.streams import StreamDescription, StreamIterator, StreamPage, table_of
 
 
 class GatewayStreams:
@@ -32,18 +31,18 @@ class GatewayStreams:
         """As `StreamLog.of_tables`."""
         known = self._router.maps.read()
         tables = known.tables_of(self._instance) if table is None else [self._names.table(self._instance, table)]
-        return [Lineage(known, one).description() for one in tables if one.schema.stream is not None]
+        return [self._lineage(known, one).description() for one in tables if one.schema.stream is not None]
 
     def describe(self, stream_id: str) -> StreamDescription:
         """As `StreamLog.describe`."""
         known = self._router.maps.read()
-        return Lineage(known, self._table(known, stream_id)).description()
+        return self._lineage(known, self._table(known, stream_id)).description()
 
     def iterator(self, stream_id: str, shard_id: str, since_us: int | None) -> StreamIterator:
         """As `StreamLog.iterator`."""
         known = self._router.maps.read()
         table = self._table(known, stream_id)
-        shard = Lineage(known, table).of_shard(shard_id)
+        shard = self._lineage(known, table).of_shard(shard_id)
         if shard is None:
             raise ObjectNotExist(f"Requested shard does not exist: '{shard_id}'.")
         created_us = table.description.stream_created_us
@@ -95,9 +94,8 @@ class GatewayStreams:
         return found
 
     def _table(self, known: ClusterMap, stream_id: str) -> TableEntry:
-        name, _, created = stream_id.rpartition("_")
-        is_one = limits.NAME_PATTERN.fullmatch(name) is not None and created.isascii() and created.isdecimal()
-        if is_one and known.has_table(self._instance, name):
+        name = table_of(stream_id)
+        if name is not None and known.has_table(self._instance, name):
             table = known.table(self._instance, name)
             if table.description.stream_id == stream_id:
                 return table

@@ -9,10 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from lutra.cluster.map import ClusterMap
 from lutra.cluster.map_log import MapLog
+from lutra.model.errors import ObjectNotExist, ParameterInvalid
+
+T = TypeVar("T")
 
 OwnerOf = Callable[[str], str | None]
 """The address of the node that has a partition by its lease, which is read; None where no live node has it."""
@@ -44,6 +47,16 @@ class MapView:
                 self.log.newest()
                 self._read_s = began_s
             return self.log.known
+
+    def found(self, find: Callable[[ClusterMap], T], since_s: float | None = None) -> T:
+        """By the map that is known, or where what is meant is not in it, by the newest.
+
+        ``since_s``: one that was read since then is new enough: who asks several times reads one at the most.
+        """
+        try:
+            return find(self.known)
+        except (ObjectNotExist, ParameterInvalid):
+            return find(self.read(since_s))
 
 
 class OwnerView:

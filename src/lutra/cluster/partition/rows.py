@@ -17,7 +17,6 @@ from lutra.cluster.partition.method import Codec, PartitionMethod
 from lutra.model import limits
 from lutra.model.errors import LutraError
 from lutra.model.rows import KeyInput, RangeRequest, RangeResult, ReadOptions, ReadResult, RowChange, WriteResult
-from lutra.tables.keys import KeyCodec
 from lutra.tables.pages import PageSoFar
 from lutra.tables.tables import Tables
 
@@ -28,10 +27,9 @@ def _tables(owned: OwnedPartition) -> Tables:
 
 def _require(owned: OwnedPartition, keys: Iterable[KeyInput]) -> None:
     """Raises Moved where a key is another partition's: rows of other ranges may lie here, and are not to be seen."""
-    codec = KeyCodec(b"", owned.table.schema.key)
     for key in keys:
         try:
-            encoded = codec.encode_partition_key(key[:1])
+            encoded = owned.keys.encode_partition_key(key[:1])
         except (LutraError, IndexError):
             continue  # the tables say what is wrong with it
         if not owned.entry.holds(encoded):
