@@ -98,10 +98,11 @@ def test_placed_kept_and_stopped(cluster: RayCluster) -> None:
     assert cluster.place() == first, "who is placed is left alone"
 
     # Its keeper is killed: another finds the node.
-    keeper = cluster.ask(f"nodes.keeper_pid({NAMES[0]!r})")
+    keeper = first[NAMES[0]]["keeper"]
     psutil.Process(keeper).kill()
-    wait_until(lambda: cluster.ask(f"nodes.keeper_pid({NAMES[0]!r})") not in (None, keeper), WAIT_S)
+    wait_until(lambda: cluster.kept()[NAMES[0]].get("keeper") not in (None, keeper), WAIT_S)
     again = cluster.place()
+    assert again[NAMES[0]].pop("keeper") != first[NAMES[0]].pop("keeper")
     assert again[NAMES[0]] == {**first[NAMES[0]], "starts": 0}
 
     # The node is killed: it is started again.
@@ -132,7 +133,7 @@ def test_all_of_ray_dies_and_nodes_go_on_serving(cluster: RayCluster) -> None:
 
     wait_until(is_back, WAIT_S)
     again = cluster.place()
-    assert again == {name: {**how, "starts": 0} for name, how in first.items()}
+    assert again == {name: {**how, "starts": 0, "keeper": again[name]["keeper"]} for name, how in first.items()}
     assert cluster.ask("nodes.remove(names, 60.0)") == []
     wait_until(lambda: not any(process.is_running for process in cluster.processes))
 

@@ -6,18 +6,17 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from lutra.cluster.fsck_indexes import GlobalIndexCheck
-from lutra.cluster.host import bounds_of, local_schema, place_of
+from lutra.cluster.host import PARTITIONS, ROWS, local_schema, place_of, rows_address
 from lutra.cluster.lease_records import NODES
 from lutra.cluster.map import ClusterMap, PartitionEntry, PartitionState, TableEntry, index_tables
 from lutra.cluster.map_log import MapLog
 from lutra.cluster.node_lease import MARGIN_S, TTL_S
 from lutra.cluster.partition_leases import PartitionLeases
-from lutra.cluster.splits.ranges import hidden_ranges
+from lutra.cluster.splits.ranges import bounds_of, hidden_ranges
 from lutra.cluster.status import node_records
 from lutra.index.catalog.catalog import IndexCatalog
 from lutra.index.check.fsck import Remedy
@@ -32,8 +31,6 @@ from lutra.model.schema import IndexKind, SecondaryIndex
 from lutra.objects.store import ObjectStore
 from lutra.tables.space import TableSpace
 
-_ROWS: Final = "rows"
-_PARTITIONS: Final = "partitions"
 _INDEX_FAULTS_MAX: Final = 100
 """Of one global index: where nothing is right, as many say so as all of them."""
 
@@ -49,8 +46,7 @@ class StoppedPartition:
         self.entry = entry
         self.clock = clock
         self._objects = objects
-        address = f"{root.rstrip('/')}/rows/{entry.id}"
-        self.store = SlateReader(address, known_as=Path(address))
+        self.store = SlateReader(rows_address(root, entry.id))
         try:
             self.store.hide(hidden_ranges(entry, self.store))
             self.space = TableSpace(self.store, clock, bounds=bounds_of(entry, table.schema))
@@ -134,14 +130,14 @@ class ClusterCheck:
             self.notes.append(f"secondary index [{index.name}] of table [{table.name}] is not filled yet")
 
     def _opened(self, entry: PartitionEntry, table: TableEntry) -> Iterator[TableSpace]:
-        if self._store.list(f"{_ROWS}/{entry.id}"):
+        if self._store.list(f"{ROWS}/{entry.id}"):
             with StoppedPartition(self._root, entry, table, self._store, self._clock) as partition:
                 yield partition.space
 
     def _check(self, entry: PartitionEntry, table: TableEntry) -> None:
         place = f"partition {entry.id}"
         self.partitions += 1
-        if not self._store.list(f"{_ROWS}/{entry.id}"):
+        if not self._store.list(f"{ROWS}/{entry.id}"):
             if PartitionLeases(self._store, secrets.token_bytes).epoch(entry.id):
                 self.faults.append(_fault(table, place, "its rows are gone: nothing is left of its key-value store"))
             else:
@@ -174,7 +170,7 @@ class ClusterCheck:
         named = {entry.id for entry in known.partitions}
         beside = [
             name
-            for folder in (_ROWS, _PARTITIONS)
+            for folder in (ROWS, PARTITIONS)
             for name in self._store.list(folder)
             if name.split("/")[1] not in named
         ]

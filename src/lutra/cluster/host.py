@@ -16,7 +16,7 @@ from lutra.cluster.calls import Calls
 from lutra.cluster.errors import Moved
 from lutra.cluster.map import PartitionEntry, TableEntry
 from lutra.cluster.outgoing import OutgoingIndexes, SendRows
-from lutra.cluster.splits.ranges import hidden_ranges
+from lutra.cluster.splits.ranges import bounds_of, hidden_ranges
 from lutra.index.lsm.resources import Resources
 from lutra.instance.index_changes import WantedIndex
 from lutra.instance.instance import Instance
@@ -26,10 +26,12 @@ from lutra.kv.slatedb.store import SlateStore
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import LutraError
 from lutra.model.schema import IndexKind, TableSchema
-from lutra.tables.bounds import KeyBounds
 from lutra.tables.incomingindex import IncomingRows, IndexRow
 from lutra.tables.keys import KeyCodec
 
+ROWS: Final = "rows"
+PARTITIONS: Final = "partitions"
+"""The folders of the cluster's store with what partitions have: `rows_address` and `place_of` of each."""
 _MIB: Final = 1024 * 1024
 _DRAIN_S: Final = 10.0
 """Calls under way get so long to end, before the partition goes from under them."""
@@ -173,21 +175,17 @@ class OwnedPartition:
 
 def place_of(partition_id: str) -> str:
     """The folder of the cluster's store in which a partition's search indexes have their objects."""
-    return f"partitions/{partition_id}/"
+    return f"{PARTITIONS}/{partition_id}/"
+
+
+def rows_address(root: str, partition_id: str) -> str:
+    """Of a partition's key-value store. ``root``: where the cluster is, as `PartitionHost` takes it."""
+    return f"{root.rstrip('/')}/{ROWS}/{partition_id}"
 
 
 def local_schema(schema: TableSchema) -> TableSchema:
     """What one partition has of a table: global secondary indexes are partitioned tables of their own."""
     return replace(schema, indexes=tuple(index for index in schema.indexes if index.kind is IndexKind.LOCAL))
-
-
-def bounds_of(entry: PartitionEntry, schema: TableSchema) -> KeyBounds:
-    """The partition keys that are meant where a partition is opened. Raises Corruption."""
-    keys = KeyCodec(b"", schema.key)
-    return KeyBounds(
-        begin=keys.decode_partition(entry.begin) if entry.begin else None,
-        end=None if entry.end is None else keys.decode_partition(entry.end),
-    )
 
 
 class PartitionHost:
@@ -296,7 +294,7 @@ class PartitionHost:
 
     def rows_address(self, partition_id: str) -> str:
         """Of a partition's key-value store."""
-        return f"{self._root}/rows/{partition_id}"
+        return rows_address(self._root, partition_id)
 
     def close(self, partition_id: str) -> None:
         """Lets a partition go; does nothing where it is not here. Nothing of it is acknowledged after this.

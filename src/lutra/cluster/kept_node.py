@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -10,7 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -42,13 +42,21 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """How a node is: ``where`` one of "here", "elsewhere" and "nowhere"; ``endpoint`` once it takes requests."""
+    """How a node is: ``where`` one of "here", "elsewhere" and "nowhere"; ``endpoint`` once it takes requests.
+
+    ``keeper``: the number of the process that keeps it.
+    """
 
     name: str
     where: str
     pid: int | None
     endpoint: str | None
     starts: int
+    keeper: int
+
+
+Record = tuple[int, NodeRecord] | None
+"""The newest number of a node's lease, and what it says; None where it has none."""
 
 
 class KeptNode:
@@ -61,10 +69,10 @@ class KeptNode:
         self,
         settings: NodeSettings,
         folder: Path,
-        record_of: Callable[[str], tuple[int, NodeRecord] | None],
+        record_of: Callable[[str], Record],
         environment: Mapping[str, str],
     ) -> None:
-        """``record_of``: the newest number of a node's lease, and what it says; it may raise StorageFailure."""
+        """``record_of``: of the node of that name; it may raise StorageFailure."""
         self.settings = settings
         self._file = folder / f"{settings.name}.json"
         self._log = folder / f"{settings.name}.log"
@@ -74,7 +82,7 @@ class KeptNode:
         self._started_s = self._retry_at_s = 0.0
         self._pause_s = _PAUSE_MIN_S
         self._seen: tuple[int, float] | None = None
-        self._kept = Kept(settings.name, "nowhere", None, None, 0)
+        self._kept = Kept(settings.name, "nowhere", None, None, 0, os.getpid())
 
     @property
     def kept(self) -> Kept:
@@ -82,22 +90,26 @@ class KeptNode:
         return self._kept
 
     def step(self, now_s: float) -> None:
-        """Finds the node, or starts it where it is nowhere. Raises StorageFailure."""
-        process = self._process or self._found()
+        """Finds the node, or starts it where it is nowhere. Raises StorageFailure.
+
+        Reads its lease once at the most, and not at all where it is known to run and where it takes requests.
+        """
+        record = cache(self._record)
+        process = self._process or self._found(record)
         if process is not None and process.is_running:
             self._process = process
             if self._kept.endpoint is None or self._kept.pid != process.pid:
-                self._tell("here", process.pid, self._endpoint_of(process))
+                self._tell("here", process.pid, _endpoint_of(process, record()))
             return
-        self._ended(now_s)
-        if self._is_elsewhere(now_s):
+        self._ended(now_s, record)
+        if self._is_elsewhere(now_s, record()):
             self._tell("elsewhere", None, None)
         elif now_s >= self._retry_at_s:
             self._start(now_s)
 
     def stop(self, grace_s: float) -> None:
         """Has it stop in good order; after ``grace_s`` by force."""
-        process = self._process or self._found()
+        process = self._process or self._found(self._record)
         if process is not None and process.send(signal.SIGTERM) and not process.wait(grace_s):
             process.send(signal.SIGKILL)
             process.wait(grace_s)
@@ -107,23 +119,18 @@ class KeptNode:
 
     # --- finding it -------------------------------------------------------------------------------------------------
 
-    def _found(self) -> Process | None:
-        """One that another has started, on this machine."""
-        try:
-            found = Process(**json.loads(self._file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            told = self._record_of(self.settings.name)
-            found = None if told is None or told[1].state.is_over else told[1].process  # type: ignore[assignment]
+    def _record(self) -> Record:
+        return self._record_of(self.settings.name)
+
+    def _found(self, record: Callable[[], Record]) -> Process | None:
+        """One that another has started, on this machine; by the lease only where no file tells of one, ended or not."""
+        found = Process.read(self._file)
+        if found is None:
+            told = record()
+            found = None if told is None or told[1].state.is_over else told[1].process
         return found if found is not None and found.is_running else None
 
-    def _endpoint_of(self, process: Process) -> str | None:
-        """None as long as it has not joined."""
-        told = self._record_of(self.settings.name)
-        is_it = told is not None and not told[1].state.is_over and told[1].process == process
-        return told[1].address if told is not None and is_it else None
-
-    def _is_elsewhere(self, now_s: float) -> bool:
-        told = self._record_of(self.settings.name)
+    def _is_elsewhere(self, now_s: float, told: Record) -> bool:
         if told is None or told[1].state.is_over:
             return False
         if told[1].process is not None and told[1].process.is_here:
@@ -134,7 +141,7 @@ class KeptNode:
 
     # --- starting it ------------------------------------------------------------------------------------------------
 
-    def _ended(self, now_s: float) -> None:
+    def _ended(self, now_s: float, record: Callable[[], Record]) -> None:
         if self._process is None:
             return
         _log.warning("node %s (pid %d) has ended: it is started again", self.settings.name, self._process.pid)
@@ -142,7 +149,7 @@ class KeptNode:
         self._tell("nowhere", None, None)
         if now_s - self._started_s >= _SETTLED_S:
             self._pause_s = _PAUSE_MIN_S
-        told = self._record_of(self.settings.name)
+        told = record()
         was_told_to = told is not None and told[1].state is NodeState.LEFT
         self._retry_at_s = now_s + (_LEFT_S if was_told_to else self._pause_s)
         self._pause_s = min(2 * self._pause_s, _PAUSE_MAX_S)
@@ -159,17 +166,24 @@ class KeptNode:
                 check=True,
             )
             self._process = Process.of(int(launched.stdout))
-            unnamed = self._file.with_suffix(f".{os.getpid()}")
-            unnamed.write_text(json.dumps(asdict(self._process)), encoding="utf-8")
-            unnamed.replace(self._file)
+            self._process.write(self._file)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             self._retry_at_s = now_s + self._pause_s
             self._pause_s = min(2 * self._pause_s, _PAUSE_MAX_S)
             raise StorageFailure(f"node {self.settings.name} cannot be started: {error}") from error
-        self._kept = Kept(self.settings.name, "here", self._process.pid, None, self._kept.starts + 1)
+        self._tell("here", self._process.pid, None, self._kept.starts + 1)
 
-    def _tell(self, where: str, pid: int | None, endpoint: str | None) -> None:
-        self._kept = Kept(self.settings.name, where, pid, endpoint, self._kept.starts)
+    def _tell(self, where: str, pid: int | None, endpoint: str | None, starts: int | None = None) -> None:
+        """``starts``: None: as before."""
+        starts = self._kept.starts if starts is None else starts
+        self._kept = replace(self._kept, where=where, pid=pid, endpoint=endpoint, starts=starts)
+
+
+def _endpoint_of(process: Process, told: Record) -> str | None:
+    """None as long as it has not joined."""
+    if told is None or told[1].state.is_over or told[1].process != process:
+        return None
+    return told[1].address
 
 
 def keep(node: KeptNode, is_stopping: Callable[[], bool], look_s: float = 1.0) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -36,11 +34,8 @@ class LocalState:
 
     def supervisor(self) -> Process | None:
         """That of this machine which runs at this moment."""
-        try:
-            found = Process(**json.loads((self.folder / _SUPERVISOR).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
-        return found if found.is_running else None
+        found = Process.read(self.folder / _SUPERVISOR)
+        return found if found is not None and found.is_running else None
 
     def take(self) -> None:
         """This process supervises from now on. Raises StorageFailure, also where another does."""
@@ -51,10 +46,8 @@ class LocalState:
                 f"the cluster's nodes of this machine run already, kept by process {other.pid}: `lutra cluster down` "
                 "stops them"
             )
-        path = self.folder / f"{_SUPERVISOR}.{os.getpid()}"
         try:
-            path.write_text(json.dumps(asdict(Process.this())), encoding="utf-8")
-            path.replace(self.folder / _SUPERVISOR)
+            Process.this().write(self.folder / _SUPERVISOR)
         except OSError as error:
             raise StorageFailure(f"cannot write {self.folder / _SUPERVISOR}: {error.strerror}") from error
 

@@ -10,9 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import IO, Final
+from typing import Final
 
-from lutra.cluster.process import Process
 from lutra.model.errors import StorageFailure
 
 WRONG_OPTIONS: Final = 2
@@ -24,7 +23,7 @@ _LISTENING: Final = re.compile(r"listening on (http://\S+)")
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """What a node is told. ``builders``: how many processes, or tasks of Ray where ``uses_ray``."""
+    """What a node is told. ``builders``: as `lutra node` takes them; empty: as it does where nothing is said."""
 
     store: str
     name: str
@@ -59,7 +58,6 @@ class NodeProcess:
         *,
         environment: Mapping[str, str] | None = None,
         on_listening: Callable[[str], None] = lambda endpoint: None,
-        log: IO[bytes] | None = None,
     ) -> None:
         """Starts it. ``environment``: beside this process's own. ``on_listening`` is called with its endpoint, by a
         thread, once it takes requests. Raises StorageFailure where the machine cannot start a process."""
@@ -72,7 +70,6 @@ class NodeProcess:
             self._process = subprocess.Popen(
                 settings.command,
                 stdout=subprocess.PIPE,
-                stderr=log,
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **(environment or {})},
                 # Ctrl-C in a terminal is for who started it, who stops all nodes in good order.
@@ -80,18 +77,12 @@ class NodeProcess:
             )
         except OSError as error:
             raise StorageFailure(f"node {settings.name} cannot be started: {error.strerror}") from error
-        self.process = Process.of(self._process.pid)
         self._reader = threading.Thread(target=self._hear, name=f"lutra-node-{settings.name}", daemon=True)
         self._reader.start()
 
     @property
     def pid(self) -> int:
         return self._process.pid
-
-    @property
-    def endpoint(self) -> str | None:
-        """None until it takes requests."""
-        return self._endpoint
 
     @property
     def status(self) -> int | None:
@@ -127,15 +118,13 @@ class NodeProcess:
         if self._process.poll() is None:
             self._process.terminate()
 
-    def stop(self, grace_s: float) -> int:
-        """As `terminate`, waits for it, and kills it after ``grace_s``. The status with which it ended."""
+    def stop(self, grace_s: float) -> None:
+        """As `terminate`, waits for it, and kills it after ``grace_s``."""
         self.terminate()
-        status = self.wait(grace_s)
-        if status is None:
+        if self.wait(grace_s) is None:
             self._process.kill()
-            status = self._process.wait()
+            self._process.wait()
         self._reader.join()
-        return status
 
     def _hear(self) -> None:
         """Reads what it says to the end: a full pipe would stop it."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +34,20 @@ class Process:
     def of(cls, pid: int) -> Process:
         """A process of this machine; ``started`` is 0 where there is none of that number."""
         return cls(socket.gethostname(), _boot(), pid, _started(pid))
+
+    @classmethod
+    def read(cls, path: Path) -> Process | None:
+        """The one of which a file tells, which may have ended; None where there is no file that does."""
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write(self, path: Path) -> None:
+        """Has a file tell of it, from one moment to the next. Raises OSError."""
+        unnamed = path.with_name(f"{path.name}.{os.getpid()}")
+        unnamed.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        unnamed.replace(path)
 
     @property
     def is_here(self) -> bool:

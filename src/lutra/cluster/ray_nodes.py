@@ -52,8 +52,8 @@ class NodeKeeper:
         self._thread.start()
 
     def kept(self) -> dict[str, Any]:
-        """How it is (`Kept`), and which process keeps it."""
-        return {**asdict(self._node.kept), "keeper": os.getpid()}
+        """How it is (`Kept`)."""
+        return asdict(self._node.kept)
 
     def stop(self, grace_s: float) -> None:
         """Stops the node in good order, and keeps it no more."""
@@ -116,12 +116,7 @@ class RayNodes:
     def kept(self, name: str, timeout_s: float = _ANSWER_S) -> Kept | None:
         """How a node is; None where its keeper does not answer, which is being placed, perhaps."""
         told = self._ask(name, lambda actor: actor.kept.remote(), timeout_s)
-        return None if told is None else Kept(**{key: value for key, value in told.items() if key != "keeper"})
-
-    def keeper_pid(self, name: str, timeout_s: float = _ANSWER_S) -> int | None:
-        """Of the process that keeps it; None as `kept`."""
-        told = self._ask(name, lambda actor: actor.kept.remote(), timeout_s)
-        return None if told is None else int(told["keeper"])
+        return None if told is None else Kept(**told)
 
     def wait_listening(
         self,

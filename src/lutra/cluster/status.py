@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from lutra.cluster.errors import Moved, PeerUnreachable
@@ -15,19 +16,20 @@ from lutra.cluster.lease_records import NODES, NodeRecord
 from lutra.cluster.map import ClusterMap, PartitionEntry, PartitionState
 from lutra.cluster.map_log import MapLog
 from lutra.cluster.node_board import NodeBoard
-from lutra.cluster.partition_leases import PartitionLease, PartitionLeases
+from lutra.cluster.partition_leases import UNOWNED, PartitionLease, PartitionLeases
 from lutra.cluster.partition_status import PartitionStatus
 from lutra.cluster.peers import Call, Peers
+from lutra.cluster.splits.ranges import bounds_of
 from lutra.cluster.wire import register
 from lutra.model.errors import ServerBusy
-from lutra.model.schema import TableSchema
 from lutra.objects.store import ObjectStore
-from lutra.tables.keys import KeyCodec
+from lutra.tables.bounds import EVERYWHERE
 
 STATUS_METHOD: Final = "node/status"
 SPLIT_METHOD: Final = "node/split"
 _ASK_S: Final = 3.0
 _READS_AT_ONCE: Final = 16
+_SHOWN: Final = (PartitionState.SERVING, PartitionState.RETIRED)
 T = TypeVar("T")
 
 
@@ -87,10 +89,11 @@ def read_status(store: ObjectStore, identity: Identity) -> ClusterStatus:
     """Raises StorageFailure, Corruption. A node that does not answer within 3 s is told as one that does not."""
     known = MapLog(store).newest()
     records = node_records(store)
-    owners = _read_owners(store, known)
+    shown = [entry for entry in known.partitions if entry.state in _SHOWN]
+    owners = _read_owners(store, shown)
     reports = _ask(identity, records)
     told = {(report.name, each.id): each for report in reports.values() for each in report.partitions}
-    rows = [_row(known, entry, owners[entry.id], records, told) for entry in _shown(known)]
+    rows = [_row(known, entry, owners[entry.id], records, told) for entry in shown]
     count = {name: sum(row.owner == name for row in rows) for name in records}
     nodes = [
         NodeStatus(name, record, count[name], reports.get(name))
@@ -129,14 +132,16 @@ def node_records(store: ObjectStore) -> dict[str, NodeRecord]:
     return {name: node.record for name, node in board.known.items() if node.record is not None}
 
 
-def _shown(known: ClusterMap) -> list[PartitionEntry]:
-    return [entry for entry in known.partitions if entry.state in (PartitionState.SERVING, PartitionState.RETIRED)]
-
-
-def _read_owners(store: ObjectStore, known: ClusterMap) -> dict[str, PartitionLease]:
+def _read_owners(store: ObjectStore, entries: Sequence[PartitionEntry]) -> dict[str, PartitionLease]:
+    """One list of all leases, and a get for each."""
     leases = PartitionLeases(store, secrets.token_bytes)
-    entries = _shown(known)
-    found = _together([lambda entry=entry: leases.newest(entry.id) for entry in entries])  # type: ignore[misc]
+    epochs = leases.epochs()
+
+    def read(entry: PartitionEntry) -> PartitionLease:
+        epoch = epochs.get(entry.id, 0)
+        return leases.read(entry.id, epoch) if epoch else UNOWNED
+
+    found = _together([partial(read, entry) for entry in entries])
     return {entry.id: lease for entry, lease in zip(entries, found, strict=True)}
 
 
@@ -164,9 +169,9 @@ def _row(
 ) -> PartitionRow:
     table = known.table_of(entry)
     name = "" if table is None else f"{table.instance}/{table.name}"
-    begin, end = (None, None) if table is None else _range(entry, table.schema)
+    bounds = EVERYWHERE if table is None else bounds_of(entry, table.schema)
     owner = (_owner_of(lease, records) or (None,))[0]
-    return PartitionRow(entry, name, begin, end, owner, lease.epoch, told.get((owner or "", entry.id)))
+    return PartitionRow(entry, name, bounds.begin, bounds.end, owner, lease.epoch, told.get((owner or "", entry.id)))
 
 
 def _owner_of(lease: PartitionLease, records: dict[str, NodeRecord]) -> tuple[str, NodeRecord] | None:
@@ -177,15 +182,6 @@ def _owner_of(lease: PartitionLease, records: dict[str, NodeRecord]) -> tuple[st
     if record is None or record.state.is_over or record.incarnation != lease.record.incarnation:
         return None
     return lease.record.node, record
-
-
-def _range(entry: PartitionEntry, schema: TableSchema) -> tuple[object, object]:
-    """The partition keys at which it begins, and before which it ends; None: there is no such bound."""
-    keys = KeyCodec(b"", schema.key)
-    return (
-        keys.decode_partition(entry.begin) if entry.begin else None,
-        None if entry.end is None else keys.decode_partition(entry.end),
-    )
 
 
 def _together(calls: Sequence[Callable[[], T]]) -> list[T]:

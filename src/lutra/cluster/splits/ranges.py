@@ -8,15 +8,24 @@ from typing import Final
 from lutra.cluster.map import PartitionEntry
 from lutra.kv.store import KeyValueStore, prefix_end
 from lutra.model.errors import ParameterInvalid
-from lutra.model.schema import IndexKind, TableDescription
-from lutra.model.values import KeyValue
+from lutra.model.schema import IndexKind, TableDescription, TableSchema
 from lutra.tables import definition, keyspace
+from lutra.tables.bounds import KeyBounds
 from lutra.tables.indexrows import schema_of
 from lutra.tables.keys import KeyCodec
 from lutra.tables.outgoingindex import outgoing_ids
 
 _PIECES: Final = 16
 """A middle is looked for among so many cuts."""
+
+
+def bounds_of(entry: PartitionEntry, schema: TableSchema) -> KeyBounds:
+    """The partition keys from which on, and below which, a partition has rows. Raises Corruption."""
+    keys = KeyCodec(b"", schema.key)
+    return KeyBounds(
+        begin=keys.decode_partition(entry.begin) if entry.begin else None,
+        end=None if entry.end is None else keys.decode_partition(entry.end),
+    )
 
 
 def hidden_ranges(entry: PartitionEntry, store: KeyValueStore) -> list[tuple[bytes, bytes]]:
@@ -31,10 +40,8 @@ def hidden_ranges(entry: PartitionEntry, store: KeyValueStore) -> list[tuple[byt
     outgoing = list(outgoing_ids(store))
     for _, data in store.scan(keyspace.DEFINITIONS_BEGIN, keyspace.DEFINITIONS_END):
         table = definition.from_json(data).description
-        bare = KeyCodec(b"", table.schema.key)
-        begin = bare.decode_partition(entry.begin) if entry.begin else None
-        end = None if entry.end is None else bare.decode_partition(entry.end)
-        found += [hidden for keys in _codecs(table, outgoing) for hidden in _beyond(keys, begin, end)]
+        bounds = bounds_of(entry, table.schema)
+        found += [hidden for keys in _codecs(table, outgoing) for hidden in _beyond(keys, bounds)]
     return found
 
 
@@ -52,11 +59,11 @@ def _codecs(table: TableDescription, outgoing: Iterable[int]) -> Iterator[KeyCod
             yield KeyCodec(keyspace.rows_prefix(index.index_id), schema_of(table.schema, index).key)
 
 
-def _beyond(keys: KeyCodec, begin: KeyValue | None, end: KeyValue | None) -> Iterator[tuple[bytes, bytes]]:
-    if begin is not None and (first := keys.encode_partition_value(begin)) > keys.prefix:
+def _beyond(keys: KeyCodec, bounds: KeyBounds) -> Iterator[tuple[bytes, bytes]]:
+    if bounds.begin is not None and (first := keys.encode_partition_value(bounds.begin)) > keys.prefix:
         yield keys.prefix, first
-    if end is not None:
-        yield keys.encode_partition_value(end), prefix_end(keys.prefix)
+    if bounds.end is not None:
+        yield keys.encode_partition_value(bounds.end), prefix_end(keys.prefix)
 
 
 def middle_of(store: KeyValueStore, entry: PartitionEntry, table: TableDescription) -> bytes:

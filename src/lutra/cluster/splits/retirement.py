@@ -20,7 +20,6 @@ from lutra.cluster.map_log import MapLog
 from lutra.cluster.partition_leases import PartitionLeases
 from lutra.cluster.splits.loans import Loans, by_lender
 from lutra.kv.slatedb.clone import delete_database, is_needed, parents_of
-from lutra.kv.slatedb.store import SlateStore
 from lutra.model.clock import Clock
 from lutra.model.errors import LutraError, OperationConflict
 from lutra.objects.store import ObjectStore
@@ -107,10 +106,9 @@ class Retirement:
                 left = needed.get(lender, set())
                 if left < self._loans.of(lender, owned.id):
                     self._loans.note(lender, owned.id, left)
-        store = owned.partition.store
-        if owned.entry.parents and owned.id not in self._rewritten and isinstance(store, SlateStore) and store.is_swept:
+        if owned.entry.parents and owned.id not in self._rewritten and owned.rows.is_swept:
             if parents_of(self._host.rows_address(owned.id)):
-                store.rewrite()
+                owned.rows.rewrite()
             self._rewritten.add(owned.id)
 
     # --- what nobody needs ------------------------------------------------------------------------------------------

@@ -38,7 +38,6 @@ from lutra.index.lsm.cloning import KeyRange, clone_index
 from lutra.index.lsm.segment_set import SegmentSet
 from lutra.index.lsm.storage import IndexStorage, prefix_of
 from lutra.kv.batch import WriteBatch
-from lutra.kv.slatedb.store import SlateStore
 from lutra.model.errors import LutraError, OperationConflict, ServerBusy, StorageFailure
 from lutra.objects.store import ObjectStore
 from lutra.tables import keyspace
@@ -125,7 +124,7 @@ class Splitter:
         owned = self._host.get(partition_id)
         with self._alone(partition_id):
             if at is None:
-                at = middle_of(owned.partition.store, owned.entry, owned.instance.tables.describe(owned.table.name))
+                at = middle_of(owned.rows, owned.entry, owned.instance.tables.describe(owned.table.name))
             split = self._split(owned, at)
         _log.info(
             "partition %s of table %s is split into %s; writes paused for %.0f ms",
@@ -175,7 +174,7 @@ class Splitter:
         with owned.unchanging(), owned.outgoing.still() as outgoing, ExitStack() as undoing:
             table = owned.table
             planned = self._maps.newest().planned_of(owned.id)
-            _rows_of(owned).flush()  # so that little is left for the pause
+            owned.rows.flush()  # so that little is left for the pause
             began_s = time.monotonic()
             with owned.calls.paused(_PAUSE_S):
                 owned.check()
@@ -200,7 +199,7 @@ class Splitter:
     def _clone(self, owned: OwnedPartition, children: Sequence[PartitionEntry], indexes: Sequence[_Still]) -> None:
         """Rows first: what the indexes' manifests have of changes, the clones' changelogs then have, too."""
         for child in children:
-            _rows_of(owned).clone_to(self._host.rows_address(child.id))
+            owned.rows.clone_to(self._host.rows_address(child.id))
         borrowed: dict[str, set[str]] = {child.id: set() for child in children}
         for storage, segments, feed in indexes:
             prefix = prefix_of(feed.definition)
@@ -254,17 +253,11 @@ def _serves(of: ClusterMap, ids: Sequence[str]) -> bool:
     return all(entry is not None and entry.state is PartitionState.SERVING for entry in entries)
 
 
-def _rows_of(owned: OwnedPartition) -> SlateStore:
-    store = owned.partition.store
-    assert isinstance(store, SlateStore)
-    return store
-
-
 def _prove_writer(owned: OwnedPartition) -> None:
     """Raises Fenced where another has opened the store since; StorageFailure."""
     batch = WriteBatch()
     batch.put(keyspace.FORMAT_KEY, keyspace.FORMAT)
-    owned.partition.store.commit(batch)
+    owned.rows.commit(batch)
 
 
 @contextmanager
