@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.cluster_maps import key, map_of
+from support.cluster_maps import key, map_of, split
 from support.cluster_nodes import Cluster, cluster_of
 from support.memory_store import LostAnswer, LostRequest
 
@@ -74,7 +74,7 @@ def run_history(cluster: Cluster, events: int) -> None:
 def with_split(of: ClusterMap, number: int) -> ClusterMap:
     entry = of.partition_of(1, key(number))
     ids = [f"s{of.version}-0", f"s{of.version}-1"]
-    return of if entry.begin == key(number) else map_changes.split(of, entry.id, [key(number)], ids)
+    return of if entry.begin == key(number) else split(of, entry.id, [key(number)], ids)
 
 
 # --- who comes and goes -----------------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ def test_a_damaged_partition_stops_no_other_and_is_tried_less_and_less_often() -
     node.opener.damaged = {"p1-2"}
     cluster.run_all(60)
     assert set(cluster.owners()) == {"p1-0", "p1-1", "p1-3"}
-    (failed,) = [each for each in node.controller.status() if each.state is HoldingState.FAILED]
+    (failed,) = [each for each in node.controller.holdings.all() if each.state is HoldingState.FAILED]
     assert (failed.partition_id, failed.error) == ("p1-2", "Corruption: p1-2: damaged")
     assert node.opener.events.count(("open", "p1-2")) == failed.tries == 6  # after 1, 2, 4, 8, 16 seconds
     node.opener.damaged = set()
@@ -357,7 +357,7 @@ def test_a_release_without_an_answer_is_done_again_and_nothing_is_answered_meanw
     lose_takes(cluster, "a", "p1-")
     cluster.run_all(2)
     assert not leaving.owns()
-    assert {each.state for each in leaving.controller.status()} == {HoldingState.CLOSED}
+    assert {each.state for each in leaving.controller.holdings.all()} == {HoldingState.CLOSED}
     cluster.at_request = None
     cluster.run_all(3)
     assert leaving.controller.has_left
@@ -482,7 +482,7 @@ def test_claimed_partitions_stay_until_the_map_has_them() -> None:
     node.opener.close("failed")
     node.controller.give_up("failed")
     assert set(node.owns()) == {"p1-0", "left", "right"}
-    of = node.controller._maps.change(lambda of: map_changes.split(of, "p1-0", [key(0)], ["left", "right"]))
+    of = node.controller._maps.change(lambda of: split(of, "p1-0", [key(0)], ["left", "right"]))
     assert of.version == 2
     node.controller.adopt("left")
     node.controller.adopt("right")
@@ -499,13 +499,13 @@ def test_an_older_map_says_nothing_of_what_was_adopted_since(monkeypatch: pytest
     older = maps.known
     node.controller.claim("left")
     node.controller.claim("right")
-    maps.change(lambda of: map_changes.split(of, "p1-0", [key(0)], ["left", "right"]))
+    maps.change(lambda of: split(of, "p1-0", [key(0)], ["left", "right"]))
     node.controller.adopt("left")
     node.controller.adopt("right")
     with monkeypatch.context() as patched:
         patched.setattr(maps, "newest", lambda: older)  # read before, by another thread
         cluster.run(node, node.controller.step)
-    assert {"left", "right"} <= {each.partition_id for each in node.controller.status()}
+    assert {"left", "right"} <= {each.partition_id for each in node.controller.holdings.all()}
 
 
 def test_who_is_taken_for_dead_while_it_claims_has_claimed_nothing() -> None:
@@ -543,7 +543,7 @@ def test_partitions_of_a_dropped_table_are_closed_and_their_leases_go_with_them(
     cluster.maps.change(lambda of: map_changes.drop_table(of, "main", "orders1"))
     cluster.run_all(2)
     assert not cluster.owners()
-    assert all(not node.controller.status() for node in cluster.nodes.values())
+    assert all(not node.controller.holdings.all() for node in cluster.nodes.values())
     assert all(not node.opener.epochs for node in cluster.nodes.values())
     assert not [name for name in cluster.objects if name.startswith("leases/")]
 

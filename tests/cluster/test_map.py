@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.cluster_maps import key, map_of
+from support.cluster_maps import key, map_of, split
 
 from lutra.cluster.map import ClusterMap, PartitionEntry, new_partition_id
-from lutra.cluster.map_changes import drop_partition, drop_table, merge, split
+from lutra.cluster.map_changes import drop_partition, drop_table, merge
 from lutra.model.errors import ObjectNotExist
 from lutra.objects.name import is_part
 

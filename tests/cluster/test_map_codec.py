@@ -7,7 +7,7 @@ import zlib
 from dataclasses import replace
 
 import pytest
-from support.cluster_maps import INDEX, NOW_US, key, map_of
+from support.cluster_maps import INDEX, NOW_US, key, map_of, split
 
 from lutra.cluster import map_changes as changes
 from lutra.cluster.map import ClusterMap, PartitionState
@@ -17,7 +17,7 @@ from lutra.model.schema import SecondaryIndex
 
 
 def test_everything_comes_back() -> None:
-    of = changes.split(map_of(3, tables=3), "p1-1", [key(10)], ["a", "b"])
+    of = split(map_of(3, tables=3), "p1-1", [key(10)], ["a", "b"])
     of = changes.plan_split(of, "p2-1", [key(10)], ["c", "d"])
     of = changes.create_index(of, "main", "orders2", "first", INDEX, NOW_US)
     of = changes.create_index(of, "main", "orders2", "second", INDEX, NOW_US, source="first")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lutra.cluster.map import ClusterMap
-from lutra.cluster.map_changes import create_instance, create_table
+from lutra.cluster.map_changes import complete_split, create_instance, create_table, plan_split
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
 from lutra.model.schema import KeyColumn, TableSchema
 from lutra.model.values import ColumnType
@@ -26,3 +28,10 @@ def map_of(partitions: int, tables: int = 1) -> ClusterMap:
         bounds = [key(100 * part) for part in range(partitions - 1)]
         made = create_table(made, "main", TableSchema(f"orders{number}", KEYS), NOW_US, ids, bounds)
     return made
+
+
+def split(
+    of: ClusterMap, partition_id: str, bounds: Sequence[bytes], ids: Sequence[str], since_us: int = 0
+) -> ClusterMap:
+    """As `plan_split` and `complete_split` at once: for partitions that nothing has to be made for."""
+    return complete_split(plan_split(of, partition_id, bounds, ids), partition_id, ids, since_us)

@@ -125,12 +125,15 @@ class Controller:
         clock: Clock = boot_clock_s,
         token_bytes: Callable[[int], bytes] = secrets.token_bytes,
         together: Together = one_by_one,
+        beat_together: Together = one_by_one,
         nudge: Callable[[str, str], None] | None = None,
     ) -> None:
         """Reads nothing yet. Raises ParameterInvalid.
 
         :param address: where other nodes reach this one.
         :param capacity: how many shares of the partitions it takes.
+        :param together: does what `step` does of several partitions.
+        :param beat_together: reads for `beat`, which is never to wait for partitions that are being opened.
         :param nudge: tells the node at an address to look at a partition, or fails without harm: it saves time.
         """
         if not 1 <= capacity <= CAPACITY_MAX:
@@ -144,6 +147,7 @@ class Controller:
         self._clock = clock
         self._token_bytes = token_bytes
         self._together = together
+        self._beat_together = beat_together
         self._nudge = nudge
         self._record = NodeRecord(0, address, self.settings.ttl_s, capacity, process)
         self._lease = self._new_lease()
@@ -273,7 +277,7 @@ class Controller:
                 lease.join()
             names = self._store.list(NODES)
         self.board.look(names)
-        self.board.read_new(self._together)
+        self.board.read_new(self._beat_together)
         if lease.is_sure():
             for node in self.board.late():
                 self._declare_dead(node)
@@ -308,7 +312,7 @@ class Controller:
     def step(self) -> bool:
         """Does what is to be done, some of it; True where more is, at once.
 
-        A list where nothing is. Partitions that cannot be opened are for `status` to tell, and for later steps.
+        A list where nothing is. Those that cannot be opened are for later steps.
         """
         lease = self._lease
         if lease.is_over:
@@ -330,10 +334,6 @@ class Controller:
         more |= self._reopen(of)
         self._hand_over(self._moves(of, self._misplaced(of))[: self.settings.moves_per_step])
         return more
-
-    def status(self) -> list[Holding]:
-        """The partitions that it holds, by id, and what it is about with each."""
-        return self.holdings.all()
 
     def _drop_all(self) -> None:
         """Others may own what it had: it lets go of everything, and whatever is not in the store yet is lost."""

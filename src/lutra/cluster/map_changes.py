@@ -6,7 +6,7 @@ ObjectNotExist where there is no such instance or table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -44,14 +44,6 @@ def create_instance(of: ClusterMap, name: str) -> ClusterMap:
     if of.has_instance(name):
         raise ObjectAlreadyExist(f"instance {name!r} already exists")
     return replace(of, instances=tuple(sorted((*of.instances, name))))
-
-
-def drop_instance(of: ClusterMap, name: str) -> ClusterMap:
-    """Raises ParameterInvalid where it has tables."""
-    of.require_instance(name)
-    if of.tables_of(name):
-        raise ParameterInvalid(f"instance {name!r} has tables: delete them first")
-    return replace(of, instances=tuple(other for other in of.instances if other != name))
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
@@ -268,13 +260,6 @@ def require_pair(table: TableEntry, name: str, other_name: str) -> tuple[IndexEn
 # --- partitions -------------------------------------------------------------------------------------------------------
 
 
-def split(
-    of: ClusterMap, partition_id: str, bounds: Sequence[bytes], ids: Sequence[str], since_us: int = 0
-) -> ClusterMap:
-    """As `plan_split` and `complete_split` at once: for partitions that nothing has to be made for."""
-    return complete_split(plan_split(of, partition_id, bounds, ids), partition_id, ids, since_us)
-
-
 def plan_split(of: ClusterMap, partition_id: str, bounds: Sequence[bytes], ids: Sequence[str]) -> ClusterMap:
     """Adds partitions, as many as ``ids``, that are PLANNED to take the place of one, cut at the encoded ``bounds``.
 
@@ -299,18 +284,17 @@ def complete_split(of: ClusterMap, partition_id: str, ids: Sequence[str], since_
     planned = of.planned_of(partition_id)
     if [child.id for child in planned] != list(ids):
         raise OperationConflict(f"partition {partition_id} is not to be split so any more")
-    states = {parent.id: PartitionState.RETIRED} | {child.id: PartitionState.SERVING for child in planned}
-    after = _in_states(of, states)
-    return replace(
-        after,
-        partitions=tuple(replace(each, since_us=since_us) if each.id in ids else each for each in after.partitions),
+    return _with(
+        of,
+        replace(parent, state=PartitionState.RETIRED),
+        *(replace(child, state=PartitionState.SERVING, since_us=since_us) for child in planned),
     )
 
 
 def cancel_split(of: ClusterMap, partition_id: str) -> ClusterMap:
     """What was planned to take a partition's place is DROPPED; the same map where nothing is."""
     planned = of.planned_of(partition_id)
-    return _in_states(of, {child.id: PartitionState.DROPPED for child in planned}) if planned else of
+    return _with(of, *(replace(child, state=PartitionState.DROPPED) for child in planned)) if planned else of
 
 
 def merge(of: ClusterMap, partition_ids: Sequence[str], new_id: str) -> ClusterMap:
@@ -329,7 +313,8 @@ def merge(of: ClusterMap, partition_ids: Sequence[str], new_id: str) -> ClusterM
     merged = PartitionEntry(
         new_id, parents[0].table, parents[0].begin, parents[-1].end, parents=tuple(parent.id for parent in parents)
     )
-    return _replaced(of, parents, [merged])
+    after = _with(of, *(replace(parent, state=PartitionState.RETIRED) for parent in parents))
+    return replace(after, partitions=(*after.partitions, merged))
 
 
 def drop_partition(of: ClusterMap, partition_id: str) -> ClusterMap:
@@ -337,7 +322,7 @@ def drop_partition(of: ClusterMap, partition_id: str) -> ClusterMap:
     old = _there(of, partition_id)
     if old.state not in (PartitionState.RETIRED, PartitionState.DROPPED):
         raise OperationConflict(f"partition {partition_id} still serves, or is to do so")
-    return _in_states(of, {old.id: PartitionState.DROPPED})
+    return _with(of, replace(old, state=PartitionState.DROPPED))
 
 
 def forget_partition(of: ClusterMap, partition_id: str) -> ClusterMap:
@@ -367,15 +352,10 @@ def _require_unsplit(of: ClusterMap, partition_id: str) -> None:
         raise OperationConflict(f"partition {partition_id} is being split")
 
 
-def _in_states(of: ClusterMap, states: Mapping[str, PartitionState]) -> ClusterMap:
-    """By id; others stay as they are."""
-    return replace(of, partitions=tuple(replace(each, state=states.get(each.id, each.state)) for each in of.partitions))
-
-
-def _replaced(of: ClusterMap, parents: Sequence[PartitionEntry], children: Sequence[PartitionEntry]) -> ClusterMap:
-    retired = {parent.id: replace(parent, state=PartitionState.RETIRED) for parent in parents}
-    kept = tuple(retired.get(each.id, each) for each in of.partitions)
-    return replace(of, partitions=(*kept, *children))
+def _with(of: ClusterMap, *changed: PartitionEntry) -> ClusterMap:
+    """These in the places of those of their ids; others stay as they are."""
+    by_id = {each.id: each for each in changed}
+    return replace(of, partitions=tuple(by_id.get(each.id, each) for each in of.partitions))
 
 
 def _cut(

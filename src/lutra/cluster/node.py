@@ -166,8 +166,9 @@ class Node:
             settings=settings,
             capacity=self.options.capacity,
             process=Process.this(),
-            together=self._together,
-            nudge=self._nudge,
+            together=self._openings,
+            beat_together=self._beat_reads,
+            nudge=lambda address, partition_id: self._nudge(address, [partition_id]),
         )
 
         def beat() -> None:
@@ -247,11 +248,6 @@ class Node:
                 behind.append(partial(_reconcile, owned, table))
         self._openings(behind)
 
-    def _together(self, tasks: Any) -> list[Any]:
-        """Reads for the lease never wait for partitions that are being opened."""
-        is_beat = threading.current_thread().name == "lutra-beat"
-        return (self._beat_reads if is_beat else self._openings)(tasks)
-
     def _address_of(self, partition_id: str) -> str | None:
         owner = self.controller.read_owner(partition_id)
         return None if owner is None else owner.address
@@ -279,14 +275,17 @@ class Node:
 
     def _nudge_owners(self, of: ClusterMap, entries: Sequence[PartitionEntry]) -> None:
         """Has who is to have these partitions look at the map at once."""
+        others: dict[str, list[str]] = {}
         for entry in entries:
             owner = self.controller.owner_of(entry.id)
             if owner is not None and owner.node != self.name:
-                self._nudge(owner.address, entry.id)
+                others.setdefault(owner.address, []).append(entry.id)
+        for address, partition_ids in others.items():
+            self._nudge(address, partition_ids)
         self._look([entry.id for entry in entries])
 
-    def _nudge(self, address: str, partition_id: str) -> None:
-        self.peers.submit(Call(address, LOOK_METHOD, [partition_id]), _NUDGE_S)
+    def _nudge(self, address: str, partition_ids: list[str]) -> None:
+        self.peers.submit(Call(address, LOOK_METHOD, partition_ids), _NUDGE_S)
 
 
 def _store_of_leases(place: str, store: ObjectStore, ttl_s: float) -> ObjectStore:

@@ -22,15 +22,15 @@ PARTITION_METHODS: Final[dict[str, PartitionMethod]] = {
 """By name. Modules below `lutra.cluster.partition` have one kind each."""
 
 
-def peer_method(method: PartitionMethod) -> str:
-    """Under which name other nodes call it: one for each lane."""
-    return _peer_name(method.lane)
+def peer_method(lane: PeerLane) -> str:
+    """Under which name other nodes call those of a lane."""
+    return f"partition/{lane.value.removeprefix('peer-')}"
 
 
 def add_partition_methods(methods: Methods, host: PartitionHost) -> None:
     """Has a node answer for the partitions of ``host``."""
     for lane in PeerLane:
-        methods.add(_peer_name(lane), lane, partial(_answer, host, lane))
+        methods.add(peer_method(lane), lane, partial(_answer, host, lane))
 
 
 def perform(host: PartitionHost, partition_id: str, name: str, arguments: Sequence[Any]) -> Any:
@@ -39,10 +39,6 @@ def perform(host: PartitionHost, partition_id: str, name: str, arguments: Sequen
     owned = host.get(partition_id)
     with owned.writing() if method.writes else owned.reading():
         return method.call(owned, *arguments)
-
-
-def _peer_name(lane: PeerLane) -> str:
-    return f"partition/{lane.value.removeprefix('peer-')}"
 
 
 def _answer(host: PartitionHost, lane: PeerLane, payload: Sequence[Any]) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.one_node import OneNode
 
-from lutra.cluster.splits.policy import NEVER, AutoSplits, SplitPolicy
+from lutra.cluster.splits.policy import AutoSplits, SplitPolicy
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from lutra.cluster.splits.policy import NEVER, AutoSplits, SplitPolicy
         (SplitPolicy(None, 10), 1 << 50, 10, False),
         (SplitPolicy(None, 10), 0, 11, True),
         (SplitPolicy(), 4_000_000, 4 << 30, False),
-        (NEVER, 1 << 50, 1 << 50, False),
+        (SplitPolicy(None, None), 1 << 50, 1 << 50, False),
     ],
 )
 def test_what_is_too_large(policy: SplitPolicy, rows: int, size_bytes: int, is_due: bool) -> None:

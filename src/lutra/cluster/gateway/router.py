@@ -244,7 +244,7 @@ class Router:
             raise moved or Moved(f"no node has partition {partition_id}")
         payload = [partition_id, name, method.arguments.pack(arguments)]
         try:
-            answer = self._peers.call(address, peer_method(method), payload, timeout_s=_TRY_S.get(method.lane))
+            answer = self._peers.call(address, peer_method(method.lane), payload, timeout_s=_TRY_S.get(method.lane))
         except PeerLost as error:
             if not method.is_safe:
                 raise OutcomeUnknown("The owner of the data did not answer: it may have made the change.") from error

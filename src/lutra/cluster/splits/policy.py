@@ -38,9 +38,6 @@ class SplitPolicy:
         )
 
 
-NEVER: Final = SplitPolicy(None, None)
-
-
 class AutoSplits:
     """Of one node: one thread takes its steps, now and then."""
 
