@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,10 +25,8 @@ Model = dict[int, tuple[str | None, int]]
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeCluster]:
-    with NodeCluster(tmp_path_factory.mktemp("cluster"), nodes=2) as nodes:
-        yield nodes
-    assert "Traceback" not in nodes.log_text()
+def cluster(two_nodes: NodeCluster) -> NodeCluster:
+    return two_nodes
 
 
 def make_table(cluster: NodeCluster, name: str, *indexes: ots.SecondaryIndexMeta) -> None:

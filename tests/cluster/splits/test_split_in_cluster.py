@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +23,8 @@ SHOPS = 40
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeCluster]:
-    with NodeCluster(tmp_path_factory.mktemp("cluster"), nodes=2) as nodes:
-        yield nodes
-    assert "Traceback" not in nodes.log_text()
+def cluster(two_nodes: NodeCluster) -> NodeCluster:
+    return two_nodes
 
 
 def make_table(cluster: NodeCluster, name: str) -> None:
