@@ -41,6 +41,9 @@ assistant: setup
 pictures: setup
 	$(BIN)/python -m examples.pictures
 
+# A run begins hundreds of processes: each would compile Lutra's modules again where the environment forbids to keep them.
+test test-slow: export PYTHONDONTWRITEBYTECODE :=
+
 test: setup browser
 	$(BIN)/pytest $(SHARED_OUT)
 	@$(SDK_TESTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -22,26 +23,36 @@ Build = Callable[[str, str], Path]
 
 
 @pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    """Gives the program of a test, built with sanitizers: a library is compiled once for all tests that link it."""
-    trees: dict[str, Path] = {}
+def build() -> Build:
+    """Gives the program of a test, built with sanitizers.
+
+    What is built stays with what `make setup` builds: only what has changed is compiled again, by whichever process of
+    a run comes to it first.
+    """
+
+    configured: set[str] = set()
 
     def program(name: str, sanitizers: str) -> Path:
-        if sanitizers not in trees:
-            trees[sanitizers] = configured(tmp_path_factory.mktemp("native"), sanitizers)
-        tree = trees[sanitizers]
-        built = command(["cmake", "--build", str(tree), "--target", f"{name}_test", "--parallel", "2"], 480)
+        tree = ROOT / "build" / "sanitizers" / sanitizers.replace(",", "-")
+        tree.mkdir(parents=True, exist_ok=True)
+        with (tree / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if sanitizers not in configured:
+                configure(tree, sanitizers)
+                configured.add(sanitizers)
+            built = command(["cmake", "--build", str(tree), "--target", f"{name}_test", "--parallel", "2"], 480)
         assert built.returncode == 0, f"{built.stdout}\n{built.stderr}"
         return tree / "tests" / "native" / f"{name}_test"
 
     return program
 
 
-def configured(tree: Path, sanitizers: str) -> Path:
+def configure(tree: Path, sanitizers: str) -> None:
     require(tree, sanitizers)
-    done = command(["cmake", "-S", str(ROOT), "-B", str(tree), f"-DLUTRA_SANITIZERS={sanitizers}"], 110)
+    launcher = shutil.which("ccache") or ""
+    options = [f"-DLUTRA_SANITIZERS={sanitizers}", f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}"]
+    done = command(["cmake", "-S", str(ROOT), "-B", str(tree), *options], 110)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    return tree
 
 
 def require(folder: Path, sanitizers: str) -> None:
@@ -61,7 +72,8 @@ def compiler(sanitizers: str) -> list[str]:
 
 def command(words: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # setup installs cmake there
-    environment = {**os.environ, "PATH": path}
+    # So that what another checkout compiled is the same to ccache, too.
+    environment = {**os.environ, "PATH": path, "CCACHE_BASEDIR": str(ROOT), "CCACHE_NOHASHDIR": "1"}
     found = shutil.which(words[0], path=path) or words[0]
     return subprocess.run(
         [found, *words[1:]], capture_output=True, text=True, timeout=timeout_s, check=False, env=environment
