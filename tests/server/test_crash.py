@@ -110,7 +110,7 @@ def _run_rounds(data_dir: Path, rounds: int, arguments: tuple[str, ...] = ()) ->
 
 
 def test_killed_server_loses_nothing(tmp_path: Path) -> None:
-    _run_rounds(tmp_path / "data", rounds=4)
+    _run_rounds(tmp_path / "data", rounds=3)
 
 
 @pytest.mark.slow
