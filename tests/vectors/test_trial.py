@@ -115,7 +115,7 @@ def test_a_plan_that_finds_too_little_gives_way(
     used = Strategy.CODE_SCAN if is_scan else Strategy.BRUTE_FORCE
     assert set(answer.counters.used.tolist()) == {used}
     assert recall(answer.ids, truth) == (pytest.approx(1.0, abs=0.005) if is_scan else 1.0)
-    assert set(asked_for.counters.used.tolist()) == {Strategy.CODE_SCAN}
+    assert Strategy.BRUTE_FORCE not in asked_for.counters.used.tolist(), "whoever says how many candidates gets those"
 
 
 @pytest.mark.parametrize("metric", list(Metric), ids=lambda metric: metric.name.lower())

@@ -1,32 +1,83 @@
-"""What the parts of a search cost, so that strategies can be compared before one is begun."""
+"""What the parts of a search cost, so that strategies can be compared before one is begun.
+
+All is measured on 2 vCPUs (EPYC, AVX-512 VNNI, 60,000 reads a second) by `bench.planner`: 5,000 to 200,000 rows of 96,
+128 and 960 dimensions, codes of 56 to 264 bytes. Strategies are chosen by the ratios.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-# Measured on 2 vCPUs (EPYC, AVX-512 VNNI) at 200k x 960 with codes of 64 and of 248 bytes. Only their ratios matter.
-READ_US: Final = 8.0
-"""A page from a local disk, a batch at a time: 7 us of processor time, and waiting that nothing else fills."""
-NODE_READ_US: Final = 18.0
-"""A node on a walk on disk, six at a time: what is read next is known only when they are there."""
-SCAN_ESTIMATE_US: Final = 0.004
+START_US: Final = 22.0
+"""Of any search of a segment: the call, and what its answer is put in."""
+QUERY_US: Final = 5.0
+"""A query made ready for codes."""
+
+REQUEST_US: Final = 2.2
+"""A request to a local disk, a batch at a time: of the processor,"""
+REQUEST_WAIT_US: Final = 2.0
+"""and waiting for it that nothing else fills."""
+BYTE_US: Final = 1.1 / 4096
+"""A byte that is read, its checksum and its part of a distance included; and"""
+BYTE_WAIT_US: Final = 3.0 / 4096
+ROUND_WAIT_US: Final = 30.0
+"""The first batch of reads, be it of one."""
+REQUEST_BYTES_MAX: Final = 128 * 1024
+"""As in native/search/node_reader.cpp: neighbouring blocks are read by one request up to this size."""
+HOP_US: Final = 4.0
+"""A node on a walk on disk, beside its read: what is read next is known only when it is there,"""
+HOP_WAIT_US: Final = 14.0
+"""six at a time."""
+
+SCAN_ESTIMATE_US: Final = 0.003
 SCAN_BYTE_US: Final = 0.000_04
-"""A code looked at, one after the other: 6 ns for 56 bytes, 14 for 248."""
-MASKED_ESTIMATE_US: Final = 0.004
-MASKED_BYTE_US: Final = 0.000_2
-"""Under a mask: 13 to 17 ns for 64 bytes, 60 for 264: some 13 for each of a record's cache lines."""
-WALK_ESTIMATE_US: Final = 0.037
-WALK_BYTE_US: Final = 0.000_2
-"""A code looked at on a walk, the keeping of the beam included: 50 ns for 64 bytes."""
+"""A code looked at, one after the other: 5 ns for 56 bytes, 14 for 248."""
+LINE_MISS_US: Final = 0.011
+"""A cache line of a code that is not looked at one after the other: under a mask that few pass all are."""
+LINE_BYTES: Final = 64
 MASK_ROW_US: Final = 0.000_05
 """A row of the mask passed over on a scan."""
+CANDIDATE_US: Final = 0.06
+"""A row that a scan keeps: put in order, told apart by the longer codes, and its bound looked at."""
+
+WALK_ESTIMATE_US: Final = 0.01
+WALK_BYTE_US: Final = 0.000_2
+"""A code looked at on a walk, the keeping of the beam included, of a line or two; for each byte beyond."""
+WALK_MISS_US: Final = 0.04
+"""As much as lies outside of the processor's cache: 16 ns at 60,000 rows, 50 at 200,000."""
+CACHED_BYTES: Final = 9 * 1024 * 1024
+"""Of codes and graph that a walk finds in the processor's cache."""
 FILTERED_WALK_FACTOR: Final = 1.4
-"""A walk under a mask that half of the rows pass, against one without: 1.0 to 1.6 times the distances."""
+"""A walk under a mask that half of the rows pass, against one without: 1.0 to 1.6 times the distances,"""
+FILTERED_ESTIMATE_FACTOR: Final = 1.8
+"""each of which takes so much longer: the mask is asked, and what counts is kept beside the beam."""
 BRIDGED_WALK_FACTOR: Final = 2.4
 """Where few pass, and lists are read through beside."""
 BRIDGED_BELOW: Final = 0.15
 """As in native/graph/walk.cpp."""
+
+# By these a build weighs what is walked against what is read after it.
+_EFFORT_READ_US: Final = 8.0
+_EFFORT_ESTIMATE_US: Final = 0.037
+
+
+class Cost(NamedTuple):
+    """Of one way to search a segment, on one thread."""
+
+    processor_us: float
+    waiting_us: float = 0.0
+    """For reads, where nothing else is done meanwhile."""
+
+    @property
+    def us(self) -> float:
+        """On the clock, of a search that is alone."""
+        return self.processor_us + self.waiting_us
+
+    def plus(self, other: Cost) -> Cost:
+        """Both, one after the other."""
+        return Cost(self.processor_us + other.processor_us, self.waiting_us + other.waiting_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,37 +90,73 @@ class SegmentCosts:
     has_graph: bool
     rows_per_block: int = 1
     """Of vectors, and their neighbours: what is read at once."""
+    block_bytes: int = 4096
+    degree: int = 0
+    """Neighbours of a row, 4 bytes each."""
 
     @property
     def walk_estimate_us(self) -> float:
-        return WALK_ESTIMATE_US + WALK_BYTE_US * self.record_bytes
+        """A distance of a walk over what is in memory."""
+        footprint = self.rows * (self.record_bytes + 4 * self.degree)
+        missed = max(0.0, 1 - CACHED_BYTES / footprint) if footprint else 0.0
+        beyond = max(0, self.record_bytes - LINE_BYTES)
+        return WALK_ESTIMATE_US + WALK_BYTE_US * beyond + WALK_MISS_US * missed
+
+    @property
+    def scan_estimate_us(self) -> float:
+        return SCAN_ESTIMATE_US + SCAN_BYTE_US * self.record_bytes
 
     def effort_us(self, distances: float, reads: float) -> float:
-        """A walk of so many estimates, and the reads after it; the same for a scan where there is no graph."""
-        estimate_us = self.walk_estimate_us if self.has_graph else SCAN_ESTIMATE_US + SCAN_BYTE_US * self.record_bytes
-        return distances * estimate_us + reads * READ_US
+        """What a build compares efforts by: a walk of so many estimates, and the reads after it; the same for a scan
+        where there is no graph."""
+        walked_us = _EFFORT_ESTIMATE_US + WALK_BYTE_US * self.record_bytes
+        return distances * (walked_us if self.has_graph else self.scan_estimate_us) + reads * _EFFORT_READ_US
 
-    def filtered_walk_us(self, qualifying: int, distances: float, reads: float) -> float:
-        return self.filtered_walk_factor(qualifying) * distances * self.walk_estimate_us + reads * READ_US
+    def reads(self, requests: float, blocks: float) -> Cost:
+        """Batches of reads of so many blocks; none: nothing."""
+        if requests <= 0:
+            return Cost(0.0)
+        size = blocks * self.block_bytes
+        return Cost(
+            requests * REQUEST_US + size * BYTE_US,
+            ROUND_WAIT_US + requests * REQUEST_WAIT_US + size * BYTE_WAIT_US,
+        )
+
+    def walk(self, distances: float, reads: float) -> Cost:
+        """A walk of so many distances, and the reads after it."""
+        walked = Cost(START_US + QUERY_US + distances * self.walk_estimate_us)
+        return walked.plus(self.reads(reads, reads))
+
+    def filtered_walk(self, qualifying: int, distances: float, reads: float) -> Cost:
+        """As `walk`, which would take so many distances without a mask."""
+        factor = FILTERED_ESTIMATE_FACTOR * self.filtered_walk_factor(qualifying)
+        return self.walk(factor * distances, reads)
 
     def filtered_walk_factor(self, qualifying: int) -> float:
         """So many times the distances a walk takes under a mask that ``qualifying`` rows pass."""
         return FILTERED_WALK_FACTOR if qualifying >= BRIDGED_BELOW * self.rows else BRIDGED_WALK_FACTOR
 
-    def node_walk_us(self, distances: float, hops: float, has_codes: bool) -> float:
+    def node_walk(self, distances: float, hops: float, has_codes: bool) -> Cost:
         """A walk on disk: a read a hop, or one for every distance where codes are not in memory."""
-        return hops * NODE_READ_US + distances * (self.walk_estimate_us if has_codes else READ_US)
+        hopped = Cost(START_US + QUERY_US + hops * HOP_US, hops * HOP_WAIT_US).plus(self.reads(hops, hops))
+        if has_codes:
+            return hopped.plus(Cost(distances * self.walk_estimate_us))
+        return hopped.plus(self.reads(distances, distances))
 
-    def scan_us(self, qualifying: int, reads: float) -> float:
-        """The codes of so many rows, and the reads after it."""
-        reads_us = min(reads, self.blocks_of(qualifying)) * READ_US
-        if qualifying == self.rows:
-            return qualifying * (SCAN_ESTIMATE_US + SCAN_BYTE_US * self.record_bytes) + reads_us
-        estimate_us = MASKED_ESTIMATE_US + MASKED_BYTE_US * self.record_bytes
-        return qualifying * estimate_us + self.rows * MASK_ROW_US + reads_us
+    def scan(self, qualifying: int, candidates: int, reads: float) -> Cost:
+        """The codes of so many rows, of which so many are kept, and the reads after it."""
+        reads = min(reads, self.blocks_of(qualifying))
+        missed = 1 - qualifying / self.rows if self.rows else 0.0
+        estimate_us = self.scan_estimate_us + LINE_MISS_US * missed * (1 + self.record_bytes / LINE_BYTES)
+        mask_us = 0.0 if qualifying == self.rows else self.rows * MASK_ROW_US
+        kept_us = min(candidates, qualifying) * CANDIDATE_US
+        scanned = Cost(START_US + QUERY_US + qualifying * estimate_us + mask_us + kept_us)
+        return scanned.plus(self.reads(reads, reads))
 
-    def brute_force_us(self, qualifying: int) -> float:
-        return self.blocks_of(qualifying) * READ_US + self.rows * MASK_ROW_US
+    def brute_force(self, qualifying: int) -> Cost:
+        """All that qualify, read and compared."""
+        read = self.reads(self.requests_of(qualifying), self.blocks_of(qualifying))
+        return read.plus(Cost(START_US + self.rows * MASK_ROW_US))
 
     def blocks_of(self, qualifying: float) -> float:
         """How many blocks so many rows by chance lie in."""
@@ -77,3 +164,12 @@ class SegmentCosts:
             return 0.0
         missed: float = (1 - min(1.0, qualifying / self.rows)) ** self.rows_per_block
         return min(qualifying, self.rows / self.rows_per_block * (1 - missed))
+
+    def requests_of(self, qualifying: float) -> float:
+        """By how many requests these blocks are read, in their order: neighbouring ones by one."""
+        blocks = self.blocks_of(qualifying)
+        if blocks <= 0:
+            return 0.0
+        all_blocks = math.ceil(self.rows / self.rows_per_block)
+        most = max(1, REQUEST_BYTES_MAX // self.block_bytes)
+        return max(blocks * (1 - min(1.0, blocks / all_blocks)), blocks / most)

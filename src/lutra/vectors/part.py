@@ -55,7 +55,9 @@ class Predicted:
     kind: str
     """``flat``, ``codes`` or ``graph``: what the vectors have."""
     us: Mapping[str, float]
-    """By strategy; microseconds of one thread."""
+    """By strategy; microseconds on the clock of a machine with nothing else to do."""
+    processor_us: Mapping[str, float]
+    """The same without waiting for reads."""
     strategy: str
     distances: int
     reads: int

@@ -36,7 +36,7 @@ from lutra.vectors.residency import (
     load_codes,
 )
 from lutra.vectors.segment_file import SegmentFile
-from lutra.vectors.strategies import choose_plan, foreseen, predicted_us
+from lutra.vectors.strategies import choose_plan, foreseen, predicted_costs
 
 RECALL_TARGET_DEFAULT: Final = 0.95
 CHECK_SLACK: Final = 0.03
@@ -237,6 +237,16 @@ class Segment:
         k, plan = self._planned(k, mask, recall_target, num_candidates, math.inf)
         return Share(self._searcher, docs, k, plan, mask)
 
+    def plan_of(
+        self, strategy: Strategy, k: int, mask: RowMask | None, recall_target: float = RECALL_TARGET_DEFAULT
+    ) -> tuple[int, Plan]:
+        """For measurements: how many there can be, and how to find them by a way that `predicted` names, whatever it
+        costs."""
+        qualifying = None if mask is None else mask.count
+        k = max(1, min(k, self.rows if qualifying is None else qualifying))
+        of = self._costs, self._residency, self._calibration, k, recall_target
+        return k, _plan(*of, qualifying=qualifying, strategy=strategy)
+
     def _planned(
         self, k: int, mask: RowMask | None, recall_target: float, num_candidates: int | None, within: float
     ) -> tuple[int, Plan]:
@@ -293,14 +303,15 @@ class Segment:
         k = max(1, min(k, self.rows if qualifying is None else qualifying))
         effort = _effort(self._calibration, self._costs, k, recall_target, qualifying)
         of = self._costs, self._residency, k, effort
-        us = predicted_us(
+        costs = predicted_costs(
             *of, qualifying=qualifying, num_candidates=num_candidates, fallback=self._calibration.fallback
         )
-        strategy = min(us, key=lambda one: us[one])
+        strategy = min(costs, key=lambda one: costs[one].us)
         distances, reads = foreseen(*of, strategy, qualifying=qualifying, num_candidates=num_candidates)
         return Predicted(
             self._file.kind.value,
-            {one.name.lower(): took for one, took in us.items()},
+            {one.name.lower(): cost.us for one, cost in costs.items()},
+            {one.name.lower(): cost.processor_us for one, cost in costs.items()},
             strategy.name.lower(),
             round(distances),
             math.ceil(reads),
@@ -468,6 +479,7 @@ def _plan(
     qualifying: int | None = None,
     num_candidates: int | None = None,
     within: float = math.inf,
+    strategy: Strategy | None = None,
 ) -> Plan:
     plan = choose_plan(
         costs,
@@ -478,6 +490,7 @@ def _plan(
         num_candidates=num_candidates,
         within=within,
         fallback=calibration.fallback,
+        strategy=strategy,
     )
     return replace(plan, measured_within=calibration.measured_within(k))
 
@@ -523,5 +536,5 @@ def _calibration(file: SegmentFile, residency: Residency) -> Calibration:
 
 def _costs(file: SegmentFile, residency: Residency) -> SegmentCosts:
     code_bytes = residency.codes.record_bytes if residency.codes else 0
-    per_block = file.layout(SectionName.NODES).items_per_block
-    return SegmentCosts(file.rows, code_bytes, file.kind is SegmentKind.GRAPH, per_block)
+    nodes, has_graph = file.layout(SectionName.NODES), file.kind is SegmentKind.GRAPH
+    return SegmentCosts(file.rows, code_bytes, has_graph, nodes.items_per_block, nodes.block_bytes, file.degree)

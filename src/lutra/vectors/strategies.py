@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 
 from lutra.kernels.searcher import Plan, Strategy
 from lutra.vectors.calibration import Effort, Fallback, rerank_plan
-from lutra.vectors.costs import READ_US, SegmentCosts
+from lutra.vectors.costs import Cost, SegmentCosts
 from lutra.vectors.residency import Residency
 
 BEAM_MAX: Final = 4_096
@@ -60,6 +60,7 @@ def choose_plan(
     num_candidates: int | None = None,
     within: float = math.inf,
     fallback: Fallback = Fallback.NONE,
+    strategy: Strategy | None = None,
 ) -> Plan:
     """The plan of the least cost.
 
@@ -68,13 +69,15 @@ def choose_plan(
     :param num_candidates: rows to keep going with and to compare, in place of what ``effort`` says.
     :param within: rows farther than this may be left out.
     :param fallback: what is done in place of what ``effort`` would come to; nothing where ``num_candidates`` are given.
+    :param strategy: this way, one of those of `predicted_us`, in place of the one that costs least.
     """
     if num_candidates is not None:
         fallback = Fallback.NONE
     options = predicted_us(
         costs, residency, k, effort, qualifying=qualifying, num_candidates=num_candidates, fallback=fallback
     )
-    strategy = min(options, key=lambda one: options[one])
+    if strategy is None:
+        strategy = min(options, key=lambda one: options[one])
     if strategy is Strategy.BRUTE_FORCE:
         return Plan(strategy, 0, k, k)
     wanted = _wanted(costs, k, effort, qualifying, num_candidates, is_on_disk=Strategy.NODE_WALK in options)
@@ -88,7 +91,7 @@ def choose_plan(
         give_up = max(1, int(spend_us / costs.walk_estimate_us))
     if strategy is Strategy.NODE_WALK and qualifying is not None:
         instead_us = options[Strategy.CODE_SCAN if residency.codes else Strategy.BRUTE_FORCE]
-        give_up = max(1, int(min(instead_us, PATIENCE * options[Strategy.NODE_WALK]) / READ_US))
+        give_up = max(1, int(min(instead_us, PATIENCE * options[Strategy.NODE_WALK]) / costs.reads(1, 1).us))
     plan = rerank_plan(strategy, k, min(wanted, BEAM_MAX), sigmas, give_up)
     if num_candidates is None:
         return replace(plan, deepens=True, scans_when_away=scans_when_away, within=within)
@@ -106,25 +109,50 @@ def predicted_us(
     num_candidates: int | None = None,
     fallback: Fallback = Fallback.NONE,
 ) -> dict[Strategy, float]:
-    """What each way that can be gone would cost. As `choose_plan`, whose choice is the least of them."""
+    """What each way that can be gone would take on the clock. As `choose_plan`, whose choice is the least of them."""
+    costed = predicted_costs(
+        costs, residency, k, effort, qualifying=qualifying, num_candidates=num_candidates, fallback=fallback
+    )
+    return {strategy: cost.us for strategy, cost in costed.items()}
+
+
+def predicted_costs(
+    costs: SegmentCosts,
+    residency: Residency,
+    k: int,
+    effort: Effort,
+    *,
+    qualifying: int | None = None,
+    num_candidates: int | None = None,
+    fallback: Fallback = Fallback.NONE,
+) -> dict[Strategy, Cost]:
+    """What each way that can be gone would cost. As `choose_plan`."""
     if num_candidates is not None:
         fallback = Fallback.NONE
     counting = costs.rows if qualifying is None else qualifying
-    reads = max(effort.reads, 1.5 * k)
-    options = {Strategy.BRUTE_FORCE: costs.brute_force_us(counting)}
+    reads = _reads(k, effort)
+    options = {Strategy.BRUTE_FORCE: costs.brute_force(counting)}
     if residency.codes and fallback is not Fallback.EXACT:
-        options[Strategy.CODE_SCAN] = costs.scan_us(counting, reads)
+        kept = rerank_plan(Strategy.CODE_SCAN, k, 0, 0.0).candidates
+        options[Strategy.CODE_SCAN] = costs.scan(counting, kept, reads)
     if not costs.has_graph or k > BEAM_MAX or fallback is not Fallback.NONE:
         return options
     if not (residency.codes and residency.graph):
         beam = _wanted(costs, k, effort, qualifying, num_candidates, is_on_disk=True)
-        distances = effort.distances * beam / effort.beam
-        options[Strategy.NODE_WALK] = costs.node_walk_us(distances, beam, residency.codes is not None)
-    elif qualifying is None:
-        options[Strategy.WALK] = costs.effort_us(effort.distances, reads)
+        distances = min(costs.rows, effort.distances * beam / effort.beam)
+        options[Strategy.NODE_WALK] = costs.node_walk(distances, beam, residency.codes is not None)
+        return options
+    distances = effort.distances * max(1.0, (num_candidates or 0) / max(1, effort.beam))
+    if qualifying is None:
+        options[Strategy.WALK] = costs.walk(distances, reads)
     else:
-        options[Strategy.WALK] = costs.filtered_walk_us(qualifying, effort.distances, reads)
+        options[Strategy.WALK] = costs.filtered_walk(qualifying, distances, reads)
     return options
+
+
+def _reads(k: int, effort: Effort) -> float:
+    """Of the re-rank: those without asking, at least."""
+    return max(effort.reads, rerank_plan(Strategy.CODE_SCAN, k, 0, 0.0).first)
 
 
 def foreseen(
@@ -139,9 +167,9 @@ def foreseen(
 ) -> Foreseen:
     """What going that way would take, as `predicted_us` reckons it."""
     counting = costs.rows if qualifying is None else qualifying
-    reads = max(effort.reads, 1.5 * k)
+    reads = _reads(k, effort)
     if strategy is Strategy.BRUTE_FORCE:
-        return Foreseen(float(counting), costs.blocks_of(counting))
+        return Foreseen(float(counting), costs.requests_of(counting))
     if strategy is Strategy.CODE_SCAN:
         reads = min(reads, costs.blocks_of(counting))
         return Foreseen(counting + reads, reads)
@@ -149,7 +177,7 @@ def foreseen(
         factor = 1.0 if qualifying is None else costs.filtered_walk_factor(qualifying)
         return Foreseen(factor * effort.distances, reads)
     beam = _wanted(costs, k, effort, qualifying, num_candidates, is_on_disk=True)
-    distances = effort.distances * beam / effort.beam
+    distances = min(costs.rows, effort.distances * beam / effort.beam)
     return Foreseen(distances, beam + (0.0 if residency.codes else distances))
 
 
