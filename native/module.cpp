@@ -5,6 +5,7 @@
 
 NB_MODULE(_native, m) {
     lutra::bind_forks(m);
+    lutra::bind_deadline(m);
     lutra::bind_checksum(m);
     lutra::bind_log_frames(m);
     lutra::bind_wildcard(m);

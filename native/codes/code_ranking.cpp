@@ -1,6 +1,7 @@
 #include "code_ranking.h"
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 
 #include "codes.h"
@@ -8,6 +9,7 @@
 #include "parallel.h"
 #include "product_codes.h"
 #include "threads.h"
+#include "time_limit.h"
 
 namespace lutra {
 
@@ -23,6 +25,9 @@ constexpr std::size_t kPassedAtOnce = 16;
 constexpr std::size_t kBlockRowsMax = 64 * kBatchRows;
 // Bytes of records that pay for starting one more thread (about half a millisecond of work).
 constexpr std::size_t kBytesPerThread = 4 * 1024 * 1024;
+// Nanoseconds that a row and a byte of its record take, roughly.
+constexpr std::size_t kRowNs = 3;
+constexpr std::size_t kBytesPerNs = 16;
 // Candidates kept before those that have meanwhile been ruled out are dropped.
 constexpr std::size_t kCandidatesKept = 4096;
 
@@ -131,10 +136,20 @@ std::vector<RankingWorker> run(const Query& query, const CodeScan& scan, std::si
     const unsigned threads = ranking_threads(scan, rows, query.record_bytes());
     std::vector<RankingWorker> workers(threads, RankingWorker(k));
     const std::size_t block_rows = std::clamp(kBatchRows * (scan.row_count / rows), kBatchRows, kBlockRowsMax);
+    const TimeLimit limit = current_limit();
+    std::vector<Pace> paces(threads, Pace(limit));
+    const std::size_t row_ns = kRowNs + query.record_bytes() / kBytesPerNs;
+    std::atomic<bool> is_cut{false};
     parallel_for(threads, scan.row_count, block_rows, [&](unsigned thread, std::size_t begin, std::size_t end) {
+        if (is_cut.load(std::memory_order_relaxed)) return;
         RankingWorker& worker = workers[thread];
         worker.batch.each(query, scan, begin, end, [&] { look(worker); });
+        if (paces[thread].is_over(row_ns * (end - begin) * rows / scan.row_count)) is_cut.store(true);
     });
+    if (is_cut.load()) {
+        if (scan.was_cut == nullptr) limit.check();
+        if (scan.was_cut != nullptr) *scan.was_cut = true;
+    }
     return workers;
 }
 
@@ -187,7 +202,9 @@ std::vector<Estimated> candidates_by_code(const Query& query, const CodeScan& sc
         }
         if (worker.kept.size() > worker.kept_before_next_sweep) worker.sweep(worker.limit());
     });
-    const float limit = distance_of(merged(workers, k).back());
+    const std::vector<std::uint64_t> keys = merged(workers, k);
+    // Of rows that were cut short there may be fewer: then nothing is known to be too far.
+    const float limit = keys.size() < k ? std::numeric_limits<float>::infinity() : distance_of(keys.back());
     std::vector<Estimated> found;
     for (RankingWorker& worker : workers) {
         worker.sweep(limit);

@@ -14,6 +14,8 @@ struct CodeScan {
     std::size_t row_count;
     const RowMask* mask;          // of row_count rows; nullptr: all rows count
     unsigned threads;          // at most; 0: as many as the process may use. Fewer where there is little to do.
+    // Where the thread's time is up: set, and what was looked at by then is the answer. nullptr: TooLateError is thrown.
+    bool* was_cut = nullptr;
 
     std::size_t counting() const { return mask == nullptr ? row_count : mask->count(); }
 };

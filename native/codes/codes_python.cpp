@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "bindings.h"
+#include "deadline_python.h"
 #include "code_ranking.h"
 #include "code_reduction.h"
 #include "codes.h"
@@ -204,7 +205,7 @@ nb::tuple scan(const Query& query, const Records& records, std::int64_t k, const
     if (mask) check_same("elements of the mask", mask->shape(0), records.shape(0));
     std::vector<Estimated> found;
     {
-        nb::gil_scoped_release no_gil;
+        const TimelyUnlocked no_gil;
         std::optional<RowMask> counting;
         if (mask) counting.emplace(reinterpret_cast<const std::uint8_t*>(mask->data()), mask->shape(0));
         const CodeScan how{records.data(), records.shape(0), counting ? &*counting : nullptr, threads};

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "deadline_python.h"
+
 namespace lutra {
 
 // Owns the elements, in the order of C.
@@ -28,8 +30,8 @@ nanobind::object array_of(std::vector<T>&& elements) {
     return array_of(std::move(elements), {size});
 }
 
-// Works without the interpreter's lock where there is much to do: more than Most things. Up to so many, giving it away
-// and taking it back costs more than it is worth.
+// Works without the interpreter's lock, and by the thread's deadline, where there is much to do: more than Most things.
+// Up to so many, giving it away and taking it back costs more than it is worth.
 template <std::size_t Most>
 class MaybeUnlocked {
   public:
@@ -38,7 +40,7 @@ class MaybeUnlocked {
     }
 
   private:
-    std::optional<nanobind::gil_scoped_release> released_;
+    std::optional<TimelyUnlocked> released_;
 };
 
 }  // namespace lutra

@@ -10,6 +10,7 @@ void bind_checksum(nanobind::module_& m);
 void bind_block_cache(nanobind::module_& m);
 void bind_codes(nanobind::module_& m);
 void bind_plainbuffer(nanobind::module_& m);
+void bind_deadline(nanobind::module_& m);
 void bind_distance(nanobind::module_& m);
 void bind_forks(nanobind::module_& m);
 void bind_geo(nanobind::module_& m);

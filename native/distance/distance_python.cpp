@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bindings.h"
+#include "deadline_python.h"
 #include "topk.h"
 
 namespace nb = nanobind;
@@ -77,7 +78,7 @@ nb::tuple py_topk(const Matrix& queries, const Matrix& vectors, std::int64_t k, 
     auto [ids, ids_data] = new_array<std::int64_t>(scan.query_count, found);
     auto [distances, distances_data] = new_array<float>(scan.query_count, found);
     if (found > 0 && scan.query_count > 0) {
-        nb::gil_scoped_release no_gil;
+        const TimelyUnlocked no_gil;
         topk(scan, found, ids_data, distances_data);
     }
     return nb::make_tuple(ids, distances);

@@ -12,6 +12,7 @@
 
 #include "nearest.h"
 #include "threads.h"
+#include "time_limit.h"
 #include "wide_distance.h"
 
 namespace lutra {
@@ -21,6 +22,8 @@ namespace {
 // A block of rows stays in the second-level cache while all queries look at it.
 constexpr std::size_t kBlockBytes = 256 * 1024;
 constexpr std::size_t kBlockRowsMax = 1024;
+// Multiply-adds that take a nanosecond, roughly.
+constexpr std::size_t kWorkPerNs = 8;
 // Multiply-adds that pay for starting one more thread (about half a millisecond of work).
 constexpr std::size_t kWorkPerThread = 4 * 1024 * 1024;
 
@@ -41,7 +44,9 @@ class Worker {
         for (std::size_t q = 0; q < scan.query_count; ++q) nearest_.emplace_back(k);
     }
 
-    void run(std::atomic<std::size_t>& next_row) noexcept {
+    // Until all rows are taken, or the time is up: then it is not the answer.
+    void run(std::atomic<std::size_t>& next_row, const TimeLimit& limit) noexcept {
+        Pace pace(limit);
         for (;;) {
             const std::size_t begin = next_row.fetch_add(block_rows_, std::memory_order_relaxed);
             if (begin >= scan_.row_count) return;
@@ -51,6 +56,7 @@ class Worker {
                 const std::size_t together = scan_.query_count - q >= kTileQueries ? kTileQueries : 1;
                 look(q, together, count);
                 q += together;
+                if (pace.is_over(together * count * scan_.dimension / kWorkPerNs)) return;
             }
         }
     }
@@ -154,17 +160,19 @@ std::size_t thread_count(const Scan& scan, std::size_t rows) {
 
 // Runs the workers, the first on this thread.
 void run(std::vector<Worker>& workers) {
+    const TimeLimit limit = current_limit();
     std::atomic<std::size_t> next_row{0};
     std::vector<std::thread> threads;
     threads.reserve(workers.size() - 1);
     try {
         for (std::size_t i = 1; i < workers.size(); ++i) {
-            threads.emplace_back([&worker = workers[i], &next_row] { worker.run(next_row); });
+            threads.emplace_back([&worker = workers[i], &next_row, &limit] { worker.run(next_row, limit); });
         }
     } catch (const std::exception&) {  // no thread to be had: those that run do the work
     }
-    workers[0].run(next_row);
+    workers[0].run(next_row, limit);
     for (std::thread& thread : threads) thread.join();
+    limit.check();
 }
 
 }  // namespace

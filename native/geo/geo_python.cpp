@@ -42,6 +42,10 @@ static_assert(sizeof(geo::Point) == 2 * sizeof(double) && sizeof(geo::Box) == 4 
 
 using Unlocked = MaybeUnlocked<512>;  // by points or boxes
 
+// Nanoseconds that it takes, roughly, to ask a shape, and to measure a distance.
+constexpr std::size_t kShapeNs = 100;
+constexpr std::size_t kDistanceNs = 40;
+
 struct PyShape {
     ShapePtr shape;
 };
@@ -55,7 +59,9 @@ nb::object relations(const PyShape& self, const Boxes& boxes) {
     const auto* data = reinterpret_cast<const geo::Box*>(boxes.data());
     {
         const Unlocked unlocked(found.size());
+        Pace pace;
         for (std::size_t i = 0; i < found.size(); ++i) {
+            pace.step(kShapeNs);
             found[i] = static_cast<std::uint8_t>(self.shape->relation(data[i]));
         }
     }
@@ -69,7 +75,9 @@ RowMask select(const PyShape& self, const Points& points, const std::optional<Do
     }
     const Unlocked unlocked(all.size());
     std::vector<std::uint64_t> words((size + 63) / 64);
+    Pace pace;
     for (std::size_t i = 0; i < all.size(); ++i) {
+        pace.step(kShapeNs);
         const std::size_t doc = docs ? static_cast<std::size_t>(docs->data()[i]) : i;  // a negative one is too large
         if (doc >= size) throw std::out_of_range("there is no such document");
         std::uint64_t& word = words[doc / 64];
@@ -102,7 +110,9 @@ nb::object distances(const Points& points, const Points& from, int type, int mod
     std::vector<double> found(all.size());
     {
         const Unlocked unlocked(all.size());
+        Pace pace;
         for (std::size_t i = 0; i < all.size(); ++i) {
+            pace.step(kDistanceNs * origins.size());
             found[i] = distance_m(origins, all[i], static_cast<geo::DistanceType>(type), static_cast<Mode>(mode));
         }
     }

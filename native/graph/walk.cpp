@@ -38,6 +38,8 @@ constexpr std::uint32_t kAwayLooked = 100;
 constexpr std::size_t kListsAhead = 3;
 // A walk to one row tries a beam that costs less to keep: what it comes by as long as it is not spent, wider ones do, too.
 constexpr std::size_t kTriedBeam = 12;
+// Nanoseconds that a hop takes, roughly.
+constexpr std::size_t kHopNs = 1'500;
 // Rows that do not count which stay in the beam then: the way to what counts nearby, where there is any.
 constexpr std::size_t kLeadingOn = 16;
 
@@ -189,9 +191,16 @@ void Walk::keep_what_counts() {
     beam_.merge(fresh_, &spilled_);
 }
 
-// Whether the walk has come to its end: nothing is left to expand. Else it gave up.
+bool Walk::is_late() {
+    if (!pace_.is_over(kHopNs)) return false;
+    counters_.end = WalkEnd::kLate;
+    return true;
+}
+
+// Whether the walk has come to its end: nothing is left to expand. Else it gave up, or its time is up.
 bool Walk::expand_all() {
     for (;;) {
+        if (is_late()) return false;
         if (options_->effort_max != 0 && counters_.distances + counters_.bridges >= options_->effort_max) break;
         const Candidate* next = beam_.expand();
         if (next == nullptr) {
@@ -259,6 +268,7 @@ const std::vector<Candidate>& Walk::run(const WalkGraph& graph, const QueryCode&
     query_ = &query;
     options_ = &options;
     counters_ = {};
+    pace_ = Pace();
     bridging_ = false;
     adapted_ = false;
     beam_.reset(std::max(options.beam, options.count));
@@ -275,7 +285,8 @@ const std::vector<Candidate>& Walk::run(const WalkGraph& graph, const QueryCode&
     counters_.looked = counters_.qualified = 0;  // of neither is near the query
     while (expand_all() && options.mask != nullptr && go_on_wider()) {
     }
-    if (options.mask == nullptr && !graph.apart.empty() && !has_met_sought() && !options.ends_when_spent) {
+    const bool goes_on = counters_.end != WalkEnd::kLate && !has_met_sought() && !options.ends_when_spent;
+    if (options.mask == nullptr && !graph.apart.empty() && goes_on) {
         look_at_all(graph.apart);
         expand_all();
     }

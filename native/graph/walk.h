@@ -10,6 +10,7 @@
 #include "beam.h"
 #include "codes.h"
 #include "row_mask.h"
+#include "time_limit.h"
 
 namespace lutra {
 
@@ -43,6 +44,7 @@ enum class WalkEnd : std::uint8_t {
     kDone = 0,
     kExhausted = 1,  // under a mask: every row that can be reached was seen, and fewer than `least` count
     kGaveUp = 2,     // effort_max, or the mask leaves out what is near the query
+    kLate = 3,       // the thread's time was up
 };
 
 struct WalkCounters {
@@ -57,7 +59,8 @@ struct WalkCounters {
 // A thread's memory for walks, used again by each: about row_count / 4 bytes and what a beam needs.
 class Walk {
   public:
-    // The candidates nearest by estimate, nearest first, at most `count`.
+    // The candidates nearest by estimate, nearest first, at most `count`. Where the thread's time is up: those that
+    // were met by then.
     const std::vector<Candidate>& run(const WalkGraph& graph, const QueryCode& query, const WalkOptions& options);
 
     // Whether a walk comes by `row`, whose own vector is the query; it ends there.
@@ -76,6 +79,7 @@ class Walk {
     void estimate();
     void keep_filtered();
     bool expand_all();
+    bool is_late();
     void adapt();
     double pass_rate() const;
     bool is_away() const;
@@ -95,6 +99,7 @@ class Walk {
     WalkCounters counters_;
     bool bridging_ = false;  // rows that do not count are not estimated but read through
     bool adapted_ = false;
+    Pace pace_{TimeLimit{}};
     Beam beam_;
     Beam found_;  // under a mask: rows that count
     RowSet seen_;

@@ -41,7 +41,10 @@ BlockCache::BlockCache(std::size_t budget_bytes, unsigned shards) : budget_bytes
     for (unsigned i = 0; i < shards; ++i) shards_.push_back(std::make_unique<CacheShard>(budget_bytes / shards));
 }
 
-BlockCache::~BlockCache() { prefetcher_.stop(); }
+BlockCache::~BlockCache() {
+    prefetcher_.stop();
+    loader_.stop();
+}
 
 CacheShard& BlockCache::shard_of(const BlockKey& key) {
     // Other bits than those that choose a bucket within the shard.
@@ -123,6 +126,7 @@ void BlockCache::resize(std::size_t budget_bytes) {
 void BlockCache::close() {
     if (closed_.exchange(true)) return;
     prefetcher_.stop();
+    loader_.stop();
     for (const auto& shard : shards_) shard->drop(std::nullopt);
     std::vector<std::weak_ptr<RangeReader>> readers;
     {

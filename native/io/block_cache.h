@@ -17,10 +17,16 @@
 #include "block_cache_prefetch.h"
 #include "block_cache_shard.h"
 #include "io_read.h"
+#include "time_limit.h"
 
 namespace lutra {
 
 inline constexpr std::uint32_t kBlockBytesMax = 1 << 20;
+
+// Batches that are read ahead at a time: more than one hides the latency of a remote store from other sources' reads.
+inline constexpr std::size_t kPrefetchesMax = 4;
+// And by threads that go on where who asked for them has no more time: as many as may hang.
+inline constexpr std::size_t kLoadsMax = 64;
 
 // How long somebody waits for others to release memory.
 inline constexpr std::chrono::seconds kRoomWaitMax{2};
@@ -119,7 +125,8 @@ private:
     std::vector<std::pair<std::string, BlockKind>> cells_;
     std::vector<std::unique_ptr<CacheShard>> shards_;
     std::atomic<bool> closed_{false};
-    Prefetcher prefetcher_;
+    Prefetcher prefetcher_{kPrefetchesMax};
+    Prefetcher loader_{kLoadsMax};
 };
 
 // Thread-safe. All reads throw StorageError, CorruptionError or what the reader threw where a block cannot be had (no
@@ -129,7 +136,8 @@ public:
     ~BlockSource();
 
     // Replaces `pinned` with the blocks, in the order asked for; what is not in memory is read in one batch. Where the
-    // budget has no room, waits for others to release some; throws NoRoomError after two seconds of that.
+    // budget has no room, waits for others to release some; throws NoRoomError after two seconds of that. Where the
+    // thread's time is up before a remote store answers, throws TooLateError; the reads go on.
     void pin(std::span<const std::uint64_t> numbers, std::vector<PinnedBlock>& pinned);
     // As pin, but stops at the first block without room, and waits only for the very first one: for callers that can
     // go on with some of the blocks. Those never wait for each other in a circle.
@@ -159,7 +167,8 @@ private:
                 std::uint32_t id, std::uint16_t cell);
 
     void pin_prefix(std::span<const std::uint64_t> numbers, std::vector<PinnedBlock>& pinned, bool all);
-    static std::exception_ptr wait(const std::vector<PinnedBlock>& pinned);
+    void load(Loads& loads, const TimeLimit& limit);
+    static std::exception_ptr wait(const std::vector<PinnedBlock>& pinned, const TimeLimit& limit);
     CacheShard::Wanted wanted(std::uint64_t number) const;
     std::exception_ptr corruption(std::uint64_t number) const;
 

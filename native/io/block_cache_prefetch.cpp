@@ -10,12 +10,10 @@
 
 namespace lutra {
 
-namespace {
-// Each thread has a batch under way: more than one hides the latency of a remote store from other sources' reads.
-constexpr std::size_t kThreadsMax = 4;
-}  // namespace
-
 struct Prefetcher::Shared {
+    explicit Shared(std::size_t most) : threads_max(most) {}
+
+    const std::size_t threads_max;
     std::mutex mutex;
     std::condition_variable changed;
     std::deque<Job> jobs;
@@ -24,13 +22,13 @@ struct Prefetcher::Shared {
     bool stopped = false;
 };
 
-Prefetcher::Prefetcher() : shared_(std::make_shared<Shared>()) {}
+Prefetcher::Prefetcher(std::size_t threads_max) : shared_(std::make_shared<Shared>(threads_max)) {}
 
 void Prefetcher::add(Job job) {
     {
         const std::lock_guard lock(shared_->mutex);
         if (shared_->stopped) return;
-        if (shared_->idle <= shared_->jobs.size() && shared_->threads.size() < kThreadsMax) {
+        if (shared_->idle <= shared_->jobs.size() && shared_->threads.size() < shared_->threads_max) {
             try {
                 shared_->threads.emplace_back([shared = shared_] { work(shared); });
             } catch (const std::system_error&) {

@@ -1,17 +1,18 @@
-// Threads that read blocks ahead, so that whoever asks for them ahead need not wait.
+// Threads that read blocks for others: ahead of need, or for who may not wait until they come.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 
 namespace lutra {
 
-// A job runs on one of a few threads, which are started as jobs come. Thread-safe.
+// A job runs on one of some threads, which are started as jobs come. Thread-safe.
 class Prefetcher {
 public:
     using Job = std::function<void()>;
 
-    Prefetcher();
+    explicit Prefetcher(std::size_t threads_max);
     ~Prefetcher() { stop(); }
     Prefetcher(const Prefetcher&) = delete;
     Prefetcher& operator=(const Prefetcher&) = delete;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "bindings.h"
+#include "deadline_python.h"
 #include "io_file.h"
 #include "io_remote_python.h"
 
@@ -126,7 +127,7 @@ nb::list read(const HeldSource& source, const std::vector<std::uint64_t>& number
         places.push_back(PyBytes_AS_STRING(bytes.ptr()));
         blocks.append(std::move(bytes));
     }
-    nb::gil_scoped_release no_gil;
+    const TimelyUnlocked no_gil;
     copy_blocks(*source, numbers, bypass, [&](std::size_t i, std::span<const std::byte> block) {
         std::memcpy(places[i], block.data(), block.size());
     });
@@ -142,7 +143,7 @@ nb::object read_range(const HeldSource& source, std::uint64_t offset, std::uint6
     }
     nb::object bytes = new_bytes(length);
     char* to = PyBytes_AS_STRING(bytes.ptr());
-    nb::gil_scoped_release no_gil;
+    const TimelyUnlocked no_gil;
     std::vector<std::uint64_t> numbers;
     const std::uint64_t first = offset / section.block_bytes;
     for (std::uint64_t n = first; n * section.block_bytes < offset + length && length > 0; ++n) numbers.push_back(n);
@@ -190,7 +191,7 @@ nb::list read_payloads(const HeldSource& source, const std::vector<std::pair<std
             at += size;
         }
     }
-    nb::gil_scoped_release no_gil;
+    const TimelyUnlocked no_gil;
     copy_blocks(*source, numbers, bypass, [&](std::size_t i, std::span<const std::byte> block) {
         std::memcpy(pieces[i].to, block.data() + pieces[i].begin, pieces[i].size);
     });

@@ -142,6 +142,7 @@ void CacheShard::publish(Block* block) {
         block->state.store(Block::kReady, std::memory_order_release);
     }
     block->state.notify_all();
+    if (waiting_for_loads_.load() > 0) loaded_.notify_all();
 }
 
 void CacheShard::fail(Block* block, std::exception_ptr error) {
@@ -158,6 +159,7 @@ void CacheShard::fail(Block* block, std::exception_ptr error) {
         block->state.store(Block::kFailed, std::memory_order_release);
     }
     block->state.notify_all();
+    if (waiting_for_loads_.load() > 0) loaded_.notify_all();
     released_.notify_all();
 }
 
@@ -169,6 +171,23 @@ void CacheShard::release(Block* block) {
     }
     // With one pin left, the table's, the block can be evicted.
     if (before <= 2 && waiting_.load() > 0) released_.notify_all();
+}
+
+bool CacheShard::wait_loaded(const Block& block, const TimeLimit& limit) {
+    // Nobody wakes who is given up meanwhile: it looks itself.
+    constexpr std::chrono::milliseconds kLook{20};
+    const auto is_there = [&] { return block.state.load(std::memory_order_acquire) != Block::kLoading; };
+    if (is_there()) return true;
+    waiting_for_loads_.fetch_add(1);
+    bool came = false;
+    {
+        std::unique_lock lock(mutex_);
+        while (!(came = is_there()) && !limit.is_over()) {
+            loaded_.wait_until(lock, std::min(limit.until, std::chrono::steady_clock::now() + kLook));
+        }
+    }
+    waiting_for_loads_.fetch_sub(1);
+    return came;
 }
 
 bool CacheShard::wait_for_release(std::chrono::steady_clock::time_point deadline) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "block_cache_frames.h"
+#include "time_limit.h"
 
 namespace lutra {
 
@@ -119,6 +120,8 @@ public:
     void fail(Block* block, std::exception_ptr error);
     void release(Block* block);
 
+    // Waits until a block that the caller has a pin of is there, or has failed; false where the time is up before.
+    bool wait_loaded(const Block& block, const TimeLimit& limit);
     // Waits until a pin may have gone; false at the deadline.
     bool wait_for_release(std::chrono::steady_clock::time_point deadline);
 
@@ -164,6 +167,8 @@ private:
 
     std::mutex mutex_;
     std::condition_variable released_;
+    std::condition_variable loaded_;
+    std::atomic<unsigned> waiting_for_loads_{0};
     std::atomic<unsigned> waiting_{0};
     std::vector<Block*> buckets_;
     std::array<Fifo, 4> queues_;  // by Block::Queue

@@ -37,6 +37,17 @@ public:
     void reserve(std::size_t count) { blocks_.reserve(count); }
     void add(CacheShard& shard, Block* block) { blocks_.emplace_back(&shard, block); }
     bool empty() const { return blocks_.empty(); }
+    // Has `others` do it; `pins` are what holds the blocks meanwhile.
+    void hand_over(Loads& others, std::vector<PinnedBlock>& pins) {
+        pins.reserve(blocks_.size());
+        others.reserve(blocks_.size());
+        for (const auto& [shard, block] : blocks_) {
+            block->pins.fetch_add(1);  // this thread has a pin, so it is no last one
+            pins.emplace_back(*shard, block);
+            others.add(*shard, block);
+        }
+        blocks_.clear();
+    }
 
     // Reads them in one batch. Does not throw what a read does: that is the blocks' to tell.
     void run() {
@@ -78,7 +89,7 @@ private:
     std::vector<std::pair<CacheShard*, Block*>> blocks_;
 };
 
-// A prefetch: nobody but itself holds its blocks until they are there.
+// Reads by another thread: they hold their blocks until these are there, whoever else does.
 struct BlockSource::Ahead {
     explicit Ahead(std::shared_ptr<BlockSource> asked) : source(std::move(asked)), loads(*source) {}
 
@@ -144,7 +155,8 @@ void BlockSource::pin_prefix(std::span<const std::uint64_t> numbers, std::vector
     check(numbers);
     pinned.clear();
     pinned.reserve(numbers.size());
-    const auto deadline = std::chrono::steady_clock::now() + kRoomWaitMax;
+    const TimeLimit limit = current_limit();
+    const auto deadline = std::min(std::chrono::steady_clock::now() + kRoomWaitMax, limit.until);
     try {
         Loads loads(*this);
         loads.reserve(numbers.size());
@@ -153,8 +165,9 @@ void BlockSource::pin_prefix(std::span<const std::uint64_t> numbers, std::vector
             CacheShard& shard = cache_->shard_of(block.key);
             CacheShard::Acquired acquired = shard.acquire(block);
             while (acquired.found == CacheShard::Found::kNoRoom && (all || pinned.empty())) {
-                loads.run();  // before waiting for others: they may be waiting for these
+                load(loads, limit);  // before waiting for others: they may be waiting for these
                 if (!shard.wait_for_release(deadline)) {
+                    limit.check();
                     throw NoRoomError(reader_->name() + ": the block cache's memory is all in use");
                 }
                 acquired = shard.acquire(block);
@@ -163,20 +176,36 @@ void BlockSource::pin_prefix(std::span<const std::uint64_t> numbers, std::vector
             pinned.emplace_back(shard, acquired.block);
             if (acquired.found == CacheShard::Found::kClaimed) loads.add(shard, acquired.block);
         }
-        loads.run();
-        if (const std::exception_ptr error = wait(pinned)) std::rethrow_exception(error);
+        load(loads, limit);
+        if (const std::exception_ptr error = wait(pinned, limit)) std::rethrow_exception(error);
     } catch (...) {
         pinned.clear();
         throw;
     }
 }
 
-// Until all are there or have failed: then the first error.
-std::exception_ptr BlockSource::wait(const std::vector<PinnedBlock>& pinned) {
+// Has them read: by another thread where this one may have to go before they are there.
+void BlockSource::load(Loads& loads, const TimeLimit& limit) {
+    if (loads.empty()) return;
+    if (!limit.is_limited() || !reader_->may_stall()) {
+        loads.run();
+        return;
+    }
+    const auto ahead = std::make_shared<Ahead>(shared_from_this());
+    loads.hand_over(ahead->loads, ahead->pins);
+    cache_->loader_.add([ahead] { ahead->loads.run(); });
+}
+
+// Until all are there or have failed: then the first error. Throws TooLateError where the time is up before.
+std::exception_ptr BlockSource::wait(const std::vector<PinnedBlock>& pinned, const TimeLimit& limit) {
     std::exception_ptr error;
     for (const PinnedBlock& pin : pinned) {
         const Block* block = pin.block_;
-        block->state.wait(Block::kLoading, std::memory_order_acquire);
+        if (!limit.is_limited()) {
+            block->state.wait(Block::kLoading, std::memory_order_acquire);
+        } else if (!pin.shard_->wait_loaded(*block, limit)) {
+            limit.check();
+        }
         if (!error && block->state.load(std::memory_order_acquire) == Block::kFailed) error = *block->error;
     }
     return error;

@@ -60,6 +60,9 @@ public:
     }
     virtual void finish(std::span<ReadRequest> requests) { static_cast<void>(requests); }
 
+    // Whether a read may be without an answer for seconds: then who has a limit of time has another thread wait for it.
+    virtual bool may_stall() const { return false; }
+
     // Lets go of what it holds on to but memory and files. Reads that begin later may fail.
     virtual void close() {}
 

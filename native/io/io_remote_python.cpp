@@ -72,6 +72,8 @@ public:
         }
     }
 
+    bool may_stall() const override { return true; }
+
     // The function may hold on to the cache that holds on to it.
     void close() override {
         if (!nb::is_alive()) return;

@@ -51,6 +51,8 @@ class NodeReader {
     void start(std::span<const std::uint32_t> rows);
     // Returns when all are there and checked. Throws StorageError, CorruptionError or what the source threw.
     void finish();
+    // Instead of `finish`, where nobody wants them any more.
+    void give_up() { abandon(); }
 
     const float* vector(std::size_t index) const { return nodes_[index]; }
     // Of row `index` of the batch: [degree], in memory that need not be aligned to more than 4 bytes.

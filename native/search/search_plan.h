@@ -1,14 +1,13 @@
 // How one query is to be answered, and what doing so took.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
-#include <stdexcept>
 
 #include "row_mask.h"
+#include "time_limit.h"
 
 namespace lutra {
 
@@ -18,24 +17,6 @@ enum class Strategy : std::uint8_t {
     kCodeScan = 1,    // the codes of all rows that count, then the vectors of those in doubt
     kWalk = 2,        // the graph and the codes in memory, then the vectors of those in doubt
     kNodeWalk = 3,    // the graph on disk: every row whose neighbours are looked at gives its vector too
-};
-
-// The search was not done in the time it had.
-struct TooLateError : std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
-
-// When a search has to be done; whoever asked for it may give it up before.
-struct TimeLimit {
-    std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max();
-    const char* is_given_up = nullptr;  // not 0: it is; another thread may say so at any time
-
-    void check() const {
-        if (is_given_up != nullptr && __atomic_load_n(is_given_up, __ATOMIC_RELAXED) != 0) {
-            throw TooLateError("The search was given up.");
-        }
-        if (std::chrono::steady_clock::now() > until) throw TooLateError("The search took longer than it may.");
-    }
 };
 
 struct SearchPlan {
@@ -58,8 +39,10 @@ struct SearchPlan {
     std::span<const std::uint32_t> seeds;  // rows that count, for a walk to start from
     std::span<const std::uint32_t> rows;   // kBruteForce: all rows that count
     TimeLimit limit = {};
+    // Where the time is up the answer is of what was compared by then, and says so; else TooLateError is thrown.
+    bool answers_in_part = false;
 
-    // Throws TooLateError where the time is up. Asked before each round of reads and each scan of codes.
+    // Throws TooLateError where the time is up.
     void check_time() const { limit.check(); }
 };
 
@@ -71,6 +54,7 @@ struct SearchCounters {
     std::uint64_t bytes = 0;
     Strategy planned = Strategy::kBruteForce;
     Strategy used = Strategy::kBruteForce;  // another one where the plan was changed on the way
+    bool is_partial = false;  // the time was up before all was looked at that was to be
 };
 
 }  // namespace lutra

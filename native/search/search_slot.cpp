@@ -23,8 +23,13 @@ constexpr std::size_t kLearnedMin = 2;
 // Candidates of a scan that a walk goes on by, at least and for each answer wanted.
 constexpr std::size_t kScannedMin = 256;
 constexpr std::size_t kScannedPerAnswer = 8;
+// Nanoseconds that asking the bound of a candidate takes, roughly.
+constexpr std::size_t kAskNs = 30;
 // Of one query, kept for the next.
 constexpr std::size_t kRowsKept = 2 * kBeamMax;
+// Of the time that is left, what choosing candidates may take where the answer may be in part: the rest is for comparing
+// those that were found.
+constexpr double kChoosingShare = 0.75;
 // Places on in the order of estimates, from which on candidates that are still in doubt are taken for many.
 constexpr std::size_t kGatheredMin = 48;
 
@@ -52,8 +57,26 @@ void SearchSlot::begin(std::size_t number, const float* query, std::uint32_t lef
     is_node_walking_ = false;
     is_gathered_ = false;
     is_crowded_ = false;
-    choose(query);
+    is_cut_ = false;
+    {
+        const TimeLimit choosing = plan.answers_in_part ? plan.limit.sooner(kChoosingShare) : plan.limit;
+        const WorkingUntil working(choosing);
+        choose(query);
+    }
     start_round();
+}
+
+// The time for what is under way is up. Throws TooLateError where nobody wants a part of the answer.
+void SearchSlot::cut() {
+    if (!plan_->answers_in_part) plan_->check_time();
+    is_cut_ = true;
+    counters_.is_partial = true;
+}
+
+void SearchSlot::end_in_part() {
+    is_busy_ = false;
+    counters_.is_partial = true;
+    reader_.give_up();
 }
 
 // Begins anew, with those found that no code describes, whose vectors are at hand.
@@ -113,7 +136,9 @@ void SearchSlot::walk() {
     const WalkCounters& walked = walk_.counters();
     counters_.hops += walked.hops;
     counters_.distances += walked.distances;
-    if (walked.end == WalkEnd::kGaveUp || found.size() < plan_->k) {
+    if (walked.end == WalkEnd::kLate) {
+        cut();
+    } else if (walked.end == WalkEnd::kGaveUp || found.size() < plan_->k) {
         scan();
         return;
     }
@@ -121,7 +146,7 @@ void SearchSlot::walk() {
         rows_.push_back(candidate.row);
         estimates_.push_back(candidate.distance);
     }
-    if (is_indistinct()) {
+    if (!is_cut_ && is_indistinct()) {
         scan();
         return;
     }
@@ -200,7 +225,7 @@ void SearchSlot::scan() {
         return;
     }
     do {
-        plan_->check_time();
+        if (!plan_->answers_in_part) plan_->check_time();
         if (!rows_.empty()) {
             if (is_hopeless()) {
                 read_all_that_count();
@@ -209,11 +234,12 @@ void SearchSlot::scan() {
             candidates_ = std::min({kDeeper * candidates_, kCandidatesMax, plan_->qualifying});
         }
         find_by_code(candidates_);
-    } while (is_indistinct());
+    } while (!is_cut_ && is_indistinct());
     if (is_deep()) code_.emplace(*parts_.quantizer, query_, code_sigmas());
     if (!rows_.empty()) last_ = {estimates_.back(), rows_.back()};
     chosen_by_ = &*code_;
     refine();
+    if (is_cut_) return;
     if (are_in_doubt_unread() && is_hopeless()) {
         read_all_that_count();
         return;
@@ -230,7 +256,7 @@ void SearchSlot::widen_bound() {
 
 // The nearest by estimate; of more than the most that are kept in order, all that the bound leaves in doubt.
 void SearchSlot::find_by_code(std::size_t candidates) {
-    const CodeScan all{parts_.records, parts_.nodes.row_count, plan_->mask, 1};
+    const CodeScan all{parts_.records, parts_.nodes.row_count, plan_->mask, 1, plan_->answers_in_part ? &is_cut_ : nullptr};
     rows_.clear();
     estimates_.clear();
     const std::vector<Estimated> found = candidates > kCandidatesMax ? candidates_by_code(*code_, all, plan_->k + 1)
@@ -241,6 +267,7 @@ void SearchSlot::find_by_code(std::size_t candidates) {
         estimates_.push_back(one.estimate);
     }
     counters_.distances += plan_->qualifying;
+    counters_.is_partial = counters_.is_partial || is_cut_;
 }
 
 bool SearchSlot::has_enough() const {
@@ -331,6 +358,7 @@ bool SearchSlot::is_unsettled() const {
 
 // Looks for more candidates where those that were compared leave it open whether others are nearer.
 bool SearchSlot::go_on_deeper() {
+    if (is_cut_) return false;
     if (is_unfamiliar()) {
         scan_for(std::max({plan_->candidates, kScannedMin, kScannedPerAnswer * plan_->k}));
     } else if (is_unsettled()) {
@@ -396,7 +424,7 @@ void SearchSlot::choose_round() {
     const bool is_asked = plan_->mask != nullptr || counters_.used == Strategy::kCodeScan;
     if (is_asked && plan_->deepens && is_told && !is_deep() && !is_crowded_ && is_far()) widen_bound();
     if (is_told && !is_gathered_ && (is_deep() || are_many_in_doubt())) {
-        if (!is_deep() && is_unsettled() && is_hopeless()) {
+        if (!is_cut_ && !is_deep() && is_unsettled() && is_hopeless()) {
             // What is left of the candidates would be read, and then all.
             next_ = 0;
             read_all_that_count();
@@ -409,7 +437,12 @@ void SearchSlot::choose_round() {
     const bool is_bounded = chosen_by_ != nullptr && !std::isinf(plan_->within);
     std::size_t blocks = 0;
     std::uint32_t last_block = kNoRow;
+    Pace pace(plan_->limit);
     for (; next_ < rows_.size(); ++next_) {
+        if (pace.is_over(kAskNs)) {
+            cut();
+            break;
+        }
         if (is_exact(rows_[next_])) continue;  // compared before
         // Rows that are all compared come in order: those of one block are read together.
         const auto block = static_cast<std::uint32_t>(rows_[next_] / parts_.nodes.layout.nodes_per_block());

@@ -32,6 +32,8 @@ class SearchSlot {
     void begin(std::size_t number, const float* query, std::uint32_t left_out, const SearchPlan& plan);
     // Takes in what was read, and sets further reads going where doubt remains. False: the answer is complete.
     bool go_on();
+    // Has the answer be what was compared so far. Reads under way are waited for where they write to memory of this.
+    void end_in_part();
 
     bool is_busy() const { return is_busy_; }
     std::size_t number() const { return number_; }
@@ -42,6 +44,7 @@ class SearchSlot {
 
   private:
     void forget();
+    void cut();
     bool is_exact(std::uint32_t row) const;
     void choose(const float* query);
     void walk();
@@ -94,6 +97,7 @@ class SearchSlot {
     Walk& walk_;
     NodeWalk node_walk_;
     bool is_node_walking_ = false;
+    bool is_cut_ = false;  // candidates were to be chosen for longer than there was time
     bool is_gathered_ = false;  // whether rows_ still to be read are in their own order
     bool is_crowded_ = false;   // whether more candidates are in doubt than its bound was measured for
     Candidate last_{};          // of what a scan found, the farthest by estimate

@@ -34,14 +34,11 @@ class SearchThread {
         for (std::size_t busy = kSlots; busy > 0;) {
             busy = 0;
             for (SearchSlot& slot : slots_) {
-                if (slot.is_busy()) {
-                    plan.check_time();
-                    if (!slot.go_on()) answered(slot);
-                }
+                if (slot.is_busy() && !goes_on(slot, plan)) answered(slot);
                 while (!slot.is_busy()) {
                     const std::size_t query = next.fetch_add(1, std::memory_order_relaxed);
                     if (query >= queries.count) break;
-                    plan.check_time();
+                    if (!plan.answers_in_part) plan.check_time();
                     const std::uint32_t left_out = queries.left_out != nullptr ? queries.left_out[query] : kNoRow;
                     slot.begin(query, queries.vectors + query * dimension, left_out, plan);
                     if (!slot.is_busy()) answered(slot);
@@ -58,6 +55,20 @@ class SearchThread {
     }
 
   private:
+    // Where the time is up the slot answers with what it has, or TooLateError is thrown.
+    static bool goes_on(SearchSlot& slot, const SearchPlan& plan) {
+        if (!plan.answers_in_part) {
+            plan.check_time();
+            return slot.go_on();
+        }
+        try {
+            if (!plan.limit.is_over()) return slot.go_on();
+        } catch (const TooLateError&) {  // while reads were waited for
+        }
+        slot.end_in_part();
+        return false;
+    }
+
     Walk walk_;
     std::array<SearchSlot, kSlots> slots_;
 };
@@ -97,7 +108,8 @@ void Searcher::search(const Queries& queries, const SearchPlan& plan, unsigned t
         std::int64_t* slot_ids = ids + slot.number() * plan.k;
         float* slot_distances = distances + slot.number() * plan.k;
         for (std::size_t i = 0; i < plan.k; ++i) {
-            const bool is_left_out = i >= nearest.size() && !std::isinf(plan.within);
+            const bool may_be_fewer = !std::isinf(plan.within) || slot.counters().is_partial;
+            const bool is_left_out = i >= nearest.size() && may_be_fewer;
             slot_ids[i] = is_left_out ? -1 : static_cast<std::int64_t>(nearest.at(i).row);
             slot_distances[i] = is_left_out ? std::numeric_limits<float>::infinity() : nearest[i].distance;
         }

@@ -18,6 +18,7 @@
 
 #include "bindings.h"
 #include "block_cache_python.h"
+#include "deadline_python.h"
 #include "graph.h"
 #include "parallel.h"
 #include "searcher.h"
@@ -60,24 +61,6 @@ struct Wanted {
     float measured_within;
 };
 
-// A time of Python's time.monotonic(), which is this clock; and a flag, which has to stay.
-TimeLimit limit_of(double until_s, const nb::bytearray& is_given_up) {
-    using Clock = std::chrono::steady_clock;
-    require(!std::isnan(until_s), "until_s is not a time");
-    require(is_given_up.size() == 1, "the flag is one byte");
-    const auto* flag = static_cast<const char*>(is_given_up.data());
-    if (std::isinf(until_s)) return {Clock::time_point::max(), flag};
-    return {Clock::time_point(std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(until_s))), flag};
-}
-
-void translate(const std::exception_ptr& thrown, void*) {
-    try {
-        std::rethrow_exception(thrown);
-    } catch (const TooLateError& error) {
-        PyErr_SetString(nb::module_::import_("lutra.model.errors").attr("RequestTimeout").ptr(), error.what());
-    }
-}
-
 // Keeps the arrays alive; they must not change while it lives.
 class PySearcher {
   public:
@@ -119,7 +102,7 @@ class PySearcher {
     nb::tuple search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam, std::int64_t candidates,
                      std::int64_t first, float bound_sigmas, std::uint64_t effort_max, bool deepens,
                      bool scans_when_away, float within, float measured_within, const RowMask* mask, const std::optional<Entries>& left_out,
-                     unsigned threads, double until_s, const nb::bytearray& is_given_up) const;
+                     unsigned threads) const;
 
     nb::object meet(const Matrix& vectors, const Entries& rows, std::int64_t beam, unsigned threads) const;
 
@@ -264,14 +247,14 @@ std::array<std::int64_t, kCounters> figures_of(const SearchCounters& c) {
 nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam,
                              std::int64_t candidates, std::int64_t first, float bound_sigmas, std::uint64_t effort_max,
                              bool deepens, bool scans_when_away, float within, float measured_within,
-                             const RowMask* mask, const std::optional<Entries>& left_out, unsigned threads, double until_s,
-                             const nb::bytearray& is_given_up) const {
+                             const RowMask* mask, const std::optional<Entries>& left_out, unsigned threads) const {
     const Wanted wanted{positive(k, "k"), positive(beam, "beam"), positive(candidates, "candidates"),
                         positive(first, "first"), bound_sigmas, effort_max, deepens,
                         scans_when_away, within, measured_within};
     check(queries, wanted, strategy, mask);
     require(!left_out || left_out->shape(0) == queries.shape(0), "left_out has another number of queries");
-    const SearchPlan plan = plan_of(wanted, strategy, mask, limit_of(until_s, is_given_up));
+    const PythonDeadline deadline;
+    const SearchPlan plan = plan_of(wanted, strategy, mask, deadline.limit());
     const std::size_t count = queries.shape(0);
     auto [ids, ids_data] = new_array<std::int64_t>(count, plan.k);
     auto [distances, distances_data] = new_array<float>(count, plan.k);
@@ -386,7 +369,11 @@ Answered answer_share(const Share& share, const float* query, Nearest& nearest) 
     SearchPlan plan = share.plan;
     Answered found{{}, {}, plan.within, 0};
     if (plan.k == 0) return found;
-    plan.check_time();
+    if (plan.limit.is_over()) {
+        if (!plan.answers_in_part) plan.check_time();
+        found.counters.is_partial = true;
+        return found;
+    }
     const auto began = std::chrono::steady_clock::now();
     plan.within = found.within = std::min(plan.within, nearest.within());
     std::vector<std::int64_t> ids(plan.k);
@@ -407,19 +394,22 @@ nb::list listed(const std::vector<Answered>& answers) {
     for (const Answered& one : answers) {
         found.append(nb::make_tuple(array_of<std::int64_t>(one.hits, [](const auto& hit) { return hit.second; }),
                                     array_of<float>(one.hits, [](const auto& hit) { return hit.first; }),
-                                    figures_of(one.counters), one.within, one.us));
+                                    figures_of(one.counters), one.within, one.us,
+                                    !one.counters.is_partial));
     }
     return found;
 }
 
 nb::list search_segments(const nb::sequence& items, const Matrix& queries, std::int64_t top_k,
-                         const std::vector<Known>& known, unsigned threads, double until_s,
-                         const nb::bytearray& is_given_up) {
+                         const std::vector<Known>& known, unsigned threads, bool in_part) {
     require(top_k >= 1, "top_k is at least 1");
     require(known.size() == queries.shape(0), "known has another number of queries");
-    const TimeLimit limit = limit_of(until_s, is_given_up);
+    const PythonDeadline deadline;
     std::vector<Share> shares;
-    for (const nb::handle item : items) shares.push_back(share_of(item, queries, limit));
+    for (const nb::handle item : items) {
+        shares.push_back(share_of(item, queries, deadline.limit()));
+        shares.back().plan.answers_in_part = in_part;
+    }
     const std::size_t count = queries.shape(0), dimension = queries.shape(1);
     std::vector<std::vector<Answered>> found(count);
     {
@@ -444,7 +434,6 @@ nb::list search_segments(const nb::sequence& items, const Matrix& queries, std::
 }  // namespace
 
 void bind_searcher(nb::module_& m) {
-    nb::register_exception_translator(translate);
     nb::class_<PySearcher>(m, "Searcher")
         .def(nb::init<const HeldSource&, bool, std::size_t, std::size_t, std::size_t, int, const Quantizer*,
                       std::optional<Records>, std::optional<Neighbours>, Entries, const Quantizer*,
@@ -456,11 +445,10 @@ void bind_searcher(nb::module_& m) {
         .def("meet", &PySearcher::meet, "vectors"_a.noconvert(), "rows"_a.noconvert(), "beam"_a, "threads"_a)
         .def("search", &PySearcher::search, "queries"_a.noconvert(), "k"_a, "strategy"_a, "beam"_a, "candidates"_a,
              "first"_a, "bound_sigmas"_a, "effort_max"_a, "deepens"_a, "scans_when_away"_a, "within"_a,
-             "measured_within"_a, "mask"_a.none(), "left_out"_a.noconvert().none(), "threads"_a,
-             "until_s"_a, "is_given_up"_a)
+             "measured_within"_a, "mask"_a.none(), "left_out"_a.noconvert().none(), "threads"_a)
         .def_prop_ro("scratch_bytes", &PySearcher::scratch_bytes);
     m.def("search_segments", &search_segments, "shares"_a, "queries"_a.noconvert(), "top_k"_a, "known"_a, "threads"_a,
-          "until_s"_a, "is_given_up"_a);
+          "in_part"_a);
 }
 
 }  // namespace lutra

@@ -7,6 +7,7 @@
 
 #include "text_clauses.h"
 #include "text_query.h"
+#include "time_limit.h"
 
 namespace lutra::text {
 
@@ -14,6 +15,9 @@ namespace {
 
 // Documents that are scored together, where several words have to be looked at.
 constexpr std::uint32_t kWindowDocs = 4096;
+// Nanoseconds that a block of postings takes, and a window, roughly.
+constexpr std::size_t kBlockNs = 1'000;
+constexpr std::size_t kWindowNs = 10'000;
 
 bool is_better(const Hit& one, const Hit& other) {
     return one.score != other.score ? one.score > other.score : one.doc < other.doc;
@@ -83,6 +87,7 @@ class Search {
     void common() {
         std::vector<Clause>& all = clauses_.all;
         for (std::uint32_t from = 0; from < size_;) {
+            pace_.step(kBlockNs * all.size());
             std::uint32_t until = size_ - 1;
             for (Clause& clause : all) {
                 if (!clause.postings->seek(from)) return;
@@ -109,6 +114,7 @@ class Search {
         for (Clause& clause : clauses_.all) live_.push_back(&clause);
         first_ = 0;
         for (std::uint32_t from = 0; from < size_;) {
+            pace_.step(kBlockNs * live_.size());
             std::erase_if(live_, [&](Clause* clause) { return !clause->postings->seek(from); });
             std::uint32_t times = 0;
             for (const Clause* clause : live_) times += clause->times;
@@ -174,6 +180,7 @@ class Search {
                 begin = std::min(begin, live_[i]->postings->advance(from));
             }
             if (begin > until) return;
+            pace_.step(kWindowNs);
             const std::uint32_t end = std::min(until - begin, kWindowDocs - 1) + begin;
             for (std::size_t i = first_; i < live_.size(); ++i) add(*live_[i], begin, end);
             collect(begin, end);
@@ -216,6 +223,7 @@ class Search {
     const Scorer scorer_;
     const std::unique_ptr<Lengths> lengths_;
     Heap heap_;
+    Pace pace_;
     std::vector<Clause*> live_;  // by what they can add to the window
     std::size_t first_ = 0;      // of those that have to be looked at
     std::vector<double> rest_;   // what those before each can add together

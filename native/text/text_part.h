@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "text_format.h"
+#include "time_limit.h"
 
 namespace lutra::text {
 
@@ -60,6 +61,7 @@ class Postings {
     template <class Look>
     void each(std::uint32_t from, std::uint32_t until, const Look& look) {
         while (seek(from)) {
+            pace_.step(kBlockNs);
             decode();
             std::uint32_t i = at_;
             while (docs_[i] < from) ++i;
@@ -78,6 +80,10 @@ class Postings {
     virtual bool move(std::uint32_t target) = 0;
     virtual void read_block() = 0;
 
+    // Nanoseconds that a block takes, roughly.
+    static constexpr std::size_t kBlockNs = 1'000;
+
+    Pace pace_;  // of who asked for them
     std::uint32_t document_count_ = 0;
     Impacts impacts_;
     bool started_ = false, ended_ = false, decoded_ = false;

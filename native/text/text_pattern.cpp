@@ -8,10 +8,15 @@ namespace lutra::text {
 
 namespace {
 
+// Nanoseconds that a term takes, roughly.
+constexpr std::size_t kTermNs = 100;
+
 template <class Look>
 void each_like(const Part& part, const Pattern& pattern, const Look& look) {
     const std::unique_ptr<TermCursor> terms = part.terms(pattern.beginning(), false);
+    Pace pace;
     while (terms->next()) {
+        pace.step(kTermNs);
         if (pattern.fits(terms->term()) && !look(*terms)) return;
     }
 }

@@ -11,6 +11,8 @@ namespace lutra::text {
 
 namespace {
 
+// Nanoseconds that the positions of a document take, roughly.
+constexpr std::size_t kDocNs = 500;
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
 std::vector<Word> terms_of(std::span<const PhraseWord> words) {
@@ -143,7 +145,9 @@ class Phrase {
 Words phrase_matches(const Part& part, std::span<const PhraseWord> words, std::uint32_t slop) {
     Words found((std::size_t{part.size()} + 63) / 64);
     const auto phrase = std::make_unique<Phrase>(part, words, slop);
+    Pace pace;
     phrase->each([&](std::uint32_t doc) {
+        pace.step(kDocNs);
         if (phrase->frequency(true) > 0) found[doc / 64] |= std::uint64_t{1} << doc % 64;
     });
     return found;
@@ -154,7 +158,9 @@ void phrase_scores(const Part& part, std::span<const PhraseWord> words, std::uin
     const auto phrase = std::make_unique<Phrase>(part, words, slop);
     const Scorer scorer(weight, average_length);
     const std::unique_ptr<Lengths> lengths = part.lengths();
+    Pace pace;
     for (std::size_t i = 0; i < docs.size(); ++i) {
+        pace.step(kDocNs);
         const auto doc = static_cast<std::uint32_t>(docs[i]);
         const double frequency = phrase->has_words(doc) ? phrase->frequency(false) : 0;
         scores[i] = frequency > 0 ? scorer.score_of(weight, frequency, lengths->length(doc)) : 0;

@@ -17,6 +17,7 @@
 #include "arrays_python.h"
 #include "bindings.h"
 #include "block_cache_python.h"
+#include "deadline_python.h"
 #include "row_mask.h"
 #include "text_blocks.h"
 #include "text_buffer.h"
@@ -36,7 +37,7 @@ namespace {
 using Docs = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Weights = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Numbers = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Unlocked = nb::gil_scoped_release;
+using Unlocked = TimelyUnlocked;
 
 // A part's words; a segment's as such, too.
 struct PyPart {
@@ -48,7 +49,7 @@ struct PyPart {
     PyPart(PyPart&&) noexcept = default;
     ~PyPart() {  // the last one who holds blocks may have to wait
         if (!part) return;
-        const Unlocked no_gil;
+        const nb::gil_scoped_release no_gil;
         segment.reset();
         part.reset();
     }
@@ -189,7 +190,7 @@ class PyWriter {
         writer_ = std::make_unique<text::Writer>(std::move(inputs), size);
     }
     ~PyWriter() {
-        const Unlocked no_gil;
+        const nb::gil_scoped_release no_gil;
         writer_.reset();
     }
 
@@ -334,7 +335,7 @@ void bind_buffer(nb::module_& m) {
                 return stage(*self.text, doc, terms, positions);
             },
             "doc"_a, "terms"_a, "positions"_a)
-        .def("publish", [](PyBuffer& self) { self.text->publish(); }, nb::call_guard<Unlocked>())
+        .def("publish", [](PyBuffer& self) { self.text->publish(); }, nb::call_guard<nb::gil_scoped_release>())
         .def_prop_ro("held_bytes", [](const PyBuffer& self) { return self.text->held_bytes(); })
         .def(
             "part",

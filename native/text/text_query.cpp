@@ -4,12 +4,16 @@
 #include <memory>
 
 #include "text_clauses.h"
+#include "time_limit.h"
 
 namespace lutra::text {
 
 namespace {
 
 constexpr std::uint32_t kCountedDocs = 1 << 16;
+// Nanoseconds that the length of a document takes, and its score for a word, roughly.
+constexpr std::size_t kLengthNs = 3;
+constexpr std::size_t kScoreNs = 20;
 
 void set(Words& words, std::uint32_t doc) { words[doc / 64] |= std::uint64_t{1} << doc % 64; }
 
@@ -46,7 +50,11 @@ Words matches(const Part& part, std::span<const std::string_view> terms, std::ui
             clause.postings->each(0, kNoDoc - 1, [&](std::uint32_t doc, std::uint32_t) { set(found, doc); });
         }
     } else if (clauses.all_needed(needed)) {
-        clauses.each_common(0, kNoDoc - 1, [&](std::uint32_t doc) { set(found, doc); });
+        Pace pace;
+        clauses.each_common(0, kNoDoc - 1, [&](std::uint32_t doc) {
+            pace.step(kScoreNs);
+            set(found, doc);
+        });
     } else {
         count_matches(clauses, size, needed, found);
     }
@@ -84,7 +92,9 @@ Totals totals(const Part& part, const RowMask* left_out) {
 Words exists(const Part& part) {
     Words found((std::size_t{part.size()} + 63) / 64);
     const std::unique_ptr<Lengths> lengths = part.lengths();
+    Pace pace;
     for (std::uint32_t doc = 0; doc < part.size(); ++doc) {
+        pace.step(kLengthNs);
         found[doc / 64] |= static_cast<std::uint64_t>(lengths->stored(doc) != 0) << doc % 64;
     }
     return found;
@@ -96,8 +106,10 @@ void scores(const Part& part, std::span<const Word> words, double average_length
     Clauses clauses(part, words);
     const Scorer scorer(clauses.total_weight, average_length);
     const std::unique_ptr<Lengths> lengths = part.lengths();
+    Pace pace;
     for (Clause& clause : clauses.all) {
         for (std::size_t i = 0; i < docs.size(); ++i) {
+            pace.step(kScoreNs);
             const auto doc = static_cast<std::uint32_t>(docs[i]);
             const std::uint32_t found = clause.postings->advance(doc);
             if (found == kNoDoc) break;

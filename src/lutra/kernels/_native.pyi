@@ -346,8 +346,6 @@ class Searcher:
         mask: RowMask | None,
         left_out: NDArray[np.uint32] | None,
         threads: int,
-        until_s: float,
-        is_given_up: bytearray,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]: ...
     @property
     def scratch_bytes(self) -> int: ...
@@ -358,9 +356,8 @@ def search_segments(
     top_k: int,
     known: Sequence[NDArray[np.float32]],
     threads: int,
-    until_s: float,
-    is_given_up: bytearray,
-) -> list[list[tuple[NDArray[np.int64], NDArray[np.float32], list[int], float, float]]]: ...
+    in_part: bool,
+) -> list[list[tuple[NDArray[np.int64], NDArray[np.float32], list[int], float, float, bool]]]: ...
 
 TEXT_FORMAT: int
 TEXT_TOKENS_MAX: int

@@ -20,7 +20,6 @@ from lutra.kernels.blocks import BlockSource
 from lutra.kernels.codes import Quantizer
 from lutra.kernels.distance import require_finite
 from lutra.kernels.row_mask import RowMask
-from lutra.model.deadline import current_deadline
 from lutra.model.indexes import Metric
 
 Vectors = NDArray[np.float32]
@@ -189,8 +188,7 @@ class Searcher:
         :raises ValueError: shapes or numbers make no sense, or the plan needs what is not in memory.
         :raises Corruption: a block that was read fails its checksum.
         :raises StorageFailure: a read failed.
-        :raises RequestTimeout: the deadline of what is under way (`lutra.model.deadline`) passed, or it was given up:
-            looked at before each round of reads and each scan of codes.
+        :raises RequestTimeout: the deadline of what is under way (`lutra.model.deadline`) passed, or it was given up.
         """
         require_finite(queries)
         ids, distances, figures = self.native.search(
@@ -200,7 +198,6 @@ class Searcher:
             mask,
             left_out,
             threads,
-            *current_deadline().as_native,
         )
         return ids, distances, SearchCounters(*figures.T)
 
@@ -240,10 +237,18 @@ class Found(NamedTuple):
     within: float
     """Farther rows were left out, as so many as were asked for are nearer elsewhere."""
     us: float
+    is_complete: bool
+    """Whether all was looked at that was to be before the time was up."""
 
 
 def search_segments(
-    queries: Vectors, shares: Sequence[Share], top_k: int, known: Sequence[Vectors], *, threads: int = 0
+    queries: Vectors,
+    shares: Sequence[Share],
+    top_k: int,
+    known: Sequence[Vectors],
+    *,
+    threads: int = 0,
+    in_part: bool = False,
 ) -> list[list[Found]]:
     """Asks segments one after the other, in one call without the GIL, queries being shared out to threads; for each
     query what they find, in their order.
@@ -254,8 +259,10 @@ def search_segments(
     :param queries: float32 [q, d], C-contiguous, finite.
     :param known: float32 [n] of each query, distances of rows that are elsewhere.
     :param threads: at most so many; 0: as many as the process may use.
+    :param in_part: whether what was found by the deadline is an answer (`Found.is_complete`), rather than
+        RequestTimeout.
     :raises ValueError, Corruption, StorageFailure, RequestTimeout: as `Searcher.search`.
     """
     asked = [(one.searcher.native, one.docs, one.k, *one.plan.fields, one.mask) for one in shares]
-    found = _native.search_segments(asked, queries, top_k, list(known), threads, *current_deadline().as_native)
+    found = _native.search_segments(asked, queries, top_k, list(known), threads, in_part)
     return [[Found(*one) for one in of_query] for of_query in found]
