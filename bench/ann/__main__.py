@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -160,6 +161,8 @@ def _phase(phase: str, job: dict[str, Any]) -> dict[str, Any] | None:
     """The phase's answer, or None, said why, where it failed."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.ann.phases"],
+        # Where wheels put libraries that others look for by name, as MKL's.
+        env=os.environ | {"LD_LIBRARY_PATH": str(Path(sys.prefix) / "lib")},
         input=json.dumps(job | {"phase": phase}),
         capture_output=True,
         text=True,

@@ -9,7 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from bench.ann.diskann_engine import DiskAnn
 from bench.ann.lutra_engine import Lutra
+from bench.ann.scann_engine import Scann
 
 Vectors = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -64,7 +66,7 @@ class Hnswlib:
 
 
 class Faiss:
-    """faiss: ``kind`` is hnsw, ivf_rabitq (with fast-scan, re-ranked) or flat."""
+    """faiss: ``kind`` is hnsw, ivf_rabitq or ivf_pq (both with fast-scan, re-ranked) or flat."""
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
@@ -79,6 +81,7 @@ class Faiss:
         factory = {
             "hnsw": "HNSW16",
             "ivf_rabitq": f"IVF{lists},RaBitQfs4,RFlat",
+            "ivf_pq": f"IVF{lists},PQ{dimension // 2}x4fs,RFlat",
             "flat": "Flat",
         }[self._kind]
         try:
@@ -103,7 +106,7 @@ class Faiss:
     def sweep(self) -> list[Params]:
         if self._kind == "hnsw":
             return [{"ef": ef} for ef in (20, 40, 80, 160, 320, 640, 1_280)]
-        if self._kind == "ivf_rabitq":
+        if self._kind in ("ivf_rabitq", "ivf_pq"):
             return [{"nprobe": n, "rerank": r} for r in (10, 40) for n in (8, 16, 32, 64, 128, 256)]
         return [{}]
 
@@ -113,7 +116,7 @@ class Faiss:
         extra = None
         if self._kind == "hnsw":
             extra = faiss.SearchParametersHNSW(efSearch=params["ef"])
-        elif self._kind == "ivf_rabitq":
+        elif self._kind in ("ivf_rabitq", "ivf_pq"):
             base = faiss.SearchParametersIVF(nprobe=params["nprobe"])
             extra = faiss.IndexRefineSearchParameters(k_factor=params["rerank"], base_index_params=base)
         _, ids = self._index.search(_normalised(queries, self._metric), k, params=extra)
@@ -153,58 +156,6 @@ class Usearch:
         self._index = Index(ndim=dimension, metric=space, dtype="f32", connectivity=16, expansion_add=200)
 
 
-class DiskAnn:
-    """diskannpy's disk index, where it installs (it needs an older numpy than the others)."""
-
-    def build(self, vectors: Vectors, metric: str, folder: Path, threads: int) -> None:
-        import diskannpy
-
-        diskannpy.build_disk_index(
-            data=vectors,
-            distance_metric=_DISKANN_METRICS[metric],
-            index_directory=str(folder),
-            index_prefix="diskann",
-            complexity=100,
-            graph_degree=64,
-            search_memory_maximum=max(0.01, vectors.nbytes * 0.1 / 2**30),
-            build_memory_maximum=max(1.0, vectors.nbytes * 2 / 2**30),
-            num_threads=threads,
-            pq_disk_bytes=0,
-        )
-
-    def open(self, folder: Path, metric: str, dimension: int, memory_cap_bytes: int | None) -> None:
-        import diskannpy
-
-        self._index = diskannpy.StaticDiskIndex(
-            index_directory=str(folder),
-            num_threads=2,
-            num_nodes_to_cache=0,
-            distance_metric=_DISKANN_METRICS[metric],
-            vector_dtype=np.float32,
-            dimensions=dimension,
-            index_prefix="diskann",
-        )
-
-    def sweep(self) -> list[Params]:
-        return [{"complexity": c, "beam": 4} for c in (20, 40, 80, 160, 320)]
-
-    def search(self, queries: Vectors, k: int, threads: int, params: Params) -> Ids:
-        found = self._index.batch_search(
-            queries,
-            k_neighbors=k,
-            complexity=max(k, params["complexity"]),
-            num_threads=threads,
-            beam_width=params["beam"],
-        )
-        return np.asarray(found.identifiers, np.int64)
-
-    def counters(self) -> Mapping[str, float]:
-        return {}
-
-
-_DISKANN_METRICS = {"l2": "l2", "cosine": "cosine", "ip": "mips"}
-
-
 def _normalised(vectors: Vectors, metric: str) -> Vectors:
     """faiss has no cosine: the inner product of unit vectors is."""
     if metric != "cosine":
@@ -220,14 +171,26 @@ def engine(name: str) -> Engine:
         "hnswlib": Hnswlib(),
         "faiss-hnsw": Faiss("hnsw"),
         "faiss-ivf-rabitq": Faiss("ivf_rabitq"),
+        "faiss-ivf-pq": Faiss("ivf_pq"),
         "faiss-flat": Faiss("flat"),
         "usearch": Usearch(),
-        "diskannpy": DiskAnn(),
+        "diskann": DiskAnn(),
+        "scann": Scann(),
         "lutra": Lutra(),
     }
     return makers[name]
 
 
-NAMES = ("lutra", "hnswlib", "faiss-hnsw", "faiss-ivf-rabitq", "faiss-flat", "usearch", "diskannpy")
+NAMES = (
+    "lutra",
+    "hnswlib",
+    "faiss-hnsw",
+    "faiss-ivf-rabitq",
+    "faiss-ivf-pq",
+    "faiss-flat",
+    "usearch",
+    "scann",
+    "diskann",
+)
 # These take a cap on their memory and keep to it.
 KEEP_TO_A_CAP = frozenset({"lutra"})

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.ann.diskann_engine import load_binding
 from bench.ann.engines import Engine, Ids, Params, Vectors, engine
 
 _WARM_UP_QUERIES = 50
@@ -67,9 +68,10 @@ def _point(one: Engine, queries: Vectors, truth: Ids, params: Params, job: dict[
         latencies_ms.append((time.perf_counter() - start_s) * 1e3)
     point: dict[str, Any] = {"engine": job["engine"], "params": dict(params)}
     for threads in job["threads"]:
-        start_s = time.perf_counter()
+        start_s, start_cpu_s = time.perf_counter(), time.process_time()
         found = one.search(queries, k, threads, params)
         point[f"qps_{threads}"] = len(queries) / (time.perf_counter() - start_s)
+        point[f"cpu_us_{threads}"] = 1e6 * (time.process_time() - start_cpu_s) / len(queries)
     point |= {
         "recall": recall(found, truth),
         "p50_ms": float(np.percentile(latencies_ms, 50)),
@@ -83,8 +85,10 @@ def _point(one: Engine, queries: Vectors, truth: Ids, params: Params, job: dict[
 
 def _import_peer(name: str) -> None:
     """Its code is not what an index keeps in memory."""
-    module = {"lutra": "bench.ann.lutra_engine"}.get(name, name.split("-")[0])
-    __import__(module)
+    if name == "diskann":
+        load_binding()
+        return
+    __import__({"lutra": "bench.ann.lutra_engine"}.get(name, name.split("-")[0]))
 
 
 def _status_mb(key: str) -> float:

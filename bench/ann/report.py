@@ -16,13 +16,18 @@ TARGETS = (0.95, 0.99)
 
 def best(points: Sequence[Point], engine: str, target: float, threads: int) -> Point | None:
     """The fastest point of an engine at or above a recall; None where it reaches none."""
-    fit = [p for p in points if p["engine"] == engine and p["recall"] >= target and not p.get("memory_cap_share")]
+    return _fastest([p for p in points if p["engine"] == engine and not p.get("memory_cap_share")], target, threads)
+
+
+def _fastest(points: Sequence[Point], target: float, threads: int) -> Point | None:
+    fit = [p for p in points if p["recall"] >= target]
     return max(fit, key=lambda p: float(p[f"qps_{threads}"]), default=None)
 
 
 def print_table(points: Sequence[Point], threads: Sequence[int]) -> None:
-    """All points, then what each engine reaches at the recalls that count."""
+    """All points, then what each engine reaches at the recalls that count; processor time is of one thread."""
     table = Table("engine", "params", "recall", *[f"q/s, {t} thr" for t in threads], "p50 ms", "p99 ms", "B/vector")
+    table.add_column("CPU us", justify="right")
     for column in ("distances", "hops", "reads", "build s", "build MB"):
         table.add_column(column, justify="right")
     for p in points:
@@ -34,6 +39,7 @@ def print_table(points: Sequence[Point], threads: Sequence[int]) -> None:
             f"{p['p50_ms']:.2f}",
             f"{p['p99_ms']:.2f}",
             f"{p['bytes_per_vector']:,.0f}",
+            f"{p[f'cpu_us_{threads[0]}']:,.0f}",
             *["" if p[key] is None else f"{p[key]:,.1f}" for key in ("distances", "hops", "reads")],
             f"{p['build_s']:,.0f}",
             f"{p['build_peak_mb']:,.0f}",
@@ -47,15 +53,20 @@ def print_table(points: Sequence[Point], threads: Sequence[int]) -> None:
 def _summary(points: Sequence[Point], target: float, threads: Sequence[int]) -> Table:
     most = threads[-1]
     yardstick = best(points, "hnswlib", target, most)
-    table = Table(f"at recall {target}", *[f"q/s, {t} thr" for t in threads], f"x hnswlib, {most} thr", "B/vector")
-    for engine in dict.fromkeys(p["engine"] for p in points):
-        point = best(points, engine, target, most)
+    table = Table(
+        f"at recall {target}", *[f"q/s, {t} thr" for t in threads], f"x hnswlib, {most} thr", "CPU us", "B/vector"
+    )
+    for engine, share in dict.fromkeys((p["engine"], p.get("memory_cap_share")) for p in points):
+        alike = [p for p in points if (p["engine"], p.get("memory_cap_share")) == (engine, share)]
+        point = _fastest(alike, target, most)
+        name = f"{engine}, in {100 * share:g} % of hnswlib's memory" if share else engine
         if point is None:
-            table.add_row(engine, *["not reached"] * len(threads), "", "")
+            table.add_row(name, *["not reached"] * len(threads), "", "", "")
             continue
         ratio = f"{point[f'qps_{most}'] / yardstick[f'qps_{most}']:.2f}" if yardstick else ""
         qps = [f"{point[f'qps_{t}']:,.0f}" for t in threads]
-        table.add_row(engine, *qps, ratio, f"{point['bytes_per_vector']:,.0f}")
+        cpu_us = f"{point[f'cpu_us_{threads[0]}']:,.0f}"
+        table.add_row(name, *qps, ratio, cpu_us, f"{point['bytes_per_vector']:,.0f}")
     return table
 
 
