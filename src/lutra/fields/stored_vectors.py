@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from lutra.model.errors import Corruption
 from lutra.model.indexes import FieldSchema, VectorOptions
 from lutra.vectors.calibration import Checked
 from lutra.vectors.part import KnnCounters, Predicted, Thorough
+from lutra.vectors.residency import bytes_beside_cache, choose_residency, least_bytes
 from lutra.vectors.segment import RECALL_TARGET_DEFAULT, Segment
 from lutra.vectors.segment_file import SegmentFile
 
@@ -35,6 +37,8 @@ class SegmentVectors:
         self.size = size
         self._docs = docs
         self._segment = segment
+        self.searches = 0
+        """How often it was searched: about, as threads count side by side."""
         # Whether the document of each row has its number: then masks need no turning.
         self._aligned = len(docs) == size and bool(np.array_equal(docs, np.arange(size)))
         self._turned: tuple[RowMask, RowMask] | None = None
@@ -68,6 +72,27 @@ class SegmentVectors:
         """In memory: codes, graph, and whose rows they are."""
         row_of = self._row_of
         return self._segment.resident_bytes + self._docs.nbytes + (0 if row_of is None else row_of.nbytes)
+
+    @property
+    def wanted_bytes(self) -> int:
+        """That all codes and the graph would take."""
+        best = choose_residency(self.file, None)
+        return bytes_beside_cache(self.file, best)
+
+    @property
+    def least_bytes(self) -> int:
+        """As `lutra.vectors.residency.least_bytes` says."""
+        return least_bytes(self.file)
+
+    def resize(self, budget_bytes: int | None, sweepers: Executor | None = None) -> bool:
+        """Keeps what of codes and graph fits ``budget_bytes`` (None: all); whether that is other than before.
+
+        One thread at a time. Searches under way end with what they began with. Raises as
+        `lutra.vectors.segment.Segment.open`; then nothing has changed.
+        """
+        before = self._segment
+        self._segment = before.at(choose_residency(self.file, budget_bytes, has_cache=True), sweepers)
+        return self._segment is not before
 
     def exists(self) -> Selection:
         return Selection(len(self._docs), self._present)
@@ -128,7 +153,9 @@ class SegmentVectors:
         """
         if not len(self._docs):
             return np.empty(0, np.int64), np.empty(0, np.float32), KnnCounters("brute_force", 0)
-        found = self._segment.search(
+        self.searches += 1
+        segment = self._segment
+        found = segment.search(
             np.ascontiguousarray(query, np.float32).reshape(1, -1),
             k,
             mask=None if mask is None else self._rows_of(mask, is_lasting),
@@ -144,7 +171,7 @@ class SegmentVectors:
             int(took.hops[0]),
             int(took.reads[0]),
             int(took.bytes[0]),
-            *self._segment.checked,
+            *segment.checked,
             compared=int(took.exact[0]),
             planned=Strategy(int(took.planned[0])).name.lower(),
         )
@@ -168,7 +195,9 @@ class SegmentVectors:
         if not len(self._docs):
             return None
         rows = None if mask is None else self._rows_of(mask, is_lasting)
-        return self._segment.share(self._docs, k, rows, num_candidates, RECALL_TARGET_DEFAULT), self._segment.checked
+        self.searches += 1
+        segment = self._segment
+        return segment.share(self._docs, k, rows, num_candidates, RECALL_TARGET_DEFAULT), segment.checked
 
     def _rows_of(self, mask: RowMask, is_lasting: bool) -> RowMask:
         """The mask of rows, of one of documents: turning it takes about a nanosecond a row, so the last of those that

@@ -178,10 +178,42 @@ class IndexSegment:
         self.close()
 
     @property
+    def _vectors(self) -> list[SegmentVectors]:
+        return [field for field in all_parts(kind_of, self.fields) if isinstance(field, SegmentVectors)]
+
+    @property
+    def searches(self) -> int:
+        """How often vectors of it were searched."""
+        return sum(field.searches for field in self._vectors)
+
+    @property
+    def wanted_bytes(self) -> int:
+        """That all codes and graphs of it would take."""
+        return sum(field.wanted_bytes for field in self._vectors)
+
+    @property
+    def least_bytes(self) -> int:
+        """As `lutra.vectors.residency.least_bytes` says, of all vector fields."""
+        return sum(field.least_bytes for field in self._vectors)
+
+    def resize(self, budget_bytes: int) -> bool:
+        """Keeps what of codes and graphs fits so much memory, shared out by what fields would need; whether that is
+        other than before. One thread at a time; searches under way end with what they began with.
+
+        Raises StorageFailure, Corruption; of several fields some may have changed then.
+        """
+        fields = self._vectors
+        wanted = sum(field.wanted_bytes for field in fields)
+        is_all = budget_bytes >= wanted
+        changed = [
+            field.resize(None if is_all else budget_bytes * field.wanted_bytes // max(1, wanted)) for field in fields
+        ]
+        return any(changed)
+
+    @property
     def checked(self) -> dict[str, Checked]:
         """By vector field: what builds found of searches with what of codes and graph is in memory."""
-        vectors = (field for field in all_parts(kind_of, self.fields) if isinstance(field, SegmentVectors))
-        return {field.field.name: field.segment.checked for field in vectors}
+        return {field.field.name: field.segment.checked for field in self._vectors}
 
     @property
     def name(self) -> str:
@@ -220,8 +252,7 @@ class IndexSegment:
     @property
     def graph_bytes(self) -> int:
         """Of these: of graphs."""
-        vectors = (field for field in all_parts(kind_of, self.fields) if isinstance(field, SegmentVectors))
-        return sum(field.segment.graph_bytes for field in vectors)
+        return sum(field.segment.graph_bytes for field in self._vectors)
 
     def newest_ms(self) -> npt.NDArray[np.int64]:
         """int64[size], by document: the newest timestamp of its row's cells. Read anew each time."""

@@ -39,20 +39,27 @@ class Residency:
         return "fine" if self.fine else str(self.codes.bits or "basis")
 
 
-def choose_residency(file: SegmentFile, budget_bytes: int | None) -> Residency:
+def choose_residency(file: SegmentFile, budget_bytes: int | None, *, has_cache: bool = False) -> Residency:
     """The best a budget holds: codes as good as fit beside the graph; else codes as good as fit alone; else nothing.
 
     With both in memory a query reads what its re-rank needs, more of it by shorter codes; with codes alone all of them
-    are looked at, or a node is read a hop; with neither, one for every distance.
+    are looked at, or a node is read a hop; with neither, one for every distance. ``has_cache``: nodes are read through
+    one that is not of this budget.
     """
     if file.codes is None:
         return Residency(None, False)
     has_graph = file.kind is SegmentKind.GRAPH
     for graph in (True, False) if has_graph else (False,):
         for residency in code_residencies(file, graph):
-            if budget_bytes is None or _bytes(file, residency) <= budget_bytes:
+            if budget_bytes is None or _bytes(file, residency, has_cache) <= budget_bytes:
                 return residency
     return Residency(None, False)
+
+
+def least_bytes(file: SegmentFile) -> int:
+    """What the shortest codes take, without a graph: with less a search reads vectors to tell rows apart."""
+    least = code_residencies(file, False)[-1:]
+    return bytes_beside_cache(file, least[0]) if least else 0
 
 
 def code_residencies(file: SegmentFile, graph: bool) -> list[Residency]:
@@ -69,16 +76,19 @@ def formats_in_memory(file: SegmentFile, residency: Residency) -> list[CodeForma
     return [codes for codes in both if codes is not None]
 
 
-def _bytes(file: SegmentFile, residency: Residency) -> int:
-    """What it takes, a cache for the nodes of a walk on disk included."""
-    formats = formats_in_memory(file, residency)
-    total = sum(file.rows * codes.record_bytes + codes.shared_bytes for codes in formats)
-    total += exact_bytes(file)
-    if residency.graph:
-        total += 4 * file.rows * file.degree
-    elif file.kind is SegmentKind.GRAPH:
+def _bytes(file: SegmentFile, residency: Residency, has_cache: bool) -> int:
+    """What it takes, a cache for the nodes of a walk on disk included where there is none."""
+    total = bytes_beside_cache(file, residency)
+    if file.kind is SegmentKind.GRAPH and not (residency.graph or has_cache):
         total += cache_bytes_min(file)
     return total
+
+
+def bytes_beside_cache(file: SegmentFile, residency: Residency) -> int:
+    """What codes, graph and the rows that are kept exact take in memory."""
+    formats = formats_in_memory(file, residency)
+    total = sum(file.rows * codes.record_bytes + codes.shared_bytes for codes in formats)
+    return total + exact_bytes(file) + (4 * file.rows * file.degree if residency.graph else 0)
 
 
 def exact_bytes(file: SegmentFile) -> int:

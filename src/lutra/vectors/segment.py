@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lutra.kernels.blocks import BlockCache
+from lutra.kernels.blocks import BlockCache, BlockSource
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.searcher import Plan, SearchCounters, Searcher, Share, Strategy
 from lutra.model.errors import Corruption, ParameterInvalid
@@ -27,11 +27,10 @@ from lutra.vectors.layout import EXACT_MAX, SectionName, SegmentKind
 from lutra.vectors.part import Predicted
 from lutra.vectors.residency import (
     Residency,
+    bytes_beside_cache,
     cache_bytes_min,
     choose_residency,
     code_residencies,
-    exact_bytes,
-    formats_in_memory,
     give_back_memory,
     load_codes,
 )
@@ -69,8 +68,11 @@ class Segment:
     through the cache. Vectors stay on disk.
     """
 
-    def __init__(self, file: SegmentFile, searcher: Searcher, residency: Residency, resident_bytes: int) -> None:
+    def __init__(
+        self, file: SegmentFile, searcher: Searcher, residency: Residency, resident_bytes: int, through_cache: bool
+    ) -> None:
         """For `open`."""
+        self._through_cache = through_cache
         self._file = file
         self._searcher = searcher
         self._residency = residency
@@ -98,7 +100,13 @@ class Segment:
         """
         file = source if isinstance(source, SegmentFile) else SegmentFile.open(source)
         try:
-            return cls.load(file, choose_residency(file, memory_budget_bytes), memory_budget_bytes, cache, sweepers)
+            return cls.load(
+                file,
+                choose_residency(file, memory_budget_bytes, has_cache=cache is not None),
+                memory_budget_bytes,
+                cache,
+                sweepers,
+            )
         except BaseException:
             file.close()
             raise
@@ -113,20 +121,23 @@ class Segment:
         sweepers: Executor | None = None,
     ) -> Segment:
         """As `open`, with what is to be in memory said; ``budget_bytes`` then only sizes a cache of its own."""
-        codes, fine = load_codes(file, residency, sweepers)
-        neighbours = file.load_graph(sweepers) if residency.graph else None
-        give_back_memory()
-        resident_bytes = sum(one.records.nbytes for one in (codes, fine) if one is not None)
-        resident_bytes += 0 if neighbours is None else neighbours.nbytes
-        resident_bytes += sum(one.shared_bytes for one in formats_in_memory(file, residency))
-        resident_bytes += exact_bytes(file)
+        resident_bytes = bytes_beside_cache(file, residency)
         left_bytes = 0 if budget_bytes is None else budget_bytes - resident_bytes
         # A cache of little of the nodes finds little, and past it the reads of several queries overlap.
         is_worth = left_bytes >= CACHE_SHARE_MIN * file.sections[SectionName.NODES].size_bytes
         through_cache = cache is not None or is_worth
         left_bytes = max(left_bytes if is_worth else 0, cache_bytes_min(file))
-        exact_rows, exact_vectors = file.load_exact()
         nodes = file.open_nodes(BlockCache(left_bytes) if cache is None else cache)
+        return cls._over(file, nodes, through_cache, residency, sweepers)
+
+    @classmethod
+    def _over(
+        cls, file: SegmentFile, nodes: BlockSource, through_cache: bool, residency: Residency, sweepers: Executor | None
+    ) -> Segment:
+        codes, fine = load_codes(file, residency, sweepers)
+        neighbours = file.load_graph(sweepers) if residency.graph else None
+        give_back_memory()
+        exact_rows, exact_vectors = file.load_exact()
         searcher = Searcher(
             nodes,
             through_cache,
@@ -144,7 +155,17 @@ class Segment:
             exact_rows=exact_rows,
             exact_vectors=exact_vectors,
         )
-        return cls(file, searcher, residency, resident_bytes)
+        return cls(file, searcher, residency, bytes_beside_cache(file, residency), through_cache)
+
+    def at(self, residency: Residency, sweepers: Executor | None = None) -> Segment:
+        """The same segment with other codes and graph in memory; this one if they are the same.
+
+        Both read the same file and go on working, each for who has it; one of them is closed, whichever. Raises as
+        `open`.
+        """
+        if residency == self._residency:
+            return self
+        return self._over(self._file, self._searcher.nodes, self._through_cache, residency, sweepers)
 
     def close(self) -> None:
         self._searcher.nodes.close()

@@ -10,6 +10,7 @@ class MemoryBudget:
 
     def __init__(self, total_bytes: int) -> None:
         self.total_bytes = total_bytes
+        """May be changed; where more is granted by then, `lutra.index.lsm.shared.SharedSegments.rebalance` mends it."""
         self._lock = threading.Lock()
         self._granted_bytes = 0
 
@@ -24,6 +25,11 @@ class MemoryBudget:
             granted = min(wanted_bytes, left)
             self._granted_bytes += granted
             return granted
+
+    def regrant(self, before_bytes: int, now_bytes: int) -> None:
+        """Who had ``before_bytes`` has ``now_bytes``, whatever is left: who shares all of it out says so."""
+        with self._lock:
+            self._granted_bytes += now_bytes - before_bytes
 
     def give_back(self, granted_bytes: int) -> None:
         with self._lock:

@@ -38,11 +38,11 @@ class OpenSegment:
         self,
         entry: SegmentEntry,
         segment: IndexSegment,
-        granted_bytes: int,
+        granted: Callable[[], int],
         retired: Retired,
         release: Callable[[], None],
     ) -> None:
-        """``release``: lets go of ``segment``."""
+        """``granted`` tells what it is granted of memory; ``release`` lets go of ``segment``."""
         self.shape = entry.shape
         """As built or as the last manifest has it; ``dead`` is of this moment."""
         self.since = entry.since
@@ -50,8 +50,7 @@ class OpenSegment:
         self.deletions = entry.deletions
         """The object of the documents that were dead when the last manifest was written."""
         self.segment = segment
-        self.granted_bytes = granted_bytes
-        """Of memory (`lutra.index.lsm.resources.MemoryBudget`)."""
+        self._granted = granted
         self.committed = segment.live
         """The documents that ``deletions`` leaves."""
         self.is_in_manifest = False
@@ -64,6 +63,11 @@ class OpenSegment:
     @property
     def name(self) -> str:
         return self.shape.name
+
+    @property
+    def granted_bytes(self) -> int:
+        """Of memory (`lutra.index.lsm.memory.MemoryBudget`), at this moment."""
+        return self._granted()
 
     @property
     def rows(self) -> int:

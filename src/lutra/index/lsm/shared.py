@@ -5,24 +5,35 @@ That is so right after a split: both halves go on with the segments of the whole
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from lutra.index.lsm.memory import MemoryBudget
+from lutra.index.lsm.shares import Share, shares_of
+from lutra.model.errors import LutraError
 from lutra.model.indexes import FieldSchema, IndexSchema
 from lutra.segments.index_segment import IndexSegment
+
+CHANGES_MAX: Final = 8
+"""Segments that get more memory in one call: each is read, some MB to some 100 MB."""
+_HEAT_KEPT: Final = 0.98
+"""Of the heat a look before: half of it after 34."""
+
+_log = logging.getLogger(__name__)
 
 _Key = tuple[str, tuple[FieldSchema, ...]]
 
 
 class Taken(NamedTuple):
-    """A segment with all of its documents, and what it was granted of memory. ``release`` is called once."""
+    """A segment with all of its documents. ``granted_bytes`` tells what it is granted of memory at the moment;
+    ``release`` is called once."""
 
     segment: IndexSegment
-    granted_bytes: int
+    granted_bytes: Callable[[], int]
     release: Callable[[], None]
 
 
@@ -32,10 +43,35 @@ class _Held:
     granted_bytes: int
     memory: MemoryBudget
     holders: int = 0
+    heat: float = 0.0
+    """Searches, those of earlier looks counting less and less."""
+    searches: int = 0
+    """As of the last look."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while its memory changes: it is not closed meanwhile."""
+    is_closed: bool = False
 
     def close(self) -> None:
-        self.segment.close()
-        self.memory.give_back(self.granted_bytes)
+        with self.lock:
+            self.is_closed = True
+            self.segment.close()
+            self.memory.give_back(self.granted_bytes)
+
+    def look(self) -> None:
+        """Once a second or so."""
+        searches = self.segment.searches
+        self.heat = _HEAT_KEPT * self.heat + (searches - self.searches)
+        self.searches = searches
+
+    def resize(self, bytes_now: int) -> bool:
+        """Whether it keeps other codes or another graph now. Raises StorageFailure, Corruption."""
+        with self.lock:
+            if self.is_closed or bytes_now == self.granted_bytes:
+                return False
+            changed = self.segment.resize(bytes_now)
+            self.memory.regrant(self.granted_bytes, bytes_now)
+            self.granted_bytes = bytes_now
+            return changed
 
 
 class SharedSegments:
@@ -64,7 +100,31 @@ class SharedSegments:
                 held.holders += 1
             if held is not made:  # another was as fast
                 made.close()
-        return Taken(held.segment, held.granted_bytes, partial(self._release, key, held))
+        return Taken(held.segment, lambda: held.granted_bytes, partial(self._release, key, held))
+
+    def rebalance(self, memory: MemoryBudget, changes_max: int = CHANGES_MAX) -> int:
+        """Shares ``memory`` out anew, among the segments that have theirs of it: those of hot indexes first.
+
+        To be called once a second or so, by one thread at a time. What gives memory back does so first, all of it; what
+        gets more is read from the store, up to ``changes_max`` segments a call. Returns how many changed. A segment
+        that cannot be read keeps what it has, and is told of in the log.
+        """
+        with self._lock:
+            held = [one for one in self._held.values() if one.memory is memory]
+        for one in held:
+            one.look()
+        wanted = [Share(one.heat, one.segment.least_bytes, one.segment.wanted_bytes) for one in held]
+        given = shares_of(wanted, memory.total_bytes)
+        changed = 0
+        by_change = sorted(zip(held, given, strict=True), key=lambda pair: pair[1] - pair[0].granted_bytes)
+        for one, bytes_now in by_change:
+            if bytes_now > one.granted_bytes and changed >= changes_max:
+                break
+            try:
+                changed += one.resize(bytes_now)
+            except LutraError as error:
+                _log.warning("%s keeps what it has in memory: %s", one.segment.name, error)
+        return changed
 
     def _release(self, key: _Key, held: _Held) -> None:
         with self._lock:
