@@ -31,6 +31,14 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 @pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """The same, as the one that this process, and those that it starts, find by the variables that S3 clients read."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return s3_server
+
+
+@pytest.fixture
 def shelf(tmp_path: Path) -> Iterator[Shelf]:
     """A store and a cache for segments."""
     from support.stored_segments import Shelf  # which the interpreter of the SDK's own tests does not have

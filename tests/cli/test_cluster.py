@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 import tablestore as ots
 from support.lutra_command import Ran, run_lutra
+from support.ports import free_ports
+from support.sdk import NO_THROUGHPUT
 from support.waiting import wait_until
 
 from lutra.cluster.identity import make_identity
@@ -54,15 +56,6 @@ def status(folder: Path) -> dict[str, Any]:
     assert result.returncode == 0, result.stderr
     found: dict[str, Any] = json.loads(result.stdout)
     return found
-
-
-def free_ports(count: int) -> list[int]:
-    with socket.socket() as first, socket.socket() as second:
-        found = []
-        for listener in (first, second)[:count]:
-            listener.bind(("127.0.0.1", 0))
-            found.append(listener.getsockname()[1])
-        return found
 
 
 @contextmanager
@@ -108,7 +101,7 @@ def test_nodes_run_until_ctrl_c_and_one_that_ends_is_started_again(tmp_path: Pat
             client = ots.OTSClient(endpoint, *key, "default")
             assert client.list_table() == ()
         meta = ots.TableMeta("t", [("id", "INTEGER")])
-        client.create_table(meta, ots.TableOptions(), ots.ReservedThroughput(ots.CapacityUnit(0, 0)))
+        client.create_table(meta, ots.TableOptions(), NO_THROUGHPUT)
         found = status(tmp_path)
         assert {node["name"]: node["endpoint"] for node in found["nodes"]} == endpoints
         [partition] = found["partitions"]

@@ -395,14 +395,12 @@ def test_a_rebuilt_index_awaits_its_kind_until_it_is_served(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_objects_on_s3(tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
-    url, data = s3_server.url(uuid.uuid4().hex), str(tmp_path / "data")
+def test_objects_on_s3(tmp_path: Path, s3: S3Server) -> None:
+    url, data = s3.url(uuid.uuid4().hex), str(tmp_path / "data")
     fill(tmp_path / "data", objects=url)
-    environment = {**s3_server.environment, "LUTRA_OBJECTS": url}
+    environment = {**s3.environment, "LUTRA_OBJECTS": url}
     assert run_lutra("fsck", "--data", data, environment=environment)[0] == 0
-    assert run_lutra("fsck", "--data", data, environment=s3_server.environment)[0] == 2
+    assert run_lutra("fsck", "--data", data, environment=s3.environment)[0] == 2
     printed = run_lutra("index", "stats", "--data", data, "--objects", url, "--json", environment=environment)[1]
     assert json.loads(printed)["indexes"][0]["rows"] == ROWS - 1
     assert run_lutra("index", "rebuild", "--data", data, "notes", "search", environment=environment)[0] == 0

@@ -7,7 +7,6 @@ nothing is applied twice, and nothing old is read: the history of each row has t
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ import pytest
 import tablestore as ots
 from support.node_cluster import NodeCluster, NodeRun
 from support.row_load import RowLoad, state_of
-from support.s3_server import BUCKET, S3Server, S3ServerUnavailable
+from support.s3_server import S3Server
+from support.sdk import create_split, get, put, values
 from support.stalling_proxy import StallingProxy
 from support.waiting import wait_until
 
@@ -26,7 +26,8 @@ from lutra.objects.opening import open_store
 
 TABLE = "t"
 KEYS = [f"k{number:02}" for number in range(20)]
-_NONE = ots.ReservedThroughput(ots.CapacityUnit(0, 0))
+PROBE = "k00-probe"
+"""A row that nobody else writes, in the partition of the first of them."""
 TAKEN_OVER_WITHIN_S = 60
 
 
@@ -58,23 +59,10 @@ class CutOff:
         return all(row.owner != node.name for row in self.cluster.status().partitions)
 
 
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    try:
-        with S3Server(tmp_path_factory.mktemp("s3")) as server:
-            before = {name: os.environ.get(name) for name in server.environment}
-            os.environ.update(server.environment)
-            yield server
-            for name, value in before.items():
-                os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
-    except S3ServerUnavailable as error:
-        pytest.skip(str(error))
-
-
 @pytest.fixture
 def cut_off(s3: S3Server, tmp_path: Path) -> Iterator[CutOff]:
     with contextlib.ExitStack() as proxies:
-        cluster = NodeCluster(tmp_path, store=f"s3://{BUCKET}/{tmp_path.name}")
+        cluster = NodeCluster(tmp_path, store=s3.url(f"cut-off/{tmp_path.name}"))
         made = CutOff(cluster, [], [])
         for node in cluster.nodes:
             store, peer = StallingProxy(s3.endpoint), StallingProxy(node.endpoint)
@@ -85,9 +73,7 @@ def cut_off(s3: S3Server, tmp_path: Path) -> Iterator[CutOff]:
             made.store.append(store)
             made.peers.append(peer)
         with cluster:
-            cluster.client()._create_table_ex(
-                ots.TableMeta(TABLE, [("id", "STRING")]), ots.TableOptions(), _NONE, split_points=["k05", "k10", "k15"]
-            )
+            create_split(cluster.client(), TABLE, ("id", "STRING"), ["k05", "k10", "k15"])
             cluster.wait_serving()
             yield made
             for proxy in (*made.store, *made.peers):
@@ -151,12 +137,20 @@ def test_a_node_is_cut_off_from_the_others(cut_off: CutOff) -> None:
     load = cut_off.load(2, {})
     load.start(writers=6, readers=3)
     load.wait_for_writes(60, 60)
-    cut_off.peers[at].stall("/_lutra/")
-    time.sleep(8.0)
-    own = cut_off.cluster.client(at).get_row(TABLE, [("id", KEYS[0])], max_version=1)
-    assert own is not None
+    own = cut_off.cluster.client(at)
+    put(own, TABLE, [("id", PROBE)], number=7)
     elsewhere = next(key for key in KEYS if cut_off.owner_of(key) is not owner)
+    cut_off.peers[at].stall("/_lutra/")
+    time.sleep(8.0)  # for longer than a lease lasts
+    assert values(get(own, TABLE, [("id", PROBE)], max_version=1)) == {"number": 7}
     for number in cut_off.others_than(owner):
-        cut_off.cluster.client(number).get_row(TABLE, [("id", elsewhere)], max_version=1)
+        client = cut_off.cluster.client(number, socket_timeout=60)
+        with pytest.raises(ots.OTSServiceError) as refused:
+            get(client, TABLE, [("id", PROBE)], max_version=1)
+        assert refused.value.get_error_code() in ("OTSServerBusy", "OTSTimeout")
+        get(client, TABLE, [("id", elsewhere)], max_version=1)
+    assert values(get(own, TABLE, [("id", PROBE)], max_version=1)) == {"number": 7}
+    assert cut_off.owner_of(PROBE) is owner
+    assert cut_off.peers[at].held > 0
     cut_off.peers[at].release()
     finished(cut_off, load)

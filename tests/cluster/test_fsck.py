@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import tablestore as ots
 from support.node_cluster import NodeCluster
+from support.sdk import create_split
 
 from lutra.cluster.fsck import check_cluster
 from lutra.cluster.map_log import MapLog
@@ -27,12 +28,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stopped")
     with NodeCluster(folder, nodes=1) as cluster:
         client = cluster.client()
-        client._create_table_ex(
-            ots.TableMeta("t", [("id", "STRING")]),
-            ots.TableOptions(),
-            ots.ReservedThroughput(ots.CapacityUnit(0, 0)),
-            split_points=["k20", "k40"],
-        )
+        create_split(client, "t", ("id", "STRING"), ["k20", "k40"])
         fields = [ots.FieldSchema("number", ots.FieldType.LONG)]
         client.create_search_index("t", "numbers", ots.SearchIndexMeta(fields))
         for number in range(ROWS):

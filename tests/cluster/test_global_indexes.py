@@ -10,6 +10,7 @@ import pytest
 import tablestore as ots
 from click.testing import CliRunner
 from support.node_cluster import NodeCluster
+from support.sdk import IGNORE, NO_THROUGHPUT
 from support.waiting import wait_until
 
 from lutra.cli.main import main
@@ -18,7 +19,6 @@ from lutra.kv.batch import WriteBatch
 from lutra.kv.slatedb.store import SlateStore
 
 WITHIN_S = 120.0
-IGNORE = ots.Condition(ots.RowExistenceExpectation.IGNORE)
 CITIES = ["a", "b", "c", "d", "e", "f"]
 Model = dict[int, tuple[str | None, int]]
 """By id: city and n of each row."""
@@ -32,8 +32,7 @@ def cluster(two_nodes: NodeCluster) -> NodeCluster:
 def make_table(cluster: NodeCluster, name: str, *indexes: ots.SecondaryIndexMeta) -> None:
     meta = ots.TableMeta(name, [("id", "INTEGER")], [("city", "STRING"), ("n", "INTEGER")])
     options = ots.TableOptions(max_version=1)
-    throughput = ots.ReservedThroughput(ots.CapacityUnit(0, 0))
-    cluster.client().create_table(meta, options, throughput, secondary_indexes=list(indexes))
+    cluster.client().create_table(meta, options, NO_THROUGHPUT, secondary_indexes=list(indexes))
 
 
 def by_city(name: str) -> ots.SecondaryIndexMeta:
@@ -140,6 +139,7 @@ def test_an_index_lists_what_is_written_while_both_are_split(cluster: NodeCluste
     for writer in writers:
         writer.stopping.set()
         writer.join(WITHIN_S)
+        assert not writer.is_alive()
         assert not writer.failures
     model = {number: content for writer in writers for number, content in writer.model.items()}
     wait_listed(cluster, "people_by_city", model)

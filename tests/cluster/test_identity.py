@@ -58,10 +58,8 @@ def test_a_cluster_that_has_lost_its_name_gets_another(tmp_path: Path) -> None:
     assert after.peer_secret != before.peer_secret
 
 
-def test_as_on_s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
-    store = open_store(s3_server.url("cluster-identity"))
+def test_as_on_s3(s3: S3Server) -> None:
+    store = open_store(s3.url("cluster-identity"))
     made = race(store)
     assert len({identity for identity, _ in made}) == 1
     assert [is_new for _, is_new in made].count(True) == 1

@@ -38,6 +38,7 @@ def test_a_node_is_killed_under_load(tmp_path: Path) -> None:
         done = rounds.run(RESUMES_WITHIN_S)
         assert done.writes > 20
         rounds.check_searched()
+        assert "Traceback" not in cluster.log_text()
     assert check_cluster(cluster.store_address, open_store(cluster.store_address)) == []
 
 

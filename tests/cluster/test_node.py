@@ -17,6 +17,7 @@ import pytest
 import tablestore as ots
 from support.node_cluster import NodeCluster, NodeRun
 from support.s3_server import S3Server
+from support.sdk import IGNORE
 from support.waiting import wait_until
 
 from lutra.cluster.map import new_partition_id
@@ -29,7 +30,6 @@ WITHIN_S = 60.0
 KEY = (KeyColumn("id", ColumnType.INTEGER),)
 STEP = 100
 """Partitions are cut at every so many ids."""
-IGNORE = ots.Condition(ots.RowExistenceExpectation.IGNORE)
 
 
 def make_table(cluster: NodeCluster, name: str, partitions: int) -> None:
@@ -64,6 +64,11 @@ def metrics(node: NodeRun) -> dict[str, float]:
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[:1] != "#")}
 
 
+def owned(cluster: NodeCluster) -> int:
+    """Partitions that some node says it has."""
+    return int(sum(metrics(node)["lutra_node_partitions"] for node in cluster.nodes))
+
+
 def test_any_node_answers_for_all_partitions(cluster: NodeCluster) -> None:
     make_table(cluster, "shared", 6)
     owners = {row.entry.id: row.owner for row in cluster.status().partitions if row.table == "test/shared"}
@@ -81,14 +86,13 @@ def test_a_node_tells_how_it_and_its_partitions_are(cluster: NodeCluster) -> Non
     for number in range(0, 3 * STEP, STEP):
         for asked in range(3):  # two of them have to ask another, whoever has it
             put(cluster.client(asked), "told", number)
+    for node in cluster.nodes:
+        wait_until(lambda node=node: health(node) == 200)
+        wait_until(lambda node=node: 0 < metrics(node)["lutra_node_lease_seconds"] <= 5)
+        wait_until(lambda node=node: metrics(node)["lutra_node_map_version"] == cluster.map.version)
+    wait_until(lambda: owned(cluster) == len(cluster.status().partitions))  # some may change their node meanwhile
     of_all = [metrics(node) for node in cluster.nodes]
-    for node, found in zip(cluster.nodes, of_all, strict=True):
-        assert health(node) == 200
-        assert 0 < found["lutra_node_lease_seconds"] <= 5
-        assert found["lutra_node_openings_total"] >= found["lutra_node_partitions"]
-        assert found["lutra_node_map_version"] >= cluster.map.version - 1
-    owned = sum(found["lutra_node_partitions"] for found in of_all)
-    assert owned == len(cluster.status().partitions)
+    assert all(found["lutra_node_openings_total"] >= found["lutra_node_partitions"] for found in of_all)
     written = [
         value
         for found in of_all
@@ -244,13 +248,9 @@ def test_a_node_that_is_killed_is_replaced_and_has_its_share_again_when_it_is_ba
 
 
 @pytest.mark.slow
-def test_nodes_over_a_bucket_replace_one_that_is_killed(
-    tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
+def test_nodes_over_a_bucket_replace_one_that_is_killed(tmp_path: Path, s3: S3Server) -> None:
     partitions = 3
-    with NodeCluster(tmp_path / "cluster", store=s3_server.url("nodes-of-a-cluster")) as nodes:
+    with NodeCluster(tmp_path / "cluster", store=s3.url("nodes-of-a-cluster")) as nodes:
         make_table(nodes, "t", partitions)
         for number in range(partitions):
             put(nodes.client(number), "t", STEP * number, 1)

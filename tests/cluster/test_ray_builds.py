@@ -47,14 +47,12 @@ def kill_builders(head: RayHead) -> int:
     return killed
 
 
-def test_builds_go_on_whoever_is_killed(tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_builds_go_on_whoever_is_killed(tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
     head = RayHead(1, 1 << 30)
     head.start()
     vectors = np.random.default_rng(3).standard_normal((ROWS, DIMENSION)).astype("<f4")
-    store = s3_server.url("ray-builds")
+    store = s3.url("ray-builds")
     cluster = NodeCluster(
         tmp_path / "nodes", 2, store=store, environment=head.for_nodes, arguments=("--builders", "ray")
     )

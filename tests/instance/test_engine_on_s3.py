@@ -22,11 +22,9 @@ KEYS = 200
 
 
 @pytest.fixture
-def proxy(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlakyProxy]:
+def proxy(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlakyProxy]:
     """By way of which this process and its builders reach the server."""
-    with FlakyProxy(s3_server.endpoint) as proxy:
-        for name, value in s3_server.environment.items():
-            monkeypatch.setenv(name, value)
+    with FlakyProxy(s3.endpoint) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
         yield proxy
 

@@ -290,11 +290,9 @@ def test_an_index_that_is_damaged(tmp_path: Path) -> None:
         assert table.count() == 100
 
 
-def test_objects_on_s3(tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects_on_s3(tmp_path: Path, s3: S3Server) -> None:
     """They are read, and nothing else; where they are deleted by who writes them, that is told, and refreshed."""
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
-    place = s3_server.url("read-only")
+    place = s3.url("read-only")
     with lutra.connect(tmp_path, objects=place) as writer:
         there = make(writer, 1_000)
         write_out(writer, there)

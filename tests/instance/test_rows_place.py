@@ -178,10 +178,8 @@ def test_a_row_and_its_change_are_one_batch(tmp_path: Path) -> None:
     assert {b"r", b"c", b"m"} in batches
 
 
-def test_on_s3(tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
-    objects = s3_server.url("rows-place")
+def test_on_s3(tmp_path: Path, s3: S3Server) -> None:
+    objects = s3.url("rows-place")
     filled(tmp_path / "one", f"{objects}/rows", objects=objects)
     shutil.rmtree(tmp_path / "one")
     assert count_of(tmp_path / "two", rows=f"{objects}/rows/", objects=objects) == 20

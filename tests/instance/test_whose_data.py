@@ -132,13 +132,9 @@ def test_another_store_s_place_is_refused_and_left_as_it_is(folder: Path, is_emp
     assert check_directory(mine, objects=place) == []
 
 
-def test_another_store_s_prefix_on_s3_is_refused(
-    folder: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_store_s_prefix_on_s3_is_refused(folder: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the store is tried, which puts objects."""
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
-    url = s3_server.url(uuid.uuid4().hex)
+    url = s3.url(uuid.uuid4().hex)
     Engine.open(folder / "mine", objects=url).close()
     bucket = S3Store(url)
     before = [(name, bucket.get(name)) for name in bucket.list("")]

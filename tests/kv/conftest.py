@@ -17,11 +17,9 @@ ON_S3 = pytest.param("s3", marks=pytest.mark.slow)
 
 
 @pytest.fixture(params=["memory", "rocksdb", "slatedb", ON_S3])
-def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KeyValueStore]:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyValueStore]:
     if request.param == "s3":
-        server: S3Server = request.getfixturevalue("s3_server")
-        for name, value in server.environment.items():
-            monkeypatch.setenv(name, value)
+        server: S3Server = request.getfixturevalue("s3")
         opened: KeyValueStore = SlateStore(server.url(f"seam/{uuid.uuid4().hex}"))
     else:
         opened = opened_store(request.param, tmp_path / "store")

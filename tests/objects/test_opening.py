@@ -32,10 +32,8 @@ def test_a_path_is_a_local_folder(tmp_path: Path, as_url: bool) -> None:
     assert (folder / "a").read_bytes() == b"1"
 
 
-def test_a_url_of_s3_is_a_bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
-    store = open_store(s3_server.url(uuid.uuid4().hex))
+def test_a_url_of_s3_is_a_bucket(s3: S3Server) -> None:
+    store = open_store(s3.url(uuid.uuid4().hex))
     assert isinstance(store, S3Store)
     assert store.requests.puts == 8
     assert store.list("") == [], "what it was tried with is gone"

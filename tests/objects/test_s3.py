@@ -78,12 +78,10 @@ def test_a_list_of_several_pages_is_whole(s3_server: S3Server, s3_store: S3Store
     assert (s3_store.requests - before).lists == 3
 
 
-def test_the_usual_variables_say_where_it_is(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
-    place = s3_server.url(f"{uuid.uuid4().hex}/deeper")
+def test_the_usual_variables_say_where_it_is(s3: S3Server) -> None:
+    place = s3.url(f"{uuid.uuid4().hex}/deeper")
     S3Store(place).put("a", b"1")
-    assert S3Store(place, **s3_server.options).get("a") == b"1"
+    assert S3Store(place, **s3.options).get("a") == b"1"
     assert S3Store(place.removesuffix("/deeper")).list("") == ["deeper/a"]
 
 

@@ -121,9 +121,5 @@ def test_killed_server_loses_nothing_over_sixty_rounds(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_killed_server_with_rows_on_s3_loses_nothing(
-    tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
-    _run_rounds(tmp_path / "data", 40, ("--objects", s3_server.url("killed"), "--rows"))
+def test_killed_server_with_rows_on_s3_loses_nothing(tmp_path: Path, s3: S3Server) -> None:
+    _run_rounds(tmp_path / "data", 40, ("--objects", s3.url("killed"), "--rows"))

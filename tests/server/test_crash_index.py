@@ -380,13 +380,9 @@ def test_a_killed_server_loses_nothing_over_many_rounds(tmp_path: Path, capsys: 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_800)
-def test_a_killed_server_loses_nothing_on_s3(
-    tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
+def test_a_killed_server_loses_nothing_on_s3(tmp_path: Path, s3: S3Server, capsys: pytest.CaptureFixture[str]) -> None:
     kinds = [RANDOM, *list(DURING)[::2], *list(BUILDING)[1:2], "opening: taken over", *FILLING, *DROPPING, BUILDERS]
-    summary = run_rounds(tmp_path, kinds, keys=300, objects=s3_server.url("crash"))
+    summary = run_rounds(tmp_path, kinds, keys=300, objects=s3.url("crash"))
     with capsys.disabled():
         print(f"\n{summary}")
     assert summary.rows > 1_000
@@ -395,18 +391,16 @@ def test_a_killed_server_loses_nothing_on_s3(
 @pytest.mark.slow
 @pytest.mark.timeout(3_600)
 def test_builds_by_ray_lose_nothing(
-    tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whichever of its processes is killed, under load, and the server after it; and nothing is left on the store."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
     kinds = [RANDOM, *OF_RAY]
     for name in ("folder", "s3"):
         (tmp_path / name).mkdir()
     summaries = [
         run_rounds(tmp_path / "folder", kinds * 2, keys=300, builders=RAY),
-        run_rounds(tmp_path / "s3", kinds, keys=300, objects=s3_server.url("crash-ray"), builders=RAY),
+        run_rounds(tmp_path / "s3", kinds, keys=300, objects=s3.url("crash-ray"), builders=RAY),
     ]
     with capsys.disabled():
         print(*(f"\n{summary}" for summary in summaries))

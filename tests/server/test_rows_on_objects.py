@@ -68,16 +68,12 @@ def test_the_second_of_two_servers_takes_rows_from_the_first(tmp_path: Path) -> 
         assert numbers(first.client()) == [1, 3]
 
 
-def test_rows_without_a_place_are_beside_objects(
-    tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
-    objects = s3_server.url("beside")
+def test_rows_without_a_place_are_beside_objects(tmp_path: Path, s3: S3Server) -> None:
+    objects = s3.url("beside")
     with ServerProcess(tmp_path / "data", arguments=("--rows", "--objects", objects)) as server:
         create(server.client())
         put(server.client(), 1)
-    assert (s3_server.folder / "data" / "lutra-tests" / "beside" / "rows" / "manifest").is_dir()
+    assert (s3.folder / "data" / "lutra-tests" / "beside" / "rows" / "manifest").is_dir()
     refused = CliRunner().invoke(serve, ["--data", str(tmp_path / "other"), "--rows"])
     assert refused.exit_code == 2
     assert "name that, or a place" in refused.output

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tablestore as ots
 from support.s3_server import S3Server
+from support.sdk import IGNORE
 from support.server import ServerProcess
 from support.stalling_proxy import StallingProxy
 
@@ -30,15 +31,12 @@ BOUND_MS = 2_000
 """What waits for the store waits longer, on whatever machine."""
 ANY = ots.SearchQuery(ots.MatchAllQuery(), limit=5, get_total_count=True)
 NO_COLUMNS = ots.ColumnsToGet(return_type=ots.ColumnReturnType.NONE)
-IGNORE = ots.Condition(ots.RowExistenceExpectation.IGNORE)
 
 
 @pytest.fixture
-def proxy(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[StallingProxy]:
+def proxy(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[StallingProxy]:
     """By way of which this process, the server and its builders reach the store."""
-    with StallingProxy(s3_server.endpoint) as proxy:
-        for name, value in s3_server.environment.items():
-            monkeypatch.setenv(name, value)
+    with StallingProxy(s3.endpoint) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
         yield proxy
 

@@ -18,6 +18,7 @@ import tablestore as ots
 from support.endpoint_load import LOST, Connect, EndpointLoad, Unavailable
 from support.node_cluster import NodeCluster
 from support.row_load import RowLoad, state_of
+from support.sdk import create_split
 from support.waiting import wait_until
 
 ROWS_TABLE: Final = "written"
@@ -28,7 +29,6 @@ STEADY: Final = 300
 _DIMENSION: Final = 8
 _COLOURS: Final = ("red", "green", "blue", "grey")
 _WORDS: Final = ("otter", "river", "stone", "willow", "trout")
-_NONE: Final = ots.ReservedThroughput(ots.CapacityUnit(0, 0))
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,7 @@ def steady_rows(seed: int = 0) -> list[SteadyRow]:
 def make_tables(client: ots.OTSClient, rows: Sequence[SteadyRow]) -> None:
     """Of four partitions each; the steady one has its rows and a search index when this returns."""
     for table, splits in ((ROWS_TABLE, ["k06", "k12", "k18"]), (STEADY_TABLE, ["s0070", "s0150", "s0220"])):
-        meta = ots.TableMeta(table, [("id", "STRING")])
-        client._create_table_ex(meta, ots.TableOptions(), _NONE, split_points=splits)
+        create_split(client, table, ("id", "STRING"), splits)
     options = ots.VectorOptions(ots.VectorDataType.VD_FLOAT_32, ots.VectorMetricType.VM_EUCLIDEAN, _DIMENSION)
     fields = [
         ots.FieldSchema("number", ots.FieldType.LONG, enable_sort_and_agg=True),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 import tablestore as ots
+from support.ports import free_port
 from support.server import ACCESS_KEY_ID, ACCESS_KEY_SECRET, ServerNotStarted
 from support.waiting import wait_until
 from tablestore.retry import NoRetryPolicy
@@ -40,7 +40,7 @@ class NodeRun:
         self, store: str, name: str, log: Path, environment: dict[str, str], arguments: tuple[str, ...]
     ) -> None:
         self.name, self.log = name, log
-        self.port = _free_port()
+        self.port = free_port()
         self._store, self.environment, self.arguments = store, environment, arguments
         self._process: subprocess.Popen[bytes] | None = None
         self._begin = 0
@@ -243,10 +243,3 @@ class NodeCluster:
             "retry_policy": NoRetryPolicy(),
             **options,
         }
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -11,13 +11,14 @@ import hashlib
 import http.client
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TypedDict
+
+from support.ports import free_port
 
 ACCESS_KEY_ID: Final = "test-id"
 SECRET_ACCESS_KEY: Final = "test-secret-of-a-throw-away-server"
@@ -87,7 +88,7 @@ class S3Server:
         jars = _fetched_jars()
         (self.folder / "data" / BUCKET).mkdir(parents=True, exist_ok=True)
         for _ in range(3):
-            if self._started(jars, _free_port()):
+            if self._started(jars, free_port()):
                 return self
         raise RuntimeError(f"the S3 server did not start; it printed:\n{self._log.read_text()}")
 
@@ -144,12 +145,6 @@ class S3Server:
             self._process.kill()
             self._process.wait()
         self._process = None
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _fetched_jars() -> Path:

@@ -150,3 +150,8 @@ def load(client: SdkClient, table: str, rows: list[tuple[list[tuple[str, Any]], 
             ots.PutRowItem(ots.Row(key, list(columns.items())), IGNORE) for key, columns in rows[start : start + 200]
         ]
         assert write_batch(client, table, items).is_all_succeed()
+
+
+def create_split(client: SdkClient, table: str, key: tuple[str, str], points: list[Any]) -> None:
+    """A table with one key column, of which a partition begins at each of these values."""
+    client._create_table_ex(ots.TableMeta(table, [key]), ots.TableOptions(), NO_THROUGHPUT, split_points=points)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,9 +80,9 @@ def test_killed_at_every_operation(tmp_path: Path) -> None:
 
 def killed_each(folder: Path, step: int) -> list[int]:
     outcomes = []
+    model = filled(folder / "filled")
     for number in range(1, OPERATIONS_MAX, step):
-        root = folder / str(number)
-        model = filled(root)
+        root = Path(shutil.copytree(folder / "filled", folder / str(number)))
         done = split_killed(root, number)
         outcomes.append(check_after(root, model))
         if done >= 0:

@@ -12,13 +12,13 @@ import pytest
 import tablestore as ots
 from click.testing import CliRunner, Result
 from support.node_cluster import NodeCluster
+from support.sdk import IGNORE, NO_THROUGHPUT
 from support.waiting import wait_until
 
 from lutra.cli.main import main
 from lutra.cluster.status import PartitionRow
 
 WITHIN_S = 120.0
-IGNORE = ots.Condition(ots.RowExistenceExpectation.IGNORE)
 SHOPS = 40
 
 
@@ -30,7 +30,7 @@ def cluster(two_nodes: NodeCluster) -> NodeCluster:
 def make_table(cluster: NodeCluster, name: str) -> None:
     options = ots.TableOptions(max_version=1)
     meta = ots.TableMeta(name, [("shop", "INTEGER"), ("order", "STRING")])
-    cluster.client().create_table(meta, options, ots.ReservedThroughput(ots.CapacityUnit(0, 0)))
+    cluster.client().create_table(meta, options, NO_THROUGHPUT)
 
 
 def lutra(*arguments: str) -> Result:
@@ -153,6 +153,7 @@ def test_writers_notice_nothing(cluster: NodeCluster) -> None:
     for writer in writers:
         writer.stopping.set()
         writer.join(WITHIN_S)
+        assert not writer.is_alive()
         assert not writer.failures
     model = {key: n for writer in writers for key, n in writer.model.items()}
     assert [rows(cluster, "orders", number) for number in (0, 1)] == [model, model]
@@ -191,6 +192,7 @@ def test_searches_see_the_parent_or_its_children(cluster: NodeCluster) -> None:
     for thread in threads:
         thread.stopping.set()
         thread.join(WITHIN_S)
+        assert not thread.is_alive()
         assert not thread.failures
     assert len(serving(cluster, "searched")) == 4
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import tablestore as ots
 from support.row_matrix import read_matrix
+from support.sdk import IGNORE
 from tablestore.decoder import OTSProtoBufferDecoder
 from tablestore.encoder import OTSProtoBufferEncoder
 
@@ -167,7 +168,6 @@ def batch(*items: Any) -> list[wire.RowInBatchWriteRowRequest]:
     return list(wire.BatchWriteRowRequest.FromString(data).tables[0].rows)
 
 
-IGNORE = ots.Condition(ots.RowExistenceExpectation.IGNORE)
 UPDATES = {
     "PUT": [("p", 1), ("q", "v", 77)],
     "DELETE": [("r", None, 99)],
