@@ -21,7 +21,7 @@ from lutra.cluster.holdings import HoldingState
 from lutra.cluster.lease_records import PartitionRecord
 from lutra.cluster.map import ClusterMap
 from lutra.cluster.partition_leases import UNOWNED, PartitionLeases
-from lutra.model.errors import ParameterInvalid
+from lutra.model.errors import Corruption, ForeignObjects, ParameterInvalid, StorageFailure
 
 
 @given(rng=st.randoms(use_true_random=False), faults=st.sampled_from([0.0, 0.05]), stalls=st.sampled_from([0.0, 0.03]))
@@ -208,25 +208,69 @@ def test_a_damaged_partition_stops_no_other_and_is_tried_less_and_less_often() -
     cluster = Cluster(random.Random(0))
     cluster.maps.change(lambda of: map_of(4))
     node = cluster.start("a")
-    node.opener.damaged = {"p1-2"}
+    node.opener.fails = {"p1-2": Corruption("p1-2: damaged")}
     cluster.run_all(60)
     assert set(cluster.owners()) == {"p1-0", "p1-1", "p1-3"}
     (failed,) = [each for each in node.controller.holdings.all() if each.state is HoldingState.FAILED]
     assert (failed.partition_id, failed.error) == ("p1-2", "Corruption: p1-2: damaged")
+    assert failed.is_unopened
     assert node.opener.events.count(("open", "p1-2")) == failed.tries == 6  # after 1, 2, 4, 8, 16 seconds
-    node.opener.damaged = set()
+    node.opener.fails = {}
     cluster.run_all(60)
     assert cluster.owners()["p1-2"] == "a"
     assert node.controller.holdings.get("p1-2") == replace(
-        failed, state=HoldingState.OPEN, tries=0, error="", next_s=failed.next_s
+        failed, state=HoldingState.OPEN, tries=0, error="", reason="", next_s=failed.next_s
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Corruption("/secret/manifest: cut short"), "what is stored of it is damaged"),
+        (StorageFailure("/secret: No space left on device"), "its storage cannot be used (No space left on device)"),
+        (ForeignObjects("the objects at /secret are others'"), "its storage cannot be used"),
+        (RuntimeError("/secret"), "the node failed within"),
+    ],
+)
+def test_who_asks_for_what_cannot_be_opened_is_told_why_after_some_tries(error: Exception, reason: str) -> None:
+    cluster = Cluster(random.Random(0))
+    cluster.maps.change(lambda of: map_of(2))
+    node = cluster.start("a")
+    node.opener.fails["p1-1"] = error
+    told: list[tuple[int, str]] = []
+    for _ in range(20):
+        cluster.run_all(1)
+        held, refusal = node.controller.holdings.get("p1-1"), node.controller.refusal_of("p1-1")
+        if held is not None:
+            told.append((held.tries, "" if refusal is None else str(refusal)))
+    assert {tries for tries, text in told if not text} == {1, 2}, "it may soon be open: requests wait"
+    assert {tries for tries, text in told if text} == {3, 4, 5}
+    assert told[-1][1] == (
+        f"Partition p1-1 could not be opened 5 times, and is tried again: {reason}. `lutra cluster status` says more."
+    )
+    assert node.controller.refusal_of("p1-0") is None
+    cluster.now_s += 100
+    assert node.controller.refusal_of("p1-1") is None, "it may be another's by now"
+
+
+def test_what_is_said_to_be_elsewhere_is_looked_for_there() -> None:
+    cluster = Cluster(random.Random(0))
+    cluster.maps.change(lambda of: map_of(1))
+    node = cluster.start("a")
+    node.opener.fails["p1-0"] = Moved("split before")
+    cluster.run_all(20)
+    held = node.controller.holdings.get("p1-0")
+    assert held is not None
+    assert held.tries >= 3
+    assert not held.is_unopened
+    assert node.controller.refusal_of("p1-0") is None
 
 
 def test_a_damaged_partition_goes_where_it_should_all_the_same() -> None:
     cluster = Cluster(random.Random(0))
     cluster.maps.change(lambda of: map_of(4))
     node = cluster.start("a")
-    node.opener.damaged = {"p1-0", "p1-1", "p1-2", "p1-3"}
+    node.opener.fails = {f"p1-{number}": Corruption("damaged") for number in range(4)}
     cluster.run_all(3)
     cluster.start("b")
     cluster.run_all(30)

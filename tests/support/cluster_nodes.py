@@ -16,7 +16,7 @@ from lutra.cluster.controller import Controller, ControllerSettings
 from lutra.cluster.map import PartitionEntry, PartitionState, TableEntry
 from lutra.cluster.map_log import MapLog
 from lutra.cluster.placement import place
-from lutra.model.errors import Corruption, StorageFailure
+from lutra.model.errors import StorageFailure
 
 
 class PretendingOpener:
@@ -26,14 +26,15 @@ class PretendingOpener:
         self._fences = fences
         self.epochs: dict[str, int] = {}
         self.events: list[tuple[str, str]] = []
-        self.damaged: set[str] = set()
+        self.fails: dict[str, Exception] = {}
+        """What opening a partition raises, by id."""
 
     def open(self, entry: PartitionEntry, table: TableEntry, epoch: int) -> None:
         assert entry.table == table.uid
         assert entry.id not in self.epochs
         self.events.append(("open", entry.id))
-        if entry.id in self.damaged:
-            raise Corruption(f"{entry.id}: damaged")
+        if entry.id in self.fails:
+            raise self.fails[entry.id]
         self._fences[entry.id] = self
         self.epochs[entry.id] = epoch
 

@@ -216,7 +216,7 @@ class NodeCluster:
         """Returns when all partitions that are to serve do."""
 
         def are_serving() -> bool:
-            return all(row.state != "opening" and row.state != "unowned" for row in self.status().partitions)
+            return all(row.state not in ("opening", "failed", "unowned") for row in self.status().partitions)
 
         wait_until(are_serving, within_s)
         return self.status()

@@ -257,7 +257,8 @@ def status(store: str, as_json: bool) -> None:
 
     Who owns what is read from the store, how far each partition is its owner is asked. Of a partition's changes, those
     up to the watermark "written" are on the store; up to "searchable" and "indexed" are found by all of its search
-    indexes, and indexed in full; up to "persisted" need not be read again when it is opened elsewhere.
+    indexes, and indexed in full; up to "persisted" need not be read again when it is opened elsewhere. One that is
+    "failed" its owner could not open, and tries again: why is told below, in JSON as "failed".
 
     In JSON a range has the first partition key, and the first after it; null: there is no such bound. Binary keys are
     {"hex": "..."}.
@@ -317,6 +318,7 @@ def _status_json(found: ClusterStatus) -> dict[str, object]:
                     "indexed": row.told.indexed,
                     "persisted": row.told.persisted,
                 },
+                "failed": None if row.unopened is None else {"tries": row.unopened.tries, "error": row.unopened.error},
             }
             for row in found.partitions
         ],
@@ -360,6 +362,10 @@ def _print_status(found: ClusterStatus) -> None:
         cells = (row.table, row.entry.id, keys, row.owner or "nobody", row.state, str(row.epoch), *marks)
         table.add_row(*map(Text, cells))  # keys are clients': nothing in them is markup
     console.print(table)
+    for row in found.partitions:
+        if row.unopened is not None:
+            console.print(Text(f"\npartition {row.entry.id} could not be opened {row.unopened.tries} times; the last:"))
+            console.print(Text(_printable(row.unopened.error)), soft_wrap=True)
 
 
 def _mark(sequence: int) -> str:
@@ -370,9 +376,13 @@ def _key_text(key: object) -> str:
     if key is None:
         return ""
     text = key.hex() if isinstance(key, bytes) else str(key)[: _SHOWN_CHARS + 1]
-    # A key may hold what a terminal would obey.
-    text = "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+    text = _printable(text)
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
+
+
+def _printable(text: str) -> str:
+    """Without what a terminal would obey: a key may hold that, or an error that quotes what is stored."""
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
 
 
 # --- down -------------------------------------------------------------------------------------------------------------

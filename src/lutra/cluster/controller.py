@@ -28,7 +28,7 @@ from lutra.cluster.node_lease import MARGIN_S, TTL_S, Clock, NodeLease, boot_clo
 from lutra.cluster.partition_leases import UNOWNED, PartitionLease, PartitionLeases
 from lutra.cluster.placement import place
 from lutra.cluster.process import Process
-from lutra.model.errors import Corruption, ParameterInvalid, StorageFailure
+from lutra.model.errors import Corruption, ParameterInvalid, PartitionUnopened, StorageFailure
 from lutra.objects.store import ObjectStore
 
 _NAMES_A_LIST: Final = 1_000
@@ -215,6 +215,11 @@ class Controller:
     def pinned(self, partition_id: str) -> AbstractContextManager[Holding]:
         """An open partition, which is not handed over within. Raises Moved where it is not open here."""
         return self.holdings.pinned(partition_id)
+
+    def refusal_of(self, partition_id: str) -> PartitionUnopened | None:
+        """What to raise of a partition that is surely this node's, and could not be opened again and again."""
+        held = self.holdings.get(partition_id)
+        return held.refusal if held is not None and self.is_sure() else None
 
     def claim(self, partition_id: str) -> int:
         """Has this node own a partition that is not in the map yet, and that the caller opens; returns its epoch.
@@ -477,16 +482,12 @@ class Controller:
         try:
             self._opener.open(entry, table, holding.epoch)
         except Exception as error:
-            holding.tries += 1
-            wait_s = min(self.settings.retry_first_s * 2 ** (holding.tries - 1), self.settings.retry_max_s)
-            holding.next_s = self._clock() + wait_s
-            holding.error = f"{type(error).__name__}: {error}"
-            holding.state = HoldingState.FAILED
+            wait_s = min(self.settings.retry_first_s * 2**holding.tries, self.settings.retry_max_s)
+            holding.failed(error, self._clock(), wait_s)
             is_gone = isinstance(error, Moved)  # with its table, or split before: the next step knows better
             _log.warning("partition %s cannot be opened: %s", holding.partition_id, error, exc_info=not is_gone)
         else:
-            holding.tries, holding.error = 0, ""
-            holding.state = HoldingState.OPEN
+            holding.opened()
 
     def _reopen(self, of: ClusterMap) -> bool:
         """Opens again what could not be, when it is time, and what is broken; True where there are more."""

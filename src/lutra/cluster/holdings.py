@@ -7,8 +7,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from lutra.cluster.errors import Moved
+from lutra.model.errors import Corruption, LutraError, PartitionUnopened
+from lutra.model.system_words import system_word
+
+_TRIES_TOLD: Final = 3
+"""What could not be opened less often may soon be: requests wait for it."""
 
 
 class HoldingState(enum.Enum):
@@ -33,11 +39,40 @@ class Holding:
     next_s: float = 0.0
     """When it is tried again."""
     error: str = ""
-    """Why it could not be opened."""
+    """Why it could not be opened, all of it: for the log and for who may read the store."""
+    reason: str = ""
+    """The same as clients may be told; "" where it is said to be elsewhere, or no more."""
     pins: int = 0
     """So many are at work on it, who need it to stay here."""
     from_version: int = 0
     """An older map than this does not say whether there is such a partition."""
+
+    def failed(self, error: Exception, now_s: float, wait_s: float) -> None:
+        """It could not be opened, and is tried again after ``wait_s``."""
+        self.tries += 1
+        self.error = f"{type(error).__name__}: {error}"
+        self.reason = "" if isinstance(error, Moved) else _reason(error)
+        self.next_s = now_s + wait_s
+        self.state = HoldingState.FAILED
+
+    def opened(self) -> None:
+        self.tries, self.error, self.reason = 0, "", ""
+        self.state = HoldingState.OPEN
+
+    @property
+    def is_unopened(self) -> bool:
+        """Whether it could not be opened the last time that it was tried."""
+        return bool(self.reason) and self.state is not HoldingState.CLOSED
+
+    @property
+    def refusal(self) -> PartitionUnopened | None:
+        """What who asks for it is told where waiting would be of no use; None where it may be, or it is elsewhere."""
+        if not self.is_unopened or self.tries < _TRIES_TOLD:
+            return None
+        return PartitionUnopened(
+            f"Partition {self.partition_id} could not be opened {self.tries} times, and is tried again: {self.reason}. "
+            "`lutra cluster status` says more."
+        )
 
 
 class Holdings:
@@ -102,3 +137,13 @@ class Holdings:
         finally:
             with self._lock:
                 holding.pins -= 1
+
+
+def _reason(error: Exception) -> str:
+    """By its kind and the system's word for it: with no path and no address."""
+    if isinstance(error, Corruption):
+        return "what is stored of it is damaged"
+    if not isinstance(error, LutraError | OSError):
+        return "the node failed within"
+    word = system_word(str(error))
+    return f"its storage cannot be used{f' ({word})' if word else ''}"

@@ -24,7 +24,7 @@ from lutra.instance.partition import Partition
 from lutra.kv.slatedb.settings import SlateSettings
 from lutra.kv.slatedb.store import SlateStore
 from lutra.model.clock import Clock, SystemClock
-from lutra.model.errors import LutraError
+from lutra.model.errors import LutraError, PartitionUnopened
 from lutra.model.schema import IndexKind, TableSchema
 from lutra.tables.incomingindex import IncomingRows, IndexRow
 from lutra.tables.keys import KeyCodec
@@ -215,6 +215,8 @@ class PartitionHost:
         self._owned: dict[str, OwnedPartition] = {}
         self.send_index_rows: SendRows | None = None
         """Has rows of a global secondary index, by its uid, stored where they belong; None: there is nobody to ask."""
+        self.refusal_of: Callable[[str], PartitionUnopened | None] = lambda partition_id: None
+        """What to raise of a partition that is this node's, and cannot be opened; None: it may be elsewhere."""
         self.openings = 0
         """So many have been opened. To look at."""
         self.opening_s = 0.0
@@ -321,10 +323,11 @@ class PartitionHost:
                 del self._owned[partition_id]
 
     def get(self, partition_id: str) -> OwnedPartition:
-        """Raises Moved where the partition is not open here, or not surely this node's."""
+        """Raises Moved where the partition is not open here, or not surely this node's; PartitionUnopened where it is
+        this node's, and waiting for it would be of no use."""
         owned = self._owned.get(partition_id)
         if owned is None:
-            raise Moved(f"partition {partition_id} is not here")
+            raise self.refusal_of(partition_id) or Moved(f"partition {partition_id} is not here")
         owned.check()
         return owned
 

@@ -27,7 +27,7 @@ from lutra.cluster.methods import Methods, PeerLane
 from lutra.cluster.node_loops import Loop, Together
 from lutra.cluster.partition_leases import PartitionLeases
 from lutra.cluster.partition_methods import add_partition_methods
-from lutra.cluster.partition_status import status_of
+from lutra.cluster.partition_status import UnopenedPartition, status_of
 from lutra.cluster.peers import Call, Peers
 from lutra.cluster.process import Process
 from lutra.cluster.splits.policy import AutoSplits, SplitPolicy
@@ -40,7 +40,7 @@ from lutra.index.lsm.resources import Resources
 from lutra.instance.defaults import MEMORY_BYTES_DEFAULT
 from lutra.kv.store import Estimate
 from lutra.model.clock import Clock, SystemClock
-from lutra.model.errors import LutraError, StorageFailure
+from lutra.model.errors import LutraError, PartitionUnopened, StorageFailure
 from lutra.objects.opening import open_store
 from lutra.objects.store import ObjectStore
 
@@ -106,6 +106,7 @@ class Node:
         self.methods = Methods(secret)
         self.router = Router(MapView(self.maps), OwnerView(self._address_of), self.peers, self.host)
         self.host.send_index_rows = IndexRowSender(self.router)
+        self.host.refusal_of = self._refusal_of
         self.engine = GatewayEngine(self.router, self._nudge_owners, self._clock)
         add_partition_methods(self.methods, self.host)
         self.methods.add(STATUS_METHOD, PeerLane.CONTROL, lambda _: self.report())
@@ -152,7 +153,11 @@ class Node:
     def report(self) -> NodeReport:
         """What it says of itself."""
         partitions = tuple(status_of(owned) for owned in self.host.owned())
-        return NodeReport(self.name, round(self.sure_for_s(), 3), self.maps.known.version, partitions)
+        held = [] if self._controller is None else self._controller.holdings.all()
+        unopened = tuple(
+            UnopenedPartition(each.partition_id, each.tries, each.error) for each in held if each.is_unopened
+        )
+        return NodeReport(self.name, round(self.sure_for_s(), 3), self.maps.known.version, partitions, unopened)
 
     def start(self, address: str, on_joined: Callable[[], None] = lambda: None) -> None:
         """Joins the cluster as who is reached at ``address``; ``on_joined`` is called, by a thread, when it has."""
@@ -251,6 +256,9 @@ class Node:
     def _address_of(self, partition_id: str) -> str | None:
         owner = self.controller.read_owner(partition_id)
         return None if owner is None else owner.address
+
+    def _refusal_of(self, partition_id: str) -> PartitionUnopened | None:
+        return None if self._controller is None else self._controller.refusal_of(partition_id)
 
     def _when_sure(self, step: Callable[[], bool | None]) -> Callable[[], bool | None]:
         """What only a node does that is of the cluster, and stays so for now."""

@@ -27,6 +27,16 @@ class PartitionStatus:
     under_way: int
 
 
+@register
+@dataclass(frozen=True, slots=True)
+class UnopenedPartition:
+    """One that its owner could not open ``tries`` times by now, the last time as ``error`` says: it goes on trying."""
+
+    id: str
+    tries: int
+    error: str
+
+
 def status_of(owned: OwnedPartition) -> PartitionStatus:
     """Asks nothing of the store."""
     written = owned.partition.space.changelog.last_sequence

@@ -17,7 +17,7 @@ from lutra.cluster.map import ClusterMap, PartitionEntry, PartitionState
 from lutra.cluster.map_log import MapLog
 from lutra.cluster.node_board import NodeBoard
 from lutra.cluster.partition_leases import UNOWNED, PartitionLease, PartitionLeases
-from lutra.cluster.partition_status import PartitionStatus
+from lutra.cluster.partition_status import PartitionStatus, UnopenedPartition
 from lutra.cluster.peers import Call, Peers
 from lutra.cluster.splits.ranges import bounds_of
 from lutra.cluster.wire import register
@@ -42,6 +42,7 @@ class NodeReport:
     sure_for_s: float
     map_version: int
     partitions: tuple[PartitionStatus, ...]
+    unopened: tuple[UnopenedPartition, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ class NodeStatus:
 
 @dataclass(frozen=True, slots=True)
 class PartitionRow:
-    """``owner`` None: nobody has it. ``told`` None: who has it does not answer for it, not yet say."""
+    """``owner`` None: nobody has it. ``told`` None: who has it does not answer for it, not yet say; ``unopened`` says
+    why where it could not be opened."""
 
     entry: PartitionEntry
     table: str
@@ -65,13 +67,16 @@ class PartitionRow:
     owner: str | None
     epoch: int
     told: PartitionStatus | None
+    unopened: UnopenedPartition | None
 
     @property
     def state(self) -> str:
-        """``serving`` and ``retired`` are the map's; what serves and is not answered for is ``opening`` or
+        """``serving`` and ``retired`` are the map's; what serves and is not answered for is ``opening``, ``failed`` or
         ``unowned``."""
         if self.entry.state is not PartitionState.SERVING or self.told is not None:
             return self.entry.state.name.lower()
+        if self.unopened is not None:
+            return "failed"
         return "unowned" if self.owner is None else "opening"
 
 
@@ -93,7 +98,8 @@ def read_status(store: ObjectStore, identity: Identity) -> ClusterStatus:
     owners = _read_owners(store, shown)
     reports = _ask(identity, records)
     told = {(report.name, each.id): each for report in reports.values() for each in report.partitions}
-    rows = [_row(known, entry, owners[entry.id], records, told) for entry in shown]
+    unopened = {(report.name, each.id): each for report in reports.values() for each in report.unopened}
+    rows = [_row(known, entry, owners[entry.id], records, told, unopened) for entry in shown]
     count = {name: sum(row.owner == name for row in rows) for name in records}
     nodes = [
         NodeStatus(name, record, count[name], reports.get(name))
@@ -166,12 +172,14 @@ def _row(
     lease: PartitionLease,
     records: dict[str, NodeRecord],
     told: dict[tuple[str, str], PartitionStatus],
+    unopened: dict[tuple[str, str], UnopenedPartition],
 ) -> PartitionRow:
     table = known.table_of(entry)
     name = "" if table is None else f"{table.instance}/{table.name}"
     bounds = EVERYWHERE if table is None else bounds_of(entry, table.schema)
     owner = (_owner_of(lease, records) or (None,))[0]
-    return PartitionRow(entry, name, bounds.begin, bounds.end, owner, lease.epoch, told.get((owner or "", entry.id)))
+    at = owner or "", entry.id
+    return PartitionRow(entry, name, bounds.begin, bounds.end, owner, lease.epoch, told.get(at), unopened.get(at))
 
 
 def _owner_of(lease: PartitionLease, records: dict[str, NodeRecord]) -> tuple[str, NodeRecord] | None:

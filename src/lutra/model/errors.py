@@ -34,6 +34,7 @@
         ├── DirectoryInUse          OTSInternalServerError         somebody else has it open
         ├── ReadOnlyDatabase        OTSInternalServerError         it was opened to be read only
         ├── Outdated                OTSInternalServerError         what is read has been deleted since
+        ├── PartitionUnopened       OTSInternalServerError         a node of a cluster cannot open what it owns
         ├── ForkedProcess           OTSInternalServerError         the database is the parent process's
         └── ObjectMissing           OTSInternalServerError         there is no object of that name
 
@@ -193,6 +194,10 @@ class ReadOnlyDatabase(StorageFailure):
 
 class Outdated(StorageFailure):
     """What a read-only database shows has been deleted by who writes it: ``refresh`` shows what there is now."""
+
+
+class PartitionUnopened(StorageFailure):
+    """Who owns a partition of a cluster could not open it, several times, and goes on trying. Clients are told why."""
 
 
 class ForkedProcess(StorageFailure):

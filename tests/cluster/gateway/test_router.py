@@ -14,8 +14,17 @@ from support.waiting import wait_until
 from lutra.cluster.errors import PeerLost, PeerUnreachable
 from lutra.cluster.gateway.patience import WaitingRoom
 from lutra.cluster.gateway.tables import GatewayTables
+from lutra.cluster.holdings import Holding
 from lutra.model.deadline import Deadline, working_for
-from lutra.model.errors import ConditionCheckFail, ObjectNotExist, OutcomeUnknown, RequestTimeout, ServerBusy
+from lutra.model.errors import (
+    ConditionCheckFail,
+    Corruption,
+    ObjectNotExist,
+    OutcomeUnknown,
+    PartitionUnopened,
+    RequestTimeout,
+    ServerBusy,
+)
 from lutra.model.rows import (
     CellOperation,
     ChangeKind,
@@ -301,6 +310,40 @@ def test_a_batch_reads_the_map_once_for_all_that_is_not_there(asked: LocalNode) 
         assert len(readings) <= 4
     finally:
         asked.maps.newest = newest  # type: ignore[method-assign]
+
+
+def test_a_partition_that_cannot_be_opened_is_not_waited_for(cluster: LocalCluster, asked: LocalNode) -> None:
+    tables = asked.instance.tables
+    _, entry, _ = cluster.partitions("t")
+    owner = cluster.owner(entry.id)
+    assert owner is not asked
+    for number in (1, 11, 21):
+        tables.write("t", put(number))
+    holding = Holding(entry.id, 1, 0.0)
+    for _ in range(3):
+        holding.failed(Corruption("/secret"), 0.0, 1.0)
+    owner.host.close(entry.id)
+    owner.host.refusal_of = {entry.id: holding.refusal}.get
+    try:
+        retries = asked.router.retries
+        for ask in (
+            lambda: tables.read("t", key(11), ReadOptions()),
+            lambda: tables.write("t", put(11)),
+            lambda: tables.read_range("t", _ALL),
+            lambda: owner.instance.tables.read("t", key(11), ReadOptions()),
+        ):
+            with pytest.raises(PartitionUnopened, match=f"{entry.id} could not be opened 3 times.*is damaged"):
+                ask()
+        ((one, two, three),) = tables.write_batch([("t", [put(1), put(11), put(21)])])
+        assert isinstance(one, WriteResult)
+        assert isinstance(two, PartitionUnopened)
+        assert isinstance(three, WriteResult)
+        assert asked.router.retries == retries
+    finally:
+        owner.host.refusal_of = lambda partition_id: None
+        cluster.move(entry.id, owner)
+    assert value(tables, 11, "c") == 11
+    assert value(tables, 21, "c") == 21
 
 
 def test_a_name_is_the_table_that_has_it_now(cluster: LocalCluster, asked: LocalNode) -> None:

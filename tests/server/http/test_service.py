@@ -15,7 +15,7 @@ from lutra.instance.engine import Engine
 from lutra.instance.instance import Instance
 from lutra.model.clock import SystemClock
 from lutra.model.deadline import NEVER, Deadline, current_deadline
-from lutra.model.errors import Corruption, Fenced, IndexDamaged, StorageFailure
+from lutra.model.errors import Corruption, Fenced, IndexDamaged, PartitionUnopened, StorageFailure
 from lutra.server.auth.gate import Admission
 from lutra.server.http.responses import Responder, Response
 from lutra.server.http.service import Service
@@ -73,6 +73,13 @@ DAMAGED = "Stored data is damaged: the server's log says where, `lutra fsck` tel
             "The search index was taken over by another process that uses the same store of objects.",
         ),
         (IndexDamaged("search index [x] of /home/someone"), 500, INTERNAL, "search index [x] of /home/someone"),
+        (PartitionUnopened("partition 1 (/home/someone)"), 500, INTERNAL, "partition 1 (/home/someone)"),
+        (
+            PartitionUnopened("1: No space left on device, /home/someone"),
+            403,
+            "OTSQuotaExhausted",
+            "1: No space left on device, /home/someone",
+        ),
     ],
 )
 def test_failures_are_logged_and_told_by_their_kind(

@@ -7,11 +7,10 @@ paths, addresses and what others answered are for the log.
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 
-from lutra.model.errors import Corruption, Fenced, IndexDamaged, LutraError, StorageFailure
+from lutra.model.errors import Corruption, Fenced, IndexDamaged, LutraError, PartitionUnopened, StorageFailure
+from lutra.model.system_words import FULL, system_word
 from lutra.server.wire import error_pb2 as wire
 
 INTERNAL_CODE = "OTSInternalServerError"
@@ -44,23 +43,6 @@ _STATUSES = {
 
 
 _FULL_CODE = "OTSQuotaExhausted"
-_FULL = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)]
-_REASONS = [
-    os.strerror(number)
-    for number in (
-        errno.EIO,
-        errno.EROFS,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.EACCES,
-        errno.EPERM,
-        errno.ENOMEM,
-        errno.ENOENT,
-        errno.ECONNREFUSED,
-        errno.ECONNRESET,
-        errno.ETIMEDOUT,
-    )
-]
 
 
 def told(error: Exception) -> tuple[str, str]:
@@ -71,6 +53,8 @@ def told(error: Exception) -> tuple[str, str]:
         return error.code, "Stored data is damaged: the server's log says where, `lutra fsck` tells all that is."
     if isinstance(error, Fenced):
         return error.code, "The search index was taken over by another process that uses the same store of objects."
+    if isinstance(error, PartitionUnopened):
+        return _FULL_CODE if system_word(str(error)) in FULL else error.code, str(error)
     if isinstance(error, StorageFailure):
         return _told_of_storage(str(error))
     if isinstance(error, LutraError) and error.code != INTERNAL_CODE:
@@ -79,13 +63,13 @@ def told(error: Exception) -> tuple[str, str]:
 
 
 def _told_of_storage(text: str) -> tuple[str, str]:
-    for reason in _FULL:
-        if reason in text:
-            return _FULL_CODE, (
-                f"The server's disk is full ({reason}): it writes nothing more until there is room, and where that "
-                "does not help, until it is started again."
-            )
-    known = next((f": {reason}" for reason in _REASONS if reason in text), "")
+    word = system_word(text)
+    if word in FULL:
+        return _FULL_CODE, (
+            f"The server's disk is full ({word}): it writes nothing more until there is room, and where that does not "
+            "help, until it is started again."
+        )
+    known = f": {word}" if word else ""
     return INTERNAL_CODE, f"The server cannot use its disk or its store of objects{known}. Its log says more."
 
 
