@@ -227,6 +227,27 @@ def test_which_steps_a_search_takes(
     json.dumps(told)
 
 
+@pytest.mark.parametrize(
+    ("request_", "steps"),
+    [
+        (SearchRequest(MatchAll(), columns=ALL), [ShardStep.WHOLE]),
+        (SearchRequest(NEAREST, (FieldSort("n"),), limit=5), [ShardStep.WHOLE]),
+        (SearchRequest(WITH_WORDS, BY_SCORE, limit=20, count_total=True, columns=ALL), [ShardStep.WHOLE]),
+        (SearchRequest(MatchAll(), offset=190, limit=100, columns=ALL), [ShardStep.COLLECT, ShardStep.FETCH]),
+        (
+            SearchRequest(WITH_WORDS, BY_SCORE, offset=190, limit=20, columns=ALL),
+            [ShardStep.GATHER, ShardStep.COLLECT, ShardStep.FETCH],
+        ),
+    ],
+)
+def test_one_shard_is_asked_once_but_for_long_pages(
+    index: SearchIndex, made: Made, request_: SearchRequest, steps: list[ShardStep]
+) -> None:
+    shards = made(count=1)
+    assert_equal(asked(index, shards, request_), of_one(index.view(), request_, shards.rows))
+    assert [[call.step for call in calls.values()] for calls in shards.calls] == [[step] for step in steps]
+
+
 def test_only_the_rows_of_a_long_page_are_read(index: SearchIndex, made: Made) -> None:
     shards = made()
     assert len(asked(index, shards, SearchRequest(MatchAll(), offset=190, limit=90, columns=ALL)).rows) == 90
