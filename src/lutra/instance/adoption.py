@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lutra.instance.clusters import require_no_cluster
 from lutra.instance.stopped import StoppedDirectory
 from lutra.model.errors import Corruption
 from lutra.objects.opening import open_store
@@ -15,7 +16,8 @@ def adopt_objects(directory: StoppedDirectory) -> tuple[Owner, Owner | None]:
     indexes that ``directory`` (open to be mended) does not have stay as they are. Nothing is done where the place is
     its own already.
 
-    Raises StorageFailure where the place cannot be written to, or is not fit; Fenced where others take it all the time.
+    Raises StorageFailure where the place cannot be written to, or is not fit; ForeignObjects where it is a cluster's;
+    Fenced where others take it all the time.
     """
     history = directory.space.changelog.history
     try:
@@ -24,6 +26,7 @@ def adopt_objects(directory: StoppedDirectory) -> tuple[Owner, Owner | None]:
         before = None
     if before is not None and before.store == history.store_id:
         return before, before
+    require_no_cluster(directory.address)
     objects = open_store(directory.address)
     directory.space.changelog.begin()
     claim = directory.place.claim(objects)

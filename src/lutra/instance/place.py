@@ -13,6 +13,7 @@ from typing import Final
 from lutra.index.catalog.catalog import IndexCatalog
 from lutra.index.catalog.folders import index_folders, require_no_strangers
 from lutra.index.lsm.storage import prefix_of
+from lutra.instance.clusters import require_no_cluster
 from lutra.model.clock import Clock
 from lutra.model.errors import Corruption, ForeignObjects, StorageFailure
 from lutra.objects.owner import Claim, Owner, owner_of
@@ -97,11 +98,14 @@ class Place:
 
     def _judge(self, objects: ObjectStore, owner: Owner | None) -> None:
         """Raises ForeignObjects where the place is not this store's to take from ``owner``."""
+        is_own = owner is not None and owner.store == self._history.store_id
+        if not is_own and not self._folder:  # in a folder of their store partitions of a cluster have theirs
+            require_no_cluster(self.address)
         try:
             if owner is None:
                 folders = index_folders(objects, place=self._folder)
                 require_no_strangers(folders, self._history.store_id, self._prefixes(), self.address)
-            elif owner.store != self._history.store_id:
+            elif not is_own:
                 raise ForeignObjects(f"the objects at {self.address} belong to another store: {owner}")
         except ForeignObjects as error:
             raise ForeignObjects(f"{error}. {_ADVICE}") from None

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
+from lutra.instance.clusters import require_no_cluster
 from lutra.kv.copied import HeldStore, copied_store, held_store
 from lutra.kv.folder import make_durable_folder
 from lutra.kv.json_file import read_json, write_json
@@ -148,6 +149,8 @@ class RowsPlace:
 
     def _identified(self, known: _Known, may_make: bool) -> _Known:
         """With the id of the rows, which is made where there are none yet and none were."""
+        if not known.id and may_make:
+            require_no_cluster(known.address)
         objects = open_objects(known.address, probe=False)
         found = _identity(objects)
         if found is None and not known.id and may_make:

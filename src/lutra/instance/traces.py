@@ -6,13 +6,12 @@ import os
 from pathlib import Path
 from typing import Final
 
+from lutra.instance import clusters
 from lutra.instance.rows_place import ELSEWHERE, IN_DIRECTORY
 from lutra.model.errors import Corruption, ForeignObjects, StorageFailure
 
 _MADE_LATER: Final = ("instances", "objects/indexes")
 """What a data directory comes to have only once it has tables."""
-_OF_A_CLUSTER: Final = ("cluster", "map")
-"""What the store of a cluster has (`lutra.cluster`), and no data directory."""
 
 
 def require_data_dir(data_dir: Path) -> None:
@@ -33,7 +32,7 @@ def require_tables_or_nothing(data_dir: Path) -> None:
     try:
         if os.path.lexists(data_dir / IN_DIRECTORY / "CURRENT") or os.path.lexists(data_dir / ELSEWHERE):
             return
-        is_cluster = all(os.path.lexists(data_dir / name) for name in _OF_A_CLUSTER)
+        is_cluster = all(os.path.lexists(data_dir / name) for name in (clusters.NAME, clusters.MAP))
         left = [name for name in _MADE_LATER if _has_entries(data_dir / name)]
     except OSError as error:
         raise StorageFailure(f"cannot look into {data_dir}: {error.strerror}") from error
