@@ -11,6 +11,7 @@ from typing import Final
 from lutra.cluster.node_process import WRONG_OPTIONS, NodeProcess, NodeSettings
 from lutra.cluster.ray_head import RayHead
 from lutra.model.errors import LutraError, StorageFailure
+from lutra.model.pauses import Pauses
 
 _PAUSE_MIN_S: Final = 0.25
 _PAUSE_MAX_S: Final = 30.0
@@ -95,7 +96,7 @@ class Supervisor:
             return node
 
     def _keep(self, settings: NodeSettings, failures: list[str]) -> None:
-        pause_s = _PAUSE_MIN_S
+        pauses = Pauses(_PAUSE_MIN_S, _PAUSE_MAX_S)
         while True:
             node = self._nodes[settings.name]
             status = node.wait()
@@ -106,11 +107,10 @@ class Supervisor:
                 self.stop()
                 return
             if time.monotonic() - node.started_s >= _SETTLED_S:
-                pause_s = _PAUSE_MIN_S
+                pauses.succeeded()
             _log.warning("node %s (pid %d) ended with status %s: it is started again", settings.name, node.pid, status)
-            if self._stopping.wait(pause_s):
+            if self._stopping.wait(pauses.next_s()):
                 return
-            pause_s = min(2 * pause_s, _PAUSE_MAX_S)
             try:
                 self._started(settings)
             except LutraError as error:
@@ -118,18 +118,17 @@ class Supervisor:
 
     def _keep_ray(self, ray: RayHead) -> None:
         """Without it builds that are small are done by the nodes, and large ones wait."""
-        pause_s = _PAUSE_MIN_S
+        pauses = Pauses(_PAUSE_MIN_S, _PAUSE_MAX_S)
         while not self._stopping.wait(_RAY_LOOK_S):
             if ray.is_running:
-                pause_s = _PAUSE_MIN_S
+                pauses.succeeded()
                 continue
             _log.warning("the builders' Ray has ended: it is started again")
             try:
                 ray.start()
             except LutraError as error:
                 _log.error("%s", error)
-                self._stopping.wait(pause_s)
-                pause_s = min(2 * pause_s, _PAUSE_MAX_S)
+                self._stopping.wait(pauses.next_s())
 
     def _stop_nodes(self) -> None:
         """All at once, so that none hands over to one that is about to stop as well."""

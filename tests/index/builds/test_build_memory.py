@@ -85,7 +85,7 @@ def flush(index: SearchIndex, ids: range) -> None:
 def maintain(index: SearchIndex, rounds: int = 30) -> None:
     """As time goes by: what failed is tried again, where it is to be."""
     for _ in range(rounds):
-        index._merges._retry_at_s = 0.0
+        index._merges._pauses.end()
         index.maintain()
 
 

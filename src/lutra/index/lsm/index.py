@@ -30,7 +30,7 @@ from lutra.index.lsm.manifest import Manifest, SegmentEntry, schema_identity
 from lutra.index.lsm.marks import Marks
 from lutra.index.lsm.merges import Merge, Merges
 from lutra.index.lsm.open_segment import OpenSegment, SegmentView
-from lutra.index.lsm.pauses import Pauses
+from lutra.index.lsm.pauses import MaintenancePauses
 from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.sealed import Sealed
 from lutra.index.lsm.segment_set import SegmentSet
@@ -87,7 +87,7 @@ class SearchIndex:
         self._writer = threading.Lock()  # what changes documents, and which segments hear of it
         self._lock = threading.Lock()  # held for moments: where what readers see changes as one
         self._fenced: str | None = None
-        self._pauses = Pauses()  # of maintenance
+        self._pauses = MaintenancePauses()
         self._opened = self._closed = self._torn = self._is_fresh = False
         self._view: IndexView | None = None
         self._active = Buffer(schema, key_columns)

@@ -18,6 +18,7 @@ from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.storage import IndexStorage
 from lutra.kernels.row_mask import RowMask
 from lutra.model.indexes import IndexSchema
+from lutra.model.pauses import Pauses
 
 _MERGES_MAX: Final = 2
 """Beside a large one a small one: buffers must not wait for what takes minutes."""
@@ -70,7 +71,7 @@ class Merges:
         self._inline = InlineBuilder(resources.store)
         self._on_done = on_done
         self._running: dict[str, Merge] = {}
-        self._retry_s, self._retry_at_s = _RETRY_FIRST_S, 0.0
+        self._pauses = Pauses(_RETRY_FIRST_S, _RETRY_LAST_S)
         self._memory_factor = 1.0
 
     @property
@@ -79,7 +80,7 @@ class Merges:
 
     def is_retry_due(self, now_s: float) -> bool:
         """Whether a build failed and it is time to try again."""
-        return self.failure is not None and now_s >= self._retry_at_s
+        return self.failure is not None and self._pauses.is_over(now_s)
 
     @property
     def futures(self) -> list[Future[BuildDone]]:
@@ -100,7 +101,7 @@ class Merges:
 
         Raises StorageFailure where the builder is closed.
         """
-        if self.failure is not None and time.monotonic() < self._retry_at_s:
+        if self.failure is not None and not self._pauses.is_over(time.monotonic()):
             return
         while len(self._running) < _MERGES_MAX:
             busy = self.busy
@@ -168,8 +169,7 @@ class Merges:
         self.failure = copy(error)  # without a traceback, whose frames hold segments
         if isinstance(error, MemoryError):  # what a build needs is an estimate
             self._wants_more(merge)
-        self._retry_at_s = time.monotonic() + self._retry_s
-        self._retry_s = min(2 * self._retry_s, _RETRY_LAST_S)
+        self._pauses.put_off(time.monotonic())
 
     def _wants_more(self, merge: Merge) -> None:
         """The next build is given more; where that one had all that any may take, nothing as large is begun again."""
@@ -192,11 +192,13 @@ class Merges:
         self.forget(merge)
         if self._storage.own(done.shape.name) != merge.output:  # not the first attempt at it
             self.orphans.expect()
-        self.failure, self._retry_s = None, _RETRY_FIRST_S
+        self.failure = None
+        self._pauses.succeeded()
 
     def retry(self) -> None:
         """What failed is tried again at once."""
-        self.failure, self._retry_at_s = None, 0.0
+        self.failure = None
+        self._pauses.end()
 
     def cancel(self) -> None:
         """Breaks off all that is under way."""
