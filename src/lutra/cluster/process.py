@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from lutra.kernels.process_stat import STARTED_TICKS, STATE, stat_fields
+
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 _LOOK_S: Final = 0.05
 
@@ -91,9 +93,7 @@ def _boot() -> str:
 def _started(pid: int) -> int:
     """0 where there is no such process, or it has ended and nobody has taken note yet."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        fields = stat_fields(pid)
     except OSError:
         return 0
-    # The name of the program, in brackets, may hold anything.
-    fields = text.rpartition(")")[2].split()
-    return 0 if fields[0] in ("Z", "X") else int(fields[19])
+    return 0 if fields[STATE] in ("Z", "X") else int(fields[STARTED_TICKS])

@@ -14,6 +14,7 @@ import lutra
 from lutra.console.figures import resident_bytes
 from lutra.index.lsm.machine import machine_memory_bytes
 from lutra.instance.engine import Engine
+from lutra.kernels.process_stat import STARTED_TICKS, stat_fields
 
 ENTRIES_MAX: Final = 200_000
 """Of a directory that are looked at for its size."""
@@ -117,7 +118,7 @@ def _process_started_us() -> int:
     """When this process began; where the system does not say, now."""
     now_s = time.time()
     try:
-        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        ticks = int(stat_fields(os.getpid())[STARTED_TICKS])
         up_s = float(Path("/proc/uptime").read_text().split()[0])
     except (OSError, ValueError, IndexError):
         return int(now_s * 1e6)
