@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import select
-import signal
 import socket
 import subprocess
-import sys
 from contextlib import suppress
 from typing import Final
 
+from lutra.index.builds.child import ChildModule
 from lutra.index.builds.remote.ray_settings import ADDRESS, RaySettings, environment, require_ray, settings_line
 from lutra.model.errors import StorageFailure
 
@@ -34,7 +33,7 @@ class RayHead:
         self._settings = RaySettings(None, builders, build_memory_bytes, nodes)
         self._port = _free_port()
         self._environment = environment(self._settings, os.environ) | {"RAY_GCS_SERVER_PORT": str(self._port)}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: ChildModule | None = None
 
     @property
     def address(self) -> str:
@@ -47,58 +46,39 @@ class RayHead:
 
     @property
     def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        return self._child is not None and self._child.is_running
 
     @property
     def pid(self) -> int | None:
         """Of the process that started all others, and leads their session; None where none runs."""
-        return None if self._process is None else self._process.pid
+        return None if self._child is None else self._child.pid
 
     def start(self) -> None:
         """Returns when it can be asked. Raises StorageFailure where it does not come up."""
         self.stop()
         try:
-            self._process = process = subprocess.Popen(
-                [sys.executable, "-P", "-m", _MODULE, str(os.getpid())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**self._environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                start_new_session=True,
-            )
+            self._child = child = ChildModule(_MODULE, self._environment, stderr=subprocess.DEVNULL, leads_session=True)
         except OSError as error:
             raise StorageFailure(f"Ray cannot be started: {error.strerror}") from error
-        assert process.stdin is not None
         with suppress(OSError):  # it has ended: what it said tells why
-            process.stdin.write(settings_line(self._settings).encode())
-            process.stdin.flush()
-        why = self._first_words(process)
+            child.write_line(settings_line(self._settings))
+        why = self._first_words(child)
         if why is not None:
             self.stop()
             raise StorageFailure(f"Ray does not start: {why}")
 
     def stop(self) -> None:
         """With all that it has started."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        assert process.stdin is not None
-        assert process.stdout is not None
-        with suppress(OSError):
-            process.stdin.close()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_S if process.poll() is None else 0)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        child, self._child = self._child, None
+        if child is not None:
+            child.end(_GRACE_S)
+            child.lines.close()
 
-    def _first_words(self, process: subprocess.Popen[bytes]) -> str | None:
+    def _first_words(self, child: ChildModule) -> str | None:
         """None once it is ready; why it is not."""
-        assert process.stdout is not None
-        if not select.select([process.stdout], [], [], _START_S)[0]:
+        if not select.select([child.lines], [], [], _START_S)[0]:
             return f"it said nothing for {_START_S:.0f} s"
-        line = process.stdout.readline()
+        line = child.lines.readline()
         if not line:
             return "it ended without a word"
         told = json.loads(line)

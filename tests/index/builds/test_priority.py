@@ -206,7 +206,7 @@ def test_a_worker_tells_where_it_stands() -> None:
             assert niceness(worker.pid) == LAST
             assert not worker.move(Priority.SHARED)
         worker.kill()
-        worker._process.wait()
+        worker._child.wait()
         assert not worker.move(Priority.SHARED)
     finally:
         worker.close()

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import resource
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import IO, Final
 
+from lutra.index.builds.child import ChildModule, child_of
 from lutra.index.builds.job import BuildDone, BuildJob, Progress
 from lutra.index.builds.priority import Priority
-from lutra.model import errors, forks
+from lutra.kernels.process_stat import SYSTEM_TICKS, USER_TICKS, stat_fields
+from lutra.model import errors
 from lutra.model.errors import LutraError, StorageFailure
 
 _MODULE: Final = "lutra.index.builds.builder"
-_PR_SET_PDEATHSIG: Final = 1
 _END_WAIT_S: Final = 2.0
-_USER_TICKS, _SYSTEM_TICKS = 11, 12
-"""Of ``/proc/PID/stat``, after the name (proc(5): utime, stime)."""
 Runner = Callable[[BuildJob, Progress], BuildDone]
 _ONE_THREAD: Final = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
 
@@ -38,34 +34,21 @@ class WorkerProcess:
         """Raises StorageFailure where the machine has no room for a process."""
         self._priority: Priority | None = None
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", _MODULE, str(os.getpid())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**os.environ, **_ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )
+            self._child = ChildModule(_MODULE, {**os.environ, **_ONE_THREAD})
         except OSError as error:
             raise StorageFailure(f"no builder could be started: {error.strerror}") from error
-        forks.follow(self)
         self.move(priority)
-
-    def forked(self) -> None:
-        """The parent's pipes are not kept open: the builder ends when the parent closes them."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError, ValueError):  # closed already
-                os.close(pipe.fileno() if pipe is not None else -1)
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self._child.pid
 
     @property
     def processor_s(self) -> float:
         """Processor time the process has taken; where the system does not tell, the time that has passed."""
         try:
-            with open(f"/proc/{self.pid}/stat", encoding="ascii", errors="replace") as status:
-                fields = status.read().rpartition(")")[2].split()
-            return (int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS])) / os.sysconf("SC_CLK_TCK")
+            fields = stat_fields(self.pid)
+            return (int(fields[USER_TICKS]) + int(fields[SYSTEM_TICKS])) / os.sysconf("SC_CLK_TCK")
         except (OSError, IndexError, ValueError):
             return time.monotonic()
 
@@ -84,13 +67,9 @@ class WorkerProcess:
 
         A build that ran out of memory raises MemoryError.
         """
-        process = self._process
-        assert process.stdin is not None
-        assert process.stdout is not None
         try:
-            process.stdin.write(job.to_json().encode() + b"\n")
-            process.stdin.flush()
-            for line in process.stdout:
+            self._child.write_line(job.to_json())
+            for line in self._child.lines:
                 reply = json.loads(line)
                 if "progress" in reply:
                     if on_progress is not None:
@@ -102,29 +81,18 @@ class WorkerProcess:
         except (OSError, ValueError, KeyError, TypeError) as error:
             self.kill()
             raise StorageFailure(f"the builder of {job.output} gave no sensible answer: {error!r}") from error
-        code = process.wait()
+        code = self._child.wait()
         how = f"signal {-code}" if code < 0 else f"status {code}"
         raise StorageFailure(f"the builder of {job.output} ended with {how} before it was done")
 
     def kill(self) -> None:
         """At once, whatever it is at."""
-        self._process.kill()
+        self._child.kill()
 
     def close(self) -> None:
         """Ends it: at once where it has nothing to do, else by force."""
-        process = self._process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            process.stdin.close()
-        except OSError:
-            process.kill()
-        try:
-            process.wait(_END_WAIT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
+        self._child.end(_END_WAIT_S)
+        self._child.lines.close()
 
 
 def raised(kind: str, text: str) -> Exception:
@@ -146,10 +114,7 @@ def serve(parent_pid: int, run: Runner) -> None:
     ``{"progress": [phase, rows done, rows in all]}``, then ``{"done": …}`` or ``{"error": [class, text]}``. A worker
     that ran out of memory ends after saying so.
     """
-    end_with(parent_pid)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, for the parent, which will end us
-    with os.fdopen(os.dup(1), "w", buffering=1) as replies:
-        os.dup2(2, 1)  # whatever else prints
+    with child_of(parent_pid) as replies:
         for line in sys.stdin.buffer:
             if not _serve_one(line, replies, run):
                 return
@@ -173,14 +138,6 @@ def _serve_one(line: bytes, replies: IO[str], run: Runner) -> bool:
     else:
         tell(done=done.to_json())
     return True
-
-
-def end_with(parent_pid: int) -> None:
-    """Has the kernel kill this process when its parent ends; ends it where that has happened already."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent_pid:
-        sys.exit(1)
 
 
 @contextlib.contextmanager

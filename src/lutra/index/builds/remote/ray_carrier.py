@@ -6,20 +6,18 @@ import contextlib
 import json
 import logging
 import os
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from lutra.index.builds.child import ChildModule
 from lutra.index.builds.job import BuildDone, BuildJob
 from lutra.index.builds.remote.carrier import Beat, Begun, Died, Done, Event, Failed, Gone, Ready, Unready
 from lutra.index.builds.remote.ray_settings import RaySettings, environment, settings_line
 from lutra.index.builds.worker import raised
-from lutra.model import forks
+from lutra.model.pauses import Pauses
 
 _MODULE: Final = "lutra.index.builds.remote.ray_driver"
 _SILENT_S: Final = 60.0
@@ -41,7 +39,7 @@ class RayCarrier:
         self._settings = settings
         self._tell = tell
         self._driver: _Driver | None = None
-        self._retry_s, self._retry_at_s = _RETRY_FIRST_S, 0.0
+        self._pauses = Pauses(_RETRY_FIRST_S, _RETRY_LAST_S)
 
     def start(self, job: BuildJob, *, is_quick: bool, avoid: str | None) -> None:
         if self._driver is None:
@@ -57,16 +55,16 @@ class RayCarrier:
         driver = self._driver
         if driver is not None:
             if driver.was_ready:
-                self._retry_s = _RETRY_FIRST_S
+                self._pauses.succeeded()
             if driver.ended:
                 self._let_go(driver, driver.last_words(), now_s)
             elif now_s - driver.heard_s >= driver.silent_max_s:
                 self._let_go(driver, f"nothing was heard of it for {driver.silent_max_s:.0f} s", now_s)
-        if self._driver is None and now_s >= self._retry_at_s:
+        if self._driver is None and self._pauses.is_over(now_s):
             try:
                 self._driver = _Driver(self._settings, self._tell)
             except OSError as error:
-                self._put_off(now_s)
+                self._pauses.put_off(now_s)
                 self._tell(Unready(f"a process for {self._settings.name} could not be started: {error.strerror}"))
 
     def close(self) -> None:
@@ -77,12 +75,8 @@ class RayCarrier:
     def _let_go(self, driver: _Driver, why: str, now_s: float) -> None:
         driver.kill()
         self._driver = None
-        self._put_off(now_s)
+        self._pauses.put_off(now_s)
         self._tell(Gone(f"{self._settings.name} is gone: {why}"))
-
-    def _put_off(self, now_s: float) -> None:
-        self._retry_at_s = now_s + self._retry_s
-        self._retry_s = min(2 * self._retry_s, _RETRY_LAST_S)
 
 
 class _Driver:
@@ -95,34 +89,20 @@ class _Driver:
         self._tell = tell
         self._why = ""
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - what Ray prints, to be looked at where it ends
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", _MODULE, str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._words,
-            start_new_session=True,  # so that it can be ended with all that it has started
-            env={**environment(settings, os.environ), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
-        forks.follow(self)
+        self._child = ChildModule(_MODULE, environment(settings, os.environ), stderr=self._words, leads_session=True)
         self._write(settings_line(settings))
         threading.Thread(target=self._read, name="lutra-builder-ray", daemon=True).start()
-
-    def forked(self) -> None:
-        """The parent's pipes are not kept open: the driver ends when the parent closes them."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError, ValueError):  # closed already
-                os.close(pipe.fileno() if pipe is not None else -1)
 
     @property
     def silent_max_s(self) -> float:
         return _SILENT_S if self.was_ready else _START_S
 
     def ask(self, **command: object) -> None:
-        self._write(json.dumps(command) + "\n")
+        self._write(json.dumps(command))
 
     def last_words(self) -> str:
         """Of one that has ended: why, as far as it said."""
-        ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        ended = os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
         kind = "status" if ended is None or ended.si_code == os.CLD_EXITED else "signal"
         how = "its driver is at its end" if ended is None else f"its driver ended with {kind} {ended.si_status}"
         self._words.seek(0, os.SEEK_END)
@@ -132,39 +112,30 @@ class _Driver:
 
     def kill(self) -> None:
         """With all that it has started: some of Ray's processes outlive who did by a minute."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):  # what was not written is of no use any more
-            self._process.stdin.close()
-        self._process.wait()
-        self._words.close()
+        self._child.kill()
+        self._end(0.0)
 
     def close(self) -> None:
         """In good order, if that does not take long."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_END_WAIT_S)
-        self.kill()
+        self._end(_END_WAIT_S)
+
+    def _end(self, grace_s: float) -> None:
+        self._child.end(grace_s)
+        self._words.close()
 
     def _write(self, line: str) -> None:
-        assert self._process.stdin is not None
         with contextlib.suppress(OSError):  # it has ended: who reads finds out
-            self._process.stdin.write(line.encode())
-            self._process.stdin.flush()
+            self._child.write_line(line)
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
         try:
-            for line in self._process.stdout:
+            for line in self._child.lines:
                 self.heard_s = time.monotonic()
                 self._hear(json.loads(line))
         except (OSError, ValueError, KeyError, TypeError) as error:
             _log.warning("the driver of Ray said what makes no sense: %r", error)
         finally:
-            self._process.stdout.close()
+            self._child.lines.close()
             self.ended = True
 
     def _hear(self, reply: dict[str, Any]) -> None:

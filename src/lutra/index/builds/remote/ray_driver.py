@@ -10,9 +10,7 @@ It ends with its parent. A line of JSON each, on stdin: ``{"settings": …}`` fi
 from __future__ import annotations
 
 import json
-import os
 import queue
-import signal
 import sys
 import threading
 import time
@@ -21,10 +19,8 @@ from typing import IO, Any, Final
 
 from lutra.index.builds.job import BuildJob
 from lutra.index.builds.remote.ray_names import BUILDER, QUICK_BUILDER
-from lutra.index.builds.remote.ray_process import RayGone, core_processes, first_line, have_ended, ray_of
-from lutra.index.builds.remote.ray_settings import RaySettings
+from lutra.index.builds.remote.ray_process import RayGone, core_processes, first_line, have_ended, ray_child
 from lutra.index.builds.remote.task import build_lines
-from lutra.index.builds.worker import end_with
 
 _POLL_S: Final = 0.1
 _ALIVE_S: Final = 2.0
@@ -181,17 +177,8 @@ def _build(job_line: str) -> Iterator[str]:
 
 def main(parent_pid: int) -> None:
     """The process, from its start to its end."""
-    end_with(parent_pid)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, for the parent, which will end us
-    with os.fdopen(os.dup(1), "w", buffering=1) as replies:
-        os.dup2(2, 1)  # whatever else prints
-        settings = RaySettings(**json.loads(sys.stdin.readline())["settings"])
-
-        def refuse(why: str) -> None:
-            replies.write(json.dumps({"unready": why}) + "\n")
-
-        with ray_of(settings, refuse) as ray:
-            Driver(replies, ray, settings.address is None).run(sys.stdin)
+    with ray_child(parent_pid) as (replies, settings, ray):
+        Driver(replies, ray, settings.address is None).run(sys.stdin)
 
 
 if __name__ == "__main__":

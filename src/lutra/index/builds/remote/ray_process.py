@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
-from lutra.index.builds.remote.ray_settings import RaySettings, arguments
+from lutra.index.builds.child import child_of
+from lutra.index.builds.remote.ray_settings import RaySettings, arguments, settings_of
 from lutra.index.builds.remote.scratch import own_folder
+from lutra.kernels.process_stat import NAME, PARENT, STATE, stat_fields
 
 _FOLDER: Final = "lutra-ray"
 _PATH_MAX: Final = 12
 _CORE: Final = ("gcs_server", "raylet")
-_STATUS: Final = re.compile(r"\((.*)\) (\S) (\d+) ")
-"""Of ``/proc/PID/stat`` (proc(5)): command, state, parent."""
 
 
 class RayGone(Exception):
@@ -25,7 +26,21 @@ class RayGone(Exception):
 
 
 @contextmanager
-def ray_of(settings: RaySettings, refuse: Callable[[str], None]) -> Iterator[Any]:
+def ray_child(parent_pid: int) -> Iterator[tuple[IO[str], RaySettings, Any]]:
+    """Of a process that is to use Ray as the first line on its stdin says: what takes its replies, what was said, and
+    Ray. Ends the process as `_ray_of`, after a reply that says why."""
+    with child_of(parent_pid) as replies:
+        settings = settings_of(sys.stdin.readline())
+
+        def refuse(why: str) -> None:
+            replies.write(json.dumps({"unready": why}) + "\n")
+
+        with _ray_of(settings, refuse) as ray:
+            yield replies, settings, ray
+
+
+@contextmanager
+def _ray_of(settings: RaySettings, refuse: Callable[[str], None]) -> Iterator[Any]:
     """Ray, which is started where ``settings`` name none. Ends the process, after ``refuse`` has been told why, where
     that cannot be had, or RayGone is raised within."""
     with own_folder(_FOLDER, _short_folder()) as folder:
@@ -56,11 +71,10 @@ def have_ended(core: set[int]) -> bool:
 
 def _is_core(pid: int) -> bool:
     try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as status:
-            found = _STATUS.search(status.read())
+        fields = stat_fields(pid)
     except OSError:  # it has ended
         return False
-    return found is not None and found[1] in _CORE and found[2] not in "ZX" and int(found[3]) == os.getpid()
+    return fields[NAME] in _CORE and fields[STATE] not in "ZX" and int(fields[PARENT]) == os.getpid()
 
 
 def first_line(error: Exception) -> str:

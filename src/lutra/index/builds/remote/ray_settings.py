@@ -82,7 +82,12 @@ def arguments(settings: RaySettings, folder: str) -> dict[str, Any]:
 
 def settings_line(settings: RaySettings) -> str:
     """The first line that a process reads that is to use Ray so."""
-    return json.dumps({"settings": asdict(settings)}) + "\n"
+    return json.dumps({"settings": asdict(settings)})
+
+
+def settings_of(line: str) -> RaySettings:
+    """Of a `settings_line`."""
+    return RaySettings(**json.loads(line)["settings"])
 
 
 def address_in(environ: Mapping[str, str] = os.environ) -> str | None:
