@@ -101,7 +101,7 @@ void Walk::keep_filtered() {
 
 void Walk::collect_all(std::span<const std::uint32_t> rows) {
     seen_.insert(rows, unseen_);
-    if (options_->mask != nullptr) {
+    if (options_->mask != nullptr && !adapted_) {  // the pass rate is not asked for again
         counters_.looked += static_cast<std::uint32_t>(unseen_.size());
         for (const std::uint32_t row : unseen_) counters_.qualified += counts(row) ? 1 : 0;
     }
@@ -216,7 +216,7 @@ bool Walk::expand_all() {
         } else {
             collect_all(neighbours_of(row));
             // One more at once: twice as many records on their way to the cache, for a few estimates more in all.
-            const Candidate* second = options_->mask == nullptr ? beam_.expand() : nullptr;
+            const Candidate* second = beam_.expand();
             if (is_over_when_spent()) return true;
             if (second != nullptr) {
                 ++counters_.hops;

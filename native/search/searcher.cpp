@@ -48,6 +48,9 @@ class SearchThread {
         }
     }
 
+    // To be used while no slot is busy.
+    Walk& walk() { return walk_; }
+
     std::size_t size_bytes() const {
         std::size_t bytes = 0;
         for (const SearchSlot& slot : slots_) bytes += slot.size_bytes();
@@ -135,6 +138,18 @@ void Searcher::meet(const float* vectors, const std::uint32_t* rows, std::size_t
                          met[i] = walks[thread].meets(graph, code, rows[i], beam) ? 1 : 0;
                      }
                  });
+}
+
+std::pair<std::vector<Candidate>, WalkCounters> Searcher::come_by(const float* query, std::size_t beam,
+                                                                  std::size_t count) const {
+    const WalkGraph graph = walk_graph(parts_);
+    const QueryCode code(*parts_.quantizer, query);
+    const WalkOptions options{.beam = beam, .count = count, .least = 0, .effort_max = 0, .mask = nullptr, .seeds = {}};
+    std::unique_ptr<SearchThread> thread = borrow();
+    std::pair<std::vector<Candidate>, WalkCounters> found{thread->walk().run(graph, code, options),
+                                                          thread->walk().counters()};
+    give_back(std::move(thread));
+    return found;
 }
 
 }  // namespace lutra

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "codes.h"
@@ -65,6 +66,10 @@ class Searcher {
     // vector [count, dimension] is the query.
     void meet(const float* vectors, const std::uint32_t* rows, std::size_t count, std::size_t beam, unsigned threads,
               std::uint8_t* met) const;
+
+    // The rows nearest to a query [dimension] by a walk over codes and a graph in memory that reads nothing, at most `count`
+    // of them, nearest by estimate first; and what the walk took. Throws TooLateError.
+    std::pair<std::vector<Candidate>, WalkCounters> come_by(const float* query, std::size_t beam, std::size_t count) const;
 
     // Memory of searches, kept for the next ones: as much as the most that ran at once needed.
     std::size_t scratch_bytes() const;

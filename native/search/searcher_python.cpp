@@ -106,6 +106,8 @@ class PySearcher {
 
     nb::object meet(const Matrix& vectors, const Entries& rows, std::int64_t beam, unsigned threads) const;
 
+    nb::tuple come_by(const Matrix& query, std::int64_t beam, std::int64_t count) const;
+
     std::size_t scratch_bytes() const { return searcher_->scratch_bytes(); }
 
     const SegmentParts& parts() const { return searcher_->parts(); }
@@ -303,6 +305,25 @@ nb::object array_of(const std::vector<std::pair<float, std::int64_t>>& hits,
     return nb::ndarray<nb::numpy, T, nb::ndim<1>>(data, {hits.size()}, owner).cast();
 }
 
+nb::tuple PySearcher::come_by(const Matrix& query, std::int64_t beam, std::int64_t count) const {
+    const SegmentParts& of = parts();
+    require(of.records != nullptr && of.neighbours != nullptr, "walks need codes and graph in memory");
+    require(query.shape(0) == 1 && query.shape(1) == of.nodes.layout.dimension, "the query does not fit the segment");
+    const auto most = static_cast<std::int64_t>(kBeamMax);
+    require(beam >= 1 && beam <= most && count >= 1 && count <= most, "a beam, and what is kept of it, is 1 to 4096");
+    std::vector<std::pair<float, std::int64_t>> found;
+    std::uint64_t distances = 0;
+    {
+        const TimelyUnlocked unlocked;
+        const auto [candidates, counters] =
+            searcher_->come_by(query.data(), static_cast<std::size_t>(beam), static_cast<std::size_t>(count));
+        for (const Candidate& one : candidates) found.emplace_back(one.distance, one.row);
+        distances = counters.distances;
+    }
+    return nb::make_tuple(array_of<std::int64_t>(found, [](const auto& hit) { return hit.second; }),
+                          array_of<float>(found, [](const auto& hit) { return hit.first; }), distances);
+}
+
 // What one of several segments is asked, whatever the query.
 struct Share {
     const PySearcher* searcher;
@@ -443,6 +464,7 @@ void bind_searcher(nb::module_& m) {
              "fine_quantizer"_a.none(), "fine_records"_a.noconvert().none(), "apart"_a.noconvert(), "exact_rows"_a.noconvert(),
              "exact_vectors"_a.noconvert(), nb::keep_alive<1, 8>(), nb::keep_alive<1, 12>())
         .def("meet", &PySearcher::meet, "vectors"_a.noconvert(), "rows"_a.noconvert(), "beam"_a, "threads"_a)
+        .def("come_by", &PySearcher::come_by, "query"_a.noconvert(), "beam"_a, "count"_a)
         .def("search", &PySearcher::search, "queries"_a.noconvert(), "k"_a, "strategy"_a, "beam"_a, "candidates"_a,
              "first"_a, "bound_sigmas"_a, "effort_max"_a, "deepens"_a, "scans_when_away"_a, "within"_a,
              "measured_within"_a, "mask"_a.none(), "left_out"_a.noconvert().none(), "threads"_a)

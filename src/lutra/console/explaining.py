@@ -238,6 +238,7 @@ class _PartPicture:
             "code_scan": text("filter first, scan the codes that pass"),
             "walk": text("walk of the graph under the filter"),
             "node_walk": text("walk of the graph on disk under the filter"),
+            "post_filter": text("walk of the graph, then the filter on what it came by"),
         }
         return (filtered if "filter" in knn else self._ways())[scans[-1]["strategy"]]
 
@@ -257,6 +258,9 @@ class _PartPicture:
         part, text, scans = self._part, self._text, knn["scans"]
         if not scans:
             yield text("No row here passes the filter.") if part["rows"] else text("There are no rows here.")
+            return
+        if scans[0].get("checked"):
+            yield text("To list what passes the filter takes longer than to check what is near.")
             return
         if "predicted" not in knn:
             yield text("Rows in memory have no codes or graph yet: all that qualify are compared.")

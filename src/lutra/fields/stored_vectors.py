@@ -17,7 +17,8 @@ from lutra.model.arrays import Docs
 from lutra.model.errors import Corruption
 from lutra.model.indexes import FieldSchema, VectorOptions
 from lutra.vectors.calibration import Checked
-from lutra.vectors.part import KnnCounters, Predicted, Thorough
+from lutra.vectors.near_rows import Wanted
+from lutra.vectors.part import KnnCounters, Near, Predicted, Thorough
 from lutra.vectors.residency import bytes_beside_cache, choose_residency, least_bytes
 from lutra.vectors.segment import RECALL_TARGET_DEFAULT, Segment
 from lutra.vectors.segment_file import SegmentFile
@@ -118,6 +119,16 @@ class SegmentVectors:
     def predicted(self, k: int, qualifying: int | None, num_candidates: int | None) -> Predicted | None:
         return self._segment.predicted(k, qualifying, num_candidates) if len(self._docs) else None
 
+    def near(self, query: npt.NDArray[np.float32], k: int, passing: float, us_max: float) -> Near | None:
+        if not len(self._docs):
+            return None
+        wanted = Wanted(k, passing, RECALL_TARGET_DEFAULT, us_max)
+        found = self._segment.near_rows(np.ascontiguousarray(query, np.float32).reshape(1, -1), wanted)
+        if found is None:
+            return None
+        docs = found.rows if self._aligned else np.sort(self._docs[found.rows].astype(np.int64))
+        return Near(docs, found.distances)
+
     def thorough(self, query: npt.NDArray[np.float32], k: int, mask: RowMask | None, bytes_max: int) -> Thorough | None:
         if not len(self._docs):
             return Thorough(np.empty(0, np.int64), np.empty(0, np.float32), 0)
@@ -195,6 +206,8 @@ class SegmentVectors:
         if not len(self._docs):
             return None
         rows = None if mask is None else self._rows_of(mask, is_lasting)
+        if rows is not None and rows.count == len(self._docs):
+            rows = None  # a filter that all pass is none
         self.searches += 1
         segment = self._segment
         return segment.share(self._docs, k, rows, num_candidates, RECALL_TARGET_DEFAULT), segment.checked

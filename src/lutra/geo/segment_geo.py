@@ -104,6 +104,9 @@ class SegmentGeo:
         estimate = sum(end - begin for begin, end in (*inside, *crossing))
         return Selection(min(self._documents, estimate), lambda: tree.mask(shape, inside, crossing, self.size))
 
+    def around(self, shape: GeoShape) -> tuple[int, int]:
+        return (0, 0) if self._tree is None else self._tree.around(shape)
+
     def points(self, docs: npt.NDArray[np.int64] | None = None) -> Points:
         if docs is None:
             return Points(self._all_docs(), self._all_coordinates())

@@ -20,6 +20,8 @@ from lutra.model.deadline import current_deadline
 
 LEAF_POINTS: Final = 128
 FAN_OUT: Final = 64
+SAMPLE_POINTS: Final = 256
+"""That tell about how many points are in a shape."""
 _POINT_BYTES: Final = 16
 _DOC_BYTES: Final = 4
 _BOX_BYTES: Final = 32
@@ -99,10 +101,12 @@ class Tree:
         self._levels: list[tuple[int, int]] = [(offset, nodes) for offset, nodes in meta["levels"]]
         self._kept: list[Boxes] | None = None
         """The levels above the leaves, now that they were used."""
+        self._sample: Coordinates | None = None
 
     @property
     def state_bytes(self) -> int:
-        return sum(boxes.nbytes for boxes in self._kept or ())
+        sample = 0 if self._sample is None else self._sample.nbytes
+        return sample + sum(boxes.nbytes for boxes in self._kept or ())
 
     def find(self, shape: GeoShape) -> tuple[list[Run], list[Run]]:
         """Runs of points that are in ``shape``, and runs of which each point has to be asked about; ascending."""
@@ -118,6 +122,26 @@ class Tree:
                 children = (nodes[:, None] * FAN_OUT + np.arange(FAN_OUT)).reshape(-1)
                 nodes = children[children < self._levels[height - 1][1]]
         return inside, self._runs(nodes, LEAF_POINTS)
+
+    def around(self, shape: GeoShape) -> tuple[int, int]:
+        """About how many points are in ``shape``, by a sample of them, and how many lie in boxes above the leaves that
+        cross its border; where there are none above, any may."""
+        sample = self._read_sample()
+        inside = shape.select(sample, np.arange(len(sample), dtype=np.int32), len(sample)).count
+        upper = self._upper()
+        crossing = self._count
+        if upper:
+            boxes = int(np.count_nonzero(shape.relations(upper[0]) == _CROSSES))
+            crossing = min(self._count, boxes * LEAF_POINTS * FAN_OUT)
+        return round(inside / len(sample) * self._count), crossing
+
+    def _read_sample(self) -> Coordinates:
+        """Points evenly apart along the curve."""
+        if self._sample is None:
+            numbers = np.linspace(0, self._count - 1, min(SAMPLE_POINTS, self._count)).astype(np.int64)
+            places = [(number, number + 1) for number in numbers.tolist()]
+            self._sample = self._read(self._points, _POINT_BYTES, places, "<f8").reshape(-1, 2)
+        return self._sample
 
     def mask(self, shape: GeoShape, inside: Sequence[Run], crossing: Sequence[Run], size: int) -> RowMask:
         """Of ``size`` documents those of the points ``inside``, and of those ``crossing`` that are in ``shape``."""
@@ -177,9 +201,9 @@ def runs_of(numbers: Nodes) -> list[Run]:
     """Ascending ``numbers`` as runs of neighbours: from one up to, without, another."""
     if not len(numbers):
         return []
-    firsts = np.flatnonzero(np.diff(numbers, prepend=numbers[0] - 2) != 1)
-    ends = np.append(firsts[1:], len(numbers)) - 1
-    return list(zip(numbers[firsts].tolist(), (numbers[ends] + 1).tolist(), strict=True))
+    lasts = np.flatnonzero(numbers[1:] != numbers[:-1] + 1)  # but for the last of all
+    begins = [int(numbers[0]), *numbers[lasts + 1].tolist()]
+    return list(zip(begins, [*(numbers[lasts] + 1).tolist(), int(numbers[-1]) + 1], strict=True))
 
 
 def _chunks(runs: Sequence[Run]) -> Iterator[list[Run]]:

@@ -326,6 +326,9 @@ class Searcher:
         exact_rows: NDArray[np.uint32],
         exact_vectors: NDArray[np.float32],
     ) -> None: ...
+    def come_by(
+        self, query: NDArray[np.float32], beam: int, count: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], int]: ...
     def meet(
         self, vectors: NDArray[np.float32], rows: NDArray[np.uint32], beam: int, threads: int
     ) -> NDArray[np.uint8]: ...

@@ -122,7 +122,7 @@ class Searcher:
     :raises ValueError: these do not fit each other.
     """
 
-    __slots__ = ("native", "nodes")
+    __slots__ = ("exact_rows", "native", "nodes")
 
     def __init__(
         self,
@@ -144,6 +144,7 @@ class Searcher:
         exact_vectors: Vectors | None = None,
     ) -> None:
         self.nodes = nodes
+        self.exact_rows = np.empty(0, np.uint32) if exact_rows is None else exact_rows
         self.native = _native.Searcher(
             nodes.native,
             through_cache,
@@ -158,7 +159,7 @@ class Searcher:
             None if fine_quantizer is None else fine_quantizer.native,
             fine_records,
             np.empty(0, np.uint32) if apart is None else apart,
-            np.empty(0, np.uint32) if exact_rows is None else exact_rows,
+            self.exact_rows,
             np.empty((0, dimension), np.float32) if exact_vectors is None else exact_vectors,
         )
 
@@ -211,6 +212,16 @@ class Searcher:
         """
         require_finite(vectors)
         return self.native.meet(vectors, rows, beam, threads).astype(np.bool_)
+
+    def come_by(self, query: Vectors, beam: int, count: int) -> tuple[NDArray[np.int64], Vectors, int]:
+        """``(rows int64 [n], estimates float32 [n], distances)``: what a walk finds that reads nothing, at most
+        ``count`` rows, nearest by estimate first; and how many distances that took.
+
+        :param query: float32 [1, d], C-contiguous, finite. Codes and graph are in memory.
+        :raises ValueError: the query does not fit, a number is not 1 to 4096, or there is no graph in memory.
+        :raises RequestTimeout: as `search`.
+        """
+        return self.native.come_by(query, beam, count)
 
 
 class Share(NamedTuple):

@@ -10,6 +10,7 @@ import heapq
 import math
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -21,11 +22,12 @@ from lutra.kernels.searcher import Found, Share, Strategy, search_segments
 from lutra.search.nodes.knn import Near, NearNode, Scan
 from lutra.search.nodes.node import PartSearch, Placed
 from lutra.search.order import first_of
+from lutra.search.post_filter import passed_nearby
 from lutra.search.scores import Docs, DocScores, above, similarity, weighted
 from lutra.search.sorts.key import KeyLevel
 from lutra.segments.space import lifted
 from lutra.vectors.calibration import Checked, Fallback
-from lutra.vectors.part import KnnCounters
+from lutra.vectors.part import POST_FILTERED, KnnCounters
 
 Distances = npt.NDArray[np.float32]
 
@@ -76,7 +78,8 @@ def _alike(found: Sequence[_Searched]) -> Iterable[Sequence[_Searched]]:
 
 def _find(group: Sequence[_Searched]) -> None:
     """The ``top_k`` of all parts together, for each; equally near ones by primary key."""
-    scans = [[_Scan(condition, part) for part in parts] for condition, parts in group]
+    is_alone = len(group) == 1
+    scans = [[_Scan(condition, part, is_alone=is_alone) for part in parts] for condition, parts in group]
     top_k = group[0][0].top_k
     _run(scans, top_k)
     for (condition, _), own in zip(group, scans, strict=True):
@@ -187,17 +190,20 @@ def _run_apart(scans: Sequence[_Scan]) -> None:
 class _Scan:
     """The search in one part: its nearest, and more of them where they turn out to be needed."""
 
-    __slots__ = ("asked", "condition", "distances", "docs", "is_exact", "mask", "node", "search", "wanted")
+    __slots__ = ("asked", "condition", "distances", "docs", "is_exact", "mask", "node", "passed", "search", "wanted")
 
-    def __init__(self, condition: Near, search: PartSearch) -> None:
+    def __init__(self, condition: Near, search: PartSearch, *, is_alone: bool = False) -> None:
+        """``is_alone``: the part is asked for no other query in the same call, so it may be among what is near this
+        one."""
         self.condition = condition
         self.search = search
         node = search.node(condition)
         assert isinstance(node, NearNode)
         self.node = node
-        self.mask = in_question(condition, search)
         self.wanted = condition.top_k + 1
         """So many are asked for: one more shows whether there are more as near as the last."""
+        self.passed = passed_nearby(condition, search, self.wanted) if is_alone else None
+        self.mask = in_question(condition, search) if self.passed is None else self.passed.mask
         self.asked = 0
         self.is_exact = True
         self.docs = _NO_DOCS
@@ -244,6 +250,9 @@ class _Scan:
         self, count: int, docs: Docs, distances: Distances, counters: KnnCounters, within: float, us: float
     ) -> None:
         """Keeps what was found, and what it took."""
+        if self.passed is not None:
+            distances_taken = counters.distances + self.passed.distances
+            counters = replace(counters, strategy=POST_FILTERED, planned=POST_FILTERED, distances=distances_taken)
         self.docs, self.distances = docs, distances
         self.asked, self.is_exact = count, counters.exact
         stats = self.search.stats
@@ -256,7 +265,8 @@ class _Scan:
         stats.bytes += counters.bytes
         if self.search.explains:
             qualifying = self.search.part.rows if self.mask is None else self.mask.count
-            self.node.took(Scan(count, qualifying, within, counters, us))
+            checked = None if self.passed is None else self.passed.looked_at
+            self.node.took(Scan(count, qualifying, within, counters, us, checked))
             self.search.took_us += us
 
     def give(self, docs: Docs, distances: Distances, scores: npt.NDArray[np.float64]) -> None:

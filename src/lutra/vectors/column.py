@@ -101,6 +101,9 @@ class VectorView:
     def predicted(self, k: int, qualifying: int | None, num_candidates: int | None) -> None:
         """Nothing: all are compared."""
 
+    def near(self, query: Matrix, k: int, passing: float, us_max: float) -> None:
+        """All are compared."""
+
     def thorough(self, query: Matrix, k: int, mask: RowMask | None, bytes_max: int) -> Thorough:
         """As `topk`, which misses none."""
         docs, distances, _ = self.topk(query, k, mask)

@@ -17,6 +17,8 @@ from lutra.model.arrays import Docs
 from lutra.model.indexes import FieldSchema, VectorOptions
 from lutra.vectors.calibration import Checked, Fallback
 
+POST_FILTERED: Final = "post_filter"
+"""The strategy of a search that walked without its filter, and checked it on what it came by."""
 _EXACT: Final = frozenset({"exact", "brute_force"})
 
 
@@ -77,6 +79,15 @@ class Thorough(NamedTuple):
     """Of vectors, for this."""
 
 
+class Near(NamedTuple):
+    """Documents near a query."""
+
+    docs: npt.NDArray[np.int64]
+    """Ascending."""
+    distances: int
+    """Estimates that it took to find them."""
+
+
 class VectorPart(Protocol):
     """The vectors of a part's documents 0 to ``size`` - 1, unchanging. Thread-safe."""
 
@@ -120,6 +131,14 @@ class VectorPart(Protocol):
 
         None where no codes tell what to leave out, and vectors of more than ``bytes_max`` would be read. Raises as
         `topk`.
+        """
+
+    def near(self, query: npt.NDArray[np.float32], k: int, passing: float, us_max: float) -> Near | None:
+        """Documents near ``query`` (float32[dimension]), so many that ``k`` of them should pass a filter that the share
+        ``passing`` of all do: to check it on these alone. Nothing is read for it.
+
+        None where there is no quick way to them: it would take more than ``us_max`` microseconds, or is not to be
+        trusted. Raises RequestTimeout.
         """
 
     def topk(

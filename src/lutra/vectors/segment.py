@@ -24,6 +24,7 @@ from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.doubtful import NOTHING_DOUBTFUL, Doubtful, Measured
 from lutra.vectors.layout import EXACT_MAX, SectionName, SegmentKind
+from lutra.vectors.near_rows import NearRows, Wanted, near_rows
 from lutra.vectors.part import Predicted
 from lutra.vectors.residency import (
     Residency,
@@ -42,8 +43,11 @@ CHECK_SLACK: Final = 0.03
 """Of recall: what a check finds too little by chance, and no more."""
 READS_ALL_SHARE: Final = 0.5
 """Of the blocks: where a check's searches read so many, codes tell so little that all rows are compared at once."""
-PLANS_MAX: Final = 256
-"""That are kept: by the neighbours that are asked for, of which there are as many kinds as clients like."""
+PLANS_MAX: Final = 1_024
+"""That are kept: by the neighbours that are asked for, of which there are as many kinds as clients like, and by how
+many rows are under the mask."""
+PLANNED_BITS: Final = 5
+"""Of the number of rows under a mask, by which it is planned: one in 32 more or less change no plan."""
 BLOCKS_AT_ONCE: Final = 4_096
 """Of vectors, that are read in one batch: 16 MB of ordinary ones."""
 CACHE_SHARE_MIN: Final = 0.05
@@ -79,7 +83,7 @@ class Segment:
         self._resident_bytes = resident_bytes
         self._costs = _costs(file, residency)
         self._calibration = _calibration(file, residency)
-        self._plans: dict[tuple[int, float, int | None], tuple[int, Plan]] = {}
+        self._plans: dict[tuple[int, float, int | None, int | None], tuple[int, Plan]] = {}
 
     @classmethod
     def open(
@@ -271,15 +275,16 @@ class Segment:
     def _planned(
         self, k: int, mask: RowMask | None, recall_target: float, num_candidates: int | None, within: float
     ) -> tuple[int, Plan]:
-        """As many as there can be, and how to find them. What goes by no mask is planned once."""
+        """As many as there can be, and how to find them. What goes by no mask is planned once, and what goes by one
+        once for about as many rows."""
+        qualifying = None if mask is None else about(mask.count)
+        k = max(1, min(k, self.rows if mask is None else mask.count))
         wanted = None
-        if mask is None and within == math.inf:
-            wanted = k, recall_target, num_candidates
+        if within == math.inf:
+            wanted = k, recall_target, num_candidates, qualifying
             known = self._plans.get(wanted)
             if known is not None:
                 return known
-        qualifying = None if mask is None else mask.count
-        k = max(1, min(k, self.rows if qualifying is None else qualifying))
         plan = _plan(
             self._costs,
             self._residency,
@@ -293,6 +298,12 @@ class Segment:
         if wanted is not None and len(self._plans) < PLANS_MAX:
             self._plans[wanted] = k, plan
         return k, plan
+
+    def near_rows(self, query: NDArray[np.float32], wanted: Wanted) -> NearRows | None:
+        """As `lutra.vectors.near_rows.near_rows`; None also where codes or graph are not in memory."""
+        if self._residency.codes is None or not self._residency.graph:
+            return None
+        return near_rows(self._searcher, self._costs, self._calibration, query, self._file.metric, wanted)
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """float32 [n, d]: the vectors of ``rows``, in one batch of reads past the cache. Raises as `search`."""
@@ -386,6 +397,12 @@ class Segment:
             raise ParameterInvalid(f"A recall is 0 to 1, not {recall_target}.")
         if num_candidates is not None and num_candidates < 1:
             raise ParameterInvalid(f"There is at least one candidate, not {num_candidates}.")
+
+
+def about(count: int) -> int:
+    """A number of rows but for its lowest bits."""
+    beyond = max(0, count.bit_length() - PLANNED_BITS)
+    return count >> beyond << beyond
 
 
 def calibrate(file: SegmentFile, doubtful: Doubtful = NOTHING_DOUBTFUL, *, threads: int = 0) -> Measured:

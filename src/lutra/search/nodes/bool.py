@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from lutra.kernels.row_mask import RowMask
 from lutra.model.queries import Bool
 from lutra.search.binder import Binder
 from lutra.search.minimum import minimum_should_match
-from lutra.search.nodes.node import Clause, Condition, Node, PartSearch, explained, scores_where_it_matches
+from lutra.search.nodes.node import Clause, Condition, Node, PartSearch, Unlisted, explained, scores_where_it_matches
 from lutra.search.nodes.registry import binds
 from lutra.search.scores import Docs, MatchScores, finite
 
 Clauses = tuple[Clause, ...]
 _SURELY_FINITE: Final = 1e300
+_CHECKED_CLAUSES_MAX: Final = 16
+"""Of more, what they match is not guessed."""
 
 
 @binds(Bool)
@@ -101,6 +105,29 @@ class CombinedNode(Node):
             mask = mask - node.matches()
         return mask & self._enough() if self._condition.needed and mask.count else mask
 
+    def _unlisted(self) -> Unlisted | None:
+        """As if the clauses had nothing to do with each other. What is listed quickly costs nothing."""
+        required, forbidden = [*self._must, *self._within], self._must_not
+        should = self._should if self._condition.needed else []
+        if len(required) + len(forbidden) + len(should) > _CHECKED_CLAUSES_MAX or self._condition.needed > 1:
+            return None
+        of_required, of_forbidden, of_should = (list(map(_known_of, own)) for own in (required, forbidden, should))
+        passing = math.prod(one.passing for one in of_required) * math.prod(1 - one.passing for one in of_forbidden)
+        if of_should:
+            passing *= 1 - math.prod(1 - one.passing for one in of_should)
+        return Unlisted(sum(one.list_us for one in (*of_required, *of_forbidden, *of_should)), passing)
+
+    def _check(self, docs: Docs) -> npt.NDArray[np.bool_]:
+        kept = self.part.live.has(docs)
+        for node in (*self._must, *self._within):
+            kept[kept] = node.matches_of(docs[kept])
+        for node in self._must_not:
+            kept[kept] = ~node.matches_of(docs[kept])
+        if self._condition.needed:
+            counts = np.sum([node.matches_of(docs[kept]) for node in self._should], axis=0, dtype=np.int64)
+            kept[kept] = counts >= self._condition.needed
+        return kept
+
     def _enough(self) -> RowMask:
         """Documents that as many of ``should`` match as have to."""
         needed, size = self._condition.needed, self.part.size
@@ -149,3 +176,9 @@ class CombinedNode(Node):
             if clauses:
                 told[name] = list(map(explained, clauses, nodes))
         return {**told, "needed": of.needed} if of.should else told
+
+
+def _known_of(node: Node) -> Unlisted:
+    """Of a clause, be it listed quickly."""
+    known = node.unlisted()
+    return Unlisted(0.0, node.estimate() / max(1, node.part.size)) if known is None else known

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from lutra.kernels.row_mask import RowMask
 from lutra.model.scoring import ConstScore
 from lutra.search.binder import Binder
-from lutra.search.nodes.node import Clause, Condition, Node, PartSearch, explained
+from lutra.search.nodes.node import Clause, Condition, Node, PartSearch, Unlisted, explained
 from lutra.search.nodes.registry import binds
+from lutra.search.scores import Docs
 
 
 @binds(ConstScore)
@@ -48,6 +52,12 @@ class ConstantNode(Node):
 
     def _list(self) -> RowMask:
         return self._inner.matches()
+
+    def _unlisted(self) -> Unlisted | None:
+        return self._inner.unlisted()
+
+    def _check(self, docs: Docs) -> npt.NDArray[np.bool_]:
+        return self._inner.matches_of(docs)
 
     def _explain_more(self) -> Mapping[str, Any]:
         return {"filter": explained(self._clause, self._inner)}

@@ -119,6 +119,8 @@ class Scan(NamedTuple):
     within: float
     counters: KnnCounters
     us: float
+    checked: int | None = None
+    """Documents that the filter was checked on, of which those that are qualifying passed; None: it was listed."""
 
     def explain(self) -> dict[str, Any]:
         """Fit for JSON; ``within`` is None where any distance would do."""
@@ -128,6 +130,7 @@ class Scan(NamedTuple):
             **({"planned": took.planned} if took.planned else {}),
             "wanted": self.wanted,
             "qualifying": self.qualifying,
+            **({} if self.checked is None else {"checked": self.checked}),
             "within": None if math.isinf(self.within) else self.within,
             "distances": took.distances,
             "compared": took.compared,
@@ -209,7 +212,7 @@ class NearNode(Node):
 
     def _explain_more(self) -> Mapping[str, Any]:
         told: dict[str, Any] = {"scans": [scan.explain() for scan in self._scans]}
-        if self._scans:
+        if self._scans and self._scans[0].checked is None:
             first, of = self._scans[0], self._condition
             among = None if first.qualifying == self.part.size else first.qualifying
             predicted = nearest(self.part, of.field).predicted(first.wanted, among, of.num_candidates)

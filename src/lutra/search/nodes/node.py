@@ -132,6 +132,15 @@ class PartSearch:
         return node
 
 
+class Unlisted(NamedTuple):
+    """What is known of the documents that match before they are listed, and without much work."""
+
+    list_us: float
+    """What listing them would take, about."""
+    passing: float
+    """The share of all documents that match, about: 0 to 1."""
+
+
 class Node(ABC):
     """One condition in one part."""
 
@@ -174,6 +183,24 @@ class Node(ABC):
                 mask = self._list()
             self._mask = mask
         return mask
+
+    def unlisted(self) -> Unlisted | None:
+        """None where they are listed already, or as quickly as some are checked. Raises as `matches`."""
+        return None if self._mask is not None else self._unlisted()
+
+    def _unlisted(self) -> Unlisted | None:
+        return None
+
+    def matches_of(self, docs: Docs) -> npt.NDArray[np.bool_]:
+        """Whether each of ``docs`` (int64[n], ascending) matches: where these are few, without listing all that do.
+
+        Raises as `matches`.
+        """
+        return self._check(docs) if self._mask is None else self._mask.has(docs)
+
+    def _check(self, docs: Docs) -> npt.NDArray[np.bool_]:
+        """As `matches_of`, of what is not listed."""
+        return self.matches().has(docs)
 
     @abstractmethod
     def _list(self) -> RowMask:

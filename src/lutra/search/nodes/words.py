@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from lutra.fields.capabilities import searchable
 from lutra.kernels.row_mask import RowMask
@@ -16,13 +17,20 @@ from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, TextOptions
 from lutra.model.queries import Operand
 from lutra.search.nodes.columns import check_text, shown, shown_values
-from lutra.search.nodes.node import Condition, Node, PartSearch
+from lutra.search.nodes.node import Condition, Node, PartSearch, Unlisted
 from lutra.search.scores import Docs, MatchScores
 from lutra.segments.part import Part
 from lutra.text.analyzers import Tokens, analyzer_of
 from lutra.text.part import PatternKind
 from lutra.text.statistics import TermStatistics
 
+# What lists take, of 300,000 texts of some ten words.
+POSTING_US: Final = 0.001
+"""A document of one word."""
+JOINED_POSTING_US: Final = 0.004
+"""The same where there are other words."""
+PHRASE_DOCUMENT_US: Final = 0.03
+"""A document that has the rarest word of a phrase."""
 _TERM_SCORE_MAX: Final = 2.2
 """k1 + 1 of BM25: no word scores more than so many times its idf, however often it is there."""
 
@@ -146,6 +154,20 @@ class WordsNode(ScoredNode):
             return RowMask.none(self.part.size)
         return self._words.matches(of.terms, of.needed)
 
+    def _unlisted(self) -> Unlisted | None:
+        of, each = self.condition, self._in_part().frequencies / max(1, self.part.size)
+        if not 1 <= of.needed <= len(of.terms):
+            return None
+        posting_us = POSTING_US if len(each) == 1 else JOINED_POSTING_US
+        # As if words had nothing to do with each other; of how many are needed only one or all are told apart.
+        passing = float(np.prod(each)) if of.needed == len(of.terms) else 1 - float(np.prod(1 - each))
+        return Unlisted(float(each.sum()) * self.part.size * posting_us, passing)
+
+    def _check(self, docs: Docs) -> npt.NDArray[np.bool_]:
+        of = self.condition
+        has = [self._words.scores((term,), np.ones(1), 1.0, docs) > 0 for term in of.terms]
+        return np.asarray(np.sum(has, axis=0) >= of.needed) if 1 <= of.needed <= len(has) else np.zeros(len(docs), bool)
+
     def scores(self, docs: Docs) -> MatchScores:
         known = self.known
         return self._words.scores(self.condition.terms, known.idf, known.average_length, docs)
@@ -162,6 +184,19 @@ class PhraseNode(ScoredNode):
     def _list(self) -> RowMask:
         of = self.condition
         return self._words.phrase(of.terms, of.positions, of.slop) if of.terms else RowMask.none(self.part.size)
+
+    def _unlisted(self) -> Unlisted | None:
+        if not self.condition.terms:
+            return None
+        estimate = self.estimate()  # of the rarest word: that so many have the phrase is a hope
+        return Unlisted(estimate * PHRASE_DOCUMENT_US, estimate / max(1, self.part.size))
+
+    def _check(self, docs: Docs) -> npt.NDArray[np.bool_]:
+        of = self.condition
+        if not of.terms:
+            return np.zeros(len(docs), bool)
+        found = self._words.phrase_scores(of.terms, of.positions, of.slop, 1.0, 1.0, docs)
+        return np.asarray(found > 0)
 
     def scores(self, docs: Docs) -> MatchScores:
         of, known = self.condition, self.known
