@@ -28,11 +28,9 @@ from tablestore import OTSClient
 
 from bench import prepared
 from bench.connection import Connection, read_requests
-from bench.gateway import run_nodes
+from bench.nodes import pids_of, run_nodes, status_of
+from bench.processes import pin
 from bench.replace_node import TABLE, fill, key_of, make_table, neighbours
-from lutra.cluster.identity import make_identity
-from lutra.cluster.status import read_status
-from lutra.objects.opening import open_store
 
 PARTITIONS: Final = 6
 _NODES: Final = (1, 2, 3)
@@ -55,18 +53,6 @@ def calls(vectors: np.ndarray[Any, np.dtype[np.float32]]) -> dict[str, Callable[
         "get a row": lambda number: lambda client: client.get_row(TABLE, row(number).primary_key, max_version=1),
         "10 neighbours": lambda number: lambda client: neighbours(client, vectors[number % len(vectors)]),
     }
-
-
-def pids_of(folder: Path) -> list[int]:
-    store = open_store(str(folder / "store"))
-    records = [node.record for node in read_status(store, make_identity(store)[0]).nodes]
-    return [record.process.pid for record in records if record.process is not None]
-
-
-def bind(pid: int, core: int) -> None:
-    """All threads of a process, and those that they start, to one core."""
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setaffinity(int(thread.name), {core})
 
 
 def processor_s(pids: Sequence[int]) -> float:
@@ -114,10 +100,10 @@ def run(nodes: int, rows: int, dimension: int, connections: int, seconds: float,
         make_table(client, dimension, PARTITIONS)
         fill(client, vectors)
         wait_found(client, vectors)
-        pids = pids_of(folder)
+        pids = list(pids_of(status_of(folder)).values())
         cores = sorted(os.sched_getaffinity(0))
         for place, pid in enumerate(pids):
-            bind(pid, cores[place % len(cores)])
+            pin(pid, {cores[place % len(cores)]})
         figures = {}
         for name, made in calls(vectors).items():
             prepared.record(endpoints[0], (made(number) for number in range(_REQUESTS)), folder / "requests")

@@ -53,19 +53,19 @@ class Processes:
 
     def pin_server(self, cores: Iterable[int]) -> None:
         """To these cores, every thread of it."""
-        _pin(self._server.pid, set(cores))
+        pin(self._server.pid, set(cores))
 
     def pin_builders(self, cores: Iterable[int]) -> None:
         """The same of all builders there are at this moment."""
         for builder in self._builders():
-            _pin(builder.pid, set(cores))
+            pin(builder.pid, set(cores))
 
     def pin_ray(self, cores: Iterable[int]) -> None:
         """The same of whatever else the server has started: where Ray builds, all that is Ray's."""
         builders = {builder.pid for builder in self._builders()}
         for child in self._server.children(recursive=True):
             if child.pid not in builders:
-                _pin(child.pid, set(cores))
+                pin(child.pid, set(cores))
 
     def raise_builders(self) -> None:
         """Has builders stand where everybody does in line for processor and disk. Takes root, or CAP_SYS_NICE."""
@@ -84,7 +84,8 @@ class Processes:
         return found
 
 
-def _pin(pid: int, cores: set[int]) -> None:
+def pin(pid: int, cores: set[int]) -> None:
+    """All threads of a process to these cores, and those that they start."""
     with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
         for thread in os.listdir(f"/proc/{pid}/task"):
             with suppress(ProcessLookupError):

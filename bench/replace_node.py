@@ -24,9 +24,8 @@ import tablestore as ots
 from tablestore import OTSClient
 
 from bench import prepared
-from bench.gateway import run_nodes
-from lutra.cluster.identity import make_identity
-from lutra.cluster.status import ClusterStatus, read_status
+from bench.nodes import pids_of, run_nodes, status_of
+from lutra.cluster.status import ClusterStatus
 from lutra.objects.opening import open_store
 from lutra.objects.store import ObjectStore
 
@@ -118,19 +117,18 @@ def run(rows: int, dimension: int, partitions: int, folder: Path) -> dict[str, A
     probes = rng.standard_normal((_PROBES, dimension), np.float32)
     store = open_store(str(folder / "store"))
     with run_nodes(folder, 2) as endpoints:
-        identity = make_identity(store)[0]
         clients = {name: prepared.client(endpoint) for name, endpoint in endpoints.items()}
         client = next(iter(clients.values()))
         make_table(client, dimension, partitions)
         began_s = time.perf_counter()
         fill(client, vectors)
         filled_s = time.perf_counter() - began_s
-        wait_for("indexing", lambda: is_indexed(read_status(store, identity)))
-        status = read_status(store, identity)
+        wait_for("indexing", lambda: is_indexed(status_of(folder)))
+        status = status_of(folder)
         owners = [row.owner for row in partitions_of(status)]
         dead, left = sorted(endpoints, key=owners.count, reverse=True)
         taken = [row.entry for row in partitions_of(status) if row.owner == dead]
-        pids = {node.name: node.record.process.pid for node in status.nodes if node.record.process is not None}
+        pids = pids_of(status)
         known = [neighbours(clients[left], probe) for probe in probes]
         places = [next(n for n in range(rows) if entry.holds(_bound(key_of(n)))) for entry in taken]
         before = read_so_far(pids[left])

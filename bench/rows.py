@@ -20,7 +20,6 @@ import cProfile
 import os
 import pstats
 import random
-import resource
 import shutil
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import psutil
 
 from bench.delayed import DelayedServer
 from lutra.kv.batch import WriteBatch
@@ -230,7 +230,8 @@ def shown(figures: dict[str, float]) -> str:
 
 
 def resident_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    """Of this process at this moment."""
+    return float(psutil.Process().memory_info().rss) / 1e6
 
 
 def main() -> None:
