@@ -20,18 +20,16 @@ from lutra.model.errors import LutraError, StorageFailure
 
 
 class SlateReadable(Planned):
-    """``_objects``: where it is. ``_reads``: what answers. ``_refusal``: why all use is refused, None where it is not.
-    ``_place``: what errors call it."""
+    """``_objects``: where it is. ``_reads``: what answers. ``_refusal``: why all use is refused; None: it is not."""
 
     measured_pairs_max: ClassVar[int] = 50_000
     measured_bytes_max: ClassVar[int] = 16 * 1024 * 1024
     _objects: Any
     _reads: SlateReads
 
-    def __init__(self, address: str | os.PathLike[str], settings: SlateSettings | None) -> None:
+    def __init__(self, address: str | os.PathLike[str], settings: SlateSettings | None = None) -> None:
         """Reaches for nothing yet. Raises ParameterInvalid where ``address`` can be no place of a database."""
         self.address = SlateAddress.of(address)
-        self._place: object = self.address
         self._settings = settings or SlateSettings()
         self._wait_s = self._settings.wait_s
         self._refusal: LutraError | None = None
@@ -61,12 +59,12 @@ class SlateReadable(Planned):
         """Raises StorageFailure where it is to be in a folder that is not there."""
         folder = self.address.local_folder
         if folder is not None and not folder.is_dir():
-            raise StorageFailure(f"there is no store at {self._place}")
+            raise StorageFailure(f"there is no store at {self.address}")
 
     def _require_database(self) -> None:
         """Raises StorageFailure where there is none, and what the bindings raise."""
         if newest_manifest(self.address, self._objects, self._wait_s) is None:
-            raise StorageFailure(f"there is no store at {self._place}")
+            raise StorageFailure(f"there is no store at {self.address}")
 
     def _fit(self, builder: Any) -> None:
         """Gives a builder what it needs to read."""
@@ -78,7 +76,7 @@ class SlateReadable(Planned):
     def _failure(self, action: str, error: Exception) -> LutraError:
         if self._refusal is not None:
             return type(self._refusal)(str(self._refusal))
-        return failure(self._place, action, error)
+        return failure(self.address, action, error)
 
     def _check_open(self) -> None:
         if self._refusal is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from lutra.kv.batch import WriteBatch
@@ -15,7 +14,6 @@ from lutra.kv.slatedb.hidden import HiddenRange, HiddenRanges, KeyRange, hidden_
 from lutra.kv.slatedb.library import library
 from lutra.kv.slatedb.readable import SlateReadable, SlateSnapshot
 from lutra.kv.slatedb.reads import SlateReads
-from lutra.kv.slatedb.settings import SlateSettings
 from lutra.model import forks
 from lutra.model.errors import ForkedProcess, LutraError, Outdated, ReadOnlyDatabase, StorageFailure
 
@@ -36,11 +34,8 @@ class SlateReader(SlateReadable):
     Raises StorageFailure where there is no database, or it cannot be reached; Corruption, ParameterInvalid.
     """
 
-    def __init__(
-        self, address: str | os.PathLike[str], *, settings: SlateSettings | None = None, known_as: Path | None = None
-    ) -> None:
-        super().__init__(address, settings)
-        self._place = known_as or self.address
+    def __init__(self, address: str | os.PathLike[str]) -> None:
+        super().__init__(address)
         self.state = None
         """What a store is known by, where it can be told from outside; of one on objects it cannot."""
         self._require_folder()
@@ -75,7 +70,7 @@ class SlateReader(SlateReadable):
         except LutraError:
             raise
         except Exception as error:
-            raise failure(self._place, "open", error) from error
+            raise failure(self.address, "open", error) from error
 
     def hide(self, ranges: Sequence[KeyRange]) -> None:
         """Shows nothing in these ranges from now on. Raises ParameterInvalid where one of them is none."""
@@ -93,7 +88,7 @@ class SlateReader(SlateReadable):
 
     def commit(self, batch: WriteBatch) -> None:
         """Raises ReadOnlyDatabase."""
-        raise ReadOnlyDatabase(f"the store at {self._place} was opened to be read only")
+        raise ReadOnlyDatabase(f"the store at {self.address} was opened to be read only")
 
     def memory_bytes(self) -> int:
         self._check_open()
@@ -105,11 +100,11 @@ class SlateReader(SlateReadable):
     def close(self) -> None:
         if self._refusal is not None:
             return
-        self._refusal = StorageFailure(f"the store at {self._place} is closed")
+        self._refusal = StorageFailure(f"the store at {self.address} is closed")
         try:
             call(self._db.shutdown(), wait_s=self._wait_s)
         except Exception as error:
-            raise failure(self._place, "close", error) from error
+            raise failure(self.address, "close", error) from error
 
     def forked(self) -> None:
         """In a child process nothing here is asked: the threads that would answer are the parent's."""
@@ -117,7 +112,7 @@ class SlateReader(SlateReadable):
 
     def _failure(self, action: str, error: Exception) -> LutraError:
         if self._refusal is None and any(sign in str(error) for sign in _GONE):
-            return Outdated(f"cannot {action}: what is read of the store at {self._place} has been deleted since")
+            return Outdated(f"cannot {action}: what is read of the store at {self.address} has been deleted since")
         return super()._failure(action, error)
 
 

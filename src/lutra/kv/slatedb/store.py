@@ -129,7 +129,7 @@ class SlateStore(SlateReadable):
             else:
                 self._require_folder()
         except OSError as error:
-            raise StorageFailure(f"cannot use {self._place} for rows: {error.strerror}") from error
+            raise StorageFailure(f"cannot use {self.address} for rows: {error.strerror}") from error
 
     def _open(self, may_make: bool) -> Any:
         bindings = library()
@@ -146,7 +146,7 @@ class SlateStore(SlateReadable):
         except LutraError:
             raise
         except Exception as error:
-            raise failure(self._place, "open", error) from error
+            raise failure(self.address, "open", error) from error
 
     def _begin_use(self) -> None:
         self._sync_local()
@@ -252,7 +252,7 @@ class SlateStore(SlateReadable):
             if isinstance(failed, Fenced):
                 self._refusal = failed
             else:
-                self._refusal = StorageFailure(f"the store at {self._place} failed ({failed}); open it again")
+                self._refusal = StorageFailure(f"the store at {self.address} failed ({failed}); open it again")
         return failed
 
     def flush(self) -> None:
@@ -330,7 +330,7 @@ class SlateStore(SlateReadable):
             if self._is_closed:
                 return
             self._is_closed = True
-            refused, self._refusal = self._refusal, self._refusal or StorageFailure(f"{self._place} is closed")
+            refused, self._refusal = self._refusal, self._refusal or StorageFailure(f"{self.address} is closed")
         self._background.stop()
         self._shut(is_clean=refused is None)
 
@@ -348,7 +348,7 @@ class SlateStore(SlateReadable):
             if is_clean:
                 self._local.sync()
         except Exception as error:
-            failed = failure(self._place, "close", error)
+            failed = failure(self.address, "close", error)
             if is_clean and not isinstance(failed, Fenced):  # nothing that it has acknowledged is lost by that
                 raise failed from error
             _log.info("%s", failed)
@@ -403,4 +403,4 @@ class SlateStore(SlateReadable):
         try:
             self._local.sync()
         except OSError as error:
-            raise StorageFailure(f"cannot fsync the store at {self._place}: {error.strerror}") from error
+            raise StorageFailure(f"cannot fsync the store at {self.address}: {error.strerror}") from error
