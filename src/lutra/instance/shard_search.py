@@ -65,8 +65,8 @@ class ShardSearching:
         while True:
             search = self._next()
             answer, reply = self._collected(search)
-            reply.gathered = search.gathered.encode()
             if reply.rows is None or not self._loses(answer, range(len(answer.hits)), reply.rows):
+                reply.gathered = search.gathered.encode()
                 return reply
 
     def gather(self) -> ShardReply:

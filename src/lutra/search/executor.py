@@ -16,7 +16,7 @@ from lutra.model.queries import Hit, PartStats, SearchRequest, SearchStats
 from lutra.search.aggregations import AggregationCollector, estimated
 from lutra.search.candidates import find_candidates
 from lutra.search.collecting import collected, firsts_of
-from lutra.search.collectors.top import Place, Top
+from lutra.search.collectors.top import Place, Top, by_run
 from lutra.search.deadline import in_time
 from lutra.search.explanation import explanation_of
 from lutra.search.inner_hits import inner_hits_of
@@ -133,10 +133,7 @@ def goes_on(plan: Plan, hits: int, left: int, is_complete: bool) -> bool:
 def keys_and_scores(top: Top, places: Sequence[Place]) -> tuple[list[bytes], list[float]]:
     """Of each hit. Keys are asked for run by run: they may have to be read."""
     keys, scores = [b""] * len(places), [math.nan] * len(places)
-    by_run: dict[int, list[int]] = {}
-    for number, place in enumerate(places):
-        by_run.setdefault(place.run, []).append(number)
-    for run_number, numbers in by_run.items():
+    for run_number, numbers in by_run(places).items():
         run, ats = top.runs[run_number], [places[number].at for number in numbers]
         for number, key, score in zip(numbers, run.keys(ats), run.scores(ats), strict=True):
             keys[number], scores[number] = key, score

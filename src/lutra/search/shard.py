@@ -18,6 +18,7 @@ from lutra.model.queries import Hit, PartStats, SearchRequest, SearchStats
 from lutra.search.aggregations import AggregationCollector
 from lutra.search.candidates import find_candidates
 from lutra.search.collecting import Collected, collected, firsts_of
+from lutra.search.collectors.top import Firsts
 from lutra.search.executor import Answer, documents_of, keys_and_scores
 from lutra.search.explanation import explanation_of
 from lutra.search.gathered import Gathered, Known, Neighbours, within
@@ -57,6 +58,7 @@ class ShardSearch:
         self._firsts = firsts_of(self._plan)
         self._aggregator = AggregationCollector(plan.aggregations)
         self._found: Collected | None = None
+        self._sent = Firsts([], [])
         self._own: Gathered | None = None
 
     @property
@@ -105,6 +107,7 @@ class ShardSearch:
         current_deadline().check()
         places = self._firsts.places(found.top, 0, plan.limit)
         keys, scores = keys_and_scores(found.top, places)
+        self._sent = Firsts(places, keys)
         hits = list(map(Hit, self._view.codec.decode_all(keys), scores))
         stats = SearchStats.of([search.stats for search in searches])
         documents = documents_of(found.top, places)
@@ -125,7 +128,7 @@ class ShardSearch:
         found = self._found
         assert found is not None
         level = b"" if found.level is None else self._aggregator.encode(found.level)
-        return Sent(self._firsts.encode(found.top), level, self._aggregator.took_us)
+        return Sent(self._firsts.encode(found.top, self._sent), level, self._aggregator.took_us)
 
     def _near_nodes(self, placed: Placed) -> list[NearNode]:
         nodes = [search.space(placed.space).node(placed.condition) for search in self._searches]

@@ -16,7 +16,7 @@ from lutra.model.errors import Corruption
 from lutra.model.queries import SortMode
 from lutra.scalars.sorting import SortKeys
 from lutra.search.collectors.run import LocalRun, SentRun
-from lutra.search.collectors.top import Place, Top, Value, are_hits_of, chosen, entries_of, sent_hits
+from lutra.search.collectors.top import Firsts, Place, Top, Value, are_hits_of, chosen, entries_of, sent_hits
 from lutra.search.mark import Mark, mark_from_json
 from lutra.search.matching import Matching
 from lutra.search.scores import Docs
@@ -74,11 +74,11 @@ class CollapseCollector:
                 places.append(place)
         return places[offset:]
 
-    def encode(self, state: Top) -> bytes:
-        """JSON."""
-        places = self.places(state, 0, self._count)
+    def encode(self, state: Top, firsts: Firsts | None = None) -> bytes:
+        """As `TopCollector.encode`."""
+        places, keys = firsts or (self.places(state, 0, self._count), None)
         values = [state.values[place.run][place.at] for place in places]
-        hits = [[*hit, value] for hit, value in zip(sent_hits(state, places), values, strict=True)]
+        hits = [[*hit, value] for hit, value in zip(sent_hits(state, places, keys), values, strict=True)]
         return json.dumps({"hits": hits}, separators=(",", ":")).encode()
 
     def decode(self, data: bytes) -> Top:

@@ -36,8 +36,8 @@ class Run(Protocol):
     def marks(self, at: int, key: bytes | None = None) -> list[Mark]:
         """The sort keys of a hit; ``key`` is its primary key, where that was read before."""
 
-    def all_marks(self, ats: Sequence[int]) -> list[list[Mark]]:
-        """The sort keys of some hits."""
+    def all_marks(self, ats: Sequence[int], keys: Sequence[bytes] | None = None) -> list[list[Mark]]:
+        """The sort keys of some hits; ``keys`` are their primary keys, where those were read before."""
 
     def keys(self, ats: Sequence[int]) -> list[bytes]:
         """The encoded primary keys of some hits."""
@@ -88,9 +88,11 @@ class LocalRun:
             return [mark for level in self.levels for mark in level.marks(doc)]
         return [*(mark for level in self.levels[:-1] for mark in level.marks(doc)), key]
 
-    def all_marks(self, ats: Sequence[int]) -> list[list[Mark]]:
+    def all_marks(self, ats: Sequence[int], keys: Sequence[bytes] | None = None) -> list[list[Mark]]:
         docs = self.docs[ats]
-        return list(map(list, zip(*(level.marks(docs) for level in self.levels), strict=True)))
+        if keys is None:
+            return list(map(list, zip(*(level.marks(docs) for level in self.levels), strict=True)))
+        return list(map(list, zip(*(level.marks(docs) for level in self.levels[:-1]), keys, strict=True)))
 
     def keys(self, ats: Sequence[int]) -> list[bytes]:
         return self.part.keys.taken(self.docs[ats])
@@ -123,7 +125,7 @@ class SentRun:
     def marks(self, at: int, key: bytes | None = None) -> list[Mark]:
         return list(self.hits[at][0])
 
-    def all_marks(self, ats: Sequence[int]) -> list[list[Mark]]:
+    def all_marks(self, ats: Sequence[int], keys: Sequence[bytes] | None = None) -> list[list[Mark]]:
         return [list(self.hits[at][0]) for at in ats]
 
     def keys(self, ats: Sequence[int]) -> list[bytes]:

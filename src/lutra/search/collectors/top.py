@@ -49,6 +49,13 @@ class Place(NamedTuple):
     at: int
 
 
+class Firsts(NamedTuple):
+    """The first hits of a state, and their encoded primary keys."""
+
+    places: Sequence[Place]
+    keys: Sequence[bytes] | None
+
+
 class TopCollector:
     """Chooses ``count`` documents in ``order``, that ends with a total one: those after ``marks``, if there are any."""
 
@@ -85,9 +92,10 @@ class TopCollector:
         """The hits ``offset`` to ``offset + limit`` of all runs together."""
         return merged(state.runs, offset, limit)
 
-    def encode(self, state: Top) -> bytes:
-        """JSON. Keys of as many hits as are chosen are read now, where that was put off."""
-        hits = sent_hits(state, merged(state.runs, 0, self._count))
+    def encode(self, state: Top, firsts: Firsts | None = None) -> bytes:
+        """JSON. ``firsts``: the ones that are chosen; where they are not known, they and their keys are found now."""
+        places, keys = firsts or (merged(state.runs, 0, self._count), None)
+        hits = sent_hits(state, places, keys)
         return _to_json({"left": state.left, "hits": hits}).encode()
 
     def decode(self, data: bytes) -> Top:
@@ -116,16 +124,23 @@ def are_hits_of(order: Sequence[Ordering], hits: Sequence[tuple[Sequence[Mark], 
     return all(are_marks_of(order, marks) for marks, _ in hits)
 
 
-def sent_hits(state: Top, places: Sequence[Place]) -> list[list[Any]]:
-    """Marks and score of the hits at ``places``, fit for JSON."""
+def sent_hits(state: Top, places: Sequence[Place], keys: Sequence[bytes] | None = None) -> list[list[Any]]:
+    """Marks and score of the hits at ``places``, fit for JSON; ``keys`` are theirs, where those were read before."""
     hits: list[list[Any]] = [[]] * len(places)
-    for number, run in enumerate(state.runs):
-        own = [place for place, one in enumerate(places) if one.run == number]
-        if own:
-            ats = [places[place].at for place in own]
-            for place, marks, score in zip(own, run.all_marks(ats), run.scores(ats), strict=True):
-                hits[place] = [list(map(mark_to_json, marks)), score]
+    for run_number, numbers in by_run(places).items():
+        run, ats = state.runs[run_number], [places[number].at for number in numbers]
+        known = None if keys is None else [keys[number] for number in numbers]
+        for number, marks, score in zip(numbers, run.all_marks(ats, known), run.scores(ats), strict=True):
+            hits[number] = [list(map(mark_to_json, marks)), score]
     return hits
+
+
+def by_run(places: Sequence[Place]) -> dict[int, list[int]]:
+    """Which of ``places`` are of each run."""
+    numbers: dict[int, list[int]] = {}
+    for number, place in enumerate(places):
+        numbers.setdefault(place.run, []).append(number)
+    return numbers
 
 
 def merged(runs: Sequence[Run], offset: int, limit: int) -> list[Place]:
