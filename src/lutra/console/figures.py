@@ -17,7 +17,6 @@ from typing import Final
 from lutra.console.latencies import Counts
 from lutra.instance.engine import Engine
 from lutra.instance.open_indexes import GenerationStats
-from lutra.kv.slatedb.store import SlateStore
 from lutra.model.errors import LutraError
 from lutra.server.observe.metrics import Metrics
 
@@ -138,7 +137,7 @@ def memory_figures(engine: Engine, indexes: list[IndexFigures]) -> dict[str, flo
     }
     with contextlib.suppress(LutraError):  # it is being closed
         store = engine.partition.store
-        figures[f"memory/{'SlateDB' if isinstance(store, SlateStore) else 'RocksDB'}"] = float(store.memory_bytes())
+        figures[f"memory/{store.name}"] = float(store.memory_bytes())
     resident = resident_bytes()
     return figures if resident is None else {**figures, "memory/process": float(resident)}
 

@@ -52,9 +52,8 @@ def connect(
     :meth:`Database.refresh`. Every method that would change something raises ReadOnlyDatabase. Raises ObjectNotExist
     where there is no such instance, StorageFailure where there is no such folder.
     """
-    if read_only:
-        return Database(ReadOnlyDirectory(path, rows), instance, objects, memory_bytes)
-    return Database(open_directory(path), instance, objects, memory_bytes, rows)
+    directory = ReadOnlyDirectory(path) if read_only else open_directory(path)
+    return Database(directory, instance, objects, memory_bytes, rows)
 
 
 def database_of(directory: ServedDirectory, instance: str) -> Database:

@@ -17,12 +17,11 @@ class ReadOnlyDirectory:
     Nothing need be done at the program's end: there are no threads, and nothing is to be written.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None, rows: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str] | None) -> None:
         """Raises ParameterInvalid where ``path`` can be no data directory."""
         if path is None:
             raise ParameterInvalid("read_only=True needs the path of a database: a throw-away one begins empty")
         self.path = os.path.realpath(data_dir_of(path))
-        self._rows = rows
         self.making = threading.Lock()
         """Held by nobody: no table is made here."""
         self._engine: ReadEngine | None = None
@@ -36,7 +35,7 @@ class ReadOnlyDirectory:
         rows: str | os.PathLike[str] | None = None,
     ) -> ReadEngine:
         """An engine that reads that instance. Raises as `ReadEngine`."""
-        self._engine = ReadEngine(Path(self.path), instance, objects, memory_bytes, rows=rows or self._rows)
+        self._engine = ReadEngine(Path(self.path), instance, objects, memory_bytes, rows=rows)
         return self._engine
 
     def refresh(self) -> None:

@@ -20,7 +20,8 @@ def reconciled(tables: Tables, secondary: SecondaryIndexes, wanted: TableDescrip
     try:
         table = tables.describe(to_be.name)
     except ObjectNotExist:
-        return secondary.create_table(to_be, wanted.created_us, stream_created_us)
+        # In a cluster the rows of a global index are a table of their own.
+        return secondary.create_table(to_be, wanted.created_us, stream_created_us, may_be_index=True)
     kept = {index.name: index for index in to_be.indexes}
     for index in table.schema.indexes:
         if index.name not in kept or not _is_same(index, kept[index.name]):

@@ -50,14 +50,19 @@ class SecondaryIndexes:
                 self._follow(table, index)
 
     def create_table(
-        self, schema: TableSchema, created_us: int | None = None, stream_created_us: int | None = None
+        self,
+        schema: TableSchema,
+        created_us: int | None = None,
+        stream_created_us: int | None = None,
+        *,
+        may_be_index: bool = False,
     ) -> TableDescription:
-        """A table with its indexes, made now, and its stream as well, where nobody says when.
+        """A table with its indexes, as `Tables.create` makes it.
 
         Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted.
         """
         with self._partition.feeder.keeping():
-            table = self._tables.create(schema, created_us, stream_created_us)
+            table = self._tables.create(schema, created_us, stream_created_us, may_be_index=may_be_index)
             for index in table.schema.indexes:
                 self._follow(table, index)
         return table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from sortedcontainers import SortedDict
 
@@ -79,6 +79,8 @@ class MemorySnapshot(_SortedReader):
 
 class MemoryStore(_SortedReader):
     """Sorted pairs in memory; nothing survives `close`."""
+
+    name: ClassVar[str] = "memory"
 
     def __init__(self) -> None:
         super().__init__(SortedDict())

@@ -28,7 +28,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
 from lutra.kv import tombstones
 from lutra.kv.acknowledged import Acknowledged
@@ -77,6 +77,8 @@ class RocksStore(Planned):
     Raises StorageFailure where the directory cannot be used or has no store, DirectoryInUse where somebody holds it,
     Corruption where what is in it is damaged or not all of it is left; then nothing has been changed.
     """
+
+    name: ClassVar[str] = "RocksDB"
 
     def __init__(
         self,

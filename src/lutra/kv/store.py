@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from lutra.kv.batch import WriteBatch
 
@@ -58,6 +58,9 @@ class Snapshot(Reader, Protocol):
 
 class KeyValueStore(Reader, Protocol):
     """Reads, atomic writes, and what it takes to plan with."""
+
+    name: ClassVar[str]
+    """Of the engine, as people know it."""
 
     def snapshot(self) -> Snapshot:
         """The store at this instant."""

@@ -71,14 +71,19 @@ class Tables:
         self._transactions = transactions
 
     def create(
-        self, schema: TableSchema, created_us: int | None = None, stream_created_us: int | None = None
+        self,
+        schema: TableSchema,
+        created_us: int | None = None,
+        stream_created_us: int | None = None,
+        *,
+        may_be_index: bool = False,
     ) -> TableDescription:
-        """Made now, and its stream as well, where nobody says when. Who does may mean an index, whose key has more
-        columns than a table's.
+        """Made now, and its stream as well, where nobody says when.
 
-        Raises ParameterInvalid, ObjectAlreadyExist, QuotaExhausted.
+        ``may_be_index``: it may be the rows of an index, whose key has more columns than a table's. Raises
+        ParameterInvalid, ObjectAlreadyExist, QuotaExhausted.
         """
-        schemas.check_schema(schema, may_be_index=created_us is not None)
+        schemas.check_schema(schema, may_be_index=may_be_index)
         return self._catalog.create(self._instance, schema, created_us, stream_created_us).description
 
     def names(self) -> list[str]:

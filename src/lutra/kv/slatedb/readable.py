@@ -22,6 +22,7 @@ from lutra.model.errors import LutraError, StorageFailure
 class SlateReadable(Planned):
     """``_objects``: where it is. ``_reads``: what answers. ``_refusal``: why all use is refused; None: it is not."""
 
+    name: ClassVar[str] = "SlateDB"
     measured_pairs_max: ClassVar[int] = 50_000
     measured_bytes_max: ClassVar[int] = 16 * 1024 * 1024
     _objects: Any

@@ -43,9 +43,11 @@ def declared_bytes(headers: Iterable[tuple[bytes, bytes]]) -> int:
 class RequestBody:
     """The body of one request: read whole, or thrown away."""
 
-    def __init__(self, receive: Receive, timeout_s: float) -> None:
+    def __init__(self, receive: Receive, timeout_s: float, bytes_max: int = limits.BODY_BYTES_MAX) -> None:
+        """``bytes_max``: of all of it."""
         self._receive = receive
         self._timeout_s = timeout_s
+        self._bytes_max = bytes_max
         self._has_more = True
 
     async def read(self) -> bytes:
@@ -60,7 +62,7 @@ class RequestBody:
                     piece, has_more = await self._next()
                     pieces.append(piece)
                     size += len(piece)
-                    if size > limits.BODY_BYTES_MAX:
+                    if size > self._bytes_max:
                         raise RequestBodyTooLarge(TOO_LARGE)
         except TimeoutError:
             raise RequestTimeout("Request timeout.") from None

@@ -6,14 +6,13 @@ answer, so nodes that ask each other never wait in a circle.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from lutra.model.errors import LutraError
-from lutra.server.http.body import ClientDisconnect, Receive
+from lutra.model.errors import LutraError, RequestBodyTooLarge, RequestTimeout
+from lutra.server.http.body import Receive, RequestBody
 from lutra.server.http.responses import Header, Response
 from lutra.server.lanes.pool import WorkerPool
 
@@ -58,8 +57,9 @@ class InternalEndpoint:
         if lane is None:
             # The time: who has the secret sees whether it is its clock that is wrong, or this one's.
             return _response(403, b"%d" % time.time(), closes=True)
-        body = await _read(receive)
-        if body is None:
+        try:
+            body = await RequestBody(receive, _BODY_TIMEOUT_S, BODY_BYTES_MAX).read()
+        except (RequestBodyTooLarge, RequestTimeout):
             return _response(413, b"", closes=True)
         call: Callable[[], tuple[int, bytes]] = lambda: self._internal.answer(method, headers, body)  # noqa: E731
         try:
@@ -70,26 +70,6 @@ class InternalEndpoint:
             logger.exception("a call of another node failed: %s", method)
             return _response(500, b"")
         return _response(status, answer)
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """The body; None where it is too large, or does not come."""
-    pieces: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(_BODY_TIMEOUT_S):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientDisconnect
-                pieces.append(message.get("body", b""))
-                size += len(pieces[-1])
-                if size > BODY_BYTES_MAX:
-                    return None
-                if not message.get("more_body", False):
-                    return b"".join(pieces)
-    except TimeoutError:
-        return None
 
 
 def _response(status: int, body: bytes, *, closes: bool = False) -> Response:
