@@ -13,6 +13,7 @@ from support.engines import open_engine
 from lutra.instance.engine import Engine
 from lutra.instance.index_changes import WantedIndex
 from lutra.instance.instance import Instance
+from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
 from lutra.model.queries import Range, SearchRequest
 from lutra.model.rows import CellOperation, ChangeKind, RowChange
@@ -168,3 +169,12 @@ def test_which_index_it_is_outlives_a_restart_and_a_change_of_fields(tmp_path: P
         assert stored(engine) == before
     finally:
         engine.close()
+
+
+def test_rows_of_an_index_have_more_key_columns_than_a_table_may(instance: Instance) -> None:
+    """As a global index has them, which is a table of its own in a cluster: nobody else makes such a table."""
+    key = tuple(KeyColumn(f"k{number}", ColumnType.INTEGER) for number in range(6))
+    wanted = TableDescription(TableSchema("rows_of_an_index", key), 78, 1, 1)
+    with pytest.raises(ParameterInvalid):
+        instance.create_table(wanted.schema)
+    assert instance.reconcile(wanted, []).schema.key == key
