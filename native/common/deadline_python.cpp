@@ -29,11 +29,13 @@ struct Known {
     }
 };
 
+// As the deadline tells it, whose work this was.
 void translate(const std::exception_ptr& thrown, void*) {
     try {
         std::rethrow_exception(thrown);
-    } catch (const TooLateError& error) {
-        PyErr_SetString(nb::module_::import_("lutra.model.errors").attr("RequestTimeout").ptr(), error.what());
+    } catch (const TooLateError&) {
+        const nb::object error = nb::module_::import_("lutra.model.deadline").attr("current_deadline")().attr("error")();
+        PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.ptr())), error.ptr());
     }
 }
 

@@ -36,6 +36,11 @@ constexpr std::size_t kGatheredMin = 48;
 }  // namespace
 
 void SearchSlot::begin(std::size_t number, const float* query, std::uint32_t left_out, const SearchPlan& plan) {
+    choose_for(number, query, left_out, plan);
+    start();
+}
+
+void SearchSlot::choose_for(std::size_t number, const float* query, std::uint32_t left_out, const SearchPlan& plan) {
     number_ = number;
     query_ = query;
     plan_ = &plan;
@@ -58,12 +63,9 @@ void SearchSlot::begin(std::size_t number, const float* query, std::uint32_t lef
     is_gathered_ = false;
     is_crowded_ = false;
     is_cut_ = false;
-    {
-        const TimeLimit choosing = plan.answers_in_part ? plan.limit.sooner(kChoosingShare) : plan.limit;
-        const WorkingUntil working(choosing);
-        choose(query);
-    }
-    start_round();
+    const TimeLimit choosing = plan.answers_in_part ? plan.limit.sooner(kChoosingShare) : plan.limit;
+    const WorkingUntil working(choosing);
+    choose(query);
 }
 
 // The time for what is under way is up. Throws TooLateError where nobody wants a part of the answer.

@@ -30,6 +30,9 @@ class SearchSlot {
     // Chooses candidates and sets the first reads going. `query` and `plan` have to stay until it is done. `left_out`:
     // a row that does not count; kNoRow: none.
     void begin(std::size_t number, const float* query, std::uint32_t left_out, const SearchPlan& plan);
+    // The same in two steps, of which the first reads nothing: it may be another thread's.
+    void choose_for(std::size_t number, const float* query, std::uint32_t left_out, const SearchPlan& plan);
+    void start() { start_round(); }
     // Takes in what was read, and sets further reads going where doubt remains. False: the answer is complete.
     bool go_on();
     // Has the answer be what was compared so far. Reads under way are waited for where they write to memory of this.

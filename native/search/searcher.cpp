@@ -19,6 +19,17 @@ constexpr std::size_t kSlots = 3;
 // Walks that a thread takes at once where rows are asked for by themselves.
 constexpr std::size_t kMetAtOnce = 64;
 
+// What a query found, as `Searcher::search` gives it.
+void put(const SearchSlot& slot, const SearchPlan& plan, std::int64_t* ids, float* distances) {
+    const std::vector<Candidate>& nearest = slot.nearest();
+    const bool may_be_fewer = !std::isinf(plan.within) || slot.counters().is_partial;
+    for (std::size_t i = 0; i < plan.k; ++i) {
+        const bool is_left_out = i >= nearest.size() && may_be_fewer;
+        ids[i] = is_left_out ? -1 : static_cast<std::int64_t>(nearest.at(i).row);
+        distances[i] = is_left_out ? std::numeric_limits<float>::infinity() : nearest[i].distance;
+    }
+}
+
 }  // namespace
 
 // One thread's part of a search.
@@ -50,6 +61,17 @@ class SearchThread {
 
     // To be used while no slot is busy.
     Walk& walk() { return walk_; }
+
+    void choose(const float* query, const SearchPlan& plan) { slots_[0].choose_for(0, query, kNoRow, plan); }
+
+    // Of what was chosen.
+    const SearchSlot& compare(const SearchPlan& plan) {
+        SearchSlot& slot = slots_[0];
+        slot.start();
+        while (slot.is_busy() && goes_on(slot, plan)) {
+        }
+        return slot;
+    }
 
     std::size_t size_bytes() const {
         std::size_t bytes = 0;
@@ -107,15 +129,7 @@ std::size_t Searcher::scratch_bytes() const {
 void Searcher::search(const Queries& queries, const SearchPlan& plan, unsigned threads, std::int64_t* ids,
                       float* distances, SearchCounters* counters) const {
     const auto answered = [&](const SearchSlot& slot) {
-        const std::vector<Candidate>& nearest = slot.nearest();
-        std::int64_t* slot_ids = ids + slot.number() * plan.k;
-        float* slot_distances = distances + slot.number() * plan.k;
-        for (std::size_t i = 0; i < plan.k; ++i) {
-            const bool may_be_fewer = !std::isinf(plan.within) || slot.counters().is_partial;
-            const bool is_left_out = i >= nearest.size() && may_be_fewer;
-            slot_ids[i] = is_left_out ? -1 : static_cast<std::int64_t>(nearest.at(i).row);
-            slot_distances[i] = is_left_out ? std::numeric_limits<float>::infinity() : nearest[i].distance;
-        }
+        put(slot, plan, ids + slot.number() * plan.k, distances + slot.number() * plan.k);
         counters[slot.number()] = slot.counters();
     };
     std::atomic<std::size_t> next{0};
@@ -125,6 +139,24 @@ void Searcher::search(const Queries& queries, const SearchPlan& plan, unsigned t
         thread->run(queries, parts_.nodes.layout.dimension, plan, next, answered);
         give_back(std::move(thread));  // one that threw is not used again
     });
+}
+
+ChosenSearch::ChosenSearch(std::unique_ptr<SearchThread> thread) : thread_(std::move(thread)) {}
+
+ChosenSearch::~ChosenSearch() = default;
+
+std::unique_ptr<ChosenSearch> Searcher::choose(const float* query, const SearchPlan& plan) const {
+    std::unique_ptr<SearchThread> thread = borrow();
+    thread->choose(query, plan);
+    return std::make_unique<ChosenSearch>(std::move(thread));
+}
+
+void Searcher::compare(std::unique_ptr<ChosenSearch> chosen, const SearchPlan& plan, std::int64_t* ids,
+                       float* distances, SearchCounters& counters) const {
+    const SearchSlot& slot = chosen->thread_->compare(plan);
+    put(slot, plan, ids, distances);
+    counters = slot.counters();
+    give_back(std::move(chosen->thread_));
 }
 
 void Searcher::meet(const float* vectors, const std::uint32_t* rows, std::size_t count, std::size_t beam,
@@ -149,6 +181,7 @@ std::pair<std::vector<Candidate>, WalkCounters> Searcher::come_by(const float* q
     std::pair<std::vector<Candidate>, WalkCounters> found{thread->walk().run(graph, code, options),
                                                           thread->walk().counters()};
     give_back(std::move(thread));
+    if (found.second.end == WalkEnd::kLate) current_limit().check();
     return found;
 }
 

@@ -49,6 +49,17 @@ struct Queries {
 
 class SearchThread;
 
+// One query on its way, whose candidates are chosen.
+class ChosenSearch {
+  public:
+    explicit ChosenSearch(std::unique_ptr<SearchThread> thread);
+    ~ChosenSearch();
+
+  private:
+    friend class Searcher;
+    std::unique_ptr<SearchThread> thread_;
+};
+
 // Thread-safe.
 class Searcher {
   public:
@@ -61,6 +72,12 @@ class Searcher {
     // `threads` threads. Throws TooLateError, StorageError, CorruptionError, what the source threw, or std::bad_alloc.
     void search(const Queries& queries, const SearchPlan& plan, unsigned threads, std::int64_t* ids, float* distances,
                 SearchCounters* counters) const;
+
+    // `search` of one query in two steps, of which the first computes only: it may be another thread's. `query` and
+    // `plan` have to stay; its `within` may be less in the second step.
+    std::unique_ptr<ChosenSearch> choose(const float* query, const SearchPlan& plan) const;
+    void compare(std::unique_ptr<ChosenSearch> chosen, const SearchPlan& plan, std::int64_t* ids, float* distances,
+                 SearchCounters& counters) const;
 
     // Fills `met` [count]: whether walks as wide as `beam`, over codes and a graph in memory, come by the row whose own
     // vector [count, dimension] is the query.

@@ -20,8 +20,10 @@
 #include "block_cache_python.h"
 #include "deadline_python.h"
 #include "graph.h"
+#include "helpers.h"
 #include "parallel.h"
 #include "searcher.h"
+#include "segment_search.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -37,7 +39,6 @@ using Entries = nb::ndarray<const std::uint32_t, nb::ndim<1>, nb::c_contig, nb::
 
 constexpr std::size_t kCounters = 7;
 constexpr std::size_t kDimensionMax = 4096;
-constexpr std::size_t kSeedsMax = 64;  // rows that count where a walk under a mask starts, beside the entries
 
 void require(bool holds, const std::string& message) {
     if (!holds) throw std::invalid_argument(message);
@@ -110,6 +111,7 @@ class PySearcher {
 
     std::size_t scratch_bytes() const { return searcher_->scratch_bytes(); }
 
+    const Searcher& searcher() const { return *searcher_; }
     const SegmentParts& parts() const { return searcher_->parts(); }
 
     // Throws std::invalid_argument where queries, plan and mask do not go with the segment, or with each other.
@@ -221,21 +223,8 @@ SearchPlan PySearcher::plan_of(const Wanted& wanted, int strategy, const RowMask
 
 void PySearcher::answer(const Queries& queries, SearchPlan plan, unsigned threads, std::int64_t* ids, float* distances,
                         SearchCounters* found) const {
-    std::vector<std::uint32_t> selected;
-    if (plan.strategy == Strategy::kBruteForce) {
-        selected.resize(plan.qualifying);
-        if (plan.mask == nullptr) {
-            std::iota(selected.begin(), selected.end(), 0u);
-        } else {
-            std::uint32_t* at = selected.data();
-            plan.mask->each(0, parts().nodes.row_count,
-                            [&at](std::size_t row) { *at++ = static_cast<std::uint32_t>(row); });
-        }
-        plan.rows = selected;
-    } else if (plan.mask != nullptr && plan.strategy == Strategy::kWalk) {
-        selected = evenly_spread(*plan.mask, kSeedsMax);
-        plan.seeds = selected;
-    }
+    std::vector<std::uint32_t> listed;
+    list_rows(plan, parts().nodes.row_count, listed);
     searcher_->search(queries, plan, threads, ids, distances, found);
 }
 
@@ -324,22 +313,13 @@ nb::tuple PySearcher::come_by(const Matrix& query, std::int64_t beam, std::int64
                           array_of<float>(found, [](const auto& hit) { return hit.first; }), distances);
 }
 
-// What one of several segments is asked, whatever the query.
+// What one of several segments is asked, and the array that it refers to.
 struct Share {
-    const PySearcher* searcher;
     Docs docs;
-    SearchPlan plan;
+    SegmentShare asked;
 };
 
-// What one segment answers one query: documents at their distances, equals by document.
-struct Answered {
-    std::vector<std::pair<float, std::int64_t>> hits;
-    SearchCounters counters;
-    float within;
-    double us;
-};
-
-Share share_of(const nb::handle& item, const Matrix& queries, TimeLimit limit) {
+Share share_of(const nb::handle& item, const Matrix& queries, TimeLimit limit, bool in_part) {
     const auto fields = nb::cast<nb::tuple>(item);
     require(fields.size() == 14, "a share has 14 fields");
     Wanted wanted{positive(nb::cast<std::int64_t>(fields[2]), "k"),
@@ -356,63 +336,16 @@ Share share_of(const nb::handle& item, const Matrix& queries, TimeLimit limit) {
     const auto* mask = fields[13].is_none() ? nullptr : nb::cast<const RowMask*>(fields[13]);
     const int strategy = nb::cast<int>(fields[3]);
     searcher->check(queries, wanted, strategy, mask);
-    Share share{searcher, nb::cast<Docs>(fields[1], false), searcher->plan_of(wanted, strategy, mask, limit)};
+    Share share{nb::cast<Docs>(fields[1], false), {}};
+    share.asked = {&searcher->searcher(), share.docs.data(), searcher->plan_of(wanted, strategy, mask, limit)};
+    share.asked.plan.answers_in_part = in_part;
     require(share.docs.shape(0) == searcher->parts().nodes.row_count, "there is not a document for each row");
     return share;
 }
 
-// Distances of the nearest so far: who is farther than the last of `count` is not among them.
-class Nearest {
-  public:
-    explicit Nearest(std::size_t count) : count_(count) {}
-
-    void add(float distance) {
-        if (heap_.size() < count_) {
-            heap_.push_back(distance);
-            std::push_heap(heap_.begin(), heap_.end());
-        } else if (distance < heap_.front()) {
-            std::pop_heap(heap_.begin(), heap_.end());
-            heap_.back() = distance;
-            std::push_heap(heap_.begin(), heap_.end());
-        }
-    }
-
-    float within() const {
-        return heap_.size() < count_ ? std::numeric_limits<float>::infinity() : heap_.front();
-    }
-
-  private:
-    std::size_t count_;
-    std::vector<float> heap_;
-};
-
-Answered answer_share(const Share& share, const float* query, Nearest& nearest) {
-    SearchPlan plan = share.plan;
-    Answered found{{}, {}, plan.within, 0};
-    if (plan.k == 0) return found;
-    if (plan.limit.is_over()) {
-        if (!plan.answers_in_part) plan.check_time();
-        found.counters.is_partial = true;
-        return found;
-    }
-    const auto began = std::chrono::steady_clock::now();
-    plan.within = found.within = std::min(plan.within, nearest.within());
-    std::vector<std::int64_t> ids(plan.k);
-    std::vector<float> distances(plan.k);
-    share.searcher->answer({query, 1, nullptr}, plan, 1, ids.data(), distances.data(), &found.counters);
-    for (std::size_t i = 0; i < plan.k; ++i) {
-        if (ids[i] < 0) continue;
-        found.hits.emplace_back(distances[i], share.docs.data()[ids[i]]);
-        nearest.add(distances[i]);
-    }
-    std::sort(found.hits.begin(), found.hits.end());
-    found.us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - began).count();
-    return found;
-}
-
-nb::list listed(const std::vector<Answered>& answers) {
+nb::list listed(const std::vector<SegmentAnswer>& answers) {
     nb::list found;
-    for (const Answered& one : answers) {
+    for (const SegmentAnswer& one : answers) {
         found.append(nb::make_tuple(array_of<std::int64_t>(one.hits, [](const auto& hit) { return hit.second; }),
                                     array_of<float>(one.hits, [](const auto& hit) { return hit.first; }),
                                     figures_of(one.counters), one.within, one.us,
@@ -426,26 +359,25 @@ nb::list search_segments(const nb::sequence& items, const Matrix& queries, std::
     require(top_k >= 1, "top_k is at least 1");
     require(known.size() == queries.shape(0), "known has another number of queries");
     const PythonDeadline deadline;
-    std::vector<Share> shares;
+    std::vector<Share> kept;
+    std::vector<SegmentShare> shares;
     for (const nb::handle item : items) {
-        shares.push_back(share_of(item, queries, deadline.limit()));
-        shares.back().plan.answers_in_part = in_part;
+        kept.push_back(share_of(item, queries, deadline.limit(), in_part));
+        shares.push_back(kept.back().asked);
     }
     const std::size_t count = queries.shape(0), dimension = queries.shape(1);
-    std::vector<std::vector<Answered>> found(count);
+    std::vector<std::vector<SegmentAnswer>> found(count);
     {
         const nb::gil_scoped_release no_gil;
-        parallel_for(threads != 0 ? threads : processors(), count, 1,
-                     [&](unsigned, std::size_t begin, std::size_t end) {
-                         for (std::size_t query = begin; query < end; ++query) {
-                             Nearest nearest(static_cast<std::size_t>(top_k));
-                             for (std::size_t i = 0; i < known[query].shape(0); ++i) nearest.add(known[query].data()[i]);
-                             for (const Share& share : shares) {
-                                 found[query].push_back(
-                                     answer_share(share, queries.data() + query * dimension, nearest));
-                             }
-                         }
-                     });
+        const unsigned most = threads != 0 ? threads : processors();
+        parallel_for(most, count, 1, [&](unsigned, std::size_t begin, std::size_t end) {
+            const Helpers::Busy busy;
+            for (std::size_t i = begin; i < end; ++i) {
+                const unsigned helpers = count == 1 ? std::min(most - 1, Helpers::get().idle()) : 0;
+                found[i] = search_shares(shares, queries.data() + i * dimension, static_cast<std::size_t>(top_k),
+                                         {known[i].data(), known[i].shape(0)}, helpers);
+            }
+        });
     }
     nb::list all;
     for (const auto& answers : found) all.append(listed(answers));

@@ -69,10 +69,15 @@ class Search {
 
     std::vector<Hit> run() {
         if (wanted_.k == 0 || size_ == 0 || clauses_.times < needed_) return {};
-        if (clauses_.all.size() > 1 && clauses_.all_needed(needed_)) {
-            common();
-        } else {
-            any();
+        try {
+            if (clauses_.all.size() > 1 && clauses_.all_needed(needed_)) {
+                common();
+            } else {
+                any();
+            }
+        } catch (const TooLateError&) {
+            if (wanted_.was_cut == nullptr) throw;
+            *wanted_.was_cut = true;
         }
         return heap_.take();
     }
@@ -234,6 +239,14 @@ class Search {
 
 }  // namespace
 
-std::vector<Hit> best(const Part& part, const Best& wanted) { return std::make_unique<Search>(part, wanted)->run(); }
+std::vector<Hit> best(const Part& part, const Best& wanted) {
+    try {
+        return std::make_unique<Search>(part, wanted)->run();
+    } catch (const TooLateError&) {  // before anything was looked at
+        if (wanted.was_cut == nullptr) throw;
+        *wanted.was_cut = true;
+        return {};
+    }
+}
 
 }  // namespace lutra::text

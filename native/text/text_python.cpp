@@ -105,10 +105,11 @@ text::Pattern pattern_of(int kind, const std::string& pattern) {
 // The documents and scores of several parts: what one has found, the next need not look below.
 nb::list best(const std::vector<const PyPart*>& parts, const std::vector<const RowMask*>& masks,
               const std::vector<std::string>& terms, const Weights& weights, double average_length,
-              std::uint32_t needed, std::size_t k) {
+              std::uint32_t needed, std::size_t k, bool in_part) {
     require(parts.size() == masks.size(), "there is not a mask for each part");
     const std::vector<text::Word> words = words_of(terms, weights);
     std::vector<std::pair<std::vector<std::int64_t>, std::vector<double>>> found(parts.size());
+    std::vector<bool> are_whole;
     for (std::size_t i = 0; i < parts.size(); ++i) {
         require(parts[i] != nullptr, "a part is none");
         check_mask(*parts[i], masks[i]);
@@ -117,20 +118,24 @@ nb::list best(const std::vector<const PyPart*>& parts, const std::vector<const R
         const Unlocked no_gil;
         std::vector<double> all;
         for (std::size_t i = 0; i < parts.size(); ++i) {
+            bool was_cut = false;
             text::Best wanted{words, average_length, needed, k, masks[i]};
+            if (in_part) wanted.was_cut = &was_cut;
             if (k > 0 && all.size() >= k) wanted.floor = all[k - 1];
             for (const text::Hit& hit : text::best(*parts[i]->part, wanted)) {
                 found[i].first.push_back(hit.doc);
                 found[i].second.push_back(hit.score);
                 all.push_back(hit.score);
             }
+            are_whole.push_back(!was_cut);
             std::sort(all.begin(), all.end(), std::greater<>());
             if (all.size() > k) all.resize(k);
         }
     }
     nb::list results;
-    for (auto& [docs, scores] : found) {
-        results.append(nb::make_tuple(array_of(std::move(docs)), array_of(std::move(scores))));
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        auto& [docs, scores] = found[i];
+        results.append(nb::make_tuple(array_of(std::move(docs)), array_of(std::move(scores)), bool{are_whole[i]}));
     }
     return results;
 }
@@ -319,7 +324,8 @@ void bind_part(nb::module_& m) {
             const Unlocked no_gil;
             return text::faults(self.segment);
         });
-    m.def("text_best", &best, "parts"_a, "masks"_a, "terms"_a, "weights"_a, "average_length"_a, "needed"_a, "k"_a);
+    m.def("text_best", &best, "parts"_a, "masks"_a, "terms"_a, "weights"_a, "average_length"_a, "needed"_a, "k"_a,
+          "in_part"_a);
 }
 
 void bind_buffer(nb::module_& m) {

@@ -47,6 +47,9 @@ struct Best {
     std::size_t k;
     const RowMask* mask;  // nullptr: all documents count
     double floor = -std::numeric_limits<double>::infinity();  // what scores less may be left out
+    // Where the thread's time is up: set, and the best of what was looked at by then are the answer. nullptr: TooLateError
+    // is thrown.
+    bool* was_cut = nullptr;
 };
 
 // The k documents with the highest scores, highest first, and equals by number.

@@ -101,7 +101,7 @@ def test_waiting_for_an_index_takes_no_thread(tmp_path: Path) -> None:
 
 
 def test_an_index_that_does_not_come_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lutra.instance.table.WAIT_S", 0.05)
+    monkeypatch.setattr("lutra.instance.timely.WAIT_S", 0.05)
 
     async def work() -> None:
         async with lutra.connect_async(tmp_path) as db:

@@ -13,7 +13,8 @@ from support.waiting import wait_until
 
 from lutra.kernels.blocks import BlockCache, BlockCounters, BlockKind, BlockSource
 from lutra.kernels.checksum import crc32c
-from lutra.model.errors import Corruption, StorageFailure
+from lutra.model.deadline import Deadline, working_for
+from lutra.model.errors import Corruption, RequestTimeout, StorageFailure
 
 BLOCK = 4096
 Ranges = list[tuple[int, int]]
@@ -433,3 +434,38 @@ def test_the_stream_without_checksums(cache: BlockCache, tmp_path: Path, bypass:
     source.close()
     with pytest.raises(ValueError, match="closed"):
         source.read_payloads([(0, 1)], bypass=bypass)
+
+
+def test_who_has_no_more_time_goes_and_the_read_goes_on(cache: BlockCache) -> None:
+    """Also who joined it; whoever comes later finds the blocks."""
+    data, answers = b"".join(checked_blocks(4)), threading.Event()
+    asked: list[Ranges] = []
+
+    def fetch(ranges: Ranges) -> list[bytes]:
+        asked.append(ranges)
+        assert answers.wait(60)
+        return [data[offset : offset + length] for offset, length in ranges]
+
+    source = cache.open_remote(fetch, len(data), checksums=True)
+    for limit_s in (0.02, 0.02, 0.0):
+        with working_for(Deadline(limit_s)), pytest.raises(RequestTimeout):
+            source.read([1, 2])
+    with working_for(Deadline(60.0)) as given_up:
+        threading.Timer(0.05, given_up.give_up).start()
+        with pytest.raises(RequestTimeout, match="given up"):
+            source.read([2])
+    assert len(asked) == 1
+    answers.set()
+    with working_for(Deadline(60.0)):
+        assert source.read([1, 2]) == [data[n * BLOCK : (n + 1) * BLOCK] for n in (1, 2)]
+    assert len(asked) == 1
+    assert total(cache).reads == 2
+
+
+def test_a_read_that_fails_tells_who_waits_for_another_thread(cache: BlockCache) -> None:
+    def fetch(_: Ranges) -> list[bytes]:
+        raise StorageFailure("it is away")
+
+    source = cache.open_remote(fetch, 4 * BLOCK)
+    with working_for(Deadline(60.0)), pytest.raises(StorageFailure, match="away"):
+        source.read([0, 3])

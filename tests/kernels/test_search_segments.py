@@ -139,3 +139,29 @@ def test_what_does_not_fit_is_refused(segments: list[Segment]) -> None:
 def test_a_deadline_ends_it(segments: list[Segment]) -> None:
     with working_for(Deadline(0.0, time.monotonic() - 1)), pytest.raises(RequestTimeout):
         asked(segments, QUERIES[0], [None] * 4, NOTHING)
+
+
+def test_a_part_of_the_answer_is_of_what_was_compared(segments: list[Segment]) -> None:
+    """However soon the time is up: true distances of rows, and what says that it is all is all."""
+    shares = [segment.share(docs, K, None, None, 0.95) for segment, docs in zip(segments, DOCS, strict=True)]
+    whole = search_segments(QUERIES[:1], shares, K, [NOTHING])[0]
+    assert all(one.is_complete for one in whole)
+    rng = np.random.default_rng(1)
+    for limit_s in (-1.0, 0.0, *(rng.random(60) ** 3 / 500)):
+        with working_for(Deadline(limit_s)):
+            found = search_segments(QUERIES[:1], shares, K, [NOTHING], in_part=True)[0]
+        if limit_s <= 0:
+            assert not any(one.is_complete or len(one.docs) for one in found)
+        for one, docs, rows in zip(found, DOCS, ROWS, strict=True):
+            own = np.argsort(docs)[one.docs]
+            assert (np.diff(one.distances) >= 0).all()
+            assert np.allclose(one.distances, ((rows[own] - QUERIES[0]) ** 2).sum(axis=1), rtol=1e-5)
+        if all(one.is_complete for one in found):
+            assert [one.docs.tolist() for one in found] == [one.docs.tolist() for one in whole]
+
+
+def test_what_was_given_up_is_no_answer(segments: list[Segment]) -> None:
+    with working_for(Deadline(60.0)) as deadline:
+        deadline.give_up()
+        with pytest.raises(RequestTimeout, match="given up"):
+            asked(segments, QUERIES[0], [None] * 4, NOTHING)

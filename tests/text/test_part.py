@@ -65,7 +65,7 @@ def test_how_many_documents_match(part: TextPart) -> None:
 def test_parts_share_what_they_have_found(tmp_path: Path) -> None:
     first, second = column_of([*TEXTS]).view(4), column_of(["fox", "dog"]).view(2)
     statistics = first.statistics(["fox"]) + second.statistics(["fox"])
-    (one, _), (two, scores) = best(
+    (one, _, _), (two, scores, _) = best(
         [second, first], [None, None], ["fox"], statistics.idf, statistics.average_length, 1, 1
     )
     assert one.tolist() == [0]

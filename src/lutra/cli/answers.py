@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,6 +14,8 @@ from lutra.cli.explanations import explained
 from lutra.demo.library import Library
 from lutra.instance.results import Results
 from lutra.transfer.where import Declarations, parse_where
+
+INCOMPLETE: Final = "The deadline came before all was searched: there may be better answers."
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Answer:
             "where": self.where,
             "rows_searched": self.rows_searched,
             "took_ms": round(self.took_ms, 3),
+            "is_complete": self.results.is_complete,
             "parts": [asdict(part) for part in self.results.stats.parts],
             **({} if self.results.explanation is None else {"explain": self.results.explanation}),
             "results": [{"score": row.score, **row} for row in self.results],
@@ -44,6 +48,8 @@ class By:
     words: bool = False
     """By its words, in place of its meaning."""
     explain: bool = False
+    deadline_ms: int | None = None
+    fresh: bool = True
 
 
 def columns_of(library: Library) -> Declarations:
@@ -57,7 +63,7 @@ def ask(library: Library, question: str, where: str | None, limit: int, by: By =
     expression = None if where is None else parse_where(where, columns_of(library))
     started = time.perf_counter()
     find = library.search_words if by.words else library.search
-    results = find(question, expression, limit, explain=by.explain)
+    results = find(question, expression, limit, explain=by.explain, deadline_ms=by.deadline_ms, fresh=by.fresh)
     took_ms = (time.perf_counter() - started) * 1_000
     return Answer(question, where, results, results.stats.rows_scanned, took_ms)
 
@@ -78,6 +84,8 @@ def print_answer(console: Console, answer: Answer) -> None:
         table.add_row(str(number), f"{row.score:.3f}", row["name"], row["kind"], escape(row.get("summary", "")))
     console.print(table)
     console.print(f"  [dim]{answer.rows_searched:,} rows searched in {answer.took_ms:.1f} ms[/dim]")
+    if not answer.results.is_complete:
+        console.print(f"  [yellow]{INCOMPLETE}[/yellow]")
     for part in answer.results.stats.parts:
         if part.fallback:
             way = "all compared" if part.fallback == "exact" else "all codes scanned"

@@ -9,6 +9,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from lutra.model import limits
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 BESIDE_OBJECTS: Final = "beside objects"
@@ -111,4 +113,16 @@ where_option = click.option(
 )
 columns_option = click.option(
     "--columns", metavar="NAME[,NAME]", help="Columns to read besides the key. [default: all]"
+)
+deadline_option = click.option(
+    "--deadline-ms",
+    type=click.IntRange(1, limits.SEARCH_TIMEOUT_MS_MAX),
+    metavar="MS",
+    help="Answer by then with what was found, and say whether that is all.",
+)
+fresh_option = click.option(
+    "--fresh/--no-fresh",
+    default=True,
+    show_default=True,
+    help="Wait until the index has the latest writes: with --deadline-ms for half of that at most.",
 )

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from lutra.cli.answers import INCOMPLETE
 from lutra.cli.explanations import explained
 from lutra.instance.field import FieldDeclaration
 from lutra.instance.row import Row
@@ -37,6 +38,7 @@ def found_as_json(table: str, found: Found, took_ms: float) -> dict[str, Any]:
     return {
         "table": table,
         "took_ms": round(took_ms, 3),
+        "is_complete": found.is_complete,
         "rows_searched": found.stats.rows_scanned,
         "parts": [asdict(part) for part in found.stats.parts],
         **({} if explanation is None else {"explain": explanation}),
@@ -84,6 +86,8 @@ def print_found(found: Found, took_ms: float) -> None:
         for name, value in list(row.items())[len(row.key) :]:
             console.print(f"     [green]{escape(name)}[/green]  {escape(_short(value))}")
     console.print(f"[dim]{found.stats.rows_scanned:,} rows searched in {took_ms:.1f} ms[/dim]")
+    if not found.is_complete:
+        console.print(f"[yellow]{INCOMPLETE}[/yellow]")
     if found.stats.explanation is not None:
         console.print(explained(found.stats.explanation))
 

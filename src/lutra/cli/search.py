@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 from rich.console import Console
@@ -15,7 +15,7 @@ from rich.markup import escape
 import lutra
 from lutra.cli.answers import Answer, By, ask, columns_of, print_answer
 from lutra.cli.failures import shown_failures
-from lutra.cli.options import DataDirectory
+from lutra.cli.options import DataDirectory, deadline_option, fresh_option
 from lutra.demo.library import Library
 from lutra.model.errors import LutraError
 from lutra.transfer.where import parse_where
@@ -45,10 +45,12 @@ Type a question, or:
 @click.option("--where", metavar="FILTER", help="Search only rows that pass: 'kind = function and module = json'.")
 @click.option("--limit", type=click.IntRange(1, _LIMIT_MAX), default=_LIMIT_DEFAULT, show_default=True)
 @click.option("--text", "by_words", is_flag=True, help="Look for the question's words instead of its meaning.")
+@deadline_option
+@fresh_option
 @click.option("--explain", is_flag=True, help="Tell what was done in each part of the index, and why.")
 @click.option("--json", "as_json", is_flag=True, help="Print answers as JSON, one line for each question.")
 def search(
-    question: str | None, data: Path, where: str | None, limit: int, by_words: bool, explain: bool, as_json: bool
+    question: str | None, data: Path, where: str | None, limit: int, by_words: bool, as_json: bool, **said: Any
 ) -> None:
     """Ask the demo's library a QUESTION; without one, at a prompt, or line by line from a pipe.
 
@@ -63,7 +65,7 @@ def search(
     if not Library.is_in(data):  # what connect() says would help nobody here
         raise click.ClickException(f"{data} holds no demo data: run `lutra demo --data {data}` first")
     with shown_failures(), lutra.connect(data, read_only=True) as database:
-        session = Session(Library.open(database, data), where, limit, By(by_words, explain), as_json)
+        session = Session(Library.open(database, data), where, limit, By(by_words, **said), as_json)
         if question is not None:
             session.answer(question)
         else:

@@ -12,7 +12,16 @@ import click
 
 from lutra.cli.databases import opened_to_read, opened_to_write
 from lutra.cli.failures import shown_failures
-from lutra.cli.options import columns_option, data_option, instance_option, json_option, objects_option, where_option
+from lutra.cli.options import (
+    columns_option,
+    data_option,
+    deadline_option,
+    fresh_option,
+    instance_option,
+    json_option,
+    objects_option,
+    where_option,
+)
 
 
 @click.group()
@@ -178,6 +187,8 @@ def get(
 @click.option("--offset", type=click.IntRange(0, 100_000), default=0, help="Rows to leave out first.")
 @click.option("--min-score", type=float, help="Only rows nearer than that.")
 @columns_option
+@deadline_option
+@fresh_option
 @click.option("--explain", is_flag=True, help="Tell what was done in each part of the index, and why.")
 @json_option
 def search(

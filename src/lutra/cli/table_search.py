@@ -38,6 +38,8 @@ class Asked:
     offset: int
     min_score: float | None
     columns: str | None
+    deadline_ms: int | None
+    fresh: bool
     explain: bool
 
 
@@ -47,6 +49,7 @@ class Found:
 
     rows: Sequence[Row]
     stats: SearchStats
+    is_complete: bool
 
 
 def searched(table: Table, asked: Asked) -> Found:
@@ -84,12 +87,14 @@ def searched(table: Table, asked: Asked) -> Found:
             columns=names_of(asked.columns),
             min_score=asked.min_score,
             offset=first,
+            deadline_ms=asked.deadline_ms,
+            fresh=asked.fresh,
             explain=asked.explain,
         )
     except ParameterInvalid as error:
         raise _by_options(table, error) from error
     rows = [row for row in results if row.key != key][asked.offset - first :]
-    return Found(rows[: asked.limit], results.stats)
+    return Found(rows[: asked.limit], results.stats, results.is_complete)
 
 
 def _by_options(table: Table, error: ParameterInvalid) -> ParameterInvalid:

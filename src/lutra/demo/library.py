@@ -113,19 +113,43 @@ class Library:
         return cls(table, embedder, about)
 
     def search(
-        self, question: str, where: Expression | None = None, limit: int = 10, *, explain: bool = False
+        self,
+        question: str,
+        where: Expression | None = None,
+        limit: int = 10,
+        *,
+        explain: bool = False,
+        deadline_ms: int | None = None,
+        fresh: bool = True,
     ) -> Results:
         """The entries nearest to ``question``. Raises ParameterInvalid where it has no word that the library knows."""
         (vector,) = self.embedder.embed([question])
         if not vector.any():
             raise ParameterInvalid(f"no word of {question!r} occurs in the documentation")
-        return self.table.search(vector, where=where, limit=limit, columns=_SHOWN, explain=explain)
+        return self.table.search(
+            vector, where=where, limit=limit, columns=_SHOWN, explain=explain, deadline_ms=deadline_ms, fresh=fresh
+        )
 
     def search_words(
-        self, question: str, where: Expression | None = None, limit: int = 10, *, explain: bool = False
+        self,
+        question: str,
+        where: Expression | None = None,
+        limit: int = 10,
+        *,
+        explain: bool = False,
+        deadline_ms: int | None = None,
+        fresh: bool = True,
     ) -> Results:
         """The entries whose documentation has words of ``question``, the best by BM25 first."""
-        return self.table.search(text=question, where=where, limit=limit, columns=_SHOWN, explain=explain)
+        return self.table.search(
+            text=question,
+            where=where,
+            limit=limit,
+            columns=_SHOWN,
+            explain=explain,
+            deadline_ms=deadline_ms,
+            fresh=fresh,
+        )
 
 
 def _rows(entries: Iterable[Entry], texts: Iterable[str], embedder: TextEmbedder) -> Iterator[dict[str, object]]:

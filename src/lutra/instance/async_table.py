@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -213,9 +214,11 @@ class AsyncTable:
         records: int | None = None,
         boost: Boosts | None = None,
         fresh: bool = True,
+        deadline_ms: int | None = None,
         explain: bool = False,
     ) -> Results:
         """As :meth:`lutra.Table.search`. No thread is held while the index is waited for."""
+        left_ms = _left_of(deadline_ms)
         return await self._lanes.run_waiting(
             Lane.SEARCH,
             lambda: self._table.search(
@@ -234,6 +237,7 @@ class AsyncTable:
                 min_score=min_score,
                 offset=offset,
                 fresh=fresh,
+                deadline_ms=left_ms(),
                 explain=explain,
             ),
         )
@@ -248,13 +252,22 @@ class AsyncTable:
         columns: Sequence[str] | None = None,
         min_score: float | None = None,
         fresh: bool = True,
+        deadline_ms: int | None = None,
     ) -> list[Results]:
         """As :meth:`lutra.Table.search_many`."""
+        left_ms = _left_of(deadline_ms)
         kept = cache(lambda: list(vectors) if isinstance(vectors, Iterator) else vectors)  # it may be asked twice
         return await self._lanes.run_waiting(
             Lane.SEARCHES,
             lambda: self._table.search_many(
-                kept(), where=where, limit=limit, field=field, columns=columns, min_score=min_score, fresh=fresh
+                kept(),
+                where=where,
+                limit=limit,
+                field=field,
+                columns=columns,
+                min_score=min_score,
+                fresh=fresh,
+                deadline_ms=left_ms(),
             ),
         )
 
@@ -366,3 +379,15 @@ class _AsyncRows(AsyncIterator["Row"]):
             except Exception as error:  # the rows after it must not be taken for all there are
                 self._failure = error
                 raise
+
+
+def _left_of(deadline_ms: int | None) -> Callable[[], int | None]:
+    """What is left of it, whenever a call is made: a search that waited for its index is made once more."""
+    began_s = time.monotonic()
+
+    def left_ms() -> int | None:
+        if type(deadline_ms) is not int or deadline_ms < 1:  # the call says what is wrong
+            return deadline_ms
+        return max(1, deadline_ms - int((time.monotonic() - began_s) * 1_000))
+
+    return left_ms

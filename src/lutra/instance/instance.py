@@ -22,13 +22,14 @@ from lutra.instance.secondary import SecondaryIndexes
 from lutra.instance.top_rows import fill_top_rows
 from lutra.kernels.plainbuffer import measure_row
 from lutra.model import limits
-from lutra.model.deadline import Deadline
+from lutra.model.deadline import Deadline, current_deadline
 from lutra.model.errors import (
     Corruption,
     LutraError,
     ObjectMissing,
     ParameterInvalid,
     ReadOnlyDatabase,
+    RequestTimeout,
     RowDamaged,
 )
 from lutra.model.forks import OfProcess
@@ -45,6 +46,8 @@ from lutra.search.plan import plan_of
 from lutra.search.routing import check_routing
 from lutra.search.sample import SampleRequest, VectorSample, sample_of
 
+_CATCHING_UP_SHARE: Final = 0.5
+"""Of its time, what a search that wants to see the latest writes waits for them."""
 _SPLITS: Final = 1
 
 
@@ -278,13 +281,14 @@ class Instance:
         Raises as ``search``, and SessionExpired where the search has to be begun anew.
         """
         self._process.check()
+        is_complete = call.request is None or self._has_caught_up(table, index, call.request)
         opened, view = self._shown(table, index)
         if call.schema_mark not in (0, opened.schema_mark):
             return ShardReply(other_schema=view.schema)
         with _telling_of_damage(opened.feed):
             check_routing(view, routing)
             try:
-                return self._shard_searches.answer(opened.feed, view, call, _ShardRows(self, opened))
+                return self._shard_searches.answer(opened.feed, view, call, _ShardRows(self, opened), is_complete)
             except ParameterInvalid:
                 if call.request is not None and _is_filled_for(opened, (call.request,)):
                     raise being_filled(index) from None
@@ -298,6 +302,7 @@ class Instance:
         bytes_max: int | None,
         routing: Sequence[KeyInput] = (),
     ) -> list[SearchResult]:
+        is_complete = self._has_caught_up(table, index, requests[0])
         route, taken, view = self._seen(table, index, requests)
         try:
             results = self._answered(route.opened, view, taken, bytes_max, routing)
@@ -308,7 +313,25 @@ class Instance:
         for result in results:
             if result.next_token:
                 result.next_token = route.mark + result.next_token
+            result.is_complete = result.is_complete and is_complete
         return results
+
+    def _has_caught_up(self, table: str, index: str, request: SearchRequest) -> bool:
+        """Waits until the index is as new as the request wants it; False where the time for that was up.
+
+        Raises RequestTimeout where that is no answer, and as `describe_search_index`.
+        """
+        if not request.is_fresh:
+            return True
+        timeout_ms = request.timeout_ms or limits.SEARCH_TIMEOUT_MS_MAX
+        left_s = min(timeout_ms / 1_000, current_deadline().left_s)
+        try:
+            self._indexes.wait_searchable(table, index, _CATCHING_UP_SHARE * left_s)
+        except RequestTimeout:
+            if not request.allow_partial:
+                raise
+            return False
+        return True
 
     def _seen(
         self, table: str, index: str, requests: Sequence[SearchRequest]

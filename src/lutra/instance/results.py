@@ -20,10 +20,15 @@ _SCORE_COLUMN: Final = "_score"
 class Results(Sequence[Row]):
     """The rows that a search found, best first (or as ``order_by`` says); a sequence of :class:`Row`."""
 
-    __slots__ = ("_columns", "_rows", "stats")
+    __slots__ = ("_columns", "_rows", "is_complete", "stats")
 
-    def __init__(self, rows: list[Row], columns: Mapping[str, Field | None], stats: SearchStats) -> None:
+    def __init__(
+        self, rows: list[Row], columns: Mapping[str, Field | None], stats: SearchStats, is_complete: bool = True
+    ) -> None:
         self._rows = rows
+        self.is_complete = is_complete
+        """Whether the table was searched through. Where not, the search's ``deadline_ms`` came before: there may be
+        better rows than these, and more."""
         self._columns = columns
         self.stats = stats
         """What the search did: its strategy, rows scanned, distances computed."""

@@ -44,14 +44,20 @@ class ShardRows(Protocol):
 class ShardSearching:
     """One search. Its steps take turns."""
 
-    def __init__(self, view: IndexView, call: ShardCall, deadline: Deadline, rows: ShardRows) -> None:
-        """``call``: its first, which has the request. Raises ParameterInvalid."""
+    def __init__(
+        self, view: IndexView, call: ShardCall, deadline: Deadline, rows: ShardRows, is_complete: bool = True
+    ) -> None:
+        """``call``: its first, which has the request. ``is_complete``: whether the view is as new as that wants it.
+
+        Raises ParameterInvalid.
+        """
         assert call.request is not None
         self._lock = threading.Lock()
         self._request = call.request
         self._seed = call.seed
         self._deadline = deadline
         self._rows = rows
+        self._is_complete = is_complete
         # Where rows are read with the hits, those that the offset skips are among them.
         living = replace(call.request, offset=0) if call.reads_rows else call.request
         self._living = Living(view, living, rows.are_gone)
@@ -114,7 +120,7 @@ class ShardSearching:
             aggregated=sent.aggregated,
             aggregating_us=sent.aggregating_us,
             stats=answer.stats,
-            is_complete=answer.is_complete,
+            is_complete=answer.is_complete and self._is_complete,
         )
         if reads_rows:
             shown = Shown(self._living.view.schema, self._request)
@@ -165,7 +171,9 @@ class ShardSearches:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def answer(self, source: object, view: IndexView, call: ShardCall, rows: ShardRows) -> ShardReply:
+    def answer(
+        self, source: object, view: IndexView, call: ShardCall, rows: ShardRows, is_complete: bool = True
+    ) -> ShardReply:
         """One step of a search of ``view``, which is what ``source`` shows now.
 
         Raises ParameterInvalid, RequestTimeout, SessionExpired, StorageFailure, Corruption, RowDamaged.
@@ -178,7 +186,7 @@ class ShardSearches:
         else:
 
             def begin(deadline: Deadline) -> ShardReply:
-                searching = ShardSearching(view, call, deadline, rows)
+                searching = ShardSearching(view, call, deadline, rows, is_complete)
                 if call.step is ShardStep.WHOLE:
                     return searching.whole()
                 session = self._sessions.begin(source, searching, _ALIVE_S)

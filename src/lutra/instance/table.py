@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lutra.instance import where as filters
@@ -27,16 +27,12 @@ from lutra.instance.search_query import (
     nearest,
     query_of,
 )
-from lutra.instance.table_part import WAIT_S
 from lutra.instance.table_reader import TableReader
 from lutra.instance.table_writer import TableWriter
+from lutra.instance.timely import Search, Timely
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
-from lutra.model.queries import (
-    ScoreSort,
-    SearchRequest,
-    SearchResult,
-)
+from lutra.model.queries import ScoreSort, SearchRequest
 
 
 class Table(TableWriter, TableReader):
@@ -66,6 +62,7 @@ class Table(TableWriter, TableReader):
         records: int | None = None,
         boost: Boosts | None = None,
         fresh: bool = True,
+        deadline_ms: int | None = None,
         explain: bool = False,
     ) -> Results:
         """The ``limit`` rows nearest to ``vector`` among those that satisfy ``where``, nearest first.
@@ -90,15 +87,22 @@ class Table(TableWriter, TableReader):
         (``col("at").decay(now, timedelta(days=30))``), or where a condition holds (``(col("kind") == "news", 2.0)``);
         up to three in a list. With a vector, of the nearest 10 × ``limit``, at least 100; without vector and text, rows
         score 1 before, and come by their score.
-        The search sees every write acknowledged before it; ``fresh=False`` spares the wait for the latest ones. With
+        The search sees every write acknowledged before it; ``fresh=False`` spares the wait for the latest ones.
+        With a ``deadline_ms``, from 1 to 10,000, it answers by then with what it has found, and the results'
+        ``is_complete`` tells whether that is all: whether the index had caught up with the latest writes within half of
+        that time, and was searched through. Where nothing was found in time it raises RequestTimeout. With
         ``explain``, the results' ``explanation`` tells what was done and why; of many rows, for the first hundred.
         Raises ParameterInvalid, EmbeddingError where the model makes no vector, and RequestTimeout where the index does
         not catch up within 30 s.
         """
+        timely = Timely(deadline_ms)
         self._search_index()
         asked = Asked(vector, text, where, field, text_field, match, min_score)
         wanted = Wanted(limit, offset, order_by, columns, collapse, records, boost, explain)
-        return SearchCall(asked, wanted, self._layout).run(self._searcher(fresh))
+        call = SearchCall(asked, wanted, self._layout)
+        results = call.run(self._searcher(fresh, timely))
+        results.is_complete = timely.is_complete
+        return results
 
     def search_many(
         self,
@@ -110,15 +114,18 @@ class Table(TableWriter, TableReader):
         columns: Sequence[str] | None = None,
         min_score: float | None = None,
         fresh: bool = True,
+        deadline_ms: int | None = None,
     ) -> list[Results]:
         """For each of ``vectors``, an array [queries, dimension] or a sequence of vectors, or of words or pictures in
         place of some, what :meth:`search` finds.
 
         Much faster than one search after the other: ``where`` is evaluated once, and the vectors are looked for
-        together, shared out to all processors. Up to 256 of them see the same state of the table. Raises as
+        together, shared out to all processors. Up to 256 of them see the same state of the table. ``deadline_ms``: of
+        all of them together. Raises as
         :meth:`search`; ParameterInvalid names a bad vector by its number from 0.
         """
-        index = self._search_index()
+        timely = Timely(deadline_ms)
+        self._search_index()
         check_page(limit, 0)
         passing = None if where is None else filters.to_query(where, self._layout)
         wanted = columns_to_get(columns, self._layout)
@@ -132,15 +139,16 @@ class Table(TableWriter, TableReader):
             except ParameterInvalid as error:
                 raise ParameterInvalid(f"vector {number}: {error}") from None
             requests.append(SearchRequest(query, (ScoreSort(),), 0, limit, columns=wanted))
-        if fresh:
-            self._instance().wait_searchable(self.name, index, WAIT_S)
+        search = self._searcher(fresh, timely)
+        is_fresh = timely.is_complete
         results: list[Results] = []
         at_once = max(1, min(limits.SEARCHES_AT_ONCE_MAX, limits.OFFSET_PLUS_LIMIT_MAX // limit))
         for first in range(0, len(requests), at_once):
-            for found in self._instance().search_many(self.name, index, requests[first : first + at_once]):
+            for found in search(requests[first : first + at_once]):
                 pairs = zip(found.rows, found.scores, strict=True)
                 rows = [self._layout.decode_row(row, score) for row, score in pairs]
-                results.append(Results(rows, self._layout.result_columns(columns, rows), found.stats))
+                shown = self._layout.result_columns(columns, rows)
+                results.append(Results(rows, shown, found.stats, is_fresh and found.is_complete))
         return results
 
     # --- fields -------------------------------------------------------------------------------------------------
@@ -250,9 +258,9 @@ class Table(TableWriter, TableReader):
             raise ParameterInvalid(f"table {self.name!r} has no indexed field, so it cannot be searched")
         return self._layout.index
 
-    def _searcher(self, fresh: bool) -> Callable[[Sequence[SearchRequest]], list[SearchResult]]:
+    def _searcher(self, fresh: bool, timely: Timely | None = None) -> Search:
         """Asks the index, once it is as new as is wanted."""
-        index = self._search_index()
+        index, timely = self._search_index(), timely or Timely(None)
         if fresh:
-            self._instance().wait_searchable(self.name, index, WAIT_S)
-        return lambda requests: self._instance().search_many(self.name, index, requests)
+            timely.wait(lambda wait_s: self._instance().wait_searchable(self.name, index, wait_s))
+        return timely.searches(lambda requests: self._instance().search_many(self.name, index, requests))

@@ -404,7 +404,8 @@ def text_best(
     average_length: float,
     needed: int,
     k: int,
-) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    in_part: bool,
+) -> list[tuple[NDArray[np.int64], NDArray[np.float64], bool]]:
     """See `lutra.text.part.best`."""
 
 class TextBuffer:

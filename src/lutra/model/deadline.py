@@ -26,7 +26,7 @@ class Deadline:
     give it up before: then the time is up at once, for this and for all that were made `within` it.
     """
 
-    __slots__ = ("_given_up", "_grace_s", "began_s", "end_s", "what")
+    __slots__ = ("_given_up", "_grace_s", "_reads_end_s", "began_s", "end_s", "what")
 
     def __init__(
         self, limit_s: float, began_s: float | None = None, what: str = "request", grace_s: float = 0.0
@@ -35,6 +35,7 @@ class Deadline:
         self.end_s = self.began_s + limit_s
         self.what = what
         self._grace_s = grace_s
+        self._reads_end_s = math.inf
         self._given_up = bytearray(1)
 
     def within(self, limit_s: float, began_s: float | None, what: str, grace_s: float = 0.0) -> Deadline:
@@ -60,7 +61,7 @@ class Deadline:
     @property
     def as_native(self) -> tuple[float, bytearray]:
         """For native code: the end, and a byte that is not 0 once it is given up, which may be at any time."""
-        return self.end_s, self._given_up
+        return min(self.end_s, self._reads_end_s), self._given_up
 
     def give_up(self) -> None:
         """Nobody wants it any more. By any thread; not for `NEVER`, which is everybody's."""
@@ -73,6 +74,11 @@ class Deadline:
         end_s = self.began_s + limit_s
         if end_s < self.end_s:
             self.end_s, self.what, self._grace_s = end_s, what, grace_s
+
+    def hasten_reads(self, end_s: float) -> None:
+        """Has native code wait no longer than that for what a store does not answer. Not for `NEVER`."""
+        assert self is not NEVER
+        self._reads_end_s = min(self._reads_end_s, end_s)
 
     def error(self) -> RequestTimeout:
         """What to raise where the time is up."""

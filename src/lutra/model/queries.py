@@ -327,6 +327,9 @@ class SearchRequest:
     filter: Query | None = None
     allow_partial: bool = False
     """Whether what was found by the time-out is an answer, where something was, rather than RequestTimeout."""
+    is_fresh: bool = False
+    """Whether the index is to have every write acknowledged before. It may take half of the time to catch up; where
+    that is not enough, the answer is not complete, or RequestTimeout is raised where no part of one is wanted."""
 
 
 @dataclass(slots=True)
@@ -348,6 +351,8 @@ class PartStats:
     """That every search compares, as codes do not describe them."""
     conditions: int = 0
     """Of the query, whose documents were listed: each once, however often it comes."""
+    is_complete: bool = True
+    """Whether the time was enough for all that was to be done in it."""
 
 
 @dataclass(slots=True)
@@ -388,9 +393,10 @@ class SearchStats:
 class SearchResult:
     """``scores`` goes with ``rows``; NaN unless the search sorted by score. ``total`` is -1 where not asked for.
 
-    Where it is not ``is_complete``, the time was up before all parts of the index were searched: rows and total are
-    those of the others. ``next_token`` is empty where nothing follows, and where that is not known. ``highlights`` and
-    ``inner_hits`` go with ``rows`` where the search asked for them, and are empty where it did not.
+    Where it is not ``is_complete``, the time was up before the index was searched through: rows are the best of those
+    that were looked at by then, at least ``total`` match, and aggregations are of some rows only. ``next_token`` is
+    empty where nothing follows, and where that is not known. ``highlights`` and ``inner_hits`` go with ``rows`` where
+    the search asked for them, and are empty where it did not.
     """
 
     rows: list[Row]

@@ -19,10 +19,11 @@ import numpy.typing as npt
 from lutra.fields.capabilities import nearest as nearest_in
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.searcher import Found, Share, Strategy, search_segments
+from lutra.model.errors import RequestTimeout
 from lutra.search.nodes.knn import Near, NearNode, Scan
 from lutra.search.nodes.node import PartSearch, Placed
 from lutra.search.order import first_of
-from lutra.search.post_filter import passed_nearby
+from lutra.search.post_filter import Passed, passed_nearby
 from lutra.search.scores import Docs, DocScores, above, similarity, weighted
 from lutra.search.sorts.key import KeyLevel
 from lutra.segments.space import lifted
@@ -100,13 +101,17 @@ def _find_rows(condition: Near, parts: Sequence[PartSearch]) -> None:
         _run([scans], count)
         distances = np.concatenate([scan.distances for scan in scans])
         bests = [_best_of_rows(scan) for scan in scans]
-        if len(distances) < count:  # there are no more
+        if len(distances) < count or not _are_whole(scans):  # there are no more, or there is no time for them
             break
         bound = np.partition(distances, count - 1)[count - 1]
         if sum(int(np.count_nonzero(own < bound)) for _, own in bests) >= top_k:
             break
         count = min(_GROWTH * count, most)
     _give(condition, scans, _first_rows(scans, bests, top_k))
+
+
+def _are_whole(scans: Sequence[_Scan]) -> bool:
+    return all(scan.search.stats.is_complete for scan in scans)
 
 
 def _best_of_rows(scan: _Scan) -> tuple[Docs, Distances]:
@@ -148,7 +153,7 @@ def _give(condition: Near, scans: Sequence[_Scan], chosen: Sequence[tuple[Docs, 
 
 def _run(scans: Sequence[Sequence[_Scan]], top_k: int) -> None:
     """Has each part looked through, for each query of ``scans`` [query][part]: buffers, which are compared anyway, then
-    all segments in one call, the largest first."""
+    all segments in one call, the largest first, by as many threads as there are idle processors."""
     together = []
     for number, first in enumerate(scans[0]):
         share = first.share()
@@ -162,7 +167,8 @@ def _run(scans: Sequence[Sequence[_Scan]], top_k: int) -> None:
     known = [np.concatenate([_NO_DISTANCES, *(scan.distances for scan in own)]) for own in scans]
     vectors = np.stack([own[0].condition.vector for own in scans])
     shares = [share for _, share, _ in together]
-    found = search_segments(vectors, shares, top_k, known, threads=1 if len(scans) == 1 else 0)
+    in_part = scans[0][0].search.allows_part
+    found = search_segments(vectors, shares, top_k, known, in_part=in_part)
     for own, answers in zip(scans, found, strict=True):
         for (number, _, checked), answer in zip(together, answers, strict=True):
             own[number].take(answer, checked)
@@ -175,13 +181,18 @@ def _run_apart(scans: Sequence[_Scan]) -> None:
         return
     of, count = first.condition, first.wanted
     began_s = time.perf_counter()
-    found = nearest_in(first.search.part, of.field).topk_many(
-        np.stack([scan.condition.vector for scan in scans]),
-        count,
-        first.mask,
-        num_candidates=of.num_candidates,
-        is_lasting=of.filter is None,
-    )
+    try:
+        found = nearest_in(first.search.part, of.field).topk_many(
+            np.stack([scan.condition.vector for scan in scans]),
+            count,
+            first.mask,
+            num_candidates=of.num_candidates,
+            is_lasting=of.filter is None,
+        )
+    except RequestTimeout as error:
+        for scan in scans:
+            scan.search.cut(error)
+        return
     us = (time.perf_counter() - began_s) * 1e6 / len(scans)
     for scan, (docs, distances, counters) in zip(scans, found, strict=True):
         scan.note(count, docs, distances, counters, math.inf, us)
@@ -202,8 +213,14 @@ class _Scan:
         self.node = node
         self.wanted = condition.top_k + 1
         """So many are asked for: one more shows whether there are more as near as the last."""
-        self.passed = passed_nearby(condition, search, self.wanted) if is_alone else None
-        self.mask = in_question(condition, search) if self.passed is None else self.passed.mask
+        self.passed: Passed | None = None
+        self.mask: RowMask | None = None
+        try:
+            self.passed = passed_nearby(condition, search, self.wanted) if is_alone else None
+            self.mask = in_question(condition, search) if self.passed is None else self.passed.mask
+        except RequestTimeout as error:
+            search.cut(error)
+            self.mask = RowMask.of_rows(_NO_DOCS, search.part.size)
         self.asked = 0
         self.is_exact = True
         self.docs = _NO_DOCS
@@ -211,7 +228,6 @@ class _Scan:
 
     def share(self) -> tuple[Share, Checked] | None:
         """What the part is asked together with others. None where it is asked apart, or not at all."""
-        self.search.deadline.check()
         if not self.is_asked:
             return None
         of = self.condition
@@ -233,6 +249,8 @@ class _Scan:
             planned=Strategy(planned).name.lower(),
         )
         self.note(self.wanted, found.docs, found.distances, counters, found.within, found.us)
+        if not found.is_complete:
+            self.is_exact = self.search.stats.is_complete = False
 
     @property
     def is_asked(self) -> bool:
@@ -282,9 +300,12 @@ class _Scan:
 
         Where the search is exact, so is this: it goes on until it has them all.
         """
-        while len(self.docs) == self.asked > 0 and self.distances[-1] == bound and self.is_exact:
-            self.search.deadline.check()
-            self._ask(_GROWTH * self.asked)
+        try:
+            while len(self.docs) == self.asked > 0 and self.distances[-1] == bound and self.is_exact:
+                self.search.deadline.check()
+                self._ask(_GROWTH * self.asked)
+        except RequestTimeout as error:
+            self.search.cut(error)
         tied = np.sort(self.docs[self.distances == bound])
         return first_of([KeyLevel(self.search.part.keys, False)], tied, count) if len(tied) else tied
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lutra.model.deadline import working_for
+from lutra.model.deadline import Deadline, current_deadline, working_for
 from lutra.model.errors import RequestTimeout
 from lutra.model.queries import SearchRequest
 from lutra.search.aggregations import AggregationCollector, LevelState
@@ -16,6 +16,7 @@ from lutra.search.collectors.collapse import CollapseCollector
 from lutra.search.collectors.count import CountCollector
 from lutra.search.collectors.top import Top, TopCollector
 from lutra.search.matching import matching_of
+from lutra.search.nodes.knn import Near
 from lutra.search.nodes.node import PartSearch
 from lutra.search.plan import Plan
 from lutra.search.ranking import best_matches
@@ -55,14 +56,16 @@ def collected(
         with working_for(searches[0].deadline):
             best = best_matches(plan, searches)
         if best is not None:
-            return Collected(firsts.merge([firsts.collect(matching) for matching in best]), -1, len(searches), True)
+            together = firsts.merge([firsts.collect(matching) for matching in best])
+            return Collected(together, -1, len(searches), _are_complete(searches))
     counter = CountCollector()
     tops, counts, levels, is_complete = [], [], [], True
     count_max = math.inf if request.count_max is None else request.count_max
     try:
-        with working_for(searches[0].deadline):
+        deadline = _collecting_until(plan, searches[0])
+        with working_for(deadline):
             for search in searches:
-                search.deadline.check()
+                deadline.check()
                 began_s = time.perf_counter()
                 matching = matching_of(search, plan.root, plan.needs_scores, plan.filter)
                 top = firsts.collect(matching) if plan.limit else None
@@ -81,4 +84,15 @@ def collected(
         is_complete = False
     total = int(min(counter.merge(counts), count_max)) if request.count_total else -1
     level = aggregator.merge(levels) if plan.aggregations else None
-    return Collected(firsts.merge(tops), total, len(counts), is_complete, level)
+    return Collected(firsts.merge(tops), total, len(counts), is_complete and _are_complete(searches), level)
+
+
+def _are_complete(searches: Sequence[PartSearch]) -> bool:
+    return all(search.stats.is_complete for search in searches)
+
+
+def _collecting_until(plan: Plan, search: PartSearch) -> Deadline:
+    """Neighbours that come by how near they are only have to be put in order: as an answer is, which has a little more
+    time than looking for rows."""
+    is_at_hand = isinstance(plan.root.condition, Near) and plan.filter is None and not plan.aggregations
+    return current_deadline() if is_at_hand and plan.order[0].is_scoring else search.deadline

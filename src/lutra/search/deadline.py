@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from lutra.model import limits
 from lutra.model.deadline import Deadline, current_deadline, working_for
 from lutra.model.errors import ParameterInvalid
+from lutra.search.nodes.knn import Near
+from lutra.search.plan import Plan
 from lutra.tables.surely import surely
 
 T = TypeVar("T")
 
+_FINDING_SHARE: Final = 0.75
+_READING_SHARE: Final = 1.2
+"""Of its time a search waits so long for what a store does not answer, once it has found all it could."""
 _FINISHING_S: Final = limits.SEARCH_FINISHING_MS_MAX / 1_000
 
 
@@ -38,6 +43,14 @@ def in_time(timeout_ms: int | None, search: Callable[[Deadline], T]) -> T:
     return surely(work, lambda: own.__exit__())
 
 
+def finding_until(deadline: Deadline, plans: Sequence[Plan], allows_part: bool) -> Deadline:
+    """When neighbours have to be found, of a search that looks for rows until ``deadline``: where they are but a part
+    of what is asked, and what was found by then is an answer, the rest has a quarter of the time."""
+    if not allows_part or not deadline.is_limited or all(isinstance(plan.root.condition, Near) for plan in plans):
+        return deadline
+    return deadline.within(max(0.0, _FINDING_SHARE * deadline.left_s), None, deadline.what)
+
+
 def shorten_request(timeout_ms: int | None) -> None:
     """Has what is under way end with the search that it is for, before this has begun."""
     request = current_deadline()
@@ -48,4 +61,5 @@ def shorten_request(timeout_ms: int | None) -> None:
 def _shortened(whole: Deadline, limit_s: float) -> Deadline:
     """When a search has to be done looking, whose request, as a whole, is to end a little later."""
     whole.shorten(limit_s + _FINISHING_S, "search", _FINISHING_S)
+    whole.hasten_reads(whole.began_s + _READING_SHARE * limit_s)
     return whole if whole.end_s <= whole.began_s + limit_s else whole.within(limit_s, whole.began_s, "search")

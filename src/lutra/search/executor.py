@@ -10,14 +10,15 @@ from typing import Any
 
 from lutra.index.lsm.view import Document, IndexView
 from lutra.model.aggregations import Aggregated
-from lutra.model.deadline import Deadline, current_deadline
+from lutra.model.deadline import Deadline, current_deadline, working_for
+from lutra.model.errors import RequestTimeout
 from lutra.model.nested import InnerHitsByPath
 from lutra.model.queries import Hit, PartStats, SearchRequest, SearchStats
 from lutra.search.aggregations import AggregationCollector, estimated
 from lutra.search.candidates import find_candidates
 from lutra.search.collecting import collected, firsts_of
 from lutra.search.collectors.top import Place, Top, by_run
-from lutra.search.deadline import in_time
+from lutra.search.deadline import finding_until, in_time
 from lutra.search.explanation import explanation_of
 from lutra.search.inner_hits import inner_hits_of
 from lutra.search.nodes.node import Condition, PartSearch
@@ -78,10 +79,15 @@ def _searched(view: IndexView, requests: Sequence[SearchRequest], deadline: Dead
     known: dict[Condition, Condition] = {}
     plans = [plan_of(view, request, known) for request in requests]
     is_explaining = any(request.explain for request in requests)
-    shared = [PartSearch(part, PartStats(part.rows), deadline, is_explaining) for part in view.parts]
+    allows_part = requests[0].allow_partial
+    shared = [
+        PartSearch(part, PartStats(part.rows), deadline, is_explaining, allows_part=allows_part) for part in view.parts
+    ]
     searches = [shared, *([search.another() for search in shared] for _ in plans[1:])]
-    gather_statistics([root for plan in plans for root in plan.scored_roots], shared)
-    find_candidates((one, own) for plan, own in zip(plans, searches, strict=True) for one in plan.conditions)
+    with working_for(deadline):
+        gather_statistics([root for plan in plans for root in plan.scored_roots], shared)
+    with working_for(finding_until(deadline, plans, allows_part)):
+        find_candidates((one, own) for plan, own in zip(plans, searches, strict=True) for one in plan.conditions)
     return [
         _answered(view, request, plan, own, began_s)
         for request, plan, own in zip(requests, plans, searches, strict=True)
@@ -98,11 +104,12 @@ def _answered(
     aggregated = None if found.level is None else aggregator.results(found.level)
     current_deadline().check()
 
-    keys, scores = keys_and_scores(found.top, places)
+    keys, scores, places, is_complete = keys_and_scores(found.top, places, request.allow_partial)
     hits = list(map(Hit, view.codec.decode_all(keys), scores))
     stats = SearchStats.of([search.stats for search in searches])
     documents = documents_of(found.top, places)
-    answer = Answer(hits, documents, found.total, stats=stats, aggregated=aggregated, is_complete=found.is_complete)
+    is_complete = is_complete and found.is_complete
+    answer = Answer(hits, documents, found.total, stats=stats, aggregated=aggregated, is_complete=is_complete)
     if plan.inner_hits:
         answer.inner_hits = inner_hits_of(plan.inner_hits, searches[: found.parts], documents)
     if request.explain:
@@ -112,7 +119,7 @@ def _answered(
         stats.explanation = explanation_of(plan, searched, took_us)
         if aggregated is not None:
             stats.explanation["aggregations"] = told_of(aggregated, aggregator.took_us)
-    if goes_on(plan, len(places), found.top.left, found.is_complete):
+    if goes_on(plan, len(places), found.top.left, is_complete):
         answer.next_token = next_token(plan, found.top, places[-1], keys[-1])
     return answer
 
@@ -130,14 +137,31 @@ def goes_on(plan: Plan, hits: int, left: int, is_complete: bool) -> bool:
     return plan.top_k is not None or left > plan.offset + plan.limit
 
 
-def keys_and_scores(top: Top, places: Sequence[Place]) -> tuple[list[bytes], list[float]]:
-    """Of each hit. Keys are asked for run by run: they may have to be read."""
+def keys_and_scores(top: Top, places: list[Place], in_part: bool) -> tuple[list[bytes], list[float], list[Place], bool]:
+    """Of each hit. Keys are asked for run by run: they may have to be read.
+
+    Also the places of the hits, and whether these are all of ``places``: with ``in_part`` those are left out whose keys
+    are not there by the deadline. Raises RequestTimeout, StorageFailure, Corruption.
+    """
     keys, scores = [b""] * len(places), [math.nan] * len(places)
+    late: set[int] = set()
     for run_number, numbers in by_run(places).items():
         run, ats = top.runs[run_number], [places[number].at for number in numbers]
-        for number, key, score in zip(numbers, run.keys(ats), run.scores(ats), strict=True):
+        try:
+            own_keys = run.keys(ats)
+        except RequestTimeout:
+            if not in_part:
+                raise
+            late.update(numbers)
+            continue
+        for number, key, score in zip(numbers, own_keys, run.scores(ats), strict=True):
             keys[number], scores[number] = key, score
-    return keys, scores
+    if not late:
+        return keys, scores, places, True
+    if len(late) == len(places):
+        raise current_deadline().error()
+    there = [number for number in range(len(places)) if number not in late]
+    return [keys[n] for n in there], [scores[n] for n in there], [places[n] for n in there], False
 
 
 def documents_of(top: Top, places: Sequence[Place]) -> list[Document]:

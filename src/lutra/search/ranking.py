@@ -64,18 +64,22 @@ def best_matches(plan: Plan, parts: Sequence[PartSearch]) -> list[Matching] | No
         known.average_length,
         words.needed,
         wanted,
+        in_part=by_size[0].allows_part,
     )
-    scores = [values for _, values in found]
+    is_whole = all(is_whole for _, _, is_whole in found)
+    scores = [values for _, values, _ in found]
     for weight in asked.weights:
         scores = [values * weight for values in scores]
     together = np.sort(np.concatenate(scores))[::-1]
-    if len(together) >= wanted and together[wanted - 1] == together[wanted - 2]:
+    # Of what was cut short nobody knows more: which of those that tie come is left open.
+    if is_whole and len(together) >= wanted and together[wanted - 1] == together[wanted - 2]:
         return None
-    for part in by_size:
+    for part, (_, _, is_complete) in zip(by_size, found, strict=True):
         part.stats.strategy = "block_max"
+        part.stats.is_complete = part.stats.is_complete and is_complete
     return [
         Matching(part, len(docs), DocScores.of(docs, values), docs=np.sort(docs))
-        for part, (docs, _), values in zip(by_size, found, scores, strict=True)
+        for part, (docs, _, _), values in zip(by_size, found, scores, strict=True)
         if len(docs)
     ]
 

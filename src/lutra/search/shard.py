@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.index.lsm.view import Document, IndexView
-from lutra.model.deadline import Deadline, current_deadline
+from lutra.model.deadline import Deadline, current_deadline, working_for
 from lutra.model.errors import Corruption
 from lutra.model.nested import InnerHitsByPath
 from lutra.model.queries import Hit, PartStats, SearchRequest, SearchStats
@@ -19,6 +19,7 @@ from lutra.search.aggregations import AggregationCollector
 from lutra.search.candidates import find_candidates
 from lutra.search.collecting import Collected, collected, firsts_of
 from lutra.search.collectors.top import Firsts
+from lutra.search.deadline import finding_until
 from lutra.search.executor import Answer, documents_of, keys_and_scores
 from lutra.search.explanation import explanation_of
 from lutra.search.gathered import Gathered, Known, Neighbours, within
@@ -53,7 +54,11 @@ class ShardSearch:
         self._request = request
         plan = plan_of(view, request, seed=seed)
         self._plan = replace(plan, offset=0, limit=plan.offset + plan.limit)
-        self._searches = [PartSearch(part, PartStats(part.rows), deadline, request.explain) for part in view.parts]
+        self._deadline = deadline
+        self._searches = [
+            PartSearch(part, PartStats(part.rows), deadline, request.explain, allows_part=request.allow_partial)
+            for part in view.parts
+        ]
         self._words = scored_in(plan.scored_roots)
         self._firsts = firsts_of(self._plan)
         self._aggregator = AggregationCollector(plan.aggregations)
@@ -68,8 +73,10 @@ class ShardSearch:
         Raises RequestTimeout, Corruption, StorageFailure.
         """
         if self._own is None:
-            words = [statistics_of(placed, self._searches) for placed in self._words]
-            find_candidates((one, self._searches) for one in self._plan.conditions)
+            with working_for(self._deadline):
+                words = [statistics_of(placed, self._searches) for placed in self._words]
+            with working_for(finding_until(self._deadline, [self._plan], self._request.allow_partial)):
+                find_candidates((one, self._searches) for one in self._plan.conditions)
             if self._request.explain and self._request.samples_recall:
                 # Of its own neighbours, before others leave no place to some of them.
                 sample_recall(self._plan.conditions, self._searches)
@@ -106,7 +113,8 @@ class ShardSearch:
         found = self._found = collected(plan, request, searches, self._firsts, self._aggregator)
         current_deadline().check()
         places = self._firsts.places(found.top, 0, plan.limit)
-        keys, scores = keys_and_scores(found.top, places)
+        # All of them: what is sent of the hits beside their rows is of all.
+        keys, scores, places, _ = keys_and_scores(found.top, places, in_part=False)
         self._sent = Firsts(places, keys)
         hits = list(map(Hit, self._view.codec.decode_all(keys), scores))
         stats = SearchStats.of([search.stats for search in searches])

@@ -115,7 +115,8 @@ class TextPart:
         mask: RowMask | None = None,
     ) -> tuple[Docs, Scores]:
         """Of the documents of ``mask`` that `matches` gives the ``k`` that score highest, then by number."""
-        return best([self], [mask], terms, idf, average_length, needed, k)[0]
+        [(docs, scores, _)] = best([self], [mask], terms, idf, average_length, needed, k)
+        return docs, scores
 
     def digests(self, salt: int) -> npt.NDArray[np.uint64]:
         """uint64[size]: the same for the same words at the same positions, whatever the part. ``salt``: 64 bits."""
@@ -130,10 +131,12 @@ def best(
     average_length: float,
     needed: int,
     k: int,
-) -> list[tuple[Docs, Scores]]:
+    in_part: bool = False,
+) -> list[tuple[Docs, Scores, bool]]:
     """What `TextPart.topk` gives of each part, but for what is not among the ``k`` best of the parts before it.
 
-    One native call; those with the most documents first make it the shortest.
+    One native call; those with the most documents first make it the shortest. Beside each: whether the time was enough;
+    raises RequestTimeout where it was not, unless ``in_part``.
     """
     natives = [part.native for part in parts]
-    return kernel.text_best(natives, masks, terms, idf, average_length, needed, k)
+    return kernel.text_best(natives, masks, terms, idf, average_length, needed, k, in_part)

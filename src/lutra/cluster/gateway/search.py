@@ -33,7 +33,10 @@ from lutra.tables.keys import KeyCodec
 T = TypeVar("T")
 
 _PARTIAL_S: Final = 0.3
-"""So long after the time-out of a search that takes what there is an owner may still answer."""
+_PARTIAL_SHARE: Final = 0.2
+_HOP_S: Final = 0.02
+"""So long after the time-out of a search that takes what there is an owner may still answer: a share of that, and a way
+there and back, `_PARTIAL_S` at most."""
 _COORDINATORS_MAX: Final = 1_000
 
 
@@ -162,7 +165,7 @@ class PartitionShards:
         end_s = float("inf")
         if self._is_partial and call.request is not None and call.request.timeout_ms is not None:
             left_s = call.request.timeout_ms / 1_000
-            self._end_s = time.monotonic() + left_s + _PARTIAL_S
+            self._end_s = time.monotonic() + left_s + min(_PARTIAL_S, _HOP_S + _PARTIAL_SHARE * left_s)
             # Whoever is waited for in a first step is to leave the others time for the next.
             end_s = time.monotonic() + left_s / 2 if call.step is ShardStep.GATHER else self._end_s
         found = self._timely(

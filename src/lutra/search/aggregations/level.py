@@ -6,6 +6,7 @@ numbered anew wherever states are merged: a state says of each group which one o
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -36,6 +37,12 @@ from lutra.search.aggregations.rows import Places, Rows
 
 _ROWS_AT_ONCE: Final = 1 << 20
 _ROWS_LEAST: Final = 1 << 13
+_ROWS_HURRIED: Final = (1 << 12, 1 << 16)
+_ROWS_A_SECOND: Final = 200_000
+"""Where time may end before all rows are looked at: pieces are a small part of what can be done in it."""
+_HURRIED_S: Final = 1.0
+_TIMES_LEFT: Final = 3.0
+"""Of what a piece takes, so much time has to be left for the next one, and for what comes after it."""
 _STATES_AT_ONCE: Final = 8
 """Of pieces: each may have as many groups as all of them together."""
 
@@ -83,11 +90,17 @@ class LevelState:
 
 def collect(level: Level, rows: Rows) -> LevelState:
     """The state of one part. Raises RequestTimeout, StorageFailure, Corruption."""
-    most = level.rows_at_once(rows)
+    most, is_hurried = level.rows_at_once(rows), _is_hurried(rows)
+    if is_hurried:
+        most = min(most, int(np.clip(_ROWS_A_SECOND * rows.search.deadline.left_s, *_ROWS_HURRIED)))
     if len(rows) > most:
         same = np.arange(rows.count, dtype=np.int32)
         states: list[tuple[LevelState, Renumber]] = []
-        for piece in rows.pieces(most):
+        began_s = time.monotonic()
+        for done, piece in enumerate(rows.pieces(most)):
+            if is_hurried and done and rows.search.deadline.left_s * done < _TIMES_LEFT * (time.monotonic() - began_s):
+                rows.search.stats.is_complete = False
+                break
             states.append((collect(level, piece), same))
             if len(states) == _STATES_AT_ONCE:
                 states = [(merge(level, states, rows.count), same)]
@@ -97,6 +110,11 @@ def collect(level: Level, rows: Rows) -> LevelState:
         rows.search.deadline.check()
         metrics.append(metric.collect(rows))
     return LevelState(tuple(metrics), tuple(_collect_groups(grouping, rows) for grouping in level.groupings))
+
+
+def _is_hurried(rows: Rows) -> bool:
+    """Whether the time may end before all rows are looked at, and what some of them come to is an answer."""
+    return rows.search.allows_part and rows.search.deadline.left_s < _HURRIED_S
 
 
 def _collect_groups(grouping: Grouping, rows: Rows) -> BucketsState:

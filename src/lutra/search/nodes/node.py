@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from lutra.kernels.row_mask import RowMask
 from lutra.model.deadline import Deadline
+from lutra.model.errors import RequestTimeout
 from lutra.model.queries import PartStats
 from lutra.search.scores import Docs, MatchScores
 from lutra.segments.part import Part
@@ -74,7 +75,18 @@ class PartSearch:
     The documents of a nested field are a part within it, searched likewise (`space`).
     """
 
-    __slots__ = ("_below", "_kept", "_nodes", "_path", "deadline", "explains", "part", "stats", "took_us")
+    __slots__ = (
+        "_below",
+        "_kept",
+        "_nodes",
+        "_path",
+        "allows_part",
+        "deadline",
+        "explains",
+        "part",
+        "stats",
+        "took_us",
+    )
 
     def __init__(
         self,
@@ -84,12 +96,15 @@ class PartSearch:
         explains: bool = False,
         kept: dict[str, dict[int, Node]] | None = None,
         path: str = _OF_ROWS,
+        allows_part: bool = False,
     ) -> None:
         """``kept``: by path, nodes that there are already. ``path``: of the nested field whose documents they are."""
         self.part = part
         self.stats = stats
         self.deadline = deadline
         self.explains = explains
+        self.allows_part = allows_part
+        """Whether what was found by the deadline is an answer, rather than RequestTimeout."""
         self.took_us = 0.0
         """What neighbours and matching documents took here, where the search explains itself."""
         self._path = path
@@ -99,7 +114,8 @@ class PartSearch:
 
     def another(self) -> PartSearch:
         """One more query of the same request in this part: what both ask is evaluated once."""
-        return PartSearch(self.part, PartStats(self.part.rows), self.deadline, self.explains, self._kept)
+        stats = PartStats(self.part.rows)
+        return PartSearch(self.part, stats, self.deadline, self.explains, self._kept, allows_part=self.allows_part)
 
     def space(self, path: str) -> PartSearch:
         """The search in the documents of the nested field at ``path``, in full: itself, or one within it."""
@@ -110,10 +126,17 @@ class PartSearch:
             space = spaces_down_to(self.part, path)[0]
             found = self._below.get(space.path)
             if found is None:
-                found = PartSearch(space, self.stats, self.deadline, self.explains, self._kept, space.path)
+                of = self.deadline, self.explains, self._kept, space.path, self.allows_part
+                found = PartSearch(space, self.stats, *of)
                 self._below[space.path] = found
             found = self._below[path] = found.space(path)
         return found
+
+    def cut(self, error: RequestTimeout) -> None:
+        """The time was up in the middle of something. Raises ``error`` where nobody wants what was found by then."""
+        if not self.allows_part:
+            raise error
+        self.stats.is_complete = False
 
     def total_us(self) -> float:
         """What was looked for here took, and in what lies below."""

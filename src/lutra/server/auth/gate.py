@@ -34,6 +34,7 @@ _CONTENT_MD5: Final = b"x-ots-contentmd5"
 _COMPRESS_TYPE: Final = b"x-ots-request-compress-type"
 _COMPRESS_SIZE: Final = b"x-ots-request-compress-size"
 EXPLAIN: Final = b"x-lutra-explain"
+FRESH: Final = b"x-lutra-fresh"
 _REQUIRED: Final = (_DATE, _API_VERSION, _ACCESS_KEY_ID, _INSTANCE_NAME, _CONTENT_MD5)
 
 # Only to the second: Go writes fractions of any length, which mean nothing.
@@ -53,6 +54,8 @@ class Admission:
     uncompressed_bytes: int | None
     explains: bool = False
     """Whether a search is to tell what it did: Lutra's own, unsigned header."""
+    is_fresh: bool = False
+    """Whether a search is to see every write acknowledged before it: as that."""
 
 
 class Gate:
@@ -87,6 +90,7 @@ class Gate:
             is_compressed=is_compressed,
             uncompressed_bytes=uncompressed_bytes,
             explains=(EXPLAIN, b"1") in headers,
+            is_fresh=(FRESH, b"1") in headers,
         )
 
     @staticmethod

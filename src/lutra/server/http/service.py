@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 from lutra.instance.doors import EngineDoor
@@ -49,8 +48,8 @@ class Service:
             handled = operation.handle(instance, message)
             if not isinstance(handled, IndexSearch):
                 return handled
-            if admission.explains:
-                handled = replace(handled, call=handled.explained)
+            if admission.explains or admission.is_fresh:
+                handled = handled.told(explain=admission.explains, is_fresh=admission.is_fresh)
             return self._searches.begin(instance, handled)
 
         return self._answered(work, operation, admission.signing_key, request_id, deadline)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from lutra.instance.doors import InstanceDoor
@@ -23,12 +23,16 @@ IndexName = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class IndexSearch:
-    """A search that is ready to be made: ``call`` makes it, ``explained`` makes it and tells what it did."""
+    """A search that is ready to be made by ``call``; ``made`` makes it as headers want it: explained, fresh."""
 
     table: str
     index: str
     call: Callable[[], Reply]
-    explained: Callable[[], Reply]
+    made: Callable[[bool, bool], Reply]
+
+    def told(self, *, explain: bool, is_fresh: bool) -> IndexSearch:
+        """That search."""
+        return replace(self, call=partial(self.made, explain, is_fresh))
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ def compute_splits(instance: InstanceDoor, body: bytes) -> IndexSearch:
         message = wire.ComputeSplitsResponse(session_id=session, splits_size=instance.scan_splits(session))
         return Reply(message.SerializeToString())
 
-    return IndexSearch(request.table_name, index, make, make)
+    return IndexSearch(request.table_name, index, make, lambda *_: make())
 
 
 def parallel_scan(instance: InstanceDoor, body: bytes) -> IndexSearch:
@@ -32,4 +32,4 @@ def parallel_scan(instance: InstanceDoor, body: bytes) -> IndexSearch:
         result = instance.scan(request.table_name, request.index_name, wanted)
         return Reply(scan_messages.scan_message(result).SerializeToString(), rows_read=len(result.rows))
 
-    return IndexSearch(request.table_name, request.index_name, make, make)
+    return IndexSearch(request.table_name, request.index_name, make, lambda *_: make())

@@ -74,10 +74,10 @@ def search(instance: InstanceDoor, body: bytes) -> IndexSearch:
             reply.explanation = explanation_header(stats.explanation)
         return reply
 
-    def make_explained() -> Reply:
-        return make(replace(wanted, explain=True))
+    def made(explain: bool, is_fresh: bool) -> Reply:
+        return make(replace(wanted, explain=explain, is_fresh=is_fresh))
 
-    return IndexSearch(request.table_name, request.index_name, partial(make, wanted), make_explained)
+    return IndexSearch(request.table_name, request.index_name, partial(make, wanted), made)
 
 
 def _check_index_only(instance: InstanceDoor, request: query_pb2.SearchRequest, wanted: SearchRequest) -> None:

@@ -1,0 +1,109 @@
+"""Searches with a deadline: what they answer is right, and what says that it is all is all, whenever time is up."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lutra
+from lutra.index.feed.index_feed import IndexFeed
+from lutra.instance import timely
+from lutra.model.errors import ParameterInvalid, RequestTimeout
+
+ROWS, DIMENSION = 4_000, 16
+RNG = np.random.default_rng(3)
+VECTORS = RNG.standard_normal((ROWS, DIMENSION)).astype(np.float32)
+WORDS = ("river", "otter", "bank", "fish", "water", "stone")
+
+QUERIES: dict[str, dict[str, Any]] = {
+    "nearest": {"vector": VECTORS[5], "limit": 20},
+    "nearest among some": {"vector": VECTORS[7], "where": lutra.col("n") < ROWS // 3, "limit": 20},
+    "words": {"text": "river otter", "limit": 20},
+    "words and nearest": {"vector": VECTORS[9], "text": "fish", "limit": 20},
+    "a filter": {"where": (lutra.col("n") >= 100) & (lutra.col("kind") == "b"), "limit": 200},
+    "in an order": {"where": lutra.col("kind") == "a", "order_by": lutra.col("n").desc(), "limit": 50},
+}
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lutra.Table]:
+    with lutra.connect(tmp_path_factory.mktemp("data")) as database:
+        fields = {"n": int, "kind": str, "words": lutra.Text(), "v": lutra.Vector(DIMENSION)}
+        made = database.create_table("t", key={"id": int}, fields=fields)
+        rng = random.Random(4)
+        made.put_many(
+            {"id": n, "n": n, "kind": "abc"[n % 3], "words": " ".join(rng.choices(WORDS, k=5)), "v": VECTORS[n]}
+            for n in range(ROWS)
+        )
+        yield made
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_an_answer_in_part_is_right(table: lutra.Table, name: str) -> None:
+    """Of any deadline: rows that match, in order, and all of them where it says so."""
+    asked = QUERIES[name]
+    whole = table.search(**asked)
+    assert whole.is_complete
+    scores = {row.key: row.score for row in table.search(**{**asked, "limit": 4_000})}
+    for deadline_ms in (1, 1, 2, 2, 3, 5, 10, 10_000):
+        try:
+            found = table.search(**asked, deadline_ms=deadline_ms)
+        except RequestTimeout:
+            continue
+        if found.is_complete:
+            assert [row.key for row in found] == [row.key for row in whole]
+        elif asked.get("vector") is None:
+            assert all(row.key in scores for row in found)
+        if name.startswith("nearest"):
+            own = [row.score or 0.0 for row in found]
+            assert own == sorted(own, reverse=True)
+            assert own == pytest.approx([scores[row.key] for row in found])
+    assert table.search(**asked, deadline_ms=10_000).is_complete
+
+
+def test_an_index_that_does_not_catch_up_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is searched as it is, which is said; who wants no such answer says nothing of time."""
+    with lutra.connect(tmp_path) as database:
+        made = database.create_table("t", key={"id": int}, fields={"n": int})
+        made.put({"id": 1, "n": 1})
+        assert len(made.search(where=lutra.col("n") > 0)) == 1
+        monkeypatch.setattr(IndexFeed, "step", lambda self: False)
+        monkeypatch.setattr(timely, "WAIT_S", 0.2)
+        made.put({"id": 2, "n": 2})
+        found = made.search(where=lutra.col("n") > 0, deadline_ms=400)
+        assert ([row["id"] for row in found], found.is_complete) == ([1], False)
+        assert made.search(where=lutra.col("n") > 0, deadline_ms=400, fresh=False).is_complete
+        with pytest.raises(RequestTimeout):
+            made.search(where=lutra.col("n") > 0)
+
+
+def test_many_have_one_deadline(table: lutra.Table) -> None:
+    found = table.search_many(VECTORS[:40], deadline_ms=10_000)
+    assert [one[0]["id"] for one in found] == list(range(40))
+    assert all(one.is_complete for one in found)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 10_001, 2.5, True, "5"])
+def test_what_is_no_deadline(table: lutra.Table, wrong: Any) -> None:
+    with pytest.raises(ParameterInvalid, match="deadline_ms"):
+        table.search(where=lutra.col("n") == 1, deadline_ms=wrong)
+
+
+def test_on_an_event_loop(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with await lutra.connect_async(tmp_path) as database:
+            made = await database.create_table("t", key={"id": int}, fields={"n": int})
+            await made.put({"id": 1, "n": 1})
+            found = await made.search(where=lutra.col("n") == 1, deadline_ms=10_000)
+            assert found.is_complete
+            assert len(found) == 1
+            with pytest.raises(ParameterInvalid, match="deadline_ms"):
+                await made.search(deadline_ms=0)
+
+    asyncio.run(run())
