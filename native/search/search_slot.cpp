@@ -58,7 +58,7 @@ void SearchSlot::choose_for(std::size_t number, const float* query, std::uint32_
     bias_sum_ = 0;
     bias_count_ = 0;
     next_ = 0;
-    candidates_ = plan.candidates;
+    candidates_ = usual_candidates_ = plan.candidates;
     is_node_walking_ = false;
     is_gathered_ = false;
     is_crowded_ = false;
@@ -141,6 +141,9 @@ void SearchSlot::walk() {
     if (walked.end == WalkEnd::kLate) {
         cut();
     } else if (walked.end == WalkEnd::kGaveUp || found.size() < plan_->k) {
+        // As many as a scan keeps that was planned: with a walk's few it would be repeated for more.
+        const std::size_t kept = std::max({plan_->candidates, kScannedMin, kScannedPerAnswer * plan_->k});
+        candidates_ = usual_candidates_ = std::min(kept, plan_->qualifying);
         scan();
         return;
     }

@@ -68,7 +68,7 @@ class SearchSlot {
     bool is_hopeless_at_once() const;
     static float doubt(const QueryCode& code, const std::uint8_t* record, float estimate);
     const std::uint8_t* chosen_records() const;
-    bool is_deep() const { return candidates_ > plan_->candidates; }
+    bool is_deep() const { return candidates_ > usual_candidates_; }
     float code_sigmas() const;
     void give_back_memory();
     float lower_bound(std::size_t index) const;
@@ -121,6 +121,7 @@ class SearchSlot {
     std::vector<float> round_estimates_;    // of the rows being read
     std::size_t next_ = 0;
     std::size_t candidates_ = 0;  // rows_ are at most so many of those that count
+    std::size_t usual_candidates_ = 0;  // with more of them codes were found to tell too little
     std::vector<const std::uint8_t*> records_;  // scratch of refine
     std::vector<Candidate> ordered_;
     std::vector<std::uint32_t> round_;  // being read

@@ -15,7 +15,7 @@ START_US: Final = 22.0
 QUERY_US: Final = 5.0
 """A query made ready for codes."""
 
-REQUEST_US: Final = 2.2
+REQUEST_US: Final = 2.5
 """A request to a local disk, a batch at a time: of the processor,"""
 REQUEST_WAIT_US: Final = 2.0
 """and waiting for it that nothing else fills."""
@@ -34,7 +34,7 @@ HOP_WAIT_US: Final = 14.0
 SCAN_ESTIMATE_US: Final = 0.003
 SCAN_BYTE_US: Final = 0.000_04
 """A code looked at, one after the other: 5 ns for 56 bytes, 14 for 248."""
-LINE_MISS_US: Final = 0.011
+LINE_MISS_US: Final = 0.008
 """A cache line of a code that is not looked at one after the other: under a mask that few pass all are."""
 LINE_BYTES: Final = 64
 MASK_ROW_US: Final = 0.000_05

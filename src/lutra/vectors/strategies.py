@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 
 from lutra.kernels.searcher import Plan, Strategy
 from lutra.vectors.calibration import Effort, Fallback, rerank_plan
-from lutra.vectors.costs import Cost, SegmentCosts
+from lutra.vectors.costs import FILTERED_ESTIMATE_FACTOR, Cost, SegmentCosts
 from lutra.vectors.residency import Residency
 
 BEAM_MAX: Final = 4_096
@@ -69,15 +69,15 @@ def choose_plan(
     :param num_candidates: rows to keep going with and to compare, in place of what ``effort`` says.
     :param within: rows farther than this may be left out.
     :param fallback: what is done in place of what ``effort`` would come to; nothing where ``num_candidates`` are given.
-    :param strategy: this way, one of those of `predicted_us`, in place of the one that costs least.
+    :param strategy: this way, one of those of `predicted_costs`, in place of the one that costs least.
     """
     if num_candidates is not None:
         fallback = Fallback.NONE
-    options = predicted_us(
+    options = predicted_costs(
         costs, residency, k, effort, qualifying=qualifying, num_candidates=num_candidates, fallback=fallback
     )
     if strategy is None:
-        strategy = min(options, key=lambda one: options[one])
+        strategy = min(options, key=lambda one: options[one].us)
     if strategy is Strategy.BRUTE_FORCE:
         return Plan(strategy, 0, k, k)
     wanted = _wanted(costs, k, effort, qualifying, num_candidates, is_on_disk=Strategy.NODE_WALK in options)
@@ -86,34 +86,19 @@ def choose_plan(
     sigmas = EXHAUSTIVE_SIGMAS if is_exhaustive else max(least, effort.bound_sigmas)
     give_up, scans_when_away = 0, False
     if strategy is Strategy.WALK and qualifying is not None:
-        scans_when_away = options[Strategy.CODE_SCAN] <= max(AWAY_SCAN_US, 2 * options[Strategy.WALK])
-        spend_us = min(1.5 * options[Strategy.CODE_SCAN], PATIENCE * options[Strategy.WALK])
-        give_up = max(1, int(spend_us / costs.walk_estimate_us))
+        scan, walk = options[Strategy.CODE_SCAN], options[Strategy.WALK]
+        scans_when_away = scan.us <= max(AWAY_SCAN_US, 2 * walk.us)
+        spend_us = min(1.5 * scan.processor_us, PATIENCE * walk.processor_us)
+        give_up = max(1, int(spend_us / (FILTERED_ESTIMATE_FACTOR * costs.walk_estimate_us)))
     if strategy is Strategy.NODE_WALK and qualifying is not None:
-        instead_us = options[Strategy.CODE_SCAN if residency.codes else Strategy.BRUTE_FORCE]
-        give_up = max(1, int(min(instead_us, PATIENCE * options[Strategy.NODE_WALK]) / costs.reads(1, 1).us))
+        instead, walk = options[Strategy.CODE_SCAN if residency.codes else Strategy.BRUTE_FORCE], options[strategy]
+        distances = 0.0 if residency.codes else min(costs.rows, effort.distances * wanted / effort.beam)
+        give_up = max(1, int((wanted + distances) * min(instead.us / walk.us, PATIENCE)))
     plan = rerank_plan(strategy, k, min(wanted, BEAM_MAX), sigmas, give_up)
     if num_candidates is None:
         return replace(plan, deepens=True, scans_when_away=scans_when_away, within=within)
     candidates = min(max(k, num_candidates), BEAM_MAX)
     return replace(plan, candidates=candidates, within=within)
-
-
-def predicted_us(
-    costs: SegmentCosts,
-    residency: Residency,
-    k: int,
-    effort: Effort,
-    *,
-    qualifying: int | None = None,
-    num_candidates: int | None = None,
-    fallback: Fallback = Fallback.NONE,
-) -> dict[Strategy, float]:
-    """What each way that can be gone would take on the clock. As `choose_plan`, whose choice is the least of them."""
-    costed = predicted_costs(
-        costs, residency, k, effort, qualifying=qualifying, num_candidates=num_candidates, fallback=fallback
-    )
-    return {strategy: cost.us for strategy, cost in costed.items()}
 
 
 def predicted_costs(
@@ -126,7 +111,7 @@ def predicted_costs(
     num_candidates: int | None = None,
     fallback: Fallback = Fallback.NONE,
 ) -> dict[Strategy, Cost]:
-    """What each way that can be gone would cost. As `choose_plan`."""
+    """What each way that can be gone would cost. As `choose_plan`, which chooses what takes least on the clock."""
     if num_candidates is not None:
         fallback = Fallback.NONE
     counting = costs.rows if qualifying is None else qualifying
@@ -165,7 +150,7 @@ def foreseen(
     qualifying: int | None = None,
     num_candidates: int | None = None,
 ) -> Foreseen:
-    """What going that way would take, as `predicted_us` reckons it."""
+    """What going that way would take, as `predicted_costs` reckons it."""
     counting = costs.rows if qualifying is None else qualifying
     reads = _reads(k, effort)
     if strategy is Strategy.BRUTE_FORCE:
