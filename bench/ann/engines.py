@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from bench.ann.diskann_engine import DiskAnn
 from bench.ann.lutra_engine import Lutra
+from bench.ann.rabitqlib_engine import RabitqIvf, SymphonyQg
 from bench.ann.scann_engine import Scann
 
 Vectors = npt.NDArray[np.float32]
@@ -176,6 +177,9 @@ def engine(name: str) -> Engine:
         "usearch": Usearch(),
         "diskann": DiskAnn(),
         "scann": Scann(),
+        "rabitqlib-symqg": SymphonyQg(),
+        "rabitqlib-ivf": RabitqIvf(4),
+        "rabitqlib-ivf-raw": RabitqIvf(32),
         "lutra": Lutra(),
     }
     return makers[name]
@@ -190,6 +194,9 @@ NAMES = (
     "faiss-flat",
     "usearch",
     "scann",
+    "rabitqlib-symqg",
+    "rabitqlib-ivf",
+    "rabitqlib-ivf-raw",
     "diskann",
 )
 # These take a cap on their memory and keep to it.
