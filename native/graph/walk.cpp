@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "graph.h"
+#include "prefetch.h"
 
 namespace lutra {
 
@@ -53,8 +54,7 @@ std::span<const std::uint32_t> Walk::neighbours_of(std::uint32_t row) const {
 }
 
 void Walk::prefetch_neighbours(std::uint32_t row) const {
-    const auto* begin = reinterpret_cast<const char*>(graph_->neighbours + std::size_t{row} * graph_->degree);
-    for (std::size_t at = 0; at < graph_->degree * sizeof(std::uint32_t); at += 64) __builtin_prefetch(begin + at);
+    prefetch_lines(graph_->neighbours + std::size_t{row} * graph_->degree, graph_->degree * sizeof(std::uint32_t));
 }
 
 // The lists that the next hops will most likely need, while this one is worked on. (Their records as well was no gain.)
