@@ -241,7 +241,7 @@ def test_searches_whose_time_is_up_give_their_threads_back(filled: Path, store: 
                 it.engine.instance("test").wait_searchable(table, "x", 60)
             stalling.stall(prefix)
             pool = it.app._pools[Lane.SEARCH]
-            stuck = [asyncio.create_task(it.search("stalled", 1.0)) for _ in range(2)]  # it is to come to the store in time
+            stuck = [asyncio.create_task(it.search("stalled", 0.2)) for _ in range(2)]
             assert [status for status, _ in await asyncio.gather(*stuck)] == [408, 408]
             await until(lambda: pool.pending == 0)  # the store has answered none of them
             await it.check_others()
