@@ -165,7 +165,8 @@ class Calibration:
         filter leaves fewer, so that the mean tells of it; without one, what most queries came to.
         """
         effort = self.effort(k, recall_target)
-        compared = (self._compared.mean if filtered else self._compared.median) * max(1.0, k / CHECKED_NEIGHBOURS)
+        compared = self._compared.mean if filtered else self._compared.median
+        compared *= _without_asking(k) / _without_asking(CHECKED_NEIGHBOURS)
         return effort if compared <= SURPRISING * effort.reads else replace(effort, reads=compared)
 
     def expected_recall(self, k: int, recall_target: float) -> float | None:
@@ -190,7 +191,7 @@ class Calibration:
         """What reaches ``recall_target`` of ``k`` neighbours; the most that was measured where none does."""
         if not self._curves:
             beam = max(DEFAULT_EFFORT.beam, 2 * k)
-            reads = UNMEASURED_READS_FACTOR * max(k + k // 5, FIRST_MIN)
+            reads = UNMEASURED_READS_FACTOR * _without_asking(k)
             return Effort(beam, DEFAULT_EFFORT.bound_sigmas, DEFAULT_EFFORT.distances, reads)
         lower, upper = self._around(k)
         below, above = _reach(self._curves[lower], recall_target), _reach(self._curves[upper], recall_target)
@@ -200,11 +201,16 @@ class Calibration:
         return _between(below, above, share)
 
 
+def _without_asking(k: int) -> int:
+    """Rows that are compared whatever codes say."""
+    return max(k + k // 5, FIRST_MIN)
+
+
 def rerank_plan(strategy: Strategy, k: int, beam: int, bound_sigmas: float, effort_max: int = 0) -> Plan:
     """A plan that walks or scans, with what follows from ``k`` for the comparing after it."""
     most = max(64, 4 * k) if strategy is Strategy.WALK else max(256, 8 * k)
     candidates = max(k, min(most, beam)) if strategy is Strategy.WALK else most
-    return Plan(strategy, beam, candidates, max(k + k // 5, FIRST_MIN), bound_sigmas, effort_max)
+    return Plan(strategy, beam, candidates, _without_asking(k), bound_sigmas, effort_max)
 
 
 def frontier(points: Sequence[Point], costs: SegmentCosts) -> list[Point]:
