@@ -16,6 +16,7 @@ NB_MODULE(_native, m) {
     lutra::bind_row_mask(m);
     lutra::bind_graph(m);
     lutra::bind_walk(m);
+    lutra::bind_lists(m);
     lutra::bind_block_cache(m);
     lutra::bind_searcher(m);
     lutra::bind_text(m);

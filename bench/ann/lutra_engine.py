@@ -23,12 +23,20 @@ class Lutra:
     """One segment with a graph, vectors on disk; ``memory_cap_bytes`` is the segment's budget."""
 
     def build(self, vectors: npt.NDArray[np.float32], metric: str, folder: Path, threads: int) -> None:
-        plan = BuildPlan(SegmentKind.GRAPH, choose_code_bits(vectors.shape[1]))
+        plan = BuildPlan(SegmentKind.GRAPH, choose_code_bits(vectors.shape[1]), has_lists=True)
         path = folder / "lutra.segment"
         measure = functools.partial(calibrate, threads=threads)
-        write_segment(path, vectors, METRICS[metric], plan=plan, threads=threads, calibrate=measure).close()
+
+        def keep(order: npt.NDArray[np.uint32]) -> None:
+            np.save(folder / "lutra.order.npy", order)
+
+        kept = write_segment(
+            path, vectors, METRICS[metric], plan=plan, threads=threads, calibrate=measure, on_order=keep
+        )
+        kept.close()
 
     def open(self, folder: Path, metric: str, dimension: int, memory_cap_bytes: int | None) -> None:
+        self._order = np.load(folder / "lutra.order.npy")
         self._segment = Segment.open(folder / "lutra.segment", memory_budget_bytes=memory_cap_bytes)
 
     def sweep(self) -> list[Mapping[str, Any]]:
@@ -39,7 +47,8 @@ class Lutra:
     ) -> npt.NDArray[np.int64]:
         found = self._segment.search(queries, k, recall_target=params["recall_target"], threads=threads)
         self._counters = found.counters.means()
-        return found.ids
+        ids: npt.NDArray[np.int64] = self._order[found.ids].astype(np.int64)
+        return ids
 
     def counters(self) -> Mapping[str, float]:
         return {name: self._counters[name] for name in ("distances", "hops", "reads")}

@@ -149,6 +149,22 @@ Quantizer::Prepared Quantizer::prepare_scaled(const float* vector, const float* 
     return prepared;
 }
 
+void Quantizer::place(const float* vector, bool is_query, float* placed) const {
+    const float* origin = is_query && metric_ == Metric::kDotProduct ? nullptr : centres_.centre(0);
+    const Prepared prepared = prepare(vector, origin, placed);
+    if (prepared.exponent == 0) return;
+    for (std::size_t i = 0; i < coded_dimension(); ++i) {
+        placed[i] = std::clamp(std::ldexp(placed[i], prepared.exponent), -kLengthMax, kLengthMax);
+    }
+}
+
+float Quantizer::product_with_centre(const float* query) const {
+    const float* origin = centres_.centre(0);
+    double product = 0;
+    for (std::size_t i = 0; i < dimension_; ++i) product += static_cast<double>(query[i]) * origin[i];
+    return static_cast<float>(product);
+}
+
 // By how much all steps are multiplied for this residual, so that its code comes nearest in direction.
 float Quantizer::best_factor(const float* rotated, float norm) const {
     alignas(64) float sides[kPaddedDimensionMax];

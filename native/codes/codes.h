@@ -90,6 +90,12 @@ class Quantizer {
     void encode(const float* vectors, std::size_t count, std::uint8_t* records, unsigned threads,
                 std::uint8_t* described = nullptr) const;
 
+    // Fills `placed` [coded_dimension], 64-byte aligned, with what is coded of a vector: less the (first) centre, rotated, and
+    // within 1e18. Of a query by inner product nothing is taken away.
+    void place(const float* vector, bool is_query, float* placed) const;
+    // Of a query [dimension] with the (first) centre.
+    float product_with_centre(const float* query) const;
+
   private:
     friend class QueryCode;
 

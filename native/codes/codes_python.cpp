@@ -285,6 +285,7 @@ void bind_codes(nb::module_& m) {
         .def("__init__", &make_quantizer_with_centres, "bits"_a, "metric"_a, "centres"_a.noconvert(), "seed"_a,
              "level"_a.none())
         .def_prop_ro("record_bytes", &Quantizer::record_bytes)
+        .def_prop_ro("coded_dimension", &Quantizer::coded_dimension)
         .def("encode", &encode<Quantizer>, "vectors"_a.noconvert(), "threads"_a)
         .def("encode_described", &encode_described, "vectors"_a.noconvert(), "threads"_a)
         .def("query", &query_of, "vector"_a.noconvert(), "bound_sigmas"_a, nb::keep_alive<0, 1>());

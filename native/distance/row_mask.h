@@ -36,6 +36,18 @@ class RowMask {
         }
     }
 
+    // Rows of [begin, end) that count.
+    std::size_t count_within(std::size_t begin, std::size_t end) const {
+        std::size_t count = 0;
+        for (std::size_t first = begin / 64 * 64; first < end; first += 64) {
+            std::uint64_t word = words_[first / 64];
+            if (first < begin) word &= ~std::uint64_t{0} << (begin - first);
+            if (end - first < 64) word &= (std::uint64_t{1} << (end - first)) - 1;
+            count += static_cast<std::size_t>(std::popcount(word));
+        }
+        return count;
+    }
+
     // The first row of [begin, end) that counts; `end` where none does.
     std::size_t first(std::size_t begin, std::size_t end) const;
 

@@ -17,6 +17,7 @@ enum class Strategy : std::uint8_t {
     kCodeScan = 1,    // the codes of all rows that count, then the vectors of those in doubt
     kWalk = 2,        // the graph and the codes in memory, then the vectors of those in doubt
     kNodeWalk = 3,    // the graph on disk: every row whose neighbours are looked at gives its vector too
+    kListScan = 4,    // the codes of all rows that count in the lists nearest to the query, then vectors as in kCodeScan
 };
 
 struct SearchPlan {
@@ -34,6 +35,10 @@ struct SearchPlan {
     // How far a k-th neighbour was where a walk's effort was measured; of a product, for a query of length 1. A walk
     // that ends farther away is not trusted, but followed by a scan.
     float measured_within = std::numeric_limits<float>::infinity();
+    // Of a kListScan: rows that the lists looked at have at least; and of the others, up to which cosine of what their rows
+    // would have to be at to be among the nearest they are looked at (ListRanking::cosine).
+    std::size_t covers = 0;
+    float reach = 1;
     std::size_t qualifying;  // rows that count
     const RowMask* mask;     // of all rows; nullptr: all count
     std::span<const std::uint32_t> seeds;  // rows that count, for a walk to start from
@@ -49,7 +54,7 @@ struct SearchPlan {
 struct SearchCounters {
     std::uint64_t distances = 0;  // estimates and exact ones
     std::uint64_t exact = 0;      // of these
-    std::uint64_t hops = 0;
+    std::uint64_t hops = 0;  // rows whose neighbours were looked at, or lists whose rows were
     std::uint64_t reads = 0;
     std::uint64_t bytes = 0;
     Strategy planned = Strategy::kBruteForce;

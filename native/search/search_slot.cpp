@@ -117,6 +117,8 @@ void SearchSlot::choose(const float* query) {
         walk();
     } else if (plan_->strategy == Strategy::kCodeScan) {
         scan();
+    } else if (plan_->strategy == Strategy::kListScan) {
+        scan_lists();
     } else {
         is_node_walking_ = true;
         node_walk_.begin(code_ ? &*code_ : nullptr, plan_->beam, left_out_);
@@ -151,11 +153,16 @@ void SearchSlot::walk() {
         rows_.push_back(candidate.row);
         estimates_.push_back(candidate.distance);
     }
+    take_chosen();
+}
+
+// Goes on with what was found by the codes in memory, or by all of them where they do not tell it apart.
+void SearchSlot::take_chosen() {
     if (!is_cut_ && is_indistinct()) {
         scan();
         return;
     }
-    chosen_by_ = &code;
+    chosen_by_ = &*code_;
     refine();
 }
 
@@ -333,11 +340,11 @@ bool SearchSlot::start_round() {
     return is_busy_;
 }
 
-// Whether a walk has ended farther from the query than where its effort was measured: nothing is known of how it fares
-// there. Under a mask all that counts may be far away.
+// Whether what does not look at all rows has ended farther from the query than where its effort was measured: nothing is
+// known of how it fares there. Under a mask all that counts may be far away.
 bool SearchSlot::is_unfamiliar() const {
-    const bool is_walk = counters_.used == Strategy::kWalk || counters_.used == Strategy::kNodeWalk;
-    return is_walk && code_ && plan_->mask == nullptr && is_far();
+    const bool is_partial = counters_.used != Strategy::kCodeScan && counters_.used != Strategy::kBruteForce;
+    return is_partial && code_ && plan_->mask == nullptr && is_far();
 }
 
 // Whether what was found is farther than where effort was measured.
@@ -521,7 +528,8 @@ std::size_t SearchSlot::size_bytes() const {
     return reader_.size_bytes() +
            (rows_.capacity() + round_.capacity()) * sizeof(std::uint32_t) +
            (estimates_.capacity() + round_estimates_.capacity()) * sizeof(float) +
-           records_.capacity() * sizeof(const std::uint8_t*) +
+           records_.capacity() * sizeof(const std::uint8_t*) + ranking_.size_bytes() +
+           list_rows_.capacity() * sizeof(std::uint32_t) + list_estimates_.capacity() * sizeof(float) +
            (ordered_.capacity() + nearest_.capacity()) * sizeof(Candidate);
 }
 

@@ -8,7 +8,9 @@
 
 #include "beam.h"
 #include "exact_distance.h"
+#include "lists.h"
 #include "node_reader.h"
+#include "nearest.h"
 #include "node_walk.h"
 #include "search_plan.h"
 #include "searcher.h"
@@ -52,6 +54,10 @@ class SearchSlot {
     void choose(const float* query);
     void walk();
     void scan();
+    void scan_lists();
+    bool is_passed_over(std::size_t list, std::size_t covered, const Nearest& wanted, const Nearest& candidates) const;
+    std::size_t estimate_list(std::size_t list, Nearest& wanted, Nearest& candidates);
+    void take_chosen();
     void refine();
     bool is_indistinct() const;
     bool is_crowded() const;
@@ -122,7 +128,10 @@ class SearchSlot {
     std::size_t next_ = 0;
     std::size_t candidates_ = 0;  // rows_ are at most so many of those that count
     std::size_t usual_candidates_ = 0;  // with more of them codes were found to tell too little
-    std::vector<const std::uint8_t*> records_;  // scratch of refine
+    std::vector<const std::uint8_t*> records_;  // scratch of refine, and of lists
+    std::vector<std::uint32_t> list_rows_;      // of lists
+    std::vector<float> list_estimates_;
+    ListRanking ranking_;
     std::vector<Candidate> ordered_;
     std::vector<std::uint32_t> round_;  // being read
     std::vector<Candidate> nearest_;

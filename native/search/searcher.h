@@ -12,6 +12,7 @@
 
 #include "codes.h"
 #include "distance.h"
+#include "lists.h"
 #include "node_reader.h"
 #include "search_plan.h"
 #include "walk.h"
@@ -28,6 +29,7 @@ struct SegmentParts {
     const std::uint8_t* fine_records = nullptr;  // [rows, record_bytes of those]
     const std::uint32_t* neighbours = nullptr;   // [rows, degree]; nullptr: not in memory
     std::span<const std::uint32_t> entries;
+    const Lists* lists = nullptr;  // that the rows are in; nullptr: in none, or these are not in memory
     std::span<const std::uint32_t> apart;  // where walks go on, at last
     // Rows that codes do not describe, ascending, and their vectors [rows, dimension]: compared by every search.
     std::span<const std::uint32_t> exact_rows;

@@ -60,6 +60,8 @@ struct Wanted {
     bool scans_when_away;
     float within;
     float measured_within;
+    std::size_t covers;
+    float reach;
 };
 
 // Keeps the arrays alive; they must not change while it lives.
@@ -68,7 +70,8 @@ class PySearcher {
     PySearcher(const HeldSource& nodes, bool through_cache, std::size_t rows, std::size_t dimension, std::size_t degree,
                int metric, const Quantizer* quantizer, std::optional<Records> records,
                std::optional<Neighbours> neighbours, Entries entries, const Quantizer* fine_quantizer,
-               std::optional<Records> fine_records, Entries apart, Entries exact_rows, Matrix exact_vectors)
+               std::optional<Records> fine_records, Entries apart, Entries exact_rows, Matrix exact_vectors,
+               const Lists* lists)
         : records_(std::move(records)),
           fine_records_(std::move(fine_records)),
           neighbours_(std::move(neighbours)),
@@ -96,14 +99,17 @@ class PySearcher {
                 "the finer codes do not go with the others");
         require((fine_quantizer != nullptr) == fine_records_.has_value(), "finer codes are records and a quantizer");
         parts.fine_quantizer = fine_quantizer;
+        require(lists == nullptr || (quantizer != nullptr && lists->row_count() == rows && lists->dimension() == dimension),
+                "the lists do not fit the rows");
+        parts.lists = lists;
         set_arrays(parts);
         searcher_.emplace(std::move(parts));
     }
 
     nb::tuple search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam, std::int64_t candidates,
                      std::int64_t first, float bound_sigmas, std::uint64_t effort_max, bool deepens,
-                     bool scans_when_away, float within, float measured_within, const RowMask* mask, const std::optional<Entries>& left_out,
-                     unsigned threads) const;
+                     bool scans_when_away, float within, float measured_within, std::int64_t covers, float reach,
+                     const RowMask* mask, const std::optional<Entries>& left_out, unsigned threads) const;
 
     nb::object meet(const Matrix& vectors, const Entries& rows, std::int64_t beam, unsigned threads) const;
 
@@ -181,11 +187,12 @@ void PySearcher::check(const Matrix& queries, const Wanted& wanted, int strategy
             "queries have " + std::to_string(queries.shape(1)) + " dimensions, the vectors " +
                 std::to_string(of.nodes.layout.dimension));
     require(mask == nullptr || mask->row_count() == of.nodes.row_count, "the mask has another number of rows");
-    require(strategy >= 0 && strategy <= 3, "there is no strategy " + std::to_string(strategy));
+    require(strategy >= 0 && strategy <= 4, "there is no strategy " + std::to_string(strategy));
     const auto wants = static_cast<Strategy>(strategy);
-    const bool needs_codes = wants == Strategy::kCodeScan || wants == Strategy::kWalk;
+    const bool needs_codes = wants == Strategy::kCodeScan || wants == Strategy::kWalk || wants == Strategy::kListScan;
     require(!needs_codes || of.records != nullptr, "this strategy needs codes in memory");
     require(wants != Strategy::kWalk || of.neighbours != nullptr, "a walk needs the graph in memory");
+    require(wants != Strategy::kListScan || of.lists != nullptr, "there are no lists");
     require(wants != Strategy::kNodeWalk || of.nodes.layout.degree > 0, "a walk needs a graph");
     require(wanted.k >= 1 && wanted.candidates >= wanted.k && wanted.first >= wanted.k,
             "k is at least 1, and candidates and first at least k");
@@ -214,6 +221,8 @@ SearchPlan PySearcher::plan_of(const Wanted& wanted, int strategy, const RowMask
             .scans_when_away = wanted.scans_when_away,
             .within = wanted.within,
             .measured_within = wanted.measured_within,
+            .covers = wanted.covers,
+            .reach = wanted.reach,
             .qualifying = qualifying,
             .mask = mask,
             .seeds = {},
@@ -238,10 +247,11 @@ std::array<std::int64_t, kCounters> figures_of(const SearchCounters& c) {
 nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam,
                              std::int64_t candidates, std::int64_t first, float bound_sigmas, std::uint64_t effort_max,
                              bool deepens, bool scans_when_away, float within, float measured_within,
-                             const RowMask* mask, const std::optional<Entries>& left_out, unsigned threads) const {
+                             std::int64_t covers, float reach, const RowMask* mask,
+                             const std::optional<Entries>& left_out, unsigned threads) const {
     const Wanted wanted{positive(k, "k"), positive(beam, "beam"), positive(candidates, "candidates"),
                         positive(first, "first"), bound_sigmas, effort_max, deepens,
-                        scans_when_away, within, measured_within};
+                        scans_when_away, within, measured_within, positive(covers, "covers"), reach};
     check(queries, wanted, strategy, mask);
     require(!left_out || left_out->shape(0) == queries.shape(0), "left_out has another number of queries");
     const PythonDeadline deadline;
@@ -321,7 +331,7 @@ struct Share {
 
 Share share_of(const nb::handle& item, const Matrix& queries, TimeLimit limit, bool in_part) {
     const auto fields = nb::cast<nb::tuple>(item);
-    require(fields.size() == 14, "a share has 14 fields");
+    require(fields.size() == 16, "a share has 16 fields");
     Wanted wanted{positive(nb::cast<std::int64_t>(fields[2]), "k"),
                   positive(nb::cast<std::int64_t>(fields[4]), "beam"),
                   positive(nb::cast<std::int64_t>(fields[5]), "candidates"),
@@ -331,9 +341,11 @@ Share share_of(const nb::handle& item, const Matrix& queries, TimeLimit limit, b
                   nb::cast<bool>(fields[9]),
                   nb::cast<bool>(fields[10]),
                   nb::cast<float>(fields[11]),
-                  nb::cast<float>(fields[12])};
+                  nb::cast<float>(fields[12]),
+                  positive(nb::cast<std::int64_t>(fields[13]), "covers"),
+                  nb::cast<float>(fields[14])};
     const auto* searcher = nb::cast<const PySearcher*>(fields[0]);
-    const auto* mask = fields[13].is_none() ? nullptr : nb::cast<const RowMask*>(fields[13]);
+    const auto* mask = fields[15].is_none() ? nullptr : nb::cast<const RowMask*>(fields[15]);
     const int strategy = nb::cast<int>(fields[3]);
     searcher->check(queries, wanted, strategy, mask);
     Share share{nb::cast<Docs>(fields[1], false), {}};
@@ -390,16 +402,17 @@ void bind_searcher(nb::module_& m) {
     nb::class_<PySearcher>(m, "Searcher")
         .def(nb::init<const HeldSource&, bool, std::size_t, std::size_t, std::size_t, int, const Quantizer*,
                       std::optional<Records>, std::optional<Neighbours>, Entries, const Quantizer*,
-                      std::optional<Records>, Entries, Entries, Matrix>(),
+                      std::optional<Records>, Entries, Entries, Matrix, const Lists*>(),
              "nodes"_a, "through_cache"_a, "rows"_a, "dimension"_a, "degree"_a, "metric"_a, "quantizer"_a.none(),
              "records"_a.noconvert().none(), "neighbours"_a.noconvert().none(), "entries"_a.noconvert(),
              "fine_quantizer"_a.none(), "fine_records"_a.noconvert().none(), "apart"_a.noconvert(), "exact_rows"_a.noconvert(),
-             "exact_vectors"_a.noconvert(), nb::keep_alive<1, 8>(), nb::keep_alive<1, 12>())
+             "exact_vectors"_a.noconvert(), "lists"_a.none(), nb::keep_alive<1, 8>(), nb::keep_alive<1, 12>(),
+             nb::keep_alive<1, 17>())
         .def("meet", &PySearcher::meet, "vectors"_a.noconvert(), "rows"_a.noconvert(), "beam"_a, "threads"_a)
         .def("come_by", &PySearcher::come_by, "query"_a.noconvert(), "beam"_a, "count"_a)
         .def("search", &PySearcher::search, "queries"_a.noconvert(), "k"_a, "strategy"_a, "beam"_a, "candidates"_a,
              "first"_a, "bound_sigmas"_a, "effort_max"_a, "deepens"_a, "scans_when_away"_a, "within"_a,
-             "measured_within"_a, "mask"_a.none(), "left_out"_a.noconvert().none(), "threads"_a)
+             "measured_within"_a, "covers"_a, "reach"_a, "mask"_a.none(), "left_out"_a.noconvert().none(), "threads"_a)
         .def_prop_ro("scratch_bytes", &PySearcher::scratch_bytes);
     m.def("search_segments", &search_segments, "shares"_a, "queries"_a.noconvert(), "top_k"_a, "known"_a, "threads"_a,
           "in_part"_a);

@@ -21,6 +21,7 @@
 #include "graph.h"
 #include "guarded.h"
 #include "io_file.h"
+#include "list_build.h"
 
 namespace {
 
@@ -60,15 +61,20 @@ struct Codes {
 struct World {
     std::vector<float> vectors = std::vector<float>(kRows * kDimension);
     std::optional<Codes> codes, fine;
+    std::optional<Lists> lists;
     std::unique_ptr<std::uint32_t[]> neighbours = std::make_unique<std::uint32_t[]>(kRows * kDegree);
     std::vector<std::uint32_t> entries;
+    BuiltLists built;
     NodeLayout layout{kDimension, kDegree, kPageBytes};
 
-    explicit World(Coded coded) {
+    explicit World(Coded coded, bool has_lists = false) {
         std::mt19937 random(1);
         std::normal_distribution<float> normal;
         for (float& element : vectors) element = normal(random);
+        if (has_lists) order(coded);
         codes.emplace(quantizer_of(coded), vectors);
+        if (has_lists) lists.emplace(codes->quantizer, built.offsets, built.centroids.data(), built.step, built.radii.data(),
+                                      built.spreads.data());
         if (coded == Coded::kAlongBasisAndFine) fine.emplace(along_axes({{8, 64, 0.005f}}), vectors);
         GraphOptions options;
         options.degree = kDegree;
@@ -78,6 +84,18 @@ struct World {
         std::copy(graph->neighbours.begin(), graph->neighbours.end(), neighbours.get());
         entries = graph->entries;
         CHECK(layout.nodes_per_block() == kPerBlock);
+    }
+
+    // Puts the vectors into lists, whose rows are in heap blocks of exactly their size.
+    void order(Coded coded) {
+        built = build_lists(vectors.data(), kRows, quantizer_of(coded), {12, 3, simd_levels().front()},
+                            [](std::size_t, std::size_t) {});
+        std::vector<float> ordered;
+        for (const std::uint32_t row : built.order) {
+            const float* vector = vectors.data() + std::size_t{row} * kDimension;
+            ordered.insert(ordered.end(), vector, vector + kDimension);
+        }
+        vectors = ordered;
     }
 
     // `damaged`: a block with a flipped bit.
@@ -115,6 +133,7 @@ struct World {
             }
         }
         if (has_graph) parts.neighbours = neighbours.get();
+        if (has_records && lists) parts.lists = &*lists;
         return parts;
     }
 };
@@ -132,7 +151,7 @@ constexpr float kFar = std::numeric_limits<float>::infinity();
 // How many of the true neighbours were found, by all queries. `compared`: rows read for it, where wanted.
 std::size_t search(const World& world, const Searcher& searcher, Strategy strategy, const std::uint8_t* mask,
                    unsigned threads, std::uint64_t* compared = nullptr, float within = kFar,
-                   TimeLimit limit = {}) {
+                   TimeLimit limit = {}, std::size_t covers = kRows, float reach = 1) {
     std::vector<std::uint32_t> rows;
     for (std::uint32_t row = 0; row < kRows; ++row) {
         if (mask == nullptr || mask[row] != 0) rows.push_back(row);
@@ -147,6 +166,8 @@ std::size_t search(const World& world, const Searcher& searcher, Strategy strate
     plan.bound_sigmas = 2;
     plan.within = within;
     plan.limit = limit;
+    plan.covers = covers;
+    plan.reach = reach;
     plan.qualifying = rows.size();
     std::optional<RowMask> counting;
     if (mask != nullptr) plan.mask = &counting.emplace(mask, kRows);
@@ -192,6 +213,23 @@ void every_strategy_finds(const World& world, const std::shared_ptr<BlockSource>
         CHECK(search(world, resident, strategy, few.get(), 2) == kQueries * 2);
     }
     CHECK(search(world, paged, Strategy::kNodeWalk, few.get(), 1) == kQueries * 2);
+}
+
+void lists_are_enough(const World& world) {
+    const Searcher searcher(world.parts(true, false, nullptr));
+    const auto mask = std::make_unique<std::uint8_t[]>(kRows), few = std::make_unique<std::uint8_t[]>(kRows);
+    for (std::size_t row = 0; row < kRows; row += 3) mask[row] = 1;
+    few[5] = few[600] = 1;
+    const std::size_t all = kQueries * kK;
+    for (const std::uint8_t* one : std::initializer_list<const std::uint8_t*>{nullptr, mask.get()}) {
+        const std::size_t by_all = search(world, searcher, Strategy::kListScan, one, 2);
+        CHECK(by_all >= all * 95 / 100);
+        const std::size_t by_some = search(world, searcher, Strategy::kListScan, one, 2, nullptr, kFar, {}, kRows / 8, -1);
+        CHECK(by_some < by_all && by_some >= all / 4);
+        CHECK(search(world, searcher, Strategy::kListScan, one, 1, nullptr, kFar, {}, 0, -1) >= kQueries);
+        CHECK(search(world, searcher, Strategy::kListScan, one, 1, nullptr, kFar, {}, 0, 0.8f) >= all * 9 / 10);
+    }
+    CHECK(search(world, searcher, Strategy::kListScan, few.get(), 2, nullptr, kFar, {}, 0, -1) == kQueries * 2);
 }
 
 // Every query is a row: nothing else lies nearly as near as itself.
@@ -343,6 +381,12 @@ int main() {
         what_is_too_far_is_not_read(along);
         many_callers_at_once(along);
         if (along.fine) fine_codes_save_reads(along);
+    }
+    for (const Coded coded : {Coded::kAlike, Coded::kAlongBasisAndFine}) {
+        const World in_lists(coded, true);
+        in_lists.write(kNone);
+        every_strategy_finds(in_lists, nullptr);
+        lists_are_enough(in_lists);
     }
     const World world(Coded::kAlike);
     world.write(kNone);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ GOLDEN_EXACT = (7, 20, 41)
 
 def golden_name(kind: SegmentKind, metric: Metric, version: int = 2, what: str = "") -> str:
     """Of a file in tests/vectors/golden; ``what`` its codes have: "basis", or "centres" from version 3 on, or "exact"
-    rows beside them from version 4 on."""
+    rows beside them from version 4 on, or "lists" that its rows are in from version 5 on."""
     return f"v{version}-{kind.value}{'-' + what if what else ''}-{metric.name.lower()}.segment"
 
 
@@ -93,7 +94,8 @@ def golden_plan(kind: SegmentKind, what: str = "") -> BuildPlan:
     """With a basis: codes of 1 bit and finer ones of 4 bits along 64 directions, 20 of which are not zeros."""
     code_bytes, fine_bytes = (16, 40) if what == "basis" else (None, None)
     centres = 5 if what == "centres" else None
-    return BuildPlan(kind, 4, code_bytes=code_bytes, fine_bytes=fine_bytes, centres=centres, degree=6, beam=20)
+    made = BuildPlan(kind, 4, code_bytes=code_bytes, fine_bytes=fine_bytes, centres=centres, degree=6, beam=20)
+    return replace(made, has_lists=what == "lists")
 
 
 def measured(calibration: Mapping[str, object], *exact: int) -> Measured:

@@ -151,7 +151,7 @@ def test_each_strategy_finds_and_keeps_to_a_mask(path: Path, metric: Metric) -> 
     truth, _ = topk(QUERIES, VECTORS, 10, metric, mask)
     for budget in (None, ROWS * (40 + GRAPH_BYTES) + BASIS_BYTES):
         with Segment.open(path, memory_budget_bytes=budget) as segment:
-            for strategy in Strategy:
+            for strategy in set(Strategy) - {Strategy.LIST_SCAN}:
                 beam = 0 if strategy in (Strategy.BRUTE_FORCE, Strategy.CODE_SCAN) else 300
                 plan = Plan(strategy, beam, 200, 12, 2.0)
                 ids, _, counters = segment.searcher.search(QUERIES, 10, plan, mask=RowMask(mask))

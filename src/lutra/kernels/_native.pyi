@@ -194,6 +194,7 @@ class Quantizer:
     """See `lutra.kernels.codes.Quantizer`."""
 
     record_bytes: int
+    coded_dimension: int
     @overload
     def __init__(
         self, dimension: int, bits: int, metric: int, centroid: NDArray[np.float32] | None, seed: int, level: str | None
@@ -305,6 +306,42 @@ class RowMask:
     def has(self, ids: NDArray[Any]) -> NDArray[np.bool_]: ...
     def bools(self) -> NDArray[np.bool_]: ...
 
+def build_lists(
+    vectors: NDArray[np.float32],
+    quantizer: Quantizer,
+    rows_per_list: int,
+    threads: int,
+    on_progress: Callable[[int, int], object] | None,
+) -> tuple[
+    NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int8], NDArray[np.float32], NDArray[np.float32], float, int
+]: ...
+
+class Lists:
+    """See `lutra.kernels.lists.Lists`."""
+
+    def __init__(
+        self,
+        quantizer: Quantizer,
+        offsets: NDArray[np.uint32],
+        centroids: NDArray[np.int8],
+        step: float,
+        radii: NDArray[np.float32],
+        spreads: NDArray[np.float32],
+    ) -> None: ...
+    def __len__(self) -> int: ...
+    @property
+    def size_bytes(self) -> int: ...
+    def covered(self, queries: NDArray[np.float32], rows: NDArray[np.int64], threads: int) -> NDArray[np.int64]: ...
+    def reached(
+        self,
+        queries: NDArray[np.float32],
+        rows: NDArray[np.int64],
+        distances: NDArray[np.float32],
+        reaches: NDArray[np.float32],
+        threads: int,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]: ...
+    def ranked(self, query: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
+
 class Searcher:
     """See `lutra.kernels.searcher.Searcher`."""
 
@@ -325,6 +362,7 @@ class Searcher:
         apart: NDArray[np.uint32],
         exact_rows: NDArray[np.uint32],
         exact_vectors: NDArray[np.float32],
+        lists: Lists | None,
     ) -> None: ...
     def come_by(
         self, query: NDArray[np.float32], beam: int, count: int
@@ -346,6 +384,8 @@ class Searcher:
         scans_when_away: bool,
         within: float,
         measured_within: float,
+        covers: int,
+        reach: float,
         mask: RowMask | None,
         left_out: NDArray[np.uint32] | None,
         threads: int,

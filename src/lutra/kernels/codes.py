@@ -188,6 +188,11 @@ class Quantizer:
     def record_bytes(self) -> int:
         return self._native.record_bytes
 
+    @property
+    def coded_dimension(self) -> int:
+        """Elements that are coded: of the padded dimension, or of a basis' directions."""
+        return self._native.coded_dimension
+
     def encode(self, vectors: Vectors, threads: int = 0) -> Records:
         """Records uint8 [n, record_bytes] of float32 [n, dimension] ``vectors``.
 

@@ -19,6 +19,7 @@ from lutra.kernels import _native
 from lutra.kernels.blocks import BlockSource
 from lutra.kernels.codes import Quantizer
 from lutra.kernels.distance import require_finite
+from lutra.kernels.lists import Lists
 from lutra.kernels.row_mask import RowMask
 from lutra.model.indexes import Metric
 
@@ -36,6 +37,8 @@ class Strategy(enum.IntEnum):
     """The graph is walked in memory by codes, then the vectors of those in doubt are read."""
     NODE_WALK = 3
     """The graph is walked on disk: each row expanded gives neighbours and vector in one read."""
+    LIST_SCAN = 4
+    """The codes of all that counts in the lists nearest to the query are looked at, then vectors of those in doubt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,13 @@ class Plan:
     measured_within: float = math.inf
     """How far a k-th neighbour was where a walk's effort was measured (of a product: for a query of length 1). A walk
     that ends farther away is followed by a scan."""
+    covers: int = 0
+    """Of a LIST_SCAN: rows that the lists looked at have, at least."""
+    reach: float = 1.0
+    """And of the others those that take no larger cosine to hold one of the nearest (``native/lists/lists.h``)."""
 
     @property
-    def fields(self) -> tuple[int, int, int, int, float, int, bool, bool, float, float]:
+    def fields(self) -> tuple[int, int, int, int, float, int, bool, bool, float, float, int, float]:
         """As the native call takes them."""
         return (
             self.strategy,
@@ -77,6 +84,8 @@ class Plan:
             self.scans_when_away,
             self.within,
             self.measured_within,
+            self.covers,
+            self.reach,
         )
 
 
@@ -89,7 +98,7 @@ class SearchCounters:
     exact: NDArray[np.int64]
     """Of these: compared exactly."""
     hops: NDArray[np.int64]
-    """Rows whose neighbours were looked at."""
+    """Rows whose neighbours were looked at, or lists whose rows were."""
     reads: NDArray[np.int64]
     """Requests to disk or remote store; blocks asked of the cache where it is read through."""
     bytes: NDArray[np.int64]
@@ -119,10 +128,11 @@ class Searcher:
     :param apart: uint32 [a]: rows that walks do not come by, so that they look at these before they end. None: no rows.
     :param exact_rows: uint32 [e], ascending: rows that codes do not describe, and ``exact_vectors`` float32 [e, d] are
         theirs: every search compares them. None: there are none.
+    :param lists: that the rows are in, over ``quantizer``; None: in none.
     :raises ValueError: these do not fit each other.
     """
 
-    __slots__ = ("exact_rows", "native", "nodes")
+    __slots__ = ("exact_rows", "lists", "native", "nodes")
 
     def __init__(
         self,
@@ -142,9 +152,11 @@ class Searcher:
         apart: NDArray[np.uint32] | None = None,
         exact_rows: NDArray[np.uint32] | None = None,
         exact_vectors: Vectors | None = None,
+        lists: Lists | None = None,
     ) -> None:
         self.nodes = nodes
         self.exact_rows = np.empty(0, np.uint32) if exact_rows is None else exact_rows
+        self.lists = lists
         self.native = _native.Searcher(
             nodes.native,
             through_cache,
@@ -161,6 +173,7 @@ class Searcher:
             np.empty(0, np.uint32) if apart is None else apart,
             self.exact_rows,
             np.empty((0, dimension), np.float32) if exact_vectors is None else exact_vectors,
+            None if lists is None else lists.native,
         )
 
     @property

@@ -33,6 +33,8 @@ class BuildPlan:
     """Of a record of the finer codes beside those. None: what the sample asks for; 0: none."""
     centres: int | None = None
     """That codes without a basis are taken against. None: as many as a sample asks for, one where it does not."""
+    has_lists: bool = False
+    """Whether rows are put in lists (`lutra.vectors.list_format`), and so in another order than they are given."""
     degree: int = 32
     """Neighbours a row at most."""
     beam: int = 100
@@ -48,6 +50,8 @@ class BuildPlan:
         for record_bytes in (self.code_bytes, self.fine_bytes):
             if record_bytes and not RECORD_BYTES_MIN <= record_bytes <= RECORD_BYTES_MAX:
                 raise ValueError(f"a record has {RECORD_BYTES_MIN} to {RECORD_BYTES_MAX} bytes, not {record_bytes}")
+        if self.has_lists and self.kind is SegmentKind.FLAT:
+            raise ValueError("a segment without codes has no lists")
         if not 1 <= self.degree <= DEGREE_MAX:
             raise ValueError(f"degree is 1 to {DEGREE_MAX}, not {self.degree}")
 

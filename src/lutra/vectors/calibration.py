@@ -25,6 +25,9 @@ CHECKED_NEIGHBOURS: Final = 10
 """Of a query of the check."""
 SURPRISING: Final = 1.5
 """Times what was planned to be read: so much is taken for what searches read."""
+LIST_GROWTH_DEFAULT: Final = 0.5
+LIST_GROWTH_MIN: Final = 0.1
+"""Of the rows that lists looked at have: for ten times the neighbours 1.3 times as many at least."""
 FAMILIAR_MARGIN: Final = 0.05
 """Of the farthest k-th neighbour that was measured: of some hundred queries the farthest is not the farthest of all."""
 
@@ -59,6 +62,23 @@ class Checked(NamedTuple):
     """That codes do not describe, so that every search compares them."""
 
 
+class ListEffort(NamedTuple):
+    """What to spend on a query that goes by lists, and what that came to when it was measured."""
+
+    covers: int
+    reach: float
+    """As `lutra.kernels.searcher.Plan` has both."""
+    reach_most: float
+    """For who wants more than was planned: of the most that was found."""
+    bound_sigmas: float
+    rows: float
+    """That the lists looked at have."""
+    rows_most: float
+    growth: float
+    """By the number of neighbours to this power more rows are looked at."""
+    reads: float
+
+
 @dataclass(frozen=True, slots=True)
 class Effort:
     """What to spend on a query, and what that came to when it was measured."""
@@ -68,6 +88,8 @@ class Effort:
     bound_sigmas: float
     distances: float
     reads: float
+    lists: ListEffort | None = None
+    """None: there are no lists, or they find too little."""
 
 
 UNMEASURED_READS_FACTOR: Final = 1.1
@@ -93,14 +115,16 @@ class Calibration:
         recall: float | None = None,
         apart: Sequence[int] = (),
         compared: Compared = Compared(),  # noqa: B008 (immutable)
+        lists: ListCurves | None = None,
     ) -> None:
         """``curves``: by k, points of ascending recall and cost. ``farthest``: by k, how far a k-th neighbour was at
         most; under inner product, of queries of length 1. ``recall``: of the ten nearest, checked after all that, and
         ``compared``: what each query of the check compared for it. ``apart``: rows that walks to them do not
-        find, so that all walks look at them, too."""
+        find, so that all walks look at them, too. ``lists``: of searches by lists."""
         self.fallback = fallback
         self.apart = tuple(apart)
         self.recall = recall
+        self.lists = lists
         self._compared = compared
         self._curves = {k: tuple(points) for k, points in sorted(curves.items()) if points}
         self._farthest = dict(sorted((farthest or {}).items()))
@@ -121,34 +145,51 @@ class Calibration:
             document.get("recall"),
             [int(row) for row in document.get("apart", ())],
             Compared(float(document.get("compared", 0.0)), float(document.get("compared_mostly", 0.0))),
+            ListCurves.from_json(document["lists"]) if "lists" in document else None,
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "curves": {
-                str(k): [
-                    [p.recall, p.effort.beam, p.effort.bound_sigmas, p.effort.distances, p.effort.reads] for p in points
-                ]
-                for k, points in self._curves.items()
-            },
-            "farthest": {str(k): distance for k, distance in self._farthest.items()},
-            "fallback": self.fallback.value,
-            "recall": self.recall,
-            "compared": self._compared.mean,
-            "compared_mostly": self._compared.median,
-        } | ({"apart": list(self.apart)} if self.apart else {})
+        return (
+            {
+                "curves": {
+                    str(k): [
+                        [p.recall, p.effort.beam, p.effort.bound_sigmas, p.effort.distances, p.effort.reads]
+                        for p in points
+                    ]
+                    for k, points in self._curves.items()
+                },
+                "farthest": {str(k): distance for k, distance in self._farthest.items()},
+                "fallback": self.fallback.value,
+                "recall": self.recall,
+                "compared": self._compared.mean,
+                "compared_mostly": self._compared.median,
+            }
+            | ({"apart": list(self.apart)} if self.apart else {})
+            | ({"lists": self.lists.to_json()} if self.lists else {})
+        )
 
     def checked(self, fallback: Fallback, recall: float, compared: Compared = Compared()) -> Calibration:  # noqa: B008
         """The same, with what a check of it found."""
-        return Calibration(self._curves, self._farthest, fallback, recall, self.apart, compared)
+        return Calibration(self._curves, self._farthest, fallback, recall, self.apart, compared, self.lists)
 
     def with_apart(self, rows: Sequence[int]) -> Calibration:
         """The same, with rows that walks to them do not find."""
-        return Calibration(self._curves, self._farthest, self.fallback, self.recall, rows, self._compared)
+        return Calibration(self._curves, self._farthest, self.fallback, self.recall, rows, self._compared, self.lists)
 
     def with_fallback(self, fallback: Fallback) -> Calibration:
         """The same, done another way."""
-        return Calibration(self._curves, self._farthest, fallback, self.recall, self.apart, self._compared)
+        of = self._curves, self._farthest, fallback, self.recall, self.apart, self._compared
+        return Calibration(*of, self.lists)
+
+    def with_lists(self, lists: ListCurves | None) -> Calibration:
+        """The same, with what searches by lists take."""
+        of = self._curves, self._farthest, self.fallback, self.recall, self.apart, self._compared
+        return Calibration(*of, lists)
+
+    @property
+    def curves(self) -> Mapping[int, Sequence[Point]]:
+        """By k, points of ascending recall and cost."""
+        return self._curves
 
     def measured_within(self, k: int) -> float:
         """A ``k``-th neighbour farther than this is none that effort was measured with; infinite where that is not
@@ -189,6 +230,10 @@ class Calibration:
 
     def effort(self, k: int, recall_target: float) -> Effort:
         """What reaches ``recall_target`` of ``k`` neighbours; the most that was measured where none does."""
+        effort = self._effort(k, recall_target)
+        return effort if self.lists is None else replace(effort, lists=self.lists.effort(k, recall_target))
+
+    def _effort(self, k: int, recall_target: float) -> Effort:
         if not self._curves:
             beam = max(DEFAULT_EFFORT.beam, 2 * k)
             reads = UNMEASURED_READS_FACTOR * _without_asking(k)
@@ -206,9 +251,50 @@ def _without_asking(k: int) -> int:
     return max(k + k // 5, FIRST_MIN)
 
 
+class ListCurves:
+    """Recall against how far lists are reached for, in thousandths in place of a beam, and the rows of these lists in
+    the place of distances."""
+
+    def __init__(self, curves: Mapping[int, Sequence[Point]], least: int) -> None:
+        """``curves``: as of `Calibration`, at least one; ``least``: rows to cover so that every row finds itself."""
+        self._curves = Calibration(curves)
+        self._least = least
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> ListCurves | None:
+        """What `to_json` gave; None where it has no curve. Raises KeyError, TypeError or ValueError."""
+        curves = Calibration.from_json(document).curves
+        return cls(curves, int(document["least"])) if curves else None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"curves": self._curves.to_json()["curves"], "least": self._least}
+
+    def effort(self, k: int, recall_target: float) -> ListEffort:
+        """As `Calibration.effort`. Reaches hardly depend on ``k``: beyond what was measured they are the same."""
+        few, many = min(self._curves.curves), max(self._curves.curves)
+        effort = self._curves.effort(min(k, many), recall_target)
+        most = self._curves.effort(min(k, many), 1.0)
+        growth = LIST_GROWTH_DEFAULT
+        if few < many:
+            fewer, more = (max(1.0, self._curves.effort(m, recall_target).distances) for m in (few, many))
+            growth = min(max(math.log(more / fewer) / math.log(many / few), LIST_GROWTH_MIN), 1.0)
+        beyond = max(1.0, k / many)
+        return ListEffort(
+            self._least,
+            effort.beam / 1_000,
+            most.beam / 1_000,
+            effort.bound_sigmas,
+            effort.distances * beyond**growth,
+            most.distances * beyond**growth,
+            growth,
+            effort.reads * beyond,
+        )
+
+
 def rerank_plan(strategy: Strategy, k: int, beam: int, bound_sigmas: float, effort_max: int = 0) -> Plan:
     """A plan that walks or scans, with what follows from ``k`` for the comparing after it."""
-    most = max(64, 4 * k) if strategy is Strategy.WALK else max(256, 8 * k)
+    is_partial = strategy in (Strategy.WALK, Strategy.LIST_SCAN)
+    most = max(64, 4 * k) if is_partial else max(256, 8 * k)
     candidates = max(k, min(most, beam)) if strategy is Strategy.WALK else most
     return Plan(strategy, beam, candidates, _without_asking(k), bound_sigmas, effort_max)
 

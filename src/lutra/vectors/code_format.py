@@ -44,6 +44,11 @@ class CodeFormat:
         return padded * self.bits // 8 + FACTOR_BYTES + CENTRE_BYTES * self.has_centres
 
     @property
+    def coded_dimension(self) -> int:
+        """Elements of a vector that are coded."""
+        return self.directions or -(-self.dimension // PADDED_DIMENSION_MULTIPLE) * PADDED_DIMENSION_MULTIPLE
+
+    @property
     def has_centres(self) -> bool:
         """Whether they are several."""
         return self.centres > 1

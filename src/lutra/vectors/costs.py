@@ -42,6 +42,13 @@ MASK_ROW_US: Final = 0.000_05
 CANDIDATE_US: Final = 0.06
 """A row that a scan keeps: put in order, told apart by the longer codes, and its bound looked at."""
 
+LIST_US: Final = 0.006
+"""A list whose centroid is compared, and that is put in order;"""
+LIST_OPENED_US: Final = 0.05
+"""one whose rows are looked at, beside them."""
+DENSE_SHARE: Final = 0.4
+"""As in native/search/search_lists.cpp."""
+
 WALK_ESTIMATE_US: Final = 0.01
 WALK_BYTE_US: Final = 0.000_2
 """A code looked at on a walk, the keeping of the beam included, of a line or two; for each byte beyond."""
@@ -93,6 +100,8 @@ class SegmentCosts:
     block_bytes: int = 4096
     degree: int = 0
     """Neighbours of a row, 4 bytes each."""
+    lists: int = 0
+    """In memory; 0: none."""
 
     @property
     def walk_estimate_us(self) -> float:
@@ -151,6 +160,18 @@ class SegmentCosts:
         mask_us = 0.0 if qualifying == self.rows else self.rows * MASK_ROW_US
         kept_us = min(candidates, qualifying) * CANDIDATE_US
         scanned = Cost(START_US + QUERY_US + qualifying * estimate_us + mask_us + kept_us)
+        return scanned.plus(self.reads(reads, reads))
+
+    def list_scan(self, qualifying: int, covered: float, candidates: int, reads: float) -> Cost:
+        """The codes of what qualifies in lists of so many rows, and the reads after it."""
+        share = qualifying / self.rows if self.rows else 0.0
+        looked_at = covered * share
+        dense = share >= DENSE_SHARE
+        missed_us = 0.0 if dense else LINE_MISS_US * (1 + self.record_bytes / LINE_BYTES)
+        estimates_us = (covered if dense else looked_at) * (self.scan_estimate_us + missed_us)
+        lists_us = self.lists * (LIST_US + LIST_OPENED_US * (covered / self.rows if self.rows else 0.0))
+        kept_us = min(candidates, looked_at) * CANDIDATE_US
+        scanned = Cost(START_US + QUERY_US + lists_us + estimates_us + kept_us)
         return scanned.plus(self.reads(reads, reads))
 
     def brute_force(self, qualifying: int) -> Cost:

@@ -27,10 +27,11 @@ from lutra.vectors.layout import (
     block_layout,
     whole_pages,
 )
+from lutra.vectors.list_format import PLACE_BYTES, ListFormat
 
-FORMAT_VERSION: Final = 4
+FORMAT_VERSION: Final = 5
 """2: codes may have a basis, and finer ones beside them. 3: they may have several centres. 4: rows may be kept exact
-beside them. Segments without such are written as of the version before."""
+beside them. 5: rows may be ordered by cluster, in lists. Segments without such are written as of the version before."""
 MAGIC: Final = b"lutraVEC"
 _TRAILER: Final = struct.Struct("<III8s")
 TRAILER_BYTES: Final = _TRAILER.size
@@ -65,6 +66,8 @@ class Footer:
     calibration: Mapping[str, Any]
     exact: int = 0
     """Rows that are kept exact beside the codes, which do not describe them."""
+    lists: ListFormat | None = None
+    """None: rows are in the order they were given."""
 
     def layout(self, name: SectionName) -> BlockLayout:
         """How items lie in blocks; raises KeyError for a section that this kind has not, or that has no blocks."""
@@ -76,6 +79,7 @@ class Footer:
             SectionName.GRAPH: 4 * self.degree,
             SectionName.BASIS: 2 * self.dimension if self.directions else 0,
             SectionName.CENTRES: 4 * self.dimension if self.centres else 0,
+            SectionName.LISTS: self.codes.coded_dimension + PLACE_BYTES if self.lists and self.codes else 0,
             SectionName.EXACT: 4 + 4 * self.dimension if self.exact else 0,
         }[name]
         if item_bytes == 0:
@@ -95,15 +99,18 @@ class Footer:
     @property
     def version(self) -> int:
         """The first that has what is in it, so that as many as can read it."""
-        if self.exact:
+        if self.lists:
             return FORMAT_VERSION
+        if self.exact:
+            return 4
         return 3 if self.centres else 2
 
     def items(self, name: SectionName) -> int:
-        """How many items a section of blocks has: a row each, or a direction, a centre, or a row kept exact."""
+        """How many items a section of blocks has: a row each, or a direction, a centre, a list, or a row kept exact."""
         return {
             SectionName.BASIS: self.directions,
             SectionName.CENTRES: self.centres,
+            SectionName.LISTS: self.lists.count if self.lists else 0,
             SectionName.EXACT: self.exact,
         }.get(name, self.rows)
 
@@ -130,6 +137,7 @@ class Footer:
             "build": dict(self.build),
             "calibration": dict(self.calibration),
         } | ({"exact": self.exact} if self.exact else {})
+        document |= {"lists": self.lists.to_json()} if self.lists else {}
         text = json.dumps(document, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
         size_bytes = whole_pages(len(text) + TRAILER_BYTES)
         if size_bytes > FOOTER_BYTES_MAX:
@@ -199,6 +207,7 @@ def _footer(document: dict[str, Any], version: int) -> Footer:
         build=dict(document["build"]),
         calibration=dict(document["calibration"]),
         exact=int(document.get("exact", 0)),
+        lists=ListFormat.from_json(document["lists"]) if document.get("lists") else None,
     )
 
 
@@ -215,6 +224,8 @@ def section_sizes(footer: Footer) -> dict[SectionName, int]:
         names.append(SectionName.BASIS)
     if footer.centres:
         names.append(SectionName.CENTRES)
+    if footer.lists:
+        names.append(SectionName.LISTS)
     layouts = {name: footer.layout(name) for name in names}
     sizes = {name: layout.blocks(footer.items(name)) * layout.block_bytes for name, layout in layouts.items()}
     if footer.kind is not SegmentKind.FLAT:
@@ -245,6 +256,7 @@ def _check(footer: Footer, offset: int) -> None:
         ("codes", int(footer.codes is not None), int(has_codes), int(has_codes)),
         ("fine codes", int(footer.fine is not None), 0, int(has_codes and footer.directions > 0)),
         ("directions", footer.directions, 0, DIMENSION_MAX),
+        ("lists", footer.lists.count if footer.lists else 0, 0, max(1, footer.rows) * has_codes),
         ("exact", footer.exact, 0, min(EXACT_MAX, footer.rows) * has_codes),
         ("degree", footer.degree, int(has_graph), DEGREE_MAX * has_graph),
         ("entry_count", footer.entry_count, int(has_graph and footer.rows > 0), footer.rows * has_graph),

@@ -6,6 +6,8 @@
     graph        uint32 [degree] a row, unused places NO_ROW     kind GRAPH
     basis        int16 [dimension] a direction                   where codes have a basis
     centres      float32 [dimension] a centre                    where codes have several
+    lists        int8 [m] centroid, uint32 first row, float32    where rows are ordered by cluster
+                 radius, float32 spread a list
     navigation   float32 [dimension] centroid, uint32 [entries]  kinds CODES and GRAPH
     exact        uint32 row, float32 [dimension] its vector      where codes do not describe some rows
     footer       JSON, spaces up to a page less the trailer
@@ -54,6 +56,7 @@ class SectionName(enum.StrEnum):
     GRAPH = "graph"
     BASIS = "basis"
     CENTRES = "centres"
+    LISTS = "lists"
     NAVIGATION = "navigation"
     EXACT = "exact"
     FOOTER = "footer"

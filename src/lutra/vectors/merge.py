@@ -15,7 +15,7 @@ from lutra.vectors.build_plan import BuildPlan, choose_plan
 from lutra.vectors.input_vectors import Matrix
 from lutra.vectors.layout import NO_ROW, SegmentKind
 from lutra.vectors.segment_file import Rows, SegmentFile
-from lutra.vectors.writer import Calibrate, Progress, write_segment
+from lutra.vectors.writer import Calibrate, OnOrder, Progress, write_segment
 
 PLACES_KEPT_MIN: Final = 0.75
 """A row that lost neighbours and has fewer than this share of its places filled is inserted anew. Counted in places and
@@ -57,6 +57,7 @@ def merge_segments(
     seed: int = 0,
     calibrate: Calibrate | None = None,
     on_progress: Progress | None = None,
+    on_order: OnOrder | None = None,
 ) -> SegmentFile:
     """One segment of the rows that live, input by input, each in its own order.
 
@@ -89,6 +90,7 @@ def merge_segments(
         start_graph=start,
         calibrate=calibrate,
         on_progress=on_progress,
+        on_order=on_order,
     )
 
 

@@ -85,15 +85,24 @@ def _bytes(file: SegmentFile, residency: Residency, has_cache: bool) -> int:
 
 
 def bytes_beside_cache(file: SegmentFile, residency: Residency) -> int:
-    """What codes, graph and the rows that are kept exact take in memory."""
+    """What codes, lists, graph and the rows that are kept exact take in memory."""
     formats = formats_in_memory(file, residency)
     total = sum(file.rows * codes.record_bytes + codes.shared_bytes for codes in formats)
+    total += list_bytes(file) if residency.codes else 0
     return total + exact_bytes(file) + (4 * file.rows * file.degree if residency.graph else 0)
 
 
 def exact_bytes(file: SegmentFile) -> int:
     """Of the rows that are kept exact."""
     return file.exact * 4 * (1 + file.dimension)
+
+
+def list_bytes(file: SegmentFile) -> int:
+    """Of the lists, which are in memory where codes are."""
+    if file.lists is None:
+        return 0
+    layout = file.layout(SectionName.LISTS)
+    return file.lists.count * (layout.item_bytes + 4)
 
 
 def cache_bytes_min(file: SegmentFile) -> int:

@@ -18,7 +18,7 @@ from lutra.kernels.row_mask import RowMask
 from lutra.kernels.searcher import Plan, SearchCounters, Searcher, Share, Strategy
 from lutra.model.errors import Corruption, ParameterInvalid
 from lutra.model.indexes import Metric
-from lutra.vectors import trial
+from lutra.vectors import list_trial, trial
 from lutra.vectors.calibration import Calibration, Checked, Effort, Fallback
 from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.costs import SegmentCosts
@@ -141,6 +141,7 @@ class Segment:
         codes, fine = load_codes(file, residency, sweepers)
         neighbours = file.load_graph(sweepers) if residency.graph else None
         give_back_memory()
+        lists = None if codes is None else file.load_lists(codes.quantizer)
         exact_rows, exact_vectors = file.load_exact()
         searcher = Searcher(
             nodes,
@@ -158,6 +159,7 @@ class Segment:
             apart=_apart(file, residency),
             exact_rows=exact_rows,
             exact_vectors=exact_vectors,
+            lists=lists,
         )
         return cls(file, searcher, residency, bytes_beside_cache(file, residency), through_cache)
 
@@ -435,6 +437,7 @@ def _calibrate(file: SegmentFile, doubtful: Doubtful, threads: int, *, with_effo
     sample: trial.Sample | None = None
     walks: dict[CodeFormat, tuple[trial.Walks, ...]] = {}
     apart: dict[CodeFormat, list[int]] = {}
+    far: tuple[int, NDArray[np.int64]] | None = None
     exact: set[int] = set(doubtful.hardly.tolist())
     cache = BlockCache(trial.CACHE_BYTES)
     for residency in code_residencies(file, file.kind is SegmentKind.GRAPH):
@@ -442,12 +445,16 @@ def _calibrate(file: SegmentFile, doubtful: Doubtful, threads: int, *, with_effo
         assert codes is not None
         searcher = Segment.load(file, residency, cache=cache).searcher
         sample = sample or trial.draw(searcher, file, threads, with_effort=with_effort)  # by the best codes
-        calibration = Calibration({}, sample.farthest)
+        calibration, lists = Calibration({}, sample.farthest), None
         if with_effort:
             ask = trial.Asking(searcher, sample, costs, threads)
             if codes not in walks:
                 walks[codes] = trial.try_walks(ask)
-            calibration = trial.measure(ask, walks[codes], costs)
+            bounds = trial.try_bounds(ask, walks[codes])
+            calibration = trial.measure(ask, walks[codes], bounds, costs)
+            if searcher.lists is not None:
+                far = far or list_trial.far_from_themselves(searcher.lists, file, threads)
+                lists = list_trial.measure_lists(searcher.lists, sample, bounds, costs, far[0], threads)
         calibration = _checked(calibration, searcher, sample, residency, costs, threads)
         if costs.has_graph and calibration.fallback is Fallback.NONE:
             if codes not in apart:
@@ -455,10 +462,40 @@ def _calibrate(file: SegmentFile, doubtful: Doubtful, threads: int, *, with_effo
                 apart[codes] = trial.apart(searcher, file, own, threads)
             calibration = calibration.with_apart(apart[codes])
         calibration = _asked_themselves(calibration, searcher, file, doubtful.raised, exact, residency, costs, threads)
+        if far is not None and calibration.fallback is Fallback.NONE:
+            way = searcher, file, residency, costs, threads
+            calibration = _lists_checked(calibration.with_lists(lists), sample, far[1], exact, *way)
         found[residency.name] = calibration.to_json()
         searcher.nodes.close()
     cache.close()
     return Measured(found, np.array(sorted(exact) if len(exact) <= EXACT_MAX else [], np.int64))
+
+
+def _lists_checked(
+    calibration: Calibration,
+    sample: trial.Sample,
+    far: NDArray[np.int64],
+    exact: set[int],
+    searcher: Searcher,
+    file: SegmentFile,
+    residency: Residency,
+    costs: SegmentCosts,
+    threads: int,
+) -> Calibration:
+    """The calibration as it is where searches by lists find enough, and the rows that are ``far`` from themselves, or
+    these can be kept ``exact`` with the others; else without lists."""
+
+    def plan(k: int) -> Plan:
+        return _plan(costs, residency, calibration, k, RECALL_TARGET_DEFAULT, strategy=Strategy.LIST_SCAN)
+
+    recall, _ = trial.check(searcher, sample, plan(sample.truths[0].shape[1]), threads)
+    if recall < RECALL_TARGET_DEFAULT - CHECK_SLACK:
+        return calibration.with_lists(None)
+    missed = trial.missed(searcher, file, far[: trial.UNMET_MAX], plan(1), threads)
+    if len(far) > trial.UNMET_MAX or len(exact.union(missed)) > EXACT_MAX:
+        return calibration.with_lists(None)
+    exact.update(missed)
+    return calibration
 
 
 def _asked_themselves(
@@ -575,4 +612,5 @@ def _calibration(file: SegmentFile, residency: Residency) -> Calibration:
 def _costs(file: SegmentFile, residency: Residency) -> SegmentCosts:
     code_bytes = residency.codes.record_bytes if residency.codes else 0
     nodes, has_graph = file.layout(SectionName.NODES), file.kind is SegmentKind.GRAPH
-    return SegmentCosts(file.rows, code_bytes, has_graph, nodes.items_per_block, nodes.block_bytes, file.degree)
+    lists = file.lists.count if file.lists is not None and residency.codes else 0
+    return SegmentCosts(file.rows, code_bytes, has_graph, nodes.items_per_block, nodes.block_bytes, file.degree, lists)

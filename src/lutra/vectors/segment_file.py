@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from lutra.kernels.blocks import BlockCache, BlockKind, BlockSource
 from lutra.kernels.checksum import crc32c, crc32c_blocks
+from lutra.kernels.codes import Quantizer
+from lutra.kernels.lists import Lists
 from lutra.model.errors import Corruption
 from lutra.model.indexes import Metric
 from lutra.vectors.code_format import CodeFormat
@@ -32,6 +34,7 @@ from lutra.vectors.layout import (
     SectionName,
     SegmentKind,
 )
+from lutra.vectors.list_format import ListFormat, lists_of
 from lutra.vectors.range_reader import Bytes, LocalFile, RangeReader, huge_pages
 
 Matrix = NDArray[np.float32]
@@ -160,6 +163,11 @@ class SegmentFile:
         return self._footer.exact
 
     @property
+    def lists(self) -> ListFormat | None:
+        """How the lists that rows are in are kept; None: rows are in no order but that they were given in."""
+        return self._footer.lists
+
+    @property
     def degree(self) -> int:
         """Places for neighbours a row; 0: no graph."""
         return self._footer.degree
@@ -212,6 +220,16 @@ class SegmentFile:
     def load_centres(self) -> Matrix:
         """float32 [centres, dimension] of the codes; [0, 0] where they have one, which is the centroid."""
         return self._load(SectionName.CENTRES).view("<f4")
+
+    def load_lists(self, quantizer: Quantizer) -> Lists | None:
+        """The lists that the rows are in, with the quantizer of the codes; None where they are in none."""
+        if self.lists is None:
+            return None
+        items = self._load(SectionName.LISTS)
+        try:
+            return lists_of(items, self.rows, self.lists.step, quantizer)
+        except ValueError as error:
+            raise Corruption(f"{self.name}: section 'lists' makes no sense: {error}.") from error
 
     def load_exact(self) -> tuple[Rows, Matrix]:
         """uint32 [e], ascending, the rows that codes do not describe, and their vectors float32 [e, dimension]."""

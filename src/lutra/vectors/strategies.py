@@ -5,6 +5,8 @@ BRUTE_FORCE    so few rows qualify that comparing all is cheaper than telling th
 CODE_SCAN      the codes of all that qualify cost less than a walk
 WALK           the rest; rows that do not qualify are walked through. The walk watches its pass rate: it widens its beam
                where some qualify, reads through those that do not where few do, and goes on until it has k
+LIST_SCAN      the codes of all that qualify in the lists nearest to the query: as many lists as recall takes, and more
+               where few of their rows qualify
 NODE_WALK      in place of WALK where the graph is not in memory; what it finds of too few is read in full
 =============  =====================================================================================================
 
@@ -22,7 +24,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from lutra.kernels.searcher import Plan, Strategy
-from lutra.vectors.calibration import Effort, Fallback, rerank_plan
+from lutra.vectors.calibration import Effort, Fallback, ListEffort, rerank_plan
 from lutra.vectors.costs import FILTERED_ESTIMATE_FACTOR, Cost, SegmentCosts
 from lutra.vectors.residency import Residency
 
@@ -83,7 +85,9 @@ def choose_plan(
     wanted = _wanted(costs, k, effort, qualifying, num_candidates, is_on_disk=Strategy.NODE_WALK in options)
     is_exhaustive = num_candidates is not None or fallback is not Fallback.NONE
     least = 0.0 if qualifying is None else FILTERED_SIGMAS_MIN
-    sigmas = EXHAUSTIVE_SIGMAS if is_exhaustive else max(least, effort.bound_sigmas)
+    by_lists = effort.lists if strategy is Strategy.LIST_SCAN else None
+    planned_sigmas = effort.bound_sigmas if by_lists is None else by_lists.bound_sigmas
+    sigmas = EXHAUSTIVE_SIGMAS if is_exhaustive else max(least, planned_sigmas)
     give_up, scans_when_away = 0, False
     if strategy is Strategy.WALK and qualifying is not None:
         scan, walk = options[Strategy.CODE_SCAN], options[Strategy.WALK]
@@ -95,6 +99,8 @@ def choose_plan(
         distances = 0.0 if residency.codes else min(costs.rows, effort.distances * wanted / effort.beam)
         give_up = max(1, int((wanted + distances) * min(instead.us / walk.us, PATIENCE)))
     plan = rerank_plan(strategy, k, min(wanted, BEAM_MAX), sigmas, give_up)
+    if by_lists is not None:
+        plan = replace(plan, covers=by_lists.covers, reach=_reach(by_lists, effort, num_candidates))
     if num_candidates is None:
         return replace(plan, deepens=True, scans_when_away=scans_when_away, within=within)
     candidates = min(max(k, num_candidates), BEAM_MAX)
@@ -120,6 +126,11 @@ def predicted_costs(
     if residency.codes and fallback is not Fallback.EXACT:
         kept = rerank_plan(Strategy.CODE_SCAN, k, 0, 0.0).candidates
         options[Strategy.CODE_SCAN] = costs.scan(counting, kept, reads)
+    if costs.lists and residency.codes and effort.lists is not None and fallback is Fallback.NONE:
+        kept = rerank_plan(Strategy.LIST_SCAN, k, 0, 0.0).candidates
+        covered = _covered(costs, effort, counting, num_candidates)
+        compared = max(reads, effort.lists.reads)
+        options[Strategy.LIST_SCAN] = costs.list_scan(counting, covered, kept, compared)
     if not costs.has_graph or k > BEAM_MAX or fallback is not Fallback.NONE:
         return options
     if not (residency.codes and residency.graph):
@@ -140,6 +151,21 @@ def _reads(k: int, effort: Effort) -> float:
     return max(effort.reads, rerank_plan(Strategy.CODE_SCAN, k, 0, 0.0).first)
 
 
+def _reach(by_lists: ListEffort, effort: Effort, num_candidates: int | None) -> float:
+    """How far lists are reached for; as far as was measured where the caller asks for more than was planned."""
+    return by_lists.reach_most if (num_candidates or 0) > effort.beam else by_lists.reach
+
+
+def _covered(costs: SegmentCosts, effort: Effort, counting: int, num_candidates: int | None) -> float:
+    """Rows of the lists that are looked at, whether they count or not: the fewer do, the farther the nearest are."""
+    by_lists = effort.lists
+    assert by_lists is not None
+    rows = by_lists.rows_most if (num_candidates or 0) > effort.beam else by_lists.rows
+    share = max(1, counting) / max(1, costs.rows)
+    covered: float = max(rows, by_lists.covers) * share**-by_lists.growth
+    return min(float(costs.rows), covered)
+
+
 def foreseen(
     costs: SegmentCosts,
     residency: Residency,
@@ -158,6 +184,9 @@ def foreseen(
     if strategy is Strategy.CODE_SCAN:
         reads = min(reads, costs.blocks_of(counting))
         return Foreseen(counting + reads, reads)
+    if strategy is Strategy.LIST_SCAN:
+        looked_at = _covered(costs, effort, counting, num_candidates) * counting / max(1, costs.rows)
+        return Foreseen(costs.lists + looked_at + reads, reads)
     if strategy is Strategy.WALK:
         factor = 1.0 if qualifying is None else costs.filtered_walk_factor(qualifying)
         return Foreseen(factor * effort.distances, reads)

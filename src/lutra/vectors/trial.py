@@ -99,6 +99,8 @@ class Sample:
     """[q, d], theirs."""
     truths: tuple[NDArray[np.int64], ...]
     """For each of `WALK_TRIALS`, [q', k]: the nearest of the other rows to the first q' of these, nearest first."""
+    distances: tuple[NDArray[np.float32], ...]
+    """Theirs, [q', k]."""
     farthest: Mapping[int, float]
     """By k of the trials, how far the last of these is at most; under inner product, of queries of length 1."""
     bounds: NDArray[np.float32]
@@ -116,7 +118,7 @@ def draw(searcher: Searcher, file: SegmentFile, threads: int = 0, *, with_effort
     is_small = 4 * file.rows * file.dimension <= EXACT_BYTES_MAX
     everything = np.concatenate(list(file.vector_blocks())) if is_small else None
 
-    def truths() -> list[_Truth]:
+    def all_truths() -> list[_Truth]:
         return [truth(trial) for trial in (WALK_TRIALS if with_effort else WALK_TRIALS[:1])]
 
     def truth(trial: WalkTrial) -> _Truth:
@@ -128,12 +130,12 @@ def draw(searcher: Searcher, file: SegmentFile, threads: int = 0, *, with_effort
         others = [np.flatnonzero(row != one)[:k] for row, one in zip(found, own, strict=True)]
         return _taken(found, others), _taken(distances, others)
 
-    known = truths()
+    known = all_truths()
     unlike = np.flatnonzero(known[0][1][:, 0] > 0)
     if file.metric is not Metric.DOT_PRODUCT and CHECKED <= len(unlike) < len(known[0][1]):
         # What equals another row is found by that, however ill others are found.
         rows, vectors = rows[unlike], vectors[unlike]
-        known = truths()
+        known = all_truths()
     lengths = (
         np.linalg.norm(vectors.astype(np.float64), axis=1) if file.metric is Metric.DOT_PRODUCT else np.ones(len(rows))
     )
@@ -142,7 +144,8 @@ def draw(searcher: Searcher, file: SegmentFile, threads: int = 0, *, with_effort
         of_length = lengths[: len(distances), None]
         scaled = np.divide(distances, of_length, out=np.zeros(distances.shape), where=of_length > 0)
         farthest |= {k: float(scaled[:, k - 1].max()) for k in {1, distances.shape[1]} - farthest.keys()}
-    return Sample(rows, vectors, tuple(found for found, _ in known), farthest, known[0][1][:, -1])
+    truths, of_truths = tuple(found for found, _ in known), tuple(distances for _, distances in known)
+    return Sample(rows, vectors, truths, of_truths, farthest, known[0][1][:, -1])
 
 
 def truth_plan(k: int) -> Plan:
@@ -364,13 +367,23 @@ def _bounds(ask: Asking, walks: Walks, trial: BoundTrial) -> list[Bound]:
     return bounds
 
 
-def measure(ask: Asking, walks: Sequence[Walks], costs: SegmentCosts) -> Calibration:
-    """The calibration of a residency, by what walks with its codes found."""
+def try_bounds(ask: Asking, walks: Sequence[Walks]) -> dict[int, list[Bound]]:
+    """By k of `BOUND_TRIALS`, bounds as wide as it takes to keep enough."""
+    return {
+        trial.k: _bounds(ask, walks[trial.walks], trial)
+        for trial in BOUND_TRIALS
+        if trial.k <= walks[trial.walks].widest.shape[1]
+    }
+
+
+def measure(
+    ask: Asking, walks: Sequence[Walks], bounds: Mapping[int, Sequence[Bound]], costs: SegmentCosts
+) -> Calibration:
+    """The calibration of a residency, by what walks with its codes found, and what bounds keep of that."""
     curves = {}
     for trial in BOUND_TRIALS:
-        walked = walks[trial.walks]
-        if trial.k <= walked.widest.shape[1]:
-            curves[trial.k] = frontier(_points(walked, _bounds(ask, walked, trial), trial.k), costs)
+        if trial.k in bounds:
+            curves[trial.k] = frontier(_points(walks[trial.walks], bounds[trial.k], trial.k), costs)
     return Calibration(curves, ask.sample.farthest)
 
 

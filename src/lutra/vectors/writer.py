@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from lutra.kernels import _native
 from lutra.kernels.checksum import crc32c
 from lutra.kernels.codes import Described, Quantizer, centroid_of
-from lutra.kernels.graph import build
+from lutra.kernels.graph import NO_ROW, Graph, build
+from lutra.kernels.lists import BuiltLists
+from lutra.kernels.lists import build as build_lists
 from lutra.model.errors import ParameterInvalid, StorageFailure
 from lutra.model.indexes import Metric
 from lutra.vectors.build_plan import BuildPlan, choose_plan
@@ -28,6 +30,7 @@ from lutra.vectors.doubtful import Doubtful, Measured
 from lutra.vectors.footer import Footer, lay_out, section_sizes
 from lutra.vectors.input_vectors import Matrix, input_vectors
 from lutra.vectors.layout import EXACT_MAX, SectionName, SegmentKind, block_layout, sweep_layout, whole_pages
+from lutra.vectors.list_format import ROWS_PER_LIST, ListFormat, list_items
 from lutra.vectors.range_reader import Bytes, LocalFile, PartReader, page_aligned
 from lutra.vectors.section_writer import ObjectFile, SectionWriter
 from lutra.vectors.segment_file import SegmentFile
@@ -44,12 +47,14 @@ BASIS_ROWS_MIN: Final = 4_096
 """And four times the dimension: of fewer rows too little is known of the directions they vary along. And only beside a
 graph: finding a basis takes longer than all else a segment without one takes to build."""
 _SWEEP_BYTES: Final = 8 * 1024 * 1024
+_ORDERED_ROWS: Final = 65_536
 
 
 class BuildPhase(enum.StrEnum):
     """What a build is at; progress counts rows in each."""
 
     CHECK = "check"
+    LISTS = "lists"
     GRAPH = "graph"
     WRITE = "write"
 
@@ -58,6 +63,8 @@ Progress = Callable[[BuildPhase, int, int], None]
 """Called with rows done and rows in all; what it raises ends the build."""
 Calibrate = Callable[[SegmentFile, Doubtful], Measured]
 """Called with the segment all but finished."""
+OnOrder = Callable[[NDArray[np.uint32]], object]
+"""Called with the row of the vectors given that each of the segment's is, where the plan has lists."""
 
 
 def write_segment(
@@ -72,6 +79,7 @@ def write_segment(
     start_graph: NDArray[np.uint32] | None = None,
     calibrate: Calibrate | None = None,
     on_progress: Progress | None = None,
+    on_order: OnOrder | None = None,
 ) -> SegmentFile:
     """Builds a segment of ``vectors`` at ``path`` and opens it. The same arguments give the same bytes on any threads.
 
@@ -83,6 +91,8 @@ def write_segment(
     :param plan: what to build; None: what `choose_plan` says of so many rows.
     :param threads: at most so many; 0: as many as the process may use.
     :param start_graph: uint32 [m, degree], a graph over the first m rows to go on from; NO_ROW where unused.
+    :param on_order: told in which order the rows are written, where the plan has lists: rows of the segment are then
+        others than those of ``vectors``.
     :raises ParameterInvalid: a vector is not finite (its row is named) or of another dimension.
     :raises StorageFailure: ``path`` is there already; the disk is full or fails.
 
@@ -102,6 +112,7 @@ def write_segment(
             start_graph=start_graph,
             calibrate=calibrate,
             on_progress=on_progress,
+            on_order=on_order,
         )
         publish(file, target)
     return SegmentFile.open(target)
@@ -120,6 +131,7 @@ def write_segment_into(
     start_graph: NDArray[np.uint32] | None = None,
     calibrate: Calibrate | None = None,
     on_progress: Progress | None = None,
+    on_order: OnOrder | None = None,
 ) -> int:
     """As `write_segment`, at the end of an object that is being written: from its byte ``offset`` on, a whole page.
 
@@ -130,6 +142,8 @@ def write_segment_into(
         builder = _Builder(matrix, metric, chosen, threads, seed, on_progress)
         part = file.part(offset)
         footer = builder.write(part, start_graph)
+        if on_order is not None and builder.order is not None:
+            on_order(builder.order)
         size_bytes = _write_footer(part, footer)
         part.finish(size_bytes)
         if calibrate is None:
@@ -140,7 +154,7 @@ def write_segment_into(
         footer = dataclasses.replace(footer, calibration=dict(measured.calibration), exact=len(measured.exact))
         footer = dataclasses.replace(footer, sections=lay_out(section_sizes(footer)))
         if footer.exact:
-            _write_exact(part, footer, measured.exact, matrix[measured.exact])
+            _write_exact(part, footer, measured.exact, builder.vectors_of(measured.exact))
         size_bytes = _write_footer(part, footer)
         part.finish(size_bytes)
         return size_bytes
@@ -210,6 +224,18 @@ def _aligned(data: Bytes) -> Bytes:
     return copy
 
 
+def _in_order(graph: Graph, order: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Neighbours and entries of a graph whose rows are put in an order, by their new numbers."""
+    numbers = np.empty(len(order), np.uint32)
+    numbers[order] = np.arange(len(order), dtype=np.uint32)
+    neighbours = np.empty_like(graph.neighbours)
+    for begin in range(0, len(order), _ORDERED_ROWS):
+        rows = graph.neighbours[order[begin : begin + _ORDERED_ROWS]]
+        neighbours[begin : begin + len(rows)] = numbers[np.where(rows == NO_ROW, 0, rows)]
+        neighbours[begin : begin + len(rows)][rows == NO_ROW] = NO_ROW
+    return neighbours, numbers[graph.entries]
+
+
 class _Builder:
     """One build: graph first, while memory is free for it, then one sweep that writes nodes and codes."""
 
@@ -233,6 +259,16 @@ class _Builder:
         self._entries = np.empty(0, np.uint32)
         self._centroid = np.empty(0, np.float32)
         self._described: list[NDArray[np.uint8]] = []
+        self._lists: BuiltLists | None = None
+
+    @property
+    def order(self) -> NDArray[np.uint32] | None:
+        """uint32 [rows]: which of the vectors each row has; None: its own."""
+        return None if self._lists is None else self._lists.order
+
+    def vectors_of(self, rows: NDArray[np.int64]) -> Matrix:
+        """float32 [n, dimension] of rows of the segment."""
+        return np.ascontiguousarray(self._vectors[rows if self.order is None else self.order[rows]])
 
     @property
     def doubtful(self) -> Doubtful:
@@ -246,6 +282,8 @@ class _Builder:
         if self._plan.kind is not SegmentKind.FLAT:
             self._centroid = self._mean()
             self._choose_codes()
+        if self._plan.has_lists:
+            self._build_lists()
         file.reserve(self._footer().offset)
         if self._plan.kind is SegmentKind.GRAPH:
             self._build_graph(start_graph)
@@ -259,11 +297,12 @@ class _Builder:
         if self._on_progress is not None:
             self._on_progress(phase, done, self._rows)
 
-    def _sweeps(self) -> Iterator[tuple[int, Matrix]]:
-        """First row and rows, a few MB at a time."""
+    def _sweeps(self, order: NDArray[np.uint32] | None = None) -> Iterator[tuple[int, Matrix]]:
+        """First row and rows, in this order, a few MB at a time."""
         step = max(1, _SWEEP_BYTES // (4 * self._dimension))
         for begin in range(0, self._rows, step):
-            yield begin, self._vectors[begin : begin + step]
+            rows = slice(begin, begin + step)
+            yield begin, self._vectors[rows if order is None else order[rows]]
 
     def _require_finite(self) -> None:
         for begin, block in self._sweeps():
@@ -338,6 +377,18 @@ class _Builder:
             on_progress=lambda done, total: self._report(BuildPhase.GRAPH, done),
         )
         self._neighbours, self._entries = graph.neighbours, graph.entries
+        if self.order is not None:
+            self._neighbours, self._entries = _in_order(graph, self.order)
+
+    def _build_lists(self) -> None:
+        """Clusters are as codes see vectors; what is ordered by them is written in that order."""
+        self._lists = build_lists(
+            np.ascontiguousarray(self._vectors),
+            self._codecs[SectionName.CODES],
+            ROWS_PER_LIST,
+            self._threads,
+            lambda done, total: self._report(BuildPhase.LISTS, done),
+        )
 
     def _navigation(self) -> Bytes:
         return np.concatenate([self._centroid.astype("<f4").view(np.uint8), self._entries.astype("<u4").view(np.uint8)])
@@ -363,6 +414,7 @@ class _Builder:
             navigation_checksum=0 if flat else crc32c(_aligned(self._navigation()).tobytes()),
             build={"beam": plan.beam, "alpha": plan.alpha} if has_graph else {},
             calibration={},
+            lists=None if self._lists is None else ListFormat(len(self._lists.radii), self._lists.step),
         )
         return dataclasses.replace(footer, sections=lay_out(section_sizes(footer)))
 
@@ -377,7 +429,9 @@ class _Builder:
             writers[SectionName.BASIS].append(np.ascontiguousarray(self._basis, "<i2").view(np.uint8))
         if len(self._centres):
             writers[SectionName.CENTRES].append(np.ascontiguousarray(self._centres, "<f4").view(np.uint8))
-        for begin, block in self._sweeps():
+        if self._lists is not None:
+            writers[SectionName.LISTS].append(list_items(self._lists))
+        for begin, block in self._sweeps(self.order):
             nodes = np.ascontiguousarray(block, "<f4").view(np.uint8)
             if self._neighbours is not None:
                 adjacency = np.ascontiguousarray(self._neighbours[begin : begin + len(block)], "<u4").view(np.uint8)

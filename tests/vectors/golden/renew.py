@@ -24,6 +24,11 @@ if __name__ == "__main__":
         if not path.exists() and not (what and kind is SegmentKind.FLAT):
             write_segment(path, golden_vectors(), metric, plan=golden_plan(kind, what), seed=7).close()
             print(path)
+    for kind, metric in itertools.product((SegmentKind.CODES, SegmentKind.GRAPH), Metric):
+        path = FOLDER / golden_name(kind, metric, 5, "lists")
+        if not path.exists():
+            write_segment(path, golden_vectors(), metric, plan=golden_plan(kind, "lists"), seed=7).close()
+            print(path)
     exact = measured({}, *GOLDEN_EXACT)
     for kind in (SegmentKind.CODES, SegmentKind.GRAPH):
         path = FOLDER / golden_name(kind, Metric.COSINE, 4, "exact")
