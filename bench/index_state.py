@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Final
 
 from lutra.index.builds.policy import Policy, SegmentShape
+from lutra.index.lsm.machine import machine_memory_bytes
 from lutra.index.lsm.manifest import BytesWritten, Manifest
-from lutra.index.lsm.resources import build_memory_default
+from lutra.instance.memory_plan import MemoryPlan
 from lutra.objects.local import LocalStore
 from lutra.objects.manifest_log import ManifestLog
 
-_POLICY: Final = Policy(build_memory_bytes=build_memory_default())
+_PROCESS_BYTES: Final = 64 * 1024 * 1024
+"""About what a server takes when it opens its directory."""
+_POLICY: Final = Policy(build_memory_bytes=MemoryPlan.of(machine_memory_bytes() // 4, _PROCESS_BYTES).build_bytes)
+"""Of a server with its default limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ import click
 
 from lutra.cli.cluster_fsck import fsck
 from lutra.cli.failures import WrongOptions, shown_failures
+from lutra.cli.memory import said_memory
 from lutra.cli.node import node_name, show_access_key
 from lutra.cli.options import (
     instances_option,
@@ -82,7 +83,8 @@ def up(
     ports: str | None,
     host: str,
     instances: tuple[str, ...],
-    memory_mb: int,
+    memory_limit: str | None,
+    memory_mb: int | None,
     detach: bool,
     log_level: str,
 ) -> None:
@@ -112,12 +114,14 @@ def up(
         address = address_in()
         spec = "ray" if builders else ""
         if address is None:
+            chosen = _ports(nodes, ports)
+            limit_bytes = said_memory(memory_limit, memory_mb, processes=len(chosen)).limit_bytes
             settings = [
-                NodeSettings(store, node_name(port), host, port, memory_mb, spec, log_level)
-                for port in _ports(nodes, ports)
+                NodeSettings(store, node_name(port), host, port, limit_bytes, memory_mb, spec, log_level)
+                for port in chosen
             ]
         else:
-            told = NodeSettings(store, "", "", _port_of_all(ports), memory_mb, spec, log_level)
+            told = NodeSettings(store, "", "", _port_of_all(ports), None, memory_mb, spec, log_level)
             settings = [replace(told, name=f"ray-{number}") for number in range(1, (nodes or _NODES) + 1)]
         ray = _ray_of_its_own(builders) if address is None else None
         objects = open_store(store)

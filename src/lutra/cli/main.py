@@ -27,8 +27,8 @@ Without a server: files into a table, a look at it, and back:
 Another instance, with tables of its own, beside the running server:
   lutra instance create photos --data ./data
 \b
-Segments of search indexes on S3, and 4 GB of memory for them:
-  lutra serve --data ./data --objects s3://bucket/prefix --memory-mb 4096
+Segments of search indexes on S3, and 8 GiB of memory for all of it:
+  lutra serve --data ./data --objects s3://bucket/prefix --memory-limit 8GiB
 \b
 What search indexes consist of; and, with the server stopped, whether all is whole:
   lutra index stats --data ./data

@@ -16,7 +16,9 @@ import click
 
 from lutra.cli.access_key import show_new_key
 from lutra.cli.failures import WrongOptions, shown_failures
+from lutra.cli.memory import keep_little, said_memory
 from lutra.cli.options import (
+    build_memory_option,
     builders_option,
     host_option,
     log_level_option,
@@ -49,11 +51,7 @@ _WAITING_SCANS: Final = 32
     "--address", metavar="URL", help="Where other nodes reach this one. [default: http://HOST:PORT as it listens]"
 )
 @memory_option("What search indexes of its partitions keep in memory of their segments, all together.")
-@click.option(
-    "--build-memory-mb",
-    type=click.IntRange(448, 16_777_216),
-    help="What one build of a segment may take, beside --memory-mb. [default: a quarter of the machine's memory]",
-)
+@build_memory_option
 @builders_option
 @click.option(
     "--capacity",
@@ -88,7 +86,8 @@ def node(
     host: str,
     port: int,
     address: str | None,
-    memory_mb: int,
+    memory_limit: str | None,
+    memory_mb: int | None,
     build_memory_mb: int | None,
     builders: str,
     capacity: int,
@@ -121,13 +120,16 @@ def node(
         from lutra.cluster.splits.policy import SplitPolicy
 
         _check_addresses(host, address)
+        said = said_memory(memory_limit, memory_mb, build_memory_mb)
+        keep_little(said.limit_bytes)
         with _scratch_folder(scratch) as folder:
             options = NodeOptions(
                 store=store,
                 name=node_name(port) if name is None else name,
                 scratch=folder,
-                memory_bytes=memory_mb * _MB,
-                build_memory_bytes=None if build_memory_mb is None else build_memory_mb * _MB,
+                memory_bytes=said.segments_bytes,
+                build_memory_bytes=said.build_bytes,
+                memory_limit_bytes=said.limit_bytes,
                 builders=builders,
                 capacity=capacity,
                 splits=SplitPolicy(split_rows or None, split_mb * _MB or None),
@@ -136,12 +138,12 @@ def node(
             try:
                 if running.is_new:
                     show_access_key(running.identity, store)
-                _run(running, host, port, address)
+                _run(running, host, port, address, said.bodies_bytes_max(running.memory))
             finally:
                 running.close()
 
 
-def _run(running: Node, host: str, port: int, address: str | None) -> None:
+def _run(running: Node, host: str, port: int, address: str | None, bodies_bytes_max: int) -> None:
     """Until a signal comes. Raises AddressError, CredentialsError."""
     from lutra.server.http.options import ServerOptions
     from lutra.server.http.server import is_loopback, run_server
@@ -160,12 +162,19 @@ def _run(running: Node, host: str, port: int, address: str | None) -> None:
     run_server(
         running.engine,
         credentials_of(running.identity),
-        ServerOptions(host=host, port=port, point_reserve=_WAITING_READS, scan_threads=_WAITING_SCANS),
+        ServerOptions(
+            host=host,
+            port=port,
+            point_reserve=_WAITING_READS,
+            scan_threads=_WAITING_SCANS,
+            bodies_bytes_max=bodies_bytes_max,
+        ),
         on_listening=start,
         collectors=cluster_collectors(running),
         internal=running.methods,
         check=running.check,
         before_stop=running.leave,
+        require_room=running.memory.require_room,
     )
 
 

@@ -45,8 +45,36 @@ def log_to_stderr(level: str) -> None:
 
 
 def memory_option(what: str) -> Callable[[Command], Command]:
-    """``--memory-mb``, 512 by default; ``what``: for what."""
-    return click.option("--memory-mb", default=512, show_default=True, type=click.IntRange(16, 16_777_216), help=what)
+    """``--memory-limit`` of the whole process, and ``--memory-mb`` of segments alone; ``what``: for what that is."""
+
+    def options(command: Command) -> Command:
+        limit = click.option(
+            "--memory-limit",
+            metavar="SIZE",
+            callback=_checked_limit,
+            help="What the process and those that build for it may take, all of it: 512MiB, 2GiB, 25%. [default: a "
+            "quarter of the machine's memory, or of its control group's limit]",
+        )
+        segments = click.option(
+            "--memory-mb",
+            type=click.IntRange(16, 16_777_216),
+            help=f"{what} [default: what --memory-limit leaves for it]",
+        )
+        return limit(segments(command))
+
+    return options
+
+
+def _checked_limit(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Raises click.BadParameter where that is no size."""
+    if value is not None:
+        from lutra.instance.memory_plan import size_of
+
+        try:
+            size_of(value, 1)
+        except ValueError as error:
+            raise click.BadParameter(str(error), ctx, param) from None
+    return value
 
 
 data_option = click.option(
@@ -78,6 +106,11 @@ objects_option = click.option(
     envvar="LUTRA_OBJECTS",
     show_envvar=True,
     help="Where segments of search indexes are: a folder or s3://bucket/prefix.  [default: DATA/objects]",
+)
+build_memory_option = click.option(
+    "--build-memory-mb",
+    type=click.IntRange(32, 16_777_216),
+    help="What one build of a segment may take: so large segments grow. [default: a share of --memory-limit]",
 )
 builders_option = click.option(
     "--builders",

@@ -11,7 +11,9 @@ import click
 
 from lutra.cli.access_key import show_new_key
 from lutra.cli.failures import shown_failures
+from lutra.cli.memory import keep_little, said_memory
 from lutra.cli.options import (
+    build_memory_option,
     builders_option,
     data_option,
     host_option,
@@ -42,12 +44,7 @@ _MB: Final = 1024 * 1024
 @objects_option
 @rows_option
 @memory_option("What search indexes keep in memory of their segments: codes, graphs, blocks read last.")
-@click.option(
-    "--build-memory-mb",
-    type=click.IntRange(448, 16_777_216),
-    help="What one build of a segment may take, beside --memory-mb: so large segments grow. [default: a quarter of the "
-    "machine's memory, or of its control group's limit]",
-)
+@build_memory_option
 @builders_option
 @click.option(
     "--write-threads",
@@ -78,7 +75,8 @@ def serve(
     instances: tuple[str, ...],
     objects: str | None,
     rows: str | None,
-    memory_mb: int,
+    memory_limit: str | None,
+    memory_mb: int | None,
     build_memory_mb: int | None,
     builders: str,
     write_threads: int,
@@ -99,8 +97,11 @@ def serve(
     Rows lie in the data directory, or where --rows says, on an object store: the directory remembers the place, so that
     no command need be told. Who opens such rows last is their one writer. Search indexes lie in segments, there or
     where --objects says. For S3 the usual AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for servers like
-    it, AWS_ENDPOINT_URL. A search index whose segments are not found there is filled anew from its table. Buffers of
-    the newest rows and builds come beside --memory-mb. `lutra fsck` checks it all.
+    it, AWS_ENDPOINT_URL. A search index whose segments are not found there is filled anew from its table. `lutra fsck`
+    checks it all.
+
+    All that the server and its builders take of memory stays within --memory-limit; codes and graphs that it does not
+    hold are read from disk.
 
     Segments are built by processes of this machine that give way to all else; --builders ray hands builds to tasks of
     Ray instead, which need the objects and nothing else: with RAY_ADDRESS of the Ray there, which this machine is part
@@ -113,7 +114,7 @@ def serve(
     Examples:
       lutra serve --data ./data
       lutra serve --data ./data --port 9000 --instance photos --instance music
-      lutra serve --data ./data --objects s3://bucket/prefix --memory-mb 4096
+      lutra serve --data ./data --objects s3://bucket/prefix --memory-limit 8GiB
       RAY_ADDRESS=head:6379 lutra serve --data ./data --objects s3://bucket/prefix --builders ray
       lutra serve --data ./data --objects s3://bucket/prefix --rows
     """
@@ -123,18 +124,22 @@ def serve(
 
     _prepare(log_level)
     with shown_failures():
+        said = said_memory(memory_limit, memory_mb, build_memory_mb)
+        keep_little(said.limit_bytes)
         engine = Engine.open(
             data_dir,
             objects=objects,
             rows=place_of_rows(rows, objects),
-            memory_bytes=memory_mb * _MB,
-            build_memory_bytes=None if build_memory_mb is None else build_memory_mb * _MB,
+            memory_bytes=said.segments_bytes,
+            build_memory_bytes=said.build_bytes,
             builders=builders,
+            memory_limit_bytes=said.limit_bytes,
         )
         try:
             if embeds:
                 engine.embed_changes()
-            options = ServerOptions(host=host, port=port, write_threads=write_threads)
+            bodies = said.bodies_bytes_max(engine.memory)
+            options = ServerOptions(host=host, port=port, write_threads=write_threads, bodies_bytes_max=bodies)
             _serve(engine, instances, options, console_upload_mb if has_console else None)
         finally:
             engine.close()
@@ -164,6 +169,7 @@ def _serve(engine: Engine, instances: tuple[str, ...], options: ServerOptions, u
         on_listening=_announce,
         make_console=_console_maker(engine, loaded.credentials, upload_mb),
         collectors=engine_collectors(engine, SystemClock()),
+        require_room=engine.memory.require_room,
     )
 
 

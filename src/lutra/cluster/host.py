@@ -39,6 +39,9 @@ _OPENING_S: Final = 60.0
 _LOOK_S: Final = 0.02
 _ROWS: Final = SlateSettings(block_cache_bytes=16 * _MIB, write_buffer_bytes=8 * _MIB)
 """Of one partition, which takes that much only where so much is read or written."""
+_BUSY_PARTITIONS: Final = 4
+"""That are read or written much at one time: each may take a part in so many of what rows have."""
+_ROWS_BYTES: Final = (4 * _MIB, 48 * _MIB)
 
 _log = logging.getLogger(__name__)
 
@@ -198,6 +201,7 @@ class PartitionHost:
         sureness: Sureness,
         clock: Clock | None = None,
         settle: Callable[[str], None] = lambda partition_id: None,
+        rows_bytes: int | None = None,
     ) -> None:
         """
         :param root: where the cluster is: a folder, or ``s3://bucket/prefix``.
@@ -205,7 +209,12 @@ class PartitionHost:
         :param sureness: of the lease that this node has when a partition is opened.
         :param settle: is called with the id of a partition that has been opened, before anything is answered from it,
             and raises where it is not to be (`lutra.cluster.splits.splitting.settle`).
+        :param rows_bytes: of memory, for the rows of all partitions; None: as much for each as it can use.
         """
+        self._rows_settings = _ROWS
+        if rows_bytes is not None:
+            least, most = _ROWS_BYTES
+            self._rows_settings = SlateSettings.within(max(least, min(most, rows_bytes // _BUSY_PARTITIONS)))
         self._root = root.rstrip("/")
         self._resources = resources
         self._sureness = sureness
@@ -253,7 +262,7 @@ class PartitionHost:
         ``is_sure``: as of an `OwnedPartition`, where that is to be by an earlier lease than the newest.
         """
         is_sure = is_sure or self._sureness()
-        rows = SlateStore(self.rows_address(entry.id), settings=_ROWS)
+        rows = SlateStore(self.rows_address(entry.id), settings=self._rows_settings)
         try:
             rows.hide(hidden_ranges(entry, rows))
             # In the one store of all: its indexes may have segments of those whose rows it took over.

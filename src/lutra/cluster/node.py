@@ -38,6 +38,9 @@ from lutra.feed.crews import Crews
 from lutra.index.builds.opening import LOCAL
 from lutra.index.lsm.resources import Resources
 from lutra.instance.defaults import MEMORY_BYTES_DEFAULT
+from lutra.instance.memory_keeper import MemoryKeeper
+from lutra.instance.memory_plan import MemoryPlan
+from lutra.instance.process_memory import resident_bytes
 from lutra.kv.store import Estimate
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import LutraError, PartitionUnopened, StorageFailure
@@ -62,18 +65,41 @@ _log = logging.getLogger(__name__)
 class NodeOptions:
     """``store``: where the cluster is, a folder or ``s3://bucket/prefix``. ``scratch``: a local folder for builds.
 
-    ``memory_bytes``, ``build_memory_bytes``, ``builders``: as `lutra.instance.engine.Engine.open` takes them.
+    ``memory_bytes``, ``build_memory_bytes``, ``builders``, ``memory_limit_bytes``: as
+    `lutra.instance.engine.Engine.open` takes them.
     """
 
     store: str
     name: str
     scratch: Path
-    memory_bytes: int = MEMORY_BYTES_DEFAULT
+    memory_bytes: int | None = None
     build_memory_bytes: int | None = None
     builders: str = LOCAL
+    memory_limit_bytes: int | None = None
     capacity: int = 1
     leases: ControllerSettings = field(default_factory=ControllerSettings)
     splits: SplitPolicy = field(default_factory=SplitPolicy)
+
+
+def _resources(options: NodeOptions) -> tuple[Resources, MemoryPlan | None]:
+    """What all partitions share, and how memory is shared out where there is a limit. Raises as `Resources.open`."""
+    if options.memory_limit_bytes is None:
+        segments_bytes = MEMORY_BYTES_DEFAULT if options.memory_bytes is None else options.memory_bytes
+        opened = Resources.open(
+            options.store,
+            options.scratch,
+            segments_bytes,
+            build_memory_bytes=options.build_memory_bytes,
+            builders=options.builders,
+        )
+        return opened, None
+    plan = MemoryPlan.of(
+        options.memory_limit_bytes,
+        resident_bytes(),
+        segments_bytes=options.memory_bytes,
+        build_bytes=options.build_memory_bytes,
+    )
+    return plan.resources(options.store, options.scratch, builders=options.builders), plan
 
 
 class Node:
@@ -89,18 +115,19 @@ class Node:
         self.identity, self.is_new = make_identity(self.store)
         """``is_new``: this node made the cluster."""
         self.maps = MapLog(self.store)
-        opened = Resources.open(
-            options.store,
-            options.scratch,
-            options.memory_bytes,
-            build_memory_bytes=options.build_memory_bytes,
-            builders=options.builders,
-        )
+        opened, plan = _resources(options)
         self._crews = Crews()
         self.resources = replace(opened, crews=self._crews)
+        self.memory = MemoryKeeper(self.resources, plan)
+        """What all of it takes. To look at."""
         secret = bytes.fromhex(self.identity.peer_secret)
         self.host = PartitionHost(
-            options.store, self.resources, self._sureness, self._clock, partial(settle, self.maps)
+            options.store,
+            self.resources,
+            self._sureness,
+            self._clock,
+            partial(settle, self.maps),
+            rows_bytes=None if plan is None else plan.rows_bytes,
         )
         self.peers = Peers(secret)
         self.methods = Methods(secret)
@@ -220,6 +247,7 @@ class Node:
     def close(self) -> None:
         """Ends its threads and lets go of all. A second close does nothing."""
         self._left.set()
+        self.memory.stop()
         for loop in self._loops:
             loop.stop()
         self._loops = []

@@ -29,7 +29,8 @@ class NodeSettings:
     name: str
     host: str = "127.0.0.1"
     port: int = 0
-    memory_mb: int = 512
+    memory_limit_bytes: int | None = None
+    memory_mb: int | None = None
     builders: str = ""
     log_level: str = "warning"
 
@@ -41,8 +42,9 @@ class NodeSettings:
             "--name": self.name,
             "--host": self.host,
             "--port": str(self.port),
-            "--memory-mb": str(self.memory_mb),
             "--log-level": self.log_level,
+            **({} if self.memory_limit_bytes is None else {"--memory-limit": str(self.memory_limit_bytes)}),
+            **({} if self.memory_mb is None else {"--memory-mb": str(self.memory_mb)}),
             **({"--builders": self.builders} if self.builders else {}),
         }
         told = [part for option in options.items() for part in option]

@@ -47,7 +47,7 @@ class Node:
     memory_bytes: int | None
     """That the process takes; None where the system does not say."""
     memory_total_bytes: int
-    """Of the machine, or of the container."""
+    """Its limit, builders included; without one that of the machine, or of the container."""
     index_memory_bytes: int
     """That segments of search indexes may take, and the block cache."""
     objects: str
@@ -67,7 +67,7 @@ class ThisNode:
 
     def node(self, endpoint: str) -> Node:
         """``endpoint``: where the page was asked for."""
-        resources = self._engine.resources
+        resources, plan = self._engine.resources, self._engine.memory.plan
         return Node(
             name=endpoint.partition("://")[2],
             is_this=True,
@@ -76,7 +76,7 @@ class ThisNode:
             started_us=self._started_us,
             processors=len(os.sched_getaffinity(0)),
             memory_bytes=resident_bytes(),
-            memory_total_bytes=machine_memory_bytes(),
+            memory_total_bytes=machine_memory_bytes() if plan is None else plan.limit_bytes,
             index_memory_bytes=resources.memory.total_bytes + resources.cache.counters().budget_bytes,
             objects="S3" if resources.address.startswith("s3://") else "local",
             disk=self._disk_use(),

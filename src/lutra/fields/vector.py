@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from lutra.model.indexes import FieldSchema, FieldType
 from lutra.model.values import ColumnType
 from lutra.scalars.pages import Sink
 from lutra.scalars.stored_numbers import StoredNumbers
+from lutra.vectors.build_memory import sample_bytes
 from lutra.vectors.build_plan import choose_plan
 from lutra.vectors.column import VectorColumn, VectorView
 from lutra.vectors.doubtful import Doubtful, Measured
@@ -33,9 +34,6 @@ from lutra.vectors.reachability import unreachable_rows
 from lutra.vectors.segment import Segment, calibrate, check, checked
 from lutra.vectors.segment_file import SegmentFile
 from lutra.vectors.writer import BuildPhase, write_segment_into
-
-IN_MEMORY_BYTES: Final = 64 * 1024 * 1024
-"""Of vectors that are gathered in memory; more of them go through a file beside the segment."""
 
 
 class VectorKind(FieldKind):
@@ -209,7 +207,7 @@ class _Write:
     def _gathered(self, rows: int) -> Matrix | Iterator[Matrix]:
         """The vectors that live, input by input; together where they are few."""
         blocks = (block for part in self._inputs for block in part.blocks())
-        if 4 * rows * self._options.dimension > IN_MEMORY_BYTES:
+        if 4 * rows * self._options.dimension > sample_bytes():
             return blocks
         return np.concatenate([np.empty((0, self._options.dimension), np.float32), *blocks])
 

@@ -14,10 +14,14 @@ from lutra.instance.data_dir import data_dir_of
 from lutra.instance.defaults import MEMORY_BYTES_DEFAULT
 from lutra.instance.embedding_followers import EmbeddingFollowers
 from lutra.instance.instance import Instance
+from lutra.instance.memory_keeper import MemoryKeeper
+from lutra.instance.memory_plan import MemoryPlan
 from lutra.instance.partition import Examine, Partition
+from lutra.instance.process_memory import resident_bytes
 from lutra.instance.rows_place import RowsPlace
 from lutra.instance.traces import require_tables_or_nothing
 from lutra.kv.folder import make_durable_folder
+from lutra.kv.opening import MEMORY_BYTES_DEFAULT as ROWS_BYTES_DEFAULT
 from lutra.model import forks
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import ObjectNotExist, StorageFailure
@@ -42,7 +46,7 @@ class Engine:
         DIR/uploads/      files on their way through the console (`lutra.console.uploads`)
     """
 
-    def __init__(self, data_dir: Path, partition: Partition) -> None:
+    def __init__(self, data_dir: Path, partition: Partition, plan: MemoryPlan | None = None) -> None:
         self._data_dir = data_dir
         self._process = forks.OfProcess()
         self.partition = partition
@@ -53,9 +57,12 @@ class Engine:
         self.embeddings: dict[str, EmbeddingFollowers] = {}
         """By instance, where rows get their vectors as they are written (`embed_changes`). To look at."""
         forks.follow(self)
+        self.memory = MemoryKeeper(partition.resources, plan)
+        """What all of it takes. To look at."""
         try:
             self._reopen_indexes()
         except BaseException:
+            self.memory.stop()
             partition.stop()
             raise
 
@@ -66,9 +73,10 @@ class Engine:
         *,
         objects: str | os.PathLike[str] | None = None,
         rows: str | os.PathLike[str] | None = None,
-        memory_bytes: int = MEMORY_BYTES_DEFAULT,
+        memory_bytes: int | None = None,
         build_memory_bytes: int | None = None,
         builders: str = LOCAL,
+        memory_limit_bytes: int | None = None,
         clock: Clock | None = None,
     ) -> Self:
         """Opens the data directory ``path``, making it where there is none.
@@ -76,7 +84,10 @@ class Engine:
         :param objects: where segments of search indexes are: a folder, or ``s3://bucket/prefix``; None: in ``path``.
         :param rows: where rows are, if not in ``path``: ``s3://bucket/prefix``, or a folder as an object store. The
             directory remembers it. They are then taken from whoever has them open elsewhere.
-        :param memory_bytes: what search indexes keep in memory of their segments; their buffers come beside it.
+        :param memory_bytes: what search indexes keep in memory of their segments; their buffers come beside it. None:
+            512 MB, or what the limit leaves for it.
+        :param memory_limit_bytes: what this process and those that build for it may take, all of it
+            (`lutra.instance.memory_plan`). None: there is no such limit.
         :param build_memory_bytes: what one build of a segment may take, in a process of its own: 448 MB or more. It
             says what a segment can grow to. None: a quarter of the machine's memory, or of the container's.
         :param builders: who builds: ``local`` processes, or tasks of ``ray``, with ``:COUNT`` large builds at once.
@@ -85,6 +96,11 @@ class Engine:
         :raises DirectoryInUse: somebody has it. :raises StorageFailure: it cannot be used.
         """
         data_dir = data_dir_of(path)
+        plan = None
+        if memory_limit_bytes is not None:
+            plan = MemoryPlan.of(
+                memory_limit_bytes, resident_bytes(), segments_bytes=memory_bytes, build_bytes=build_memory_bytes
+            )
         require_tables_or_nothing(data_dir)
         place = RowsPlace(data_dir, rows)
         try:
@@ -95,11 +111,16 @@ class Engine:
         place.require_apart(address)
 
         def share(examine: Examine) -> Resources:
-            return Resources.open(address, data_dir / "scratch", memory_bytes, examine, build_memory_bytes, builders)
+            scratch = data_dir / "scratch"
+            if plan is None:
+                segments_bytes = MEMORY_BYTES_DEFAULT if memory_bytes is None else memory_bytes
+                return Resources.open(address, scratch, segments_bytes, examine, build_memory_bytes, builders)
+            return plan.resources(address, scratch, examine, builders)
 
-        partition = Partition.open(place, address, data_dir, share, clock or SystemClock())
+        rows_bytes = ROWS_BYTES_DEFAULT if plan is None else plan.rows_bytes
+        partition = Partition.open(place, address, data_dir, share, clock or SystemClock(), rows_bytes)
         try:
-            return cls(data_dir, partition)
+            return cls(data_dir, partition, plan)
         except BaseException:
             partition.resources.close()
             partition.close()
@@ -162,6 +183,7 @@ class Engine:
             if self._closed:
                 return
             self._closed = True
+        self.memory.stop()
         self.partition.stop()
         self.partition.resources.close()
         self.partition.close()

@@ -23,6 +23,7 @@ from lutra.instance.place import Place
 from lutra.instance.rows_place import RowsPlace
 from lutra.instance.scan_sessions import ScanSessions
 from lutra.instance.shard_search import ShardSearches
+from lutra.kv.opening import MEMORY_BYTES_DEFAULT
 from lutra.kv.store import KeyValueStore
 from lutra.model.clock import Clock
 from lutra.model.errors import LutraError
@@ -94,15 +95,17 @@ class Partition:
         directory: Path,
         share: Callable[[Examine], Resources],
         clock: Clock,
+        rows_bytes: int = MEMORY_BYTES_DEFAULT,
     ) -> Self:
         """Opens the key-value store at ``rows``, and makes it where there is none.
 
         :param objects: where its objects are (`lutra.objects.opening`).
         :param directory: what errors call it.
+        :param rows_bytes: what that store may take of memory.
         :param share: gives what all partitions share, once its argument has passed the store of objects.
         :raises ParameterInvalid, ForeignObjects, Corruption, DirectoryInUse, StorageFailure, Fenced: nothing is open.
         """
-        store = rows.open()
+        store = rows.open(memory_bytes=rows_bytes)
         try:
             place = Place(objects, directory, History(store), IndexCatalog(store, clock), clock)
             resources = share(place.examine)

@@ -26,7 +26,7 @@ from lutra.kv.copied import HeldStore, copied_store, held_store
 from lutra.kv.folder import make_durable_folder
 from lutra.kv.json_file import read_json, write_json
 from lutra.kv.lock import DirectoryLock
-from lutra.kv.opening import open_store
+from lutra.kv.opening import MEMORY_BYTES_DEFAULT, open_store
 from lutra.kv.store import KeyValueStore
 from lutra.model.errors import Corruption, ForeignObjects, ObjectMissing, ParameterInvalid, StorageFailure
 from lutra.objects.opening import open_store as open_objects
@@ -90,20 +90,29 @@ class RowsPlace:
                 "below the other's place only where rows are, as at s3://bucket/prefix/rows"
             )
 
-    def open(self, *, may_make: bool = True) -> KeyValueStore:
+    def open(self, *, may_make: bool = True, memory_bytes: int = MEMORY_BYTES_DEFAULT) -> KeyValueStore:
         """The rows, to read and write; where they are elsewhere, they are taken from whoever has them.
+
+        ``memory_bytes``: what they may take of it.
 
         Raises DirectoryInUse where another process has the data directory, ForeignObjects where others' rows are
         there, and StorageFailure, Corruption, Fenced.
         """
         if self._known is None:
-            return open_store(self._data_dir / IN_DIRECTORY, may_make=may_make, known_as=self._data_dir)
+            here = self._data_dir / IN_DIRECTORY
+            return open_store(here, may_make=may_make, known_as=self._data_dir, memory_bytes=memory_bytes)
+        from lutra.kv.slatedb.settings import SlateSettings
         from lutra.kv.slatedb.store import SlateStore
 
         with contextlib.ExitStack() as closing:
             lock = closing.enter_context(contextlib.closing(self._locked(may_make)))
             known = self._identified(self._known, may_make)
-            store = SlateStore(known.address, may_make=not known.is_made, guard=lock)
+            store = SlateStore(
+                known.address,
+                settings=SlateSettings.within(memory_bytes),
+                may_make=not known.is_made,
+                guard=lock,
+            )
             closing.pop_all()
         if not known.is_made:
             try:

@@ -8,6 +8,7 @@ disk that fails under a mapping ends the process, which is why builds run in one
 from __future__ import annotations
 
 import contextlib
+import mmap
 import tempfile
 from collections.abc import Iterable, Iterator
 from typing import IO
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutra.model.errors import ParameterInvalid, StorageFailure
+from lutra.vectors.build_memory import SAMPLE_BYTES_MAX, sample_bytes
 from lutra.vectors.layout import DIMENSION_MAX, ROWS_MAX
 
 Matrix = NDArray[np.float32]
@@ -49,6 +51,13 @@ def input_vectors(vectors: Matrix | Iterable[Matrix], dimension: int | None, fol
             yield np.empty((0, dimension), np.float32)
         else:
             yield np.memmap(file, np.float32, "r", shape=(rows, dimension))
+
+
+def let_go_of_pages(vectors: Matrix) -> None:
+    """Of mapped ``vectors``: pages that were read are no memory of this process any more. They are where they were."""
+    mapped = getattr(vectors, "_mmap", None)
+    if mapped is not None and sample_bytes() < SAMPLE_BYTES_MAX:
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _nameless_file(folder: str) -> IO[bytes]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
@@ -141,13 +140,6 @@ def load_codes(
     else:
         codes = Codes(quantizer, _reduced(file, file.codes, residency.codes))
     return codes, Codes(finer[0], file.load_fine(sweepers)) if finer else None
-
-
-def give_back_memory() -> None:
-    """Has malloc return what loading left free: glibc keeps up to 64 MB of it for the next large blocks."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def _reduced(file: SegmentFile, codes: CodeFormat, reduced: CodeFormat) -> NDArray[np.uint8]:

@@ -13,12 +13,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lutra.kernels import malloc
 from lutra.kernels.blocks import BlockCache, BlockSource
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.searcher import Plan, SearchCounters, Searcher, Share, Strategy
 from lutra.model.errors import Corruption, ParameterInvalid
 from lutra.model.indexes import Metric
 from lutra.vectors import list_trial, trial
+from lutra.vectors.build_memory import sample_bytes
 from lutra.vectors.calibration import Calibration, Checked, Effort, Fallback
 from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.costs import SegmentCosts
@@ -32,7 +34,6 @@ from lutra.vectors.residency import (
     cache_bytes_min,
     choose_residency,
     code_residencies,
-    give_back_memory,
     load_codes,
 )
 from lutra.vectors.segment_file import SegmentFile
@@ -50,6 +51,8 @@ PLANNED_BITS: Final = 5
 """Of the number of rows under a mask, by which it is planned: one in 32 more or less change no plan."""
 BLOCKS_AT_ONCE: Final = 4_096
 """Of vectors, that are read in one batch: 16 MB of ordinary ones."""
+_TRIAL_CACHE_BYTES_MIN: Final = 8 * 1024 * 1024
+"""Of the cache through which a build tries searches, where it has little memory."""
 CACHE_SHARE_MIN: Final = 0.05
 """Of the nodes: a segment's own cache that holds less is not made."""
 
@@ -140,7 +143,7 @@ class Segment:
     ) -> Segment:
         codes, fine = load_codes(file, residency, sweepers)
         neighbours = file.load_graph(sweepers) if residency.graph else None
-        give_back_memory()
+        malloc.trim()  # what loading left free
         lists = None if codes is None else file.load_lists(codes.quantizer)
         exact_rows, exact_vectors = file.load_exact()
         searcher = Searcher(
@@ -439,7 +442,7 @@ def _calibrate(file: SegmentFile, doubtful: Doubtful, threads: int, *, with_effo
     apart: dict[CodeFormat, list[int]] = {}
     far: tuple[int, NDArray[np.int64]] | None = None
     exact: set[int] = set(doubtful.hardly.tolist())
-    cache = BlockCache(trial.CACHE_BYTES)
+    cache = BlockCache(min(trial.CACHE_BYTES, max(_TRIAL_CACHE_BYTES_MIN, sample_bytes())))
     for residency in code_residencies(file, file.kind is SegmentKind.GRAPH):
         costs, codes = _costs(file, residency), residency.codes
         assert codes is not None

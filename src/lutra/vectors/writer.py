@@ -22,13 +22,14 @@ from lutra.kernels.lists import BuiltLists
 from lutra.kernels.lists import build as build_lists
 from lutra.model.errors import ParameterInvalid, StorageFailure
 from lutra.model.indexes import Metric
+from lutra.vectors.build_memory import sample_bytes
 from lutra.vectors.build_plan import BuildPlan, choose_plan
 from lutra.vectors.code_basis import choose_bases
 from lutra.vectors.code_centres import choose_centres
 from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.doubtful import Doubtful, Measured
 from lutra.vectors.footer import Footer, lay_out, section_sizes
-from lutra.vectors.input_vectors import Matrix, input_vectors
+from lutra.vectors.input_vectors import Matrix, input_vectors, let_go_of_pages
 from lutra.vectors.layout import EXACT_MAX, SectionName, SegmentKind, block_layout, sweep_layout, whole_pages
 from lutra.vectors.list_format import ROWS_PER_LIST, ListFormat, list_items
 from lutra.vectors.range_reader import Bytes, LocalFile, PartReader, page_aligned
@@ -39,8 +40,6 @@ UNFINISHED_SUFFIX: Final = ".unfinished"
 """Of a file that a build writes; one left by a build that was killed may be deleted."""
 SAMPLE_BYTES: Final = 16 * 1024 * 1024
 """Of vectors whose mean is the centroid: 1,024 rows or more, which lengthens squared residuals by a thousandth."""
-BASIS_SAMPLE_BYTES: Final = 64 * 1024 * 1024
-"""Of vectors that a basis is found from: 16,384 rows at 960 dimensions."""
 TOLD_ROWS: Final = 4_096
 """That tell of how many codes along a basis say next to nothing."""
 BASIS_ROWS_MIN: Final = 4_096
@@ -294,6 +293,7 @@ class _Builder:
         return footer
 
     def _report(self, phase: BuildPhase, done: int) -> None:
+        let_go_of_pages(self._vectors)
         if self._on_progress is not None:
             self._on_progress(phase, done, self._rows)
 
@@ -312,19 +312,21 @@ class _Builder:
             self._report(BuildPhase.CHECK, begin + len(block))
 
     def _mean(self) -> Matrix:
-        return centroid_of(self._sample(SAMPLE_BYTES), self._metric)
+        return centroid_of(self._sample(min(SAMPLE_BYTES, sample_bytes())), self._metric)
 
     def _sample(self, sample_bytes: int) -> Matrix:
         """Of rows, evenly spread."""
         rows_max = max(1, sample_bytes // (4 * self._dimension))
-        return np.ascontiguousarray(self._vectors[:: -(-self._rows // rows_max) or 1])
+        sample = np.array(self._vectors[:: -(-self._rows // rows_max) or 1], order="C")
+        let_go_of_pages(self._vectors)
+        return sample
 
     def _choose_codes(self) -> None:
         plan = self._plan
         pays = plan.kind is SegmentKind.GRAPH and self._rows >= max(BASIS_ROWS_MIN, 4 * self._dimension)
         centres = None
         if plan.code_bytes is None:
-            sample = self._sample(SAMPLE_BYTES)
+            sample = self._sample(min(SAMPLE_BYTES, sample_bytes()))
             centres = choose_centres(sample, self._metric, self._centroid, plan.centres, self._seed, self._threads)
         if centres is not None:
             self._centres = centres
@@ -333,7 +335,7 @@ class _Builder:
             self._codes = CodeFormat(self._dimension, plan.code_bits)
         else:
             chosen = choose_bases(
-                self._sample(BASIS_SAMPLE_BYTES),
+                self._sample(sample_bytes()),
                 self._metric,
                 self._centroid,
                 plan.code_bytes,
@@ -358,8 +360,8 @@ class _Builder:
     def _tells_too_few(self) -> bool:
         """Whether codes along the basis say next to nothing of more rows than can be kept exact beside them."""
         assert self._codes is not None
-        sample = self._vectors[:: -(-self._rows // TOLD_ROWS) or 1]
-        _, described = self._quantizer(self._codes).encode_described(np.ascontiguousarray(sample), self._threads)
+        sample = self._sample(TOLD_ROWS * 4 * self._dimension)
+        _, described = self._quantizer(self._codes).encode_described(sample, self._threads)
         hardly = np.count_nonzero(described == Described.HARDLY)
         return bool(hardly * self._rows > EXACT_MAX * len(sample))
 

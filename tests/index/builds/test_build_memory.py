@@ -13,7 +13,7 @@ from support.indexes import index_in, resources_in
 
 from lutra.index.builds.builder import QUICK_BYTES, InlineBuilder
 from lutra.index.builds.job import BuildDone, BuildJob, Progress
-from lutra.index.builds.policy import Policy
+from lutra.index.builds.policy import BUILD_BYTES_MIN, Policy
 from lutra.index.lsm import resources as resources_module
 from lutra.index.lsm.index import SearchIndex
 from lutra.index.lsm.resources import Resources, build_memory_default
@@ -93,13 +93,13 @@ def test_a_build_that_needs_more_than_was_thought_gets_it(
     opened: Callable[[Policy], SearchIndex], builder: NeedyBuilder
 ) -> None:
     index = opened(ALONE)
-    builder.needs = lambda job: 500 * MIB
+    builder.needs = lambda job: 2 * builder.given[0]
     flush(index, range(20))
     assert index.error == "MemoryError: the build needs more"
     maintain(index)
     thought = builder.given[0]
     assert builder.given == [thought, int(1.5 * thought), int(1.5 * 1.5 * thought)]
-    assert builder.given[1] < 500 * MIB < builder.given[2] < LIMIT_BYTES
+    assert builder.given[1] < 2 * thought < builder.given[2] < LIMIT_BYTES
     assert (index.error, index.waiting_buffers) == (None, 0)
     assert [segment.kind for segment in index.stats().segments] == ["codes"]
 
@@ -159,5 +159,6 @@ def test_what_a_build_may_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert of(64 << 30) == 16 << 30
     assert of(1 << 30) == QUICK_BYTES
     assert of(1 << 30, 900 * MIB) == 900 * MIB
-    with pytest.raises(ParameterInvalid, match="448 MB of memory at least, but they are given 447"):
-        of(64 << 30, QUICK_BYTES - 1)
+    assert of(1 << 30, BUILD_BYTES_MIN) == BUILD_BYTES_MIN
+    with pytest.raises(ParameterInvalid, match="32 MB of memory at least, but they are given 31"):
+        of(64 << 30, BUILD_BYTES_MIN - 1)

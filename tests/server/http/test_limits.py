@@ -40,10 +40,13 @@ TABLE = "t"
 
 
 @contextmanager
-def server(folder: Path, **options: float) -> Iterator[str]:
-    """A server with limits of its own; its endpoint. Must end cleanly."""
-    arguments = [sys.executable, "-c", SCRIPT, str(folder / "data"), ACCESS_KEY_ID, ACCESS_KEY_SECRET]
-    process = subprocess.Popen([*arguments, json.dumps(options)], stdout=subprocess.PIPE, text=True, env=os.environ)
+def server(folder: Path, script: str = SCRIPT, told: str | None = None, **options: float) -> Iterator[str]:
+    """A server with limits of its own, or that ``script`` runs, which is ``told`` a text; its endpoint. Must end
+    cleanly."""
+    arguments = [sys.executable, "-c", script, str(folder / "data"), ACCESS_KEY_ID, ACCESS_KEY_SECRET]
+    process = subprocess.Popen(
+        [*arguments, told or json.dumps(options)], stdout=subprocess.PIPE, text=True, env=os.environ
+    )
     try:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
@@ -268,3 +271,48 @@ def test_answers_that_are_not_taken(tmp_path: Path, sockets: Sockets) -> None:
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
         assert len(received(lazy)) < 12_000_000
+
+
+ROOM_SCRIPT = """
+import sys
+from pathlib import Path
+from lutra.instance.engine import Engine
+from lutra.instance.memory_keeper import Measured, MemoryKeeper
+from lutra.instance.memory_plan import MemoryPlan
+from lutra.server.auth.credentials import Credentials
+from lutra.server.http.options import ServerOptions
+from lutra.server.http.server import run_server
+data, key, secret, full = sys.argv[1:]
+limit = 1 << 30
+engine = Engine.open(data)
+engine.create_instance("test")
+plan = MemoryPlan.of(limit, 62 << 20)
+keeper = MemoryKeeper(engine.resources, plan, lambda: Measured(limit if Path(full).exists() else limit // 2))
+listening = lambda endpoint: print(endpoint, flush=True)
+run_server(
+    engine, Credentials(key, secret), ServerOptions(port=0), on_listening=listening, require_room=keeper.require_room
+)
+keeper.stop()
+engine.close()
+"""
+
+
+def test_where_memory_is_full_what_needs_much_is_refused(tmp_path: Path, sockets: Sockets) -> None:
+    """And rows are read as ever; as soon as there is room again all goes on."""
+    full = tmp_path / "full"
+    with server(tmp_path, script=ROOM_SCRIPT, told=str(full)) as endpoint:
+        client = sockets.client(endpoint)
+        create_table(client)
+        assert client.call("PutRow", put(1)).status == 200
+        full.touch()
+        deadline = time.monotonic() + 30
+        while (answer := client.call("PutRow", put(1))).status != 503:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        error = error_pb2.Error.FromString(answer.body)
+        assert (error.code, "memory limit" in error.message) == ("OTSServerBusy", True)
+        assert client.call("ListTable").status == 200
+        full.unlink()
+        while client.call("PutRow", put(1)).status != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)

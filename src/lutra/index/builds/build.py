@@ -21,6 +21,7 @@ from lutra.segments.deletions import read_deletions
 from lutra.segments.footer import SegmentMeta
 from lutra.segments.index_segment import IndexSegment
 from lutra.segments.segment_object import SegmentObject
+from lutra.vectors.build_memory import building_within, sample_bytes_of
 from lutra.vectors.build_plan import BuildPlan, choose_code_bits
 from lutra.vectors.layout import SegmentKind
 
@@ -46,7 +47,8 @@ def run_job(job: BuildJob, on_progress: Progress | None = None, *, store: Object
                 return BuildDone(shape_of(name, meta), time.monotonic() - began_s)
         with scratch_folder(Path(job.scratch) / job.output.rpartition("/")[2]) as folder:
             path = folder / "segment"
-            meta = _build(job, store, cache, path, on_progress)
+            with building_within(sample_bytes_of(job.build_memory_bytes or job.memory_bytes)):
+                meta = _build(job, store, cache, path, on_progress)
             for part in job.inputs:
                 store.size(part.name)
             store.put_file(job.output, path)

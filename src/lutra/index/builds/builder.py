@@ -10,6 +10,7 @@ import itertools
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -100,7 +101,13 @@ class ProcessBuilder:
     last; the jobs after it begin in a process that has its share from the start.
     """
 
-    def __init__(self, workers: int = 1, idle_s: float = _IDLE_S) -> None:
+    def __init__(self, workers: int = 1, idle_s: float = _IDLE_S, memory_bytes: int | None = None) -> None:
+        """``memory_bytes``: what the jobs under way may take together; None: each what it says. One that needs more
+        goes alone."""
+        self.before_build: Callable[[], None] = lambda: None
+        """Called, by any thread, before a job is begun that a process does."""
+        self._memory_bytes = memory_bytes
+        self._running_bytes = 0
         self._workers = workers
         self._idle_s = idle_s
         self._changed = threading.Condition()
@@ -183,7 +190,17 @@ class ProcessBuilder:
             self._changed.wait_for(lambda: self._closed or self._has(memory_bytes_max), self._idle_s)
             if self._closed:
                 raise StorageFailure("the builder is closed")
-            return heapq.heappop(self._waiting) if self._has(memory_bytes_max) else None
+            if not self._has(memory_bytes_max):
+                return None
+            ticket = heapq.heappop(self._waiting)
+            self._running_bytes += ticket.memory_bytes
+            return ticket
+
+    def ended(self, ticket: _Ticket) -> None:
+        """What `next_ticket` gave has come to its end."""
+        with self._changed:
+            self._running_bytes -= ticket.memory_bytes
+            self._changed.notify_all()
 
     def end(self, lane: _Lane) -> bool:
         """Whether a spare lane that has nothing to do may end: no job has come meanwhile."""
@@ -213,7 +230,12 @@ class ProcessBuilder:
                         self._lanes.append(_Lane(self, only_quick=only_quick, is_spare=True))
 
     def _has(self, memory_bytes_max: int | None) -> bool:
-        return bool(self._waiting) and (memory_bytes_max is None or self._waiting[0].memory_bytes <= memory_bytes_max)
+        if not self._waiting:
+            return False
+        wanted = self._waiting[0].memory_bytes
+        if self._memory_bytes is not None and self._running_bytes and self._running_bytes + wanted > self._memory_bytes:
+            return False
+        return memory_bytes_max is None or wanted <= memory_bytes_max
 
 
 class _Lane:
@@ -274,8 +296,13 @@ class _Lane:
                 self._let_go()
                 if self._is_spare and self._builder.end(self):
                     return
-            elif ticket.future.set_running_or_notify_cancel():
-                self._build(ticket)
+            else:
+                try:
+                    if ticket.future.set_running_or_notify_cancel():
+                        self._builder.before_build()
+                        self._build(ticket)
+                finally:
+                    self._builder.ended(ticket)
 
     def _build(self, ticket: _Ticket) -> None:
         try:

@@ -40,6 +40,8 @@ class BuildJob:
     memory_bytes: int
     threads: int = 1
     earlier: tuple[str, ...] = ()
+    build_memory_bytes: int = 0
+    """What any build may take, by which this one is planned; 0: as much as this one."""
 
     def to_json(self) -> str:
         """One line."""
@@ -53,6 +55,7 @@ class BuildJob:
                 "memory_bytes": self.memory_bytes,
                 "threads": self.threads,
                 "earlier": self.earlier,
+                "build_memory_bytes": self.build_memory_bytes,
             }
         )
 
@@ -70,6 +73,7 @@ class BuildJob:
                 memory_bytes=stored["memory_bytes"],
                 threads=stored["threads"],
                 earlier=tuple(stored["earlier"]),
+                build_memory_bytes=stored["build_memory_bytes"],
             )
         except (ValueError, KeyError, TypeError) as error:
             raise Corruption(f"a build job cannot be read: {error!r}") from error

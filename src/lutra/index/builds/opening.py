@@ -14,13 +14,13 @@ _SPEC: Final = re.compile(rf"({LOCAL}|{RAY})(?::(\d{{1,4}}))?")
 COUNT_MAX: Final = 1_024
 
 
-def open_builder(spec: str, build_memory_bytes: int) -> Builder:
+def open_builder(spec: str, build_memory_bytes: int, all_memory_bytes: int | None = None) -> Builder:
     """The builder that ``spec`` names: ``local`` or ``ray``, and ``:COUNT`` large builds at once, 1 where not said.
 
     ``local``: processes of this machine. ``ray``: tasks of the Ray at RAY_ADDRESS, whose nodes say how many builds they
     do at once; where that is not set, of a Ray that is started here with the first build. ``build_memory_bytes``: what
-    one build may take. Raises ParameterInvalid, also where Ray is wanted and not installed; otherwise imports none of
-    it.
+    one build may take; ``all_memory_bytes``: all those of this machine together, None: each as much. Raises
+    ParameterInvalid, also where Ray is wanted and not installed; otherwise imports none of it.
     """
     found = _SPEC.fullmatch(spec)
     count = int(found[2] or 1) if found else 0
@@ -30,7 +30,7 @@ def open_builder(spec: str, build_memory_bytes: int) -> Builder:
             f"{COUNT_MAX:,}, not {spec!r}"
         )
     if found[1] == LOCAL:
-        return ProcessBuilder(count)
+        return ProcessBuilder(count, memory_bytes=all_memory_bytes)
     from lutra.index.builds.remote.builder import RemoteBuilder
     from lutra.index.builds.remote.ray_carrier import RayCarrier
     from lutra.index.builds.remote.ray_settings import RaySettings, address_in, require_ray

@@ -12,16 +12,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from lutra.vectors.build_memory import sample_bytes_of
 from lutra.vectors.build_plan import BuildPlan, choose_code_bits, choose_kind
 from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.layout import SegmentKind
 
 _RANK: Final = {SegmentKind.FLAT: 0, SegmentKind.CODES: 1, SegmentKind.GRAPH: 2}
-_BUILD_BASE_BYTES: Final = 256 * 1024 * 1024
-"""What any build may take: sweeps and buffers of `lutra.segments.build.build_segment`, and stacks of threads."""
-_GATHERED_FACTOR: Final = 3
-_GATHERED_BYTES_MAX: Final = 192 * 1024 * 1024
-"""Vectors are gathered in memory, and copied there, up to 64 MB of them; more go through a file."""
+BUILDER_BASE_BYTES: Final = 40 * 1024 * 1024
+"""What a process that builds takes before it begins: 30 MB that are its own, and 10 of libraries."""
+BUILD_BYTES_MIN: Final = 32 * 1024 * 1024
+"""What the least build that is of use takes: a buffer's rows get their codes in it."""
+_BUILD_BASE_BYTES: Final = 20 * 1024 * 1024
+"""What any build takes: sweeps and buffers of `lutra.segments.build.build_segment`, and stacks of threads."""
+_COPIED_FACTOR: Final = 3.5
+"""Of vectors that are copied together at a time (`lutra.vectors.build_memory`): once more as they are rotated, and
+once more for what is found of them. More than a sample of them go through a file."""
 _GRAPH_ROW_BYTES: Final = 250
 """Of a graph build, beside a byte a dimension (`lutra.kernels.graph.build`)."""
 _ROW_BYTES: Final = 150
@@ -139,7 +144,8 @@ class Policy:
     def build_need_bytes(self, inputs: Iterable[SegmentShape]) -> int:
         """Memory for a build of ``inputs``."""
         parts = list(inputs)
-        return _need_bytes(sum(part.build_bytes for part in parts), sum(part.vector_bytes for part in parts))
+        built, vectors = sum(part.build_bytes for part in parts), sum(part.vector_bytes for part in parts)
+        return _need_bytes(built, vectors, self.build_memory_bytes)
 
     def choose_merge(
         self, segments: Sequence[SegmentShape], memory_bytes_max: int | None = None
@@ -153,11 +159,11 @@ class Policy:
         """
         limit_bytes = min(self.build_memory_bytes, memory_bytes_max or self.build_memory_bytes)
         by_size = sorted((s for s in segments if s.live), key=lambda s: (s.live_bytes, s.name))
-        runs = _Runs(by_size, limit_bytes)
+        runs = _Runs(by_size, limit_bytes, self.build_memory_bytes)
         room = [segment for segment in by_size if not self.is_full(segment)]
         chosen = self._tier(by_size, runs, self.fan_in) or self._renewal(by_size, limit_bytes)
         if not chosen:
-            runs = _Runs(room, limit_bytes)
+            runs = _Runs(room, limit_bytes, self.build_memory_bytes)
             is_whole = limit_bytes == self.build_memory_bytes
             chosen = (self._tier(room, runs, 2) if is_whole else ()) or self._surplus(room, runs)
         return tuple(reversed(chosen))
@@ -213,8 +219,9 @@ class Policy:
 class _Runs:
     """Which neighbours among segments fit a build together."""
 
-    def __init__(self, by_size: Sequence[SegmentShape], memory_bytes: int) -> None:
+    def __init__(self, by_size: Sequence[SegmentShape], memory_bytes: int, any_bytes: int) -> None:
         self._memory_bytes = memory_bytes
+        self._any_bytes = any_bytes
         self._built = [0, *itertools.accumulate(segment.build_bytes for segment in by_size)]
         self._vectors = [0, *itertools.accumulate(segment.vector_bytes for segment in by_size)]
 
@@ -225,9 +232,10 @@ class _Runs:
 
     def _need(self, first: int, end: int) -> int:
         built, vectors = self._built[end] - self._built[first], self._vectors[end] - self._vectors[first]
-        return _need_bytes(built, vectors)
+        return _need_bytes(built, vectors, self._any_bytes)
 
 
-def _need_bytes(built: int, vectors: int) -> int:
-    """Of a build: ``built`` bytes for its rows, and for ``vectors`` bytes of vectors to be gathered."""
-    return _BUILD_BASE_BYTES + min(_GATHERED_FACTOR * vectors, _GATHERED_BYTES_MAX) + built
+def _need_bytes(built: int, vectors: int, any_bytes: int) -> int:
+    """Of a build: ``built`` bytes for its rows, and for ``vectors`` bytes of vectors, of which a sample is copied that
+    goes by what any build may take."""
+    return _BUILD_BASE_BYTES + int(_COPIED_FACTOR * min(vectors, sample_bytes_of(any_bytes))) + built

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import resource
@@ -14,11 +15,15 @@ from typing import IO, Final
 from lutra.index.builds.child import ChildModule, child_of
 from lutra.index.builds.job import BuildDone, BuildJob, Progress
 from lutra.index.builds.priority import Priority
+from lutra.kernels import malloc
 from lutra.kernels.process_stat import SYSTEM_TICKS, USER_TICKS, stat_fields
 from lutra.model import errors
 from lutra.model.errors import LutraError, StorageFailure
+from lutra.vectors.build_memory import sample_bytes_of
 
 _MODULE: Final = "lutra.index.builds.builder"
+_UNTOUCHED_BYTES: Final = 24 * 1024 * 1024
+"""Private memory that is there and is none: of stacks; and a cache that is hardly ever full comes beside it."""
 _END_WAIT_S: Final = 2.0
 Runner = Callable[[BuildJob, Progress], BuildDone]
 _ONE_THREAD: Final = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
@@ -114,6 +119,8 @@ def serve(parent_pid: int, run: Runner) -> None:
     ``{"progress": [phase, rows done, rows in all]}``, then ``{"done": …}`` or ``{"error": [class, text]}``. A worker
     that ran out of memory ends after saying so.
     """
+    malloc.small_stacks()
+    malloc.keep_little(arenas=2)
     with child_of(parent_pid) as replies:
         for line in sys.stdin.buffer:
             if not _serve_one(line, replies, run):
@@ -128,12 +135,13 @@ def _serve_one(line: bytes, replies: IO[str], run: Runner) -> bool:
 
     try:
         job = BuildJob.from_json(line)
-        with _memory_limited(job.memory_bytes):
+        cache_bytes = sample_bytes_of(job.build_memory_bytes or job.memory_bytes)
+        with _memory_limited(job.memory_bytes + _UNTOUCHED_BYTES + cache_bytes):
             done = run(job, lambda phase, rows, total: tell(progress=[phase, rows, total]))
-    except MemoryError:
-        tell(error=["MemoryError", f"the build needs more than its {job.memory_bytes} bytes"])
-        return False
     except Exception as error:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            tell(error=["MemoryError", f"the build needs more than its {job.memory_bytes} bytes"])
+            return False
         tell(error=[type(error).__name__, str(error)])
     else:
         tell(done=done.to_json())

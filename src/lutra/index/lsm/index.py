@@ -98,6 +98,7 @@ class SearchIndex:
         self._dirty_since_s: float | None = None
         self._commits_wanted = self._commits_done = 0
         self._segments = SegmentSet(storage, schema, resources)
+        self._memory = resources.buffers.joined(self)
         self._merges = Merges(storage, schema, resources, lambda: self.on_due())
 
     # --- what there is ----------------------------------------------------------------------------------------------
@@ -106,8 +107,7 @@ class SearchIndex:
     def rows(self) -> int:
         """Rows that are searchable, those included that have expired but not been dropped yet."""
         with self._lock:
-            in_segments = sum(segment.rows for segment in self._segments.searched)
-            return sum(buffer.rows for buffer in self._buffers()) + in_segments
+            return sum(one.rows for one in self._buffers()) + sum(one.rows for one in self._segments.searched)
 
     @property
     def unindexed(self) -> Counter[str]:
@@ -151,8 +151,13 @@ class SearchIndex:
 
     @property
     def waiting_buffers(self) -> int:
-        """Sealed buffers that are still in memory: what has come in faster than it was written and built."""
-        return len(self._sealed)
+        """What has come in faster than it was written and built (`lutra.index.lsm.buffers.Buffers.waiting`)."""
+        return self._memory.waiting(len(self._sealed))
+
+    @property
+    def buffered_bytes(self) -> int:
+        """About what its buffers take in memory."""
+        return sum(buffer.size_bytes for buffer in self._buffers())
 
     @property
     def torn(self) -> bool:
@@ -169,12 +174,11 @@ class SearchIndex:
     def stats(self) -> IndexStats:
         """The index in numbers, as of now."""
         with self._lock:
-            buffers = self._buffers()
             return IndexStats(
                 manifest=self._storage.number,
                 segments=tuple(stats_of(segment, self._merges.policy) for segment in self._segments.named.values()),
-                buffer_rows=sum(buffer.rows for buffer in buffers),
-                buffer_bytes=sum(buffer.size_bytes for buffer in buffers),
+                buffer_rows=sum(buffer.rows for buffer in self._buffers()),
+                buffer_bytes=self.buffered_bytes,
                 sealed_buffers=len(self._sealed),
                 merges=len(self._merges.futures),
                 searchable=self._marks.progress,
@@ -267,7 +271,7 @@ class SearchIndex:
                 compacted = self._active.compacted(self.schema, self.key_columns)
                 with self._lock:
                     self._active, self._view = compacted, None
-            if self._opened and self._merges.policy.is_flush_due(self._active.size_bytes, 0.0):
+            if self._opened and self._memory.is_due(self._active.size_bytes, self._merges.policy, self._sealed):
                 self._seal()
 
     def _find(self, keys: Sequence[bytes]) -> list[tuple[OpenSegment, Docs]]:
@@ -591,6 +595,6 @@ class SearchIndex:
             self._sealed, self._segments.searched, self._view = kept, searched, None
 
     def _is_awaited(self, name: str | None) -> bool:
-        """Whether a flat segment is yet to become what its size calls for."""
-        segment = None if name is None else self._segments.named.get(name)
+        """Whether a flat segment is yet to become what its size calls for, and its buffer can serve so long."""
+        segment = None if name is None or self._memory.is_full else self._segments.named.get(name)
         return segment is not None and self._merges.failure is None and self._merges.policy.is_awaited(segment.shape)

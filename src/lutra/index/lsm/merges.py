@@ -12,6 +12,7 @@ from typing import Final
 
 from lutra.index.builds.builder import QUICK_BYTES, InlineBuilder
 from lutra.index.builds.job import BuildDone, BuildInput, BuildJob
+from lutra.index.builds.policy import BUILD_BYTES_MIN
 from lutra.index.lsm.open_segment import OpenSegment
 from lutra.index.lsm.orphans import Orphans
 from lutra.index.lsm.resources import Resources
@@ -126,7 +127,10 @@ class Merges:
             output=storage.full(output),
             schema=self._schema,
             scratch=str(resources.scratch),
-            memory_bytes=min(int(self._memory_factor * need_bytes), resources.policy.build_memory_bytes),
+            memory_bytes=min(
+                int(self._memory_factor * max(BUILD_BYTES_MIN, need_bytes)), resources.policy.build_memory_bytes
+            ),
+            build_memory_bytes=resources.policy.build_memory_bytes,
         )
         storage.discard(output)  # unless a manifest comes to name it
         builder = self._inline if resources.policy.is_small(shapes) else resources.builder

@@ -8,14 +8,15 @@ import os
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from lutra.feed.crews import Crews
 from lutra.index.builds.builder import QUICK_BYTES, Builder, ProcessBuilder
 from lutra.index.builds.opening import LOCAL, open_builder
-from lutra.index.builds.policy import Policy
+from lutra.index.builds.policy import BUILD_BYTES_MIN, Policy
+from lutra.index.lsm.buffers import Buffers
 from lutra.index.lsm.machine import machine_memory_bytes
 from lutra.index.lsm.memory import MemoryBudget
 from lutra.index.lsm.shared import SharedSegments
@@ -28,6 +29,9 @@ from lutra.objects.store import ObjectStore
 CACHE_SHARE: Final = 0.25
 """Of the memory of all indexes: blocks read from segments. The rest is what segments keep: codes, graphs, filters."""
 CACHE_BYTES_MIN: Final = 4 * 1024 * 1024
+FLUSH_BYTES_MIN: Final = 1024 * 1024
+_BUFFERS_PART: Final = 6
+"""A buffer is written out when it has a part in so many of what all may take: some wait to be built meanwhile."""
 _NOT_WRITTEN_OUT: Final = Policy(flush_bytes=1 << 62, flush_age_s=math.inf)
 """Of what is read only: buffers stay in memory."""
 _BUILD: Final = re.compile(r"[0-9a-f]{32}(-\d+)?")
@@ -58,6 +62,8 @@ class Resources:
     """Threads that several partitions share; None: each has its own."""
     place: str = ""
     """The folder of ``store`` in which all of these indexes have their objects, with '/' at its end; "": all of it."""
+    buffers: Buffers = field(default_factory=Buffers)
+    """Of all indexes."""
     shared: SharedSegments = field(default_factory=SharedSegments)
     """What is open of ``store``, at whatever place."""
 
@@ -70,28 +76,36 @@ class Resources:
         examine: Callable[[ObjectStore], object] = lambda objects: None,
         build_memory_bytes: int | None = None,
         builders: str = LOCAL,
+        all_builds_bytes: int | None = None,
+        buffers_bytes: int | None = None,
     ) -> Resources:
         """For all indexes whose objects are at ``address`` (`lutra.objects.opening.open_store`).
 
         ``memory_bytes``: of what is read and kept of segments. ``build_memory_bytes``: what one build may take; None:
-        `build_memory_default`. ``builders``: who builds (`lutra.index.builds.opening.open_builder`). What builds that
-        were killed left in ``scratch`` is deleted. ``examine`` looks at what is there before anything is changed, and
-        raises where it is not to be used.
+        `build_memory_default`. ``all_builds_bytes``: those under way here together; None: each as much.
+        ``buffers_bytes``: the newest rows of all indexes; None: a number of buffers of each. ``builders``: who builds
+        (`lutra.index.builds.opening.open_builder`). What builds that were killed left in ``scratch`` is deleted.
+        ``examine`` looks at what is there before anything is changed, and raises where it is not to be used.
         Raises ParameterInvalid, StorageFailure, and what ``examine`` raises.
         """
         build_memory_bytes = build_memory_default() if build_memory_bytes is None else build_memory_bytes
-        if build_memory_bytes < QUICK_BYTES:
+        if build_memory_bytes < BUILD_BYTES_MIN:
             raise ParameterInvalid(
-                f"builds take {QUICK_BYTES >> 20} MB of memory at least, but they are given {build_memory_bytes >> 20}"
+                f"builds take {BUILD_BYTES_MIN >> 20} MB of memory at least, but they are given "
+                f"{build_memory_bytes >> 20}"
             )
-        builder = open_builder(builders, build_memory_bytes)
+        builder = open_builder(builders, build_memory_bytes, all_builds_bytes)
         if "://" not in address:
             address = os.path.abspath(address)  # the same in every process
         examine(open_store(address, is_read_only=True))
         store = open_store(address)
         _tidy(scratch)
         policy = Policy(build_memory_bytes=build_memory_bytes)
-        return cls._over(store, address, scratch.absolute(), memory_bytes, policy, builder)
+        if buffers_bytes is not None:
+            flush_bytes = max(FLUSH_BYTES_MIN, min(policy.flush_bytes, buffers_bytes // _BUFFERS_PART))
+            policy = replace(policy, flush_bytes=flush_bytes)
+        opened = cls._over(store, address, scratch.absolute(), memory_bytes, policy, builder)
+        return opened if buffers_bytes is None else replace(opened, buffers=Buffers(buffers_bytes))
 
     @classmethod
     def to_read(cls, address: str, memory_bytes: int) -> Resources:

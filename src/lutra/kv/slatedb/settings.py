@@ -29,6 +29,11 @@ class SlateSettings:
     retries_max: int = 8
     wait_s: float = 60.0
 
+    @classmethod
+    def within(cls, memory_bytes: int) -> SlateSettings:
+        """Half for what reads keep, half for what is written, which comes to four times its buffer."""
+        return cls(memory_bytes // 2, max(_MIB, memory_bytes // 8))
+
     def for_bindings(self, *, has_conditional_overwrites: bool) -> Any:
         """The bindings' settings. A folder has no conditional overwrites."""
         settings = library().Settings.default()

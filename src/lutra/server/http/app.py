@@ -41,6 +41,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 CONSOLE_PATH = "/console"
 OTHER_OPERATIONS = "other"
+_NEED_MEMORY = frozenset({Lane.WRITE, Lane.SEARCH})
 _CLOSE: Header = (b"connection", b"close")
 
 
@@ -70,12 +71,15 @@ class Application:
         collectors: Iterable[Collector] = (),
         internal: Internal | None = None,
         check: Callable[[], None] | None = None,
+        require_room: Callable[[], None] | None = None,
     ) -> None:
         """``collectors``: of the engine, for /metrics. ``internal``: what answers other nodes; None: nobody asks.
-        ``check``: raises where the server is not fit to be asked."""
+        ``check``: raises where the server is not fit to be asked. ``require_room``: where there is no memory for what
+        takes much."""
         self.ends_connections = False
         """Whether each answer is the last of its connection: the server is about to stop."""
         self._check = check
+        self._require_room = require_room
         self._engine = engine
         self._options = options
         self._gate = Gate(credentials, clock)
@@ -149,6 +153,8 @@ class Application:
             headers = scope["headers"]
             admission = self._gate.admit(name.encode(), headers)
             signing_key = admission.signing_key
+            if self._require_room is not None and operation.lane in _NEED_MEMORY:
+                self._require_room()
             size = declared_bytes(headers)
             if self._body_bytes + size > self._options.bodies_bytes_max:
                 size = 0

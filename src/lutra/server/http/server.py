@@ -58,6 +58,7 @@ def run_server(
     internal: Internal | None = None,
     check: Callable[[], None] | None = None,
     before_stop: Callable[[], None] | None = None,
+    require_room: Callable[[], None] | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then answers what is under way and returns. The engine stays open.
 
@@ -65,7 +66,8 @@ def run_server(
     of the engine (`lutra.server.observe.engine_metrics`). ``internal``: what answers other nodes of a cluster.
     ``check``: raises where the server is not fit to be asked, which GET /healthz tells. ``before_stop`` is called by a
     thread of its own at the first signal: meanwhile all is answered as ever, but that each answer ends its connection,
-    so that none is left for a request to be lost on. A second Ctrl-C does not wait for it.
+    so that none is left for a request to be lost on. A second Ctrl-C does not wait for it. ``require_room``: raises
+    ServerBusy where there is no memory for writes and searches.
 
     ``on_listening`` is given the endpoint, ``http://HOST:PORT``, once it accepts connections. Raises AddressError.
     """
@@ -76,7 +78,15 @@ def run_server(
     listener = _listen(options)
     holder = _ApplicationHolder(
         lambda: Application(
-            engine, credentials, clock or SystemClock(), options, make_console, collectors, internal, check
+            engine,
+            credentials,
+            clock or SystemClock(),
+            options,
+            make_console,
+            collectors,
+            internal,
+            check,
+            require_room,
         )
     )
     config = uvicorn.Config(

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from lutra.cluster.counters import CallCounters
 from lutra.cluster.node import Node
 from lutra.cluster.partition_status import status_of
+from lutra.server.observe.memory_metrics import MemoryCollector
 from lutra.server.observe.storage_metrics import StorageCollector
 
 PARTITIONS_TOLD_MAX: Final = 500
@@ -21,7 +22,12 @@ _MARKS: Final = ("written", "searchable", "indexed", "persisted")
 
 def cluster_collectors(node: Node) -> list[Collector]:
     """What is read of ``node`` whenever somebody asks."""
-    return [NodeCollector(node), PartitionCollector(node), StorageCollector(node.resources)]
+    return [
+        NodeCollector(node),
+        PartitionCollector(node),
+        StorageCollector(node.resources),
+        MemoryCollector(node.memory, node.resources),
+    ]
 
 
 class NodeCollector(Collector):

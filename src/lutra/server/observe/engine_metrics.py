@@ -12,6 +12,7 @@ from lutra.instance.engine import Engine
 from lutra.model.clock import Clock
 from lutra.server.observe.embedding_metrics import EmbeddingCollector
 from lutra.server.observe.index_metrics import IndexCollector
+from lutra.server.observe.memory_metrics import MemoryCollector
 from lutra.server.observe.scan_metrics import ScanCollector
 from lutra.server.observe.secondary_metrics import SecondaryCollector
 from lutra.server.observe.storage_metrics import StorageCollector
@@ -25,6 +26,7 @@ def engine_collectors(engine: Engine, clock: Clock) -> list[Collector]:
         SecondaryCollector(engine, clock),
         EmbeddingCollector(engine, clock),
         StorageCollector(engine.resources),
+        MemoryCollector(engine.memory, engine.resources),
         ScanCollector(engine.partition.scans),
         _TransactionCollector(engine),
         StreamCollector(engine),

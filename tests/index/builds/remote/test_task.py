@@ -61,7 +61,7 @@ def test_it_needs_the_store_and_nothing_else(resources: Resources, scratch: Path
 
 
 def test_what_goes_wrong_is_told(resources: Resources) -> None:
-    job = job_of(resources, 100)
+    job = job_of(resources, 20_000)
     assert told(replace(job, memory_bytes=1))[-1]["error"][0] == "MemoryError"
     resources.store.put("junk", b"x" * 10_000)
     broken = replace(job, inputs=(replace(job.inputs[0], name="junk"),))

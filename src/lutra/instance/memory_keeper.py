@@ -1,0 +1,137 @@
+"""Keeps a process within its memory: looks at what it takes, and moves what can be moved."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from lutra.index.builds.builder import ProcessBuilder
+from lutra.index.lsm.resources import CACHE_BYTES_MIN, CACHE_SHARE, Resources
+from lutra.instance.memory_plan import MemoryPlan
+from lutra.instance.process_memory import resident_bytes, resident_of
+from lutra.kernels import malloc
+from lutra.model.errors import ServerBusy
+
+PERIOD_S: Final = 1.0
+NEAR_SHARE: Final = 0.92
+"""Of the limit: where more than that is measured, segments give some back."""
+FREE_SHARE: Final = 0.85
+"""Where less than that is, they get it again, a part at a time."""
+FULL_SHARE: Final = 0.98
+"""From here on requests that need memory are refused: they may be tried again in a moment."""
+_GIVEN_BACK_PART: Final = 4
+_LENT_SHARE: Final = 0.75
+"""Of what builds have, that segments have while nothing is built."""
+_SEGMENTS_SHARE_MIN: Final = 0.25
+"""Of what segments are to have: so much is left to them, whatever is measured."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Bytes at one moment."""
+
+    process_bytes: int = 0
+    builders_bytes: int = 0
+
+    @property
+    def all_bytes(self) -> int:
+        return self.process_bytes + self.builders_bytes
+
+
+class MemoryKeeper:
+    """Of one process: a thread that looks once a second. Thread-safe.
+
+    Codes, graphs and blocks of segments are what gives way: they are read again from disk. With no plan it only shares
+    out among segments what these have.
+    """
+
+    def __init__(
+        self, resources: Resources, plan: MemoryPlan | None = None, measure: Callable[[], Measured] | None = None
+    ) -> None:
+        """Starts the thread. ``measure``: in place of what the system tells."""
+        self.plan = plan
+        self.measured = Measured()
+        """What was last found."""
+        self._resources = resources
+        self._measure = measure or self._look
+        self._lock = threading.Lock()  # one look at a time
+        self._cut_bytes = 0
+        """What segments have less than they should, because of what was measured."""
+        self._segments_bytes = 0 if plan is None else plan.segments_bytes
+        self._stopping = threading.Event()
+        builder = resources.builder
+        if plan is not None and isinstance(builder, ProcessBuilder):
+            builder.before_build = lambda: self.look(is_building=True)
+        self._thread = threading.Thread(target=self._run, name="lutra-memory", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what needs memory is to wait."""
+        return self.plan is not None and self.measured.all_bytes > FULL_SHARE * self.plan.limit_bytes
+
+    def require_room(self) -> None:
+        """Raises ServerBusy where what needs memory is to wait."""
+        if self.is_full:
+            raise ServerBusy("Server is busy: it has come to its memory limit, try again.")
+
+    @property
+    def segments_bytes(self) -> int:
+        """What segments may take at this moment, their cache included."""
+        return self._segments_bytes
+
+    def stop(self) -> None:
+        """Ends the thread; a second stop does nothing."""
+        self._stopping.set()
+        self._thread.join()
+
+    def look(self, *, is_building: bool | None = None) -> None:
+        """Measures, and sees that all is within the limit. ``is_building``: where somebody knows."""
+        with self._lock:
+            if self.plan is not None:
+                self._fit(self.plan, is_building)
+            self._resources.shared.rebalance(self._resources.memory)
+
+    def _fit(self, plan: MemoryPlan, is_building: bool | None) -> None:
+        self.measured = measured = self._measure()
+        over_bytes = measured.all_bytes - int(NEAR_SHARE * plan.limit_bytes)
+        free_bytes = int(FREE_SHARE * plan.limit_bytes) - measured.all_bytes
+        if over_bytes > 0:
+            self._cut_bytes += over_bytes
+            malloc.trim()
+        elif free_bytes > 0:
+            self._cut_bytes = max(0, self._cut_bytes - max(1, free_bytes // _GIVEN_BACK_PART))
+        builds = measured.builders_bytes > 0 if is_building is None else is_building
+        wanted = plan.segments_bytes + (0 if builds else int(_LENT_SHARE * plan.builds_bytes))
+        least = int(_SEGMENTS_SHARE_MIN * plan.segments_bytes)
+        self._cut_bytes = min(self._cut_bytes, wanted - least)
+        self._give(wanted - self._cut_bytes)
+
+    def _give(self, segments_bytes: int) -> None:
+        """Has segments take so much, their cache included."""
+        cache, memory = self._resources.cache, self._resources.memory
+        cache_bytes = max(CACHE_BYTES_MIN, int(CACHE_SHARE * segments_bytes))
+        if segments_bytes != self._segments_bytes:
+            try:
+                cache.resize(cache_bytes)
+            except ServerBusy:  # what is in use does not let it: at the next look
+                return
+            self._segments_bytes = segments_bytes
+        memory.total_bytes = max(0, segments_bytes - cache_bytes)
+
+    def _look(self) -> Measured:
+        builder = self._resources.builder
+        pids = builder.pids if isinstance(builder, ProcessBuilder) else []
+        return Measured(resident_bytes(), resident_of(pids))
+
+    def _run(self) -> None:
+        while not self._stopping.wait(PERIOD_S):
+            try:
+                self.look()
+            except Exception:
+                _log.exception("memory could not be looked after")
