@@ -101,6 +101,7 @@ def test_search(data: Path, tmp_path: Path) -> None:
     assert found(data, "--where", "year exists", "--order-by", "year:desc", "--limit", "2") == ["n5", "n4"]
     assert found(data, "--where", "year exists", "--order-by", "year", "--offset", "4") == ["n4", "n5"]
     assert "explain" in told(data, "search", "notes", "--vector", "[2, 0]", "--explain")
+    assert told(data, "search", "notes", "--vector", "[2, 0]", "--deadline-ms", "9000", "--no-fresh")["is_complete"]
     shown = run(data, "search", "notes", "--vector", "[2, 0]", "--limit", "2", "--explain").output
     assert "otter [2]" in shown
     assert "1.0000  n2" in shown

@@ -165,3 +165,21 @@ def test_what_was_given_up_is_no_answer(segments: list[Segment]) -> None:
         deadline.give_up()
         with pytest.raises(RequestTimeout, match="given up"):
             asked(segments, QUERIES[0], [None] * 4, NOTHING)
+
+
+def test_helpers_change_nothing(tmp_path: Path) -> None:
+    """Segments whose codes take long enough to be shared out: as with one thread."""
+    sizes = (40_000, 39_000, 38_000)
+    with ExitStack() as closing:
+        shares = []
+        for number, size in enumerate(sizes):
+            path, rows = tmp_path / str(number), rows_of(number, size)
+            write_segment(path, rows, Metric.EUCLIDEAN, plan=BuildPlan(SegmentKind.CODES, 4)).close()
+            segment = closing.enter_context(Segment.open(path))
+            shares.append(segment.share(np.arange(size, dtype=np.int32), K, None, None, 0.95))
+        for query in QUERIES:
+            alone = search_segments(query[None], shares, K, [NOTHING], threads=1)[0]
+            helped = search_segments(query[None], shares, K, [NOTHING], threads=0)[0]
+            for one, other in zip(alone, helped, strict=True):
+                assert one.docs.tolist() == other.docs.tolist()
+                assert one.within == other.within

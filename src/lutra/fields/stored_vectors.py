@@ -58,6 +58,12 @@ class SegmentVectors:
     def close(self) -> None:
         self._segment.close()
 
+    def read_ahead(self, bytes_max: int) -> None:
+        """Has vectors of no more than ``bytes_max`` read into the cache, by another thread. Returns at once."""
+        nodes = self._segment.searcher.nodes
+        if nodes.size_bytes <= bytes_max:
+            nodes.prefetch(range(nodes.block_count))
+
     @property
     def file(self) -> SegmentFile:
         """For builds."""

@@ -280,6 +280,16 @@ def test_a_partition_that_moves_or_splits_is_searched_where_it_is(both: Both) ->
         assert_equal(*both.search(request))
 
 
+def test_a_search_that_is_to_be_fresh(both: Both) -> None:
+    """It sees all that was acknowledged before it, in every partition; and may say how long it has for that."""
+    for number in range(ROWS, ROWS + 40, 10):
+        both.write(*map(change_of, range(number, number + 10)))
+        request = SearchRequest(MatchAll(), limit=1, count_total=True, is_fresh=True)
+        assert both.gateway.search_opened("t", "x", request).total == number + 10
+    found = both.gateway.search_opened("t", "x", replace(request, timeout_ms=9_000, allow_partial=True))
+    assert (found.total, found.is_complete) == (ROWS + 40, True)
+
+
 def test_a_partition_that_is_away(both: Both) -> None:
     away = both.cluster.partitions("t")[1]
     owner = both.cluster.owner(away.id)
