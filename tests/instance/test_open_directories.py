@@ -160,3 +160,18 @@ def test_a_program_that_does_not_close(end: str, tmp_path: Path) -> None:
         assert (ended.returncode, ended.stderr) == (0, "")
     with lutra.connect(tmp_path) as database:
         assert len(database.table("t").search(limit=1)) == 1
+
+
+def test_a_limit_of_all_memory(tmp_path: Path) -> None:
+    """Segments get what it leaves; who opens it with another is refused."""
+    limit = 2 << 30
+    with lutra.connect(tmp_path / "data", memory_limit_bytes=limit) as db:
+        db.create_table("t", key={"id": int}).put({"id": 1})
+        with pytest.raises(lutra.ParameterInvalid, match=f"memory_limit_bytes={limit}"):
+            lutra.connect(tmp_path / "data")
+        with lutra.connect(tmp_path / "data", memory_limit_bytes=limit) as again:
+            assert again.table("t").get(1) is not None
+    with pytest.raises(lutra.ParameterInvalid, match="a memory limit of 64 MiB is too little"):
+        lutra.connect(tmp_path / "data", memory_limit_bytes=64 << 20)
+    with pytest.raises(lutra.ParameterInvalid, match="goes with a database that is written to"):
+        lutra.connect(tmp_path / "data", memory_limit_bytes=limit, read_only=True)

@@ -27,6 +27,7 @@ def connect_async(
     objects: str | os.PathLike[str] | None = None,
     rows: str | os.PathLike[str] | None = None,
     memory_bytes: int = MEMORY_BYTES_DEFAULT,
+    memory_limit_bytes: int | None = None,
     read_only: bool = False,
 ) -> Connecting:
     """As :func:`lutra.connect`, for asyncio. What it gives is awaited, or entered::
@@ -45,7 +46,13 @@ def connect_async(
         from lutra.instance.database import connect
 
         return connect(
-            path, instance=instance, objects=objects, rows=rows, memory_bytes=memory_bytes, read_only=read_only
+            path,
+            instance=instance,
+            objects=objects,
+            rows=rows,
+            memory_bytes=memory_bytes,
+            memory_limit_bytes=memory_limit_bytes,
+            read_only=read_only,
         )
 
     return Connecting(opened)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, Self
 
-from lutra.instance.defaults import DEFAULT_INSTANCE, MEMORY_BYTES_DEFAULT
+from lutra.instance.defaults import DEFAULT_INSTANCE, MEMORY_BYTES_DEFAULT, MemoryLimit
 from lutra.instance.field import FieldDeclaration
 from lutra.instance.instance import Instance
 from lutra.instance.layout import INDEX_NAME, KeyDeclaration, Layout
@@ -28,6 +28,7 @@ def connect(
     objects: str | os.PathLike[str] | None = None,
     rows: str | os.PathLike[str] | None = None,
     memory_bytes: int = MEMORY_BYTES_DEFAULT,
+    memory_limit_bytes: int | None = None,
     read_only: bool = False,
 ) -> Database:
     """Opens the database in the folder ``path``, making it where there is none. ``~/data`` is in the home directory.
@@ -41,10 +42,12 @@ def connect(
     (with the usual ``AWS_*`` variables). ``rows``: where the rows are, if not in the folder: ``s3://bucket/prefix``, or
     a folder that is an object store (``pip install lutra[cluster]``). The folder ``path`` remembers it; another folder,
     on another machine say, has the same rows where it is told their place. Who opened them last is their one writer:
-    in whoever had them before, calls raise Fenced. ``memory_bytes``: how much of segments is kept in memory. Raises
-    StorageFailure where the folder cannot be opened, DirectoryInUse where another process has it, Corruption where not
-    all of it is there, ParameterInvalid where tables or objects cannot be there, because they are another database's,
-    say, or the folder is open with other options: nothing is changed there then.
+    in whoever had them before, calls raise Fenced. ``memory_bytes``: how much of segments is kept in memory.
+    ``memory_limit_bytes``: in place of that, what this process, your program included, and those that build for it may
+    take, all of it; codes and graphs give way (docs/server.md). Raises StorageFailure where the folder cannot be
+    opened, DirectoryInUse where another process has it, Corruption where not all of it is there, ParameterInvalid where
+    tables or objects cannot be there, because they are another database's, say, or the folder is open with other
+    options: nothing is changed there then.
 
     ``read_only``: nothing is changed, in the folder or where the objects are, which may be on a file system that cannot
     be written to. Any number of processes may read, beside one that writes, a server say: what is shown is what it had
@@ -53,7 +56,8 @@ def connect(
     where there is no such instance, StorageFailure where there is no such folder.
     """
     directory = ReadOnlyDirectory(path) if read_only else open_directory(path)
-    return Database(directory, instance, objects, memory_bytes, rows)
+    memory = memory_bytes if memory_limit_bytes is None else MemoryLimit(memory_limit_bytes)
+    return Database(directory, instance, objects, memory, rows)
 
 
 def database_of(directory: ServedDirectory, instance: str) -> Database:
@@ -69,13 +73,13 @@ class Database:
         directory: OpenDirectory | ReadOnlyDirectory | ServedDirectory,
         instance: str,
         objects: str | os.PathLike[str] | None,
-        memory_bytes: int,
+        memory: int | MemoryLimit,
         rows: str | os.PathLike[str] | None = None,
     ) -> None:
         self._directory = directory
         self._name = instance
         self._is_closed = False
-        self._engine = directory.enter(self, instance, objects, memory_bytes, rows)
+        self._engine = directory.enter(self, instance, objects, memory, rows)
 
     def __enter__(self) -> Self:
         return self

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lutra.instance.data_dir import data_dir_of
+from lutra.instance.defaults import MemoryLimit
 from lutra.instance.engine import Engine
 from lutra.instance.rows_place import RowsPlace
 from lutra.model import forks
@@ -35,7 +36,7 @@ class OpenDirectory:
         self._lock = threading.Lock()
         self._process = forks.OfProcess()
         self._engine: Engine | None = None
-        self._options: tuple[str, int] | None = None
+        self._options: tuple[str, int | MemoryLimit] | None = None
         self._users: weakref.WeakSet[User] = weakref.WeakSet()
 
     def enter(
@@ -43,14 +44,14 @@ class OpenDirectory:
         user: User,
         instance: str,
         objects: str | os.PathLike[str] | None,
-        memory_bytes: int,
+        memory: int | MemoryLimit,
         rows: str | os.PathLike[str] | None = None,
     ) -> Engine:
         """The engine, opened where it is not, with an instance of that name, made where there is none.
 
         Raises as `Engine.open`, and ParameterInvalid where it is open otherwise, or that can be no instance's name.
         """
-        engine = self._entered(user, objects, memory_bytes, rows)
+        engine = self._entered(user, objects, memory, rows)
         try:
             if instance not in engine.instance_names():
                 with contextlib.suppress(ObjectAlreadyExist):  # somebody else's, a moment ago
@@ -68,20 +69,20 @@ class OpenDirectory:
         self,
         user: User,
         objects: str | os.PathLike[str] | None,
-        memory_bytes: int,
+        memory: int | MemoryLimit,
         rows: str | os.PathLike[str] | None,
     ) -> Engine:
-        options = (_place(self.path, objects), memory_bytes)
+        options = (_place(self.path, objects), memory)
         with self._lock:
             if options != self._options and not self._users:  # they are gone without a word
                 self._close()
             if self._engine is None:
-                self._engine = self._opened(objects, memory_bytes, rows)
+                self._engine = self._opened(objects, memory, rows)
                 self._options = options
             elif self._options is not None and options != self._options:
                 raise ParameterInvalid(
                     f"{self.path} is open in this process with objects={self._options[0]!r} and "
-                    f"memory_bytes={self._options[1]}: pass the same, or close it first"
+                    f"{_said(self._options[1])}: pass the same, or close it first"
                 )
             else:
                 RowsPlace(Path(self.path), rows)  # which refuses another place than theirs
@@ -106,10 +107,12 @@ class OpenDirectory:
             self._close()
 
     def _opened(
-        self, objects: str | os.PathLike[str] | None, memory_bytes: int, rows: str | os.PathLike[str] | None
+        self, objects: str | os.PathLike[str] | None, memory: int | MemoryLimit, rows: str | os.PathLike[str] | None
     ) -> Engine:
         try:
-            return Engine.open(self.path, objects=objects, rows=rows, memory_bytes=memory_bytes)
+            if isinstance(memory, MemoryLimit):
+                return Engine.open(self.path, objects=objects, rows=rows, memory_limit_bytes=memory.limit_bytes)
+            return Engine.open(self.path, objects=objects, rows=rows, memory_bytes=memory)
         except BaseException:
             self._remove()
             raise
@@ -145,6 +148,13 @@ def open_directory(path: str | os.PathLike[str] | None) -> OpenDirectory:
         if found is None:
             found = _directories[real] = OpenDirectory(real, is_temporary)
         return found
+
+
+def _said(memory: int | MemoryLimit) -> str:
+    """As who opened it said it."""
+    if isinstance(memory, MemoryLimit):
+        return f"memory_limit_bytes={memory.limit_bytes}"
+    return f"memory_bytes={memory}"
 
 
 def _place(data_dir: str, objects: str | os.PathLike[str] | None) -> str:

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 from lutra.instance.data_dir import data_dir_of
+from lutra.instance.defaults import MemoryLimit
 from lutra.instance.reading import ReadEngine
 from lutra.model.errors import ParameterInvalid
 
@@ -31,11 +32,13 @@ class ReadOnlyDirectory:
         user: object,
         instance: str,
         objects: str | os.PathLike[str] | None,
-        memory_bytes: int,
+        memory: int | MemoryLimit,
         rows: str | os.PathLike[str] | None = None,
     ) -> ReadEngine:
-        """An engine that reads that instance. Raises as `ReadEngine`."""
-        self._engine = ReadEngine(Path(self.path), instance, objects, memory_bytes, rows=rows)
+        """An engine that reads that instance. Raises as `ReadEngine`, and ParameterInvalid for a limit."""
+        if isinstance(memory, MemoryLimit):
+            raise ParameterInvalid("memory_limit_bytes goes with a database that is written to: say memory_bytes")
+        self._engine = ReadEngine(Path(self.path), instance, objects, memory, rows=rows)
         return self._engine
 
     def refresh(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 
+from lutra.instance.defaults import MemoryLimit
 from lutra.instance.engine import Engine
 from lutra.instance.open_directories import User
 
@@ -26,7 +27,7 @@ class ServedDirectory:
         user: User,
         instance: str,
         objects: str | os.PathLike[str] | None,
-        memory_bytes: int,
+        memory: int | MemoryLimit,
         rows: str | os.PathLike[str] | None = None,
     ) -> Engine:
         """The engine, whose instance there has to be. Raises ObjectNotExist, StorageFailure where it is closed."""
