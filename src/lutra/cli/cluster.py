@@ -115,13 +115,12 @@ def up(
         spec = "ray" if builders else ""
         if address is None:
             chosen = _ports(nodes, ports)
-            limit_bytes = said_memory(memory_limit, memory_mb, processes=len(chosen)).limit_bytes
+            limit = memory_limit or str(said_memory(None, memory_mb, processes=len(chosen)).limit_bytes)
             settings = [
-                NodeSettings(store, node_name(port), host, port, limit_bytes, memory_mb, spec, log_level)
-                for port in chosen
+                NodeSettings(store, node_name(port), host, port, limit, memory_mb, spec, log_level) for port in chosen
             ]
         else:
-            told = NodeSettings(store, "", "", _port_of_all(ports), None, memory_mb, spec, log_level)
+            told = NodeSettings(store, "", "", _port_of_all(ports), memory_limit, memory_mb, spec, log_level)
             settings = [replace(told, name=f"ray-{number}") for number in range(1, (nodes or _NODES) + 1)]
         ray = _ray_of_its_own(builders) if address is None else None
         objects = open_store(store)

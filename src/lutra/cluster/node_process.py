@@ -29,7 +29,7 @@ class NodeSettings:
     name: str
     host: str = "127.0.0.1"
     port: int = 0
-    memory_limit_bytes: int | None = None
+    memory_limit: str | None = None
     memory_mb: int | None = None
     builders: str = ""
     log_level: str = "warning"
@@ -43,7 +43,7 @@ class NodeSettings:
             "--host": self.host,
             "--port": str(self.port),
             "--log-level": self.log_level,
-            **({} if self.memory_limit_bytes is None else {"--memory-limit": str(self.memory_limit_bytes)}),
+            **({} if self.memory_limit is None else {"--memory-limit": self.memory_limit}),
             **({} if self.memory_mb is None else {"--memory-mb": str(self.memory_mb)}),
             **({"--builders": self.builders} if self.builders else {}),
         }
