@@ -247,6 +247,73 @@ std::vector<std::int64_t> first_rows(const RowMask& mask, std::size_t most, bool
     return rows;
 }
 
+namespace {
+
+// Looks up as many of `rows` as whole steps take, from the first on; returns how many, or kOutside.
+using LookUp = std::size_t (*)(const std::uint64_t* words, std::uint32_t row_count, const std::int32_t* rows,
+                               std::size_t count, std::uint64_t* counts);
+constexpr std::size_t kOutside = ~std::size_t{0};
+
+#if defined(__x86_64__)
+
+__attribute__((target("avx2"))) std::size_t look_up_avx2(const std::uint64_t* words, std::uint32_t row_count,
+                                                         const std::int32_t* rows, std::size_t count,
+                                                         std::uint64_t* counts) {
+    const auto* halves = reinterpret_cast<const int*>(words);
+    const __m256i last = _mm256_set1_epi32(static_cast<int>(row_count - 1));
+    std::size_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        const __m256i row = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(rows + i));
+        const __m256i inside = _mm256_cmpeq_epi32(_mm256_max_epu32(row, last), last);
+        if (_mm256_movemask_epi8(inside) != -1) return kOutside;
+        const __m256i half = _mm256_i32gather_epi32(halves, _mm256_srli_epi32(row, 5), 4);
+        const __m256i places = _mm256_sub_epi32(_mm256_set1_epi32(31), _mm256_and_si256(row, _mm256_set1_epi32(31)));
+        const int bits = _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_sllv_epi32(half, places)));
+        counts[i / 64] |= static_cast<std::uint64_t>(bits) << i % 64;
+    }
+    return i;
+}
+
+__attribute__((target("avx512f"))) std::size_t look_up_avx512(const std::uint64_t* words, std::uint32_t row_count,
+                                                              const std::int32_t* rows, std::size_t count,
+                                                              std::uint64_t* counts) {
+    const __m512i last = _mm512_set1_epi32(static_cast<int>(row_count - 1)), one = _mm512_set1_epi32(1);
+    std::size_t i = 0;
+    for (; i + 16 <= count; i += 16) {
+        const __m512i row = _mm512_loadu_si512(rows + i);
+        if (_mm512_cmpgt_epu32_mask(row, last) != 0) return kOutside;
+        const __m512i half = _mm512_i32gather_epi32(_mm512_srli_epi32(row, 5), words, 4);
+        const __m512i place = _mm512_sllv_epi32(one, _mm512_and_si512(row, _mm512_set1_epi32(31)));
+        counts[i / 64] |= static_cast<std::uint64_t>(_mm512_test_epi32_mask(half, place)) << i % 64;
+    }
+    return i;
+}
+
+#endif
+
+}  // namespace
+
+bool look_up(const RowMask& mask, const std::int32_t* rows, std::size_t count, SimdLevel level, std::uint64_t* counts) {
+    const std::size_t row_count = mask.row_count();
+    std::size_t done = 0;
+    std::fill_n(counts, (count + 63) / 64, std::uint64_t{0});
+#if defined(__x86_64__)
+    if (row_count > 0 && row_count <= 0x7fffffff && level != SimdLevel::kPortable) {
+        const LookUp look = level == SimdLevel::kAvx512 ? look_up_avx512 : look_up_avx2;
+        done = look(mask.words().data(), static_cast<std::uint32_t>(row_count), rows, count, counts);
+        if (done == kOutside) return false;
+    }
+#else
+    (void)level;
+#endif
+    for (; done < count; ++done) {
+        const auto row = static_cast<std::size_t>(rows[done]);  // a negative one is larger than any
+        if (row >= row_count) return false;
+        counts[done / 64] |= static_cast<std::uint64_t>(mask.contains(row)) << done % 64;
+    }
+    return true;
+}
+
 std::vector<std::uint32_t> evenly_spread(const RowMask& mask, std::size_t most) {
     std::vector<std::uint32_t> rows;
     const std::size_t parts = std::min(most, mask.row_count());

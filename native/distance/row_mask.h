@@ -78,6 +78,10 @@ RowMask at_least(std::size_t needed, std::span<const RowMask* const> masks, std:
 // The first `most` rows that count, in ascending order or from the last one down.
 std::vector<std::int64_t> first_rows(const RowMask& mask, std::size_t most, bool descending);
 
+// Fills `counts` [count / 64, rounded up] with a bit for each of `rows` [count]: whether it counts. False where one is none
+// of the mask's.
+bool look_up(const RowMask& mask, const std::int32_t* rows, std::size_t count, SimdLevel level, std::uint64_t* counts);
+
 // Rows that count, from parts of all rows evenly apart: at most `most`, at least one where any counts.
 std::vector<std::uint32_t> evenly_spread(const RowMask& mask, std::size_t most);
 

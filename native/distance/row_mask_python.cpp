@@ -101,6 +101,13 @@ RowMask extended(const RowMask& mask, std::size_t more) {
 RowMask turned(const RowMask& mask, const AnyRows& rows) {
     const Unlocked unlocked(rows.shape(0));
     std::vector<std::uint64_t> words((rows.shape(0) + 63) / 64);
+    if (rows.dtype() == nb::dtype<std::int32_t>()) {
+        const auto* data = static_cast<const std::int32_t*>(rows.data());
+        if (look_up(mask, data, rows.shape(0), simd_levels().front(), words.data())) {
+            return RowMask(std::move(words), rows.shape(0));
+        }
+        std::fill(words.begin(), words.end(), std::uint64_t{0});  // which of them is none of the mask's is told below
+    }
     each_row(rows, mask.row_count(), [&](std::size_t i, std::size_t row) {
         words[i / 64] |= static_cast<std::uint64_t>(mask.contains(row)) << i % 64;
     });

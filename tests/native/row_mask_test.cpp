@@ -76,6 +76,32 @@ void combines(Random& random, std::size_t rows, SimdLevel level) {
     CHECK(first_rows(one, 3, false) == std::vector<std::int64_t>(up.begin(), up.begin() + std::min<std::size_t>(3, up.size())));
 }
 
+void rows_are_looked_up(Random& random, std::size_t rows, SimdLevel level) {
+    const Guarded counts = bytes(random, rows, 0.4);
+    const RowMask mask(counts.get(), rows, level);
+    for (const std::size_t count : {0, 1, 15, 16, 17, 64, 100, 777}) {
+        Guarded asked(count * sizeof(std::int32_t));
+        auto* wanted = reinterpret_cast<std::int32_t*>(asked.get());
+        for (std::size_t i = 0; i < count; ++i) wanted[i] = static_cast<std::int32_t>(random() % std::max<std::size_t>(rows, 1));
+        std::vector<std::uint64_t> found((count + 63) / 64, ~std::uint64_t{0});
+        CHECK(look_up(mask, wanted, count, level, found.data()) == (rows > 0 || count == 0));
+        if (rows == 0) continue;
+        for (std::size_t i = 0; i < 64 * found.size(); ++i) {
+            const bool counts_now = i < count && counts.get()[wanted[i]] != 0;
+            CHECK((found[i / 64] >> i % 64 & 1) == (counts_now ? 1u : 0u));
+        }
+        for (const std::int32_t outside : {static_cast<std::int32_t>(rows), -1}) {
+            for (const std::size_t at : {std::size_t{0}, count - 1}) {
+                if (count == 0) continue;
+                const std::int32_t before = wanted[at];
+                wanted[at] = outside;
+                CHECK(!look_up(mask, wanted, count, level, found.data()));
+                wanted[at] = before;
+            }
+        }
+    }
+}
+
 }  // namespace
 
 int main() {
@@ -84,6 +110,7 @@ int main() {
         for (const std::size_t rows : {0, 1, 7, 63, 64, 65, 127, 128, 300, 5'000}) {
             for (const double share : {0.0, 0.01, 0.5, 1.0}) is_what_it_was_made_of(random, rows, share, level);
             combines(random, rows, level);
+            rows_are_looked_up(random, rows, level);
         }
     }
 }

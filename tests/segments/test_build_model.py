@@ -50,14 +50,21 @@ def row_sets(draw: st.DrawFn) -> list[list[TestRow]]:
     return parts
 
 
-def plans_of(kind: SegmentKind) -> dict[str, BuildPlan]:
-    return {field: BuildPlan(kind, 4, degree=6, beam=20) for field in ("v", "w")}
+def plans_of(kind: SegmentKind, has_lists: bool = False) -> dict[str, BuildPlan]:
+    has_lists = has_lists and kind is not SegmentKind.FLAT
+    return {field: BuildPlan(kind, 4, degree=6, beam=20, has_lists=has_lists) for field in ("v", "w")}
 
 
 @settings(max_examples=40, deadline=None)
-@given(row_sets(), st.randoms(use_true_random=False), KINDS, KINDS, st.booleans())
+@given(row_sets(), st.randoms(use_true_random=False), KINDS, KINDS, st.booleans(), st.booleans(), st.booleans())
 def test_built_and_merged_segments_hold_what_their_parts_held(
-    row_parts: list[list[TestRow]], chance: Any, first_kind: SegmentKind, kind: SegmentKind, from_segments: bool
+    row_parts: list[list[TestRow]],
+    chance: Any,
+    first_kind: SegmentKind,
+    kind: SegmentKind,
+    from_segments: bool,
+    first_lists: bool,
+    lists: bool,
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         shelf = Shelf(Path(folder), 1 << 20)
@@ -68,14 +75,14 @@ def test_built_and_merged_segments_hold_what_their_parts_held(
             dead = [doc for doc in range(len(rows)) if chance.random() < 0.25]
             if from_segments:
                 ordered = sorted(rows, key=lambda row: row.key)
-                name, _ = shelf.build([part_of(SCHEMA, rows)], SCHEMA, plans_of(first_kind))
+                name, _ = shelf.build([part_of(SCHEMA, rows)], SCHEMA, plans_of(first_kind, first_lists))
                 opened.append(shelf.open(name, SCHEMA, dead=dead))
                 parts.append(opened[-1])
             else:
                 ordered = rows
                 parts.append(part_of(SCHEMA, rows, dead))
             left += [row for doc, row in enumerate(ordered) if doc not in dead]
-        name, meta = shelf.build(parts, SCHEMA, plans_of(kind))
+        name, meta = shelf.build(parts, SCHEMA, plans_of(kind, lists))
         assert (meta.size, meta.size_bytes) == (len(left), shelf.path(name).stat().st_size)
         times = [row.newest_ms for row in left]
         assert meta.newest_ms == ((min(times), max(times)) if times else (0, 0))

@@ -238,6 +238,7 @@ class _PartPicture:
             "code_scan": text("filter first, scan the codes that pass"),
             "walk": text("walk of the graph under the filter"),
             "node_walk": text("walk of the graph on disk under the filter"),
+            "list_scan": text("scan of the nearest lists' codes that pass"),
             "post_filter": text("walk of the graph, then the filter on what it came by"),
         }
         return (filtered if "filter" in knn else self._ways())[scans[-1]["strategy"]]
@@ -251,6 +252,7 @@ class _PartPicture:
             "code_scan": text("scan of the codes"),
             "walk": text("walk of the graph"),
             "node_walk": text("walk of the graph on disk"),
+            "list_scan": text("scan of the codes of the nearest lists"),
         }
 
     def _why(self, knn: _Told) -> Iterator[str]:

@@ -162,7 +162,7 @@ class _Write:
     def run(self) -> None:
         out, name, inputs = self._out, self._field.name, self._inputs
         docs = np.concatenate([part.docs[part.kept] for part in inputs]) if inputs else np.empty(0, np.int32)
-        plan = out.plan(name) or choose_plan(len(docs), self._options.dimension)
+        plan = out.plan(name) or choose_plan(len(docs), self._options.dimension, may_reorder=True)
         order: list[npt.NDArray[np.uint32]] = []
         if not plan.has_lists:
             self._write_documents(docs)
