@@ -53,9 +53,10 @@ double choosing_ns(const SegmentShare& share) {
     if (plan.strategy == Strategy::kWalk) {
         return kWalkedNs * static_cast<double>(std::max(plan.beam, plan.candidates));
     }
-    if (plan.strategy != Strategy::kCodeScan) return 0;
+    if (plan.strategy != Strategy::kCodeScan && plan.strategy != Strategy::kListScan) return 0;
     const double row_ns = kScannedNs + static_cast<double>(parts.quantizer->record_bytes()) / kBytesPerNs;
-    return row_ns * static_cast<double>(plan.qualifying);
+    const std::size_t rows = plan.strategy == Strategy::kCodeScan ? plan.qualifying : plan.covers;
+    return row_ns * static_cast<double>(std::min(rows, plan.qualifying));
 }
 
 // The search of one share.
