@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ import pytest
 import lutra
 from lutra.index.feed.index_feed import IndexFeed
 from lutra.instance import timely
+from lutra.model.aggregations import Count, GroupByField, Sum
 from lutra.model.errors import ParameterInvalid, RequestTimeout
+from lutra.model.queries import MatchAll, SearchRequest, SearchResult
+from lutra.search.aggregations import level
 
 ROWS, DIMENSION = 4_000, 16
 RNG = np.random.default_rng(3)
@@ -81,6 +85,33 @@ def test_an_index_that_does_not_catch_up_in_time(tmp_path: Path, monkeypatch: py
         assert made.search(where=lutra.col("n") > 0, deadline_ms=400, fresh=False).is_complete
         with pytest.raises(RequestTimeout):
             made.search(where=lutra.col("n") > 0)
+
+
+@pytest.mark.parametrize("times_left", [0.0, 1e9])
+def test_groups_of_the_rows_that_there_was_time_for(
+    table: lutra.Table, monkeypatch: pytest.MonkeyPatch, times_left: float
+) -> None:
+    """Looked at a piece at a time: all of them, or those for which there is time, which is said."""
+    monkeypatch.setattr(level, "_ROWS_HURRIED", (64, 256))
+    monkeypatch.setattr(level, "_HURRIED_S", 60.0)
+    monkeypatch.setattr(level, "_TIMES_LEFT", times_left)
+    kinds = GroupByField("kinds", "kind", aggregations=(Count("n", "n"),), group_bys=(GroupByField("ns", "n"),))
+    request = SearchRequest(MatchAll(), limit=0, count_total=True, aggregations=(Sum("sum", "n"),), group_bys=(kinds,))
+    limited = replace(request, timeout_ms=9_000, allow_partial=True)
+
+    def asked(request: SearchRequest) -> SearchResult:
+        return table._instance().search(table.name, table._search_index(), request)
+
+    whole, found = asked(request), asked(limited)
+    assert whole.is_complete
+    assert found.is_complete == (times_left == 0.0)
+    assert found.total == ROWS
+    if found.is_complete:
+        assert found.aggregated == whole.aggregated
+    else:
+        assert found.aggregated is not None
+        rows = sum(group.rows for group in found.aggregated.group_bys["kinds"].groups)
+        assert 0 < rows < ROWS
 
 
 def test_many_have_one_deadline(table: lutra.Table) -> None:

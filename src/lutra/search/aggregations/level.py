@@ -88,9 +88,9 @@ class LevelState:
     groupings: tuple[BucketsState, ...]
 
 
-def collect(level: Level, rows: Rows) -> LevelState:
-    """The state of one part. Raises RequestTimeout, StorageFailure, Corruption."""
-    most, is_hurried = level.rows_at_once(rows), _is_hurried(rows)
+def collect(level: Level, rows: Rows, is_piece: bool = False) -> LevelState:
+    """The state of one part, or of a piece of one. Raises RequestTimeout, StorageFailure, Corruption."""
+    most, is_hurried = level.rows_at_once(rows), not is_piece and _is_hurried(rows)
     if is_hurried:
         most = min(most, int(np.clip(_ROWS_A_SECOND * rows.search.deadline.left_s, *_ROWS_HURRIED)))
     if len(rows) > most:
@@ -101,7 +101,7 @@ def collect(level: Level, rows: Rows) -> LevelState:
             if is_hurried and done and rows.search.deadline.left_s * done < _TIMES_LEFT * (time.monotonic() - began_s):
                 rows.search.stats.is_complete = False
                 break
-            states.append((collect(level, piece), same))
+            states.append((collect(level, piece, is_piece=True), same))
             if len(states) == _STATES_AT_ONCE:
                 states = [(merge(level, states, rows.count), same)]
         return merge(level, states, rows.count)
@@ -143,7 +143,9 @@ def _collect_groups(grouping: Grouping, rows: Rows) -> BucketsState:
         places = staying if places is None else places[staying]
     elif renumber is not None:
         numbers = renumber[numbers]
-    return BucketsState(buckets, collect(grouping.level, rows.regrouped(places, numbers, len(buckets))), is_exact)
+    return BucketsState(
+        buckets, collect(grouping.level, rows.regrouped(places, numbers, len(buckets)), is_piece=True), is_exact
+    )
 
 
 def _column(codes: Codes, keys: RowKeys) -> KeyColumn:
