@@ -31,10 +31,10 @@ HOP_US: Final = 4.0
 HOP_WAIT_US: Final = 14.0
 """six at a time."""
 
-SCAN_ESTIMATE_US: Final = 0.003
+SCAN_ESTIMATE_US: Final = 0.002_5
 SCAN_BYTE_US: Final = 0.000_04
-"""A code looked at, one after the other: 5 ns for 56 bytes, 14 for 248."""
-LINE_MISS_US: Final = 0.008
+"""A code looked at, one after the other: 3.5 to 6 ns for 56 bytes, 14 for 248."""
+LINE_MISS_US: Final = 0.005
 """A cache line of a code that is not looked at one after the other: under a mask that few pass all are."""
 LINE_BYTES: Final = 64
 MASK_ROW_US: Final = 0.000_05
@@ -49,19 +49,21 @@ LIST_OPENED_US: Final = 0.05
 DENSE_SHARE: Final = 0.4
 """As in native/search/search_lists.cpp."""
 
-WALK_ESTIMATE_US: Final = 0.01
+WALK_ESTIMATE_US: Final = 0.012
 WALK_BYTE_US: Final = 0.000_2
 """A code looked at on a walk, the keeping of the beam included, of a line or two; for each byte beyond."""
-WALK_MISS_US: Final = 0.04
-"""As much as lies outside of the processor's cache: 16 ns at 60,000 rows, 50 at 200,000."""
+WALK_MISS_US: Final = 0.01
+"""As much as lies outside of the processor's cache, though lists and records are fetched ahead: 12 ns at 20,000 rows of
+128 dimensions, 17 at 200,000; twice as long where others use the memory."""
 CACHED_BYTES: Final = 9 * 1024 * 1024
 """Of codes and graph that a walk finds in the processor's cache."""
 FILTERED_WALK_FACTOR: Final = 1.4
 """A walk under a mask that half of the rows pass, against one without: 1.0 to 1.6 times the distances,"""
-FILTERED_ESTIMATE_FACTOR: Final = 1.8
+FILTERED_ESTIMATE_FACTOR: Final = 1.5
 """each of which takes so much longer: the mask is asked, and what counts is kept beside the beam."""
 BRIDGED_WALK_FACTOR: Final = 2.4
-"""Where few pass, and lists are read through beside."""
+"""Where few pass, and lists are read through beside;"""
+BRIDGED_ESTIMATE_FACTOR: Final = 1.8
 BRIDGED_BELOW: Final = 0.15
 """As in native/graph/walk.cpp."""
 
@@ -138,8 +140,9 @@ class SegmentCosts:
 
     def filtered_walk(self, qualifying: int, distances: float, reads: float) -> Cost:
         """As `walk`, which would take so many distances without a mask."""
-        factor = FILTERED_ESTIMATE_FACTOR * self.filtered_walk_factor(qualifying)
-        return self.walk(factor * distances, reads)
+        is_bridged = qualifying < BRIDGED_BELOW * self.rows
+        slower = BRIDGED_ESTIMATE_FACTOR if is_bridged else FILTERED_ESTIMATE_FACTOR
+        return self.walk(slower * self.filtered_walk_factor(qualifying) * distances, reads)
 
     def filtered_walk_factor(self, qualifying: int) -> float:
         """So many times the distances a walk takes under a mask that ``qualifying`` rows pass."""
