@@ -34,13 +34,14 @@ void SearchSlot::scan_lists() {
     std::size_t covered = 0;
     for (std::size_t i = 0; i < order.size(); ++i) {
         const std::size_t list = order[i], rows = lists.end(list) - lists.begin(list);
-        if (covered >= plan_->covers && ranking_.cosine_least(list, worst(wanted)) > plan_->reach) break;
+        const float last = std::min(worst(wanted), plan_->within);
+        if (covered >= plan_->covers && ranking_.cosine_least(list, last) > plan_->reach) break;
         if (i + 1 < order.size()) {
             const std::size_t next = lists.begin(order[i + 1]);
             prefetch_lines(parts_.records + next * record_bytes, (lists.end(order[i + 1]) - next) * record_bytes);
         }
         covered += rows;
-        if (is_passed_over(list, covered - rows, wanted, candidates)) continue;
+        if (is_passed_over(list, covered - rows, last, worst(candidates))) continue;
         const std::size_t counted = estimate_list(list, wanted, candidates);
         counters_.distances += counted;
         ++counters_.hops;
@@ -61,12 +62,11 @@ void SearchSlot::scan_lists() {
     take_chosen();
 }
 
-// Whether the list can hold no candidate, or is not likely to hold one of those wanted. `covered`: rows in the lists
-// before it.
-bool SearchSlot::is_passed_over(std::size_t list, std::size_t covered, const Nearest& wanted,
-                                const Nearest& candidates) const {
-    if (covered >= plan_->covers && ranking_.cosine(list, worst(wanted)) > plan_->reach) return true;
-    return ranking_.lower_bound(list) > worst(candidates);
+// Whether the list can hold no candidate, of which the last is as far as `farthest`, or is not likely to hold one as near
+// as `last`. `covered`: rows in the lists before it.
+bool SearchSlot::is_passed_over(std::size_t list, std::size_t covered, float last, float farthest) const {
+    if (covered >= plan_->covers && ranking_.cosine(list, last) > plan_->reach) return true;
+    return ranking_.lower_bound(list) > farthest;
 }
 
 // Offers the list's rows that count; returns how many these are.

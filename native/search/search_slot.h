@@ -55,7 +55,7 @@ class SearchSlot {
     void walk();
     void scan();
     void scan_lists();
-    bool is_passed_over(std::size_t list, std::size_t covered, const Nearest& wanted, const Nearest& candidates) const;
+    bool is_passed_over(std::size_t list, std::size_t covered, float last, float farthest) const;
     std::size_t estimate_list(std::size_t list, Nearest& wanted, Nearest& candidates);
     void take_chosen();
     void refine();

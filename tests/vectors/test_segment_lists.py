@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,24 @@ def test_every_row_finds_itself(written: tuple[Path, np.ndarray]) -> None:
         _, plan = segment.plan_of(Strategy.LIST_SCAN, 1, None)
         ids, _, _ = segment.searcher.search(np.ascontiguousarray(VECTORS[order]), 1, plan)
         assert ids[:, 0].tolist() == list(range(ROWS))
+
+
+def test_what_others_know_to_be_nearer_leaves_fewer_lists_to_look_at(written: tuple[Path, np.ndarray]) -> None:
+    path, order = written
+    _, distances = topk(QUERIES, VECTORS[order], K, Metric.EUCLIDEAN)
+    with Segment.open(path, memory_budget_bytes=CODES_ALONE) as segment:
+        k, plan = segment.plan_of(Strategy.LIST_SCAN, K, None, 0.99)
+        nearer = 0
+        for query, third in zip(QUERIES, distances[:, 2].tolist(), strict=True):
+            ids, found, few = segment.searcher.search(query[None], k, replace(plan, within=third))
+            _, _, all_of_it = segment.searcher.search(query[None], k, plan)
+            assert few.hops[0] <= all_of_it.hops[0]
+            assert np.isinf(found[0][ids[0] < 0]).all()
+            nearer += int((found[0] <= third).sum())
+        assert nearer >= 0.97 * 3 * len(QUERIES)
+        _, _, some = segment.searcher.search(QUERIES, k, replace(plan, within=float(distances[:, 2].min())))
+        _, _, all_of_them = segment.searcher.search(QUERIES, k, plan)
+        assert some.hops.mean() < 0.8 * all_of_them.hops.mean()
 
 
 def test_rows_that_equal_others_are_in_lists_as_well(tmp_path: Path) -> None:
