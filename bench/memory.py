@@ -103,6 +103,11 @@ def _pss_bytes(pid: int) -> int:
     return next((int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:")), 0)
 
 
+def awake(seconds: float) -> None:
+    """Nothing, for a while: so that another takes the next call."""
+    time.sleep(seconds)
+
+
 def search_until(endpoint: str, requests: Path, until_s: float, first: int) -> tuple[int, int]:
     """In a process of its own: how many searches were answered until then, and how many were refused."""
     recorded = read_requests(requests)
@@ -315,6 +320,7 @@ def main() -> None:
     truth = nearest(data.blocks(block, arguments.rows), queries, 10)
     runs = []
     with ProcessPoolExecutor(CLIENTS[-1] + 1, multiprocessing.get_context("spawn")) as workers:
+        list(workers.map(awake, [2.0] * (CLIENTS[-1] + 1)))  # started, with all that they import
         for limit in arguments.limits.split(","):
             run = Run(arguments, limit, workers)
             run.measure(block, truth)

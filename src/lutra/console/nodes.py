@@ -45,7 +45,7 @@ class Node:
     started_us: int
     processors: int
     memory_bytes: int | None
-    """That the process takes; None where the system does not say."""
+    """That the process takes, with its builders where there is a limit; None where the system does not say."""
     memory_total_bytes: int
     """Its limit, builders included; without one that of the machine, or of the container."""
     index_memory_bytes: int
@@ -75,7 +75,7 @@ class ThisNode:
             endpoint=endpoint,
             started_us=self._started_us,
             processors=len(os.sched_getaffinity(0)),
-            memory_bytes=resident_bytes(),
+            memory_bytes=self._engine.memory.measured.all_bytes or resident_bytes(),
             memory_total_bytes=machine_memory_bytes() if plan is None else plan.limit_bytes,
             index_memory_bytes=resources.memory.total_bytes + resources.cache.counters().budget_bytes,
             objects="S3" if resources.address.startswith("s3://") else "local",
