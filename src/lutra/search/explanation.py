@@ -9,6 +9,7 @@
         "documents": 70000, "rows": 69988,    of which live
         "strategy": "walk",                   and "recall" and "fallback", where the build checked its searches,
                                               and "exact_rows", where there are rows that codes do not describe
+                                              and "is_complete": false, where the time was up in the middle of it
         "distances": 1893, "reads": 21, "bytes": 86016, "conditions": 2,
         "us": 310.2,
         "query": {"query": "knn_vector", "field": "v", "top_k": 10,
@@ -37,6 +38,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lutra.model.errors import RequestTimeout
 from lutra.search.nodes.node import Clause, PartSearch, explained
 from lutra.search.plan import Plan
 
@@ -65,7 +67,17 @@ def _part(plan: Plan, search: PartSearch) -> dict[str, Any]:
     for name in ("distances", "reads", "bytes", "conditions"):
         told[name] = getattr(stats, name)
     told["us"] = round(search.total_us(), 1)
-    told["query"] = explained(plan.root, search.node(plan.root.condition))
+    if not stats.is_complete:
+        told["is_complete"] = False
+    told["query"] = _explained(plan.root, search)
     if plan.filter is not None:
-        told["filter"] = explained(Clause(plan.filter, 1.0), search.node(plan.filter))
+        told["filter"] = _explained(Clause(plan.filter, 1.0), search)
     return told
+
+
+def _explained(clause: Clause, search: PartSearch) -> dict[str, Any]:
+    """What there is no time to read any more is not told."""
+    try:
+        return explained(clause, search.node(clause.condition))
+    except RequestTimeout:
+        return {**clause.condition.describe(), "estimate": 0, "rows": None, "us": 0.0}
