@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
 
@@ -17,11 +16,11 @@ from lutra.kernels import malloc
 from lutra.kernels.blocks import BlockCache, BlockSource
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.searcher import Plan, SearchCounters, Searcher, Share, Strategy
-from lutra.model.errors import Corruption, ParameterInvalid
+from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import Metric
 from lutra.vectors import list_trial, trial
 from lutra.vectors.build_memory import sample_bytes
-from lutra.vectors.calibration import Calibration, Checked, Effort, Fallback
+from lutra.vectors.calibration import Calibration, Checked, Fallback
 from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.doubtful import NOTHING_DOUBTFUL, Doubtful, Measured
@@ -37,13 +36,12 @@ from lutra.vectors.residency import (
     load_codes,
 )
 from lutra.vectors.segment_file import SegmentFile
-from lutra.vectors.strategies import choose_plan, foreseen, predicted_costs
+from lutra.vectors.segment_plan import apart_rows, calibration_of, costs_of, effort_of, measured_best, planned
+from lutra.vectors.strategies import foreseen, predicted_costs
 
 RECALL_TARGET_DEFAULT: Final = 0.95
 CHECK_SLACK: Final = 0.03
 """Of recall: what a check finds too little by chance, and no more."""
-READS_ALL_SHARE: Final = 0.5
-"""Of the blocks: where a check's searches read so many, codes tell so little that all rows are compared at once."""
 PLANS_MAX: Final = 1_024
 """That are kept: by the neighbours that are asked for, of which there are as many kinds as clients like, and by how
 many rows are under the mask."""
@@ -84,8 +82,8 @@ class Segment:
         self._searcher = searcher
         self._residency = residency
         self._resident_bytes = resident_bytes
-        self._costs = _costs(file, residency)
-        self._calibration = _calibration(file, residency)
+        self._costs = costs_of(file, residency)
+        self._calibration = calibration_of(file, residency)
         self._plans: dict[tuple[int, float, int | None, int | None], tuple[int, Plan]] = {}
 
     @classmethod
@@ -159,7 +157,7 @@ class Segment:
             file.entries,
             fine_quantizer=None if fine is None else fine.quantizer,
             fine_records=None if fine is None else fine.records,
-            apart=_apart(file, residency),
+            apart=apart_rows(file, residency),
             exact_rows=exact_rows,
             exact_vectors=exact_vectors,
             lists=lists,
@@ -275,7 +273,7 @@ class Segment:
         qualifying = None if mask is None else mask.count
         k = max(1, min(k, self.rows if qualifying is None else qualifying))
         of = self._costs, self._residency, self._calibration, k, recall_target
-        return k, _plan(*of, qualifying=qualifying, strategy=strategy)
+        return k, planned(*of, qualifying=qualifying, strategy=strategy)
 
     def _planned(
         self, k: int, mask: RowMask | None, recall_target: float, num_candidates: int | None, within: float
@@ -290,7 +288,7 @@ class Segment:
             known = self._plans.get(wanted)
             if known is not None:
                 return known
-        plan = _plan(
+        plan = planned(
             self._costs,
             self._residency,
             self._calibration,
@@ -338,7 +336,7 @@ class Segment:
         """
         qualifying = None if qualifying is None else min(qualifying, self.rows)
         k = max(1, min(k, self.rows if qualifying is None else qualifying))
-        effort = _effort(self._calibration, self._costs, k, recall_target, qualifying)
+        effort = effort_of(self._calibration, self._costs, k, recall_target, qualifying)
         of = self._costs, self._residency, k, effort
         costs = predicted_costs(
             *of, qualifying=qualifying, num_candidates=num_candidates, fallback=self._calibration.fallback
@@ -429,7 +427,7 @@ def check(file: SegmentFile, doubtful: Doubtful = NOTHING_DOUBTFUL, *, threads: 
 
 def checked(file: SegmentFile) -> Checked:
     """What the build's check found with all codes in memory."""
-    calibration = Calibration.from_json(_measured_best(file))
+    calibration = Calibration.from_json(measured_best(file))
     return Checked(calibration.recall, calibration.fallback, file.exact)
 
 
@@ -444,7 +442,7 @@ def _calibrate(file: SegmentFile, doubtful: Doubtful, threads: int, *, with_effo
     exact: set[int] = set(doubtful.hardly.tolist())
     cache = BlockCache(min(trial.CACHE_BYTES, max(_TRIAL_CACHE_BYTES_MIN, sample_bytes())))
     for residency in code_residencies(file, file.kind is SegmentKind.GRAPH):
-        costs, codes = _costs(file, residency), residency.codes
+        costs, codes = costs_of(file, residency), residency.codes
         assert codes is not None
         searcher = Segment.load(file, residency, cache=cache).searcher
         sample = sample or trial.draw(searcher, file, threads, with_effort=with_effort)  # by the best codes
@@ -461,7 +459,7 @@ def _calibrate(file: SegmentFile, doubtful: Doubtful, threads: int, *, with_effo
         calibration = _checked(calibration, searcher, sample, residency, costs, threads)
         if costs.has_graph and calibration.fallback is Fallback.NONE:
             if codes not in apart:
-                own = _plan(costs, residency, calibration, 1, RECALL_TARGET_DEFAULT)
+                own = planned(costs, residency, calibration, 1, RECALL_TARGET_DEFAULT)
                 apart[codes] = trial.apart(searcher, file, own, threads)
             calibration = calibration.with_apart(apart[codes])
         calibration = _asked_themselves(calibration, searcher, file, doubtful.raised, exact, residency, costs, threads)
@@ -489,7 +487,7 @@ def _lists_checked(
     these can be kept ``exact`` with the others; else without lists."""
 
     def plan(k: int) -> Plan:
-        return _plan(costs, residency, calibration, k, RECALL_TARGET_DEFAULT, strategy=Strategy.LIST_SCAN)
+        return planned(costs, residency, calibration, k, RECALL_TARGET_DEFAULT, strategy=Strategy.LIST_SCAN)
 
     recall, _ = trial.check(searcher, sample, plan(sample.truths[0].shape[1]), threads)
     if recall < RECALL_TARGET_DEFAULT - CHECK_SLACK:
@@ -518,7 +516,7 @@ def _asked_themselves(
         calibration = calibration.with_fallback(fallback)
         missed: list[int] = []
         if file.metric is not Metric.DOT_PRODUCT:  # by which others may be nearer than a row to itself
-            own = _plan(costs, residency, calibration, 1, RECALL_TARGET_DEFAULT)
+            own = planned(costs, residency, calibration, 1, RECALL_TARGET_DEFAULT)
             missed = trial.missed(searcher, file, raised, own, threads)
         if len(exact.union(missed)) <= EXACT_MAX:
             exact.update(missed)
@@ -539,81 +537,9 @@ def _checked(
     for fallback in Fallback:
         calibration = calibration.checked(fallback, 1.0)
         if fallback is not Fallback.EXACT:
-            plan = _plan(costs, residency, calibration, k, RECALL_TARGET_DEFAULT)
+            plan = planned(costs, residency, calibration, k, RECALL_TARGET_DEFAULT)
             calibration = calibration.checked(fallback, *trial.check(searcher, sample, plan, threads))
         assert calibration.recall is not None
         if calibration.recall >= RECALL_TARGET_DEFAULT - CHECK_SLACK:
             break
     return calibration
-
-
-def _plan(
-    costs: SegmentCosts,
-    residency: Residency,
-    calibration: Calibration,
-    k: int,
-    recall_target: float,
-    *,
-    qualifying: int | None = None,
-    num_candidates: int | None = None,
-    within: float = math.inf,
-    strategy: Strategy | None = None,
-) -> Plan:
-    plan = choose_plan(
-        costs,
-        residency,
-        k,
-        _effort(calibration, costs, k, recall_target, qualifying),
-        qualifying=qualifying,
-        num_candidates=num_candidates,
-        within=within,
-        fallback=calibration.fallback,
-        strategy=strategy,
-    )
-    return replace(plan, measured_within=calibration.measured_within(k))
-
-
-def _effort(
-    calibration: Calibration, costs: SegmentCosts, k: int, recall_target: float, qualifying: int | None
-) -> Effort:
-    """What is planned with: what the build's check came to, under a filter, or where it mostly read half of all."""
-    expected = calibration.expected_effort(k, recall_target, filtered=qualifying is not None)
-    if qualifying is None and costs.blocks_of(expected.reads) < READS_ALL_SHARE * costs.blocks_of(costs.rows):
-        return calibration.effort(k, recall_target)
-    return expected
-
-
-def _measured(file: SegmentFile, residency: Residency) -> Mapping[str, Any]:
-    """What the build measured with such codes; with the best, where none are in memory and distances are exact."""
-    if residency.codes is None:
-        return _measured_best(file)
-    found: Mapping[str, Any] = file.calibration.get(residency.name, {})
-    return found
-
-
-def _measured_best(file: SegmentFile) -> Mapping[str, Any]:
-    """With the best codes. The footer has them in the order of their names, which says nothing."""
-    names = [one.name for one in code_residencies(file, file.kind is SegmentKind.GRAPH)]
-    return next((file.calibration[name] for name in names if name in file.calibration), {})
-
-
-def _apart(file: SegmentFile, residency: Residency) -> NDArray[np.uint32]:
-    """The rows that walks do not come by."""
-    apart = np.array(_calibration(file, residency).apart, np.int64)
-    if ((apart < 0) | (apart >= file.rows)).any():
-        raise Corruption(f"{file.name}: the footer's calibration makes no sense: a place to start that is no row.")
-    return apart.astype(np.uint32)
-
-
-def _calibration(file: SegmentFile, residency: Residency) -> Calibration:
-    try:
-        return Calibration.from_json(_measured(file, residency))
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        raise Corruption(f"{file.name}: the footer's calibration makes no sense: {error!r}.") from error
-
-
-def _costs(file: SegmentFile, residency: Residency) -> SegmentCosts:
-    code_bytes = residency.codes.record_bytes if residency.codes else 0
-    nodes, has_graph = file.layout(SectionName.NODES), file.kind is SegmentKind.GRAPH
-    lists = file.lists.count if file.lists is not None and residency.codes else 0
-    return SegmentCosts(file.rows, code_bytes, has_graph, nodes.items_per_block, nodes.block_bytes, file.degree, lists)
