@@ -48,9 +48,6 @@ from lutra.tables.keys import KeyCodec
 
 CLOSE_WAIT_S: Final = 20.0
 
-_AHEAD_PART: Final = 10
-"""Of the block cache, what is read ahead of a segment that was built: searches of its rows found them in memory until
-then, and would have to read them again one by one."""
 _log = logging.getLogger(__name__)
 
 
@@ -84,8 +81,6 @@ class SearchIndex:
         self._codec = KeyCodec(b"", key_columns)
         self._storage = storage
         self._resources = resources
-        self._is_looked_at = False
-        """Whether it was searched, or looked at otherwise, since something was built last."""
         self._identity = schema_identity(schema, key_columns)
         self._writer_id = secrets.token_hex(16)
         self._maintaining = threading.Lock()  # flushes, merges, manifests
@@ -202,7 +197,7 @@ class SearchIndex:
         if self._fenced is not None:
             raise Fenced(self._fenced)
         oldest_ms = self.lifetime.rows_since_ms
-        self._is_looked_at = True
+        self._segments.is_looked_at = True
         with self._lock:
             if self._view is None:
                 self._view = self._view_of(self._parts())
@@ -552,13 +547,9 @@ class SearchIndex:
                 if len(died):
                     opened.kill_keys(segment.segment.keys.keys(died))
             with self._lock:
-                for segment in merge.inputs:
-                    self._segments.named.pop(segment.name, None)
-                self._segments.named[opened.name] = opened
+                self._segments.take_in(merge.inputs, opened)
                 self._commits_wanted += 1
-        if self._is_looked_at:
-            self._is_looked_at = False
-            opened.segment.read_ahead(self._resources.cache.counters().budget_bytes // _AHEAD_PART)
+        self._segments.read_ahead(opened)
         self._segments.count(built=done.shape.bytes)
         self._merges.succeeded(merge, done)
 

@@ -26,6 +26,8 @@ _OPENED_AT_ONCE_REMOTE: Final = 32
 """Of a remote store, where opening is waiting: as many as an index has segments of, but for a while."""
 _UNREAD_PAUSE_S: Final = 0.01
 _SWEEPERS: Final = 4
+_AHEAD_PART: Final = 10
+"""Of the block cache, what is read ahead of a segment at most: more would push itself out again."""
 """Sweeps under way at once, of all segments that are being opened: so many give a local disk's full rate, and take 16
 to 48 MB of memory meanwhile where the store is remote, 8 where not."""
 
@@ -60,6 +62,8 @@ class SegmentSet:
         self.searched: tuple[OpenSegment, ...] = ()
         """What views are made of, besides buffers: as the last manifest has it, less those a buffer serves for."""
         self.written = BytesWritten()
+        self.is_looked_at = False
+        """Whether the index was searched, or looked at otherwise, since something was built last."""
         self._storage = storage
         self._schema = schema
         self._resources = resources
@@ -166,6 +170,19 @@ class SegmentSet:
             opened = segment.opened
             opened.shape, opened.deletions = segment.entry.shape, segment.deletions
             opened.committed, opened.is_in_manifest = segment.live, True
+
+    def take_in(self, inputs: Iterable[OpenSegment], opened: OpenSegment) -> None:
+        """Has the next manifest name ``opened`` in place of what it was built from."""
+        for segment in inputs:
+            self.named.pop(segment.name, None)
+        self.named[opened.name] = opened
+
+    def read_ahead(self, opened: OpenSegment) -> None:
+        """Has vectors of what was built read into the block cache where the index is searched: its rows were in memory
+        until now, and searches would have to read them again one by one. Returns at once."""
+        if self.is_looked_at:
+            self.is_looked_at = False
+            opened.segment.read_ahead(self._resources.cache.counters().budget_bytes // _AHEAD_PART)
 
     def count(self, *, flushed: int = 0, built: int = 0, deletions: int = 0) -> None:
         """Adds to the bytes written."""
