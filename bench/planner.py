@@ -207,20 +207,47 @@ class Measured:
         return 1e6 * least, found[np.isfinite(found)], counters
 
 
-def measure(
-    kinds: Sequence[SegmentKind], rows: Sequence[int], dimension: int, queries: int, clock: Clock, recall_target: float
-) -> Iterator[Outcome]:
-    """All outcomes of the grid; ``rows``: in place of those of `ROWS`."""
-    block = data.hard(dimension)
-    for kind in kinds:
-        for count in rows or ROWS[kind]:
-            vectors, asked = data.rows(block, count), data.queries(block, count, queries)
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """What is built, and asked."""
+
+    kinds: Sequence[SegmentKind]
+    rows: Sequence[int]
+    """In place of those of `ROWS`, where there are any."""
+    dimension: int
+    queries: int
+    recall_target: float
+    has_lists: bool
+    """Whether graphs have their rows in lists."""
+
+
+def measure(grid: Grid, clock: Clock) -> Iterator[Outcome]:
+    """All outcomes of the grid."""
+    block = data.hard(grid.dimension)
+    for kind in grid.kinds:
+        for count in grid.rows or ROWS[kind]:
+            vectors, asked = data.rows(block, count), data.queries(block, count, grid.queries)
             with tempfile.TemporaryDirectory(prefix="lutra-planner-") as folder:
                 path = Path(folder) / "segment"
-                plan = BuildPlan(kind, choose_code_bits(dimension))
-                measured = calibrate if kind is SegmentKind.GRAPH else check
-                write_segment(path, vectors, Metric.EUCLIDEAN, plan=plan, calibrate=measured).close()
-                yield from _of_segment(path, kind, vectors, asked, clock, recall_target)
+                vectors = _written(path, vectors, kind, grid)
+                yield from _of_segment(path, kind, vectors, asked, clock, grid.recall_target)
+
+
+def _written(path: Path, vectors: Vectors, kind: SegmentKind, grid: Grid) -> Vectors:
+    """The rows, as they are in the segment."""
+    has_lists = grid.has_lists and kind is SegmentKind.GRAPH
+    plan = BuildPlan(kind, choose_code_bits(grid.dimension), has_lists=has_lists)
+    orders: list[npt.NDArray[np.uint32]] = []
+    measured = calibrate if kind is SegmentKind.GRAPH else check
+    write_segment(
+        path,
+        vectors,
+        Metric.EUCLIDEAN,
+        plan=plan,
+        calibrate=measured,
+        on_order=lambda order: orders.append(order.copy()),
+    ).close()
+    return vectors[orders[0]] if orders else vectors
 
 
 def _of_segment(
@@ -304,13 +331,15 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=96)
     parser.add_argument("--queries", type=int, default=16)
     parser.add_argument("--recall", type=float, default=0.95, help="the target")
+    parser.add_argument("--lists", action="store_true", help="graphs have their rows in lists")
     parser.add_argument("--clock", action="store_true", help="times of the clock, not of the processor")
     parser.add_argument("--json", type=Path, help="write what was found to this file")
     options = parser.parse_args()
     clock = time.perf_counter if options.clock else time.thread_time
     kinds = [SegmentKind(kind) for kind in options.only or [kind.value for kind in SegmentKind]]
     outcomes: list[Outcome] = []
-    for outcome in measure(kinds, options.rows, options.dim, options.queries, clock, options.recall):
+    grid = Grid(kinds, options.rows, options.dim, options.queries, options.recall, options.lists)
+    for outcome in measure(grid, clock):
         outcomes.append(outcome)
         print(line_of(outcome), flush=True)
     print(summary_of(outcomes))
