@@ -59,7 +59,7 @@ CACHED_BYTES: Final = 9 * 1024 * 1024
 """Of codes and graph that a walk finds in the processor's cache."""
 FILTERED_WALK_FACTOR: Final = 1.4
 """A walk under a mask that half of the rows pass, against one without: 1.0 to 1.6 times the distances,"""
-FILTERED_ESTIMATE_FACTOR: Final = 1.5
+FILTERED_ESTIMATE_FACTOR: Final = 1.9
 """each of which takes so much longer: the mask is asked, and what counts is kept beside the beam."""
 BRIDGED_WALK_FACTOR: Final = 2.4
 """Where few pass, and lists are read through beside;"""
