@@ -96,12 +96,12 @@ def limits_table() -> str:
         if section != above:
             lines += [*([""] if lines else []), f"### Of {section.lower()}", "", "| limit | value | |", "|---|---|---|"]
             above = section
-        shown = f"{value:,}" if isinstance(value, int) else f"`{value.pattern}`"
+        shown = f"`{value.pattern}`" if isinstance(value, re.Pattern) else f"{value:,}"
         lines.append(_line(f"`{name}`", shown, said.replace("``", "`")))
     return "\n".join(lines)
 
 
-def _constants() -> Iterator[tuple[str, str, int | re.Pattern[str], str]]:
+def _constants() -> Iterator[tuple[str, str, float | re.Pattern[str], str]]:
     """Each constant of `lutra.model.limits` with the comment that it stands under and the text that follows it."""
     source = _SOURCE.read_text()
     sections = [

@@ -81,8 +81,9 @@ def _commands_with_data(group: click.Group, names: tuple[str, ...] = ()) -> Iter
             yield from _commands_with_data(command, (*names, name))
         elif command is not None and any("--data" in parameter.opts for parameter in command.params):
             arguments = [p for p in command.params if isinstance(p, click.Argument) and p.required]
-            options = [p.opts[0] for p in command.params if p.required and "--data" not in p.opts and "-" in p.opts[0]]
-            yield (*names, name, *("x" for _ in arguments), *(f"{option}=x" for option in options))
+            options = [p for p in command.params if p.required and "--data" not in p.opts and "-" in p.opts[0]]
+            given = (f"{p.opts[0]}={1 if isinstance(p.type, click.FloatRange) else 'x'}" for p in options)
+            yield (*names, name, *("x" for _ in arguments), *given)
 
 
 COMMANDS = list(_commands_with_data(main))

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from lutra.cli.failures import shown_failures
-from lutra.cli.options import data_option, json_option, objects_option
+from lutra.cli.options import data_option, instance_option, json_option, objects_option
 from lutra.cli.progress import shown_progress
 from lutra.cli.sizes import size_text
+from lutra.model import limits
 
 if TYPE_CHECKING:
     from lutra.index.definitions.definition import IndexDefinition
@@ -26,12 +27,13 @@ _TRIES = 5
 
 @click.group()
 def index() -> None:
-    """Look at search indexes of a data directory, and fill one anew.
+    """Look at search indexes of a data directory, change what they find, and fill one anew.
 
     \b
     Examples:
       lutra index stats --data ./data
       lutra index stats --data ./data --json photos
+      lutra index set --data ./data photos photos_index --recall-target 0.99
       lutra index rebuild --data ./data photos photos_index
     """
 
@@ -151,6 +153,46 @@ def rebuild(data_dir: Path, objects: str | None, instance: str, as_json: bool, t
         click.echo(f"index {name} of table {table} is filled anew: {rows:,} rows in {segments}")
 
 
+@index.command(name="set")
+@data_option
+@objects_option
+@instance_option
+@click.option(
+    "--recall-target",
+    required=True,
+    type=click.FloatRange(limits.RECALL_TARGET_MIN, 1),
+    help="Share of the true nearest that searches for a vector are to find, on average, where they do not say it.",
+)
+@json_option
+@click.argument("table")
+@click.argument("name", metavar="INDEX")
+def set_(
+    data_dir: Path, objects: str | None, instance: str, recall_target: float, as_json: bool, table: str, name: str
+) -> None:
+    """Change what searches of INDEX of TABLE find of the nearest to a vector.
+
+    The index stays as it is: searches do more, or less. No server may have the directory open; to one that does, an
+    UpdateSearchIndex with the header x-lutra-recall-target says it.
+
+    \b
+    Example: table photos has index photos_index
+      lutra index set --data ./data photos photos_index --recall-target 0.99
+    """
+    from lutra.instance.database import connect
+
+    with shown_failures(), connect(data_dir, instance=instance, objects=objects) as database:
+        of = database.table(table, index=name)
+        before = of.recall_target
+        of.set_recall_target(recall_target)
+    if as_json:
+        told = {"index": name, "table": table, "instance": instance, "recall_target": recall_target, "before": before}
+        click.echo(json.dumps(told))
+    else:
+        click.echo(
+            f"searches of index {name} of table {table} find {recall_target:g} of the nearest; {before:g} before"
+        )
+
+
 def _found(directory: StoppedDirectory, of: IndexDefinition, written: int) -> _Found:
     from lutra.index.lsm.stored_stats import stored_stats
     from lutra.model.errors import LutraError, ObjectMissing
@@ -204,6 +246,7 @@ def _as_json(found: _Found) -> dict[str, object]:
         "rows": stats.rows - stats.dead,
         "dead": stats.dead,
         "kinds": stats.kinds,
+        "recall_target": of.schema.recall_target,
         "disk_bytes": stats.bytes_by_class,
         "memory_bytes": stats.resident_bytes,
         "watermarks": {

@@ -186,6 +186,7 @@ def get(
 @click.option("--limit", type=click.IntRange(1, 100_000), default=10, show_default=True)
 @click.option("--offset", type=click.IntRange(0, 100_000), default=0, help="Rows to leave out first.")
 @click.option("--min-score", type=float, help="Only rows nearer than that.")
+@click.option("--recall", type=float, help="Share of the true nearest to find, .5 to 1.  [default: the index's]")
 @columns_option
 @deadline_option
 @fresh_option

@@ -37,6 +37,7 @@ class Asked:
     limit: int
     offset: int
     min_score: float | None
+    recall: float | None
     columns: str | None
     deadline_ms: int | None
     fresh: bool
@@ -89,6 +90,7 @@ def searched(table: Table, asked: Asked) -> Found:
             offset=first,
             deadline_ms=asked.deadline_ms,
             fresh=asked.fresh,
+            recall=asked.recall,
             explain=asked.explain,
         )
     except ParameterInvalid as error:

@@ -18,9 +18,9 @@ from lutra.model.errors import Corruption
 from lutra.model.indexes import FieldSchema, VectorOptions
 from lutra.vectors.calibration import Checked
 from lutra.vectors.near_rows import Wanted
-from lutra.vectors.part import KnnCounters, Near, Predicted, Thorough
+from lutra.vectors.part import RECALL_TARGET_DEFAULT, KnnCounters, Near, Predicted, Thorough
 from lutra.vectors.residency import bytes_beside_cache, choose_residency, least_bytes
-from lutra.vectors.segment import RECALL_TARGET_DEFAULT, Segment
+from lutra.vectors.segment import Segment
 from lutra.vectors.segment_file import SegmentFile
 
 _FEW_SHARE: Final = 32
@@ -122,13 +122,19 @@ class SegmentVectors:
     def basis(self) -> npt.NDArray[np.int16]:
         return self._segment.file.load_basis().reshape(-1, self.options.dimension)
 
-    def predicted(self, k: int, qualifying: int | None, num_candidates: int | None) -> Predicted | None:
-        return self._segment.predicted(k, qualifying, num_candidates) if len(self._docs) else None
-
-    def near(self, query: npt.NDArray[np.float32], k: int, passing: float, us_max: float) -> Near | None:
+    def predicted(
+        self, k: int, qualifying: int | None, num_candidates: int | None, recall_target: float
+    ) -> Predicted | None:
         if not len(self._docs):
             return None
-        wanted = Wanted(k, passing, RECALL_TARGET_DEFAULT, us_max)
+        return self._segment.predicted(k, qualifying, num_candidates, recall_target)
+
+    def near(
+        self, query: npt.NDArray[np.float32], k: int, passing: float, us_max: float, recall_target: float
+    ) -> Near | None:
+        if not len(self._docs):
+            return None
+        wanted = Wanted(k, passing, recall_target, us_max)
         found = self._segment.near_rows(np.ascontiguousarray(query, np.float32).reshape(1, -1), wanted)
         if found is None:
             return None
@@ -159,11 +165,11 @@ class SegmentVectors:
         mask: RowMask | None = None,
         *,
         num_candidates: int | None = None,
+        recall_target: float = RECALL_TARGET_DEFAULT,
         within: float = math.inf,
         is_lasting: bool = False,
-        recall_target: float = RECALL_TARGET_DEFAULT,
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], KnnCounters]:
-        """As `VectorPart` says; ``recall_target`` is the share of the true neighbours to find, on average.
+        """As `VectorPart` says.
 
         Of documents at the same distance as the last one, any may be returned. Raises ParameterInvalid as
         `lutra.vectors.segment.Segment.search`.
@@ -201,13 +207,17 @@ class SegmentVectors:
         mask: RowMask | None = None,
         *,
         num_candidates: int | None = None,
+        recall_target: float = RECALL_TARGET_DEFAULT,
         is_lasting: bool = False,
     ) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], KnnCounters]]:
         """One after the other: many at once are asked by `share`."""
-        return [self.topk(query, k, mask, num_candidates=num_candidates, is_lasting=is_lasting) for query in queries]
+        return [
+            self.topk(query, k, mask, num_candidates=num_candidates, recall_target=recall_target, is_lasting=is_lasting)
+            for query in queries
+        ]
 
     def share(
-        self, k: int, mask: RowMask | None, *, num_candidates: int | None, is_lasting: bool
+        self, k: int, mask: RowMask | None, *, num_candidates: int | None, recall_target: float, is_lasting: bool
     ) -> tuple[Share, Checked] | None:
         if not len(self._docs):
             return None
@@ -216,7 +226,7 @@ class SegmentVectors:
             rows = None  # a filter that all pass is none
         self.searches += 1
         segment = self._segment
-        return segment.share(self._docs, k, rows, num_candidates, RECALL_TARGET_DEFAULT), segment.checked
+        return segment.share(self._docs, k, rows, num_candidates, recall_target), segment.checked
 
     def _rows_of(self, mask: RowMask, is_lasting: bool) -> RowMask:
         """The mask of rows, of one of documents: turning it takes about half a nanosecond a row, so the last of those

@@ -213,6 +213,7 @@ class AsyncTable:
         collapse: str | None = None,
         records: int | None = None,
         boost: Boosts | None = None,
+        recall: float | None = None,
         fresh: bool = True,
         deadline_ms: int | None = None,
         explain: bool = False,
@@ -236,6 +237,7 @@ class AsyncTable:
                 columns=columns,
                 min_score=min_score,
                 offset=offset,
+                recall=recall,
                 fresh=fresh,
                 deadline_ms=left_ms(),
                 explain=explain,
@@ -251,6 +253,7 @@ class AsyncTable:
         field: str | None = None,
         columns: Sequence[str] | None = None,
         min_score: float | None = None,
+        recall: float | None = None,
         fresh: bool = True,
         deadline_ms: int | None = None,
     ) -> list[Results]:
@@ -266,6 +269,7 @@ class AsyncTable:
                 field=field,
                 columns=columns,
                 min_score=min_score,
+                recall=recall,
                 fresh=fresh,
                 deadline_ms=left_ms(),
             ),
@@ -343,6 +347,15 @@ class AsyncTable:
     async def drop_field(self, name: str, *, timeout_s: float = 3_600) -> None:
         """As :meth:`lutra.Table.drop_field`."""
         await self._lanes.run(Lane.CHANGE, lambda: self._table.drop_field(name, timeout_s=timeout_s))
+
+    @property
+    def recall_target(self) -> float:
+        """As :attr:`lutra.Table.recall_target`."""
+        return self._table.recall_target
+
+    async def set_recall_target(self, recall: float) -> None:
+        """As :meth:`lutra.Table.set_recall_target`."""
+        await self._lanes.run(Lane.CHANGE, lambda: self._table.set_recall_target(recall))
 
 
 class _AsyncRows(AsyncIterator["Row"]):

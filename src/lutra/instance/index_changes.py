@@ -14,7 +14,12 @@ from functools import partial
 from typing import Final
 
 from lutra.index.definitions.definition import IndexDefinition
-from lutra.index.definitions.schema import check_table_update, validate_schema, validate_ttl
+from lutra.index.definitions.schema import (
+    check_recall_target,
+    check_table_update,
+    validate_schema,
+    validate_ttl,
+)
 from lutra.index.feed.index_feed import IndexFeed
 from lutra.index.lsm.lifetime import least
 from lutra.instance.open_indexes import OpenIndex, OpenIndexes
@@ -153,6 +158,7 @@ class IndexChanges:
             ttl_s=to_be.schema.ttl_s,
             added=tuple(field for field in to_be.schema.fields if before.get(field.name) != field),
             dropped=tuple(name for name, field in before.items() if after.get(name) != field),
+            recall_target=to_be.schema.recall_target,
         )
         self._remake(opened, update)
         opened = self._indexes.opened(table, to_be.name)
@@ -168,20 +174,21 @@ class IndexChanges:
         return self._partition.follow(definition, self._tables, self._on_current)
 
     def _remake(self, opened: OpenIndex, update: IndexUpdate) -> None:
-        """Changes time to live and fields."""
+        """Changes time to live, recall target and fields."""
         definition = opened.feed.definition
         newest = definition.generations[-1].schema
         table = self._tables.describe(definition.table).schema
         ttl_s = newest.ttl_s if update.ttl_s is None else update.ttl_s
         validate_ttl(ttl_s, table)
         schema = remade(newest, update)
+        check_recall_target(update.recall_target, schema)
         if replace(schema, ttl_s=ttl_s) == newest:
             return
         if schema.fields == newest.fields and all(
             least(ttl_s, one.schema.ttl_s) == ttl_s for one in definition.generations
         ):
-            # Rows that lived so long are not seen from now on: none has to come back.
-            self._redefine(opened, self._catalog.set_ttl(definition, ttl_s))
+            # Rows that lived so long are not seen from now on: none has to come back. What is asked for touches none.
+            self._redefine(opened, self._catalog.set_options(definition, ttl_s, schema.recall_target))
             return
         schema = replace(schema, ttl_s=ttl_s)
         validate_schema(schema, table)
@@ -303,7 +310,10 @@ def not_current(index: str) -> ServerBusy:
 
 
 def remade(schema: IndexSchema, update: IndexUpdate) -> IndexSchema:
-    """With the fields that are to be added, without those that are to go. Raises ParameterInvalid."""
+    """With the fields that are to be added and without those that are to go, and the recall target that is to be.
+
+    Raises ParameterInvalid.
+    """
     names = {field.name for field in schema.fields}
     for name in update.dropped:
         if name not in names:
@@ -312,4 +322,5 @@ def remade(schema: IndexSchema, update: IndexUpdate) -> IndexSchema:
         if field.name in names and field.name not in update.dropped:
             raise ParameterInvalid(f"field [{field.name}] already exists")
     kept = tuple(field for field in schema.fields if field.name not in update.dropped)
-    return replace(schema, fields=(*kept, *update.added))
+    target = schema.recall_target if update.recall_target is None else update.recall_target
+    return replace(schema, fields=(*kept, *update.added), recall_target=target)

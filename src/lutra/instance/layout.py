@@ -105,7 +105,8 @@ class Layout:
         of_index = {field.name: field for field in index_schema.fields} if index_schema else {}
         key_fields = {c.name: Field.of_key(c.name, c.type, of_index.get(c.name)) for c in schema.key}
         layout = cls(schema.name, schema.key, fields, index, key_fields, others)
-        if layout.index_schema() != index_schema:
+        of_fields = None if index_schema is None else replace(index_schema, recall_target=None)
+        if layout.index_schema() != of_fields:
             fields = {name: _for_others(field) for name, field in fields.items()}
         for name, one in declared.items():
             made, of = fields.get(name), one.embedding

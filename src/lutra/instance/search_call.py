@@ -17,6 +17,7 @@ from lutra.instance.widened import Widened
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.queries import Query, ScoreSort, SearchRequest, SearchResult, SearchStats
+from lutra.model.recall_target import require_recall_target
 from lutra.model.scoring import ConstScore
 
 Search = Callable[[Sequence[SearchRequest]], list[SearchResult]]
@@ -38,6 +39,7 @@ class Wanted:
     records: int | None = None
     boost: Boosts | None = None
     explain: bool = False
+    recall: float | None = None
 
 
 class SearchCall:
@@ -45,6 +47,8 @@ class SearchCall:
 
     def __init__(self, asked: Asked, wanted: Wanted, layout: Layout) -> None:
         """Raises ParameterInvalid, EmbeddingError."""
+        if wanted.recall is not None:
+            require_recall_of(wanted.recall, asked.vector)
         asked = asked.embedded(layout)
         check_page(wanted.limit, wanted.offset)
         if wanted.collapse is not None and wanted.offset + wanted.limit > limits.OFFSET_PLUS_LIMIT_MAX:
@@ -73,6 +77,7 @@ class SearchCall:
             wanted.offset,
             columns=columns_to_get(read, layout),
             explain=wanted.explain,
+            recall_target=wanted.recall,
         )
         self._decode = FoundRows(layout, columns, self._shown, is_scored=is_scored)
         is_filtered_later = asked.vector is not None and are_filtered_later(asked, layout)
@@ -110,6 +115,13 @@ class SearchCall:
             if len(rows) >= limit or not result.next_token:
                 return rows, stats
             request = replace(request, offset=0, token=result.next_token, explain=False)
+
+
+def require_recall_of(recall: float, vector: object) -> None:
+    """Raises ParameterInvalid for what is no recall, or of a search that compares no vectors."""
+    require_recall_target(recall)
+    if vector is None:
+        raise ParameterInvalid("recall= says how many of the nearest to a vector are to be found: give one")
 
 
 def check_page(limit: int, offset: int) -> None:

@@ -32,7 +32,10 @@ from lutra.instance.table_writer import TableWriter
 from lutra.instance.timely import Search, Timely
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
+from lutra.model.indexes import IndexUpdate
 from lutra.model.queries import ScoreSort, SearchRequest
+from lutra.model.recall_target import require_recall_target
+from lutra.vectors.part import RECALL_TARGET_DEFAULT
 
 
 class Table(TableWriter, TableReader):
@@ -61,6 +64,7 @@ class Table(TableWriter, TableReader):
         collapse: str | None = None,
         records: int | None = None,
         boost: Boosts | None = None,
+        recall: float | None = None,
         fresh: bool = True,
         deadline_ms: int | None = None,
         explain: bool = False,
@@ -87,6 +91,8 @@ class Table(TableWriter, TableReader):
         (``col("at").decay(now, timedelta(days=30))``), or where a condition holds (``(col("kind") == "news", 2.0)``);
         up to three in a list. With a vector, of the nearest 10 × ``limit``, at least 100; without vector and text, rows
         score 1 before, and come by their score.
+        ``recall``: the share of the true nearest to find, on average, .5 to 1, in place of the index's own target
+        (:attr:`recall_target`); more takes longer.
         The search sees every write acknowledged before it; ``fresh=False`` spares the wait for the latest ones.
         With a ``deadline_ms``, from 1 to 10,000, it answers by then with what it has found, and the results'
         ``is_complete`` tells whether that is all: whether the index had caught up with the latest writes within half of
@@ -98,7 +104,7 @@ class Table(TableWriter, TableReader):
         timely = Timely(deadline_ms)
         self._search_index()
         asked = Asked(vector, text, where, field, text_field, match, min_score)
-        wanted = Wanted(limit, offset, order_by, columns, collapse, records, boost, explain)
+        wanted = Wanted(limit, offset, order_by, columns, collapse, records, boost, explain, recall)
         call = SearchCall(asked, wanted, self._layout)
         results = call.run(self._searcher(fresh, timely))
         results.is_complete = timely.is_complete
@@ -113,6 +119,7 @@ class Table(TableWriter, TableReader):
         field: str | None = None,
         columns: Sequence[str] | None = None,
         min_score: float | None = None,
+        recall: float | None = None,
         fresh: bool = True,
         deadline_ms: int | None = None,
     ) -> list[Results]:
@@ -127,6 +134,8 @@ class Table(TableWriter, TableReader):
         timely = Timely(deadline_ms)
         self._search_index()
         check_page(limit, 0)
+        if recall is not None:
+            require_recall_target(recall)
         passing = None if where is None else filters.to_query(where, self._layout)
         wanted = columns_to_get(columns, self._layout)
         requests: list[SearchRequest] = []
@@ -138,7 +147,7 @@ class Table(TableWriter, TableReader):
                 query = nearest(vector, of, self._layout, passing, limit, min_score)
             except ParameterInvalid as error:
                 raise ParameterInvalid(f"vector {number}: {error}") from None
-            requests.append(SearchRequest(query, (ScoreSort(),), 0, limit, columns=wanted))
+            requests.append(SearchRequest(query, (ScoreSort(),), 0, limit, columns=wanted, recall_target=recall))
         search = self._searcher(fresh, timely)
         is_fresh = timely.is_complete
         results: list[Results] = []
@@ -178,6 +187,21 @@ class Table(TableWriter, TableReader):
         with self._changing:
             self._layout = without_field(self._instance(), self._layout, name)
             self._wait_updated(timeout_s)
+
+    @property
+    def recall_target(self) -> float:
+        """The share of the true nearest that searches for a vector find, on average, where they do not say it."""
+        target = self._instance().answering_schema(self.name, self._search_index()).recall_target
+        return RECALL_TARGET_DEFAULT if target is None else target
+
+    def set_recall_target(self, recall: float) -> None:
+        """Has searches for a vector find that share of the true nearest, .5 to 1, on average, from now on.
+
+        The index stays as it is: searches do more, or less. Raises ParameterInvalid.
+        """
+        self._open().require_writable()
+        update = IndexUpdate(recall_target=require_recall_target(recall))
+        self._instance().update_search_index(self.name, self._search_index(), update)
 
     # --- groups -------------------------------------------------------------------------------------------------
 

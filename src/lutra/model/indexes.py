@@ -179,6 +179,8 @@ class IndexSchema:
     """A search index as CreateSearchIndex gives it. ``ttl_s`` is -1 for ever, else seconds.
 
     How rows are routed is kept as it was said, or not said; it decides nothing here, where all rows are together.
+    ``recall_target``: the share of the true neighbours that searches for vectors are to find, on average, where they do
+    not say it; None: what is usual.
     """
 
     fields: tuple[FieldSchema, ...]
@@ -186,6 +188,7 @@ class IndexSchema:
     routing_fields: tuple[str, ...] = ()
     ttl_s: int = -1
     routing_partition_size: int | None = None
+    recall_target: float | None = None
     spaces: Mapping[str, Mapping[str, FieldSchema]] = field(init=False, repr=False, compare=False)
     """The fields of each document space by full path. The space of rows is ``""``, others go by their nested field."""
 
@@ -272,3 +275,5 @@ class IndexUpdate:
     """Of both indexes of a re-indexing, together 100."""
     switch_with: str | None = None
     """The other index of a re-indexing: they exchange their names."""
+    recall_target: float | None = None
+    """As `IndexSchema` has it."""

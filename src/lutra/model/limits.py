@@ -77,6 +77,8 @@ INDEXES_PER_TABLE_MAX: Final = 20
 INDEX_FIELDS_MAX: Final = 1_000
 VECTOR_FIELDS_MAX: Final = 5
 VECTOR_DIMENSION_MAX: Final = 4_096
+RECALL_TARGET_MIN: Final = 0.5
+"""Below, nobody has measured what it takes. The most is 1: all codes are looked at, or all vectors."""
 ARRAY_ELEMENTS_MAX: Final = 256
 NESTED_LEVELS_MAX: Final = 5
 """Of NESTED and JSON fields within each other."""

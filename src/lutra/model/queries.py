@@ -330,6 +330,9 @@ class SearchRequest:
     is_fresh: bool = False
     """Whether the index is to have every write acknowledged before. It may take half of the time to catch up; where
     that is not enough, the answer is not complete, or RequestTimeout is raised where no part of one is wanted."""
+    recall_target: float | None = None
+    """The share of the true neighbours that its searches for vectors are to find, on average; None: as the index says.
+    Where one names its candidates, these say it."""
 
 
 @dataclass(slots=True)

@@ -14,17 +14,25 @@ from lutra.fields.kinds import KINDS, kind_of
 from lutra.index.lsm.view import IndexView
 from lutra.model.deadline import current_deadline
 from lutra.model.errors import ParameterInvalid
-from lutra.model.indexes import FieldSchema
+from lutra.model.indexes import FieldSchema, IndexSchema
 from lutra.model.queries import Query
 from lutra.model.query_size import QuerySize
+from lutra.model.recall_target import require_recall_target
 from lutra.scalars.values import ScalarReader
 from lutra.search.nodes.node import Clause, Condition, Placed
 from lutra.search.nodes.registry import bind_of
 from lutra.segments.space import spaces_down_to
+from lutra.vectors.part import RECALL_TARGET_DEFAULT
 
 C = TypeVar("C", bound=Condition)
 
 _SEED_BITS: Final = 63
+
+
+def _recall_target(asked: float | None, schema: IndexSchema) -> float:
+    if asked is not None:
+        return require_recall_target(asked)
+    return RECALL_TARGET_DEFAULT if schema.recall_target is None else schema.recall_target
 
 
 class Binder:
@@ -36,11 +44,16 @@ class Binder:
         root_top_k: int = 0,
         known: dict[Condition, Condition] | None = None,
         seed: int | None = None,
+        recall_target: float | None = None,
     ) -> None:
         """``root_top_k``: a KNN query at the root finds so many neighbours at least. ``known``: conditions of other
         queries over the same view, which gets those of this one. ``seed``: of random scores that have none of their
-        own; None: one is drawn for them."""
+        own; None: one is drawn for them. ``recall_target``: of KNN queries; None: as the index says.
+
+        Raises ParameterInvalid for a target that is none."""
         self.schema = view.schema
+        self.recall_target = _recall_target(recall_target, view.schema)
+        """What KNN queries are to find."""
         self._view = view
         self.seed = seed
         """The one that was drawn, once `draw` was asked for it."""

@@ -187,6 +187,7 @@ def _run_apart(scans: Sequence[_Scan]) -> None:
             count,
             first.mask,
             num_candidates=of.num_candidates,
+            recall_target=of.recall_target,
             is_lasting=of.filter is None,
         )
     except RequestTimeout as error:
@@ -232,7 +233,11 @@ class _Scan:
             return None
         of = self.condition
         return nearest_in(self.search.part, of.field).share(
-            self.wanted, self.mask, num_candidates=of.num_candidates, is_lasting=of.filter is None
+            self.wanted,
+            self.mask,
+            num_candidates=of.num_candidates,
+            recall_target=of.recall_target,
+            is_lasting=of.filter is None,
         )
 
     def take(self, found: Found, checked: Checked) -> None:
@@ -260,7 +265,12 @@ class _Scan:
         of = self.condition
         began_s = time.perf_counter()
         docs, distances, counters = nearest_in(self.search.part, of.field).topk(
-            of.vector, count, self.mask, num_candidates=of.num_candidates, is_lasting=of.filter is None
+            of.vector,
+            count,
+            self.mask,
+            num_candidates=of.num_candidates,
+            recall_target=of.recall_target,
+            is_lasting=of.filter is None,
         )
         self.note(count, docs, distances, counters, math.inf, (time.perf_counter() - began_s) * 1e6)
 

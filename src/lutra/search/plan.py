@@ -99,7 +99,8 @@ def plan_of(
     if request.highlight is not None:
         check_highlight(view.schema, request.highlight)
     root_top_k = limit if token is None or token.top_k is None else token.top_k
-    binder = Binder(view, root_top_k, known, seed if token is None or token.seed is None else token.seed)
+    seed = seed if token is None or token.seed is None else token.seed
+    binder = Binder(view, root_top_k, known, seed, request.recall_target)
     root = binder.bind(request.query)
     within = None if request.filter is None else binder.bind_beside(request.filter).condition
     order = bind_sort(sort, binder)

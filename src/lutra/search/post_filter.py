@@ -46,7 +46,7 @@ def passed_nearby(condition: Near, search: PartSearch, wanted: int) -> Passed | 
     if known is None or known.list_us <= CHECK_US or known.passing < PASSING_MIN:
         return None
     vectors = nearest_in(search.part, condition.field)
-    near = vectors.near(condition.vector, wanted, known.passing, known.list_us - CHECK_US)
+    near = vectors.near(condition.vector, wanted, known.passing, known.list_us - CHECK_US, condition.recall_target)
     if near is None:
         return None
     passing = near.docs[node.matches_of(near.docs)]

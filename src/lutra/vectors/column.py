@@ -16,7 +16,7 @@ from lutra.kernels.selection import Selection
 from lutra.model.arrays import Matrix
 from lutra.model.indexes import FieldSchema, VectorOptions
 from lutra.model.values import Value
-from lutra.vectors.part import KnnCounters, Thorough
+from lutra.vectors.part import RECALL_TARGET_DEFAULT, KnnCounters, Thorough
 from lutra.vectors.values import read_vectors
 
 Numbers = npt.NDArray[np.int32]
@@ -98,10 +98,10 @@ class VectorView:
         """None are known of what is in memory."""
         return np.empty((0, self.options.dimension), np.int16)
 
-    def predicted(self, k: int, qualifying: int | None, num_candidates: int | None) -> None:
+    def predicted(self, k: int, qualifying: int | None, num_candidates: int | None, recall_target: float) -> None:
         """Nothing: all are compared."""
 
-    def near(self, query: Matrix, k: int, passing: float, us_max: float) -> None:
+    def near(self, query: Matrix, k: int, passing: float, us_max: float, recall_target: float) -> None:
         """All are compared."""
 
     def thorough(self, query: Matrix, k: int, mask: RowMask | None, bytes_max: int) -> Thorough:
@@ -116,6 +116,7 @@ class VectorView:
         mask: RowMask | None = None,
         *,
         num_candidates: int | None = None,
+        recall_target: float = RECALL_TARGET_DEFAULT,
         within: float = math.inf,
         is_lasting: bool = False,
     ) -> tuple[npt.NDArray[np.int64], Matrix, KnnCounters]:
@@ -135,6 +136,7 @@ class VectorView:
         mask: RowMask | None = None,
         *,
         num_candidates: int | None = None,
+        recall_target: float = RECALL_TARGET_DEFAULT,
         is_lasting: bool = False,
     ) -> list[tuple[npt.NDArray[np.int64], Matrix, KnnCounters]]:
         """`topk` of each of ``queries`` (float32[q, dimension], C-contiguous), shared out to threads."""
@@ -164,7 +166,9 @@ class VectorView:
             for docs, near, order in zip(documents, distances, nearest, strict=True)
         ]
 
-    def share(self, k: int, mask: RowMask | None, *, num_candidates: int | None, is_lasting: bool) -> None:
+    def share(
+        self, k: int, mask: RowMask | None, *, num_candidates: int | None, recall_target: float, is_lasting: bool
+    ) -> None:
         """There is no segment to ask."""
 
     def count(self, mask: RowMask | None) -> int:

@@ -17,6 +17,9 @@ from lutra.model.arrays import Docs
 from lutra.model.indexes import FieldSchema, VectorOptions
 from lutra.vectors.calibration import Checked, Fallback
 
+RECALL_TARGET_DEFAULT: Final = 0.95
+"""Where nobody says what share of the true neighbours is to be found."""
+
 POST_FILTERED: Final = "post_filter"
 """The strategy of a search that walked without its filter, and checked it on what it came by."""
 _EXACT: Final = frozenset({"exact", "brute_force"})
@@ -123,7 +126,9 @@ class VectorPart(Protocol):
         [0, dimension] where none are known. Raises as `row_blocks`.
         """
 
-    def predicted(self, k: int, qualifying: int | None, num_candidates: int | None) -> Predicted | None:
+    def predicted(
+        self, k: int, qualifying: int | None, num_candidates: int | None, recall_target: float
+    ) -> Predicted | None:
         """What finding ``k`` among so many documents (None: all) was thought to take; None where all are compared."""
 
     def thorough(self, query: npt.NDArray[np.float32], k: int, mask: RowMask | None, bytes_max: int) -> Thorough | None:
@@ -133,7 +138,9 @@ class VectorPart(Protocol):
         `topk`.
         """
 
-    def near(self, query: npt.NDArray[np.float32], k: int, passing: float, us_max: float) -> Near | None:
+    def near(
+        self, query: npt.NDArray[np.float32], k: int, passing: float, us_max: float, recall_target: float
+    ) -> Near | None:
         """Documents near ``query`` (float32[dimension]), so many that ``k`` of them should pass a filter that the share
         ``passing`` of all do: to check it on these alone. Nothing is read for it.
 
@@ -148,14 +155,16 @@ class VectorPart(Protocol):
         mask: RowMask | None = None,
         *,
         num_candidates: int | None = None,
+        recall_target: float = RECALL_TARGET_DEFAULT,
         within: float = math.inf,
         is_lasting: bool = False,
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], KnnCounters]:
         """The ``k`` documents nearest to ``query`` (float32[dimension]) among those of ``mask``.
 
         Returns documents int64[k'] and exact distances float32[k'], as `lutra.kernels.distance` defines them, nearest
-        first; of documents as near as the last one, any. k' is less than ``k`` where fewer qualify. ``num_candidates``
-        trades time for recall where the search is approximate. Documents farther than ``within`` may be left out. A
+        first; of documents as near as the last one, any. k' is less than ``k`` where fewer qualify. Where the search is
+        approximate, ``recall_target`` is the share of the true ones to find, on average; ``num_candidates`` says in
+        place of it how many to keep going with and to compare. Documents farther than ``within`` may be left out. A
         mask that ``is_lasting`` comes again with the next searches, or one much like it: that of live documents.
 
         Raises Corruption, StorageFailure.
@@ -168,12 +177,13 @@ class VectorPart(Protocol):
         mask: RowMask | None = None,
         *,
         num_candidates: int | None = None,
+        recall_target: float = RECALL_TARGET_DEFAULT,
         is_lasting: bool = False,
     ) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], KnnCounters]]:
         """`topk` of each of ``queries``, float32[q, dimension], C-contiguous."""
 
     def share(
-        self, k: int, mask: RowMask | None, *, num_candidates: int | None, is_lasting: bool
+        self, k: int, mask: RowMask | None, *, num_candidates: int | None, recall_target: float, is_lasting: bool
     ) -> tuple[Share, Checked] | None:
         """What `topk` does, for one native call that does it in several parts, and what the build checked of it; None
         where it is done apart."""

@@ -26,7 +26,7 @@ from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.doubtful import NOTHING_DOUBTFUL, Doubtful, Measured
 from lutra.vectors.layout import EXACT_MAX, SectionName, SegmentKind
 from lutra.vectors.near_rows import NearRows, Wanted, near_rows
-from lutra.vectors.part import Predicted
+from lutra.vectors.part import RECALL_TARGET_DEFAULT, Predicted
 from lutra.vectors.residency import (
     Residency,
     bytes_beside_cache,
@@ -39,7 +39,6 @@ from lutra.vectors.segment_file import SegmentFile
 from lutra.vectors.segment_plan import apart_rows, calibration_of, costs_of, effort_of, measured_best, planned
 from lutra.vectors.strategies import foreseen, predicted_costs
 
-RECALL_TARGET_DEFAULT: Final = 0.95
 CHECK_SLACK: Final = 0.03
 """Of recall: what a check finds too little by chance, and no more."""
 PLANS_MAX: Final = 1_024

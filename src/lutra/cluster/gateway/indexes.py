@@ -11,7 +11,7 @@ from lutra.cluster.gateway.router import Router
 from lutra.cluster.gateway.schema_changes import SchemaChanges
 from lutra.cluster.map import ClusterMap, IndexEntry, TableEntry
 from lutra.index.catalog.catalog import IndexCatalog
-from lutra.index.definitions.schema import validate_schema, validate_ttl
+from lutra.index.definitions.schema import check_recall_target, validate_schema, validate_ttl
 from lutra.instance.index_changes import check_update, check_weights, not_current, remade
 from lutra.model.clock import Clock
 from lutra.model.errors import MetaNotMatch, ObjectNotExist, ParameterInvalid
@@ -134,6 +134,7 @@ class GatewayIndexes:
                 ttl_s = old.schema.ttl_s if update.ttl_s is None else update.ttl_s
                 validate_ttl(ttl_s, of_table)
                 schema = replace(remade(old.schema, update), ttl_s=ttl_s)
+                check_recall_target(update.recall_target, schema)
                 if schema != old.schema:
                     validate_schema(schema, of_table)
                 return replace(old, schema=schema)

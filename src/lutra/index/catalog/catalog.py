@@ -120,11 +120,14 @@ class IndexCatalog:
         if pair is not None:
             raise ParameterInvalid(f"search index [{pair[0].name}] is re-indexed as [{pair[1].name}] already")
 
-    def set_ttl(self, of: IndexDefinition, ttl_s: int) -> IndexDefinition:
-        """Has an index, and what is to take its place, live so long. Raises MetaNotMatch, StorageFailure."""
+    def set_options(self, of: IndexDefinition, ttl_s: int, recall_target: float | None) -> IndexDefinition:
+        """Has an index, and what is to take its place, live so long, and find so much.
+
+        Raises MetaNotMatch, StorageFailure.
+        """
         with self._changing:
             current = self.get(of.instance, of.table, of.name)
-            return self._put(_with_ttl(current, ttl_s))
+            return self._put(_with_options(current, ttl_s, recall_target))
 
     def begin_generation(self, of: IndexDefinition, schema: IndexSchema) -> IndexDefinition:
         """Adds a generation under ``schema`` that is to take the index's place, and not another one there may be.
@@ -224,6 +227,6 @@ def _key(of: IndexDefinition) -> bytes:
     return _PREFIX + keyspace.pack(of.table_id) + of.name.encode()
 
 
-def _with_ttl(of: IndexDefinition, ttl_s: int) -> IndexDefinition:
-    following = None if of.next is None else _with_ttl(of.next, ttl_s)
-    return replace(of, schema=replace(of.schema, ttl_s=ttl_s), next=following)
+def _with_options(of: IndexDefinition, ttl_s: int, recall_target: float | None) -> IndexDefinition:
+    following = None if of.next is None else _with_options(of.next, ttl_s, recall_target)
+    return replace(of, schema=replace(of.schema, ttl_s=ttl_s, recall_target=recall_target), next=following)

@@ -155,6 +155,7 @@ def schema_out(schema: IndexSchema) -> dict[str, Any]:
         "routing_fields": list(schema.routing_fields),
         "routing_partition_size": schema.routing_partition_size,
         "ttl_s": schema.ttl_s,
+        **({} if schema.recall_target is None else {"recall_target": schema.recall_target}),
     }
 
 
@@ -166,6 +167,7 @@ def schema_in(stored: dict[str, Any]) -> IndexSchema:
         routing_fields=tuple(stored["routing_fields"]),
         routing_partition_size=stored.get("routing_partition_size"),  # definitions were written without it
         ttl_s=stored["ttl_s"],
+        recall_target=stored.get("recall_target"),
     )
 
 

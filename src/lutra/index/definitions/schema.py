@@ -10,6 +10,7 @@ from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
 from lutra.model.indexes import FieldSchema, IndexSchema
 from lutra.model.names import is_column_name
+from lutra.model.recall_target import require_recall_target
 from lutra.model.schema import TableOptions, TableSchema, TableUpdate
 
 
@@ -31,6 +32,17 @@ def check_schema(schema: IndexSchema) -> None:
         if count > kind.fields_max:
             raise ParameterInvalid(f"a search index has at most {kind.fields_max} {kind.type.name} fields, not {count}")
     _validate_sort(schema)
+    if schema.recall_target is not None:
+        require_recall_target(schema.recall_target)
+
+
+def check_recall_target(target: float | None, schema: IndexSchema) -> None:
+    """Raises ParameterInvalid where an index of ``schema`` is to be given a target that it cannot have."""
+    if target is None:
+        return
+    require_recall_target(target)
+    if all(field.vector is None for space in schema.spaces.values() for field in space.values()):
+        raise ParameterInvalid("[recall_target] goes with an index of vectors: this one has no vector field")
 
 
 def validate_schema(schema: IndexSchema, table: TableSchema) -> None:

@@ -69,7 +69,7 @@ class IndexConsumer:
     def redefine(self, definition: IndexDefinition) -> None:
         """As `IndexFeed.redefine`: the same objects, by another name perhaps; rows may live less long, not longer."""
         self.definition = definition
-        self.index.lifetime.index_ttl_s = definition.schema.ttl_s
+        self.index.redefine(definition.schema)
 
     @property
     def index(self) -> SearchIndex:

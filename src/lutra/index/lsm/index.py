@@ -189,6 +189,13 @@ class SearchIndex:
                 error=self.error,
             )
 
+    def redefine(self, schema: IndexSchema) -> None:
+        """Goes by another schema of the same fields: one under which rows live less long perhaps, not longer, and other
+        recalls are asked for."""
+        with self._lock:
+            self.schema, self._view = schema, None
+        self.lifetime.index_ttl_s = schema.ttl_s
+
     def view(self) -> IndexView:
         """The index as it is now: everything applied, less what has expired.
 

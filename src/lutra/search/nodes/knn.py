@@ -45,6 +45,7 @@ def bind(query: KnnVector, binder: Binder) -> Clause:
         query.weight,
         query.min_score,
         query.num_candidates,
+        binder.recall_target,
         vector,
         inner,
     )
@@ -93,6 +94,8 @@ class Near(Condition):
     weight: float
     min_score: float | None
     num_candidates: int | None
+    recall_target: float
+    """What is to be found of the neighbours, where no candidates are named."""
     vector: npt.NDArray[np.float32] = dataclasses.field(compare=False)
     """float32[dimension]"""
     filter: Condition | None = dataclasses.field(compare=False)
@@ -108,7 +111,8 @@ class Near(Condition):
         return () if self.filter is None else (Clause(self.filter, 1.0),)
 
     def describe(self) -> dict[str, Any]:
-        return {"query": "knn_vector", "field": self.field, "top_k": self.top_k}
+        asked = {"recall_target": self.recall_target} if self.num_candidates is None else {}
+        return {"query": "knn_vector", "field": self.field, "top_k": self.top_k, **asked}
 
 
 class Scan(NamedTuple):
@@ -215,7 +219,7 @@ class NearNode(Node):
         if self._scans and self._scans[0].checked is None:
             first, of = self._scans[0], self._condition
             among = None if first.qualifying == self.part.size else first.qualifying
-            predicted = nearest(self.part, of.field).predicted(first.wanted, among, of.num_candidates)
+            predicted = nearest(self.part, of.field).predicted(first.wanted, among, of.num_candidates, of.recall_target)
             if predicted is not None:
                 told["predicted_us"] = {name: round(us, 1) for name, us in predicted.us.items()}
                 told["predicted"] = {

@@ -19,6 +19,7 @@ from typing import Final
 from lutra.model import limits
 from lutra.model.clock import Clock
 from lutra.model.errors import AuthFailed, ParameterInvalid, RequestBodyTooLarge
+from lutra.model.recall_target import read_recall_target
 from lutra.server.auth import signing
 from lutra.server.auth.credentials import Credentials
 
@@ -35,6 +36,7 @@ _COMPRESS_TYPE: Final = b"x-ots-request-compress-type"
 _COMPRESS_SIZE: Final = b"x-ots-request-compress-size"
 EXPLAIN: Final = b"x-lutra-explain"
 FRESH: Final = b"x-lutra-fresh"
+RECALL_TARGET: Final = b"x-lutra-recall-target"
 _REQUIRED: Final = (_DATE, _API_VERSION, _ACCESS_KEY_ID, _INSTANCE_NAME, _CONTENT_MD5)
 
 # Only to the second: Go writes fractions of any length, which mean nothing.
@@ -56,6 +58,8 @@ class Admission:
     """Whether a search is to tell what it did: Lutra's own, unsigned header."""
     is_fresh: bool = False
     """Whether a search is to see every write acknowledged before it: as that."""
+    recall_target: float | None = None
+    """Of a search, or that an index is to have from now on: another of Lutra's own, unsigned headers."""
 
 
 class Gate:
@@ -74,7 +78,8 @@ class Gate:
         Raises ParameterInvalid for headers that are missing or malformed, AuthFailed where the caller has not proved
         to hold the secret, or its clock is off.
         """
-        given = self._collect(headers)
+        given_headers = list(headers)
+        given = self._collect(given_headers)
         for name in _REQUIRED:
             if name not in given:
                 raise ParameterInvalid(f"Missing header: '{name.decode()}'.")
@@ -89,8 +94,9 @@ class Gate:
             content_md5=given[_CONTENT_MD5],
             is_compressed=is_compressed,
             uncompressed_bytes=uncompressed_bytes,
-            explains=(EXPLAIN, b"1") in headers,
-            is_fresh=(FRESH, b"1") in headers,
+            explains=(EXPLAIN, b"1") in given_headers,
+            is_fresh=(FRESH, b"1") in given_headers,
+            recall_target=_recall_target(given_headers),
         )
 
     @staticmethod
@@ -131,6 +137,13 @@ class Gate:
             raise ParameterInvalid(f"Invalid date format: {_shown(text)}.")
         if abs(self._clock.now_us() // 1_000_000 - seconds) > SKEW_SECONDS_MAX:
             raise AuthFailed(f"Mismatch between system time and x-ots-date: {_shown(text)}.")
+
+
+def _recall_target(headers: Iterable[tuple[bytes, bytes]]) -> float | None:
+    said = [value for name, value in headers if name == RECALL_TARGET]
+    if len(said) > 1:
+        raise ParameterInvalid(f"Duplicated header: '{_shown(RECALL_TARGET)}'.")
+    return read_recall_target(_shown(said[0])) if said else None
 
 
 @lru_cache(maxsize=64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from lutra.instance.doors import EngineDoor
@@ -13,7 +14,7 @@ from lutra.server.auth.gate import EXPLAIN, Admission, open_body
 from lutra.server.http.responses import Responder, Response
 from lutra.server.lanes.later import Later
 from lutra.server.lanes.reply import Reply
-from lutra.server.lanes.searches import IndexSearch, Searches
+from lutra.server.lanes.searches import Asides, IndexSearch, Searches
 from lutra.server.observe.metrics import Metrics
 from lutra.server.protocol.errors import INTERNAL_CODE, error_body, status_of, told
 from lutra.server.protocol.operations import JSON_UNSERVED, Operation
@@ -45,12 +46,14 @@ class Service:
                 instance = self._engine.instance(admission.instance)
             except ObjectNotExist:
                 raise AuthFailed("The instance is not found.") from None
+            target = admission.recall_target
+            if target is not None and operation.handle_recall is not None:
+                return operation.handle_recall(instance, message, target)
             handled = operation.handle(instance, message)
             if not isinstance(handled, IndexSearch):
                 return handled
-            if admission.explains or admission.is_fresh:
-                handled = handled.told(explain=admission.explains, is_fresh=admission.is_fresh)
-            return self._searches.begin(instance, handled)
+            asides = Asides(admission.explains, admission.is_fresh, target)
+            return self._searches.begin(instance, replace(handled, asides=asides))
 
         return self._answered(work, operation, admission.signing_key, request_id, deadline)
 

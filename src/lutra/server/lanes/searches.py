@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from lutra.instance.doors import InstanceDoor
@@ -22,17 +22,29 @@ IndexName = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Asides:
+    """What Lutra's own headers, which nobody signs, say of a search beside its body."""
+
+    explains: bool = False
+    """Whether it is to tell what it did."""
+    is_fresh: bool = False
+    """Whether it is to see every write acknowledged before it."""
+    recall_target: float | None = None
+    """As `lutra.model.queries.SearchRequest` has it."""
+
+
+@dataclass(frozen=True, slots=True)
 class IndexSearch:
-    """A search that is ready to be made by ``call``; ``made`` makes it as headers want it: explained, fresh."""
+    """A search that is ready to be made."""
 
     table: str
     index: str
-    call: Callable[[], Reply]
-    made: Callable[[bool, bool], Reply]
+    make: Callable[[Asides], Reply]
+    asides: Asides = Asides()
 
-    def told(self, *, explain: bool, is_fresh: bool) -> IndexSearch:
-        """That search."""
-        return replace(self, call=partial(self.made, explain, is_fresh))
+    def call(self) -> Reply:
+        """Makes it."""
+        return self.make(self.asides)
 
 
 @dataclass(slots=True)

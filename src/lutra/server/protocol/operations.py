@@ -21,6 +21,7 @@ from lutra.server.protocol import table_operations as tables
 from lutra.server.protocol import transaction_operations as transactions
 
 Handler = Callable[[InstanceDoor, bytes], Reply | IndexSearch]
+RecallHandler = Callable[[InstanceDoor, bytes, float], Reply]
 
 
 class Lane(enum.Enum):
@@ -43,6 +44,8 @@ class Operation:
     name: str
     lane: Lane
     handle: Handler
+    handle_recall: RecallHandler | None = None
+    """In its place where a header says a recall target, but of a search; None: that means nothing."""
 
 
 _HANDLERS: Final[dict[str, tuple[Lane, Handler]]] = {
@@ -83,7 +86,11 @@ _HANDLERS: Final[dict[str, tuple[Lane, Handler]]] = {
     "ParallelScan": (Lane.SEARCH, scans.parallel_scan),
 }
 
-OPERATIONS: Final = {name: Operation(name, lane, handler) for name, (lane, handler) in _HANDLERS.items()}
+_RECALL_HANDLERS: Final[dict[str, RecallHandler]] = {"UpdateSearchIndex": search.set_recall_target}
+
+OPERATIONS: Final = {
+    name: Operation(name, lane, handler, _RECALL_HANDLERS.get(name)) for name, (lane, handler) in _HANDLERS.items()
+}
 
 UNSERVED: Final = frozenset(
     [

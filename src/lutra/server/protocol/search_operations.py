@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 from lutra.instance.doors import InstanceDoor
 from lutra.model import limits
 from lutra.model.errors import ParameterInvalid
+from lutra.model.indexes import IndexUpdate
 from lutra.model.queries import ReturnColumns, SearchRequest
 from lutra.search.deadline import shorten_request
 from lutra.server.lanes.reply import Reply
-from lutra.server.lanes.searches import IndexSearch
+from lutra.server.lanes.searches import Asides, IndexSearch
 from lutra.server.protocol import index_messages, search_messages
 from lutra.server.protocol.explanations import explanation_header
 from lutra.server.protocol.parsing import parse
@@ -32,6 +32,19 @@ def update_search_index(instance: InstanceDoor, body: bytes) -> Reply:
     request = parse(index_pb2.UpdateSearchIndexRequest, body)
     update = index_messages.parse_index_update(request)
     instance.update_search_index(request.table_name, request.index_name, update)
+    return Reply(b"")
+
+
+def set_recall_target(instance: InstanceDoor, body: bytes, target: float) -> Reply:
+    """An UpdateSearchIndex with the header that says a recall target. As nobody signs that, nothing else may come with
+    it: who only forwards a request cannot have it change an index."""
+    request = parse(index_pb2.UpdateSearchIndexRequest, body)
+    table, index = request.table_name, request.index_name
+    update = index_messages.parse_index_update(request)
+    ttl_s = instance.describe_search_index(table, index).schema.ttl_s
+    if update not in (IndexUpdate(), IndexUpdate(ttl_s=ttl_s)):
+        raise ParameterInvalid("an UpdateSearchIndex that says a recall target changes nothing else")
+    instance.update_search_index(table, index, IndexUpdate(recall_target=target))
     return Reply(b"")
 
 
@@ -66,18 +79,16 @@ def search(instance: InstanceDoor, body: bytes) -> IndexSearch:
     routing = search_messages.parse_routing(request)
     shorten_request(wanted.timeout_ms)
 
-    def make(wanted: SearchRequest) -> Reply:
-        result = instance.search_opened(request.table_name, request.index_name, wanted, routing)
-        body, stats = search_messages.search_message(wanted, result).SerializeToString(), result.stats
+    def make(asides: Asides) -> Reply:
+        asked = replace(wanted, explain=asides.explains, is_fresh=asides.is_fresh, recall_target=asides.recall_target)
+        result = instance.search_opened(request.table_name, request.index_name, asked, routing)
+        body, stats = search_messages.search_message(asked, result).SerializeToString(), result.stats
         reply = Reply(body, rows_read=len(result.rows), distances=stats.distances, reads=stats.reads)
         if stats.explanation is not None:
             reply.explanation = explanation_header(stats.explanation)
         return reply
 
-    def made(explain: bool, is_fresh: bool) -> Reply:
-        return make(replace(wanted, explain=explain, is_fresh=is_fresh))
-
-    return IndexSearch(request.table_name, request.index_name, partial(make, wanted), made)
+    return IndexSearch(request.table_name, request.index_name, make)
 
 
 def _check_index_only(instance: InstanceDoor, request: query_pb2.SearchRequest, wanted: SearchRequest) -> None:
