@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from lutra.model import limits
 if TYPE_CHECKING:
     from lutra.index.definitions.definition import IndexDefinition
     from lutra.index.lsm.stats import IndexStats, SegmentStats
+    from lutra.instance.recall_sampler import Told
     from lutra.instance.stopped import StoppedDirectory
 
 
@@ -49,6 +50,8 @@ class _Found:
     """Why that cannot be read."""
     anew: str | None = None
     """Why it is filled anew when it is next served."""
+    recall: Told = field(default_factory=dict)
+    """What a server has measured of its searches, by whether they had a filter."""
     filling: IndexStats | None = None
     """What the generation consists of that is being filled to take its place; None where there is none, or nothing of
     it is in segments yet."""
@@ -77,6 +80,7 @@ def stats(
     changes    numbers of the table's changes: those up to "in segments" (JSON: "searchable") the next start need
                not read again; "indexed": in segments of the kind that their size calls for
     written    bytes put on the store for each byte of rows flushed: what merging has cost
+    recall     what searches that a server measured have found of the nearest, and a 95 % interval
     left out   values that filters do not see, since the index was made: not of their field's type, or too long
     filling    a generation under other fields, which takes this one's place once it has all rows
     
@@ -195,6 +199,8 @@ def set_(
 
 def _found(directory: StoppedDirectory, of: IndexDefinition, written: int) -> _Found:
     from lutra.index.lsm.stored_stats import stored_stats
+    from lutra.instance.recall_file import read_recall
+    from lutra.instance.recall_sampler import IndexKey
     from lutra.model.errors import LutraError, ObjectMissing
 
     failure: LutraError | None = None
@@ -204,7 +210,8 @@ def _found(directory: StoppedDirectory, of: IndexDefinition, written: int) -> _F
             newest, stats = storage.newest(), stored_stats(storage)
             anew = None if newest is None else directory.provenance(of).why_not(newest[1])
             filling = None if of.next is None else stored_stats(directory.storage(of.next))
-            return _Found(of, stats, written, anew=anew, filling=filling)
+            measured = read_recall(directory.path).get(IndexKey(of.instance, of.table, of.name), {})
+            return _Found(of, stats, written, anew=anew, filling=filling, recall=measured)
         except ObjectMissing as error:  # the server may have merged it, and deleted it, after the manifest was read
             failure = error
         except LutraError as error:
@@ -247,6 +254,7 @@ def _as_json(found: _Found) -> dict[str, object]:
         "dead": stats.dead,
         "kinds": stats.kinds,
         "recall_target": of.schema.recall_target,
+        "measured_recall": found.recall,
         "disk_bytes": stats.bytes_by_class,
         "memory_bytes": stats.resident_bytes,
         "watermarks": {
@@ -334,6 +342,9 @@ def _print(found: _Found) -> None:
         ("written", f"{stats.write_amplification:.2f} bytes for each byte of rows flushed; manifest {stats.manifest}"),
     ):
         console.print(f"{name:<9}{text}", markup=False, soft_wrap=True)
+    for kind, told in found.recall.items():
+        text = f"{told['recall']:.3f} of the nearest found ({told['low']:.3f} to {told['high']:.3f})"
+        console.print(f"recall   {text} in {told['searches']:,} {kind} searches that were measured", soft_wrap=True)
     if stats.unindexed:
         counts = ", ".join(f"{count:,} of {name}" for name, count in sorted(stats.unindexed.items()))
         console.print(f"left out {counts}: not of the field's type, or too long", markup=False, soft_wrap=True)

@@ -67,6 +67,13 @@ _MB: Final = 1024 * 1024
     default=True,
     help="Whether rows that come without vectors get those that their table's models make.",
 )
+@click.option(
+    "--recall-sample",
+    default=0.01,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Share of searches for neighbours that are made once more while nobody searches, to measure their recall.",
+)
 @log_level_option
 def serve(
     data_dir: Path,
@@ -83,6 +90,7 @@ def serve(
     has_console: bool,
     console_upload_mb: int,
     embeds: bool,
+    recall_sample: float,
     log_level: str,
 ) -> None:
     """Serve a data directory over HTTP, to the official Tablestore SDKs, and to people in a browser.
@@ -138,6 +146,7 @@ def serve(
         try:
             if embeds:
                 engine.embed_changes()
+            engine.measure_recall(recall_sample)
             bodies = said.bodies_bytes_max(engine.memory)
             options = ServerOptions(host=host, port=port, write_threads=write_threads, bodies_bytes_max=bodies)
             _serve(engine, instances, options, console_upload_mb if has_console else None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -18,6 +19,8 @@ from lutra.instance.memory_keeper import MemoryKeeper
 from lutra.instance.memory_plan import MemoryPlan
 from lutra.instance.partition import Examine, Partition
 from lutra.instance.process_memory import resident_bytes
+from lutra.instance.recall_file import write_recall
+from lutra.instance.recall_sampler import IndexKey, RecallSampler
 from lutra.instance.rows_place import RowsPlace
 from lutra.instance.traces import require_tables_or_nothing
 from lutra.kv.folder import make_durable_folder
@@ -25,6 +28,8 @@ from lutra.kv.opening import MEMORY_BYTES_DEFAULT as ROWS_BYTES_DEFAULT
 from lutra.model import forks
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import ObjectNotExist, StorageFailure
+from lutra.model.queries import SearchRequest
+from lutra.search.nodes.knn import Sampled
 
 _FOLDER_MODE: Final = 0o700
 
@@ -59,6 +64,8 @@ class Engine:
         forks.follow(self)
         self.memory = MemoryKeeper(partition.resources, plan)
         """What all of it takes. To look at."""
+        self.recall = RecallSampler(0, self._shadowed)
+        """What searches find of the true neighbours, as far as that is measured. To look at."""
         try:
             self._reopen_indexes()
         except BaseException:
@@ -158,6 +165,19 @@ class Engine:
                 found = self._made(name)
             return found
 
+    def measure_recall(self, share: float) -> None:
+        """Has that share of the searches for neighbours, 0 to 1, made once more while nobody searches, and compared
+        with what is all but surely true. Once, right after it is opened."""
+        self._process.check()
+        with self._lock:
+            self.recall = RecallSampler(share, self._shadowed, save=partial(write_recall, self._data_dir))
+            for instance in self._instances.values():
+                instance.recall = self.recall
+        self.recall.start()
+
+    def _shadowed(self, of: IndexKey, request: SearchRequest) -> Sampled | None:
+        return self.instance(of.instance).shadow(of.table, of.name, request)
+
     def embed_changes(self) -> None:
         """Has rows that are written from now on get the vectors that their tables' models make, whoever writes them.
 
@@ -183,6 +203,7 @@ class Engine:
             if self._closed:
                 return
             self._closed = True
+        self.recall.stop()
         self.memory.stop()
         self.partition.stop()
         self.partition.resources.close()
@@ -193,6 +214,7 @@ class Engine:
 
     def _made(self, name: str) -> Instance:
         made = Instance(name, self.partition)
+        made.recall = self.recall
         self._instances[name] = made
         return made
 

@@ -16,6 +16,7 @@ from lutra.instance.index_changes import IndexChanges, WantedIndex, being_filled
 from lutra.instance.living import answer_of_living
 from lutra.instance.open_indexes import GenerationStats, OpenIndex, OpenIndexes, Route
 from lutra.instance.partition import Partition
+from lutra.instance.recall_sampler import IndexKey, RecallSampler
 from lutra.instance.reconcile import reconciled
 from lutra.instance.scanning import check_parts, check_scan, scanned
 from lutra.instance.secondary import SecondaryIndexes
@@ -42,9 +43,11 @@ from lutra.model.shards import ShardCall, ShardReply
 from lutra.model.streams import StreamDescription, StreamIterator, StreamPage
 from lutra.search import Answer, search_many
 from lutra.search.deadline import in_time
+from lutra.search.nodes.knn import Sampled
 from lutra.search.plan import plan_of
 from lutra.search.routing import check_routing
 from lutra.search.sample import SampleRequest, VectorSample, sample_of
+from lutra.search.shadow import shadow
 
 _CATCHING_UP_SHARE: Final = 0.5
 """Of its time, what a search that wants to see the latest writes waits for them."""
@@ -70,6 +73,8 @@ class Instance:
         self.secondary = SecondaryIndexes(partition, self.tables)
         """To look at."""
         self._changes = IndexChanges(name, partition, self.tables, self._indexes)
+        self.recall: RecallSampler | None = None
+        """What is told of searches for neighbours, where their recall is measured."""
 
     def require_writable(self) -> None:
         """Raises ReadOnlyDatabase where nothing of it can be changed."""
@@ -196,6 +201,8 @@ class Instance:
         """
         self._process.check()
         self._changes.update(table, index, update)
+        if self.recall is not None:  # searches may find more from now on, or less
+            self.recall.forget(IndexKey(self.name, table, index))
 
     def wait_updated(self, table: str, index: str, timeout_s: float) -> None:
         """Returns when searches go by the newest schema of an index. Raises RequestTimeout."""
@@ -237,6 +244,8 @@ class Instance:
         there is no such index."""
         self._process.check()
         self._changes.delete(table, index)
+        if self.recall is not None:
+            self.recall.forget(IndexKey(self.name, table, index))
 
     def search(self, table: str, index: str, request: SearchRequest) -> SearchResult:
         """The rows that a query finds.
@@ -314,7 +323,25 @@ class Instance:
             if result.next_token:
                 result.next_token = route.mark + result.next_token
             result.is_complete = result.is_complete and is_complete
+        if self.recall is not None and not routing:
+            for request, result in zip(requests, results, strict=True):
+                self._tell_recall(self.recall, IndexKey(self.name, table, index), request, result)
         return results
+
+    @staticmethod
+    def _tell_recall(recall: RecallSampler, of: IndexKey, request: SearchRequest, result: SearchResult) -> None:
+        """Of what was found, to who measures it; and what has been measured, where a search explains itself."""
+        if result.is_complete:
+            recall.note(of, request)
+        if result.stats.explanation is not None and (measured := recall.told(of)):
+            result.stats.explanation["measured_recall"] = measured
+
+    def shadow(self, table: str, index: str, request: SearchRequest) -> Sampled | None:
+        """As `lutra.search.shadow.shadow`, over what an index shows now. Raises as that, and as `search_opened`."""
+        self._process.check()
+        opened, view = self._shown(table, index)
+        with _telling_of_damage(opened.feed):
+            return in_time(None, lambda deadline: shadow(view, request, deadline))
 
     def _has_caught_up(self, table: str, index: str, request: SearchRequest) -> bool:
         """Waits until the index is as new as the request wants it; False where the time for that was up.

@@ -11,9 +11,11 @@ from prometheus_client.registry import Collector
 from lutra.feed.feed import Watermarks
 from lutra.index.lsm.stats import IndexStats
 from lutra.instance.engine import Engine
+from lutra.instance.recall_sampler import IndexKey
 from lutra.model.clock import Clock
 from lutra.model.errors import LutraError
 from lutra.model.indexes import IndexDescription
+from lutra.model.recall_estimate import RecallEstimate
 
 
 class IndexCollector(Collector):
@@ -34,6 +36,10 @@ class IndexCollector(Collector):
                 except LutraError:
                     continue  # deleted meanwhile
                 gauges.add([name, table, index], self._clock.now_us(), description, watermarks, stats)
+                for is_filtered in (False, True):
+                    measured = self._engine.recall.measured(IndexKey(name, table, index), is_filtered)
+                    if measured is not None:
+                        gauges.add_recall([name, table, index, str(is_filtered).lower()], measured)
         yield from gauges.all
 
     def describe(self) -> Iterator[Metric]:
@@ -68,6 +74,13 @@ class _IndexGauges:
         )
         self._damaged = self._made("damaged_rows", "Rows of the table that cannot be read, and the index leaves out")
         self._dead = self._made("dead_rows", "Rows of segments that were deleted or replaced")
+        self._recall = self._made(
+            "measured_recall",
+            "Share of the true neighbours that searches found, of those that were measured, and a 95 % interval",
+            "filtered",
+            "bound",
+        )
+        self._recall_searches = self._made("measured_searches", "Searches that were measured for it", "filtered")
         self._written = self._made("written_bytes", "Bytes put on the store since the index was made", "by")
 
     def add(
@@ -91,7 +104,12 @@ class _IndexGauges:
             for label, value in values.items():
                 family.add_metric([*labels, label], value)
 
-    def _made(self, name: str, text: str, label: str | None = None) -> GaugeMetricFamily:
-        labels = ["instance", "table", "index", *([] if label is None else [label])]
+    def add_recall(self, labels: list[str], measured: RecallEstimate) -> None:
+        for bound, value in (("mean", measured.recall), ("low", measured.low), ("high", measured.high)):
+            self._recall.add_metric([*labels, bound], value)
+        self._recall_searches.add_metric(labels, measured.searches)
+
+    def _made(self, name: str, text: str, *more: str) -> GaugeMetricFamily:
+        labels = ["instance", "table", "index", *more]
         self.all.append(GaugeMetricFamily(f"lutra_index_{name}", text, labels=labels))
         return self.all[-1]
