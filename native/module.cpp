@@ -10,6 +10,7 @@ NB_MODULE(_native, m) {
     lutra::bind_log_frames(m);
     lutra::bind_wildcard(m);
     lutra::bind_codes(m);
+    lutra::bind_link_codes(m);
     lutra::bind_plainbuffer(m);
     lutra::bind_distance(m);
     lutra::bind_vector_values(m);

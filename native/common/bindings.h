@@ -16,6 +16,7 @@ void bind_forks(nanobind::module_& m);
 void bind_geo(nanobind::module_& m);
 void bind_graph(nanobind::module_& m);
 void bind_lists(nanobind::module_& m);
+void bind_link_codes(nanobind::module_& m);
 void bind_log_frames(nanobind::module_& m);
 void bind_row_mask(nanobind::module_& m);
 void bind_searcher(nanobind::module_& m);

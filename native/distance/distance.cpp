@@ -74,14 +74,19 @@ __attribute__((target("avx2,fma"))) inline float sum_lanes(__m256 lanes) {
     return _mm_cvtss_f32(half);
 }
 
+// All of a tile's sums stay in registers: gcc 12 kept those of one query in memory, and wrote them each time.
+#define LUTRA_UNROLL _Pragma("GCC unroll 8")
+
 template <Sum sum, std::size_t queries_count>
 __attribute__((target("avx2,fma"))) void tile_avx2(const float* const* rows, const float* const* queries,
                                                    std::size_t dimension, float* sums, float* norms) {
     constexpr std::size_t kLanes = 8;
     __m256 total[kTileRows][queries_count];
     __m256 norm[kTileRows];
+    LUTRA_UNROLL
     for (std::size_t r = 0; r < kTileRows; ++r) {
         norm[r] = _mm256_setzero_ps();
+        LUTRA_UNROLL
         for (std::size_t q = 0; q < queries_count; ++q) total[r][q] = _mm256_setzero_ps();
     }
     for (std::size_t begin = 0; begin < dimension; begin += kLanes) {
@@ -89,13 +94,16 @@ __attribute__((target("avx2,fma"))) void tile_avx2(const float* const* rows, con
         const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
         const __m256i inside = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(dimension - begin)), lane);
         __m256 query[queries_count];
+        LUTRA_UNROLL
         for (std::size_t q = 0; q < queries_count; ++q) {
             const float* at = queries[q] + begin;
             query[q] = whole ? _mm256_loadu_ps(at) : _mm256_maskload_ps(at, inside);
         }
+        LUTRA_UNROLL
         for (std::size_t r = 0; r < kTileRows; ++r) {
             const float* at = rows[r] + begin;
             const __m256 row = whole ? _mm256_loadu_ps(at) : _mm256_maskload_ps(at, inside);
+            LUTRA_UNROLL
             for (std::size_t q = 0; q < queries_count; ++q) {
                 if constexpr (sum == Sum::kSquaredDifferences) {
                     const __m256 difference = _mm256_sub_ps(row, query[q]);
@@ -107,7 +115,9 @@ __attribute__((target("avx2,fma"))) void tile_avx2(const float* const* rows, con
             if constexpr (sum == Sum::kProductsAndNorms) norm[r] = _mm256_fmadd_ps(row, row, norm[r]);
         }
     }
+    LUTRA_UNROLL
     for (std::size_t r = 0; r < kTileRows; ++r) {
+        LUTRA_UNROLL
         for (std::size_t q = 0; q < queries_count; ++q) sums[r * queries_count + q] = sum_lanes(total[r][q]);
         if constexpr (sum == Sum::kProductsAndNorms) norms[r] = sum_lanes(norm[r]);
     }
@@ -119,17 +129,22 @@ __attribute__((target("avx512f"))) void tile_avx512(const float* const* rows, co
     constexpr std::size_t kLanes = 16;
     __m512 total[kTileRows][queries_count];
     __m512 norm[kTileRows];
+    LUTRA_UNROLL
     for (std::size_t r = 0; r < kTileRows; ++r) {
         norm[r] = _mm512_setzero_ps();
+        LUTRA_UNROLL
         for (std::size_t q = 0; q < queries_count; ++q) total[r][q] = _mm512_setzero_ps();
     }
     for (std::size_t begin = 0; begin < dimension; begin += kLanes) {
         const std::size_t left = dimension - begin;
         const __mmask16 inside = static_cast<__mmask16>(left >= kLanes ? 0xffff : (1u << left) - 1);
         __m512 query[queries_count];
+        LUTRA_UNROLL
         for (std::size_t q = 0; q < queries_count; ++q) query[q] = _mm512_maskz_loadu_ps(inside, queries[q] + begin);
+        LUTRA_UNROLL
         for (std::size_t r = 0; r < kTileRows; ++r) {
             const __m512 row = _mm512_maskz_loadu_ps(inside, rows[r] + begin);
+            LUTRA_UNROLL
             for (std::size_t q = 0; q < queries_count; ++q) {
                 if constexpr (sum == Sum::kSquaredDifferences) {
                     const __m512 difference = _mm512_sub_ps(row, query[q]);
@@ -141,7 +156,9 @@ __attribute__((target("avx512f"))) void tile_avx512(const float* const* rows, co
             if constexpr (sum == Sum::kProductsAndNorms) norm[r] = _mm512_fmadd_ps(row, row, norm[r]);
         }
     }
+    LUTRA_UNROLL
     for (std::size_t r = 0; r < kTileRows; ++r) {
+        LUTRA_UNROLL
         for (std::size_t q = 0; q < queries_count; ++q) sums[r * queries_count + q] = _mm512_reduce_add_ps(total[r][q]);
         if constexpr (sum == Sum::kProductsAndNorms) norms[r] = _mm512_reduce_add_ps(norm[r]);
     }

@@ -34,10 +34,17 @@ void NodeReader::abandon() {
     is_under_way_ = false;
 }
 
-void NodeReader::start(std::span<const std::uint32_t> rows) {
+void NodeReader::start(std::span<const std::uint32_t> rows, bool reads_neighbours) {
     abandon();
     rows_.assign(rows.begin(), rows.end());
     blocks_.clear();
+    if (file_.vectors != nullptr && !reads_neighbours) {
+        nodes_.clear();
+        for (const std::uint32_t row : rows) {
+            nodes_.push_back(reinterpret_cast<const float*>(file_.vectors + row * file_.vectors_apart));
+        }
+        return;
+    }
     for (const std::uint32_t row : rows) blocks_.push_back(row / file_.layout.nodes_per_block());
     std::sort(blocks_.begin(), blocks_.end());
     blocks_.erase(std::unique(blocks_.begin(), blocks_.end()), blocks_.end());

@@ -29,6 +29,8 @@ struct NodeFile {
     NodeLayout layout;
     std::size_t row_count;
     std::uint64_t offset = 0;  // of the first block in what the reader reads
+    const std::uint8_t* vectors = nullptr;  // where they are in memory, and not read: the first, and
+    std::size_t vectors_apart = 0;          // how many bytes lie from each to the next
 };
 
 struct ReadCounters {
@@ -47,8 +49,9 @@ class NodeReader {
     // Of how many blocks the rows of one batch may be.
     std::size_t blocks_max() const { return blocks_max_; }
 
-    // Sets reads of these rows' blocks going, as far as the source can; each block is read once.
-    void start(std::span<const std::uint32_t> rows);
+    // Sets reads of these rows' blocks going, as far as the source can; each block is read once. Where vectors are in
+    // memory nothing is, unless `reads_neighbours`: without, only vectors are asked for.
+    void start(std::span<const std::uint32_t> rows, bool reads_neighbours);
     // Returns when all are there and checked. Throws StorageError, CorruptionError or what the source threw.
     void finish();
     // Instead of `finish`, where nobody wants them any more.

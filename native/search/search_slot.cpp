@@ -112,6 +112,7 @@ void SearchSlot::choose(const float* query) {
     }
     code_.reset();
     fine_code_.reset();
+    if (plan_->strategy == Strategy::kWalk && walk_links()) return;
     if (parts_.records != nullptr) code_.emplace(*parts_.quantizer, query, plan_->bound_sigmas);
     if (plan_->strategy == Strategy::kWalk) {
         walk();
@@ -123,6 +124,26 @@ void SearchSlot::choose(const float* query) {
         is_node_walking_ = true;
         node_walk_.begin(code_ ? &*code_ : nullptr, plan_->beam, left_out_);
     }
+}
+
+// Answers by the codes of neighbours, where they are in memory and nothing speaks against what they found. Under a mask a
+// walk by the rows' own codes reads lists through, which these do not allow.
+bool SearchSlot::walk_links() {
+    if (parts_.links == nullptr || plan_->mask != nullptr) return false;
+    const LinkQuery query(*parts_.links, query_);
+    if (!query.is_plain()) return false;
+    link_walk_.run(link_graph(parts_), query, *exact_, std::max(plan_->beam, plan_->k), left_out_);
+    const std::vector<Candidate>& compared = link_walk_.compared();
+    counters_.hops += link_walk_.hops();
+    counters_.distances += link_walk_.estimates() + compared.size();
+    counters_.exact += compared.size();
+    for (const Candidate& one : compared) {
+        if (parts_.exact_rows.empty() || !is_exact(one.row)) take(one.row, one.distance);
+    }
+    const bool is_indistinct = plan_->deepens && !link_walk_.is_distinct();
+    if (nearest_.size() == plan_->k && !is_indistinct && !is_far()) return true;
+    forget();
+    return false;
 }
 
 void SearchSlot::walk() {
@@ -336,7 +357,7 @@ bool SearchSlot::start_round() {
     if (!is_node_walking_) choose_round();
     while (round_.empty() && go_on_deeper()) choose_round();
     is_busy_ = !round_.empty();
-    if (is_busy_) reader_.start(round_);
+    if (is_busy_) reader_.start(round_, is_node_walking_);
     return is_busy_;
 }
 

@@ -25,9 +25,9 @@ inline constexpr float kDeepSigmas = 2.5;
 
 class SearchSlot {
   public:
-    // `walk` may be shared with other slots of the thread: none needs it while it waits for reads.
-    SearchSlot(const SegmentParts& parts, Walk& walk)
-        : parts_(parts), walk_(walk), node_walk_(parts), reader_(parts.nodes) {}
+    // Walks may be shared with other slots of the thread: none needs it while it waits for reads.
+    SearchSlot(const SegmentParts& parts, Walk& walk, LinkWalk& link_walk)
+        : parts_(parts), walk_(walk), link_walk_(link_walk), node_walk_(parts), reader_(parts.nodes) {}
 
     // Chooses candidates and sets the first reads going. `query` and `plan` have to stay until it is done. `left_out`:
     // a row that does not count; kNoRow: none.
@@ -52,6 +52,7 @@ class SearchSlot {
     void cut();
     bool is_exact(std::uint32_t row) const;
     void choose(const float* query);
+    bool walk_links();
     void walk();
     void scan();
     void scan_lists();
@@ -104,6 +105,7 @@ class SearchSlot {
 
     const SegmentParts& parts_;
     Walk& walk_;
+    LinkWalk& link_walk_;
     NodeWalk node_walk_;
     bool is_node_walking_ = false;
     bool is_cut_ = false;  // candidates were to be chosen for longer than there was time

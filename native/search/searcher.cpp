@@ -36,7 +36,8 @@ void put(const SearchSlot& slot, const SearchPlan& plan, std::int64_t* ids, floa
 class SearchThread {
   public:
     explicit SearchThread(const SegmentParts& parts)
-        : slots_{SearchSlot(parts, walk_), SearchSlot(parts, walk_), SearchSlot(parts, walk_)} {}
+        : slots_{SearchSlot(parts, walk_, link_walk_), SearchSlot(parts, walk_, link_walk_),
+                 SearchSlot(parts, walk_, link_walk_)} {}
 
     // Calls `answered(slot)` for each query it takes from the counter.
     template <class Answered>
@@ -95,6 +96,7 @@ class SearchThread {
     }
 
     Walk walk_;
+    LinkWalk link_walk_;
     std::array<SearchSlot, kSlots> slots_;
 };
 

@@ -13,6 +13,7 @@
 #include "codes.h"
 #include "distance.h"
 #include "lists.h"
+#include "link_walk.h"
 #include "node_reader.h"
 #include "search_plan.h"
 #include "walk.h"
@@ -34,6 +35,8 @@ struct SegmentParts {
     // Rows that codes do not describe, ascending, and their vectors [rows, dimension]: compared by every search.
     std::span<const std::uint32_t> exact_rows;
     const float* exact_vectors = nullptr;
+    const LinkCodes* links = nullptr;            // of the neighbours; nullptr: there are none in memory
+    const std::uint8_t* link_blocks = nullptr;   // [rows, block_bytes of their layout], with the vectors
     SimdLevel level;
 };
 
@@ -41,6 +44,11 @@ struct SegmentParts {
 inline WalkGraph walk_graph(const SegmentParts& parts) {
     return {parts.neighbours, parts.records, parts.nodes.row_count, parts.nodes.layout.degree,
             parts.quantizer->record_bytes(), parts.entries, parts.apart};
+}
+
+inline LinkGraph link_graph(const SegmentParts& parts) {
+    const LinkLayout layout = parts.links->layout(parts.nodes.layout.degree);
+    return {parts.link_blocks, parts.nodes.row_count, layout, layout.block_bytes(), parts.entries, parts.apart};
 }
 
 struct Queries {

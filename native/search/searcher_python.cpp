@@ -71,14 +71,15 @@ class PySearcher {
                int metric, const Quantizer* quantizer, std::optional<Records> records,
                std::optional<Neighbours> neighbours, Entries entries, const Quantizer* fine_quantizer,
                std::optional<Records> fine_records, Entries apart, Entries exact_rows, Matrix exact_vectors,
-               const Lists* lists)
+               const Lists* lists, const LinkCodes* links, std::optional<Records> link_blocks)
         : records_(std::move(records)),
           fine_records_(std::move(fine_records)),
           neighbours_(std::move(neighbours)),
           entries_(std::move(entries)),
           apart_(std::move(apart)),
           exact_rows_(std::move(exact_rows)),
-          exact_vectors_(std::move(exact_vectors)) {
+          exact_vectors_(std::move(exact_vectors)),
+          link_blocks_(std::move(link_blocks)) {
         require(dimension >= 1 && dimension <= kDimensionMax, "dimension is 1 to 4096");
         require(rows <= kGraphRowsMax, "more than 2^31 - 1 rows in a segment");
         require(metric >= 0 && metric <= 2, "there is no metric " + std::to_string(metric));
@@ -103,6 +104,7 @@ class PySearcher {
                 "the lists do not fit the rows");
         parts.lists = lists;
         set_arrays(parts);
+        set_links(parts, links);
         searcher_.emplace(std::move(parts));
     }
 
@@ -170,6 +172,34 @@ class PySearcher {
         require(ascend && (parts.exact_rows.empty() || parts.exact_rows.back() < rows), "exact rows are no ascending rows");
     }
 
+    void set_links(SegmentParts& parts, const LinkCodes* links) {
+        const std::size_t rows = parts.nodes.row_count;
+        require((links != nullptr) == link_blocks_.has_value(), "blocks of neighbours' codes go with what made them");
+        if (links == nullptr) return;
+        require(parts.records != nullptr && parts.neighbours != nullptr, "links need codes and graph in memory");
+        require(links->dimension() == parts.nodes.layout.dimension && links->metric() == parts.metric,
+                "the codes of neighbours have another dimension or metric");
+        const LinkLayout layout = links->layout(parts.nodes.layout.degree);
+        require(link_blocks_->shape(0) == rows && link_blocks_->shape(1) == layout.block_bytes(),
+                "the blocks of neighbours' codes do not fit the rows");
+        require(reinterpret_cast<std::uintptr_t>(link_blocks_->data()) % 64 == 0, "links begin at a multiple of 64 bytes");
+        check_links(layout);
+        parts.links = links;
+        parts.link_blocks = link_blocks_->data();
+        parts.nodes.vectors = link_blocks_->data();
+        parts.nodes.vectors_apart = layout.block_bytes();
+    }
+
+    void check_links(const LinkLayout& layout) const {
+        const std::size_t rows = link_blocks_->shape(0);
+        for (std::size_t row = 0; row < rows; ++row) {
+            const LinkBlock block{link_blocks_->data() + row * layout.block_bytes(), layout};
+            require(std::all_of(block.neighbours(), block.neighbours() + layout.places(),
+                                [rows](std::uint32_t one) { return one < rows; }),
+                    "a neighbour of a block is no row");
+        }
+    }
+
     std::optional<Records> records_;
     std::optional<Records> fine_records_;
     std::optional<Neighbours> neighbours_;
@@ -177,6 +207,7 @@ class PySearcher {
     Entries apart_;
     Entries exact_rows_;
     Matrix exact_vectors_;
+    std::optional<Records> link_blocks_;
     std::optional<Searcher> searcher_;
 };
 
@@ -402,12 +433,13 @@ void bind_searcher(nb::module_& m) {
     nb::class_<PySearcher>(m, "Searcher")
         .def(nb::init<const HeldSource&, bool, std::size_t, std::size_t, std::size_t, int, const Quantizer*,
                       std::optional<Records>, std::optional<Neighbours>, Entries, const Quantizer*,
-                      std::optional<Records>, Entries, Entries, Matrix, const Lists*>(),
+                      std::optional<Records>, Entries, Entries, Matrix, const Lists*, const LinkCodes*,
+                      std::optional<Records>>(),
              "nodes"_a, "through_cache"_a, "rows"_a, "dimension"_a, "degree"_a, "metric"_a, "quantizer"_a.none(),
              "records"_a.noconvert().none(), "neighbours"_a.noconvert().none(), "entries"_a.noconvert(),
              "fine_quantizer"_a.none(), "fine_records"_a.noconvert().none(), "apart"_a.noconvert(), "exact_rows"_a.noconvert(),
-             "exact_vectors"_a.noconvert(), "lists"_a.none(), nb::keep_alive<1, 8>(), nb::keep_alive<1, 12>(),
-             nb::keep_alive<1, 17>())
+             "exact_vectors"_a.noconvert(), "lists"_a.none(), "links"_a.none(), "link_blocks"_a.noconvert().none(),
+             nb::keep_alive<1, 8>(), nb::keep_alive<1, 12>(), nb::keep_alive<1, 17>(), nb::keep_alive<1, 18>())
         .def("meet", &PySearcher::meet, "vectors"_a.noconvert(), "rows"_a.noconvert(), "beam"_a, "threads"_a)
         .def("come_by", &PySearcher::come_by, "query"_a.noconvert(), "beam"_a, "count"_a)
         .def("search", &PySearcher::search, "queries"_a.noconvert(), "k"_a, "strategy"_a, "beam"_a, "candidates"_a,

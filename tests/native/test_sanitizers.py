@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 NAMES = re.findall(r"^native_test\((\w+)", (HERE / "CMakeLists.txt").read_text(), re.MULTILINE)
-THREADED = ["block_cache", "codes", "graph", "helpers", "lists", "searcher", "text", "topk"]
+THREADED = ["block_cache", "codes", "graph", "helpers", "links", "lists", "searcher", "text", "topk"]
 ADDRESSES = "address,undefined"
 
 Build = Callable[[str, str], Path]

@@ -342,6 +342,16 @@ class Lists:
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]: ...
     def ranked(self, query: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
 
+class LinkCodes:
+    """See `lutra.kernels.link_codes.LinkCodes`."""
+
+    def __init__(self, metric: int, centroid: NDArray[np.float32], seed: int, level: str | None) -> None: ...
+    def block_bytes(self, degree: int) -> int: ...
+    def make(self, neighbours: NDArray[np.uint32], blocks: NDArray[np.uint8], threads: int) -> bool: ...
+    def estimate(
+        self, query: NDArray[np.float32], block: NDArray[np.uint8], degree: int, distance: float, limit: float
+    ) -> NDArray[np.float32]: ...
+
 class Searcher:
     """See `lutra.kernels.searcher.Searcher`."""
 
@@ -363,6 +373,8 @@ class Searcher:
         exact_rows: NDArray[np.uint32],
         exact_vectors: NDArray[np.float32],
         lists: Lists | None,
+        links: LinkCodes | None,
+        link_blocks: NDArray[np.uint8] | None,
     ) -> None: ...
     def come_by(
         self, query: NDArray[np.float32], beam: int, count: int

@@ -19,6 +19,7 @@ from lutra.kernels import _native
 from lutra.kernels.blocks import BlockSource
 from lutra.kernels.codes import Quantizer
 from lutra.kernels.distance import require_finite
+from lutra.kernels.link_codes import Links
 from lutra.kernels.lists import Lists
 from lutra.kernels.row_mask import RowMask
 from lutra.model.indexes import Metric
@@ -129,6 +130,8 @@ class Searcher:
     :param exact_rows: uint32 [e], ascending: rows that codes do not describe, and ``exact_vectors`` float32 [e, d] are
         theirs: every search compares them. None: there are none.
     :param lists: that the rows are in, over ``quantizer``; None: in none.
+    :param links: of the graph's neighbours, beside codes and graph: a WALK without a mask goes by these, and vectors
+        are theirs, so that only a NODE_WALK reads. None: not in memory.
     :raises ValueError: these do not fit each other.
     """
 
@@ -153,6 +156,7 @@ class Searcher:
         exact_rows: NDArray[np.uint32] | None = None,
         exact_vectors: Vectors | None = None,
         lists: Lists | None = None,
+        links: Links | None = None,
     ) -> None:
         self.nodes = nodes
         self.exact_rows = np.empty(0, np.uint32) if exact_rows is None else exact_rows
@@ -174,6 +178,8 @@ class Searcher:
             self.exact_rows,
             np.empty((0, dimension), np.float32) if exact_vectors is None else exact_vectors,
             None if lists is None else lists.native,
+            None if links is None else links.codes.native,
+            None if links is None else links.blocks,
         )
 
     @property

@@ -67,6 +67,10 @@ BRIDGED_ESTIMATE_FACTOR: Final = 1.8
 BRIDGED_BELOW: Final = 0.15
 """As in native/graph/walk.cpp."""
 
+LINK_ESTIMATE_US: Final = 0.004
+LINK_BYTE_US: Final = 0.000_2
+"""A neighbour looked at by its code in its row's block, of which it is so many bytes: 16 ns of 58 at 128 dimensions."""
+
 # By these a build weighs what is walked against what is read after it.
 _EFFORT_READ_US: Final = 8.0
 _EFFORT_ESTIMATE_US: Final = 0.037
@@ -104,10 +108,14 @@ class SegmentCosts:
     """Neighbours of a row, 4 bytes each."""
     lists: int = 0
     """In memory; 0: none."""
+    link_bytes: int = 0
+    """Of a row, where walks go by links, and read nothing; 0: they do not."""
 
     @property
     def walk_estimate_us(self) -> float:
         """A distance of a walk over what is in memory."""
+        if self.link_bytes:
+            return LINK_ESTIMATE_US + LINK_BYTE_US * self.link_bytes / self.degree
         footprint = self.rows * (self.record_bytes + 4 * self.degree)
         missed = max(0.0, 1 - CACHED_BYTES / footprint) if footprint else 0.0
         beyond = max(0, self.record_bytes - LINE_BYTES)
@@ -120,6 +128,8 @@ class SegmentCosts:
     def effort_us(self, distances: float, reads: float) -> float:
         """What a build compares efforts by: a walk of so many estimates, and the reads after it; the same for a scan
         where there is no graph."""
+        if self.link_bytes:
+            return distances * self.walk_estimate_us
         walked_us = _EFFORT_ESTIMATE_US + WALK_BYTE_US * self.record_bytes
         return distances * (walked_us if self.has_graph else self.scan_estimate_us) + reads * _EFFORT_READ_US
 
@@ -136,7 +146,7 @@ class SegmentCosts:
     def walk(self, distances: float, reads: float) -> Cost:
         """A walk of so many distances, and the reads after it."""
         walked = Cost(START_US + QUERY_US + distances * self.walk_estimate_us)
-        return walked.plus(self.reads(reads, reads))
+        return walked if self.link_bytes else walked.plus(self.reads(reads, reads))
 
     def filtered_walk(self, qualifying: int, distances: float, reads: float) -> Cost:
         """As `walk`, which would take so many distances without a mask."""

@@ -13,6 +13,7 @@ from lutra.kernels.codes import Quantizer, reduce_codes
 from lutra.model.errors import Corruption
 from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.layout import SectionName, SegmentKind
+from lutra.vectors.links import can_have_links, link_bytes
 from lutra.vectors.range_reader import huge_pages
 from lutra.vectors.segment_file import SegmentFile
 
@@ -29,6 +30,8 @@ class Residency:
     codes: CodeFormat | None
     graph: bool
     fine: bool = False
+    links: bool = False
+    """And beside codes and graph the vectors, with the codes of their neighbours (`lutra.vectors.links`)."""
 
     @property
     def name(self) -> str:
@@ -39,15 +42,19 @@ class Residency:
 
 
 def choose_residency(file: SegmentFile, budget_bytes: int | None, *, has_cache: bool = False) -> Residency:
-    """The best a budget holds: codes as good as fit beside the graph; else codes as good as fit alone; else nothing.
+    """The best a budget holds: links; else codes as good as fit beside the graph; else codes alone; else nothing.
 
     With both in memory a query reads what its re-rank needs, more of it by shorter codes; with codes alone all of them
     are looked at, or a node is read a hop; with neither, one for every distance. ``has_cache``: nodes are read through
-    one that is not of this budget.
+    one that is not of this budget. Without a budget links are not made: they take as much as all else, several times.
     """
     if file.codes is None:
         return Residency(None, False)
     has_graph = file.kind is SegmentKind.GRAPH
+    if budget_bytes is not None and can_have_links(file):
+        linked = Residency(file.codes, True, links=True)
+        if _bytes(file, linked, has_cache) <= budget_bytes:
+            return linked
     for graph in (True, False) if has_graph else (False,):
         for residency in code_residencies(file, graph):
             if budget_bytes is None or _bytes(file, residency, has_cache) <= budget_bytes:
@@ -84,11 +91,12 @@ def _bytes(file: SegmentFile, residency: Residency, has_cache: bool) -> int:
 
 
 def bytes_beside_cache(file: SegmentFile, residency: Residency) -> int:
-    """What codes, lists, graph and the rows that are kept exact take in memory."""
+    """What codes, lists, graph, the rows that are kept exact and links take in memory."""
     formats = formats_in_memory(file, residency)
     total = sum(file.rows * codes.record_bytes + codes.shared_bytes for codes in formats)
     total += list_bytes(file) if residency.codes else 0
-    return total + exact_bytes(file) + (4 * file.rows * file.degree if residency.graph else 0)
+    total += exact_bytes(file) + (4 * file.rows * file.degree if residency.graph else 0)
+    return total + (link_bytes(file) if residency.links else 0)
 
 
 def exact_bytes(file: SegmentFile) -> int:

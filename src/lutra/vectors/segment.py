@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lutra.kernels import malloc
 from lutra.kernels.blocks import BlockCache, BlockSource
+from lutra.kernels.link_codes import Links
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.searcher import Plan, SearchCounters, Searcher, Share, Strategy
 from lutra.model.errors import ParameterInvalid
@@ -25,6 +26,7 @@ from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.doubtful import NOTHING_DOUBTFUL, Doubtful, Measured
 from lutra.vectors.layout import EXACT_MAX, SectionName, SegmentKind
+from lutra.vectors.links import link_bytes, make_links
 from lutra.vectors.near_rows import NearRows, Wanted, near_rows
 from lutra.vectors.part import RECALL_TARGET_DEFAULT, Predicted
 from lutra.vectors.residency import (
@@ -36,7 +38,7 @@ from lutra.vectors.residency import (
     load_codes,
 )
 from lutra.vectors.segment_file import SegmentFile
-from lutra.vectors.segment_plan import apart_rows, calibration_of, costs_of, effort_of, measured_best, planned
+from lutra.vectors.segment_plan import Way, apart_rows, calibration_of, costs_of, effort_of, measured_best, planned
 from lutra.vectors.strategies import foreseen, predicted_costs
 
 CHECK_SLACK: Final = 0.03
@@ -69,11 +71,17 @@ class Segment:
     """One segment. Thread-safe; a context manager.
 
     What of codes and graph stays in memory is `lutra.vectors.residency`'s to say; what does not is read node by node
-    through the cache. Vectors stay on disk.
+    through the cache. Vectors stay on disk, unless there are links.
     """
 
     def __init__(
-        self, file: SegmentFile, searcher: Searcher, residency: Residency, resident_bytes: int, through_cache: bool
+        self,
+        file: SegmentFile,
+        searcher: Searcher,
+        residency: Residency,
+        resident_bytes: int,
+        through_cache: bool,
+        linked: Way | None = None,
     ) -> None:
         """For `open`."""
         self._through_cache = through_cache
@@ -83,6 +91,8 @@ class Segment:
         self._resident_bytes = resident_bytes
         self._costs = costs_of(file, residency)
         self._calibration = calibration_of(file, residency)
+        # Of searches without a mask: others do not go by links.
+        self._free = linked or Way(self._costs, self._calibration)
         self._plans: dict[tuple[int, float, int | None, int | None], tuple[int, Plan]] = {}
 
     @classmethod
@@ -143,25 +153,35 @@ class Segment:
         malloc.trim()  # what loading left free
         lists = None if codes is None else file.load_lists(codes.quantizer)
         exact_rows, exact_vectors = file.load_exact()
-        searcher = Searcher(
-            nodes,
-            through_cache,
-            file.rows,
-            file.dimension,
-            file.degree,
-            file.metric,
-            None if codes is None else codes.quantizer,
-            None if codes is None else codes.records,
-            neighbours,
-            file.entries,
-            fine_quantizer=None if fine is None else fine.quantizer,
-            fine_records=None if fine is None else fine.records,
-            apart=apart_rows(file, residency),
-            exact_rows=exact_rows,
-            exact_vectors=exact_vectors,
-            lists=lists,
-        )
-        return cls(file, searcher, residency, bytes_beside_cache(file, residency), through_cache)
+
+        def searcher_with(links: Links | None) -> Searcher:
+            return Searcher(
+                nodes,
+                through_cache,
+                file.rows,
+                file.dimension,
+                file.degree,
+                file.metric,
+                None if codes is None else codes.quantizer,
+                None if codes is None else codes.records,
+                neighbours,
+                file.entries,
+                fine_quantizer=None if fine is None else fine.quantizer,
+                fine_records=None if fine is None else fine.records,
+                apart=apart_rows(file, residency),
+                exact_rows=exact_rows,
+                exact_vectors=exact_vectors,
+                lists=lists,
+                links=links,
+            )
+
+        links = make_links(file, neighbours) if residency.links and neighbours is not None else None
+        searcher = searcher_with(links)
+        linked = None if links is None else _linked_way(file, searcher, residency)
+        if linked is None and residency.links:
+            residency = replace(residency, links=False)
+            searcher = searcher_with(None)
+        return cls(file, searcher, residency, bytes_beside_cache(file, residency), through_cache, linked)
 
     def at(self, residency: Residency, sweepers: Executor | None = None) -> Segment:
         """The same segment with other codes and graph in memory; this one if they are the same.
@@ -271,7 +291,8 @@ class Segment:
         costs."""
         qualifying = None if mask is None else mask.count
         k = max(1, min(k, self.rows if qualifying is None else qualifying))
-        of = self._costs, self._residency, self._calibration, k, recall_target
+        way = self._way(qualifying)
+        of = way.costs, self._residency, way.calibration, k, recall_target
         return k, planned(*of, qualifying=qualifying, strategy=strategy)
 
     def _planned(
@@ -287,10 +308,11 @@ class Segment:
             known = self._plans.get(wanted)
             if known is not None:
                 return known
+        way = self._way(qualifying)
         plan = planned(
-            self._costs,
+            way.costs,
             self._residency,
-            self._calibration,
+            way.calibration,
             k,
             recall_target,
             qualifying=qualifying,
@@ -300,6 +322,9 @@ class Segment:
         if wanted is not None and len(self._plans) < PLANS_MAX:
             self._plans[wanted] = k, plan
         return k, plan
+
+    def _way(self, qualifying: int | None) -> Way:
+        return self._free if qualifying is None else Way(self._costs, self._calibration)
 
     def near_rows(self, query: NDArray[np.float32], wanted: Wanted) -> NearRows | None:
         """As `lutra.vectors.near_rows.near_rows`; None also where codes or graph are not in memory."""
@@ -335,10 +360,11 @@ class Segment:
         """
         qualifying = None if qualifying is None else min(qualifying, self.rows)
         k = max(1, min(k, self.rows if qualifying is None else qualifying))
-        effort = effort_of(self._calibration, self._costs, k, recall_target, qualifying)
-        of = self._costs, self._residency, k, effort
+        way = self._way(qualifying)
+        effort = effort_of(way.calibration, way.costs, k, recall_target, qualifying)
+        of = way.costs, self._residency, k, effort
         costs = predicted_costs(
-            *of, qualifying=qualifying, num_candidates=num_candidates, fallback=self._calibration.fallback
+            *of, qualifying=qualifying, num_candidates=num_candidates, fallback=way.calibration.fallback
         )
         strategy = min(costs, key=lambda one: costs[one].us)
         distances, reads = foreseen(*of, strategy, qualifying=qualifying, num_candidates=num_candidates)
@@ -350,19 +376,8 @@ class Segment:
             round(distances),
             math.ceil(reads),
             math.ceil(reads) * self._file.layout(SectionName.NODES).block_bytes,
-            self._expected_recall(strategy, k, num_candidates, recall_target),
+            _expected_recall(way.calibration, strategy, k, num_candidates, recall_target),
         )
-
-    def _expected_recall(
-        self, strategy: Strategy, k: int, num_candidates: int | None, recall_target: float
-    ) -> float | None:
-        if strategy is Strategy.BRUTE_FORCE:
-            return 1.0
-        if num_candidates is not None:  # nobody measured what the caller's choice finds
-            return None
-        calibration = self._calibration
-        is_planned = calibration.fallback is Fallback.NONE
-        return calibration.expected_recall(k, recall_target) if is_planned else calibration.recall
 
     def thorough(self, query: NDArray[np.float32], k: int, mask: RowMask | None, bytes_max: int) -> Neighbours | None:
         """The ``k`` rows nearest to ``query`` (float32 [d]), all but surely: by all codes and a bound that hardly any
@@ -405,6 +420,32 @@ def about(count: int) -> int:
     """A number of rows but for its lowest bits."""
     beyond = max(0, count.bit_length() - PLANNED_BITS)
     return count >> beyond << beyond
+
+
+def _expected_recall(
+    calibration: Calibration, strategy: Strategy, k: int, num_candidates: int | None, recall_target: float
+) -> float | None:
+    if strategy is Strategy.BRUTE_FORCE:
+        return 1.0
+    if num_candidates is not None:  # nobody measured what the caller's choice finds
+        return None
+    is_planned = calibration.fallback is Fallback.NONE
+    return calibration.expected_recall(k, recall_target) if is_planned else calibration.recall
+
+
+def _linked_way(file: SegmentFile, searcher: Searcher, residency: Residency) -> Way | None:
+    """How walks over links, which ``searcher`` has, fare in this segment; None where nothing was measured when it was
+    built, or what walks find is not trusted. What is measured does not depend on the threads."""
+    built = calibration_of(file, residency)
+    if built.recall is None or built.fallback is not Fallback.NONE:
+        return None
+    costs = replace(costs_of(file, residency), link_bytes=link_bytes(file) // file.rows)
+    sample = trial.draw(searcher, file)
+    ask = trial.Asking(searcher, sample, costs)
+    walks = trial.try_walks(ask)
+    calibration = trial.measure(ask, walks, trial.try_bounds(ask, walks), costs)
+    calibration = _checked(calibration, searcher, sample, residency, costs, 0)
+    return Way(costs, calibration) if calibration.fallback is Fallback.NONE else None
 
 
 def calibrate(file: SegmentFile, doubtful: Doubtful = NOTHING_DOUBTFUL, *, threads: int = 0) -> Measured:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,13 @@ from lutra.vectors.strategies import choose_plan
 
 READS_ALL_SHARE: Final = 0.5
 """Of the blocks: where a check's searches read so many, codes tell so little that all rows are compared at once."""
+
+
+class Way(NamedTuple):
+    """What searches cost, and what is known of how much they take."""
+
+    costs: SegmentCosts
+    calibration: Calibration
 
 
 def planned(

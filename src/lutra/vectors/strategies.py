@@ -189,7 +189,7 @@ def foreseen(
         return Foreseen(costs.lists + looked_at + reads, reads)
     if strategy is Strategy.WALK:
         factor = 1.0 if qualifying is None else costs.filtered_walk_factor(qualifying)
-        return Foreseen(factor * effort.distances, reads)
+        return Foreseen(factor * effort.distances, 0.0 if costs.link_bytes else reads)
     beam = _wanted(costs, k, effort, qualifying, num_candidates, is_on_disk=True)
     distances = min(costs.rows, effort.distances * beam / effort.beam)
     return Foreseen(distances, beam + (0.0 if residency.codes else distances))
