@@ -34,7 +34,7 @@ from lutra.model.schema import TableUpdate
 
 READS = {
     *("close", "read_only", "refresh", "table", "table_names"),
-    *("aggregate", "count", "fields", "get", "get_many", "group_by", "head", "key", "name"),
+    *("aggregate", "count", "fields", "get", "get_many", "group_by", "head", "key", "name", "recall_target"),
     *("scan", "search", "search_many"),
 }
 WRITES: dict[str, Callable[[lutra.Database, lutra.Table], object]] = {
@@ -49,6 +49,7 @@ WRITES: dict[str, Callable[[lutra.Database, lutra.Table], object]] = {
     "update_where": lambda database, table: table.update_where(lutra.col("nothing") == 1),
     "embed": lambda database, table: table.embed("nothing"),
     "add_field": lambda database, table: table.add_field("n", int),
+    "set_recall_target": lambda database, table: table.set_recall_target(7),
     "drop_field": lambda database, table: table.drop_field("nothing"),
 }
 

@@ -5,7 +5,6 @@ That takes no searches: where the lists of the true neighbours are, and how far 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -22,6 +21,9 @@ from lutra.vectors.trial import BOUND_TRIALS, Bound, Sample, Walks
 
 RECALLS: Final = (0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.965, 0.98, 0.99, 0.995, 1.0)
 """That reaches are told for."""
+REACH_MAX: Final = 1_000.0
+"""Of a list whose rows are all at its centroid nothing is likely to be elsewhere: to be looked at it would take a reach
+without end. Where that makes searches miss too much, the check of a build leaves lists aside."""
 OWN_ROWS_MAX: Final = 4_096
 """That are covered so that rows find themselves; the few that lie farther from themselves are asked for in earnest."""
 
@@ -57,9 +59,10 @@ def _points(
     hits = tuple(taken <= reach for reach in reaches)
     walks = Walks(tuple(range(len(reaches))), hits, tuple(rows.tolist()), 0, np.empty((0, 0), np.int64))
     recalls = walks.recalls(taken.shape[1])
+    beams = np.ceil(1_000 * np.clip(reaches, -1, REACH_MAX)).astype(int)
     return [
-        Point(recall * bound.kept, Effort(math.ceil(1_000 * reach), bound.sigmas, of_lists, bound.reads))
-        for recall, reach, of_lists in zip(recalls, reaches.tolist(), rows.tolist(), strict=True)
+        Point(recall * bound.kept, Effort(beam, bound.sigmas, of_lists, bound.reads))
+        for recall, beam, of_lists in zip(recalls, beams.tolist(), rows.tolist(), strict=True)
         for bound in bounds
     ]
 

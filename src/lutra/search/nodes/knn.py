@@ -21,7 +21,7 @@ from lutra.search.binder import Binder
 from lutra.search.nodes.node import Clause, Condition, Node, PartSearch, explained
 from lutra.search.nodes.registry import binds
 from lutra.search.scores import Docs, DocScores, MatchScores
-from lutra.vectors.part import KnnCounters
+from lutra.vectors.part import RECALL_TARGET_DEFAULT, KnnCounters
 
 _NONE: Final = DocScores(np.empty(0, np.int64), np.empty(0, np.float64))
 
@@ -45,7 +45,7 @@ def bind(query: KnnVector, binder: Binder) -> Clause:
         query.weight,
         query.min_score,
         query.num_candidates,
-        binder.recall_target,
+        binder.recall_target if query.num_candidates is None else RECALL_TARGET_DEFAULT,
         vector,
         inner,
     )
