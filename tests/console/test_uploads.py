@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -67,10 +68,11 @@ def test_there_are_so_many_at_once(tmp_path: Path) -> None:
 
 
 def test_idle_ones_make_room_and_those_in_use_stay(tmp_path: Path) -> None:
-    uploads = Uploads(tmp_path, count_max=2, idle_s=0.0)
+    uploads = Uploads(tmp_path, count_max=2, idle_s=60.0)
     held = sent(uploads)
     uploads.hold(held)
     idle = sent(uploads)
+    idle.used_s = held.used_s = time.monotonic() - 61
     sent(uploads)
     assert held.path.exists()
     assert not idle.folder.exists()

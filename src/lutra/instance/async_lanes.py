@@ -118,7 +118,8 @@ class Lanes:
         take_back = not_yet.call_when(let_go)
         try:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(is_over, not_yet.timeout_s)
+                async with asyncio.timeout(not_yet.timeout_s):  # wait_for may forget a cancellation until Python 3.12
+                    await is_over
         finally:
             take_back()
             with self._lock:

@@ -261,7 +261,8 @@ async def _ready(later: Later[Response], deadline: Deadline) -> None:
 
     later.when_ready(wake)
     try:
-        await asyncio.wait_for(is_ready.wait(), deadline.left_s)
+        async with asyncio.timeout(deadline.left_s):
+            await is_ready.wait()
     except TimeoutError:
         raise later.error or deadline.error() from None
 
