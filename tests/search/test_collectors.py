@@ -27,10 +27,12 @@ from lutra.search.nodes.node import PartSearch
 from lutra.search.plan import Plan, plan_of
 from lutra.search.sorts.key import ByKey
 from lutra.search.sorts.score import ByScore
+from lutra.search.statistics import gather_statistics
 
 
 def matchings(view: IndexView, plan: Plan) -> list[Matching]:
     searches = [PartSearch(part, PartStats(part.rows), NEVER) for part in view.parts]
+    gather_statistics(plan.scored_roots, searches)  # else words score by what each part has of them alone
     find_candidates((condition, searches) for condition in plan.conditions)
     return [matching_of(one, plan.root, plan.is_scoring) for one in searches]
 
