@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support.search_recall import recall
 
 from bench.ann import data
 from lutra.kernels.distance import topk
@@ -125,3 +126,14 @@ def test_a_damaged_vector_is_found_when_links_are_made(path: Path, tmp_path: Pat
     (tmp_path / "damaged").write_bytes(damaged)
     with pytest.raises(Corruption, match="nodes"):
         Segment.open(tmp_path / "damaged", memory_budget_bytes=PLENTY)
+
+
+def test_vectors_so_short_that_walks_by_links_end_elsewhere(tmp_path: Path) -> None:
+    """Where trials read nothing there is no telling how many times as much a wider bound reads."""
+    vectors = (np.random.default_rng(0).standard_normal((400, 16)) * 1e-20).astype(np.float32)
+    path = tmp_path / "short"
+    write_segment(path, vectors, Metric.COSINE, plan=BuildPlan(SegmentKind.GRAPH, 4), calibrate=calibrate).close()
+    with Segment.open(path, memory_budget_bytes=PLENTY) as segment:
+        found = segment.search(vectors, K)
+        truth, _ = topk(vectors, vectors, K, Metric.COSINE)
+        assert recall(found.ids, truth) >= 0.95

@@ -221,3 +221,17 @@ def test_damage_is_told_by_section(written: tuple[Path, np.ndarray], tmp_path: P
 def test_a_segment_without_codes_has_no_lists() -> None:
     with pytest.raises(ValueError, match="no lists"):
         BuildPlan(SegmentKind.FLAT, 4, has_lists=True)
+
+
+@pytest.mark.parametrize("metric", Metric)
+@pytest.mark.parametrize("scale", [1.0, 1e-20, 1e18])
+def test_rows_that_all_lie_at_their_centroids(tmp_path: Path, metric: Metric, scale: float) -> None:
+    """No angle there tells which lists to look at; of lengths that float32 tells nothing of, all are looked at."""
+    few = np.repeat(np.random.default_rng(3).standard_normal((4, DIMENSION)), 100, axis=0)
+    vectors = (few * scale).astype(np.float32)
+    path = tmp_path / "segment"
+    order = write(path, vectors, metric)
+    queries = np.ascontiguousarray(vectors[::100])
+    _, distances = topk(queries, vectors[order], K, metric)
+    with Segment.open(path) as segment:
+        np.testing.assert_array_equal(segment.search(queries, K).distances, distances)

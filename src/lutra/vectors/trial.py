@@ -355,8 +355,8 @@ def _bounds(ask: Asking, walks: Walks, trial: BoundTrial) -> list[Bound]:
         share = float(hits.mean())
         panel = Bound(sigmas, share, float(counters.reads[:PANEL].mean()), float(counters.distances[:PANEL].mean()))
         if bounds:
-            reads = bounds[-1].reads * panel.reads / last.reads
-            distances = bounds[-1].distances * panel.distances / last.distances
+            reads = _grown(bounds[-1].reads, last.reads, panel.reads)
+            distances = _grown(bounds[-1].distances, last.distances, panel.distances)
         else:  # all were asked
             reads, distances = float(counters.reads.mean()), float(counters.distances.mean())
         bounds.append(Bound(sigmas, share, reads, distances))
@@ -365,6 +365,11 @@ def _bounds(ask: Asking, walks: Walks, trial: BoundTrial) -> list[Bound]:
             break
         chosen = np.flatnonzero((everyone < PANEL) | ~hits.all(axis=1))
     return bounds
+
+
+def _grown(all_took: float, panel_took: float, panel_takes: float) -> float:
+    """What all take, were they to take more as the panel does. With links in memory that may have read nothing."""
+    return all_took * panel_takes / panel_took if panel_took else panel_takes
 
 
 def try_bounds(ask: Asking, walks: Sequence[Walks]) -> dict[int, list[Bound]]:
