@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pytest
 from support.indexes import memory_index
 from support.search_parts import shared_out
@@ -17,24 +18,27 @@ from lutra.fields.capabilities import FieldPart, Fields
 from lutra.index.lsm.view import IndexView
 from lutra.instance.living import answer_of_living
 from lutra.kernels.selection import Selection
+from lutra.model.aggregations import Count
 from lutra.model.deadline import NEVER, Deadline, current_deadline
 from lutra.model.errors import RequestTimeout
-from lutra.model.indexes import FieldSchema, FieldType, IndexSchema
-from lutra.model.queries import FieldSort, MatchAll, SearchRequest, Term
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
+from lutra.model.queries import FieldSort, KnnVector, MatchAll, ScoreSort, SearchRequest, Term
 from lutra.model.rows import Row
 from lutra.model.schema import KeyColumn
 from lutra.model.values import ColumnType
 from lutra.scalars.values import Scalar
-from lutra.search import search
+from lutra.search import search, search_many
 from lutra.search.scan import Position, scan
 from lutra.segments.part import Part
 
 QUERY = Term("group", 1)
 REQUEST = SearchRequest(QUERY, limit=100, count_total=True, timeout_ms=300, explain=True, allow_partial=True)
 
+NEAREST = replace(REQUEST, limit=5, explain=False)
+
 
 class SlowColumn:
-    """Takes until the deadline to say which documents are equal to anything."""
+    """Takes until the deadline to say which documents are equal to anything, or near it."""
 
     def __init__(self, column: FieldPart) -> None:
         self._column = column
@@ -47,13 +51,16 @@ class SlowColumn:
         current_deadline().check()
         raise AssertionError("the deadline has not passed")
 
+    def topk_many(self, *asked: Any, **more: Any) -> None:
+        self.equals(0)
+
 
 class SlowFields(Mapping[str, FieldPart]):
     def __init__(self, fields: Fields) -> None:
         self._fields = fields
 
     def __getitem__(self, name: str) -> Any:
-        return SlowColumn(self._fields[name]) if name == "group" else self._fields[name]
+        return SlowColumn(self._fields[name]) if name in ("group", "v") else self._fields[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._fields)
@@ -121,6 +128,46 @@ def test_whatever_is_asked_of_the_rows(view: IndexView, change: dict[str, Any]) 
 def test_who_does_not_want_a_part_gets_none(view: IndexView) -> None:
     with pytest.raises(RequestTimeout, match="The search took longer than 300 ms"):
         search(slow(view, 2), replace(REQUEST, allow_partial=False))
+
+
+def view_of_vectors() -> IndexView:
+    """Two parts in memory, whose vectors are looked at one after the other."""
+    vectors = VectorOptions(2)
+    schema = IndexSchema((FieldSchema("group", FieldType.LONG), FieldSchema("v", FieldType.VECTOR, vector=vectors)))
+    rows = [Row((("id", n),), [("group", n % 2, 1), ("v", np.array([n, 1], "<f4").tobytes(), 1)]) for n in range(40)]
+    views = []
+    for own in (rows[::3], rows[1::3]):
+        index = memory_index(schema, (KeyColumn("id", ColumnType.INTEGER),))
+        index.apply(own)
+        views.append(index.view())
+    return replace(views[0], parts=tuple(view.parts[0] for view in views))
+
+
+def near(at: int) -> KnnVector:
+    return KnnVector("v", np.array([at, 1], np.float32), 5)
+
+
+def test_queries_of_one_request_that_are_the_same_are_all_told_of_it() -> None:
+    """Their neighbours are looked for once."""
+    requests = [replace(NEAREST, query=near(at), sort=(ScoreSort(),)) for at in (3, 9, 3)]
+    view = view_of_vectors()
+    answers = search_many(slow(view, 1), requests)
+    assert [answer.is_complete for answer in answers] == [False] * 3
+    assert answers[0].hits == answers[2].hits != answers[1].hits
+    assert [answer.is_complete for answer in search_many(view, requests)] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"sort": (ScoreSort(),)}, {"sort": (FieldSort("group"),)}, {"sort": ()}, {"aggregations": (Count("n", "group"),)}],
+)
+def test_neighbours_found_in_time_are_an_answer_whatever_becomes_of_them(change: dict[str, Any]) -> None:
+    view = view_of_vectors()
+    request = replace(NEAREST, query=near(3), **change)
+    expected = search(replace(view, parts=view.parts[:1]), request)
+    answer = search(slow(view, 1), request)
+    assert (answer.hits, answer.is_complete) == (expected.hits, False)
+    assert answer.hits
 
 
 def test_nothing_was_searched_in_time(view: IndexView) -> None:

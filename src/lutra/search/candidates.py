@@ -52,21 +52,27 @@ def find_candidates(wanted: Iterable[Wanted]) -> None:
     parts are the same, in the same order. Raises RequestTimeout, Corruption, StorageFailure.
     """
     found: list[_Searched] = []
+    again: list[_Searched] = []
     seen: set[int] = set()
     for (space, condition), parts in wanted:
-        if not isinstance(condition, Near) or id(condition) in seen:
+        if not isinstance(condition, Near):
+            continue
+        own = [part.space(space) for part in parts]
+        if id(condition) in seen:  # of another query of the same request
+            again.append((condition, own))
             continue
         seen.add(id(condition))
-        own = [part.space(space) for part in parts]
         if condition.is_nested:
             _find_rows(condition, own)
         else:
             found.append((condition, own))
-    if len(found) == 1:
-        _find(found)
-        return
-    for group in _alike(found):
+    for group in [found] if len(found) == 1 else _alike(found):
         _find(group)
+    for condition, parts in again:
+        for part in parts:
+            node = part.node(condition)
+            assert isinstance(node, NearNode)
+            part.stats.is_complete = part.stats.is_complete and not node.is_cut
 
 
 def _alike(found: Sequence[_Searched]) -> Iterable[Sequence[_Searched]]:
@@ -192,7 +198,7 @@ def _run_apart(scans: Sequence[_Scan]) -> None:
         )
     except RequestTimeout as error:
         for scan in scans:
-            scan.search.cut(error)
+            scan.cut(error)
         return
     us = (time.perf_counter() - began_s) * 1e6 / len(scans)
     for scan, (docs, distances, counters) in zip(scans, found, strict=True):
@@ -220,7 +226,7 @@ class _Scan:
             self.passed = passed_nearby(condition, search, self.wanted) if is_alone else None
             self.mask = in_question(condition, search) if self.passed is None else self.passed.mask
         except RequestTimeout as error:
-            search.cut(error)
+            self.cut(error)
             self.mask = RowMask.of_rows(_NO_DOCS, search.part.size)
         self.asked = 0
         self.is_exact = True
@@ -256,6 +262,12 @@ class _Scan:
         self.note(self.wanted, found.docs, found.distances, counters, found.within, found.us)
         if not found.is_complete:
             self.is_exact = self.search.stats.is_complete = False
+            self.node.is_cut = True
+
+    def cut(self, error: RequestTimeout) -> None:
+        """As `PartSearch.cut`."""
+        self.search.cut(error)
+        self.node.is_cut = True
 
     @property
     def is_asked(self) -> bool:
@@ -315,7 +327,7 @@ class _Scan:
                 self.search.deadline.check()
                 self._ask(_GROWTH * self.asked)
         except RequestTimeout as error:
-            self.search.cut(error)
+            self.cut(error)
         tied = np.sort(self.docs[self.distances == bound])
         return first_of([KeyLevel(self.search.part.keys, False)], tied, count) if len(tied) else tied
 

@@ -15,8 +15,8 @@ from lutra.search.aggregations import AggregationCollector, LevelState
 from lutra.search.collectors.collapse import CollapseCollector
 from lutra.search.collectors.count import CountCollector
 from lutra.search.collectors.top import Top, TopCollector
+from lutra.search.deadline import are_at_hand
 from lutra.search.matching import matching_of
-from lutra.search.nodes.knn import Near
 from lutra.search.nodes.node import PartSearch
 from lutra.search.plan import Plan
 from lutra.search.ranking import best_matches
@@ -92,7 +92,5 @@ def _are_complete(searches: Sequence[PartSearch]) -> bool:
 
 
 def _collecting_until(plan: Plan, search: PartSearch) -> Deadline:
-    """Neighbours that come by how near they are only have to be put in order: as an answer is, which has a little more
-    time than looking for rows."""
-    is_at_hand = isinstance(plan.root.condition, Near) and plan.filter is None and not plan.aggregations
-    return current_deadline() if is_at_hand and plan.order[0].is_scoring else search.deadline
+    """To put in order what is at hand is part of the answer, which has a little more time than looking for rows."""
+    return current_deadline() if are_at_hand(plan) else search.deadline

@@ -46,9 +46,16 @@ def in_time(timeout_ms: int | None, search: Callable[[Deadline], T]) -> T:
 def finding_until(deadline: Deadline, plans: Sequence[Plan], allows_part: bool) -> Deadline:
     """When neighbours have to be found, of a search that looks for rows until ``deadline``: where they are but a part
     of what is asked, and what was found by then is an answer, the rest has a quarter of the time."""
-    if not allows_part or not deadline.is_limited or all(isinstance(plan.root.condition, Near) for plan in plans):
+    if not allows_part or not deadline.is_limited or all(are_at_hand(plan) for plan in plans):
         return deadline
     return deadline.within(max(0.0, _FINDING_SHARE * deadline.left_s), None, deadline.what)
+
+
+def are_at_hand(plan: Plan) -> bool:
+    """Whether the rows of a plan are neighbours that come by how near they are: once these are found they only have to
+    be put in order."""
+    is_all = isinstance(plan.root.condition, Near) and plan.filter is None and not plan.aggregations
+    return is_all and plan.order[0].is_scoring
 
 
 def shorten_request(timeout_ms: int | None) -> None:

@@ -165,7 +165,7 @@ class Sampled(NamedTuple):
 class NearNode(Node):
     """``found`` is this part's share of the neighbours of all parts, which `lutra.search.candidates` sees to."""
 
-    __slots__ = ("_condition", "_filter", "_scans", "found", "nearest", "sampled")
+    __slots__ = ("_condition", "_filter", "_scans", "found", "is_cut", "nearest", "sampled")
 
     uniform = None
 
@@ -176,6 +176,8 @@ class NearNode(Node):
         self.found = _NONE
         self.nearest = _NOTHING_NEAR
         """What ``found`` is of, those that score too little included."""
+        self.is_cut = False
+        """Whether time was up while they were looked for: all searches that ask for them are told so."""
         self.sampled: Sampled | None = None
         """Where the search was asked to look (`lutra.search.recall`), and could."""
         self._scans: list[Scan] = []
