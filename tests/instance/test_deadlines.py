@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ import pytest
 import lutra
 from lutra.index.feed.index_feed import IndexFeed
 from lutra.instance import timely
+from lutra.instance.instance import Instance
 from lutra.model.aggregations import Count, GroupByField, Sum
 from lutra.model.errors import ParameterInvalid, RequestTimeout
 from lutra.model.queries import MatchAll, SearchRequest, SearchResult
@@ -118,6 +120,37 @@ def test_many_have_one_deadline(table: lutra.Table) -> None:
     found = table.search_many(VECTORS[:40], deadline_ms=10_000)
     assert [one[0]["id"] for one in found] == list(range(40))
     assert all(one.is_complete for one in found)
+
+
+def late_after(monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
+    """Has the time be up once the index has been asked so often."""
+    asked, ask = itertools.count(), Instance.search_many
+
+    def timely(self: Instance, *of: Any) -> list[SearchResult]:
+        if next(asked) >= calls:
+            raise RequestTimeout("The search took longer than 9 s.")
+        return ask(self, *of)
+
+    monkeypatch.setattr(Instance, "search_many", timely)
+
+
+def test_what_was_found_before_time_was_up_is_kept(table: lutra.Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a search whose rows come page by page, and of many queries, which are asked some at a time."""
+    late_after(monkeypatch, 1)
+    found = table.search(where=lutra.col("n") >= 0, limit=ROWS, deadline_ms=9_000)
+    assert ([row["id"] for row in found], found.is_complete) == ([*range(1_000)], False)
+    monkeypatch.undo()
+    late_after(monkeypatch, 1)
+    many = table.search_many(VECTORS[:300], limit=1, deadline_ms=9_000)
+    assert [[row["id"] for row in one] for one in many] == [[n] for n in range(256)] + [[]] * 44
+    assert [one.is_complete for one in many] == [True] * 256 + [False] * 44
+
+
+def test_where_nothing_was_found_in_time(table: lutra.Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    late_after(monkeypatch, 0)
+    for search in (table.search, table.search_many):
+        with pytest.raises(RequestTimeout):
+            search(VECTORS[:1] if search == table.search_many else VECTORS[0], deadline_ms=9_000)
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 10_001, 2.5, True, "5"])

@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from lutra.instance.async_lanes import Lane, Lanes, Told
+from lutra.model import limits
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -399,7 +400,8 @@ def _left_of(deadline_ms: int | None) -> Callable[[], int | None]:
     began_s = time.monotonic()
 
     def left_ms() -> int | None:
-        if type(deadline_ms) is not int or deadline_ms < 1:  # the call says what is wrong
+        if type(deadline_ms) is not int or not 1 <= deadline_ms <= limits.SEARCH_TIMEOUT_MS_MAX:
+            # The call says what is wrong.
             return deadline_ms
         return max(1, deadline_ms - int((time.monotonic() - began_s) * 1_000))
 

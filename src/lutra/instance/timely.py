@@ -31,6 +31,7 @@ class Timely:
             raise ParameterInvalid(f"deadline_ms is an int from 1 to {most:,}, not {deadline_ms!r}")
         self._until_s = None if deadline_ms is None else time.monotonic() + deadline_ms / 1_000
         self.is_complete = True
+        self._has_rows = False
 
     def wait(self, wait: Callable[[float], None]) -> None:
         """Has ``wait`` wait until the index is as new as is wanted, so many seconds at most.
@@ -46,17 +47,34 @@ class Timely:
             self.is_complete = False
 
     def searches(self, search: Search) -> Search:
-        """As ``search``, in the time that is left."""
+        """As ``search``, in the time that is left. Once there was an answer with rows, what there is no time for finds
+        nothing; where there was none RequestTimeout is raised."""
         if self._until_s is None:
             return search
 
         def timely(requests: Sequence[SearchRequest]) -> list[SearchResult]:
-            left_ms = max(1, int(self._left_s() * 1_000))
-            found = search([replace(request, timeout_ms=left_ms, allow_partial=True) for request in requests])
+            found = self._found(search, requests)
             self.is_complete = self.is_complete and all(result.is_complete for result in found)
+            self._has_rows = self._has_rows or any(result.rows for result in found)
             return found
 
         return timely
+
+    def _found(self, search: Search, requests: Sequence[SearchRequest]) -> list[SearchResult]:
+        nothing = [SearchResult([], [], is_complete=False) for _ in requests]
+        left_s = self._left_s()
+        if self._has_rows and not left_s:
+            return nothing
+        left_ms = max(1, int(left_s * 1_000))
+        try:
+            found = search([replace(request, timeout_ms=left_ms, allow_partial=True) for request in requests])
+        except RequestTimeout:
+            if self._has_rows:
+                return nothing
+            raise
+        if not self._has_rows and not any(result.rows or result.is_complete for result in found):
+            raise RequestTimeout("The search found nothing in the time that it had.")
+        return found
 
     def _left_s(self) -> float:
         assert self._until_s is not None

@@ -41,12 +41,16 @@ class Widened:
         if self._asked.vector is None:
             return search([request])[0]
         request = replace(request, count_total=True)
+        before: SearchResult | None = None
         while True:
             top_k = min(_GROWTH * top_k, most)
             query, _ = query_of(self._asked, self._layout, top_k, is_widened=True)
             [found] = search([replace(request, query=made(query))])
+            if not found.is_complete:  # a narrower search may have found more in time
+                return found if before is None or len(found.rows) > len(before.rows) else before
             if len(found.rows) >= limit or top_k == most or self._are_all(found, top_k, search):
                 return found
+            before = found
 
     def _are_all(self, found: SearchResult, top_k: int, search: Search) -> bool:
         """Whether there are no more neighbours than were looked for."""
