@@ -18,6 +18,8 @@ constexpr std::size_t kTogether = 2;
 static_assert(kTogether <= kTileRows);
 // Of the entries, the nearest so many are walked from.
 constexpr std::size_t kBegunMax = 32;
+// Nanoseconds that a hop takes, roughly.
+constexpr std::size_t kHopNs = 1'500;
 
 }  // namespace
 
@@ -104,6 +106,8 @@ void LinkWalk::expand_all() {
         std::size_t count = 0;
         while (count < kTogether && beam_.expand(next[count])) ++count;
         if (count == 0) return;
+        is_late_ = pace_.is_over(count * kHopNs);
+        if (is_late_) return;
         std::uint32_t ahead[kTogether];
         const std::size_t known = beam_.peek(ahead, kTogether);
         for (std::size_t i = 0; i < known; ++i) prefetch(ahead[i]);
@@ -119,6 +123,8 @@ void LinkWalk::run(const LinkGraph& graph, const LinkQuery& query, const ExactDi
     graph_ = &graph;
     query_ = &query;
     exact_ = &exact;
+    pace_ = Pace();
+    is_late_ = false;
     hops_ = estimates_count_ = 0;
     error_sum_ = 0;
     error_count_ = 0;
@@ -135,7 +141,7 @@ void LinkWalk::run(const LinkGraph& graph, const LinkQuery& query, const ExactDi
     compare_all(graph.entries);
     begin_at(kBegunMax);
     expand_all();
-    if (graph.apart.empty()) return;
+    if (is_late_ || graph.apart.empty()) return;
     compare_all(graph.apart);
     begin_at(graph.apart.size());
     expand_all();

@@ -13,6 +13,7 @@
 #include "beam.h"
 #include "exact_distance.h"
 #include "link_codes.h"
+#include "time_limit.h"
 
 namespace lutra {
 
@@ -87,7 +88,8 @@ class LinkBeam {
 // A thread's memory for walks, used again by each.
 class LinkWalk {
   public:
-    // Walks until all of a beam is expanded; `left_out`: a row that is walked as if it were not there; kNoRow: none.
+    // Walks until all of a beam is expanded, or the time is up; `left_out`: a row that is walked as if it were not there;
+    // kNoRow: none.
     void run(const LinkGraph& graph, const LinkQuery& query, const ExactDistance& exact, std::size_t beam,
              std::uint32_t left_out);
 
@@ -96,6 +98,9 @@ class LinkWalk {
 
     // Whether estimates tell rows apart: what the beam held at last spans many times as much as they were off by.
     bool is_distinct() const;
+
+    // Whether the time was up before that.
+    bool is_late() const { return is_late_; }
 
     std::uint64_t hops() const { return hops_; }
     std::uint64_t estimates() const { return estimates_count_; }
@@ -112,6 +117,8 @@ class LinkWalk {
     const LinkGraph* graph_ = nullptr;
     const LinkQuery* query_ = nullptr;
     const ExactDistance* exact_ = nullptr;
+    Pace pace_;
+    bool is_late_ = false;
     std::uint64_t hops_ = 0;
     std::uint64_t estimates_count_ = 0;
     double error_sum_ = 0;  // of squares of distances less their estimates

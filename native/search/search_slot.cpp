@@ -140,6 +140,10 @@ bool SearchSlot::walk_links() {
     for (const Candidate& one : compared) {
         if (parts_.exact_rows.empty() || !is_exact(one.row)) take(one.row, one.distance);
     }
+    if (link_walk_.is_late()) {
+        cut();
+        return true;
+    }
     const bool is_indistinct = plan_->deepens && !link_walk_.is_distinct();
     if (nearest_.size() == plan_->k && !is_indistinct && !is_far()) return true;
     forget();

@@ -99,9 +99,34 @@ void walks_find_rows(std::size_t rows, std::size_t dimension, std::size_t degree
     }
 }
 
+// A walk whose time is up ends with what it has compared, and the next one has time again.
+void walks_end_when_time_is_up() {
+    constexpr std::size_t kDimension = 64, kRows = 3'000;
+    const std::vector<float> centroid(kDimension);
+    const LinkCodes codes(kDimension, Metric::kEuclidean, centroid.data(), 1, code_levels().front());
+    const Linked of = linked(codes, kRows, 16, Metric::kEuclidean);
+    const LinkQuery prepared(codes, of.vectors.data());
+    const ExactDistance exact(of.vectors.data(), kDimension, Metric::kEuclidean, simd_levels().front());
+    LinkWalk walk;
+    const auto compared = [&] {
+        walk.run(of.walked(), prepared, exact, 1'000, kNoRow);
+        return walk.compared().size();
+    };
+    const std::size_t all = compared();
+    CHECK(!walk.is_late() && all >= 1'000);
+    {
+        const TimeLimit over{TimeLimit::Clock::now(), nullptr};
+        const WorkingUntil working(over);
+        const std::size_t some = compared();
+        CHECK(walk.is_late() && some > 0 && some < all / 2);
+    }
+    CHECK(compared() == all && !walk.is_late());
+}
+
 }  // namespace
 
 int main() {
+    walks_end_when_time_is_up();
     for (const Metric metric : {Metric::kEuclidean, Metric::kCosine, Metric::kDotProduct}) {
         walks_find_rows(1, 64, 16, metric);
         walks_find_rows(300, 64, 16, metric);
