@@ -35,6 +35,15 @@ bool SearchSlot::is_indistinct() const {
     return (estimates_.back() - estimates_.front()) * plan_->bound_sigmas < kSpanMin * bound;
 }
 
+// The same, where there is no plan yet, by a bound that holds for most rows.
+bool SearchSlot::are_told_apart(const SegmentParts& parts, const float* query, const std::vector<Candidate>& candidates) {
+    if (candidates.empty()) return true;
+    const QueryCode code(*parts.quantizer, query, kDeepSigmas);
+    const Candidate& nearest = candidates.front();
+    const float bound = doubt(code, parts.records + std::size_t{nearest.row} * code.record_bytes(), nearest.distance);
+    return (candidates.back().distance - nearest.distance) * kDeepSigmas >= kSpanMin * bound;
+}
+
 // Whether so many candidates lie about as far from the query as the last of those wanted that the bound, which was
 // measured with rows next to a query, loses too many of them: under a filter, or far from all rows.
 bool SearchSlot::is_crowded() const {

@@ -47,6 +47,9 @@ class SearchSlot {
     const SearchCounters& counters() const { return counters_; }
     std::size_t size_bytes() const;
 
+    // Whether codes tell candidates apart that are in order of their estimates.
+    static bool are_told_apart(const SegmentParts& parts, const float* query, const std::vector<Candidate>& candidates);
+
   private:
     void forget();
     void cut();

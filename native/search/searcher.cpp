@@ -184,6 +184,8 @@ std::pair<std::vector<Candidate>, WalkCounters> Searcher::come_by(const float* q
                                                           thread->walk().counters()};
     give_back(std::move(thread));
     if (found.second.end == WalkEnd::kLate) current_limit().check();
+    const bool are_all = found.first.size() == parts_.nodes.row_count;
+    if (!are_all && !SearchSlot::are_told_apart(parts_, query, found.first)) found.first.clear();
     return found;
 }
 

@@ -95,7 +95,8 @@ class Searcher {
               std::uint8_t* met) const;
 
     // The rows nearest to a query [dimension] by a walk over codes and a graph in memory that reads nothing, at most `count`
-    // of them, nearest by estimate first; and what the walk took. Throws TooLateError.
+    // of them, nearest by estimate first; and what the walk took. None where codes do not tell so many apart: others may be
+    // as near. Throws TooLateError.
     std::pair<std::vector<Candidate>, WalkCounters> come_by(const float* query, std::size_t beam, std::size_t count) const;
 
     // Memory of searches, kept for the next ones: as much as the most that ran at once needed.

@@ -234,7 +234,8 @@ class Searcher:
 
     def come_by(self, query: Vectors, beam: int, count: int) -> tuple[NDArray[np.int64], Vectors, int]:
         """``(rows int64 [n], estimates float32 [n], distances)``: what a walk finds that reads nothing, at most
-        ``count`` rows, nearest by estimate first; and how many distances that took.
+        ``count`` rows, nearest by estimate first; and how many distances that took. No rows where codes do not tell
+        so many apart: others may be as near.
 
         :param query: float32 [1, d], C-contiguous, finite. Codes and graph are in memory.
         :raises ValueError: the query does not fit, a number is not 1 to 4096, or there is no graph in memory.

@@ -50,9 +50,9 @@ def near_rows(
     """So many rows nearest to ``query`` (float32 [1, d]) by estimate that as many of them should pass as a walk under
     the filter would compare.
 
-    None where walks find too little here, or one so wide would take longer than it may; or where it ended farther away
-    than any that was measured, so that nothing is known of what it missed. Codes and graph are in memory. Raises
-    RequestTimeout.
+    None where walks find too little here, or one so wide would take longer than it may; where it ended farther away
+    than any that was measured, so that nothing is known of what it missed; or where codes do not tell apart what it
+    found. Codes and graph are in memory. Raises RequestTimeout.
     """
     if calibration.fallback is not Fallback.NONE:
         return None
