@@ -108,6 +108,10 @@ def test_filters_are_told_apart_and_the_last_searches_count() -> None:
     assert set(bench.sampler.told(OF)) == {"unfiltered", "filtered"}
     bench.sampler.forget(OF)
     assert bench.sampler.told(OF) == {}
+    bench.sampler.stop()
+    assert bench.saved == [{OF: {}}]
+    bench.sampler.stop()
+    assert len(bench.saved) == 1
 
 
 def test_what_cannot_be_measured_counts_for_nothing() -> None:
@@ -128,6 +132,8 @@ def test_a_note_in_the_directory(tmp_path: Path) -> None:
     write_recall(tmp_path, {OF: told})
     write_recall(tmp_path, {other: told})
     assert read_recall(tmp_path) == {OF: told, other: told}
+    write_recall(tmp_path, {OF: {}})
+    assert read_recall(tmp_path) == {other: told}
     (tmp_path / "recall.json").write_text('[{"instance": 1')
     assert read_recall(tmp_path) == {}
 
@@ -157,3 +163,6 @@ def test_an_engine_measures_and_keeps_it(tmp_path: Path, share: float) -> None:
     finally:
         engine.close()
     assert bool(read_recall(tmp_path)) == bool(share)
+    with lutra.connect(tmp_path, instance="main") as database:
+        database.table("t").set_recall_target(0.99)
+    assert read_recall(tmp_path) == {}, "that was measured under another target"

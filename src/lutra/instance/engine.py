@@ -64,7 +64,7 @@ class Engine:
         forks.follow(self)
         self.memory = MemoryKeeper(partition.resources, plan)
         """What all of it takes. To look at."""
-        self.recall = RecallSampler(0, self._shadowed)
+        self.recall = self._sampler(0)
         """What searches find of the true neighbours, as far as that is measured. To look at."""
         try:
             self._reopen_indexes()
@@ -170,10 +170,13 @@ class Engine:
         with what is all but surely true. Once, right after it is opened."""
         self._process.check()
         with self._lock:
-            self.recall = RecallSampler(share, self._shadowed, save=partial(write_recall, self._data_dir))
+            self.recall = self._sampler(share)
             for instance in self._instances.values():
                 instance.recall = self.recall
         self.recall.start()
+
+    def _sampler(self, share: float) -> RecallSampler:
+        return RecallSampler(share, self._shadowed, save=partial(write_recall, self._data_dir))
 
     def _shadowed(self, of: IndexKey, request: SearchRequest) -> Sampled | None:
         return self.instance(of.instance).shadow(of.table, of.name, request)

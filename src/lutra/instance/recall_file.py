@@ -17,10 +17,12 @@ _NAME: Final = "recall.json"
 
 
 def write_recall(data_dir: Path, told: Mapping[IndexKey, Told]) -> None:
-    """What `RecallSampler.told` says of each index; in place of what an earlier run measured of those."""
-    if not told:
+    """What `RecallSampler.told` says of each index; in place of what an earlier run measured of those. Nothing is known
+    any more of an index of which it says nothing."""
+    before = read_recall(data_dir)
+    whole = {of: one for of, one in {**before, **told}.items() if one}
+    if whole == before:
         return
-    whole = {**read_recall(data_dir), **told}
     stored = [{"instance": of.instance, "table": of.table, "index": of.name, **one} for of, one in whole.items()]
     with contextlib.suppress(OSError):
         unfinished = data_dir / f"{_NAME}.unfinished"

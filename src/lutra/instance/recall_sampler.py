@@ -70,7 +70,8 @@ class RecallSampler:
         """
         :param share: of searches for neighbours, 0 to 1, that are measured; 0: none is.
         :param measure: how many of the true neighbours a search finds (`lutra.search.shadow.shadow`).
-        :param save: is given all that has been measured, once a minute while it changes, and at the end.
+        :param save: is given all that has been measured, once a minute while it changes, and at the end; of an index
+            that was forgotten since, nothing.
         """
         self._share = share
         self._measure = measure
@@ -83,6 +84,8 @@ class RecallSampler:
         self._searched_s = clock_s()
         self._waiting: deque[tuple[IndexKey, SearchRequest]] = deque(maxlen=WAITING_MAX)
         self._found: dict[_Kind, deque[float]] = {}
+        self._forgotten: dict[IndexKey, None] = {}
+        """Since it was saved; the last ones."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lutra-recall", daemon=True)
 
@@ -94,9 +97,10 @@ class RecallSampler:
     def stop(self) -> None:
         """Ends the thread, after the search that it measures; a second stop does nothing."""
         self._stopping.set()
-        if self._process.is_this and self._thread.is_alive():
-            self._thread.join()
-            self._save(self.all_told())
+        if self._process.is_this:
+            if self._thread.is_alive():
+                self._thread.join()
+            self._save_all()
 
     def note(self, of: IndexKey, request: SearchRequest) -> None:
         """A search has been made. It is measured some time later, or not."""
@@ -134,6 +138,9 @@ class RecallSampler:
         with self._lock:
             for kind in [kind for kind in self._found if kind.of == of]:
                 del self._found[kind]
+            if of not in self._forgotten and len(self._forgotten) >= INDEXES_MAX:
+                del self._forgotten[next(iter(self._forgotten))]
+            self._forgotten[of] = None
 
     def measured(self, of: IndexKey, is_filtered: bool) -> RecallEstimate | None:
         """Of the last searches of an index, with a filter or without; None where none has been measured."""
@@ -151,6 +158,14 @@ class RecallSampler:
         with self._lock:
             keys = {kind.of for kind in self._found}
         return {of: self.told(of) for of in sorted(keys)}
+
+    def _save_all(self) -> None:
+        with self._lock:
+            forgotten, self._forgotten = self._forgotten, {}
+        told: dict[IndexKey, Told] = {of: {} for of in forgotten}
+        told.update(self.all_told())
+        if told:
+            self._save(told)
 
     def _keep(self, kind: _Kind, recall: float) -> None:
         found = self._found.pop(kind, None)
@@ -183,4 +198,4 @@ class RecallSampler:
             wait_s = max(IDLE_S, took_s / PROCESSOR_SHARE) if did else _PERIOD_S
             if did and self._clock_s() - saved_s > SAVE_S:
                 saved_s = self._clock_s()
-                self._save(self.all_told())
+                self._save_all()
