@@ -235,3 +235,14 @@ def test_rows_that_all_lie_at_their_centroids(tmp_path: Path, metric: Metric, sc
     _, distances = topk(queries, vectors[order], K, metric)
     with Segment.open(path) as segment:
         np.testing.assert_array_equal(segment.search(queries, K).distances, distances)
+
+
+def test_rows_so_short_that_as_queries_they_say_nothing_of_others(tmp_path: Path) -> None:
+    """All lists were looked at for those, and hardly any would be for a query of the usual length."""
+    vectors = (VECTORS[:3_000] * 1e-20).astype(np.float32)
+    order = write(tmp_path / "segment", vectors, Metric.DOT_PRODUCT)
+    mask = np.arange(len(vectors)) % 10 == 0
+    with Segment.open(tmp_path / "segment") as segment:
+        for among in (None, mask):
+            truth, _ = topk(QUERIES, vectors[order], K, Metric.DOT_PRODUCT, among)
+            assert recall(segment.search(QUERIES, K, mask=among).ids, truth) >= 0.95

@@ -24,6 +24,8 @@ RECALLS: Final = (0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.965, 0.98, 0.99, 0.99
 REACH_MAX: Final = 1_000.0
 """Of a list whose rows are all at its centroid nothing is likely to be elsewhere: to be looked at it would take a reach
 without end. Where that makes searches miss too much, the check of a build leaves lists aside."""
+UNKNOWN_MAX: Final = 0.5
+"""Of the sample's queries, those so short or long that no angles are told and all lists are looked at."""
 OWN_ROWS_MAX: Final = 4_096
 """That are covered so that rows find themselves; the few that lie farther from themselves are asked for in earnest."""
 
@@ -35,8 +37,9 @@ def measure_lists(
     costs: SegmentCosts,
     least: int,
     threads: int = 0,
-) -> ListCurves:
-    """What recall takes, with what ``bounds`` were measured to keep and to read by k of `BOUND_TRIALS`."""
+) -> ListCurves | None:
+    """What recall takes, with what ``bounds`` were measured to keep and to read by k of `BOUND_TRIALS`; None where that
+    is of too few queries to say anything of others."""
     curves = {}
     for trial in BOUND_TRIALS:
         if trial.k not in bounds:
@@ -45,6 +48,8 @@ def measure_lists(
         last = np.ascontiguousarray(sample.distances[trial.walks][:, trial.k - 1])
         asked = sample.vectors[: len(truth)], truth, last
         taken, _ = lists.reached(*asked, np.empty(0, np.float32), threads)
+        if np.isneginf(taken).mean() > UNKNOWN_MAX:
+            return None
         reaches = np.unique(np.quantile(taken, RECALLS, method="higher").astype(np.float32))
         _, rows = lists.reached(*asked, reaches, threads)
         points = _points(taken, reaches, rows.mean(axis=0), bounds[trial.k])

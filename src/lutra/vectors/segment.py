@@ -503,7 +503,7 @@ def _calibrate(file: SegmentFile, doubtful: Doubtful, threads: int, *, with_effo
                 apart[codes] = trial.apart(searcher, file, own, threads)
             calibration = calibration.with_apart(apart[codes])
         calibration = _asked_themselves(calibration, searcher, file, doubtful.raised, exact, residency, costs, threads)
-        if far is not None and calibration.fallback is Fallback.NONE:
+        if far is not None and lists is not None and calibration.fallback is Fallback.NONE:
             way = searcher, file, residency, costs, threads
             calibration = _lists_checked(calibration.with_lists(lists), sample, far[1], exact, *way)
         found[residency.name] = calibration.to_json()
