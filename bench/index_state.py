@@ -14,6 +14,7 @@ from lutra.index.lsm.manifest import BytesWritten, Manifest
 from lutra.instance.memory_plan import MemoryPlan
 from lutra.objects.local import LocalStore
 from lutra.objects.manifest_log import ManifestLog
+from lutra.objects.store import ObjectStore
 
 _PROCESS_BYTES: Final = 64 * 1024 * 1024
 """About what a server takes when it opens its directory."""
@@ -56,19 +57,22 @@ class IndexState:
 
 
 class IndexWatch:
-    """The only index of a server that keeps its objects in its data directory."""
+    """The only index of a server."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, objects: ObjectStore | None = None) -> None:
+        """``objects``: where they are; None: in its data directory."""
         self._objects = data_dir / "objects"
+        self._store = objects
         self._log: ManifestLog | None = None
 
     def state(self) -> IndexState:
         """Of this moment."""
         if self._log is None:
-            found = list((self._objects / "indexes").glob("*/manifest"))
-            if not found:
+            store = self._store or (LocalStore(self._objects) if self._objects.is_dir() else None)
+            names = [] if store is None else [name for name in store.list("indexes") if "/manifest/" in name]
+            if store is None or not names:
                 return IndexState()
-            self._log = ManifestLog(LocalStore(self._objects), found[0].relative_to(self._objects).as_posix())
+            self._log = ManifestLog(store, names[0].rpartition("/")[0])
         latest = self._log.latest()
         if latest is None:
             return IndexState()

@@ -11,14 +11,23 @@ from bench import prepared, vector_table
 from bench.connection import Connection, read_requests
 from bench.index_state import IndexState, IndexWatch
 from bench.server_process import RunningServer
+from lutra.objects.store import ObjectStore
 
 _TIMEOUT_S: Final = 3_600.0
 
 
 def load(
-    server: RunningServer, blocks: Iterable[vector_table.Vectors], rows: int, dimension: int, folder: Path
+    server: RunningServer,
+    blocks: Iterable[vector_table.Vectors],
+    rows: int,
+    dimension: int,
+    folder: Path,
+    objects: ObjectStore | None = None,
 ) -> IndexState:
-    """Writes those of the first ``rows`` rows that are not there yet, and waits until nothing is left to build."""
+    """Writes those of the first ``rows`` rows that are not there yet, and waits until nothing is left to build.
+
+    ``objects``: where the server has them; None: in its data directory.
+    """
     client = prepared.client(server.endpoint)
     if vector_table.TABLE not in client.list_table():
         vector_table.create(client, dimension)
@@ -30,13 +39,13 @@ def load(
                 path = folder / "load"
                 prepared.record(server.endpoint, vector_table.put_calls(block, first - len(block)), path)
                 connection.send_all(read_requests(path))
-    return settled(server, rows)
+    return settled(server, rows, objects)
 
 
-def settled(server: RunningServer, rows: int) -> IndexState:
+def settled(server: RunningServer, rows: int, objects: ObjectStore | None = None) -> IndexState:
     """Waits until at least ``rows`` rows are in segments and nothing is left to build."""
     begin_s = time.monotonic()
-    watch = IndexWatch(server.data_dir)
+    watch = IndexWatch(server.data_dir, objects)
     state = watch.wait(lambda state: state.rows >= rows and state.is_settled, _TIMEOUT_S)
     print(
         f"{state.rows:,} rows in {len(state.segments)} segments ({state.kinds}); settled after "
