@@ -17,7 +17,8 @@ if [ ! -x "$VENV/bin/pip" ]; then
     "$PYTHON" -m venv "$VENV" || { rm -rf "$VENV"; missing "$PYTHON cannot make virtual environments"; }
 fi
 pip="$VENV/bin/python -m pip --disable-pip-version-check"
-$pip install --quiet "scikit-build-core>=0.11" "nanobind>=2.4" "cmake>=3.18" ninja
+# Without isolation, what comes as a source distribution is built with what is here: setuptools makes wheels since 70.1.
+$pip install --quiet "scikit-build-core>=0.11" "nanobind>=2.4" "cmake>=3.18" ninja "setuptools>=70.1"
 echo "setup: building and installing (about two minutes the first time)"
 $pip install --quiet --no-build-isolation --editable ".[dev,demo]"
 
