@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from lutra.model import limits
 from lutra.model.deadline import Deadline, current_deadline, working_for
-from lutra.model.errors import ParameterInvalid
+from lutra.model.errors import ParameterInvalid, RequestTimeout
 from lutra.search.nodes.knn import Near
 from lutra.search.plan import Plan
 from lutra.tables.surely import surely
@@ -56,6 +56,18 @@ def are_at_hand(plan: Plan) -> bool:
     be put in order."""
     is_all = isinstance(plan.root.condition, Near) and plan.filter is None and not plan.aggregations
     return is_all and plan.order[0].is_scoring
+
+
+def check_found(plans: Sequence[Plan], answers: Sequence[tuple[int, bool]]) -> None:
+    """Raises RequestTimeout where time was up before any neighbour was found: no rows are no part of them.
+
+    ``answers``: of each plan how many rows its answer has, and whether it is complete.
+    """
+    for plan, (rows, is_complete) in zip(plans, answers, strict=True):
+        is_near = isinstance(plan.root.condition, Near) and not plan.aggregations
+        if rows or is_complete or not is_near or plan.offset or not plan.limit:
+            return
+    raise RequestTimeout("The search found no neighbour in the time that it had.")
 
 
 def shorten_request(timeout_ms: int | None) -> None:

@@ -18,7 +18,7 @@ from lutra.search.aggregations import AggregationCollector, estimated
 from lutra.search.candidates import find_candidates
 from lutra.search.collecting import collected, firsts_of
 from lutra.search.collectors.top import Place, Top, by_run
-from lutra.search.deadline import finding_until, in_time
+from lutra.search.deadline import check_found, finding_until, in_time
 from lutra.search.explanation import explanation_of
 from lutra.search.inner_hits import inner_hits_of
 from lutra.search.nodes.node import Condition, PartSearch
@@ -88,10 +88,12 @@ def _searched(view: IndexView, requests: Sequence[SearchRequest], deadline: Dead
         gather_statistics([root for plan in plans for root in plan.scored_roots], shared)
     with working_for(finding_until(deadline, plans, allows_part)):
         find_candidates((one, own) for plan, own in zip(plans, searches, strict=True) for one in plan.conditions)
-    return [
+    answers = [
         _answered(view, request, plan, own, began_s)
         for request, plan, own in zip(requests, plans, searches, strict=True)
     ]
+    check_found(plans, [(len(answer.hits), answer.is_complete) for answer in answers])
+    return answers
 
 
 def _answered(

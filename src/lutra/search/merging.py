@@ -18,6 +18,7 @@ from lutra.search.collecting import firsts_of
 from lutra.search.collectors.count import CountCollector
 from lutra.search.collectors.run import SentRun
 from lutra.search.collectors.top import Place, Top, Value
+from lutra.search.deadline import check_found
 from lutra.search.executor import goes_on, next_token
 from lutra.search.inner_hits import too_many_inner_hits
 from lutra.search.plan import Plan
@@ -107,10 +108,13 @@ class Merging:
     ) -> SearchResult:
         """The answer, its `RowsResult`s without rows, and without an explanation. ``is_whole``: no shard is left out.
 
-        Raises ParameterInvalid where it has too many rows, inner hits or groups.
+        Raises ParameterInvalid where it has too many rows, inner hits or groups, RequestTimeout where time was up
+        before any neighbour was found.
         """
         plan, request = self._plan, self._request
         is_complete = is_whole and all(reply.is_complete for reply in replies.values())
+        if is_whole:
+            check_found([plan], [(len(page.places), is_complete)])
         places = [place for place, home in zip(page.places, page.homes, strict=True) if shown[home].row is not None]
         found = [shown[home] for home in page.homes if shown[home].row is not None]
         rows = [one.row for one in found if one.row is not None]
