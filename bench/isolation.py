@@ -137,13 +137,19 @@ def search_calls(queries: vector_table.Vectors) -> Iterator[vector_table.Call]:
 
 
 def write_calls(vectors: vector_table.Vectors, rows: int, first: int) -> Iterator[vector_table.Call]:
-    """Half of each batch new rows from number ``first`` on, half in place of one of the first ``rows``."""
+    """Batches of the rows that `write_numbers` names."""
+    for at, numbers in enumerate(write_numbers(len(vectors), rows, first)):
+        yield vector_table.put_call(numbers, vectors[at * BATCH_ROWS : (at + 1) * BATCH_ROWS])
+
+
+def write_numbers(count: int, rows: int, first: int) -> Iterator[list[int]]:
+    """Of each batch of ``count`` rows: half new rows from number ``first`` on, half in place of one of the first
+    ``rows``."""
     random = np.random.default_rng(7)
     half = BATCH_ROWS // 2
-    for begin in range(0, len(vectors) - BATCH_ROWS + 1, BATCH_ROWS):
+    for begin in range(0, count - BATCH_ROWS + 1, BATCH_ROWS):
         new = range(first + begin // 2, first + begin // 2 + half)
-        old = random.choice(rows, half, replace=False).tolist()
-        yield vector_table.put_call([*new, *old], vectors[begin : begin + BATCH_ROWS])
+        yield [*new, *random.choice(rows, half, replace=False).tolist()]
 
 
 class Isolation:

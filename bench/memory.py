@@ -1,16 +1,19 @@
 """Whether a server and its builders stay within ``--memory-limit``, measured from outside, and what searches are worth.
 
 python -m bench.memory [--rows 1000000] [--dim 384] [--limits 256MiB,512MiB,1GiB,2GiB] [--seconds 30]
-    [--rate 500] [--json FILE] [--plot FILE]
+    [--rate 500] [--load-once] [--folder DIR] [--json FILE] [--plot FILE]
 
 The same rows (`bench.ann`'s ``--hard``) under each limit, in a fresh directory, one after the other:
 
 - load: all rows are written, as fast as that goes, and what is to be built is built.
+- with ``--load-once`` only under the first limit, and under the next ones ``open``: the same directory is served again,
+  until all rows are searchable. What is merged then goes on beside the searches.
 - then, ``--seconds`` each: one client and eight, that search all rows and a tenth of them by turns.
 - write: the same eight while a writer sends ``--rate`` rows a second, half of them in place of others.
 
 Every 100 ms the proportional set size of the server and all processes below it is added up, as the kernel tells it.
-Recall is of the top 10 of ``--queries`` queries, against all rows as they were loaded.
+Recall is of the top 10 of ``--queries`` queries, against all rows as they were loaded. What the writer sends is the
+same each time, and part of what is loaded.
 """
 
 from __future__ import annotations
@@ -18,10 +21,11 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -37,13 +41,15 @@ from bench import prepared, vector_table
 from bench.ann import data
 from bench.connection import Connection, read_requests
 from bench.index_state import IndexWatch
-from bench.isolation import search_calls, write_calls, write_until
+from bench.isolation import BATCH_ROWS, search_calls, write_calls, write_numbers
 from bench.server_process import RunningServer, run_server
 from lutra.instance.memory_plan import size_of
 
 SAMPLE_S: Final = 0.1
 CLIENTS: Final = (1, 8)
-SETTLE_S: Final = 7_200.0
+OPEN_S: Final = 600.0
+_ANSWER_S: Final = 7_200.0
+"""So long is waited for an answer to a write."""
 _BUSY_S: Final = 0.1
 """After a refusal so long is waited."""
 _QUIET_S: Final = 5.0
@@ -125,19 +131,21 @@ def search_until(endpoint: str, requests: Path, until_s: float, first: int) -> t
     return answered, refused
 
 
-def send_all(endpoint: str, requests: list[bytes]) -> int:
-    """One after the other, each until it is taken, as an SDK does; how often one was refused."""
+def send_all(endpoint: str, requests: Sequence[bytes], batches_per_s: float = float("inf")) -> int:
+    """One after the other, each when it is due and until it is taken, as an SDK does; how often one was refused."""
     refused = 0
     with ExitStack() as closing:
-        connection = closing.enter_context(Connection(endpoint, SETTLE_S))
-        for request in requests:
+        connection = closing.enter_context(Connection(endpoint, _ANSWER_S))
+        begin_s = time.monotonic()
+        for number, request in enumerate(requests):
+            time.sleep(max(0.0, begin_s + number / batches_per_s - time.monotonic()))
             while True:
                 try:
                     connection.ask(request)
                     break
                 except RuntimeError:
                     refused += 1
-                    connection = closing.enter_context(Connection(endpoint, SETTLE_S))
+                    connection = closing.enter_context(Connection(endpoint, _ANSWER_S))
                     time.sleep(_BUSY_S)
     return refused
 
@@ -158,6 +166,41 @@ def nearest(blocks: Iterator[vector_table.Vectors], queries: vector_table.Vector
     return rows
 
 
+class Rows:
+    """What is in the table: ``--rows`` rows, and in place of some of them and after them what the writer sends."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self._block, self.count = data.hard(arguments.dim), arguments.rows
+        self.queries = data.queries(self._block, 2 * self.count, arguments.queries)
+        sent = int(arguments.rate * arguments.seconds) // BATCH_ROWS * BATCH_ROWS
+        self._sent = data.queries(self._block, 4 * self.count, sent)
+        self._numbers = [one for batch in write_numbers(sent, self.count, self.count) for one in batch]
+
+    @property
+    def loaded(self) -> Iterator[vector_table.Vectors]:
+        """What is written first."""
+        return data.blocks(self._block, self.count)
+
+    @property
+    def written(self) -> Iterator[vector_table.Call]:
+        """What the writer sends."""
+        return write_calls(self._sent, self.count, self.count)
+
+    def truth(self, k: int) -> npt.NDArray[np.int64]:
+        """int64 [q, k]: the rows nearest to each query, once all is written."""
+        return nearest(self._all(), self.queries, k)
+
+    def _all(self) -> Iterator[vector_table.Vectors]:
+        last = {number: at for at, number in enumerate(self._numbers)}  # of two, the later one counts
+        first = 0
+        for vectors in self.loaded:
+            for number in last.keys() & set(range(first, first + len(vectors))):
+                vectors[number - first] = self._sent[last[number]]
+            first += len(vectors)
+            yield vectors
+        yield self._sent[[at for number, at in sorted(last.items()) if number >= self.count]]
+
+
 class Run:
     """One limit."""
 
@@ -168,45 +211,64 @@ class Run:
         self.figures: dict[str, Any] = {"limit": limit, "limit_mib": size_of(limit, 0) / 2**20}
         self.watch: Watch | None = None
 
-    def measure(self, block: Any, truth: npt.NDArray[np.int64]) -> None:
+    def measure(self, rows: Rows, truth: npt.NDArray[np.int64], folder: Path) -> None:
+        """In ``folder``, whose ``data`` is loaded unless it is there."""
         with ExitStack() as closing:
-            folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="lutra-bench-")))
+            is_loaded = (folder / "data").exists()
             server = closing.enter_context(run_server("--memory-limit", self.limit, data_dir=folder / "data"))
             self.watch = watch = Watch(server.pid)
             closing.callback(watch.stop)
             watch.start()
-            self._load(server, watch, block, folder)
-            queries = data.queries(block, 2 * self.arguments.rows, self.arguments.queries)
-            self.figures["recall"] = _recall(server, queries, truth)
-            path = folder / "searches"
-            prepared.record(server.endpoint, search_calls(queries), path)
-            for clients in CLIENTS:
-                self._search(server, watch, f"{clients} clients" if clients > 1 else "1 client", path, clients)
-            fresh = data.queries(block, 4 * self.arguments.rows, int(self.arguments.rate * self.arguments.seconds))
-            writes = folder / "writes"
-            prepared.record(server.endpoint, write_calls(fresh, self.arguments.rows, self.arguments.rows), writes)
-            self._search(server, watch, "writing", path, CLIENTS[-1], writes)
+            if is_loaded:
+                self._open(server, watch, rows)
+            else:
+                self._load(server, watch, rows, folder)
+            self._measure(server, watch, rows, truth, folder)
             watch.stop()
+            self.figures["segments"] = len(IndexWatch(server.data_dir).state().segments)
+            for phase in {"load", "settle", "open"} & {name for _, name in watch.marks}:
+                self.figures[f"{phase}_peak_mib"] = watch.peak_mib(phase)
             self.figures["peak_mib"] = max(size for _, size in watch.samples) / 2**20
             self.figures["is_within"] = self.figures["peak_mib"] <= self.figures["limit_mib"]
 
-    def _load(self, server: RunningServer, watch: Watch, block: Any, folder: Path) -> None:
+    def _measure(
+        self, server: RunningServer, watch: Watch, rows: Rows, truth: npt.NDArray[np.int64], folder: Path
+    ) -> None:
+        watch.mark("recall")
+        self.figures["recall"] = _recall(server, rows.queries, truth)
+        path, writes = folder / "searches", folder / "writes"
+        prepared.record(server.endpoint, search_calls(rows.queries), path)
+        for clients in CLIENTS:
+            self._search(server, watch, f"{clients} clients" if clients > 1 else "1 client", path, clients)
+        prepared.record(server.endpoint, rows.written, writes)
+        self._search(server, watch, "writing", path, CLIENTS[-1], writes)
+
+    def _load(self, server: RunningServer, watch: Watch, rows: Rows, folder: Path) -> None:
         watch.mark("load")
         begin_s = time.monotonic()
-        client = prepared.client(server.endpoint)
-        vector_table.create(client, self.arguments.dim)
-        first, refused = 0, 0
-        for vectors in data.blocks(block, self.arguments.rows):
-            path = folder / "load"
+        vector_table.create(prepared.client(server.endpoint), self.arguments.dim)
+        path, first, refused = folder / "load", 0, 0
+        for vectors in rows.loaded:
             prepared.record(server.endpoint, vector_table.put_calls(vectors, first), path)
             refused += send_all(server.endpoint, read_requests(path))
             first += len(vectors)
+        prepared.record(server.endpoint, rows.written, path)
+        refused += send_all(server.endpoint, read_requests(path))
         self.figures["load_s"], self.figures["refused_writes"] = time.monotonic() - begin_s, refused
         watch.mark("settle")
-        self.figures["segments"] = len(_settled(server, self.arguments.rows).segments)
+        self.figures["is_settled"] = _settled(server, rows.count, self.arguments.settle_seconds)
         self.figures["settle_s"] = time.monotonic() - begin_s - self.figures["load_s"]
-        for phase in ("load", "settle"):
-            self.figures[f"{phase}_peak_mib"] = watch.peak_mib(phase)
+
+    def _open(self, server: RunningServer, watch: Watch, rows: Rows) -> None:
+        """Waits until all rows are searchable again."""
+        watch.mark("open")
+        begin_s = time.monotonic()
+        client = prepared.client(server.endpoint)
+        while vector_table.count(client) < rows.count:
+            if time.monotonic() - begin_s > OPEN_S:
+                raise RuntimeError(f"not all rows are searchable within {OPEN_S:g} s")
+            time.sleep(_BUSY_S)
+        self.figures["open_s"] = time.monotonic() - begin_s
 
     def _search(
         self, server: RunningServer, watch: Watch, name: str, searches: Path, clients: int, writes: Path | None = None
@@ -216,24 +278,22 @@ class Run:
         searching = [
             self._workers.submit(search_until, server.endpoint, searches, until_s, 2 * n) for n in range(clients)
         ]
-        if writes is not None:
-            everywhere = set(range(multiprocessing.cpu_count()))
-            self._workers.submit(
-                write_until, server.endpoint, writes, self.arguments.rate, until_s, everywhere
-            ).result()
+        rate = self.arguments.rate / BATCH_ROWS
+        refused_writes = 0 if writes is None else send_all(server.endpoint, read_requests(writes), rate)
         done = [one.result() for one in searching]
         answered, refused = sum(one for one, _ in done), sum(one for _, one in done)
         self.figures[name] = {
             "searches_per_s": answered / self.arguments.seconds,
             "refused": refused,
+            "refused_writes": refused_writes,
             "peak_mib": watch.peak_mib(name),
         }
 
 
-def _settled(server: RunningServer, rows: int) -> Any:
-    """Waits until all rows are in segments and no builder was at work for a while."""
+def _settled(server: RunningServer, rows: int, wait_s: float) -> bool:
+    """Waits until all rows are in segments and no builder was at work for a while; False where that took too long."""
     watch, quiet_since_s = IndexWatch(server.data_dir), time.monotonic()
-    until_s, number = time.monotonic() + SETTLE_S, -1
+    until_s, number = time.monotonic() + wait_s, -1
     while time.monotonic() < until_s:
         state = watch.state()
         is_quiet = state.number == number and not psutil.Process(server.pid).children(recursive=True)
@@ -241,9 +301,9 @@ def _settled(server: RunningServer, rows: int) -> Any:
         if state.rows < rows or not is_quiet:
             quiet_since_s = time.monotonic()
         if time.monotonic() - quiet_since_s > _QUIET_S:
-            return state
+            return True
         time.sleep(0.5)
-    raise RuntimeError(f"the index did not settle within {SETTLE_S:g} s")
+    return False
 
 
 def _recall(server: RunningServer, queries: vector_table.Vectors, truth: npt.NDArray[np.int64]) -> float:
@@ -261,18 +321,22 @@ def _recall(server: RunningServer, queries: vector_table.Vectors, truth: npt.NDA
     return found / truth.size
 
 
-def show(figures: list[dict[str, Any]]) -> Iterator[str]:
-    for one in figures:
-        phases = "  ".join(
-            f"{name}: {one[name]['searches_per_s']:.0f}/s ({one[name]['peak_mib']:.0f} MiB, "
-            f"{one[name]['refused']} refused)"
-            for name in ("1 client", "8 clients", "writing")
-        )
-        yield (
-            f"{one['limit']:>7}: peak {one['peak_mib']:.0f} MiB ({one['peak_mib'] / one['limit_mib']:.0%}), loading "
-            f"{one['load_peak_mib']:.0f}; {one['segments']} segments, recall {one['recall']:.3f}; {phases}; loaded in "
-            f"{one['load_s']:.0f} s ({one['refused_writes']} refused), settled in {one['settle_s']:.0f} s"
-        )
+def show(one: dict[str, Any]) -> str:
+    """A line about one limit."""
+    phases = "  ".join(
+        f"{name}: {one[name]['searches_per_s']:.0f}/s ({one[name]['peak_mib']:.0f} MiB, {one[name]['refused']} refused)"
+        for name in ("1 client", "8 clients", "writing")
+    )
+    if "load_s" in one:
+        begun = f"loading {one['load_peak_mib']:.0f}, building {one['settle_peak_mib']:.0f}"
+        settled = "settled in" if one["is_settled"] else "not settled after"
+        took = f"loaded in {one['load_s']:.0f} s ({one['refused_writes']} refused), {settled} {one['settle_s']:.0f} s"
+    else:
+        begun, took = f"opening {one['open_peak_mib']:.0f}", f"opened in {one['open_s']:.1f} s"
+    return (
+        f"{one['limit']:>7}: peak {one['peak_mib']:.0f} MiB ({one['peak_mib'] / one['limit_mib']:.0%}), {begun}; "
+        f"{one['segments']} segments, recall {one['recall']:.3f}; {phases}; {took}"
+    )
 
 
 def plot(runs: list[Run], path: Path, title: str) -> None:
@@ -312,24 +376,32 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=30, help="of each phase of searches")
     parser.add_argument("--rate", type=float, default=500, help="rows a second of the writer")
+    parser.add_argument("--load-once", action="store_true", help="load and build under the first limit only")
+    parser.add_argument("--settle-seconds", type=float, default=7_200, help="wait for builds no longer after loading")
+    parser.add_argument("--folder", type=Path, help="where data lies while it is measured, if not with temporary files")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--plot", type=Path, help="write a picture over time to this file (PNG)")
     arguments = parser.parse_args()
-    block = data.hard(arguments.dim)
-    queries = data.queries(block, 2 * arguments.rows, arguments.queries)
-    truth = nearest(data.blocks(block, arguments.rows), queries, 10)
+    rows = Rows(arguments)
+    truth = rows.truth(10)
     runs = []
-    with ProcessPoolExecutor(CLIENTS[-1] + 1, multiprocessing.get_context("spawn")) as workers:
+    with ExitStack() as closing:
+        workers = closing.enter_context(ProcessPoolExecutor(CLIENTS[-1] + 1, multiprocessing.get_context("spawn")))
         list(workers.map(awake, [2.0] * (CLIENTS[-1] + 1)))  # started, with all that they import
-        for limit in arguments.limits.split(","):
+        folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="lutra-bench-", dir=arguments.folder)))
+        for number, limit in enumerate(arguments.limits.split(",")):
             run = Run(arguments, limit, workers)
-            run.measure(block, truth)
+            own = folder / ("all" if arguments.load_once else str(number))
+            own.mkdir(exist_ok=True)
+            run.measure(rows, truth, own)
             runs.append(run)
-            print(*show([run.figures]), flush=True)
-    if arguments.json:
-        arguments.json.write_text(json.dumps([run.figures for run in runs], indent=2) + "\n")
-    if arguments.plot:
-        plot(runs, arguments.plot, f"Memory of a server and its builders, {arguments.rows:,} x {arguments.dim}")
+            print(show(run.figures), flush=True)
+            if arguments.json:
+                arguments.json.write_text(json.dumps([run.figures for run in runs], indent=2) + "\n")
+            if arguments.plot:
+                plot(runs, arguments.plot, f"Memory of a server and its builders, {arguments.rows:,} x {arguments.dim}")
+            if not arguments.load_once:
+                shutil.rmtree(own)
 
 
 if __name__ == "__main__":
