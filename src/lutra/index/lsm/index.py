@@ -17,13 +17,11 @@ from concurrent.futures import wait
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 from lutra.feed.progress import Progress
-from lutra.index.builds.build import flat_plans, scratch_folder, shape_of
 from lutra.index.builds.job import BuildDone
-from lutra.index.lsm.buffer import Buffer
+from lutra.index.lsm.buffer_set import BufferSet
 from lutra.index.lsm.expiry import Docs
 from lutra.index.lsm.lifetime import Lifetime
 from lutra.index.lsm.manifest import Manifest, SegmentEntry, schema_identity
@@ -43,7 +41,6 @@ from lutra.model.indexes import IndexSchema
 from lutra.model.rows import PrimaryKey, Row
 from lutra.model.schema import KeyColumn
 from lutra.scalars.bloom import hashes_of
-from lutra.segments.build import build_segment
 from lutra.tables.keys import KeyCodec
 
 CLOSE_WAIT_S: Final = 20.0
@@ -90,9 +87,7 @@ class SearchIndex:
         self._pauses = MaintenancePauses()
         self._opened = self._closed = self._torn = self._is_fresh = False
         self._view: IndexView | None = None
-        self._active = Buffer(schema, key_columns)
-        self._sealed: list[Sealed] = []
-        self._unindexed: Counter[str] = Counter()  # before the active buffer
+        self._buffers = BufferSet(schema, key_columns)
         self._unindexed_written: Counter[str] = Counter()  # of what the next manifest covers
         self._marks = Marks()
         self._dirty_since_s: float | None = None
@@ -107,12 +102,12 @@ class SearchIndex:
     def rows(self) -> int:
         """Rows that are searchable, those included that have expired but not been dropped yet."""
         with self._lock:
-            return sum(one.rows for one in self._buffers()) + sum(one.rows for one in self._segments.searched)
+            return self._buffers.rows + sum(one.rows for one in self._segments.searched)
 
     @property
     def unindexed(self) -> Counter[str]:
         """How many values of each field were left out since the index was made: of another type, or too long."""
-        return self._unindexed + self._active.unindexed
+        return self._buffers.unindexed
 
     @property
     def progress(self) -> Progress:
@@ -138,26 +133,26 @@ class SearchIndex:
         return self._marks.settled(is_clean=self._is_clean)
 
     def _indexed(self) -> int:
-        since = [sealed.since for sealed in self._sealed]
-        if self._active.rows:
+        since = [sealed.since for sealed in self._buffers.sealed]
+        if self._buffers.active.rows:
             since.append(self._marks.active_since)
         return self._marks.indexed(is_clean=self._is_clean, since=since)
 
     @property
     def _is_clean(self) -> bool:
         """Whether the last manifest holds all that was applied. Within the lock."""
-        is_waiting = bool(self._sealed) or self._is_commit_due or self._dirty_since_s is not None
+        is_waiting = bool(self._buffers.sealed) or self._is_commit_due or self._dirty_since_s is not None
         return self._opened and not is_waiting
 
     @property
     def waiting_buffers(self) -> int:
         """What has come in faster than it was written and built (`lutra.index.lsm.buffers.Buffers.waiting`)."""
-        return self._memory.waiting(len(self._sealed))
+        return self._memory.waiting(len(self._buffers.sealed))
 
     @property
     def buffered_bytes(self) -> int:
         """About what its buffers take in memory."""
-        return sum(buffer.size_bytes for buffer in self._buffers())
+        return self._buffers.size_bytes
 
     @property
     def torn(self) -> bool:
@@ -177,9 +172,9 @@ class SearchIndex:
             return IndexStats(
                 manifest=self._storage.number,
                 segments=tuple(stats_of(segment, self._merges.policy) for segment in self._segments.named.values()),
-                buffer_rows=sum(buffer.rows for buffer in self._buffers()),
+                buffer_rows=self._buffers.rows,
                 buffer_bytes=self.buffered_bytes,
-                sealed_buffers=len(self._sealed),
+                sealed_buffers=len(self._buffers.sealed),
                 merges=len(self._merges.futures),
                 searchable=self._marks.progress,
                 durable=self._settled(),
@@ -212,16 +207,13 @@ class SearchIndex:
         return view if oldest_ms is None else self._view_of([part.since(oldest_ms) for part in parts])
 
     def _parts(self) -> list[PartView | SegmentView]:
-        buffers = [buffer.view() for buffer in self._buffers()]
+        buffers = self._buffers.views()
         segments = [segment.view() for segment in self._segments.searched]
         filled: list[PartView | SegmentView] = [*(part for part in buffers if part.size), *segments]
         return filled or [buffers[0]]  # one part at least, however little there is
 
     def _view_of(self, parts: Sequence[PartView | SegmentView]) -> IndexView:
         return IndexView(self.schema, self.key_columns, tuple(parts), self._codec)
-
-    def _buffers(self) -> list[Buffer]:
-        return [self._active, *(sealed.buffer for sealed in self._sealed)]
 
     # --- changing it ------------------------------------------------------------------------------------------------
 
@@ -241,9 +233,10 @@ class SearchIndex:
             manifest, segments = self._storage.take_over(Manifest(self._writer_id, self._identity), self._opened_of)
             with self._writer, self._lock:
                 self._segments.begin_with(segments, manifest.written)
-                self._unindexed = self._unindexed_written = Counter(manifest.unindexed)
+                self._unindexed_written = Counter(manifest.unindexed)
+                self._buffers.begin_with(self._unindexed_written)
                 self._marks.commit(manifest.progress, manifest.awaited_since(self._merges.policy))
-                self._marks.reach(manifest.progress, is_empty=not self._active.rows)
+                self._marks.reach(manifest.progress, is_empty=not self._buffers.active.rows)
                 self.lifetime.dropped_by_s = manifest.table_ttl_s
                 self._opened, self._is_fresh, self._view = True, True, None
             return manifest.table_ttl_s
@@ -264,22 +257,22 @@ class SearchIndex:
         gone = [self._codec.encode(key) for key in deleted]
         touched = list(dict.fromkeys([*gone, *added]))
         with self._writer:
-            found = self._find(touched)
+            found, active = self._find(touched), self._buffers.active
             self._torn = True
-            self._active.stage(list(added), list(added.values()), self._clock.now_us() // 1_000)
+            active.stage(list(added), list(added.values()), self._clock.now_us() // 1_000)
             with self._lock:
-                changed = self._active.kill(gone) or bool(added)
-                self._active.publish()
+                changed = active.kill(gone) or bool(added)
+                active.publish()
                 self._kill(found, touched, changed)
                 if touched and self._dirty_since_s is None:
                     # Also where nothing came of it: a change is forgotten only once a manifest has it.
                     self._dirty_since_s = time.monotonic()
             self._torn = False
-            if self._active.is_mostly_dead:
-                compacted = self._active.compacted(self.schema, self.key_columns)
+            if active.is_mostly_dead:
+                active = active.compacted(self.schema, self.key_columns)
                 with self._lock:
-                    self._active, self._view = compacted, None
-            if self._opened and self._memory.is_due(self._active.size_bytes, self._merges.policy, self._sealed):
+                    self._buffers.active, self._view = active, None
+            if self._opened and self._memory.is_due(active.size_bytes, self._merges.policy, self._buffers.sealed):
                 self._seal()
 
     def _find(self, keys: Sequence[bytes]) -> list[tuple[OpenSegment, Docs]]:
@@ -292,8 +285,7 @@ class SearchIndex:
 
     def _kill(self, found: Sequence[tuple[OpenSegment, Docs]], keys: Sequence[bytes], changed: bool) -> None:
         """Within both locks: kills documents of segments, and ``keys`` in sealed buffers."""
-        for sealed in self._sealed:
-            changed = sealed.buffer.kill(keys) or changed
+        changed = self._buffers.kill_sealed(keys) or changed
         for segment, docs in found:
             changed = segment.kill(docs) or changed
         if changed:
@@ -312,7 +304,7 @@ class SearchIndex:
     def reached(self, progress: Progress) -> None:
         """Tells how far all that was applied so far brings the index."""
         with self._writer, self._lock:
-            was_filled, is_empty = self._marks.progress.filled, not self._active.rows
+            was_filled, is_empty = self._marks.progress.filled, not self._buffers.active.rows
             self._marks.reach(progress, is_empty=is_empty)
             if progress.filled and not was_filled:
                 self.lifetime.filled()
@@ -333,9 +325,9 @@ class SearchIndex:
         before = self.rows
         with self._writer:
             found = [(segment, segment.expired(oldest_ms)) for segment in self._segments.all()]
-            keys = [key for buffer in self._buffers() for key in buffer.expired(oldest_ms)]
+            keys = self._buffers.expired(oldest_ms)
             with self._lock:
-                self._kill(found, keys, self._active.kill(keys))
+                self._kill(found, keys, self._buffers.active.kill(keys))
         return before - self.rows
 
     def outdated(self, count: int) -> list[PrimaryKey]:
@@ -347,7 +339,7 @@ class SearchIndex:
         if oldest_ms is None:
             return []
         with self._writer:
-            keys = dict.fromkeys(key for buffer in self._buffers() for key in buffer.outdated(oldest_ms)[:count])
+            keys = dict.fromkeys(self._buffers.outdated(oldest_ms, count))
             for segment in self._segments.all():
                 if len(keys) >= count:
                     break
@@ -358,10 +350,7 @@ class SearchIndex:
     def _seal(self) -> None:
         """Within the writer's lock: the active buffer is to be written out, and a new one takes its place."""
         with self._lock:
-            if self._active.rows:
-                self._sealed.append(Sealed(self._active, self._marks.active_since, self._marks.progress))
-            self._unindexed = self.unindexed
-            self._active = Buffer(self.schema, self.key_columns)
+            self._buffers.seal(self.schema, self._marks.active_since, self._marks.progress)
             self._marks.reach(self._marks.progress, is_empty=True)
             self._dirty_since_s, self._view = None, None
             self._commits_wanted += 1
@@ -472,7 +461,7 @@ class SearchIndex:
             try:
                 with self._lock:
                     self._segments.let_go()
-                    self._sealed, self._view = [], None
+                    self._buffers.sealed, self._view = [], None
             finally:
                 self._writer.release()
             self._segments.close_retired()
@@ -495,7 +484,7 @@ class SearchIndex:
         """Once through all that there is to do. Within ``_maintaining``."""
         self.require_writer()
         while True:
-            for sealed in [sealed for sealed in self._sealed if not sealed.written]:
+            for sealed in self._buffers.unwritten:
                 self._write_out(sealed)
             for merge, done in self._merges.take_done():
                 try:
@@ -507,7 +496,7 @@ class SearchIndex:
             self._merges.begin([s for s in self._segments.named.values() if s.is_in_manifest])
             if not self._merges.any_done:
                 break
-        self._merges.keep_up(len(self._sealed), list(self._segments.named.values()))
+        self._merges.keep_up(len(self._buffers.sealed), list(self._segments.named.values()))
         with self._writer, self._lock:
             self._search_committed()
         self._is_fresh = False
@@ -524,21 +513,13 @@ class SearchIndex:
         with self._lock:
             part = sealed.buffer.view()
         if part.rows:
-            storage = self._storage
-            name = storage.new_segment()
-            storage.discard(name)  # unless a manifest comes to name it
-            with scratch_folder(self._resources.scratch / Path(name).name) as folder:
-                path = folder / "segment"
-                meta = build_segment(path, [part], self.schema, plans=flat_plans(self.schema), threads=1)
-                self._resources.store.put_file(storage.full(name), path)
-            opened = self._segments.open(SegmentEntry(shape_of(name, meta), since=sealed.since))
+            opened = self._segments.write(part, self.schema, sealed.since)
             with self._writer:
                 with self._lock:
                     died = (part.live - sealed.buffer.view().live).ids()
                 opened.kill_keys(part.keys.taken(died))
-                self._segments.named[name] = opened
-            sealed.segment = name
-            self._segments.count(flushed=meta.size_bytes)
+                self._segments.named[opened.name] = opened
+            sealed.segment = opened.name
         sealed.written = True
         self._unindexed_written = self._unindexed_written + sealed.buffer.unindexed
         self._marks.written = sealed.progress
@@ -563,10 +544,10 @@ class SearchIndex:
     def _commit(self) -> None:
         """Writes a manifest of what there is, and searches that."""
         with self._writer, self._lock:
-            is_written = all(sealed.written for sealed in self._sealed)
+            is_written = not self._buffers.unwritten
             # What was sealed meanwhile is not in this manifest: it asks for one more.
             wanted = self._commits_wanted if is_written else self._commits_done
-            is_whole = is_written and not self._active.rows
+            is_whole = is_written and not self._buffers.active.rows
             covered = self._marks.progress if is_whole else self._marks.written
             if is_whole:
                 self._dirty_since_s = None
@@ -594,12 +575,12 @@ class SearchIndex:
 
     def _search_committed(self) -> None:
         """Within both locks: searches what the last manifest names, but buffers where something better is to come."""
-        named = self._segments.named
-        kept = [sealed for sealed in self._sealed if not sealed.written or self._is_awaited(sealed.segment)]
+        named, sealed_now = self._segments.named, self._buffers.sealed
+        kept = [sealed for sealed in sealed_now if not sealed.written or self._is_awaited(sealed.segment)]
         shadowed = {sealed.segment for sealed in kept}
         searched = tuple(segment for name, segment in named.items() if name not in shadowed)
-        if len(kept) < len(self._sealed) or searched != self._segments.searched:
-            self._sealed, self._segments.searched, self._view = kept, searched, None
+        if len(kept) < len(sealed_now) or searched != self._segments.searched:
+            self._buffers.sealed, self._segments.searched, self._view = kept, searched, None
 
     def _is_awaited(self, name: str | None) -> bool:
         """Whether a flat segment is yet to become what its size calls for, and its buffer can serve so long."""

@@ -8,16 +8,20 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
+from lutra.index.builds.build import flat_plans, scratch_folder, shape_of
 from lutra.index.lsm.manifest import BytesWritten, SegmentEntry
 from lutra.index.lsm.open_segment import OpenSegment, Retired
 from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.stats import fallbacks_of
 from lutra.index.lsm.storage import IndexStorage
+from lutra.index.lsm.view import PartView
 from lutra.kernels.daemons import DaemonExecutor
 from lutra.kernels.row_mask import RowMask
 from lutra.model.indexes import IndexSchema
+from lutra.segments.build import build_segment
 from lutra.segments.deletions import dead_of, read_deletions, write_deletions
 from lutra.segments.index_segment import IndexSegment
 
@@ -81,6 +85,19 @@ class SegmentSet:
     def all(self) -> list[OpenSegment]:
         """Every segment that must hear of a change."""
         return list({segment.name: segment for segment in (*self.searched, *self.named.values())}.values())
+
+    def write(self, part: PartView, schema: IndexSchema, since: int) -> OpenSegment:
+        """Puts the rows of a buffer on the store, as they are found soonest: a flat segment. Raises StorageFailure."""
+        storage, resources = self._storage, self._resources
+        name = storage.new_segment()
+        storage.discard(name)  # unless a manifest comes to name it
+        with scratch_folder(resources.scratch / Path(name).name) as folder:
+            path = folder / "segment"
+            meta = build_segment(path, [part], schema, plans=flat_plans(schema), threads=1)
+            resources.store.put_file(storage.full(name), path)
+        opened = self.open(SegmentEntry(shape_of(name, meta), since=since))
+        self.count(flushed=meta.size_bytes)
+        return opened
 
     def open(
         self, entry: SegmentEntry, replacing: Iterable[OpenSegment] = (), sweepers: Executor | None = None
