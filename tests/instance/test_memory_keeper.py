@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from support.indexes import resources_in
+from support.indexes import PREFIX, index_in, resources_in
+from support.stalling_store import WITHIN_S, StallingStore
+from support.waiting import wait_until
 
 from lutra.index.builds.builder import ProcessBuilder
 from lutra.index.lsm.resources import CACHE_BYTES_MIN, Resources
 from lutra.instance.memory_keeper import Measured, MemoryKeeper
 from lutra.instance.memory_plan import MemoryPlan
 from lutra.model.errors import ServerBusy
+from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
+from lutra.model.rows import Row
+from lutra.model.schema import KeyColumn
+from lutra.model.values import ColumnType
+from lutra.objects.local import LocalStore
+from lutra.vectors import build_plan
 
 MIB = 1024 * 1024
 LIMIT_BYTES = 1 << 30
@@ -104,3 +113,31 @@ def test_without_a_limit_nothing_is_measured(resources: Resources) -> None:
         assert resources.cache.counters().budget_bytes >= CACHE_BYTES_MIN
     finally:
         keeper.stop()
+
+
+def test_a_store_that_does_not_answer_holds_up_neither_measuring_nor_the_end(
+    tmp_path: Path, scale: Scale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_plan, "FLAT_BYTES_MAX", 1_000)
+    rows, dimension = 600, 16
+    schema = IndexSchema((FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(dimension)),))
+    vectors = np.random.default_rng(0).standard_normal((rows, dimension)).astype("<f4")
+    with StallingStore(LocalStore(tmp_path / "objects")) as store:
+        resources = resources_in(tmp_path, store=store, memory_bytes=0)
+        index = index_in(resources, schema, (KeyColumn("id", ColumnType.INTEGER),))
+        index.open()
+        index.apply([Row((("id", n),), [("v", vector.tobytes(), 1)]) for n, vector in enumerate(vectors)])
+        index.flush()
+        index.compact()
+        keeper = MemoryKeeper(resources, PLAN, scale)
+        assert resources.memory.granted_bytes == 0
+        store.stall(PREFIX)
+        store.wait_waiting(PREFIX)  # the codes that there is memory for now
+        scale.measured = Measured(LIMIT_BYTES)
+        wait_until(lambda: keeper.is_full, WITHIN_S)
+        assert not keeper.stop(wait_s=0.1)
+        assert index.close(wait_s=WITHIN_S), "though what is read for its segment has not come"
+        store.release()
+        assert keeper.stop(WITHIN_S)
+        assert resources.memory.granted_bytes == 0, "it was closed once that had come"
+        resources.close()

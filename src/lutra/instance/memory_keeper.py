@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -16,12 +17,15 @@ from lutra.kernels import malloc
 from lutra.model.errors import ServerBusy
 
 PERIOD_S: Final = 1.0
+STOP_WAIT_S: Final = 5.0
 NEAR_SHARE: Final = 0.92
 """Of the limit: where more than that is measured, segments give some back."""
 FREE_SHARE: Final = 0.85
 """Where less than that is, they get it again, a part at a time."""
 FULL_SHARE: Final = 0.98
 """From here on requests that need memory are refused: they may be tried again in a moment."""
+_SHARING_WAIT_S: Final = 5.0
+"""Longer than segments take to change on any store that answers."""
 _GIVEN_BACK_PART: Final = 4
 _LENT_SHARE: Final = 0.75
 """Of what builds have, that segments have while nothing is built."""
@@ -44,22 +48,23 @@ class Measured:
 
 
 class MemoryKeeper:
-    """Of one process: a thread that looks once a second. Thread-safe.
+    """Of one process: a thread that looks once a second, and one that shares out what there is. Thread-safe.
 
     Codes, graphs and blocks of segments are what gives way: they are read again from disk. With no plan it only shares
-    out among segments what these have.
+    out among segments what these have. A store that does not answer holds up the sharing out, and nothing else.
     """
 
     def __init__(
         self, resources: Resources, plan: MemoryPlan | None = None, measure: Callable[[], Measured] | None = None
     ) -> None:
-        """Starts the thread. ``measure``: in place of what the system tells."""
+        """Starts the threads. ``measure``: in place of what the system tells."""
         self.plan = plan
         self.measured = Measured()
         """What was last found."""
         self._resources = resources
         self._measure = measure or self._look
         self._lock = threading.Lock()  # one look at a time
+        self._sharing = threading.Lock()  # one shares out at a time
         self._cut_bytes = 0
         """What segments have less than they should, because of what was measured."""
         self._segments_bytes = 0 if plan is None else plan.segments_bytes
@@ -67,8 +72,12 @@ class MemoryKeeper:
         builder = resources.builder
         if plan is not None and isinstance(builder, ProcessBuilder):
             builder.before_build = lambda: self.look(is_building=True)
-        self._thread = threading.Thread(target=self._run, name="lutra-memory", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._run, args=(part,), name=name, daemon=True)
+            for name, part in (("lutra-memory", self._measured), ("lutra-shares", self._share_out))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def is_full(self) -> bool:
@@ -85,17 +94,34 @@ class MemoryKeeper:
         """What segments may take at this moment, their cache included."""
         return self._segments_bytes
 
-    def stop(self) -> None:
-        """Ends the thread; a second stop does nothing."""
+    def stop(self, wait_s: float = STOP_WAIT_S) -> bool:
+        """Ends the threads; a second stop does nothing. False: what is under way, which waits for the store perhaps,
+        did not end within ``wait_s``; it ends when the store answers, and does no harm then."""
         self._stopping.set()
-        self._thread.join()
+        until_s = time.monotonic() + wait_s
+        for thread in self._threads:
+            thread.join(max(0.0, until_s - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def look(self, *, is_building: bool | None = None) -> None:
-        """Measures, and sees that all is within the limit. ``is_building``: where somebody knows."""
-        with self._lock:
-            if self.plan is not None:
+        """Measures, and sees that all is within the limit. ``is_building``: where somebody knows.
+
+        Where segments are being given other memory already, which a store holds up perhaps, that is waited for a while.
+        """
+        self._measured(is_building)
+        self._share_out()
+
+    def _measured(self, is_building: bool | None = None) -> None:
+        if self.plan is not None:
+            with self._lock:
                 self._fit(self.plan, is_building)
-            self._resources.shared.rebalance(self._resources.memory)
+
+    def _share_out(self) -> None:
+        if self._sharing.acquire(timeout=_SHARING_WAIT_S):
+            try:
+                self._resources.shared.rebalance(self._resources.memory)
+            finally:
+                self._sharing.release()
 
     def _fit(self, plan: MemoryPlan, is_building: bool | None) -> None:
         self.measured = measured = self._measure()
@@ -129,9 +155,9 @@ class MemoryKeeper:
         pids = builder.pids if isinstance(builder, ProcessBuilder) else []
         return Measured(resident_bytes(), resident_of(pids))
 
-    def _run(self) -> None:
+    def _run(self, part: Callable[[], None]) -> None:
         while not self._stopping.wait(PERIOD_S):
             try:
-                self.look()
+                part()
             except Exception:
                 _log.exception("memory could not be looked after")

@@ -48,14 +48,21 @@ class _Held:
     searches: int = 0
     """As of the last look."""
     lock: threading.Lock = field(default_factory=threading.Lock)
-    """Held while its memory changes: it is not closed meanwhile."""
+    """Held for moments."""
+    is_changing: bool = False
+    """Codes are read for it, which takes as long as the store does: it is closed after that, by who reads."""
     is_closed: bool = False
 
     def close(self) -> None:
+        """At once, or as soon as what is read for it has come."""
         with self.lock:
             self.is_closed = True
-            self.segment.close()
-            self.memory.give_back(self.granted_bytes)
+            if not self.is_changing:
+                self._let_go()
+
+    def _let_go(self) -> None:
+        self.segment.close()
+        self.memory.give_back(self.granted_bytes)
 
     def look(self) -> None:
         """Once a second or so."""
@@ -66,12 +73,24 @@ class _Held:
     def resize(self, bytes_now: int) -> bool:
         """Whether it keeps other codes or another graph now. Raises StorageFailure, Corruption."""
         with self.lock:
-            if self.is_closed or bytes_now == self.granted_bytes:
+            if self.is_closed or self.is_changing or bytes_now == self.granted_bytes:
                 return False
+            self.is_changing = True
+        try:
             changed = self.segment.resize(bytes_now)
+        except BaseException:
+            self._end_change(self.granted_bytes)
+            raise
+        self._end_change(bytes_now)
+        return changed
+
+    def _end_change(self, bytes_now: int) -> None:
+        with self.lock:
             self.memory.regrant(self.granted_bytes, bytes_now)
             self.granted_bytes = bytes_now
-            return changed
+            self.is_changing = False
+            if self.is_closed:
+                self._let_go()
 
 
 class SharedSegments:
