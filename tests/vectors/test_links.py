@@ -18,6 +18,7 @@ from lutra.model.indexes import Metric
 from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.layout import SectionName, SegmentKind
 from lutra.vectors.links import link_bytes
+from lutra.vectors.merge import MergeInput, merge_segments
 from lutra.vectors.residency import Residency, choose_residency
 from lutra.vectors.segment import Segment, calibrate
 from lutra.vectors.segment_file import SegmentFile
@@ -137,3 +138,32 @@ def test_vectors_so_short_that_walks_by_links_end_elsewhere(tmp_path: Path) -> N
         found = segment.search(vectors, K)
         truth, _ = topk(vectors, vectors, K, Metric.COSINE)
         assert recall(found.ids, truth) >= 0.95
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2])
+@pytest.mark.parametrize("has_lists", [False, True], ids=["in order", "in lists"])
+def test_a_graph_of_hardly_any_rows_opens_is_searched_and_merged(tmp_path: Path, rows: int, has_lists: bool) -> None:
+    """All may have died while it was built."""
+    plan, few = BuildPlan(SegmentKind.GRAPH, 4, has_lists=has_lists), VECTORS[:rows]
+    write_segment(tmp_path / "few", few, Metric.EUCLIDEAN, dimension=DIMENSION, plan=plan, calibrate=calibrate).close()
+    with SegmentFile.open(tmp_path / "few") as file:
+        for residency in (Residency(file.codes, True, links=True), choose_residency(file, PLENTY)):
+            with Segment.load(SegmentFile.open(tmp_path / "few"), residency) as segment:
+                for mask, count in ((None, rows), (np.ones(rows, np.bool_), rows), (np.zeros(rows, np.bool_), 0)):
+                    found = segment.search(QUERIES[:3], K, mask=mask)
+                    assert [sorted(ids) for ids in found.ids.tolist()] == [list(range(count))] * 3
+                assert segment.at(choose_residency(file, 0)).search(QUERIES[:3], K).ids.shape == (3, rows)
+    write_segment(tmp_path / "more", VECTORS[:300], Metric.EUCLIDEAN, plan=plan, calibrate=calibrate).close()
+    with SegmentFile.open(tmp_path / "few") as file, SegmentFile.open(tmp_path / "more") as more:
+        for number, inputs in enumerate(([file, more], [more, file])):
+            path = tmp_path / f"both{number}"
+            merge_segments(path, [MergeInput(one) for one in inputs], plan=plan, calibrate=calibrate).close()
+            with Segment.open(path, memory_budget_bytes=PLENTY) as segment:
+                assert segment.residency.links
+                assert segment.search(VECTORS[:300], 1).ids.shape == (300, 1)
+                assert segment.search(QUERIES[:3], 400, recall_target=1.0).ids.shape == (3, 300 + rows)
+        none = [MergeInput(more, np.zeros(300, np.bool_)), MergeInput(file)]
+        with merge_segments(tmp_path / "none", none, plan=plan, calibrate=calibrate) as merged:
+            assert merged.rows == rows
+    with Segment.open(tmp_path / "none", memory_budget_bytes=PLENTY) as segment:
+        assert segment.search(QUERIES[:3], K).ids.shape == (3, rows)

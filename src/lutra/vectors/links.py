@@ -17,8 +17,9 @@ from lutra.vectors.segment_file import SegmentFile
 
 
 def can_have_links(file: SegmentFile) -> bool:
-    """Not where rows have centres of their own: they lie closer together than a query's rounding tells apart."""
-    return file.kind is SegmentKind.GRAPH and file.codes is not None and file.centres == 0
+    """Not where there are no rows, nor where they have centres of their own: they lie closer together than a query's
+    rounding tells apart."""
+    return file.kind is SegmentKind.GRAPH and file.codes is not None and file.centres == 0 and file.rows > 0
 
 
 def link_bytes(file: SegmentFile) -> int:

@@ -26,7 +26,7 @@ from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.doubtful import NOTHING_DOUBTFUL, Doubtful, Measured
 from lutra.vectors.layout import EXACT_MAX, SectionName, SegmentKind
-from lutra.vectors.links import link_bytes, make_links
+from lutra.vectors.links import can_have_links, link_bytes, make_links
 from lutra.vectors.near_rows import NearRows, Wanted, near_rows
 from lutra.vectors.part import RECALL_TARGET_DEFAULT, Predicted
 from lutra.vectors.residency import (
@@ -175,7 +175,9 @@ class Segment:
                 links=links,
             )
 
-        links = make_links(file, neighbours) if residency.links and neighbours is not None else None
+        links = None
+        if residency.links and neighbours is not None and can_have_links(file):
+            links = make_links(file, neighbours)
         searcher = searcher_with(links)
         linked = None if links is None else _linked_way(file, searcher, residency)
         if linked is None and residency.links:
