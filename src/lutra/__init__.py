@@ -9,9 +9,10 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from lutra.backup.record import Backup
     from lutra.embedding.embedder import EmbeddingError, MultimodalEmbedder, PictureEmbedder, TextEmbedder
     from lutra.embedding.models import ModelName, model_names, open_model, register_model
-    from lutra.instance.async_database import AsyncDatabase, connect_async
+    from lutra.instance.async_database import AsyncDatabase, connect_async, restore_async
     from lutra.instance.async_table import AsyncTable
     from lutra.instance.database import Database, connect
     from lutra.instance.embed_run import Unembedded
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from lutra.instance.jsonable import to_jsonable
     from lutra.instance.nested import Nested, Object
     from lutra.instance.put_batches import Rejected
+    from lutra.instance.restoring import restore
     from lutra.instance.results import Groups, Results
     from lutra.instance.row import Record, Row
     from lutra.instance.table import Table
@@ -57,6 +59,7 @@ __all__ = [
     "AUTO_INCREMENT",
     "AsyncDatabase",
     "AsyncTable",
+    "Backup",
     "Column",
     "ConditionCheckFail",
     "Corruption",
@@ -108,6 +111,8 @@ __all__ = [
     "model_names",
     "open_model",
     "register_model",
+    "restore",
+    "restore_async",
     "to_jsonable",
 ]
 
@@ -115,6 +120,7 @@ _HOMES: Final = {
     "AUTO_INCREMENT": "lutra.model.values",
     "AsyncDatabase": "lutra.instance.async_database",
     "AsyncTable": "lutra.instance.async_table",
+    "Backup": "lutra.backup.record",
     "Column": "lutra.instance.expression",
     "ConditionCheckFail": "lutra.model.errors",
     "Corruption": "lutra.model.errors",
@@ -165,6 +171,8 @@ _HOMES: Final = {
     "model_names": "lutra.embedding.models",
     "open_model": "lutra.embedding.models",
     "register_model": "lutra.embedding.models",
+    "restore": "lutra.instance.restoring",
+    "restore_async": "lutra.instance.async_database",
     "to_jsonable": "lutra.instance.jsonable",
 }
 

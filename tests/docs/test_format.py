@@ -31,7 +31,7 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_magics_and_versions() -> None:
     rows = cells("Magics and versions")
-    assert len(rows) == 4
+    assert len(rows) == 5
     for what, magic, version, module in rows:
         code = importlib.import_module(module.strip("`"))
         assert (magic.strip("`").encode(), int(version)) == (code.MAGIC, code.FORMAT_VERSION), what

@@ -61,6 +61,10 @@ def test_the_twins_are_alike(one: type, twin: type) -> None:
         assert inspect.iscoroutinefunction(there[name]) is not is_at_once, name
 
 
+def test_restoring_is_alike() -> None:
+    assert inspect.signature(lutra.restore_async) == inspect.signature(lutra.restore)
+
+
 def test_connecting_is_alike() -> None:
     sync, twin = inspect.signature(lutra.connect), inspect.signature(lutra.connect_async)
     assert twin.parameters == sync.parameters

@@ -33,7 +33,7 @@ from lutra.model.schema import TableUpdate
 # --- what it refuses ------------------------------------------------------------------------------------------------
 
 READS = {
-    *("close", "read_only", "refresh", "table", "table_names"),
+    *("backup", "close", "read_only", "refresh", "table", "table_names"),
     *("aggregate", "count", "fields", "get", "get_many", "group_by", "head", "key", "name", "recall_target"),
     *("scan", "search", "search_many"),
 }

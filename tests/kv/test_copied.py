@@ -8,24 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.store_writer import WRITER
 
 from lutra.kv.batch import WriteBatch
 from lutra.kv.copied import copied_store, held_store
 from lutra.kv.rocksdb import RocksStore
 from lutra.model.errors import Corruption, DirectoryInUse, ReadOnlyDatabase, StorageFailure
-
-WRITER = """
-import os, sys
-from lutra.kv.batch import WriteBatch
-from lutra.kv.rocksdb import RocksStore
-store = RocksStore(sys.argv[1], write_buffer_bytes=4 << 20)
-for i in range(10**9):
-    batch = WriteBatch()
-    batch.put(b"a%012d" % i, os.urandom(50_000))
-    batch.put(b"b%012d" % i, b"")
-    store.commit(batch)
-    print(i, flush=True)
-"""
 
 
 def test_beside_a_writer(tmp_path: Path) -> None:

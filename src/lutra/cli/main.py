@@ -34,6 +34,10 @@ What search indexes consist of; and, with the server stopped, whether all is who
   lutra index stats --data ./data
   lutra fsck --data ./data
 \b
+Back it up beside the server, to a folder or to S3, and make a directory of that:
+  lutra backup create s3://bucket/backups --data ./data
+  lutra restore s3://bucket/backups --data ./restored
+\b
 No server at hand? Index Python's documentation and ask it questions:
   lutra demo --data ./demo-data
   lutra search --data ./demo-data "split a string"
@@ -59,6 +63,8 @@ _COMMANDS: Final = {
     "export": _Entry("lutra.cli.exporting", "export", "Write the rows of a table to CSV, JSON lines or Parquet."),
     "table": _Entry("lutra.cli.table", "table", "Look at tables, read rows and search them."),
     "index": _Entry("lutra.cli.index", "index", "Look at search indexes, and fill one anew."),
+    "backup": _Entry("lutra.cli.backup", "backup", "Back up a data directory while it is served."),
+    "restore": _Entry("lutra.cli.backup", "restore", "Make a data directory out of a backup."),
     "objects": _Entry("lutra.cli.objects", "objects", "Whose objects of search indexes are, and taking them over."),
     "fsck": _Entry("lutra.cli.fsck", "fsck", "Check a data directory: tables, indexes, every byte."),
     "search": _Entry("lutra.cli.search", "search", "Ask the demo's index questions."),

@@ -15,6 +15,7 @@ from lutra.instance.async_table import AsyncTable
 from lutra.instance.defaults import DEFAULT_INSTANCE, MEMORY_BYTES_DEFAULT
 
 if TYPE_CHECKING:  # all that takes a while to load is loaded by a thread
+    from lutra.backup.record import Backup
     from lutra.instance.database import Database
     from lutra.instance.field import FieldDeclaration
     from lutra.instance.layout import KeyDeclaration
@@ -56,6 +57,23 @@ def connect_async(
         )
 
     return Connecting(opened)
+
+
+async def restore_async(
+    place: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    backup: str | None = None,
+    objects: str | os.PathLike[str] | None = None,
+) -> Backup:
+    """As :func:`lutra.restore`, by a thread. Where this is cancelled, it goes on to its end all the same."""
+
+    def restored() -> Backup:
+        from lutra.instance.restoring import restore
+
+        return restore(place, path, backup=backup, objects=objects)
+
+    return await asyncio.to_thread(restored)
 
 
 class Connecting(Awaitable["AsyncDatabase"], AbstractAsyncContextManager["AsyncDatabase"]):
@@ -147,6 +165,10 @@ class AsyncDatabase:
     async def refresh(self) -> None:
         """As :meth:`lutra.Database.refresh`."""
         await self._lanes.run(Lane.CHANGE, self._database.refresh)
+
+    async def backup(self, place: str | os.PathLike[str]) -> Backup:
+        """As :meth:`lutra.Database.backup`."""
+        return await self._lanes.run(Lane.CHANGE, lambda: self._database.backup(place))
 
     async def create_table(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, Self
 
+from lutra.backup.record import Backup
 from lutra.instance.defaults import DEFAULT_INSTANCE, MEMORY_BYTES_DEFAULT, MemoryLimit
 from lutra.instance.field import FieldDeclaration
 from lutra.instance.instance import Instance
@@ -112,6 +113,24 @@ class Database:
         """
         self._open()
         self._directory.refresh()
+
+    def backup(self, place: str | os.PathLike[str]) -> Backup:
+        """Copies the whole folder, all instances in it, to ``place``, as it is at this moment; reads and writes go on.
+
+        ``place``: a folder, or ``s3://bucket/prefix``, for backups alone: made where there is nothing. It may hold
+        many, also of several databases, each whole by itself; what is there already is not copied again, so that a
+        backup of what has changed little takes little time and room. :func:`lutra.restore` makes a folder of one again.
+
+        Every write that was acknowledged before is in it, of all tables, with their search indexes and streams; one
+        that is under way may be, whole. Of a read-only database it is what its writer has written by now. A backup
+        holds no access key of a server. One that is broken off leaves the earlier ones as they are, and what it has
+        copied helps the next.
+
+        Raises ParameterInvalid where there are other things at ``place``, or rows are not in the folder (``rows=``);
+        OperationConflict where backups are being deleted there; StorageFailure, Corruption.
+        """
+        self._open()
+        return self._engine.back_up(place)
 
     def create_table(
         self,

@@ -8,9 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
+from lutra.backup.record import Backup
 from lutra.index.builds.opening import LOCAL
 from lutra.index.lsm.resources import Resources
 from lutra.instance import registry
+from lutra.instance.backing_up import back_up
 from lutra.instance.data_dir import data_dir_of
 from lutra.instance.defaults import MEMORY_BYTES_DEFAULT
 from lutra.instance.embedding_followers import EmbeddingFollowers
@@ -180,6 +182,11 @@ class Engine:
 
     def _shadowed(self, of: IndexKey, request: SearchRequest) -> Sampled | None:
         return self.instance(of.instance).shadow(of.table, of.name, request)
+
+    def back_up(self, place: str | os.PathLike[str]) -> Backup:
+        """As `lutra.instance.backing_up.back_up`, while it goes on."""
+        self._process.check()
+        return back_up(self._data_dir, place, objects=self.partition.resources.address)
 
     def embed_changes(self) -> None:
         """Has rows that are written from now on get the vectors that their tables' models make, whoever writes them.

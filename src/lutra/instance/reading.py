@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from lutra.backup.record import Backup
 from lutra.feed.keeper import Keeper
 from lutra.feed.on_demand import OnDemandFeeder
 from lutra.index.definitions.definition import IndexDefinition
@@ -24,6 +25,7 @@ from lutra.index.lsm.memory import MemoryBudget
 from lutra.index.lsm.read_storage import Look
 from lutra.index.lsm.resources import Resources
 from lutra.instance import registry
+from lutra.instance.backing_up import back_up
 from lutra.instance.instance import Instance
 from lutra.instance.partition import Partition
 from lutra.instance.place import Place
@@ -177,6 +179,11 @@ class ReadEngine:
             self._require_instance()
             self._point = self._newest_point()
             weakref.finalize(before, partition.let_go).atexit = False
+
+    def back_up(self, place: str | os.PathLike[str]) -> Backup:
+        """As `lutra.instance.backing_up.back_up`: of what there is now, not of what is read."""
+        self._process.check()
+        return back_up(self._data_dir, place, objects=self._resources.address)
 
     def close(self) -> None:
         """Ends all use; a second close does nothing."""

@@ -10,6 +10,8 @@ from lutra.instance import clusters
 from lutra.instance.rows_place import ELSEWHERE, IN_DIRECTORY
 from lutra.model.errors import Corruption, ForeignObjects, StorageFailure
 
+RESTORING: Final = "RESTORING"
+"""The file that is there as long as a backup is being restored (`lutra.instance.restoring`)."""
 _MADE_LATER: Final = ("instances", "objects/indexes")
 """What a data directory comes to have only once it has tables."""
 
@@ -30,6 +32,11 @@ def require_tables_or_nothing(data_dir: Path) -> None:
     """Raises Corruption where ``data_dir`` has what is made of tables, and no tables; ForeignObjects where it is the
     store of a cluster; StorageFailure."""
     try:
+        if os.path.lexists(data_dir / RESTORING):
+            raise Corruption(
+                f"a backup was being restored into {data_dir}, and not all of it is there: `lutra restore` it again, "
+                "or move the whole data directory away"
+            )
         if os.path.lexists(data_dir / IN_DIRECTORY / "CURRENT") or os.path.lexists(data_dir / ELSEWHERE):
             return
         is_cluster = all(os.path.lexists(data_dir / name) for name in (clusters.NAME, clusters.MAP))

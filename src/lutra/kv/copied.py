@@ -8,6 +8,7 @@ that was acknowledged before is seen.
 from __future__ import annotations
 
 import contextlib
+import errno
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -39,7 +40,9 @@ def copied_store(path: Path) -> Iterator[RocksStore]:
     where what is in it is damaged or not all of it is left.
     """
     with contextlib.ExitStack() as closing:
-        store = _open(path, closing, lambda folder: RocksStore(folder, is_read_only=True))
+        store = opened_copy(
+            path, closing, lambda folder: RocksStore(folder, is_read_only=True), lambda folder: _copy(path, folder)
+        )
         closing.callback(store.close)
         yield store
 
@@ -51,7 +54,9 @@ def held_store(path: Path) -> HeldStore:
     """
     with contextlib.ExitStack() as closing:
         state = StoreState.of(path)
-        return _open(path, closing, lambda folder: HeldStore(folder, path, state))
+        return opened_copy(
+            path, closing, lambda folder: HeldStore(folder, path, state), lambda folder: _copy(path, folder)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ class StoreState:
     def of(cls, path: Path) -> StoreState | None:
         """None where it cannot be told: files come and go, or there is no store."""
         try:
-            manifest, manifest_bytes = _state(path)
+            manifest, manifest_bytes = store_state(path)
             logs = sorted((log.name, log.stat().st_size) for log in path.glob("*.log"))
         except (OSError, Corruption):
             return None
@@ -93,12 +98,16 @@ class HeldStore(RocksStore):
         raise ReadOnlyDatabase(f"the store in {self._path} was opened to be read only")
 
 
-def _open(path: Path, closing: contextlib.ExitStack, opened: Callable[[Path], Opened]) -> Opened:
+def opened_copy(
+    path: Path, closing: contextlib.ExitStack, opened: Callable[[Path], Opened], copy: Callable[[Path], bool]
+) -> Opened:
+    """What ``opened`` makes of a folder that ``copy`` fills with what is in ``path``: False where that was not of one
+    moment. The folder goes with ``closing``. Raises as `copied_store`."""
     damage = ""
     for _ in range(_TRIES):
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="lutra-")))
         try:
-            if _copy(path, folder):
+            if copy(folder):
                 return opened(folder)
         except Corruption as error:
             text = str(error).replace(str(folder), str(path))
@@ -109,19 +118,23 @@ def _open(path: Path, closing: contextlib.ExitStack, opened: Callable[[Path], Op
             continue
         except StorageFailure as error:  # or before it was opened
             if _NO_FILES_LEFT in str(error):
-                raise StorageFailure(
-                    f"cannot read {path}: this process may not open so many files: raise its limit (ulimit -n)"
-                ) from error
+                raise _no_files_left(path) from error
         except OSError as error:
+            if error.errno == errno.EMFILE:
+                raise _no_files_left(path) from error
             raise StorageFailure(f"cannot read {path}: {error.strerror}") from error
     if inspect(path) is Found.NOTHING:
         raise StorageFailure(f"there is no store in {path}")
     raise StorageFailure(f"cannot read {path} beside the process that has it open: try again")
 
 
+def _no_files_left(path: Path) -> StorageFailure:
+    return StorageFailure(f"cannot read {path}: this process may not open so many files: raise its limit (ulimit -n)")
+
+
 def _copy(path: Path, folder: Path) -> bool:
     """Whether all that was copied is of one moment. A log or table is deleted only after the manifest says so."""
-    before = _state(path)
+    before = store_state(path)
     with contextlib.suppress(FileNotFoundError):  # before the logs, which then have all that it knows of
         shutil.copyfile(path / ACKNOWLEDGED, folder / ACKNOWLEDGED)
     for file in path.iterdir():
@@ -129,10 +142,10 @@ def _copy(path: Path, folder: Path) -> bool:
             shutil.copyfile(file, folder / file.name)
         elif file.suffix in (".sst", ".log"):
             (folder / file.name).symlink_to(file.resolve())
-    return _state(path) == before
+    return store_state(path) == before
 
 
-def _state(path: Path) -> tuple[str, int]:
+def store_state(path: Path) -> tuple[str, int]:
     """Which manifest counts, and how long it is: it is only ever appended to."""
     newest = current_manifest(path)
     return newest, (path / newest).stat().st_size

@@ -64,6 +64,11 @@ class IndexStorage:
         """Of the newest manifest of this writer."""
         return self._number
 
+    @property
+    def manifest_name(self) -> str | None:
+        """Of the object of that manifest, as the store knows it; None where there is none yet."""
+        return self._log.name(self._number) if self._number else None
+
     def take_over(self, first: Manifest, opened_of: Callable[[Manifest], Opened]) -> tuple[Manifest, Opened]:
         """Becomes the index's writer: the newest manifest, or ``first`` where there is none, under its writer's id.
 
