@@ -27,6 +27,7 @@ import lutra
 from lutra.backup.checking import check_backups
 from lutra.backup.place import BackupPlace
 from lutra.backup.pruning import prune
+from lutra.backup.sources import ObjectSource
 from lutra.instance.backing_up import back_up
 from lutra.instance.fsck import check_directory
 from lutra.instance.traces import RESTORING
@@ -392,7 +393,7 @@ def test_killed_at_any_request(home: Path, place: Path, step: int) -> None:
         assert not check_backups(BackupPlace.to_read(place)).faults
         assert first.id in BackupPlace.to_read(place).ids()
         at += step
-    assert at > 10
+    assert at > 5
     ids = [id for id, _ in BackupPlace.to_read(place).records()]
     assert len(ids) >= 2
     check_after = prune(BackupPlace.to_write(place), 1)  # whose marks the killed ones left
@@ -404,7 +405,7 @@ def test_killed_at_any_request(home: Path, place: Path, step: int) -> None:
             with pytest.raises(Corruption, match="a backup was being restored"):
                 lutra.connect(home / "restored")
         at += step
-    assert at > 10
+    assert at > 5
     check(home / "restored", {number: row(number) for number in range(101)})
 
 
@@ -468,7 +469,7 @@ def beside(data: Path, place: Path, restored: Path, backups: int) -> None:
     for id, acknowledged in made.items():
         lutra.restore(place, restored, backup=id)
         number = numbered(restored, acknowledged)
-        assert number > last
+        assert number >= last
         last = number
         shutil.rmtree(restored)
 
@@ -495,8 +496,6 @@ def test_from_s3_to_s3_and_back(home: Path, s3: S3Server, monkeypatch: pytest.Mo
         write_out(database, table)
         table.put(row(300))
         write_out(database, table)
-        from lutra.backup.sources import ObjectSource
-
         read, merged = ObjectSource.read, []
 
         def read_late(self: ObjectSource, offset: int, length: int) -> bytes:
@@ -504,8 +503,8 @@ def test_from_s3_to_s3_and_back(home: Path, s3: S3Server, monkeypatch: pytest.Mo
                 merged.append(True)
                 for number in range(301, 304):
                     table.put(row(number))
+                    write_out(database, table)
                     index_of(database).compact()
-                    index_of(database).flush()
                 self.store.delete(self.of)
                 raise ObjectMissing(self.of)
             return read(self, offset, length)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -51,15 +52,19 @@ def check_backups(place: BackupPlace, ids: Sequence[str] = (), on_progress: OnPr
     if not ids and not check.faults:
         check.unneeded = len(place.chunks() - needed.keys())
     damaged: dict[str, str] = {}
+    counting = threading.Lock()
 
     def look_at(digest: str) -> None:
+        size_bytes = 0
         try:
-            check.size_bytes += len(place.chunk(digest))
+            size_bytes = len(place.chunk(digest))
         except Corruption as error:
             damaged[digest] = str(error)
-        check.chunks += 1
-        if on_progress is not None:
-            on_progress("checking", check.chunks, len(needed))
+        with counting:
+            check.chunks += 1
+            check.size_bytes += size_bytes
+            if on_progress is not None:
+                on_progress("checking", check.chunks, len(needed))
 
     for_each(list(needed), look_at)
     for digest in sorted(damaged):
