@@ -5,7 +5,7 @@ Rows: ``id`` (the key), ``embedding`` (float32, Euclidean) and ``n``, a number f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -24,14 +24,14 @@ Call = Callable[[OTSClient], object]
 Vectors = npt.NDArray[np.float32]
 
 
-def create(client: OTSClient, dimension: int) -> None:
-    """The table and its index, empty."""
+def create(client: OTSClient, dimension: int, numbers: Sequence[str] = ("n",)) -> None:
+    """The table and its index, empty; ``numbers``: the columns for filters."""
     throughput = ots.ReservedThroughput(ots.CapacityUnit(0, 0))
     client.create_table(ots.TableMeta(TABLE, [("id", "STRING")]), ots.TableOptions(), throughput)
     options = ots.VectorOptions(ots.VectorDataType.VD_FLOAT_32, ots.VectorMetricType.VM_EUCLIDEAN, dimension)
     fields = [
         ots.FieldSchema("embedding", ots.FieldType.VECTOR, vector_options=options),
-        ots.FieldSchema("n", ots.FieldType.LONG, index=True, enable_sort_and_agg=True),
+        *[ots.FieldSchema(name, ots.FieldType.LONG, index=True, enable_sort_and_agg=True) for name in numbers],
     ]
     client.create_search_index(TABLE, INDEX, ots.SearchIndexMeta(fields))
 
@@ -41,16 +41,14 @@ def raw_row_bytes(dimension: int) -> int:
     return len(key_of(0)) + 8 + 4 * dimension
 
 
-def put_call(numbers: Iterable[int], vectors: Vectors) -> Call:
-    """BatchWriteRow of the rows of these numbers, in place of what they were."""
+def put_call(numbers: Iterable[int], vectors: Vectors, **more: Sequence[int]) -> Call:
+    """BatchWriteRow of the rows of these numbers, in place of what they were; ``more``: further columns by name."""
     ignore = ots.Condition(ots.RowExistenceExpectation.IGNORE)
-    rows = [
-        ots.PutRowItem(
-            ots.Row([("id", key_of(number))], [("embedding", bytearray(vector.tobytes())), ("n", number % NUMBERS)]),
-            ignore,
-        )
-        for number, vector in zip(numbers, vectors, strict=True)
-    ]
+    rows = []
+    for at, (number, vector) in enumerate(zip(numbers, vectors, strict=True)):
+        columns = [("embedding", bytearray(vector.tobytes())), ("n", number % NUMBERS)]
+        columns += [(name, values[at]) for name, values in more.items()]
+        rows.append(ots.PutRowItem(ots.Row([("id", key_of(number))], columns), ignore))
     return partial(_put, rows)
 
 
@@ -61,9 +59,9 @@ def put_calls(vectors: Vectors, first: int = 0) -> Iterator[Call]:
         yield put_call(range(first + begin, first + begin + len(batch)), batch)
 
 
-def knn_call(query: npt.NDArray[np.float32], *, share: float = 1.0) -> Call:
-    """KnnVectorQuery, top 10; ``share``: of the rows, which a range over ``n`` leaves."""
-    among = None if share >= 1 else ots.RangeQuery("n", 0, int(share * NUMBERS), include_lower=True)
+def knn_call(query: npt.NDArray[np.float32], *, share: float = 1.0, column: str = "n") -> Call:
+    """KnnVectorQuery, top 10; ``share``: of the rows, which a range over ``column`` leaves."""
+    among = None if share >= 1 else ots.RangeQuery(column, 0, round(share * NUMBERS), include_lower=True)
     nearest = ots.KnnVectorQuery("embedding", 10, query.tolist(), among)
     wanted = ots.SearchQuery(nearest, limit=10, sort=ots.Sort([ots.ScoreSort()]), get_total_count=False)
     return partial(_search, wanted)

@@ -67,7 +67,7 @@ class Hnswlib:
 
 
 class Faiss:
-    """faiss: ``kind`` is hnsw, ivf_rabitq or ivf_pq (both with fast-scan, re-ranked) or flat."""
+    """faiss: ``kind`` is hnsw, ivf_flat, ivf_rabitq or ivf_pq (both with fast-scan, re-ranked) or flat."""
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
@@ -81,6 +81,7 @@ class Faiss:
         lists = max(16, int(4 * np.sqrt(len(vectors))))
         factory = {
             "hnsw": "HNSW16",
+            "ivf_flat": f"IVF{lists},Flat",
             "ivf_rabitq": f"IVF{lists},RaBitQfs4,RFlat",
             "ivf_pq": f"IVF{lists},PQ{dimension // 2}x4fs,RFlat",
             "flat": "Flat",
@@ -107,6 +108,8 @@ class Faiss:
     def sweep(self) -> list[Params]:
         if self._kind == "hnsw":
             return [{"ef": ef} for ef in (20, 40, 80, 160, 320, 640, 1_280)]
+        if self._kind == "ivf_flat":
+            return [{"nprobe": n} for n in (1, 2, 4, 8, 16, 32, 64, 128, 256)]
         if self._kind in ("ivf_rabitq", "ivf_pq"):
             return [{"nprobe": n, "rerank": r} for r in (10, 40) for n in (8, 16, 32, 64, 128, 256)]
         return [{}]
@@ -117,6 +120,8 @@ class Faiss:
         extra = None
         if self._kind == "hnsw":
             extra = faiss.SearchParametersHNSW(efSearch=params["ef"])
+        elif self._kind == "ivf_flat":
+            extra = faiss.SearchParametersIVF(nprobe=params["nprobe"])
         elif self._kind in ("ivf_rabitq", "ivf_pq"):
             base = faiss.SearchParametersIVF(nprobe=params["nprobe"])
             extra = faiss.IndexRefineSearchParameters(k_factor=params["rerank"], base_index_params=base)
@@ -171,6 +176,7 @@ def engine(name: str) -> Engine:
     makers: dict[str, Engine] = {
         "hnswlib": Hnswlib(),
         "faiss-hnsw": Faiss("hnsw"),
+        "faiss-ivf-flat": Faiss("ivf_flat"),
         "faiss-ivf-rabitq": Faiss("ivf_rabitq"),
         "faiss-ivf-pq": Faiss("ivf_pq"),
         "faiss-flat": Faiss("flat"),
@@ -189,6 +195,7 @@ NAMES = (
     "lutra",
     "hnswlib",
     "faiss-hnsw",
+    "faiss-ivf-flat",
     "faiss-ivf-rabitq",
     "faiss-ivf-pq",
     "faiss-flat",

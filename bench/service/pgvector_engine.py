@@ -46,7 +46,7 @@ class PsycopgClient:
 
     @contextmanager
     def connect(self) -> Iterator[Search]:
-        with _connection(self.address) as connection:
+        with connected(self.address) as connection:
             yield partial(_search, connection, self.share)
 
 
@@ -60,7 +60,8 @@ def _search(connection: psycopg.Connection[Any], share: float, query: npt.NDArra
 
 
 @contextmanager
-def _connection(address: str) -> Iterator[psycopg.Connection[Any]]:
+def connected(address: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection that knows vectors."""
     with psycopg.connect(address, autocommit=True) as connection:
         register_vector(connection)
         yield connection
@@ -77,7 +78,7 @@ class PgvectorServer:
         begin_cpu_s, begin_s = cpu_s(self.pid), time.monotonic()
         self._copy(data, limits, progress)
         written_s, written_cpu_s = time.monotonic(), cpu_s(self.pid)
-        with _connection(self._server.address(statement_timeout=round(1e3 * limits.build_s))) as connection:
+        with connected(self._server.address(statement_timeout=round(1e3 * limits.build_s))) as connection:
             self._build(connection, len(data.base), progress)
             connection.execute("CREATE INDEX ON items (n)")
             connection.execute("VACUUM ANALYZE items")
@@ -105,7 +106,7 @@ class PgvectorServer:
                 f"CREATE TABLE items (id text PRIMARY KEY, n bigint, embedding vector({data.base.shape[1]}))"
             )
         begin_s = time.monotonic()
-        with _connection(self._server.address()) as connection:
+        with connected(self._server.address()) as connection:
             for first, block in data.blocks(vector_table.BATCH_ROWS):
                 # A transaction for each batch, as the other side's batches are durable one by one.
                 with connection.cursor().copy("COPY items FROM STDIN WITH (FORMAT BINARY)") as copy:
@@ -189,7 +190,7 @@ class PgvectorServer:
         return RawRun("pgbench", per_s, len(lines), p50_ms, p99_ms)
 
     def plan(self, data: DataSet, share: float, setting: Mapping[str, int]) -> str:
-        with _connection(self._server.address(**self._sessions(share, setting))) as connection:
+        with connected(self._server.address(**self._sessions(share, setting))) as connection:
             query: tuple[object, ...] = (data.queries[0],)
             if share < 1:
                 query = (round(share * vector_table.NUMBERS), *query)
@@ -213,13 +214,13 @@ class Pgvector:
             "max_connections": 120,
             "max_wal_size": "4GB",
             "jit": "off",
-            "dynamic_shared_memory_type": _dynamic_memory(limits.build_memory_mb),
+            "dynamic_shared_memory_type": dynamic_memory(limits.build_memory_mb),
         }
         with run_postgres(folder / "data", settings) as server:
             yield PgvectorServer(server, folder)
 
 
-def _dynamic_memory(needed_mb: int) -> str:
+def dynamic_memory(needed_mb: int) -> str:
     """A parallel build shares its memory there; containers often leave little."""
     free = os.statvfs("/dev/shm")
     return "posix" if free.f_bavail * free.f_frsize > 1.2e6 * needed_mb else "mmap"

@@ -1,0 +1,1 @@
+"""Lutra beside what people use today, over the wire, in one run: ``python -m bench.peers``."""

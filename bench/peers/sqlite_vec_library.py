@@ -1,0 +1,64 @@
+"""sqlite-vec: a virtual table of SQLite that compares all rows; filters are columns of it."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.peers.data import NUMBERS, Among, DataSet, Vectors
+from bench.peers.peer import Setting
+
+
+class SqliteVec:
+    """A ``vec0`` table, a connection for each thread, a commit a batch."""
+
+    package = "sqlite-vec"
+    takes_rows = True
+
+    def load(self, data: DataSet, folder: Path) -> None:
+        self._path, self._local = folder / "items.db", threading.local()
+        columns = f"id integer primary key, n integer, near integer, embedding float[{data.base.shape[1]}]"
+        self._connection().execute(f"create virtual table items using vec0({columns})")
+        for first, block, near in data.blocks():
+            self._add(first, block, near.tolist())
+
+    def build(self, data: DataSet, folder: Path, threads: int) -> str:
+        self._connection().execute("pragma wal_checkpoint(truncate)")
+        return "no index"
+
+    def open(self, folder: Path, dimension: int) -> None:
+        self._path, self._local = folder / "items.db", threading.local()
+
+    def ways(self, among: Among) -> Sequence[Sequence[Setting]]:
+        return [[{}]]
+
+    def search(self, query: Vectors, k: int, setting: Setting, among: Among | None) -> Sequence[int]:
+        passes = f"and {among.column} < {among.below} " if among else ""
+        text = f"select id from items where embedding match ? and k = ? {passes}order by distance"
+        return [row[0] for row in self._connection().execute(text, (query.tobytes(), k))]
+
+    def write(self, first: int, vectors: Vectors) -> None:
+        self._add(first, vectors, [NUMBERS - 1] * len(vectors))
+
+    def _add(self, first: int, vectors: Vectors, near: Sequence[int]) -> None:
+        rows = [
+            (number, number % NUMBERS, own, vector.tobytes())
+            for number, (vector, own) in enumerate(zip(vectors, near, strict=True), first)
+        ]
+        connection = self._connection()
+        with connection:
+            connection.executemany("insert into items (id, n, near, embedding) values (?, ?, ?, ?)", rows)
+
+    def _connection(self) -> sqlite3.Connection:
+        import sqlite_vec
+
+        made: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if made is None:
+            made = sqlite3.connect(self._path, timeout=60)
+            made.enable_load_extension(True)
+            sqlite_vec.load(made)
+            made.execute("pragma journal_mode = wal")
+            self._local.connection = made
+        return made
