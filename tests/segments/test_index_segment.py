@@ -89,9 +89,10 @@ def test_masks_that_follow_one_another_say_of_each_row_what_they_say_of_its_docu
         for died in (0, 1, 30, 0, 200, 5, 400):
             live = live.minus(random.choice(live.ids(), died, replace=False))
             for query in lattice(3, 32, seed=5 + died):
-                docs, _, _ = vectors.topk(query, 1_500, live, is_lasting=True)
+                docs, _, _ = vectors.topk(query, 1_500, live, lasting=(live,))
                 assert sorted(docs.tolist()) == (has & live).ids().tolist()
-        docs, _, _ = vectors.topk(lattice(1, 32)[0], 1_500, RowMask.all(1_500), is_lasting=True)
+        every = RowMask.all(1_500)
+        docs, _, _ = vectors.topk(lattice(1, 32)[0], 1_500, every, lasting=(every,))
         assert len(docs) == has.count
 
 
@@ -203,9 +204,9 @@ def test_a_mask_of_one_search_does_not_take_the_place_of_one_that_lasts(shelf: S
     with shelf.open(name, SCHEMA) as segment:
         vectors, query = segment.fields["v"], np.zeros(32, np.float32)
         lasting = RowMask.all(50)
-        first = vectors.topk(query, 1, lasting, is_lasting=True)[0][0]
+        first = vectors.topk(query, 1, lasting, lasting=(lasting,))[0][0]
         assert vectors.topk(query, 1, lasting.minus(np.array([first])))[0][0] != first
-        assert vectors.topk(query, 1, lasting, is_lasting=True)[0][0] == first
+        assert vectors.topk(query, 1, lasting, lasting=(lasting,))[0][0] == first
 
 
 def test_a_segment_without_an_object_or_of_another_schema_is_refused(shelf: Shelf) -> None:

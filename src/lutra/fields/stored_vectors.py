@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from lutra.fields.turned_masks import TurnedMasks
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.searcher import Share, Strategy
 from lutra.kernels.selection import Selection
@@ -22,9 +22,6 @@ from lutra.vectors.part import RECALL_TARGET_DEFAULT, KnnCounters, Near, Predict
 from lutra.vectors.residency import bytes_beside_cache, choose_residency, least_bytes
 from lutra.vectors.segment import Segment
 from lutra.vectors.segment_file import SegmentFile
-
-_FEW_SHARE: Final = 32
-"""Where more than this part of the documents changed, a mask is turned anew."""
 
 
 class SegmentVectors:
@@ -42,9 +39,7 @@ class SegmentVectors:
         """How often it was searched: about, as threads count side by side."""
         # Whether the document of each row has its number: then masks need no turning.
         self._aligned = len(docs) == size and bool(np.array_equal(docs, np.arange(size)))
-        self._turned: tuple[RowMask, RowMask] | None = None
-        self._row_of: Docs | None = None
-        """int32[size], the row of each document or -1: from the second mask of live documents on."""
+        self._turned = TurnedMasks(docs, size)
         has = self._present_or_raise()
         if len(docs) != segment.rows or has.count != len(docs):
             raise Corruption(f"{segment.file.name}: its vectors do not belong to a document each.")
@@ -77,8 +72,7 @@ class SegmentVectors:
     @property
     def resident_bytes(self) -> int:
         """In memory: codes, graph, and whose rows they are."""
-        row_of = self._row_of
-        return self._segment.resident_bytes + self._docs.nbytes + (0 if row_of is None else row_of.nbytes)
+        return self._segment.resident_bytes + self._docs.nbytes + self._turned.size_bytes
 
     @property
     def wanted_bytes(self) -> int:
@@ -144,7 +138,7 @@ class SegmentVectors:
     def thorough(self, query: npt.NDArray[np.float32], k: int, mask: RowMask | None, bytes_max: int) -> Thorough | None:
         if not len(self._docs):
             return Thorough(np.empty(0, np.int64), np.empty(0, np.float32), 0)
-        found = self._segment.thorough(query, k, None if mask is None else self._rows_of(mask, False), bytes_max)
+        found = self._segment.thorough(query, k, None if mask is None else self._rows_of(mask, ()), bytes_max)
         if found is None:
             return None
         return Thorough(*self._of_documents(found.ids[0], found.distances[0]), int(found.counters.bytes[0]))
@@ -167,7 +161,7 @@ class SegmentVectors:
         num_candidates: int | None = None,
         recall_target: float = RECALL_TARGET_DEFAULT,
         within: float = math.inf,
-        is_lasting: bool = False,
+        lasting: Sequence[RowMask] = (),
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], KnnCounters]:
         """As `VectorPart` says.
 
@@ -181,7 +175,7 @@ class SegmentVectors:
         found = segment.search(
             np.ascontiguousarray(query, np.float32).reshape(1, -1),
             k,
-            mask=None if mask is None else self._rows_of(mask, is_lasting),
+            mask=None if mask is None else self._rows_of(mask, lasting),
             recall_target=recall_target,
             num_candidates=num_candidates,
             within=within,
@@ -208,49 +202,32 @@ class SegmentVectors:
         *,
         num_candidates: int | None = None,
         recall_target: float = RECALL_TARGET_DEFAULT,
-        is_lasting: bool = False,
+        lasting: Sequence[RowMask] = (),
     ) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], KnnCounters]]:
         """One after the other: many at once are asked by `share`."""
         return [
-            self.topk(query, k, mask, num_candidates=num_candidates, recall_target=recall_target, is_lasting=is_lasting)
+            self.topk(query, k, mask, num_candidates=num_candidates, recall_target=recall_target, lasting=lasting)
             for query in queries
         ]
 
     def share(
-        self, k: int, mask: RowMask | None, *, num_candidates: int | None, recall_target: float, is_lasting: bool
+        self,
+        k: int,
+        mask: RowMask | None,
+        *,
+        num_candidates: int | None,
+        recall_target: float,
+        lasting: Sequence[RowMask],
     ) -> tuple[Share, Checked] | None:
         if not len(self._docs):
             return None
-        rows = None if mask is None else self._rows_of(mask, is_lasting)
+        rows = None if mask is None else self._rows_of(mask, lasting)
         if rows is not None and rows.count == len(self._docs):
             rows = None  # a filter that all pass is none
         self.searches += 1
         segment = self._segment
         return segment.share(self._docs, k, rows, num_candidates, recall_target), segment.checked
 
-    def _rows_of(self, mask: RowMask, is_lasting: bool) -> RowMask:
-        """The mask of rows, of one of documents: turning it takes about half a nanosecond a row, so the last of those
-        that come again is kept."""
-        if self._aligned:
-            return mask
-        if not is_lasting:
-            return mask.turned(self._docs)
-        turned = self._turned
-        if turned is not None and turned[0] is mask:
-            return turned[1]
-        rows = mask.turned(self._docs) if turned is None else self._turned_from(turned, mask)
-        self._turned = mask, rows
-        return rows
-
-    def _turned_from(self, turned: tuple[RowMask, RowMask], mask: RowMask) -> RowMask:
-        """What `_rows_of` gives, made of another mask's: from one moment to the next few documents die."""
-        before, rows = turned
-        fewer, more = before - mask, mask - before
-        if fewer.count + more.count > self.size // _FEW_SHARE:
-            return mask.turned(self._docs)
-        if self._row_of is None:
-            row_of = np.full(self.size, -1, np.int32)
-            row_of[self._docs] = np.arange(len(self._docs), dtype=np.int32)
-            self._row_of = row_of
-        gone, come = (self._row_of[changed.ids()] for changed in (fewer, more))
-        return rows.minus(gone[gone >= 0]).plus(come[come >= 0])
+    def _rows_of(self, mask: RowMask, lasting: Sequence[RowMask]) -> RowMask:
+        """The mask of rows, of one of documents."""
+        return mask if self._aligned else self._turned.of(mask, lasting)

@@ -194,7 +194,7 @@ def _run_apart(scans: Sequence[_Scan]) -> None:
             first.mask,
             num_candidates=of.num_candidates,
             recall_target=of.recall_target,
-            is_lasting=of.filter is None,
+            lasting=first.lasting,
         )
     except RequestTimeout as error:
         for scan in scans:
@@ -208,7 +208,19 @@ def _run_apart(scans: Sequence[_Scan]) -> None:
 class _Scan:
     """The search in one part: its nearest, and more of them where they turn out to be needed."""
 
-    __slots__ = ("asked", "condition", "distances", "docs", "is_exact", "mask", "node", "passed", "search", "wanted")
+    __slots__ = (
+        "asked",
+        "condition",
+        "distances",
+        "docs",
+        "is_exact",
+        "lasting",
+        "mask",
+        "node",
+        "passed",
+        "search",
+        "wanted",
+    )
 
     def __init__(self, condition: Near, search: PartSearch, *, is_alone: bool = False) -> None:
         """``is_alone``: the part is asked for no other query in the same call, so it may be among what is near this
@@ -222,9 +234,12 @@ class _Scan:
         """So many are asked for: one more shows whether there are more as near as the last."""
         self.passed: Passed | None = None
         self.mask: RowMask | None = None
+        self.lasting: Sequence[RowMask] = ()
+        """What the mask is made of, where all of it comes again."""
         try:
             self.passed = passed_nearby(condition, search, self.wanted) if is_alone else None
             self.mask = in_question(condition, search) if self.passed is None else self.passed.mask
+            self.lasting = _lasting(condition, search) if self.passed is None else ()
         except RequestTimeout as error:
             self.cut(error)
             self.mask = RowMask.of_rows(_NO_DOCS, search.part.size)
@@ -243,7 +258,7 @@ class _Scan:
             self.mask,
             num_candidates=of.num_candidates,
             recall_target=of.recall_target,
-            is_lasting=of.filter is None,
+            lasting=self.lasting,
         )
 
     def take(self, found: Found, checked: Checked) -> None:
@@ -282,7 +297,7 @@ class _Scan:
             self.mask,
             num_candidates=of.num_candidates,
             recall_target=of.recall_target,
-            is_lasting=of.filter is None,
+            lasting=self.lasting,
         )
         self.note(count, docs, distances, counters, math.inf, (time.perf_counter() - began_s) * 1e6)
 
@@ -338,6 +353,16 @@ def in_question(condition: Near, search: PartSearch) -> RowMask | None:
     if condition.filter is not None:
         return search.node(condition.filter).matches() & part.live
     return part.live if part.rows < part.size else None
+
+
+def _lasting(condition: Near, search: PartSearch) -> Sequence[RowMask]:
+    """What `in_question` is made of, where all of it comes again: the same objects."""
+    part = search.part
+    live = (part.live,) if part.rows < part.size else ()
+    if condition.filter is None:
+        return live
+    node = search.node(condition.filter)
+    return (node.matches(), *live) if node.is_kept else ()
 
 
 def _chosen(scans: Sequence[_Scan], top_k: int) -> list[tuple[Docs, Distances]]:

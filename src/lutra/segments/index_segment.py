@@ -29,6 +29,7 @@ from lutra.scalars.stored_numbers import StoredNumbers
 from lutra.segments.deletions import live_of
 from lutra.segments.fault import Fault
 from lutra.segments.footer import SegmentMeta
+from lutra.segments.kept_masks import KeptMasks
 from lutra.segments.segment_object import SegmentObject
 from lutra.segments.times import NEVER_MS, NO_TIMES, UNKNOWN_MS, Times
 from lutra.segments.verification import verify_object
@@ -60,6 +61,8 @@ class IndexSegment:
         self.schema = schema
         self.live = live
         """bool[size], read-only: what the deletions it was opened with leave."""
+        self.kept = KeptMasks()
+        """What filters matched lately, dead documents included."""
         self._object = obj
         self._closing = closing
         self.newest: Times
@@ -253,7 +256,7 @@ class IndexSegment:
     def resident_bytes(self) -> int:
         """In memory beside the cache: of vector fields, and of keys and columns as far as they were used."""
         used = self.keys.state_bytes + sum(field.resident_bytes for field in self.fields.values())
-        return self.live.rows // 8 + used
+        return self.live.rows // 8 + self.kept.size_bytes + used
 
     @property
     def graph_bytes(self) -> int:

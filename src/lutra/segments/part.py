@@ -10,6 +10,7 @@ import numpy.typing as npt
 from lutra.fields.capabilities import Fields
 from lutra.kernels.row_mask import RowMask
 from lutra.scalars.part import StringsPart
+from lutra.segments.kept_masks import KeptMasks
 
 Timestamps = npt.NDArray[np.int64]
 
@@ -37,6 +38,10 @@ class Part(Protocol):
 
     @property
     def live(self) -> RowMask: ...
+
+    @property
+    def kept(self) -> KeptMasks | None:
+        """What filters matched lately; None where nothing of the kind is kept."""
 
     @property
     def keys(self) -> StringsPart:

@@ -61,6 +61,10 @@ class SpacePart:
         """How many documents live; of this space, not rows of the table."""
         return self.live.count
 
+    @property
+    def kept(self) -> None:
+        """Nothing: it is a part of one search."""
+
     @cached_property
     def keys(self) -> StringsPart:
         """Encoded primary keys of the rows that the documents belong to."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -118,7 +118,7 @@ class VectorView:
         num_candidates: int | None = None,
         recall_target: float = RECALL_TARGET_DEFAULT,
         within: float = math.inf,
-        is_lasting: bool = False,
+        lasting: Sequence[RowMask] = (),
     ) -> tuple[npt.NDArray[np.int64], Matrix, KnnCounters]:
         """The ``k`` documents nearest to ``query`` (float32[dimension]), exactly, whatever else is said.
 
@@ -137,7 +137,7 @@ class VectorView:
         *,
         num_candidates: int | None = None,
         recall_target: float = RECALL_TARGET_DEFAULT,
-        is_lasting: bool = False,
+        lasting: Sequence[RowMask] = (),
     ) -> list[tuple[npt.NDArray[np.int64], Matrix, KnnCounters]]:
         """`topk` of each of ``queries`` (float32[q, dimension], C-contiguous), shared out to threads."""
         counting_rows = self.count(mask)
@@ -167,7 +167,13 @@ class VectorView:
         ]
 
     def share(
-        self, k: int, mask: RowMask | None, *, num_candidates: int | None, recall_target: float, is_lasting: bool
+        self,
+        k: int,
+        mask: RowMask | None,
+        *,
+        num_candidates: int | None,
+        recall_target: float,
+        lasting: Sequence[RowMask],
     ) -> None:
         """There is no segment to ask."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -157,15 +157,15 @@ class VectorPart(Protocol):
         num_candidates: int | None = None,
         recall_target: float = RECALL_TARGET_DEFAULT,
         within: float = math.inf,
-        is_lasting: bool = False,
+        lasting: Sequence[RowMask] = (),
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], KnnCounters]:
         """The ``k`` documents nearest to ``query`` (float32[dimension]) among those of ``mask``.
 
         Returns documents int64[k'] and exact distances float32[k'], as `lutra.kernels.distance` defines them, nearest
         first; of documents as near as the last one, any. k' is less than ``k`` where fewer qualify. Where the search is
         approximate, ``recall_target`` is the share of the true ones to find, on average; ``num_candidates`` says in
-        place of it how many to keep going with and to compare. Documents farther than ``within`` may be left out. A
-        mask that ``is_lasting`` comes again with the next searches, or one much like it: that of live documents.
+        place of it how many to keep going with and to compare. Documents farther than ``within`` may be left out. Of
+        masks that are ``lasting``, which come again with the next searches and have ``mask`` in common, more is kept.
 
         Raises Corruption, StorageFailure.
         """
@@ -178,12 +178,18 @@ class VectorPart(Protocol):
         *,
         num_candidates: int | None = None,
         recall_target: float = RECALL_TARGET_DEFAULT,
-        is_lasting: bool = False,
+        lasting: Sequence[RowMask] = (),
     ) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], KnnCounters]]:
         """`topk` of each of ``queries``, float32[q, dimension], C-contiguous."""
 
     def share(
-        self, k: int, mask: RowMask | None, *, num_candidates: int | None, recall_target: float, is_lasting: bool
+        self,
+        k: int,
+        mask: RowMask | None,
+        *,
+        num_candidates: int | None,
+        recall_target: float,
+        lasting: Sequence[RowMask],
     ) -> tuple[Share, Checked] | None:
         """What `topk` does, for one native call that does it in several parts, and what the build checked of it; None
         where it is done apart."""

@@ -19,6 +19,7 @@ from lutra.kernels.row_mask import RowMask
 from lutra.scalars.bloom import Hashes, hashes_of
 from lutra.scalars.segment_keys import SegmentKeys
 from lutra.segments.index_segment import IndexSegment
+from lutra.segments.kept_masks import KeptMasks
 
 _AHEAD_MS: Final = 3_000
 """Of rows that expire: dropped every second or so, they are known before, and searches need not look for them."""
@@ -154,6 +155,10 @@ class SegmentView:
     def size_bytes(self) -> int:
         """Of the object."""
         return self.opened.segment.size_bytes
+
+    @property
+    def kept(self) -> KeptMasks:
+        return self.opened.segment.kept
 
     @property
     def keys(self) -> SegmentKeys:

@@ -15,6 +15,7 @@ from lutra.model.rows import PrimaryKey
 from lutra.model.schema import KeyColumn
 from lutra.scalars.part import StringsPart
 from lutra.scalars.strings import StringsView
+from lutra.segments.kept_masks import KeptMasks
 from lutra.segments.part import Part
 from lutra.tables.keys import KeyCodec
 
@@ -42,6 +43,10 @@ class PartView:
     @property
     def name(self) -> str:
         return ""
+
+    @property
+    def kept(self) -> None:
+        """Nothing: it is a part of one moment."""
 
     @property
     def in_key_order(self) -> bool:
@@ -112,6 +117,10 @@ class _NarrowedPart:
     def size_bytes(self) -> int:
         """Of the whole part."""
         return self.part.size_bytes
+
+    @property
+    def kept(self) -> KeptMasks | None:
+        return self.part.kept
 
     @property
     def keys(self) -> StringsPart:

@@ -29,6 +29,8 @@ _SHOWN_VALUES: Final = 8
 class ColumnCondition(Condition):
     """A condition on ``field``."""
 
+    is_lasting = True
+
     field: str
 
     def node(self, part: PartSearch) -> Node:

@@ -15,6 +15,7 @@ from lutra.model.deadline import Deadline
 from lutra.model.errors import RequestTimeout
 from lutra.model.queries import PartStats
 from lutra.search.scores import Docs, MatchScores
+from lutra.segments.kept_masks import KeptMasks
 from lutra.segments.part import Part
 from lutra.segments.space import spaces_down_to
 
@@ -31,6 +32,9 @@ class Condition(ABC):
 
     matches_by_score: ClassVar[bool] = False
     """Whether what it matches depends on scores: they are reckoned then, whoever asks for it."""
+
+    is_lasting: ClassVar[bool] = False
+    """Whether an equal one of another search matches the same, as long as a part does not change."""
 
     @property
     def inner_space(self) -> str | None:
@@ -152,6 +156,8 @@ class PartSearch:
         node = self._nodes.get(id(condition))
         if node is None:
             node = self._nodes[id(condition)] = condition.node(self)
+            if condition.is_lasting and self.part.kept is not None:
+                node.keep_in(self.part.kept, condition)
         return node
 
 
@@ -167,7 +173,7 @@ class Unlisted(NamedTuple):
 class Node(ABC):
     """One condition in one part."""
 
-    __slots__ = ("_deadline", "_explains", "_mask", "_stats", "part", "took_us")
+    __slots__ = ("_deadline", "_explains", "_keeping", "_mask", "_stats", "is_kept", "part", "took_us")
 
     most: float = 1.0
     """No score is greater, nor less than its opposite; infinite where that is beyond float64."""
@@ -182,6 +188,9 @@ class Node(ABC):
         self._stats = search.stats
         self._explains = search.explains
         self._mask: RowMask | None = None
+        self._keeping: tuple[KeptMasks, Condition] | None = None
+        self.is_kept = False
+        """Whether its mask is the part's, for searches to come, too."""
         self.took_us = 0.0
         """What its mask took, those of the nodes below it included; counted where the search explains itself."""
 
@@ -194,7 +203,7 @@ class Node(ABC):
 
         Raises RequestTimeout, StorageFailure, Corruption.
         """
-        mask = self._mask
+        mask = self._known()
         if mask is None:
             self._deadline.check()
             self._stats.conditions += 1
@@ -205,11 +214,26 @@ class Node(ABC):
             else:
                 mask = self._list()
             self._mask = mask
+            if self._keeping is not None and self._stats.is_complete:
+                kept, condition = self._keeping
+                self.is_kept = kept.offer(condition, mask)
         return mask
+
+    def keep_in(self, kept: KeptMasks, condition: Condition) -> None:
+        """Its mask is that of ``condition`` in the part, of which searches before may have left it in ``kept``."""
+        self._keeping = kept, condition
+
+    def _known(self) -> RowMask | None:
+        """The mask, as far as it is listed: by this search, or by others before."""
+        if self._mask is None and self._keeping is not None:
+            kept, condition = self._keeping
+            self._mask = kept.get(condition)
+            self.is_kept = self._mask is not None
+        return self._mask
 
     def unlisted(self) -> Unlisted | None:
         """None where they are listed already, or as quickly as some are checked. Raises as `matches`."""
-        return None if self._mask is not None else self._unlisted()
+        return None if self._known() is not None else self._unlisted()
 
     def _unlisted(self) -> Unlisted | None:
         return None
@@ -219,7 +243,8 @@ class Node(ABC):
 
         Raises as `matches`.
         """
-        return self._check(docs) if self._mask is None else self._mask.has(docs)
+        mask = self._known()
+        return self._check(docs) if mask is None else mask.has(docs)
 
     def _check(self, docs: Docs) -> npt.NDArray[np.bool_]:
         """As `matches_of`, of what is not listed."""
@@ -234,11 +259,13 @@ class Node(ABC):
         return 1.0
 
     def explain(self) -> dict[str, Any]:
-        """What was done here, fit for JSON; ``rows`` is None where the documents did not have to be listed."""
+        """What was done here, fit for JSON; ``rows`` is None where the documents did not have to be listed, ``kept`` is
+        there where searches before had listed them, or those to come have them."""
         return {
             "estimate": self.estimate(),
             "rows": None if self._mask is None else (self._mask & self.part.live).count,
             "us": round(self.took_us, 1),
+            **({"kept": True} if self.is_kept else {}),
             **self._explain_more(),
         }
 

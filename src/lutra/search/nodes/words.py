@@ -62,6 +62,8 @@ class Scored(Condition):
 
     __slots__ = ()
 
+    is_lasting = True
+
     field: str
     terms: tuple[str, ...]
 
@@ -209,6 +211,8 @@ class PhraseNode(ScoredNode):
 class AnyWord(Condition):
     """One of several words, whichever: all that match score the same."""
 
+    is_lasting = True
+
     field: str
     terms: tuple[str, ...]
 
@@ -226,6 +230,8 @@ class AnyWord(Condition):
 @dataclass(frozen=True, slots=True)
 class WordLike(Condition):
     """A word like a pattern: all that match score the same."""
+
+    is_lasting = True
 
     field: str
     kind: PatternKind
