@@ -38,6 +38,7 @@ from lutra.search.nodes.node import PartSearch
 from lutra.search.plan import plan_of
 from lutra.segments.build import build_segment
 from lutra.segments.index_segment import IndexSegment
+from lutra.segments.kept_masks import KeptMasks
 from lutra.tables.keys import KeyCodec
 from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.layout import SegmentKind
@@ -104,6 +105,14 @@ def view(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IndexView]:
     with IndexSegment.open(store, "segment", SCHEMA, cache=cache, deletions=DEAD) as segment:
         yield IndexView(SCHEMA, KEY, (segment,), CODEC)
     cache.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(view: IndexView) -> None:
+    """Of the test before."""
+    segment = view.parts[0]
+    assert isinstance(segment, IndexSegment)
+    segment.kept = KeptMasks()
 
 
 def listed(view: IndexView, query: Query) -> RowMask:
@@ -175,3 +184,30 @@ def test_where_too_few_pass_nearby_the_filter_is_listed(view: IndexView, monkeyp
 
 def test_a_filter_that_is_listed_quickly_is_listed(view: IndexView) -> None:
     assert ask(view, QUERIES[0], Match("text", "sea"))[1] != "post_filter"
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_filter_that_comes_again_is_listed_once(view: IndexView, name: str) -> None:
+    """Whatever died in between."""
+    segment = view.parts[0]
+    assert isinstance(segment, IndexSegment)
+    opened = [segment, segment.without(None), segment.without(BitMap(range(0, ROWS, 2)))]
+    views = [IndexView(SCHEMA, KEY, (one,), CODEC) for one in opened]
+    matching = listed(views[1], FILTERS[name]).bools()
+    kept = KeptMasks()
+    for one in opened:
+        one.kept = kept  # as of all that are one segment
+    for _ in range(3):
+        for of in views:
+            left = matching & of.parts[0].live.bools()
+            found, _ = ask(of, QUERIES[0], FILTERS[name])
+            assert left[found].all()
+            assert len(found) == K
+            assert search(of, SearchRequest(FILTERS[name], limit=0, count_total=True)).total == left.sum()
+    if name not in ("all of several", "one of several", "a constant"):
+        told = search(
+            view, SearchRequest(KnnVector("vector", QUERIES[0], K, filter=FILTERS[name]), limit=K, explain=True)
+        )
+        assert told.stats.explanation is not None
+        of_part = told.stats.explanation["parts"][0]
+        assert (of_part["query"]["filter"]["kept"], of_part["conditions"]) == (True, 0)

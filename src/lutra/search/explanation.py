@@ -13,7 +13,8 @@
         "distances": 1893, "reads": 21, "bytes": 86016, "conditions": 2,
         "us": 310.2,
         "query": {"query": "knn_vector", "field": "v", "top_k": 10,
-                  "estimate": 4, "rows": 4,   rows None: they did not have to be listed
+                  "estimate": 4, "rows": 4,   rows None: they did not have to be listed;
+                                               "kept": true where searches before had listed them
                   "us": 290.1,
                   "scans": [{"strategy": "walk", "planned": "walk", "wanted": 11, "qualifying": 7011, "within": 0.71,
                              "distances": 1893, "compared": 19, ...}],     exactly: the candidates that codes left
