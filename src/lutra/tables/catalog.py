@@ -50,7 +50,10 @@ class Catalog:
         """The secondary indexes of all tables."""
         stored_format = store.get(keyspace.FORMAT_KEY)
         if stored_format not in (None, keyspace.FORMAT):
-            raise Corruption(f"the store has format {stored_format!r}; this version reads {keyspace.FORMAT!r}")
+            raise Corruption(
+                f"the store has format {stored_format!r}; this version reads {keyspace.FORMAT!r}: where a newer Lutra "
+                "wrote it, use that, or restore a backup of before"
+            )
         for _, data in store.scan(keyspace.DEFINITIONS_BEGIN, keyspace.DEFINITIONS_END):
             self._show(definition.from_json(data))
         stored_next = store.get(keyspace.NEXT_TABLE_KEY)
