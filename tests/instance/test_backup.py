@@ -269,6 +269,32 @@ def test_async_twins(home: Path, place: Path) -> None:
     run(work)
 
 
+def test_rows_on_an_object_store(home: Path, place: Path) -> None:
+    """They are restored into the directory; and runs of them that are the same are there once."""
+    with lutra.connect(home / "data", rows=home / "rows") as database:
+        table = make(database, 500)
+        write_out(database, table)
+        for _ in range(3):
+            table.put(row(1, 2))
+            first = database.backup(place)
+            check_after_restoring(home, place, first, {1: row(1, 2)} | {n: row(n) for n in range(500) if n != 1})
+        table.put(row(500))
+        second = database.backup(place)
+        assert second.new_bytes < second.size_bytes
+        with lutra.connect(home / "data", read_only=True) as reader:
+            reader.backup(place)
+    lutra.restore(place, home / "restored", backup=second.id)
+    with lutra.connect(home / "restored") as restored:
+        assert restored.table("t").count() == 501
+        assert index_of(restored).stats().segments
+
+
+def check_after_restoring(home: Path, place: Path, made: lutra.Backup, model: dict[int, dict[str, Any]]) -> None:
+    lutra.restore(place, home / "restored", backup=made.id)
+    check(home / "restored", model)
+    shutil.rmtree(home / "restored")
+
+
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 
@@ -278,11 +304,6 @@ def test_what_cannot_be_backed_up_is_told(home: Path, place: Path, database: lut
     assert not (home / "data" / "backups").exists()
     with pytest.raises(StorageFailure, match="no data directory"):
         back_up(home / "nowhere", place)
-    with (
-        lutra.connect(home / "elsewhere", rows=home / "rows") as other,
-        pytest.raises(ParameterInvalid, match="and a backup takes those of a directory"),
-    ):
-        other.backup(place)
     assert not place.exists()
     database.close()
     with pytest.raises(StorageFailure, match="is closed"):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 from lutra.backup.marks import Mark
-from lutra.backup.parallel import for_each
+from lutra.backup.parallel import AT_ONCE, for_each
 from lutra.backup.place import BackupPlace
 from lutra.backup.record import CHUNK_BYTES, Record, StoredFile
 from lutra.backup.sources import Source
@@ -32,8 +33,9 @@ class Copier:
 
     def copy(self, sources: Sequence[Source]) -> tuple[StoredFile, ...]:
         """All of ``sources``, in their order. Raises what reading or putting one of them raises."""
-        total_bytes = sum(source.size_bytes for source in sources)
-        done_bytes = 0
+        return self._copy(sources, 0, sum(source.size_bytes for source in sources))
+
+    def _copy(self, sources: Sequence[Source], done_bytes: int, total_bytes: int | None) -> tuple[StoredFile, ...]:
         digests: list[list[str]] = []
         jobs: list[tuple[Source, list[str], int]] = []
         for source in sources:
@@ -67,6 +69,18 @@ class Copier:
             StoredFile(source.name, source.size_bytes, source.identity, tuple(chunks))
             for source, chunks in zip(sources, digests, strict=True)
         )
+
+    def copy_all(self, sources: Iterable[Source]) -> list[StoredFile]:
+        """As `copy`, of what comes one after the other and may be in memory: few are waited for at a time."""
+        if isinstance(sources, Sequence):
+            return list(self.copy(sources))
+        copied: list[StoredFile] = []
+        left = iter(sources)
+        done_bytes = 0
+        while some := list(islice(left, AT_ONCE)):
+            copied += self._copy(some, done_bytes, None)
+            done_bytes += sum(source.size_bytes for source in some)
+        return copied
 
     def _known_of(self, source: Source) -> StoredFile | None:
         """As an earlier backup has it, whole."""

@@ -31,6 +31,8 @@ def backup() -> None:
     whole by itself: all tables, indexes and streams as they were at one moment. What several have in common is there
     once, so that a further one takes only what is new. `lutra restore` makes a data directory of one.
 
+    Rows on an object store (--rows) are read, all of them, and restored into the directory.
+
     A backup has no access key of the server: keep credentials.json, or LUTRA_ACCESS_KEY_ID and LUTRA_ACCESS_KEY_SECRET,
     where you keep secrets. It has all rows as they are: who can read PLACE can read them.
 

@@ -13,7 +13,6 @@ from lutra.backup.record import Backup, Record, new_id
 from lutra.index.lsm.read_storage import Look
 from lutra.instance.data_dir import data_dir_of
 from lutra.instance.moment import held_moment
-from lutra.instance.rows_place import RowsPlace
 from lutra.instance.traces import require_data_dir, require_objects
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import ObjectMissing, OperationConflict, Outdated, ParameterInvalid, StorageFailure
@@ -40,14 +39,13 @@ def back_up(
 
     :param place: a folder, or ``s3://bucket/prefix``, for backups alone; made where there is nothing.
     :param objects: as `lutra.instance.engine.Engine.open` takes it.
-    :raises ParameterInvalid: there are other things at ``place``, or it is within ``path``; or rows are elsewhere.
+    :raises ParameterInvalid: there are other things at ``place``, or it is within ``path``.
     :raises OperationConflict: backups are being pruned at ``place``.
     :raises StorageFailure: something cannot be read or written; Corruption: the rows' store is not whole.
     """
     clock = clock or SystemClock()
     data_dir = data_dir_of(path)
     require_data_dir(data_dir)
-    RowsPlace(data_dir).require_in_directory("a backup")
     address = os.fspath(data_dir / "objects" if objects is None else objects)
     require_objects(address)
     _require_apart(data_dir, place)
@@ -60,7 +58,7 @@ def back_up(
             look = Look.FIRST if tries_left else Look.LAST
             try:
                 with held_moment(data_dir, source, clock, look) as moment:
-                    files = copier.copy(moment.sources)
+                    files = [*copier.copy(moment.indexes), *copier.copy_all(moment.rows)]
             except (Outdated, ObjectMissing) as error:
                 if not tries_left:
                     raise StorageFailure(
@@ -72,7 +70,7 @@ def back_up(
         size_bytes = sum(file.size_bytes for file in files)
         directory = os.path.abspath(data_dir)
         backup = Backup(id, taken, directory, size_bytes, copier.new_bytes, moment.notes)
-        to.put_record(Record(backup, moment.store, moment.instances, files))
+        to.put_record(Record(backup, moment.store, moment.instances, tuple(files)))
         if not mark.is_there:
             to.delete_record(id)
             raise OperationConflict(

@@ -126,8 +126,10 @@ class Database:
         holds no access key of a server. One that is broken off leaves the earlier ones as they are, and what it has
         copied helps the next.
 
-        Raises ParameterInvalid where there are other things at ``place``, or rows are not in the folder (``rows=``);
-        OperationConflict where backups are being deleted there; StorageFailure, Corruption.
+        Rows that are on an object store (``rows=``) are read, all of them, and restored into the folder.
+
+        Raises ParameterInvalid where there are other things at ``place``, OperationConflict where backups are being
+        deleted there; StorageFailure, Corruption.
         """
         self._open()
         return self._engine.back_up(place)

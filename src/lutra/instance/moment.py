@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,14 +23,18 @@ from lutra.index.lsm.read_storage import Look, ReadStorage
 from lutra.index.lsm.storage import prefix_of
 from lutra.instance.embedding_followers import FOLDER as EMBEDS
 from lutra.instance.registry import instance_names
-from lutra.instance.rows_place import IN_DIRECTORY
+from lutra.instance.rows_place import IN_DIRECTORY, RowsPlace
 from lutra.kv.frozen import frozen_store
+from lutra.kv.runs import runs_of
+from lutra.kv.store import KeyValueStore
 from lutra.model.clock import Clock
 from lutra.model.errors import Corruption, ObjectMissing
 from lutra.objects.store import ObjectStore
 from lutra.tables.space import TableSpace
 
 OBJECTS: Final = "objects"
+RUNS: Final = "rows/"
+"""Where rows are in a backup whose rows are on an object store: as runs of pairs (`lutra.kv.runs`)."""
 _TABLE: Final = ".sst"
 _TAIL_BYTES: Final = 4096
 """Of a table: RocksDB puts there which process made it, and as which of its files; so no two tables are alike in it."""
@@ -38,11 +42,13 @@ _TAIL_BYTES: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """``store``: its id. Objects come first: they are the first to go, where they can."""
+    """``store``: its id. ``indexes``, and what else there is, are to be copied before ``rows``, which are gone through
+    once: they are the first to go, where they can."""
 
     store: str
     instances: tuple[str, ...]
-    sources: tuple[Source, ...]
+    indexes: tuple[Source, ...]
+    rows: Iterable[Source]
     notes: tuple[str, ...]
 
 
@@ -54,20 +60,19 @@ def held_moment(data_dir: Path, objects: ObjectStore, clock: Clock, look: Look) 
     """
     with contextlib.ExitStack() as held:
         embeds = _embeds(data_dir)  # before the changes that they count
-        frozen = held.enter_context(frozen_store(data_dir / IN_DIRECTORY))
-        space = TableSpace(frozen, clock)
+        store, tables = _rows(data_dir, held)
+        space = TableSpace(store, clock)
         indexes: list[Source] = []
         notes: list[str] = []
-        for definition in IndexCatalog(frozen, clock).all():
+        for definition in IndexCatalog(store, clock).all():
             for generation in definition.generations:
                 provenance = Provenance(space.changelog, generation.table_id)
                 storage = ReadStorage(objects, prefix_of(generation), provenance)
                 storage.look = look
                 indexes += _index_sources(generation, storage, held, notes)
-        tables = list(_store_sources(frozen.folder))
         instances = sorted({*instance_names(data_dir), *space.instance_names()})
         store_id = space.changelog.history.store_id
-        yield Moment(store_id, tuple(instances), (*indexes, *tables, *embeds), tuple(notes))
+        yield Moment(store_id, tuple(instances), (*indexes, *embeds), tables, tuple(notes))
 
 
 def _index_sources(
@@ -109,6 +114,16 @@ def _object_source(storage: ReadStorage, name: str, held: contextlib.ExitStack) 
         raise ObjectMissing(f"{full}: there is no such object") from None
     held.callback(os.close, file)
     return FileSource(f"{OBJECTS}/{full}", Path(f"/proc/self/fd/{file}"), size_bytes, identity)
+
+
+def _rows(data_dir: Path, held: contextlib.ExitStack) -> tuple[KeyValueStore, Iterable[Source]]:
+    """The store, to be read, and what is to be copied of it."""
+    place = RowsPlace(data_dir)
+    if place.is_elsewhere:
+        reader = held.enter_context(place.copied())
+        return reader, (BytesSource(f"{RUNS}{number:08}", run) for number, run in enumerate(runs_of(reader)))
+    frozen = held.enter_context(frozen_store(data_dir / IN_DIRECTORY))
+    return frozen, list(_store_sources(frozen.folder))
 
 
 def _store_sources(folder: Path) -> Iterator[Source]:

@@ -7,7 +7,8 @@ backup may be restored into it again. Nothing is put over files that are another
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -17,13 +18,15 @@ from lutra.backup.place import BackupPlace
 from lutra.backup.record import Backup, Record, StoredFile
 from lutra.instance import registry
 from lutra.instance.data_dir import data_dir_of
-from lutra.instance.moment import OBJECTS
+from lutra.instance.moment import OBJECTS, RUNS
 from lutra.instance.rows_place import IN_DIRECTORY
 from lutra.instance.traces import RESTORING
 from lutra.kv.folder import make_durable_folder, sync_folder
 from lutra.kv.inspection import Found, inspect
 from lutra.kv.json_file import read_json, remove_json, write_json
 from lutra.kv.lock import DirectoryLock
+from lutra.kv.rocksdb import RocksStore
+from lutra.kv.runs import put_runs
 from lutra.model.errors import Corruption, ForeignObjects, ParameterInvalid, StorageFailure
 from lutra.objects.opening import open_store
 from lutra.objects.store import ObjectStore
@@ -76,8 +79,9 @@ def restore_shown(
     try:
         make_durable_folder(data_dir, _FOLDER_MODE)
         write_json(data_dir / RESTORING, {"format": 1, "backup": record.backup.id})
-        make_durable_folder(data_dir / IN_DIRECTORY)
-        with closing(DirectoryLock(data_dir / IN_DIRECTORY, data_dir)):
+        # Against others who restore: who would open it goes by the mark.
+        with closing(DirectoryLock(data_dir)):
+            make_durable_folder(data_dir / IN_DIRECTORY)
             _Restoring(source, record, data_dir, open_store(address), on_progress).run()
     except OSError as error:
         raise StorageFailure(f"cannot restore into {data_dir}: {error.strerror}") from error
@@ -100,7 +104,9 @@ class _Restoring:
     def run(self) -> None:
         """Raises OSError, and as `restore`."""
         data_dir = self._data_dir
-        for file in sorted(self._record.files, key=lambda file: file.name == _LAST):
+        runs = [file for file in self._record.files if file.name.startswith(RUNS)]
+        files = [file for file in self._record.files if not file.name.startswith(RUNS)]
+        for file in sorted(files, key=lambda file: file.name == _LAST):
             folder, _, name = file.name.partition("/")
             if folder == OBJECTS:
                 with self._written(file, data_dir / _SCRATCH / "object") as unfinished:
@@ -109,6 +115,8 @@ class _Restoring:
                 with self._written(file, data_dir / file.name):
                     pass
                 sync_folder((data_dir / file.name).parent)
+        if runs:
+            self._put_rows(runs)
         if inspect(data_dir / IN_DIRECTORY) is not Found.STORE:
             raise Corruption(f"backup {self._record.backup.id} at {self._place.address} has no store")
         for instance in self._record.instances:
@@ -119,27 +127,39 @@ class _Restoring:
         remove_json(data_dir / RESTORING)
         sync_folder(data_dir)
 
+    def _put_rows(self, runs: Sequence[StoredFile]) -> None:
+        """Of rows that were on an object store: they are in the directory then."""
+        folder = self._data_dir / IN_DIRECTORY
+        shutil.rmtree(folder)  # what an earlier try had put there
+        with closing(RocksStore(folder, known_as=self._data_dir)) as store:
+            put_runs(store, (b"".join(self._chunks_of(file)) for file in runs))
+
     @contextmanager
     def _written(self, file: StoredFile, path: Path) -> Iterator[Path]:
         """The file with what the backup has, every byte of it checked, on stable storage."""
         make_durable_folder(path.parent)
         with path.open("wb") as into:
-            for chunk in file.chunks:
-                try:
-                    data = self._place.chunk(chunk)
-                except Corruption as error:
-                    raise Corruption(
-                        f"backup {self._record.backup.id} cannot be restored: {error}; it is of {file.name}. Nothing "
-                        "was restored: restore another backup, into another folder"
-                    ) from error
+            for data in self._chunks_of(file):
                 into.write(data)
-                self._done_bytes += len(data)
-                self._report("restoring", self._done_bytes, self._record.backup.size_bytes)
             into.flush()
             os.fsync(into.fileno())
         if path.stat().st_size != file.size_bytes:
             raise Corruption(f"backup {self._record.backup.id} has other bytes of {file.name} than it says")
         yield path
+
+    def _chunks_of(self, file: StoredFile) -> Iterator[bytes]:
+        """Raises Corruption, naming it, where one is not as it was written."""
+        for chunk in file.chunks:
+            try:
+                data = self._place.chunk(chunk)
+            except Corruption as error:
+                raise Corruption(
+                    f"backup {self._record.backup.id} cannot be restored: {error}; it is of {file.name}. Nothing "
+                    "was restored: restore another backup, into another folder"
+                ) from error
+            self._done_bytes += len(data)
+            self._report("restoring", self._done_bytes, self._record.backup.size_bytes)
+            yield data
 
 
 def _require_empty(data_dir: Path, id: str) -> None:

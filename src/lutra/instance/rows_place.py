@@ -90,13 +90,10 @@ class RowsPlace:
                 "below the other's place only where rows are, as at s3://bucket/prefix/rows"
             )
 
-    def require_in_directory(self, what: str) -> None:
-        """Raises ParameterInvalid where rows are elsewhere; ``what``: needs them in the directory."""
-        if self._known is not None:
-            raise ParameterInvalid(
-                f"the rows of {self._data_dir} are at {self._known.address}, and {what} takes those of a directory: "
-                "keep versions of that bucket, or export tables (`lutra export`)"
-            )
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether rows are on an object store, and not in the directory."""
+        return self._known is not None
 
     def open(self, *, may_make: bool = True, memory_bytes: int = MEMORY_BYTES_DEFAULT) -> KeyValueStore:
         """The rows, to read and write; where they are elsewhere, they are taken from whoever has them.
