@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from lutra.model.aggregations import Count
 from lutra.model.deadline import NEVER, Deadline, current_deadline
 from lutra.model.errors import RequestTimeout
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
-from lutra.model.queries import FieldSort, KnnVector, MatchAll, ScoreSort, SearchRequest, Term
+from lutra.model.queries import Bool, FieldSort, KnnVector, MatchAll, ScoreSort, SearchRequest, Term
 from lutra.model.rows import Row
 from lutra.model.schema import KeyColumn
 from lutra.model.values import ColumnType
@@ -56,11 +56,11 @@ class SlowColumn:
 
 
 class SlowFields(Mapping[str, FieldPart]):
-    def __init__(self, fields: Fields) -> None:
-        self._fields = fields
+    def __init__(self, fields: Fields, slow: Sequence[str]) -> None:
+        self._fields, self._slow = fields, slow
 
     def __getitem__(self, name: str) -> Any:
-        return SlowColumn(self._fields[name]) if name in ("group", "v") else self._fields[name]
+        return SlowColumn(self._fields[name]) if name in self._slow else self._fields[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._fields)
@@ -72,13 +72,14 @@ class SlowFields(Mapping[str, FieldPart]):
 @dataclass(frozen=True)
 class SlowPart:
     part: Part
+    names: Sequence[str] = ("group", "v")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.part, name)
 
     @property
     def fields(self) -> Fields:
-        return SlowFields(self.part.fields)
+        return SlowFields(self.part.fields, self.names)
 
 
 @pytest.fixture(scope="module")
@@ -100,16 +101,33 @@ def slow(view: IndexView, *numbers: int) -> IndexView:
     return replace(view, parts=tuple(SlowPart(part) if n in numbers else part for n, part in enumerate(view.parts)))
 
 
+def without(view: IndexView, late: int) -> IndexView:
+    return replace(view, parts=tuple(part for number, part in enumerate(view.parts) if number != late))
+
+
 def test_parts_that_were_searched_in_time(view: IndexView) -> None:
-    expected = search(replace(view, parts=view.parts[:2]), REQUEST)
+    expected = search(without(view, 2), REQUEST)
     assert 0 < expected.total < 50
     answer = search(slow(view, 2), REQUEST)
     assert not answer.is_complete
     assert answer.hits == expected.hits
     assert answer.total == expected.total
     assert answer.stats.explanation is not None
-    assert len(answer.stats.explanation["parts"]) == 2
+    assert len(answer.stats.explanation["parts"]) == len(view.parts) - 1
     assert search(view, REQUEST).is_complete
+
+
+@pytest.mark.parametrize("late", [0, 1])
+@pytest.mark.parametrize("change", [{}, {"limit": 0}, {"aggregations": (Count("n", "n"),)}])
+def test_a_part_that_takes_all_the_time_leaves_some_to_the_others(
+    view: IndexView, late: int, change: dict[str, Any]
+) -> None:
+    request = replace(REQUEST, **change)
+    expected, answer = search(without(view, late), request), search(slow(view, late), request)
+    assert (answer.hits, answer.total, answer.is_complete) == (expected.hits, expected.total, False)
+    assert answer.aggregated == expected.aggregated
+    assert answer.stats.explanation is not None
+    assert len(answer.stats.explanation["parts"]) == len(view.parts) - 1
 
 
 def test_no_token_leads_on_from_rows_that_may_be_missing(view: IndexView) -> None:
@@ -120,7 +138,7 @@ def test_no_token_leads_on_from_rows_that_may_be_missing(view: IndexView) -> Non
 @pytest.mark.parametrize("change", [{"collapse": "n"}, {"sort": (FieldSort("n", True),)}, {"limit": 0}])
 def test_whatever_is_asked_of_the_rows(view: IndexView, change: dict[str, Any]) -> None:
     request = replace(REQUEST, **change)
-    expected = search(replace(view, parts=view.parts[:2]), request)
+    expected = search(without(view, 2), request)
     answer = search(slow(view, 2), request)
     assert (answer.hits, answer.total, answer.is_complete) == (expected.hits, expected.total, False)
 
@@ -170,9 +188,41 @@ def test_neighbours_found_in_time_are_an_answer_whatever_becomes_of_them(change:
     assert answer.hits
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        Bool(must_not=(near(3),)),
+        Bool(must=(Term("group", 1),), must_not=(Bool(should=(near(3), near(9))),)),
+        Bool(filter=(Bool(must_not=(near(3),)),)),
+    ],
+)
+def test_what_is_left_out_is_not_found_where_there_was_no_time_to_know_it(query: Bool) -> None:
+    """Of the part that there was no time for nobody knows which rows are the nearest."""
+    view = view_of_vectors()
+    request = replace(NEAREST, query=query, limit=100)
+    right = {hit.key for hit in search(view, request).hits}
+    of_others = {
+        hit.key for hit in search(replace(view, parts=view.parts[:1]), replace(request, query=MatchAll())).hits
+    }
+    vectors = replace(view, parts=(view.parts[0], SlowPart(view.parts[1], ("v",))))
+    answer = search(vectors, request)
+    assert not answer.is_complete
+    assert {hit.key for hit in answer.hits} <= right & of_others
+    assert answer.hits
+
+
+def test_a_filter_that_takes_all_the_time_in_one_part_leaves_neighbours_of_the_others() -> None:
+    view = view_of_vectors()
+    request = replace(NEAREST, query=replace(near(3), filter=Term("group", 1)), sort=(ScoreSort(),))
+    expected = search(without(view, 0), request)
+    answer = search(slow(view, 0), request)
+    assert (answer.hits, answer.is_complete) == (expected.hits, False)
+    assert answer.hits
+
+
 def test_nothing_was_searched_in_time(view: IndexView) -> None:
     with pytest.raises(RequestTimeout, match="The search took longer than 300 ms"):
-        search(slow(view, 0), REQUEST)
+        search(slow(view, *range(len(view.parts))), REQUEST)
 
 
 def test_what_does_not_take_time_is_complete(view: IndexView) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
@@ -43,6 +44,17 @@ class Deadline:
         part = Deadline(limit_s, began_s, what, grace_s)
         part._given_up = self._given_up
         return part
+
+    @contextmanager
+    def ending(self, end_s: float) -> Iterator[None]:
+        """Until the block ends this ends at ``end_s`` (`time.monotonic`), where that is sooner: for a part of what is
+        under way, which must not use all the time. Not for `NEVER`."""
+        assert self is not NEVER
+        before_s, self.end_s = self.end_s, min(self.end_s, end_s)
+        try:
+            yield
+        finally:
+            self.end_s = before_s
 
     @property
     def is_limited(self) -> bool:

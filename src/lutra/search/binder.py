@@ -63,6 +63,7 @@ class Binder:
         self._known: dict[Condition, Condition] = {} if known is None else known
         self._depth = 0
         self._is_in_knn = False
+        self._is_excluding = False
         self._space = ""
         self._parts: dict[str, HasFields] = {"": view.parts[0]}
 
@@ -98,6 +99,19 @@ class Binder:
         clause = self.bind(query)
         self._is_in_knn = False
         return clause
+
+    def bind_excluded(self, query: Query) -> Clause:
+        """One whose documents are left out."""
+        before, self._is_excluding = self._is_excluding, True
+        clause = self.bind(query)
+        self._is_excluding = before
+        return clause
+
+    @property
+    def is_excluding(self) -> bool:
+        """Whether the documents of what is being bound are left out: where some are missing, others would be found
+        that should not be."""
+        return self._is_excluding
 
     @contextmanager
     def within(self, query: str, path: str) -> Iterator[None]:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from lutra.fields.capabilities import nearest as nearest_in
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.searcher import Found, Share, Strategy, search_segments
+from lutra.model.deadline import current_deadline
 from lutra.model.errors import RequestTimeout
 from lutra.search.nodes.knn import Near, NearNode, Scan
 from lutra.search.nodes.node import PartSearch, Placed
@@ -26,6 +27,7 @@ from lutra.search.order import first_of
 from lutra.search.post_filter import Passed, passed_nearby
 from lutra.search.scores import Docs, DocScores, above, similarity, weighted
 from lutra.search.sorts.key import KeyLevel
+from lutra.search.turns import by_turns
 from lutra.segments.space import lifted
 from lutra.vectors.calibration import Checked, Fallback
 from lutra.vectors.part import POST_FILTERED, KnnCounters
@@ -86,11 +88,18 @@ def _alike(found: Sequence[_Searched]) -> Iterable[Sequence[_Searched]]:
 def _find(group: Sequence[_Searched]) -> None:
     """The ``top_k`` of all parts together, for each; equally near ones by primary key."""
     is_alone = len(group) == 1
-    scans = [[_Scan(condition, part, is_alone=is_alone) for part in parts] for condition, parts in group]
+    scans = [_scans(condition, parts, is_alone=is_alone) for condition, parts in group]
     top_k = group[0][0].top_k
     _run(scans, top_k)
     for (condition, _), own in zip(group, scans, strict=True):
         _give(condition, own, _chosen(own, top_k))
+
+
+def _scans(condition: Near, parts: Sequence[PartSearch], *, is_alone: bool = False) -> list[_Scan]:
+    """Of each part, whose filter is listed for it."""
+    until = current_deadline()
+    made = by_turns(parts, until, lambda part: _Scan(condition, part, is_alone=is_alone), leaves_some=True)
+    return list(made.values())
 
 
 def _find_rows(condition: Near, parts: Sequence[PartSearch]) -> None:
@@ -99,7 +108,7 @@ def _find_rows(condition: Near, parts: Sequence[PartSearch]) -> None:
     Several of one row must not take the places of others, so more and more documents are looked for, until so many rows
     are surely among them: the nearer ones, as of those that are just as near as the last some may be missing.
     """
-    scans, top_k = [_Scan(condition, part) for part in parts], condition.top_k
+    scans, top_k = _scans(condition, parts), condition.top_k
     count, most = 2 * top_k + _SPARE, sum(part.part.rows for part in parts) + 1
     while True:
         for scan in scans:

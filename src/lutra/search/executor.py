@@ -113,9 +113,9 @@ def _answered(
     is_complete = is_complete and found.is_complete
     answer = Answer(hits, documents, found.total, stats=stats, aggregated=aggregated, is_complete=is_complete)
     if plan.inner_hits:
-        answer.inner_hits = inner_hits_of(plan.inner_hits, searches[: found.parts], documents)
+        answer.inner_hits = inner_hits_of(plan.inner_hits, found.searches, documents)
     if request.explain:
-        searched, took_us = searches[: found.parts], (time.perf_counter() - began_s) * 1e6
+        searched, took_us = found.searches, (time.perf_counter() - began_s) * 1e6
         if request.samples_recall:
             sample_recall(plan.conditions, searched)
         stats.explanation = explanation_of(plan, searched, took_us)

@@ -20,6 +20,7 @@ from lutra.search.nodes.node import Clause, Condition, PartSearch
 from lutra.search.nodes.words import Words, WordsNode
 from lutra.search.plan import Plan
 from lutra.search.scores import DocScores
+from lutra.search.turns import by_turns
 from lutra.text.part import best
 
 _WANTED_MAX: Final = 1_001
@@ -55,7 +56,9 @@ def best_matches(plan: Plan, parts: Sequence[PartSearch]) -> list[Matching] | No
     by_size = sorted(parts, key=lambda part: part.part.rows, reverse=True)
     nodes = [part.node(words) for part in by_size]
     known = next(node.known for node in nodes if isinstance(node, WordsNode))
-    masks = [_mask(part, asked.within, plan.filter) for part in by_size]
+    until = by_size[0].deadline
+    listed = by_turns(by_size, until, lambda part: _mask(part, asked.within, plan.filter), leaves_some=True)
+    masks = [listed.get(number, RowMask.none(part.part.size)) for number, part in enumerate(by_size)]
     found = best(
         [searchable(part.part, words.field) for part in by_size],
         masks,
@@ -66,7 +69,7 @@ def best_matches(plan: Plan, parts: Sequence[PartSearch]) -> list[Matching] | No
         wanted,
         in_part=by_size[0].allows_part,
     )
-    is_whole = all(is_whole for _, _, is_whole in found)
+    is_whole = len(listed) == len(by_size) and all(is_whole for _, _, is_whole in found)
     scores = [values for _, values, _ in found]
     for weight in asked.weights:
         scores = [values * weight for values in scores]

@@ -121,7 +121,7 @@ class ShardSearch:
         documents = documents_of(found.top, places)
         if request.explain:
             took_us = (time.perf_counter() - self._began_s) * 1e6
-            stats.explanation = explanation_of(plan, searches[: found.parts], took_us)
+            stats.explanation = explanation_of(plan, found.searches, took_us)
         return Answer(hits, documents, found.total, stats=stats, is_complete=found.is_complete)
 
     def inner_hits(self, documents: Sequence[Document]) -> list[InnerHitsByPath]:
@@ -129,7 +129,7 @@ class ShardSearch:
         assert self._found is not None
         if not self._plan.inner_hits:
             return []
-        return inner_hits_of(self._plan.inner_hits, self._searches[: self._found.parts], documents)
+        return inner_hits_of(self._plan.inner_hits, self._found.searches, documents)
 
     def sent(self) -> Sent:
         """What was collected. Raises as `collect`: what is left to be read is read now."""

@@ -41,8 +41,8 @@ _ROWS_HURRIED: Final = (1 << 12, 1 << 16)
 _ROWS_A_SECOND: Final = 200_000
 """Where time may end before all rows are looked at: pieces are a small part of what can be done in it."""
 _HURRIED_S: Final = 1.0
-_TIMES_LEFT: Final = 3.0
-"""Of what a piece takes, so much time has to be left for the next one, and for what comes after it."""
+_TIMES_LEFT: Final = 2.0
+"""Of what a piece takes, so much time has to be left for the next one, and for putting it to the others."""
 _STATES_AT_ONCE: Final = 8
 """Of pieces: each may have as many groups as all of them together."""
 

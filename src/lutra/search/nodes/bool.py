@@ -27,9 +27,9 @@ _CHECKED_CLAUSES_MAX: Final = 16
 @binds(Bool)
 def bind(query: Bool, binder: Binder) -> Clause:
     binder.check_weight("bool query", query.weight)
-    must, must_not, within, should = (
-        tuple(map(binder.bind, inner)) for inner in (query.must, query.must_not, query.filter, query.should)
-    )
+    must = tuple(map(binder.bind, query.must))
+    must_not = tuple(map(binder.bind_excluded, query.must_not))
+    within, should = (tuple(map(binder.bind, inner)) for inner in (query.filter, query.should))
     alone = not must and not within
     needed = minimum_should_match(query.minimum_should_match, len(should), alone)
     key = tuple(tuple((id(one.condition), one.weight) for one in of) for of in (must, must_not, within, should))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from lutra.fields.capabilities import nearest
 from lutra.kernels.row_mask import RowMask
 from lutra.model import limits
-from lutra.model.errors import ParameterInvalid
+from lutra.model.errors import ParameterInvalid, RequestTimeout
 from lutra.model.indexes import Metric
 from lutra.model.queries import KnnVector
 from lutra.search.binder import Binder
@@ -38,6 +38,7 @@ def bind(query: KnnVector, binder: Binder) -> Clause:
     near = Near(
         query.field,
         bool(binder.space),
+        binder.is_excluding,
         of.vector.metric,
         vector.tobytes(),
         top_k,
@@ -87,6 +88,8 @@ class Near(Condition):
     field: str
     is_nested: bool
     """Whether it finds documents of a nested field: then the nearest of each row, of so many rows."""
+    is_excluding: bool
+    """Whether what it finds is left out: then what was found in part is of no use."""
     metric: Metric
     vector_bytes: bytes
     top_k: int
@@ -211,6 +214,8 @@ class NearNode(Node):
         return len(self.found.docs)
 
     def _list(self) -> RowMask:
+        if self.is_cut and self._condition.is_excluding:
+            raise RequestTimeout("The search did not find all neighbours that are to be left out in time.")
         return RowMask.of_rows(self.found.docs, self.part.size)
 
     def scores(self, docs: Docs) -> MatchScores:
