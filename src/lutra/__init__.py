@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lutra.instance.nested import Nested, Object
     from lutra.instance.put_batches import Rejected
     from lutra.instance.restoring import restore
-    from lutra.instance.results import Groups, Results
+    from lutra.instance.results import Groups, Results, Totals
     from lutra.instance.row import Record, Row
     from lutra.instance.table import Table
     from lutra.instance.text import Text
@@ -101,6 +101,7 @@ __all__ = [
     "Table",
     "Text",
     "TextEmbedder",
+    "Totals",
     "Unembedded",
     "Vector",
     "__version__",
@@ -162,6 +163,7 @@ _HOMES: Final = {
     "Table": "lutra.instance.table",
     "Text": "lutra.instance.text",
     "TextEmbedder": "lutra.embedding.embedder",
+    "Totals": "lutra.instance.results",
     "Unembedded": "lutra.instance.embed_run",
     "Vector": "lutra.instance.vector",
     "col": "lutra.instance.expression",

@@ -7,6 +7,7 @@ import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import lutra
 from lutra.index.feed.index_feed import IndexFeed
 from lutra.instance import timely
 from lutra.instance.instance import Instance
+from lutra.model import limits
 from lutra.model.aggregations import Count, GroupByField, Sum
 from lutra.model.errors import ParameterInvalid, RequestTimeout
 from lutra.model.queries import MatchAll, SearchRequest, SearchResult
@@ -116,6 +118,45 @@ def test_groups_of_the_rows_that_there_was_time_for(
         assert 0 < rows < ROWS
 
 
+AGGREGATES = {f"a{n}": lutra.col("n").sum() for n in range(7)}
+"""More than one search takes."""
+
+
+@pytest.mark.parametrize("times_left", [0.0, 1e9])
+def test_groups_by_a_deadline(table: lutra.Table, monkeypatch: pytest.MonkeyPatch, times_left: float) -> None:
+    """All of them, or those of the rows that there was time for, each of which is a group of some of its rows."""
+    whole = table.group_by("kind", **AGGREGATES)
+    conditions = {"low": lutra.col("n") < 1_000, "none": lutra.col("n") < 0}
+    monkeypatch.setattr(level, "_ROWS_HURRIED", (64, 256))
+    monkeypatch.setattr(level, "_HURRIED_S", 60.0)
+    monkeypatch.setattr(level, "_TIMES_LEFT", times_left)
+    found = table.group_by("kind", deadline_ms=9_000, **AGGREGATES)
+    named = table.group_by(conditions, deadline_ms=9_000, **AGGREGATES)
+    totals = table.aggregate(deadline_ms=9_000, **AGGREGATES)
+    is_whole = times_left == 0.0
+    assert (found.is_complete, named.is_complete, totals.is_complete) == (is_whole,) * 3
+    assert [group["kind"] for group in found] == ["a", "b", "c"]
+    assert [group["group"] for group in named] == ["low", "none"]
+    rows = sum(group["count"] for group in found)
+    if is_whole:
+        assert (found.to_list(), totals) == (whole.to_list(), table.aggregate(**AGGREGATES))
+        assert table.aggregate().is_complete
+        assert whole.is_complete
+    else:
+        assert 0 < rows < ROWS
+        assert all(0 < own["a0"] < all_of["a0"] for own, all_of in zip(found, whole, strict=True))
+        assert 0 < totals["a6"] < sum(range(ROWS))
+
+
+def test_groups_whose_next_page_is_late(table: lutra.Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(table.group_by("n")) == ROWS
+    late_after(monkeypatch, 1)
+    found = table.group_by("n", deadline_ms=9_000)
+    assert (len(found), found.is_complete) == (limits.GROUPS_MAX, False)
+    with pytest.raises(RequestTimeout):
+        table.aggregate(deadline_ms=9_000)
+
+
 def test_many_have_one_deadline(table: lutra.Table) -> None:
     found = table.search_many(VECTORS[:40], deadline_ms=10_000)
     assert [one[0]["id"] for one in found] == list(range(40))
@@ -155,8 +196,9 @@ def test_where_nothing_was_found_in_time(table: lutra.Table, monkeypatch: pytest
 
 @pytest.mark.parametrize("wrong", [0, -1, 10_001, 2.5, True, "5"])
 def test_what_is_no_deadline(table: lutra.Table, wrong: Any) -> None:
-    with pytest.raises(ParameterInvalid, match="deadline_ms"):
-        table.search(where=lutra.col("n") == 1, deadline_ms=wrong)
+    for ask in (table.search, table.aggregate, partial(table.group_by, "kind")):
+        with pytest.raises(ParameterInvalid, match="deadline_ms"):
+            ask(where=lutra.col("n") == 1, deadline_ms=wrong)  # type: ignore[operator]
 
 
 def test_on_an_event_loop(tmp_path: Path) -> None:
@@ -167,6 +209,8 @@ def test_on_an_event_loop(tmp_path: Path) -> None:
             found = await made.search(where=lutra.col("n") == 1, deadline_ms=10_000)
             assert found.is_complete
             assert len(found) == 1
+            assert (await made.aggregate(deadline_ms=10_000)).is_complete
+            assert (await made.group_by("n", deadline_ms=10_000)).is_complete
             with pytest.raises(ParameterInvalid, match="deadline_ms"):
                 await made.search(deadline_ms=0)
 

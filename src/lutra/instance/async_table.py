@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lutra.instance.grouping import GroupKey
     from lutra.instance.layout import KeyDeclaration
     from lutra.instance.put_batches import ArrowStream, Rejected
-    from lutra.instance.results import Groups, Results
+    from lutra.instance.results import Groups, Results, Totals
     from lutra.instance.row import Row
     from lutra.instance.search_query import OrderBy, TextFields, TextMatch
     from lutra.instance.table import Table
@@ -287,9 +287,11 @@ class AsyncTable:
         text_field: TextFields = None,
         match: TextMatch = "any",
         fresh: bool = True,
+        deadline_ms: int | None = None,
         **aggregates: Aggregate | FirstRows,
-    ) -> dict[str, Any]:
+    ) -> Totals:
         """As :meth:`lutra.Table.aggregate`."""
+        left_ms = _left_of(deadline_ms)
         return await self._lanes.run_waiting(
             Lane.SEARCH,
             lambda: self._table.aggregate(
@@ -301,6 +303,7 @@ class AsyncTable:
                 text_field=text_field,
                 match=match,
                 fresh=fresh,
+                deadline_ms=left_ms(),
                 **aggregates,
             ),
         )
@@ -318,9 +321,11 @@ class AsyncTable:
         order_by: OrderBy = (),
         limit: int | None = None,
         fresh: bool = True,
+        deadline_ms: int | None = None,
         **aggregates: Aggregate | FirstRows,
     ) -> Groups:
         """As :meth:`lutra.Table.group_by`."""
+        left_ms = _left_of(deadline_ms)
         return await self._lanes.run_waiting(
             Lane.SEARCH,
             lambda: self._table.group_by(
@@ -335,6 +340,7 @@ class AsyncTable:
                 order_by=order_by,
                 limit=limit,
                 fresh=fresh,
+                deadline_ms=left_ms(),
                 **aggregates,
             ),
         )

@@ -114,7 +114,9 @@ class Grouping:
             ]
             answers = search([replace(self._base, query=query, group_bys=(one,)) for one in wanted])
             pages = [answer.aggregated.group_bys[_GROUPS] for answer in answers if answer.aggregated is not None]
-            for groups in zip(*(page.groups for page in pages), strict=True):
+            if not pages:  # there was no time for them
+                return
+            for groups in _in_all([page.groups for page in pages]):
                 keys = {
                     name: group_key(key, field)
                     for (name, field), key in zip(self._keys.items(), groups[0].key, strict=True)
@@ -151,6 +153,17 @@ class Grouping:
             raise ParameterInvalid(f"field {name!r} is not indexed, so rows cannot be grouped by it or added up")
         # Dates come out of the index in milliseconds, whatever their column counts in, or says in words.
         return replace(field, kind=Kind.DATETIME) if field.dates else field
+
+
+def _in_all(pages: Sequence[Sequence[Group]]) -> Iterator[tuple[Group, ...]]:
+    """Groups of each page with the same keys; in part of the time pages come to have different ones."""
+    if len(pages) == 1:
+        yield from zip(pages[0], strict=True)
+        return
+    others = [{group.key: group for group in page} for page in pages[1:]]
+    for group in pages[0]:
+        if all(group.key in page for page in others):
+            yield (group, *(page[group.key] for page in others))
 
 
 def _fixed(keys: Sequence[GroupKey], layout: Layout, field_of: Callable[[str], Field]) -> FixedGroups | None:

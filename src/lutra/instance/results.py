@@ -101,13 +101,19 @@ class Results(Sequence[Row]):
 
 
 class Groups(Sequence[dict[str, Any]]):
-    """What `lutra.Table.group_by` found: a dict for each group, of its keys, its ``count`` of rows, its aggregates."""
+    """What `lutra.Table.group_by` found: a dict for each group, of its keys, its ``count`` of rows, its aggregates.
 
-    __slots__ = ("_columns", "_groups")
+    ``is_complete``: whether that is of all rows; else time was up before (``deadline_ms``).
+    """
 
-    def __init__(self, groups: list[dict[str, Any]], columns: Mapping[str, Field | None]) -> None:
+    __slots__ = ("_columns", "_groups", "is_complete")
+
+    def __init__(
+        self, groups: list[dict[str, Any]], columns: Mapping[str, Field | None], is_complete: bool = True
+    ) -> None:
         self._groups = groups
         self._columns = columns
+        self.is_complete = is_complete
 
     @overload
     def __getitem__(self, position: int) -> dict[str, Any]: ...
@@ -139,3 +145,16 @@ class Groups(Sequence[dict[str, Any]]):
     def to_pandas(self) -> pd.DataFrame:
         """A pandas.DataFrame, as :meth:`Results.to_pandas` makes it. Raises ImportError where there is no pandas."""
         return frames.pandas(self._columns, self._groups)
+
+
+class Totals(dict[str, Any]):
+    """What `lutra.Table.aggregate` found: the ``count`` of rows, and the aggregates by their names.
+
+    ``is_complete``: whether that is of all rows; else time was up before (``deadline_ms``).
+    """
+
+    __slots__ = ("is_complete",)
+
+    def __init__(self, of: Mapping[str, Any], is_complete: bool = True) -> None:
+        super().__init__(of)
+        self.is_complete = is_complete

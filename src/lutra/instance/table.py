@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from lutra.instance import where as filters
 from lutra.instance.aggregates import Aggregate
@@ -15,7 +14,7 @@ from lutra.instance.field import FieldDeclaration
 from lutra.instance.field_changes import with_field, without_field
 from lutra.instance.first_rows import FirstRows
 from lutra.instance.grouping import Grouping, GroupKey, group_orders, ordered
-from lutra.instance.results import Groups, Results
+from lutra.instance.results import Groups, Results, Totals
 from lutra.instance.search_call import SearchCall, Wanted, check_page
 from lutra.instance.search_query import (
     Asked,
@@ -216,21 +215,24 @@ class Table(TableWriter, TableReader):
         text_field: TextFields = None,
         match: TextMatch = "any",
         fresh: bool = True,
+        deadline_ms: int | None = None,
         **aggregates: Aggregate | FirstRows,
-    ) -> dict[str, Any]:
+    ) -> Totals:
         """What all rows that satisfy ``where`` come to, by the names that ``aggregates`` have.
 
         ``docs.aggregate(col("year") > 2000, price=col("price").avg(), kinds=col("kind").distinct())`` gives ``price``,
         ``kinds``, and ``count``, the number of rows. What there is no value of is None. A path into records
         (``col("items.price")``) stands for what all records of a row have there. ``best=lutra.first_rows(3,
         order_by="price")`` gives rows. With a ``vector``: of the
-        ``nearest`` rows to it; with a ``text``, of those that have the words. Raises as :meth:`search`.
+        ``nearest`` rows to it; with a ``text``, of those that have the words. ``deadline_ms`` is as in :meth:`search`:
+        what there was no time for is not counted, and ``is_complete`` tells. Raises as :meth:`search`.
         """
+        timely = Timely(deadline_ms)
         asked = Asked(vector, text, where, field, text_field, match)
         groups = Grouping((), aggregates, self._layout)
         query, _ = query_of(asked, self._layout, nearest)
-        [found] = groups.found(query, self._searcher(fresh))
-        return found
+        [found] = groups.found(query, self._searcher(fresh, timely))
+        return Totals(found, timely.is_complete)
 
     def group_by(
         self,
@@ -245,6 +247,7 @@ class Table(TableWriter, TableReader):
         order_by: OrderBy = (),
         limit: int | None = None,
         fresh: bool = True,
+        deadline_ms: int | None = None,
         **aggregates: Aggregate | FirstRows,
     ) -> Groups:
         """The rows that satisfy ``where`` by what they have in common: a dict for each combination of ``keys``.
@@ -256,17 +259,18 @@ class Table(TableWriter, TableReader):
         the name as ``group``; those without rows come, too.
         Each group has its keys (None: rows without the column), its ``count`` of rows and its ``aggregates``, as
         :meth:`aggregate` gives them. Groups come in order of their keys, or by ``order_by``
-        (``lutra.col("count").desc()``), ``limit`` of them. ``vector``, ``text`` and what goes with them are as in
-        :meth:`aggregate`. Raises as :meth:`search`.
+        (``lutra.col("count").desc()``), ``limit`` of them. ``vector``, ``text``, ``deadline_ms`` and what goes with
+        them are as in :meth:`aggregate`. Raises as :meth:`search`.
         """
+        timely = Timely(deadline_ms)
         if not keys:
             raise ParameterInvalid("group_by takes a column at least; of all rows together aggregate() tells")
         groups = Grouping(keys, aggregates, self._layout)
         orders = group_orders(order_by, groups.names, limit)
         asked = Asked(vector, text, where, field, text_field, match)
         query, _ = query_of(asked, self._layout, nearest)
-        found = ordered(groups.found(query, self._searcher(fresh)), orders)
-        return Groups(found[:limit], groups.columns)
+        found = ordered(groups.found(query, self._searcher(fresh, timely)), orders)
+        return Groups(found[:limit], groups.columns, timely.is_complete)
 
     # --- inside -------------------------------------------------------------------------------------------------
 

@@ -47,15 +47,15 @@ class Timely:
             self.is_complete = False
 
     def searches(self, search: Search) -> Search:
-        """As ``search``, in the time that is left. Once there was an answer with rows, what there is no time for finds
-        nothing; where there was none RequestTimeout is raised."""
+        """As ``search``, in the time that is left. Once there was an answer with rows, or groups, what there is no time
+        for finds nothing; where there was none RequestTimeout is raised."""
         if self._until_s is None:
             return search
 
         def timely(requests: Sequence[SearchRequest]) -> list[SearchResult]:
             found = self._found(search, requests)
             self.is_complete = self.is_complete and all(result.is_complete for result in found)
-            self._has_rows = self._has_rows or any(result.rows for result in found)
+            self._has_rows = self._has_rows or any(map(_tells_something, found))
             return found
 
         return timely
@@ -72,10 +72,14 @@ class Timely:
             if self._has_rows:
                 return nothing
             raise
-        if not self._has_rows and not any(result.rows or result.is_complete for result in found):
+        if not self._has_rows and not any(_tells_something(result) or result.is_complete for result in found):
             raise RequestTimeout("The search found nothing in the time that it had.")
         return found
 
     def _left_s(self) -> float:
         assert self._until_s is not None
         return max(0.0, self._until_s - time.monotonic())
+
+
+def _tells_something(result: SearchResult) -> bool:
+    return bool(result.rows) or result.aggregated is not None
