@@ -235,7 +235,7 @@ class Run:
         self, server: RunningServer, watch: Watch, rows: Rows, truth: npt.NDArray[np.int64], folder: Path
     ) -> None:
         watch.mark("recall")
-        self.figures["recall"] = _recall(server, rows.queries, truth)
+        self.figures["recall"], self.figures["refused"] = _recall(server, rows.queries, truth)
         path, writes = folder / "searches", folder / "writes"
         prepared.record(server.endpoint, search_calls(rows.queries), path)
         for clients in CLIENTS:
@@ -306,19 +306,23 @@ def _settled(server: RunningServer, rows: int, wait_s: float) -> bool:
     return False
 
 
-def _recall(server: RunningServer, queries: vector_table.Vectors, truth: npt.NDArray[np.int64]) -> float:
+def _recall(server: RunningServer, queries: vector_table.Vectors, truth: npt.NDArray[np.int64]) -> tuple[float, int]:
     client = prepared.client(server.endpoint)
-    found = 0
+    found = refused = 0
     for query, true in zip(queries, truth, strict=True):
         wanted = ots.SearchQuery(
             ots.KnnVectorQuery("embedding", 10, query.tolist()), limit=10, sort=ots.Sort([ots.ScoreSort()])
         )
-        answer = client.search(
-            vector_table.TABLE, vector_table.INDEX, wanted, ots.ColumnsToGet(return_type=ots.ColumnReturnType.NONE)
-        )
+        try:
+            answer = client.search(
+                vector_table.TABLE, vector_table.INDEX, wanted, ots.ColumnsToGet(return_type=ots.ColumnReturnType.NONE)
+            )
+        except ots.OTSServiceError:  # it took too long, say
+            refused += 1
+            continue
         numbers = {vector_table.number_of(row[0][0][1]) for row in answer.rows}
         found += len(numbers & set(true.tolist()))
-    return found / truth.size
+    return found / truth.size, refused
 
 
 def show(one: dict[str, Any]) -> str:
@@ -335,7 +339,7 @@ def show(one: dict[str, Any]) -> str:
         begun, took = f"opening {one['open_peak_mib']:.0f}", f"opened in {one['open_s']:.1f} s"
     return (
         f"{one['limit']:>7}: peak {one['peak_mib']:.0f} MiB ({one['peak_mib'] / one['limit_mib']:.0%}), {begun}; "
-        f"{one['segments']} segments, recall {one['recall']:.3f}; {phases}; {took}"
+        f"{one['segments']} segments, recall {one['recall']:.3f} ({one['refused']} refused); {phases}; {took}"
     )
 
 

@@ -10,6 +10,16 @@ namespace lutra {
 namespace {
 // Of one read past the cache: beyond that a disk gains nothing.
 constexpr std::size_t kBypassReadBytesMax = 256 << 10;
+// So long a local disk may leave a read waiting that others keep busy. Where less is left, another thread reads: that
+// costs some 20 us.
+constexpr std::chrono::milliseconds kLocalReadMax{50};
+
+// Whether the time may be up before a read is done.
+bool may_end_before_a_read(const RangeReader& reader, const TimeLimit& limit) {
+    if (!limit.is_limited()) return false;
+    if (reader.may_stall()) return true;
+    return limit.until != TimeLimit::Clock::time_point::max() && limit.until - TimeLimit::Clock::now() < kLocalReadMax;
+}
 }  // namespace
 
 bool ends_in_its_crc32c(std::uint64_t, std::span<const std::byte> bytes) {
@@ -187,7 +197,7 @@ void BlockSource::pin_prefix(std::span<const std::uint64_t> numbers, std::vector
 // Has them read: by another thread where this one may have to go before they are there.
 void BlockSource::load(Loads& loads, const TimeLimit& limit) {
     if (loads.empty()) return;
-    if (!limit.is_limited() || !reader_->may_stall()) {
+    if (!may_end_before_a_read(*reader_, limit)) {
         loads.run();
         return;
     }

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "graph.h"
 #include "parallel.h"
@@ -13,6 +14,10 @@
 namespace lutra {
 
 namespace {
+
+// Of all searchers: what may be kept for later searches, and what is.
+std::atomic<std::size_t> scratch_max{std::size_t{64} << 20};
+std::atomic<std::size_t> scratch_kept{0};
 
 // Queries a thread has on their way at once: while reads of one are under way, it computes for another.
 constexpr std::size_t kSlots = 3;
@@ -31,6 +36,8 @@ void put(const SearchSlot& slot, const SearchPlan& plan, std::int64_t* ids, floa
 }
 
 }  // namespace
+
+void keep_scratch(std::size_t bytes) { scratch_max = bytes; }
 
 // One thread's part of a search.
 class SearchThread {
@@ -74,8 +81,20 @@ class SearchThread {
         return slot;
     }
 
+    ~SearchThread() { take(); }
+
+    // Whether it may wait for the next search: then what it has counts as kept until it is taken.
+    bool keep() {
+        kept_bytes_ = size_bytes();
+        if (scratch_kept.fetch_add(kept_bytes_) + kept_bytes_ <= scratch_max) return true;
+        take();
+        return false;
+    }
+
+    void take() { scratch_kept -= std::exchange(kept_bytes_, 0); }
+
     std::size_t size_bytes() const {
-        std::size_t bytes = 0;
+        std::size_t bytes = sizeof(*this);
         for (const SearchSlot& slot : slots_) bytes += slot.size_bytes();
         return bytes;
     }
@@ -95,6 +114,7 @@ class SearchThread {
         return false;
     }
 
+    std::size_t kept_bytes_ = 0;
     Walk walk_;
     LinkWalk link_walk_;
     std::array<SearchSlot, kSlots> slots_;
@@ -110,6 +130,7 @@ std::unique_ptr<SearchThread> Searcher::borrow() const {
         if (!idle_.empty()) {
             std::unique_ptr<SearchThread> thread = std::move(idle_.back());
             idle_.pop_back();
+            thread->take();
             return thread;
         }
     }
@@ -117,6 +138,7 @@ std::unique_ptr<SearchThread> Searcher::borrow() const {
 }
 
 void Searcher::give_back(std::unique_ptr<SearchThread> thread) const {
+    if (!thread->keep()) return;
     const std::lock_guard lock(mutex_);
     idle_.push_back(std::move(thread));
 }

@@ -70,6 +70,10 @@ class ChosenSearch {
     std::unique_ptr<SearchThread> thread_;
 };
 
+// Memory that searches of all segments of this process leave for those that follow, in bytes: with hundreds of segments
+// it would be more than all their codes. What is beyond is given back at once.
+void keep_scratch(std::size_t bytes);
+
 // Thread-safe.
 class Searcher {
   public:

@@ -446,6 +446,7 @@ void bind_searcher(nb::module_& m) {
              "first"_a, "bound_sigmas"_a, "effort_max"_a, "deepens"_a, "scans_when_away"_a, "within"_a,
              "measured_within"_a, "covers"_a, "reach"_a, "mask"_a.none(), "left_out"_a.noconvert().none(), "threads"_a)
         .def_prop_ro("scratch_bytes", &PySearcher::scratch_bytes);
+    m.def("keep_scratch", &keep_scratch, "bytes"_a);
     m.def("search_segments", &search_segments, "shares"_a, "queries"_a.noconvert(), "top_k"_a, "known"_a, "threads"_a,
           "in_part"_a);
 }

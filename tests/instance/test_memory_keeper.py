@@ -13,6 +13,7 @@ from support.waiting import wait_until
 
 from lutra.index.builds.builder import ProcessBuilder
 from lutra.index.lsm.resources import CACHE_BYTES_MIN, Resources
+from lutra.index.lsm.shared import SharedSegments
 from lutra.instance.memory_keeper import Measured, MemoryKeeper
 from lutra.instance.memory_plan import MemoryPlan
 from lutra.model.errors import ServerBusy
@@ -93,6 +94,23 @@ def test_segments_give_way_where_more_is_measured_than_was_planned(
     for _ in range(100):
         keeper.look()
     assert keeper.segments_bytes == before, "they have it again"
+
+
+def test_where_codes_do_not_fit_beside_it_the_cache_gives_way(
+    keeper: MemoryKeeper, resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper.look()
+    before = resources.cache.counters().budget_bytes
+    monkeypatch.setattr(SharedSegments, "least_bytes", lambda self, memory: keeper.segments_bytes - before // 2)
+    keeper.look()
+    assert resources.cache.counters().budget_bytes == before // 2
+    monkeypatch.setattr(SharedSegments, "least_bytes", lambda self, memory: 2 * keeper.segments_bytes)
+    keeper.look()
+    assert resources.cache.counters().budget_bytes == CACHE_BYTES_MIN
+    assert given(resources) == keeper.segments_bytes
+    monkeypatch.undo()
+    keeper.look()
+    assert resources.cache.counters().budget_bytes == before
 
 
 def test_who_needs_memory_waits_where_there_is_none(keeper: MemoryKeeper, scale: Scale) -> None:

@@ -255,6 +255,41 @@ void many_threads(unsigned shards) {
     unlink(path.c_str());
 }
 
+// A file of a disk that takes long.
+class Slow : public MadeUp {
+public:
+    Slow() : MadeUp(std::uint64_t{1} << 20, 0, 0) {}
+
+    void read(std::span<ReadRequest> requests) override {
+        while (!may_go_on.load()) std::this_thread::yield();
+        MadeUp::read(requests);
+    }
+
+    std::atomic<bool> may_go_on{false};
+};
+
+// Who has no time left does not wait for the disk; what was asked of it comes all the same.
+void late_reads() {
+    const auto cache = BlockCache::create(std::size_t{8} << 20, 1);
+    const auto reader = std::make_shared<Slow>();
+    const auto source = cache->open(reader, section_of(*reader, kPageBytes, BlockKind::kAdjacency));
+    std::vector<PinnedBlock> pinned;
+    const TimeLimit limit{TimeLimit::Clock::now() + std::chrono::milliseconds(5)};
+    bool was_late = false;
+    try {
+        const WorkingUntil working(limit);
+        source->pin(Numbers{3, 4}, pinned);
+    } catch (const TooLateError&) {
+        was_late = true;
+    }
+    CHECK(was_late);
+    CHECK(pinned.empty());
+    reader->may_go_on = true;
+    source->pin(Numbers{3, 4}, pinned);
+    CHECK(is_whole(pinned[0].bytes(), 3 * kPageBytes));
+    CHECK(total(*cache).misses == 2);
+}
+
 // However many ask at once, each block is read once.
 void single_flight() {
     const auto cache = BlockCache::create(std::size_t{8} << 20, 4);
@@ -281,6 +316,7 @@ int main() {
     files(random);
     pins_hold();
     no_room();
+    late_reads();
     single_flight();
     many_threads(1);
     many_threads(4);

@@ -12,6 +12,8 @@ _MIB: Final = 1024 * 1024
 _LIMIT_DEFAULT: Final = "25%"
 _LIMIT_BYTES_MIN: Final = 320 * _MIB
 """Where nobody says a limit, however small the machine."""
+_SCRATCH_PART: Final = 32
+"""Of the limit, what searches keep for the next ones: a part in so many."""
 _BODIES_PART: Final = 4
 """Of what requests may take, a part in so many is bodies: what is made of them takes the rest."""
 
@@ -54,7 +56,8 @@ def said_memory(
 
 
 def keep_little(limit_bytes: int) -> None:
-    """Has malloc keep less where there is little: before threads are started."""
-    from lutra.kernels import malloc
+    """Has malloc and searches keep less where there is little: before threads are started."""
+    from lutra.kernels import malloc, searcher
 
+    searcher.keep_scratch(limit_bytes // _SCRATCH_PART)
     malloc.keep_little(arenas=max(2, min(16, limit_bytes // (256 * _MIB))))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
+from functools import partial
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +18,24 @@ from lutra.kernels.row_mask import RowMask
 from lutra.kernels.searcher import Share, Strategy
 from lutra.kernels.selection import Selection
 from lutra.model.arrays import Docs
+from lutra.model.deadline import current_deadline
 from lutra.model.errors import Corruption
 from lutra.model.indexes import FieldSchema, VectorOptions
 from lutra.vectors.calibration import Checked
+from lutra.vectors.layout import SegmentKind
 from lutra.vectors.near_rows import Wanted
 from lutra.vectors.part import RECALL_TARGET_DEFAULT, KnnCounters, Near, Predicted, Thorough
-from lutra.vectors.residency import bytes_beside_cache, choose_residency, least_bytes
+from lutra.vectors.residency import Residency, bytes_beside_cache, choose_residency, least_bytes
 from lutra.vectors.segment import Segment
 from lutra.vectors.segment_file import SegmentFile
+
+SWEPT_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Codes that there is no memory for are read for a search where they are no more: a segment of few rows has no graph to
+walk, and to compare all its vectors reads some 20 times as much."""
+_SWEPT_PART: Final = 2
+"""They are where vectors of the rows in question are so many times as large at least."""
+_sweeping = threading.BoundedSemaphore(2)
+"""Of a process: each sweep takes `SWEPT_BYTES_MAX` of memory at most for its moment."""
 
 
 class SegmentVectors:
@@ -170,12 +184,37 @@ class SegmentVectors:
         """
         if not len(self._docs):
             return np.empty(0, np.int64), np.empty(0, np.float32), KnnCounters("brute_force", 0)
+        rows = None if mask is None else self._rows_of(mask, lasting)
+        with self._with_codes(rows) as (segment, swept_bytes):
+            return self._asked(
+                segment,
+                swept_bytes,
+                query,
+                k,
+                rows,
+                num_candidates=num_candidates,
+                recall_target=recall_target,
+                within=within,
+            )
+
+    def _asked(
+        self,
+        segment: Segment,
+        swept_bytes: int,
+        query: npt.NDArray[np.float32],
+        k: int,
+        rows: RowMask | None,
+        *,
+        num_candidates: int | None,
+        recall_target: float,
+        within: float = math.inf,
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], KnnCounters]:
+        """What `topk` gives, by ``segment``, for which so much was read."""
         self.searches += 1
-        segment = self._segment
         found = segment.search(
             np.ascontiguousarray(query, np.float32).reshape(1, -1),
             k,
-            mask=None if mask is None else self._rows_of(mask, lasting),
+            mask=rows,
             recall_target=recall_target,
             num_candidates=num_candidates,
             within=within,
@@ -187,7 +226,7 @@ class SegmentVectors:
             int(took.distances[0]),
             int(took.hops[0]),
             int(took.reads[0]),
-            int(took.bytes[0]),
+            int(took.bytes[0]) + swept_bytes,
             *segment.checked,
             compared=int(took.exact[0]),
             planned=Strategy(int(took.planned[0])).name.lower(),
@@ -205,10 +244,35 @@ class SegmentVectors:
         lasting: Sequence[RowMask] = (),
     ) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], KnnCounters]]:
         """One after the other: many at once are asked by `share`."""
-        return [
-            self.topk(query, k, mask, num_candidates=num_candidates, recall_target=recall_target, lasting=lasting)
-            for query in queries
-        ]
+        if not len(self._docs):
+            return [self.topk(query, k) for query in queries]
+        rows = None if mask is None else self._rows_of(mask, lasting)
+        with self._with_codes(rows) as (segment, swept_bytes):
+            asked = partial(self._asked, num_candidates=num_candidates, recall_target=recall_target)
+            return [asked(segment, swept_bytes // len(queries), query, k, rows) for query in queries]
+
+    @contextmanager
+    def _with_codes(self, rows: RowMask | None) -> Iterator[tuple[Segment, int]]:
+        """What to search among ``rows``: where there is no memory for codes, and they are little beside the vectors,
+        with codes that are read for the moment; and how much is. Raises RequestTimeout, StorageFailure, Corruption."""
+        if not self._is_swept(rows):
+            yield self._segment, 0
+            return
+        if not _sweeping.acquire(timeout=min(current_deadline().left_s, threading.TIMEOUT_MAX)):
+            raise current_deadline().error()
+        try:
+            codes = Residency(self.file.codes, False)
+            yield self._segment.at(codes), bytes_beside_cache(self.file, codes)
+        finally:
+            _sweeping.release()
+
+    def _is_swept(self, rows: RowMask | None) -> bool:
+        file = self.file
+        if file.kind is not SegmentKind.CODES or self._segment.residency.codes is not None:
+            return False
+        swept_bytes = bytes_beside_cache(file, Residency(file.codes, False))
+        count = file.rows if rows is None else rows.count
+        return swept_bytes <= min(SWEPT_BYTES_MAX, 4 * file.dimension * count // _SWEPT_PART)
 
     def share(
         self,
@@ -224,6 +288,8 @@ class SegmentVectors:
         rows = None if mask is None else self._rows_of(mask, lasting)
         if rows is not None and rows.count == len(self._docs):
             rows = None  # a filter that all pass is none
+        if self._is_swept(rows):
+            return None  # it is asked apart, by `topk_many`: memory for codes of one at a time there is
         self.searches += 1
         segment = self._segment
         return segment.share(self._docs, k, rows, num_candidates, recall_target), segment.checked

@@ -68,6 +68,8 @@ class MemoryKeeper:
         self._cut_bytes = 0
         """What segments have less than they should, because of what was measured."""
         self._segments_bytes = 0 if plan is None else plan.segments_bytes
+        self._cache_bytes = 0
+        """What their cache was last given."""
         self._stopping = threading.Event()
         builder = resources.builder
         if plan is not None and isinstance(builder, ProcessBuilder):
@@ -139,15 +141,17 @@ class MemoryKeeper:
         self._give(wanted - self._cut_bytes)
 
     def _give(self, segments_bytes: int) -> None:
-        """Has segments take so much, their cache included."""
+        """Has segments take so much, their cache included: that is for what their shortest codes leave."""
         cache, memory = self._resources.cache, self._resources.memory
-        cache_bytes = max(CACHE_BYTES_MIN, int(CACHE_SHARE * segments_bytes))
-        if segments_bytes != self._segments_bytes:
+        left_bytes = segments_bytes - self._resources.shared.least_bytes(memory)
+        cache_bytes = max(CACHE_BYTES_MIN, min(int(CACHE_SHARE * segments_bytes), left_bytes))
+        if cache_bytes != self._cache_bytes:
             try:
                 cache.resize(cache_bytes)
             except ServerBusy:  # what is in use does not let it: at the next look
                 return
-            self._segments_bytes = segments_bytes
+            self._cache_bytes = cache_bytes
+        self._segments_bytes = segments_bytes
         memory.total_bytes = max(0, segments_bytes - cache_bytes)
 
     def _look(self) -> Measured:

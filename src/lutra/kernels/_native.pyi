@@ -405,6 +405,7 @@ class Searcher:
     @property
     def scratch_bytes(self) -> int: ...
 
+def keep_scratch(bytes: int) -> None: ...
 def search_segments(
     shares: Sequence[tuple[object, ...]],
     queries: NDArray[np.float32],

@@ -272,6 +272,12 @@ class Found(NamedTuple):
     """Whether all was looked at that was to be before the time was up."""
 
 
+def keep_scratch(size_bytes: int) -> None:
+    """What searches of all segments of this process may leave in memory for those that follow, together: 64 MiB where
+    nobody says."""
+    _native.keep_scratch(size_bytes)
+
+
 def search_segments(
     queries: Vectors,
     shares: Sequence[Share],

@@ -11,18 +11,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.indexes import resources_in
+from support.indexes import index_in, resources_in
 
+from lutra.fields import stored_vectors
 from lutra.index.builds.policy import Policy
 from lutra.index.lsm.index import SearchIndex
+from lutra.index.lsm.open_segment import OpenSegment
 from lutra.index.lsm.resources import Resources
 from lutra.index.lsm.shares import Share, shares_of
 from lutra.index.lsm.storage import IndexStorage
+from lutra.kernels.row_mask import RowMask
 from lutra.model.indexes import FieldSchema, FieldType, IndexSchema, VectorOptions
 from lutra.model.rows import Row
 from lutra.model.schema import KeyColumn
 from lutra.model.values import ColumnType
 from lutra.vectors import build_plan
+from lutra.vectors.part import KnnCounters
 
 KEY = (KeyColumn("id", ColumnType.INTEGER),)
 DIMENSION = 16
@@ -87,6 +91,11 @@ def assert_as_good(index: SearchIndex, answers: dict[int, list[int]]) -> None:
         assert len(set(docs) & set(found(index, seed))) >= 8
 
 
+def segment_of(index: SearchIndex) -> OpenSegment:
+    [segment] = index._segments.searched
+    return segment
+
+
 def resident(index: SearchIndex) -> int:
     (segment,) = index.stats().segments
     return segment.resident_bytes
@@ -115,6 +124,73 @@ def test_the_index_that_is_searched_has_the_memory(indexes: tuple[Resources, lis
     shared.rebalance(memory)
     assert memory.granted_bytes == 0
     assert_as_good(second, answers)
+
+
+def test_what_is_opened_last_has_codes_as_well(indexes: tuple[Resources, list[SearchIndex]]) -> None:
+    """The first one takes all there is."""
+    resources, (first, second) = indexes
+    memory, least = resources.memory, [segment_of(index).segment.least_bytes for index in (first, second)]
+    assert all(least)
+    first.close()
+    second.close()
+    assert memory.granted_bytes == 0
+    memory.total_bytes = sum(least)
+    again = [SearchIndex(SCHEMA, KEY, IndexStorage(resources.store, f"indexes/{n}-x-1/"), resources) for n in range(2)]
+    for index in again:
+        index.open()
+    assert [segment_of(index).granted_bytes for index in again] == least
+    for index in again:
+        index.close()
+
+
+def test_codes_that_there_is_no_memory_for_are_read_for_a_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To compare all vectors would read more. Nothing of them is kept."""
+    monkeypatch.setattr(build_plan, "FLAT_BYTES_MAX", 1_000)
+    dimension = 96
+    schema = IndexSchema((FieldSchema("v", FieldType.VECTOR, vector=VectorOptions(dimension)),))
+    vectors = np.random.default_rng(0).standard_normal((ROWS + 2, dimension)).astype("<f4")
+    resources = resources_in(tmp_path, memory_bytes=0)
+    index = index_in(resources, schema, KEY)
+    index.open()
+    index.apply([Row((("id", n),), [("v", vector.tobytes(), 1)]) for n, vector in enumerate(vectors[:ROWS])])
+    index.flush()
+    index.compact()
+    (part,) = index.view().parts
+    field: Any = part.fields["v"]
+
+    def asked(is_swept: bool, mask: RowMask | None = None) -> list[tuple[list[int], KnnCounters]]:
+        shared = field.share(10, mask, num_candidates=None, recall_target=0.97, lasting=())
+        assert (shared is None) == is_swept
+        return [(docs.tolist(), counters) for docs, _, counters in field.topk_many(vectors[ROWS:], 10, mask)]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stored_vectors, "SWEPT_BYTES_MAX", 0)
+        exact = asked(False)
+    for (docs, counters), (right, all_read) in zip(asked(True), exact, strict=True):
+        assert (counters.strategy, all_read.strategy) == ("code_scan", "brute_force")
+        assert counters.bytes < all_read.bytes
+        assert len(set(docs) & set(right)) >= 8
+    assert field.segment.residency.codes is None
+    [(few, _), _] = asked(False, RowMask.of_rows(np.array([3, 5, 8]), ROWS))  # whose vectors are less
+    assert sorted(few) == [3, 5, 8]
+    index.close()
+    resources.close()
+
+
+def test_what_gets_more_is_read_some_at_a_time(indexes: tuple[Resources, list[SearchIndex]]) -> None:
+    resources, both = indexes
+    memory, shared = resources.memory, resources.shared
+    all_bytes, memory.total_bytes = memory.granted_bytes, 0
+    assert shared.rebalance(memory) == 2
+    memory.total_bytes = all_bytes
+    assert shared.least_bytes(memory) == sum(segment_of(index).segment.least_bytes for index in both)
+    assert [shared.rebalance(memory, 1) for _ in range(3)] == [1, 1, 0]
+    memory.total_bytes = 0
+    shared.rebalance(memory)
+    memory.total_bytes = all_bytes
+    assert [shared.rebalance(memory) for _ in range(2)] == [2, 0]
 
 
 def test_searches_go_on_while_memory_is_shared_out(indexes: tuple[Resources, list[SearchIndex]]) -> None:

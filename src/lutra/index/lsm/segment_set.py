@@ -158,7 +158,11 @@ class SegmentSet:
             DaemonExecutor("lutra-sweep", _SWEEPERS, on_progress) as sweepers,
             DaemonExecutor("lutra-open", at_once, on_progress) as openers,
         ):
-            return list(openers.map(lambda entry: self.open(entry, sweepers=sweepers), entries))
+            opened = list(openers.map(lambda entry: self.open(entry, sweepers=sweepers), entries))
+        if any(segment.granted_bytes < segment.segment.least_bytes for segment in opened):
+            # The first ones took all there was: without any codes the others would be searched for seconds.
+            self._resources.shared.rebalance(self._resources.memory, self._resources.memory.total_bytes)
+        return opened
 
     def freeze(self, busy: set[str]) -> list[FrozenSegment]:
         """What the next manifest is to name; what is dead altogether, and not ``busy``, is named no more."""

@@ -18,8 +18,8 @@ from lutra.model.errors import LutraError
 from lutra.model.indexes import FieldSchema, IndexSchema
 from lutra.segments.index_segment import IndexSegment
 
-CHANGES_MAX: Final = 8
-"""Segments that get more memory in one call: each is read, some MB to some 100 MB."""
+READ_BYTES_MAX: Final = 64 * 1024 * 1024
+"""What segments that get more memory are read for it in one call, about; one in any case, which may be larger."""
 _HEAT_KEPT: Final = 0.98
 """Of the heat a look before: half of it after 34."""
 
@@ -121,11 +121,16 @@ class SharedSegments:
                 made.close()
         return Taken(held.segment, lambda: held.granted_bytes, partial(self._release, key, held))
 
-    def rebalance(self, memory: MemoryBudget, changes_max: int = CHANGES_MAX) -> int:
+    def least_bytes(self, memory: MemoryBudget) -> int:
+        """What the shortest codes of all segments take that have theirs of ``memory``."""
+        with self._lock:
+            return sum(one.segment.least_bytes for one in self._held.values() if one.memory is memory)
+
+    def rebalance(self, memory: MemoryBudget, read_bytes_max: int = READ_BYTES_MAX) -> int:
         """Shares ``memory`` out anew, among the segments that have theirs of it: those of hot indexes first.
 
         To be called once a second or so, by one thread at a time. What gives memory back does so first, all of it; what
-        gets more is read from the store, up to ``changes_max`` segments a call. Returns how many changed. A segment
+        gets more is read from the store, up to ``read_bytes_max`` or so a call. Returns how many changed. A segment
         that cannot be read keeps what it has, and is told of in the log.
         """
         with self._lock:
@@ -134,11 +139,13 @@ class SharedSegments:
             one.look()
         wanted = [Share(one.heat, one.segment.least_bytes, one.segment.wanted_bytes) for one in held]
         given = shares_of(wanted, memory.total_bytes)
-        changed = 0
+        changed = read_bytes = 0
         by_change = sorted(zip(held, given, strict=True), key=lambda pair: pair[1] - pair[0].granted_bytes)
         for one, bytes_now in by_change:
-            if bytes_now > one.granted_bytes and changed >= changes_max:
-                break
+            if bytes_now > one.granted_bytes:
+                if read_bytes >= read_bytes_max:
+                    break
+                read_bytes += bytes_now
             try:
                 changed += one.resize(bytes_now)
             except LutraError as error:
