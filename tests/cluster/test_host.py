@@ -171,20 +171,25 @@ def test_who_was_overtaken_acknowledges_nothing_though_it_is_sure(tmp_path: Path
         assert found(owned) == [1, 4]
 
 
+def names_beside(before: set[threading.Thread]) -> Counter[str]:
+    """Of the threads that have come since: others of the process may be those of tests that ran in it."""
+    return Counter(thread.name for thread in threading.enumerate() if thread not in before)
+
+
 def test_many_partitions_take_a_thread_each_and_share_the_others(tmp_path: Path) -> None:
-    count = 12
+    count, before = 12, set(threading.enumerate())
     with node(tmp_path, Lease()) as host:
         for number in range(count):
             put(host.open(replace(ENTRY, id=f"p{number}"), entry(1, N), 1), number)
         for number, owned in enumerate(host.owned()):
             assert len(found(owned)) == 1, number
-        names = Counter(thread.name for thread in threading.enumerate())
+        names = names_beside(before)
         assert names["lutra-feeder"] == count
         shared = sum(names[name] for name in ("lutra-feed", "lutra-tidy", "lutra-housekeeper"))
         assert shared <= 2 * (THREADS + 1) + HOUSEKEEPERS + 1
         host.close("p0")
         assert found(host.get("p1")) == [1]
-    assert not {thread.name for thread in threading.enumerate()} & {"lutra-feed", "lutra-tidy", "lutra-feeder"}
+    assert not names_beside(before).keys() & {"lutra-feed", "lutra-tidy", "lutra-feeder"}
 
 
 def test_a_node_that_is_not_sure_lets_go_without_the_store(tmp_path: Path) -> None:
@@ -244,12 +249,12 @@ def test_a_partition_that_was_closed_follows_the_map_when_it_is_opened(tmp_path:
 
 
 def test_what_cannot_be_opened_leaves_nothing_open(tmp_path: Path) -> None:
-    broken = entry(schema=replace(SCHEMA, key=()))
+    broken, before = entry(schema=replace(SCHEMA, key=())), set(threading.enumerate())
     with node(tmp_path, Lease()) as host:
         with pytest.raises(ParameterInvalid):
             host.open(ENTRY, broken, 1)
         assert host.owned() == []
-        assert "lutra-feeder" not in {thread.name for thread in threading.enumerate()}
+        assert "lutra-feeder" not in names_beside(before)
         put(host.open(ENTRY, entry(), 2), 1)
 
 
