@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -308,6 +309,23 @@ def test_what_cannot_be_backed_up_is_told(home: Path, place: Path, database: lut
     database.close()
     with pytest.raises(StorageFailure, match="is closed"):
         database.backup(place)
+
+
+def test_too_few_files_may_be_open(place: Path, database: lutra.Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_out(database, make(database, 10))
+    open_file = os.open
+
+    def few(path: Any, *how: Any, **more: Any) -> int:
+        if "segments/" in os.fspath(path):
+            raise OSError(errno.EMFILE, "Too many open files")
+        return open_file(path, *how, **more)
+
+    monkeypatch.setattr("os.open", few)
+    with pytest.raises(StorageFailure, match=r"segments/.*: Too many open files: raise .*ulimit -n"):
+        database.backup(place)
+    monkeypatch.undo()
+    assert BackupPlace.to_read(place).ids() == []
+    assert database.backup(place).notes == ()
 
 
 def test_restoring_puts_nothing_over_anything(home: Path, place: Path, database: lutra.Database) -> None:

@@ -7,6 +7,7 @@ The store's files are held open. Of each search index it is a manifest that goes
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
@@ -28,7 +29,7 @@ from lutra.kv.frozen import frozen_store
 from lutra.kv.runs import runs_of
 from lutra.kv.store import KeyValueStore
 from lutra.model.clock import Clock
-from lutra.model.errors import Corruption, ObjectMissing
+from lutra.model.errors import Corruption, ObjectMissing, StorageFailure
 from lutra.objects.store import ObjectStore
 from lutra.tables.space import TableSpace
 
@@ -112,6 +113,9 @@ def _object_source(storage: ReadStorage, name: str, held: contextlib.ExitStack) 
         file = os.open(local, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         raise ObjectMissing(f"{full}: there is no such object") from None
+    except OSError as error:
+        limit = ": raise this process's limit (ulimit -n)" if error.errno == errno.EMFILE else ""
+        raise StorageFailure(f"cannot open {full}: {error.strerror}{limit}") from error
     held.callback(os.close, file)
     return FileSource(f"{OBJECTS}/{full}", Path(f"/proc/self/fd/{file}"), size_bytes, identity)
 
