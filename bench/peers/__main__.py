@@ -144,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seconds", type=float, default=5, help="how long each load lasts [%(default)s]")
     add("--tuning-queries", type=int, default=200, help="that say which setting reaches a recall [%(default)s]")
     add("--tuning-s", type=float, default=10, help="no setting is tried for longer [%(default)s]")
+    add("--memory-floor", action="store_true", help="at last, with less and less memory, until it fails (ulimit -d)")
     add("--memory-mb", type=int, default=4_096, help="what a server is told that it may take [%(default)s]")
     add("--build-memory-mb", type=int, default=2_048, help="PostgreSQL's maintenance_work_mem [%(default)s]")
     add("--step-s", type=float, default=7_200, help="for loading, and for building [%(default)s]")

@@ -110,11 +110,11 @@ class RunningFalkorDb:
                 index = f"{{dimension: {data.base.shape[1]}, {options}}}"
                 client.execute_command("GRAPH.QUERY", _GRAPH, f"CREATE VECTOR INDEX FOR (v:V) ON (v.e) OPTIONS {index}")
                 about = "M 16, efConstruction 200, efRuntime 10"
-            self._wait(client)
+            self.wait_for_indexes(client)
         self._server.save()
         return about
 
-    def _wait(self, client: redis.Redis) -> None:
+    def wait_for_indexes(self, client: redis.Redis) -> None:
         """Until indexes answer: they are filled in the background."""
         deadline_s = time.monotonic() + self._limits.step_s
         while True:
@@ -159,5 +159,5 @@ class FalkorDb:
         with run_redis(folder / "data", "--loadmodule", str(module())) as server:
             with server.connect() as client:
                 if client.exists(_GRAPH):
-                    RunningFalkorDb(server, self.is_flat, limits)._wait(client)
+                    RunningFalkorDb(server, self.is_flat, limits).wait_for_indexes(client)
             yield RunningFalkorDb(server, self.is_flat, limits)

@@ -31,7 +31,8 @@ def plot(of: Figures, folder: Path, stem: str) -> list[Path]:
 
 def _colours(plt: Any, of: Figures) -> dict[str, Any]:
     scale = plt.get_cmap("tab20")
-    return {engine: scale(number % 20) for number, engine in enumerate(of.engines)}
+    others = [engine for engine in of.engines if not engine.startswith("lutra")]
+    return dict.fromkeys(of.engines, "black") | {engine: scale(number % 20) for number, engine in enumerate(others)}
 
 
 def _recall(plt: Any, of: Figures) -> Any:

@@ -31,7 +31,7 @@ class Loaded:
     disk_mb: float
     start_s: float = 0.0
     memory_least_mb: float | None = None
-    """The least under which it still answered right; None: not measured."""
+    """The least private memory in which it still answered right; None: not measured."""
 
 
 @dataclass(frozen=True, slots=True)

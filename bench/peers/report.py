@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -19,7 +18,7 @@ from typing import Final
 from bench.peers import plots, report_tables
 from bench.peers.names import PEERS
 from bench.peers.peer import DOORS
-from bench.peers.points import Point, read
+from bench.peers.points import read
 from bench.peers.report_tables import Figures
 
 ROOT: Final = Path(__file__).parents[2]
@@ -54,6 +53,8 @@ column **behind**.
   place, while queries come from everywhere, so that most are far from what passes.
 - **A writer** sends new rows, 50 at a time, to what is searched. Recall then counts rows that are not farther than the
   tenth of those that were loaded.
+- **Works in**: the least private memory of a process (``ulimit -d``) with which it starts and finds as much as before,
+  where that was tried (`--memory-floor`).
 - **Not here**: {missing}.
 
 """
@@ -98,14 +99,14 @@ _INSIDE: Final = """In the process, beside embedded databases:
 
 """
 _BUSY: Final = (
-    "**The machine had other work**: times are two to three times as long as on a quiet one and waver; recall, memory, "
-    "disk and the order of magnitude hold."
+    "**The machine had other work, and not always as much**: queries/s, latencies and seconds of one system cannot be "
+    "held against another's here, and are not: only recall, memory, disk and, by and large, processor time are."
 )
 
 
 def page(files: Sequence[Path], folder: str) -> str:
     """Markdown of the whole page; ``folder``: of the plots, from the page."""
-    sets = [(path.stem, of) for path in files for of in data_sets(read(path))]
+    sets = list(data_sets(files))
     measured = {engine for _, of in sets for engine in of.engines}
     missing = [name for name in PEERS if name not in measured]
     doors = "\n".join(f"| {door} | {what} |" for door, what in DOORS.items())
@@ -113,16 +114,19 @@ def page(files: Sequence[Path], folder: str) -> str:
     return head + "\n".join(_section(stem, of, folder) for stem, of in sets)
 
 
-def data_sets(points: Sequence[Point]) -> Iterator[Figures]:
-    """The points of each, in the order of the file."""
-    for title in dict.fromkeys(point.loaded.data for point in points):
-        yield Figures([point for point in points if point.loaded.data == title])
+def data_sets(files: Sequence[Path]) -> Iterator[tuple[str, Figures]]:
+    """What pictures of each are called, and its points."""
+    for path in files:
+        points = read(path)
+        for number, title in enumerate(dict.fromkeys(point.loaded.data for point in points), 1):
+            stem = path.stem if number == 1 else f"{path.stem}-{number}"
+            yield stem, Figures([point for point in points if point.loaded.data == title])
 
 
 def _section(stem: str, of: Figures, folder: str) -> str:
     loaded = of.points[0].loaded
     loads = [point.load_average for point in of.points]
-    commands = dict.fromkeys(_without_folders(point.command) for point in of.points)
+    commands = dict.fromkeys(point.command for point in of.points)
     cores = of.points[0].cores
     inside = "lutra-embedded" in of.engines
     return _SECTION.format(
@@ -132,7 +136,7 @@ def _section(stem: str, of: Figures, folder: str) -> str:
         quiet=min(loads),
         busy=max(loads),
         cores=cores,
-        conditions=_BUSY if max(loads) > 3 * cores else "",
+        conditions=_BUSY if of.is_busy else "",
         commands="\n\n".join(f"```\n{command}\n```" for command in commands),
         plots=folder,
         stem=stem,
@@ -147,11 +151,6 @@ def _section(stem: str, of: Figures, folder: str) -> str:
     )
 
 
-def _without_folders(command: str) -> str:
-    """Where things lay on that machine is nobody's business: names of files stay."""
-    return re.sub(r"(?<= )/\S*/([^/\s]+)", r"\1", command)
-
-
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
@@ -164,10 +163,9 @@ def main() -> None:
     folder = os.path.relpath(arguments.plots, arguments.page.parent)
     arguments.page.write_text(page(arguments.files, folder))
     print(f"wrote {arguments.page}")
-    for path in arguments.files:
-        for of in data_sets(read(path)):
-            for picture in plots.plot(of, arguments.plots, path.stem):
-                print(f"wrote {picture}")
+    for stem, of in data_sets(arguments.files):
+        for picture in plots.plot(of, arguments.plots, stem):
+            print(f"wrote {picture}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from bench.peers.points import Point, parameters
 from bench.peers.session import FILTER_TARGET
 
 TARGET: Final = 0.95
+BUSY: Final = 5.0
+"""Waiting for each core, of which those that measure are up to four."""
 LEVEL: Final = 0.9
 """Of two figures that differ by less than a tenth, neither is said to be better."""
 
@@ -36,6 +38,11 @@ class Figures:
     def clients(self) -> list[int]:
         """Of searches of all rows."""
         return sorted({one.clients for one in self.points if one.filter == "all" and one.writer_rows_per_s is None})
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the machine had so much else to do that times of the clock say little."""
+        return max(point.load_average for point in self.points) > BUSY * self.points[0].cores
 
     @property
     def filters(self) -> list[str]:
@@ -157,11 +164,15 @@ def written(of: Figures) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """``of`` an engine's figure; None where there is none, or recall was missed. ``more``: more is better."""
+    """``of`` an engine's figure; None where there is none, or recall was missed. ``more``: more is better.
+
+    ``by_clock``: other work on the machine changes it.
+    """
 
     name: str
     of: Callable[[Figures, str], float | None]
     more: bool
+    by_clock: bool = True
 
 
 def _rate(among: str, clients: int | None, target: float = TARGET) -> Callable[[Figures, str], float | None]:
@@ -211,22 +222,27 @@ def measures(of: Figures) -> Iterator[Measure]:
         name = f"queries/s at recall {target:g}, {of.clients[-1]} clients"
         yield Measure(name, _rate("all", of.clients[-1], target), True)
     yield Measure(f"p99 at recall {TARGET:g}, {of.clients[0]} client", _p99, False)
-    yield Measure(f"processor time of a search at recall {TARGET:g}", _search_cpu_ms, False)
+    yield Measure(f"processor time of a search at recall {TARGET:g}", _search_cpu_ms, False, False)
     for among in of.filters:
         yield Measure(f"queries/s among {among} of the rows", _rate(among, None, FILTER_TARGET), True)
     yield Measure("queries/s beside a writer that keeps its rate", _beside_writer, True)
     yield Measure("seconds to load and build", _ingest_s, False)
-    yield Measure("processor seconds to load and build", _ingest_cpu_s, False)
-    yield Measure("memory", _memory, False)
-    yield Measure("bytes on disk", lambda figures, engine: figures.of(engine).loaded.disk_mb, False)
+    yield Measure("processor seconds to load and build", _ingest_cpu_s, False, False)
+    yield Measure("memory", _memory, False, False)
+    yield Measure("bytes on disk", lambda figures, engine: figures.of(engine).loaded.disk_mb, False, False)
 
 
 def verdicts(of: Figures, ours: str) -> str:
-    """Of each measure: whom Lutra is ahead of, level with and behind, by how much, of those with the same door."""
+    """Of each measure: whom Lutra is ahead of, level with and behind, by how much, of those that are asked alike.
+
+    Times of the clock are compared where the machine had nothing else to do.
+    """
     inside = of.of(ours).loaded.door == INSIDE
     others = [one for one in of.engines if one != ours and (of.of(one).loaded.door == INSIDE) == inside]
     rows = []
     for measure in measures(of):
+        if measure.by_clock and of.is_busy:
+            continue
         own = measure.of(of, ours)
         if own is None:
             rows.append([measure.name, "–", "", "", "not measured, or its recall was not reached"])

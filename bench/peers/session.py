@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -17,6 +18,7 @@ from rich.progress import Progress
 
 from bench.peers import points
 from bench.peers.data import ALL, FILTERS, Among, DataSet
+from bench.peers.memory_floor import least_mb, limited
 from bench.peers.peer import Inside, Limits, Peer, Running, Setting, Wired
 from bench.peers.points import Loaded, Point
 from bench.peers.writing import writing
@@ -27,6 +29,8 @@ _OURS: Final = "made-by-bench-peers"
 _LOADED: Final = "loaded.json"
 _WRITER_TARGET: Final = 0.95
 FILTER_TARGET: Final = 0.95
+_RECALL_SLACK: Final = 0.02
+"""So much less is found at most by what still works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Plan:
     tuning_queries: int
     tuning_s: float
     peer_s: float
+    memory_floor: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class Session:
     ) -> None:
         self._data, self._folder, self._plan, self._limits = data, folder, plan, limits
         self._path, self._progress = path, progress
-        self._command = "python -m bench.peers " + " ".join(sys.argv[1:])
+        self._command = without_folders(" ".join(["python -m bench.peers", *sys.argv[1:]]))
         self.points: list[Point] = points.read(path) if path is not None and path.exists() else []
 
     def measure(self, peer: Peer) -> None:
@@ -78,22 +83,48 @@ class Session:
             for among in FILTERS:
                 ask.some_rows(among)
             ask.beside_a_writer()
+        if self._plan.memory_floor and ask.steady is not None:
+            self._find_floor(peer, folder, ask.steady)
         if ask.has_written:
             (folder / _LOADED).unlink()  # it has other rows now: the next run loads them anew
+
+    def _find_floor(self, peer: Peer, folder: Path, tried: Tried) -> None:
+        """By the setting that reached the target when there was enough."""
+        resident_mb = max(point.resident_mb for point in self.points if point.engine == peer.name)
+
+        def works(size_mb: int) -> bool:
+            try:
+                less = replace(self._limits, memory_mb=size_mb)
+                with limited(size_mb * 1_000_000) as has_started, peer.run(folder, self._data, less) as running:
+                    has_started()
+                    recall = try_setting(running, self._data, self._plan, ALL, tried.setting).recall
+            except Exception as error:  # that is what is looked for
+                self.say(f"{peer.name}: not in {size_mb:,} MB: {str(error)[:200]}")
+                return False
+            self.say(f"{peer.name}: in {size_mb:,} MB: recall {recall:.3f}")
+            return recall >= tried.recall - _RECALL_SLACK
+
+        least = least_mb(resident_mb, works)
+        if least is not None:
+            self.points = points.with_memory(self.points, peer.name, least)
+            self._write()
 
     def say(self, line: str) -> None:
         self._progress.console.print(line, highlight=False, soft_wrap=True)
 
     def add(self, point: Point) -> None:
         self.points.append(point)
-        if self._path is not None:
-            points.write(self.points, self._path)
+        self._write()
         self.say(
             f"{point.engine}, {point.filter}, {point.clients} clients, {points.parameters(point)}: "
             f"recall {point.recall:.3f}, {point.qps:,.0f}/s, p50 {point.p50_ms:.2f} ms, p99 {point.p99_ms:.2f} ms, "
             f"{point.resident_mb:,.0f} MB"
             + ("" if point.writer_rows_per_s is None else f", beside {point.writer_rows_per_s:.0f} rows/s written")
         )
+
+    def _write(self) -> None:
+        if self._path is not None:
+            points.write(self.points, self._path)
 
     def _own_folder(self, name: str) -> Path:
         """Of one peer, filled or fresh. Exits where somebody else's folder has the name."""
@@ -159,6 +190,11 @@ class _Ask:
         """By target, of all rows."""
         self.has_written = False
 
+    @property
+    def steady(self) -> Tried | None:
+        """The setting for the target that counts."""
+        return self._chosen.get(_WRITER_TARGET)
+
     def all_rows(self) -> None:
         self._chosen = self._tuned(ALL, self._plan.targets)
         self._measure(ALL, self._chosen, self._plan.clients)
@@ -172,7 +208,7 @@ class _Ask:
     def beside_a_writer(self) -> None:
         """With the setting that reaches the target when nobody writes."""
         writer, rate = self._running.writer(), self._plan.writer_rate
-        tried = self._chosen.get(_WRITER_TARGET)
+        tried = self.steady
         if not rate or writer is None or tried is None or self._is_late("beside a writer"):
             return
         path, first = self._data.folder / "written.npy", len(self._data.base)
@@ -192,30 +228,12 @@ class _Ask:
                     setting = next(settings, None)
                     if setting is None or self._is_late(f"{among.name}, {setting}"):
                         break
-                    tried.append(self._try(among, setting))
+                    tried.append(try_setting(self._running, self._data, self._plan, among, setting))
             known = [one for _, tried in ways for one in tried]
             if known:
                 reaching = [one for one in known if one.recall >= target]
                 chosen[target] = min(reaching or [max(known, key=lambda one: one.recall)], key=lambda one: one.p50_ms)
         return chosen
-
-    def _try(self, among: Among, setting: Setting) -> Tried:
-        queries, most, seconds = self._data.queries, self._plan.tuning_queries, self._plan.tuning_s
-        if isinstance(self._running, Inside):
-            run = self._running.ask(among, setting, self._data.queries_path, 1, seconds, most)
-            found, latencies_ms = run.found, run.latencies_ms.tolist()
-        else:
-            assert isinstance(self._running, Wired)
-            found, latencies_ms = [], list[float]()
-            with self._running.client(among, setting).connect() as search:
-                until_s = time.monotonic() + seconds
-                for number, query in enumerate(queries[:most]):
-                    begin_s = time.perf_counter()
-                    found.append((number, search(query)))
-                    latencies_ms.append(1e3 * (time.perf_counter() - begin_s))
-                    if time.monotonic() > until_s:
-                        break
-        return Tried(setting, self._data.recall(found, among), float(np.median(latencies_ms)))
 
     def _measure(self, among: Among, chosen: Mapping[float, Tried], counts: Sequence[int]) -> None:
         done: dict[tuple[int, int], clients.Run] = {}
@@ -263,8 +281,33 @@ class _Ask:
         return True
 
 
+def without_folders(command: str) -> str:
+    """Where things lie on this machine is nobody's business: the last names of paths stay."""
+    return re.sub(r"(?<= )/\S*/([^/\s]+)", r"\1", command)
+
+
+def try_setting(running: Running, data: DataSet, plan: Plan, among: Among, setting: Setting) -> Tried:
+    """By one client, the first queries, and not for long."""
+    most, seconds = plan.tuning_queries, plan.tuning_s
+    if isinstance(running, Inside):
+        run = running.ask(among, setting, data.queries_path, 1, seconds, most)
+        found, latencies_ms = run.found, run.latencies_ms.tolist()
+    else:
+        assert isinstance(running, Wired)
+        found, latencies_ms = [], list[float]()
+        with running.client(among, setting).connect() as search:
+            until_s = time.monotonic() + seconds
+            for number, query in enumerate(data.queries[:most]):
+                begin_s = time.perf_counter()
+                found.append((number, search(query)))
+                latencies_ms.append(1e3 * (time.perf_counter() - begin_s))
+                if time.monotonic() > until_s:
+                    break
+    return Tried(setting, data.recall(found, among), float(np.median(latencies_ms)))
+
+
 def parsed(arguments: Any) -> Plan:
     """What a command line asks for."""
     names = ("targets", "clients", "filter_clients", "writer_clients", "writer_rate", "seconds")
-    more = ("tuning_queries", "tuning_s", "peer_s")
+    more = ("tuning_queries", "tuning_s", "peer_s", "memory_floor")
     return Plan(**{name: getattr(arguments, name) for name in (*names, *more)})

@@ -1,11 +1,14 @@
-"""sqlite-vec: a virtual table of SQLite that compares all rows; filters are columns of it."""
+"""sqlite-vec: a virtual table of SQLite that compares all rows; filters are columns of it.
+
+By apsw, as some builds of Python have an sqlite3 that loads no extensions.
+"""
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bench.peers.data import NUMBERS, Among, DataSet, Vectors
 from bench.peers.peer import Setting
@@ -15,6 +18,7 @@ class SqliteVec:
     """A ``vec0`` table, a connection for each thread, a commit a batch."""
 
     package = "sqlite-vec"
+    hint = "sqlite-vec apsw"
     takes_rows = True
 
     def load(self, data: DataSet, folder: Path) -> None:
@@ -51,14 +55,16 @@ class SqliteVec:
         with connection:
             connection.executemany("insert into items (id, n, near, embedding) values (?, ?, ?, ?)", rows)
 
-    def _connection(self) -> sqlite3.Connection:
+    def _connection(self) -> Any:
+        import apsw
         import sqlite_vec
 
-        made: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        made: Any = getattr(self._local, "connection", None)
         if made is None:
-            made = sqlite3.connect(self._path, timeout=60)
+            made = apsw.Connection(str(self._path))
+            made.set_busy_timeout(60_000)
             made.enable_load_extension(True)
-            sqlite_vec.load(made)
+            made.load_extension(sqlite_vec.loadable_path())
             made.execute("pragma journal_mode = wal")
             self._local.connection = made
         return made

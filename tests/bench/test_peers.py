@@ -24,6 +24,7 @@ from bench.peers import points
 from bench.peers.data import ALL, FILTERS, Among, DataSet, K, Vectors, open_data, prepare
 from bench.peers.host import Host
 from bench.peers.hosted import EmbeddedLibrary, HostedLibrary
+from bench.peers.memory_floor import least_mb, limited
 from bench.peers.names import FAMILIES, PEERS, expanded
 from bench.peers.peer import HOSTED, INSIDE, Inside, Limits, Setting, Wired, Writer
 from bench.peers.points import Loaded, Point
@@ -245,6 +246,7 @@ PLAN = Plan(
     tuning_queries=20,
     tuning_s=5,
     peer_s=60,
+    memory_floor=False,
 )
 
 
@@ -303,6 +305,33 @@ def test_a_setting_that_reaches_nothing_is_said_to(data: DataSet, tmp_path: Path
 
 def _nobody() -> Writer | None:
     return None
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+GREEDY = "import time; time.sleep(0.3); print(len(bytearray(300_000_000)))"
+
+
+@pytest.mark.parametrize(("size_bytes", "status"), [(200_000_000, 1), (600_000_000, 0)])
+def test_what_is_started_has_no_more_memory_than_it_may(size_bytes: int, status: int) -> None:
+    with limited(size_bytes) as has_started:
+        process = subprocess.Popen([sys.executable, "-c", GREEDY], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        _, told = process.communicate(timeout=60)
+        has_started()
+    assert process.returncode == status, told
+    assert (b"MemoryError" in told) == bool(status)
+
+
+def test_the_least_memory_is_that_before_the_first_failure() -> None:
+    asked = []
+
+    def works(size_mb: int) -> bool:
+        asked.append(size_mb)
+        return size_mb >= 70
+
+    assert least_mb(100, works) == 75
+    assert asked == [800, 600, 400, 300, 200, 150, 100, 75, 50]
+    assert least_mb(5, works) is None
 
 
 # --- points and names -------------------------------------------------------------------------------------------------

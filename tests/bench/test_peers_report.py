@@ -11,6 +11,7 @@ import pytest
 from bench.peers import report, report_tables
 from bench.peers.points import Loaded, Point, write
 from bench.peers.report_tables import Figures
+from bench.peers.session import without_folders
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,6 +46,12 @@ def test_who_is_ahead_level_and_behind(figures: Figures) -> None:
     assert verdict(figures, "memory")[2].count("×") == 4  # all have as much
 
 
+def test_times_of_the_clock_are_not_compared_where_the_machine_was_busy(figures: Figures) -> None:
+    busy = report_tables.verdicts(Figures([replace(one, load_average=30) for one in figures.points]), "lutra")
+    assert "queries/s" not in busy
+    assert "| memory | 100 |" in busy
+
+
 def test_a_writer_that_falls_behind_is_no_match(figures: Figures) -> None:
     assert verdict(figures, "queries/s beside a writer") == ["150", "", "", ""]
 
@@ -54,9 +61,9 @@ def test_what_misses_its_recall_is_in_brackets(figures: Figures) -> None:
     assert "| lutra | wire | ef 40 | 0.960 | 100 | 200 |" in report_tables.searches(figures)
 
 
-def test_the_page_has_a_section_of_each_data_set_and_no_folder_of_the_machine(tmp_path: Path) -> None:
+def test_the_page_has_a_section_of_each_data_set(tmp_path: Path) -> None:
     path = tmp_path / "both.json"
-    command = "python -m bench.peers --json /data/of/somebody/both.json --keep /data/kept"
+    command = without_folders("python -m bench.peers --json /data/of/somebody/both.json --keep /data/kept")
     told = [point("lutra", 100, command=command), point("slow", 50, command=command)]
     other = [replace(one, loaded=replace(one.loaded, data="other rows")) for one in told]
     write([*told, *other], path)
@@ -64,3 +71,9 @@ def test_the_page_has_a_section_of_each_data_set_and_no_folder_of_the_machine(tm
     assert re.findall(r"^## (?!How)(.*)$", page, re.MULTILINE) == ["rows", "other rows"]
     assert "--json both.json --keep kept" in page
     assert "/data" not in page
+
+
+def test_docs_peers_is_what_its_points_say() -> None:
+    files = sorted((ROOT / "docs" / "peers").glob("*.json"))
+    assert files
+    assert (ROOT / "docs" / "peers.md").read_text() == report.page(files, "plots")
