@@ -18,6 +18,7 @@ NB_MODULE(_native, m) {
     lutra::bind_graph(m);
     lutra::bind_walk(m);
     lutra::bind_lists(m);
+    lutra::bind_fast_codes(m);
     lutra::bind_block_cache(m);
     lutra::bind_searcher(m);
     lutra::bind_text(m);

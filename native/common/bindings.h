@@ -12,6 +12,7 @@ void bind_codes(nanobind::module_& m);
 void bind_plainbuffer(nanobind::module_& m);
 void bind_deadline(nanobind::module_& m);
 void bind_distance(nanobind::module_& m);
+void bind_fast_codes(nanobind::module_& m);
 void bind_forks(nanobind::module_& m);
 void bind_geo(nanobind::module_& m);
 void bind_graph(nanobind::module_& m);

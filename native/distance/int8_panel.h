@@ -27,6 +27,11 @@ class BytePanels {
     void clear();
     // `values` [size]
     void append(const std::int8_t* values);
+    // One of its elements.
+    std::int8_t value(std::size_t at, std::size_t element) const {
+        const std::uint8_t* all = panel(at / kPanelRows * kPanelRows) + element / kPanelDepth * kPanelRows * kPanelDepth;
+        return static_cast<std::int8_t>(all[at % kPanelRows * kPanelDepth + element % kPanelDepth] - 128);
+    }
     // Whole panels, from a multiple of kPanelRows on.
     const std::uint8_t* panel(std::size_t begin) const { return bytes_.data() + begin * size_; }
 

@@ -43,6 +43,12 @@ class Nearest {
     // A key must be below this to be taken.
     std::uint64_t worst() const { return worst_; }
 
+    // How far the last of them is; infinite where there are fewer than k.
+    float farthest() const {
+        return worst_ == std::numeric_limits<std::uint64_t>::max() ? std::numeric_limits<float>::infinity()
+                                                                   : distance_of(worst_);
+    }
+
     const std::vector<std::uint64_t>& keys() const { return keys_; }
 
   private:

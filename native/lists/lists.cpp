@@ -53,6 +53,10 @@ std::size_t Lists::of_row(std::size_t row) const {
     return static_cast<std::size_t>(after - offsets_.begin()) - 1;
 }
 
+void Lists::centroid(std::size_t list, float* values) const {
+    for (std::size_t i = 0; i < panels_.size(); ++i) values[i] = step_ * static_cast<float>(panels_.value(list, i));
+}
+
 std::size_t Lists::size_bytes() const {
     return panels_.size_bytes() + (norms_.size() + radii_.size() + spreads_.size()) * sizeof(float) +
            offsets_.size() * sizeof(std::uint32_t);

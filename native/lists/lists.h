@@ -28,10 +28,16 @@ class Lists {
     std::size_t count() const { return radii_.size(); }
     std::size_t row_count() const { return offsets_.back(); }
     std::size_t dimension() const { return quantizer_.dimension(); }  // of queries
+    std::size_t coded_dimension() const { return panels_.size(); }    // of centroids
+    Metric metric() const { return quantizer_.metric(); }
     std::size_t begin(std::size_t list) const { return offsets_[list]; }
     std::size_t end(std::size_t list) const { return offsets_[list + 1]; }
     // The list that a row is in.
     std::size_t of_row(std::size_t row) const;
+    // Fills `placed` [coded_dimension], 64-byte aligned: where a vector [dimension] of a row lies among the centroids.
+    void place(const float* vector, float* placed) const { quantizer_.place(vector, false, placed); }
+    // Fills `values` [coded_dimension].
+    void centroid(std::size_t list, float* values) const;
     std::size_t size_bytes() const;
 
   private:
@@ -53,6 +59,13 @@ class ListRanking {
   public:
     // `query` [dimension]
     void rank(const Lists& lists, const float* query);
+
+    // The query as it lies among the centroids [coded_dimension].
+    const float* placed() const { return placed_.get(); }
+    // The squared distance to the list's centroid, there. Only where that `is_squared`.
+    float squared(std::size_t list) const { return scores_[list]; }
+    // Whether float32 tells lengths, and these say how near vectors are.
+    bool is_squared() const { return is_known_ && !is_product_; }
 
     // All lists, nearest first: by steps of a thousandth of what their distances span, equals by number.
     std::span<const std::uint32_t> order() const { return order_; }

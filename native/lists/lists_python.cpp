@@ -145,6 +145,37 @@ nb::tuple reached(const Lists& lists, const Matrix& queries, const Rows& rows, c
     return nb::make_tuple(array_of(std::move(cosines), {count, wanted}), array_of(std::move(within), {count, tried}));
 }
 
+// Where vectors [n, dimension] of `rows` [n, 1] lie among the centroids, less the centroid of their row's list.
+nb::object residuals(const Lists& lists, const Matrix& vectors, const Rows& rows) {
+    check(lists, vectors, rows);
+    require(rows.shape(1) == 1, "there is not one row for each vector");
+    const std::size_t size = lists.coded_dimension();
+    std::vector<float> found(vectors.shape(0) * size);
+    {
+        const nb::gil_scoped_release no_gil;
+        const auto placed = aligned_array<float>(size), centroid = aligned_array<float>(size);
+        for (std::size_t i = 0; i < vectors.shape(0); ++i) {
+            lists.place(vectors.data() + i * vectors.shape(1), placed.get());
+            lists.centroid(lists.of_row(static_cast<std::size_t>(rows.data()[i])), centroid.get());
+            for (std::size_t j = 0; j < size; ++j) found[i * size + j] = placed[j] - centroid[j];
+        }
+    }
+    return array_of(std::move(found), {vectors.shape(0), size});
+}
+
+// The squared length of the longest centroid.
+double longest(const Lists& lists) {
+    std::vector<float> centroid(lists.coded_dimension());
+    double most = 0;
+    for (std::size_t list = 0; list < lists.count(); ++list) {
+        lists.centroid(list, centroid.data());
+        double squared = 0;
+        for (const float value : centroid) squared += double{value} * value;
+        most = std::max(most, squared);
+    }
+    return most;
+}
+
 // Lists nearest first, and the lower bounds of their rows' distances.
 nb::tuple ranked(const Lists& lists, const Radii& query) {
     require(query.shape(0) == lists.dimension(), "the query has another dimension");
@@ -167,6 +198,8 @@ void bind_lists(nb::module_& m) {
         .def("covered", &covered, "queries"_a.noconvert(), "rows"_a.noconvert(), "threads"_a)
         .def("reached", &reached, "queries"_a.noconvert(), "rows"_a.noconvert(), "distances"_a.noconvert(),
              "reaches"_a.noconvert(), "threads"_a)
+        .def("residuals", &residuals, "vectors"_a.noconvert(), "rows"_a.noconvert())
+        .def_prop_ro("longest", &longest)
         .def("ranked", &ranked, "query"_a.noconvert())
         .def_prop_ro("size_bytes", &Lists::size_bytes)
         .def("__len__", &Lists::count);

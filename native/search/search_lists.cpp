@@ -1,6 +1,5 @@
 // How a search goes by lists: the nearest ones first, until no other is likely, or able, to hold what is wanted.
 #include <algorithm>
-#include <limits>
 
 #include "prefetch.h"
 #include "search_slot.h"
@@ -15,11 +14,7 @@ constexpr double kDenseShare = 0.4;
 // What a list and an estimate take, roughly.
 constexpr std::size_t kListNs = 20;
 constexpr std::size_t kEstimateNs = 6;
-
-float worst(const Nearest& nearest) {
-    if (nearest.worst() == std::numeric_limits<std::uint64_t>::max()) return std::numeric_limits<float>::infinity();
-    return distance_of(nearest.worst());
-}
+constexpr std::size_t kFastNs = 1;
 
 }  // namespace
 
@@ -27,29 +22,35 @@ void SearchSlot::scan_lists() {
     const Lists& lists = *parts_.lists;
     ranking_.rank(lists, query_);
     counters_.distances += lists.count();
+    prepare_fast();
+    if (!is_fast_ && parts_.records == nullptr) {
+        read_all_that_count();
+        return;
+    }
     const std::span<const std::uint32_t> order = ranking_.order();
-    const std::size_t record_bytes = code_->record_bytes();
-    Nearest candidates(plan_->candidates), wanted(plan_->k);
+    // Of the many rows that fast codes alone are asked of, some are estimated too near: their k-th is no k-th distance.
+    const std::size_t answers = parts_.records != nullptr ? plan_->k : std::min(2 * plan_->k, plan_->candidates);
+    Nearest candidates(plan_->candidates), wanted(answers);
     Pace pace;
     std::size_t covered = 0;
     for (std::size_t i = 0; i < order.size(); ++i) {
         const std::size_t list = order[i], rows = lists.end(list) - lists.begin(list);
-        const float last = std::min(worst(wanted), plan_->within);
-        if (covered >= plan_->covers && ranking_.cosine_least(list, last) > plan_->reach) break;
-        if (i + 1 < order.size()) {
-            const std::size_t next = lists.begin(order[i + 1]);
-            prefetch_lines(parts_.records + next * record_bytes, (lists.end(order[i + 1]) - next) * record_bytes);
-        }
+        const float last = std::min(wanted.farthest(), plan_->within);
+        if (covered >= plan_->covers && ranking_.cosine_least(list, last) > reach_) break;
+        if (i + 1 < order.size()) prefetch_list(order[i + 1]);
         covered += rows;
-        if (is_passed_over(list, covered - rows, last, worst(candidates))) continue;
-        const std::size_t counted = estimate_list(list, wanted, candidates);
+        if (is_passed_over(list, covered - rows, last, candidates.farthest())) continue;
+        const bool goes_by_fast = goes_fast(list);
+        const std::size_t counted =
+            goes_by_fast ? look_fast(list, wanted, candidates) : estimate_list(list, wanted, candidates);
         counters_.distances += counted;
         ++counters_.hops;
-        if (pace.is_over(kListNs + kEstimateNs * counted)) {
+        if (pace.is_over(kListNs + (goes_by_fast ? kFastNs : kEstimateNs) * counted)) {
             cut();
             break;
         }
     }
+    estimate_pending(wanted, candidates);
     ordered_.clear();
     for (const std::uint64_t key : candidates.keys()) {
         ordered_.push_back({distance_of(key), static_cast<std::uint32_t>(key)});
@@ -59,14 +60,34 @@ void SearchSlot::scan_lists() {
         rows_.push_back(one.row);
         estimates_.push_back(one.distance);
     }
-    take_chosen();
+    is_by_fast_ = parts_.records == nullptr;
+    if (!is_by_fast_) take_chosen();
+}
+
+// What is looked at next, on its way into the processor's cache.
+void SearchSlot::prefetch_list(std::size_t list) const {
+    const std::size_t begin = parts_.lists->begin(list), end = parts_.lists->end(list);
+    if (is_fast_) {
+        const std::size_t bytes = parts_.fast->block_bytes(), first = begin / kFastRows;
+        prefetch_lines(parts_.fast_blocks + first * bytes, (end / kFastRows - first + 1) * bytes);
+    } else {
+        prefetch_lines(parts_.records + begin * code_->record_bytes(), (end - begin) * code_->record_bytes());
+    }
 }
 
 // Whether the list can hold no candidate, of which the last is as far as `farthest`, or is not likely to hold one as near
 // as `last`. `covered`: rows in the lists before it.
 bool SearchSlot::is_passed_over(std::size_t list, std::size_t covered, float last, float farthest) const {
-    if (covered >= plan_->covers && ranking_.cosine(list, last) > plan_->reach) return true;
+    if (covered >= plan_->covers && ranking_.cosine(list, last) > reach_) return true;
     return ranking_.lower_bound(list) > farthest;
+}
+
+void SearchSlot::offer(std::size_t row, float estimate, Nearest& wanted, Nearest& candidates) const {
+    if (row == left_out_) return;
+    const std::uint64_t key = key_of(estimate, static_cast<std::uint32_t>(row));
+    if (key >= candidates.worst()) return;
+    candidates.offer(key);
+    wanted.offer(key);
 }
 
 // Offers the list's rows that count; returns how many these are.
@@ -77,18 +98,12 @@ std::size_t SearchSlot::estimate_list(std::size_t list, Nearest& wanted, Nearest
     const std::size_t record_bytes = code_->record_bytes();
     if (list_estimates_.size() < rows) list_estimates_.resize(rows);
     float* estimates = list_estimates_.data();
-    const auto offer = [&](std::size_t row, float estimate) {
-        if (row == left_out_) return;
-        const std::uint64_t key = key_of(estimate, static_cast<std::uint32_t>(row));
-        if (key >= candidates.worst()) return;
-        candidates.offer(key);
-        wanted.offer(key);
-    };
     if (static_cast<double>(counting) >= kDenseShare * static_cast<double>(rows)) {
         code_->estimate_range(parts_.records + begin * record_bytes, rows, estimates);
-        const float most = worst(candidates);
+        const float most = candidates.farthest();
         for (std::size_t i = 0; i < rows; ++i) {
-            if (estimates[i] <= most && counts(static_cast<std::uint32_t>(begin + i))) offer(begin + i, estimates[i]);
+            if (estimates[i] > most || !counts(static_cast<std::uint32_t>(begin + i))) continue;
+            offer(begin + i, estimates[i], wanted, candidates);
         }
         return counting;
     }
@@ -99,7 +114,7 @@ std::size_t SearchSlot::estimate_list(std::size_t list, Nearest& wanted, Nearest
         records_.push_back(parts_.records + row * record_bytes);
     });
     code_->estimate_batch(records_.data(), counting, estimates);
-    for (std::size_t i = 0; i < counting; ++i) offer(list_rows_[i], estimates[i]);
+    for (std::size_t i = 0; i < counting; ++i) offer(list_rows_[i], estimates[i], wanted, candidates);
     return counting;
 }
 

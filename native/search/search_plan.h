@@ -39,6 +39,9 @@ struct SearchPlan {
     // would have to be at to be among the nearest they are looked at (ListRanking::cosine).
     std::size_t covers = 0;
     float reach = 1;
+    // Of a kListScan with fast codes: what is added to a distance, times its root, where these may be off so much; 0: they
+    // are not gone by (SearchSlot::fast_limit).
+    float slack = 0;
     std::size_t qualifying;  // rows that count
     const RowMask* mask;     // of all rows; nullptr: all count
     std::span<const std::uint32_t> seeds;  // rows that count, for a walk to start from

@@ -60,6 +60,8 @@ void SearchSlot::choose_for(std::size_t number, const float* query, std::uint32_
     next_ = 0;
     candidates_ = usual_candidates_ = plan.candidates;
     is_node_walking_ = false;
+    is_by_fast_ = false;
+    reach_ = plan.reach;
     is_gathered_ = false;
     is_crowded_ = false;
     is_cut_ = false;
@@ -336,6 +338,7 @@ void SearchSlot::end_node_walk() {
 // order, all of it.
 void SearchSlot::read_all_that_count() {
     counters_.used = Strategy::kBruteForce;
+    is_by_fast_ = false;
     forget();
     rows_.clear();
     estimates_.clear();
@@ -396,6 +399,7 @@ bool SearchSlot::is_unsettled() const {
 // Looks for more candidates where those that were compared leave it open whether others are nearer.
 bool SearchSlot::go_on_deeper() {
     if (is_cut_) return false;
+    if (is_by_fast_) return reach_for_all();
     if (is_unfamiliar()) {
         scan_for(std::max({plan_->candidates, kScannedMin, kScannedPerAnswer * plan_->k}));
     } else if (is_unsettled()) {
@@ -455,6 +459,10 @@ void SearchSlot::gather_in_doubt() {
 void SearchSlot::choose_round() {
     round_.clear();
     round_estimates_.clear();
+    if (is_by_fast_) {
+        choose_fast_round();
+        return;
+    }
     bool is_told = next_ >= plan_->first && nearest_.size() == plan_->k && chosen_by_ != nullptr;
     // Under a mask what counts may all be far away, and so may all rows be, where many are about as far. (A walk without a
     // mask that ends there is followed by a scan.)
@@ -554,7 +562,9 @@ std::size_t SearchSlot::size_bytes() const {
            (rows_.capacity() + round_.capacity()) * sizeof(std::uint32_t) +
            (estimates_.capacity() + round_estimates_.capacity()) * sizeof(float) +
            records_.capacity() * sizeof(const std::uint8_t*) + ranking_.size_bytes() +
-           list_rows_.capacity() * sizeof(std::uint32_t) + list_estimates_.capacity() * sizeof(float) +
+           (list_rows_.capacity() + pending_.capacity()) * sizeof(std::uint32_t) +
+           (list_estimates_.capacity() + fast_estimates_.capacity()) * sizeof(float) +
+           fast_within_.capacity() * sizeof(std::uint16_t) +
            (ordered_.capacity() + nearest_.capacity()) * sizeof(Candidate);
 }
 

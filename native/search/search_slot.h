@@ -61,6 +61,15 @@ class SearchSlot {
     void scan_lists();
     bool is_passed_over(std::size_t list, std::size_t covered, float last, float farthest) const;
     std::size_t estimate_list(std::size_t list, Nearest& wanted, Nearest& candidates);
+    void offer(std::size_t row, float estimate, Nearest& wanted, Nearest& candidates) const;
+    bool goes_fast(std::size_t list) const;
+    void prefetch_list(std::size_t list) const;
+    void prepare_fast();
+    float fast_limit(float distance) const;
+    std::size_t look_fast(std::size_t list, Nearest& wanted, Nearest& candidates);
+    void estimate_pending(Nearest& wanted, Nearest& candidates);
+    void choose_fast_round();
+    bool reach_for_all();
     void take_chosen();
     void refine();
     bool is_indistinct() const;
@@ -137,6 +146,14 @@ class SearchSlot {
     std::vector<std::uint32_t> list_rows_;      // of lists
     std::vector<float> list_estimates_;
     ListRanking ranking_;
+    bool is_fast_ = false;     // whether lists are gone by fast codes
+    bool is_by_fast_ = false;  // whether rows_ are in the order of these alone, as no others are in memory
+    float reach_ = 1;          // the plan's, or infinite
+    FastTables fast_tables_;
+    float fast_offset_ = 0;
+    std::vector<float> fast_estimates_;     // of a list's blocks
+    std::vector<std::uint16_t> fast_within_;
+    std::vector<std::uint32_t> pending_;    // rows to look at by longer codes, on their way into the cache
     std::vector<Candidate> ordered_;
     std::vector<std::uint32_t> round_;  // being read
     std::vector<Candidate> nearest_;

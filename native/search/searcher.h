@@ -12,6 +12,7 @@
 
 #include "codes.h"
 #include "distance.h"
+#include "fast_codes.h"
 #include "lists.h"
 #include "link_walk.h"
 #include "node_reader.h"
@@ -31,6 +32,8 @@ struct SegmentParts {
     const std::uint32_t* neighbours = nullptr;   // [rows, degree]; nullptr: not in memory
     std::span<const std::uint32_t> entries;
     const Lists* lists = nullptr;  // that the rows are in; nullptr: in none, or these are not in memory
+    const FastCodes* fast = nullptr;           // of the rows in lists; nullptr: there are none in memory
+    const std::uint8_t* fast_blocks = nullptr;  // of 16 rows each
     std::span<const std::uint32_t> apart;  // where walks go on, at last
     // Rows that codes do not describe, ascending, and their vectors [rows, dimension]: compared by every search.
     std::span<const std::uint32_t> exact_rows;

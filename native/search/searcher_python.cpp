@@ -62,6 +62,7 @@ struct Wanted {
     float measured_within;
     std::size_t covers;
     float reach;
+    float slack;
 };
 
 // Keeps the arrays alive; they must not change while it lives.
@@ -71,7 +72,8 @@ class PySearcher {
                int metric, const Quantizer* quantizer, std::optional<Records> records,
                std::optional<Neighbours> neighbours, Entries entries, const Quantizer* fine_quantizer,
                std::optional<Records> fine_records, Entries apart, Entries exact_rows, Matrix exact_vectors,
-               const Lists* lists, const LinkCodes* links, std::optional<Records> link_blocks)
+               const Lists* lists, const LinkCodes* links, std::optional<Records> link_blocks, const FastCodes* fast,
+               std::optional<Records> fast_blocks)
         : records_(std::move(records)),
           fine_records_(std::move(fine_records)),
           neighbours_(std::move(neighbours)),
@@ -79,7 +81,8 @@ class PySearcher {
           apart_(std::move(apart)),
           exact_rows_(std::move(exact_rows)),
           exact_vectors_(std::move(exact_vectors)),
-          link_blocks_(std::move(link_blocks)) {
+          link_blocks_(std::move(link_blocks)),
+          fast_blocks_(std::move(fast_blocks)) {
         require(dimension >= 1 && dimension <= kDimensionMax, "dimension is 1 to 4096");
         require(rows <= kGraphRowsMax, "more than 2^31 - 1 rows in a segment");
         require(metric >= 0 && metric <= 2, "there is no metric " + std::to_string(metric));
@@ -105,13 +108,14 @@ class PySearcher {
         parts.lists = lists;
         set_arrays(parts);
         set_links(parts, links);
+        set_fast(parts, fast);
         searcher_.emplace(std::move(parts));
     }
 
     nb::tuple search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam, std::int64_t candidates,
                      std::int64_t first, float bound_sigmas, std::uint64_t effort_max, bool deepens,
                      bool scans_when_away, float within, float measured_within, std::int64_t covers, float reach,
-                     const RowMask* mask, const std::optional<Entries>& left_out, unsigned threads) const;
+                     float slack, const RowMask* mask, const std::optional<Entries>& left_out, unsigned threads) const;
 
     nb::object meet(const Matrix& vectors, const Entries& rows, std::int64_t beam, unsigned threads) const;
 
@@ -190,6 +194,17 @@ class PySearcher {
         parts.nodes.vectors_apart = layout.block_bytes();
     }
 
+    void set_fast(SegmentParts& parts, const FastCodes* fast) {
+        require((fast != nullptr) == fast_blocks_.has_value(), "blocks of fast codes go with what made them");
+        if (fast == nullptr) return;
+        require(&fast->lists() == parts.lists, "the fast codes are of other lists");
+        require(fast_blocks_->shape(0) == (parts.nodes.row_count + kFastRows - 1) / kFastRows &&
+                    fast_blocks_->shape(1) == fast->block_bytes(),
+                "the fast codes do not fit the rows");
+        parts.fast = fast;
+        parts.fast_blocks = fast_blocks_->data();
+    }
+
     void check_links(const LinkLayout& layout) const {
         const std::size_t rows = link_blocks_->shape(0);
         for (std::size_t row = 0; row < rows; ++row) {
@@ -208,6 +223,7 @@ class PySearcher {
     Entries exact_rows_;
     Matrix exact_vectors_;
     std::optional<Records> link_blocks_;
+    std::optional<Records> fast_blocks_;
     std::optional<Searcher> searcher_;
 };
 
@@ -220,7 +236,8 @@ void PySearcher::check(const Matrix& queries, const Wanted& wanted, int strategy
     require(mask == nullptr || mask->row_count() == of.nodes.row_count, "the mask has another number of rows");
     require(strategy >= 0 && strategy <= 4, "there is no strategy " + std::to_string(strategy));
     const auto wants = static_cast<Strategy>(strategy);
-    const bool needs_codes = wants == Strategy::kCodeScan || wants == Strategy::kWalk || wants == Strategy::kListScan;
+    const bool needs_codes = wants == Strategy::kCodeScan || wants == Strategy::kWalk ||
+                             (wants == Strategy::kListScan && of.fast == nullptr);
     require(!needs_codes || of.records != nullptr, "this strategy needs codes in memory");
     require(wants != Strategy::kWalk || of.neighbours != nullptr, "a walk needs the graph in memory");
     require(wants != Strategy::kListScan || of.lists != nullptr, "there are no lists");
@@ -254,6 +271,7 @@ SearchPlan PySearcher::plan_of(const Wanted& wanted, int strategy, const RowMask
             .measured_within = wanted.measured_within,
             .covers = wanted.covers,
             .reach = wanted.reach,
+            .slack = wanted.slack,
             .qualifying = qualifying,
             .mask = mask,
             .seeds = {},
@@ -278,11 +296,12 @@ std::array<std::int64_t, kCounters> figures_of(const SearchCounters& c) {
 nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam,
                              std::int64_t candidates, std::int64_t first, float bound_sigmas, std::uint64_t effort_max,
                              bool deepens, bool scans_when_away, float within, float measured_within,
-                             std::int64_t covers, float reach, const RowMask* mask,
+                             std::int64_t covers, float reach, float slack, const RowMask* mask,
                              const std::optional<Entries>& left_out, unsigned threads) const {
     const Wanted wanted{positive(k, "k"), positive(beam, "beam"), positive(candidates, "candidates"),
                         positive(first, "first"), bound_sigmas, effort_max, deepens,
-                        scans_when_away, within, measured_within, positive(covers, "covers"), reach};
+                        scans_when_away, within, measured_within, positive(covers, "covers"), reach,
+                        slack};
     check(queries, wanted, strategy, mask);
     require(!left_out || left_out->shape(0) == queries.shape(0), "left_out has another number of queries");
     const PythonDeadline deadline;
@@ -362,7 +381,7 @@ struct Share {
 
 Share share_of(const nb::handle& item, const Matrix& queries, TimeLimit limit, bool in_part) {
     const auto fields = nb::cast<nb::tuple>(item);
-    require(fields.size() == 16, "a share has 16 fields");
+    require(fields.size() == 17, "a share has 17 fields");
     Wanted wanted{positive(nb::cast<std::int64_t>(fields[2]), "k"),
                   positive(nb::cast<std::int64_t>(fields[4]), "beam"),
                   positive(nb::cast<std::int64_t>(fields[5]), "candidates"),
@@ -374,9 +393,10 @@ Share share_of(const nb::handle& item, const Matrix& queries, TimeLimit limit, b
                   nb::cast<float>(fields[11]),
                   nb::cast<float>(fields[12]),
                   positive(nb::cast<std::int64_t>(fields[13]), "covers"),
-                  nb::cast<float>(fields[14])};
+                  nb::cast<float>(fields[14]),
+                  nb::cast<float>(fields[15])};
     const auto* searcher = nb::cast<const PySearcher*>(fields[0]);
-    const auto* mask = fields[15].is_none() ? nullptr : nb::cast<const RowMask*>(fields[15]);
+    const auto* mask = fields[16].is_none() ? nullptr : nb::cast<const RowMask*>(fields[16]);
     const int strategy = nb::cast<int>(fields[3]);
     searcher->check(queries, wanted, strategy, mask);
     Share share{nb::cast<Docs>(fields[1], false), {}};
@@ -434,17 +454,19 @@ void bind_searcher(nb::module_& m) {
         .def(nb::init<const HeldSource&, bool, std::size_t, std::size_t, std::size_t, int, const Quantizer*,
                       std::optional<Records>, std::optional<Neighbours>, Entries, const Quantizer*,
                       std::optional<Records>, Entries, Entries, Matrix, const Lists*, const LinkCodes*,
-                      std::optional<Records>>(),
+                      std::optional<Records>, const FastCodes*, std::optional<Records>>(),
              "nodes"_a, "through_cache"_a, "rows"_a, "dimension"_a, "degree"_a, "metric"_a, "quantizer"_a.none(),
              "records"_a.noconvert().none(), "neighbours"_a.noconvert().none(), "entries"_a.noconvert(),
              "fine_quantizer"_a.none(), "fine_records"_a.noconvert().none(), "apart"_a.noconvert(), "exact_rows"_a.noconvert(),
              "exact_vectors"_a.noconvert(), "lists"_a.none(), "links"_a.none(), "link_blocks"_a.noconvert().none(),
-             nb::keep_alive<1, 8>(), nb::keep_alive<1, 12>(), nb::keep_alive<1, 17>(), nb::keep_alive<1, 18>())
+             "fast"_a.none(), "fast_blocks"_a.noconvert().none(), nb::keep_alive<1, 8>(), nb::keep_alive<1, 12>(),
+             nb::keep_alive<1, 17>(), nb::keep_alive<1, 18>(), nb::keep_alive<1, 20>())
         .def("meet", &PySearcher::meet, "vectors"_a.noconvert(), "rows"_a.noconvert(), "beam"_a, "threads"_a)
         .def("come_by", &PySearcher::come_by, "query"_a.noconvert(), "beam"_a, "count"_a)
         .def("search", &PySearcher::search, "queries"_a.noconvert(), "k"_a, "strategy"_a, "beam"_a, "candidates"_a,
              "first"_a, "bound_sigmas"_a, "effort_max"_a, "deepens"_a, "scans_when_away"_a, "within"_a,
-             "measured_within"_a, "covers"_a, "reach"_a, "mask"_a.none(), "left_out"_a.noconvert().none(), "threads"_a)
+             "measured_within"_a, "covers"_a, "reach"_a, "slack"_a, "mask"_a.none(), "left_out"_a.noconvert().none(),
+             "threads"_a)
         .def_prop_ro("scratch_bytes", &PySearcher::scratch_bytes);
     m.def("keep_scratch", &keep_scratch, "bytes"_a);
     m.def("search_segments", &search_segments, "shares"_a, "queries"_a.noconvert(), "top_k"_a, "known"_a, "threads"_a,

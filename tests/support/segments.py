@@ -78,7 +78,8 @@ GOLDEN_EXACT = (7, 20, 41)
 
 def golden_name(kind: SegmentKind, metric: Metric, version: int = 2, what: str = "") -> str:
     """Of a file in tests/vectors/golden; ``what`` its codes have: "basis", or "centres" from version 3 on, or "exact"
-    rows beside them from version 4 on, or "lists" that its rows are in from version 5 on."""
+    rows beside them from version 4 on, or "lists" that its rows are in from version 5 on, or "fast" codes of these from
+    version 6 on."""
     return f"v{version}-{kind.value}{'-' + what if what else ''}-{metric.name.lower()}.segment"
 
 

@@ -14,6 +14,7 @@ from lutra.kernels.searcher import Plan, Strategy
 from lutra.model.indexes import Metric
 from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.layout import SegmentKind
+from lutra.vectors.residency import Residency
 from lutra.vectors.segment import Segment
 from lutra.vectors.segment_file import SegmentFile
 from lutra.vectors.writer import write_segment
@@ -117,6 +118,24 @@ def test_a_golden_segment_in_lists_holds_and_answers_what_it_did(kind: SegmentKi
             expected = nearest(vectors, query, 3, metric)
             assert segment.search(query[None], 3, recall_target=1).ids[0].tolist() == expected
             assert segment.searcher.search(query[None], 3, plan)[0][0].tolist() == expected
+
+
+@pytest.mark.parametrize("metric", [Metric.EUCLIDEAN, Metric.COSINE])
+def test_a_golden_segment_with_fast_codes_holds_and_answers_what_it_did(metric: Metric) -> None:
+    with SegmentFile.open(GOLDEN / golden_name(SegmentKind.GRAPH, metric, 6, "fast")) as file:
+        assert file.verify() == []
+        vectors = file.read_vectors(np.arange(60))
+        residency = Residency(file.codes, False, fast=True)
+    plan = Plan(Strategy.LIST_SCAN, candidates=60, first=60, bound_sigmas=3, covers=60, slack=10)
+    for one in (residency, Residency(None, False, fast=True)):
+        with Segment.load(SegmentFile.open(file.name), one) as segment:
+            assert segment.searcher.fast is not None
+            assert segment.searcher.fast_blocks is not None
+            # Made anew of the vectors and what was found then, they are the same to the bit.
+            assert np.array_equal(segment.searcher.fast.encode(vectors, 0), segment.searcher.fast_blocks)
+            for query in lattice(20, 20, seed=3):
+                expected = nearest(vectors, query, 3, metric)
+                assert segment.searcher.search(query[None], 3, plan)[0][0].tolist() == expected
 
 
 @pytest.mark.parametrize("kind", [SegmentKind.CODES, SegmentKind.GRAPH])

@@ -18,10 +18,11 @@ from lutra.model.indexes import Metric
 from lutra.vectors import trial
 from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.calibration import Calibration, Compared, rerank_plan
+from lutra.vectors.checks import CHECK_SLACK
 from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.layout import SegmentKind
 from lutra.vectors.residency import code_residencies
-from lutra.vectors.segment import CHECK_SLACK, RECALL_TARGET_DEFAULT, Segment, calibrate
+from lutra.vectors.segment import RECALL_TARGET_DEFAULT, Segment, calibrate
 from lutra.vectors.segment_file import SegmentFile
 from lutra.vectors.writer import write_segment
 

@@ -340,6 +340,9 @@ class Lists:
         reaches: NDArray[np.float32],
         threads: int,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]: ...
+    def residuals(self, vectors: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]: ...
+    @property
+    def longest(self) -> float: ...
     def ranked(self, query: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
 
 class LinkCodes:
@@ -351,6 +354,25 @@ class LinkCodes:
     def estimate(
         self, query: NDArray[np.float32], block: NDArray[np.uint8], degree: int, distance: float, limit: float
     ) -> NDArray[np.float32]: ...
+
+class FastCodes:
+    """See `lutra.kernels.fast_codes.FastCodes`."""
+
+    def __init__(
+        self,
+        lists: Lists,
+        directions: NDArray[np.float32],
+        centres: NDArray[np.float32],
+        row_step: float,
+        squared_error: float,
+        level: str | None,
+    ) -> None: ...
+    def encode(self, vectors: NDArray[np.float32], begin: int, threads: int) -> NDArray[np.uint8]: ...
+    def estimate(self, query: NDArray[np.float32], blocks: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+    @property
+    def block_bytes(self) -> int: ...
+    @property
+    def size_bytes(self) -> int: ...
 
 class Searcher:
     """See `lutra.kernels.searcher.Searcher`."""
@@ -375,6 +397,8 @@ class Searcher:
         lists: Lists | None,
         links: LinkCodes | None,
         link_blocks: NDArray[np.uint8] | None,
+        fast: FastCodes | None,
+        fast_blocks: NDArray[np.uint8] | None,
     ) -> None: ...
     def come_by(
         self, query: NDArray[np.float32], beam: int, count: int
@@ -398,6 +422,7 @@ class Searcher:
         measured_within: float,
         covers: int,
         reach: float,
+        slack: float,
         mask: RowMask | None,
         left_out: NDArray[np.uint32] | None,
         threads: int,

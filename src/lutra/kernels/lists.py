@@ -108,6 +108,19 @@ class Lists:
         require_finite(queries)
         return self.native.reached(queries, rows, distances, reaches, threads)
 
+    def residuals(self, vectors: Vectors, rows: NDArray[np.int64]) -> Vectors:
+        """float32 [n, m]: where float32 [n, d] ``vectors`` of ``rows`` [n] lie, less the centroid of the row's list.
+
+        Raises as `covered`.
+        """
+        require_finite(vectors)
+        return self.native.residuals(vectors, rows[:, None])
+
+    @property
+    def longest(self) -> float:
+        """The squared length of the longest centroid."""
+        return self.native.longest
+
     def ranked(self, query: Vectors) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """All lists, int64 [lists], nearest to float32 [d] ``query`` first, and what no row of each is nearer than;
         minus infinity where that is not known. Raises as `covered`.

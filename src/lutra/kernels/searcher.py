@@ -19,6 +19,7 @@ from lutra.kernels import _native
 from lutra.kernels.blocks import BlockSource
 from lutra.kernels.codes import Quantizer
 from lutra.kernels.distance import require_finite
+from lutra.kernels.fast_codes import FastCodes
 from lutra.kernels.link_codes import Links
 from lutra.kernels.lists import Lists
 from lutra.kernels.row_mask import RowMask
@@ -39,7 +40,7 @@ class Strategy(enum.IntEnum):
     NODE_WALK = 3
     """The graph is walked on disk: each row expanded gives neighbours and vector in one read."""
     LIST_SCAN = 4
-    """The codes of all that counts in the lists nearest to the query are looked at, then vectors of those in doubt."""
+    """The codes of what counts in the lists nearest to the query are looked at, then vectors of those in doubt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,12 @@ class Plan:
     """Of a LIST_SCAN: rows that the lists looked at have, at least."""
     reach: float = 1.0
     """And of the others those that take no larger cosine to hold one of the nearest (``native/lists/lists.h``)."""
+    slack: float = 0.0
+    """Of a LIST_SCAN with fast codes: how far these may be off, times a distance's root; 0: they are not gone by. Rows
+    beyond are not looked at by longer codes, or, where there are none in memory, not read."""
 
     @property
-    def fields(self) -> tuple[int, int, int, int, float, int, bool, bool, float, float, int, float]:
+    def fields(self) -> tuple[int, int, int, int, float, int, bool, bool, float, float, int, float, float]:
         """As the native call takes them."""
         return (
             self.strategy,
@@ -87,6 +91,7 @@ class Plan:
             self.measured_within,
             self.covers,
             self.reach,
+            self.slack,
         )
 
 
@@ -132,10 +137,12 @@ class Searcher:
     :param lists: that the rows are in, over ``quantizer``; None: in none.
     :param links: of the graph's neighbours, beside codes and graph: a WALK without a mask goes by these, and vectors
         are theirs, so that only a NODE_WALK reads. None: not in memory.
+    :param fast: of the rows in ``lists``, and ``fast_blocks`` uint8 [blocks, block bytes] are these: a LIST_SCAN by
+        them looks at few rows' longer codes, or needs none. None: not in memory.
     :raises ValueError: these do not fit each other.
     """
 
-    __slots__ = ("exact_rows", "lists", "native", "nodes")
+    __slots__ = ("exact_rows", "fast", "fast_blocks", "lists", "native", "nodes")
 
     def __init__(
         self,
@@ -157,10 +164,13 @@ class Searcher:
         exact_vectors: Vectors | None = None,
         lists: Lists | None = None,
         links: Links | None = None,
+        fast: FastCodes | None = None,
+        fast_blocks: NDArray[np.uint8] | None = None,
     ) -> None:
         self.nodes = nodes
         self.exact_rows = np.empty(0, np.uint32) if exact_rows is None else exact_rows
         self.lists = lists
+        self.fast, self.fast_blocks = fast, fast_blocks
         self.native = _native.Searcher(
             nodes.native,
             through_cache,
@@ -180,6 +190,8 @@ class Searcher:
             None if lists is None else lists.native,
             None if links is None else links.codes.native,
             None if links is None else links.blocks,
+            None if fast is None else fast.native,
+            fast_blocks,
         )
 
     @property

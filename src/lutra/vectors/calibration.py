@@ -77,6 +77,8 @@ class ListEffort(NamedTuple):
     growth: float
     """By the number of neighbours to this power more rows are looked at."""
     reads: float
+    slack: float = 0.0
+    """As `lutra.kernels.searcher.Plan` has it; 0: there are no fast codes, or they tell too little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,19 +257,25 @@ class ListCurves:
     """Recall against how far lists are reached for, in thousandths in place of a beam, and the rows of these lists in
     the place of distances."""
 
-    def __init__(self, curves: Mapping[int, Sequence[Point]], least: int) -> None:
-        """``curves``: as of `Calibration`, at least one; ``least``: rows to cover so that every row finds itself."""
+    def __init__(self, curves: Mapping[int, Sequence[Point]], least: int, slack: float = 0.0) -> None:
+        """``curves``: as of `Calibration`, at least one; ``least``: rows to cover so that every row finds itself;
+        ``slack``: of fast codes; 0: they are not gone by."""
         self._curves = Calibration(curves)
         self._least = least
+        self._slack = slack
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ListCurves | None:
         """What `to_json` gave; None where it has no curve. Raises KeyError, TypeError or ValueError."""
         curves = Calibration.from_json(document).curves
-        return cls(curves, int(document["least"])) if curves else None
+        slack = float(document.get("slack", 0.0))
+        if not (math.isfinite(slack) and slack >= 0):
+            raise ValueError(f"a slack of {slack}")
+        return cls(curves, int(document["least"]), slack) if curves else None
 
     def to_json(self) -> dict[str, Any]:
-        return {"curves": self._curves.to_json()["curves"], "least": self._least}
+        document = {"curves": self._curves.to_json()["curves"], "least": self._least}
+        return document | ({"slack": self._slack} if self._slack else {})
 
     def effort(self, k: int, recall_target: float) -> ListEffort:
         """As `Calibration.effort`. Reaches hardly depend on ``k``: beyond what was measured they are the same."""
@@ -288,6 +296,7 @@ class ListCurves:
             most.distances * beyond**growth,
             growth,
             effort.reads * beyond,
+            self._slack,
         )
 
 

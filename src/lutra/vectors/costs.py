@@ -46,6 +46,12 @@ LIST_US: Final = 0.006
 """A list whose centroid is compared, and that is put in order;"""
 LIST_OPENED_US: Final = 0.05
 """one whose rows are looked at, beside them."""
+FAST_ROW_US: Final = 0.001_2
+"""A row of it by its fast code, and"""
+FAST_KEPT_US: Final = 8.0
+"""the longer codes of the few hundred rows that these leave."""
+FAST_SHARE: Final = 0.1
+"""As in native/search/search_fast.cpp: so much of a list has to count."""
 DENSE_SHARE: Final = 0.4
 """As in native/search/search_lists.cpp."""
 
@@ -110,6 +116,8 @@ class SegmentCosts:
     """In memory; 0: none."""
     link_bytes: int = 0
     """Of a row, where walks go by links, and read nothing; 0: they do not."""
+    has_fast: bool = False
+    """Whether lists have fast codes in memory."""
 
     @property
     def walk_estimate_us(self) -> float:
@@ -122,6 +130,11 @@ class SegmentCosts:
         return WALK_ESTIMATE_US + WALK_BYTE_US * beyond + WALK_MISS_US * missed
 
     @property
+    def row_us(self) -> float:
+        """A row of lists that are looked at."""
+        return FAST_ROW_US if self.has_fast else self.scan_estimate_us
+
+    @property
     def scan_estimate_us(self) -> float:
         return SCAN_ESTIMATE_US + SCAN_BYTE_US * self.record_bytes
 
@@ -131,7 +144,7 @@ class SegmentCosts:
         if self.link_bytes:
             return distances * self.walk_estimate_us
         walked_us = _EFFORT_ESTIMATE_US + WALK_BYTE_US * self.record_bytes
-        return distances * (walked_us if self.has_graph else self.scan_estimate_us) + reads * _EFFORT_READ_US
+        return distances * (walked_us if self.has_graph else self.row_us) + reads * _EFFORT_READ_US
 
     def reads(self, requests: float, blocks: float) -> Cost:
         """Batches of reads of so many blocks; none: nothing."""
@@ -179,13 +192,18 @@ class SegmentCosts:
         """The codes of what qualifies in lists of so many rows, and the reads after it."""
         share = qualifying / self.rows if self.rows else 0.0
         looked_at = covered * share
-        dense = share >= DENSE_SHARE
-        missed_us = 0.0 if dense else LINE_MISS_US * (1 + self.record_bytes / LINE_BYTES)
-        estimates_us = (covered if dense else looked_at) * (self.scan_estimate_us + missed_us)
+        estimates_us = self._estimates_us(covered, looked_at, share)
         lists_us = self.lists * (LIST_US + LIST_OPENED_US * (covered / self.rows if self.rows else 0.0))
         kept_us = min(candidates, looked_at) * CANDIDATE_US
         scanned = Cost(START_US + QUERY_US + lists_us + estimates_us + kept_us)
         return scanned.plus(self.reads(reads, reads))
+
+    def _estimates_us(self, covered: float, looked_at: float, share: float) -> float:
+        if self.has_fast and (share >= FAST_SHARE or self.record_bytes == 0):
+            return covered * FAST_ROW_US + FAST_KEPT_US
+        dense = share >= DENSE_SHARE
+        missed_us = 0.0 if dense else LINE_MISS_US * (1 + self.record_bytes / LINE_BYTES)
+        return (covered if dense else looked_at) * (self.scan_estimate_us + missed_us)
 
     def brute_force(self, qualifying: int) -> Cost:
         """All that qualify, read and compared."""

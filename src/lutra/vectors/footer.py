@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lutra.kernels.checksum import crc32c
+from lutra.kernels.fast_codes import CENTRES
 from lutra.model.errors import Corruption, StorageFailure
 from lutra.model.indexes import Metric
 from lutra.vectors.code_format import CodeFormat
+from lutra.vectors.fast_format import FastFormat
 from lutra.vectors.layout import (
     CHECKSUM_BYTES,
     DEGREE_MAX,
@@ -29,9 +31,10 @@ from lutra.vectors.layout import (
 )
 from lutra.vectors.list_format import PLACE_BYTES, ListFormat
 
-FORMAT_VERSION: Final = 5
+FORMAT_VERSION: Final = 6
 """2: codes may have a basis, and finer ones beside them. 3: they may have several centres. 4: rows may be kept exact
-beside them. 5: rows may be ordered by cluster, in lists. Segments without such are written as of the version before."""
+beside them. 5: rows may be ordered by cluster, in lists. 6: and have fast codes. Segments without such say the version
+before."""
 MAGIC: Final = b"lutraVEC"
 _TRAILER: Final = struct.Struct("<III8s")
 TRAILER_BYTES: Final = _TRAILER.size
@@ -68,6 +71,8 @@ class Footer:
     """Rows that are kept exact beside the codes, which do not describe them."""
     lists: ListFormat | None = None
     """None: rows are in the order they were given."""
+    fast: FastFormat | None = None
+    """None: there are no fast codes."""
 
     def layout(self, name: SectionName) -> BlockLayout:
         """How items lie in blocks; raises KeyError for a section that this kind has not, or that has no blocks."""
@@ -80,6 +85,8 @@ class Footer:
             SectionName.BASIS: 2 * self.dimension if self.directions else 0,
             SectionName.CENTRES: 4 * self.dimension if self.centres else 0,
             SectionName.LISTS: self.codes.coded_dimension + PLACE_BYTES if self.lists and self.codes else 0,
+            SectionName.FAST_BOOK: 4 * (self.codes.coded_dimension + CENTRES) if self.fast and self.codes else 0,
+            SectionName.FAST: self.fast.block_bytes if self.fast else 0,
             SectionName.EXACT: 4 + 4 * self.dimension if self.exact else 0,
         }[name]
         if item_bytes == 0:
@@ -99,18 +106,23 @@ class Footer:
     @property
     def version(self) -> int:
         """The first that has what is in it, so that as many as can read it."""
-        if self.lists:
+        if self.fast:
             return FORMAT_VERSION
+        if self.lists:
+            return 5
         if self.exact:
             return 4
         return 3 if self.centres else 2
 
     def items(self, name: SectionName) -> int:
-        """How many items a section of blocks has: a row each, or a direction, a centre, a list, or a row kept exact."""
+        """How many items a section of blocks has: a row each, or a direction, a centre, a list, 16 rows, or a row kept
+        exact."""
         return {
             SectionName.BASIS: self.directions,
             SectionName.CENTRES: self.centres,
             SectionName.LISTS: self.lists.count if self.lists else 0,
+            SectionName.FAST_BOOK: 2 * self.fast.groups if self.fast else 0,
+            SectionName.FAST: self.fast.blocks(self.rows) if self.fast else 0,
             SectionName.EXACT: self.exact,
         }.get(name, self.rows)
 
@@ -138,6 +150,7 @@ class Footer:
             "calibration": dict(self.calibration),
         } | ({"exact": self.exact} if self.exact else {})
         document |= {"lists": self.lists.to_json()} if self.lists else {}
+        document |= {"fast": self.fast.to_json()} if self.fast else {}
         text = json.dumps(document, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
         size_bytes = whole_pages(len(text) + TRAILER_BYTES)
         if size_bytes > FOOTER_BYTES_MAX:
@@ -208,6 +221,7 @@ def _footer(document: dict[str, Any], version: int) -> Footer:
         calibration=dict(document["calibration"]),
         exact=int(document.get("exact", 0)),
         lists=ListFormat.from_json(document["lists"]) if document.get("lists") else None,
+        fast=FastFormat.from_json(document["fast"]) if document.get("fast") else None,
     )
 
 
@@ -226,6 +240,8 @@ def section_sizes(footer: Footer) -> dict[SectionName, int]:
         names.append(SectionName.CENTRES)
     if footer.lists:
         names.append(SectionName.LISTS)
+    if footer.fast:
+        names += [SectionName.FAST_BOOK, SectionName.FAST]
     layouts = {name: footer.layout(name) for name in names}
     sizes = {name: layout.blocks(footer.items(name)) * layout.block_bytes for name, layout in layouts.items()}
     if footer.kind is not SegmentKind.FLAT:
@@ -257,6 +273,7 @@ def _check(footer: Footer, offset: int) -> None:
         ("fine codes", int(footer.fine is not None), 0, int(has_codes and footer.directions > 0)),
         ("directions", footer.directions, 0, DIMENSION_MAX),
         ("lists", footer.lists.count if footer.lists else 0, 0, max(1, footer.rows) * has_codes),
+        ("fast", int(footer.fast is not None), 0, int(footer.lists is not None)),
         ("exact", footer.exact, 0, min(EXACT_MAX, footer.rows) * has_codes),
         ("degree", footer.degree, int(has_graph), DEGREE_MAX * has_graph),
         ("entry_count", footer.entry_count, int(has_graph and footer.rows > 0), footer.rows * has_graph),

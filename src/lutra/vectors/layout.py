@@ -8,6 +8,10 @@
     centres      float32 [dimension] a centre                    where codes have several
     lists        int8 [m] centroid, uint32 first row, float32    where rows are ordered by cluster
                  radius, float32 spread a list
+    fast_book    float32 [m] direction, float32 [16] centres     where rows in lists have fast codes
+                 along it a direction
+    fast         16 rows a block: 4-bit codes, column by         the same
+                 column, then int16 [16]
     navigation   float32 [dimension] centroid, uint32 [entries]  kinds CODES and GRAPH
     exact        uint32 row, float32 [dimension] its vector      where codes do not describe some rows
     footer       JSON, spaces up to a page less the trailer
@@ -57,6 +61,8 @@ class SectionName(enum.StrEnum):
     BASIS = "basis"
     CENTRES = "centres"
     LISTS = "lists"
+    FAST_BOOK = "fast_book"
+    FAST = "fast"
     NAVIGATION = "navigation"
     EXACT = "exact"
     FOOTER = "footer"

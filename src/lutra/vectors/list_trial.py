@@ -37,9 +37,10 @@ def measure_lists(
     costs: SegmentCosts,
     least: int,
     threads: int = 0,
+    slack: float = 0.0,
 ) -> ListCurves | None:
     """What recall takes, with what ``bounds`` were measured to keep and to read by k of `BOUND_TRIALS`; None where that
-    is of too few queries to say anything of others."""
+    is of too few queries to say anything of others. ``slack``: of fast codes; 0: there are none."""
     curves = {}
     for trial in BOUND_TRIALS:
         if trial.k not in bounds:
@@ -54,7 +55,7 @@ def measure_lists(
         _, rows = lists.reached(*asked, reaches, threads)
         points = _points(taken, reaches, rows.mean(axis=0), bounds[trial.k])
         curves[trial.k] = frontier(points, replace(costs, has_graph=False))
-    return ListCurves(curves, least)
+    return ListCurves(curves, least, slack) if curves else None
 
 
 def _points(

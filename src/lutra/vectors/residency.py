@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -23,6 +24,10 @@ CACHE_BLOCKS_MIN: Final = 8
 """What a cache needs at least (`lutra.kernels.blocks.BlockCache`)."""
 
 
+FAST_ONLY: Final = "fast"
+"""The name of what has no other codes in memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Residency:
     """Which codes are in memory (None: none), the graph or not, and the finer codes or not."""
@@ -32,17 +37,22 @@ class Residency:
     fine: bool = False
     links: bool = False
     """And beside codes and graph the vectors, with the codes of their neighbours (`lutra.vectors.links`)."""
+    fast: bool = False
+    """And the fast codes (`lutra.vectors.fast_format`), with or without others."""
 
     @property
     def name(self) -> str:
         """Of what the codes are, for what is measured with them."""
         if self.codes is None:
-            return "none"
+            return FAST_ONLY if self.fast else "none"
         return "fine" if self.fine else str(self.codes.bits or "basis")
 
 
 def choose_residency(file: SegmentFile, budget_bytes: int | None, *, has_cache: bool = False) -> Residency:
     """The best a budget holds: links; else codes as good as fit beside the graph; else codes alone; else nothing.
+
+    Where fast codes tell which few rows are worth a look, codes with these go before codes with the graph, which takes
+    more memory and is walked no faster; and where no others fit they do, with more reads.
 
     With both in memory a query reads what its re-rank needs, more of it by shorter codes; with codes alone all of them
     are looked at, or a node is read a hop; with neither, one for every distance. ``has_cache``: nodes are read through
@@ -52,14 +62,30 @@ def choose_residency(file: SegmentFile, budget_bytes: int | None, *, has_cache: 
         return Residency(None, False)
     has_graph = file.kind is SegmentKind.GRAPH
     if budget_bytes is not None and can_have_links(file):
-        linked = Residency(file.codes, True, links=True)
+        linked = Residency(file.codes, True, links=True, fast=goes_fast(file))
         if _bytes(file, linked, has_cache) <= budget_bytes:
             return linked
-    for graph in (True, False) if has_graph else (False,):
-        for residency in code_residencies(file, graph):
-            if budget_bytes is None or _bytes(file, residency, has_cache) <= budget_bytes:
-                return residency
+    for residency in _by_preference(file, has_graph):
+        if budget_bytes is None or _bytes(file, residency, has_cache) <= budget_bytes:
+            return residency
     return Residency(None, False)
+
+
+def _by_preference(file: SegmentFile, has_graph: bool) -> Iterator[Residency]:
+    """From the best to the smallest."""
+    if goes_fast(file):
+        yield replace(code_residencies(file, has_graph)[0], fast=True)
+        yield from (replace(one, fast=True) for one in code_residencies(file, False) if one.codes == file.codes)
+    for graph in (True, False) if has_graph else (False,):
+        yield from code_residencies(file, graph)
+    if file.fast is not None and FAST_ONLY in file.calibration:
+        yield Residency(None, False, fast=True)
+
+
+def goes_fast(file: SegmentFile) -> bool:
+    """Whether there are fast codes that the build found to tell most rows off."""
+    measured = (of.get("lists") for of in file.calibration.values() if isinstance(of, Mapping))
+    return file.fast is not None and any(isinstance(lists, Mapping) and lists.get("slack") for lists in measured)
 
 
 def least_bytes(file: SegmentFile) -> int:
@@ -94,7 +120,8 @@ def bytes_beside_cache(file: SegmentFile, residency: Residency) -> int:
     """What codes, lists, graph, the rows that are kept exact and links take in memory."""
     formats = formats_in_memory(file, residency)
     total = sum(file.rows * codes.record_bytes + codes.shared_bytes for codes in formats)
-    total += list_bytes(file) if residency.codes else 0
+    total += list_bytes(file) if residency.codes or residency.fast else 0
+    total += fast_bytes(file) if residency.fast else 0
     total += exact_bytes(file) + (4 * file.rows * file.degree if residency.graph else 0)
     return total + (link_bytes(file) if residency.links else 0)
 
@@ -112,6 +139,14 @@ def list_bytes(file: SegmentFile) -> int:
     return file.lists.count * (layout.item_bytes + 4)
 
 
+def fast_bytes(file: SegmentFile) -> int:
+    """Of the fast codes, and of what they are made with."""
+    if file.fast is None:
+        return 0
+    book = file.layout(SectionName.FAST_BOOK)
+    return file.fast.blocks(file.rows) * file.fast.block_bytes + 2 * file.fast.groups * book.item_bytes
+
+
 def cache_bytes_min(file: SegmentFile) -> int:
     """What reading nodes through a cache takes at least."""
     return max(CACHE_BYTES_MIN, CACHE_BLOCKS_MIN * file.layout(SectionName.NODES).block_bytes)
@@ -123,6 +158,21 @@ class Codes:
 
     quantizer: Quantizer
     records: NDArray[np.uint8]
+
+
+def quantizer_of(file: SegmentFile) -> Quantizer | None:
+    """That of the codes, which need not be in memory; None where there are none. Raises Corruption."""
+    if file.codes is None:
+        return None
+    try:
+        return file.codes.quantizer(file.metric, file.centroid, file.seed, file.load_basis(), file.load_centres())
+    except ValueError as error:
+        raise _senseless(file, error) from error
+
+
+def _senseless(file: SegmentFile, error: ValueError) -> Corruption:
+    section = SectionName.CENTRES if SectionName.CENTRES in file.sections else SectionName.BASIS
+    return Corruption(f"{file.name}: section '{section}' makes no sense: {error}.")
 
 
 def load_codes(
@@ -141,8 +191,7 @@ def load_codes(
             for codes in formats_in_memory(file, residency)
         )
     except ValueError as error:
-        section = SectionName.CENTRES if SectionName.CENTRES in file.sections else SectionName.BASIS
-        raise Corruption(f"{file.name}: section '{section}' makes no sense: {error}.") from error
+        raise _senseless(file, error) from error
     if residency.codes == file.codes:
         codes = Codes(quantizer, file.load_codes(sweepers))
     else:

@@ -18,31 +18,31 @@ from lutra.kernels.link_codes import Links
 from lutra.kernels.row_mask import RowMask
 from lutra.kernels.searcher import Plan, SearchCounters, Searcher, Share, Strategy
 from lutra.model.errors import ParameterInvalid
-from lutra.model.indexes import Metric
 from lutra.vectors import list_trial, trial
 from lutra.vectors.build_memory import sample_bytes
 from lutra.vectors.calibration import Calibration, Checked, Fallback
+from lutra.vectors.checks import asked_themselves, lists_checked, way_checked
 from lutra.vectors.code_format import CodeFormat
-from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.doubtful import NOTHING_DOUBTFUL, Doubtful, Measured
+from lutra.vectors.fast_trial import FastTrial, measure_fast
 from lutra.vectors.layout import EXACT_MAX, SectionName, SegmentKind
 from lutra.vectors.links import can_have_links, link_bytes, make_links
 from lutra.vectors.near_rows import NearRows, Wanted, near_rows
 from lutra.vectors.part import RECALL_TARGET_DEFAULT, Predicted
 from lutra.vectors.residency import (
+    FAST_ONLY,
     Residency,
     bytes_beside_cache,
     cache_bytes_min,
     choose_residency,
     code_residencies,
     load_codes,
+    quantizer_of,
 )
 from lutra.vectors.segment_file import SegmentFile
 from lutra.vectors.segment_plan import Way, apart_rows, calibration_of, costs_of, effort_of, measured_best, planned
 from lutra.vectors.strategies import foreseen, predicted_costs
 
-CHECK_SLACK: Final = 0.03
-"""Of recall: what a check finds too little by chance, and no more."""
 PLANS_MAX: Final = 1_024
 """That are kept: by the neighbours that are asked for, of which there are as many kinds as clients like, and by how
 many rows are under the mask."""
@@ -151,7 +151,9 @@ class Segment:
         codes, fine = load_codes(file, residency, sweepers)
         neighbours = file.load_graph(sweepers) if residency.graph else None
         malloc.trim()  # what loading left free
-        lists = None if codes is None else file.load_lists(codes.quantizer)
+        quantizer = codes.quantizer if codes is not None else quantizer_of(file) if residency.fast else None
+        lists = None if quantizer is None else file.load_lists(quantizer)
+        fast = file.load_fast(lists, sweepers) if residency.fast and lists is not None else None
         exact_rows, exact_vectors = file.load_exact()
 
         def searcher_with(links: Links | None) -> Searcher:
@@ -162,7 +164,7 @@ class Segment:
                 file.dimension,
                 file.degree,
                 file.metric,
-                None if codes is None else codes.quantizer,
+                quantizer,
                 None if codes is None else codes.records,
                 neighbours,
                 file.entries,
@@ -173,6 +175,8 @@ class Segment:
                 exact_vectors=exact_vectors,
                 lists=lists,
                 links=links,
+                fast=None if fast is None else fast[0],
+                fast_blocks=None if fast is None else fast[1],
             )
 
         links = None
@@ -446,7 +450,7 @@ def _linked_way(file: SegmentFile, searcher: Searcher, residency: Residency) -> 
     ask = trial.Asking(searcher, sample, costs)
     walks = trial.try_walks(ask)
     calibration = trial.measure(ask, walks, trial.try_bounds(ask, walks), costs)
-    calibration = _checked(calibration, searcher, sample, residency, costs, 0)
+    calibration = way_checked(calibration, searcher, sample, residency, costs, 0)
     return Way(costs, calibration) if calibration.fallback is Fallback.NONE else None
 
 
@@ -481,9 +485,12 @@ def _calibrate(file: SegmentFile, doubtful: Doubtful, threads: int, *, with_effo
     walks: dict[CodeFormat, tuple[trial.Walks, ...]] = {}
     apart: dict[CodeFormat, list[int]] = {}
     far: tuple[int, NDArray[np.int64]] | None = None
+    fast: FastTrial | None = None
+    best: Calibration | None = None
     exact: set[int] = set(doubtful.hardly.tolist())
     cache = BlockCache(min(trial.CACHE_BYTES, max(_TRIAL_CACHE_BYTES_MIN, sample_bytes())))
     for residency in code_residencies(file, file.kind is SegmentKind.GRAPH):
+        residency = replace(residency, fast=with_effort and file.fast is not None and residency.codes == file.codes)
         costs, codes = costs_of(file, residency), residency.codes
         assert codes is not None
         searcher = Segment.load(file, residency, cache=cache).searcher
@@ -497,91 +504,52 @@ def _calibrate(file: SegmentFile, doubtful: Doubtful, threads: int, *, with_effo
             calibration = trial.measure(ask, walks[codes], bounds, costs)
             if searcher.lists is not None:
                 far = far or list_trial.far_from_themselves(searcher.lists, file, threads)
-                lists = list_trial.measure_lists(searcher.lists, sample, bounds, costs, far[0], threads)
-        calibration = _checked(calibration, searcher, sample, residency, costs, threads)
+                if searcher.fast is not None and searcher.fast_blocks is not None:
+                    fast = fast or measure_fast(searcher.fast, searcher.fast_blocks, sample, file.metric)
+                slack = fast.slack if fast is not None and searcher.fast is not None else 0.0
+                of_lists = replace(costs, has_fast=slack > 0)
+                lists = list_trial.measure_lists(searcher.lists, sample, bounds, of_lists, far[0], threads, slack)
+        calibration = way_checked(calibration, searcher, sample, residency, costs, threads)
         if costs.has_graph and calibration.fallback is Fallback.NONE:
             if codes not in apart:
                 own = planned(costs, residency, calibration, 1, RECALL_TARGET_DEFAULT)
                 apart[codes] = trial.apart(searcher, file, own, threads)
             calibration = calibration.with_apart(apart[codes])
-        calibration = _asked_themselves(calibration, searcher, file, doubtful.raised, exact, residency, costs, threads)
+        calibration = asked_themselves(calibration, searcher, file, doubtful.raised, exact, residency, costs, threads)
         if far is not None and lists is not None and calibration.fallback is Fallback.NONE:
             way = searcher, file, residency, costs, threads
-            calibration = _lists_checked(calibration.with_lists(lists), sample, far[1], exact, *way)
+            calibration = lists_checked(calibration.with_lists(lists), sample, far[1], exact, *way)
         found[residency.name] = calibration.to_json()
         searcher.nodes.close()
+        best = best or calibration
+    if fast is not None and fast.slack > 0 and far is not None and sample is not None and best is not None:
+        alone = _alone(file, best, fast, sample, far, exact, cache, threads)
+        found |= {} if alone is None else {FAST_ONLY: alone.to_json()}
     cache.close()
     return Measured(found, np.array(sorted(exact) if len(exact) <= EXACT_MAX else [], np.int64))
 
 
-def _lists_checked(
-    calibration: Calibration,
-    sample: trial.Sample,
-    far: NDArray[np.int64],
-    exact: set[int],
-    searcher: Searcher,
+def _alone(
     file: SegmentFile,
-    residency: Residency,
-    costs: SegmentCosts,
-    threads: int,
-) -> Calibration:
-    """The calibration as it is where searches by lists find enough, and the rows that are ``far`` from themselves, or
-    these can be kept ``exact`` with the others; else without lists."""
-
-    def plan(k: int) -> Plan:
-        return planned(costs, residency, calibration, k, RECALL_TARGET_DEFAULT, strategy=Strategy.LIST_SCAN)
-
-    recall, _ = trial.check(searcher, sample, plan(sample.truths[0].shape[1]), threads)
-    if recall < RECALL_TARGET_DEFAULT - CHECK_SLACK:
-        return calibration.with_lists(None)
-    missed = trial.missed(searcher, file, far[: trial.UNMET_MAX], plan(1), threads)
-    if len(far) > trial.UNMET_MAX or len(exact.union(missed)) > EXACT_MAX:
-        return calibration.with_lists(None)
-    exact.update(missed)
-    return calibration
-
-
-def _asked_themselves(
-    calibration: Calibration,
-    searcher: Searcher,
-    file: SegmentFile,
-    raised: NDArray[np.int64],
-    exact: set[int],
-    residency: Residency,
-    costs: SegmentCosts,
-    threads: int,
-) -> Calibration:
-    """The calibration with the first way, from its own on, that misses so few of the ``raised`` rows that they can be
-    kept ``exact`` with the others; they are added to those."""
-    ways = list(Fallback)
-    for fallback in ways[ways.index(calibration.fallback) : ways.index(Fallback.EXACT)]:
-        calibration = calibration.with_fallback(fallback)
-        missed: list[int] = []
-        if file.metric is not Metric.DOT_PRODUCT:  # by which others may be nearer than a row to itself
-            own = planned(costs, residency, calibration, 1, RECALL_TARGET_DEFAULT)
-            missed = trial.missed(searcher, file, raised, own, threads)
-        if len(exact.union(missed)) <= EXACT_MAX:
-            exact.update(missed)
-            return calibration
-    return calibration.checked(Fallback.EXACT, 1.0)
-
-
-def _checked(
-    calibration: Calibration,
-    searcher: Searcher,
+    best: Calibration,
+    fast: FastTrial,
     sample: trial.Sample,
-    residency: Residency,
-    costs: SegmentCosts,
+    far: tuple[int, NDArray[np.int64]],
+    exact: set[int],
+    cache: BlockCache,
     threads: int,
-) -> Calibration:
-    """The calibration with the first way that finds enough, and what it finds."""
-    k = sample.truths[0].shape[1]
-    for fallback in Fallback:
-        calibration = calibration.checked(fallback, 1.0)
-        if fallback is not Fallback.EXACT:
-            plan = planned(costs, residency, calibration, k, RECALL_TARGET_DEFAULT)
-            calibration = calibration.checked(fallback, *trial.check(searcher, sample, plan, threads))
-        assert calibration.recall is not None
-        if calibration.recall >= RECALL_TARGET_DEFAULT - CHECK_SLACK:
-            break
-    return calibration
+) -> Calibration | None:
+    """Of searches with fast codes alone in memory; None where they find too little. ``best``: with all codes."""
+    residency = Residency(None, False, fast=True)
+    if best.fallback is not Fallback.NONE:
+        return None
+    costs = costs_of(file, residency)
+    searcher = Segment.load(file, residency, cache=cache).searcher
+    assert searcher.lists is not None
+    lists = list_trial.measure_lists(searcher.lists, sample, fast.alone, costs, far[0], threads)
+    calibration = Calibration({}, sample.farthest).with_lists(lists)
+    if lists is not None:
+        way = searcher, file, residency, costs, threads
+        calibration = lists_checked(calibration, sample, far[1], exact, *way)
+    searcher.nodes.close()
+    return calibration if calibration.lists is not None else None

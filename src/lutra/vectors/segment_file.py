@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 from lutra.kernels.blocks import BlockCache, BlockKind, BlockSource
 from lutra.kernels.checksum import crc32c, crc32c_blocks
 from lutra.kernels.codes import Quantizer
+from lutra.kernels.fast_codes import FastCodes
 from lutra.kernels.lists import Lists
 from lutra.model.errors import Corruption
 from lutra.model.indexes import Metric
 from lutra.vectors.code_format import CodeFormat
+from lutra.vectors.fast_format import FastBook, FastFormat
 from lutra.vectors.footer import Footer, Sections, footer_size, parse_footer
 from lutra.vectors.layout import (
     CHECKSUM_BYTES,
@@ -168,6 +170,11 @@ class SegmentFile:
         return self._footer.lists
 
     @property
+    def fast(self) -> FastFormat | None:
+        """None: there are no fast codes."""
+        return self._footer.fast
+
+    @property
     def degree(self) -> int:
         """Places for neighbours a row; 0: no graph."""
         return self._footer.degree
@@ -230,6 +237,17 @@ class SegmentFile:
             return lists_of(items, self.rows, self.lists.step, quantizer)
         except ValueError as error:
             raise Corruption(f"{self.name}: section 'lists' makes no sense: {error}.") from error
+
+    def load_fast(self, lists: Lists, sweepers: Executor | None = None) -> tuple[FastCodes, Bytes] | None:
+        """The fast codes of the rows in ``lists``, and what made them; None where there are none."""
+        if self.fast is None:
+            return None
+        book = FastBook.of_items(self._load(SectionName.FAST_BOOK))
+        try:
+            codes = book.codes(lists, self.fast)
+        except ValueError as error:
+            raise Corruption(f"{self.name}: section 'fast_book' makes no sense: {error}.") from error
+        return codes, self._load(SectionName.FAST, sweepers)
 
     def load_exact(self) -> tuple[Rows, Matrix]:
         """uint32 [e], ascending, the rows that codes do not describe, and their vectors float32 [e, dimension]."""

@@ -69,7 +69,7 @@ def effort_of(
 
 def _measured(file: SegmentFile, residency: Residency) -> Mapping[str, Any]:
     """What the build measured with such codes; with the best, where none are in memory and distances are exact."""
-    if residency.codes is None:
+    if residency.codes is None and not residency.fast:
         return measured_best(file)
     found: Mapping[str, Any] = file.calibration.get(residency.name, {})
     return found
@@ -101,5 +101,6 @@ def costs_of(file: SegmentFile, residency: Residency) -> SegmentCosts:
     """Of the segment with that in memory."""
     code_bytes = residency.codes.record_bytes if residency.codes else 0
     nodes, has_graph = file.layout(SectionName.NODES), file.kind is SegmentKind.GRAPH
-    lists = file.lists.count if file.lists is not None and residency.codes else 0
-    return SegmentCosts(file.rows, code_bytes, has_graph, nodes.items_per_block, nodes.block_bytes, file.degree, lists)
+    lists = file.lists.count if file.lists is not None and (residency.codes or residency.fast) else 0
+    blocks = nodes.items_per_block, nodes.block_bytes
+    return SegmentCosts(file.rows, code_bytes, has_graph, *blocks, file.degree, lists, has_fast=residency.fast)

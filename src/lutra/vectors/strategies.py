@@ -6,7 +6,8 @@ CODE_SCAN      the codes of all that qualify cost less than a walk
 WALK           the rest; rows that do not qualify are walked through. The walk watches its pass rate: it widens its beam
                where some qualify, reads through those that do not where few do, and goes on until it has k
 LIST_SCAN      the codes of all that qualify in the lists nearest to the query: as many lists as recall takes, and more
-               where few of their rows qualify
+               where few of their rows qualify. Fast codes, where there are such, say which rows are worth a look; alone
+               in memory they say which are worth a read
 NODE_WALK      in place of WALK where the graph is not in memory; what it finds of too few is read in full
 =============  =====================================================================================================
 
@@ -42,6 +43,10 @@ FILTERED_SIGMAS_MIN: Final = 1.6
 """Under a filter: narrower bounds were measured next to rows, and what a filter leaves may lie farther off. (Of 1,350
 rows, without a query's nearest 5 %, .7 found the first for .947, 1.6 for .99 of the queries; where a filter leaves some
 of 40,000 rows by chance it is 2 % more reads.)"""
+
+FAST_CANDIDATES_MIN: Final = 512
+FAST_CANDIDATES_PER_ANSWER: Final = 16
+"""Kept where there are no codes but fast ones, at least and for each answer."""
 
 
 class Foreseen(NamedTuple):
@@ -101,6 +106,7 @@ def choose_plan(
     plan = rerank_plan(strategy, k, min(wanted, BEAM_MAX), sigmas, give_up)
     if by_lists is not None:
         plan = replace(plan, covers=by_lists.covers, reach=_reach(by_lists, effort, num_candidates))
+        plan = _by_fast(plan, k, by_lists, has_codes=residency.codes is not None)
     if num_candidates is None:
         return replace(plan, deepens=True, scans_when_away=scans_when_away, within=within)
     candidates = min(max(k, num_candidates), BEAM_MAX)
@@ -126,7 +132,8 @@ def predicted_costs(
     if residency.codes and fallback is not Fallback.EXACT:
         kept = rerank_plan(Strategy.CODE_SCAN, k, 0, 0.0).candidates
         options[Strategy.CODE_SCAN] = costs.scan(counting, kept, reads)
-    if costs.lists and residency.codes and effort.lists is not None and fallback is Fallback.NONE:
+    has_lists = costs.lists and (residency.codes or residency.fast)
+    if has_lists and effort.lists is not None and fallback is Fallback.NONE:
         kept = rerank_plan(Strategy.LIST_SCAN, k, 0, 0.0).candidates
         covered = _covered(costs, effort, counting, num_candidates)
         compared = max(reads, effort.lists.reads)
@@ -144,6 +151,14 @@ def predicted_costs(
     else:
         options[Strategy.WALK] = costs.filtered_walk(qualifying, distances, reads)
     return options
+
+
+def _by_fast(plan: Plan, k: int, by_lists: ListEffort, *, has_codes: bool) -> Plan:
+    """With the slack of the fast codes: without other codes it is what the bound of these would be."""
+    if has_codes:
+        return replace(plan, slack=by_lists.slack)
+    most = max(FAST_CANDIDATES_MIN, FAST_CANDIDATES_PER_ANSWER * k)
+    return replace(plan, slack=max(by_lists.bound_sigmas, 0.0), candidates=most)
 
 
 def _reads(k: int, effort: Effort) -> float:

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from lutra.kernels import _native
 from lutra.kernels.checksum import crc32c
 from lutra.kernels.codes import Described, Quantizer, centroid_of
+from lutra.kernels.fast_codes import BLOCK_ROWS, FastCodes
 from lutra.kernels.graph import NO_ROW, Graph, build
-from lutra.kernels.lists import BuiltLists
+from lutra.kernels.lists import BuiltLists, Lists
 from lutra.kernels.lists import build as build_lists
 from lutra.model.errors import ParameterInvalid, StorageFailure
 from lutra.model.indexes import Metric
@@ -28,6 +29,7 @@ from lutra.vectors.code_basis import choose_bases
 from lutra.vectors.code_centres import choose_centres
 from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.doubtful import Doubtful, Measured
+from lutra.vectors.fast_format import TRAINED_ROWS, FastBook, FastFormat, train
 from lutra.vectors.footer import Footer, lay_out, section_sizes
 from lutra.vectors.input_vectors import Matrix, input_vectors, let_go_of_pages
 from lutra.vectors.layout import EXACT_MAX, SectionName, SegmentKind, block_layout, sweep_layout, whole_pages
@@ -45,6 +47,8 @@ TOLD_ROWS: Final = 4_096
 BASIS_ROWS_MIN: Final = 4_096
 """And four times the dimension: of fewer rows too little is known of the directions they vary along. And only beside a
 graph: finding a basis takes longer than all else a segment without one takes to build."""
+FAST_ROWS_MIN: Final = 4_096
+"""Of fewer all codes are looked at as soon."""
 _SWEEP_BYTES: Final = 8 * 1024 * 1024
 _ORDERED_ROWS: Final = 65_536
 
@@ -259,6 +263,7 @@ class _Builder:
         self._centroid = np.empty(0, np.float32)
         self._described: list[NDArray[np.uint8]] = []
         self._lists: BuiltLists | None = None
+        self._fast: tuple[FastFormat, FastBook, FastCodes] | None = None
 
     @property
     def order(self) -> NDArray[np.uint32] | None:
@@ -299,7 +304,7 @@ class _Builder:
 
     def _sweeps(self, order: NDArray[np.uint32] | None = None) -> Iterator[tuple[int, Matrix]]:
         """First row and rows, in this order, a few MB at a time."""
-        step = max(1, _SWEEP_BYTES // (4 * self._dimension))
+        step = max(1, _SWEEP_BYTES // (4 * self._dimension * BLOCK_ROWS)) * BLOCK_ROWS
         for begin in range(0, self._rows, step):
             rows = slice(begin, begin + step)
             yield begin, self._vectors[rows if order is None else order[rows]]
@@ -391,6 +396,18 @@ class _Builder:
             self._threads,
             lambda done, total: self._report(BuildPhase.LISTS, done),
         )
+        self._train_fast(self._lists)
+
+    def _train_fast(self, built: BuiltLists) -> None:
+        """Not for inner products, which are no distances to add up."""
+        if self._metric is Metric.DOT_PRODUCT or self._rows < FAST_ROWS_MIN:
+            return
+        lists = Lists(self._codecs[SectionName.CODES], *built[1:3], built.step, built.radii, built.spreads)
+        rows = np.linspace(0, self._rows - 1, min(self._rows, TRAINED_ROWS)).astype(np.int64)
+        trained = train(lists, self.vectors_of(rows), rows, self._seed)
+        if trained is not None:
+            form, book = trained
+            self._fast = form, book, book.codes(lists, form)
 
     def _navigation(self) -> Bytes:
         return np.concatenate([self._centroid.astype("<f4").view(np.uint8), self._entries.astype("<u4").view(np.uint8)])
@@ -417,6 +434,7 @@ class _Builder:
             build={"beam": plan.beam, "alpha": plan.alpha} if has_graph else {},
             calibration={},
             lists=None if self._lists is None else ListFormat(len(self._lists.radii), self._lists.step),
+            fast=None if self._fast is None else self._fast[0],
         )
         return dataclasses.replace(footer, sections=lay_out(section_sizes(footer)))
 
@@ -433,6 +451,8 @@ class _Builder:
             writers[SectionName.CENTRES].append(np.ascontiguousarray(self._centres, "<f4").view(np.uint8))
         if self._lists is not None:
             writers[SectionName.LISTS].append(list_items(self._lists))
+        if self._fast is not None:
+            writers[SectionName.FAST_BOOK].append(self._fast[1].items())
         for begin, block in self._sweeps(self.order):
             nodes = np.ascontiguousarray(block, "<f4").view(np.uint8)
             if self._neighbours is not None:
@@ -440,6 +460,10 @@ class _Builder:
                 writers[SectionName.GRAPH].append(adjacency)
                 nodes = np.concatenate([nodes, adjacency], axis=1)
             writers[SectionName.NODES].append(nodes)
+            if self._fast is not None:
+                writers[SectionName.FAST].append(
+                    self._fast[2].encode(np.ascontiguousarray(block), begin, self._threads)
+                )
             described = np.zeros(len(block), np.uint8)
             for name, codec in self._codecs.items():
                 records, of_codes = codec.encode_described(np.ascontiguousarray(block), self._threads)

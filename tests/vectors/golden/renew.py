@@ -15,6 +15,7 @@ sys.path.insert(0, str(FOLDER.parents[1]))
 from support.segments import GOLDEN_EXACT, golden_name, golden_plan, golden_vectors, measured  # noqa: E402
 
 from lutra.model.indexes import Metric  # noqa: E402
+from lutra.vectors import writer  # noqa: E402
 from lutra.vectors.layout import SegmentKind  # noqa: E402
 from lutra.vectors.writer import write_segment  # noqa: E402
 
@@ -36,4 +37,10 @@ if __name__ == "__main__":
             write_segment(
                 path, golden_vectors(), Metric.COSINE, plan=golden_plan(kind), seed=7, calibrate=lambda *_: exact
             ).close()
+            print(path)
+    writer.FAST_ROWS_MIN = 0
+    for metric in (Metric.EUCLIDEAN, Metric.COSINE):
+        path = FOLDER / golden_name(SegmentKind.GRAPH, metric, 6, "fast")
+        if not path.exists():
+            write_segment(path, golden_vectors(), metric, plan=golden_plan(SegmentKind.GRAPH, "lists"), seed=7).close()
             print(path)
