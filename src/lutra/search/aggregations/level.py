@@ -37,7 +37,7 @@ from lutra.search.aggregations.rows import Places, Rows
 
 _ROWS_AT_ONCE: Final = 1 << 20
 _ROWS_LEAST: Final = 1 << 13
-_ROWS_HURRIED: Final = (1 << 12, 1 << 16)
+_ROWS_HURRIED: Final = (1 << 9, 1 << 16)
 _ROWS_A_SECOND: Final = 200_000
 """Where time may end before all rows are looked at: pieces are a small part of what can be done in it."""
 _HURRIED_S: Final = 1.0
