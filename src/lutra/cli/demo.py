@@ -45,10 +45,7 @@ def demo(data: Path) -> None:
     """
     console = Console(highlight=False)
     with shown_failures(), lutra.connect(data) as database:
-        try:
-            library = _fill(database, data, console)
-        except ImportError as error:  # scikit-learn is an extra
-            raise click.ClickException(str(error)) from error
+        library = _fill(database, data, console)
         for question, where in _QUESTIONS:
             print_answer(console, ask(library, question, where, _ANSWERS))
     console.print(f"\nAsk your own: [bold]lutra search --data {data}[/bold]")

@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lutra.embedding.decomposition import SparseMatrix, main_directions
 from lutra.embedding.words import words
 from lutra.model.errors import Corruption, ParameterInvalid
 
@@ -48,34 +49,20 @@ class TfidfEmbedder:
     def fit(cls, texts: Sequence[str], dimension: int = 256, seed: int = 0) -> TfidfEmbedder:
         """Learns words and their company from ``texts``; 10,000 short texts take a few seconds.
 
-        Raises ParameterInvalid where they have fewer words, in two texts or more, than ``dimension``; ImportError
-        where scikit-learn is not installed.
+        Raises ParameterInvalid where they have fewer words, in two texts or more, than ``dimension``.
         """
-        try:
-            from sklearn.decomposition import TruncatedSVD
-            from sklearn.feature_extraction.text import TfidfVectorizer
-        except ImportError as error:
-            raise ImportError("TfidfEmbedder.fit() needs scikit-learn: pip install 'lutra[demo]'") from error
-        vectorizer = TfidfVectorizer(
-            analyzer=words,
-            sublinear_tf=True,
-            min_df=min(_TEXTS_WITH_WORD_MIN, len(texts)),
-            max_features=_WORDS_MAX,
-            dtype=np.float32,
-        )
-        try:
-            weights = vectorizer.fit_transform(texts)
-        except ValueError as error:  # no words at all
-            raise ParameterInvalid(f"cannot fit an embedder to {len(texts)} texts: {error}") from error
-        if not 1 <= dimension < min(weights.shape):
+        counted = [Counter(words(text)) for text in texts]
+        vocabulary, texts_with = _vocabulary(counted)
+        if not 1 <= dimension < min(len(texts), len(vocabulary)):
             raise ParameterInvalid(
-                f"{len(texts)} texts with {weights.shape[1]} words are too few for {dimension} dimensions"
+                f"{len(texts)} texts with {len(vocabulary)} words are too few for {dimension} dimensions"
             )
-        decomposition = TruncatedSVD(dimension, n_iter=_POWER_ITERATIONS, random_state=seed).fit(weights)
+        rarity = (np.log((1 + len(texts)) / (1 + texts_with)) + 1).astype(np.float32)
+        weights = _weights(counted, vocabulary, rarity)
+        singular, right = main_directions(weights, dimension, _POWER_ITERATIONS, seed)
         # Damped by the root of their singular values, the few directions that most texts share do not drown the rest.
-        folding = decomposition.components_.T / np.sqrt(np.maximum(decomposition.singular_values_, _SINGULAR_MIN))
-        vocabulary = [str(word) for word in vectorizer.get_feature_names_out()]
-        return cls(vocabulary, vectorizer.idf_.astype(np.float32), folding.astype(np.float32))
+        damped = np.sqrt(np.maximum(singular, _SINGULAR_MIN))
+        return cls(vocabulary, rarity, (right / damped).astype(np.float32))
 
     @property
     def name(self) -> str:
@@ -134,6 +121,40 @@ class TfidfEmbedder:
         if rarity.shape != (len(vocabulary),) or folding.ndim != 2 or len(folding) != len(vocabulary):
             raise Corruption(f"{path} is not a saved embedder: its parts do not fit")
         return cls(vocabulary, rarity, folding)
+
+
+def _vocabulary(counted: Sequence[Counter[str]]) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """The words of texts by name, those that occur most where there are too many, and in how many texts each is."""
+    with_word = Counter(word for counts in counted for word in counts)
+    least = min(_TEXTS_WITH_WORD_MIN, len(counted))
+    found = sorted(word for word, count in with_word.items() if count >= least)
+    if len(found) > _WORDS_MAX:
+        occurrences: Counter[str] = Counter()
+        for counts in counted:
+            occurrences.update(counts)
+        found = sorted(sorted(found, key=lambda word: -occurrences[word])[:_WORDS_MAX])
+    return found, np.array([with_word[word] for word in found], dtype=np.int64)
+
+
+def _weights(
+    counted: Sequence[Counter[str]], vocabulary: Sequence[str], rarity: npt.NDArray[np.float32]
+) -> SparseMatrix:
+    """A row for each text, of length 1 or 0: of each known word the logarithm of its count, by its rarity."""
+    positions = {word: position for position, word in enumerate(vocabulary)}
+    columns: list[int] = []
+    logarithms: list[float] = []
+    starts = [0]
+    for counts in counted:
+        known = sorted((positions[word], count) for word, count in counts.items() if word in positions)
+        columns.extend(position for position, _ in known)
+        logarithms.extend(1.0 + math.log(count) for _, count in known)
+        starts.append(len(columns))
+    at = np.array(columns, dtype=np.int64)
+    values = np.array(logarithms, dtype=np.float32) * rarity[at]
+    of_row = np.repeat(np.arange(len(counted)), np.diff(starts))
+    lengths = np.sqrt(np.bincount(of_row, weights=values.astype(np.float64) ** 2, minlength=len(counted)))
+    values /= lengths[of_row].astype(np.float32)
+    return SparseMatrix(np.array(starts, dtype=np.int64), at, values, len(vocabulary))
 
 
 def opened(argument: str, dimension: int | None) -> TfidfEmbedder:
