@@ -4,6 +4,8 @@
 # make pictures    search in a thousand pictures by words or by a picture, on a page: examples/pictures
 # make assistant   answers from documents, on a page: examples/assistant
 # make lint    ruff, mypy strict, import-linter
+# make wheel   dist/: the source distribution, and a wheel for each CPython that is found; needs none of .venv
+# make deb     dist/: a Debian package with a systemd unit, of the wheel; make sbom: what Lutra is made of (CycloneDX)
 # make screenshots   the pictures of docs/console.md, taken in Chromium
 # make bench   the benchmarks of bench/, printed as tables
 # make docs    the documentation as a site in site/: python3 -m http.server -d site, or open site/index.html
@@ -12,6 +14,8 @@ PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
+# What builds packages: the extra `package`, without Lutra.
+PACKAGE_VENV := .venv-package
 NATIVE := CMakeLists.txt native/CMakeLists.txt $(wildcard native/*.cpp native/*/*)
 # The SDK's own tests on CPython 3.12, where it uses its native codec; the server runs on the interpreter of $(VENV).
 SDK_VENV := $(VENV)-sdk312
@@ -19,7 +23,7 @@ SDK_TESTS = [ ! -x $(SDK_VENV)/bin/pytest ] || LUTRA_SERVER_PYTHON=$(BIN)/python
 # Two processes at once: half the time on two cores, and none of the memory that one a core would take on many.
 SHARED_OUT := -n 2 --dist worksteal
 
-.PHONY: setup browser screenshots demo assistant pictures test test-slow lint bench docs protos clean
+.PHONY: setup browser screenshots demo assistant pictures test test-slow lint bench docs protos wheel deb sbom clean
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml $(NATIVE)
@@ -67,5 +71,21 @@ docs: setup
 protos: setup
 	$(BIN)/python -m lutra.server.wire.generate
 
+$(PACKAGE_VENV)/.installed: pyproject.toml
+	@$(PYTHON) -m venv $(PACKAGE_VENV)
+	@$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["package"], sep="\n")' \
+		| xargs -d '\n' $(PACKAGE_VENV)/bin/python -m pip install --quiet
+	@touch $@
+
+# WHEELS="3.11 3.13": of these CPythons alone.
+wheel: $(PACKAGE_VENV)/.installed
+	$(PACKAGE_VENV)/bin/python -m tools.wheels $(WHEELS)
+
+deb: $(PACKAGE_VENV)/.installed
+	$(PACKAGE_VENV)/bin/python -m tools.debian
+
+sbom: setup
+	$(BIN)/python -m tools.sbom
+
 clean:
-	rm -rf $(VENV) $(SDK_VENV) build demo-data pictures-data site
+	rm -rf $(VENV) $(SDK_VENV) $(PACKAGE_VENV) build dist demo-data pictures-data site

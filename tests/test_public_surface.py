@@ -1,5 +1,6 @@
 """The public surface is ``lutra.__all__``, and every name in it says that it is from there."""
 
+import importlib.metadata
 import subprocess
 import sys
 import tomllib
@@ -54,4 +55,5 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_the_version_is_the_projects() -> None:
-    assert lutra.__version__ == tomllib.loads(PROJECT.read_text())["project"]["version"]
+    assert "version" in tomllib.loads(PROJECT.read_text())["project"]["dynamic"]
+    assert lutra.__version__ == importlib.metadata.version("lutra")

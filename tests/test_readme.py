@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from support.server import ACCESS_KEY_ID, ACCESS_KEY_SECRET, ServerProcess
 
+from lutra.model import limits
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
@@ -140,3 +142,19 @@ def test_design_notes_are_numbered_without_gaps() -> None:
 @pytest.mark.parametrize("target", re.findall(r"^make (\S+)", README, re.MULTILINE))
 def test_make_targets_exist(target: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_limits_are_those_of_the_code() -> None:
+    found = re.search(r"<!-- limits -->\n(.*?)<!-- /limits -->", README, re.DOTALL)
+    assert found
+    said = [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", found[1])]
+    mb = 1024 * 1024
+    assert said == [
+        *(limits.KEY_COLUMNS_MAX, limits.KEY_VALUE_BYTES_MAX, limits.ROW_BYTES_MAX // mb),
+        *(limits.COLUMN_VALUE_BYTES_MAX // mb, limits.COLUMNS_PER_WRITE_MAX),
+        *(limits.TABLES_PER_INSTANCE_MAX, limits.INDEXES_PER_TABLE_MAX, limits.SECONDARY_INDEXES_MAX),
+        *(limits.INDEX_FIELDS_MAX, limits.VECTOR_FIELDS_MAX, limits.VECTOR_DIMENSION_MAX),
+        *(limits.TOP_K_MAX, limits.SEARCH_LIMIT_MAX, limits.SEARCH_LIMIT_INDEX_ONLY_MAX),
+        limits.SEARCH_TIMEOUT_MS_MAX // 1_000,
+        *(limits.BODY_BYTES_MAX // mb, limits.BATCH_WRITE_ROWS_MAX, limits.BATCH_GET_ROWS_MAX, limits.RANGE_ROWS_MAX),
+    ]

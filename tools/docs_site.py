@@ -28,7 +28,12 @@ _EXAMPLES: Final = {
     path.relative_to(ROOT).as_posix(): f"examples/{path.parent.name}.md"
     for path in sorted(ROOT.glob("examples/*/README.md"))
 }
-_WRITTEN: Final = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"} | _EXAMPLES
+_WRITTEN: Final = {
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+    "packaging/README.md": "packages.md",
+} | _EXAMPLES
 """Documents outside of ``docs``, and where the site has them."""
 _ELSEWHERE: Final = _WRITTEN | {"README.md": "index.md", "examples/lutra.ipynb": "notebook.md"}
 """Where the site has what lies outside of ``docs``."""
