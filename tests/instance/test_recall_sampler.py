@@ -44,6 +44,8 @@ class Bench:
 
     def note(self, request: SearchRequest, times: int = 1) -> None:
         for _ in range(times):
+            with self.sampler.searching():
+                pass
             self.sampler.note(OF, request)
 
     def measure_all(self) -> int:
@@ -64,6 +66,37 @@ def test_it_waits_until_nobody_searches() -> None:
     assert not bench.sampler.step(), "somebody has searched meanwhile"
     assert bench.measure_all() == 1
     assert bench.asked == [NEAR]
+
+
+def test_a_search_counts_that_is_under_way_or_finds_not_all() -> None:
+    """Answers in part and errors are not measured; who gives them is busy all the same."""
+    bench = Bench()
+    bench.note(NEAR)
+    bench.now_s += 2 * IDLE_S
+    with bench.sampler.searching():
+        bench.now_s += 2 * IDLE_S
+        assert not bench.sampler.step(), "somebody searches"
+    assert not bench.sampler.step(), "somebody has just searched"
+    bench.now_s += 2 * IDLE_S
+    with pytest.raises(MetaNotMatch), bench.sampler.searching():
+        raise MetaNotMatch("it is gone")
+    assert not bench.sampler.step()
+    assert bench.measure_all() == 1
+    assert bench.asked == [NEAR]
+
+
+def test_what_was_measured_of_a_partition_goes_with_it() -> None:
+    bench = Bench()
+    here, gone = OF._replace(partition="p1"), OF._replace(partition="p2")
+    for of in (here, gone):
+        bench.sampler.note(of, NEAR)
+    bench.measure_all()
+    assert bench.sampler.measured(gone, False) is not None
+    bench.sampler.note(gone, NEAR)
+    bench.sampler.forget_partition("p2")
+    assert bench.measure_all() == 0
+    assert bench.sampler.measured(gone, False) is None
+    assert bench.sampler.measured(here, False) is not None
 
 
 def test_a_share_is_measured_and_neighbours_only() -> None:

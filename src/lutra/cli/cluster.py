@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lutra.cluster.node_process import NodeSettings
     from lutra.cluster.ray_head import RayHead
     from lutra.cluster.status import ClusterStatus
+    from lutra.instance.recall_sampler import Told
     from lutra.objects.store import ObjectStore
 
 _FIRST_PORT: Final = 8087
@@ -263,6 +264,9 @@ def status(store: str, as_json: bool) -> None:
     indexes, and indexed in full; up to "persisted" need not be read again when it is opened elsewhere. One that is
     "failed" its owner could not open, and tries again: why is told below, in JSON as "failed".
 
+    "recall" is the share of the nearest that searches for neighbours have found, of those that the owner measured since
+    it opened the partition: of the index that finds least; in JSON of each, with a 95 % interval.
+
     In JSON a range has the first partition key, and the first after it; null: there is no such bound. Binary keys are
     {"hex": "..."}.
     """
@@ -321,6 +325,7 @@ def _status_json(found: ClusterStatus) -> dict[str, object]:
                     "indexed": row.told.indexed,
                     "persisted": row.told.persisted,
                 },
+                "measured_recall": {} if row.told is None else row.told.recall,
                 "failed": None if row.unopened is None else {"tries": row.unopened.tries, "error": row.unopened.error},
             }
             for row in found.partitions
@@ -354,13 +359,14 @@ def _print_status(found: ClusterStatus) -> None:
     table = RichTable(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("table", "partition", "keys", "owner", "state"):
         table.add_column(column, no_wrap=True)
-    for column in ("epoch", "written", "searchable", "indexed", "persisted"):
+    for column in ("epoch", "written", "searchable", "indexed", "persisted", "recall"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in found.partitions:
-        marks = [""] * 4
+        marks = [""] * 5
         if row.told is not None:
             told = row.told
             marks = [_mark(each) for each in (told.written, told.searchable, told.indexed, told.persisted)]
+            marks.append(_least_recall(told.recall))
         keys = f"{_key_text(row.begin)} … {_key_text(row.end)}"
         cells = (row.table, row.entry.id, keys, row.owner or "nobody", row.state, str(row.epoch), *marks)
         table.add_row(*map(Text, cells))  # keys are clients': nothing in them is markup
@@ -369,6 +375,12 @@ def _print_status(found: ClusterStatus) -> None:
         if row.unopened is not None:
             console.print(Text(f"\npartition {row.entry.id} could not be opened {row.unopened.tries} times; the last:"))
             console.print(Text(_printable(row.unopened.error)), soft_wrap=True)
+
+
+def _least_recall(measured: Mapping[str, Told]) -> str:
+    """Of all indexes of a partition, of searches with a filter and without."""
+    found = [kind["recall"] for told in measured.values() for kind in told.values()]
+    return f"{min(found):.3f}" if found else ""
 
 
 def _mark(sequence: int) -> str:

@@ -79,6 +79,13 @@ _WAITING_SCANS: Final = 32
     type=click.Path(file_okay=False, path_type=Path),
     help="A local folder for segments that are being built. [default: one of its own, which goes with it]",
 )
+@click.option(
+    "--recall-sample",
+    default=0.01,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Share of searches for neighbours that are made once more while nobody searches, to measure their recall.",
+)
 @log_level_option
 def node(
     store: str,
@@ -94,6 +101,7 @@ def node(
     split_rows: int,
     split_mb: int,
     scratch: Path | None,
+    recall_sample: float,
     log_level: str,
 ) -> None:
     """Run one node of a cluster, over the store that has all of its data.
@@ -133,6 +141,7 @@ def node(
                 builders=builders,
                 capacity=capacity,
                 splits=SplitPolicy(split_rows or None, split_mb * _MB or None),
+                recall_sample=recall_sample,
             )
             running = Node(options)
             try:

@@ -21,6 +21,7 @@ from lutra.index.lsm.resources import Resources
 from lutra.instance.index_changes import WantedIndex
 from lutra.instance.instance import Instance
 from lutra.instance.partition import Partition
+from lutra.instance.recall_sampler import RecallSampler
 from lutra.kv.slatedb.settings import SlateSettings
 from lutra.kv.slatedb.store import SlateStore
 from lutra.model.clock import Clock, SystemClock
@@ -167,6 +168,8 @@ class OwnedPartition:
         Nothing is acknowledged after it. What fails is logged: whoever opens the partition next goes by storage alone.
         """
         self.calls.close()
+        if self.instance.recall is not None:
+            self.instance.recall.forget_partition(self.id)
         if not self.calls.drain(drain_s):
             _log.warning("partition %s is closed with %d calls under way", self.id, self.calls.under_way)
         for end in (self.partition.stop, self.partition.close):
@@ -202,6 +205,7 @@ class PartitionHost:
         clock: Clock | None = None,
         settle: Callable[[str], None] = lambda partition_id: None,
         rows_bytes: int | None = None,
+        recall: RecallSampler | None = None,
     ) -> None:
         """
         :param root: where the cluster is: a folder, or ``s3://bucket/prefix``.
@@ -210,7 +214,9 @@ class PartitionHost:
         :param settle: is called with the id of a partition that has been opened, before anything is answered from it,
             and raises where it is not to be (`lutra.cluster.splits.splitting.settle`).
         :param rows_bytes: of memory, for the rows of all partitions; None: as much for each as it can use.
+        :param recall: is told of searches for neighbours.
         """
+        self._recall = recall
         self._rows_settings = _ROWS
         if rows_bytes is not None:
             least, most = _ROWS_BYTES
@@ -273,6 +279,7 @@ class PartitionHost:
             rows.close()
             raise
         owned = OwnedPartition(entry, table, epoch, partition, rows, is_sure, self.send_index_rows)
+        owned.instance.recall, owned.instance.partition_id = self._recall, entry.id
         try:
             owned.reopen()
             owned.reconcile(table)

@@ -41,11 +41,14 @@ from lutra.instance.defaults import MEMORY_BYTES_DEFAULT
 from lutra.instance.memory_keeper import MemoryKeeper
 from lutra.instance.memory_plan import MemoryPlan
 from lutra.instance.process_memory import resident_bytes
+from lutra.instance.recall_sampler import IndexKey, RecallSampler
 from lutra.kv.store import Estimate
 from lutra.model.clock import Clock, SystemClock
 from lutra.model.errors import LutraError, PartitionUnopened, StorageFailure
+from lutra.model.queries import SearchRequest
 from lutra.objects.opening import open_store
 from lutra.objects.store import ObjectStore
+from lutra.search.nodes.knn import Sampled
 
 LOOK_METHOD: Final = "node/look"
 _SPLITS_S: Final = 10.0
@@ -79,6 +82,8 @@ class NodeOptions:
     capacity: int = 1
     leases: ControllerSettings = field(default_factory=ControllerSettings)
     splits: SplitPolicy = field(default_factory=SplitPolicy)
+    recall_sample: float = 0.0
+    """Share of searches for neighbours whose recall is measured (`lutra.instance.recall_sampler`)."""
 
 
 def _resources(options: NodeOptions) -> tuple[Resources, MemoryPlan | None]:
@@ -120,6 +125,8 @@ class Node:
         self.resources = replace(opened, crews=self._crews)
         self.memory = MemoryKeeper(self.resources, plan)
         """What all of it takes. To look at."""
+        self.recall = RecallSampler(options.recall_sample, self._shadowed)
+        """What searches of partitions find of the true neighbours, as far as that is measured. To look at."""
         secret = bytes.fromhex(self.identity.peer_secret)
         self.host = PartitionHost(
             options.store,
@@ -128,6 +135,7 @@ class Node:
             self._clock,
             partial(settle, self.maps),
             rows_bytes=None if plan is None else plan.rows_bytes,
+            recall=self.recall,
         )
         self.peers = Peers(secret)
         self.methods = Methods(secret)
@@ -226,6 +234,7 @@ class Node:
         ]
         for loop in self._loops:
             loop.start()
+        self.recall.start()
 
     def leave(self, timeout_s: float = _LEAVE_S) -> None:
         """Hands over all that it owns, while it goes on answering. Returns when that is done, or the time is up."""
@@ -247,6 +256,7 @@ class Node:
     def close(self) -> None:
         """Ends its threads and lets go of all. A second close does nothing."""
         self._left.set()
+        self.recall.stop()
         self.memory.stop()
         for loop in self._loops:
             loop.stop()
@@ -262,6 +272,12 @@ class Node:
 
     def _sureness(self) -> Callable[[], bool]:
         return self.controller.sureness()
+
+    def _shadowed(self, of: IndexKey, request: SearchRequest) -> Sampled | None:
+        """As `Instance.shadow`, of a partition. Raises Moved where that is not surely here."""
+        owned = self.host.get(of.partition)
+        with owned.reading():
+            return owned.instance.shadow(of.table, of.name, request)
 
     def _step(self) -> bool:
         more = self.controller.step()

@@ -16,7 +16,7 @@ from lutra.instance.index_changes import IndexChanges, WantedIndex, being_filled
 from lutra.instance.living import answer_of_living
 from lutra.instance.open_indexes import GenerationStats, OpenIndex, OpenIndexes, Route
 from lutra.instance.partition import Partition
-from lutra.instance.recall_sampler import IndexKey, RecallSampler
+from lutra.instance.recall_sampler import IndexKey, RecallSampler, searching
 from lutra.instance.reconcile import reconciled
 from lutra.instance.scanning import check_parts, check_scan, scanned
 from lutra.instance.secondary import SecondaryIndexes
@@ -75,6 +75,8 @@ class Instance:
         self._changes = IndexChanges(name, partition, self.tables, self._indexes)
         self.recall: RecallSampler | None = None
         """What is told of searches for neighbours, where their recall is measured."""
+        self.partition_id = ""
+        """Of a table that is shared out, which part this has."""
 
     def require_writable(self) -> None:
         """Raises ReadOnlyDatabase where nothing of it can be changed."""
@@ -202,7 +204,7 @@ class Instance:
         self._process.check()
         self._changes.update(table, index, update)
         if self.recall is not None:  # searches may find more from now on, or less
-            self.recall.forget(IndexKey(self.name, table, index))
+            self.recall.forget(self.index_key(table, index))
 
     def wait_updated(self, table: str, index: str, timeout_s: float) -> None:
         """Returns when searches go by the newest schema of an index. Raises RequestTimeout."""
@@ -245,7 +247,7 @@ class Instance:
         self._process.check()
         self._changes.delete(table, index)
         if self.recall is not None:
-            self.recall.forget(IndexKey(self.name, table, index))
+            self.recall.forget(self.index_key(table, index))
 
     def search(self, table: str, index: str, request: SearchRequest) -> SearchResult:
         """The rows that a query finds.
@@ -290,18 +292,26 @@ class Instance:
         Raises as ``search``, and SessionExpired where the search has to be begun anew.
         """
         self._process.check()
-        is_complete = call.request is None or self._has_caught_up(table, index, call.request)
-        opened, view = self._shown(table, index)
-        if call.schema_mark not in (0, opened.schema_mark):
-            return ShardReply(other_schema=view.schema)
-        with _telling_of_damage(opened.feed):
-            check_routing(view, routing)
-            try:
-                return self._shard_searches.answer(opened.feed, view, call, _ShardRows(self, opened), is_complete)
-            except ParameterInvalid:
-                if call.request is not None and _is_filled_for(opened, (call.request,)):
-                    raise being_filled(index) from None
-                raise
+        with searching(self.recall):
+            is_complete = call.request is None or self._has_caught_up(table, index, call.request)
+            opened, view = self._shown(table, index)
+            if call.schema_mark not in (0, opened.schema_mark):
+                return ShardReply(other_schema=view.schema)
+            with _telling_of_damage(opened.feed):
+                check_routing(view, routing)
+                try:
+                    reply = self._shard_searches.answer(opened.feed, view, call, _ShardRows(self, opened), is_complete)
+                except ParameterInvalid:
+                    if call.request is not None and _is_filled_for(opened, (call.request,)):
+                        raise being_filled(index) from None
+                    raise
+        if self.recall is not None and call.request is not None and reply.is_complete and not routing:
+            self.recall.note(self.index_key(table, index), call.request)
+        return reply
+
+    def index_key(self, table: str, index: str) -> IndexKey:
+        """By which `recall` knows an index."""
+        return IndexKey(self.name, table, index, self.partition_id)
 
     def _searched(
         self,
@@ -311,21 +321,22 @@ class Instance:
         bytes_max: int | None,
         routing: Sequence[KeyInput] = (),
     ) -> list[SearchResult]:
-        is_complete = self._has_caught_up(table, index, requests[0])
-        route, taken, view = self._seen(table, index, requests)
-        try:
-            results = self._answered(route.opened, view, taken, bytes_max, routing)
-        except ParameterInvalid:
-            if _is_filled_for(route.opened, taken):
-                raise being_filled(index) from None
-            raise
+        with searching(self.recall):
+            is_complete = self._has_caught_up(table, index, requests[0])
+            route, taken, view = self._seen(table, index, requests)
+            try:
+                results = self._answered(route.opened, view, taken, bytes_max, routing)
+            except ParameterInvalid:
+                if _is_filled_for(route.opened, taken):
+                    raise being_filled(index) from None
+                raise
         for result in results:
             if result.next_token:
                 result.next_token = route.mark + result.next_token
             result.is_complete = result.is_complete and is_complete
         if self.recall is not None and not routing:
             for request, result in zip(requests, results, strict=True):
-                self._tell_recall(self.recall, IndexKey(self.name, table, index), request, result)
+                self._tell_recall(self.recall, self.index_key(table, index), request, result)
         return results
 
     @staticmethod

@@ -9,7 +9,8 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final, NamedTuple
 
 from lutra.model.errors import LutraError
@@ -46,6 +47,8 @@ class IndexKey(NamedTuple):
     instance: str
     table: str
     name: str
+    partition: str = ""
+    """Of a table that is shared out, the partition whose index it is; of others there is one."""
 
 
 class _Kind(NamedTuple):
@@ -53,6 +56,11 @@ class _Kind(NamedTuple):
 
     of: IndexKey
     is_filtered: bool
+
+
+def searching(recall: RecallSampler | None) -> AbstractContextManager[None]:
+    """As `RecallSampler.searching`, where there may be none."""
+    return nullcontext() if recall is None else recall.searching()
 
 
 class RecallSampler:
@@ -82,6 +90,8 @@ class RecallSampler:
         self._lock = threading.Lock()
         self._left = self._gap()
         self._searched_s = clock_s()
+        self._under_way = 0
+        """Searches at this moment."""
         self._waiting: deque[tuple[IndexKey, SearchRequest]] = deque(maxlen=WAITING_MAX)
         self._found: dict[_Kind, deque[float]] = {}
         self._forgotten: dict[IndexKey, None] = {}
@@ -102,12 +112,26 @@ class RecallSampler:
                 self._thread.join()
             self._save_all()
 
+    @contextmanager
+    def searching(self) -> Iterator[None]:
+        """Around a search, whatever comes of it: nothing is measured meanwhile, nor right after it."""
+        if not self._share:
+            yield
+            return
+        with self._lock:
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
+                self._searched_s = self._clock_s()
+
     def note(self, of: IndexKey, request: SearchRequest) -> None:
-        """A search has been made. It is measured some time later, or not."""
+        """A search has found all that it was to find. It is measured some time later, or not."""
         if not self._share:
             return
         with self._lock:
-            self._searched_s = self._clock_s()
             self._left -= 1
             if self._left > 0 or not neighbours_of(request.query):
                 return
@@ -119,7 +143,8 @@ class RecallSampler:
     def step(self) -> bool:
         """Measures one search where one waits and nobody searches; whether it did."""
         with self._lock:
-            if not self._waiting or self._clock_s() - self._searched_s < IDLE_S:
+            is_idle = not self._under_way and self._clock_s() - self._searched_s >= IDLE_S
+            if not self._waiting or not is_idle:
                 return False
             of, request = self._waiting.popleft()
         try:
@@ -141,6 +166,15 @@ class RecallSampler:
             if of not in self._forgotten and len(self._forgotten) >= INDEXES_MAX:
                 del self._forgotten[next(iter(self._forgotten))]
             self._forgotten[of] = None
+
+    def forget_partition(self, partition: str) -> None:
+        """Of one that is no longer here: what waits to be measured of it, too."""
+        with self._lock:
+            for kind in [kind for kind in self._found if kind.of.partition == partition]:
+                del self._found[kind]
+            kept = [each for each in self._waiting if each[0].partition != partition]
+            self._waiting.clear()
+            self._waiting.extend(kept)
 
     def measured(self, of: IndexKey, is_filtered: bool) -> RecallEstimate | None:
         """Of the last searches of an index, with a filter or without; None where none has been measured."""

@@ -75,6 +75,16 @@ class PartitionCollector(Collector):
         under_way = GaugeMetricFamily("lutra_partition_calls", "Calls at this moment", labels=labels)
         rows = GaugeMetricFamily("lutra_partition_rows", "About how many rows it has", labels=labels)
         size_bytes = GaugeMetricFamily("lutra_partition_bytes", "About how many bytes these are", labels=labels)
+        recall = GaugeMetricFamily(
+            "lutra_partition_measured_recall",
+            "Share of the true neighbours that searches found, of those that were measured, and a 95 % interval",
+            labels=[*labels, "index", "filtered", "bound"],
+        )
+        measured = GaugeMetricFamily(
+            "lutra_partition_measured_searches",
+            "Searches that were measured for it",
+            labels=[*labels, "index", "filtered"],
+        )
         sizes = self._node.sizes()
         for owned in self._node.host.owned()[:PARTITIONS_TOLD_MAX]:
             if owned.is_closed:
@@ -88,7 +98,13 @@ class PartitionCollector(Collector):
                 size_bytes.add_metric(which, sizes[owned.id].size_bytes)
             for mark in _MARKS:
                 sequence.add_metric([*which, mark], getattr(told, mark))
-        yield from (epoch, sequence, under_way, rows, size_bytes)
+            for index, kinds in told.recall.items():
+                for kind, found in kinds.items():
+                    of = [*which, index, str(kind == "filtered").lower()]
+                    measured.add_metric(of, found["searches"])
+                    for bound, name in (("mean", "recall"), ("low", "low"), ("high", "high")):
+                        recall.add_metric([*of, bound], found[name])
+        yield from (epoch, sequence, under_way, rows, size_bytes, recall, measured)
 
     def describe(self) -> Iterator[Metric]:
         return iter(())
