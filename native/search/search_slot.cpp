@@ -32,6 +32,8 @@ constexpr std::size_t kRowsKept = 2 * kBeamMax;
 constexpr double kChoosingShare = 0.75;
 // Places on in the order of estimates, from which on candidates that are still in doubt are taken for many.
 constexpr std::size_t kGatheredMin = 48;
+// Candidates that are read at once before any distance is known, at most.
+constexpr std::size_t kAheadMax = 48;
 
 }  // namespace
 
@@ -439,6 +441,16 @@ bool SearchSlot::are_in_doubt_unread() const {
     return plan_->deepens && rows_.size() > at && lower_bound(at) <= std::min(estimates_[plan_->k - 1], plan_->within);
 }
 
+// How many of the candidates, in order, are read at once where the store is far away, and asking again takes longer than
+// reading some too many: up to the last that is in doubt if the last of those wanted is as far as it is estimated.
+std::size_t SearchSlot::unread_in_doubt() const {
+    if (rows_.size() <= plan_->first) return rows_.size();
+    const float last = std::min(estimates_[plan_->k - 1], plan_->within);
+    std::size_t count = std::min(std::max(kAheadMax, plan_->first), rows_.size());
+    while (count > plan_->first && lower_bound(count - 1) > last) --count;
+    return count;
+}
+
 // Has the many rows that are in doubt read in their own order: those of one block together. By estimate, which says
 // next to nothing of them, a block would be read for each.
 void SearchSlot::gather_in_doubt() {
@@ -478,7 +490,9 @@ void SearchSlot::choose_round() {
             gather_in_doubt();
         }
     }
-    const std::size_t without_asking = chosen_by_ == nullptr ? rows_.size() : plan_->first;
+    std::size_t without_asking = chosen_by_ == nullptr ? rows_.size() : plan_->first;
+    const bool is_remote = parts_.nodes.reader->may_stall();
+    if (is_remote && next_ == 0 && chosen_by_ != nullptr) without_asking = unread_in_doubt();
     const bool is_bounded = chosen_by_ != nullptr && !std::isinf(plan_->within);
     std::size_t blocks = 0;
     std::uint32_t last_block = kNoRow;
@@ -494,7 +508,7 @@ void SearchSlot::choose_round() {
         if (block != last_block && blocks == reader_.blocks_max()) break;
         if (is_bounded) {
             if (is_learning()) {
-                if (round_.size() == kLearnedMin) break;
+                if (!is_remote && round_.size() == kLearnedMin) break;
             } else if (is_beyond(next_)) {
                 continue;
             }

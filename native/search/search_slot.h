@@ -103,6 +103,7 @@ class SearchSlot {
     bool are_many_in_doubt() const;
     bool are_in_doubt_unread() const;
     void gather_in_doubt();
+    std::size_t unread_in_doubt() const;
     bool is_learning() const;
     void read_all_that_count();
     bool counts(std::uint32_t row) const { return plan_->mask == nullptr || plan_->mask->contains(row); }

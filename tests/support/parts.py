@@ -40,6 +40,7 @@ class MemoryPart:
     oldest: npt.NDArray[np.int64]
     fields: Mapping[str, FieldPart]
     in_key_order: bool = False
+    is_far: bool = False
     name: str = ""
     size_bytes: int = 0
 

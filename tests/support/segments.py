@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -40,10 +40,13 @@ class MemoryObject:
 
     name = "memory"
     sweep_bytes = 4 * 1024 * 1024
+    is_remote = False
 
     def __init__(self, data: bytes | bytearray) -> None:
         self.data = data
         self.reads: list[tuple[int, int]] = []
+        self.batches = 0
+        """Of ranges that were read at once."""
         self.closed = False
 
     @property
@@ -58,6 +61,13 @@ class MemoryObject:
         if len(data) < size_bytes:
             raise StorageFailure(f"{self.name}: ends before byte {offset + size_bytes}.")
         return np.frombuffer(bytearray(data), np.uint8)
+
+    def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[NDArray[np.uint8]]:
+        self.batches += 1
+        return [self.read(*one) for one in ranges]
+
+    def ahead(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """Nothing: all is here."""
 
     def open_blocks(
         self, cache: BlockCache, offset: int, length: int, *, block_bytes: int, kind: BlockKind

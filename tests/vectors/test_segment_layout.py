@@ -186,6 +186,14 @@ def test_few_rows_are_flat_more_get_codes_and_many_a_graph() -> None:
     assert choose_plan(1_000_000, 128) == BuildPlan(SegmentKind.GRAPH, 4)
 
 
+def test_lists_are_for_few_dimensions_and_for_stores_far_away() -> None:
+    assert choose_plan(30_000, 256, may_reorder=True).has_lists
+    assert not choose_plan(30_000, 257, may_reorder=True).has_lists
+    assert choose_plan(30_000, 257, may_reorder=True, is_far=True).has_lists
+    assert not choose_plan(30_000, 257, is_far=True).has_lists
+    assert not choose_plan(20_000, 257, may_reorder=True, is_far=True).has_lists
+
+
 @pytest.mark.parametrize("plan", [{"code_bits": 3}, {"code_bits": 2, "degree": 0}, {"code_bits": 2, "degree": 1025}])
 def test_a_plan_that_cannot_be_built_is_refused(plan: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="not"):

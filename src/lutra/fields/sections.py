@@ -78,6 +78,10 @@ class SectionsOut(Protocol):
     def threads(self) -> int:
         """At most so many; 0: as many as the process may use."""
 
+    @property
+    def is_far(self) -> bool:
+        """Whether the segment will be read from a store far away."""
+
     def plan(self, field: str) -> BuildPlan | None:
         """What the caller wants of a vector field, in place of what its size calls for."""
 
@@ -111,6 +115,10 @@ class SectionsIn(Protocol):
     @property
     def sweepers(self) -> Executor | None:
         """Threads that read what is kept in memory, several sweeps at a time."""
+
+    @property
+    def may_come(self) -> bool:
+        """Whether what is kept in memory may come later, where the store is far away."""
 
     def section(self, kind: SectionKind, field: str = "") -> Section:
         """Raises Corruption where there is none."""

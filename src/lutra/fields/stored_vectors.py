@@ -109,6 +109,26 @@ class SegmentVectors:
         self._segment = before.at(choose_residency(self.file, budget_bytes, has_cache=True), sweepers)
         return self._segment is not before
 
+    @property
+    def is_coming(self) -> bool:
+        """Whether codes are read as searches need them (`lutra.vectors.residency.Residency`)."""
+        return self._segment.residency.is_coming
+
+    def come(
+        self,
+        queries: npt.NDArray[np.float32],
+        k: int,
+        mask: RowMask | None,
+        *,
+        num_candidates: int | None,
+        recall_target: float,
+        lasting: Sequence[RowMask],
+    ) -> None:
+        if not self.is_coming or not len(self._docs):
+            return
+        rows = None if mask is None else self._rows_of(mask, lasting)
+        self._segment.come(np.ascontiguousarray(queries, np.float32), k, rows, num_candidates, recall_target)
+
     def exists(self) -> Selection:
         return Selection(len(self._docs), self._present)
 

@@ -87,7 +87,13 @@ class VectorKind(FieldKind):
         file = SegmentFile.open(sections.part(section))
         if (file.dimension, file.metric) != (field.vector.dimension, field.vector.metric):
             raise Corruption(f"{sections.name}: {section.name} are not of the dimension or metric that the index has.")
-        segment = Segment.open(file, cache=sections.cache, memory_budget_bytes=budget_bytes, sweepers=sections.sweepers)
+        segment = Segment.open(
+            file,
+            cache=sections.cache,
+            memory_budget_bytes=budget_bytes,
+            sweepers=sections.sweepers,
+            may_come=sections.may_come,
+        )
         sections.closing(segment.close)
         documents = sections.section(SectionKind.DOCUMENTS, field.name)
         with sections.read_once(documents) as source:
@@ -162,7 +168,7 @@ class _Write:
     def run(self) -> None:
         out, name, inputs = self._out, self._field.name, self._inputs
         docs = np.concatenate([part.docs[part.kept] for part in inputs]) if inputs else np.empty(0, np.int32)
-        plan = out.plan(name) or choose_plan(len(docs), self._options.dimension, may_reorder=True)
+        plan = out.plan(name) or choose_plan(len(docs), self._options.dimension, may_reorder=True, is_far=out.is_far)
         order: list[npt.NDArray[np.uint32]] = []
         if not plan.has_lists:
             self._write_documents(docs)

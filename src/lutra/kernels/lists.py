@@ -64,7 +64,7 @@ class Lists:
     :raises ValueError: the parts, as `BuiltLists` describes them, do not fit each other.
     """
 
-    __slots__ = ("native",)
+    __slots__ = ("native", "offsets")
 
     def __init__(
         self,
@@ -75,6 +75,8 @@ class Lists:
         radii: NDArray[np.float32],
         spreads: NDArray[np.float32],
     ) -> None:
+        self.offsets = offsets
+        """[lists + 1]: the first row of each, and how many rows there are."""
         self.native = _native.Lists(quantizer.native, offsets, centroids, step, radii, spreads)
 
     def __len__(self) -> int:

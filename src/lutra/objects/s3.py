@@ -58,7 +58,7 @@ class S3Store:
         connect_timeout_s: float = 5.0,
         retries_max: int = 5,
         retry_for_s: float = 60.0,
-        reads_at_once: int = 16,
+        reads_at_once: int = 32,
         gap_bytes: int = GAP_BYTES,
         part_bytes: int = PART_BYTES,
     ) -> None:

@@ -86,6 +86,12 @@ class PageWriter:
         self._pages += count
 
 
+def pages_of(offset: int, length: int) -> tuple[int, int]:
+    """Where the pages lie that hold ``length`` bytes of a stream from ``offset`` on: offset and length, in bytes."""
+    first, end = offset // PAYLOAD_BYTES, -(-(offset + length) // PAYLOAD_BYTES)
+    return first * PAGE_BYTES, (end - first) * PAGE_BYTES
+
+
 class PageReader:
     """A `Source` over blocks of 4096 bytes opened with ``checksums``. ``name`` is what errors call the stream."""
 

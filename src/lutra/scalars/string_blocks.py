@@ -324,10 +324,26 @@ class StringBlocks:
         data = self._source.read_many([(places[n], places[n + 1] - places[n]) for n in numbers])
         return {n: _Block(block) for n, block in zip(numbers, data, strict=True)}
 
+    def load_index(self) -> None:
+        """Has what finds a string's block in memory, as the first look-up would."""
+        self._index()
+
+    @property
+    def index_place(self) -> tuple[int, int]:
+        """Offset and length in the stream of what `load_index` reads."""
+        places, firsts, ends = self._numbers()
+        parts = [places.place(), firsts.place(), ends.place(), tuple(self._meta["separators"])]
+        begin = min(offset for offset, _ in parts)
+        return begin, max(offset + length for offset, length in parts) - begin
+
+    def _numbers(self) -> tuple[StoredNumbers, StoredNumbers, StoredNumbers]:
+        places, firsts, ends = (StoredNumbers.of(self._meta[name]) for name in ("places", "firsts", "ends"))
+        return places, firsts, ends
+
     def _index(self) -> _Index:
         """Read once; two threads that come first at once both read it."""
         if self._loaded is None:
-            places, firsts, ends = (StoredNumbers.of(self._meta[name]) for name in ("places", "firsts", "ends"))
+            places, firsts, ends = self._numbers()
             at, length = self._meta["separators"]
             parts = self._source.read_many([places.place(), firsts.place(), ends.place(), (at, length)])
             bounds = [0, *ends.unpack(parts[2]).tolist()]

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +22,7 @@ from lutra.kernels.row_mask import RowMask
 from lutra.kernels.searcher import Found, Share, Strategy, search_segments
 from lutra.model.deadline import current_deadline
 from lutra.model.errors import RequestTimeout
+from lutra.search.far import at_once
 from lutra.search.nodes.knn import Near, NearNode, Scan
 from lutra.search.nodes.node import PartSearch, Placed
 from lutra.search.order import first_of
@@ -39,7 +41,6 @@ _SPARE: Final = 16
 """Documents that are looked for beyond two a row, to begin with."""
 _NO_DOCS: Final[Docs] = np.empty(0, np.int64)
 _NO_DISTANCES: Final[Distances] = np.empty(0, np.float32)
-
 
 Wanted = tuple[Placed, Sequence[PartSearch]]
 """A condition of a query, and the search of that query in each part."""
@@ -168,14 +169,45 @@ def _give(condition: Near, scans: Sequence[_Scan], chosen: Sequence[tuple[Docs, 
 
 def _run(scans: Sequence[Sequence[_Scan]], top_k: int) -> None:
     """Has each part looked through, for each query of ``scans`` [query][part]: buffers, which are compared anyway, then
-    all segments in one call, the largest first, by as many threads as there are idle processors."""
+    all segments in one call, the largest first, by as many threads as there are idle processors; but those far away,
+    which tell each other nothing so that they are waited for at once."""
+    far = [number for number, first in enumerate(scans[0]) if first.is_far]
     together = []
     for number, first in enumerate(scans[0]):
+        if number in far:
+            continue
         share = first.share()
         if share is not None:
             together.append((number, *share))
             continue
         _run_apart([own[number] for own in scans])
+    _run_together(scans, together, top_k)
+    at_once([partial(_run_far, scans, number, top_k) for number in far])
+
+
+def _run_far(scans: Sequence[Sequence[_Scan]], number: int, top_k: int) -> None:
+    """Asks one part that waits for a store far away."""
+    first, of = scans[0][number], scans[0][number].condition
+    try:
+        nearest_in(first.search.part, of.field).come(
+            np.stack([own[number].condition.vector for own in scans]),
+            first.wanted,
+            first.mask,
+            num_candidates=of.num_candidates,
+            recall_target=of.recall_target,
+            lasting=first.lasting,
+        )
+    except RequestTimeout as error:
+        for own in scans:
+            own[number].cut(error)
+        return
+    share = first.share()
+    if share is not None:
+        _run_together(scans, [(number, *share)], top_k)
+
+
+def _run_together(scans: Sequence[Sequence[_Scan]], together: list[tuple[int, Share, Checked]], top_k: int) -> None:
+    """Asks those parts in one call; what was found before says how near their rows have to be."""
     if not together:
         return
     together.sort(key=lambda one: scans[0][one[0]].search.part.rows, reverse=True)
@@ -292,6 +324,11 @@ class _Scan:
         """As `PartSearch.cut`."""
         self.search.cut(error)
         self.node.is_cut = True
+
+    @property
+    def is_far(self) -> bool:
+        """Whether it waits for a store far away."""
+        return self.is_asked and self.search.part.is_far
 
     @property
     def is_asked(self) -> bool:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from lutra.index.lsm.view import Document, IndexView
@@ -17,9 +18,11 @@ from lutra.model.queries import Hit, PartStats, SearchRequest, SearchStats
 from lutra.search.aggregations import AggregationCollector, estimated
 from lutra.search.candidates import find_candidates
 from lutra.search.collecting import collected, firsts_of
+from lutra.search.collectors.run import Run
 from lutra.search.collectors.top import Place, Top, by_run
 from lutra.search.deadline import check_found, finding_until, in_time
 from lutra.search.explanation import explanation_of
+from lutra.search.far import at_once
 from lutra.search.inner_hits import inner_hits_of
 from lutra.search.nodes.node import Condition, PartSearch
 from lutra.search.plan import Plan, plan_of
@@ -140,23 +143,32 @@ def goes_on(plan: Plan, hits: int, left: int, is_complete: bool) -> bool:
 
 
 def keys_and_scores(top: Top, places: list[Place], in_part: bool) -> tuple[list[bytes], list[float], list[Place], bool]:
-    """Of each hit. Keys are asked for run by run: they may have to be read.
+    """Of each hit. Keys may have to be read: of runs far away they are asked for at once, of others run by run.
 
     Also the places of the hits, and whether these are all of ``places``: with ``in_part`` those are left out whose keys
     are not there by the deadline. Raises RequestTimeout, StorageFailure, Corruption.
     """
     keys, scores = [b""] * len(places), [math.nan] * len(places)
     late: set[int] = set()
-    for run_number, numbers in by_run(places).items():
-        run, ats = top.runs[run_number], [places[number].at for number in numbers]
+    of_runs = [(top.runs[run], numbers) for run, numbers in by_run(places).items()]
+
+    def keys_of(run: Run, numbers: Sequence[int]) -> list[bytes] | None:
         try:
-            own_keys = run.keys(ats)
+            return run.keys([places[number].at for number in numbers])
         except RequestTimeout:
             if not in_part:
                 raise
+            return None
+
+    far = [one for one in of_runs if one[0].is_far]
+    near = [one for one in of_runs if not one[0].is_far]
+    found = [*at_once([partial(keys_of, *one) for one in far]), *(keys_of(*one) for one in near)]
+    for (run, numbers), own_keys in zip([*far, *near], found, strict=True):
+        if own_keys is None:
             late.update(numbers)
             continue
-        for number, key, score in zip(numbers, own_keys, run.scores(ats), strict=True):
+        of_hits = run.scores([places[number].at for number in numbers])
+        for number, key, score in zip(numbers, own_keys, of_hits, strict=True):
             keys[number], scores[number] = key, score
     if not late:
         return keys, scores, places, True

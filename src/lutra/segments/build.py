@@ -38,6 +38,7 @@ def build_segment(
     *,
     plans: Plans | None = None,
     threads: int = 0,
+    is_far: bool = False,
     on_progress: Progress | None = None,
 ) -> SegmentMeta:
     """Writes the live documents of ``inputs`` as a segment at ``target``. The same inputs give the same bytes.
@@ -49,6 +50,7 @@ def build_segment(
     :param inputs: buffers and segments; no key is live in two of them.
     :param plans: by vector field, in place of what `lutra.vectors.build_plan.choose_plan` says of so many vectors.
     :param threads: at most so many; 0: as many as the process may use.
+    :param is_far: it will be read from a store far away.
     :raises Corruption: an input is damaged, or two live documents have one key.
     :raises StorageFailure: ``target`` is there already; an input cannot be read; the disk is full or fails.
     :raises ParameterInvalid: a vector is not finite.
@@ -57,7 +59,7 @@ def build_segment(
     that is killed may leave a file whose name ends in `lutra.vectors.writer.UNFINISHED_SUFFIX`.
     """
     with unfinished(target) as file:
-        builder = _Builder(file, inputs, schema, plans or {}, threads, on_progress)
+        builder = _Builder(file, inputs, schema, plans or {}, threads, is_far, on_progress)
         meta = builder.write()
         publish(file, target)
     return meta
@@ -73,11 +75,13 @@ class _Builder:
         schema: IndexSchema,
         plans: Plans,
         threads: int,
+        is_far: bool,
         on_progress: Progress | None,
     ) -> None:
         self.file = file
         self.end = 0
         self.threads = threads
+        self.is_far = is_far
         self._inputs = inputs
         self._schema = schema
         self._plans = plans
@@ -164,6 +168,7 @@ class _SpaceOut:
     def __init__(self, builder: _Builder, number: int) -> None:
         self.file = builder.file
         self.threads = builder.threads
+        self.is_far = builder.is_far
         self.plan = builder.plan
         self.report = builder.report
         self._builder = builder

@@ -23,7 +23,7 @@ from lutra.kernels.row_mask import RowMask
 from lutra.model.errors import Corruption
 from lutra.model.indexes import IndexSchema
 from lutra.objects.store import ObjectStore
-from lutra.scalars.pages import PageReader
+from lutra.scalars.pages import PageReader, pages_of
 from lutra.scalars.segment_keys import SegmentKeys
 from lutra.scalars.stored_numbers import StoredNumbers
 from lutra.segments.deletions import live_of
@@ -86,6 +86,7 @@ class IndexSegment:
         owner: str = "",
         size_bytes: int | None = None,
         sweepers: Executor | None = None,
+        may_come: bool = False,
     ) -> IndexSegment:
         """Opens object ``name``: one read of its end, and for each vector field whose documents it has and what of
         codes and graph is to be in memory, in sweeps of some MB; where there are several vector fields, one more each.
@@ -100,6 +101,7 @@ class IndexSegment:
         :param size_bytes: of the object, where it is known: spares a remote store a request.
         :param sweepers: threads that read codes and graphs, several sweeps at a time; None: the one that asks, one
             after the other, so that others get at the disk between.
+        :param may_come: codes may come as searches need them (`lutra.vectors.segment.Segment.open`), until `resize`.
         :raises ObjectMissing: there is no such object.
         :raises Corruption: it is damaged, or not of this schema, or the deletions are of another segment.
         :raises StorageFailure: it cannot be read, or a newer Lutra wrote it.
@@ -116,10 +118,12 @@ class IndexSegment:
             try:
                 segment._open_times()
                 segment._open_keys()
+                if may_come and obj.is_remote:
+                    segment._read_ahead_of_opening()
                 if grant is not None:
                     granted_bytes = grant(meta.resident_bytes)
                     memory_budget_bytes = None if granted_bytes >= meta.resident_bytes else granted_bytes
-                segment._open_fields(_Sections(segment, cache, sweepers), memory_budget_bytes)
+                segment._open_fields(_Sections(segment, cache, sweepers, may_come), memory_budget_bytes)
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
                 raise Corruption(f"{name}: the footer of this index segment makes no sense: {error!r}.") from error
             obj.forget()
@@ -158,6 +162,16 @@ class IndexSegment:
         section = self._section(SectionKind.KEYS)
         self.keys = SegmentKeys(self._stream(section), section.meta)
 
+    def _read_ahead_of_opening(self) -> None:
+        """In one round what opening reads next, and what finds the keys of hits, beside what lies at the end."""
+        keys = self._section(SectionKind.KEYS)
+        begin, size_bytes = pages_of(*self.keys.strings.index_place)
+        documents = (s for s in self.meta.sections if s.kind is SectionKind.DOCUMENTS)
+        places = [(section.offset, section.size_bytes) for section in documents]
+        self._object.ahead([(keys.offset + begin, size_bytes), *places])
+        with contextlib.suppress(Corruption):  # who needs a key is told
+            self.keys.strings.load_index()
+
     def _open_fields(self, sections: _Sections, budget_bytes: int | None) -> None:
         self.fields = by_path(kind_of, open_fields(kind_of, sections, self.schema.fields, budget_bytes))
 
@@ -194,6 +208,11 @@ class IndexSegment:
         elsewhere until now. Returns at once."""
         for field in self._vectors:
             field.read_ahead(bytes_max)
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether codes of a field are read as searches need them."""
+        return any(field.is_coming for field in self._vectors)
 
     @property
     def wanted_bytes(self) -> int:
@@ -248,6 +267,10 @@ class IndexSegment:
         return True
 
     @property
+    def is_far(self) -> bool:
+        return self._object.is_remote
+
+    @property
     def kinds(self) -> Mapping[str, SegmentKind]:
         """By vector field."""
         return {vectors.field: vectors.kind for vectors in self.meta.vectors}
@@ -290,11 +313,14 @@ class IndexSegment:
 class _Sections:
     """A `SectionsIn`: the sections of one space of a segment that is being opened."""
 
-    def __init__(self, segment: IndexSegment, cache: BlockCache, sweepers: Executor | None, space: int = 0) -> None:
+    def __init__(
+        self, segment: IndexSegment, cache: BlockCache, sweepers: Executor | None, may_come: bool, space: int = 0
+    ) -> None:
         self.name = segment.name
         self.size = segment.meta.spaces[space].size
         self.cache = cache
         self.sweepers = sweepers
+        self.may_come = may_come
         self._segment = segment
         self._space = space
 
@@ -304,7 +330,7 @@ class _Sections:
     def space(self, path: str) -> _Sections:
         for number, space in enumerate(self._segment.meta.spaces):
             if (space.path, space.parent) == (path, self._space):
-                return _Sections(self._segment, self.cache, self.sweepers, number)
+                return _Sections(self._segment, self.cache, self.sweepers, self.may_come, number)
         raise Corruption(f"{self.name}: has no documents of {path}: it is not of this index's schema.")
 
     def stream(self, section: Section) -> PageReader:

@@ -52,6 +52,10 @@ class Part(Protocol):
         """Whether documents are numbered in the order of their keys, as a segment's are."""
 
     @property
+    def is_far(self) -> bool:
+        """Whether each read of it waits for a store far away."""
+
+    @property
     def fields(self) -> Fields:
         """By name; what can be asked of each: `lutra.fields.capabilities`."""
 

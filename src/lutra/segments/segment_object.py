@@ -12,6 +12,7 @@ from lutra.kernels.blocks import BlockCache, BlockKind, BlockSource, Fetch
 from lutra.model.errors import Corruption, StorageFailure
 from lutra.objects.ranges import Range
 from lutra.objects.store import ObjectStore
+from lutra.objects.waiting import in_time
 from lutra.scalars.pages import PageReader
 from lutra.segments.footer import TAIL_BYTES, SegmentMeta, footer_size, parse_footer
 from lutra.vectors.layout import PAGE_BYTES
@@ -19,6 +20,8 @@ from lutra.vectors.range_reader import QUEUE_DEPTH, SWEEP_BYTES, Bytes, PartRead
 
 WHOLE_BYTES: Final = 1024 * 1024
 """A remote object that is no larger is opened by one request: 1 MB more takes less time than another one."""
+AHEAD_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Of one object, what is held in memory while it is opened; where more would have to be, it is read as it is needed."""
 _READ_IN_PART: Final = frozenset(
     {
         SectionKind.COLUMN,
@@ -35,25 +38,33 @@ _PIECE_BYTES: Final = 256 * 1024
 for before: behind sweeps of 4 MB, one in twenty waited 3 to 6 ms, behind these 0.1 to 0.7 (alone: 0.1)."""
 
 
-class _End:
-    """Bytes of an object's end that were read already. Thread-safe."""
+class _Held:
+    """Bytes of an object that were read already. Thread-safe."""
 
-    def __init__(self, size_bytes: int) -> None:
-        self.held: tuple[int, bytes] = (size_bytes, b"")
-        """Where they begin, and they."""
+    def __init__(self) -> None:
+        self._pieces: tuple[tuple[int, bytes], ...] = ()
+        """Where each begins, and it."""
+
+    def add(self, *pieces: tuple[int, bytes]) -> None:
+        self._pieces = (*self._pieces, *pieces)
+
+    def clear(self) -> None:
+        self._pieces = ()
 
     def read(self, offset: int, size_bytes: int) -> bytes | None:
-        """None where they begin later."""
-        begin, data = self.held
-        return data[offset - begin : offset - begin + size_bytes] if offset >= begin else None
+        """None where they are not all in one piece."""
+        for begin, data in self._pieces:
+            if begin <= offset and offset + size_bytes <= begin + len(data):
+                return data[offset - begin : offset - begin + size_bytes]
+        return None
 
 
-def _fetcher(store: ObjectStore, name: str, end: _End) -> Fetch:
+def _fetcher(store: ObjectStore, name: str, held: _Held) -> Fetch:
     """For the cache, which keeps it: so it holds nothing that holds the cache."""
 
     def fetch(ranges: Sequence[Range]) -> list[bytes]:
-        held = [end.read(offset, length) for offset, length in ranges]
-        found = [data for data in held if data is not None]
+        here = [held.read(offset, length) for offset, length in ranges]
+        found = [data for data in here if data is not None]
         return found if len(found) == len(ranges) else store.read_many(name, ranges)
 
     return fetch
@@ -79,12 +90,12 @@ class SegmentObject:
         self._owner = owner
         self._store = store
         path = store.local_path(name)
-        self._is_remote = path is None
-        self.sweep_bytes = _SWEEP_BYTES_REMOTE if self._is_remote else SWEEP_BYTES
-        self._end = _End(self.size_bytes)
+        self.is_remote = path is None
+        self.sweep_bytes = _SWEEP_BYTES_REMOTE if self.is_remote else SWEEP_BYTES
+        self._held = _Held()
         if path is None:
             self._blocks = cache.open_remote(
-                _fetcher(store, name, self._end),
+                _fetcher(store, name, self._held),
                 self.size_bytes,
                 name=name,
                 owner=owner,
@@ -105,12 +116,19 @@ class SegmentObject:
 
     def read(self, offset: int, size_bytes: int) -> Bytes:
         """As `RangeReader` says."""
-        held = self._end.read(offset, size_bytes)
+        held = self._held.read(offset, size_bytes)
         return np.frombuffer(self._fetch(offset, size_bytes) if held is None else held, np.uint8)
+
+    def read_many(self, ranges: Sequence[Range]) -> list[Bytes]:
+        """As `RangeReader` says."""
+        if not self.is_remote:
+            return [self.read(*one) for one in ranges]
+        found = in_time(lambda: self._store.read_many(self.name, ranges))
+        return [np.frombuffer(data, np.uint8) for data in found]
 
     def _fetch(self, offset: int, size_bytes: int) -> bytes:
         """A sweep. From a remote store it is asked for in one request, which that may share out to several."""
-        if not self._is_remote:
+        if not self.is_remote:
             end = offset + size_bytes
             pieces = [
                 self._blocks.read_range(at, min(_PIECE_BYTES, end - at), bypass=True)
@@ -136,18 +154,27 @@ class SegmentObject:
         What lies in that read is not read again until `forget`. Raises Corruption, StorageFailure.
         """
         try:
-            self._keep_tail(WHOLE_BYTES if self._is_remote and self.size_bytes <= WHOLE_BYTES else TAIL_BYTES)
+            tail = self._read_end(WHOLE_BYTES if self.is_remote and self.size_bytes <= WHOLE_BYTES else TAIL_BYTES)
         except StorageFailure:
             self._require_size()
             raise
-        footer_bytes = footer_size(self._end.held[1], self.size_bytes, self.name)
-        if footer_bytes > len(self._end.held[1]):
-            self._keep_tail(footer_bytes + TAIL_BYTES)
-        return parse_footer(self._end.held[1][-footer_bytes:], self.size_bytes, self.name)
+        footer_bytes = footer_size(tail, self.size_bytes, self.name)
+        if footer_bytes > len(tail):
+            tail = self._read_end(footer_bytes + TAIL_BYTES)
+        self._held.add((self.size_bytes - len(tail), tail))
+        return parse_footer(tail[-footer_bytes:], self.size_bytes, self.name)
 
-    def _keep_tail(self, size_bytes: int) -> None:
+    def _read_end(self, size_bytes: int) -> bytes:
         begin = max(0, self.size_bytes - size_bytes) // PAGE_BYTES * PAGE_BYTES
-        self._end.held = begin, self._fetch(begin, self.size_bytes - begin)
+        return self._fetch(begin, self.size_bytes - begin)
+
+    def ahead(self, ranges: Sequence[Range]) -> None:
+        """As `RangeReader` says, until `forget`."""
+        left = [one for one in ranges if self._held.read(*one) is None]
+        if not self.is_remote or not left or sum(size_bytes for _, size_bytes in left) > AHEAD_BYTES_MAX:
+            return
+        found = self._store.read_many(self.name, left)
+        self._held.add(*((offset, data) for (offset, _), data in zip(left, found, strict=True)))
 
     def _require_size(self) -> None:
         """After a failure: raises ObjectMissing or Corruption where the object is at fault, not the way to it."""
@@ -156,8 +183,8 @@ class SegmentObject:
             raise Corruption(f"{self.name}: has {size_bytes} bytes where {self.size_bytes} were written.")
 
     def forget(self) -> None:
-        """Lets go of the end of the object that `read_meta` kept."""
-        self._end.held = self.size_bytes, b""
+        """Lets go of what `read_meta` and `ahead` kept."""
+        self._held.clear()
 
     def stream(self, section: Section) -> tuple[PageReader, BlockSource]:
         """A section that is a stream, read through the cache, and its blocks, which the caller closes."""

@@ -51,6 +51,10 @@ class SpacePart:
     def in_key_order(self) -> bool:
         return self.enclosing.in_key_order
 
+    @property
+    def is_far(self) -> bool:
+        return self.enclosing.is_far
+
     @cached_property
     def live(self) -> RowMask:
         """Of living parents. The same mask for the same mask of these, as long as nobody asks for another."""

@@ -17,7 +17,7 @@ CODE_BITS_2_DIMENSION_MIN: Final = 384
 LISTS_DIMENSION_MAX: Final = 256
 """Up to here a graph takes as much memory as the codes or more, so that a tenth of hnswlib's holds codes and lists
 alone; and lists are about as fast as a walk where all is in memory (200,000 x 128: 0.25 ms and 0.22). Beyond, codes and
-graph fit, and a walk looks at fewer of the longer codes."""
+graph fit, and a walk looks at fewer of the longer codes. In a store far away rows lie in lists in any case."""
 CENTRES_MAX: Final = 1_024
 RECORD_BYTES_MIN: Final = 16
 RECORD_BYTES_MAX: Final = 4_104
@@ -72,11 +72,12 @@ def choose_code_bits(dimension: int) -> int:
     return 2 if dimension >= CODE_BITS_2_DIMENSION_MIN else 4
 
 
-def choose_plan(rows: int, dimension: int, *, may_reorder: bool = False) -> BuildPlan:
+def choose_plan(rows: int, dimension: int, *, may_reorder: bool = False, is_far: bool = False) -> BuildPlan:
     """What a segment of ``rows`` vectors of ``dimension`` gets, where nobody says.
 
     ``may_reorder``: whether its rows may be written in another order than they are given: in lists, where these pay.
+    ``is_far``: whether it will be read from a store far away: by lists it is searched before its codes are here.
     """
     kind = choose_kind(rows, dimension)
-    has_lists = may_reorder and kind is SegmentKind.GRAPH and dimension <= LISTS_DIMENSION_MAX
+    has_lists = may_reorder and kind is SegmentKind.GRAPH and (is_far or dimension <= LISTS_DIMENSION_MAX)
     return BuildPlan(kind, choose_code_bits(dimension), has_lists=has_lists)

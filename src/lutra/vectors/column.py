@@ -69,6 +69,18 @@ class VectorView:
     def complete(self) -> bool:
         return self.rows == self.size
 
+    def come(
+        self,
+        queries: npt.NDArray[np.float32],
+        k: int,
+        mask: RowMask | None,
+        *,
+        num_candidates: int | None,
+        recall_target: float,
+        lasting: Sequence[RowMask],
+    ) -> None:
+        """Nothing: all is in memory."""
+
     def exists(self) -> Selection:
         """Documents with a vector."""
         return Selection(self.rows, self._present)

@@ -103,6 +103,20 @@ class VectorPart(Protocol):
     @property
     def size(self) -> int: ...
 
+    def come(
+        self,
+        queries: npt.NDArray[np.float32],
+        k: int,
+        mask: RowMask | None,
+        *,
+        num_candidates: int | None,
+        recall_target: float,
+        lasting: Sequence[RowMask],
+    ) -> None:
+        """Has what `share` needs for ``queries`` (float32[q, dimension]) read, where that is not in memory yet, for all
+        of them at once. `topk` does so by itself. Raises Corruption, StorageFailure, RequestTimeout.
+        """
+
     def exists(self) -> Selection:
         """Documents with a vector."""
 

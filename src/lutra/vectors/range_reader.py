@@ -7,6 +7,7 @@ import fcntl
 import mmap
 import os
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -39,6 +40,10 @@ class RangeReader(Protocol):
     def size_bytes(self) -> int: ...
 
     @property
+    def is_remote(self) -> bool:
+        """Whether each read waits for a store that is far away."""
+
+    @property
     def sweep_bytes(self) -> int:
         """What who reads all of a section best asks for at a time."""
 
@@ -46,6 +51,14 @@ class RangeReader(Protocol):
         """uint8 [size_bytes] from ``offset`` on, in memory of the caller's own.
 
         Raises StorageFailure where they cannot be read, or are not all there.
+        """
+
+    def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[Bytes]:
+        """`read` of each ``(offset, size_bytes)``, from a store far away all at once."""
+
+    def ahead(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """From a store far away, has each ``(offset, size_bytes)`` read at once, so that what opening reads of them is
+        here by then. Raises as `read`.
         """
 
     def open_blocks(
@@ -63,6 +76,7 @@ class LocalFile:
     """A local file by direct I/O; where the file system has none, the page cache is told to drop what was read."""
 
     sweep_bytes: Final = SWEEP_BYTES
+    is_remote: Final = False
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.name = str(Path(path))
@@ -99,6 +113,13 @@ class LocalFile:
                 os.posix_fadvise(self._file, begin, len(buffer), os.POSIX_FADV_DONTNEED)
         return buffer[offset - begin : end - begin]
 
+    def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[Bytes]:
+        """As `RangeReader` says."""
+        return [self.read(*one) for one in ranges]
+
+    def ahead(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """Nothing: the disk is near."""
+
     def open_blocks(
         self, cache: BlockCache, offset: int, length: int, *, block_bytes: int, kind: BlockKind
     ) -> BlockSource:
@@ -125,6 +146,7 @@ class PartReader:
         self.name = whole.name if name is None else name
         self.size_bytes = size_bytes
         self.sweep_bytes = whole.sweep_bytes
+        self.is_remote = whole.is_remote
         self._whole = whole
         self._offset = offset
 
@@ -133,6 +155,17 @@ class PartReader:
         if offset + size_bytes > self.size_bytes:
             raise StorageFailure(f"{self.name}: a part of {self.size_bytes} bytes ends before {offset + size_bytes}.")
         return self._whole.read(self._offset + offset, size_bytes)
+
+    def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[Bytes]:
+        """As `RangeReader` says."""
+        for offset, size_bytes in ranges:
+            if offset + size_bytes > self.size_bytes:
+                raise StorageFailure(f"{self.name}: a part of {self.size_bytes} bytes ends before its end.")
+        return self._whole.read_many([(self._offset + offset, size_bytes) for offset, size_bytes in ranges])
+
+    def ahead(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """As `RangeReader` says."""
+        self._whole.ahead([(self._offset + offset, size_bytes) for offset, size_bytes in ranges])
 
     def open_blocks(
         self, cache: BlockCache, offset: int, length: int, *, block_bytes: int, kind: BlockKind

@@ -39,6 +39,8 @@ class Residency:
     """And beside codes and graph the vectors, with the codes of their neighbours (`lutra.vectors.links`)."""
     fast: bool = False
     """And the fast codes (`lutra.vectors.fast_format`), with or without others."""
+    is_coming: bool = False
+    """Codes are read list by list as searches need them (`lutra.vectors.coming_codes`); there is nothing else then."""
 
     @property
     def name(self) -> str:
@@ -192,7 +194,10 @@ def load_codes(
         )
     except ValueError as error:
         raise _senseless(file, error) from error
-    if residency.codes == file.codes:
+    if residency.is_coming:
+        size = quantizer.record_bytes
+        codes = Codes(quantizer, huge_pages(file.rows * size).reshape(file.rows, size))
+    elif residency.codes == file.codes:
         codes = Codes(quantizer, file.load_codes(sweepers))
     else:
         codes = Codes(quantizer, _reduced(file, file.codes, residency.codes))

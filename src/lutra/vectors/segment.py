@@ -23,6 +23,7 @@ from lutra.vectors.build_memory import sample_bytes
 from lutra.vectors.calibration import Calibration, Checked, Fallback
 from lutra.vectors.checks import asked_themselves, lists_checked, way_checked
 from lutra.vectors.code_format import CodeFormat
+from lutra.vectors.coming_codes import WIDER, ComingCodes
 from lutra.vectors.doubtful import NOTHING_DOUBTFUL, Doubtful, Measured
 from lutra.vectors.fast_trial import FastTrial, measure_fast
 from lutra.vectors.layout import EXACT_MAX, SectionName, SegmentKind
@@ -40,12 +41,23 @@ from lutra.vectors.residency import (
     quantizer_of,
 )
 from lutra.vectors.segment_file import SegmentFile
-from lutra.vectors.segment_plan import Way, apart_rows, calibration_of, costs_of, effort_of, measured_best, planned
-from lutra.vectors.strategies import foreseen, predicted_costs
+from lutra.vectors.segment_plan import (
+    Way,
+    apart_rows,
+    calibration_of,
+    coming_instead,
+    costs_of,
+    effort_of,
+    measured_best,
+    planned,
+)
+from lutra.vectors.strategies import foreseen, predicted_costs, rows_looked_at
 
 PLANS_MAX: Final = 1_024
 """That are kept: by the neighbours that are asked for, of which there are as many kinds as clients like, and by how
 many rows are under the mask."""
+_SMALL_SECTIONS: Final = (SectionName.BASIS, SectionName.CENTRES, SectionName.LISTS, SectionName.EXACT)
+"""What there is in memory beside codes and graph."""
 PLANNED_BITS: Final = 5
 """Of the number of rows under a mask, by which it is planned: one in 32 more or less change no plan."""
 BLOCKS_AT_ONCE: Final = 4_096
@@ -82,8 +94,10 @@ class Segment:
         resident_bytes: int,
         through_cache: bool,
         linked: Way | None = None,
+        coming: ComingCodes | None = None,
     ) -> None:
         """For `open`."""
+        self._coming = coming
         self._through_cache = through_cache
         self._file = file
         self._searcher = searcher
@@ -103,6 +117,7 @@ class Segment:
         memory_budget_bytes: int | None = None,
         cache: BlockCache | None = None,
         sweepers: Executor | None = None,
+        may_come: bool = False,
     ) -> Segment:
         """Opens a local file, or a segment file that is open already and then belongs to this.
 
@@ -110,17 +125,16 @@ class Segment:
             that is worth making. None: whatever codes and graph need, and no cache.
         :param cache: through which nodes are read, shared with other segments; its budget is its own.
         :param sweepers: threads that read codes and graph, several sweeps at a time; None: the one that asks.
+        :param may_come: of a segment in lists that is far away, reads neither codes nor graph: what searches need of
+            the codes comes as they need it (`Residency.is_coming`), until `at` reads all that is to be in memory.
         :raises Corruption: bytes fail their checksum. :raises StorageFailure: a read failed.
         """
         file = source if isinstance(source, SegmentFile) else SegmentFile.open(source)
         try:
-            return cls.load(
-                file,
-                choose_residency(file, memory_budget_bytes, has_cache=cache is not None),
-                memory_budget_bytes,
-                cache,
-                sweepers,
-            )
+            residency = choose_residency(file, memory_budget_bytes, has_cache=cache is not None)
+            if may_come and cache is not None:
+                residency = coming_instead(file, residency)
+            return cls.load(file, residency, memory_budget_bytes, cache, sweepers)
         except BaseException:
             file.close()
             raise
@@ -148,6 +162,8 @@ class Segment:
     def _over(
         cls, file: SegmentFile, nodes: BlockSource, through_cache: bool, residency: Residency, sweepers: Executor | None
     ) -> Segment:
+        if residency.is_coming:
+            file.ahead(_SMALL_SECTIONS)
         codes, fine = load_codes(file, residency, sweepers)
         neighbours = file.load_graph(sweepers) if residency.graph else None
         malloc.trim()  # what loading left free
@@ -187,7 +203,10 @@ class Segment:
         if linked is None and residency.links:
             residency = replace(residency, links=False)
             searcher = searcher_with(None)
-        return cls(file, searcher, residency, bytes_beside_cache(file, residency), through_cache, linked)
+        coming = None
+        if residency.is_coming and codes is not None and lists is not None:
+            coming = ComingCodes(file, lists, codes.records)
+        return cls(file, searcher, residency, bytes_beside_cache(file, residency), through_cache, linked, coming)
 
     def at(self, residency: Residency, sweepers: Executor | None = None) -> Segment:
         """The same segment with other codes and graph in memory; this one if they are the same.
@@ -280,15 +299,38 @@ class Segment:
             mask = RowMask(np.ascontiguousarray(mask, np.bool_))
         self._check(queries, k, mask, recall_target, num_candidates)
         k, plan = self._planned(k, mask, recall_target, num_candidates, within)
-        found = self._searcher.search(queries, k, plan, mask=mask, threads=threads)
+        self.come(queries, k, mask, num_candidates, recall_target)
+        found = self._searcher.search(queries, k, plan, mask=self._here(mask), threads=threads)
         return Neighbours(*found)
+
+    def _here(self, mask: RowMask | None) -> RowMask | None:
+        """What of ``mask`` (None: of all) searches can find: rows whose codes are in memory, where these are coming."""
+        if self._coming is None:
+            return mask
+        return self._coming.here if mask is None else mask & self._coming.here
+
+    def come(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        mask: RowMask | None,
+        num_candidates: int | None,
+        recall_target: float,
+    ) -> None:
+        """Has what `share` needs for ``queries`` read, where that is coming; `search` does so by itself."""
+        if self._coming is None:
+            return
+        counting = self.rows if mask is None else mask.count
+        effort = effort_of(self._calibration, self._costs, k, recall_target, None if mask is None else counting)
+        rows = math.ceil(WIDER * rows_looked_at(self._costs, effort, counting, num_candidates))
+        self._coming.fetch_near(queries, rows, k, mask)
 
     def share(
         self, docs: NDArray[np.int32], k: int, mask: RowMask | None, num_candidates: int | None, recall_target: float
     ) -> Share:
         """What `search` with one query does, as part of a search of several segments; ``docs`` belong to the rows."""
         k, plan = self._planned(k, mask, recall_target, num_candidates, math.inf)
-        return Share(self._searcher, docs, k, plan, mask)
+        return Share(self._searcher, docs, k, plan, self._here(mask))
 
     def plan_of(
         self, strategy: Strategy, k: int, mask: RowMask | None, recall_target: float = RECALL_TARGET_DEFAULT
@@ -393,6 +435,8 @@ class Segment:
         self._check(query.reshape(1, -1), k, mask, 1.0, None)
         counting = self.rows if mask is None else mask.count
         k = max(1, min(k, counting))
+        if self._residency.is_coming:  # most codes are not here
+            return None
         if self._residency.codes is not None and self._calibration.fallback is not Fallback.EXACT:
             plan = trial.truth_plan(k)
         elif self._costs.blocks_of(counting) * self._file.layout(SectionName.NODES).block_bytes <= bytes_max:

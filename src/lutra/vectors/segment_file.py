@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Executor, Future, wait
 from dataclasses import dataclass
 from types import TracebackType
@@ -89,6 +89,11 @@ class SegmentFile:
             raise
         return cls(reader, footer, centroid, entries)
 
+    def ahead(self, names: Iterable[SectionName]) -> None:
+        """Has these sections read at once where they lie far away, so that loading them asks for nothing."""
+        sections = (self.sections[name] for name in names if name in self.sections)
+        self._reader.ahead([(section.offset, section.stored_bytes) for section in sections])
+
     @classmethod
     def check(cls, reader: RangeReader, progress: Progress | None = None) -> list[Fault]:
         """As `verify`, of a segment that need not be one that can be opened: it raises Corruption for its footer only.
@@ -117,6 +122,11 @@ class SegmentFile:
     @property
     def size_bytes(self) -> int:
         return self._reader.size_bytes
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether each read of it waits for a store that is far away."""
+        return self._reader.is_remote
 
     @property
     def kind(self) -> SegmentKind:
@@ -204,6 +214,18 @@ class SegmentFile:
         return self._reader.open_blocks(
             cache, section.offset, section.stored_bytes, block_bytes=layout.block_bytes, kind=BlockKind.VECTORS
         )
+
+    def read_code_blocks(self, runs: Sequence[tuple[int, int]]) -> list[Bytes]:
+        """Of each ``(first block, number of blocks)`` of section CODES the records, uint8 [n, record_bytes], zeros
+        after the last; from a store far away all at once.
+        """
+        section, layout = self.sections[SectionName.CODES], self.layout(SectionName.CODES)
+        size = layout.block_bytes
+        found = self._reader.read_many([(section.offset + first * size, count * size) for first, count in runs])
+        return [
+            self._checked(SectionName.CODES, first, data.reshape(count, size))
+            for (first, count), data in zip(runs, found, strict=True)
+        ]
 
     def node_block(self, row: int) -> tuple[int, int]:
         """``(block of section NODES, offset in it)`` of a row's node: its vector as given, then its neighbours."""
@@ -348,8 +370,11 @@ class SegmentFile:
 
     def _read_items(self, name: SectionName, first: int, count: int) -> Bytes:
         """uint8 [items, item_bytes] of whole blocks, checked; zeros after the section's last item."""
+        return self._checked(name, first, self._read_blocks(name, first, count))
+
+    def _checked(self, name: SectionName, first: int, blocks: Bytes) -> Bytes:
+        """The same of ``blocks``, those from ``first`` on."""
         layout = self.layout(name)
-        blocks = self._read_blocks(name, first, count)
         for fault in self._faults(name, first, blocks):
             raise Corruption(f"{self.name}: {fault}")
         items = blocks[:, : layout.items_per_block * layout.item_bytes]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lutra.kernels.searcher import Plan, Strategy
 from lutra.model.errors import Corruption
-from lutra.vectors.calibration import Calibration, Effort
+from lutra.vectors.calibration import Calibration, Effort, Fallback
 from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.layout import SectionName, SegmentKind
 from lutra.vectors.residency import Residency, code_residencies
@@ -87,6 +87,16 @@ def apart_rows(file: SegmentFile, residency: Residency) -> NDArray[np.uint32]:
     if ((apart < 0) | (apart >= file.rows)).any():
         raise Corruption(f"{file.name}: the footer's calibration makes no sense: a place to start that is no row.")
     return apart.astype(np.uint32)
+
+
+def coming_instead(file: SegmentFile, residency: Residency) -> Residency:
+    """Codes list by list in place of all that is to be in memory, where that is far away and searches go by lists."""
+    if not file.is_remote or file.lists is None or residency.codes is None or residency.codes != file.codes:
+        return residency
+    coming = Residency(residency.codes, False, is_coming=True)
+    calibration = calibration_of(file, coming)
+    can_go = calibration.lists is not None and calibration.fallback is Fallback.NONE
+    return coming if can_go else residency
 
 
 def calibration_of(file: SegmentFile, residency: Residency) -> Calibration:

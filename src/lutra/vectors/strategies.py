@@ -128,17 +128,17 @@ def predicted_costs(
         fallback = Fallback.NONE
     counting = costs.rows if qualifying is None else qualifying
     reads = _reads(k, effort)
-    options = {Strategy.BRUTE_FORCE: costs.brute_force(counting)}
-    if residency.codes and fallback is not Fallback.EXACT:
+    options = {} if residency.is_coming else {Strategy.BRUTE_FORCE: costs.brute_force(counting)}
+    if residency.codes and not residency.is_coming and fallback is not Fallback.EXACT:
         kept = rerank_plan(Strategy.CODE_SCAN, k, 0, 0.0).candidates
         options[Strategy.CODE_SCAN] = costs.scan(counting, kept, reads)
     has_lists = costs.lists and (residency.codes or residency.fast)
     if has_lists and effort.lists is not None and fallback is Fallback.NONE:
         kept = rerank_plan(Strategy.LIST_SCAN, k, 0, 0.0).candidates
-        covered = _covered(costs, effort, counting, num_candidates)
+        covered = rows_looked_at(costs, effort, counting, num_candidates)
         compared = max(reads, effort.lists.reads)
         options[Strategy.LIST_SCAN] = costs.list_scan(counting, covered, kept, compared)
-    if not costs.has_graph or k > BEAM_MAX or fallback is not Fallback.NONE:
+    if not costs.has_graph or k > BEAM_MAX or fallback is not Fallback.NONE or residency.is_coming:
         return options
     if not (residency.codes and residency.graph):
         beam = _wanted(costs, k, effort, qualifying, num_candidates, is_on_disk=True)
@@ -171,8 +171,9 @@ def _reach(by_lists: ListEffort, effort: Effort, num_candidates: int | None) -> 
     return by_lists.reach_most if (num_candidates or 0) > effort.beam else by_lists.reach
 
 
-def _covered(costs: SegmentCosts, effort: Effort, counting: int, num_candidates: int | None) -> float:
-    """Rows of the lists that are looked at, whether they count or not: the fewer do, the farther the nearest are."""
+def rows_looked_at(costs: SegmentCosts, effort: Effort, counting: int, num_candidates: int | None) -> float:
+    """Of a LIST_SCAN, on average: rows of the lists that are looked at, whether they count or not. The fewer do, the
+    farther the nearest are."""
     by_lists = effort.lists
     assert by_lists is not None
     rows = by_lists.rows_most if (num_candidates or 0) > effort.beam else by_lists.rows
@@ -200,7 +201,7 @@ def foreseen(
         reads = min(reads, costs.blocks_of(counting))
         return Foreseen(counting + reads, reads)
     if strategy is Strategy.LIST_SCAN:
-        looked_at = _covered(costs, effort, counting, num_candidates) * counting / max(1, costs.rows)
+        looked_at = rows_looked_at(costs, effort, counting, num_candidates) * counting / max(1, costs.rows)
         return Foreseen(costs.lists + looked_at + reads, reads)
     if strategy is Strategy.WALK:
         factor = 1.0 if qualifying is None else costs.filtered_walk_factor(qualifying)

@@ -18,8 +18,10 @@ import psutil
 import pytest
 from support.building import MIB, SCHEMA, flat_segment, job_of
 from support.indexes import resources_in
+from support.stalling_store import StallingStore
 from support.waiting import wait_until
 
+from lutra.fields.stored_vectors import SegmentVectors
 from lutra.index.builds import builder as builder_module
 from lutra.index.builds.build import run_job
 from lutra.index.builds.builder import InlineBuilder, ProcessBuilder
@@ -27,6 +29,8 @@ from lutra.index.builds.job import BuildDone, BuildInput, BuildJob
 from lutra.index.builds.worker import WorkerProcess
 from lutra.index.lsm.resources import Resources
 from lutra.model.errors import Corruption, ObjectMissing, StorageFailure
+from lutra.segments.index_segment import IndexSegment
+from lutra.vectors import build_plan
 from lutra.vectors.layout import SegmentKind
 
 WAIT_S = 60.0
@@ -79,6 +83,18 @@ def test_a_process_builds_what_this_one_would(resources: Resources, builder: Pro
     assert not psutil.pid_exists(pid)
     with pytest.raises(StorageFailure, match="closed"):
         builder.submit(job)
+
+
+def test_rows_lie_in_lists_where_the_store_is_far_away(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_plan, "CODES_ROWS_MAX", 4_000)
+    monkeypatch.setattr(build_plan, "LISTS_DIMENSION_MAX", 1)
+    job = job_of(resources, 5_000)
+    run_job(job)
+    run_job(replace(job, output="far"), store=StallingStore(resources.store))
+    for name, has_lists in (("built", False), ("far", True)):
+        with IndexSegment.open(resources.store, name, SCHEMA, cache=resources.cache) as segment:
+            [vectors] = [field for field in segment.fields.values() if isinstance(field, SegmentVectors)]
+            assert (vectors.file.lists is not None) == has_lists
 
 
 def test_what_is_there_is_not_built_again(resources: Resources) -> None:

@@ -101,7 +101,8 @@ def _build(
 ) -> SegmentMeta:
     with contextlib.ExitStack() as opened:
         inputs = [opened.enter_context(_open(job, store, cache, part)) for part in job.inputs]
-        return build_segment(path, inputs, job.schema, threads=job.threads, on_progress=on_progress)
+        is_far = store.local_path(job.output) is None
+        return build_segment(path, inputs, job.schema, threads=job.threads, is_far=is_far, on_progress=on_progress)
 
 
 def _open(job: BuildJob, store: ObjectStore, cache: BlockCache, part: BuildInput) -> IndexSegment:

@@ -169,6 +169,10 @@ class SegmentView:
         return True
 
     @property
+    def is_far(self) -> bool:
+        return self.opened.segment.is_far
+
+    @property
     def fields(self) -> Fields:
         return self.opened.segment.fields
 

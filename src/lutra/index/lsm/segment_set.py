@@ -100,11 +100,17 @@ class SegmentSet:
         return opened
 
     def open(
-        self, entry: SegmentEntry, replacing: Iterable[OpenSegment] = (), sweepers: Executor | None = None
+        self,
+        entry: SegmentEntry,
+        replacing: Iterable[OpenSegment] = (),
+        sweepers: Executor | None = None,
+        *,
+        may_come: bool = False,
     ) -> OpenSegment:
         """Opens a segment; the memory of those it replaces counts as free. Raises StorageFailure, Corruption.
 
         ``sweepers``: threads that read what it keeps in memory; None: this one, which leaves the disk to searches.
+        ``may_come``: from a store far away that may come later (`SharedSegments.rebalance`).
         """
         resources, deletions, name = self._resources, entry.deletions, self._storage.full(entry.shape.name)
         dead = None if deletions is None else read_deletions(resources.store, self._storage.full(deletions))
@@ -126,6 +132,7 @@ class SegmentSet:
                     size_bytes=entry.shape.bytes,
                     grant=grant,
                     sweepers=sweepers,
+                    may_come=may_come,
                 )
             except BaseException:
                 resources.memory.give_back(sum(granted))
@@ -158,7 +165,7 @@ class SegmentSet:
             DaemonExecutor("lutra-sweep", _SWEEPERS, on_progress) as sweepers,
             DaemonExecutor("lutra-open", at_once, on_progress) as openers,
         ):
-            opened = list(openers.map(lambda entry: self.open(entry, sweepers=sweepers), entries))
+            opened = list(openers.map(lambda entry: self.open(entry, sweepers=sweepers, may_come=True), entries))
         if any(segment.granted_bytes < segment.segment.least_bytes for segment in opened):
             # The first ones took all there was: without any codes the others would be searched for seconds.
             self._resources.shared.rebalance(self._resources.memory, self._resources.memory.total_bytes)

@@ -47,6 +47,8 @@ class _Held:
     """Searches, those of earlier looks counting less and less."""
     searches: int = 0
     """As of the last look."""
+    is_wanted: bool = False
+    """Whether it was searched before the last look: so the first answer is not kept waiting by what is read for it."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Held for moments."""
     is_changing: bool = False
@@ -67,13 +69,22 @@ class _Held:
     def look(self) -> None:
         """Once a second or so."""
         searches = self.segment.searches
+        self.is_wanted = self.searches > 0
         self.heat = _HEAT_KEPT * self.heat + (searches - self.searches)
         self.searches = searches
+
+    @property
+    def is_due(self) -> bool:
+        """Whether what is yet to come of it is to be read now."""
+        return self.is_wanted and self.segment.is_coming
 
     def resize(self, bytes_now: int) -> bool:
         """Whether it keeps other codes or another graph now. Raises StorageFailure, Corruption."""
         with self.lock:
-            if self.is_closed or self.is_changing or bytes_now == self.granted_bytes:
+            if self.is_closed or self.is_changing:
+                return False
+            is_kept = bytes_now >= self.granted_bytes if self.segment.is_coming else bytes_now == self.granted_bytes
+            if is_kept and not self.is_due:
                 return False
             self.is_changing = True
         try:
@@ -129,6 +140,7 @@ class SharedSegments:
     def rebalance(self, memory: MemoryBudget, read_bytes_max: int = READ_BYTES_MAX) -> int:
         """Shares ``memory`` out anew, among the segments that have theirs of it: those of hot indexes first.
 
+        What is yet to come of a segment (`IndexSegment.is_coming`) is read once it was searched.
         To be called once a second or so, by one thread at a time. What gives memory back does so first, all of it; what
         gets more is read from the store, up to ``read_bytes_max`` or so a call. Returns how many changed. A segment
         that cannot be read keeps what it has, and is told of in the log.
@@ -142,7 +154,7 @@ class SharedSegments:
         changed = read_bytes = 0
         by_change = sorted(zip(held, given, strict=True), key=lambda pair: pair[1] - pair[0].granted_bytes)
         for one, bytes_now in by_change:
-            if bytes_now > one.granted_bytes:
+            if one.is_due or (bytes_now > one.granted_bytes and not one.segment.is_coming):
                 if read_bytes >= read_bytes_max:
                     break
                 read_bytes += bytes_now

@@ -52,6 +52,10 @@ class PartView:
     def in_key_order(self) -> bool:
         return False
 
+    @property
+    def is_far(self) -> bool:
+        return False
+
     def newest_ms(self) -> npt.NDArray[np.int64]:
         """int64[size], by document: the newest timestamp of its row's cells."""
         return self.newest
@@ -129,6 +133,10 @@ class _NarrowedPart:
     @property
     def in_key_order(self) -> bool:
         return self.part.in_key_order
+
+    @property
+    def is_far(self) -> bool:
+        return self.part.is_far
 
     @property
     def fields(self) -> Fields:

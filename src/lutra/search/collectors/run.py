@@ -27,6 +27,10 @@ class Run(Protocol):
 
     def __len__(self) -> int: ...
 
+    @property
+    def is_far(self) -> bool:
+        """Whether keys are read from a store far away."""
+
     def ranks(self, chunk: int) -> Iterator[Rank]:
         """Of each hit in order, so many looked at in advance."""
 
@@ -63,6 +67,10 @@ class LocalRun:
 
     def __len__(self) -> int:
         return len(self.docs)
+
+    @property
+    def is_far(self) -> bool:
+        return self.part.is_far
 
     def ranks(self, chunk: int) -> Iterator[Rank]:
         for first in range(0, len(self.docs), chunk):
@@ -114,6 +122,10 @@ class SentRun:
 
     def __len__(self) -> int:
         return len(self.hits)
+
+    @property
+    def is_far(self) -> bool:
+        return False
 
     def ranks(self, chunk: int) -> Iterator[Rank]:
         for marks, _ in self.hits:
