@@ -16,6 +16,11 @@ constexpr std::size_t kListNs = 20;
 constexpr std::size_t kEstimateNs = 6;
 constexpr std::size_t kFastNs = 1;
 
+// Whether all of a list's rows are looked at, of which so many count.
+bool is_dense(std::size_t counting, std::size_t rows) {
+    return static_cast<double>(counting) >= kDenseShare * static_cast<double>(rows);
+}
+
 }  // namespace
 
 void SearchSlot::scan_lists() {
@@ -70,9 +75,18 @@ void SearchSlot::prefetch_list(std::size_t list) const {
     if (is_fast_) {
         const std::size_t bytes = parts_.fast->block_bytes(), first = begin / kFastRows;
         prefetch_lines(parts_.fast_blocks + first * bytes, (end / kFastRows - first + 1) * bytes);
-    } else {
-        prefetch_lines(parts_.records + begin * code_->record_bytes(), (end - begin) * code_->record_bytes());
+        return;
     }
+    const std::size_t record_bytes = code_->record_bytes();
+    if (plan_->mask == nullptr || is_dense(plan_->mask->count_within(begin, end), end - begin)) {
+        prefetch_lines(parts_.records + begin * record_bytes, (end - begin) * record_bytes);
+        return;
+    }
+    plan_->mask->each(begin, end, [&](std::size_t row) {  // of which few count: no others are looked at
+        const std::uint8_t* record = parts_.records + row * record_bytes;
+        prefetch_lines(record, record_bytes);
+        prefetch_lines(record + record_bytes - 1, 1);  // a code may end in a line more
+    });
 }
 
 // Whether the list can hold no candidate, of which the last is as far as `farthest`, or is not likely to hold one as near
@@ -98,7 +112,7 @@ std::size_t SearchSlot::estimate_list(std::size_t list, Nearest& wanted, Nearest
     const std::size_t record_bytes = code_->record_bytes();
     if (list_estimates_.size() < rows) list_estimates_.resize(rows);
     float* estimates = list_estimates_.data();
-    if (static_cast<double>(counting) >= kDenseShare * static_cast<double>(rows)) {
+    if (is_dense(counting, rows)) {
         code_->estimate_range(parts_.records + begin * record_bytes, rows, estimates);
         const float most = candidates.farthest();
         for (std::size_t i = 0; i < rows; ++i) {
