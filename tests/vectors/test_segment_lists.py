@@ -20,6 +20,8 @@ from lutra.vectors.layout import SectionName, SegmentKind
 from lutra.vectors.merge import MergeInput, merge_segments
 from lutra.vectors.segment import Segment, calibrate
 from lutra.vectors.segment_file import SegmentFile
+from lutra.vectors.segment_plan import calibration_of, costs_of, effort_of
+from lutra.vectors.strategies import foreseen
 from lutra.vectors.writer import write_segment
 
 ROWS, DIMENSION, K = 6_000, 32, 10
@@ -131,6 +133,21 @@ def test_under_filters(written: tuple[Path, np.ndarray], kind: str, pass_rate: f
         assert mask[ids].all()
         assert all(len(set(row)) == len(row) for row in ids.tolist())
         assert recall(ids, truth) >= 0.94
+
+
+@pytest.mark.parametrize("pass_rate", [0.5, 0.1, 0.03])
+def test_what_lists_take_under_a_filter_is_foreseen(written: tuple[Path, np.ndarray], pass_rate: float) -> None:
+    """The fewer rows count the more lists are looked at: a plan that does not know chooses lists where a walk, or all
+    codes, take less."""
+    path, _ = written
+    mask = RowMask(np.random.default_rng(6).random(ROWS) < pass_rate)
+    with Segment.open(path) as segment:
+        way = costs_of(segment.file, segment.residency), segment.residency
+        effort = effort_of(calibration_of(segment.file, segment.residency), way[0], K, 0.95, mask.count)
+        k, plan = segment.plan_of(Strategy.LIST_SCAN, K, mask)
+        _, _, counters = segment.searcher.search(QUERIES, k, plan, mask=mask)
+        thought = foreseen(*way, K, effort, Strategy.LIST_SCAN, qualifying=mask.count).distances
+        assert thought / 1.5 < counters.distances.mean() < 1.5 * thought
 
 
 def test_every_row_finds_itself(written: tuple[Path, np.ndarray]) -> None:
