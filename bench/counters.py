@@ -1,7 +1,8 @@
 """Counters of searches over 20,000 x 96 vectors, held against a baseline: recall, distances, reads. See ``--help``.
 
 Some go by a given plan; the others, "planned", as searches do, under filters of every pass rate and correlation: so no
-change brings a cliff unseen. Their recall, and that no answer is short, are also held against what is promised.
+change brings a cliff unseen. Their recall, and that no answer is short, are also held against what is promised. And so
+is that of "target": each recall that is asked for, of queries like the rows and of others (`bench.targets`).
 
 Counters do not depend on how busy a machine is: a change that costs recall, work or reads shows at once. The baseline
 is ``bench/counters.json``; renew it where a change is meant, and say why in the commit.
@@ -10,6 +11,7 @@ is ``bench/counters.json``; renew it where a change is meant, and say why in the
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import tempfile
@@ -20,6 +22,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from bench import targets
 from bench.ann import data
 from bench.filters import KINDS, Filters
 from lutra.kernels.distance import topk
@@ -44,6 +47,9 @@ PLANNED: Final = "planned"
 PLANNED_QUERIES: Final = 60
 PASS_RATES: Final = (0.5, 0.2, 0.05, 0.01, 0.001)
 PROMISED_RECALL: Final = 0.95
+TARGET: Final = "target"
+ASKED: Final = ("like rows", "between", "turned", "noise")
+"""Of `bench.targets`."""
 
 Figures = dict[str, dict[str, float]]
 Mask = npt.NDArray[np.bool_]
@@ -72,6 +78,7 @@ def measure() -> Figures:
                     "reads": means["reads"],
                 }
             figures |= _planned(segment, vectors, queries[:PLANNED_QUERIES])
+            figures |= _targets(segment, vectors, queries)
     return figures
 
 
@@ -84,6 +91,23 @@ def _planned(segment: Segment, vectors: Vectors, queries: Vectors) -> Figures:
             masks = [filters.mask(kind, rate, number) for number in everyone]
             figures[f"{PLANNED}, {100 * rate:g} % {kind}"] = _of_masks(segment, vectors, queries, masks)
     return figures
+
+
+def _targets(segment: Segment, vectors: Vectors, queries: Vectors) -> Figures:
+    """Of what is planned for each target, by queries like the rows and by others."""
+    figures, scale = {}, targets.scale_of(vectors, queries)
+    for kind in ASKED:
+        made = targets.made(kind, queries, scale)
+        _, distances = topk(made, vectors, K, Metric.EUCLIDEAN)
+        for target in targets.TARGETS:
+            found = targets.asked([segment], made, distances, K, target)
+            recall = float(found.recalls.mean())
+            figures[_name_of(target, kind)] = {"recall": recall, "distances": found.distances, "reads": found.reads}
+    return figures
+
+
+def _name_of(target: float, kind: str) -> str:
+    return f"{TARGET} {target}, {kind}"
 
 
 def _of_masks(segment: Segment, vectors: Vectors, queries: Vectors, masks: Sequence[Mask | None]) -> dict[str, float]:
@@ -121,6 +145,10 @@ def differences(found: Figures, baseline: Mapping[str, Mapping[str, float]]) -> 
         for name, figures in found.items()
         if name.startswith(PLANNED) and figures["recall"] < PROMISED_RECALL
     ]
+    for kind, target in itertools.product(ASKED, targets.TARGETS):
+        recall = found[_name_of(target, kind)]["recall"]
+        if recall < target - targets.MISSED:
+            wrong.append(f"{_name_of(target, kind)}: recall {recall:.3f}")
     for name, figures in found.items():
         for key, tolerance in TOLERANCES.items():
             value, expected = figures[key], baseline[name][key]

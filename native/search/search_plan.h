@@ -35,6 +35,12 @@ struct SearchPlan {
     // How far a k-th neighbour was where a walk's effort was measured; of a product, for a query of length 1. A walk
     // that ends farther away is not trusted, but followed by a scan.
     float measured_within = std::numeric_limits<float>::infinity();
+    // The same the other way: what goes by lists and ends nearer, as queries in the middle of all rows do, is not trusted.
+    float measured_beyond = -std::numeric_limits<float>::infinity();
+    // A walk without a mask whose candidates stand out less than this (SearchSlot::contrast) goes again, so wide; where
+    // that is not wider, it is followed by a scan. Among rows that are about equally far more of the nearest are missed.
+    float contrast_min = 0;
+    std::size_t wider_beam = 0;
     // Of a kListScan: rows that the lists looked at have at least; and of the others, up to which cosine of what their rows
     // would have to be at to be among the nearest they are looked at (ListRanking::cosine).
     std::size_t covers = 0;

@@ -20,9 +20,6 @@ constexpr float kUnsettledSigmas = 1.65f;
 constexpr float kWithinSigmas = 2.5;
 // Rows whose true distance tells how far off the others' estimates are.
 constexpr std::size_t kLearnedMin = 2;
-// Candidates of a scan that a walk goes on by, at least and for each answer wanted.
-constexpr std::size_t kScannedMin = 256;
-constexpr std::size_t kScannedPerAnswer = 8;
 // Nanoseconds that asking the bound of a candidate takes, roughly.
 constexpr std::size_t kAskNs = 30;
 // Of one query, kept for the next.
@@ -128,61 +125,6 @@ void SearchSlot::choose(const float* query) {
         is_node_walking_ = true;
         node_walk_.begin(code_ ? &*code_ : nullptr, plan_->beam, left_out_);
     }
-}
-
-// Answers by the codes of neighbours, where they are in memory and nothing speaks against what they found. Under a mask a
-// walk by the rows' own codes reads lists through, which these do not allow.
-bool SearchSlot::walk_links() {
-    if (parts_.links == nullptr || plan_->mask != nullptr) return false;
-    const LinkQuery query(*parts_.links, query_);
-    if (!query.is_plain()) return false;
-    link_walk_.run(link_graph(parts_), query, *exact_, std::max(plan_->beam, plan_->k), left_out_);
-    const std::vector<Candidate>& compared = link_walk_.compared();
-    counters_.hops += link_walk_.hops();
-    counters_.distances += link_walk_.estimates() + compared.size();
-    counters_.exact += compared.size();
-    for (const Candidate& one : compared) {
-        if (parts_.exact_rows.empty() || !is_exact(one.row)) take(one.row, one.distance);
-    }
-    if (link_walk_.is_late()) {
-        cut();
-        return true;
-    }
-    const bool is_indistinct = plan_->deepens && !link_walk_.is_distinct();
-    if (nearest_.size() == plan_->k && !is_indistinct && !is_far()) return true;
-    forget();
-    return false;
-}
-
-void SearchSlot::walk() {
-    const QueryCode& code = *code_;
-    const WalkGraph graph = walk_graph(parts_);
-    const WalkOptions options{.beam = plan_->beam,
-                              .count = plan_->candidates,
-                              .least = std::min(plan_->candidates, plan_->k),
-                              .effort_max = plan_->effort_max,
-                              .mask = plan_->mask,
-                              .seeds = plan_->seeds,
-                              .left_out = left_out_,
-                              .leaves_when_away = plan_->scans_when_away};
-    const std::vector<Candidate>& found = walk_.run(graph, code, options);
-    const WalkCounters& walked = walk_.counters();
-    counters_.hops += walked.hops;
-    counters_.distances += walked.distances;
-    if (walked.end == WalkEnd::kLate) {
-        cut();
-    } else if (walked.end == WalkEnd::kGaveUp || found.size() < plan_->k) {
-        // As many as a scan keeps that was planned: with a walk's few it would be repeated for more.
-        const std::size_t kept = std::max({plan_->candidates, kScannedMin, kScannedPerAnswer * plan_->k});
-        candidates_ = usual_candidates_ = std::min(kept, plan_->qualifying);
-        scan();
-        return;
-    }
-    for (const Candidate& candidate : found) {
-        rows_.push_back(candidate.row);
-        estimates_.push_back(candidate.distance);
-    }
-    take_chosen();
 }
 
 // Goes on with what was found by the codes in memory, or by all of them where they do not tell it apart.
@@ -374,7 +316,20 @@ bool SearchSlot::start_round() {
 // known of how it fares there. Under a mask all that counts may be far away.
 bool SearchSlot::is_unfamiliar() const {
     const bool is_partial = counters_.used != Strategy::kCodeScan && counters_.used != Strategy::kBruteForce;
-    return is_partial && code_ && plan_->mask == nullptr && is_far();
+    return is_partial && code_ && plan_->mask == nullptr && (is_far() || is_near());
+}
+
+// Whether lists have led nearer than where their effort was measured.
+bool SearchSlot::is_near() const {
+    if (counters_.used != Strategy::kListScan || nearest_.size() < plan_->k || std::isinf(plan_->measured_beyond)) return false;
+    const float of = parts_.metric == Metric::kDotProduct ? length() : 1;
+    return nearest_.back().distance < plan_->measured_beyond * of;
+}
+
+float SearchSlot::length() const {
+    double squared = 0;
+    for (std::size_t i = 0; i < parts_.nodes.layout.dimension; ++i) squared += double{query_[i]} * query_[i];
+    return static_cast<float>(std::sqrt(squared));
 }
 
 // Whether what was found is farther than where effort was measured.
@@ -383,9 +338,7 @@ bool SearchSlot::is_far() const {
     const float distance = nearest_.back().distance;
     if (parts_.metric != Metric::kDotProduct) return distance > plan_->measured_within;
     if (std::isinf(plan_->measured_within)) return false;
-    double squared = 0;
-    for (std::size_t i = 0; i < parts_.nodes.layout.dimension; ++i) squared += double{query_[i]} * query_[i];
-    return distance > plan_->measured_within * std::sqrt(squared);
+    return distance > plan_->measured_within * length();
 }
 
 // Whether a scan has stopped short: by the codes it went by, the last of its candidates may be nearer than the last of
@@ -403,7 +356,7 @@ bool SearchSlot::go_on_deeper() {
     if (is_cut_) return false;
     if (is_by_fast_) return reach_for_all();
     if (is_unfamiliar()) {
-        scan_for(std::max({plan_->candidates, kScannedMin, kScannedPerAnswer * plan_->k}));
+        scan_for(scanned());
     } else if (is_unsettled()) {
         if (is_hopeless()) {
             next_ = 0;

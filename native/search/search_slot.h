@@ -56,7 +56,15 @@ class SearchSlot {
     bool is_exact(std::uint32_t row) const;
     void choose(const float* query);
     bool walk_links();
+    bool walk_links_as_wide(const LinkQuery& query, std::size_t beam);
     void walk();
+    void walk_as_wide(std::size_t beam);
+    std::size_t scanned() const;
+    template <class DistanceAt>
+    float contrast(std::size_t count, DistanceAt distance_at) const;
+    float estimated_contrast() const;
+    bool stands_out_little();
+    float length() const;
     void scan();
     void scan_lists();
     bool is_passed_over(std::size_t list, std::size_t covered, float last, float farthest) const;
@@ -95,6 +103,7 @@ class SearchSlot {
     bool is_beyond(std::size_t index) const;
     bool is_unfamiliar() const;
     bool is_far() const;
+    bool is_near() const;
     void widen_bound();
     bool is_unsettled() const;
     bool go_on_deeper();

@@ -63,6 +63,9 @@ struct Wanted {
     std::size_t covers;
     float reach;
     float slack;
+    float measured_beyond;
+    float contrast_min;
+    std::size_t wider_beam;
 };
 
 // Keeps the arrays alive; they must not change while it lives.
@@ -115,7 +118,8 @@ class PySearcher {
     nb::tuple search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam, std::int64_t candidates,
                      std::int64_t first, float bound_sigmas, std::uint64_t effort_max, bool deepens,
                      bool scans_when_away, float within, float measured_within, std::int64_t covers, float reach,
-                     float slack, const RowMask* mask, const std::optional<Entries>& left_out, unsigned threads) const;
+                     float slack, float measured_beyond, float contrast_min, std::int64_t wider_beam,
+                     const RowMask* mask, const std::optional<Entries>& left_out, unsigned threads) const;
 
     nb::object meet(const Matrix& vectors, const Entries& rows, std::int64_t beam, unsigned threads) const;
 
@@ -245,7 +249,8 @@ void PySearcher::check(const Matrix& queries, const Wanted& wanted, int strategy
     require(wanted.k >= 1 && wanted.candidates >= wanted.k && wanted.first >= wanted.k,
             "k is at least 1, and candidates and first at least k");
     if (wants == Strategy::kWalk || wants == Strategy::kNodeWalk) {
-        require(wanted.beam >= 1 && wanted.beam <= kBeamMax && wanted.candidates <= kBeamMax,
+        require(wanted.beam >= 1 && wanted.beam <= kBeamMax && wanted.candidates <= kBeamMax &&
+                    wanted.wider_beam <= kBeamMax,
                 "beam and candidates of a walk are 1 to 4096");
     }
 }
@@ -269,6 +274,9 @@ SearchPlan PySearcher::plan_of(const Wanted& wanted, int strategy, const RowMask
             .scans_when_away = wanted.scans_when_away,
             .within = wanted.within,
             .measured_within = wanted.measured_within,
+            .measured_beyond = wanted.measured_beyond,
+            .contrast_min = wanted.contrast_min,
+            .wider_beam = wanted.wider_beam,
             .covers = wanted.covers,
             .reach = wanted.reach,
             .slack = wanted.slack,
@@ -296,12 +304,13 @@ std::array<std::int64_t, kCounters> figures_of(const SearchCounters& c) {
 nb::tuple PySearcher::search(const Matrix& queries, std::int64_t k, int strategy, std::int64_t beam,
                              std::int64_t candidates, std::int64_t first, float bound_sigmas, std::uint64_t effort_max,
                              bool deepens, bool scans_when_away, float within, float measured_within,
-                             std::int64_t covers, float reach, float slack, const RowMask* mask,
+                             std::int64_t covers, float reach, float slack, float measured_beyond, float contrast_min,
+                             std::int64_t wider_beam, const RowMask* mask,
                              const std::optional<Entries>& left_out, unsigned threads) const {
     const Wanted wanted{positive(k, "k"), positive(beam, "beam"), positive(candidates, "candidates"),
                         positive(first, "first"), bound_sigmas, effort_max, deepens,
-                        scans_when_away, within, measured_within, positive(covers, "covers"), reach,
-                        slack};
+                        scans_when_away, within, measured_within, positive(covers, "covers"), reach, slack,
+                        measured_beyond, contrast_min, positive(wider_beam, "wider_beam")};
     check(queries, wanted, strategy, mask);
     require(!left_out || left_out->shape(0) == queries.shape(0), "left_out has another number of queries");
     const PythonDeadline deadline;
@@ -381,7 +390,7 @@ struct Share {
 
 Share share_of(const nb::handle& item, const Matrix& queries, TimeLimit limit, bool in_part) {
     const auto fields = nb::cast<nb::tuple>(item);
-    require(fields.size() == 17, "a share has 17 fields");
+    require(fields.size() == 20, "a share has 20 fields");
     Wanted wanted{positive(nb::cast<std::int64_t>(fields[2]), "k"),
                   positive(nb::cast<std::int64_t>(fields[4]), "beam"),
                   positive(nb::cast<std::int64_t>(fields[5]), "candidates"),
@@ -394,9 +403,12 @@ Share share_of(const nb::handle& item, const Matrix& queries, TimeLimit limit, b
                   nb::cast<float>(fields[12]),
                   positive(nb::cast<std::int64_t>(fields[13]), "covers"),
                   nb::cast<float>(fields[14]),
-                  nb::cast<float>(fields[15])};
+                  nb::cast<float>(fields[15]),
+                  nb::cast<float>(fields[16]),
+                  nb::cast<float>(fields[17]),
+                  positive(nb::cast<std::int64_t>(fields[18]), "wider_beam")};
     const auto* searcher = nb::cast<const PySearcher*>(fields[0]);
-    const auto* mask = fields[16].is_none() ? nullptr : nb::cast<const RowMask*>(fields[16]);
+    const auto* mask = fields[19].is_none() ? nullptr : nb::cast<const RowMask*>(fields[19]);
     const int strategy = nb::cast<int>(fields[3]);
     searcher->check(queries, wanted, strategy, mask);
     Share share{nb::cast<Docs>(fields[1], false), {}};
@@ -465,8 +477,8 @@ void bind_searcher(nb::module_& m) {
         .def("come_by", &PySearcher::come_by, "query"_a.noconvert(), "beam"_a, "count"_a)
         .def("search", &PySearcher::search, "queries"_a.noconvert(), "k"_a, "strategy"_a, "beam"_a, "candidates"_a,
              "first"_a, "bound_sigmas"_a, "effort_max"_a, "deepens"_a, "scans_when_away"_a, "within"_a,
-             "measured_within"_a, "covers"_a, "reach"_a, "slack"_a, "mask"_a.none(), "left_out"_a.noconvert().none(),
-             "threads"_a)
+             "measured_within"_a, "covers"_a, "reach"_a, "slack"_a, "measured_beyond"_a, "contrast_min"_a, "wider_beam"_a,
+             "mask"_a.none(), "left_out"_a.noconvert().none(), "threads"_a)
         .def_prop_ro("scratch_bytes", &PySearcher::scratch_bytes);
     m.def("keep_scratch", &keep_scratch, "bytes"_a);
     m.def("search_segments", &search_segments, "shares"_a, "queries"_a.noconvert(), "top_k"_a, "known"_a, "threads"_a,

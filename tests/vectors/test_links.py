@@ -58,7 +58,7 @@ def test_a_search_finds_what_was_asked_for_and_reads_nothing(linked: Segment) ->
         recall = np.mean([len(np.intersect1d(a, b)) / K for a, b in zip(found.ids, truth, strict=True)])
         assert recall >= target - 0.01
         counters = found.counters
-        assert (counters.used == Strategy.WALK).mean() > 0.98
+        assert (counters.used == Strategy.WALK).mean() > 0.95  # what strays may be scanned for
         assert counters.reads.sum() == 0
         assert (counters.hops > 0).all()
     everything = linked.search(QUERIES, K, num_candidates=1_000)

@@ -74,9 +74,18 @@ class Plan:
     slack: float = 0.0
     """Of a LIST_SCAN with fast codes: how far these may be off, times a distance's root; 0: they are not gone by. Rows
     beyond are not looked at by longer codes, or, where there are none in memory, not read."""
+    measured_beyond: float = -math.inf
+    """How near a k-th neighbour was at least where a LIST_SCAN's effort was measured (of a product: for a query of
+    length 1). One that ends nearer is followed by a scan."""
+    contrast_min: float = 0.0
+    """A WALK without a mask whose candidates stand out less (`contrast`) is followed by another one,"""
+    wider_beam: int = 0
+    """so wide; by a scan where that is not wider."""
 
     @property
-    def fields(self) -> tuple[int, int, int, int, float, int, bool, bool, float, float, int, float, float]:
+    def fields(
+        self,
+    ) -> tuple[int, int, int, int, float, int, bool, bool, float, float, int, float, float, float, float, int]:
         """As the native call takes them."""
         return (
             self.strategy,
@@ -92,6 +101,9 @@ class Plan:
             self.covers,
             self.reach,
             self.slack,
+            self.measured_beyond,
+            self.contrast_min,
+            self.wider_beam,
         )
 
 

@@ -11,12 +11,13 @@ from typing import Any, Final, NamedTuple
 
 from lutra.kernels.searcher import Plan, Strategy
 from lutra.vectors.costs import SegmentCosts
+from lutra.vectors.strays import Strays
 
 FIRST_MIN: Final = 8
 """Rows compared without asking: for one neighbour too, the first by estimate is often not the nearest."""
-MARGIN: Final = 0.2
+MARGIN: Final = 0.17
 """Share of the misses a target allows that is kept back for what a sample does not show,"""
-MARGIN_MIN: Final = 0.005
+MARGIN_MIN: Final = 0.0045
 """but at least so much of recall: rows that were linked into the graph are found more easily than other vectors,"""
 MARGIN_MAX: Final = 0.6
 """and at most this share."""
@@ -118,15 +119,20 @@ class Calibration:
         apart: Sequence[int] = (),
         compared: Compared = Compared(),  # noqa: B008 (immutable)
         lists: ListCurves | None = None,
+        nearest: Mapping[int, float] | None = None,
+        strays: Strays | None = None,
     ) -> None:
         """``curves``: by k, points of ascending recall and cost. ``farthest``: by k, how far a k-th neighbour was at
         most; under inner product, of queries of length 1. ``recall``: of the ten nearest, checked after all that, and
         ``compared``: what each query of the check compared for it. ``apart``: rows that walks to them do not
-        find, so that all walks look at them, too. ``lists``: of searches by lists."""
+        find, so that all walks look at them, too. ``lists``: of searches by lists. ``nearest``: as ``farthest``, how
+        near one was at least, but for a few. ``strays``: of queries that rows stand out less for."""
         self.fallback = fallback
         self.apart = tuple(apart)
         self.recall = recall
         self.lists = lists
+        self.strays = strays
+        self._nearest = dict(sorted((nearest or {}).items()))
         self._compared = compared
         self._curves = {k: tuple(points) for k, points in sorted(curves.items()) if points}
         self._farthest = dict(sorted((farthest or {}).items()))
@@ -148,6 +154,8 @@ class Calibration:
             [int(row) for row in document.get("apart", ())],
             Compared(float(document.get("compared", 0.0)), float(document.get("compared_mostly", 0.0))),
             ListCurves.from_json(document["lists"]) if "lists" in document else None,
+            {int(k): float(distance) for k, distance in document.get("nearest", {}).items()},
+            Strays.from_json(document["strays"]) if "strays" in document else None,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -168,25 +176,43 @@ class Calibration:
             }
             | ({"apart": list(self.apart)} if self.apart else {})
             | ({"lists": self.lists.to_json()} if self.lists else {})
+            | ({"nearest": {str(k): distance for k, distance in self._nearest.items()}} if self._nearest else {})
+            | ({"strays": self.strays.to_json()} if self.strays else {})
         )
 
     def checked(self, fallback: Fallback, recall: float, compared: Compared = Compared()) -> Calibration:  # noqa: B008
         """The same, with what a check of it found."""
-        return Calibration(self._curves, self._farthest, fallback, recall, self.apart, compared, self.lists)
+        return self._but(fallback=fallback, recall=recall, compared=compared)
 
     def with_apart(self, rows: Sequence[int]) -> Calibration:
         """The same, with rows that walks to them do not find."""
-        return Calibration(self._curves, self._farthest, self.fallback, self.recall, rows, self._compared, self.lists)
+        return self._but(apart=rows)
 
     def with_fallback(self, fallback: Fallback) -> Calibration:
         """The same, done another way."""
-        of = self._curves, self._farthest, fallback, self.recall, self.apart, self._compared
-        return Calibration(*of, self.lists)
+        return self._but(fallback=fallback)
 
     def with_lists(self, lists: ListCurves | None) -> Calibration:
         """The same, with what searches by lists take."""
-        of = self._curves, self._farthest, self.fallback, self.recall, self.apart, self._compared
-        return Calibration(*of, lists)
+        return self._but(lists=lists)
+
+    def with_strays(self, strays: Strays | None) -> Calibration:
+        """The same, with what queries take that rows stand out less for."""
+        return self._but(strays=strays)
+
+    def _but(self, **changed: Any) -> Calibration:
+        own = {
+            "curves": self._curves,
+            "farthest": self._farthest,
+            "fallback": self.fallback,
+            "recall": self.recall,
+            "apart": self.apart,
+            "compared": self._compared,
+            "lists": self.lists,
+            "nearest": self._nearest,
+            "strays": self.strays,
+        }
+        return Calibration(**{**own, **changed})
 
     @property
     def curves(self) -> Mapping[int, Sequence[Point]]:
@@ -200,6 +226,19 @@ class Calibration:
         return next(
             (distance + FAMILIAR_MARGIN * abs(distance) for m, distance in self._farthest.items() if m >= k), math.inf
         )
+
+    def measured_beyond(self, k: int) -> float:
+        """A ``k``-th neighbour nearer than this is hardly one that effort was measured with."""
+        # Of fewer neighbours the last is nearer: a number that was measured, and is no larger.
+        return max((distance for m, distance in self._nearest.items() if m <= k), default=-math.inf)
+
+    def wider_beam(self, k: int, recall_target: float) -> int:
+        """Of a walk for a query that rows stand out less for; 0: none finds enough."""
+        if self.strays is None:
+            return 0
+        usual = self._effort(CHECKED_NEIGHBOURS, recall_target).beam
+        share = self._effort(k, recall_target).beam / max(usual, 1)
+        return math.ceil(self.strays.beam(_aimed_at(recall_target)) * share)
 
     def expected_effort(self, k: int, recall_target: float, *, filtered: bool) -> Effort:
         """As `effort`, but for the reads: those that the check came to, where they are many more than was planned.

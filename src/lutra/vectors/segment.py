@@ -20,14 +20,15 @@ from lutra.kernels.searcher import Plan, SearchCounters, Searcher, Share, Strate
 from lutra.model.errors import ParameterInvalid
 from lutra.vectors import list_trial, trial
 from lutra.vectors.build_memory import sample_bytes
-from lutra.vectors.calibration import Calibration, Checked, Fallback
+from lutra.vectors.calibration import CHECKED_NEIGHBOURS, Calibration, Checked, Fallback
 from lutra.vectors.checks import asked_themselves, lists_checked, way_checked
 from lutra.vectors.code_format import CodeFormat
 from lutra.vectors.coming_codes import WIDER, ComingCodes
 from lutra.vectors.doubtful import NOTHING_DOUBTFUL, Doubtful, Measured
 from lutra.vectors.fast_trial import FastTrial, measure_fast
 from lutra.vectors.layout import EXACT_MAX, SectionName, SegmentKind
-from lutra.vectors.links import can_have_links, link_bytes, make_links
+from lutra.vectors.link_trial import linked_way
+from lutra.vectors.links import can_have_links, make_links
 from lutra.vectors.near_rows import NearRows, Wanted, near_rows
 from lutra.vectors.part import RECALL_TARGET_DEFAULT, Predicted
 from lutra.vectors.residency import (
@@ -52,6 +53,8 @@ from lutra.vectors.segment_plan import (
     planned,
 )
 from lutra.vectors.strategies import foreseen, predicted_costs, rows_looked_at
+from lutra.vectors.stray_trial import try_strays
+from lutra.vectors.strays import Strays
 
 PLANS_MAX: Final = 1_024
 """That are kept: by the neighbours that are asked for, of which there are as many kinds as clients like, and by how
@@ -199,7 +202,7 @@ class Segment:
         if residency.links and neighbours is not None and can_have_links(file):
             links = make_links(file, neighbours)
         searcher = searcher_with(links)
-        linked = None if links is None else _linked_way(file, searcher, residency)
+        linked = None if links is None else linked_way(file, searcher, residency)
         if linked is None and residency.links:
             residency = replace(residency, links=False)
             searcher = searcher_with(None)
@@ -367,6 +370,9 @@ class Segment:
             num_candidates=num_candidates,
             within=within,
         )
+        if way.costs.link_bytes:  # what links are followed by, or is done in their place, goes by codes
+            sigmas = self._calibration.effort(k, recall_target).bound_sigmas
+            plan = replace(plan, bound_sigmas=max(plan.bound_sigmas, sigmas))
         if wanted is not None and len(self._plans) < PLANS_MAX:
             self._plans[wanted] = k, plan
         return k, plan
@@ -483,21 +489,6 @@ def _expected_recall(
     return calibration.expected_recall(k, recall_target) if is_planned else calibration.recall
 
 
-def _linked_way(file: SegmentFile, searcher: Searcher, residency: Residency) -> Way | None:
-    """How walks over links, which ``searcher`` has, fare in this segment; None where nothing was measured when it was
-    built, or what walks find is not trusted. What is measured does not depend on the threads."""
-    built = calibration_of(file, residency)
-    if built.recall is None or built.fallback is not Fallback.NONE:
-        return None
-    costs = replace(costs_of(file, residency), link_bytes=link_bytes(file) // file.rows)
-    sample = trial.draw(searcher, file)
-    ask = trial.Asking(searcher, sample, costs)
-    walks = trial.try_walks(ask)
-    calibration = trial.measure(ask, walks, trial.try_bounds(ask, walks), costs)
-    calibration = way_checked(calibration, searcher, sample, residency, costs, 0)
-    return Way(costs, calibration) if calibration.fallback is Fallback.NONE else None
-
-
 def calibrate(file: SegmentFile, doubtful: Doubtful = NOTHING_DOUBTFUL, *, threads: int = 0) -> Measured:
     """For `lutra.vectors.writer.write_segment`: what to spend on which recall, by bits of the codes kept in memory.
 
@@ -527,6 +518,7 @@ def _calibrate(file: SegmentFile, doubtful: Doubtful, threads: int, *, with_effo
         return Measured(found, np.empty(0, np.int64))
     sample: trial.Sample | None = None
     walks: dict[CodeFormat, tuple[trial.Walks, ...]] = {}
+    strays: dict[CodeFormat, Strays | None] = {}
     apart: dict[CodeFormat, list[int]] = {}
     far: tuple[int, NDArray[np.int64]] | None = None
     fast: FastTrial | None = None
@@ -539,13 +531,16 @@ def _calibrate(file: SegmentFile, doubtful: Doubtful, threads: int, *, with_effo
         assert codes is not None
         searcher = Segment.load(file, residency, cache=cache).searcher
         sample = sample or trial.draw(searcher, file, threads, with_effort=with_effort)  # by the best codes
-        calibration, lists = Calibration({}, sample.farthest), None
+        calibration, lists = Calibration({}, sample.farthest, nearest=sample.nearest), None
         if with_effort:
             ask = trial.Asking(searcher, sample, costs, threads)
             if codes not in walks:
-                walks[codes] = trial.try_walks(ask)
+                walks[codes], strays[codes] = trial.try_walks(ask), None
+                if costs.has_graph:
+                    within = calibration.measured_within(CHECKED_NEIGHBOURS)
+                    strays[codes] = try_strays(searcher, file, sample, within, threads)
             bounds = trial.try_bounds(ask, walks[codes])
-            calibration = trial.measure(ask, walks[codes], bounds, costs)
+            calibration = trial.measure(ask, walks[codes], bounds, costs).with_strays(strays[codes])
             if searcher.lists is not None:
                 far = far or list_trial.far_from_themselves(searcher.lists, file, threads)
                 if searcher.fast is not None and searcher.fast_blocks is not None:

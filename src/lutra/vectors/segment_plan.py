@@ -17,7 +17,7 @@ from lutra.vectors.costs import SegmentCosts
 from lutra.vectors.layout import SectionName, SegmentKind
 from lutra.vectors.residency import Residency, code_residencies
 from lutra.vectors.segment_file import SegmentFile
-from lutra.vectors.strategies import choose_plan
+from lutra.vectors.strategies import BEAM_MAX, choose_plan
 
 READS_ALL_SHARE: Final = 0.5
 """Of the blocks: where a check's searches read so many, codes tell so little that all rows are compared at once."""
@@ -54,7 +54,20 @@ def planned(
         fallback=calibration.fallback,
         strategy=strategy,
     )
-    return replace(plan, measured_within=calibration.measured_within(k))
+    plan = replace(plan, measured_within=calibration.measured_within(k), measured_beyond=calibration.measured_beyond(k))
+    is_free = qualifying is None and num_candidates is None
+    return _asking_strays(plan, costs, calibration, k, recall_target) if is_free else plan
+
+
+def _asking_strays(plan: Plan, costs: SegmentCosts, calibration: Calibration, k: int, recall_target: float) -> Plan:
+    """A walk with what is to be done for queries that stray from the rows: another walk, or a scan that costs less."""
+    wider = calibration.wider_beam(k, recall_target)
+    if plan.strategy is not Strategy.WALK or calibration.strays is None or 0 < wider <= plan.beam:
+        return plan
+    distances = calibration.effort(k, recall_target).distances * wider / max(1, plan.beam)
+    is_less = costs.walk(distances, plan.first).us < costs.scan(costs.rows, plan.candidates, plan.first).us
+    is_wider = wider <= BEAM_MAX and is_less
+    return replace(plan, contrast_min=calibration.strays.contrast, wider_beam=wider if is_wider else 0)
 
 
 def effort_of(

@@ -46,6 +46,12 @@ KEPT_ENOUGH: Final = 0.9995
 """Of what the widest bound keeps: wider ones are not tried."""
 EVENLY_MISSED: Final = 0.125
 """Of what is missed, so much more is taken to lie at all ranks alike: a little less is then foretold of the first."""
+NEAR: Final = 0.005
+"""Of a sample: a last neighbour as near as that of so few is not one that lists were measured with."""
+OUTLYING: Final = 4.0
+"""Times the distance before it, in their order: what is so much farther is not taken for usual,"""
+OUTLYING_SHARE: Final = 0.2
+"""if there are no more of it than that."""
 CHECKED: Final = 32
 """Queries that a plan is checked with: their recall is known to about ± 3 %."""
 EQUAL: Final = 1e-6
@@ -103,6 +109,8 @@ class Sample:
     """Theirs, [q', k]."""
     farthest: Mapping[int, float]
     """By k of the trials, how far the last of these is at most; under inner product, of queries of length 1."""
+    nearest: Mapping[int, float]
+    """The same, how far it is for all but `NEAR` of them at least."""
     bounds: NDArray[np.float32]
     """[q'], how far the last of the first trial's is: who is as near is one of the nearest."""
 
@@ -140,12 +148,24 @@ def draw(searcher: Searcher, file: SegmentFile, threads: int = 0, *, with_effort
         np.linalg.norm(vectors.astype(np.float64), axis=1) if file.metric is Metric.DOT_PRODUCT else np.ones(len(rows))
     )
     farthest: dict[int, float] = {}
+    nearest: dict[int, float] = {}
     for _, distances in known:
         of_length = lengths[: len(distances), None]
         scaled = np.divide(distances, of_length, out=np.zeros(distances.shape), where=of_length > 0)
-        farthest |= {k: float(scaled[:, k - 1].max()) for k in {1, distances.shape[1]} - farthest.keys()}
+        measured = {1, distances.shape[1]} - farthest.keys()
+        farthest |= {k: _farthest(scaled[:, k - 1]) for k in measured}
+        nearest |= {k: float(np.quantile(scaled[:, k - 1], NEAR)) for k in measured}
     truths, of_truths = tuple(found for found, _ in known), tuple(distances for _, distances in known)
-    return Sample(rows, vectors, truths, of_truths, farthest, known[0][1][:, -1])
+    return Sample(rows, vectors, truths, of_truths, farthest, nearest, known[0][1][:, -1])
+
+
+def _farthest(distances: NDArray[np.float64]) -> float:
+    """The most of them; or, where a few lie so much farther than all others that they say nothing of these, the most of
+    the others. (Rows of clusters smaller than what is asked for have neighbours in other clusters.)"""
+    ascending = np.sort(distances)
+    some = ascending[int((1 - OUTLYING_SHARE) * len(ascending)) :]
+    gaps = np.flatnonzero((some[:-1] > 0) & (some[1:] > OUTLYING * some[:-1]))
+    return float(some[gaps[0]] if len(gaps) else ascending[-1])
 
 
 def truth_plan(k: int) -> Plan:
@@ -275,6 +295,7 @@ class Asking:
     def __init__(self, searcher: Searcher, sample: Sample, costs: SegmentCosts, threads: int = 0) -> None:
         self.sample = sample
         self.has_graph = costs.has_graph
+        self._deepens = costs.link_bytes > 0  # codes of neighbours often tell too little, and another walk is made
         self._searcher = searcher
         self._threads = threads
 
@@ -282,10 +303,11 @@ class Asking:
         self, chosen: NDArray[np.intp], k: int, beam: int, sigmas: float
     ) -> tuple[NDArray[np.int64], SearchCounters]:
         """The ``k`` rows that each of the ``chosen`` queries finds, [q, k], and what it took."""
+        plan = rerank_plan(Strategy.WALK if self.has_graph else Strategy.CODE_SCAN, k, beam, sigmas)
         found, _, counters = self._searcher.search(
             self.sample.vectors[chosen],
             k,
-            rerank_plan(Strategy.WALK if self.has_graph else Strategy.CODE_SCAN, k, beam, sigmas),
+            replace(plan, deepens=self._deepens),
             left_out=self.sample.rows[chosen],
             threads=self._threads,
         )
@@ -389,7 +411,7 @@ def measure(
     for trial in BOUND_TRIALS:
         if trial.k in bounds:
             curves[trial.k] = frontier(_points(walks[trial.walks], bounds[trial.k], trial.k), costs)
-    return Calibration(curves, ask.sample.farthest)
+    return Calibration(curves, ask.sample.farthest, nearest=ask.sample.nearest)
 
 
 def _points(walks: Walks, bounds: Sequence[Bound], k: int) -> list[Point]:
