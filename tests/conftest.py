@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from support.stored_segments import Shelf
 
 # A busy machine is no fault of what is tested: how long a test may take in all, pytest-timeout says.
-settings.register_profile("lutra", deadline=None)
+# Slow tests, which have more examples of their own, make up for what these few miss.
+settings.register_profile("lutra", deadline=None, max_examples=60)
 settings.load_profile("lutra")
 
 

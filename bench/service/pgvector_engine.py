@@ -15,12 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import psycopg
-from pgvector.psycopg import register_vector
 from rich.progress import Progress
 
 from bench import vector_table
@@ -29,6 +27,9 @@ from bench.service.data import DataSet, K
 from bench.service.engines import Limits, Loaded, RawRun
 from bench.service.postgres import Postgres, run_postgres
 from bench.service.usage import cpu_s
+
+if TYPE_CHECKING:
+    import psycopg
 
 _NEAREST: Final = f"SELECT id FROM items ORDER BY embedding <-> %s LIMIT {K}"
 _NEAREST_AMONG: Final = f"SELECT id FROM items WHERE n < %s ORDER BY embedding <-> %s LIMIT {K}"
@@ -62,6 +63,9 @@ def _search(connection: psycopg.Connection[Any], share: float, query: npt.NDArra
 @contextmanager
 def connected(address: str) -> Iterator[psycopg.Connection[Any]]:
     """A connection that knows vectors."""
+    import psycopg
+    from pgvector.psycopg import register_vector
+
     with psycopg.connect(address, autocommit=True) as connection:
         register_vector(connection)
         yield connection
@@ -99,6 +103,8 @@ class PgvectorServer:
         )
 
     def _copy(self, data: DataSet, limits: Limits, progress: Progress) -> None:
+        import psycopg
+
         task = progress.add_task("pgvector: rows are written", total=len(data.base))
         with psycopg.connect(self._server.address(), autocommit=True) as connection:
             connection.execute("CREATE EXTENSION vector")
@@ -118,6 +124,8 @@ class PgvectorServer:
                     raise RuntimeError(f"the rows were not written within {limits.build_s:g} s")
 
     def _build(self, connection: psycopg.Connection[Any], rows: int, progress: Progress) -> None:
+        import psycopg
+
         task = progress.add_task("pgvector: the index is built", total=rows)
         failed: list[BaseException] = []
 

@@ -32,6 +32,7 @@ def node_killer(node: NodeRun) -> Callable[[], None]:
     return kill
 
 
+@pytest.mark.slow
 def test_a_node_is_killed_under_load(tmp_path: Path) -> None:
     with NodeCluster(tmp_path) as cluster:
         rounds = KillRounds(cluster, {"node-2": node_killer(cluster.nodes[1])}, seed=1)

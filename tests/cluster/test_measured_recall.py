@@ -28,10 +28,14 @@ def test_a_node_measures_its_partitions(tmp_path: Path) -> None:
             client.put_row("t", ots.Row([("id", number)], [("v", json.dumps([number, 1]))]), IGNORE)
         query = ots.SearchQuery(ots.KnnVectorQuery("v", top_k=5, float32_query_vector=[3.0, 1.0]), limit=5)
 
-        def is_measured() -> bool:
-            client.search("t", "x", query, ots.ColumnsToGet(return_type=ots.ColumnReturnType.NONE))
+        def are_found() -> bool:
+            found = client.search("t", "x", query, ots.ColumnsToGet(return_type=ots.ColumnReturnType.NONE))
+            return len(found.rows) == 5
+
+        def is_measured() -> bool:  # which nobody's search may hold up
             return any(row.told is not None and row.told.recall for row in cluster.status().partitions)
 
+        wait_until(are_found, WITHIN_S)
         wait_until(is_measured, WITHIN_S)
         (row,) = cluster.status().partitions
         assert row.told is not None

@@ -16,6 +16,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 NAMES = re.findall(r"^native_test\((\w+)", (HERE / "CMakeLists.txt").read_text(), re.MULTILINE)
+FAST = ["block_cache", "helpers", "plainbuffer", "searcher", "text"]
+"""What reads bytes of others, and what all searches go through: compiling takes most of the time."""
 THREADED = ["block_cache", "codes", "graph", "helpers", "links", "lists", "searcher", "text", "topk"]
 ADDRESSES = "address,undefined"
 
@@ -87,7 +89,9 @@ def run(program: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+)
 def test_no_memory_error_and_no_undefined_behaviour(build: Build, name: str) -> None:
     run(build(name, ADDRESSES))
 

@@ -59,7 +59,7 @@ def hits_of(top: Top, offset: int, limit: int) -> list[tuple[bytes, str, list[An
     return hits
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(worlds(), st.data(), st.integers(1, 8), st.integers(0, 4), st.integers(0, 2**32))
 def test_any_grouping_comes_to_the_same(world: World, data: st.DataObject, limit: int, offset: int, seed: int) -> None:
     rng = random.Random(seed)

@@ -131,7 +131,7 @@ def changes(world: World, rng: random.Random) -> Iterator[tuple[list[Row], list[
             yield [again], []
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(worlds(), st.data(), st.integers(0, 2**32))
 def test_lives(folder: Path, world: World, data: st.DataObject, seed: int) -> None:
     asked = [data.draw(requests(world)) for _ in range(REQUESTS)]

@@ -47,7 +47,7 @@ from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.layout import SegmentKind
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**32), st.booleans())
 def test_as_the_model(shelf: Shelf, seed: int, by_score: bool) -> None:
     rng = random.Random(seed)

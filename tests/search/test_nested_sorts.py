@@ -64,7 +64,7 @@ def sorted_rows(docs: list[Doc], sort: FieldSort) -> list[int]:
     return absent + having if sort.missing is Missing.FIRST else having + absent
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**32))
 def test_sorts_by_documents(shelf: Shelf, seed: int) -> None:
     """Page by page, over one sharing out of the rows after the other: a token carries the filter."""

@@ -26,7 +26,7 @@ def pages(world: World, request: SearchRequest) -> list[Answer]:
     return answers
 
 
-@settings(max_examples=70, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=35, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(worlds(), st.data(), st.integers(1, 8), st.integers(0, 4))
 def test_search(world: World, data: st.DataObject, limit: int, offset: int) -> None:
     sort = data.draw(sorts(world.schema))
@@ -43,7 +43,7 @@ def test_search(world: World, data: st.DataObject, limit: int, offset: int) -> N
     assert all(len(answer.hits) == limit for answer in answers[:-1])
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(worlds(), st.data())
 def test_pages_while_rows_change(world: World, data: st.DataObject) -> None:
     """Rows that stay are seen exactly once, whatever happens to others between pages."""

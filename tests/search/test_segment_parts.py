@@ -39,7 +39,7 @@ from lutra.vectors.build_plan import BuildPlan
 from lutra.vectors.layout import SegmentKind
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(worlds(), st.data(), st.integers(1, 8), st.integers(0, 4), st.integers(0, 2**32))
 def test_pages_over_segments(
     shelf: Shelf, world: World, data: st.DataObject, limit: int, offset: int, seed: int

@@ -112,7 +112,7 @@ def check(view: IndexView, query: Query, expected: dict[int, float]) -> None:
     assert [hit.key[0][1] for hit in by_key.hits] == sorted(expected)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**32), st.lists(queries, min_size=1, max_size=4))
 def test_what_matches_and_scores(shelf: Shelf, seed: int, several: list[Query]) -> None:
     rng = random.Random(seed)

@@ -388,7 +388,7 @@ _STEPS += [go_on_in_transaction, go_on_in_transaction, move, split, update, defi
 
 
 @given(_schemas(), st.data())
-@settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=8, suppress_health_check=list(HealthCheck))
 def test_a_cluster_answers_as_one_machine_does(cluster: LocalCluster, schema: TableSchema, data: st.DataObject) -> None:
     _compared(cluster, schema, data)
 

@@ -38,7 +38,7 @@ def requests(draw: st.DrawFn, world: World) -> SearchRequest:
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(worlds(), st.data())
 def test_of_a_buffer(world: World, data: st.DataObject) -> None:
     request = data.draw(requests(world))
@@ -46,7 +46,7 @@ def test_of_a_buffer(world: World, data: st.DataObject) -> None:
     assert_same(answer.aggregated, expected_aggregates(world, request, request.limit or 0))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(worlds(), st.data(), st.integers(0, 2**32))
 def test_of_segments_merged_in_any_grouping(shelf: Shelf, world: World, data: st.DataObject, seed: int) -> None:
     rng = random.Random(seed)

@@ -123,7 +123,7 @@ def by_states(view: IndexView, request: SearchRequest) -> Aggregated:
     return collector.results(collector.merge([collector.merge(sent[:1]), collector.merge(sent[1:])]))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(contents, max_size=20), group_bys(), st.booleans(), st.integers(0, 2**32))
 def test_groups(shelf: Shelf, rows: list[Points], wanted: GroupBy, some: bool, seed: int) -> None:
     index = memory_index(SCHEMA, KEY)
@@ -175,7 +175,7 @@ def test_counts(shelf: Shelf, rows: list[Points], missing: Place | None, seed: i
 
 
 @given(places, st.integers(1, 12))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_cells(place: Place, precision: int) -> None:
     cell = cell_of(int(cells_of(np.array([place]), precision)[0]), precision)
     assert cell.hash == geohash(place, precision)

@@ -108,7 +108,7 @@ def values_of(content: dict[str, Any], path: str) -> list[Any]:
     return found
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 30), st.integers(0, 2**32), st.booleans())
 def test_paths(shelf: Shelf, count: int, seed: int, is_stored: bool) -> None:
     rng = random.Random(seed)

@@ -52,7 +52,7 @@ def keys_of(collector: CollapseCollector, state: Top, request: SearchRequest) ->
     return [state.runs[run].keys([at])[0] for run, at in collector.places(state, request.offset, request.limit)]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(worlds(), st.data(), st.integers(1, 6), st.integers(0, 3), st.integers(0, 2**32))
 def test_one_of_each_value(shelf: Shelf, world: World, data: st.DataObject, limit: int, offset: int, seed: int) -> None:
     rng = random.Random(seed)

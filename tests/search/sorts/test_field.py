@@ -86,7 +86,7 @@ def place_of(sorter: FieldSort, row: dict[str, Any]) -> tuple[int, Any]:
     return 1, Turned(value) if sorter.descending else value
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(field_sorts(), min_size=1, max_size=2), st.integers(1, 9), st.integers(0, 2**32))
 def test_pages(shelf: Shelf, sorters: list[FieldSort], limit: int, seed: int) -> None:
     """Pages are of other parts by turns, as after merges: a token means the same in all of them."""

@@ -53,7 +53,7 @@ def place_of(sorter: GeoDistanceSort, row: Points) -> tuple[bool, float]:
     return False, -value if sorter.descending else value
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(contents, max_size=20),
     st.lists(sorters, min_size=1, max_size=2),
