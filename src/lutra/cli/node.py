@@ -25,6 +25,7 @@ from lutra.cli.options import (
     log_to_stderr,
     memory_option,
     port_option,
+    recall_sample_option,
     store_option,
 )
 
@@ -79,13 +80,7 @@ _WAITING_SCANS: Final = 32
     type=click.Path(file_okay=False, path_type=Path),
     help="A local folder for segments that are being built. [default: one of its own, which goes with it]",
 )
-@click.option(
-    "--recall-sample",
-    default=0.01,
-    show_default=True,
-    type=click.FloatRange(0, 1),
-    help="Share of searches for neighbours that are made once more while nobody searches, to measure their recall.",
-)
+@recall_sample_option
 @log_level_option
 def node(
     store: str,

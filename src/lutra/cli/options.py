@@ -100,6 +100,13 @@ log_level_option = click.option(
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="What goes to stderr.",
 )
+recall_sample_option = click.option(
+    "--recall-sample",
+    default=0.01,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Share of searches for neighbours that are made once more while nobody searches, to measure their recall.",
+)
 objects_option = click.option(
     "--objects",
     metavar="PLACE",

@@ -24,6 +24,7 @@ from lutra.cli.options import (
     objects_option,
     place_of_rows,
     port_option,
+    recall_sample_option,
     rows_option,
 )
 
@@ -67,13 +68,7 @@ _MB: Final = 1024 * 1024
     default=True,
     help="Whether rows that come without vectors get those that their table's models make.",
 )
-@click.option(
-    "--recall-sample",
-    default=0.01,
-    show_default=True,
-    type=click.FloatRange(0, 1),
-    help="Share of searches for neighbours that are made once more while nobody searches, to measure their recall.",
-)
+@recall_sample_option
 @log_level_option
 def serve(
     data_dir: Path,
